@@ -1,0 +1,1 @@
+"""Telling: records to tables, figures and pages. Loads no torch."""

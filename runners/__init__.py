@@ -1,0 +1,1 @@
+"""Doing: command line, experiments, training, measuring. Owns disk, devices and time."""

@@ -1,0 +1,19 @@
+"""The two ways in which a run may stop: the user's mistake, or an arm that failed midway."""
+
+
+class SpecError(ValueError):
+    """A mistake in what the user wrote or supplied. Says where, what, and what to write instead.
+
+    The command line prints it without a traceback and exits with code 2.
+    """
+
+
+class ArmError(RuntimeError):
+    """An arm that cannot go on (non-finite loss, unreadable image). Becomes a `Failure` record.
+
+    `kind` is a short machine-readable reason, such as "non_finite_loss" or "bad_image".
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

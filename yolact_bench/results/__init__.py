@@ -1,0 +1,1 @@
+"""What was found: typed records and the append-only store. Loads no torch."""

@@ -1,0 +1,123 @@
+"""Records of the result store. A record says what was measured, on what, and from which code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where a number comes from."""
+
+    commit: str  # of the source tree; "unknown" outside git
+    dirty: bool
+    device: str  # "NVIDIA H200", "AMD EPYC (CPU)"
+    device_type: str  # cuda or cpu
+    threads: int  # CPU threads that torch uses
+    driver: str  # GPU driver, or "" on CPU
+    os: str
+    versions: Mapping[str, str]  # python, torch, torchvision, cuda, pycocotools, numpy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApSummary:
+    """COCO metrics of one kind (box or mask), as fractions. None: no ground truth of that size."""
+
+    ap: float | None  # IoU 0.50:0.95
+    ap50: float | None
+    ap75: float | None
+    ap_small: float | None
+    ap_medium: float | None
+    ap_large: float | None
+    ar_1: float | None  # average recall with 1, 10 and 100 detections an image
+    ar_10: float | None
+    ar_100: float | None
+    ar_small: float | None
+    ar_medium: float | None
+    ar_large: float | None
+    ap_by_iou: tuple[float | None, ...]  # at 0.50, 0.55, …, 0.95
+    ap_by_class: Mapping[str, float | None]  # by class name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """AP of one arm with one seed."""
+
+    ablation: str
+    arm: str
+    seed: int
+    train_digest: str
+    forward_digest: str
+    detect_digest: str
+    dataset: str  # name and split, for people
+    eval_data: str  # fingerprint
+    num_images: int
+    box: ApSummary
+    mask: ApSummary
+    parameters: int  # of the network and its re-scoring network
+    iterations: int  # trained; 0 for given weights
+    train_seconds: float  # of training alone, summed over resumptions
+    train_images_per_second: float
+    skipped_annotations: int  # degenerate ones left out of training
+    peak_memory_mb: float | None  # of training, on a GPU
+    predictions: str  # folder, relative to the work directory
+    environment: Environment
+    time: str  # ISO 8601, UTC
+    proxy: bool = False  # a shortened schedule stands in for the paper's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Time of one arm on one image, batch of one: image in memory to masks at image size."""
+
+    ablation: str
+    arm: str
+    seed: int
+    train_digest: str
+    detect_digest: str
+    session: str  # of the alternating rounds; only times of one session compare
+    interleaved_with: tuple[str, ...]  # all arms of that session, this one included
+    scenario: str  # "end_to_end": decoded image in, masks at image size out
+    timer: str  # "wall clock" or "CUDA events"
+    precision: str
+    samples_ms: tuple[float, ...]  # every round: a table may later want another quantile
+    stages_ms: Mapping[str, tuple[float, ...]]  # timed in rounds of their own, with a sync each
+    image_ids: tuple[int, ...]  # of the images used, in the order of `samples_ms`
+    warmup: int  # calls before the first sample
+    peak_memory_mb: float | None
+    environment: Environment
+    time: str
+
+    @property
+    def median_ms(self) -> float:
+        """Median of all samples."""
+        return self.quantile_ms(0.5)
+
+    def quantile_ms(self, fraction: float) -> float:
+        """Return the sample quantile, linearly interpolated."""
+        ordered = sorted(self.samples_ms)
+        place = fraction * (len(ordered) - 1)
+        low = int(place)
+        high = min(low + 1, len(ordered) - 1)
+        return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An arm that could not be finished, and why."""
+
+    ablation: str
+    arm: str
+    seed: int
+    train_digest: str
+    detect_digest: str
+    phase: str  # train, evaluate or latency
+    kind: str  # non_finite_loss, out_of_memory, bad_image, error, …
+    message: str
+    traceback: str
+    environment: Environment
+    time: str
+
+
+Record = Accuracy | Latency | Failure

@@ -1,0 +1,102 @@
+"""From a name and its options to a component; the component's signature is the schema."""
+
+import difflib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from yolact_bench.errors import SpecError
+
+T = TypeVar("T")
+Choice = Mapping[str, object]  # {"name": component, option: value, ...}
+
+
+def hint(word: str, known: Mapping[str, object]) -> str:
+    """Return " (did you mean ...?); there is: ..." for an unknown `word`."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    guess = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{guess}; there is: {', '.join(sorted(known)) or 'nothing'}"
+
+
+def options_of(component: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """Return the options of a component: the keyword-only parameters of its signature."""
+    parameters = inspect.signature(component).parameters.values()
+    return {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def resolve(
+    slot: str, table: Mapping[str, Callable[..., object]], choice: Choice
+) -> dict[str, object]:
+    """Return `choice` with every option written out, defaults included, values checked.
+
+    Two specs that mean the same component resolve to equal mappings, so digests agree.
+
+    Raises:
+        SpecError: unknown name or option, a value of the wrong type, a missing option.
+    """
+    if "name" not in choice:
+        raise SpecError(f"{slot}: 'name' is missing{hint('', table)}")
+    name = str(choice["name"])
+    if name not in table:
+        raise SpecError(f"{slot}: no component is named {name!r}{hint(name, table)}")
+    accepted = options_of(table[name])
+    for option in choice:
+        if option != "name" and option not in accepted:
+            raise SpecError(
+                f"{slot}.{name}: no option is named {option!r}{hint(option, accepted)}"
+            )
+    hints = _type_hints(table[name])
+    resolved: dict[str, object] = {"name": name}
+    for option, parameter in accepted.items():
+        if option in choice:
+            where = f"{slot}.{name}.{option}"
+            resolved[option] = _checked(where, hints.get(option, object), choice[option])
+        elif parameter.default is inspect.Parameter.empty:
+            raise SpecError(f"{slot}.{name}: the option {option!r} is required")
+        else:
+            resolved[option] = _plain(parameter.default)
+    return resolved
+
+
+def pick(slot: str, table: Mapping[str, Callable[..., T]], choice: Choice) -> Callable[..., T]:
+    """Bind `choice`, a name and its options, to the component of that name in `table`.
+
+    A component's keyword-only parameters are its options and carry the paper's values as
+    defaults, so a spec states only what it changes and a new option needs no second edit.
+
+    Raises:
+        SpecError: unknown name or option, or a value of the wrong type.
+    """
+    options = resolve(slot, table, choice)
+    name = str(options.pop("name"))
+    return partial(table[name], **options)
+
+
+def _type_hints(component: Callable[..., object]) -> dict[str, object]:
+    function = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
+    return get_type_hints(function)
+
+
+def _checked(where: str, expected: object, value: object) -> object:
+    """Return `value` as the annotation `expected` wants it, as plain YAML-able data."""
+    strict = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    try:
+        adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)
+        # JSON rules: a list is accepted where a tuple is meant, but "8" is no integer.
+        return _plain(adapter.validate_json(json.dumps(value), strict=True))
+    except (ValidationError, TypeError) as error:
+        wanted = getattr(expected, "__name__", str(expected))
+        raise SpecError(f"{where}: {value!r} is not a valid {wanted}") from error
+
+
+def _plain(value: object) -> object:
+    """Tuples as lists, so that a resolved choice equals what YAML reads back."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,162 @@
+"""A run: everything that decides a result, and the digests by which work is shared."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import Choice, hint
+
+# Raise an integer when what its phase computes changes: old work is then not reused.
+TRAINING_VERSION = 1
+FORWARD_VERSION = 1
+DETECTION_VERSION = 1
+
+ARCHITECTURE = (
+    "backbone",
+    "dcn",
+    "fpn",
+    "protonet",
+    "anchors",
+    "head",
+    "rescore_net",
+    "image_size",
+    "classes",
+)
+TRAINING = (
+    "augment",
+    "matcher",
+    "class_loss",
+    "box_loss",
+    "mask_loss",
+    "semantic_loss",
+    "mask_iou_loss",
+    "schedule",
+    "init",
+    "batch_norm",
+    "precision",
+    "seed",
+)
+DETECTION = ("nms", "rescore", "assembly")
+MEASUREMENT = ("runtime", "deform")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The full choice of every slot and setting. Immutable; arms are made with `changed`."""
+
+    # architecture
+    backbone: Choice
+    dcn: Choice
+    fpn: Choice
+    protonet: Choice
+    anchors: Choice
+    head: Choice
+    rescore_net: Choice
+    image_size: int  # side of the square input, px
+    classes: tuple[str, ...]  # from the data set, in label order
+    # training
+    dataset: Choice  # enters the digests by its fingerprints, never by its path
+    augment: Choice
+    matcher: Choice
+    class_loss: Choice
+    box_loss: Choice
+    mask_loss: Choice
+    semantic_loss: Choice
+    mask_iou_loss: Choice
+    schedule: Choice
+    init: Choice
+    batch_norm: Choice
+    precision: str  # of training: fp32, bf16 or fp16
+    seed: int
+    # detection
+    nms: Choice
+    rescore: Choice
+    assembly: Choice
+    # measurement
+    runtime: Choice
+    deform: Choice
+    # fingerprints of the data, filled in when the data set is resolved
+    train_data: str = ""
+    eval_data: str = ""
+
+    @property
+    def train_digest(self) -> str:
+        """Identity of the checkpoint: architecture, training and training data."""
+        return _sha256({"version": TRAINING_VERSION, **self._training()})
+
+    @property
+    def forward_digest(self) -> str:
+        """Identity of the network's outputs on the evaluation data."""
+        return _sha256(self._forward())
+
+    @property
+    def detect_digest(self) -> str:
+        """Identity of the detections."""
+        detection = {name: getattr(self, name) for name in DETECTION}
+        return _sha256({**self._forward(), "detect": DETECTION_VERSION, "detection": detection})
+
+    def changed(self, changes: Mapping[str, object]) -> "Run":
+        """Return this run with `changes`: slot → whole choice, or slot.option → value.
+
+        Raises:
+            SpecError: unknown slot, or an option given to a setting that has none.
+        """
+        run = self
+        for path, value in changes.items():
+            slot, _, option = path.partition(".")
+            settable = {f.name: f for f in fields(Run) if not f.name.endswith("_data")}
+            if slot not in settable:
+                raise SpecError(f"{path}: no slot is named {slot!r}{hint(slot, settable)}")
+            current = getattr(run, slot)
+            if option:
+                if not isinstance(current, Mapping):
+                    raise SpecError(f"{path}: {slot} is a single value, it has no options")
+                value = {**current, option: value}
+            elif isinstance(current, Mapping) and isinstance(value, str):
+                value = {"name": value}  # `nms: fast` is short for `nms: {name: fast}`
+            elif isinstance(current, Mapping) != isinstance(value, Mapping):
+                wanted = "a mapping with a name" if isinstance(current, Mapping) else "a value"
+                raise SpecError(f"{path}: expected {wanted}, got {value!r}")
+            run = replace(run, **{slot: value})
+        return run
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain data that `from_dict` reads back."""
+        return {**asdict(self), "classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> "Run":
+        """Return the run written by `as_dict`.
+
+        Raises:
+            SpecError: missing or unknown keys.
+        """
+        known = {f.name: f for f in fields(cls)}
+        for key in data:
+            if key not in known:
+                raise SpecError(f"run: no slot is named {key!r}{hint(key, known)}")
+        missing = [name for name in known if name not in data]
+        if missing:
+            raise SpecError(f"run: missing {', '.join(missing)}")
+        values = {**data, "classes": tuple(data["classes"])}  # type: ignore[arg-type]
+        return cls(**values)  # type: ignore[arg-type]
+
+    def _training(self) -> dict[str, object]:
+        slots = {name: getattr(self, name) for name in ARCHITECTURE + TRAINING}
+        return {**slots, "train_data": self.train_data}
+
+    def _forward(self) -> dict[str, object]:
+        slots = {name: getattr(self, name) for name in MEASUREMENT}
+        return {
+            "train": self.train_digest,
+            "forward": FORWARD_VERSION,
+            "eval_data": self.eval_data,
+            **slots,
+        }
+
+
+def _sha256(payload: Mapping[str, object]) -> str:
+    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
