@@ -17,3 +17,7 @@ class ArmError(RuntimeError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+    def __reduce__(self) -> tuple[type["ArmError"], tuple[str, str]]:
+        """Return how to rebuild the error in another process, with its kind."""
+        return ArmError, (self.kind, str(self))

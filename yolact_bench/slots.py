@@ -77,7 +77,7 @@ def pick(slot: str, table: Mapping[str, Callable[..., T]], choice: Choice) -> Ca
 
 
 def _type_hints(component: Callable[..., object]) -> dict[str, object]:
-    function = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
+    function = component.__init__ if inspect.isclass(component) else component
     return get_type_hints(function)
 
 
@@ -85,7 +85,7 @@ def _checked(where: str, expected: object, value: object) -> object:
     """Return `value` as the annotation `expected` wants it, as plain YAML-able data."""
     strict = ConfigDict(strict=True, arbitrary_types_allowed=True)
     try:
-        adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)
+        adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)  # type: ignore[arg-type]
         # JSON rules: a list is accepted where a tuple is meant, but "8" is no integer.
         return _plain(adapter.validate_json(json.dumps(value), strict=True))
     except (ValidationError, TypeError) as error:

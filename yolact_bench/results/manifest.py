@@ -4,10 +4,17 @@ Written to work/reports/<ablation>/manifest.json before the first arm trains, so
 finds the records of each arm without resolving a spec again (which would load torch).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+from yolact_bench.results.files import write_atomically
+from yolact_bench.results.serialise import from_plain, to_plain
 
 MANIFEST_SCHEMA = 1
+FILE_NAME = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +46,38 @@ class Manifest:
     paper: str | None  # rows of reports/paper.yaml to print beside ours
     expect: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
+
+
+def save(manifest: Manifest, folder: Path) -> Path:
+    """Write the manifest into `folder`, whole or not at all, and return its path."""
+    plain = to_plain(manifest)
+    assert isinstance(plain, dict)
+    path = folder / FILE_NAME
+    text = json.dumps({"schema": MANIFEST_SCHEMA, **plain}, indent=1, ensure_ascii=False)
+    write_atomically(path, text + "\n")
+    return path
+
+
+def load(path: Path) -> Manifest:
+    """Return the manifest written by `save`; `path` is the file or its folder.
+
+    Raises:
+        SpecError: no such file, or not a manifest of this version.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    try:
+        data = json.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise SpecError(f"{file}: no such manifest; `run` the ablation first") from error
+    except ValueError as error:
+        raise SpecError(f"{file}: not JSON ({error}); `run` the ablation again") from error
+    schema = data.pop("schema", None) if isinstance(data, dict) else None
+    if schema != MANIFEST_SCHEMA:
+        raise SpecError(
+            f"{file}: written by another version (schema {schema}, this one reads "
+            f"{MANIFEST_SCHEMA}); `run` the ablation again"
+        )
+    try:
+        return from_plain(Manifest, data)
+    except SpecError as error:
+        raise SpecError(f"{file}: {error}; `run` the ablation again") from error

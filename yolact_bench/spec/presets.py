@@ -58,7 +58,7 @@ _PLUS: Mapping[str, object] = {
 
 _SBD: Mapping[str, object] = {
     "backbone": {"name": "resnet50"},
-    "anchors": {"name": "one_scale", "scales": [32, 64, 128, 256, 512], "square": False},
+    "anchors": {"name": "pascal"},
     "classes": PASCAL_CLASSES,
     "dataset": {"name": "sbd"},
     "schedule": {**_COCO_SCHEDULE, "iterations": 120_000, "steps": [60_000, 100_000]},
@@ -103,9 +103,9 @@ PRESETS: Mapping[str, Run] = {
         }
     ),
     "yolact_plus_r101": _YOLACT_R101.changed({**_PLUS, "dcn": {"name": "every_nth", "n": 3}}),
-    # Interval 1, not 3: the two published models differ here.
+    # Every block, not every third: the two published models differ here.
     "yolact_plus_r50": _YOLACT_R101.changed(
-        {**_PLUS, "backbone": {"name": "resnet50"}, "dcn": {"name": "every_nth", "n": 1}}
+        {**_PLUS, "backbone": {"name": "resnet50"}, "dcn": {"name": "every_block"}}
     ),
     "yolact_r50_sbd": _YOLACT_R101.changed(_SBD),
     "yolact_tiny": _YOLACT_R101.changed(_TINY),

@@ -108,18 +108,9 @@ class Run:
             slot, _, option = path.partition(".")
             settable = {f.name: f for f in fields(Run) if not f.name.endswith("_data")}
             if slot not in settable:
-                raise SpecError(f"{path}: no slot is named {slot!r}{hint(slot, settable)}")
-            current = getattr(run, slot)
-            if option:
-                if not isinstance(current, Mapping):
-                    raise SpecError(f"{path}: {slot} is a single value, it has no options")
-                value = {**current, option: value}
-            elif isinstance(current, Mapping) and isinstance(value, str):
-                value = {"name": value}  # `nms: fast` is short for `nms: {name: fast}`
-            elif isinstance(current, Mapping) != isinstance(value, Mapping):
-                wanted = "a mapping with a name" if isinstance(current, Mapping) else "a value"
-                raise SpecError(f"{path}: expected {wanted}, got {value!r}")
-            run = replace(run, **{slot: value})
+                raise SpecError(f"no slot is named {slot!r}{hint(slot, settable)}")
+            chosen = _chosen(slot, getattr(run, slot), option, value)
+            run = replace(run, **{slot: chosen})  # type: ignore[arg-type]
         return run
 
     def as_dict(self) -> dict[str, object]:
@@ -145,7 +136,9 @@ class Run:
 
     def _training(self) -> dict[str, object]:
         slots = {name: getattr(self, name) for name in ARCHITECTURE + TRAINING}
-        return {**slots, "train_data": self.train_data}
+        # A weight file is known by its contents (sha256), not by where it lies.
+        init = {key: value for key, value in self.init.items() if key != "file"}
+        return {**slots, "init": init, "train_data": self.train_data}
 
     def _forward(self) -> dict[str, object]:
         slots = {name: getattr(self, name) for name in MEASUREMENT}
@@ -155,6 +148,25 @@ class Run:
             "eval_data": self.eval_data,
             **slots,
         }
+
+
+def _chosen(slot: str, current: object, option: str, value: object) -> object:
+    """Return the new value of a slot, given its current one."""
+    if option:
+        if not isinstance(current, Mapping):
+            raise SpecError(f"{slot} is a single value, it has no option {option!r}")
+        return {**current, option: value}
+    if isinstance(current, Mapping):
+        if isinstance(value, str):
+            return {"name": value}  # `nms: fast` is short for `nms: {name: fast}`
+        if not isinstance(value, Mapping):
+            raise SpecError(f"expected a name or a mapping with a name, got {value!r}")
+        return dict(value)
+    if isinstance(current, tuple) and isinstance(value, list):
+        return tuple(value)
+    if type(current) is not type(value):
+        raise SpecError(f"expected {type(current).__name__}, got {value!r}")
+    return value
 
 
 def _sha256(payload: Mapping[str, object]) -> str:

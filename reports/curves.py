@@ -1,0 +1,85 @@
+"""Training logs as curves: work/checkpoints/<train_digest>/log.jsonl."""
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+
+log = logging.getLogger(__name__)
+
+Points = tuple[tuple[int, float], ...]  # (iteration, value), by iteration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """What one training logged. Arms that share the training share the curve."""
+
+    train_digest: str
+    label: str  # the arms, and the seed where there are several
+    losses: Mapping[str, Points]  # "total" first, then the parts
+    lr: Points
+    validation: Mapping[str, Points]  # metric → fraction
+
+
+def read_curve(file: Path, *, train_digest: str, label: str) -> Curve | None:
+    """Return the curve logged in `file`, None if there is no such file or it is empty.
+
+    A resumed training logs the iterations since its checkpoint again: the later line counts.
+
+    Raises:
+        SpecError: a line in the middle that is not JSON.
+    """
+    if not file.exists():
+        return None
+    losses: dict[str, dict[int, float]] = {"total": {}}
+    lr: dict[int, float] = {}
+    validation: dict[str, dict[int, float]] = {}
+    for entry in _entries(file):
+        iteration = int(entry["iteration"])  # type: ignore[call-overload]
+        if "total" in entry:
+            _put(losses, {"total": entry["total"]}, iteration)
+        _put(losses, entry.get("losses"), iteration)
+        _put(validation, entry.get("validation"), iteration)
+        if "lr" in entry:
+            lr[iteration] = float(entry["lr"])  # type: ignore[arg-type]
+    if not losses["total"] and not validation:
+        return None
+    return Curve(
+        train_digest=train_digest,
+        label=label,
+        losses={name: _points(values) for name, values in losses.items() if values},
+        lr=_points(lr),
+        validation={name: _points(values) for name, values in validation.items()},
+    )
+
+
+def _entries(file: Path) -> list[dict[str, object]]:
+    entries = []
+    lines = file.read_text().splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            entry["iteration"]
+        except (ValueError, KeyError, TypeError) as error:
+            if number == len(lines):
+                log.warning("%s: the last line is incomplete and was ignored", file)
+                break
+            raise SpecError(f"{file}, line {number}: not a log entry; remove this line") from error
+        entries.append(entry)
+    return entries
+
+
+def _put(curves: dict[str, dict[int, float]], values: object, iteration: int) -> None:
+    if isinstance(values, Mapping):
+        for name, value in values.items():
+            if value is not None:
+                curves.setdefault(name, {})[iteration] = float(value)
+
+
+def _points(values: Mapping[int, float]) -> Points:
+    # A loss that overflowed ends its curve: it is a Failure record, not a point of a figure.
+    return tuple((i, values[i]) for i in sorted(values) if math.isfinite(values[i]))

@@ -1,0 +1,172 @@
+"""Latencies of one session as comparable numbers: quantiles, stages, ratio to the baseline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolact_bench.clock import STAGES
+from yolact_bench.results.record import Environment, Latency
+from yolact_bench.results.store import Store
+
+# A quantile is printed only where at least a few samples lie beyond it: 64 × 0.1 ≈ 6 of them,
+# 662 × 0.01 ≈ 7 of them.
+MIN_SAMPLES_P90 = 64
+MIN_SAMPLES_P99 = 662
+MIN_ROUNDS_INTERVAL = 10
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Time of one arm on one image, and how it compares within its session."""
+
+    n: int
+    median_ms: float
+    p90_ms: float | None  # None: too few samples
+    p99_ms: float | None
+    fps: float  # 1000 / median
+    ratio: float | None  # to the baseline, rounds paired; None: not paired
+    ratio_interval: tuple[float, float] | None  # 95 %
+    stages_ms: Mapping[str, float]  # median of each stage, in order of execution
+    peak_memory_mb: float | None
+    warmup: int
+    precision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The one session whose times stand in the table."""
+
+    name: str
+    seed: int
+    device: str
+    device_type: str
+    threads: int
+    timer: str
+    scenario: str
+    num_images: int  # different ones
+    environment: Environment
+    timings: Mapping[str, Timing]  # by arm
+    refused: Mapping[str, str]  # arm → why its time may not stand in the same column
+
+
+def read_session(
+    store: Store, arms_by_seed: Mapping[int, Mapping[str, str]], baseline: str
+) -> Session | None:
+    """Return the session that times most of the arms, the latest of equals; None without any.
+
+    `arms_by_seed` is seed → arm → detect digest. Times of different sessions are never mixed:
+    an arm that was not timed in the chosen one is refused.
+    """
+    wanted = [digest for digests in arms_by_seed.values() for digest in digests.values()]
+    best: tuple[tuple[bool, int, int], int, dict[str, Latency]] | None = None
+    for order, timed in enumerate(store.latency_sessions(wanted).values()):
+        for seed, digests in arms_by_seed.items():
+            found = {arm: timed[digest] for arm, digest in digests.items() if digest in timed}
+            rank = (baseline in found, len(found), order)
+            if found and (best is None or rank > best[0]):
+                best = rank, seed, found
+    if best is None:
+        return None
+    _, seed, found = best
+    return _session(seed, list(arms_by_seed[seed]), found, baseline)
+
+
+def _session(
+    seed: int, arms: Sequence[str], found: Mapping[str, Latency], baseline: str
+) -> Session:
+    reference = found.get(baseline) or next(iter(found.values()))
+    refused = dict.fromkeys(arms, "not timed in the same session as the others")
+    timings = {}
+    for arm, latency in found.items():
+        reason = _incomparable(latency, reference)
+        if reason:
+            refused[arm] = reason
+            continue
+        del refused[arm]
+        is_other = baseline in found and arm != baseline
+        timings[arm] = _timing(latency, reference if is_other else None)
+    environment = reference.environment
+    return Session(
+        name=reference.session,
+        seed=seed,
+        device=environment.device,
+        device_type=environment.device_type,
+        threads=environment.threads,
+        timer=reference.timer,
+        scenario=reference.scenario,
+        num_images=len(set(reference.image_ids)),
+        environment=environment,
+        timings=timings,
+        refused=refused,
+    )
+
+
+def _incomparable(latency: Latency, reference: Latency) -> str | None:
+    a, b = latency.environment, reference.environment
+    if (a.device, a.device_type, a.driver) != (b.device, b.device_type, b.driver):
+        return f"timed on {a.device}, the others on {b.device}"
+    if a.threads != b.threads:
+        return f"timed with {a.threads} threads, the others with {b.threads}"
+    if latency.timer != reference.timer:
+        return f"timed by {latency.timer}, the others by {reference.timer}"
+    if latency.scenario != reference.scenario:
+        return f"timed as {latency.scenario}, the others as {reference.scenario}"
+    return None
+
+
+def _timing(latency: Latency, reference: Latency | None) -> Timing:
+    n = len(latency.samples_ms)
+    paired = (
+        reference is not None
+        and len(reference.samples_ms) == n
+        and reference.image_ids == latency.image_ids
+    )
+    ratio, interval = None, None
+    if paired and reference is not None:
+        ratio, interval = paired_ratio(latency.samples_ms, reference.samples_ms)
+    order = {stage: place for place, stage in enumerate(STAGES)}
+    stages = sorted(latency.stages_ms, key=lambda stage: order.get(stage, len(order)))
+    return Timing(
+        n=n,
+        median_ms=latency.median_ms,
+        p90_ms=latency.quantile_ms(0.9) if n >= MIN_SAMPLES_P90 else None,
+        p99_ms=latency.quantile_ms(0.99) if n >= MIN_SAMPLES_P99 else None,
+        fps=1000 / latency.median_ms,
+        ratio=ratio,
+        ratio_interval=interval,
+        stages_ms={s: float(np.median(latency.stages_ms[s])) for s in stages},
+        peak_memory_mb=latency.peak_memory_mb,
+        warmup=latency.warmup,
+        precision=latency.precision,
+    )
+
+
+def paired_ratio(
+    samples: Sequence[float], reference: Sequence[float], *, seed: int = 0
+) -> tuple[float, tuple[float, float] | None]:
+    """Return the median ratio of samples of the same round, and its 95 % interval.
+
+    A round times all arms on one image within a moment, so pairing removes what image and
+    clock have in common. Neighbouring rounds still resemble each other (temperature, other
+    processes): the bootstrap draws blocks of rounds, which keeps that resemblance. Its interval
+    covers this session only, not another day or another machine. None with fewer than ten.
+    """
+    logs = np.log(np.asarray(samples, float) / np.asarray(reference, float))
+    ratio = float(np.exp(np.median(logs)))
+    if len(logs) < MIN_ROUNDS_INTERVAL:
+        return ratio, None
+    medians = np.median(logs[_block_draws(len(logs), seed)], axis=1)
+    low, high = np.exp(np.quantile(medians, [0.025, 0.975]))
+    return ratio, (float(low), float(high))
+
+
+def _block_draws(n: int, seed: int) -> NDArray[np.int64]:
+    """Row numbers of the resamples [RESAMPLES, n]: circular blocks of about n^(1/3) rounds."""
+    length = max(1, round(n ** (1 / 3)))
+    num_blocks = -(-n // length)
+    starts = np.random.default_rng(seed).integers(n, size=(RESAMPLES, num_blocks))
+    rows = (starts[:, :, None] + np.arange(length)) % n
+    return rows.reshape(RESAMPLES, -1)[:, :n]

@@ -1,0 +1,120 @@
+"""Checkpoints: everything that a training needs to go on as if it had never stopped."""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from yolact_bench.errors import SpecError
+from yolact_bench.results.files import atomic_path
+
+CHECKPOINT_SCHEMA = 1
+
+
+def save_training(
+    path: Path,
+    *,
+    train_digest: str,
+    iteration: int,
+    seconds: float,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+) -> None:
+    """Write weights, optimiser, scaler, position and random states; whole or not at all.
+
+    The learning rate and the data order are functions of the iteration, so the iteration
+    stands for the schedule and the sampler.
+    """
+    _save(
+        path,
+        {
+            "schema": CHECKPOINT_SCHEMA,
+            "train_digest": train_digest,
+            "iteration": iteration,
+            "seconds": seconds,
+            "network": network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "scaler": scaler.state_dict(),
+            "random": _random_states(),
+        },
+    )
+
+
+def load_training(
+    path: Path,
+    *,
+    train_digest: str,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+) -> tuple[int, float]:
+    """Restore all that `save_training` wrote; return the iteration and the seconds so far.
+
+    Raises:
+        SpecError: the file is not a checkpoint of this training.
+    """
+    state = _load(path)
+    if state.get("schema") != CHECKPOINT_SCHEMA or state.get("train_digest") != train_digest:
+        raise SpecError(f"{path}: is no checkpoint of the training {train_digest}; remove it")
+    network.load_state_dict(state["network"])  # type: ignore[arg-type]
+    optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+    scaler.load_state_dict(state["scaler"])  # type: ignore[arg-type]
+    _restore_random_states(state["random"])  # type: ignore[arg-type]
+    return int(state["iteration"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
+
+
+def save_final(path: Path, *, facts: Mapping[str, object], network: nn.Module) -> None:
+    """Write the trained weights with facts about the training (plain data)."""
+    _save(
+        path,
+        {"schema": CHECKPOINT_SCHEMA, "facts": dict(facts), "network": network.state_dict()},
+    )
+
+
+def load_facts(path: Path) -> Mapping[str, object]:
+    """Return the facts that `save_final` wrote beside the weights."""
+    facts: Mapping[str, object] = _load(path)["facts"]  # type: ignore[assignment]
+    return facts
+
+
+def _save(path: Path, state: Mapping[str, object]) -> None:
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _load(path: Path) -> Mapping[str, object]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for what is not a checkpoint
+        raise SpecError(f"{path}: cannot be read as a checkpoint ({error})") from error
+    if not isinstance(state, Mapping):
+        raise SpecError(f"{path}: is not a checkpoint of yolact-bench")
+    return state
+
+
+def _random_states() -> dict[str, object]:
+    version, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    python = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [version, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "python": [python[0], list(python[1]), python[2]],
+    }
+
+
+def _restore_random_states(states: Mapping[str, object]) -> None:
+    torch_state, cuda = states["torch"], states["cuda"]
+    assert isinstance(torch_state, Tensor)
+    assert isinstance(cuda, list)
+    torch.set_rng_state(torch_state)
+    if torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(cuda)
+    name, keys, position, has_gauss, cached = states["numpy"]  # type: ignore[misc]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # type: ignore[has-type]
+    version, internal, gauss = states["python"]  # type: ignore[misc]
+    random.setstate((version, tuple(internal), gauss))  # type: ignore[has-type]

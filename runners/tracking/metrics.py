@@ -1,0 +1,70 @@
+"""What a record is called in MLflow: metric names with values, parameters as text."""
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping
+
+from yolact_bench.results.record import Accuracy, ApSummary, Latency
+
+LONGEST_VALUE = 500
+_SUMMARY_NAMES = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ap_small": "AP_S",
+    "ap_medium": "AP_M",
+    "ap_large": "AP_L",
+    "ar_1": "AR1",
+    "ar_10": "AR10",
+    "ar_100": "AR100",
+    "ar_small": "AR_S",
+    "ar_medium": "AR_M",
+    "ar_large": "AR_L",
+}
+
+
+def accuracy_metrics(accuracy: Accuracy) -> dict[str, float]:
+    """Return AP as fractions, mask/AP and box/AP among others, and the cost of training."""
+    metrics = {
+        **_summary_metrics("mask", accuracy.mask),
+        **_summary_metrics("box", accuracy.box),
+        "parameters": float(accuracy.parameters),
+        "train/iterations": float(accuracy.iterations),
+        "train/seconds": accuracy.train_seconds,
+        "train/images_per_second": accuracy.train_images_per_second,
+    }
+    if accuracy.peak_memory_mb is not None:
+        metrics["memory/train_peak_mb"] = accuracy.peak_memory_mb
+    return metrics
+
+
+def _summary_metrics(kind: str, summary: ApSummary) -> dict[str, float]:
+    values = {name: getattr(summary, field) for field, name in _SUMMARY_NAMES.items()}
+    return {f"{kind}/{name}": value for name, value in values.items() if value is not None}
+
+
+def latency_metrics(latency: Latency) -> dict[str, float]:
+    """Return quantiles of the whole path, medians of the stages, and the peak of memory."""
+    metrics = {
+        "latency/e2e_p50_ms": latency.median_ms,
+        "latency/e2e_p90_ms": latency.quantile_ms(0.9),
+        "latency/e2e_p99_ms": latency.quantile_ms(0.99),
+        "latency/samples": float(len(latency.samples_ms)),
+    }
+    for stage, samples in latency.stages_ms.items():
+        metrics[f"latency/stage/{stage}_ms"] = statistics.median(samples)
+    if latency.peak_memory_mb is not None:
+        metrics["memory/peak_mb"] = latency.peak_memory_mb
+    return metrics
+
+
+def flatten(choices: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield slot.option and its value as text, cut to the length that every store accepts."""
+    for key, value in choices.items():
+        if isinstance(value, Mapping):
+            for option, inner in flatten(value):
+                yield f"{key}.{option}", inner
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+            cut = len(text) > LONGEST_VALUE
+            yield key, text[: LONGEST_VALUE - 1] + "…" if cut else text

@@ -1,0 +1,276 @@
+"""The training loop: one loop, one file. Resumes where it stopped; stops on a non-finite loss."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from runners.checkpoint import load_training, save_final, save_training
+from runners.progress import losses_text, progress
+from yolact_bench.build import (
+    build_losses_for,
+    build_network,
+    build_schedule,
+    build_training_loader,
+    freezes_batch_norm,
+)
+from yolact_bench.data import Dataset
+from yolact_bench.data.batch import Batch
+from yolact_bench.errors import ArmError
+from yolact_bench.geometry.pixels import normalise
+from yolact_bench.loss.total import Losses
+from yolact_bench.model.batch_norm import set_training_mode
+from yolact_bench.model.network import Yolact
+from yolact_bench.schedule import Schedule
+from yolact_bench.spec.run import Run
+
+log = logging.getLogger(__name__)
+
+LOG_EVERY = 10  # iterations; the only places where the loop waits for the device
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+# A validation looks at the network after some iterations and returns numbers such as mask_ap.
+Validate = Callable[[Yolact], Mapping[str, float]]
+Logged = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What a finished training is known by."""
+
+    weights: Path
+    iterations: int
+    seconds: float
+    images_per_second: float
+    skipped_annotations: int
+    peak_memory_mb: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions:
+    """How a training is carried out; nothing here changes its result."""
+
+    device: str
+    workers: int
+    validate: Validate | None = None
+    validate_every: int = 0  # iterations; 0: never
+    checkpoint_seconds: float = 120.0
+    on_log: Logged | None = None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: TrainingOptions) -> Trained:
+    """Train `run` in `folder` (work/checkpoints/<train_digest>) and return what came of it.
+
+    A last.pt there is continued from: on a CPU the result is the one of an unbroken training.
+
+    Raises:
+        ArmError: a loss is not finite, or an image cannot be read.
+        KeyboardInterrupt: `how.should_stop` said so; a checkpoint has been written.
+    """
+    torch.manual_seed(run.seed)
+    network = build_network(run).to(how.device, memory_format=torch.channels_last)
+    schedule = build_schedule(run)
+    loop = _Loop(run, network, schedule, build_losses_for(run, network), folder, how)
+    last = folder / "last.pt"
+    if last.is_file():
+        loop.resume(last)
+        log.info("%s: goes on from iteration %d", title, loop.iteration)
+    loader = build_training_loader(
+        run, network, dataset, start_iteration=loop.iteration, workers=how.workers
+    )
+    with progress(title, schedule.iterations, loop.iteration) as bar:
+        loop.run_all(loader, bar.advance)
+    trained = Trained(
+        weights=folder / "final.pt",
+        iterations=schedule.iterations,
+        seconds=loop.seconds,
+        images_per_second=schedule.iterations * schedule.batch_size / max(loop.seconds, 1e-9),
+        skipped_annotations=sum(dataset.skipped.values()),
+        peak_memory_mb=_peak_memory_mb(how.device),
+    )
+    facts = {
+        "train_digest": run.train_digest,
+        "iterations": trained.iterations,
+        "seconds": trained.seconds,
+        "images_per_second": trained.images_per_second,
+        "skipped_annotations": trained.skipped_annotations,
+        "peak_memory_mb": trained.peak_memory_mb,
+    }
+    save_final(trained.weights, facts=facts, network=network)
+    last.unlink(missing_ok=True)
+    return trained
+
+
+class _Loop:
+    """The state of a training, and one step of it."""
+
+    def __init__(
+        self,
+        run: Run,
+        network: Yolact,
+        schedule: Schedule,
+        losses: Losses,
+        folder: Path,
+        how: TrainingOptions,
+    ) -> None:
+        self.run, self.network, self.schedule = run, network, schedule
+        self.losses, self.folder, self.how = losses, folder, how
+        self.frozen = freezes_batch_norm(run)
+        set_training_mode(network, frozen_batch_norm=self.frozen)
+        self.optimizer = torch.optim.SGD(
+            [p for p in network.parameters() if p.requires_grad],
+            lr=schedule.lr_at(0),
+            momentum=schedule.momentum,
+            weight_decay=schedule.weight_decay,
+        )
+        self.scaler = torch.amp.GradScaler(how.device, enabled=run.precision == "fp16")
+        self.generator = torch.Generator(how.device)
+        self.iteration = 0
+        self.seconds = 0.0
+        self.window: list[dict[str, Tensor]] = []  # losses since the last log line
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint; drop what the log holds beyond it."""
+        self.iteration, self.seconds = load_training(
+            path,
+            train_digest=self.run.train_digest,
+            network=self.network,
+            optimizer=self.optimizer,
+            scaler=self.scaler,
+        )
+        _truncate_log(self.folder / "log.jsonl", self.iteration)
+
+    def run_all(self, loader: DataLoader[Batch], advance: Callable[[int, str], None]) -> None:
+        """Train to the end of the schedule."""
+        began = written = time.monotonic()
+        before = self.seconds
+        for batch in loader:
+            self.step(batch)
+            self.iteration += 1
+            self.seconds = before + time.monotonic() - began
+            done = self.iteration == self.schedule.iterations
+            if self.iteration % LOG_EVERY == 0 or done:
+                advance(self.iteration, self.write_log(loader))
+            due = time.monotonic() - written > self.how.checkpoint_seconds
+            if self.how.should_stop() or (due and not done):
+                self.checkpoint()
+                written = time.monotonic()
+            if self.how.should_stop():
+                raise KeyboardInterrupt
+            every = self.how.validate_every
+            if self.how.validate and every and (self.iteration % every == 0 and not done):
+                pause = time.monotonic()
+                self.validate(self.how.validate)
+                began += time.monotonic() - pause  # validation is no training time
+
+    def step(self, batch: Batch) -> None:
+        """One optimiser step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.lr_at(self.iteration)
+        device = self.how.device
+        images = batch.images.to(device, non_blocking=True)
+        targets = [target.to(device) for target in batch.targets]
+        x = normalise(images, self.network.mean, self.network.std)
+        # Keyed to the iteration, so that a resumed training draws the same subsets.
+        self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
+        dtype = _AUTOCAST.get(self.run.precision)
+        with torch.autocast(torch.device(device).type, dtype=dtype, enabled=dtype is not None):
+            raw = self.network(x)
+        losses = self.losses(raw, targets, self.generator)
+        total = torch.stack(list(losses.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        if self.schedule.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.window.append({name: loss.detach() for name, loss in losses.items()})
+
+    def write_log(self, loader: DataLoader[Batch]) -> str:
+        """Check, log and clear the losses since the last line; return them as text."""
+        values = {name: torch.stack([w[name] for w in self.window]) for name in self.window[0]}
+        self.check_finite()
+        means = {name: float(value.mean()) for name, value in values.items()}
+        self.window.clear()
+        done = self.iteration * self.schedule.batch_size
+        line = {
+            "iteration": self.iteration,
+            "losses": means,
+            "total": sum(means.values()),
+            "lr": self.schedule.lr_at(self.iteration - 1),
+            "images_per_second": done / max(self.seconds, 1e-9),
+            "seconds": self.seconds,
+        }
+        self.append(line)
+        if self.how.on_log:
+            rates = {"lr": line["lr"], "images_per_second": line["images_per_second"]}
+            curves = {f"loss_{name}": value for name, value in means.items()}
+            self.how.on_log(self.iteration, {**curves, "loss": line["total"], **rates})  # type: ignore[dict-item]
+        return f"{losses_text(means)}  {line['images_per_second']:.1f} images/s"
+
+    def check_finite(self) -> None:
+        """Raise ArmError for the first iteration of the window whose loss is not finite."""
+        first = self.iteration - len(self.window)
+        for offset, losses in enumerate(self.window):
+            bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
+            if bad:
+                raise ArmError(
+                    "non_finite_loss",
+                    f"the {', '.join(bad)} loss is not finite at iteration {first + offset} "
+                    f"(learning rate {self.schedule.lr_at(first + offset):.3g}); lower "
+                    "schedule.lr, lengthen schedule.warmup, or set schedule.clip_norm",
+                )
+
+    def checkpoint(self) -> None:
+        """Write last.pt, unless the losses since the last look are not finite."""
+        self.check_finite()
+        save_training(
+            self.folder / "last.pt",
+            train_digest=self.run.train_digest,
+            iteration=self.iteration,
+            seconds=self.seconds,
+            network=self.network,
+            optimizer=self.optimizer,
+            scaler=self.scaler,
+        )
+
+    def validate(self, validate: Validate) -> None:
+        """Look at the network in evaluation mode, log it, and go on as before."""
+        self.network.eval()
+        metrics = dict(validate(self.network))
+        set_training_mode(self.network, frozen_batch_norm=self.frozen)
+        self.append({"iteration": self.iteration, "validation": metrics})
+        if self.how.on_log:
+            self.how.on_log(self.iteration, {f"val/{k}": v for k, v in metrics.items()})
+
+    def append(self, line: Mapping[str, object]) -> None:
+        """Add a line to log.jsonl."""
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _truncate_log(path: Path, iteration: int) -> None:
+    if not path.is_file():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["iteration"] <= iteration:
+                kept.append(line)
+        except (json.JSONDecodeError, KeyError):
+            continue  # torn by the interruption; what it said is trained again
+    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+
+def _peak_memory_mb(device: str) -> float | None:
+    if torch.device(device).type != "cuda":
+        return None
+    return torch.cuda.max_memory_allocated(device) / 2**20

@@ -1,0 +1,76 @@
+"""Every table in one mapping: all that can be replaced, with what other packages add."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from yolact_bench.data.augment import AUGMENTATIONS
+from yolact_bench.detect.nms import NMS
+from yolact_bench.detect.rescore import RESCORERS
+from yolact_bench.detect.runtime import RUNTIMES
+from yolact_bench.errors import SpecError
+from yolact_bench.geometry.anchors import ANCHORS
+from yolact_bench.geometry.masks import ASSEMBLIES
+from yolact_bench.loss.box import BOX_LOSSES
+from yolact_bench.loss.classify import CLASS_LOSSES
+from yolact_bench.loss.mask import MASK_LOSSES
+from yolact_bench.loss.mask_iou import MASK_IOU_LOSSES
+from yolact_bench.loss.match import MATCHERS
+from yolact_bench.loss.semantic import SEMANTIC_LOSSES
+from yolact_bench.model.backbone import BACKBONES
+from yolact_bench.model.backbone.dcn import DCN_PLACEMENTS
+from yolact_bench.model.backbone.deform import DEFORM_IMPLEMENTATIONS
+from yolact_bench.model.backbone.weights import INITS
+from yolact_bench.model.batch_norm import BATCH_NORMS
+from yolact_bench.model.fpn import FPNS
+from yolact_bench.model.head import HEADS
+from yolact_bench.model.protonet import PROTONETS
+from yolact_bench.model.rescore import RESCORE_NETS
+from yolact_bench.schedule import SCHEDULES
+
+# Components differ in what they take and return; each table's own type says it.
+Component = Callable[..., Any]
+
+OWN: Mapping[str, Mapping[str, Component]] = {
+    "backbone": BACKBONES,
+    "dcn": DCN_PLACEMENTS,
+    "fpn": FPNS,
+    "protonet": PROTONETS,
+    "anchors": ANCHORS,
+    "head": HEADS,
+    "rescore_net": RESCORE_NETS,
+    "augment": AUGMENTATIONS,
+    "matcher": MATCHERS,
+    "class_loss": CLASS_LOSSES,
+    "box_loss": BOX_LOSSES,
+    "mask_loss": MASK_LOSSES,
+    "semantic_loss": SEMANTIC_LOSSES,
+    "mask_iou_loss": MASK_IOU_LOSSES,
+    "schedule": SCHEDULES,
+    "init": INITS,
+    "batch_norm": BATCH_NORMS,
+    "nms": NMS,
+    "rescore": RESCORERS,
+    "assembly": ASSEMBLIES,
+    "runtime": RUNTIMES,
+    "deform": DEFORM_IMPLEMENTATIONS,
+}
+
+
+@cache
+def components(slot: str) -> Mapping[str, Component]:
+    """Return the table of a slot: ours, and the entry points of group `yolact_bench.<slot>`.
+
+    Raises:
+        SpecError: a package offers a name that is taken; results would depend on the order.
+    """
+    table = dict(OWN[slot])
+    for entry in entry_points(group=f"yolact_bench.{slot}"):
+        if entry.name in table:
+            raise SpecError(
+                f"{slot}: the package {entry.dist.name if entry.dist else '?'} offers a second "
+                f"component named {entry.name!r}; rename it or uninstall the package"
+            )
+        table[entry.name] = entry.load()
+    return table

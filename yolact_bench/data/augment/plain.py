@@ -1,0 +1,66 @@
+"""Augmentations that leave the image whole: resized only, or resized and mirrored."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from yolact_bench.data.augment.view import View, seen_image, seen_target, whole_image
+from yolact_bench.data.objects import Objects
+from yolact_bench.shapes import Sample
+
+
+def resize_only(
+    image: UInt8[np.ndarray, "H W 3"],
+    objects: Objects,
+    rng: np.random.Generator,
+    size: int,
+    mask_size: int,
+    fill: tuple[float, float, float],
+    *,
+    masks: Literal["network_size", "prototype_size"] = "network_size",
+) -> Sample:
+    """Return the image resized to the network's square input, as in evaluation. No draws.
+
+    Source: dbolya/yolact@902073d utils/augmentations.py, `BaseTransform`; but resized in
+    8 bits.
+    """
+    view = whole_image(objects.height, objects.width)
+    return _seen(image, objects, view, size, mask_size if masks == "prototype_size" else size, fill)
+
+
+def mirror(
+    image: UInt8[np.ndarray, "H W 3"],
+    objects: Objects,
+    rng: np.random.Generator,
+    size: int,
+    mask_size: int,
+    fill: tuple[float, float, float],
+    *,
+    masks: Literal["network_size", "prototype_size"] = "network_size",
+    probability: float = 0.5,
+) -> Sample:
+    """Return the image resized, and mirrored with `probability`.
+
+    Source: dbolya/yolact@902073d utils/augmentations.py, `RandomMirror`.
+    """
+    view = whole_image(objects.height, objects.width)
+    if rng.random() < probability:
+        view = view.mirror()
+    return _seen(image, objects, view, size, mask_size if masks == "prototype_size" else size, fill)
+
+
+def _seen(
+    image: UInt8[np.ndarray, "H W 3"],
+    objects: Objects,
+    view: View,
+    size: int,
+    mask_side: int,
+    fill: tuple[float, float, float],
+) -> Sample:
+    rows = np.arange(len(objects))
+    return Sample(
+        image=torch.from_numpy(seen_image(image, view, size, fill)),
+        target=seen_target(objects, rows, view, mask_side),
+    )

@@ -1,0 +1,97 @@
+"""What of an image is seen, as one window, and the image and its objects seen through it.
+
+Expand, crop, mirror and resize are all choices of a window; they are composed before a single
+pixel is touched, so that the image is resampled once.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64, UInt8
+
+from yolact_bench.data.objects import Objects, pixel_centres, rasterise
+from yolact_bench.shapes import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A window in image pixels, which may reach beyond the image, and whether it is mirrored."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    mirrored: bool = False
+
+    def mirror(self) -> "View":
+        """Return the same window, mirrored left to right."""
+        return replace(self, mirrored=not self.mirrored)
+
+    def matrix(self, side: int) -> Float64[np.ndarray, "2 3"]:
+        """Return the map from image pixels to a square of `side`, whole at pixel edges."""
+        x, y = side / self.width, side / self.height
+        matrix = np.array([[x, 0.0, -self.left * x], [0.0, y, -self.top * y]])
+        if self.mirrored:
+            matrix[0] = -matrix[0] + (0.0, 0.0, side)
+        return matrix
+
+
+def whole_image(height: int, width: int) -> View:
+    """Return the view of an image as it is."""
+    return View(left=0.0, top=0.0, width=float(width), height=float(height))
+
+
+def seen_image(
+    image: UInt8[np.ndarray, "H W 3"], view: View, size: int, fill: tuple[float, float, float]
+) -> UInt8[np.ndarray, "S S 3"]:
+    """Return the image through `view` at `size` x `size`; what lies beyond it is `fill`.
+
+    Bilinear without antialiasing, half-pixel centres, aspect ratio not kept.
+    """
+    height, width = image.shape[:2]
+    inside = (
+        min(view.left, view.top) >= 0
+        and view.left + view.width <= width
+        and view.top + view.height <= height
+    )
+    # A window inside the image must not blend the filling into its outermost pixels.
+    border = cv2.BORDER_REPLICATE if inside else cv2.BORDER_CONSTANT
+    matrix = pixel_centres(view.matrix(size))
+    seen = cv2.warpAffine(image, matrix, (size, size), borderMode=border, borderValue=fill)
+    return np.asarray(seen, dtype=np.uint8)
+
+
+def image_region(height: int, width: int, view: View, size: int) -> tuple[slice, slice]:
+    """Return the rows and columns of the seen image that show the image, not the filling."""
+    matrix = view.matrix(size)
+    xs = sorted(matrix[0, 0] * x + matrix[0, 2] for x in (0, width))
+    ys = sorted(matrix[1, 1] * y + matrix[1, 2] for y in (0, height))
+    (x0, x1), (y0, y1) = (
+        (min(max(round(low), 0), size), min(max(round(high), 0), size)) for low, high in (xs, ys)
+    )
+    return slice(y0, y1), slice(x0, x1)
+
+
+def seen_boxes(objects: Objects, view: View) -> Float64[np.ndarray, "N 4"]:
+    """Return the boxes through `view`, clipped to it, as corner fractions."""
+    matrix = view.matrix(1)
+    corners = objects.boxes_px.reshape(-1, 2, 2) * (matrix[0, 0], matrix[1, 1]) + matrix[:, 2]
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    return np.concatenate((low, high), axis=1).clip(0.0, 1.0)
+
+
+def seen_target(
+    objects: Objects, rows: Int64[np.ndarray, " M"], view: View, mask_side: int
+) -> Target:
+    """Return the objects of these rows through `view`, with masks of `mask_side`."""
+    masks = rasterise(
+        tuple(objects.segments[row] for row in rows), view.matrix(mask_side), mask_side
+    )
+    return Target(
+        boxes=torch.from_numpy(seen_boxes(objects, view)[rows].astype(np.float32)),
+        labels=torch.from_numpy(objects.labels[rows]),
+        masks=torch.from_numpy(masks),
+        is_crowd=torch.from_numpy(objects.is_crowd[rows]),
+    )

@@ -1,0 +1,205 @@
+"""From a data set to batches of tensors: order, draws, workers.
+
+Every random choice is keyed by (seed, epoch, sample), so that the number of workers, a
+resumption or data parallelism never changes a training.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from yolact_bench.data.augment import Augmentation
+from yolact_bench.data.protocol import Dataset as Annotated
+from yolact_bench.errors import ArmError
+from yolact_bench.shapes import Sample, Target
+
+Key = tuple[int, int]  # epoch, index
+
+_ORDER_TAG, _AUGMENT_TAG = 1, 2  # keep the two uses of a seed apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Samples of one training step."""
+
+    images: UInt8[Tensor, "B S S 3"]  # RGB; normalised on the device
+    targets: list[Target]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def to(self, device: object) -> "Batch":
+        """Return the same batch on `device`."""
+        images = self.images.to(device, non_blocking=True)  # type: ignore[call-overload]
+        return Batch(images=images, targets=[target.to(device) for target in self.targets])
+
+    def pin_memory(self) -> "Batch":
+        """Return the same batch in page-locked memory. The loader calls this."""
+        pinned = [
+            replace(
+                target,
+                boxes=target.boxes.pin_memory(),
+                labels=target.labels.pin_memory(),
+                masks=target.masks.pin_memory(),
+                is_crowd=target.is_crowd.pin_memory(),
+            )
+            for target in self.targets
+        ]
+        return Batch(images=self.images.pin_memory(), targets=pinned)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Return the samples as one batch; targets stay apart, for they differ in length."""
+    images = torch.stack([sample.image for sample in samples])
+    return Batch(images=images, targets=[sample.target for sample in samples])
+
+
+class TrainingData(Dataset[Sample | ArmError]):
+    """Augmented samples by (epoch, index).
+
+    An `ArmError` is handed out as a value: raised in a worker it would arrive as another type.
+    """
+
+    def __init__(
+        self,
+        dataset: Annotated,
+        augment: Augmentation,
+        *,
+        size: int,
+        mask_size: int,
+        fill: tuple[float, float, float],
+        seed: int,
+    ) -> None:
+        self._dataset = dataset
+        self._augment = augment
+        self._sizes = (size, mask_size)
+        self._fill = fill
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, key: Key) -> Sample | ArmError:
+        epoch, index = key
+        rng = np.random.default_rng([_AUGMENT_TAG, self._seed, epoch, index])
+        try:
+            image = self._dataset.image(index)
+        except ArmError as error:
+            return error
+        objects = self._dataset.objects(index)
+        return self._augment(image, objects, rng, *self._sizes, self._fill)
+
+
+class IterationSampler(Sampler[list[Key]]):
+    """Batches of (epoch, index), for iterations `start_iteration` to `num_iterations`.
+
+    Each epoch is a permutation of its own; a batch that an epoch cannot fill goes on into the
+    next, so any data set serves any batch size. Of each batch, `rank` takes every
+    `world_size`-th sample.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        *,
+        batch_size: int,
+        seed: int,
+        start_iteration: int,
+        num_iterations: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        assert num_samples > 0
+        assert batch_size >= world_size
+        self._num_samples = num_samples
+        self._batch_size = batch_size
+        self._seed = seed
+        self._iterations = range(start_iteration, num_iterations)
+        self._share = slice(rank, None, world_size)
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def __len__(self) -> int:
+        return len(self._iterations)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for iteration in self._iterations:
+            first = iteration * self._batch_size
+            places = range(first, first + self._batch_size)
+            yield [self._key(place) for place in places[self._share]]
+
+    def _key(self, place: int) -> Key:
+        epoch, offset = divmod(place, self._num_samples)
+        if self._order[0] != epoch:
+            rng = np.random.default_rng([_ORDER_TAG, self._seed, epoch])
+            self._order = (epoch, rng.permutation(self._num_samples).tolist())
+        return epoch, self._order[1][offset]
+
+
+class TrainingLoader(DataLoader[Sample | ArmError]):
+    """A loader whose iteration raises the `ArmError` that a worker met, with its kind."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, ArmError):
+                raise batch
+            yield batch
+
+
+def training_loader(
+    dataset: Annotated,
+    augment: Augmentation,
+    *,
+    size: int,
+    mask_size: int,
+    fill: tuple[float, float, float],
+    batch_size: int,
+    seed: int,
+    start_iteration: int,
+    num_iterations: int,
+    workers: int,
+    pin_memory: bool,
+    rank: int = 0,
+    world_size: int = 1,
+) -> TrainingLoader:
+    """Return the batches from `start_iteration` to `num_iterations`, prefetched by workers.
+
+    `batch_size` counts all ranks together.
+    """
+    data = TrainingData(dataset, augment, size=size, mask_size=mask_size, fill=fill, seed=seed)
+    sampler = IterationSampler(
+        len(dataset),
+        batch_size=batch_size,
+        seed=seed,
+        start_iteration=start_iteration,
+        num_iterations=num_iterations,
+        rank=rank,
+        world_size=world_size,
+    )
+    return TrainingLoader(
+        data,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=pin_memory,
+        worker_init_fn=_one_thread,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers > 0 else None,
+    )
+
+
+def _collate(items: list[Sample | ArmError]) -> Batch | ArmError:
+    for item in items:
+        if isinstance(item, ArmError):
+            return item
+    return collate([item for item in items if isinstance(item, Sample)])
+
+
+def _one_thread(worker: int) -> None:
+    # Workers are parallel already; threads inside them only get in each other's way.
+    cv2.setNumThreads(0)

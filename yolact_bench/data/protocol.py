@@ -1,0 +1,50 @@
+"""What every data set offers, whatever it is made of."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from yolact_bench.data.objects import Objects
+
+
+class Dataset(Protocol):
+    """One split of a data set: images, their objects, and the truth to score against."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in label order."""
+        ...
+
+    @property
+    def category_ids(self) -> tuple[int, ...]:
+        """The data set's own category id of each label."""
+        ...
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """Number of degenerate annotations left out, by reason."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def image_id(self, index: int) -> int:
+        """Return the data set's own number of an image."""
+        ...
+
+    def image(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
+        """Return the image, RGB.
+
+        Raises:
+            ArmError: the file cannot be read; kind "bad_image".
+        """
+        ...
+
+    def objects(self, index: int) -> Objects:
+        """Return the usable objects of an image, crowds last."""
+        ...
+
+    def ground_truth(self) -> dict[str, object]:
+        """Return the split in COCO's annotation format, degenerate annotations left out."""
+        ...

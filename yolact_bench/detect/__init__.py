@@ -1,0 +1,1 @@
+"""From the network's predictions to detections."""

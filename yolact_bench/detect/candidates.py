@@ -1,0 +1,73 @@
+"""What the NMS variants share: which boxes compete, in what order, and how many leave."""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from yolact_bench.shapes import Kept
+
+
+def candidate_rows(scores: Float[Tensor, "A C"], min_score: float) -> Int64[Tensor, " K"]:
+    """Return the anchors whose best class scores above `min_score`.
+
+    Source: dbolya/yolact@902073d layers/functions/detection.py, `Detect.detect`.
+    """
+    if scores.shape[1] == 0:
+        return torch.empty(0, dtype=torch.int64, device=scores.device)
+    return (scores.amax(1) > min_score).nonzero()[:, 0]
+
+
+def ranked_per_class(
+    scores: Float[Tensor, "A C"], min_score: float, top_k: int
+) -> tuple[Float[Tensor, "C k"], Int64[Tensor, "C k"]]:
+    """Return, for each class, the scores and anchors of its best `top_k` candidates.
+
+    Every candidate competes in every class, so scores below `min_score` are among them: an
+    anchor that is a sure cat is also an unlikely dog. Equal scores keep the anchors' order.
+    """
+    rows = candidate_rows(scores, min_score)
+    ranked = scores[rows].T.sort(dim=1, descending=True, stable=True)
+    return ranked.values[:, :top_k], rows[ranked.indices[:, :top_k]]
+
+
+def kept_of_ranked(
+    score: Float[Tensor, "C k"],
+    anchor: Int64[Tensor, "C k"],
+    keep: Bool[Tensor, "C k"],
+    max_detections: int | None,
+) -> Kept:
+    """Return what is marked in `keep`, all classes together, best first."""
+    label = torch.arange(len(score), device=score.device)[:, None].expand_as(anchor)
+    return best_first(anchor[keep], label[keep], score[keep], max_detections)
+
+
+def best_first(
+    anchor: Int64[Tensor, " K"],
+    label: Int64[Tensor, " K"],
+    score: Float[Tensor, " K"],
+    max_detections: int | None,
+) -> Kept:
+    """Return the best `max_detections` in order of score, all of them where it is None."""
+    order = score.argsort(descending=True, stable=True)[:max_detections]
+    return Kept(anchor=anchor[order], label=label[order], score=score[order])
+
+
+def greedy_survivors(conflicts: Bool[Tensor, "*batch M M"]) -> Bool[Tensor, "*batch M"]:
+    """Return what greedy suppression keeps, given who conflicts with whom, sorted best first.
+
+    A box falls only to a box that itself survives. Repeating "fall to a survivor of the last
+    round" settles box by box from the best down, so it ends after as many rounds as the
+    longest chain of suppressions, usually a handful, and needs no loop over boxes.
+
+    Source: Cluster-NMS (arXiv:2005.03572), section 3.3 and its proof that the fixed point is
+    the result of sequential NMS.
+    """
+    conflicts = conflicts.triu(diagonal=1)
+    keep = ~conflicts.any(-2)
+    # A chain is at most M long; one round more confirms the fixed point.
+    for _ in range(conflicts.shape[-1]):
+        settled = ~(conflicts & keep[..., :, None]).any(-2)
+        if torch.equal(settled, keep):
+            break
+        keep = settled
+    return keep

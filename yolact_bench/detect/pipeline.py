@@ -1,0 +1,115 @@
+"""Detection in one image: decode → NMS → assemble → re-score → masks at image size."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from yolact_bench.clock import Clock, no_clock
+from yolact_bench.detect.nms import Nms
+from yolact_bench.detect.rescore import RescoreNet, Rescorer
+from yolact_bench.geometry.boxes import decode, to_pixels
+from yolact_bench.geometry.masks import (
+    Assembly,
+    MaskRegion,
+    mask_regions,
+    upsample,
+    upsample_chunks,
+)
+from yolact_bench.shapes import Detections, Predictions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Detections of one image before their masks are as large as the image."""
+
+    boxes: Float[Tensor, "N 4"]  # corner fractions, not clipped
+    boxes_px: Float[Tensor, "N 4"]  # integer-valued corners, within the image
+    scores: Float[Tensor, " N"]
+    mask_scores: Float[Tensor, " N"]  # = scores without re-scoring
+    labels: Int64[Tensor, " N"]
+    soft_masks: Float[Tensor, "N h w"]
+    height: int  # of the image
+    width: int
+    mask_threshold: float
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def cpu(self) -> "Found":
+        """Return the same on the host."""
+        return replace(
+            self,
+            boxes=self.boxes.cpu(),
+            boxes_px=self.boxes_px.cpu(),
+            scores=self.scores.cpu(),
+            mask_scores=self.mask_scores.cpu(),
+            labels=self.labels.cpu(),
+            soft_masks=self.soft_masks.cpu(),
+        )
+
+
+def find(
+    predictions: Predictions,
+    image: int,
+    *,
+    nms: Nms,
+    assembly: Assembly,
+    rescorer: Rescorer,
+    rescore_net: RescoreNet | None,
+    height: int,
+    width: int,
+    clock: Clock = no_clock,
+) -> Found:
+    """Return the detections in one image of the batch, whose original size is given.
+
+    Everything from here on is float32, whatever precision the network ran in.
+
+    Source: dbolya/yolact@902073d layers/functions/detection.py and layers/output_utils.py.
+    """
+    with clock("nms"):
+        boxes = decode(predictions.boxes[image], predictions.anchors)
+        probabilities = predictions.scores[image].float().softmax(-1)
+        kept = nms(boxes, probabilities[:, 1:])
+        boxes = boxes[kept.anchor]
+    with clock("assembly"):
+        prototypes = predictions.prototypes[image].float()
+        coefficients = predictions.coefficients[image, kept.anchor].float()
+        soft_masks = assembly(prototypes, coefficients, boxes)
+    with clock("rescore"):
+        mask_scores = rescorer(soft_masks, kept.label, kept.score, rescore_net)
+    return Found(
+        boxes=boxes,
+        boxes_px=to_pixels(boxes, height, width),
+        scores=kept.score,
+        mask_scores=mask_scores,
+        labels=kept.label,
+        soft_masks=soft_masks,
+        height=height,
+        width=width,
+        mask_threshold=assembly.mask_threshold,
+    )
+
+
+def to_detections(found: Found) -> Detections:
+    """Return the detections with all masks at image size: N·H·W bytes."""
+    return Detections(
+        boxes_px=found.boxes_px,
+        scores=found.scores,
+        mask_scores=found.mask_scores,
+        labels=found.labels,
+        masks=upsample(found.soft_masks, found.height, found.width, threshold=found.mask_threshold),
+    )
+
+
+def mask_chunks(found: Found) -> Iterator[Bool[Tensor, "n H W"]]:
+    """Yield the masks at image size, in order, as many at a time as memory allows."""
+    return upsample_chunks(
+        found.soft_masks, found.height, found.width, threshold=found.mask_threshold
+    )
+
+
+def regions(found: Found) -> Iterator[MaskRegion]:
+    """Yield, in order, the part of each mask at image size that may be set."""
+    return mask_regions(found.soft_masks, found.height, found.width, threshold=found.mask_threshold)

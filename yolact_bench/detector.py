@@ -1,0 +1,167 @@
+"""The detector: network and pipeline as one callable. What is evaluated is what is timed."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from yolact_bench.clock import Clock, no_clock
+from yolact_bench.detect.nms import Nms
+from yolact_bench.detect.pipeline import Found, find, to_detections
+from yolact_bench.detect.rescore import Rescorer
+from yolact_bench.errors import SpecError
+from yolact_bench.geometry.masks import Assembly
+from yolact_bench.shapes import Detections, Predictions
+
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+# RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
+Image: TypeAlias = NDArray[Any] | Tensor
+
+_HALF: Mapping[str, torch.dtype] = MappingProxyType({"bf16": torch.bfloat16, "fp16": torch.float16})
+
+
+class Detector:
+    """Images in, detections out, with named stages that a clock can time.
+
+    The parts are public: a latency or replay runner may swap the NMS of a loaded detector.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        nms: Nms,
+        assembly: Assembly,
+        rescorer: Rescorer,
+        rescore_net: nn.Module | None,
+        image_size: int,
+        classes: Sequence[str],
+        device: str | torch.device = "cpu",
+        precision: Precision = "fp32",
+    ) -> None:
+        """Put the network on the device, in evaluation mode.
+
+        `network` has `mean` and `std`, RGB on the scale of 0 to 255.
+
+        Raises:
+            SpecError: fp16 on a CPU.
+        """
+        self.device = torch.device(device)
+        if precision == "fp16" and self.device.type == "cpu":
+            raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
+        self.network = network.to(self.device).eval()
+        self.rescore_net = None if rescore_net is None else rescore_net.to(self.device).eval()
+        self.nms = nms
+        self.assembly = assembly
+        self.rescorer = rescorer
+        self.image_size = image_size
+        self.classes = tuple(classes)
+        self.precision = precision
+        self._mean, self._std = (
+            torch.tensor(values, dtype=torch.float32, device=self.device)[:, None, None]
+            for values in (network.mean, network.std)
+        )
+
+    def __call__(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Detections]:
+        """Return the detections of each image on the host, masks at image size.
+
+        Raises:
+            SpecError: an image is not RGB uint8 [H, W, 3].
+        """
+        return [self._finish(found, clock) for found in self.find(images, clock)]
+
+    @torch.inference_mode()
+    def find(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Found]:
+        """Return the detections of each image on the device, masks at prototype size.
+
+        Raises:
+            SpecError: an image is not RGB uint8 [H, W, 3].
+        """
+        if not len(images):
+            return []
+        with clock("preprocess"):
+            batch = self.preprocess(images)
+        predictions = self.predict(batch, clock)
+        return [
+            find(
+                predictions,
+                index,
+                nms=self.nms,
+                assembly=self.assembly,
+                rescorer=self.rescorer,
+                rescore_net=self.rescore_net,
+                height=image.shape[0],
+                width=image.shape[1],
+                clock=clock,
+            )
+            for index, image in enumerate(images)
+        ]
+
+    @torch.inference_mode()
+    def preprocess(self, images: Sequence[Image]) -> Float[Tensor, "B 3 S S"]:
+        """Return the images as the network takes them: square, normalised, on the device.
+
+        Resized as floats, aspect ratio not kept, bilinear with half-pixel centres and without
+        antialiasing. Resizing uint8, which rounds, changes half of all detections.
+
+        Raises:
+            SpecError: an image is not RGB uint8 [H, W, 3].
+
+        Source: dbolya/yolact@902073d utils/augmentations.py, `FastBaseTransform`.
+        """
+        return torch.stack([self._prepared(image, i) for i, image in enumerate(images)])
+
+    @torch.inference_mode()
+    def predict(self, batch: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
+        """Return the network's raw outputs as float32, computed in the chosen precision."""
+        with self._autocast():
+            raw: Predictions = self.network(batch, clock=clock)
+        return replace(
+            raw,
+            boxes=raw.boxes.float(),
+            scores=raw.scores.float(),
+            coefficients=raw.coefficients.float(),
+            prototypes=raw.prototypes.float(),
+        )
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=_HALF[self.precision])
+
+    def _prepared(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
+        if str(image.dtype) not in {"uint8", "torch.uint8"} or image.shape[2:] != (3,):
+            raise SpecError(
+                f"image {index}: expected RGB uint8 [height, width, 3], "
+                f"got {image.dtype} {list(image.shape)}"
+            )
+        if 0 in image.shape:
+            raise SpecError(f"image {index}: it has no pixels, its shape is {list(image.shape)}")
+        if isinstance(image, np.ndarray):
+            # A view of reversed channels, as from cv2's BGR, has strides that torch refuses.
+            image = torch.from_numpy(np.require(image, requirements=["C", "W"]))
+        channels = image.to(self.device).permute(2, 0, 1).float()[None]  # [1, 3, H, W]
+        size = (self.image_size, self.image_size)
+        square = F.interpolate(channels, size=size, mode="bilinear", align_corners=False)
+        return (square[0] - self._mean) / self._std
+
+    @torch.inference_mode()
+    def _finish(self, found: Found, clock: Clock) -> Detections:
+        with clock("upsample"):
+            detections = to_detections(found)
+        with clock("copy"):
+            return Detections(
+                boxes_px=detections.boxes_px.cpu(),
+                scores=detections.scores.cpu(),
+                mask_scores=detections.mask_scores.cpu(),
+                labels=detections.labels.cpu(),
+                masks=detections.masks.cpu(),
+            )

@@ -1,0 +1,151 @@
+"""Anchor sets: which box shapes stand on each cell, and the grid that repeats them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import sqrt
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from yolact_bench.errors import SpecError
+
+# Width and height in pixels of the network's input: one tuple per level, one pair per anchor.
+AnchorShapes = tuple[tuple[tuple[float, float], ...], ...]
+
+YOLACT_SCALES = (24.0, 48.0, 96.0, 192.0, 384.0)
+PASCAL_SCALES = (32.0, 64.0, 128.0, 256.0, 512.0)  # 4/3 of YOLACT's
+NUM_LEVELS = 5  # P3 to P7
+_P3_HALVINGS = 3  # P3 has stride 8
+
+
+def level_sizes(image_size: int) -> list[int]:
+    """Return the side of P3, P4, … P7 in cells: every stride-2 step is ceil(n / 2)."""
+    side = image_size
+    sizes = []
+    for halving in range(_P3_HALVINGS + NUM_LEVELS - 1):
+        side = (side + 1) // 2
+        if halving >= _P3_HALVINGS - 1:
+            sizes.append(side)
+    return sizes
+
+
+def anchor_grid(shapes: AnchorShapes, image_size: int) -> Float32[Tensor, "A 4"]:
+    """Return all anchors [cx cy w h] as fractions: levels, then rows, columns, shapes.
+
+    Computed in double precision and stored as float32, not clipped to the image.
+
+    Source: dbolya/yolact@902073d yolact.py, `PredictionModule.make_priors`.
+    """
+    levels = []
+    for side, level in zip(level_sizes(image_size), shapes, strict=True):
+        centre = (torch.arange(side, dtype=torch.float64) + 0.5) / side
+        cy, cx = torch.meshgrid(centre, centre, indexing="ij")
+        size = torch.tensor(level, dtype=torch.float64) / image_size  # [a, 2]
+        grid = torch.empty(side, side, len(level), 4, dtype=torch.float64)
+        grid[..., 0] = cx[..., None]
+        grid[..., 1] = cy[..., None]
+        grid[..., 2:] = size
+        levels.append(grid.reshape(-1, 4))
+    return torch.cat(levels).float()
+
+
+def one_scale(
+    *,
+    scales: Sequence[float] = YOLACT_SCALES,
+    ratios: Sequence[float] = (1.0, 0.5, 2.0),
+    square: bool = True,
+) -> AnchorShapes:
+    """Return YOLACT's anchors: one scale per level in three aspect ratios.
+
+    `square` keeps a mistake that the released v1 weights were trained with: the height is set
+    to the width, so three "ratios" are three square sizes s, s/√2 and s·√2.
+
+    Source: YOLACT (arXiv:1904.02689) §4; the mistake: dbolya/yolact issue #19.
+    """
+    return tuple(_shapes([scale], ratios, square=square) for scale in _five(scales))
+
+
+def three_scales(
+    *,
+    scales: Sequence[float] = YOLACT_SCALES,
+    ratios: Sequence[float] = (1.0, 0.5, 2.0),
+    factors: Sequence[float] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3)),
+) -> AnchorShapes:
+    """Return YOLACT++'s anchors: three scales per level (scale outer, ratio inner), true ratios.
+
+    Source: YOLACT++ (arXiv:1912.06218), section on optimised prediction heads.
+    """
+    return tuple(
+        _shapes([scale * factor for factor in factors], ratios, square=False)
+        for scale in _five(scales)
+    )
+
+
+def five_ratios(
+    *,
+    scales: Sequence[float] = YOLACT_SCALES,
+    ratios: Sequence[float] = (1.0, 0.5, 2.0, 1 / 3, 3.0),
+) -> AnchorShapes:
+    """Return the alternative that YOLACT++ compares with: one scale in five true ratios.
+
+    Source: YOLACT++ (arXiv:1912.06218), section on optimised prediction heads.
+    """
+    return tuple(_shapes([scale], ratios, square=False) for scale in _five(scales))
+
+
+def pascal(
+    *,
+    scales: Sequence[float] = PASCAL_SCALES,
+    ratios: Sequence[float] = (1.0, 0.5, 2.0),
+) -> AnchorShapes:
+    """Return the Pascal set: YOLACT's scales times 4/3, true ratios.
+
+    Source: dbolya/yolact@902073d data/config.py, `yolact_resnet50_pascal_config`.
+    """
+    return tuple(_shapes([scale], ratios, square=False) for scale in _five(scales))
+
+
+def free(*, sizes: Sequence[Sequence[Sequence[float]]]) -> AnchorShapes:
+    """Return anchors written out by hand: per level a list of [width, height] in pixels.
+
+    Source: ours; for anchors clustered on one's own data.
+    """
+    if len(sizes) != NUM_LEVELS or len({len(level) for level in sizes}) != 1:
+        raise SpecError(
+            f"anchors.free.sizes: expected {NUM_LEVELS} levels (P3 to P7) with equally many "
+            "[width, height] pairs each, since one head serves all levels"
+        )
+    if any(len(pair) != 2 or min(pair) <= 0 for level in sizes for pair in level):
+        raise SpecError("anchors.free.sizes: every anchor is a pair [width, height] above 0 px")
+    return tuple(tuple((pair[0], pair[1]) for pair in level) for level in sizes)
+
+
+ANCHORS: Mapping[str, Callable[..., AnchorShapes]] = {
+    "one_scale": one_scale,
+    "three_scales": three_scales,
+    "five_ratios": five_ratios,
+    "pascal": pascal,
+    "free": free,
+}
+
+
+def _five(scales: Sequence[float]) -> Sequence[float]:
+    if len(scales) != NUM_LEVELS or min(scales) <= 0:
+        raise SpecError(
+            f"anchors.scales: expected {NUM_LEVELS} scales above 0 px, one for each of P3 to P7, "
+            f"got {list(scales)}"
+        )
+    return scales
+
+
+def _shapes(
+    scales: Sequence[float], ratios: Sequence[float], *, square: bool
+) -> tuple[tuple[float, float], ...]:
+    if not ratios or min(ratios) <= 0:
+        raise SpecError(f"anchors.ratios: expected ratios above 0, got {list(ratios)}")
+    pairs = []
+    for scale in scales:
+        for ratio in ratios:
+            width = scale * sqrt(ratio)
+            pairs.append((width, width if square else scale / sqrt(ratio)))
+    return tuple(pairs)

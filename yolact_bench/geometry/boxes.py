@@ -1,0 +1,142 @@
+"""Boxes: overlap, the two ways to write them, and how the network codes them."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+# Divisors of the regression targets of centre and size. Every SSD descendant has them.
+# Source: SSD (arXiv:1512.02325), authors' code; dbolya/yolact@902073d layers/box_utils.py, decode.
+CENTRE_VARIANCE = 0.1
+SIZE_VARIANCE = 0.2
+
+
+def box_area(boxes: Float[Tensor, "*batch M 4"]) -> Float[Tensor, "*batch M"]:
+    """Return width times height."""
+    size = boxes[..., 2:] - boxes[..., :2]
+    return size[..., 0] * size[..., 1]
+
+
+def intersection_area(
+    a: Float[Tensor, "*batch M 4"], b: Float[Tensor, "*batch N 4"]
+) -> Float[Tensor, "*batch M N"]:
+    """Return the area that each box of `a` shares with each box of `b`."""
+    top_left = torch.maximum(a[..., :, None, :2], b[..., None, :, :2])  # [M, N, 2]
+    bottom_right = torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
+    shared = (bottom_right - top_left).clamp(min=0)
+    return shared[..., 0] * shared[..., 1]
+
+
+def box_iou(
+    a: Float[Tensor, "*batch M 4"], b: Float[Tensor, "*batch N 4"]
+) -> Float[Tensor, "*batch M N"]:
+    """Return intersection over union of each box of `a` with each box of `b`.
+
+    Two boxes without area have IoU 0, not 0/0.
+
+    Source: dbolya/yolact@902073d layers/box_utils.py, `jaccard`.
+    """
+    shared = intersection_area(a, b)
+    union = box_area(a)[..., :, None] + box_area(b)[..., None, :] - shared
+    return shared / union.clamp(min=torch.finfo(union.dtype).tiny)
+
+
+def box_diou(
+    a: Float[Tensor, "*batch M 4"], b: Float[Tensor, "*batch N 4"]
+) -> Float[Tensor, "*batch M N"]:
+    """Return IoU minus the squared centre distance over the squared diagonal of the hull.
+
+    Lies in (-1, 1]. Unlike IoU it changes when one axis is stretched: here distances are
+    those on the network's square input.
+
+    Source: Distance-IoU (arXiv:1911.08287), equation 7.
+    """
+    centre_a = (a[..., :2] + a[..., 2:]) / 2
+    centre_b = (b[..., :2] + b[..., 2:]) / 2
+    distance = (centre_a[..., :, None, :] - centre_b[..., None, :, :]).square().sum(-1)  # [M, N]
+    low = torch.minimum(a[..., :, None, :2], b[..., None, :, :2])
+    high = torch.maximum(a[..., :, None, 2:], b[..., None, :, 2:])
+    diagonal = (high - low).square().sum(-1)
+    return box_iou(a, b) - distance / diagonal.clamp(min=torch.finfo(diagonal.dtype).tiny)
+
+
+def crowd_overlap(
+    anchors: Float[Tensor, "A 4"], crowds: Float[Tensor, "M 4"]
+) -> Float[Tensor, "A M"]:
+    """Return the part of each anchor's own area that lies inside each crowd region.
+
+    Source: dbolya/yolact@902073d layers/box_utils.py, `jaccard` with `iscrowd`.
+    """
+    area = box_area(anchors).clamp(min=torch.finfo(anchors.dtype).tiny)
+    return intersection_area(anchors, crowds) / area[:, None]
+
+
+def overlaps_a_better(
+    boxes: Float[Tensor, "*batch M 4"], max_iou: float
+) -> Bool[Tensor, "*batch M"]:
+    """Return which boxes, sorted best first, have IoU above `max_iou` with an earlier one.
+
+    Source: YOLACT (arXiv:1904.02689), section 4 "Fast NMS".
+    """
+    return (box_iou(boxes, boxes) > max_iou).triu(diagonal=1).any(-2)
+
+
+def to_corners(boxes_cxcywh: Float[Tensor, "*batch M 4"]) -> Float[Tensor, "*batch M 4"]:
+    """Return boxes given as centre and size as corners."""
+    centre, size = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:]
+    return torch.cat([centre - size / 2, centre + size / 2], -1)
+
+
+def to_cxcywh(boxes: Float[Tensor, "*batch M 4"]) -> Float[Tensor, "*batch M 4"]:
+    """Return boxes given as corners as centre and size."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return torch.cat([(low + high) / 2, high - low], -1)
+
+
+def encode(
+    boxes: Float[Tensor, "*batch M 4"], anchors_cxcywh: Float[Tensor, "*batch M 4"]
+) -> Float[Tensor, "*batch M 4"]:
+    """Return the regression that makes each anchor its box. `decode` is the inverse.
+
+    Source: dbolya/yolact@902073d layers/box_utils.py, `encode`.
+    """
+    boxes, anchors = boxes.float(), anchors_cxcywh.float()
+    box, anchor_size = to_cxcywh(boxes), anchors[..., 2:]
+    centre = (box[..., :2] - anchors[..., :2]) / (CENTRE_VARIANCE * anchor_size)
+    size = (box[..., 2:] / anchor_size).log() / SIZE_VARIANCE
+    return torch.cat([centre, size], -1)
+
+
+def decode(
+    regressions: Float[Tensor, "*batch A 4"], anchors_cxcywh: Float[Tensor, "A 4"]
+) -> Float[Tensor, "*batch A 4"]:
+    """Return the boxes, corners not clipped, that the network's regressions mean.
+
+    In float32 whatever the network ran in: half precision moves corners by pixels. The far
+    corner is the near one plus the size, as in the reference, so that both truncate to the
+    same pixels.
+
+    Source: dbolya/yolact@902073d layers/box_utils.py, `decode`.
+    """
+    regressions, anchors = regressions.float(), anchors_cxcywh.float()
+    anchor_size = anchors[..., 2:]
+    centre = anchors[..., :2] + regressions[..., :2] * CENTRE_VARIANCE * anchor_size
+    size = anchor_size * (regressions[..., 2:] * SIZE_VARIANCE).exp()
+    near = centre - size / 2
+    return torch.cat([near, near + size], -1)
+
+
+def to_pixels(
+    boxes: Float[Tensor, "*batch M 4"], height: int, width: int
+) -> Float[Tensor, "*batch M 4"]:
+    """Return boxes in whole pixels of an image: corners ordered, clamped, then truncated.
+
+    A box outside the image comes back without area.
+
+    Source: dbolya/yolact@902073d layers/output_utils.py, `postprocess`. There, a box outside
+    the image gets a negative width; both are left out of results.
+    """
+    size = boxes.new_tensor([width, height])
+    a, b = boxes[..., :2] * size, boxes[..., 2:] * size
+    low = torch.minimum(a, b).clamp(min=0).minimum(size)
+    high = torch.maximum(a, b).clamp(min=0).minimum(size)
+    return torch.cat([low, high], -1).trunc()

@@ -1,0 +1,220 @@
+"""Masks: prototypes and coefficients → soft masks; the crop; soft masks → image pixels."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+# Ceiling for what upsampling holds at once beyond its result: 100 masks of a 12-megapixel photo
+# would be 4.8 GB as floats.
+WORKING_BYTES = 96 * 2**20
+
+
+class Assembly(Protocol):
+    """Combine prototypes into one soft mask per detection, values from 0 to 1."""
+
+    @property
+    def mask_threshold(self) -> float:
+        """A pixel belongs to the object where its soft mask, upsampled, is above this."""
+        ...
+
+    def __call__(
+        self,
+        prototypes: Float[Tensor, "h w k"],
+        coefficients: Float[Tensor, "N k"],
+        boxes: Float[Tensor, "N 4"],
+    ) -> Float[Tensor, "N h w"]:
+        """Return the soft mask of each detection."""
+        ...
+
+
+class MakeAssembly(Protocol):
+    """An entry of `ASSEMBLIES`: options → `Assembly`."""
+
+    def __call__(self) -> Assembly:
+        """Return the assembly with the bound options."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearCombination:
+    """σ(P·Cᵀ), cropped with the predicted box at prototype size, before any upsampling.
+
+    Source: YOLACT (arXiv:1904.02689), section 3.2 "Mask Assembly" and "Cropping Masks".
+    """
+
+    crop: bool = True
+    mask_threshold: float = 0.5
+
+    def __call__(
+        self,
+        prototypes: Float[Tensor, "h w k"],
+        coefficients: Float[Tensor, "N k"],
+        boxes: Float[Tensor, "N 4"],
+    ) -> Float[Tensor, "N h w"]:
+        """Return the soft mask of each detection."""
+        h, w, k = prototypes.shape
+        logits = coefficients @ prototypes.reshape(h * w, k).T  # [N, h·w]
+        masks = logits.sigmoid().reshape(-1, h, w)
+        return crop(masks, boxes) if self.crop else masks
+
+
+ASSEMBLIES: Mapping[str, MakeAssembly] = {
+    "linear_combination": LinearCombination,
+}
+
+
+def crop(
+    masks: Float[Tensor, "N h w"], boxes: Float[Tensor, "N 4"], *, padding: int = 1
+) -> Float[Tensor, "N h w"]:
+    """Return the masks with zeros outside their boxes, each box `padding` cells wider.
+
+    Bounds are not rounded: a cell is inside if its index is at or above the near bound and
+    below the far one. A bound of 2.3 thus drops cell 2 on the near side and keeps it on the far.
+
+    Source: YOLACT (arXiv:1904.02689), section 3.2 "Cropping Masks"; padding and bounds from
+    dbolya/yolact@902073d layers/box_utils.py, `crop`.
+    """
+    _, h, w = masks.shape
+    size = boxes.new_tensor([w, h])
+    a, b = boxes[:, :2] * size, boxes[:, 2:] * size
+    low = (torch.minimum(a, b) - padding).clamp(min=0)  # [N, 2]
+    high = (torch.maximum(a, b) + padding).minimum(size)
+    column = torch.arange(w, device=masks.device, dtype=boxes.dtype)
+    row = torch.arange(h, device=masks.device, dtype=boxes.dtype)
+    across = (column >= low[:, :1]) & (column < high[:, :1])  # [N, w]
+    down = (row >= low[:, 1:]) & (row < high[:, 1:])  # [N, h]
+    return torch.where(down[:, :, None] & across[:, None, :], masks, masks.new_zeros(()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskRegion:
+    """The only part of one image-sized mask that may be set; all else is False."""
+
+    top: int
+    left: int
+    mask: Bool[Tensor, "rows columns"]
+
+
+def mask_regions(
+    soft_masks: Float[Tensor, "N h w"], height: int, width: int, *, threshold: float = 0.5
+) -> Iterator[MaskRegion]:
+    """Yield each mask at image size, cut to the region that can be above the threshold.
+
+    A bilinear value lies between its four neighbours, so a pixel all of whose neighbours are at
+    or below the threshold is False without being computed. On a CPU this is what makes masks of
+    large photos affordable; a full mask is a region pasted into zeros.
+
+    Source: bilinear, half-pixel centres, as torch's `interpolate` without align_corners. Pixels
+    may differ from it where the upsampled value ties with the threshold to the last bit or two.
+    """
+    above = soft_masks > threshold
+    rows = _extents(above.any(2), height)
+    columns = _extents(above.any(1), width)
+    for mask, (top, bottom), (left, right) in zip(soft_masks, rows, columns, strict=True):
+        region = torch.empty((bottom - top, right - left), dtype=torch.bool, device=mask.device)
+        if region.numel():
+            _upsample_into(region, mask, (height, width), (top, left), threshold)
+        yield MaskRegion(top=top, left=left, mask=region)
+
+
+def upsample_chunks(
+    soft_masks: Float[Tensor, "N h w"], height: int, width: int, *, threshold: float = 0.5
+) -> Iterator[Bool[Tensor, "n H W"]]:
+    """Yield the masks at image size, some at a time and in order, within `WORKING_BYTES`.
+
+    Pixel = value > threshold, bilinear, align_corners off.
+
+    Source: dbolya/yolact@902073d layers/output_utils.py, `postprocess`. There, all masks of an
+    image are floats of the image's size at once.
+    """
+    per_mask = height * width * (1 if soft_masks.device.type == "cpu" else 5)  # bool, + float
+    step = max(1, WORKING_BYTES // per_mask)
+    for start in range(0, len(soft_masks), step):
+        yield _upsampled(soft_masks[start : start + step], height, width, threshold)
+
+
+def upsample(
+    soft_masks: Float[Tensor, "N h w"], height: int, width: int, *, threshold: float = 0.5
+) -> Bool[Tensor, "N H W"]:
+    """Return all masks at image size: N·H·W bytes, plus at most `WORKING_BYTES` on the way.
+
+    Where not all masks are needed at once, `upsample_chunks` or `mask_regions` hold less.
+    """
+    shape = (len(soft_masks), height, width)
+    masks = torch.empty(shape, dtype=torch.bool, device=soft_masks.device)
+    start = 0
+    for chunk in upsample_chunks(soft_masks, height, width, threshold=threshold):
+        masks[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    return masks
+
+
+def _upsampled(
+    soft_masks: Float[Tensor, "n h w"], height: int, width: int, threshold: float
+) -> Bool[Tensor, "n H W"]:
+    if soft_masks.device.type != "cpu":
+        # One kernel for all masks beats one region each: launches cost more than pixels here.
+        size = (height, width)
+        whole = F.interpolate(soft_masks[None], size=size, mode="bilinear", align_corners=False)
+        return whole[0] > threshold
+    masks = torch.zeros((len(soft_masks), height, width), dtype=torch.bool)
+    regions = mask_regions(soft_masks, height, width, threshold=threshold)
+    for mask, region in zip(masks, regions, strict=True):
+        rows, columns = region.mask.shape
+        mask[region.top : region.top + rows, region.left : region.left + columns] = region.mask
+    return masks
+
+
+def _extents(occupied: Bool[Tensor, "N cells"], size: int) -> list[tuple[int, int]]:
+    """Return, per mask, the pixels that have an occupied cell among their neighbours."""
+    cells = occupied.shape[1]
+    first = occupied.int().argmax(1).tolist()
+    last = (cells - 1 - occupied.flip(1).int().argmax(1)).tolist()
+    pixels = size / cells
+    extents = []
+    for low, high, any_cell in zip(first, last, occupied.any(1).tolist(), strict=True):
+        # Cell centres are at (cell + 0.5)·pixels; an occupied cell reaches one cell further on
+        # either side. One pixel more, against rounding.
+        start = 0 if low == 0 else max(0, int((low - 0.5) * pixels - 0.5) - 1)
+        stop = size if high == cells - 1 else min(size, int((high + 1.5) * pixels - 0.5) + 2)
+        extents.append((start, stop) if any_cell else (0, 0))
+    return extents
+
+
+def _upsample_into(
+    region: Bool[Tensor, "rows columns"],
+    soft_mask: Float[Tensor, "h w"],
+    image_size: tuple[int, int],
+    corner: tuple[int, int],
+    threshold: float,
+) -> None:
+    """Fill `region`, whose first pixel is `corner` of the image; across, then down in strips."""
+    rows, columns = region.shape
+    left, right, weight = _neighbours(soft_mask.shape[1], image_size[1], corner[1], columns)
+    weight = weight.to(soft_mask)
+    wide = soft_mask[:, left] * (1 - weight) + soft_mask[:, right] * weight  # [h, columns]
+    above, below, weight = _neighbours(soft_mask.shape[0], image_size[0], corner[0], rows)
+    weight = weight.to(soft_mask)[:, None]
+    # Four float temporaries of a strip live at once.
+    strip = max(1, WORKING_BYTES // (4 * wide.element_size() * columns))
+    for start in range(0, rows, strip):
+        part = slice(start, start + strip)
+        value = wide[above[part]] * (1 - weight[part])
+        value += wide[below[part]] * weight[part]
+        torch.gt(value, threshold, out=region[part])
+
+
+def _neighbours(cells: int, size: int, start: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return, for `count` pixels from `start`, both neighbouring cells and the second's weight."""
+    # In float32 like torch's own kernel: the same rounding gives the same pixels.
+    scale = torch.tensor(cells, dtype=torch.float32) / size
+    pixel = torch.arange(start, start + count, dtype=torch.float32)
+    place = (scale * (pixel + 0.5) - 0.5).clamp(min=0)
+    first = place.long().clamp(max=cells - 1)
+    second = (first + 1).clamp(max=cells - 1)
+    return first, second, (place - first).clamp(0, 1)

@@ -1,0 +1,1 @@
+"""Matching anchors to objects, and the terms of the training loss."""

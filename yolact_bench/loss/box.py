@@ -1,0 +1,44 @@
+"""The box loss: the slot BOX_LOSSES."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from yolact_bench.geometry.boxes import encode
+
+
+class BoxLoss(Protocol):
+    """Loss of the positives' regressions against their objects, divided by `normaliser`."""
+
+    def __call__(
+        self,
+        regressions: Float[Tensor, "N 4"],
+        anchors_cxcywh: Float[Tensor, "N 4"],
+        boxes: Float[Tensor, "N 4"],
+        normaliser: Float[Tensor, ""],
+    ) -> Float[Tensor, ""]:
+        """Return the weighted loss."""
+        ...
+
+
+def smooth_l1(
+    regressions: Float[Tensor, "N 4"],
+    anchors_cxcywh: Float[Tensor, "N 4"],
+    boxes: Float[Tensor, "N 4"],
+    normaliser: Float[Tensor, ""],
+    *,
+    weight: float = 1.5,
+) -> Float[Tensor, ""]:
+    """Smooth L1 between regressions and encoded objects, summed over the four numbers.
+
+    Source: YOLACT (arXiv:1904.02689), section 3.1, after SSD (arXiv:1512.02325), equation 2;
+    dbolya/yolact@902073d layers/modules/multibox_loss.py, `MultiBoxLoss.forward`.
+    """
+    wanted = encode(boxes, anchors_cxcywh)
+    return weight * F.smooth_l1_loss(regressions, wanted, reduction="sum") / normaliser
+
+
+BOX_LOSSES: Mapping[str, BoxLoss] = {"smooth_l1": smooth_l1}

@@ -1,0 +1,99 @@
+"""The classification loss: the slot CLASS_LOSSES."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+
+class ClassLoss(Protocol):
+    """Loss of class logits against the labels of the matching, divided by `normaliser`."""
+
+    def __call__(
+        self,
+        scores: Float[Tensor, "B A C1"],
+        labels: Int64[Tensor, "B A"],
+        normaliser: Float[Tensor, ""],
+    ) -> Float[Tensor, ""]:
+        """Return the weighted loss."""
+        ...
+
+
+def ohem_cross_entropy(
+    scores: Float[Tensor, "B A C1"],
+    labels: Int64[Tensor, "B A"],
+    normaliser: Float[Tensor, ""],
+    *,
+    weight: float = 1.0,
+    negatives_per_positive: int = 3,
+) -> Float[Tensor, ""]:
+    """Softmax cross-entropy over the positives and the hardest background anchors.
+
+    Source: SSD (arXiv:1512.02325), section 2.2 "Hard negative mining"; YOLACT
+    (arXiv:1904.02689), section 3; dbolya/yolact@902073d layers/modules/multibox_loss.py,
+    `ohem_conf_loss`.
+    """
+    mined = mined_negatives(scores, labels, negatives_per_positive)
+    chosen = (labels > 0) | mined
+    total = F.cross_entropy(scores[chosen], labels[chosen], reduction="sum")
+    return weight * total / normaliser
+
+
+@torch.no_grad()
+def mined_negatives(
+    scores: Float[Tensor, "B A C1"],
+    labels: Int64[Tensor, "B A"],
+    negatives_per_positive: int,
+) -> Bool[Tensor, "B A"]:
+    """The background anchors that look least like background, so many per positive.
+
+    Counted per image, so an image without positives gives none. The rank is
+    logsumexp(logits) - background logit: the cross-entropy an anchor has as background.
+
+    Source: dbolya/yolact@902073d layers/modules/multibox_loss.py, `ohem_conf_loss`. Differs:
+    logsumexp subtracts the maximum of its own row. The reference subtracts that of the whole
+    batch, so that one extreme anchor makes all others rank alike.
+    """
+    hardness = scores.logsumexp(dim=-1) - scores[..., 0]  # [B, A]
+    hardness = hardness.masked_fill(labels != 0, -torch.inf)
+    wanted = (labels > 0).sum(dim=1) * negatives_per_positive
+    wanted = wanted.clamp(max=labels.shape[1] - 1)
+
+    most = int(wanted.max())
+    hardest = hardness.topk(most, dim=1).indices  # [B, most], hardest first
+    in_count = torch.arange(most, device=labels.device) < wanted[:, None]
+    mined = torch.zeros_like(labels, dtype=torch.bool).scatter(1, hardest, in_count)
+    # Where there are too few background anchors, the rank goes on into the others.
+    return mined & (labels == 0)
+
+
+def focal(
+    scores: Float[Tensor, "B A C1"],
+    labels: Int64[Tensor, "B A"],
+    normaliser: Float[Tensor, ""],
+    *,
+    weight: float = 1.0,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+) -> Float[Tensor, ""]:
+    """Softmax focal loss over every anchor that is not ignored; nothing is mined.
+
+    Source: RetinaNet (arXiv:1708.02002), section 3, equation 5, alpha for the classes and
+    1 - alpha for background. Differs: the probability is the softmax over background and
+    classes, not a sigmoid per class, because detection ranks by the softmax.
+    """
+    used = labels >= 0
+    wanted = labels[used]  # [N]
+    log_p = scores[used].log_softmax(dim=-1).gather(1, wanted[:, None]).squeeze(1)
+    balance = torch.where(wanted > 0, alpha, 1.0 - alpha)
+    total = -(balance * (1.0 - log_p.exp()) ** gamma * log_p).sum()
+    return weight * total / normaliser
+
+
+CLASS_LOSSES: Mapping[str, ClassLoss] = {
+    "ohem_cross_entropy": ohem_cross_entropy,
+    "focal": focal,
+}

@@ -1,0 +1,88 @@
+"""The loss of the mask re-scoring network: the slot MASK_IOU_LOSSES."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+
+from yolact_bench.errors import SpecError
+from yolact_bench.loss.mask import SoftMasks
+
+
+class MaskIouLoss(Protocol):
+    """Loss of the predicted mask IoU, divided by `normaliser`; None when there is no such term."""
+
+    def __call__(
+        self,
+        images: Sequence[SoftMasks],
+        rescore_net: nn.Module | None,
+        normaliser: Float[Tensor, ""],
+    ) -> Float[Tensor, ""] | None:
+        """Return the weighted loss, or None."""
+        ...
+
+
+def smooth_l1(
+    images: Sequence[SoftMasks],
+    rescore_net: nn.Module | None,
+    normaliser: Float[Tensor, ""],
+    *,
+    weight: float = 25.0,
+    min_target_cells: int = 25,
+) -> Float[Tensor, ""]:
+    """Smooth L1 between the network's value for the object's class and the true mask IoU.
+
+    The masks are not detached: this term trains prototypes and coefficients too. Objects of
+    `min_target_cells` cells or fewer are left out. A subset drawn by the mask loss is not
+    scaled up here, as in the reference.
+
+    Raises:
+        SpecError: there is no re-scoring network.
+    Source: YOLACT++ (arXiv:1912.06218), section 6 "Fast Mask Re-Scoring Network";
+    dbolya/yolact@902073d layers/modules/multibox_loss.py, `mask_iou_net`.
+    """
+    if rescore_net is None:
+        raise SpecError(
+            "mask_iou_loss.smooth_l1: there is no network to train; "
+            "write rescore_net: {name: mask_iou} or mask_iou_loss: {name: none}"
+        )
+    predicted = torch.cat([masks.predicted for masks in images])  # [P, h, w]
+    wanted = torch.cat([masks.wanted for masks in images])
+    labels = torch.cat([masks.labels for masks in images])
+
+    large = wanted.sum(dim=(1, 2)) > min_target_cells
+    predicted, wanted, labels = predicted[large], wanted[large], labels[large]
+    scores = rescore_net(predicted[:, None]).gather(1, labels[:, None]).squeeze(1)
+    truth = true_iou(predicted.detach(), wanted)
+    return weight * F.smooth_l1_loss(scores, truth, reduction="sum") / normaliser
+
+
+def true_iou(
+    predicted: Float32[Tensor, "P h w"], wanted: Float32[Tensor, "P h w"]
+) -> Float32[Tensor, " P"]:
+    """IoU of each mask, cut at 0.5, with the mask it should be.
+
+    Source: dbolya/yolact@902073d layers/modules/multibox_loss.py, `_mask_iou`.
+    """
+    binary = (predicted > 0.5).float()
+    overlap = (binary * wanted).sum(dim=(1, 2))
+    union = binary.sum(dim=(1, 2)) + wanted.sum(dim=(1, 2)) - overlap
+    return overlap / union
+
+
+def no_mask_iou_loss(
+    images: Sequence[SoftMasks],
+    rescore_net: nn.Module | None,
+    normaliser: Float[Tensor, ""],
+) -> Float[Tensor, ""] | None:
+    """No mask-IoU term; the re-scoring network is not run.
+
+    Source: YOLACT (arXiv:1904.02689), which has no re-scoring.
+    """
+    return None
+
+
+MASK_IOU_LOSSES: Mapping[str, MaskIouLoss] = {"smooth_l1": smooth_l1, "none": no_mask_iou_loss}

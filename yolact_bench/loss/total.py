@@ -1,0 +1,132 @@
+"""The whole training loss: match once, then every term of it."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor, nn
+
+from yolact_bench.loss.box import BoxLoss
+from yolact_bench.loss.classify import ClassLoss
+from yolact_bench.loss.mask import MaskLoss, Positives
+from yolact_bench.loss.mask_iou import MaskIouLoss
+from yolact_bench.loss.match import Matcher
+from yolact_bench.loss.semantic import SemanticLoss
+from yolact_bench.shapes import Predictions, Target
+
+
+class Losses:
+    """The terms of the loss of one batch, by name, each as it enters the total.
+
+    Under data parallelism gradients are averaged over `ranks` processes. Set `sum_over_ranks`
+    to a function that adds up a count over them: the average is then the loss of the joint
+    batch, as if one process had seen all of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        matcher: Matcher,
+        class_loss: ClassLoss,
+        box_loss: BoxLoss,
+        mask_loss: MaskLoss,
+        semantic_loss: SemanticLoss,
+        mask_iou_loss: MaskIouLoss,
+        rescore_net: nn.Module | None = None,
+    ) -> None:
+        self.matcher = matcher
+        self.class_loss = class_loss
+        self.box_loss = box_loss
+        self.mask_loss = mask_loss
+        self.semantic_loss = semantic_loss
+        self.mask_iou_loss = mask_iou_loss
+        self.rescore_net = rescore_net
+        self.sum_over_ranks: Callable[[Tensor], Tensor] = lambda count: count
+        self.ranks = 1
+
+    def __call__(
+        self,
+        raw: Predictions,
+        targets: Sequence[Target],
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Return box, class, mask and, where their slots have them, semantic and mask_iou.
+
+        Box, class, mask and mask_iou are divided by the positives of the whole batch. All is
+        computed in float32, also under autocast. `generator` draws the subset of positives
+        of images that have too many for the mask loss.
+
+        Source: YOLACT (arXiv:1904.02689), section 3.1; YOLACT++ (arXiv:1912.06218),
+        section 6; dbolya/yolact@902073d layers/modules/multibox_loss.py, `forward`.
+        """
+        with torch.autocast(raw.scores.device.type, enabled=False):
+            return self._terms(in_float32(raw), targets, generator)
+
+    def match(
+        self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Sequence[Target]
+    ) -> list[tuple[Int64[Tensor, " A"], Int64[Tensor, " A"]]]:
+        """Per image each anchor's label (-1 ignored, 0 background, class + 1) and object."""
+        matches = [self.matcher(anchors_cxcywh, target) for target in targets]
+        return [(match.labels, match.truth) for match in matches]
+
+    def normaliser(self, labels: Int64[Tensor, "B A"]) -> Float32[Tensor, ""]:
+        """The number of positives, at least 1: over all ranks, shared out among them."""
+        positives = self.sum_over_ranks((labels > 0).sum()).float()
+        return positives.clamp(min=1.0) / self.ranks
+
+    def _terms(
+        self,
+        raw: Predictions,
+        targets: Sequence[Target],
+        generator: torch.Generator | None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        matches = self.match(raw.anchors, targets)
+        labels = torch.stack([label for label, _ in matches])  # [B, A]
+        normaliser = self.normaliser(labels)
+
+        image, anchor = (labels > 0).nonzero(as_tuple=True)  # [P] each, image by image
+        anchors = torch.split(anchor, (labels > 0).sum(dim=1).tolist())
+        images = [
+            _positives(raw, row, anchors[row], truth, targets[row])
+            for row, (_, truth) in enumerate(matches)
+        ]
+        boxes = torch.cat([each.boxes[each.truth] for each in images])  # [P, 4]
+
+        mask, soft_masks = self.mask_loss(images, normaliser, generator)
+        terms = {
+            "box": self.box_loss(raw.boxes[image, anchor], raw.anchors[anchor], boxes, normaliser),
+            "class": self.class_loss(raw.scores, labels, normaliser),
+            "mask": mask,
+            "semantic": self.semantic_loss(raw.semantic, targets),
+            "mask_iou": self.mask_iou_loss(soft_masks, self.rescore_net, normaliser),
+        }
+        return {name: term for name, term in terms.items() if term is not None}
+
+
+def in_float32(raw: Predictions) -> Predictions:
+    """The same predictions in float32, still attached to the network."""
+    return Predictions(
+        boxes=raw.boxes.float(),
+        scores=raw.scores.float(),
+        coefficients=raw.coefficients.float(),
+        prototypes=raw.prototypes.float(),
+        anchors=raw.anchors,
+        semantic=raw.semantic.float() if raw.semantic is not None else None,
+    )
+
+
+def _positives(
+    raw: Predictions,
+    image: int,
+    anchor: Int64[Tensor, " P"],
+    truth: Int64[Tensor, " A"],
+    target: Target,
+) -> Positives:
+    return Positives(
+        coefficients=raw.coefficients[image, anchor],
+        truth=truth[anchor],
+        prototypes=raw.prototypes[image],
+        boxes=target.boxes,
+        labels=target.labels,
+        masks=target.masks,
+    )

@@ -1,0 +1,1 @@
+"""The network: backbone, FPN, protonet, head, and the re-scoring network."""

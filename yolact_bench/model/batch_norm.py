@@ -1,0 +1,41 @@
+"""Batch-norm policies: whether running statistics, scale and shift train or stand still."""
+
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
+SMALLEST_TRAINABLE_BATCH = 6
+
+
+def auto(batch_per_device: int, *, min_batch: int = SMALLEST_TRAINABLE_BATCH) -> bool:
+    """Return whether to freeze: under `min_batch` images on a device, statistics are too noisy.
+
+    Source: dbolya/yolact@902073d train.py, which disables batch norm under 6 images per GPU.
+    """
+    return batch_per_device < min_batch
+
+
+def train(batch_per_device: int) -> bool:
+    """Return False: batch norm trains whatever the batch. Source: arXiv:1502.03167."""
+    return False
+
+
+def frozen(batch_per_device: int) -> bool:
+    """Return True: batch norm uses its loaded statistics and is not trained.
+
+    Source: the usual practice of detection fine-tuning (arXiv:1512.03385, appendix A).
+    """
+    return True
+
+
+BATCH_NORMS: Mapping[str, Callable[..., bool]] = {"auto": auto, "train": train, "frozen": frozen}
+
+
+def set_training_mode(network: nn.Module, *, frozen_batch_norm: bool) -> None:
+    """Put the network in training mode, with batch norm standing still where it is frozen."""
+    network.train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train(not frozen_batch_norm)
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad_(not frozen_batch_norm)

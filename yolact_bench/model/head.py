@@ -1,0 +1,55 @@
+"""The prediction head: class logits, box regressions and mask coefficients per anchor."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SharedHead(nn.Module):
+    """One head for all levels: a 3×3 convolution with ReLU, then three parallel 3×3 branches.
+
+    Outputs are anchor-major; levels are concatenated P3 to P7, cells row by row, anchors
+    innermost. `activation` of the coefficients is tanh in the paper: it lets an instance
+    subtract prototypes.
+
+    Source: YOLACT (arXiv:1904.02689) §3.1 and figure 4; dbolya/yolact@902073d yolact.py,
+    `PredictionModule`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        num_anchors: int,
+        num_classes: int,
+        k: int,
+        *,
+        channels: int = 256,
+        activation: Literal["tanh", "none"] = "tanh",
+    ) -> None:
+        super().__init__()
+        self.num_classes, self.k, self.activation = num_classes, k, activation
+        self.shared = nn.Conv2d(inputs, channels, 3, padding=1)
+        self.boxes = nn.Conv2d(channels, num_anchors * 4, 3, padding=1)
+        self.scores = nn.Conv2d(channels, num_anchors * (num_classes + 1), 3, padding=1)
+        self.coefficients = nn.Conv2d(channels, num_anchors * k, 3, padding=1)
+
+    def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
+        shared = [F.relu(self.shared(level)) for level in levels]
+        boxes = _flat([self.boxes(x) for x in shared], 4)
+        scores = _flat([self.scores(x) for x in shared], self.num_classes + 1)
+        coefficients = _flat([self.coefficients(x) for x in shared], self.k)
+        if self.activation == "tanh":
+            coefficients = torch.tanh(coefficients)
+        return boxes, scores, coefficients
+
+
+HEADS: Mapping[str, Callable[..., SharedHead]] = {"shared": SharedHead}
+
+
+def _flat(levels: Sequence[Tensor], width: int) -> Tensor:
+    """Return [B, a·width, h, w] per level as one [B, A, width]."""
+    return torch.cat([x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width) for x in levels], dim=1)

@@ -1,0 +1,87 @@
+"""The whole network: an image batch in, raw predictions out."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from yolact_bench.clock import Clock, no_clock
+from yolact_bench.geometry.anchors import AnchorShapes, anchor_grid
+from yolact_bench.model.fpn import YolactFpn
+from yolact_bench.model.head import SharedHead
+from yolact_bench.model.protonet import FcnProtonet
+from yolact_bench.model.rescore import MaskIouNet
+from yolact_bench.shapes import Predictions
+
+
+class Yolact(nn.Module):
+    """YOLACT / YOLACT++: backbone, FPN, protonet and shared head; plus what only training uses.
+
+    `semantic` is a 1×1 convolution on P3 that exists for its loss alone. `rescore_net` belongs
+    to the weights but is called by detection and by the mask-IoU loss, not here.
+
+    Source: YOLACT (arXiv:1904.02689) figure 2; YOLACT++ (arXiv:1912.06218).
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        fpn: YolactFpn,
+        protonet: FcnProtonet,
+        head: SharedHead,
+        rescore_net: MaskIouNet | None,
+        anchors: AnchorShapes,
+        image_size: int,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.fpn, self.protonet, self.head = backbone, fpn, protonet, head
+        self.semantic = nn.Conv2d(fpn.channels, num_classes, 1)
+        self.rescore_net = rescore_net
+        self.image_size = image_size
+        # Built on the CPU in double precision whatever device the network is made on; derived
+        # from the choice of slots, so it is no part of a checkpoint.
+        self.register_buffer("anchors", anchor_grid(anchors, image_size), persistent=False)
+        self.anchors: Tensor
+        for part in (fpn, protonet, head, self.semantic, rescore_net):
+            if part is not None:
+                part.apply(_xavier)
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """RGB mean of the input, 0-255 scale."""
+        return self.backbone.mean  # type: ignore[return-value]
+
+    @property
+    def std(self) -> tuple[float, float, float]:
+        """RGB standard deviation of the input, 0-255 scale."""
+        return self.backbone.std  # type: ignore[return-value]
+
+    def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
+        """Return raw predictions for normalised images."""
+        with clock("backbone"):
+            features = self.backbone(x)
+        with clock("fpn"):
+            levels = self.fpn(features)
+        with clock("protonet"):
+            prototypes = self.protonet(levels[0])
+        with clock("head"):
+            boxes, scores, coefficients = self.head(levels)
+        return Predictions(
+            boxes=boxes,
+            scores=scores,
+            coefficients=coefficients,
+            prototypes=prototypes,
+            anchors=self.anchors,
+            semantic=self.semantic(levels[0]) if self.training else None,
+        )
+
+
+def _xavier(module: nn.Module) -> None:
+    """Xavier uniform weights and zero biases, as every convolution outside the backbone starts.
+
+    Source: dbolya/yolact@902073d yolact.py, `Yolact.init_weights`.
+    """
+    if isinstance(module, nn.Conv2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,42 @@
+"""The protonet: prototype masks of the whole image, from P3."""
+
+from collections.abc import Callable, Mapping
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from yolact_bench.errors import SpecError
+import itertools
+
+
+class FcnProtonet(nn.Module):
+    """Three 3×3 convolutions, bilinear ×2, one more, and a 1×1 to `k` prototypes; ReLU after all.
+
+    Source: YOLACT (arXiv:1904.02689) §3.1 and figure 3; dbolya/yolact@902073d data/config.py,
+    `mask_proto_net`.
+    """
+
+    def __init__(self, inputs: int, *, k: int = 32, channels: int = 256) -> None:
+        super().__init__()
+        if k < 1:
+            raise SpecError(f"protonet.fcn.k: expected 1 prototype or more, got {k}")
+        self.k = k
+        widths = [inputs, channels, channels, channels]
+        self.before = nn.ModuleList(
+            nn.Conv2d(i, o, 3, padding=1) for i, o in itertools.pairwise(widths)
+        )
+        self.after = nn.Conv2d(channels, channels, 3, padding=1)
+        self.prototypes = nn.Conv2d(channels, k, 1)
+
+    def forward(self, p3: Float[Tensor, "B I h3 w3"]) -> Float[Tensor, "B h w k"]:
+        """Return prototypes at twice the size of P3, channels last."""
+        x = p3
+        for conv in self.before:
+            x = F.relu(conv(x))
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        x = F.relu(self.after(x))
+        return F.relu(self.prototypes(x)).permute(0, 2, 3, 1)
+
+
+PROTONETS: Mapping[str, Callable[..., FcnProtonet]] = {"fcn": FcnProtonet}

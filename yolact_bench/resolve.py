@@ -1,0 +1,92 @@
+"""From a run as written to a run with every option spelt out and its data fingerprinted."""
+
+import hashlib
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from yolact_bench.catalog import OWN, components
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import resolve
+from yolact_bench.spec.dataset import DatasetSpec, resolve_dataset
+from yolact_bench.spec.run import Run
+
+TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")
+SMALLEST_IMAGE = 64  # px; P7 would be smaller than a cell below it
+
+
+def resolve_architecture(run: Run) -> Run:
+    """Return the run with every option of every slot written out; the data is not looked at.
+
+    Raises:
+        SpecError: unknown names or options, wrong values, slots that contradict each other.
+    """
+    resolved = replace(
+        run,
+        **{slot: resolve(slot, components(slot), getattr(run, slot)) for slot in OWN},  # type: ignore[arg-type]
+    )
+    resolved = replace(resolved, init=_with_sha256(resolved.init))
+    _check_settings(resolved)
+    _check_together(resolved)
+    return resolved
+
+
+def resolve_run(run: Run, *, data_root: Path | None = None) -> tuple[Run, DatasetSpec]:
+    """Return the run ready to digest, and its data set.
+
+    Raises:
+        SpecError: as `resolve_architecture`, or data that is missing or malformed.
+    """
+    data = resolve_dataset(run.dataset, data_root=data_root)
+    resolved = resolve_architecture(replace(run, classes=data.classes))
+    fingerprints = {"train_data": data.fingerprint("train"), "eval_data": data.fingerprint("val")}
+    return replace(resolved, **fingerprints), data  # type: ignore[arg-type]
+
+
+def _check_settings(run: Run) -> None:
+    if run.precision not in TRAINING_PRECISIONS:
+        raise SpecError(
+            f"precision: {run.precision!r} is unknown; there is: {', '.join(TRAINING_PRECISIONS)}"
+        )
+    if run.image_size < SMALLEST_IMAGE:
+        raise SpecError(f"image_size: expected {SMALLEST_IMAGE} px or more, got {run.image_size}")
+    if not run.classes:
+        raise SpecError("classes: the data set has none")
+
+
+def _check_together(run: Run) -> None:
+    """Refuse choices that cannot work together, naming both."""
+    has_net = run.rescore_net["name"] != "none"
+    if run.rescore["name"] != "none" and not has_net:
+        raise SpecError(
+            f"rescore: {run.rescore['name']} needs a network that predicts mask quality, but "
+            "rescore_net is none; write rescore_net: {name: mask_iou}"
+        )
+    if run.mask_iou_loss["name"] != "none" and not has_net:
+        raise SpecError(
+            f"mask_iou_loss: {run.mask_iou_loss['name']} trains a network that is not there "
+            "(rescore_net is none); write rescore_net: {name: mask_iou}"
+        )
+
+
+def _with_sha256(init: dict[str, object] | object) -> dict[str, object]:
+    """The contents of a weight file decide the result; where it lies does not."""
+    assert isinstance(init, dict)
+    if init["name"] != "checkpoint":
+        return init
+    path = Path(str(init["file"]))
+    if not path.is_file():
+        raise SpecError(f"init.checkpoint.file: there is no file at {path}")
+    found = _sha256_of(path, path.stat().st_mtime_ns)
+    if init["sha256"] not in {"", found}:
+        raise SpecError(
+            f"init.checkpoint.sha256: {path} has {found}, not {init['sha256']}; another file "
+            "lies there now"
+        )
+    return {**init, "sha256": found}
+
+
+@cache
+def _sha256_of(path: Path, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,133 @@
+"""Records as plain JSON data and back, guided by the annotations of the dataclasses."""
+
+import dataclasses
+import types
+from collections.abc import Callable, Mapping
+from functools import cache
+from numbers import Integral, Real
+from typing import TypeVar, Union, get_args, get_origin, get_type_hints
+
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import hint
+
+T = TypeVar("T")
+Reader = Callable[[object], object]
+
+
+def to_plain(value: object) -> object:
+    """Return `value` as dictionaries, lists, numbers and strings that JSON can hold.
+
+    Numbers of array libraries become Python's own: a record that took hours to measure must
+    not be lost to a float32.
+    """
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if dataclasses.is_dataclass(value):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be stored")
+
+
+def from_plain(kind: type[T], data: Mapping[str, object]) -> T:
+    """Return the dataclass `kind` that `to_plain` wrote as `data`.
+
+    Raises:
+        SpecError: missing or unknown keys, or a value of the wrong type.
+    """
+    readers, required = _readers(kind)  # type: ignore[arg-type]
+    if data.keys() != readers.keys():
+        for key in data:
+            if key not in readers:
+                raise SpecError(f"{kind.__name__}: no field is named {key!r}{hint(key, readers)}")
+        missing = [name for name in required if name not in data]
+        if missing:
+            raise SpecError(f"{kind.__name__}: missing {', '.join(missing)}")
+    values = {}
+    for name, value in data.items():
+        try:
+            values[name] = readers[name](value)
+        except (TypeError, AttributeError) as error:
+            raise SpecError(f"{kind.__name__}.{name}: {value!r} is of the wrong type") from error
+    return kind(**values)
+
+
+@cache
+def _readers(kind: type) -> tuple[dict[str, Reader], tuple[str, ...]]:
+    """One reader per field, and the fields without a default."""
+    hints = get_type_hints(kind)
+    fields = dataclasses.fields(kind)
+    required = tuple(f.name for f in fields if f.default is dataclasses.MISSING)
+    return {f.name: _reader(hints[f.name]) for f in fields}, required
+
+
+def _reader(annotation: object) -> Reader:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return _optional(_reader(next(a for a in arguments if a is not types.NoneType)))
+    if origin is tuple:
+        return _sequence(arguments[0])
+    if origin is Mapping:
+        return _mapping(arguments[1])
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        return lambda value: from_plain(annotation, value)  # type: ignore[arg-type]
+    return _SCALARS.get(annotation, _as_is)
+
+
+def _optional(inner: Reader) -> Reader:
+    return lambda value: None if value is None else inner(value)
+
+
+def _sequence(item: object) -> Reader:
+    inner = _reader(item)
+
+    def read(value: object) -> tuple[object, ...]:
+        if not isinstance(value, list):
+            raise TypeError
+        return tuple([inner(v) for v in value])
+
+    return read
+
+
+def _mapping(item: object) -> Reader:
+    inner = _reader(item)
+
+    def read(value: object) -> dict[str, object]:
+        if not isinstance(value, dict):
+            raise TypeError
+        return {key: inner(v) for key, v in value.items()}
+
+    return read
+
+
+def _as_is(value: object) -> object:
+    return value
+
+
+def _exactly(kind: type) -> Reader:
+    def read(value: object) -> object:
+        if type(value) is not kind:
+            raise TypeError
+        return value
+
+    return read
+
+
+def _float(value: object) -> float:
+    if type(value) is not float and type(value) is not int:
+        raise TypeError
+    return float(value)  # JSON writes 1.0 as 1 when a hand or another tool edits it
+
+
+_SCALARS: Mapping[object, Reader] = {
+    float: _float,
+    int: _exactly(int),
+    bool: _exactly(bool),
+    str: _exactly(str),
+}

@@ -1,0 +1,217 @@
+"""The result store: an append-only file of JSON lines, the truth about what was measured."""
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic_core import from_json  # three times as fast as json.loads
+
+from yolact_bench.errors import SpecError
+from yolact_bench.results.files import sync
+from yolact_bench.results.record import SCHEMA, Accuracy, Failure, Latency, Record
+from yolact_bench.results.serialise import from_plain, to_plain
+
+log = logging.getLogger(__name__)
+
+_TYPES: dict[str, type[Accuracy] | type[Latency] | type[Failure]] = {
+    "Accuracy": Accuracy,
+    "Latency": Latency,
+    "Failure": Failure,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A checked line. It becomes a record when asked for: decoding costs more than reading."""
+
+    number: int
+    kind: type[Accuracy] | type[Latency] | type[Failure]
+    digest: str
+    session_or_phase: str  # "" for an accuracy
+    text: bytes
+
+
+class Store:
+    """Records of all ablations of one work directory, looked up by digest, never by arm name.
+
+    The file is read once and then only where it has grown, so queries are cheap while other
+    processes append. "Latest" means last in the file: clocks of machines may disagree.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: list[_Line] = []
+        self._read_to = 0  # bytes
+        self._breaks = 0  # line breaks up to there
+
+    def add(self, record: Record) -> None:
+        """Append `record` as one line, on disk when this returns."""
+        data = {"schema": SCHEMA, "type": type(record).__name__, **_fields(record)}
+        line = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not self.path.exists()
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _write(descriptor, self._mended(descriptor) + line.encode() + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)  # releases the lock
+        if is_new:
+            sync(self.path.parent)
+
+    def records(self) -> tuple[Record, ...]:
+        """Return every record, in the order they were added.
+
+        Raises:
+            SpecError: a broken line that is not merely the torn end of the file.
+        """
+        self._refresh()
+        return tuple(self._record(line) for line in self._lines)
+
+    def accuracy(self, detect_digest: str) -> Accuracy | None:
+        """Return the latest accuracy of that run, whatever arm or ablation asked for it."""
+        self._refresh()
+        for line in reversed(self._lines):
+            if line.kind is Accuracy and line.digest == detect_digest:
+                record = self._record(line)
+                assert isinstance(record, Accuracy)
+                return record
+        return None
+
+    def latency_sessions(
+        self, detect_digests: Sequence[str] | None = None
+    ) -> dict[str, dict[str, Latency]]:
+        """Return session → detect digest → latency, earliest session first.
+
+        With `detect_digests`, only sessions and records of those runs.
+        """
+        self._refresh()
+        wanted = None if detect_digests is None else frozenset(detect_digests)
+        sessions: dict[str, dict[str, Latency]] = {}
+        for line in self._lines:
+            if line.kind is Latency and (wanted is None or line.digest in wanted):
+                record = self._record(line)
+                assert isinstance(record, Latency)
+                sessions.setdefault(line.session_or_phase, {})[line.digest] = record
+        return sessions
+
+    def timed_together(self, detect_digests: Sequence[str]) -> str | None:
+        """Return the latest session in which all of these runs were timed, if there is one."""
+        wanted = frozenset(detect_digests)
+        sessions = self.latency_sessions(detect_digests)
+        complete = [name for name, timed in sessions.items() if wanted <= timed.keys()]
+        return complete[-1] if wanted and complete else None
+
+    def failures(self, detect_digests: Sequence[str] | None = None) -> tuple[Failure, ...]:
+        """Return the latest failure of each run that nothing later has made good.
+
+        An accuracy makes good every earlier failure of its run but those of timing, which only
+        a latency does.
+        """
+        self._refresh()
+        wanted = None if detect_digests is None else frozenset(detect_digests)
+        standing: dict[tuple[str, bool], _Line] = {}
+        for line in self._lines:
+            if wanted is not None and line.digest not in wanted:
+                continue
+            if line.kind is Failure:
+                key = line.digest, line.session_or_phase == "latency"
+                standing.pop(key, None)
+                standing[key] = line
+            else:
+                standing.pop((line.digest, line.kind is Latency), None)
+        found = [self._record(line) for line in standing.values()]
+        return tuple(record for record in found if isinstance(record, Failure))
+
+    def _refresh(self) -> None:
+        """Read what was appended since the last look."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # not in the middle of somebody's append
+            if file.seek(0, os.SEEK_END) < self._read_to:  # replaced by a shorter file
+                self._lines, self._read_to, self._breaks = [], 0, 0
+            file.seek(self._read_to)
+            data = file.read()
+        end = data.rfind(b"\n") + 1
+        torn = data[end:]
+        if torn.strip():
+            if _is_json(torn):
+                end = len(data)  # complete but for its line break, which `add` puts in
+            else:
+                log.warning("%s: the last line is incomplete and was ignored", self.path)
+        lines = []
+        for number, line in enumerate(data[:end].split(b"\n"), start=self._breaks + 1):
+            if line.strip():
+                lines.append(self._checked(line, number))
+        self._lines += lines
+        self._read_to += end
+        self._breaks += data.count(b"\n", 0, end)
+
+    def _checked(self, text: bytes, number: int) -> _Line:
+        where = f"{self.path}, line {number}"
+        try:
+            data = from_json(text)
+            schema, kind, digest = data["schema"], data["type"], data["detect_digest"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise SpecError(
+                f"{where}: not a record ({error}); remove this line, or restore it from a copy"
+            ) from error
+        if schema != SCHEMA or kind not in _TYPES:
+            raise SpecError(
+                f"{where}: a {kind!r} of schema {schema}, this version reads {', '.join(_TYPES)} "
+                f"of schema {SCHEMA}; use the version that wrote it, or another --work-dir"
+            )
+        return _Line(number, _TYPES[kind], digest, data.get("session", data.get("phase", "")), text)
+
+    def _record(self, line: _Line) -> Record:
+        data = from_json(line.text)
+        del data["schema"], data["type"]
+        try:
+            return from_plain(line.kind, data)
+        except SpecError as error:
+            where = f"{self.path}, line {line.number}"
+            raise SpecError(f"{where}: {error}; remove this line, or restore it") from error
+
+    def _mended(self, descriptor: int) -> bytes:
+        """Return what must precede a new line; cut off a line torn by a crash or power loss."""
+        size = os.fstat(descriptor).st_size
+        tail = b""
+        start = size
+        while start and b"\n" not in tail:
+            step = min(start, 1 << 16)
+            start -= step
+            tail = os.pread(descriptor, step, start) + tail
+        last = tail[tail.rfind(b"\n") + 1 :]
+        if not last:
+            return b""
+        if _is_json(last):
+            return b"\n"
+        log.warning("%s: cut off an incomplete last line, %d bytes", self.path, len(last))
+        os.ftruncate(descriptor, size - len(last))
+        return b""
+
+
+def _fields(record: Record) -> dict[str, object]:
+    data = to_plain(record)
+    assert isinstance(data, dict)
+    return data
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        from_json(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Write all of `data`: one call may take less than all on a nearly full disk."""
+    while data:
+        data = data[os.write(descriptor, data) :]

@@ -1,0 +1,100 @@
+"""Training schedules: how many iterations, at which batch size and learning rate."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from yolact_bench.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """SGD's settings, and the learning rate of every iteration."""
+
+    iterations: int
+    batch_size: int
+    momentum: float
+    weight_decay: float
+    clip_norm: float | None  # maximum gradient norm; None: not clipped
+    lr_at: Callable[[int], float]
+
+
+def steps(
+    *,
+    iterations: int = 800_000,
+    batch_size: int = 8,
+    lr: float = 1e-3,
+    steps: Sequence[int] = (280_000, 600_000, 700_000, 750_000),
+    gamma: float = 0.1,
+    warmup: int = 500,
+    warmup_lr: float = 1e-4,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    clip_norm: float | None = None,
+) -> Schedule:
+    """Return YOLACT's schedule: linear warm-up, then the rate times `gamma` at every step.
+
+    Weight decay acts on everything, batch norm and biases included.
+
+    Source: YOLACT (arXiv:1904.02689) §5; dbolya/yolact@902073d train.py and data/config.py.
+    """
+    _check(iterations, batch_size, lr)
+
+    def lr_at(iteration: int) -> float:
+        if iteration < warmup:
+            return warmup_lr + (lr - warmup_lr) * iteration / warmup
+        return lr * gamma ** sum(iteration >= step for step in steps)
+
+    return Schedule(
+        iterations=iterations,
+        batch_size=batch_size,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        lr_at=lr_at,
+    )
+
+
+def cosine(
+    *,
+    iterations: int = 800_000,
+    batch_size: int = 8,
+    lr: float = 1e-3,
+    warmup: int = 500,
+    warmup_lr: float = 1e-4,
+    final_lr: float = 0.0,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    clip_norm: float | None = None,
+) -> Schedule:
+    """Return linear warm-up followed by half a cosine down to `final_lr`.
+
+    Source: SGDR (arXiv:1608.03983), without restarts.
+    """
+    _check(iterations, batch_size, lr)
+
+    def lr_at(iteration: int) -> float:
+        if iteration < warmup:
+            return warmup_lr + (lr - warmup_lr) * iteration / warmup
+        progress = (iteration - warmup) / max(1, iterations - warmup)
+        return final_lr + (lr - final_lr) * 0.5 * (1 + math.cos(math.pi * progress))
+
+    return Schedule(
+        iterations=iterations,
+        batch_size=batch_size,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        lr_at=lr_at,
+    )
+
+
+SCHEDULES: Mapping[str, Callable[..., Schedule]] = {"steps": steps, "cosine": cosine}
+
+
+def _check(iterations: int, batch_size: int, lr: float) -> None:
+    if iterations < 1 or batch_size < 1 or lr <= 0:
+        raise SpecError(
+            "schedule: iterations and batch_size must be 1 or more and lr above 0, got "
+            f"iterations {iterations}, batch_size {batch_size}, lr {lr}"
+        )

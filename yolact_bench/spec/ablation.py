@@ -1,0 +1,246 @@
+"""From an ablation's YAML to its arms: pure expansion, no side effects, no torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import hint
+from yolact_bench.spec.expand import grid_arms, one_factor_arms
+from yolact_bench.spec.presets import PRESETS
+from yolact_bench.spec.run import Run
+from yolact_bench.spec.source import KeyPath, Source, read
+
+ABLATION_SCHEMA = 1
+MEASURES = ("accuracy", "latency")
+_KEYS = dict.fromkeys(
+    ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
+    + ("arms", "grid", "one_factor", "paper", "expect")
+)
+_ARM_KINDS = ("arms", "grid", "one_factor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One row of the table: a name, what it changes, and the run that results."""
+
+    name: str
+    changes: Mapping[str, object]  # slot or slot.option → value, as written
+    run: Run  # names and options not yet checked against the components
+    where: str  # file:line: arms.<name>, for errors found later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ablation:
+    """A question: a baseline, and arms that each change a declared factor."""
+
+    name: str
+    question: str
+    header: tuple[str, ...]
+    base: str
+    baseline: str
+    changes: tuple[str, ...]
+    seeds: tuple[int, ...]
+    measure: tuple[str, ...]
+    dataset: str
+    paper: str | None
+    expect: tuple[str, ...]
+    arms: tuple[Arm, ...]
+    file: str
+
+
+def load(
+    path: Path, *, settings: Mapping[str, object] | None = None, seeds: int | None = None
+) -> Ablation:
+    """Return the ablation written in `path`.
+
+    `settings` (slot or slot.option → value) change every arm, after the file's own `set`;
+    `seeds` replaces the file's seeds with 0 … seeds − 1.
+
+    Raises:
+        SpecError: with file, line and key; and the nearest valid name for a misspelling.
+    """
+    source = read(path)
+    source.check_keys((), source.data, _KEYS)
+    if source.data.get("schema") != ABLATION_SCHEMA:
+        raise source.error(("schema",), f"expected schema: {ABLATION_SCHEMA}")
+    base = _base_run(source, path)
+    base = _apply(source, ("set",), base, _mapping(source, ("set",), source.data.get("set", {})))
+    for key, value in (settings or {}).items():
+        try:
+            base = base.changed({key: value})
+        except SpecError as error:
+            raise SpecError(f"--set {key}: {error}") from error
+    arms = _arms(source, base)
+    baseline = str(source.data.get("baseline", ""))
+    names = {arm.name: arm for arm in arms}
+    if baseline not in names:
+        raise source.error(("baseline",), f"no arm is named {baseline!r}{hint(baseline, names)}")
+    changes = tuple(_strings(source, "changes", None))
+    _check_factors(source, changes, arms, names[baseline])
+    return Ablation(
+        name=str(source.data.get("name", path.stem)),
+        question=source.header[0] if source.header else "",
+        header=source.header,
+        base=str(source.data["base"]),
+        baseline=baseline,
+        changes=changes,
+        seeds=tuple(range(seeds)) if seeds else _seeds(source),
+        measure=_measure(source),
+        dataset=_dataset_name(arms[0].run),
+        paper=None if source.data.get("paper") is None else str(source.data["paper"]),
+        expect=tuple(_strings(source, "expect", [])),
+        arms=tuple(arms),
+        file=str(path),
+    )
+
+
+def read_run(name: str, *, relative_to: Path) -> Run:
+    """Return a preset, or the run of another YAML file: its `base` and what it sets.
+
+    Raises:
+        SpecError: there is neither.
+    """
+    if not name.endswith((".yaml", ".yml")):
+        if name not in PRESETS:
+            raise SpecError(
+                f"no preset is named {name!r}{hint(name, PRESETS)}; or give a .yaml file"
+            )
+        return PRESETS[name]
+    source = read(relative_to / name)
+    if "backbone" in source.data:
+        try:
+            return Run.from_dict(source.data)
+        except SpecError as error:
+            raise SpecError(f"{source.file}: {error}") from error
+    source.check_keys((), source.data, {"base": 0, "set": 0, "dataset": 0})
+    run = _base_run(source, relative_to / name)
+    return _apply(source, ("set",), run, _mapping(source, ("set",), source.data.get("set", {})))
+
+
+def _base_run(source: Source, path: Path) -> Run:
+    if "base" not in source.data:
+        raise source.error(("base",), f"missing: a preset{hint('', PRESETS)}; or a .yaml file")
+    try:
+        run = read_run(str(source.data["base"]), relative_to=path.parent)
+    except SpecError as error:
+        raise source.error(("base",), str(error)) from error
+    if "dataset" in source.data:
+        run = replace(run, dataset=dataset_choice(source.data["dataset"], relative_to=path.parent))
+    return run
+
+
+def dataset_choice(value: object, *, relative_to: Path) -> Mapping[str, object]:
+    """Return the choice of the `dataset` slot for what a user writes there.
+
+    A name ("coco", "shapes"), the path of a dataset.yaml (relative to the file that names it),
+    or a mapping with a name.
+    """
+    if isinstance(value, str) and value.endswith((".yaml", ".yml")):
+        return {"name": "coco_format", "file": str(relative_to / Path(value).expanduser())}
+    if isinstance(value, Mapping):
+        return value
+    return {"name": str(value)}
+
+
+def _apply(source: Source, path: KeyPath, run: Run, changes: Mapping[str, object]) -> Run:
+    for key, value in changes.items():
+        try:
+            run = run.changed({key: value})
+        except SpecError as error:
+            raise source.error((*path, key), str(error)) from error
+    return run
+
+
+def _arms(source: Source, base: Run) -> list[Arm]:
+    given = [kind for kind in _ARM_KINDS if kind in source.data]
+    if len(given) != 1:
+        raise source.error((), f"give exactly one of {', '.join(_ARM_KINDS)}; found {given}")
+    kind = given[0]
+    written = _mapping(source, (kind,), source.data[kind])
+    if kind == "arms":
+        named = {
+            name: _mapping(source, (kind, name), {} if changes is None else changes)
+            for name, changes in written.items()
+        }
+    else:
+        for factor, values in written.items():
+            if not isinstance(values, list) or not values:
+                raise source.error((kind, factor), "expected a list of values")
+        named = grid_arms(written) if kind == "grid" else one_factor_arms(written)
+    if not named:
+        raise source.error((kind,), "names no arm")
+    return [
+        Arm(
+            name=name,
+            changes=changes,
+            run=_apply(source, (kind, name) if kind == "arms" else (kind,), base, changes),
+            where=source.where((kind, name)),
+        )
+        for name, changes in named.items()
+    ]
+
+
+def _check_factors(
+    source: Source, changes: Sequence[str], arms: Sequence[Arm], baseline: Arm
+) -> None:
+    """An arm that differs from the baseline outside the declared factors is confounded."""
+    for arm in arms:
+        for field in fields(Run):
+            ours, theirs = getattr(arm.run, field.name), getattr(baseline.run, field.name)
+            if ours == theirs or field.name in changes:
+                continue
+            options = _different_options(ours, theirs)
+            undeclared = [o for o in options if f"{field.name}.{o}" not in changes]
+            if undeclared or not options:
+                touched = f"{field.name}.{undeclared[0]}" if undeclared else field.name
+                raise SpecError(
+                    f"{arm.where}: differs from the baseline {baseline.name!r} in {touched}, which "
+                    f"is not among changes: [{', '.join(changes)}]; declare it, or leave it alone"
+                )
+
+
+def _different_options(ours: object, theirs: object) -> list[str]:
+    if not isinstance(ours, Mapping) or not isinstance(theirs, Mapping):
+        return []
+    if ours.get("name") != theirs.get("name"):
+        return ["name"]
+    return [k for k in {**ours, **theirs} if ours.get(k) != theirs.get(k)]
+
+
+def _mapping(source: Source, path: KeyPath, value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise source.error(path, f"expected a mapping of slots to choices, got {value!r}")
+    return {str(key): item for key, item in value.items()}
+
+
+def _strings(source: Source, key: str, default: list[str] | None) -> list[str]:
+    value = source.data.get(key, default)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise source.error((key,), f"expected a list of words, got {value!r}")
+    return value
+
+
+def _seeds(source: Source) -> tuple[int, ...]:
+    value = source.data.get("seeds", [0])
+    if isinstance(value, list) and value and all(type(item) is int for item in value):
+        if len(set(value)) < len(value):
+            raise source.error(("seeds",), f"a seed is given twice: {value}")
+        return tuple(value)
+    raise source.error(("seeds",), f"expected a list of integers such as [0, 1, 2], got {value!r}")
+
+
+def _measure(source: Source) -> tuple[str, ...]:
+    measure = _strings(source, "measure", list(MEASURES))
+    for item in measure:
+        if item not in MEASURES:
+            raise source.error(
+                ("measure",), f"unknown {item!r}{hint(item, dict.fromkeys(MEASURES))}"
+            )
+    if not measure:
+        raise source.error(("measure",), f"name at least one of {', '.join(MEASURES)}")
+    return tuple(measure)
+
+
+def _dataset_name(run: Run) -> str:
+    return Path(str(run.dataset.get("file", run.dataset["name"]))).stem

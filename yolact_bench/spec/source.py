@@ -1,0 +1,119 @@
+"""YAML read with the line of every key, so that an error can say where."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import hint
+
+KeyPath = tuple[str, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML, with 1e-3 read as a number (YAML 1.1 wants 1.0e-3 and would give a string)."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:float"]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+        |[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)
+        |\.[0-9_]+(?:[eE][-+]?[0-9]+)?
+        |[-+]?\.(?:inf|Inf|INF)
+        |\.(?:nan|NaN|NAN))$""",
+        re.VERBOSE,
+    ),
+    list("-+0123456789."),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A YAML file: its data, its leading comment, and the line of every key."""
+
+    file: str  # as the user named it
+    data: Mapping[str, object]
+    lines: Mapping[KeyPath, int]
+    header: tuple[str, ...]  # leading comment lines, without "# "
+
+    def where(self, path: KeyPath) -> str:
+        """Return "file:line: a.b.c", with the line of the nearest key that the file has."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return f"{self.file}:{self.lines[path[:length]]}: {'.'.join(path)}"
+        return f"{self.file}: {'.'.join(path)}" if path else self.file
+
+    def error(self, path: KeyPath, message: str) -> SpecError:
+        """Return (not raise) a SpecError that says where."""
+        return SpecError(f"{self.where(path)}: {message}")
+
+    def check_keys(
+        self, path: KeyPath, found: Mapping[str, object], known: Mapping[str, object]
+    ) -> None:
+        """Raise SpecError for the first key of `found` that is not known."""
+        for key in found:
+            if key not in known:
+                raise self.error((*path, str(key)), f"unknown key{hint(str(key), known)}")
+
+
+def read(path: Path) -> Source:
+    """Return the YAML mapping in `path`.
+
+    Raises:
+        SpecError: missing file, malformed YAML, a key given twice, or no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        there = f"; {path.parent} has: {', '.join(near)}" if near else ""
+        raise SpecError(f"{path}: there is no such file{there}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        data = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise SpecError(f"{path}{line}: not valid YAML: {problem}") from error
+    if not isinstance(data, dict):
+        raise SpecError(f"{path}: expected a mapping of keys to values")
+    lines: dict[KeyPath, int] = {}
+    _collect(str(path), node, (), lines)
+    return Source(file=str(path), data=data, lines=lines, header=_header(text))
+
+
+def _collect(file: str, node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*path, str(key.value))
+            if inner in lines:
+                raise SpecError(
+                    f"{file}:{key.start_mark.line + 1}: {'.'.join(inner)}: given twice "
+                    f"(first on line {lines[inner]})"
+                )
+            lines[inner] = key.start_mark.line + 1
+            _collect(file, value, inner, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[*path, str(index)] = value.start_mark.line + 1
+            _collect(file, value, (*path, str(index)), lines)
+
+
+def _header(text: str) -> tuple[str, ...]:
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("#").removeprefix(" ").rstrip())
+    return tuple(lines)
