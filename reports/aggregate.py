@@ -226,10 +226,14 @@ def _missing(
     for run in runs:
         of_seed = f"seed {run.seed}: " if len(manifest.seeds) > 1 else ""
         failed = [f for f in failures if f.detect_digest == run.detect_digest]
-        reasons += [f"{of_seed}{f.phase} failed ({f.kind}): {f.message}" for f in failed]
+        reasons += [f"{of_seed}{f.phase} failed ({f.kind}): {_one_line(f.message)}" for f in failed]
         if run.seed not in done and not failed and "accuracy" in manifest.measure:
             reasons.append(f"{of_seed}not run yet")
     return reasons
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _training_labels(manifest: Manifest) -> dict[str, str]:

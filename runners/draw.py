@@ -1,7 +1,7 @@
 """A picture of detections: translucent masks with outlines, thin boxes, tags that stay legible."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -99,8 +99,10 @@ def _instances(
     labels = detections.labels[chosen].tolist()
     boxes = detections.boxes_px[chosen].long().tolist()
     if isinstance(detections, Found):
-        best = replace(detections, soft_masks=detections.soft_masks[chosen])
-        parts = [(part.top, part.left, part.mask.cpu().numpy()) for part in regions(best)]
+        parts = [
+            (part.top, part.left, part.mask.cpu().numpy())
+            for part in regions(detections.where(chosen))
+        ]
     else:
         parts = [(0, 0, mask.cpu().numpy()) for mask in detections.masks[chosen]]
     for rank, (box, label, score, part) in enumerate(
@@ -138,15 +140,14 @@ def _outline(picture: Picture, instance: _Instance, unit: int) -> None:
                 picture, contours, -1, colour, width, lineType=cv2.LINE_AA, offset=offset
             )
     left, top, right, bottom = instance.box
-    cv2.rectangle(
-        picture, (left, top), (max(left, right - 1), max(top, bottom - 1)), instance.colour, unit
-    )
+    far = (max(left, right - 1), max(top, bottom - 1))  # the far corner is exclusive
+    cv2.rectangle(picture, (left, top), far, instance.colour, max(1, unit // 2))
 
 
 def _paint_tag(picture: Picture, instance: _Instance, taken: Sequence[_Rectangle]) -> _Rectangle:
     """Draw class and score on a filled tag; return where."""
     height, width = picture.shape[:2]
-    scale = float(np.clip(min(height, width) / 1000, 0.4, 4.0))
+    scale = float(np.clip(min(height, width) / 1100, 0.4, 4.0))
     text_width, text_height, below = _text_size(instance.text, scale)
     if text_width > 0.9 * width:  # a long class name on a narrow image
         scale *= 0.9 * width / text_width
@@ -173,12 +174,13 @@ def _place(
     """Return the place for a tag, inside the image, that covers the least of earlier tags.
 
     In order of preference: above the box, inside its top, below it, inside its bottom; at its
-    left, then at its right. Where all are taken, further down along the box.
+    left, then at its right. Where all are taken, further down along the box, then away from it.
     """
     left, top, right, bottom = box
     width, height = size
     rows = [top - height, top, bottom, bottom - height]
     rows += list(range(top + height, max(top + height + 1, bottom), height))
+    rows += [row for n in range(2, 7) for row in (top - n * height, bottom + (n - 1) * height)]
     best: tuple[int, _Rectangle] | None = None
     for row in rows:
         for column in (left, right - width):

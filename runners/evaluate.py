@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from runners.coco_map import Entry, encode_mask, score
 from runners.progress import progress
-from yolact_bench.data import Dataset
+from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Found, regions
 from yolact_bench.detector import Detector
+from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_path, write_atomically
 from yolact_bench.results.record import ApSummary
 
@@ -160,8 +161,13 @@ def _entries(
 
     A detection whose integer box has no area is left out of both.
 
+    Raises:
+        ArmError: a score is not finite.
+
     Source: dbolya/yolact@902073d eval.py, `Detections.add_bbox` and `add_mask`.
     """
+    if not (found.scores.isfinite().all() and found.mask_scores.isfinite().all()):
+        raise ArmError("non_finite_score", f"image {image_id}: a score is not finite")
     size = {"height": found.height, "width": found.width}
     runs = [
         encode_mask(region.mask.numpy(), top=region.top, left=region.left, **size)
@@ -219,6 +225,7 @@ class _JsonList:
         self._file = file
 
     def extend(self, entries: Sequence[Entry]) -> None:
+        """Write `entries` behind those that stand."""
         for entry in entries:
             self._file.write(",\n" if self.length else "\n")
             self._file.write(json.dumps(entry, separators=(",", ":"), allow_nan=False))

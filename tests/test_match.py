@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import AnchorShapes, anchor_grid, one_scale, three_scales
 from yolact_bench.geometry.boxes import encode
 from yolact_bench.loss.match import claims, ssd_match
@@ -136,3 +137,8 @@ def test_every_object_ends_with_an_anchor_of_its_own() -> None:
     boxes = torch.cat([corner, corner + 0.01 + torch.rand(12, 2, generator=random) * 0.19], 1)
     match = ssd_match(anchor_grid(one_scale(), 160), objects(boxes.tolist()))
     assert set(match.truth[match.labels > 0].tolist()) == set(range(12))
+
+
+def test_a_background_limit_above_the_positive_one_is_refused() -> None:
+    with pytest.raises(SpecError, match="at most positive_iou"):
+        ssd_match(GRID, objects([]), negative_iou=0.6)

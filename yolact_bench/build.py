@@ -47,6 +47,7 @@ def load_detector(
 def build_losses(detector: Detector) -> Losses:
     """Return the losses of the detector's own run, with its mask-IoU network."""
     assert isinstance(detector.network, Yolact)
+    assert detector.run is not None, "built by build_detector"
     return build_losses_for(detector.run, detector.network)
 
 

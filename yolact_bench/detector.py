@@ -20,6 +20,7 @@ from yolact_bench.detect.rescore import Rescorer
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import Assembly
 from yolact_bench.shapes import Detections, Predictions
+from yolact_bench.spec.run import Run
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 # RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
@@ -46,6 +47,7 @@ class Detector:
         classes: Sequence[str],
         device: str | torch.device = "cpu",
         precision: Precision = "fp32",
+        run: Run | None = None,
     ) -> None:
         """Put the network on the device, in evaluation mode.
 
@@ -65,6 +67,7 @@ class Detector:
         self.image_size = image_size
         self.classes = tuple(classes)
         self.precision = precision
+        self.run = run  # what it was built from; its losses need it
         self._mean, self._std = (
             torch.tensor(values, dtype=torch.float32, device=self.device)[:, None, None]
             for values in (network.mean, network.std)

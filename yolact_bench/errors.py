@@ -8,6 +8,10 @@ class SpecError(ValueError):
     """
 
 
+class MissingData(SpecError):
+    """Data that a spec names is not on this machine. The spec itself may be right."""
+
+
 class ArmError(RuntimeError):
     """An arm that cannot go on (non-finite loss, unreadable image). Becomes a `Failure` record.
 

@@ -31,16 +31,23 @@ def resolve_architecture(run: Run) -> Run:
     return resolved
 
 
-def resolve_run(run: Run, *, data_root: Path | None = None) -> tuple[Run, DatasetSpec]:
-    """Return the run ready to digest, and its data set.
+def resolve_run(
+    run: Run, *, data_root: Path | None, split: str = "val", data: bool = True
+) -> tuple[Run, DatasetSpec]:
+    """Return the run ready to digest, and its data set; `split` is what it is evaluated on.
+
+    Without `data` no file is looked at and the run has no digest of its own.
 
     Raises:
-        SpecError: as `resolve_architecture`, or data that is missing or malformed.
+        SpecError: as `resolve_architecture`, or malformed data.
+        MissingData: a file of the data set is not there.
     """
-    data = resolve_dataset(run.dataset, data_root=data_root)
-    resolved = resolve_architecture(replace(run, classes=data.classes))
-    fingerprints = {"train_data": data.fingerprint("train"), "eval_data": data.fingerprint("val")}
-    return replace(resolved, **fingerprints), data  # type: ignore[arg-type]
+    spec = resolve_dataset(run.dataset, data_root=data_root)
+    resolved = resolve_architecture(replace(run, classes=spec.classes))
+    if not data:
+        return resolved, spec
+    train_data, eval_data = spec.fingerprint("train"), spec.fingerprint(split)
+    return replace(resolved, train_data=train_data, eval_data=eval_data), spec
 
 
 def _check_settings(run: Run) -> None:
@@ -69,6 +76,11 @@ def _check_together(run: Run) -> None:
         )
 
 
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, computed once while it does not change."""
+    return _sha256_of(path, path.stat().st_mtime_ns)
+
+
 def _with_sha256(init: dict[str, object] | object) -> dict[str, object]:
     """The contents of a weight file decide the result; where it lies does not."""
     assert isinstance(init, dict)
@@ -77,7 +89,7 @@ def _with_sha256(init: dict[str, object] | object) -> dict[str, object]:
     path = Path(str(init["file"]))
     if not path.is_file():
         raise SpecError(f"init.checkpoint.file: there is no file at {path}")
-    found = _sha256_of(path, path.stat().st_mtime_ns)
+    found = file_sha256(path)
     if init["sha256"] not in {"", found}:
         raise SpecError(
             f"init.checkpoint.sha256: {path} has {found}, not {init['sha256']}; another file "

@@ -46,9 +46,7 @@ def resolve(
     accepted = options_of(table[name])
     for option in choice:
         if option != "name" and option not in accepted:
-            raise SpecError(
-                f"{slot}.{name}: no option is named {option!r}{hint(option, accepted)}"
-            )
+            raise SpecError(f"{slot}.{name}: no option is named {option!r}{hint(option, accepted)}")
     hints = _type_hints(table[name])
     resolved: dict[str, object] = {"name": name}
     for option, parameter in accepted.items():

@@ -49,8 +49,11 @@ class Tracker(Protocol):
     def finish(self, status: Status) -> None:
         """End the parent run and every arm's run that is still open."""
 
+    def drain(self, timeout: float = 30.0) -> None:
+        """Wait until what was told is written, so that writing disturbs no timing."""
+
     def close(self, timeout: float = 30.0) -> None:
-        """Wait until everything is written, at most `timeout` seconds."""
+        """Wait until everything is written, at most `timeout` seconds, and stop."""
 
 
 class NoTracker(Tracker):
@@ -66,7 +69,8 @@ class MlflowTracker(Tracker):
 
     def __init__(self, work_dir: Path) -> None:
         self._work_dir = work_dir
-        self._warned = False
+        self._warned = self._broken = False
+        self._writer: Writer | None = None
         self._queue: queue.Queue[Callable[[Writer], None] | None] = queue.Queue(_LONGEST_QUEUE)
         self._thread = threading.Thread(target=self._serve, name="mlflow", daemon=True)
         self._thread.start()
@@ -108,6 +112,13 @@ class MlflowTracker(Tracker):
         """End the parent run, and with the same status the children still open."""
         self._put(lambda writer: writer.finish(status))
 
+    def drain(self, timeout: float = 30.0) -> None:
+        """Wait until the queue is empty, at most `timeout` seconds."""
+        self._put(_flush)
+        waiting = self._queue
+        with waiting.all_tasks_done:
+            waiting.all_tasks_done.wait_for(lambda: not waiting.unfinished_tasks, timeout)
+
     def close(self, timeout: float = 30.0) -> None:
         """Wait until the queue is empty and the thread has ended, at most `timeout` seconds."""
         end = time.monotonic() + timeout
@@ -127,23 +138,28 @@ class MlflowTracker(Tracker):
             self._warn("it is too far behind")
 
     def _serve(self) -> None:
-        writer: Writer | None = None
-        broken = False
         while True:
             try:
                 call = self._queue.get(timeout=FLUSH_SECONDS)
             except queue.Empty:
-                call = _flush
+                self._try(_flush)
+                continue
+            if call is not None:
+                self._try(call)
+            self._queue.task_done()
             if call is None:
                 return
-            if broken or (writer is None and call is _flush):
-                continue
-            try:
-                writer = writer or Writer(self._work_dir)
-                call(writer)
-            except Exception as error:  # any: a tracker must not end a training
-                broken = writer is None or not writer.has_parent
-                self._warn(f"{type(error).__name__}: {error}")
+
+    def _try(self, call: Callable[[Writer], None]) -> None:
+        if self._broken or (self._writer is None and call is _flush):
+            return
+        try:
+            self._writer = self._writer or Writer(self._work_dir)
+            call(self._writer)
+        except Exception as error:  # any: a tracker must not end a training
+            # Without a parent run nothing that follows has a place.
+            self._broken = self._writer is None or not self._writer.has_parent
+            self._warn(f"{type(error).__name__}: {error}")
 
     def _warn(self, reason: str) -> None:
         if not self._warned:

@@ -15,7 +15,8 @@ from yolact_bench.results.record import Accuracy, Failure, Latency
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-Phase = Literal["train+evaluate", "evaluate", "latency"]
+# What an execution did for an arm itself: "reuse" says that its records stood already.
+Phase = Literal["train+evaluate", "evaluate", "latency", "reuse"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 FLUSH_SECONDS = 5.0
@@ -61,9 +62,11 @@ class Writer:
 
     @property
     def has_parent(self) -> bool:
+        """Whether there is a run to write to."""
         return bool(self._parent)
 
     def start(self, ablation: str, spec_text: str, tags: Mapping[str, str]) -> None:
+        """Open the parent run, in the experiment named after the ablation."""
         commit, dirty = source_commit()
         own = {"spec": ablation, "git_commit": commit, "dirty": _word(dirty), "proxy": "false"}
         self._tags = {**own, **tags}
@@ -73,6 +76,7 @@ class Writer:
         self._client.log_text(self._parent, spec_text, "spec.yaml")
 
     def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
+        """Open a child run with its slots as parameters and its run.yaml."""
         digests = (planned.train_digest, planned.detect_digest)
         child = self._child(planned.arm, planned.seed, digests, phase)
         params = [self._entities.Param(key, value) for key, value in flatten(planned.run)]
@@ -83,6 +87,7 @@ class Writer:
     def add(
         self, arm: str, seed: int, metrics: Mapping[str, float], time_ms: int, step: int
     ) -> None:
+        """Keep points of a child for the next batch."""
         child = self._children[arm, seed]
         metric = self._entities.Metric
         self._points += [
@@ -93,6 +98,7 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
+        """Send the points kept so far."""
         points, self._points = self._points, []
         self._flushed = time.monotonic()
         for child in dict.fromkeys(run for run, _ in points):
@@ -104,6 +110,7 @@ class Writer:
     def log_record(
         self, record: Accuracy | Latency, metrics: Mapping[str, float], time_ms: int
     ) -> None:
+        """Add the metrics of a record to its child, marked where a proxy was trained."""
         digests = (record.train_digest, record.detect_digest)
         phase: Phase = "evaluate" if isinstance(record, Accuracy) else "latency"
         child = self._child(record.arm, record.seed, digests, phase)
@@ -112,6 +119,7 @@ class Writer:
         self.add(record.arm, record.seed, metrics, time_ms, 0)
 
     def log_failure(self, failure: Failure) -> None:
+        """End a child as failed, with kind, message and traceback."""
         digests = (failure.train_digest, failure.detect_digest)
         child = self._child(failure.arm, failure.seed, digests, "evaluate")
         self._client.set_tag(child, "failure", failure.kind)
@@ -120,9 +128,11 @@ class Writer:
         self._end(child, "FAILED")
 
     def log_artifacts(self, folder: Path) -> None:
+        """Copy the files of a folder to the parent."""
         self._client.log_artifacts(self._parent, str(folder))
 
     def finish(self, status: Status) -> None:
+        """End every run that is still open."""
         self.flush()
         for run in (*self._children.values(), self._parent):
             self._end(run, status)

@@ -1,1 +1,23 @@
 """Data sets and what is done to their images before training."""
+
+from collections.abc import Callable, Mapping
+
+from yolact_bench.data.coco import open_coco
+from yolact_bench.data.protocol import Dataset
+from yolact_bench.data.synthetic import open_shapes
+from yolact_bench.spec.dataset import DatasetSpec
+
+# By `DatasetSpec.kind`: COCO and SBD are COCO-format sets in known places.
+DATASETS: Mapping[str, Callable[[DatasetSpec, str], Dataset]] = {
+    "shapes": open_shapes,
+    "coco_format": open_coco,
+}
+
+
+def open_dataset(spec: DatasetSpec, split: str) -> Dataset:
+    """Return a split of a data set, its files checked.
+
+    Raises:
+        SpecError: no such split; or files that are missing, malformed or without any use.
+    """
+    return DATASETS[spec.kind](spec, split)

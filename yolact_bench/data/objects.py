@@ -12,10 +12,11 @@ Polygons = tuple[NDArray[np.float64], ...]
 Bitmap = NDArray[np.uint8]
 Segment = Polygons | Bitmap
 
-# `fillPoly` also colours every pixel its outline touches, half a pixel too much all around.
-# Drawing on a canvas of about this side and reading it at the cell centres keeps that
-# surplus under half a canvas pixel, however small the mask.
-_CANVAS_PX = 550
+# `fillPoly` also colours every pixel that its outline touches, half a pixel too much all
+# around: 8 % of the area of a typical object at 550 px. So it draws on a finer canvas, which is
+# read at the cell centres: an odd number of canvas pixels per cell, more for small objects.
+_CANVAS_PX = 800
+_LEAST_SCALE, _MOST_SCALE = 3, 9
 _FRACTION_BITS = 5  # of a canvas pixel, in the fixed-point coordinates of `fillPoly`
 
 
@@ -44,17 +45,11 @@ def rasterise(
     without antialiasing tends to; bitmaps are sampled bilinearly and cut at one half.
     """
     masks = np.zeros((len(segments), side, side), np.uint8)
-    scale = max(1, round(_CANVAS_PX / side))
-    canvas = np.zeros((side * scale, side * scale), np.uint8) if scale > 1 else None
     for mask, segment in zip(masks, segments, strict=True):
-        if not isinstance(segment, tuple):
-            mask[:] = _warped(segment, matrix, side)
-        elif canvas is None:
+        if isinstance(segment, tuple):
             _draw(mask, segment, matrix)
         else:
-            canvas.fill(0)
-            _draw(canvas, segment, matrix * scale)
-            mask[:] = canvas[scale // 2 :: scale, scale // 2 :: scale]
+            mask[:] = _warped(segment, matrix, side)
     return masks
 
 
@@ -80,11 +75,24 @@ def from_run_lengths(counts: NDArray[np.integer], height: int, width: int) -> Bi
     return np.ascontiguousarray(np.repeat(values, counts).reshape(width, height).T)
 
 
-def _draw(canvas: Bitmap, polygons: Polygons, matrix: NDArray[np.float64]) -> None:
-    for polygon in polygons:  # one call each: a shared call would cut out where parts overlap
-        points = polygon @ matrix[:, :2].T + (matrix[:, 2] - 0.5)
+def _draw(mask: Bitmap, polygons: Polygons, matrix: NDArray[np.float64]) -> None:
+    """Draw on a finer canvas, only as large as the object, and sample that."""
+    parts = [polygon @ matrix[:, :2].T + matrix[:, 2] for polygon in polygons]
+    side = len(mask)
+    low = np.floor(np.min([part.min(axis=0) for part in parts], axis=0)).clip(0, side).astype(int)
+    high = np.ceil(np.max([part.max(axis=0) for part in parts], axis=0)).clip(0, side).astype(int)
+    width, height = (high - low).tolist()
+    if not width or not height:
+        return
+    fine = 2 * (_CANVAS_PX // (2 * max(width, height))) + 1
+    scale = min(max(fine, _LEAST_SCALE), _MOST_SCALE)
+    canvas = np.zeros((height * scale, width * scale), np.uint8)
+    for part in parts:  # one call each: a shared call would cut out where parts overlap
+        points = (part - low) * scale - 0.5
         fixed = np.rint(points * (1 << _FRACTION_BITS)).astype(np.int32)
         cv2.fillPoly(canvas, [fixed], (1,), shift=_FRACTION_BITS)
+    cells = canvas[scale // 2 :: scale, scale // 2 :: scale]
+    mask[low[1] : high[1], low[0] : high[0]] = cells
 
 
 def _warped(bitmap: Bitmap, matrix: NDArray[np.float64], side: int) -> Bitmap:

@@ -1,12 +1,22 @@
 """What every data set offers, whatever it is made of."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import UInt8
 
 from yolact_bench.data.objects import Objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degenerate:
+    """An annotation that cannot be used, and why."""
+
+    annotation_id: int
+    image_id: int
+    reason: str
 
 
 class Dataset(Protocol):
@@ -20,6 +30,11 @@ class Dataset(Protocol):
     @property
     def category_ids(self) -> tuple[int, ...]:
         """The data set's own category id of each label."""
+        ...
+
+    @property
+    def degenerate(self) -> tuple[Degenerate, ...]:
+        """The annotations left out, each with its reason."""
         ...
 
     @property

@@ -15,8 +15,8 @@ _TRIES = 12  # places tried for an object before it is given up
 _MIN_VISIBLE = 0.5  # of an object, behind those drawn after it; of its outline, in the image
 _MIN_VISIBLE_PX = 120
 # Square roots of the area, px: within COCO's small, medium and large, clear of the bounds.
-_SIZES = ((17.0, 29.0), (36.0, 84.0), (98.0, 116.0))
-_SIZE_SHARES = (0.40, 0.48, 0.12)
+_SIZES = ((17.0, 29.0), (36.0, 84.0), (104.0, 122.0))
+_SIZE_SHARES = (0.40, 0.45, 0.15)
 _MIN_CONTRAST = 60.0  # levels of lightness between an object and what it covers
 
 _Image = NDArray[np.uint8]
@@ -66,14 +66,15 @@ def _place(
         margin = np.minimum(half * 0.75, side / 2)
         centre = rng.uniform(margin, side - margin)
         mask = _filled(parts, centre, side)
-        covered = np.bincount(owners[mask], minlength=len(areas) + 1)[1:]
-        area = int(mask.sum())
+        hidden = cv2.calcHist([owners], [0], mask, [MAX_OBJECTS], [1, MAX_OBJECTS + 1])
+        covered = hidden.reshape(-1)[: len(areas)].astype(np.int64)
+        area = cv2.countNonZero(mask)
         in_image = area >= _MIN_VISIBLE * size_px**2 and area >= _MIN_VISIBLE_PX
         if not in_image or not _all_remain_visible(owners, areas, covered):
             continue
         _paint(rng, image, mask)
         areas.append(area)
-        owners[mask] = len(areas)
+        owners[mask > 0] = len(areas)
         return True
     return False
 
@@ -81,27 +82,26 @@ def _place(
 def _all_remain_visible(owners: _Image, areas: list[int], covered: NDArray[np.int64]) -> bool:
     if not covered.any():
         return True
-    seen = np.bincount(owners.reshape(-1), minlength=len(areas) + 1)[1:] - covered
+    shown = cv2.calcHist([owners], [0], None, [MAX_OBJECTS], [1, MAX_OBJECTS + 1])
+    seen = shown.reshape(-1)[: len(areas)].astype(np.int64) - covered
     least = np.maximum(np.asarray(areas) * _MIN_VISIBLE, _MIN_VISIBLE_PX)
     return bool(((seen >= least) | (covered == 0)).all())
 
 
-def _filled(
-    parts: list[NDArray[np.float64]], centre: NDArray[np.float64], side: int
-) -> NDArray[np.bool_]:
+def _filled(parts: list[NDArray[np.float64]], centre: NDArray[np.float64], side: int) -> _Image:
     canvas = np.zeros((side, side), np.uint8)
     for number, part in enumerate(parts):
         points = np.rint((part + centre) * 16).astype(np.int32)
         cv2.fillPoly(canvas, [points], (1 - number,), shift=4)  # the second part is a hole
-    return canvas.view(np.bool_)
+    return canvas
 
 
-def _paint(rng: np.random.Generator, image: _Image, mask: NDArray[np.bool_]) -> None:
+def _paint(rng: np.random.Generator, image: _Image, mask: _Image) -> None:
     """Fill `mask` with a texture that differs in lightness from what it covers."""
-    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    rows, columns = slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1)
-    inside = mask[rows, columns]
-    beneath = float(image[rows, columns][inside].mean())
+    x, y, width, height = cv2.boundingRect(mask)
+    patch = image[y : y + height, x : x + width]
+    inside = mask[y : y + height, x : x + width]
+    beneath = sum(cv2.mean(patch, inside)[:3]) / 3
     low, high = 25.0, 230.0
     room_below, room_above = beneath - _MIN_CONTRAST - low, high - beneath - _MIN_CONTRAST
     below = rng.random() < max(room_below, 0) / (max(room_below, 0) + max(room_above, 0))
@@ -110,8 +110,7 @@ def _paint(rng: np.random.Generator, image: _Image, mask: NDArray[np.bool_]) -> 
     else:
         lightness = rng.uniform(high - room_above, high)
     palette = _palette(rng, lightness, spread=18.0)
-    texture = _texture(rng, len(inside), inside.shape[1], palette)
-    image[rows, columns][inside] = texture[inside]
+    cv2.copyTo(_texture(rng, height, width, palette), inside, patch)
 
 
 def _outline(rng: np.random.Generator, name: str, size_px: float) -> list[NDArray[np.float64]]:
@@ -179,7 +178,8 @@ def _pattern(rng: np.random.Generator, height: int, width: int, kind: int) -> _I
     angle = rng.uniform(0.0, np.pi)
     across, along = _grids(height, width, float(np.cos(angle)), float(np.sin(angle)))
     if kind == 3:
-        return np.asarray(cv2.normalize(across, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U))
+        low, high = float(across.min()), float(across.max())
+        return ((across - low) * (255.0 / max(high - low, 1.0))).astype(np.uint8)
     period = float(rng.uniform(4.0, 11.0))
     share = (across * (2 / period)).astype(np.int32) & 1
     if kind == 1:

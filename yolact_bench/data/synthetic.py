@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from yolact_bench.data.objects import Objects, run_lengths
+from yolact_bench.data.protocol import Degenerate
 from yolact_bench.data.scene import MAX_OBJECTS, draw_scene
 from yolact_bench.spec.classes import SHAPES_CLASSES
 from yolact_bench.spec.dataset import DatasetSpec, ShapesSplit
@@ -41,6 +42,7 @@ class ShapesDataset:
     def __init__(self, split: ShapesSplit) -> None:
         self.classes = SHAPES_CLASSES
         self.category_ids = tuple(range(1, len(SHAPES_CLASSES) + 1))
+        self.degenerate: tuple[Degenerate, ...] = ()
         self.skipped: dict[str, int] = {}
         self._split = split
         self._drawn = _allocate(split)
@@ -55,7 +57,8 @@ class ShapesDataset:
     def image(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         """Return the image, RGB."""
         self._draw(index)
-        return self._drawn.images[index]
+        image: NDArray[np.uint8] = self._drawn.images[index]
+        return image
 
     def objects(self, index: int) -> Objects:
         """Return the objects with the part of each that is visible."""

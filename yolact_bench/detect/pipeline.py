@@ -1,6 +1,6 @@
 """Detection in one image: decode → NMS → assemble → re-score → masks at image size."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from jaxtyping import Bool, Float, Int64
@@ -39,14 +39,21 @@ class Found:
 
     def cpu(self) -> "Found":
         """Return the same on the host."""
+        return self._each(Tensor.cpu)
+
+    def where(self, chosen: Bool[Tensor, " N"]) -> "Found":
+        """Return the chosen detections, in the same order."""
+        return self._each(lambda values: values[chosen])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Found":
         return replace(
             self,
-            boxes=self.boxes.cpu(),
-            boxes_px=self.boxes_px.cpu(),
-            scores=self.scores.cpu(),
-            mask_scores=self.mask_scores.cpu(),
-            labels=self.labels.cpu(),
-            soft_masks=self.soft_masks.cpu(),
+            boxes=change(self.boxes),
+            boxes_px=change(self.boxes_px),
+            scores=change(self.scores),
+            mask_scores=change(self.mask_scores),
+            labels=change(self.labels),
+            soft_masks=change(self.soft_masks),
         )
 
 

@@ -1,7 +1,7 @@
 """Re-scoring: how good a mask is, beside how sure its class is, as a slot."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -12,6 +12,7 @@ from yolact_bench.errors import SpecError
 RescoreNet = Callable[[Tensor], Tensor]
 
 
+@runtime_checkable
 class Rescorer(Protocol):
     """Give each mask a score of its own. Order and number of detections stay."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,10 @@ from torch import Tensor
 
 # Ceiling for what upsampling holds at once beyond its result: 100 masks of a 12-megapixel photo
 # would be 4.8 GB as floats.
-WORKING_BYTES = 96 * 2**20
+WORKING_BYTES = 48 * 2**20
 
 
+@runtime_checkable
 class Assembly(Protocol):
     """Combine prototypes into one soft mask per detection, values from 0 to 1."""
 
@@ -32,6 +33,7 @@ class Assembly(Protocol):
         ...
 
 
+@runtime_checkable
 class MakeAssembly(Protocol):
     """An entry of `ASSEMBLIES`: options → `Assembly`."""
 

@@ -1,7 +1,7 @@
 """The box loss: the slot BOX_LOSSES."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor
 from yolact_bench.geometry.boxes import encode
 
 
+@runtime_checkable
 class BoxLoss(Protocol):
     """Loss of the positives' regressions against their objects, divided by `normaliser`."""
 

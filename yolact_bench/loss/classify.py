@@ -1,7 +1,7 @@
 """The classification loss: the slot CLASS_LOSSES."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 
+@runtime_checkable
 class ClassLoss(Protocol):
     """Loss of class logits against the labels of the matching, divided by `normaliser`."""
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
+from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import LinearCombination
 from yolact_bench.loss.targets import masks_at
 
@@ -34,6 +35,7 @@ class SoftMasks:
     labels: Int64[Tensor, " P"]
 
 
+@runtime_checkable
 class MaskLoss(Protocol):
     """Loss of the assembled masks, divided by `normaliser`, and the masks it looked at."""
 
@@ -64,9 +66,15 @@ def lincomb_bce(
     `crop` every cell of the map counts, so the map's area takes the place of the box's; pair
     it with an assembly that does not crop.
 
+    Raises:
+        SpecError: `max_positives` is below 1.
     Source: YOLACT (arXiv:1904.02689), section 3.1 "Mask Loss" and "Cropping Masks";
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `lincomb_mask_loss`.
     """
+    if max_positives < 1:
+        raise SpecError(
+            f"mask_loss.lincomb_bce.max_positives: write 1 or more, not {max_positives}"
+        )
     total = normaliser.new_zeros(())
     assembled = []
     for image in images:

@@ -1,7 +1,7 @@
 """The loss of the mask re-scoring network: the slot MASK_IOU_LOSSES."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.loss.mask import SoftMasks
 
 
+@runtime_checkable
 class MaskIouLoss(Protocol):
     """Loss of the predicted mask IoU, divided by `normaliser`; None when there is no such term."""
 

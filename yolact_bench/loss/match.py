@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import box_iou, crowd_overlap, to_corners
 from yolact_bench.shapes import Target
 
@@ -23,6 +24,7 @@ class Match:
     truth: Int64[Tensor, " A"]  # row of the target; means something only where labels > 0
 
 
+@runtime_checkable
 class Matcher(Protocol):
     """Give every anchor of one image a label and an object."""
 
@@ -47,10 +49,17 @@ def ssd_match(
     their overlap. Crowds are never matched; they only excuse anchors that lie in them by more
     than `crowd_iou` of the anchor's own area.
 
+    Raises:
+        SpecError: `negative_iou` is above `positive_iou`.
     Source: YOLACT (arXiv:1904.02689), section "Implementation Details", after SSD
     (arXiv:1512.02325), section 2.2; dbolya/yolact@902073d layers/box_utils.py, `match`.
     Differs: an image without objects is all background (the reference fails there).
     """
+    if negative_iou > positive_iou:
+        raise SpecError(
+            f"matcher.ssd: negative_iou {negative_iou} is above positive_iou {positive_iou}; "
+            "write a negative_iou that is at most positive_iou"
+        )
     corners = to_corners(anchors_cxcywh)
     labels = torch.full((len(corners),), BACKGROUND, dtype=torch.int64, device=corners.device)
     truth = torch.zeros_like(labels)
@@ -109,11 +118,11 @@ def _ranked(iou: Float[Tensor, "N A"], size: int) -> Int64[Tensor, "N M"]:
     `topk` leaves the order of equal values open. Positive floats sort like their bit patterns,
     so overlap and anchor number fit in one integer without ties.
     """
-    bits = iou.float().contiguous().view(torch.int32).long() << 32
     last = iou.shape[1] - 1
-    reverse = torch.arange(last, -1, -1, device=iou.device)
-    key = (bits | reverse).topk(size, dim=1).values
-    return last - (key & 0xFFFFFFFF)
+    key = iou.float().contiguous().view(torch.int32).long()
+    key <<= 32  # in place: the table has a million entries, and fresh memory costs more than this
+    key |= torch.arange(last, -1, -1, device=iou.device)
+    return last - (key.topk(size, dim=1).values & 0xFFFFFFFF)
 
 
 MATCHERS: Mapping[str, Matcher] = {"ssd": ssd_match}

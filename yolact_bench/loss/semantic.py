@@ -1,7 +1,7 @@
 """The auxiliary semantic segmentation loss: the slot SEMANTIC_LOSSES."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from yolact_bench.loss.targets import masks_at
 from yolact_bench.shapes import Target
 
 
+@runtime_checkable
 class SemanticLoss(Protocol):
     """Loss of the semantic logits; None when there is no such term."""
 

@@ -28,7 +28,9 @@ class Augmentation(Protocol):
         mask_size: int,
         fill: tuple[float, float, float],
         /,
-    ) -> Sample: ...
+    ) -> Sample:
+        """Return the sample."""
+        ...
 
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {

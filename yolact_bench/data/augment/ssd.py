@@ -5,7 +5,6 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64, UInt8
-from numpy.typing import NDArray
 
 from yolact_bench.data.augment.photometric import distort
 from yolact_bench.data.augment.view import (
@@ -116,10 +115,8 @@ def _window(view: View, rng: np.random.Generator) -> View | None:
 
 
 def _holds(window: View, centres: Float64[np.ndarray, "N 2"]) -> Bool[np.ndarray, " N"]:
-    low = np.array([window.left, window.top])
-    high = low + (window.width, window.height)
-    inside: NDArray[np.bool_] = ((centres > low) & (centres < high)).all(axis=1)
-    return inside
+    x, y = centres[:, 0] - window.left, centres[:, 1] - window.top
+    return (x > 0) & (x < window.width) & (y > 0) & (y < window.height)
 
 
 def _large_enough(

@@ -4,6 +4,7 @@ Expand, crop, mirror and resize are all choices of a window; they are composed b
 pixel is touched, so that the image is resampled once.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -51,25 +52,33 @@ def seen_image(
     Bilinear without antialiasing, half-pixel centres, aspect ratio not kept.
     """
     height, width = image.shape[:2]
-    inside = (
-        min(view.left, view.top) >= 0
-        and view.left + view.width <= width
-        and view.top + view.height <= height
-    )
-    # A window inside the image must not blend the filling into its outermost pixels.
-    border = cv2.BORDER_REPLICATE if inside else cv2.BORDER_CONSTANT
+    x0, y0 = int(view.left), int(view.top)
+    x1, y1 = int(view.left + view.width), int(view.top + view.height)
+    whole_pixels = (x0, y0, x1 - x0, y1 - y0) == (view.left, view.top, view.width, view.height)
+    if whole_pixels and min(x0, y0) >= 0 and x1 <= width and y1 <= height:
+        # The same samples as the warp below, four times as fast, and no filling at the edges.
+        resized = cv2.resize(image[y0:y1, x0:x1], (size, size))
+        return np.asarray(cv2.flip(resized, 1) if view.mirrored else resized, dtype=np.uint8)
+    rows, columns = image_region(height, width, view, size)
     matrix = pixel_centres(view.matrix(size))
-    seen = cv2.warpAffine(image, matrix, (size, size), borderMode=border, borderValue=fill)
+    matrix[:, 2] -= columns.start, rows.start
+    extent = (columns.stop - columns.start, rows.stop - rows.start)
+    if min(extent) <= 0:
+        return np.full((size, size, 3), np.rint(fill), np.uint8)
+    part = cv2.warpAffine(image, matrix, extent, borderValue=fill)
+    margins = (rows.start, size - rows.stop, columns.start, size - columns.stop)
+    seen = cv2.copyMakeBorder(part, *margins, cv2.BORDER_CONSTANT, value=fill)
     return np.asarray(seen, dtype=np.uint8)
 
 
 def image_region(height: int, width: int, view: View, size: int) -> tuple[slice, slice]:
-    """Return the rows and columns of the seen image that show the image, not the filling."""
+    """Return the rows and columns of the seen image that show any of the image."""
     matrix = view.matrix(size)
     xs = sorted(matrix[0, 0] * x + matrix[0, 2] for x in (0, width))
     ys = sorted(matrix[1, 1] * y + matrix[1, 2] for y in (0, height))
     (x0, x1), (y0, y1) = (
-        (min(max(round(low), 0), size), min(max(round(high), 0), size)) for low, high in (xs, ys)
+        (min(max(math.floor(low), 0), size), min(max(math.ceil(high), 0), size))
+        for low, high in (xs, ys)
     )
     return slice(y0, y1), slice(x0, x1)
 

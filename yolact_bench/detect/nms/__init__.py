@@ -1,7 +1,7 @@
 """NMS: which boxes stand for an object, as a slot."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -16,6 +16,7 @@ from yolact_bench.detect.nms.soft import soft_nms
 from yolact_bench.shapes import Kept
 
 
+@runtime_checkable
 class Nms(Protocol):
     """Choose detections in one image. Returns row numbers, so it never sees masks.
 

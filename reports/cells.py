@@ -1,0 +1,173 @@
+"""Numbers as table cells: how they are rounded, and which footnote says why one is missing."""
+
+from collections.abc import Mapping
+
+from reports.aggregate import ArmRow, Summary, Value
+from reports.timing import Session, Timing
+
+DASH = "—"  # a number that should be there and is not: always with a note
+FEW = "–"  # too few samples for this quantile
+UNDEFINED = "n/a"
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Notes:
+    """Numbered footnotes of one table; equal texts share a number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, *texts: str) -> str:
+        """Return the superscript numbers of the notes."""
+        numbers = [self._numbers.setdefault(text, len(self._numbers) + 1) for text in texts]
+        return " ".join(str(number).translate(_SUPERSCRIPTS) for number in numbers)
+
+    def lines(self, *general: str) -> tuple[str, ...]:
+        """Return all notes, numbered ones first."""
+        numbered = [f"{str(n).translate(_SUPERSCRIPTS)} {t}" for t, n in self._numbers.items()]
+        return (*numbered, *(text for text in general if text))
+
+
+def value(row: ArmRow, value: Value | None, notes: Notes) -> str:
+    """Return AP in points with one decimal, and its spread over seeds."""
+    if value is None:
+        return UNDEFINED if row.seeds_done else absent(row, notes)
+    spread = "" if value.spread is None else f" ± {value.spread:.1f}"
+    few = row.seeds_done < row.seeds_planned
+    return f"{value.mean:.1f}{spread}" + (f" {absent_mark(row, notes)}" if few else "")
+
+
+def point(row: ArmRow, points: float | None, notes: Notes) -> str:
+    """Return AP in points with one decimal."""
+    if points is None:
+        return UNDEFINED if row.seeds_done else absent(row, notes)
+    return f"{points:.1f}"
+
+
+def delta(value: Value | None) -> str:
+    """Return a difference in points with two decimals and its sign; nothing for the baseline."""
+    return "" if value is None or value.delta is None else signed(value.delta, 2)
+
+
+def signed(number: float, digits: int) -> str:
+    """Return the number with + or a true minus sign; no sign on a zero."""
+    text = f"{number:+.{digits}f}".replace("-", "−")
+    return text[1:] if float(f"{number:.{digits}f}") == 0 else text
+
+
+def arm(row: ArmRow, notes: Notes) -> str:
+    """Return the arm's name, marked if its training stands in for a longer one."""
+    proxy = "proxy: a shortened schedule stands in for the paper's"
+    return f"{row.arm} {notes.mark(proxy)}" if row.proxy else row.arm
+
+
+def millions(row: ArmRow, notes: Notes) -> str:
+    """Return the number of parameters in millions."""
+    return absent(row, notes) if row.parameters is None else f"{row.parameters / 1e6:.2f}"
+
+
+def absent(row: ArmRow, notes: Notes) -> str:
+    """Return a dash with the reason: what failed, or that it was not run."""
+    return f"{DASH} {absent_mark(row, notes)}".strip()
+
+
+def absent_mark(row: ArmRow, notes: Notes) -> str:
+    """Return the mark of the reasons for missing numbers."""
+    return notes.mark(*row.missing)
+
+
+def untimed(row: ArmRow, notes: Notes) -> str:
+    """Return a dash with the reason why there is no time."""
+    if row.missing:
+        return absent(row, notes)
+    return f"{DASH} {notes.mark(row.timing_refused or 'not timed yet')}"
+
+
+def optional_ms(ms: float | None) -> str:
+    """Return milliseconds, or a short dash."""
+    return FEW if ms is None else f"{ms:.2f}"
+
+
+def megabytes(mb: float | None) -> str:
+    """Return memory in MB where a device reports it."""
+    return UNDEFINED if mb is None else f"{mb:.0f}"
+
+
+def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
+    """Return the time relative to the baseline, with its interval."""
+    if row.is_baseline:
+        return ""
+    if timing.ratio is None:
+        return f"{DASH} {notes.mark('not timed on the same rounds and images as the baseline')}"
+    if timing.ratio_interval is None:
+        return f"{timing.ratio:.3f}"
+    low, high = timing.ratio_interval
+    return f"{timing.ratio:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def speed(row: ArmRow, notes: Notes) -> tuple[str, str, str]:
+    """Return median, ratio to the baseline and images per second."""
+    t = row.timing
+    if t is None:
+        return (untimed(row, notes),) * 3
+    return f"{t.median_ms:.1f}", ratio(row, t, notes), f"{t.fps:.1f}"
+
+
+def milliseconds(session: Session | None) -> str:
+    """Return the head of a column of times; a CPU's are marked as such."""
+    return "ms (CPU)" if session and session.device_type == "cpu" else "ms"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds, minutes or hours, whichever reads best."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def choices(changes: Mapping[str, object]) -> str:
+    """Return slot paths and their values, as one would write them in a spec."""
+    parts = []
+    for path, choice in changes.items():
+        if isinstance(choice, Mapping):
+            options = ", ".join(f"{k} = {v}" for k, v in choice.items() if k != "name")
+            named = str(choice.get("name", ""))
+            parts.append(f"{path}: {named}" + (f" ({options})" if options else ""))
+        else:
+            parts.append(f"{path}: {choice}")
+    return "; ".join(parts)
+
+
+def meaning(summary: Summary) -> tuple[str, ...]:
+    """Return how AP and Δ are to be read."""
+    manifest = summary.manifest
+    several = len(manifest.seeds) > 1
+    basis = (
+        "Mean ± standard deviation over seeds; Δ pairs equal seeds. Whether a Δ exceeds what "
+        "another seed would change is not tested here."
+        if several
+        else "One seed: the spread between trainings is unknown, so a small Δ may be chance."
+    )
+    where = f" on {' and '.join(summary.datasets)}" if summary.datasets else ""
+    return (
+        f"AP in percent points (COCO, IoU 0.50:0.95){where}. "
+        f"Δ: difference in points to {manifest.baseline}. {basis}",
+    )
+
+
+def times(session: Session | None) -> tuple[str, ...]:
+    """Return how the times were taken, on what, and what they compare with."""
+    if session is None:
+        return ()
+    n = sorted({timing.n for timing in session.timings.values()})
+    rounds = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
+    threads = f", {session.threads} threads" if session.device_type == "cpu" else ""
+    how = (
+        f"Times: {session.device}{threads}; {session.timer}, batch of one, decoded image to masks "
+        f"at image size, {rounds} alternating rounds over {session.num_images} images in one "
+        "session. × baseline: median ratio of paired rounds with a 95 % bootstrap interval of "
+        "this session."
+    )
+    if session.device_type == "cpu":
+        how += " CPU times say nothing about a GPU."
+    return (how,)

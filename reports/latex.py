@@ -1,0 +1,90 @@
+"""The main tables as LaTeX, to be included in a paper."""
+
+from collections.abc import Sequence
+
+from reports import tables
+from reports.aggregate import Summary
+from reports.tables import Table
+
+_HEAD = r"""% Ablation {name}: {question}
+% {command}
+% \usepackage{{booktabs}} and UTF-8 input; \input this file.
+"""
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "Δ": r"$\Delta$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "½": r"$\frac{1}{2}$",
+    "†": r"\textdagger{}",
+    "—": "---",
+    "–": "--",
+    **{chr(code): rf"\textsuperscript{{{n}}}" for n, code in enumerate(map(ord, "⁰¹²³⁴⁵⁶⁷⁸⁹"))},
+}
+
+
+def latex_report(summary: Summary) -> str:
+    """Return the comparison and the published rows as `table` environments."""
+    manifest = summary.manifest
+    head = _HEAD.format(
+        name=manifest.name,
+        question=" ".join(manifest.question.split()),
+        command=" ".join(manifest.command.split()),
+    )
+    shown = [tables.comparison(summary), tables.paper(summary)]
+    body = [
+        _environment(table, f"tab:{manifest.name}-{place}")
+        for place, table in enumerate(shown, start=1)
+        if table is not None and table.rows
+    ]
+    return head + "\n" + "\n".join(body)
+
+
+def latex_table(table: Table) -> str:
+    """Return the table as a `tabular`, the baseline in bold."""
+    align = "".join("l" if i in table.words else "r" for i in range(len(table.columns)))
+    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _line(table.columns), r"\midrule"]
+    for place, row in enumerate(table.rows):
+        cells = [escaped(cell) for cell in row]
+        if place == table.baseline:
+            cells[0] = rf"\textbf{{{cells[0]}}}"
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def escaped(text: str) -> str:
+    """Return the text with everything replaced that LaTeX would read as a command."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(escaped(cell) for cell in cells) + r" \\"
+
+
+def _environment(table: Table, label: str) -> str:
+    notes = [rf"\par {escaped(note)}" for note in table.notes]
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escaped(table.title)}}}",
+        rf"\label{{{label}}}",
+        r"\small",
+        latex_table(table),
+        *([r"\par\smallskip\footnotesize\raggedright", *notes] if notes else []),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"

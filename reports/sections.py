@@ -1,0 +1,103 @@
+"""The order in which a report tells its story; the same in Markdown and HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports import tables
+from reports.aggregate import Summary
+from reports.tables import Table
+
+CAPTIONS = {
+    "ap_against_ms": "Mask AP against milliseconds",
+    "ap_by_iou": "Mask AP at every IoU threshold",
+    "losses": "Losses and validation during training",
+    "stages": "Where the milliseconds go",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading, its tables and the stems of its figures."""
+
+    title: str
+    tables: tuple[Table, ...]
+    figures: tuple[str, ...] = ()
+    folded: bool = False  # long: closed at first where a page can do that
+
+
+def sections(summary: Summary) -> tuple[Section, ...]:
+    """Return the sections that have something to show."""
+    timed = "latency" in summary.manifest.measure
+    published = tables.paper(summary)
+    found = [
+        Section(
+            title="Result",
+            tables=(tables.comparison(summary), tables.changes(summary)),
+            figures=("ap_against_ms",),
+        ),
+        Section(title="Published numbers", tables=(published,) if published else ()),
+        Section(
+            title="Accuracy in detail",
+            tables=(tables.sizes(summary), tables.ious(summary)),
+            figures=("ap_by_iou",),
+        ),
+        Section(title="Mask AP by class", tables=(tables.classes(summary),), folded=True),
+        Section(
+            title="Latency in detail",
+            tables=(tables.latency(summary), tables.stages(summary)) if timed else (),
+            figures=("stages",),
+        ),
+        Section(title="Training", tables=(tables.trainings(summary),), figures=("losses",)),
+        Section(title="Runs and digests", tables=(tables.digests(summary),), folded=True),
+    ]
+    return tuple(section for section in found if any(table.rows for table in section.tables))
+
+
+def figures_of(section: Section, drawn: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return stem and caption of those of the section's figures that were drawn."""
+    return tuple((stem, CAPTIONS[stem]) for stem in section.figures if stem in drawn)
+
+
+def verdicts(summary: Summary) -> tuple[tuple[str, str, str], ...]:
+    """Return verdict, expectation and numbers of every expectation."""
+    words = {True: "met", False: "NOT MET", None: "cannot be told"}
+    return tuple((words[o.met], o.text, o.detail) for o in summary.outcomes)
+
+
+def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
+    """Return what one must know to measure the numbers again."""
+    manifest = summary.manifest
+    facts = [
+        ("data", "; ".join(summary.datasets) or manifest.dataset),
+        ("seeds", ", ".join(map(str, manifest.seeds))),
+        ("declared changes", ", ".join(manifest.changes)),
+    ]
+    for environment in summary.environments:
+        dirty = " with uncommitted changes" if environment.dirty else ""
+        versions = ", ".join(f"{name} {v}" for name, v in environment.versions.items() if v)
+        driver = f", driver {environment.driver}" if environment.driver else ""
+        facts += [
+            ("commit", f"{environment.commit}{dirty}"),
+            (
+                "device",
+                f"{environment.device}{driver}, {environment.threads} CPU threads, "
+                f"{environment.os}",
+            ),
+            ("versions", versions),
+        ]
+    if summary.session:
+        s = summary.session
+        warmup = sorted({timing.warmup for timing in s.timings.values()})
+        facts.append(
+            (
+                "timing",
+                f"session {s.name}, seed {s.seed}, {s.timer}, {s.scenario}, "
+                f"{' to '.join(str(n) for n in dict.fromkeys((warmup[0], warmup[-1])))} "
+                "warm-up calls an arm",
+            )
+        )
+    if any(row.proxy for row in summary.rows):
+        arms = ", ".join(row.arm for row in summary.rows if row.proxy)
+        facts.append(("proxy", f"shortened schedules: {arms}"))
+    failed = [f"{f.arm}, {f.phase} ({f.kind}): {f.message}" for f in summary.failures]
+    return (*facts, *(("failed", text) for text in failed))

@@ -1,0 +1,204 @@
+"""The flow: a spec becomes records. What is finished is skipped, by digest."""
+
+import logging
+import traceback
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit, now, trained_detector
+from runners.environment import environment
+from runners.measure import Measured, measure
+from runners.plan import Plan, Step, manifest_of, timed_digests
+from runners.tracking import Phase, Tracker
+from yolact_bench.data import open_dataset
+from yolact_bench.errors import ArmError
+from yolact_bench.results.manifest import Manifest, save
+from yolact_bench.results.record import Failure, Latency
+from yolact_bench.results.store import Store
+
+log = logging.getLogger(__name__)
+
+LATENCY_IMAGES = 32  # real validation images that take turns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long arms are timed."""
+
+    rounds: int = 100
+    max_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What the flow works with."""
+
+    place: Workplace
+    store: Store
+    tracker: Tracker
+    timing: Timing
+    retry_failed: bool = False
+
+
+def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
+    """Bring every arm of a plan to a finished record, or to a failure with its reason.
+
+    The plan has been checked as a whole, so a typo in the last arm has stopped it before the
+    first could train. After a crash, or after adding an arm, the same command does only what
+    is missing.
+    """
+    manifest = manifest_of(plan, command=command)
+    save(manifest, bench.place.work_dir / "reports" / manifest.name)
+    _tell_start(plan, bench)
+    try:
+        for step in plan.steps:
+            bring_to_record(step, bench, manifest)
+        # Times compare only within one session: a single new arm means timing them all again.
+        if "latency" in manifest.measure:
+            time_arms(plan, bench)
+    except BaseException:
+        bench.tracker.finish("KILLED")
+        raise
+    bench.tracker.finish("FINISHED")
+    return manifest
+
+
+def bring_to_record(step: Step, bench: Bench, manifest: Manifest) -> None:
+    """Train and evaluate one unit unless its record is there, or it has failed before."""
+    unit, store, tracker = step.unit, bench.store, bench.tracker
+    planned = next(p for p in manifest.runs if (p.arm, p.seed) == (unit.arm, unit.run.seed))
+    accuracy = store.accuracy(unit.run.detect_digest)
+    failed = _standing_failure(unit, bench)
+    phase: Phase = "train+evaluate" if step.trains and not failed else "evaluate"
+    tracker.arm_started(planned, "reuse" if accuracy else phase)
+    if failed is not None:
+        log.warning("%s: failed before (%s); --retry-failed tries again", unit.title, failed.kind)
+        tracker.log_failure(failed)
+        return
+    if accuracy is None:
+        stage = "train"
+        try:
+            training = ensure_trained(unit, bench.place, on_log=_curves(unit, tracker))
+            stage = "evaluate"
+            accuracy = evaluate_unit(unit, bench.place, training)
+        except Exception as error:
+            failure = _failure(unit, bench, stage, error)
+            log.error("%s: failed: %s", unit.title, failure.message)
+            store.add(failure)
+            tracker.log_failure(failure)
+            return
+        store.add(accuracy)
+        log.info(
+            "%s: mask AP %s, box AP %s", unit.title, _ap(accuracy.mask.ap), _ap(accuracy.box.ap)
+        )
+    tracker.log_accuracy(accuracy)
+
+
+def time_arms(plan: Plan, bench: Bench) -> None:
+    """Time all arms that have a result in one session, unless one session has them all."""
+    store, place = bench.store, bench.place
+    units = [s.unit for s in plan.steps if s.unit.run.seed == plan.ablation.seeds[0]]
+    units = [u for u in units if store.accuracy(u.run.detect_digest) is not None]
+    digests = timed_digests(plan.ablation, units)
+    session = store.timed_together(digests)
+    if units and session is None:
+        session = uuid.uuid4().hex[:12]
+        log.info("latency: %d arms in alternating rounds on %s", len(units), place.device)
+        for unit, measured in _measured(units, bench.timing, place):
+            store.add(_latency(unit, measured, session, [u.arm for u in units], place))
+    for latency in store.latency_sessions(digests).get(session or "", {}).values():
+        bench.tracker.log_latency(latency)
+
+
+def _measured(
+    units: Sequence[Unit], timing: Timing, place: Workplace
+) -> list[tuple[Unit, Measured]]:
+    dataset = open_dataset(units[0].data, "val")
+    indices = range(min(LATENCY_IMAGES, len(dataset)))
+    images = [(dataset.image_id(index), dataset.image(index)) for index in indices]
+    detectors = {unit.arm: trained_detector(unit.run, place) for unit in units}
+    measured = measure(detectors, images, rounds=timing.rounds, max_seconds=timing.max_seconds)
+    return [(unit, measured[unit.arm]) for unit in units]
+
+
+def _latency(
+    unit: Unit, measured: Measured, session: str, together: Sequence[str], place: Workplace
+) -> Latency:
+    return Latency(
+        ablation=unit.ablation,
+        arm=unit.arm,
+        seed=unit.run.seed,
+        train_digest=unit.run.train_digest,
+        detect_digest=unit.run.detect_digest,
+        session=session,
+        interleaved_with=tuple(together),
+        scenario="end_to_end",
+        timer=measured.timer,
+        precision=str(unit.run.runtime.get("precision", "fp32")),
+        samples_ms=measured.samples_ms,
+        stages_ms=measured.stages_ms,
+        image_ids=measured.image_ids,
+        warmup=measured.warmup,
+        peak_memory_mb=measured.peak_memory_mb,
+        environment=environment(place.device),
+        time=now(),
+    )
+
+
+def _standing_failure(unit: Unit, bench: Bench) -> Failure | None:
+    """A failure of this unit, or of the training it shares, that was not asked to be retried."""
+    if bench.retry_failed:
+        return None
+    mine = [f for f in bench.store.failures([unit.run.detect_digest]) if f.phase != "latency"]
+    return mine[-1] if mine else None
+
+
+def _failure(unit: Unit, bench: Bench, stage: str, error: Exception) -> Failure:
+    if isinstance(error, ArmError):
+        kind = error.kind
+    elif isinstance(error, torch.OutOfMemoryError | MemoryError):
+        kind = "out_of_memory"
+    else:
+        kind = "error"
+    return Failure(
+        ablation=unit.ablation,
+        arm=unit.arm,
+        seed=unit.run.seed,
+        train_digest=unit.run.train_digest,
+        detect_digest=unit.run.detect_digest,
+        phase=stage,
+        kind=kind,
+        message=str(error) or type(error).__name__,
+        traceback="".join(traceback.format_exception(error)),
+        environment=environment(bench.place.device),
+        time=now(),
+    )
+
+
+def _tell_start(plan: Plan, bench: Bench) -> None:
+    env = environment(bench.place.device)
+    text = Path(plan.ablation.file).read_text(encoding="utf-8")
+    tags = {
+        "spec": Path(plan.ablation.file).name,
+        "git_commit": env.commit,
+        "dirty": str(env.dirty).lower(),
+        "proxy": "false",
+        "device": env.device,
+    }
+    bench.tracker.start(plan.ablation.name, text, tags)
+
+
+def _curves(unit: Unit, tracker: Tracker) -> Callable[[int, Mapping[str, float]], None]:
+    def log_curves(iteration: int, metrics: Mapping[str, float]) -> None:
+        named = {k if "/" in k else f"train/{k}": v for k, v in metrics.items()}
+        tracker.log_training(unit.arm, unit.run.seed, iteration, named)
+
+    return log_curves
+
+
+def _ap(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"

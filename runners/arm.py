@@ -1,0 +1,232 @@
+"""One arm: check it before anything runs, train it or find it trained, evaluate it."""
+
+import datetime
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+
+from runners.checkpoint import load_facts
+from runners.environment import environment
+from runners.evaluate import evaluate, predict, validate
+from runners.interrupt import graceful_stop
+from runners.train import Logged, Trained, TrainingOptions, train
+from yolact_bench.build import (
+    build_detector,
+    build_losses_for,
+    build_network,
+    build_schedule,
+    load_weights,
+)
+from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.detector import Detector
+from yolact_bench.errors import SpecError
+from yolact_bench.model.network import Yolact
+from yolact_bench.resolve import resolve_run
+from yolact_bench.results.files import write_atomically
+from yolact_bench.results.record import Accuracy
+from yolact_bench.spec.dataset import DatasetSpec
+from yolact_bench.spec.run import Run
+
+log = logging.getLogger(__name__)
+
+VALIDATION_IMAGES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One arm with one seed, fully resolved: what is trained and evaluated once."""
+
+    ablation: str
+    arm: str
+    run: Run
+    data: DatasetSpec
+    split: str = "val"  # what it is evaluated on; the fingerprint is in the run
+
+    @property
+    def title(self) -> str:
+        """How progress and log lines call it."""
+        return f"{self.arm} seed {self.run.seed}" if self.run.seed else self.arm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """Where and on what arms are carried out."""
+
+    work_dir: Path
+    device: str
+    workers: int
+    validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
+    checkpoint_seconds: float = 120.0
+
+    def checkpoint_folder(self, run: Run) -> Path:
+        """Return work/checkpoints/<train_digest>."""
+        return self.work_dir / "checkpoints" / run.train_digest
+
+    def weights(self, run: Run) -> Path:
+        """Return where the trained weights of a run are, or will be."""
+        return self.checkpoint_folder(run) / "final.pt"
+
+
+def check(
+    run: Run,
+    *,
+    where: str,
+    data_root: Path | None,
+    device: str,
+    split: str = "val",
+    data: bool = True,
+) -> tuple[Run, DatasetSpec]:
+    """Return the run resolved, with its data set, having built it on the meta device.
+
+    Without `data` the files of the data set are not looked at.
+
+    Raises:
+        SpecError: with `where`, for anything that could be known to fail before training.
+        MissingData: likewise, where files of the data set are not there.
+    """
+    try:
+        resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data)
+        _check_device(resolved, device)
+        with torch.device("meta"):
+            network = build_network(resolved, initial=False)
+            build_losses_for(resolved, network)
+            build_schedule(resolved)
+            size = resolved.image_size
+            network(torch.empty(1, 3, size, size))
+        build_detector(resolved, network, device="meta")
+    except SpecError as error:
+        raise type(error)(f"{where}: {error}") from error
+    except (ValueError, RuntimeError) as error:
+        raise SpecError(f"{where}: the network cannot be built: {error}") from error
+    return resolved, spec
+
+
+def trained(unit: Unit, place: Workplace) -> bool:
+    """Return whether the unit's checkpoint is there."""
+    return place.weights(unit.run).is_file()
+
+
+def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None) -> Trained:
+    """Train the unit unless its checkpoint is there; return what is known of the training.
+
+    Raises:
+        ArmError: the training cannot go on.
+        KeyboardInterrupt: a stop was asked for; a checkpoint has been written.
+    """
+    folder, weights = place.checkpoint_folder(unit.run), place.weights(unit.run)
+    if not weights.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "run.yaml", run_yaml(unit.run))
+        dataset = open_dataset(unit.data, "train")
+        with graceful_stop() as should_stop:
+            how = TrainingOptions(
+                device=place.device,
+                workers=place.workers,
+                validate=_validation(unit, place),
+                validate_every=_validate_every(unit.run, place),
+                checkpoint_seconds=place.checkpoint_seconds,
+                on_log=on_log,
+                should_stop=should_stop,
+            )
+            return train(unit.run, folder, dataset, title=f"train {unit.title}", how=how)
+    facts = load_facts(weights)
+    return Trained(
+        weights=weights,
+        iterations=int(facts["iterations"]),  # type: ignore[call-overload]
+        seconds=float(facts["seconds"]),  # type: ignore[arg-type]
+        images_per_second=float(facts["images_per_second"]),  # type: ignore[arg-type]
+        skipped_annotations=int(facts["skipped_annotations"]),  # type: ignore[call-overload]
+        peak_memory_mb=facts["peak_memory_mb"],  # type: ignore[arg-type]
+    )
+
+
+def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
+    """Return the accuracy of a trained unit, leaving its predictions on disk.
+
+    Raises:
+        ArmError: an image cannot be read.
+    """
+    run = unit.run
+    dataset = open_dataset(unit.data, unit.split)
+    folder = place.work_dir / "predictions" / run.detect_digest
+    detector = trained_detector(run, place)
+    predict(
+        detector,
+        dataset,
+        folder,
+        digest=run.detect_digest,
+        weights=run.train_digest,
+        title=f"evaluate {unit.title}",
+    )
+    scores = evaluate(dataset, folder)
+    return Accuracy(
+        ablation=unit.ablation,
+        arm=unit.arm,
+        seed=run.seed,
+        train_digest=run.train_digest,
+        forward_digest=run.forward_digest,
+        detect_digest=run.detect_digest,
+        dataset=f"{unit.data.name} {unit.split}",
+        eval_data=run.eval_data,
+        num_images=len(dataset),
+        box=scores.box,
+        mask=scores.mask,
+        parameters=sum(p.numel() for p in detector.network.parameters()),
+        iterations=training.iterations,
+        train_seconds=training.seconds,
+        train_images_per_second=training.images_per_second,
+        skipped_annotations=training.skipped_annotations,
+        peak_memory_mb=training.peak_memory_mb,
+        predictions=str(folder.relative_to(place.work_dir)),
+        environment=environment(place.device),
+        time=now(),
+    )
+
+
+def trained_detector(run: Run, place: Workplace) -> Detector:
+    """Return the detector of a run with its trained weights."""
+    network = build_network(run, initial=False)
+    load_weights(network, place.weights(run))
+    return build_detector(run, network, device=place.device)
+
+
+def run_yaml(run: Run) -> str:
+    """Return the resolved run as YAML that `load_detector` reads back."""
+    return yaml.safe_dump(run.as_dict(), sort_keys=False, allow_unicode=True)
+
+
+def now() -> str:
+    """Return the time, ISO 8601 in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _check_device(run: Run, device: str) -> None:
+    kind = torch.device(device).type
+    if run.precision == "fp16" and kind == "cpu":
+        raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
+    if run.runtime.get("precision") == "fp16" and kind == "cpu":
+        raise SpecError("runtime.precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
+
+
+def _validate_every(run: Run, place: Workplace) -> int:
+    if place.validate_every is not None:
+        return place.validate_every
+    return max(1, build_schedule(run).iterations // 5)
+
+
+def _validation(unit: Unit, place: Workplace) -> Callable[[Yolact], Mapping[str, float]]:
+    """A look at the first validation images in training; no number of a table comes from it."""
+    dataset: list[Dataset] = []  # opened at the first look
+
+    def look(network: Yolact) -> Mapping[str, float]:
+        if not dataset:
+            dataset.append(open_dataset(unit.data, "val"))
+        detector = build_detector(unit.run, network, device=place.device)
+        scores = validate(detector, dataset[0], max_images=VALIDATION_IMAGES)
+        return {"mask_ap": scores.mask.ap or 0.0, "box_ap": scores.box.ap or 0.0}
+
+    return look

@@ -1,0 +1,330 @@
+"""The command line. Every command imports what it needs when it is called: --help stays fast."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runners.options import (
+    WORK,
+    Arm,
+    AsJson,
+    DataRoot,
+    Dataset,
+    Device,
+    Only,
+    Seeds,
+    Set,
+    Spec,
+    Specs,
+    Weights,
+    WorkDir,
+    Workers,
+)
+
+if TYPE_CHECKING:
+    from reports.build import Report
+
+app = typer.Typer(
+    name="yolact-bench",
+    help="What does changing one part of YOLACT++ do to accuracy, speed, memory and cost?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Write or check data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
+
+
+@app.callback()
+def start(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="warnings only")] = False,
+    threads: Annotated[int | None, typer.Option(help="CPU threads that torch uses")] = None,
+) -> None:
+    """Set up logging, for every command."""
+    logging.basicConfig(
+        level=logging.WARNING if quiet else logging.INFO,
+        format="%(asctime)s  %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+@app.command()
+def run(
+    spec: Spec,
+    only: Only = None,
+    settings: Set = None,
+    seeds: Seeds = None,
+    work_dir: WorkDir = WORK,
+    data_root: DataRoot = None,
+    device: Device = None,
+    workers: Workers = None,
+    rounds: Annotated[int, typer.Option(help="of alternating timing")] = 100,
+    validate_every: Annotated[int | None, typer.Option(help="iterations; 0: never")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
+    dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train what must be trained, evaluate, time all arms together, write the report."""
+    from runners import commands
+
+    commands.run(
+        spec,
+        only=only or [],
+        settings=settings or [],
+        seeds=seeds,
+        place=commands.workplace(work_dir, device, workers, validate_every),
+        data_root=data_root,
+        rounds=rounds,
+        retry_failed=retry_failed,
+        dry_run=dry_run,
+        as_json=as_json,
+        write_report=_write_report,
+    )
+
+
+@app.command()
+def plan(
+    spec: Spec,
+    only: Only = None,
+    settings: Set = None,
+    seeds: Seeds = None,
+    work_dir: WorkDir = WORK,
+    data_root: DataRoot = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what `run` would do: arms, shared trainings, what is already done."""
+    from runners import commands
+
+    commands.plan(
+        spec,
+        only=only or [],
+        settings=settings or [],
+        seeds=seeds,
+        place=commands.workplace(work_dir, device, None, None),
+        data_root=data_root,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def check(specs: Specs, data_root: DataRoot = None) -> None:
+    """Check specs without running them: every name, option, network and data set."""
+    from runners import commands
+
+    commands.check(specs, data_root=data_root)
+
+
+@app.command()
+def train(
+    arm: Arm,
+    dataset: Dataset = None,
+    settings: Set = None,
+    work_dir: WorkDir = WORK,
+    data_root: DataRoot = None,
+    device: Device = None,
+    workers: Workers = None,
+    validate_every: Annotated[int | None, typer.Option(help="iterations; 0: never")] = None,
+) -> None:
+    """Train one arm; the same command again goes on where it stopped."""
+    from runners import commands, units
+
+    place = commands.workplace(work_dir, device, workers, validate_every)
+    units.train(arm, dataset=dataset, settings=settings or [], place=place, data_root=data_root)
+
+
+@app.command()
+def evaluate(
+    arm: Arm,
+    weights: Weights = None,
+    dataset: Dataset = None,
+    split: Annotated[str, typer.Option(help="train, val, …")] = "val",
+    settings: Set = None,
+    work_dir: WorkDir = WORK,
+    data_root: DataRoot = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score one arm with COCO's box and mask AP."""
+    from runners import commands, units
+
+    units.evaluate(
+        arm,
+        weights=weights,
+        dataset=dataset,
+        split=split,
+        settings=settings or [],
+        place=commands.workplace(work_dir, device, None, None),
+        data_root=data_root,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def latency(
+    arms: Annotated[list[str], typer.Argument(help="presets or run.yaml files", metavar="ARM…")],
+    weights: Weights = None,
+    dataset: Dataset = None,
+    settings: Set = None,
+    work_dir: WorkDir = WORK,
+    data_root: DataRoot = None,
+    device: Device = None,
+    rounds: Annotated[int, typer.Option(help="of alternating timing")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Time arms together: one image at a time, in alternating rounds."""
+    from runners import commands, units
+
+    units.latency(
+        arms,
+        weights=weights,
+        dataset=dataset,
+        settings=settings or [],
+        place=commands.workplace(work_dir, device, None, None),
+        data_root=data_root,
+        rounds=rounds,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="of an ablation that has been run")],
+    work_dir: WorkDir = WORK,
+    check: Annotated[
+        bool, typer.Option("--check", help="compare with what is on disk; write nothing")
+    ] = False,
+) -> None:
+    """Write tables, figures and the page of an ablation again, from its records."""
+    if check:
+        from reports.build import check as check_report
+
+        differences = check_report(work_dir, name)
+        for difference in differences:
+            typer.echo(difference)
+        raise typer.Exit(1 if differences else 0)
+    typer.echo(_write_report(work_dir, name).markdown)
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="components, presets, ablations or runs")],
+    slot: Annotated[str | None, typer.Argument(help="with components: one slot")] = None,
+    work_dir: WorkDir = WORK,
+    folder: Annotated[Path, typer.Option(help="with ablations: where they are")] = Path(
+        "ablations"
+    ),
+) -> None:
+    """List what can be chosen, and what has been run."""
+    from runners import listing
+
+    for line in listing.lines(what, slot=slot, work_dir=work_dir, folder=folder):
+        typer.echo(line)
+
+
+@app.command()
+def predict(
+    source: Annotated[Path, typer.Argument(help="an image, or a folder of images")],
+    weights: Annotated[Path, typer.Option(help="a checkpoint (final.pt)")],
+    arm: Annotated[
+        str | None, typer.Option(help="a preset; default: the run.yaml beside the weights")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("predictions"),
+    min_score: Annotated[float, typer.Option(help="draw detections from this score on")] = 0.3,
+    settings: Set = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw boxes, masks and labels on an image or on every image of a folder."""
+    from runners import predict as predicting
+
+    predicting.predict(
+        source,
+        weights=weights,
+        arm=arm,
+        out=out,
+        min_score=min_score,
+        settings=settings or [],
+        device=device,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def doctor(work_dir: WorkDir = WORK, data_root: DataRoot = None) -> None:
+    """Check this machine: packages, device, disk, data; say what to do about each finding."""
+    from runners import commands
+
+    commands.doctor(work_dir, data_root)
+
+
+@data_app.command("shapes")
+def data_shapes(
+    folder: Annotated[Path, typer.Argument(help="where to write; must not exist or be empty")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="seed, train_images, val_images, …"),
+    ] = None,
+) -> None:
+    """Write the embedded shapes as a COCO-format folder."""
+    from runners import datasets
+    from runners.settings import parse_settings
+
+    for line in datasets.write_shapes(folder, parse_settings(settings or [])):
+        typer.echo(line)
+
+
+@data_app.command("check")
+def data_check(
+    dataset: Annotated[str, typer.Argument(help="coco, sbd, shapes, or a dataset.yaml")],
+    strict: Annotated[bool, typer.Option(help="exit 2 on any degenerate annotation")] = False,
+    data_root: DataRoot = None,
+) -> None:
+    """Read a data set as training would, and list every annotation it would leave out."""
+    from runners import units
+
+    units.data_check(dataset, strict=strict, data_root=data_root)
+
+
+def _write_report(work_dir: Path, name: str) -> "Report":
+    """Build the pages of an ablation. Reports know nothing of runs: only this file knows both."""
+    from reports.build import build
+
+    return build(work_dir, name)
+
+
+# Typer may bring its own copy of click: the base of its errors is found through one of them.
+_UsageProblem = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except _UsageProblem as error:
+        error.show()  # type: ignore[attr-defined]
+        code = EXIT_USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("interrupted; the same command goes on from here", err=True)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except ValueError as error:
+        from yolact_bench.errors import SpecError
+
+        if not isinstance(error, SpecError):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        code = EXIT_USAGE
+    sys.exit(code)

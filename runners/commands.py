@@ -1,0 +1,197 @@
+"""What the commands of the command line do, apart from reports."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+import typer
+
+from runners.ablation import Bench, Timing, run_ablation
+from runners.arm import Workplace
+from runners.arm import check as check_arm
+from runners.doctor import diagnose
+from runners.plan import Plan, check_words, make_plan, plan_facts, plan_lines
+from runners.settings import parse_settings
+from runners.tracking import MlflowTracker
+from yolact_bench.errors import MissingData, SpecError
+from yolact_bench.results.expect import Outcome
+from yolact_bench.results.record import Failure
+from yolact_bench.results.store import Store
+from yolact_bench.spec.ablation import load
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILED_ARMS, EXIT_EXPECTATION = 3, 4
+
+
+class Report(Protocol):
+    """What `run` needs of a written report. Reports and runs meet in the command line only."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def failures(self) -> Sequence[Failure]: ...
+    @property
+    def outcomes(self) -> Sequence[Outcome]: ...
+
+
+def workplace(
+    work_dir: Path, device: str | None, workers: int | None, validate_every: int | None
+) -> Workplace:
+    """Return where and on what to work.
+
+    Raises:
+        SpecError: a device that is not there.
+    """
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        kind = torch.device(chosen).type
+    except RuntimeError as error:
+        raise SpecError(f"--device {chosen}: write cpu, cuda or cuda:N") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise SpecError(f"--device {chosen}: torch finds no CUDA device here; write --device cpu")
+    if workers is None:
+        workers = 4 if kind == "cuda" else 1
+    return Workplace(
+        work_dir=work_dir, device=chosen, workers=workers, validate_every=validate_every
+    )
+
+
+def run(
+    spec: Path,
+    *,
+    only: Sequence[str],
+    settings: Sequence[str],
+    seeds: int | None,
+    place: Workplace,
+    data_root: Path | None,
+    rounds: int,
+    retry_failed: bool,
+    dry_run: bool,
+    as_json: bool,
+    write_report: Callable[[Path, str], Report],
+) -> None:
+    """Bring an ablation to its report; exit 3 if an arm failed, 4 if an expectation is not met."""
+    store = Store(place.work_dir / "results.jsonl")
+    made = _plan(spec, only, settings, seeds, place, store, data_root)
+    if dry_run:
+        _show_plan(made, as_json=as_json)
+        return
+    for line in plan_lines(made):
+        log.info(line)
+    tracker = MlflowTracker(place.work_dir)
+    bench = Bench(
+        place=place,
+        store=store,
+        tracker=tracker,
+        timing=Timing(rounds=rounds),
+        retry_failed=retry_failed,
+    )
+    try:
+        name = run_ablation(made, bench, command=_command(spec, settings, seeds)).name
+        report = write_report(place.work_dir, name)
+        tracker.log_artifacts(report.folder)
+    finally:
+        tracker.close()
+    if as_json:
+        typer.echo(json.dumps(_report_facts(report, made)))
+    else:
+        typer.echo(report.table)
+        typer.echo(f"report: {report.folder / 'report.html'}", err=True)
+    for failure in report.failures:
+        log.error(
+            "%s: failed in %s (%s): %s", failure.arm, failure.phase, failure.kind, failure.message
+        )
+    unmet = [outcome for outcome in report.outcomes if not outcome.met]
+    for outcome in unmet:
+        log.error("expectation not met: %s", outcome.text)
+    if report.failures:
+        raise typer.Exit(EXIT_FAILED_ARMS)
+    if unmet:
+        raise typer.Exit(EXIT_EXPECTATION)
+
+
+def plan(
+    spec: Path,
+    *,
+    only: Sequence[str],
+    settings: Sequence[str],
+    seeds: int | None,
+    place: Workplace,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
+    """Print what `run` would do."""
+    store = Store(place.work_dir / "results.jsonl")
+    _show_plan(_plan(spec, only, settings, seeds, place, store, data_root), as_json=as_json)
+
+
+def check(specs: Sequence[Path], *, data_root: Path | None) -> None:
+    """Check every arm of every spec; data sets that are not on this machine are not opened."""
+    for spec in specs:
+        ablation = load(spec)
+        check_words(ablation)
+        missing = ""
+        for arm in ablation.arms:
+            try:
+                check_arm(arm.run, where=arm.where, data_root=data_root, device="cpu")
+            except MissingData as error:
+                check_arm(arm.run, where=arm.where, data_root=None, device="cpu", data=False)
+                missing = f"; not checked: {error}"
+        typer.echo(f"{spec}: {len(ablation.arms)} arms are right{missing}")
+
+
+def doctor(work_dir: Path, data_root: Path | None) -> None:
+    """Print every finding about this machine; exit 1 if something fails."""
+    marks = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
+    found = diagnose(work_dir, data_root)
+    for fact in found:
+        typer.echo(f"{marks[fact.state]}  {fact.name}: {fact.detail}")
+        if fact.remedy:
+            typer.echo(f"      → {fact.remedy}")
+    if any(fact.state == "fail" for fact in found):
+        raise typer.Exit(1)
+
+
+def _plan(
+    spec: Path,
+    only: Sequence[str],
+    settings: Sequence[str],
+    seeds: int | None,
+    place: Workplace,
+    store: Store,
+    data_root: Path | None,
+) -> Plan:
+    ablation = load(spec, settings=parse_settings(settings), seeds=seeds)
+    check_words(ablation)
+    return make_plan(ablation, place=place, store=store, data_root=data_root, only=only)
+
+
+def _show_plan(made: Plan, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(plan_facts(made)))
+        return
+    for line in plan_lines(made):
+        typer.echo(line)
+
+
+def _report_facts(report: Report, made: Plan) -> dict[str, object]:
+    return {
+        **plan_facts(made),
+        "report": str(report.folder),
+        "failures": [failure.message for failure in report.failures],
+        "expectations": {outcome.text: outcome.met for outcome in report.outcomes},
+    }
+
+
+def _command(spec: Path, settings: Sequence[str], seeds: int | None) -> str:
+    """The command as a reader would repeat it: relative to the repository, no machine paths."""
+    file = spec if not spec.is_absolute() else Path(spec.name)
+    words = ["yolact-bench", "run", str(file)]
+    words += [word for setting in settings for word in ("--set", setting)]
+    return " ".join(words + (["--seeds", str(seeds)] if seeds else []))

@@ -1,0 +1,30 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Spec = Annotated[Path, typer.Argument(help="an ablation's YAML file", metavar="SPEC")]
+Specs = Annotated[list[Path], typer.Argument(help="YAML files of ablations", metavar="SPEC…")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="change a slot or option in every arm"),
+]
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="ARM", help="these arms alone")]
+Seeds = Annotated[int | None, typer.Option(help="seeds 0 … N-1 instead of the file's")]
+WorkDir = Annotated[Path, typer.Option(help="where checkpoints, results and reports go")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(envvar="YOLACT_DATA", help="folder that holds COCO (and sbd/), for the presets"),
+]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda if there is one")]
+Workers = Annotated[int | None, typer.Option(help="loader processes; never changes a result")]
+Dataset = Annotated[
+    str | None, typer.Option(help="coco, sbd, shapes, or the path of a dataset.yaml")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+Arm = Annotated[str, typer.Argument(help="a preset, or the path of a run.yaml", metavar="ARM")]
+Weights = Annotated[Path | None, typer.Option(help="a checkpoint (final.pt)")]
+
+WORK = Path("work")

@@ -1,0 +1,186 @@
+"""Single units, as `run` calls them: train one arm, evaluate it, time some; check data."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import typer
+
+from runners.arm import Unit, Workplace, check, ensure_trained, evaluate_unit, now, trained
+from runners.datasets import check_dataset
+from runners.environment import environment
+from runners.evaluate import evaluate as score
+from runners.evaluate import predict
+from runners.measure import measure
+from runners.settings import parse_settings
+from yolact_bench.build import build_detector, build_network, load_weights
+from yolact_bench.data import open_dataset
+from yolact_bench.errors import SpecError
+from yolact_bench.resolve import file_sha256
+from yolact_bench.results.record import Accuracy, ApSummary
+from yolact_bench.results.store import Store
+from yolact_bench.spec.ablation import dataset_choice, read_run
+from yolact_bench.spec.dataset import resolve_dataset
+from yolact_bench.spec.run import Run
+
+log = logging.getLogger(__name__)
+
+_SHOWN = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_100")
+
+
+def train(
+    arm: str,
+    *,
+    dataset: str | None,
+    settings: Sequence[str],
+    place: Workplace,
+    data_root: Path | None,
+) -> None:
+    """Train one arm, or say that it is trained."""
+    unit = _unit(arm, dataset, settings, place, data_root, split="val")
+    was_there = trained(unit, place)
+    result = ensure_trained(unit, place)
+    verb = "was trained before" if was_there else "trained"
+    typer.echo(
+        f"{verb}: {result.iterations} iterations, {result.seconds:.0f} s, "
+        f"{result.images_per_second:.1f} images/s; weights: {result.weights}"
+    )
+
+
+def evaluate(
+    arm: str,
+    *,
+    weights: Path | None,
+    dataset: str | None,
+    split: str,
+    settings: Sequence[str],
+    place: Workplace,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
+    """Score one arm: with its own training found by digest, or with given weights."""
+    unit = _unit(arm, dataset, settings, place, data_root, split=split)
+    if weights is not None:
+        box, mask, images = _score_weights(unit, weights, place)
+        facts: dict[str, object] = {"weights": str(weights), "sha256": file_sha256(weights)}
+    else:
+        if not trained(unit, place):
+            raise SpecError(
+                f"{arm}: no training with these settings is in {place.work_dir} (digest "
+                f"{unit.run.train_digest}); run `yolact-bench train` with the same options, or "
+                "give --weights"
+            )
+        store = Store(place.work_dir / "results.jsonl")
+        accuracy = store.accuracy(unit.run.detect_digest)
+        if accuracy is None:
+            accuracy = evaluate_unit(unit, place, ensure_trained(unit, place))
+            store.add(accuracy)
+        box, mask, images = accuracy.box, accuracy.mask, accuracy.num_images
+        facts = {"record": _traced(accuracy)}
+    if as_json:
+        typer.echo(json.dumps({**facts, "box": asdict(box), "mask": asdict(mask)}))
+        return
+    typer.echo(f"{arm} on {unit.data.name} {split}, {images} images")
+    typer.echo("        " + "".join(f"{name:>10}" for name in _SHOWN))
+    for kind, summary in (("box", box), ("mask", mask)):
+        cells = (getattr(summary, name) for name in _SHOWN)
+        typer.echo(f"  {kind:<6}" + "".join(f"{_points(cell):>10}" for cell in cells))
+
+
+def latency(
+    arms: Sequence[str],
+    *,
+    weights: Path | None,
+    dataset: str | None,
+    settings: Sequence[str],
+    place: Workplace,
+    data_root: Path | None,
+    rounds: int,
+    as_json: bool,
+) -> None:
+    """Time arms in alternating rounds, with their trained weights where there are any."""
+    if weights is not None and len(arms) > 1:
+        raise SpecError("--weights: belongs to one arm; name one, or leave it out")
+    units = {arm: _unit(arm, dataset, settings, place, data_root, split="val") for arm in arms}
+    detectors, sources = {}, {}
+    for arm, unit in units.items():
+        network = build_network(unit.run, initial=False)
+        file = weights or (place.weights(unit.run) if trained(unit, place) else None)
+        if file is not None:
+            load_weights(network, file)
+        sources[arm] = "trained" if file else "UNTRAINED: its detections, and times, are not real"
+        detectors[arm] = build_detector(unit.run, network, device=place.device)
+    data = open_dataset(next(iter(units.values())).data, "val")
+    images = [(data.image_id(i), data.image(i)) for i in range(min(32, len(data)))]
+    measured = measure(detectors, images, rounds=rounds)
+    env = environment(place.device)
+    if as_json:
+        arms_json = {arm: {**asdict(m), "weights": sources[arm]} for arm, m in measured.items()}
+        typer.echo(json.dumps({"environment": asdict(env), "time": now(), "arms": arms_json}))
+        return
+    typer.echo(f"{env.device}, {env.threads} CPU threads, one image at a time, end to end")
+    for arm, m in measured.items():
+        ordered = sorted(m.samples_ms)
+        median = ordered[len(ordered) // 2]
+        typer.echo(
+            f"  {arm:<24} median {median:8.2f} ms  n {len(ordered)}  {m.timer}  {sources[arm]}"
+        )
+
+
+def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
+    """Print what training would leave out; exit 2 with `strict` if there is anything."""
+    choice = dataset_choice(dataset, relative_to=Path())
+    findings = check_dataset(resolve_dataset(choice, data_root=data_root))
+    for finding in findings:
+        typer.echo(str(finding))
+    if strict and any(finding.degenerate for finding in findings):
+        raise typer.Exit(2)
+
+
+def _unit(
+    arm: str,
+    dataset: str | None,
+    settings: Sequence[str],
+    place: Workplace,
+    data_root: Path | None,
+    *,
+    split: str,
+) -> Unit:
+    run: Run = read_run(arm, relative_to=Path())
+    if dataset is not None:
+        run = replace(run, dataset=dataset_choice(dataset, relative_to=Path()))
+    for path, value in parse_settings(settings).items():
+        try:
+            run = run.changed({path: value})
+        except SpecError as error:
+            raise SpecError(f"--set {path}: {error}") from error
+    resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
+    return Unit(ablation="", arm=Path(arm).stem, run=resolved, data=data, split=split)
+
+
+def _score_weights(unit: Unit, weights: Path, place: Workplace) -> tuple[ApSummary, ApSummary, int]:
+    network = build_network(unit.run, initial=False)
+    load_weights(network, weights)
+    detector = build_detector(unit.run, network, device=place.device)
+    dataset = open_dataset(unit.data, unit.split)
+    sha256 = file_sha256(weights)
+    folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
+    predict(detector, dataset, folder, digest=unit.run.detect_digest, weights=sha256)
+    scores = score(dataset, folder)
+    return scores.box, scores.mask, len(dataset)
+
+
+def _traced(accuracy: Accuracy) -> dict[str, object]:
+    return {
+        "train_digest": accuracy.train_digest,
+        "detect_digest": accuracy.detect_digest,
+        "commit": accuracy.environment.commit,
+        "device": accuracy.environment.device,
+        "time": accuracy.time,
+    }
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"

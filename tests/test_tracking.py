@@ -1,0 +1,287 @@
+"""MLflow gets a copy of an execution, and its absence is no reason to stop."""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from runners import tracking
+from runners.environment import environment
+from runners.tracking import MlflowTracker, NoTracker
+from runners.tracking.metrics import flatten
+from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.results.record import Accuracy, ApSummary, Failure, Latency
+from yolact_bench.spec.presets import preset
+
+RUN = preset("yolact_tiny")
+DIGESTS = {"train_digest": "aaaa", "detect_digest": "bbbb"}
+TAGS = {"spec": "quickstart.yaml", "git_commit": "c0ffee", "dirty": "false", "device": "test"}
+
+
+def summary(ap: float) -> ApSummary:
+    return ApSummary(
+        ap=ap,
+        ap50=ap + 0.2,
+        ap75=ap,
+        ap_small=None,
+        ap_medium=ap,
+        ap_large=ap,
+        ar_1=ap,
+        ar_10=ap,
+        ar_100=ap,
+        ar_small=None,
+        ar_medium=ap,
+        ar_large=ap,
+        ap_by_iou=(ap,) * 10,
+        ap_by_class={"disc": ap},
+    )
+
+
+def accuracy(arm: str) -> Accuracy:
+    return Accuracy(
+        ablation="quick",
+        arm=arm,
+        seed=0,
+        **DIGESTS,
+        forward_digest="cccc",
+        dataset="shapes val",
+        eval_data="dddd",
+        num_images=4,
+        box=summary(0.25),
+        mask=summary(0.5),
+        parameters=1000,
+        iterations=600,
+        train_seconds=12.5,
+        train_images_per_second=80.0,
+        skipped_annotations=0,
+        peak_memory_mb=None,
+        predictions="predictions/bbbb",
+        environment=environment("cpu"),
+        time="2026-01-01T00:00:00+00:00",
+    )
+
+
+def latency(arm: str) -> Latency:
+    return Latency(
+        ablation="quick",
+        arm=arm,
+        seed=0,
+        **DIGESTS,
+        session="s",
+        interleaved_with=("fast", "soft"),
+        scenario="end_to_end",
+        timer="wall clock",
+        precision="fp32",
+        samples_ms=(3.0, 1.0, 2.0),
+        stages_ms={"nms": (0.5, 0.7, 0.6)},
+        image_ids=(1, 2, 3),
+        warmup=5,
+        peak_memory_mb=64.0,
+        environment=environment("cpu"),
+        time="2026-01-01T00:00:00+00:00",
+    )
+
+
+def failure(arm: str) -> Failure:
+    return Failure(
+        ablation="quick",
+        arm=arm,
+        seed=0,
+        **DIGESTS,
+        phase="train",
+        kind="non_finite_loss",
+        message="loss is nan",
+        traceback="Traceback",
+        environment=environment("cpu"),
+        time="2026-01-01T00:00:00+00:00",
+    )
+
+
+def planned(arm: str) -> PlannedRun:
+    return PlannedRun(arm=arm, seed=0, **DIGESTS, forward_digest="cccc", run=RUN.as_dict())
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for key in [key for key in os.environ if key.startswith("MLFLOW_")]:
+        monkeypatch.delenv(key)
+
+
+@pytest.fixture(scope="module")
+def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work directory after an execution of three arms, one of which failed."""
+    folder = tmp_path_factory.mktemp("work")
+    report = folder / "reports" / "quick"
+    report.mkdir(parents=True)
+    (report / "report.md").write_text("# quick\n")
+    tracker = MlflowTracker(folder)
+    tracker.start("quick", "name: quick\n", TAGS)
+    tracker.arm_started(planned("fast"), "train+evaluate")
+    for iteration in range(10, 1010, 10):
+        tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0 / iteration})
+    tracker.log_training("fast", 0, 500, {"val/mask_ap": 0.125})
+    tracker.log_accuracy(accuracy("fast"))
+    tracker.arm_started(planned("soft"), "evaluate")
+    tracker.log_accuracy(accuracy("soft"))
+    tracker.arm_started(planned("broken"), "train+evaluate")
+    tracker.log_failure(failure("broken"))
+    tracker.drain(60.0)
+    tracker.log_latency(latency("fast"))
+    tracker.log_artifacts(report)
+    tracker.finish("FINISHED")
+    tracker.close(60.0)
+    return folder
+
+
+def runs(work_dir: Path) -> dict[str, object]:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{work_dir}/mlflow.db")
+    experiment = client.get_experiment_by_name("quick")
+    found = client.search_runs([experiment.experiment_id])
+    return {run.data.tags.get("arm", "parent"): run for run in found}
+
+
+def test_every_arm_is_a_child_of_one_execution(work_dir: Path) -> None:
+    found = runs(work_dir)
+    assert set(found) == {"parent", "fast", "soft", "broken"}
+    parent = found["parent"].info.run_id
+    for arm in ("fast", "soft", "broken"):
+        tags = found[arm].data.tags
+        assert tags["mlflow.parentRunId"] == parent
+        assert tags["mlflow.runName"] == f"{arm} · seed 0"
+        assert {key: tags[key] for key in DIGESTS} == DIGESTS
+        assert {key: tags[key] for key in TAGS} == TAGS
+        assert (tags["seed"], tags["proxy"]) == ("0", "false")
+
+
+def test_it_shows_that_an_inference_only_arm_trained_nothing(work_dir: Path) -> None:
+    found = runs(work_dir)
+    told = {
+        a: (found[a].data.tags["phase"], found[a].data.tags["trained_here"])
+        for a in found
+        if a != "parent"
+    }
+    assert told["fast"] == ("train+evaluate", "true")
+    assert told["soft"] == ("evaluate", "false")
+    assert "train/loss_box" in found["fast"].data.metrics
+    assert "train/loss_box" not in found["soft"].data.metrics
+
+
+def test_the_slots_are_parameters(work_dir: Path) -> None:
+    params = runs(work_dir)["soft"].data.params
+    assert params["backbone.name"] == "resnet18"
+    assert params["anchors.scales"] == "[16, 32, 64, 112, 160]"
+    assert params["image_size"] == "160"
+
+
+def test_metrics_are_those_of_the_records(work_dir: Path) -> None:
+    """Latencies 1, 2, 3 ms: median 2, p90 = 2.8. Mask AP50 = 0.5 + 0.2."""
+    metrics = runs(work_dir)["fast"].data.metrics
+    assert (metrics["mask/AP"], metrics["mask/AP50"]) == (0.5, 0.7)
+    assert metrics["box/AP"] == 0.25
+    assert "mask/AP_S" not in metrics
+    assert metrics["latency/e2e_p50_ms"] == 2.0
+    assert metrics["latency/e2e_p90_ms"] == pytest.approx(2.8)
+    assert metrics["latency/stage/nms_ms"] == 0.6
+    assert metrics["memory/peak_mb"] == 64.0
+    assert metrics["val/mask_ap"] == 0.125
+
+
+def test_curves_keep_every_point_with_its_iteration(work_dir: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{work_dir}/mlflow.db")
+    run = runs(work_dir)["fast"].info.run_id
+    points = client.get_metric_history(run, "train/loss_box")
+    assert sorted((p.step, p.value) for p in points) == [
+        (iteration, 1.0 / iteration) for iteration in range(10, 1010, 10)
+    ]
+
+
+def test_specs_runs_and_reports_are_artifacts(work_dir: Path) -> None:
+    found = runs(work_dir)
+    folder = Path(found["parent"].info.artifact_uri.removeprefix("file://"))
+    assert folder.is_relative_to(work_dir / "mlartifacts")
+    assert (folder / "report.md").read_text() == "# quick\n"
+    assert (folder / "spec.yaml").read_text() == "name: quick\n"
+    child = Path(found["fast"].info.artifact_uri.removeprefix("file://"))
+    assert "name: resnet18" in (child / "run.yaml").read_text()
+
+
+def test_every_run_has_ended_and_a_failed_arm_as_failed(work_dir: Path) -> None:
+    found = runs(work_dir)
+    states = {arm: run.info.status for arm, run in found.items()}
+    assert states == {
+        "parent": "FINISHED",
+        "fast": "FINISHED",
+        "soft": "FINISHED",
+        "broken": "FAILED",
+    }
+    assert found["broken"].data.tags["failure"] == "non_finite_loss"
+
+
+def test_a_store_that_cannot_be_opened_stops_nothing_and_warns_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "no-such-scheme://nowhere/x")
+    began = time.monotonic()
+    with caplog.at_level(logging.WARNING, logger="runners.tracking"):
+        tracker = MlflowTracker(tmp_path)
+        tracker.start("quick", "", TAGS)
+        for iteration in range(1000):
+            tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0})
+        assert time.monotonic() - began < 1.0  # nothing waited for MLflow
+        tracker.log_accuracy(accuracy("fast"))
+        tracker.finish("FINISHED")
+        tracker.close(30.0)
+    told = [r for r in caplog.records if "MLflow misses" in r.message]
+    assert len(told) == 1
+
+
+def test_a_store_that_hangs_is_waited_for_no_longer_than_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hanging:
+        def __init__(self, work_dir: Path) -> None:
+            time.sleep(3.0)
+
+    monkeypatch.setattr(tracking, "Writer", Hanging)
+    monkeypatch.setattr(tracking, "_LONGEST_QUEUE", 3)
+    tracker = MlflowTracker(tmp_path)
+    began = time.monotonic()
+    for iteration in range(10):  # more than the queue holds
+        tracker.log_training("fast", 0, iteration, {})
+    tracker.drain(0.1)
+    tracker.close(0.1)
+    assert time.monotonic() - began < 1.0
+    assert "too far behind" in caplog.text
+
+
+def test_long_values_are_cut_and_nested_options_get_dotted_names() -> None:
+    flat = dict(flatten({"a": {"b": [1, 2], "c": None}, "d": "x" * 501, "e": "y" * 500}))
+    assert flat["a.b"] == "[1, 2]"
+    assert flat["a.c"] == "null"
+    assert flat["d"] == "x" * 499 + "…"
+    assert flat["e"] == "y" * 500
+
+
+def test_no_tracker_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
+    tracker = NoTracker()
+    tracker.start("quick", "", {})
+    tracker.arm_started(planned("fast"), "evaluate")
+    tracker.log_accuracy(accuracy("fast"))
+    tracker.finish("FINISHED")
+    tracker.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_importing_the_tracker_does_not_import_mlflow() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, runners.tracking; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

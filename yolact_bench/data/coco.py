@@ -1,0 +1,162 @@
+"""Any set of images annotated in COCO's format."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+
+from yolact_bench.data.annotations import Annotations, read_annotations, read_json
+from yolact_bench.data.objects import Objects
+from yolact_bench.data.protocol import Degenerate
+from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.spec.dataset import DatasetSpec, FileSplit
+
+
+class CocoDataset:
+    """A split whose annotations are in memory, compactly, and whose images are read on demand.
+
+    Images without annotations are kept. Everything that can be known without decoding an
+    image is checked when the split is opened.
+    """
+
+    def __init__(self, spec: DatasetSpec, split: str) -> None:
+        spec.require(split)
+        files = spec.split(split)
+        assert isinstance(files, FileSplit)
+        self._files = files
+        self._annotations = read_annotations(
+            files.annotations, spec.classes, subset=spec.subset, annotated=split != "test"
+        )
+        _all_exist(files, self._annotations)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in label order."""
+        return self._annotations.classes
+
+    @property
+    def category_ids(self) -> tuple[int, ...]:
+        """The file's category id of each label."""
+        return self._annotations.category_ids
+
+    @property
+    def degenerate(self) -> tuple[Degenerate, ...]:
+        """The annotations left out, each with its reason."""
+        return self._annotations.degenerate
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """Number of degenerate annotations left out, by reason."""
+        return Counter(one.reason for one in self.degenerate)
+
+    def __len__(self) -> int:
+        return len(self._annotations.images)
+
+    def image_id(self, index: int) -> int:
+        """Return the file's own number of an image."""
+        return self._annotations.images[index].id
+
+    def image(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
+        """Return the image, RGB.
+
+        An orientation tag is obeyed, unless only ignoring it gives the annotated size.
+
+        Raises:
+            ArmError: unreadable, truncated, or not of the annotated size; kind "bad_image".
+        """
+        entry = self._annotations.images[index]
+        path = self._files.images / entry.file_name
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ArmError("bad_image", f"{path}: cannot be read: {error.strerror}") from error
+        if _truncated(content):
+            raise ArmError("bad_image", f"{path}: the file is truncated; replace it")
+        sizes: list[str] = []
+        for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION):
+            image = _decoded(content, flags)
+            if image is None:
+                raise ArmError("bad_image", f"{path}: cannot be decoded; replace it")
+            if image.shape[:2] == (entry.height, entry.width):
+                return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+            sizes.append(f"{image.shape[1]} x {image.shape[0]}")
+        annotated = f"{entry.width} x {entry.height}"
+        raise ArmError("bad_image", f"{path}: {sizes[0]} px, but annotated as {annotated}")
+
+    def objects(self, index: int) -> Objects:
+        """Return the usable objects of an image, crowds last."""
+        return self._annotations.objects(index)
+
+    def ground_truth(self) -> dict[str, object]:
+        """Return the file's images, annotations of the chosen classes and categories.
+
+        Read again from the file, for it is needed once. Degenerate annotations are left out:
+        scoring must count the objects that could be learnt.
+        """
+        content = read_json(self._files.annotations)
+        left_out = {one.annotation_id for one in self.degenerate}
+        wanted = set(self.category_ids)
+        annotations = [
+            {"iscrowd": 0, "area": self._annotations.areas[one["id"]], **one}
+            for one in content.get("annotations", [])
+            if one["id"] not in left_out and one["category_id"] in wanted
+        ]
+        categories = {one["id"]: one for one in content["categories"]}
+        return {
+            "images": content["images"],
+            "annotations": annotations,
+            "categories": [categories[number] for number in self.category_ids],
+        }
+
+
+def open_coco(spec: DatasetSpec, split: str) -> CocoDataset:
+    """Return a split of a COCO-format set.
+
+    Raises:
+        SpecError: files are missing, malformed or inconsistent, or nothing in them is usable.
+    """
+    return CocoDataset(spec, split)
+
+
+def _all_exist(files: FileSplit, annotations: Annotations) -> None:
+    """Check that every image is there, by listing each folder once."""
+    wanted: dict[Path, set[str]] = {}
+    for entry in annotations.images:
+        path = files.images / entry.file_name
+        wanted.setdefault(path.parent, set()).add(path.name)
+    missing: list[Path] = []
+    for folder, names in wanted.items():
+        present = {item.name for item in os.scandir(folder)} if folder.is_dir() else set()
+        missing += [folder / name for name in names - present]
+    if missing:
+        missing.sort()
+        raise SpecError(
+            f"{files.annotations}: {len(missing)} of its {len(annotations.images)} images do not "
+            f"exist, the first is {missing[0]}; check the image folder of this split"
+        )
+
+
+def _decoded(content: bytes, flags: int) -> NDArray[np.uint8] | None:
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:
+        return None  # OpenCV raises for some broken files and returns None for others
+    return None if image is None else np.asarray(image, dtype=np.uint8)
+
+
+def _truncated(content: bytes) -> bool:
+    """Whether a JPEG or PNG lacks its end; OpenCV decodes the rest of such a file as grey."""
+    if content.startswith(b"\x89PNG"):
+        return b"IEND" not in content[-64:]
+    if not content.startswith(b"\xff\xd8"):
+        return False
+    # Walk the header segments: a thumbnail in one of them has an end marker of its own.
+    place = 2
+    while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != b"\xda":
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return content.rfind(b"\xff\xd9", place) < 0
