@@ -1,7 +1,7 @@
 """One ablation to all its pages, and the check that the pages are still what the records say."""
 
 import difflib
-import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from reports.csv_table import csv_text
 from reports.html import html_report
 from reports.latex import latex_report
 from reports.markdown import markdown_report, markdown_table
+from reports.paper import paper_group
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.expect import Outcome
@@ -18,8 +19,6 @@ from yolact_bench.results.files import write_atomically
 from yolact_bench.results.record import Failure
 from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +82,7 @@ def check_report(work_dir: Path, name: str) -> tuple[str, ...]:
     """
     folder = report_folder(work_dir, name)
     summary = read(work_dir, name)
-    stems = list(plots.draw(summary))
+    stems = plots.stems(summary)
     differences = []
     for path, expected in _texts(summary, stems).items():
         if not (folder / path).exists():
@@ -99,6 +98,15 @@ def check_report(work_dir: Path, name: str) -> tuple[str, ...]:
         if not (folder / path).exists():
             differences.append(f"{path}: missing")
     return tuple(differences)
+
+
+def check_paper(key: str) -> None:
+    """Do nothing if there are published rows of that name; for use before anything runs.
+
+    Raises:
+        SpecError: there are none; the message names the nearest.
+    """
+    paper_group(key)
 
 
 def read(work_dir: Path, name: str) -> Summary:
@@ -128,7 +136,7 @@ def report_folder(work_dir: Path, name: str) -> Path:
     return folder
 
 
-def _texts(summary: Summary, figures: list[str]) -> dict[str, str]:
+def _texts(summary: Summary, figures: Sequence[str]) -> dict[str, str]:
     return {
         "report.md": markdown_report(summary, figures),
         "report.tex": latex_report(summary),

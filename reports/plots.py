@@ -28,19 +28,22 @@ class _Label:
 
 def draw(summary: Summary) -> dict[str, dict[str, bytes]]:
     """Return stem → suffix → file content of every figure that has something to show."""
-    drawings: Mapping[str, Callable[[Summary], Figure | None]] = {
-        "ap_against_ms": ap_against_ms,
-        "ap_by_iou": ap_by_iou,
-        "losses": losses,
-        "stages": stages,
-    }
     files: dict[str, dict[str, bytes]] = {}
-    for stem, drawing in drawings.items():
+    for stem, drawing in _drawings().items():
         with _style(stem):
             figure = drawing(summary)
             if figure is not None:
                 files[stem] = {kind: _encoded(figure, kind) for kind in ("svg", "png")}
     return files
+
+
+def stems(summary: Summary) -> tuple[str, ...]:
+    """Return the stems of the figures that `draw` would draw, in less time."""
+    found = []
+    for stem, drawing in _drawings().items():
+        with _style(stem):
+            found += [] if drawing(summary) is None else [stem]
+    return tuple(found)
 
 
 def ap_against_ms(summary: Summary) -> Figure | None:
@@ -68,17 +71,8 @@ def ap_against_ms(summary: Summary) -> Figure | None:
     unit = "ms an image (CPU)" if summary.session.device_type == "cpu" else "ms an image"
     axes.set(xlabel=f"{unit}, median, on {device}", ylabel="mask AP, points")
     axes.set_title("Accuracy against time")
-    axes.annotate(
-        "dashed: no arm is both faster and better",
-        (1, 1),
-        xycoords="axes fraction",
-        xytext=(0, 6),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        color=SOFT,
-        fontsize=9,
-    )
+    hint = "dashed: no arm is both faster and better"
+    axes.set_title(hint, loc="right", fontsize=9, weight="normal", color=SOFT)
     _label(axes, [_Label(row, (ms, ap), colours[row.arm]) for row, ms, ap in points], front)
     return figure
 
@@ -176,6 +170,15 @@ def stages(summary: Summary) -> Figure | None:
     )
     _legend_below(figure, axes, columns=5)
     return figure
+
+
+def _drawings() -> Mapping[str, Callable[[Summary], Figure | None]]:
+    return {
+        "ap_against_ms": ap_against_ms,
+        "ap_by_iou": ap_by_iou,
+        "losses": losses,
+        "stages": stages,
+    }
 
 
 def _label(axes: Axes, labels: Sequence[_Label], line: Sequence[tuple[float, float]]) -> None:

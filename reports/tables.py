@@ -8,7 +8,7 @@ from reports.cells import UNDEFINED, Notes
 from reports.paper import Unit
 from reports.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
-_SIZES = {"": "all", "_small": "small", "_medium": "medium", "_large": "large"}
+_SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +71,8 @@ def sizes(summary: Summary) -> Table:
     """Return AP by object size, and average recall."""
     names = [f"{kind}_ap{size}" for kind in ("mask", "box") for size in _SIZES]
     names += ["mask_ar1", "mask_ar10", "mask_ar100"]
-    columns = [f"{kind} AP {size}" for kind in ("mask", "box") for size in _SIZES.values()]
-    columns += ["mask AR 1", "mask AR 10", "mask AR 100"]
+    columns = [f"{kind} {size}" for kind in ("mask", "box") for size in _SIZES.values()]
+    columns += ["mask AR1", "AR10", "AR100"]
     notes = Notes()
     return Table(
         title="By object size, and recall",
@@ -83,8 +83,8 @@ def sizes(summary: Summary) -> Table:
         ),
         baseline=_baseline(summary),
         notes=notes.lines(
-            "small: under 32² px, medium: under 96² px. AR n: average recall with n detections "
-            f"an image. {UNDEFINED}: no ground truth of that size."
+            "S: objects under 32² px, M: under 96² px, L: larger. ARn: average recall with n "
+            f"detections an image. {UNDEFINED}: no ground truth of that size."
         ),
     )
 

@@ -4,7 +4,7 @@ import logging
 import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -95,7 +95,8 @@ def bring_to_record(step: Step, bench: Bench, manifest: Manifest) -> None:
         log.info(
             "%s: mask AP %s, box AP %s", unit.title, _ap(accuracy.mask.ap), _ap(accuracy.box.ap)
         )
-    tracker.log_accuracy(accuracy)
+    # The work may have been done for another arm or ablation; here it is this unit's.
+    tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.run.seed))
 
 
 def time_arms(plan: Plan, bench: Bench) -> None:
@@ -106,12 +107,15 @@ def time_arms(plan: Plan, bench: Bench) -> None:
     digests = timed_digests(plan.ablation, units)
     session = store.timed_together(digests)
     if units and session is None:
+        bench.tracker.drain()  # its thread would be timed too
         session = uuid.uuid4().hex[:12]
         log.info("latency: %d arms in alternating rounds on %s", len(units), place.device)
         for unit, measured in _measured(units, bench.timing, place):
             store.add(_latency(unit, measured, session, [u.arm for u in units], place))
-    for latency in store.latency_sessions(digests).get(session or "", {}).values():
-        bench.tracker.log_latency(latency)
+    timed = store.latency_sessions(digests).get(session or "", {})
+    for unit in units:
+        latency = timed[unit.run.detect_digest]
+        bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.run.seed))
 
 
 def _measured(

@@ -86,7 +86,7 @@ def check(
 
     Raises:
         SpecError: with `where`, for anything that could be known to fail before training.
-        MissingData: likewise, where files of the data set are not there.
+        MissingDataError: likewise, where files of the data set are not there.
     """
     try:
         resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,12 +98,13 @@ def _load(path: Path) -> Mapping[str, object]:
 
 
 def _random_states() -> dict[str, object]:
-    version, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    state = np.random.get_state(legacy=False)
+    assert isinstance(state, dict)
     python = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": [version, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "numpy": _plain_numpy_state(state),
         "python": [python[0], list(python[1]), python[2]],
     }
 
@@ -114,7 +116,27 @@ def _restore_random_states(states: Mapping[str, object]) -> None:
     torch.set_rng_state(torch_state)
     if torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(cuda)
-    name, keys, position, has_gauss, cached = states["numpy"]  # type: ignore[misc]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # type: ignore[has-type]
+    numpy_state = states["numpy"]
+    assert isinstance(numpy_state, dict)
+    keys = np.asarray(numpy_state["key"], dtype=np.uint32)
+    np.random.set_state(
+        (
+            "MT19937",
+            keys,
+            numpy_state["pos"],
+            numpy_state["has_gauss"],
+            numpy_state["gauss"],
+        )
+    )
     version, internal, gauss = states["python"]  # type: ignore[misc]
     random.setstate((version, tuple(internal), gauss))  # type: ignore[has-type]
+
+
+def _plain_numpy_state(state: Mapping[str, Any]) -> dict[str, object]:
+    """NumPy's legacy generator as plain numbers, which a weights-only load accepts."""
+    return {
+        "key": state["state"]["key"].tolist(),
+        "pos": int(state["state"]["pos"]),
+        "has_gauss": int(state["has_gauss"]),
+        "gauss": float(state["gauss"]),
+    }

@@ -137,10 +137,10 @@ def train(
     validate_every: Annotated[int | None, typer.Option(help="iterations; 0: never")] = None,
 ) -> None:
     """Train one arm; the same command again goes on where it stopped."""
-    from runners import commands, units
+    from runners import commands, singles
 
     place = commands.workplace(work_dir, device, workers, validate_every)
-    units.train(arm, dataset=dataset, settings=settings or [], place=place, data_root=data_root)
+    singles.train(arm, dataset=dataset, settings=settings or [], place=place, data_root=data_root)
 
 
 @app.command()
@@ -156,9 +156,9 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score one arm with COCO's box and mask AP."""
-    from runners import commands, units
+    from runners import commands, singles
 
-    units.evaluate(
+    singles.evaluate(
         arm,
         weights=weights,
         dataset=dataset,
@@ -183,9 +183,9 @@ def latency(
     as_json: AsJson = False,
 ) -> None:
     """Time arms together: one image at a time, in alternating rounds."""
-    from runners import commands, units
+    from runners import commands, singles
 
-    units.latency(
+    singles.latency(
         arms,
         weights=weights,
         dataset=dataset,
@@ -207,7 +207,7 @@ def report(
 ) -> None:
     """Write tables, figures and the page of an ablation again, from its records."""
     if check:
-        from reports.build import check as check_report
+        from reports.build import check_report
 
         differences = check_report(work_dir, name)
         for difference in differences:
@@ -280,8 +280,7 @@ def data_shapes(
     from runners import datasets
     from runners.settings import parse_settings
 
-    for line in datasets.write_shapes(folder, parse_settings(settings or [])):
-        typer.echo(line)
+    typer.echo(datasets.write_shapes(folder, parse_settings(settings or [])))
 
 
 @data_app.command("check")
@@ -291,9 +290,9 @@ def data_check(
     data_root: DataRoot = None,
 ) -> None:
     """Read a data set as training would, and list every annotation it would leave out."""
-    from runners import units
+    from runners import singles
 
-    units.data_check(dataset, strict=strict, data_root=data_root)
+    singles.data_check(dataset, strict=strict, data_root=data_root)
 
 
 def _write_report(work_dir: Path, name: str) -> "Report":
@@ -303,28 +302,30 @@ def _write_report(work_dir: Path, name: str) -> "Report":
     return build(work_dir, name)
 
 
-# Typer may bring its own copy of click: the base of its errors is found through one of them.
-_UsageProblem = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-
-
 def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2."""
     try:
         code = app(standalone_mode=False)
-    except _UsageProblem as error:
-        error.show()  # type: ignore[attr-defined]
-        code = EXIT_USAGE
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("interrupted; the same command goes on from here", err=True)
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except ValueError as error:
-        from yolact_bench.errors import SpecError
-
-        if not isinstance(error, SpecError):
-            raise
-        typer.echo(f"error: {error}", err=True)
-        code = EXIT_USAGE
+    except Exception as error:
+        code = _code_of_mistake(error)
     sys.exit(code)
+
+
+def _code_of_mistake(error: Exception) -> int:
+    """Tell a user's mistake in one message; anything else is ours and keeps its traceback."""
+    from yolact_bench.errors import SpecError
+
+    show = getattr(error, "show", None)  # of click's errors: typer may bring its own click
+    if callable(show):
+        show()
+    elif isinstance(error, SpecError):
+        typer.echo(f"error: {error}", err=True)
+    else:
+        raise error
+    return EXIT_USAGE

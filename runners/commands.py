@@ -16,7 +16,7 @@ from runners.doctor import diagnose
 from runners.plan import Plan, check_words, make_plan, plan_facts, plan_lines
 from runners.settings import parse_settings
 from runners.tracking import MlflowTracker
-from yolact_bench.errors import MissingData, SpecError
+from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.expect import Outcome
 from yolact_bench.results.record import Failure
 from yolact_bench.results.store import Store
@@ -140,7 +140,7 @@ def check(specs: Sequence[Path], *, data_root: Path | None) -> None:
         for arm in ablation.arms:
             try:
                 check_arm(arm.run, where=arm.where, data_root=data_root, device="cpu")
-            except MissingData as error:
+            except MissingDataError as error:
                 check_arm(arm.run, where=arm.where, data_root=None, device="cpu", data=False)
                 missing = f"; not checked: {error}"
         typer.echo(f"{spec}: {len(ablation.arms)} arms are right{missing}")

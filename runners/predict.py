@@ -51,16 +51,11 @@ def predict(
         found = detector.find([image])[0].cpu()
         picture = out / f"{path.stem}.png"
         _write(picture, draw(image, found, detector.classes, min_score=min_score))
-        told.append(
-            {
-                "image": str(path),
-                "picture": str(picture),
-                "found": _facts(found, detector.classes, min_score),
-            }
-        )
+        facts = _facts(found, detector.classes, min_score)
+        told.append({"image": str(path), "picture": str(picture), "found": facts})
         if not as_json:
-            names = [f"{fact['label']} {fact['score']:.2f}" for fact in told[-1]["found"]]
-            typer.echo(f"{picture}: {', '.join(names) or f'nothing at or above {min_score}'}")
+            names = ", ".join(f"{fact['label']} {fact['score']:.2f}" for fact in facts)
+            typer.echo(f"{picture}: {names or f'nothing at or above {min_score}'}")
     if as_json:
         typer.echo(json.dumps({"images": told}))
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from runners.checkpoint import load_training, save_final, save_training
 from runners.progress import losses_text, progress
@@ -21,7 +20,7 @@ from yolact_bench.build import (
     freezes_batch_norm,
 )
 from yolact_bench.data import Dataset
-from yolact_bench.data.batch import Batch
+from yolact_bench.data.batch import Batch, TrainingLoader
 from yolact_bench.errors import ArmError
 from yolact_bench.geometry.pixels import normalise
 from yolact_bench.loss.total import Losses
@@ -75,7 +74,8 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
         KeyboardInterrupt: `how.should_stop` said so; a checkpoint has been written.
     """
     torch.manual_seed(run.seed)
-    network = build_network(run).to(how.device, memory_format=torch.channels_last)
+    network = build_network(run).to(torch.device(how.device))
+    network = network.to(memory_format=torch.channels_last)
     schedule = build_schedule(run)
     loop = _Loop(run, network, schedule, build_losses_for(run, network), folder, how)
     last = folder / "last.pt"
@@ -147,7 +147,7 @@ class _Loop:
         )
         _truncate_log(self.folder / "log.jsonl", self.iteration)
 
-    def run_all(self, loader: DataLoader[Batch], advance: Callable[[int, str], None]) -> None:
+    def run_all(self, loader: TrainingLoader, advance: Callable[[int, str], None]) -> None:
         """Train to the end of the schedule."""
         began = written = time.monotonic()
         before = self.seconds
@@ -157,7 +157,7 @@ class _Loop:
             self.seconds = before + time.monotonic() - began
             done = self.iteration == self.schedule.iterations
             if self.iteration % LOG_EVERY == 0 or done:
-                advance(self.iteration, self.write_log(loader))
+                advance(self.iteration, self.write_log())
             due = time.monotonic() - written > self.how.checkpoint_seconds
             if self.how.should_stop() or (due and not done):
                 self.checkpoint()
@@ -194,7 +194,7 @@ class _Loop:
         self.scaler.update()
         self.window.append({name: loss.detach() for name, loss in losses.items()})
 
-    def write_log(self, loader: DataLoader[Batch]) -> str:
+    def write_log(self) -> str:
         """Check, log and clear the losses since the last line; return them as text."""
         values = {name: torch.stack([w[name] for w in self.window]) for name in self.window[0]}
         self.check_finite()

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from yolact_bench.catalog import components
 from yolact_bench.data import Dataset
-from yolact_bench.data.batch import Batch, training_loader
+from yolact_bench.data.batch import TrainingLoader, training_loader
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
@@ -125,7 +124,7 @@ def freezes_batch_norm(run: Run, *, devices: int = 1) -> bool:
 
 def build_training_loader(
     run: Run, network: Yolact, dataset: Dataset, *, start_iteration: int, workers: int
-) -> DataLoader[Batch]:
+) -> TrainingLoader:
     """Return the loader that yields the batches of a run from `start_iteration` to its end."""
     schedule = build_schedule(run)
     return training_loader(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,12 +17,12 @@ from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.nms import Nms
 from yolact_bench.detect.pipeline import Found, find, to_detections
 from yolact_bench.detect.rescore import Rescorer
+from yolact_bench.detect.runtime import Precision
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import Assembly
 from yolact_bench.shapes import Detections, Predictions
 from yolact_bench.spec.run import Run
 
-Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 # RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
 Image: TypeAlias = NDArray[Any] | Tensor
 

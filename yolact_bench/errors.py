@@ -8,7 +8,7 @@ class SpecError(ValueError):
     """
 
 
-class MissingData(SpecError):
+class MissingDataError(SpecError):
     """Data that a spec names is not on this machine. The spec itself may be right."""
 
 

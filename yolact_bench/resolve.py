@@ -40,7 +40,7 @@ def resolve_run(
 
     Raises:
         SpecError: as `resolve_architecture`, or malformed data.
-        MissingData: a file of the data set is not there.
+        MissingDataError: a file of the data set is not there.
     """
     spec = resolve_dataset(run.dataset, data_root=data_root)
     resolved = resolve_architecture(replace(run, classes=spec.classes))

@@ -7,6 +7,8 @@ from yolact_bench.data.protocol import Dataset
 from yolact_bench.data.synthetic import open_shapes
 from yolact_bench.spec.dataset import DatasetSpec
 
+__all__ = ["DATASETS", "Dataset", "open_dataset"]
+
 # By `DatasetSpec.kind`: COCO and SBD are COCO-format sets in known places.
 DATASETS: Mapping[str, Callable[[DatasetSpec, str], Dataset]] = {
     "shapes": open_shapes,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -19,6 +19,7 @@ class Degenerate:
     reason: str
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """One split of a data set: images, their objects, and the truth to score against."""
 

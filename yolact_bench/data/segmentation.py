@@ -73,16 +73,27 @@ def _polygons(parts: list[object], height: int, width: int) -> tuple[Outlines, f
         if not isinstance(part, list) or len(part) % 2:
             raise UnusableError(UNREADABLE_POLYGON)
         if len(part) >= 6:
-            kept.append(np.array(_numbers(part, UNREADABLE_POLYGON), dtype=np.float32))
+            kept.append(_coordinates(part))
     if not kept:
         raise UnusableError(TOO_FEW_POINTS)
     area = sum(_polygon_area(part) for part in kept)
     if area <= 0:
         raise UnusableError(ZERO_AREA)
-    xs, ys = np.concatenate([part[0::2] for part in kept]), np.concatenate([p[1::2] for p in kept])
-    if xs.min() >= width or ys.min() >= height or xs.max() <= 0 or ys.max() <= 0:
+    points = np.concatenate(kept).reshape(-1, 2)
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    if left >= width or top >= height or right <= 0 or bottom <= 0:
         raise UnusableError(OUTSIDE)
     return tuple(kept), area
+
+
+def _coordinates(part: list[object]) -> NDArray[np.float32]:
+    try:
+        array = np.array(part)
+    except ValueError as error:  # nested lists of different lengths
+        raise UnusableError(UNREADABLE_POLYGON) from error
+    if array.dtype.kind not in "iuf" or array.ndim != 1 or not np.isfinite(array).all():
+        raise UnusableError(UNREADABLE_POLYGON)
+    return array.astype(np.float32)
 
 
 def _polygon_area(flat: NDArray[np.float32]) -> float:

@@ -35,7 +35,7 @@ def smooth_l1(
 ) -> Float[Tensor, ""]:
     """Smooth L1 between regressions and encoded objects, summed over the four numbers.
 
-    Source: YOLACT (arXiv:1904.02689), section 3.1, after SSD (arXiv:1512.02325), equation 2;
+    Source: YOLACT (arXiv:1904.02689), paragraph "Losses", after SSD (arXiv:1512.02325), equation 2;
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `MultiBoxLoss.forward`.
     """
     wanted = encode(boxes, anchors_cxcywh)

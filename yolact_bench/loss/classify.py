@@ -34,7 +34,7 @@ def ohem_cross_entropy(
     """Softmax cross-entropy over the positives and the hardest background anchors.
 
     Source: SSD (arXiv:1512.02325), section 2.2 "Hard negative mining"; YOLACT
-    (arXiv:1904.02689), section 3; dbolya/yolact@902073d layers/modules/multibox_loss.py,
+    (arXiv:1904.02689), paragraph "Losses"; dbolya/yolact@902073d layers/modules/multibox_loss.py,
     `ohem_conf_loss`.
     """
     mined = mined_negatives(scores, labels, negatives_per_positive)

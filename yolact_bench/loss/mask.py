@@ -68,7 +68,7 @@ def lincomb_bce(
 
     Raises:
         SpecError: `max_positives` is below 1.
-    Source: YOLACT (arXiv:1904.02689), section 3.1 "Mask Loss" and "Cropping Masks";
+    Source: YOLACT (arXiv:1904.02689), paragraphs "Losses" and "Cropping Masks";
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `lincomb_mask_loss`.
     """
     if max_positives < 1:

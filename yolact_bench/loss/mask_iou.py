@@ -42,7 +42,7 @@ def smooth_l1(
 
     Raises:
         SpecError: there is no re-scoring network.
-    Source: YOLACT++ (arXiv:1912.06218), section 6 "Fast Mask Re-Scoring Network";
+    Source: YOLACT++ (arXiv:1912.06218), section "Fast Mask Re-Scoring Network";
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `mask_iou_net`.
     """
     if rescore_net is None:

@@ -36,7 +36,7 @@ def bce(
 
     Raises:
         SpecError: the network gave no semantic logits.
-    Source: YOLACT (arXiv:1904.02689), section 5 "Semantic Segmentation Loss";
+    Source: YOLACT (arXiv:1904.02689), section "Semantic Segmentation Loss";
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `semantic_segmentation_loss`.
     """
     if logits is None:
@@ -66,7 +66,7 @@ def no_semantic_loss(
 ) -> Float[Tensor, ""] | None:
     """No semantic term, even if the network gives logits.
 
-    Source: YOLACT (arXiv:1904.02689), table 6 has the row without it.
+    Source: YOLACT (arXiv:1904.02689), section "Semantic Segmentation Loss", its baseline.
     """
     return None
 

@@ -56,8 +56,9 @@ class Losses:
         computed in float32, also under autocast. `generator` draws the subset of positives
         of images that have too many for the mask loss.
 
-        Source: YOLACT (arXiv:1904.02689), section 3.1; YOLACT++ (arXiv:1912.06218),
-        section 6; dbolya/yolact@902073d layers/modules/multibox_loss.py, `forward`.
+        Source: YOLACT (arXiv:1904.02689), paragraph "Losses"; YOLACT++ (arXiv:1912.06218),
+        "Fast Mask Re-Scoring Network"; dbolya/yolact@902073d layers/modules/multibox_loss.py,
+        `forward`.
         """
         with torch.autocast(raw.scores.device.type, enabled=False):
             return self._terms(in_float32(raw), targets, generator)

@@ -1,5 +1,6 @@
 """The protonet: prototype masks of the whole image, from P3."""
 
+import itertools
 from collections.abc import Callable, Mapping
 
 import torch.nn.functional as F
@@ -7,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
-import itertools
 
 
 class FcnProtonet(nn.Module):

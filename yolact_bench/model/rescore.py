@@ -1,12 +1,12 @@
 """Re-scoring networks: predict how good a mask is from the mask itself."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
-import itertools
 
 
 class MaskIouNet(nn.Module):

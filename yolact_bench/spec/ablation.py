@@ -13,11 +13,9 @@ from yolact_bench.spec.source import KeyPath, Source, read
 
 ABLATION_SCHEMA = 1
 MEASURES = ("accuracy", "latency")
-_KEYS = dict.fromkeys(
-    ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
-    + ("arms", "grid", "one_factor", "paper", "expect")
-)
 _ARM_KINDS = ("arms", "grid", "one_factor")
+_WORDS = ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
+_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, "paper", "expect"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What happens to an image before training sees it."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -12,6 +12,7 @@ from yolact_bench.data.objects import Objects
 from yolact_bench.shapes import Sample
 
 
+@runtime_checkable
 class Augmentation(Protocol):
     """Make a training sample of an image. Every random choice comes from `rng`.
 

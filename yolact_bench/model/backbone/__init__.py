@@ -1,7 +1,7 @@
 """Backbones: an image in, three feature maps out."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -9,6 +9,7 @@ from yolact_bench.model.backbone.darknet import darknet53
 from yolact_bench.model.backbone.resnet import resnet18, resnet34, resnet50, resnet101
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """A module that returns C3, C4 and C5, and says how its input is normalised."""
 

@@ -1,7 +1,7 @@
 """The deformable 3×3 convolution (DCNv2), and the implementations that compute it."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 KERNEL_TAPS = 9
 
 
+@runtime_checkable
 class DeformImplementation(Protocol):
     """Compute a modulated deformable 3×3 convolution with padding 1 and one offset group."""
 

@@ -132,10 +132,19 @@ def latency(
 def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
     """Print what training would leave out; exit 2 with `strict` if there is anything."""
     choice = dataset_choice(dataset, relative_to=Path())
-    findings = check_dataset(resolve_dataset(choice, data_root=data_root))
-    for finding in findings:
-        typer.echo(str(finding))
-    if strict and any(finding.degenerate for finding in findings):
+    checked = check_dataset(resolve_dataset(choice, data_root=data_root))
+    for count in checked.counts:
+        typer.echo(
+            f"{count.split}: {count.images} images ({count.images_without_objects} without "
+            f"objects), {count.objects} objects, {count.crowds} crowd regions"
+        )
+        by_class = sorted(count.objects_by_class.items(), key=lambda item: -item[1])
+        typer.echo("  " + ", ".join(f"{name} {number}" for name, number in by_class))
+    for finding in checked.findings:
+        what = "" if finding.annotation_id is None else f" annotation {finding.annotation_id}:"
+        typer.echo(f"{finding.split}: image {finding.image_id}:{what} {finding.reason}")
+    typer.echo(f"{len(checked.findings)} cannot be used")
+    if strict and checked.findings:
         raise typer.Exit(2)
 
 

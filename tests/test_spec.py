@@ -1,0 +1,154 @@
+"""Specs: expansion to arms, digests, and errors that say where and what to write instead."""
+
+from pathlib import Path
+
+import pytest
+
+from yolact_bench.errors import SpecError
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.spec.ablation import load
+from yolact_bench.spec.presets import PRESETS, preset
+from yolact_bench.spec.run import Run
+
+SPEC = """\
+# Does k matter?
+schema: 1
+base: yolact_tiny
+baseline: k_16
+changes: [protonet.k, nms]
+arms:
+  k_16: {}
+  k_4: {protonet.k: 4}
+  sequential: {nms: sequential}
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "spec.yaml"
+    path.write_text(text)
+    return path
+
+
+def digests(run: Run) -> tuple[str, str, str]:
+    run = resolve_architecture(run)
+    return run.train_digest, run.forward_digest, run.detect_digest
+
+
+def test_arms_change_only_what_they_name(tmp_path: Path) -> None:
+    ablation = load(write(tmp_path, SPEC))
+    runs = {arm.name: arm.run for arm in ablation.arms}
+    assert runs["k_16"] == preset("yolact_tiny")
+    assert runs["k_4"].protonet == {**preset("yolact_tiny").protonet, "k": 4}
+    assert runs["sequential"].nms == {"name": "sequential"}
+    assert (ablation.name, ablation.question) == ("spec", "Does k matter?")
+
+
+def test_a_grid_has_every_combination_and_one_factor_varies_one_at_a_time(tmp_path: Path) -> None:
+    factors = "{protonet.k: [4, 8], nms: [fast, {name: soft, sigma: 0.5}]}"
+    head = "schema: 1\nbase: yolact_tiny\nchanges: [protonet.k, nms]\n"
+    grid = load(write(tmp_path, f"{head}baseline: k_4.fast\ngrid: {factors}\n"))
+    assert [arm.name for arm in grid.arms] == [
+        "k_4.fast",
+        "k_4.soft_sigma_0.5",
+        "k_8.fast",
+        "k_8.soft_sigma_0.5",
+    ]
+    one = load(write(tmp_path, f"{head}baseline: base\none_factor: {factors}\n"))
+    assert [arm.name for arm in one.arms] == ["base", "k_4", "k_8", "fast", "soft_sigma_0.5"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("schema: 1", "schema: 2", 2, "schema: 1"),
+        ("base: yolact_tiny", "base: yolact_tinny", 3, "did you mean 'yolact_tiny'"),
+        ("baseline: k_16", "baseline: k_61", 4, "did you mean 'k_16'"),
+        ("changes:", "change:", 5, "did you mean 'changes'"),
+        ("protonet.k: 4", "protonett.k: 4", 8, "did you mean 'protonet'"),
+        ("protonet.k: 4", "image_size: 320", 8, "image_size, which is not among changes"),
+        ("  k_4:", "  k_16:", 8, "given twice"),
+        ("{nms: sequential}", "{nms: [1]}", 9, "expected a name or a mapping"),
+        ("arms:", "seeds: [0, 0]\narms:", 6, "seed is given twice"),
+        ("arms:", "measure: [acuracy]\narms:", 6, "did you mean 'accuracy'"),
+        ("arms:", "arms: [", None, "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int | None, message: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(write(tmp_path, SPEC.replace(old, new, 1)))
+    assert message in str(caught.value)
+    assert f"spec.yaml:{line or ''}" in str(caught.value)
+
+
+def test_a_missing_file_lists_what_is_there(tmp_path: Path) -> None:
+    write(tmp_path, SPEC)
+    with pytest.raises(SpecError, match="there is no such file.*spec.yaml"):
+        load(tmp_path / "spek.yaml")
+
+
+def test_numbers_with_an_exponent_are_numbers(tmp_path: Path) -> None:
+    """YAML 1.1 reads 1e-3 as a word; a learning rate would then be a string."""
+    text = SPEC.replace("arms:", "set: {schedule.lr: 1e-3}\narms:", 1)
+    assert load(write(tmp_path, text)).arms[0].run.schedule["lr"] == 1e-3
+
+
+def test_an_omitted_default_and_a_written_one_have_the_same_digest() -> None:
+    base = preset("yolact_tiny")
+    assert digests(base) == digests(base.changed({"nms": {"name": "fast", "max_iou": 0.5}}))
+
+
+def test_detection_changes_leave_the_training_digest_alone_and_others_do_not() -> None:
+    base = digests(preset("yolact_tiny"))
+    nms = digests(preset("yolact_tiny").changed({"nms": "sequential"}))
+    assert (nms[0] == base[0], nms[1] == base[1], nms[2] == base[2]) == (True, True, False)
+    runtime = digests(preset("yolact_tiny").changed({"runtime.precision": "bf16"}))
+    assert (runtime[0] == base[0], runtime[1] == base[1]) == (True, False)
+    k = digests(preset("yolact_tiny").changed({"protonet.k": 4}))
+    assert k[0] != base[0]
+    assert digests(preset("yolact_tiny").changed({"seed": 1}))[0] != base[0]
+
+
+def test_the_place_of_a_dataset_or_weight_file_does_not_enter_a_digest(tmp_path: Path) -> None:
+    found = []
+    for folder in ("a", "b"):
+        file = tmp_path / folder / "weights.pth"
+        file.parent.mkdir()
+        file.write_bytes(b"the same bytes")
+        run = preset("yolact_tiny").changed(
+            {
+                "init": {"name": "checkpoint", "file": str(file)},
+                "dataset": {"name": "coco_format", "file": str(tmp_path / folder / "d.yaml")},
+            }
+        )
+        found.append(digests(run))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_run_survives_being_written_and_read(name: str) -> None:
+    run = resolve_architecture(preset(name))
+    assert resolve_architecture(Run.from_dict(run.as_dict())) == run
+
+
+def test_rescoring_without_a_network_for_it_is_refused() -> None:
+    with pytest.raises(SpecError, match="rescore_net: {name: mask_iou}"):
+        resolve_architecture(preset("yolact_r50").changed({"rescore": "mask_iou"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"protonet.k": "8"}, "protonet.fcn.k: '8' is not a valid int"),
+        ({"protonet.kk": 8}, "did you mean 'k'"),
+        ({"precision": "fp8"}, "fp32, bf16, fp16"),
+        ({"anchors.scales": [8, 16]}, "expected 5 scales"),
+        ({"dcn": {"name": "every_nth", "n": 0}}, "expected 1 or more"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_words(changes: dict[str, object], message: str) -> None:
+    from yolact_bench.build import build_network
+
+    with pytest.raises(SpecError, match=message.replace(".", r"\.")):
+        build_network(resolve_architecture(preset("yolact_tiny").changed(changes)), initial=False)
