@@ -64,7 +64,7 @@ def test_mirroring_turns_image_box_and_mask_alike() -> None:
 def test_image_masks_and_boxes_stay_together_under_ssd(seed: int) -> None:
     """Where the mask is 1, the picture has the object's level; the box is the mask's extent."""
     objects = scene((20, 10, 90, 60), (110, 30, 180, 90))
-    sample = ssd(picture(objects), objects, RNG(seed), 200, 50, (0, 0, 0), photometric=0.0)
+    sample = ssd(picture(objects), objects, RNG(seed), 200, 50, (0.0, 0.0, 0.0), photometric=0.0)
     target, side = sample.target, 200
     assert len(target.labels) >= 1
     for label, box, mask in zip(target.labels, target.boxes, target.masks, strict=True):
@@ -141,10 +141,10 @@ def test_prototype_masks_are_those_of_the_network_size_sampled_at_cell_centres()
 
 
 def test_a_flipped_window_inside_the_image_is_the_crop_resized() -> None:
-    """Twice the size of one half: every level keeps its column, doubled and mirrored."""
+    """Columns 4 to 7, levels 80 to 140, in reverse; the 8 rows, all alike, become 4."""
     image = np.tile(np.arange(8, dtype=np.uint8)[None, :, None] * 20, (8, 1, 3))
-    view = View(left=4, top=0, width=4, height=8, mirrored=True)
-    seen = seen_image(image, view, 4, (0, 0, 0))
+    view = View(left=4.0, top=0.0, width=4.0, height=8.0, mirrored=True)
+    seen = seen_image(image, view, 4, (0.0, 0.0, 0.0))
     assert seen[:, :, 0].tolist() == [[140, 120, 100, 80]] * 4
 
 

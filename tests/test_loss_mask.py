@@ -107,3 +107,16 @@ def test_a_cell_is_set_when_more_than_half_of_its_surroundings_are() -> None:
 def test_a_limit_of_no_positives_is_refused() -> None:
     with pytest.raises(SpecError, match="max_positives"):
         lincomb_bce([], ONE, None, max_positives=0)
+
+
+def test_a_network_that_overflowed_gives_a_loss_that_is_no_number_and_no_crash() -> None:
+    image = Positives(
+        coefficients=torch.full((1, 2), torch.nan),
+        truth=torch.zeros(1, dtype=torch.int64),
+        prototypes=torch.ones(4, 4, 2),
+        boxes=torch.tensor([[0.0, 0.0, 1.0, 1.0]]),
+        labels=torch.zeros(1, dtype=torch.int64),
+        masks=torch.ones(1, 4, 4, dtype=torch.uint8),
+    )
+    loss, _ = lincomb_bce([image], torch.tensor(1.0), None)
+    assert bool(loss.isnan())

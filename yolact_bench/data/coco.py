@@ -102,7 +102,7 @@ class CocoDataset:
         left_out = {one.annotation_id for one in self.degenerate}
         wanted = set(self.category_ids)
         annotations = [
-            {"iscrowd": 0, "area": self._annotations.areas[one["id"]], **one}
+            {"iscrowd": 0, "area": self._annotations.areas.get(one["id"]), **one}
             for one in content.get("annotations", [])
             if one["id"] not in left_out and one["category_id"] in wanted
         ]

@@ -3,7 +3,6 @@
 What cannot be used is told by its reason; nothing here trusts the content of a file.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +25,9 @@ REASONS = (
     UNREADABLE_POLYGON,
     UNREADABLE_RLE,
 )
+_LARGEST = 2.0**31  # of a coordinate or run length; also keeps integers convertible
+
+_FARTHEST_PX = 1e5  # farther points, far beyond any image, would overflow when drawn
 
 
 class UnusableError(ValueError):
@@ -91,7 +93,9 @@ def _coordinates(part: list[object]) -> NDArray[np.float32]:
         array = np.array(part)
     except ValueError as error:  # nested lists of different lengths
         raise UnusableError(UNREADABLE_POLYGON) from error
-    if array.dtype.kind not in "iuf" or array.ndim != 1 or not np.isfinite(array).all():
+    if array.dtype.kind not in "iuf" or array.ndim != 1:
+        raise UnusableError(UNREADABLE_POLYGON)
+    if not (np.abs(array) <= _FARTHEST_PX).all():  # not-a-number is not, either
         raise UnusableError(UNREADABLE_POLYGON)
     return array.astype(np.float32)
 
@@ -113,7 +117,7 @@ def _run_lengths(rle: dict[str, object], height: int, width: int) -> NDArray[np.
     if rle.get("size") != [height, width]:
         raise UnusableError(UNREADABLE_RLE)
     if isinstance(counts, str):
-        lengths: Sequence[float] = _decompressed(counts)
+        lengths = [float(length) for length in _decompressed(counts)]
     elif isinstance(counts, list):
         lengths = _numbers(counts, UNREADABLE_RLE)
     else:
@@ -152,7 +156,13 @@ def _decompressed(text: str) -> list[int]:
 
 
 def _numbers(values: Sequence[object], reason: str) -> list[float]:
-    numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-    if len(numbers) != len(values) or not all(math.isfinite(v) for v in numbers):
+    numbers = [
+        float(value)
+        for value in values
+        if isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) <= _LARGEST  # false for not-a-number, too
+    ]
+    if len(numbers) != len(values):
         raise UnusableError(reason)
     return numbers

@@ -82,7 +82,11 @@ def lincomb_bce(
         truth = image.truth[rows]
         boxes = image.boxes[truth]
         masks = _assemble(image, rows, boxes, crop=crop, truth=truth)
-        cells = F.binary_cross_entropy(masks.predicted, masks.wanted, reduction="none")
+        # Probabilities that are no numbers abort binary_cross_entropy, on a GPU the process with
+        # it. They go in as 0 and come out as what they are, for the training loop to see.
+        finite = masks.predicted.nan_to_num(nan=0.0)
+        cells = F.binary_cross_entropy(finite, masks.wanted, reduction="none")
+        cells = cells.masked_fill(masks.predicted.isnan(), torch.nan)
         area = _area_in_cells(boxes, masks.predicted, crop=crop)
         total = total + (cells.sum(dim=(1, 2)) / area).sum() * scale
         assembled.append(masks)

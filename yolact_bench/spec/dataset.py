@@ -114,6 +114,8 @@ def shapes(
     """Return the embedded set of drawn shapes that `seed` names.
 
     Another `val_draw` gives fresh validation images beside the same training images.
+
+    Source: this project's own; `yolact_bench.data.scene` draws it.
     """
     numbers = {"seed": seed, "val_draw": val_draw}
     sizes = {"train_images": (train_images, 1), "val_images": (val_images, 1), "size": (size, 96)}
@@ -130,7 +132,10 @@ def shapes(
 
 
 def coco(data_root: Path | None) -> DatasetSpec:
-    """Return COCO 2017 as unpacked from its archives into one folder."""
+    """Return COCO 2017 as unpacked from its archives into one folder.
+
+    Source: Microsoft COCO (arXiv:1405.0312); splits as YOLACT uses them (arXiv:1904.02689).
+    """
     root = _root(data_root)
     notes = root / "annotations"
     splits: dict[str, Split] = {
@@ -163,6 +168,8 @@ def coco_format(data_root: Path | None, *, file: str) -> DatasetSpec:
 
     Raises:
         SpecError: a mistake in the file, or a file that it names is missing.
+
+    Source: the annotation format of COCO (arXiv:1405.0312).
     """
     described = read_dataset_file(Path(file))
     splits: dict[str, Split] = {

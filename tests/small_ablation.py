@@ -1,0 +1,56 @@
+"""An ablation that trains in about a second, for tests of the whole flow."""
+
+from pathlib import Path
+
+from runners.ablation import Bench, Timing, run_ablation
+from runners.arm import Workplace
+from runners.plan import Plan, make_plan
+from runners.tracking import NoTracker, Tracker
+from yolact_bench.results.manifest import Manifest
+from yolact_bench.results.store import Store
+from yolact_bench.spec.ablation import load
+
+SPEC = """\
+# Does anything matter in three iterations?
+schema: 1
+name: small
+base: yolact_tiny
+set:
+  image_size: 64
+  schedule: {name: steps, iterations: 3, batch_size: 2, lr: 0.001, warmup: 1, steps: [2]}
+dataset: {name: shapes, train_images: 6, val_images: 3, size: 96}
+baseline: k_4
+changes: [protonet.k, nms, schedule.lr]
+arms:
+  k_4: {protonet.k: 4}
+  k_2: {protonet.k: 2}
+  sequential: {protonet.k: 4, nms: {name: sequential, grid_px: 64}}
+"""
+
+
+def write_spec(folder: Path, text: str = SPEC) -> Path:
+    """Put a spec into `folder`."""
+    path = folder / "small.yaml"
+    path.write_text(text)
+    return path
+
+
+def bench(work_dir: Path, *, tracker: Tracker | None = None, retry_failed: bool = False) -> Bench:
+    """Return a bench that works on the CPU in this process."""
+    return Bench(
+        place=Workplace(work_dir=work_dir, device="cpu", workers=0, validate_every=0),
+        store=Store(work_dir / "results.jsonl"),
+        tracker=tracker or NoTracker(),
+        timing=Timing(rounds=2, max_seconds=5.0),
+        retry_failed=retry_failed,
+    )
+
+
+def planned(spec: Path, at: Bench) -> Plan:
+    """Return the plan of a spec."""
+    return make_plan(load(spec), place=at.place, store=at.store, data_root=None)
+
+
+def carried_out(spec: Path, at: Bench) -> Manifest:
+    """Plan and run a spec."""
+    return run_ablation(planned(spec, at), at, command="yolact-bench run small.yaml")
