@@ -159,10 +159,11 @@ class _Loop:
             if self.iteration % LOG_EVERY == 0 or done:
                 advance(self.iteration, self.write_log())
             due = time.monotonic() - written > self.how.checkpoint_seconds
-            if self.how.should_stop() or (due and not done):
+            stop = self.how.should_stop()  # asked once: the answer may change at any time
+            if stop or (due and not done):
                 self.checkpoint()
                 written = time.monotonic()
-            if self.how.should_stop():
+            if stop:
                 raise KeyboardInterrupt
             every = self.how.validate_every
             if self.how.validate and every and (self.iteration % every == 0 and not done):

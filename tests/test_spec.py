@@ -84,7 +84,7 @@ def test_a_mistake_is_told_with_its_line(
 
 def test_a_missing_file_lists_what_is_there(tmp_path: Path) -> None:
     write(tmp_path, SPEC)
-    with pytest.raises(SpecError, match="there is no such file.*spec.yaml"):
+    with pytest.raises(SpecError, match=r"there is no such file.*spec\.yaml"):
         load(tmp_path / "spek.yaml")
 
 
@@ -133,7 +133,7 @@ def test_a_run_survives_being_written_and_read(name: str) -> None:
 
 
 def test_rescoring_without_a_network_for_it_is_refused() -> None:
-    with pytest.raises(SpecError, match="rescore_net: {name: mask_iou}"):
+    with pytest.raises(SpecError, match=r"rescore_net: \{name: mask_iou\}"):
         resolve_architecture(preset("yolact_r50").changed({"rescore": "mask_iou"}))
 
 

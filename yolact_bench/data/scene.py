@@ -18,6 +18,12 @@ _MIN_VISIBLE_PX = 120
 _SIZES = ((17.0, 29.0), (36.0, 84.0), (104.0, 122.0))
 _SIZE_SHARES = (0.40, 0.45, 0.15)
 _MIN_CONTRAST = 60.0  # levels of lightness between an object and what it covers
+_BACKGROUND_CHROMA = 22.0  # levels that a colour may be away from grey, at most
+_OBJECT_CHROMA = (45.0, 75.0)
+# A class has a hue of its own, evenly spaced; one object in four has any hue instead, and so
+# have distractors: colour helps to tell classes apart, as in photographs, but does not decide.
+_ANY_HUE = 0.25
+_HUE_SPREAD = np.deg2rad(20.0)
 
 _Image = NDArray[np.uint8]
 
@@ -30,8 +36,9 @@ def draw_scene(
     At least one object is drawn; the first always fits.
     """
     lightness = rng.uniform(50.0, 205.0)
-    image = _texture(rng, side, side, _palette(rng, lightness, spread=22.0))
-    for _ in range(rng.integers(6, 15)):
+    chroma = rng.uniform(-1, 1, size=(2, 3)) * _BACKGROUND_CHROMA
+    image = _texture(rng, side, side, _palette(rng, chroma, lightness, spread=14.0))
+    for _ in range(rng.integers(4, 11)):
         _distract(rng, image)
     owners = np.zeros((side, side), np.uint8)
     areas: list[int] = []
@@ -72,7 +79,7 @@ def _place(
         in_image = area >= _MIN_VISIBLE * size_px**2 and area >= _MIN_VISIBLE_PX
         if not in_image or not _all_remain_visible(owners, areas, covered):
             continue
-        _paint(rng, image, mask)
+        _paint(rng, image, mask, label)
         areas.append(area)
         owners[mask > 0] = len(areas)
         return True
@@ -96,7 +103,7 @@ def _filled(parts: list[NDArray[np.float64]], centre: NDArray[np.float64], side:
     return canvas
 
 
-def _paint(rng: np.random.Generator, image: _Image, mask: _Image) -> None:
+def _paint(rng: np.random.Generator, image: _Image, mask: _Image, label: int) -> None:
     """Fill `mask` with a texture that differs in lightness from what it covers."""
     x, y, width, height = cv2.boundingRect(mask)
     patch = image[y : y + height, x : x + width]
@@ -109,7 +116,7 @@ def _paint(rng: np.random.Generator, image: _Image, mask: _Image) -> None:
         lightness = rng.uniform(low, low + room_below)
     else:
         lightness = rng.uniform(high - room_above, high)
-    palette = _palette(rng, lightness, spread=18.0)
+    palette = _palette(rng, _hued(rng, label), lightness, spread=18.0)
     cv2.copyTo(_texture(rng, height, width, palette), inside, patch)
 
 
@@ -151,10 +158,20 @@ _UNIT_OUTLINES: dict[str, Callable[[], list[NDArray[np.float64]]]] = {
 }
 
 
-def _palette(rng: np.random.Generator, lightness: float, spread: float) -> NDArray[np.float64]:
-    """Return two random colours (RGB) of about the same lightness."""
-    colours = rng.uniform(-70.0, 70.0, size=(2, 3))
-    colours -= colours.mean(axis=1, keepdims=True)
+def _hued(rng: np.random.Generator, label: int) -> NDArray[np.float64]:
+    """Return two colours of one hue, as distances from grey."""
+    hue = 2 * np.pi * label / len(SHAPES_CLASSES) + rng.normal(0.0, _HUE_SPREAD)
+    if rng.random() < _ANY_HUE:
+        hue = rng.uniform(0.0, 2 * np.pi)
+    strength = rng.uniform(*_OBJECT_CHROMA, size=(2, 1))
+    return np.asarray(strength * np.cos(hue - np.arange(3) * (2 * np.pi / 3)), dtype=np.float64)
+
+
+def _palette(
+    rng: np.random.Generator, chroma: NDArray[np.float64], lightness: float, spread: float
+) -> NDArray[np.float64]:
+    """Return two colours (RGB), `chroma` away from greys of about the same lightness."""
+    colours = chroma - chroma.mean(axis=1, keepdims=True)
     offsets = np.array([[spread], [-spread]]) * rng.uniform(0.3, 1.0)
     return (colours + lightness + offsets).clip(0, 255)
 

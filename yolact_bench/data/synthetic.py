@@ -2,10 +2,11 @@
 
 Each image has 1 to 8 discs, squares, triangles, stars and rings, in three sizes: small, medium
 and large in COCO's sense (areas up to 32 x 32, up to 96 x 96, above) at the image's own size.
-Later objects hide earlier ones, never more than half of one. Colour, texture and rotation are
-drawn independently of the class, so the outline alone tells it; every object differs in
-lightness from what lies beneath it. The background is textured and strewn with strokes, crosses
-and slivers that are of no class. This difficulty was fixed once; it is not tuned to any score.
+Later objects hide earlier ones, never more than half of one, and differ in lightness from what
+lies beneath. Texture and rotation are independent of the class; a class has a hue of its own,
+but one object in four has any other, so the outline decides. The background is textured, greyish
+and strewn with coloured strokes, crosses and slivers that are of no class. This difficulty was
+chosen once, so that a small network learns within minutes on a CPU; it is fixed.
 """
 
 import mmap

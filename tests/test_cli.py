@@ -1,0 +1,130 @@
+"""The command line: start-up, exit codes, messages, and what it must not import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_ablation import SPEC, bench, carried_out, write_spec
+
+from runners import cli
+
+
+def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["yolact-bench", *words])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    code = stopped.value.code
+    return int(code) if code else 0
+
+
+def python(program: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-c", program]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work directory with the small ablation in it."""
+    folder = tmp_path_factory.mktemp("cli")
+    carried_out(write_spec(folder), bench(folder / "work"))
+    return folder / "work"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["run", "--help"], ["list", "presets"], ["list", "runs"], ["report", "small"]],
+)
+def test_commands_that_only_tell_load_no_torch(words: list[str], work: Path) -> None:
+    place = ["--work-dir", str(work)] if words[0] in {"list", "report"} else []
+    program = (
+        "import sys\n"
+        f"sys.argv = ['yolact-bench', *{[*words, *place]!r}]\n"
+        "from runners.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "heavy = {'torch', 'mlflow', 'optuna'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = python(program)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_starts_at_once() -> None:
+    """Under half a second is the promise; no heavy import is what keeps it (tested above)."""
+    program = "import sys; import runners.cli; print(len(sys.modules))"
+    done = python(program)
+    assert int(done.stdout) < 600  # pydantic, numpy and pandas are not among them
+
+
+def test_a_plan_is_one_json_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = str(write_spec(tmp_path))
+    words = ("plan", spec, "--json", "--work-dir", str(tmp_path / "work"))
+    assert called(*words, monkeypatch=monkeypatch) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["trainings"] == 2
+    assert [u["shares"] for u in facts["units"]] == [None, None, "k_4"]
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_finished_ablation_runs_again_in_an_instant_and_prints_its_table(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("run", str(work.parent / "small.yaml"), "--work-dir", str(work), "--device", "cpu")
+    assert called(*words, monkeypatch=monkeypatch) == 0
+    assert "k_4" in capsys.readouterr().out
+
+
+def test_an_unmet_expectation_is_exit_code_4(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = SPEC + 'expect: ["mask_ap[k_4] >= 99"]\n'
+    spec = write_spec(work.parent, text)
+    words = ("run", str(spec), "--work-dir", str(work), "--device", "cpu")
+    assert called(*words, monkeypatch=monkeypatch) == 4
+    write_spec(work.parent)
+
+
+def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = "  k_2: {protonet.k: 2, schedule.lr: 1.0e+30}\n"
+    spec = write_spec(tmp_path, SPEC.replace("  k_2: {protonet.k: 2}\n", failing))
+    words = ("run", str(spec), "--work-dir", str(tmp_path / "work"), "--rounds", "2")
+    assert called(*words, "--workers", "0", monkeypatch=monkeypatch) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "{tmp}/none.yaml"], "there is no such file"),
+        (["run", "{spec}", "--set", "protonet.kk=3"], "did you mean 'k'"),
+        (["run", "{spec}", "--set", "protonet.k"], "write path=value"),
+        (["run", "{spec}", "--only", "k_44"], "did you mean 'k_4'"),
+        (["run", "{spec}", "--device", "cuda:99"], "--device cpu"),
+        (["train", "yolact_tinny"], "did you mean 'yolact_tiny'"),
+        (["train", "yolact_tiny", "--dataset", "cocoo"], "did you mean 'coco'"),
+        (["train", "yolact_tiny", "--dataset", "{tmp}/d.yaml"], "d.yaml"),
+        (["train", "yolact_tiny", "--dataset", "coco"], "YOLACT_DATA"),
+        (["evaluate", "yolact_tiny", "--weights", "{tmp}/no.pt"], "there is no file"),
+        (["report", "smal"], "no ablation named 'smal'"),
+        (["list", "component"], "did you mean 'components'"),
+        (["predict", "{tmp}/no.jpg", "--weights", "{tmp}/no.pt"], "there is no such image"),
+        (["data", "check", "{tmp}/d.yaml"], "d.yaml"),
+        (["runn"], "No such command"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("YOLACT_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    spec = write_spec(tmp_path)
+    words = [word.format(tmp=tmp_path, spec=spec) for word in words]
+    assert called(*words, monkeypatch=monkeypatch) == 2
+    told = capsys.readouterr()
+    assert message in told.err
+    assert "Traceback" not in told.err
+    assert not (tmp_path / "work").exists()
