@@ -227,6 +227,11 @@ def _validation(unit: Unit, place: Workplace) -> Callable[[Yolact], Mapping[str,
             dataset.append(open_dataset(unit.data, "val"))
         detector = build_detector(unit.run, network, device=place.device)
         scores = validate(detector, dataset[0], max_images=VALIDATION_IMAGES)
-        return {"mask_ap": scores.mask.ap or 0.0, "box_ap": scores.box.ap or 0.0}
+        found = {
+            "mask_ap": scores.mask.ap,
+            "mask_ap50": scores.mask.ap50,
+            "box_ap": scores.box.ap,
+        }
+        return {name: value or 0.0 for name, value in found.items()}
 
     return look

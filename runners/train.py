@@ -124,12 +124,7 @@ class _Loop:
         self.losses, self.folder, self.how = losses, folder, how
         self.frozen = freezes_batch_norm(run)
         set_training_mode(network, frozen_batch_norm=self.frozen)
-        self.optimizer = torch.optim.SGD(
-            [p for p in network.parameters() if p.requires_grad],
-            lr=schedule.lr_at(0),
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
-        )
+        self.optimizer = _optimizer(network, schedule)
         self.scaler = torch.amp.GradScaler(how.device, enabled=run.precision == "fp16")
         self.generator = torch.Generator(how.device)
         self.iteration = 0
@@ -256,6 +251,16 @@ class _Loop:
         """Add a line to log.jsonl."""
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _optimizer(network: Yolact, schedule: Schedule) -> torch.optim.Optimizer:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    lr, weight_decay = schedule.lr_at(0), schedule.weight_decay
+    if schedule.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    return torch.optim.SGD(
+        parameters, lr=lr, momentum=schedule.momentum, weight_decay=weight_decay
+    )
 
 
 def _truncate_log(path: Path, iteration: int) -> None:

@@ -3,17 +3,22 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from yolact_bench.errors import SpecError
 
 
+OptimizerName: TypeAlias = Literal["sgd", "adamw"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """SGD's settings, and the learning rate of every iteration."""
+    """The optimiser's settings, and the learning rate of every iteration."""
 
     iterations: int
     batch_size: int
-    momentum: float
+    optimizer: OptimizerName
+    momentum: float  # sgd's; adamw has its own two, 0.9 and 0.999
     weight_decay: float
     clip_norm: float | None  # maximum gradient norm; None: not clipped
     lr_at: Callable[[int], float]
@@ -28,13 +33,15 @@ def steps(
     gamma: float = 0.1,
     warmup: int = 500,
     warmup_lr: float = 1e-4,
+    optimizer: OptimizerName = "sgd",
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
     clip_norm: float | None = None,
 ) -> Schedule:
     """Return YOLACT's schedule: linear warm-up, then the rate times `gamma` at every step.
 
-    Weight decay acts on everything, batch norm and biases included.
+    Weight decay acts on everything, batch norm and biases included. `adamw` is for short
+    trainings from random weights, which the paper has none of.
 
     Source: YOLACT (arXiv:1904.02689) §5; dbolya/yolact@902073d train.py and data/config.py.
     """
@@ -48,6 +55,7 @@ def steps(
     return Schedule(
         iterations=iterations,
         batch_size=batch_size,
+        optimizer=optimizer,
         momentum=momentum,
         weight_decay=weight_decay,
         clip_norm=clip_norm,
@@ -63,6 +71,7 @@ def cosine(
     warmup: int = 500,
     warmup_lr: float = 1e-4,
     final_lr: float = 0.0,
+    optimizer: OptimizerName = "sgd",
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
     clip_norm: float | None = None,
@@ -82,6 +91,7 @@ def cosine(
     return Schedule(
         iterations=iterations,
         batch_size=batch_size,
+        optimizer=optimizer,
         momentum=momentum,
         weight_decay=weight_decay,
         clip_norm=clip_norm,

@@ -17,13 +17,13 @@ _MIN_VISIBLE_PX = 120
 # Square roots of the area, px: within COCO's small, medium and large, clear of the bounds.
 _SIZES = ((17.0, 29.0), (36.0, 84.0), (104.0, 122.0))
 _SIZE_SHARES = (0.40, 0.45, 0.15)
-_MIN_CONTRAST = 60.0  # levels of lightness between an object and what it covers
-_BACKGROUND_CHROMA = 22.0  # levels that a colour may be away from grey, at most
-_OBJECT_CHROMA = (45.0, 75.0)
-# A class has a hue of its own, evenly spaced; one object in four has any hue instead, and so
+_MIN_CONTRAST = 45.0  # levels of lightness between an object and what it covers
+_BACKGROUND_CHROMA = 12.0  # levels that a colour may be away from grey, at most
+_OBJECT_CHROMA = (65.0, 95.0)
+# A class has a hue of its own, evenly spaced; one object in ten has any hue instead, and so
 # have distractors: colour helps to tell classes apart, as in photographs, but does not decide.
-_ANY_HUE = 0.25
-_HUE_SPREAD = np.deg2rad(20.0)
+_ANY_HUE = 0.1
+_HUE_SPREAD = np.deg2rad(12.0)
 
 _Image = NDArray[np.uint8]
 
@@ -35,10 +35,10 @@ def draw_scene(
 
     At least one object is drawn; the first always fits.
     """
-    lightness = rng.uniform(50.0, 205.0)
+    lightness = rng.uniform(70.0, 185.0)
     chroma = rng.uniform(-1, 1, size=(2, 3)) * _BACKGROUND_CHROMA
-    image = _texture(rng, side, side, _palette(rng, chroma, lightness, spread=14.0))
-    for _ in range(rng.integers(4, 11)):
+    image = _texture(rng, side, side, _palette(rng, chroma, lightness, spread=10.0))
+    for _ in range(rng.integers(3, 9)):
         _distract(rng, image)
     owners = np.zeros((side, side), np.uint8)
     areas: list[int] = []
@@ -109,14 +109,14 @@ def _paint(rng: np.random.Generator, image: _Image, mask: _Image, label: int) ->
     patch = image[y : y + height, x : x + width]
     inside = mask[y : y + height, x : x + width]
     beneath = sum(cv2.mean(patch, inside)[:3]) / 3
-    low, high = 25.0, 230.0
+    low, high = 60.0, 195.0
     room_below, room_above = beneath - _MIN_CONTRAST - low, high - beneath - _MIN_CONTRAST
     below = rng.random() < max(room_below, 0) / (max(room_below, 0) + max(room_above, 0))
     if below:
         lightness = rng.uniform(low, low + room_below)
     else:
         lightness = rng.uniform(high - room_above, high)
-    palette = _palette(rng, _hued(rng, label), lightness, spread=18.0)
+    palette = _palette(rng, _hued(rng, label), lightness, spread=12.0)
     cv2.copyTo(_texture(rng, height, width, palette), inside, patch)
 
 
@@ -164,7 +164,8 @@ def _hued(rng: np.random.Generator, label: int) -> NDArray[np.float64]:
     if rng.random() < _ANY_HUE:
         hue = rng.uniform(0.0, 2 * np.pi)
     strength = rng.uniform(*_OBJECT_CHROMA, size=(2, 1))
-    return np.asarray(strength * np.cos(hue - np.arange(3) * (2 * np.pi / 3)), dtype=np.float64)
+    channels = np.cos(hue - np.arange(3, dtype=np.float64) * (2 * np.pi / 3))
+    return np.asarray(strength * channels)
 
 
 def _palette(
@@ -173,7 +174,8 @@ def _palette(
     """Return two colours (RGB), `chroma` away from greys of about the same lightness."""
     colours = chroma - chroma.mean(axis=1, keepdims=True)
     offsets = np.array([[spread], [-spread]]) * rng.uniform(0.3, 1.0)
-    return (colours + lightness + offsets).clip(0, 255)
+    palette: NDArray[np.float64] = np.clip(colours + lightness + offsets, 0, 255)
+    return palette
 
 
 def _texture(

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -11,14 +12,26 @@ from yolact_bench.errors import SpecError
 
 
 class FcnProtonet(nn.Module):
-    """Three 3×3 convolutions, bilinear ×2, one more, and a 1×1 to `k` prototypes; ReLU after all.
+    """Three 3×3 convolutions, bilinear ×2, one more, and a 1×1 to `k` prototypes.
+
+    ReLU after each convolution. The paper allows the prototypes a ReLU or none and takes the
+    ReLU, as it is easier to look at; without it none can die, which matters where training
+    from random weights is short.
 
     Source: YOLACT (arXiv:1904.02689) §3.1 and figure 3; dbolya/yolact@902073d data/config.py,
     `mask_proto_net`.
     """
 
-    def __init__(self, inputs: int, *, k: int = 32, channels: int = 256) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        *,
+        k: int = 32,
+        channels: int = 256,
+        activation: Literal["relu", "none"] = "relu",
+    ) -> None:
         super().__init__()
+        self.activation = activation
         if k < 1:
             raise SpecError(f"protonet.fcn.k: expected 1 prototype or more, got {k}")
         self.k = k
@@ -36,7 +49,10 @@ class FcnProtonet(nn.Module):
             x = F.relu(conv(x))
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         x = F.relu(self.after(x))
-        return F.relu(self.prototypes(x)).permute(0, 2, 3, 1)
+        prototypes: Tensor = self.prototypes(x)
+        if self.activation == "relu":
+            prototypes = F.relu(prototypes)
+        return prototypes.permute(0, 2, 3, 1)
 
 
 PROTONETS: Mapping[str, Callable[..., FcnProtonet]] = {"fcn": FcnProtonet}
