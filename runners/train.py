@@ -73,6 +73,7 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
         ArmError: a loss is not finite, or an image cannot be read.
         KeyboardInterrupt: `how.should_stop` said so; a checkpoint has been written.
     """
+    _warn_of_slow_bf16(run, how.device)
     torch.manual_seed(run.seed)
     network = build_network(run).to(torch.device(how.device))
     network = network.to(memory_format=torch.channels_last)
@@ -258,9 +259,14 @@ def _optimizer(network: Yolact, schedule: Schedule) -> torch.optim.Optimizer:
     lr, weight_decay = schedule.lr_at(0), schedule.weight_decay
     if schedule.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
-    return torch.optim.SGD(
-        parameters, lr=lr, momentum=schedule.momentum, weight_decay=weight_decay
-    )
+    return torch.optim.SGD(parameters, lr=lr, momentum=schedule.momentum, weight_decay=weight_decay)
+
+
+def _warn_of_slow_bf16(run: Run, device: str) -> None:
+    """Say so before hours are spent: the result is right, but float32 would be there earlier."""
+    fast: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if run.precision == "bf16" and torch.device(device).type == "cpu" and not fast:
+        log.warning("this CPU computes bf16 slowly; --set precision=fp32 is a faster training")
 
 
 def _truncate_log(path: Path, iteration: int) -> None:

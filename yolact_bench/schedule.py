@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 
 from yolact_bench.errors import SpecError
 
-
 OptimizerName: TypeAlias = Literal["sgd", "adamw"]
 
 

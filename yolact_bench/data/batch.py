@@ -4,6 +4,7 @@ Every random choice is keyed by (seed, epoch, sample), so that the number of wor
 resumption or data parallelism never changes a training.
 """
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -187,7 +188,7 @@ def training_loader(
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=pin_memory,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers > 0 else None,
     )
@@ -200,6 +201,8 @@ def _collate(items: list[Sample | ArmError]) -> Batch | ArmError:
     return collate([item for item in items if isinstance(item, Sample)])
 
 
-def _one_thread(worker: int) -> None:
+def _start_worker(worker: int) -> None:
     # Workers are parallel already; threads inside them only get in each other's way.
     cv2.setNumThreads(0)
+    # A terminal sends Ctrl-C to them too; it is the training that decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

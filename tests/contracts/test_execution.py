@@ -1,0 +1,80 @@
+"""What every initialisation, runtime and deformable-layer implementation must do."""
+
+import pytest
+import torch
+from torch import nn
+
+from yolact_bench.detect.runtime import RUNTIMES, Runtime
+from yolact_bench.errors import SpecError
+from yolact_bench.model.backbone import BACKBONES
+from yolact_bench.model.backbone.dcn import nowhere
+from yolact_bench.model.backbone.deform import DEFORM_IMPLEMENTATIONS, torchvision_deform
+from yolact_bench.model.backbone.weights import INITS
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("name", sorted(DEFORM_IMPLEMENTATIONS))
+def test_without_offsets_a_deformable_convolution_is_a_plain_one(name: str, stride: int) -> None:
+    """Offsets 0 and modulation 1 leave weight, bias, stride and padding 1."""
+    torch.manual_seed(0)
+    plain = nn.Conv2d(5, 7, 3, stride=stride, padding=1)
+    x = torch.randn(2, 5, 11, 8)
+    wanted = plain(x)
+    h, w = wanted.shape[-2:]
+    assert plain.bias is not None
+    found = DEFORM_IMPLEMENTATIONS[name](
+        x, torch.zeros(2, 18, h, w), torch.ones(2, 9, h, w), plain.weight, plain.bias, stride
+    )
+    assert torch.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(DEFORM_IMPLEMENTATIONS))
+def test_offsets_are_dy_dx_of_each_tap_in_turn(name: str) -> None:
+    """Moving the centre tap (number 4) one row down reads the pixel below."""
+    x = torch.arange(25.0).reshape(1, 1, 5, 5)
+    weight = torch.zeros(1, 1, 3, 3)
+    weight[0, 0, 1, 1] = 1.0
+    offset = torch.zeros(1, 18, 5, 5)
+    offset[:, 2 * 4] = 1.0  # dy of tap 4
+    found = DEFORM_IMPLEMENTATIONS[name](
+        x, offset, torch.ones(1, 9, 5, 5), weight, torch.zeros(1), 1
+    )
+    assert torch.equal(found[0, 0, :4], x[0, 0, 1:])
+    assert bool((found[0, 0, 4] == 0).all())  # below the last row lies nothing
+
+
+@pytest.mark.parametrize("name", sorted(RUNTIMES))
+def test_a_runtime_keeps_what_a_network_computes(name: str) -> None:
+    runtime: Runtime = RUNTIMES[name]()
+    network = nn.Conv2d(3, 4, 3).eval()
+    x = torch.randn(1, 3, 8, 8)
+    assert runtime.precision in {"fp32", "bf16", "fp16"}
+    assert torch.allclose(runtime.prepare(network)(x), network(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(INITS))
+def test_an_initialisation_fills_a_backbone_or_says_why_it_cannot(
+    name: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights on this machine load; those that would be downloaded are refused in words."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", _no_network)
+    backbone = BACKBONES["resnet18"](nowhere, torchvision_deform)
+    other = BACKBONES["resnet18"](nowhere, torchvision_deform)
+    assert isinstance(backbone, nn.Module)
+    assert isinstance(other, nn.Module)
+    file = f"{tmp_path}/weights.pth"
+    torch.save(other.state_dict(), file)
+    options = {"file": file} if name == "checkpoint" else {}
+    try:
+        INITS[name](backbone, **options)
+    except SpecError as error:
+        assert name == "imagenet"
+        assert "init: {name: none}" in str(error)
+    if name == "checkpoint":
+        pairs = zip(backbone.parameters(), other.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def _no_network(*_: object, **__: object) -> None:
+    raise OSError("there is no network here")
