@@ -14,7 +14,6 @@ from runners.environment import environment
 from runners.measure import Measured, measure
 from runners.plan import Plan, Step, manifest_of, timed_digests
 from runners.tracking import Phase, Tracker
-from yolact_bench.data import open_dataset
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
 from yolact_bench.results.record import Failure, Latency
@@ -51,6 +50,7 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     first could train. After a crash, or after adding an arm, the same command does only what
     is missing.
     """
+    _open_data(plan, bench.place)
     manifest = manifest_of(plan, command=command)
     save(manifest, bench.place.work_dir / "reports" / manifest.name)
     _tell_start(plan, bench)
@@ -65,6 +65,15 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
         raise
     bench.tracker.finish("FINISHED")
     return manifest
+
+
+def _open_data(plan: Plan, place: Workplace) -> None:
+    """Read all annotations that will be needed: their mistakes must show before a training."""
+    for step in plan.steps:
+        if step.trains:
+            place.datasets.open(step.unit.data, "train")
+        if not step.evaluated:
+            place.datasets.open(step.unit.data, step.unit.split)
 
 
 def bring_to_record(step: Step, bench: Bench, manifest: Manifest) -> None:
@@ -121,7 +130,7 @@ def time_arms(plan: Plan, bench: Bench) -> None:
 def _measured(
     units: Sequence[Unit], timing: Timing, place: Workplace
 ) -> list[tuple[Unit, Measured]]:
-    dataset = open_dataset(units[0].data, "val")
+    dataset = place.datasets.open(units[0].data, "val")
     indices = range(min(LATENCY_IMAGES, len(dataset)))
     images = [(dataset.image_id(index), dataset.image(index)) for index in indices]
     detectors = {unit.arm: trained_detector(unit.run, place) for unit in units}

@@ -3,7 +3,7 @@
 import datetime
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -52,6 +52,24 @@ class Unit:
         return f"{self.arm} seed {self.run.seed}" if self.run.seed else self.arm
 
 
+class Datasets:
+    """Opened splits, kept: checking the annotations of COCO takes most of a minute."""
+
+    def __init__(self) -> None:
+        self._opened: dict[tuple[str, str], Dataset] = {}
+
+    def open(self, data: DatasetSpec, split: str) -> Dataset:
+        """Return a split, its annotations checked; the same object when asked again.
+
+        Raises:
+            SpecError: files that are missing, malformed or without any use.
+        """
+        key = data.fingerprint(split), split
+        if key not in self._opened:
+            self._opened[key] = open_dataset(data, split)
+        return self._opened[key]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workplace:
     """Where and on what arms are carried out."""
@@ -61,6 +79,7 @@ class Workplace:
     workers: int
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
+    datasets: Datasets = field(default_factory=Datasets)
 
     def checkpoint_folder(self, run: Run) -> Path:
         """Return work/checkpoints/<train_digest>."""
@@ -119,9 +138,9 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
     """
     folder, weights = place.checkpoint_folder(unit.run), place.weights(unit.run)
     if not weights.is_file():
+        dataset = place.datasets.open(unit.data, "train")
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / "run.yaml", run_yaml(unit.run))
-        dataset = open_dataset(unit.data, "train")
         with graceful_stop() as should_stop:
             how = TrainingOptions(
                 device=place.device,
@@ -151,7 +170,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         ArmError: an image cannot be read.
     """
     run = unit.run
-    dataset = open_dataset(unit.data, unit.split)
+    dataset = place.datasets.open(unit.data, unit.split)
     folder = place.work_dir / "predictions" / run.detect_digest
     detector = trained_detector(run, place)
     predict(
@@ -220,13 +239,11 @@ def _validate_every(run: Run, place: Workplace) -> int:
 
 def _validation(unit: Unit, place: Workplace) -> Callable[[Yolact], Mapping[str, float]]:
     """A look at the first validation images in training; no number of a table comes from it."""
-    dataset: list[Dataset] = []  # opened at the first look
 
     def look(network: Yolact) -> Mapping[str, float]:
-        if not dataset:
-            dataset.append(open_dataset(unit.data, "val"))
+        dataset = place.datasets.open(unit.data, "val")
         detector = build_detector(unit.run, network, device=place.device)
-        scores = validate(detector, dataset[0], max_images=VALIDATION_IMAGES)
+        scores = validate(detector, dataset, max_images=VALIDATION_IMAGES)
         found = {
             "mask_ap": scores.mask.ap,
             "mask_ap50": scores.mask.ap50,

@@ -39,7 +39,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Write or check data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
+EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED = 2, 3, 130
 
 
 @app.callback()
@@ -319,13 +319,16 @@ def main() -> None:
 
 def _code_of_mistake(error: Exception) -> int:
     """Tell a user's mistake in one message; anything else is ours and keeps its traceback."""
-    from yolact_bench.errors import SpecError
+    from yolact_bench.errors import ArmError, SpecError
 
     show = getattr(error, "show", None)  # of click's errors: typer may bring its own click
     if callable(show):
         show()
     elif isinstance(error, SpecError):
         typer.echo(f"error: {error}", err=True)
+    elif isinstance(error, ArmError):
+        typer.echo(f"failed ({error.kind}): {error}", err=True)
+        return EXIT_FAILED
     else:
         raise error
     return EXIT_USAGE

@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar, get_type_hints
 
@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from yolact_bench.errors import SpecError
 
 T = TypeVar("T")
+MOST_NAMED = 24  # words in a message
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}
 
 
@@ -19,7 +20,14 @@ def hint(word: str, known: Mapping[str, object]) -> str:
     """Return " (did you mean ...?); there is: ..." for an unknown `word`."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     guess = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{guess}; there is: {', '.join(sorted(known)) or 'nothing'}"
+    return f"{guess}; there is: {named(sorted(known))}"
+
+
+def named(words: Sequence[str]) -> str:
+    """Return words for a message, the first of them if there are many."""
+    if len(words) <= MOST_NAMED:
+        return ", ".join(words) or "nothing"
+    return f"{', '.join(words[: MOST_NAMED // 2])}, … ({len(words)} in all)"
 
 
 def options_of(component: Callable[..., object]) -> dict[str, inspect.Parameter]:

@@ -18,7 +18,7 @@ from yolact_bench.data.segmentation import (
     usable_box,
 )
 from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
+from yolact_bench.slots import hint, named
 
 _ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox", "segmentation")
 
@@ -107,7 +107,7 @@ def read_annotations(
     if annotated and not packer.usable:
         reasons = f"; all {len(packer.degenerate)} are degenerate" if packer.degenerate else ""
         raise SpecError(
-            f"{path}: no usable annotation of the classes {', '.join(classes)}{reasons}"
+            f"{path}: no usable annotation of the classes {named(classes)}{reasons}"
         )
     return Annotations(
         classes=tuple(classes),
@@ -149,11 +149,17 @@ class _Packer:
             raise SpecError(f"{where}: the id {annotation_id} is used twice")
         self._seen.add(annotation_id)
         if image_id not in self._rows:
-            raise SpecError(f"{where}: no image has the id {image_id!r}")
+            raise SpecError(
+                f"{where}: annotation {annotation_id}: no image has the id {image_id!r}; add the "
+                "image, or remove the annotation"
+            )
         if category in self._others:
             return
         if category not in self._labels:
-            raise SpecError(f"{where}: no category has the id {category!r}")
+            raise SpecError(
+                f"{where}: annotation {annotation_id}: no category has the id {category!r}; add "
+                "it to the file's categories, or remove the annotation"
+            )
         row = self._rows[image_id]
         image = self._images[row]
         try:
