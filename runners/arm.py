@@ -19,6 +19,7 @@ from yolact_bench.build import (
     build_losses_for,
     build_network,
     build_schedule,
+    freezes_batch_norm,
     load_weights,
 )
 from yolact_bench.data import Dataset, open_dataset
@@ -110,6 +111,7 @@ def check(
     try:
         resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data)
         _check_device(resolved, device)
+        _check_batch_norm(resolved)
         with torch.device("meta"):
             network = build_network(resolved, initial=False)
             build_losses_for(resolved, network)
@@ -229,6 +231,15 @@ def _check_device(run: Run, device: str) -> None:
         raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
     if run.runtime.get("precision") == "fp16" and kind == "cpu":
         raise SpecError("runtime.precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
+
+
+def _check_batch_norm(run: Run) -> None:
+    if run.init["name"] == "none" and freezes_batch_norm(run):
+        raise SpecError(
+            f"batch_norm: {run.batch_norm['name']} freezes batch norm at schedule.batch_size "
+            f"{run.schedule['batch_size']}, but random weights (init: none) come with no statistics "
+            "to freeze; write batch_norm: {name: train}, or a batch_size of 6 or more"
+        )
 
 
 def _validate_every(run: Run, place: Workplace) -> int:

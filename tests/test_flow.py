@@ -92,7 +92,7 @@ def test_a_plan_says_what_is_shared_and_what_is_done(
 
 
 def test_a_typo_in_the_last_arm_stops_before_any_training(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path, SPEC.replace("grid_px: 64", "grid_pz: 64"))
+    spec = write_spec(tmp_path, SPEC.replace("grid_px: 72", "grid_pz: 64"))
     wanted = r"small\.yaml:\d+: arms\.sequential.*did you mean 'grid_px'"
     with pytest.raises(SpecError, match=wanted):
         carried_out(spec, bench(tmp_path / "work"))

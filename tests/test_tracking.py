@@ -174,7 +174,7 @@ def test_it_shows_that_an_inference_only_arm_trained_nothing(work_dir: Path) -> 
 def test_the_slots_are_parameters(work_dir: Path) -> None:
     params = runs(work_dir)["soft"].data.params
     assert params["backbone.name"] == "resnet18"
-    assert params["anchors.scales"] == "[16, 32, 64, 112, 160]"
+    assert params["anchors.scales"] == "[14, 28, 56, 104, 150]"
     assert params["image_size"] == "160"
 
 
@@ -248,6 +248,7 @@ def test_a_store_that_hangs_is_waited_for_no_longer_than_asked(
     class Hanging:
         def __init__(self, work_dir: Path) -> None:
             time.sleep(3.0)
+            self.has_parent = False
 
     monkeypatch.setattr(tracking, "Writer", Hanging)
     monkeypatch.setattr(tracking, "_LONGEST_QUEUE", 3)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_ablation import bench, planned, write_spec
+from small_ablation import SPEC, bench, planned, write_spec
 
 from runners.arm import Unit, Workplace, ensure_trained
 from runners.checkpoint import load_facts
@@ -113,6 +113,13 @@ def test_a_loss_that_is_not_finite_stops_with_the_iteration_and_a_remedy(tmp_pat
         ensure_trained(wild, place)
     assert caught.value.kind == "non_finite_loss"
     assert not place.weights(wild.run).exists()
+
+
+def test_frozen_batch_norm_on_random_weights_is_refused(tmp_path: Path) -> None:
+    """Nothing would normalise the activations; with ImageNet weights it is the paper's way."""
+    text = SPEC.replace("batch_norm: train", "batch_norm: auto")
+    with pytest.raises(SpecError, match=r"batch_norm: \{name: train\}"):
+        planned(write_spec(tmp_path, text), bench(tmp_path))
 
 
 def test_the_published_schedule_has_its_learning_rates() -> None:
