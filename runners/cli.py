@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runners import data_commands
+from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
     Arm,
@@ -15,11 +17,16 @@ from runners.options import (
     DataRoot,
     Dataset,
     Device,
+    MinScore,
     Only,
+    Out,
+    Preset,
+    Rounds,
     Seeds,
     Set,
     Spec,
     Specs,
+    ValidateEvery,
     Weights,
     WorkDir,
     Workers,
@@ -36,10 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Write or check data sets.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
-
-EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED = 2, 3, 130
+app.add_typer(data_commands.app, name="data")
 
 
 @app.callback()
@@ -68,8 +72,8 @@ def run(
     data_root: DataRoot = None,
     device: Device = None,
     workers: Workers = None,
-    rounds: Annotated[int, typer.Option(help="of alternating timing")] = 100,
-    validate_every: Annotated[int | None, typer.Option(help="iterations; 0: never")] = None,
+    rounds: Rounds = 100,
+    validate_every: ValidateEvery = None,
     retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
     as_json: AsJson = False,
@@ -134,7 +138,7 @@ def train(
     data_root: DataRoot = None,
     device: Device = None,
     workers: Workers = None,
-    validate_every: Annotated[int | None, typer.Option(help="iterations; 0: never")] = None,
+    validate_every: ValidateEvery = None,
 ) -> None:
     """Train one arm; the same command again goes on where it stopped."""
     from runners import commands, singles
@@ -179,7 +183,7 @@ def latency(
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
-    rounds: Annotated[int, typer.Option(help="of alternating timing")] = 100,
+    rounds: Rounds = 100,
     as_json: AsJson = False,
 ) -> None:
     """Time arms together: one image at a time, in alternating rounds."""
@@ -201,9 +205,7 @@ def latency(
 def report(
     name: Annotated[str, typer.Argument(help="of an ablation that has been run")],
     work_dir: WorkDir = WORK,
-    check: Annotated[
-        bool, typer.Option("--check", help="compare with what is on disk; write nothing")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="compare only; write nothing")] = False,
 ) -> None:
     """Write tables, figures and the page of an ablation again, from its records."""
     if check:
@@ -221,9 +223,7 @@ def list_(
     what: Annotated[str, typer.Argument(help="components, presets, ablations or runs")],
     slot: Annotated[str | None, typer.Argument(help="with components: one slot")] = None,
     work_dir: WorkDir = WORK,
-    folder: Annotated[Path, typer.Option(help="with ablations: where they are")] = Path(
-        "ablations"
-    ),
+    folder: Annotated[Path, typer.Option(help="of the specs")] = Path("ablations"),
 ) -> None:
     """List what can be chosen, and what has been run."""
     from runners import listing
@@ -236,11 +236,9 @@ def list_(
 def predict(
     source: Annotated[Path, typer.Argument(help="an image, or a folder of images")],
     weights: Annotated[Path, typer.Option(help="a checkpoint (final.pt)")],
-    arm: Annotated[
-        str | None, typer.Option(help="a preset; default: the run.yaml beside the weights")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("predictions"),
-    min_score: Annotated[float, typer.Option(help="draw detections from this score on")] = 0.3,
+    arm: Preset = None,
+    out: Out = Path("predictions"),
+    min_score: MinScore = 0.3,
     settings: Set = None,
     device: Device = None,
     as_json: AsJson = False,
@@ -268,35 +266,8 @@ def doctor(work_dir: WorkDir = WORK, data_root: DataRoot = None) -> None:
     commands.doctor(work_dir, data_root)
 
 
-@data_app.command("shapes")
-def data_shapes(
-    folder: Annotated[Path, typer.Argument(help="where to write; must not exist or be empty")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="OPTION=VALUE", help="seed, train_images, val_images, …"),
-    ] = None,
-) -> None:
-    """Write the embedded shapes as a COCO-format folder."""
-    from runners import datasets
-    from runners.settings import parse_settings
-
-    typer.echo(datasets.write_shapes(folder, parse_settings(settings or [])))
-
-
-@data_app.command("check")
-def data_check(
-    dataset: Annotated[str, typer.Argument(help="coco, sbd, shapes, or a dataset.yaml")],
-    strict: Annotated[bool, typer.Option(help="exit 2 on any degenerate annotation")] = False,
-    data_root: DataRoot = None,
-) -> None:
-    """Read a data set as training would, and list every annotation it would leave out."""
-    from runners import singles
-
-    singles.data_check(dataset, strict=strict, data_root=data_root)
-
-
 def _write_report(work_dir: Path, name: str) -> "Report":
-    """Build the pages of an ablation. Reports know nothing of runs: only this file knows both."""
+    """Reports know nothing of runs, nor runs of reports: only this file knows both."""
     from reports.build import build
 
     return build(work_dir, name)
@@ -308,27 +279,10 @@ def main() -> None:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("interrupted; the same command goes on from here", err=True)
-        code = EXIT_INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except Exception as error:
-        code = _code_of_mistake(error)
+        code = exit_code_of(error)
     sys.exit(code)
-
-
-def _code_of_mistake(error: Exception) -> int:
-    """Tell a user's mistake in one message; anything else is ours and keeps its traceback."""
-    from yolact_bench.errors import ArmError, SpecError
-
-    show = getattr(error, "show", None)  # of click's errors: typer may bring its own click
-    if callable(show):
-        show()
-    elif isinstance(error, SpecError):
-        typer.echo(f"error: {error}", err=True)
-    elif isinstance(error, ArmError):
-        typer.echo(f"failed ({error.kind}): {error}", err=True)
-        return EXIT_FAILED
-    else:
-        raise error
-    return EXIT_USAGE

@@ -13,6 +13,7 @@ from runners.ablation import Bench, Timing, run_ablation
 from runners.arm import Workplace
 from runners.arm import check as check_arm
 from runners.doctor import diagnose
+from runners.mistakes import FAILED_ARMS, UNMET
 from runners.plan import Plan, check_words, make_plan, plan_facts, plan_lines
 from runners.settings import parse_settings
 from runners.tracking import MlflowTracker
@@ -23,8 +24,6 @@ from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
 
 log = logging.getLogger(__name__)
-
-EXIT_FAILED_ARMS, EXIT_EXPECTATION = 3, 4
 
 
 class Report(Protocol):
@@ -111,9 +110,9 @@ def run(
     for outcome in unmet:
         log.error("expectation not met: %s", outcome.text)
     if report.failures:
-        raise typer.Exit(EXIT_FAILED_ARMS)
+        raise typer.Exit(FAILED_ARMS)
     if unmet:
-        raise typer.Exit(EXIT_EXPECTATION)
+        raise typer.Exit(UNMET)
 
 
 def plan(

@@ -28,3 +28,10 @@ Arm = Annotated[str, typer.Argument(help="a preset, or the path of a run.yaml", 
 Weights = Annotated[Path | None, typer.Option(help="a checkpoint (final.pt)")]
 
 WORK = Path("work")
+ValidateEvery = Annotated[int | None, typer.Option(help="iterations; 0: never")]
+Rounds = Annotated[int, typer.Option(help="of alternating timing")]
+Preset = Annotated[
+    str | None, typer.Option(help="a preset; default: the run.yaml beside the weights")
+]
+Out = Annotated[Path, typer.Option(help="folder for the pictures")]
+MinScore = Annotated[float, typer.Option(help="draw detections from this score on")]
