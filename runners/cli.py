@@ -148,14 +148,14 @@ def evaluate(
     arm: Arm,
     weights: Weights = None,
     dataset: Dataset = None,
-    split: Annotated[str, typer.Option(help="train, val, …")] = "val",
+    split: Annotated[str, typer.Option(help="train, val, test, …")] = "val",
     settings: Set = None,
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score one arm with COCO's box and mask AP."""
+    """Score one arm with COCO's box and mask AP; for test images write the server's files."""
     from runners import commands, singles
 
     singles.evaluate(
@@ -235,9 +235,10 @@ def list_(
 @app.command()
 def predict(
     source: Annotated[Path, typer.Argument(help="an image, or a folder of images")],
-    weights: Annotated[Path, typer.Option(help="a checkpoint (final.pt)")],
+    weights: Annotated[Path, typer.Option(help="a checkpoint (final.pt), or a released .pth")],
     arm: Annotated[
-        str | None, typer.Option(help="a preset; default: the run.yaml beside the weights")
+        str | None,
+        typer.Option(help="a preset; default: the run.yaml beside the weights, or recognised"),
     ] = None,
     out: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("predictions"),
     min_score: Annotated[float, typer.Option(help="draw detections from this score on")] = 0.3,
@@ -258,6 +259,24 @@ def predict(
         device=device,
         as_json=as_json,
     )
+
+
+@app.command("import-weights")
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="a released YOLACT file", metavar="FILE.pth")],
+    arm: Annotated[
+        str | None, typer.Option(help="a preset or run.yaml; default: recognised by keys and name")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="folder; default: work/imported/<name>")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn released YOLACT weights into a checkpoint: final.pt, and run.yaml beside it."""
+    from runners import import_weights as importing
+
+    folder = out or WORK / "imported" / file.stem
+    importing.tell(importing.import_weights(file, arm=arm, out=folder), as_json=as_json)
 
 
 @app.command()

@@ -150,8 +150,12 @@ def _set(*path: object, value: object) -> Callable[[dict[str, Any]], None]:
 
 
 WRONG = {
-    r"annotations\[1\]: annotation \d+: no category has the id 99": _set("annotations", 1, "category_id", value=99),
-    r"annotations\[0\]: annotation \d+: no image has the id 5": _set("annotations", 0, "image_id", value=5),
+    r"annotations\[1\]: annotation \d+: no category has the id 99": _set(
+        "annotations", 1, "category_id", value=99
+    ),
+    r"annotations\[0\]: annotation \d+: no image has the id 5": _set(
+        "annotations", 0, "image_id", value=5
+    ),
     r"annotations\[1\]: the id 1 is used twice": _set("annotations", 1, "id", value=1),
     r"annotations\[1\]: missing bbox": _set("annotations", 1, "bbox", value=None),
     r"annotations\[0\]: image_id must be a whole number": _set(

@@ -106,9 +106,7 @@ def read_annotations(
         packer.add(number, entry)
     if annotated and not packer.usable:
         reasons = f"; all {len(packer.degenerate)} are degenerate" if packer.degenerate else ""
-        raise SpecError(
-            f"{path}: no usable annotation of the classes {named(classes)}{reasons}"
-        )
+        raise SpecError(f"{path}: no usable annotation of the classes {named(classes)}{reasons}")
     return Annotations(
         classes=tuple(classes),
         category_ids=category_ids,
