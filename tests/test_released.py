@@ -92,6 +92,15 @@ def test_base_im400_and_im700_are_told_by_the_name_and_without_one_not_at_all() 
             recognise(state, file_name=file_name)
 
 
+def test_sequential_nms_counts_pixels_of_the_models_own_input() -> None:
+    """The reference's box scale is its input's side: 700 for im700, unless an arm says other."""
+    for name, side in (("yolact_r101_im700", 700), ("yolact_r50", 550)):
+        run = preset(name).changed({"nms": "sequential"})
+        assert resolve_architecture(run).nms["grid_px"] == side
+    measured = preset("yolact_r50").changed({"nms": {"name": "sequential", "grid_px": None}})
+    assert resolve_architecture(measured).nms["grid_px"] is None
+
+
 def test_other_classes_than_any_released_model_need_a_run_of_their_own() -> None:
     state = released_state("yolact_r50")
     state["prediction_layers.0.conf_layer.weight"] = torch.empty(3 * 6, 256, 3, 3, device="meta")
