@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runners import import_command
 from runners.options import (
     WORK,
     Arm,
@@ -235,10 +236,9 @@ def list_(
 @app.command()
 def predict(
     source: Annotated[Path, typer.Argument(help="an image, or a folder of images")],
-    weights: Annotated[Path, typer.Option(help="a checkpoint (final.pt), or a released .pth")],
+    weights: Annotated[Path, typer.Option(help="a checkpoint (final.pt)")],
     arm: Annotated[
-        str | None,
-        typer.Option(help="a preset; default: the run.yaml beside the weights, or recognised"),
+        str | None, typer.Option(help="a preset; default: the run.yaml beside the weights")
     ] = None,
     out: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("predictions"),
     min_score: Annotated[float, typer.Option(help="draw detections from this score on")] = 0.3,
@@ -259,24 +259,6 @@ def predict(
         device=device,
         as_json=as_json,
     )
-
-
-@app.command("import-weights")
-def import_weights(
-    file: Annotated[Path, typer.Argument(help="a released YOLACT file", metavar="FILE.pth")],
-    arm: Annotated[
-        str | None, typer.Option(help="a preset or run.yaml; default: recognised by keys and name")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="folder; default: work/imported/<name>")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Turn released YOLACT weights into a checkpoint: final.pt, and run.yaml beside it."""
-    from runners import import_weights as importing
-
-    folder = out or WORK / "imported" / file.stem
-    importing.tell(importing.import_weights(file, arm=arm, out=folder), as_json=as_json)
 
 
 @app.command()
@@ -312,6 +294,9 @@ def data_check(
     from runners import singles
 
     singles.data_check(dataset, strict=strict, data_root=data_root)
+
+
+app.command("import-weights")(import_command.import_weights)
 
 
 def _write_report(work_dir: Path, name: str) -> "Report":

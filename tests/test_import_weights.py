@@ -24,14 +24,14 @@ def called(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(stopped.value.code or 0)
 
 
-SMALL = ("--set", "image_size=64", "--set", "protonet.k=4")
+SMALL = ("--set", "image_size=96", "--set", "protonet.k=4")
 
 
 def small_file(path: Path, *, classes: int) -> Path:
     """The small network for so many classes, in the reference's format."""
     torch.manual_seed(0)
     names = tuple(f"class {i}" for i in range(classes))
-    changed = {"image_size": 64, "protonet.k": 4, "classes": names}
+    changed = {"image_size": 96, "protonet.k": 4, "classes": names}
     state = load_detector("yolact_tiny", None, "cpu", **changed).network.state_dict()
     torch.save({theirs(key): value for key, value in state.items()}, path)
     return path
