@@ -261,6 +261,9 @@ def predict(
     )
 
 
+app.command("import-weights")(import_command.import_weights)
+
+
 @app.command()
 def doctor(work_dir: WorkDir = WORK, data_root: DataRoot = None) -> None:
     """Check this machine: packages, device, disk, data; say what to do about each finding."""
@@ -294,9 +297,6 @@ def data_check(
     from runners import singles
 
     singles.data_check(dataset, strict=strict, data_root=data_root)
-
-
-app.command("import-weights")(import_command.import_weights)
 
 
 def _write_report(work_dir: Path, name: str) -> "Report":
