@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners import data_commands
+from runners import data_commands, import_command
 from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
@@ -152,14 +152,14 @@ def evaluate(
     arm: Arm,
     weights: Weights = None,
     dataset: Dataset = None,
-    split: Annotated[str, typer.Option(help="train, val, …")] = "val",
+    split: Annotated[str, typer.Option(help="train, val, test, …")] = "val",
     settings: Set = None,
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score one arm with COCO's box and mask AP."""
+    """Score one arm with COCO's box and mask AP; for test images write the server's files."""
     from runners import commands, singles
 
     singles.evaluate(
@@ -256,6 +256,9 @@ def predict(
         device=device,
         as_json=as_json,
     )
+
+
+app.command("import-weights")(import_command.import_weights)
 
 
 @app.command()

@@ -25,7 +25,9 @@ Dataset = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Arm = Annotated[str, typer.Argument(help="a preset, or the path of a run.yaml", metavar="ARM")]
-Weights = Annotated[Path | None, typer.Option(help="a checkpoint (final.pt)")]
+Weights = Annotated[
+    Path | None, typer.Option(help="a checkpoint (final.pt), or a released YOLACT .pth")
+]
 
 WORK = Path("work")
 ValidateEvery = Annotated[int | None, typer.Option(help="iterations; 0: never")]

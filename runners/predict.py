@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from runners.draw import draw
 from runners.settings import parse_settings
-from yolact_bench.build import load_detector
+from yolact_bench.build import load_detector, recognise_weights
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import atomic_path
@@ -39,11 +39,8 @@ def predict(
         SpecError: no image there, one that cannot be read, or weights that do not fit.
     """
     images = _images(source)
-    beside = weights.parent / "run.yaml"
-    if arm is None and not beside.is_file():
-        raise SpecError(f"predict: no run.yaml lies beside {weights}; say what it is with --arm")
     detector = load_detector(
-        arm or str(beside), weights=weights, device=device or "cpu", **parse_settings(settings)
+        arm or _arm_of(weights), weights=weights, device=device or "cpu", **parse_settings(settings)
     )
     told = []
     for path in images:
@@ -70,6 +67,16 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     if data is None:
         raise SpecError(f"{path}: is not a readable image; convert it to JPEG or PNG")
     return cv2.cvtColor(data, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def _arm_of(weights: Path) -> str:
+    """Return what the weights belong to: the run.yaml beside them, or what they look like."""
+    beside = weights.parent / "run.yaml"
+    if beside.is_file():
+        return str(beside)
+    if weights.suffix == ".pth":
+        return recognise_weights(weights)
+    raise SpecError(f"predict: no run.yaml lies beside {weights}; say what it is with --arm")
 
 
 def _images(source: Path) -> list[Path]:

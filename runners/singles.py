@@ -15,11 +15,12 @@ from runners.evaluate import evaluate as score
 from runners.evaluate import predict
 from runners.measure import measure
 from runners.settings import parse_settings
+from runners.submission import images_name, write_submission
 from yolact_bench.build import build_detector, build_network, load_weights
-from yolact_bench.data import open_dataset
+from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import file_sha256
-from yolact_bench.results.record import Accuracy, ApSummary
+from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import dataset_choice, read_run
 from yolact_bench.spec.dataset import resolve_dataset
@@ -60,20 +61,30 @@ def evaluate(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Score one arm: with its own training found by digest, or with given weights."""
+    """Score one arm: with its own training found by digest, or with given weights.
+
+    Images without any annotation (COCO's test) are not scored: their result files are written.
+    """
     unit = _unit(arm, dataset, settings, place, data_root, split=split)
+    if weights is None and not trained(unit, place):
+        raise SpecError(
+            f"{arm}: no training with these settings is in {place.work_dir} (digest "
+            f"{unit.run.train_digest}); run `yolact-bench train` with the same options, or "
+            "give --weights"
+        )
+    store = Store(place.work_dir / "results.jsonl")
+    accuracy = store.accuracy(unit.run.detect_digest) if weights is None else None
+    if accuracy is None:
+        opened = place.datasets.open(unit.data, split)
+        if not _annotated(opened):
+            file = weights or place.weights(unit.run)
+            _submit(unit, opened, file, place, as_json=as_json)
+            return
     if weights is not None:
-        box, mask, images = _score_weights(unit, weights, place)
+        scores = score(opened, _predicted(unit, opened, weights, place))
+        box, mask, images = scores.box, scores.mask, len(opened)
         facts: dict[str, object] = {"weights": str(weights), "sha256": file_sha256(weights)}
     else:
-        if not trained(unit, place):
-            raise SpecError(
-                f"{arm}: no training with these settings is in {place.work_dir} (digest "
-                f"{unit.run.train_digest}); run `yolact-bench train` with the same options, or "
-                "give --weights"
-            )
-        store = Store(place.work_dir / "results.jsonl")
-        accuracy = store.accuracy(unit.run.detect_digest)
         if accuracy is None:
             accuracy = evaluate_unit(unit, place, ensure_trained(unit, place))
             store.add(accuracy)
@@ -169,16 +180,35 @@ def _unit(
     return Unit(ablation="", arm=Path(arm).stem, run=resolved, data=data, split=split)
 
 
-def _score_weights(unit: Unit, weights: Path, place: Workplace) -> tuple[ApSummary, ApSummary, int]:
+def _annotated(dataset: Dataset) -> bool:
+    return any(len(dataset.objects(index)) for index in range(len(dataset)))
+
+
+def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) -> Path:
+    """Return the folder of the predictions with given weights, made if they are not there."""
     network = build_network(unit.run, initial=False)
     load_weights(network, weights)
     detector = build_detector(unit.run, network, device=place.device)
-    dataset = open_dataset(unit.data, unit.split)
     sha256 = file_sha256(weights)
     folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
-    predict(detector, dataset, folder, digest=unit.run.detect_digest, weights=sha256)
-    scores = score(dataset, folder)
-    return scores.box, scores.mask, len(dataset)
+    return predict(detector, dataset, folder, digest=unit.run.detect_digest, weights=sha256)
+
+
+def _submit(
+    unit: Unit, dataset: Dataset, weights: Path, place: Workplace, *, as_json: bool
+) -> None:
+    """Write the result files for the server that has the annotations."""
+    written = write_submission(
+        _predicted(unit, dataset, weights, place),
+        place.work_dir / "submissions" / unit.arm,
+        images=images_name(unit.data, unit.split),
+        arm=unit.arm,
+    )
+    if as_json:
+        typer.echo(json.dumps({"submission": {k: str(v) for k, v in asdict(written).items()}}))
+        return
+    typer.echo(f"{unit.data.name} {unit.split} has no annotations to score with; for the server:")
+    typer.echo(f"  {written.box}\n  {written.mask}\nzip each by itself")
 
 
 def _traced(accuracy: Accuracy) -> dict[str, object]:

@@ -61,3 +61,15 @@ def test_other_constants_than_the_papers_are_noticed(wrong: dict[str, float]) ->
         kept = NMS["fast"](decode(regressions, anchors), probabilities[:, 1:], **wrong)
         differs |= kept.anchor.tolist() != RECORDED[f"case{case}/fast/anchors"].tolist()
     assert differs
+
+
+def test_a_second_score_threshold_is_noticed() -> None:
+    """An anchor kept for its best class also comes out under unlikely ones, below 0.05."""
+    differs = False
+    for case, (kind, seed) in enumerate(META["cases"]):
+        arrays = weights.make_detect_case(kind, seed)
+        regressions, probabilities, _, anchors = (torch.from_numpy(array) for array in arrays)
+        kept = NMS["fast"](decode(regressions, anchors), probabilities[:, 1:])
+        sure = kept.anchor[kept.score > 0.05]
+        differs |= sure.tolist() != RECORDED[f"case{case}/fast/anchors"].tolist()
+    assert differs

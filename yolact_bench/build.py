@@ -1,6 +1,7 @@
 """From a run to the things it names: network, detector, losses, schedule, training data."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.network import Yolact
+from yolact_bench.model.released import preset_named, recognise, signature_of, to_ours
+from yolact_bench.model.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.schedule import Schedule
 from yolact_bench.slots import Choice, pick
 from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
+
+log = logging.getLogger(__name__)
 
 _BELOW_P3 = 2  # prototypes have twice the side of P3
 
@@ -29,9 +35,9 @@ def load_detector(
 ) -> Detector:
     """Return the detector of a preset, or of the path of a resolved run.yaml.
 
-    `weights` is a checkpoint of yolact-bench (final.pt); without it the network is initialised
-    as its `init` slot says, where ImageNet weights are replaced by none. Every further keyword
-    replaces a slot: `nms={"name": "sequential"}`.
+    `weights` is a checkpoint of yolact-bench (final.pt) or a released YOLACT .pth; without it the
+    network is initialised as its `init` slot says, where ImageNet weights are replaced by none.
+    Every further keyword replaces a slot: `nms={"name": "sequential"}`.
 
     Raises:
         SpecError: an unknown name or option, or weights that do not fit.
@@ -148,23 +154,43 @@ def prototype_size(run: Run) -> int:
 
 
 def load_weights(network: Yolact, path: Path) -> None:
-    """Load the weights of a checkpoint of yolact-bench (final.pt or last.pt), strictly.
+    """Load a checkpoint of yolact-bench (final.pt, last.pt) or a released YOLACT .pth, strictly.
 
     Raises:
-        SpecError: no such file, no checkpoint, or other keys or shapes than the network's.
+        SpecError: no such file, neither of the two, or other keys or shapes than the network's.
     """
-    if not path.is_file():
-        raise SpecError(f"weights: there is no file at {path}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for what is not a checkpoint
-        raise SpecError(f"weights: {path} is not a PyTorch checkpoint ({error})") from error
-    if not isinstance(state, dict) or not isinstance(state.get("network"), dict):
-        raise SpecError(f"weights: {path} is not a checkpoint of yolact-bench")
-    try:
-        network.load_state_dict(state["network"])
-    except RuntimeError as error:
-        raise SpecError(f"weights: {path} does not fit this run: {error}") from error
+    state = read_state(path, where="weights")
+    own = state.get("network")
+    if isinstance(own, Mapping):
+        fault = load_exactly(network, tensors_of(own, source=path, where="weights"))
+    else:
+        released = tensors_of(state, source=path, where="weights")
+        tensors = to_ours(released, source=path)
+        fault = load_exactly(network, tensors, may_miss=counters_of(network))
+        fault += f"; it holds {signature_of(released, source=path)}" if fault else ""
+        _warn_of_size(network, path)
+    if fault:
+        raise SpecError(f"weights: {path} does not fit this run: {fault}")
+
+
+def recognise_weights(path: Path) -> str:
+    """Return the preset that a released YOLACT .pth is for.
+
+    Raises:
+        SpecError: it is none, or several presets have its keys and its name does not say which.
+    """
+    state = read_state(path, where="weights")
+    return recognise(tensors_of(state, source=path, where="weights"), file_name=path.name)
+
+
+def _warn_of_size(network: Yolact, path: Path) -> None:
+    """Equal keys hide it when the 700 px weights are given to the 550 px network."""
+    named = preset_named(path.name)
+    if named is not None and PRESETS[named].image_size != network.image_size:
+        log.warning(
+            "%s is by its name for %d px (%s), but runs at %d px",
+            *(path, PRESETS[named].image_size, named, network.image_size),
+        )
 
 
 def _pick(run: Run, slot: str) -> Callable[..., Any]:

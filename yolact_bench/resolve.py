@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import SpecError
-from yolact_bench.slots import resolve
+from yolact_bench.slots import Choice, resolve
 from yolact_bench.spec.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.run import Run
 
@@ -23,6 +23,7 @@ def resolve_architecture(run: Run) -> Run:
     Raises:
         SpecError: unknown names or options, wrong values, slots that contradict each other.
     """
+    run = replace(run, nms=_in_pixels_of_the_input(run))
     resolved = replace(
         run,
         **{slot: resolve(slot, components(slot), getattr(run, slot)) for slot in OWN},  # type: ignore[arg-type]
@@ -50,6 +51,13 @@ def resolve_run(
         return resolved, spec
     train_data, eval_data = spec.fingerprint("train"), spec.fingerprint(split)
     return replace(resolved, train_data=train_data, eval_data=eval_data), spec
+
+
+def _in_pixels_of_the_input(run: Run) -> Choice:
+    """The reference's sequential NMS counts pixels of its input, whose size is another slot's."""
+    if run.nms.get("name") != "sequential" or "grid_px" in run.nms:
+        return run.nms
+    return {**run.nms, "grid_px": run.image_size}
 
 
 def _check_settings(run: Run) -> None:

@@ -22,7 +22,8 @@ def sequential_nms(
 
     The reference measures boxes in pixels of its input and counts a pixel at either end:
     sides are x2 − x1 + 1, and an IoU of exactly `max_iou` already suppresses. `grid_px` is the
-    side of that grid; None measures the boxes as they are, and suppresses only above `max_iou`.
+    side of that grid, in a run its image_size unless it says otherwise; None measures the boxes
+    as they are, and suppresses only above `max_iou`.
 
     Source: dbolya/yolact@902073d layers/functions/detection.py, `traditional_nms`, and
     utils/cython_nms.pyx; here torchvision does the suppression.

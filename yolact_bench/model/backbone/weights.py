@@ -9,6 +9,11 @@ from torch import Tensor, nn
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.deform import DeformableConv2d
 from yolact_bench.model.backbone.resnet import ResNet
+from yolact_bench.model.released import our_key
+from yolact_bench.model.state_file import counters_of, load_exactly, read_state, tensors_of
+
+# What stands behind the last stage of a classification network.
+CLASSIFIERS = ("fc.", "linear.", "classifier.")
 
 
 def none(backbone: nn.Module) -> None:
@@ -49,25 +54,27 @@ def imagenet(backbone: nn.Module, *, version: str = "IMAGENET1K_V1") -> None:
 
 
 def checkpoint(backbone: nn.Module, *, file: str, sha256: str = "") -> None:
-    """Load a state dict of this backbone from a file (torchvision's key names for resnets).
+    """Load a state dict of this backbone from a file, ImageNet weights of the reference included.
+
+    For resnets the keys are torchvision's (resnet50-19c8e357.pth, resnet101_reducedfc.pth); for
+    DarkNet-53 they are the reference's (darknet53.pth). What a file expects of its input, RGB
+    normalised by ImageNet's mean and deviation or RGB / 255, is the backbone's `mean` and `std`.
 
     `sha256` stands for the file in digests and is filled in when a run is resolved.
 
-    Source: ours.
+    Source: dbolya/yolact@902073d backbone.py, `init_backbone`.
 
     Raises:
         SpecError: the file is missing, is no state dict, or has other keys or shapes.
     """
-    path = Path(file)
-    if not path.is_file():
-        raise SpecError(f"init.checkpoint.file: no file at {file}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for what is not a checkpoint
-        raise SpecError(f"init.checkpoint.file: {file} is not a PyTorch state dict") from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise SpecError(f"init.checkpoint.file: {file} is not a plain state dict of tensors")
-    load_backbone(backbone, state, source=file)
+    where = "init.checkpoint.file"
+    state = tensors_of(read_state(Path(file), where=where), source=file, where=where)
+    if any(key.startswith("backbone.") for key in state):
+        raise SpecError(
+            f"{where}: {file} holds a whole detector and not a backbone; give it as weights, or "
+            "give the ImageNet weights that it was trained from"
+        )
+    load_backbone(backbone, _darknet_keys(state), source=file)
 
 
 INITS: Mapping[str, Callable[..., None]] = {
@@ -80,24 +87,28 @@ INITS: Mapping[str, Callable[..., None]] = {
 def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
     """Load `state`, allowing exactly: a classifier too many, and what a DCN adds missing.
 
+    A deformable layer takes the weight of the plain one; its offsets stay at zero.
+
     Raises:
         SpecError: any other missing or unexpected key, or a shape that differs.
+
+    Source: dbolya/yolact@902073d backbone.py, `init_backbone`, which tolerates everything.
     """
-    kept = {key: value for key, value in state.items() if not key.startswith("fc.")}
-    own = backbone.state_dict()
-    may_miss = {
+    kept = {key: value for key, value in state.items() if not key.startswith(CLASSIFIERS)}
+    may_miss = counters_of(backbone) | {
         f"{name}.{key}"
         for name, module in backbone.named_modules()
         if isinstance(module, DeformableConv2d)
         for key in ("bias", "offset_mask.weight", "offset_mask.bias")
-    } | {key for key in own if key.endswith("num_batches_tracked")}
-    missing = sorted(set(own) - set(kept) - may_miss)
-    unexpected = sorted(set(kept) - set(own))
-    wrong = sorted(k for k in set(own) & set(kept) if own[k].shape != kept[k].shape)
-    if missing or unexpected or wrong:
-        raise SpecError(
-            f"init: {source} does not fit the backbone: "
-            f"missing {missing[:3]} ({len(missing)}), unexpected {unexpected[:3]} "
-            f"({len(unexpected)}), other shapes {wrong[:3]} ({len(wrong)})"
-        )
-    backbone.load_state_dict({**own, **kept})
+    }
+    fault = load_exactly(backbone, kept, may_miss=may_miss)
+    if fault:
+        raise SpecError(f"init: {source} does not fit the backbone: {fault}")
+
+
+def _darknet_keys(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the reference's keys of a DarkNet-53 by our names; those of a resnet as they are."""
+    if not any(key.startswith("_preconv.") for key in state):
+        return state
+    ours = {key: our_key(f"backbone.{key}") or f"backbone.{key}" for key in state}
+    return {ours[key].removeprefix("backbone."): value for key, value in state.items()}

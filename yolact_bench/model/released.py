@@ -1,0 +1,249 @@
+"""Released YOLACT weights: which configuration a file holds, and its tensors by our names.
+
+A released file is a bare state dict. Every key is either mapped by one of `RULES`, or one of
+the `LEFTOVERS` that the reference's own loader drops, or an error.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from yolact_bench.errors import SpecError
+from yolact_bench.model.backbone.dcn import Block, every_block, every_nth
+
+_LEVELS = 3  # laterals and smoothing convolutions are stored deepest first
+_BN = r"(?:weight|bias|running_mean|running_var|num_batches_tracked)"
+_WB = r"(?:weight|bias)"
+_RESNET101_BLOCKS = (3, 4, 23, 3)
+_RESNET50_BLOCKS = (3, 4, 6, 3)
+_BACKBONES: Mapping[tuple[int, ...], str] = {
+    _RESNET50_BLOCKS: "resnet50",
+    _RESNET101_BLOCKS: "resnet101",
+    (2, 3, 9, 9, 5): "darknet53",  # with the stride-2 convolution that opens each stage
+}
+
+Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+
+
+def _rule(pattern: str, ours: str | Callable[[re.Match[str]], str]) -> Rule:
+    change = ours if callable(ours) else lambda match: match.expand(ours)
+    return re.compile(pattern), change
+
+
+def _turned(name: str) -> Callable[[re.Match[str]], str]:
+    """Return the renaming of a list of the FPN, which we store finest first."""
+    return lambda match: f"fpn.{name}.{_LEVELS - 1 - int(match[1])}.{match[2]}"
+
+
+_PROTONET = {"0": "before.0", "2": "before.1", "4": "before.2", "8": "after", "10": "prototypes"}
+_HEAD = {
+    "upfeature.0": "shared",
+    "bbox_layer": "boxes",
+    "conf_layer": "scores",
+    "mask_layer": "coefficients",
+}
+
+# Reference's key (matched as a whole) → ours. Source: dbolya/yolact@902073d yolact.py and
+# backbone.py, the attribute names of their modules.
+RULES: tuple[Rule, ...] = (
+    _rule(rf"backbone\.(conv1\.weight|bn1\.{_BN})", r"backbone.\1"),
+    _rule(
+        rf"backbone\.layers\.([0-3])\.(\d+\.(?:conv[123]\.weight|conv2\.bias|bn[123]\.{_BN}"
+        rf"|downsample\.0\.weight|downsample\.1\.{_BN}))",
+        lambda match: f"backbone.layer{int(match[1]) + 1}.{match[2]}",
+    ),
+    _rule(
+        rf"backbone\.layers\.([0-3])\.(\d+)\.conv2\.conv_offset_mask\.({_WB})",
+        lambda match: f"backbone.layer{int(match[1]) + 1}.{match[2]}.conv2.offset_mask.{match[3]}",
+    ),
+    _rule(rf"backbone\._preconv\.(0\.weight|1\.{_BN})", r"backbone.preconv.\1"),
+    _rule(rf"backbone\.layers\.([0-4]\.0\.(?:0\.weight|1\.{_BN}))", r"backbone.stages.\1"),
+    _rule(
+        rf"backbone\.layers\.([0-4]\.\d+\.conv[12]\.(?:0\.weight|1\.{_BN}))",
+        r"backbone.stages.\1",
+    ),
+    _rule(rf"fpn\.lat_layers\.([0-2])\.({_WB})", _turned("laterals")),
+    _rule(rf"fpn\.pred_layers\.([0-2])\.({_WB})", _turned("smooth")),
+    _rule(rf"fpn\.downsample_layers\.([01]\.{_WB})", r"fpn.downsample.\1"),
+    _rule(
+        rf"proto_net\.(0|2|4|8|10)\.({_WB})",
+        lambda match: f"protonet.{_PROTONET[match[1]]}.{match[2]}",
+    ),
+    _rule(
+        rf"prediction_layers\.0\.(upfeature\.0|bbox_layer|conf_layer|mask_layer)\.({_WB})",
+        lambda match: f"head.{_HEAD[match[1]]}.{match[2]}",
+    ),
+    _rule(rf"semantic_seg_conv\.({_WB})", r"semantic.\1"),
+    _rule(rf"maskiou_net\.maskiou_net\.(\d+\.{_WB})", r"rescore_net.layers.\1"),
+)
+
+# Dropped, as the reference's own loader drops them: remains of v1.0 in old files.
+LEFTOVERS = (
+    re.compile(r"backbone\.layer(?!s).*"),
+    re.compile(r"fpn\.downsample_layers\.(?:[2-9]|\d\d+)\..*"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What keys and shapes tell of a configuration."""
+
+    backbone: str
+    deformable: frozenset[Block] = frozenset()
+    num_anchors: int = 3  # per cell
+    num_classes: int = 80
+    k: int = 32
+    rescores: bool = False
+
+    def __str__(self) -> str:
+        placed = f"{len(self.deformable)} deformable layers" if self.deformable else "no DCN"
+        net = "a" if self.rescores else "no"
+        return (
+            f"{self.backbone}, {placed}, {self.num_anchors} anchors a cell, {self.num_classes} "
+            f"classes, {self.k} prototypes, {net} mask-IoU network"
+        )
+
+
+_PLUS_R101 = Signature(
+    backbone="resnet101",
+    deformable=every_nth(_RESNET101_BLOCKS, n=3),
+    num_anchors=9,
+    rescores=True,
+)
+_PLUS_R50 = Signature(
+    backbone="resnet50", deformable=every_block(_RESNET50_BLOCKS), num_anchors=9, rescores=True
+)
+
+# Configuration of the reference → our preset, and what its weights look like.
+# Source: dbolya/yolact@902073d data/config.py.
+RELEASED: Mapping[str, tuple[str, Signature]] = {
+    "yolact_base": ("yolact_r101", Signature(backbone="resnet101")),
+    "yolact_im400": ("yolact_r101_im400", Signature(backbone="resnet101")),
+    "yolact_im700": ("yolact_r101_im700", Signature(backbone="resnet101")),
+    "yolact_resnet50": ("yolact_r50", Signature(backbone="resnet50")),
+    "yolact_darknet53": ("yolact_darknet53", Signature(backbone="darknet53")),
+    "yolact_resnet50_pascal": ("yolact_r50_sbd", Signature(backbone="resnet50", num_classes=20)),
+    "yolact_plus_base": ("yolact_plus_r101", _PLUS_R101),
+    "yolact_plus_resnet50": ("yolact_plus_r50", _PLUS_R50),
+}
+
+
+def to_ours(state: Mapping[str, Tensor], *, source: object) -> dict[str, Tensor]:
+    """Return the tensors of a released file by our names, leftovers dropped.
+
+    Raises:
+        SpecError: a key that no rule maps.
+
+    Source: dbolya/yolact@902073d yolact.py, `Yolact.load_weights`.
+    """
+    mapped: dict[str, Tensor] = {}
+    unmapped = []
+    for key, value in state.items():
+        if any(leftover.fullmatch(key) for leftover in LEFTOVERS):
+            continue
+        ours = our_key(key)
+        if ours is None:
+            unmapped.append(key)
+        else:
+            mapped[ours] = value
+    if unmapped:
+        raise SpecError(f"weights: {source} {_what_else(state)}; unknown keys: {_some(unmapped)}")
+    return mapped
+
+
+def our_key(key: str) -> str | None:
+    """Return our name of a key of the reference, None if it has none."""
+    for pattern, change in RULES:
+        match = pattern.fullmatch(key)
+        if match is not None:
+            return change(match)
+    return None
+
+
+def recognise(state: Mapping[str, Tensor], *, file_name: str) -> str:
+    """Return the preset that a released file is for, by keys and shapes, then by its name.
+
+    Raises:
+        SpecError: no released configuration has these, or several have and the name names none.
+    """
+    signature = signature_of(state, source=file_name)
+    fitting = [preset for preset, wanted in RELEASED.values() if wanted == signature]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        raise SpecError(
+            f"weights: {file_name} holds {signature}, which is none of the released "
+            "configurations; say what it is with a preset or a run.yaml (--arm)"
+        )
+    by_name = preset_named(file_name)
+    if by_name in fitting:
+        return by_name
+    raise SpecError(
+        f"weights: {file_name} can be any of {', '.join(fitting)}, which have equal keys; say "
+        "which with --arm PRESET, or give it its released name back, such as "
+        "yolact_im700_54_800000.pth"
+    )
+
+
+def preset_named(file_name: str) -> str | None:
+    """Return the preset that a name `<config>_<epoch>_<iteration>.pth` names, if any.
+
+    Source: dbolya/yolact@902073d utils/functions.py, `SavePath`.
+    """
+    match = re.fullmatch(r"(.+)_\d+_\d+(?:_interrupt)?\.pth", file_name)
+    config = match[1] if match else file_name.removesuffix(".pth")
+    return RELEASED[config][0] if config in RELEASED else None
+
+
+def signature_of(state: Mapping[str, Tensor], *, source: object) -> Signature:
+    """Return what the keys and shapes of a released file tell.
+
+    Raises:
+        SpecError: it is no released file: heads or a known backbone are missing.
+    """
+    widths = {name: _outputs(state, f"prediction_layers.0.{name}") for name in _HEAD}
+    num_anchors = widths["bbox_layer"] // 4
+    backbone = _BACKBONES.get(_blocks(state), "")
+    if not num_anchors or not backbone:
+        raise SpecError(f"weights: {source} {_what_else(state)}")
+    offsets = re.compile(r"backbone\.layers\.(\d)\.(\d+)\.conv2\.conv_offset_mask\.weight")
+    placed = (match for match in map(offsets.fullmatch, state) if match)
+    return Signature(
+        backbone=backbone,
+        deformable=frozenset((int(match[1]), int(match[2])) for match in placed),
+        num_anchors=num_anchors,
+        num_classes=widths["conf_layer"] // num_anchors - 1,
+        k=widths["mask_layer"] // num_anchors,
+        rescores=any(key.startswith("maskiou_net.") for key in state),
+    )
+
+
+def _outputs(state: Mapping[str, Tensor], layer: str) -> int:
+    weight = state.get(f"{layer}.weight")
+    return 0 if weight is None else len(weight)
+
+
+def _blocks(state: Mapping[str, Tensor]) -> tuple[int, ...]:
+    """Return the number of blocks in every stage."""
+    found: dict[int, int] = {}
+    for match in map(re.compile(r"backbone\.layers\.(\d)\.(\d+)\..+").fullmatch, state):
+        if match:
+            found[int(match[1])] = max(found.get(int(match[1]), 0), int(match[2]) + 1)
+    return tuple(found[stage] for stage in sorted(found))
+
+
+def _what_else(state: Mapping[str, Tensor]) -> str:
+    """Return what a state dict is that is not a released one."""
+    if "head.scores.weight" in state:
+        return "holds our own names but is no checkpoint of yolact-bench; give its final.pt"
+    if "prediction_layers.0.bbox_layer.weight" in state:
+        return "is of YOLACT's format, but of no configuration known here"
+    if any(key.startswith(("layer1.", "_preconv.")) for key in state):
+        return "holds a backbone alone; train from it with init: {name: checkpoint, file: …}"
+    return "is neither a checkpoint of yolact-bench nor a released YOLACT file"
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (f", … ({len(keys)})" if len(keys) > 3 else "")
