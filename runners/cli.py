@@ -281,11 +281,12 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("interrupted; the same command goes on from here", err=True)
         code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except Exception as error:
         code = exit_code_of(error)
+    if code == INTERRUPTED:
+        typer.echo("interrupted; the same command goes on from here", err=True)
     sys.exit(code)

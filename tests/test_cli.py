@@ -1,8 +1,11 @@
 """The command line: start-up, exit codes, messages, and what it must not import."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -128,3 +131,25 @@ def test_a_mistake_is_one_message_and_exit_code_2(
     assert message in told.err
     assert "Traceback" not in told.err
     assert not (tmp_path / "work").exists()
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path: Path) -> None:
+    """The signal goes to the whole process group, loader workers included, as a terminal does."""
+    words = ["train", "yolact_tiny", "--work-dir", str(tmp_path / "work"), "--workers", "1"]
+    words += ["--set", "image_size=72", "--set", "schedule.batch_size=6", "--validate-every", "0"]
+    program = (
+        f"import sys; sys.argv = ['yolact-bench', *{words!r}]; import runners.cli as c; c.main()"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    log = tmp_path / "work" / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(log.glob("*/log.jsonl")) and running.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.killpg(running.pid, signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 130, told
+    assert "the same command goes on from here" in told
+    assert len(list(log.glob("*/last.pt"))) == 1
