@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
+from yolact_bench.model.state_file import read_state
 from yolact_bench.results.files import atomic_path
 
 CHECKPOINT_SCHEMA = 1
@@ -58,7 +59,7 @@ def load_training(
     Raises:
         SpecError: the file is not a checkpoint of this training.
     """
-    state = _load(path)
+    state = read_state(path, where="checkpoint")
     if state.get("schema") != CHECKPOINT_SCHEMA or state.get("train_digest") != train_digest:
         raise SpecError(f"{path}: is no checkpoint of the training {train_digest}; remove it")
     network.load_state_dict(state["network"])  # type: ignore[arg-type]
@@ -78,23 +79,13 @@ def save_final(path: Path, *, facts: Mapping[str, object], network: nn.Module) -
 
 def load_facts(path: Path) -> Mapping[str, object]:
     """Return the facts that `save_final` wrote beside the weights."""
-    facts: Mapping[str, object] = _load(path)["facts"]  # type: ignore[assignment]
+    facts: Mapping[str, object] = read_state(path, where="checkpoint")["facts"]  # type: ignore[assignment]
     return facts
 
 
 def _save(path: Path, state: Mapping[str, object]) -> None:
     with atomic_path(path) as temporary:
         torch.save(state, temporary)
-
-
-def _load(path: Path) -> Mapping[str, object]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for what is not a checkpoint
-        raise SpecError(f"{path}: cannot be read as a checkpoint ({error})") from error
-    if not isinstance(state, Mapping):
-        raise SpecError(f"{path}: is not a checkpoint of yolact-bench")
-    return state
 
 
 def _random_states() -> dict[str, object]:

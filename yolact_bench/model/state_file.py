@@ -31,7 +31,10 @@ def read_state(path: Path, *, where: str) -> Mapping[str, object]:
                 f"{where}: {path} holds Python objects beside tensors, which are not loaded, for "
                 "they could run any code; save the state_dict of the model alone"
             ) from error
-        raise SpecError(f"{where}: {path} is not a PyTorch checkpoint ({error})") from error
+        raise SpecError(
+            f"{where}: {path} is not a PyTorch checkpoint, or is damaged; give a file written by "
+            "torch.save"
+        ) from error
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         raise SpecError(
             f"{where}: {path} holds a {type(state).__name__} and no state dict (names → tensors)"
