@@ -33,11 +33,6 @@ class Report:
     outcomes: tuple[Outcome, ...]  # of the expectations
     summary: Summary
 
-    @property
-    def expectations_met(self) -> bool:
-        """Whether every expectation was met; one that cannot be told was not."""
-        return all(outcome.met for outcome in self.outcomes)
-
 
 def build(work_dir: Path, name: str) -> Report:
     """Write report.md, report.html, report.tex, table.csv and the figures; return what was told.

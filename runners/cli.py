@@ -93,6 +93,7 @@ def run(
         dry_run=dry_run,
         as_json=as_json,
         write_report=_write_report,
+        check_paper=_check_paper,
     )
 
 
@@ -117,6 +118,7 @@ def plan(
         seeds=seeds,
         place=commands.workplace(work_dir, device, None, None),
         data_root=data_root,
+        check_paper=_check_paper,
         as_json=as_json,
     )
 
@@ -126,7 +128,7 @@ def check(specs: Specs, data_root: DataRoot = None) -> None:
     """Check specs without running them: every name, option, network and data set."""
     from runners import commands
 
-    commands.check(specs, data_root=data_root)
+    commands.check(specs, data_root=data_root, check_paper=_check_paper)
 
 
 @app.command()
@@ -274,6 +276,12 @@ def _write_report(work_dir: Path, name: str) -> "Report":
     from reports.build import build
 
     return build(work_dir, name)
+
+
+def _check_paper(key: str) -> None:
+    from reports.build import check_paper
+
+    check_paper(key)
 
 
 def main() -> None:

@@ -26,6 +26,9 @@ from yolact_bench.spec.ablation import load
 log = logging.getLogger(__name__)
 
 
+CheckPaper = Callable[[str], None]  # raises SpecError for rows that no paper has
+
+
 class Report(Protocol):
     """What `run` needs of a written report. Reports and runs meet in the command line only."""
 
@@ -74,10 +77,11 @@ def run(
     dry_run: bool,
     as_json: bool,
     write_report: Callable[[Path, str], Report],
+    check_paper: CheckPaper,
 ) -> None:
     """Bring an ablation to its report; exit 3 if an arm failed, 4 if an expectation is not met."""
     store = Store(place.work_dir / "results.jsonl")
-    made = _plan(spec, only, settings, seeds, place, store, data_root)
+    made = _plan(spec, only, settings, seeds, place, store, data_root, check_paper)
     if dry_run:
         _show_plan(made, as_json=as_json)
         return
@@ -124,17 +128,20 @@ def plan(
     place: Workplace,
     data_root: Path | None,
     as_json: bool,
+    check_paper: CheckPaper,
 ) -> None:
     """Print what `run` would do."""
     store = Store(place.work_dir / "results.jsonl")
-    _show_plan(_plan(spec, only, settings, seeds, place, store, data_root), as_json=as_json)
+    _show_plan(
+        _plan(spec, only, settings, seeds, place, store, data_root, check_paper), as_json=as_json
+    )
 
 
-def check(specs: Sequence[Path], *, data_root: Path | None) -> None:
+def check(specs: Sequence[Path], *, data_root: Path | None, check_paper: CheckPaper) -> None:
     """Check every arm of every spec; data sets that are not on this machine are not opened."""
     for spec in specs:
         ablation = load(spec)
-        check_words(ablation)
+        check_words(ablation, check_paper)
         missing = ""
         for arm in ablation.arms:
             try:
@@ -165,9 +172,10 @@ def _plan(
     place: Workplace,
     store: Store,
     data_root: Path | None,
+    check_paper: CheckPaper,
 ) -> Plan:
     ablation = load(spec, settings=parse_settings(settings), seeds=seeds)
-    check_words(ablation)
+    check_words(ablation, check_paper)
     return make_plan(ablation, place=place, store=store, data_root=data_root, only=only)
 
 

@@ -1,6 +1,6 @@
 """What an ablation would do: its units, what they share, what is already done."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,12 +82,17 @@ def make_plan(
     )
 
 
-def check_words(ablation: Ablation) -> None:
-    """Check what an ablation says about results: expectations. Needs no torch.
+def check_words(ablation: Ablation, check_paper: Callable[[str], None]) -> None:
+    """Check what an ablation says about results: expectations and rows of the paper.
 
     Raises:
-        SpecError: an expectation that cannot be read, or that names an unknown arm.
+        SpecError: an expectation that cannot be read or names an unknown arm, or unknown rows.
     """
+    if ablation.paper is not None:
+        try:
+            check_paper(ablation.paper)
+        except SpecError as error:
+            raise SpecError(f"{ablation.file}: {error}") from error
     arms = [arm.name for arm in ablation.arms]
     for text in ablation.expect:
         try:

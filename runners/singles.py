@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -22,8 +22,8 @@ from yolact_bench.errors import SpecError
 from yolact_bench.resolve import file_sha256
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import Store
-from yolact_bench.spec.ablation import dataset_choice, read_run
-from yolact_bench.spec.dataset import resolve_dataset
+from yolact_bench.spec.ablation import changed, read_run
+from yolact_bench.spec.dataset import dataset_choice, resolve_dataset
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
@@ -170,10 +170,10 @@ def _unit(
 ) -> Unit:
     run: Run = read_run(arm, relative_to=Path())
     if dataset is not None:
-        run = replace(run, dataset=dataset_choice(dataset, relative_to=Path()))
+        run = changed(run, "dataset", dataset, relative_to=Path())
     for path, value in parse_settings(settings).items():
         try:
-            run = run.changed({path: value})
+            run = changed(run, path, value, relative_to=Path())
         except SpecError as error:
             raise SpecError(f"--set {path}: {error}") from error
     resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)

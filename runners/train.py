@@ -21,6 +21,7 @@ from yolact_bench.build import (
 )
 from yolact_bench.data import Dataset
 from yolact_bench.data.batch import Batch, TrainingLoader
+from yolact_bench.detect.runtime import HALF
 from yolact_bench.errors import ArmError
 from yolact_bench.geometry.pixels import normalise
 from yolact_bench.loss.total import Losses
@@ -32,7 +33,6 @@ from yolact_bench.spec.run import Run
 log = logging.getLogger(__name__)
 
 LOG_EVERY = 10  # iterations; the only places where the loop waits for the device
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 # A validation looks at the network after some iterations and returns numbers such as mask_ap.
 Validate = Callable[[Yolact], Mapping[str, float]]
@@ -172,15 +172,14 @@ class _Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.lr_at(self.iteration)
         device = self.how.device
-        images = batch.images.to(device, non_blocking=True)
-        targets = [target.to(device) for target in batch.targets]
-        x = normalise(images, self.network.mean, self.network.std)
+        batch = batch.to(device)
+        x = normalise(batch.images, self.network.mean, self.network.std)
         # Keyed to the iteration, so that a resumed training draws the same subsets.
         self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
-        dtype = _AUTOCAST.get(self.run.precision)
+        dtype = HALF.get(self.run.precision)
         with torch.autocast(torch.device(device).type, dtype=dtype, enabled=dtype is not None):
             raw = self.network(x)
-        losses = self.losses(raw, targets, self.generator)
+        losses = self.losses(raw, batch.targets, self.generator)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
@@ -263,10 +262,10 @@ def _optimizer(network: Yolact, schedule: Schedule) -> torch.optim.Optimizer:
 
 
 def _warn_of_slow_bf16(run: Run, device: str) -> None:
-    """Say so before hours are spent: the result is right, but float32 would be there earlier."""
+    """Say so before hours are spent: the result is right, but float32 may be there earlier."""
     fast: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     if run.precision == "bf16" and torch.device(device).type == "cpu" and not fast:
-        log.warning("this CPU computes bf16 slowly; --set precision=fp32 is a faster training")
+        log.warning("PyTorch has no fast bf16 for this CPU; --set precision=fp32 may train faster")
 
 
 def _truncate_log(path: Path, iteration: int) -> None:

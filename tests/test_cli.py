@@ -101,6 +101,9 @@ def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (["run", "{tmp}/none.yaml"], "there is no such file"),
         (["run", "{spec}", "--set", "protonet.kk=3"], "did you mean 'k'"),
         (["run", "{spec}", "--set", "protonet.k"], "write path=value"),
+        (["run", "{spec_with_paper}"], "did you mean 'yolact_plus.dcn'"),
+        (["check", "{spec_with_paper}"], "did you mean 'yolact_plus.dcn'"),
+        (["run", "{spec}", "--set", "dataset=cocoo"], "did you mean 'coco'"),
         (["run", "{spec}", "--only", "k_44"], "did you mean 'k_4'"),
         (["run", "{spec}", "--device", "cuda:99"], "--device cpu"),
         (["train", "yolact_tinny"], "did you mean 'yolact_tiny'"),
@@ -125,7 +128,10 @@ def test_a_mistake_is_one_message_and_exit_code_2(
     monkeypatch.delenv("YOLACT_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
     spec = write_spec(tmp_path)
-    words = [word.format(tmp=tmp_path, spec=spec) for word in words]
+    paper = tmp_path / "paper.yaml"
+    paper.write_text(SPEC + "paper: yolact_plus.dcm\n")
+    places = {"tmp": tmp_path, "spec": spec, "spec_with_paper": paper}
+    words = [word.format(**places) for word in words]
     assert called(*words, monkeypatch=monkeypatch) == 2
     told = capsys.readouterr()
     assert message in told.err

@@ -86,10 +86,10 @@ WRONG_YAML = {
     ),
     r"dataset\.yaml:1: train: the key 'annotations' is missing": "train: {images: a}\n",
     r"dataset\.yaml: the key 'val' is missing": "train: {images: a, annotations: b}\n",
-    r"dataset\.yaml:3:1: not YAML": "name: x\ntrain: {images: a\n",
+    r"dataset\.yaml:3:1: not valid YAML": "name: x\ntrain: {images: a\n",
     r"dataset\.yaml:1: train: expected": "train: images\n",
     r"dataset\.yaml:1: name: expected a text, got 3": "name: 3\n",
-    r"dataset\.yaml: expected keys": "- a\n",
+    r"dataset\.yaml: expected a mapping": "- a\n",
 }
 
 
@@ -116,7 +116,7 @@ def test_missing_files_are_refused_when_the_set_is_resolved(tmp_path: Path, gone
 
 
 def test_a_missing_dataset_yaml_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"no\.yaml: cannot be read"):
+    with pytest.raises(SpecError, match=r"no\.yaml: there is no such file"):
         resolve_dataset({"name": "coco_format", "file": str(tmp_path / "no.yaml")}, data_root=None)
 
 

@@ -1,9 +1,8 @@
 """The detector: network and pipeline as one callable. What is evaluated is what is timed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +16,7 @@ from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.nms import Nms
 from yolact_bench.detect.pipeline import Found, find, to_detections
 from yolact_bench.detect.rescore import Rescorer
-from yolact_bench.detect.runtime import Precision
+from yolact_bench.detect.runtime import HALF, Precision
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import Assembly
 from yolact_bench.shapes import Detections, Predictions
@@ -25,8 +24,6 @@ from yolact_bench.spec.run import Run
 
 # RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
 Image: TypeAlias = NDArray[Any] | Tensor
-
-_HALF: Mapping[str, torch.dtype] = MappingProxyType({"bf16": torch.bfloat16, "fp16": torch.float16})
 
 
 class Detector:
@@ -138,7 +135,7 @@ class Detector:
     def _autocast(self) -> AbstractContextManager[object]:
         if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=_HALF[self.precision])
+        return torch.autocast(self.device.type, dtype=HALF[self.precision])
 
     def _prepared(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
         if str(image.dtype) not in {"uint8", "torch.uint8"} or image.shape[2:] != (3,):

@@ -73,8 +73,10 @@ def test_a_schedule_warms_up_and_ends_lower_than_it_was(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BATCH_NORMS))
-def test_a_batch_norm_policy_says_yes_or_no(name: str) -> None:
-    assert BATCH_NORMS[name](8) in {True, False}
+def test_a_batch_norm_policy_never_freezes_a_larger_batch_but_trains_a_smaller(name: str) -> None:
+    frozen = [BATCH_NORMS[name](batch) for batch in (1, 5, 6, 64)]
+    assert all(type(answer) is bool for answer in frozen)
+    assert frozen == sorted(frozen, reverse=True)
 
 
 @pytest.mark.parametrize("name", sorted(OWN["fpn"]))

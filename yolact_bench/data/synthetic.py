@@ -4,7 +4,7 @@ Each image has 1 to 8 discs, squares, triangles, stars and rings, in three sizes
 and large in COCO's sense (areas up to 32 x 32, up to 96 x 96, above) at the image's own size.
 Later objects hide earlier ones, never more than half of one, and differ in lightness from what
 lies beneath. Texture and rotation are independent of the class; a class has a hue of its own,
-but one object in four has any other, so the outline decides. The background is textured, greyish
+but one object in ten has any other, so the outline decides. The background is textured, greyish
 and strewn with coloured strokes, crosses and slivers that are of no class. This difficulty was
 chosen once, so that a small network learns within minutes on a CPU; it is fixed.
 """

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+import torch
 from torch import nn
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+HALF: Mapping[str, torch.dtype] = MappingProxyType({"bf16": torch.bfloat16, "fp16": torch.float16})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,7 @@ class FcnProtonet(nn.Module):
     """Three 3×3 convolutions, bilinear ×2, one more, and a 1×1 to `k` prototypes.
 
     ReLU after each convolution. The paper allows the prototypes a ReLU or none and takes the
-    ReLU, as it is easier to look at; without it none can die, which matters where training
-    from random weights is short.
+    ReLU, as it is easier to look at; without it no prototype can die.
 
     Source: YOLACT (arXiv:1904.02689) §3.1 and figure 3; dbolya/yolact@902073d data/config.py,
     `mask_proto_net`.

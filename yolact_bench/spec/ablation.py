@@ -1,11 +1,12 @@
 """From an ablation's YAML to its arms: pure expansion, no side effects, no torch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
+from yolact_bench.spec.dataset import dataset_choice
 from yolact_bench.spec.expand import grid_arms, one_factor_arms
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
@@ -66,7 +67,7 @@ def load(
     base = _apply(source, ("set",), base, _mapping(source, ("set",), source.data.get("set", {})))
     for key, value in (settings or {}).items():
         try:
-            base = base.changed({key: value})
+            base = changed(base, key, value, relative_to=Path())
         except SpecError as error:
             raise SpecError(f"--set {key}: {error}") from error
     arms = _arms(source, base)
@@ -124,27 +125,27 @@ def _base_run(source: Source, path: Path) -> Run:
     except SpecError as error:
         raise source.error(("base",), str(error)) from error
     if "dataset" in source.data:
-        run = replace(run, dataset=dataset_choice(source.data["dataset"], relative_to=path.parent))
+        run = _apply(source, (), run, {"dataset": source.data["dataset"]})
     return run
 
 
-def dataset_choice(value: object, *, relative_to: Path) -> Mapping[str, object]:
-    """Return the choice of the `dataset` slot for what a user writes there.
+def changed(run: Run, path: str, value: object, *, relative_to: Path) -> Run:
+    """Return the run with one slot or option changed as a user writes it.
 
-    A name ("coco", "shapes"), the path of a dataset.yaml (relative to the file that names it),
-    or a mapping with a name.
+    A data set may be named, or given as the path of a dataset.yaml from `relative_to`.
+
+    Raises:
+        SpecError: an unknown slot, option or data set.
     """
-    if isinstance(value, str) and value.endswith((".yaml", ".yml")):
-        return {"name": "coco_format", "file": str(relative_to / Path(value).expanduser())}
-    if isinstance(value, Mapping):
-        return value
-    return {"name": str(value)}
+    if path == "dataset":
+        value = dataset_choice(value, relative_to=relative_to)
+    return run.changed({path: value})
 
 
 def _apply(source: Source, path: KeyPath, run: Run, changes: Mapping[str, object]) -> Run:
     for key, value in changes.items():
         try:
-            run = run.changed({key: value})
+            run = changed(run, key, value, relative_to=Path(source.file).parent)
         except SpecError as error:
             raise source.error((*path, key), str(error)) from error
     return run

@@ -83,7 +83,7 @@ def read(path: Path) -> Source:
         data = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
+        line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
         raise SpecError(f"{path}{line}: not valid YAML: {problem}") from error
     if not isinstance(data, dict):
