@@ -12,10 +12,10 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.coco_map import Entry, encode_mask, score
+from runners.coco_map import Entry, Rle, score
 from runners.progress import progress
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.detect.pipeline import Found, regions
+from yolact_bench.detect.pipeline import Found, run_lengths
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_path, write_atomically
@@ -168,27 +168,23 @@ def _entries(
     """
     if not (found.scores.isfinite().all() and found.mask_scores.isfinite().all()):
         raise ArmError("non_finite_score", f"image {image_id}: a score is not finite")
-    size = {"height": found.height, "width": found.width}
-    runs = [
-        encode_mask(region.mask.numpy(), top=region.top, left=region.left, **size)
-        for region in regions(found)
-    ]
     rows = zip(
         found.boxes_px.tolist(),
         found.scores.tolist(),
         found.mask_scores.tolist(),
         found.labels.tolist(),
-        runs,
+        run_lengths(found),
         strict=True,
     )
     boxes: list[Entry] = []
     masks: list[Entry] = []
-    for (x1, y1, x2, y2), class_score, mask_score, label, run in rows:
+    for (x1, y1, x2, y2), class_score, mask_score, label, counts in rows:
         if (x2 - x1) * (y2 - y1) <= 0:
             continue
         box = [round(float(side), 1) for side in (x1, y1, x2 - x1, y2 - y1)]
         what = {"image_id": image_id, "category_id": int(category_ids[label])}
         boxes.append({**what, "bbox": box, "score": class_score})
+        run: Rle = {"size": [found.height, found.width], "counts": counts}
         masks.append({**what, "segmentation": run, "score": mask_score})
     return boxes, masks
 

@@ -17,6 +17,7 @@ from yolact_bench.geometry.masks import (
     upsample,
     upsample_chunks,
 )
+from yolact_bench.geometry.run_lengths import mask_run_lengths
 from yolact_bench.shapes import Detections, Predictions
 
 
@@ -120,3 +121,10 @@ def mask_chunks(found: Found) -> Iterator[Bool[Tensor, "n H W"]]:
 def regions(found: Found) -> Iterator[MaskRegion]:
     """Yield, in order, the part of each mask at image size that may be set."""
     return mask_regions(found.soft_masks, found.height, found.width, threshold=found.mask_threshold)
+
+
+def run_lengths(found: Found) -> list[str]:
+    """Return, in order, each mask at image size as the `counts` of COCO's result format."""
+    return mask_run_lengths(
+        found.soft_masks, found.height, found.width, threshold=found.mask_threshold
+    )
