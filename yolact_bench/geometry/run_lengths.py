@@ -133,8 +133,8 @@ def _joined(group: Sequence[_Changes]) -> _Changes:
 
 def _changes(soft: Float32, across: _Grid, threshold: float) -> Iterator[_Changes]:
     above = soft > threshold
-    tops, bottoms = _extents(above.any(2))
-    lefts, rights = _extents(above.any(1))
+    tops, bottoms = _extents(np.logical_or.reduce(above, axis=2))
+    lefts, rights = _extents(np.logical_or.reduce(above, axis=1))
     begin = across.begin.tolist()
     after = np.minimum(across.cell + 1, soft.shape[2] - 1)
     for owner, (top, bottom, left, right) in enumerate(
@@ -187,12 +187,12 @@ def _first_pixels(changes: _Changes, down: _Grid, threshold: float) -> Int64:
     """Return the row of the image from which on each change holds."""
     end = down.begin[changes.cell + 1]
     begin = np.where(changes.inner, down.begin[changes.cell.clip(0)], end)
-    pixel = begin[:, None] + np.arange(down.most)
-    exists = pixel < end[:, None]
-    pixel = np.minimum(pixel, len(down.cell) - 1)
-    value = changes.upper[:, None] * down.rest[pixel]
-    value += changes.lower[:, None] * down.weight[pixel]
-    pixels_set = ((value > threshold) & exists).sum(1)
+    pixel = begin + np.arange(down.most)[:, None]  # [most, changes]
+    exists = pixel < end
+    np.minimum(pixel, len(down.cell) - 1, out=pixel)
+    value = changes.upper * down.rest[pixel]
+    value += changes.lower * down.weight[pixel]
+    pixels_set = ((value > threshold) & exists).sum(0)
     row: Int64 = np.where(changes.lower > threshold, end - pixels_set, begin + pixels_set)
     return row
 
