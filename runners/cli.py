@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from runners.options import (
     AsJson,
     DataRoot,
     Device,
+    MaxStore,
     Only,
     Rounds,
     Seeds,
@@ -68,6 +70,7 @@ def run(
     workers: Workers = None,
     rounds: Rounds = 100,
     validate_every: ValidateEvery = None,
+    max_store: MaxStore = 50.0,
     retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
     as_json: AsJson = False,
@@ -80,7 +83,10 @@ def run(
         only=only or [],
         settings=settings or [],
         seeds=seeds,
-        place=commands.workplace(work_dir, device, workers, validate_every),
+        place=replace(
+            commands.workplace(work_dir, device, workers, validate_every),
+            max_store=max_store * 1e9,
+        ),
         data_root=data_root,
         rounds=rounds,
         retry_failed=retry_failed,
