@@ -1,12 +1,10 @@
 """The re-scoring head of Mask Scoring R-CNN: its size, where it looks, how it learns."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from small_ablation import SPEC, bench, carried_out, write_spec
 from torch import Tensor, nn
 
 from yolact_bench.build import load_detector
@@ -20,7 +18,6 @@ from yolact_bench.loss.mask import SoftMasks
 from yolact_bench.loss.mask_iou import smooth_l1
 from yolact_bench.model.mask_scoring import MaskScoringNet, fpn_level
 from yolact_bench.resolve import can_replay
-from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.presets import preset
 
 SMALL = {"name": "mask_scoring", "roi_size": 4, "channels": 6, "hidden": 10}
@@ -277,23 +274,3 @@ def test_a_run_says_whether_its_detections_can_be_replayed() -> None:
     assert can_replay(preset("yolact_plus_r50"))
     assert not can_replay(slow)
     assert can_replay(slow.changed({"rescore": {"name": "none"}}))
-
-
-def test_an_arm_with_the_head_trains_and_is_evaluated_beside_one_with_the_fast_network(
-    tmp_path: Path,
-) -> None:
-    head, _, _ = SPEC.partition("baseline:")
-    spec = head.replace("set:\n", "set:\n  mask_iou_loss: {name: smooth_l1, min_target_cells: 0}\n")
-    spec += (
-        "baseline: fast\nchanges: [rescore_net, rescore]\narms:\n"
-        "  fast: {rescore_net: {name: mask_iou, channels: [4]}, rescore: {name: mask_iou}}\n"
-        "  slow: {rescore_net: {name: mask_scoring, roi_size: 4, channels: 6, hidden: 10}, "
-        "rescore: {name: mask_iou}}\n"
-    )
-    at = bench(tmp_path / "work")
-    carried_out(write_spec(tmp_path, spec), at)
-    records = [record for record in at.store.records() if isinstance(record, Accuracy)]
-    assert len({record.train_digest for record in records}) == 2
-    logs = [path.read_text() for path in (tmp_path / "work" / "checkpoints").glob("*/log.jsonl")]
-    assert len(logs) == 2
-    assert all("mask_iou" in log for log in logs)
