@@ -42,6 +42,7 @@ class Bench:
     tracker: Tracker
     timing: Timing
     retry_failed: bool = False
+    sizes: bool = False  # intervals of AP by object size too
 
 
 def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:

@@ -20,6 +20,7 @@ from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_path, write_atomically
 from yolact_bench.results.record import ApSummary
+from yolact_bench.statistics.matches import FILES as MATCH_FILES
 
 META_SCHEMA = 1
 BOX_FILE, MASK_FILE, META_FILE = "bbox.json", "segm.json", "meta.json"
@@ -111,13 +112,27 @@ def _identity(digest: str, weights: str, num_images: int) -> dict[str, object]:
 def evaluate(dataset: Dataset, folder: Path) -> Scores:
     """Return box and mask AP of the predictions that `predict` left in `folder`.
 
+    What was matched is left beside them, for AP on resampled images.
+
     Raises:
         SpecError: the files are missing or damaged, or belong to another data set.
     """
     truth, names = dataset.ground_truth(), _class_names(dataset)
     return Scores(
-        box=score(truth, folder / BOX_FILE, kind="bbox", class_names=names),
-        mask=score(truth, folder / MASK_FILE, kind="segm", class_names=names),
+        box=score(
+            truth,
+            folder / BOX_FILE,
+            kind="bbox",
+            class_names=names,
+            save_matches=folder / MATCH_FILES["box"],
+        ),
+        mask=score(
+            truth,
+            folder / MASK_FILE,
+            kind="segm",
+            class_names=names,
+            save_matches=folder / MATCH_FILES["mask"],
+        ),
     )
 
 
