@@ -67,7 +67,7 @@ class StoredPass:
                 f"{path}: the stored forward pass is damaged ({error}); delete {self.folder} and "
                 "run again"
             ) from error
-        return Candidates(**tensors), height, width
+        return Candidates(**tensors, features=None), height, width
 
 
 def lowest_score(run: Run) -> float | None:
