@@ -58,6 +58,16 @@ class Found:
         return sum(item.size for item in self.items)
 
 
+def check(work_dir: Path) -> None:
+    """Do nothing if there is such a work directory.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if not work_dir.is_dir():
+        raise SpecError(f"--work-dir {work_dir}: there is no such folder")
+
+
 def find(work_dir: Path, *, superseded: bool = False, now: float | None = None) -> Found:
     """Return what can be removed: nothing that is not understood or was written in the last hour.
 
@@ -67,8 +77,7 @@ def find(work_dir: Path, *, superseded: bool = False, now: float | None = None) 
     Raises:
         SpecError: there is no such work directory, or its records cannot be read.
     """
-    if not work_dir.is_dir():
-        raise SpecError(f"--work-dir {work_dir}: there is no such folder")
+    check(work_dir)
     search = _Search(work_dir, needs_of(work_dir, superseded=superseded), now or time.time())
     search.checkpoints()
     search.predictions()

@@ -64,6 +64,7 @@ def gc(
     from runners import gc as collecting
     from runners.lock import locked
 
+    collecting.check(work_dir)
     if delete:
         with locked(work_dir, command="yolact-bench gc --delete"):
             found = collecting.find(work_dir, superseded=superseded)
