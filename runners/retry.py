@@ -29,13 +29,13 @@ def resumed(attempt: Callable[[], T], *, title: str) -> T:
         except RuntimeError as error:
             if not is_dead_worker(error):
                 raise
-            told = " ".join(str(error).split())
+            told = " ".join(str(error).split()).rstrip(".")
             if retry == RETRIES:
                 raise ArmError(
                     "worker_died",
-                    f"{told} This was attempt {retry + 1}; give --workers 0, or more memory",
+                    f"{told}. This was attempt {retry + 1}; give --workers 0, or more memory",
                 ) from error
-            log.warning("%s: %s Going on from the last checkpoint.", title, told)
+            log.warning("%s: %s. Going on from the last checkpoint.", title, told)
     raise AssertionError("the loop returns or raises")
 
 
