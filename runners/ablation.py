@@ -57,7 +57,7 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     _open_data(plan, bench.place)
     manifest = manifest_of(plan, command=command)
     save(manifest, bench.place.work_dir / "reports" / manifest.name)
-    _tell_start(plan, bench)
+    _tell_start(plan, manifest, bench)
     try:
         for step in plan.steps:
             bring_to_record(step, plan, bench, manifest)
@@ -250,17 +250,16 @@ def _standing_failure(
     return mine[-1] if mine else None
 
 
-def _tell_start(plan: Plan, bench: Bench) -> None:
+def _tell_start(plan: Plan, manifest: Manifest, bench: Bench) -> None:
     env = environment(bench.place.device)
     text = Path(plan.ablation.file).read_text(encoding="utf-8")
     tags = {
         "spec": Path(plan.ablation.file).name,
         "git_commit": env.commit,
         "dirty": str(env.dirty).lower(),
-        "proxy": "false",
         "device": env.device,
     }
-    bench.tracker.start(plan.ablation.name, text, tags)
+    bench.tracker.start(manifest, text, tags)
 
 
 def _curves(unit: Unit, tracker: Tracker) -> Callable[[int, Mapping[str, float]], None]:
