@@ -152,6 +152,13 @@ def encode_outlines(polygons: Sequence[NDArray[np.float64]], *, height: int, wid
     return {"size": [height, width], "counts": united["counts"].decode("ascii")}
 
 
+def encode_pixels(pixels: NDArray[np.uint8]) -> Rle:
+    """Return the run lengths of a mask of 0 and 1."""
+    height, width = pixels.shape
+    packed = rle.encode(np.asfortranarray(pixels))
+    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
+
+
 def _shapes(index: COCO, entries: Sequence[Mapping[str, object]], kind: Kind) -> list[object]:
     if kind == "bbox":
         return [one["bbox"] for one in entries]
