@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,22 +9,14 @@ import torch
 from pycocotools import mask as rle
 from torch import Tensor, nn
 
-from runners.arm import ensure_trained, evaluate_unit
 from runners.coco_map import encode_pixels
-from runners.error_split import ERROR_TYPES, OPPOSITES
-from runners.errors import analyse
 from runners.oracles import ORACLES, fitted_coefficients, oracle_entries, oracle_ladder
-from runners.shared_pass import keep_pass
-from tests.small_ablation import write_spec
-from tests.test_replay import VARIANTS, units_in
 from yolact_bench.data.objects import Objects
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.pipeline import Candidates
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.detector import Detector
-from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import ASSEMBLIES
-from yolact_bench.results.store import Store
 
 SIDE = 16  # of images and prototypes alike: nothing is lost or gained by upsampling
 
@@ -208,6 +199,18 @@ def test_scores_by_true_mask_iou_put_the_better_mask_first() -> None:
     assert ap["rescore_gt"] == pytest.approx(1.0)
 
 
+def test_outlines_are_objects_like_any_other() -> None:
+    """A in two polygons that share its middle columns: as a union it is the mask once more."""
+    halves = tuple(
+        np.array([(x1, 2), (x2, 2), (x2, 10), (x1, 10)], np.float64) for x1, x2 in ((2, 7), (5, 10))
+    )
+    scene = Scene([(0, A, halves)])  # type: ignore[list-item]
+    found = candidates([(0, 0.5, A, MASK_A)], [filled(A), filled(B), EVERYWHERE])
+    entries = oracle_entries(detector(), found, scene, 0)  # type: ignore[arg-type]
+    assert [one["score"] for one in entries["rescore_gt"]] == [0.5]
+    assert [one["segmentation"] for one in entries["project_gt"]] == [encode_pixels(filled(A))]
+
+
 def test_a_mask_of_no_object_of_its_class_is_worth_nothing() -> None:
     found = candidates([(1, 0.9, A, MASK_A)], THEIR_MASKS)
     entries = oracle_entries(detector(), found, TWO, 0)  # type: ignore[arg-type]
@@ -273,25 +276,3 @@ def test_prototypes_that_repeat_each_other_are_no_trouble() -> None:
     got = fit(prototypes, filled(A), filled((1, 1, 11, 11)))
     assert ((got > 0) == torch.from_numpy(filled(A)[1:11, 1:11].reshape(-1)).bool()).all()
     assert got.abs().tolist() == pytest.approx([2.0] * 100, abs=1e-3)
-
-
-def test_an_evaluated_unit_is_analysed_from_its_own_numbers(tmp_path: Path) -> None:
-    """The ladder starts at the AP of the record, and AP50 is the one of the record."""
-    units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
-    unit = next(one for one in units if one.arm == "rescored")
-    with pytest.raises(SpecError, match="cannot be read"):
-        analyse(unit, place, oracles=False)
-    accuracy = evaluate_unit(unit, place, ensure_trained(unit, place))
-    keep_pass(unit, place, min_score=0.05)
-
-    errors = analyse(unit, place)
-
-    assert set(errors.oracles) == set(ORACLES)
-    assert errors.oracles["none"] == accuracy.mask.ap
-    assert set(errors.mask) == set(errors.box) == {"ap50", *ERROR_TYPES, *OPPOSITES}
-    assert errors.mask["ap50"] == pytest.approx(accuracy.mask.ap50, abs=1e-12)
-    assert errors.box["ap50"] == pytest.approx(accuracy.box.ap50, abs=1e-12)
-    assert analyse(unit, replace(place, max_store=0)).oracles == {}
-    store = Store(tmp_path / "results.jsonl")
-    store.add(errors)
-    assert store.errors(unit.run.detect_digest) == errors
