@@ -7,14 +7,14 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import gammaincinv, ndtr, ndtri, stdtr, stdtrit
 
 Values = NDArray[np.float64]
 Known = float | Values  # a variance that needs no estimate
 Tail = Callable[[Values, Known, Values, float], Values]
 
 _POWER = 0.83  # a little above the promise: variances from images and resamples are estimates too
-_NODES = 64  # of quadrature over what the true variance of seeds may be
+_NODES = 32  # of quadrature over what the true variance of seeds may be
 _STEPS = 40  # of bisection: 12 digits
 _RATIOS = np.linspace(0.0, 1.0, 33)  # seeds' share of the variance, where quantiles are tabulated
 
@@ -82,14 +82,15 @@ class Spread:
             return 0.0
         if self.seeds is None:
             return (_normal_quantile(level) + float(ndtri(_POWER))) * math.sqrt(self.images)
-        true = np.maximum(_plausible(self.seeds.variance, self.seeds.df), self.interaction)
-        shown = true[:, None] * _chi_squares(self.seeds.df) / self.seeds.df  # [true, shown]
+        chi_square, probability = _chi_squares(self.seeds.df)
+        true = np.maximum(self.seeds.variance * self.seeds.df / chi_square, self.interaction)
+        shown = true[:, None] * chi_square / self.seeds.df  # [true, shown]
         threshold = self._threshold(shown, level)
         deviation = np.sqrt(self._images_only + true)[:, None]
         low, high = 0.0, float(threshold.max() + 10.0 * deviation.max())
         for _ in range(_STEPS):
             middle = (low + high) / 2
-            found = ndtr((middle - threshold) / deviation).mean()
+            found = probability @ ndtr((middle - threshold) / deviation) @ probability
             low, high = (middle, high) if found < _POWER else (low, middle)
         return high
 
@@ -119,21 +120,24 @@ class Spread:
 
 
 @lru_cache(maxsize=256)
-def _chi_squares(df: float) -> Values:
-    """Return equally probable values of a chi-square variable."""
-    return np.asarray(chdtri(df, (np.arange(_NODES) + 0.5) / _NODES), np.float64)
+def _chi_squares(df: float) -> tuple[Values, Values]:
+    """Return values of a chi-square variable [nodes] and their probabilities [nodes].
 
-
-def _plausible(variance: float, df: float) -> Values:
-    """Return equally plausible true variances, when one of `variance` was estimated."""
-    return variance * df / _chi_squares(df)
+    Gauss-Legendre in the cube root of the probability, which puts nodes where chi-square is
+    nearly 0: there the true variance may be many times the one seen, which makes long tails.
+    """
+    node, weight = np.polynomial.legendre.leggauss(_NODES)
+    root = (node + 1) / 2
+    probability = 3 * root**2 * weight / 2
+    return 2 * np.asarray(gammaincinv(df / 2, root**3)), probability / probability.sum()
 
 
 def _careful_tail(size: Values, known: Known, estimated: Values, df: float) -> Values:
     """Return the probability [n] of an error beyond `size` [n], as Behrens and Fisher have it."""
-    plausible = estimated[:, None] * df / _chi_squares(df)  # [n, nodes]
+    chi_square, probability = _chi_squares(df)
+    plausible = estimated[:, None] * df / chi_square  # [n, nodes]
     deviations = np.sqrt(np.reshape(known, (-1, 1)) + plausible)
-    beyond: Values = ndtr(-size[:, None] / deviations).mean(axis=1)
+    beyond: Values = ndtr(-size[:, None] / deviations) @ probability
     return 2.0 * beyond
 
 
