@@ -1,4 +1,8 @@
-"""Detection in one image: decode → NMS → assemble → re-score → masks at image size."""
+"""Detection in one image: decode → NMS → assemble → re-score → masks at image size.
+
+All that follows the network starts from `Candidates`, whether they come from the network or from
+a stored forward pass: a replay goes the same way as the whole detector, so it ends the same.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -7,8 +11,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from yolact_bench.clock import Clock, no_clock
+from yolact_bench.detect.candidates import candidate_rows
 from yolact_bench.detect.nms import Nms
-from yolact_bench.detect.rescore import RescoreNet, Rescorer
+from yolact_bench.detect.rescore import RescoreNet, Rescorer, looking_at
 from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.masks import (
     Assembly,
@@ -17,7 +22,35 @@ from yolact_bench.geometry.masks import (
     upsample,
     upsample_chunks,
 )
-from yolact_bench.shapes import Detections, Predictions
+from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """All that detection needs of one image: boxes to choose from, and what masks are made of."""
+
+    boxes: Float[Tensor, "K 4"]  # corner fractions, not clipped
+    probabilities: Float[Tensor, "K C"]  # without the background
+    coefficients: Float[Tensor, "K k"]
+    prototypes: Float[Tensor, "h w k"]
+    # Only for a re-scoring network that needs them; a stored forward pass has none.
+    features: FeatureMaps | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def above(self, min_score: float) -> "Candidates":
+        """Return those whose best class scores above `min_score`, in the same order.
+
+        An NMS with that `min_score` or a higher one keeps the same boxes of them as of all.
+        """
+        rows = candidate_rows(self.probabilities, min_score)
+        return replace(
+            self,
+            boxes=self.boxes[rows],
+            probabilities=self.probabilities[rows],
+            coefficients=self.coefficients[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +109,73 @@ def find(
     Source: dbolya/yolact@902073d layers/functions/detection.py and layers/output_utils.py.
     """
     with clock("nms"):
-        boxes = decode(predictions.boxes[image], predictions.anchors)
-        probabilities = predictions.scores[image].float().softmax(-1)
-        kept = nms(boxes, probabilities[:, 1:])
-        boxes = boxes[kept.anchor]
+        candidates = candidates_of(predictions, image)
+        kept = nms(candidates.boxes, candidates.probabilities)
+    return _found(
+        candidates,
+        kept,
+        assembly=assembly,
+        rescorer=rescorer,
+        rescore_net=rescore_net,
+        height=height,
+        width=width,
+        clock=clock,
+    )
+
+
+def candidates_of(predictions: Predictions, image: int) -> Candidates:
+    """Return every anchor of one image of the batch as a candidate."""
+    return Candidates(
+        boxes=decode(predictions.boxes[image], predictions.anchors),
+        probabilities=predictions.scores[image].float().softmax(-1)[:, 1:],
+        coefficients=predictions.coefficients[image].float(),
+        prototypes=predictions.prototypes[image].float(),
+        features=predictions.features_of(image),
+    )
+
+
+def detect(
+    candidates: Candidates,
+    *,
+    nms: Nms,
+    assembly: Assembly,
+    rescorer: Rescorer,
+    rescore_net: RescoreNet | None,
+    height: int,
+    width: int,
+) -> Found:
+    """Return the detections among the candidates of one image, whose original size is given."""
+    return _found(
+        candidates,
+        nms(candidates.boxes, candidates.probabilities),
+        assembly=assembly,
+        rescorer=rescorer,
+        rescore_net=rescore_net,
+        height=height,
+        width=width,
+        clock=no_clock,
+    )
+
+
+def _found(
+    candidates: Candidates,
+    kept: Kept,
+    *,
+    assembly: Assembly,
+    rescorer: Rescorer,
+    rescore_net: RescoreNet | None,
+    height: int,
+    width: int,
+    clock: Clock,
+) -> Found:
+    boxes = candidates.boxes[kept.anchor]
     with clock("assembly"):
-        prototypes = predictions.prototypes[image].float()
-        coefficients = predictions.coefficients[image, kept.anchor].float()
-        soft_masks = assembly(prototypes, coefficients, boxes)
+        # In one layout always: products of differently laid out matrices differ in their last bits.
+        prototypes = candidates.prototypes.contiguous()
+        soft_masks = assembly(prototypes, candidates.coefficients[kept.anchor], boxes)
     with clock("rescore"):
-        mask_scores = rescorer(soft_masks, kept.label, kept.score, rescore_net)
+        net = looking_at(rescore_net, boxes, candidates.features)
+        mask_scores = rescorer(soft_masks, kept.label, kept.score, net)
     return Found(
         boxes=boxes,
         boxes_px=to_pixels(boxes, height, width),

@@ -41,11 +41,12 @@ class Manifest:
     changes: tuple[str, ...]  # declared factors
     arm_changes: Mapping[str, Mapping[str, object]]  # arm → slot path → value, in table order
     seeds: tuple[int, ...]
-    measure: tuple[str, ...]  # accuracy, latency
+    measure: tuple[str, ...]  # accuracy, latency, errors
     dataset: str
     paper: str | None  # rows of reports/paper.yaml to print beside ours
     expect: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
+    budget: str = "full"  # smoke or short: a proxy for the schedule that the spec asks for
 
 
 def save(manifest: Manifest, folder: Path) -> Path:

@@ -112,7 +112,7 @@ class Failure:
     seed: int
     train_digest: str
     detect_digest: str
-    phase: str  # train, evaluate or latency
+    phase: str  # train, evaluate, latency or errors
     kind: str  # non_finite_loss, out_of_memory, bad_image, error, …
     message: str
     traceback: str
@@ -120,4 +120,21 @@ class Failure:
     time: str
 
 
-Record = Accuracy | Latency | Failure
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """What one arm with one seed loses AP to, and what it would reach with one part perfect."""
+
+    ablation: str
+    arm: str
+    seed: int
+    train_digest: str
+    detect_digest: str
+    eval_data: str  # fingerprint
+    box: Mapping[str, float]  # error type → AP50 gained if it alone were mended; "ap50": as is
+    mask: Mapping[str, float]
+    oracles: Mapping[str, float]  # oracle → mask AP with it; "none": as is. May be empty
+    environment: Environment
+    time: str
+
+
+Record = Accuracy | Latency | Errors | Failure

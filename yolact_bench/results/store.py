@@ -11,17 +11,20 @@ from pathlib import Path
 from pydantic_core import from_json  # three times as fast as json.loads
 
 from yolact_bench.errors import SpecError
-from yolact_bench.results.files import sync
-from yolact_bench.results.record import SCHEMA, Accuracy, Failure, Latency, Record
+from yolact_bench.results.files import disk_full, out_of_space, sync
+from yolact_bench.results.record import SCHEMA, Accuracy, Errors, Failure, Latency, Record
 from yolact_bench.results.serialise import from_plain, to_plain
 
 log = logging.getLogger(__name__)
 
-_TYPES: dict[str, type[Accuracy] | type[Latency] | type[Failure]] = {
+_TYPES: dict[str, type[Record]] = {
     "Accuracy": Accuracy,
     "Latency": Latency,
+    "Errors": Errors,
     "Failure": Failure,
 }
+# What a failure in a phase stands in the way of, and the record that makes it good.
+_GOOD: dict[type[Record], str] = {Latency: "latency", Errors: "errors"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class _Line:
     """A checked line. It becomes a record when asked for: decoding costs more than reading."""
 
     number: int
-    kind: type[Accuracy] | type[Latency] | type[Failure]
+    kind: type[Record]
     digest: str
     session_or_phase: str  # "" for an accuracy
     text: bytes
@@ -49,7 +52,11 @@ class Store:
         self._breaks = 0  # line breaks up to there
 
     def add(self, record: Record) -> None:
-        """Append `record` as one line, on disk when this returns."""
+        """Append `record` as one line, on disk when this returns.
+
+        Raises:
+            ArmError: the disk is full; the file is as it was.
+        """
         data = {"schema": SCHEMA, "type": type(record).__name__, **_fields(record)}
         line = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +64,8 @@ class Store:
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            _write(descriptor, self._mended(descriptor) + line.encode() + b"\n")
+            start = self._mended(descriptor)
+            _append(descriptor, start + line.encode() + b"\n", self.path)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)  # releases the lock
@@ -80,6 +88,16 @@ class Store:
             if line.kind is Accuracy and line.digest == detect_digest:
                 record = self._record(line)
                 assert isinstance(record, Accuracy)
+                return record
+        return None
+
+    def errors(self, detect_digest: str) -> Errors | None:
+        """Return the latest error analysis of that run."""
+        self._refresh()
+        for line in reversed(self._lines):
+            if line.kind is Errors and line.digest == detect_digest:
+                record = self._record(line)
+                assert isinstance(record, Errors)
                 return record
         return None
 
@@ -110,21 +128,22 @@ class Store:
     def failures(self, detect_digests: Sequence[str] | None = None) -> tuple[Failure, ...]:
         """Return the latest failure of each run that nothing later has made good.
 
-        An accuracy makes good every earlier failure of its run but those of timing, which only
-        a latency does.
+        An accuracy makes good every earlier failure of its run but those of timing and of error
+        analysis, which only a latency and an analysis do.
         """
         self._refresh()
         wanted = None if detect_digests is None else frozenset(detect_digests)
-        standing: dict[tuple[str, bool], _Line] = {}
+        standing: dict[tuple[str, str], _Line] = {}
         for line in self._lines:
             if wanted is not None and line.digest not in wanted:
                 continue
             if line.kind is Failure:
-                key = line.digest, line.session_or_phase == "latency"
+                phase = line.session_or_phase
+                key = line.digest, phase if phase in _GOOD.values() else ""
                 standing.pop(key, None)
                 standing[key] = line
             else:
-                standing.pop((line.digest, line.kind is Latency), None)
+                standing.pop((line.digest, _GOOD.get(line.kind, "")), None)
         found = [self._record(line) for line in standing.values()]
         return tuple(record for record in found if isinstance(record, Failure))
 
@@ -209,6 +228,18 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _append(descriptor: int, data: bytes, path: Path) -> None:
+    """Write all of `data` or nothing."""
+    size = os.fstat(descriptor).st_size
+    try:
+        _write(descriptor, data)
+    except OSError as error:
+        os.ftruncate(descriptor, size)
+        if out_of_space(error):
+            raise disk_full(path) from error
+        raise
 
 
 def _write(descriptor: int, data: bytes) -> None:
