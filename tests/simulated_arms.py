@@ -7,7 +7,7 @@ import numpy as np
 from yolact_bench.statistics.bootstrap import multiplicities
 from yolact_bench.statistics.difference import SeedResult
 
-IMAGES, REPLICATES = 300, 1_000
+IMAGES, REPLICATES = 200, 1_000
 DRAWN = multiplicities("simulation", num_images=IMAGES, replicates=REPLICATES) / IMAGES
 
 
@@ -22,12 +22,6 @@ class Regime:
     shared: bool = False  # both arms use the same trainings
 
 
-def seed_result(values: np.ndarray, training: str, seed: int) -> SeedResult:
-    return SeedResult(
-        point=float(values.mean()), resamples=DRAWN @ values, training=training, seed=seed
-    )
-
-
 def simulate(
     rng: np.random.Generator, regime: Regime, *, true: float
 ) -> tuple[list[SeedResult], list[SeedResult]]:
@@ -38,18 +32,26 @@ def simulate(
     easy = rng.normal(0.4, 0.3, IMAGES)
     favour = rng.normal(0.0, regime.images * np.sqrt(IMAGES), IMAGES)
     arm, baseline = [], []
-    for seed in range(regime.seeds):
+    for _ in range(regime.seeds):
         trained = easy + rng.normal(0.0, 0.05, IMAGES)
         chance = [_chance(rng, regime) for _ in range(2)]
         if regime.shared:
-            other, changed = trained, trained + chance[0]
+            baseline.append(trained)
+            arm.append(trained + chance[0] + favour + true)
         else:  # the two share a chance of the size that the regime states
-            other = easy + chance[0] / np.sqrt(2)
-            changed = easy + chance[1] / np.sqrt(2)
-        names = ("t", "t") if regime.shared else ("a", "b")
-        arm.append(seed_result(changed + favour + true, f"{names[0]}{seed}", seed))
-        baseline.append(seed_result(other, f"{names[1]}{seed}", seed))
-    return arm, baseline
+            baseline.append(easy + chance[0] / np.sqrt(2))
+            arm.append(easy + chance[1] / np.sqrt(2) + favour + true)
+    names = "tt" if regime.shared else "ab"
+    return _results(np.stack(arm), names[0]), _results(np.stack(baseline), names[1])
+
+
+def _results(values: np.ndarray, name: str) -> list[SeedResult]:
+    """What is seen of seeds [S, N] whose metric is the mean over images."""
+    rows = enumerate(zip(values.mean(axis=1), values @ DRAWN.T, strict=True))
+    return [
+        SeedResult(point=float(point), resamples=resamples, training=f"{name}{seed}", seed=seed)
+        for seed, (point, resamples) in rows
+    ]
 
 
 def _chance(rng: np.random.Generator, regime: Regime) -> np.ndarray:

@@ -29,9 +29,9 @@ class Scene:
         return Scene(image, np.sort(label), by_image[image] + rng.normal(0.0, 0.06, OBJECTS))
 
 
-def evaluation(rng: np.random.Generator, scene: Scene, *, quality: float) -> Matches:
-    """A detection for each object, of a mask IoU that says at which thresholds it matches."""
-    iou = 0.7 + quality + scene.easy + rng.normal(0.0, 0.05, OBJECTS)
+def evaluation(rng: np.random.Generator, scene: Scene, quality: np.ndarray) -> Matches:
+    """A detection for each object, whose mask IoU depends on the arm's quality on the image."""
+    iou = 0.7 + quality[scene.image] + scene.easy + rng.normal(0.0, 0.05, OBJECTS)
     steps = np.clip(np.floor((iou - 0.5) / 0.05) + 1, 0, 10).astype(int)
     matched = np.concatenate([(1 << steps) - 1, np.zeros(FALSE_ALARMS, int)]).astype(np.uint16)
     image = np.concatenate([scene.image, rng.integers(IMAGES, size=FALSE_ALARMS)])
@@ -53,14 +53,19 @@ def evaluation(rng: np.random.Generator, scene: Scene, *, quality: float) -> Mat
     )
 
 
+def qualities(rng: np.random.Generator, quality: float, *, seeds: int, luck: float) -> np.ndarray:
+    """Quality of each seed on each image [seeds, IMAGES]: every arm has images that it favours."""
+    favour = rng.normal(0.0, 0.05, IMAGES)
+    return quality + favour + rng.normal(0.0, luck, (seeds, 1))
+
+
 def arm(
     rng: np.random.Generator, scene: Scene, name: str, *, quality: float, seeds: int, luck: float
 ) -> list[SeedResult]:
     """AP of an arm's seeds, whose quality differs from seed to seed by `luck`."""
     results = []
-    for seed in range(seeds):
-        trained = evaluation(rng, scene, quality=quality + rng.normal(0.0, luck))
-        ap = resampled_ap(trained, ONCE_AND_DRAWN).mean(axis=1)
+    for seed, trained in enumerate(qualities(rng, quality, seeds=seeds, luck=luck)):
+        ap = resampled_ap(evaluation(rng, scene, trained), ONCE_AND_DRAWN).mean(axis=1)
         results.append(
             SeedResult(point=float(ap[0]), resamples=ap[1:], training=f"{name}{seed}", seed=seed)
         )
@@ -69,14 +74,9 @@ def arm(
 
 def true_ap(rng: np.random.Generator, *, quality: float, luck: float, repeats: int) -> float:
     """The mean AP of arms of this quality, on scenes and seeds drawn anew."""
-    once = ONCE_AND_DRAWN[:1]
-    return float(
-        np.mean(
-            [
-                resampled_ap(
-                    evaluation(rng, Scene.draw(rng), quality=quality + rng.normal(0.0, luck)), once
-                ).mean()
-                for _ in range(repeats)
-            ]
-        )
-    )
+    total = 0.0
+    for _ in range(repeats):
+        trained = qualities(rng, quality, seeds=1, luck=luck)[0]
+        ap = resampled_ap(evaluation(rng, Scene.draw(rng), trained), ONCE_AND_DRAWN[:1])
+        total += float(ap.mean())
+    return total / repeats
