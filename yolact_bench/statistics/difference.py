@@ -8,7 +8,7 @@ last two. Added up as they are they would count the interaction twice, so it is 
 itself, from how the seeds' deviations from their mean vary over resamples, and taken off once.
 
 Source: seeds and images as crossed random effects: Owen, The pigeonhole bootstrap, Annals of
-Applied Statistics 1 (2007) 386-411. Variances of different seeds: Welch, Biometrika 34 (1947) 28-35.
+Applied Statistics 1 (2007) 386-411. Two arms' seeds together: Welch, Biometrika 34 (1947) 28-35.
 """
 
 import math
