@@ -18,6 +18,7 @@ from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
 from yolact_bench.results.record import Failure, Latency
 from yolact_bench.results.store import Store
+from yolact_bench.spec.budget import FULL
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def _open_data(plan: Plan, place: Workplace) -> None:
 def bring_to_record(step: Step, bench: Bench, manifest: Manifest) -> None:
     """Train and evaluate one unit unless its record is there, or it has failed before."""
     unit, store, tracker = step.unit, bench.store, bench.tracker
-    planned = next(p for p in manifest.runs if (p.arm, p.seed) == (unit.arm, unit.run.seed))
+    planned = next(p for p in manifest.runs if (p.arm, p.seed) == (unit.arm, unit.seed))
     accuracy = store.accuracy(unit.run.detect_digest)
     failed = _standing_failure(unit, bench)
     phase: Phase = "train+evaluate" if step.trains and not failed else "evaluate"
@@ -105,13 +106,13 @@ def bring_to_record(step: Step, bench: Bench, manifest: Manifest) -> None:
             "%s: mask AP %s, box AP %s", unit.title, _ap(accuracy.mask.ap), _ap(accuracy.box.ap)
         )
     # The work may have been done for another arm or ablation; here it is this unit's.
-    tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.run.seed))
+    tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
 
 
 def time_arms(plan: Plan, bench: Bench) -> None:
     """Time all arms that have a result in one session, unless one session has them all."""
     store, place = bench.store, bench.place
-    units = [s.unit for s in plan.steps if s.unit.run.seed == plan.ablation.seeds[0]]
+    units = [s.unit for s in plan.steps if s.unit.seed == plan.ablation.seeds[0]]
     units = [u for u in units if store.accuracy(u.run.detect_digest) is not None]
     digests = timed_digests(plan.ablation, units)
     session = store.timed_together(digests)
@@ -124,7 +125,7 @@ def time_arms(plan: Plan, bench: Bench) -> None:
     timed = store.latency_sessions(digests).get(session or "", {})
     for unit in units:
         latency = timed[unit.run.detect_digest]
-        bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.run.seed))
+        bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.seed))
 
 
 def _measured(
@@ -144,7 +145,7 @@ def _latency(
     return Latency(
         ablation=unit.ablation,
         arm=unit.arm,
-        seed=unit.run.seed,
+        seed=unit.seed,
         train_digest=unit.run.train_digest,
         detect_digest=unit.run.detect_digest,
         session=session,
@@ -180,7 +181,7 @@ def _failure(unit: Unit, bench: Bench, stage: str, error: Exception) -> Failure:
     return Failure(
         ablation=unit.ablation,
         arm=unit.arm,
-        seed=unit.run.seed,
+        seed=unit.seed,
         train_digest=unit.run.train_digest,
         detect_digest=unit.run.detect_digest,
         phase=stage,
@@ -199,7 +200,7 @@ def _tell_start(plan: Plan, bench: Bench) -> None:
         "spec": Path(plan.ablation.file).name,
         "git_commit": env.commit,
         "dirty": str(env.dirty).lower(),
-        "proxy": "false",
+        "proxy": str(plan.ablation.budget != FULL).lower(),
         "device": env.device,
     }
     bench.tracker.start(plan.ablation.name, text, tags)
@@ -208,7 +209,7 @@ def _tell_start(plan: Plan, bench: Bench) -> None:
 def _curves(unit: Unit, tracker: Tracker) -> Callable[[int, Mapping[str, float]], None]:
     def log_curves(iteration: int, metrics: Mapping[str, float]) -> None:
         named = {k if "/" in k else f"train/{k}": v for k, v in metrics.items()}
-        tracker.log_training(unit.arm, unit.run.seed, iteration, named)
+        tracker.log_training(unit.arm, unit.seed, iteration, named)
 
     return log_curves
 

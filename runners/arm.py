@@ -43,14 +43,16 @@ class Unit:
 
     ablation: str
     arm: str
+    seed: int  # of the ablation, by which arms are paired; an arm's own `seed` is added to it
     run: Run
     data: DatasetSpec
     split: str = "val"  # what it is evaluated on; the fingerprint is in the run
+    proxy: bool = False  # a shortened schedule stands in for the one that was asked for
 
     @property
     def title(self) -> str:
         """How progress and log lines call it."""
-        return f"{self.arm} seed {self.run.seed}" if self.run.seed else self.arm
+        return f"{self.arm} seed {self.seed}" if self.seed else self.arm
 
 
 class Datasets:
@@ -187,7 +189,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
     return Accuracy(
         ablation=unit.ablation,
         arm=unit.arm,
-        seed=run.seed,
+        seed=unit.seed,
         train_digest=run.train_digest,
         forward_digest=run.forward_digest,
         detect_digest=run.detect_digest,
@@ -205,6 +207,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         predictions=str(folder.relative_to(place.work_dir)),
         environment=environment(place.device),
         time=now(),
+        proxy=unit.proxy,
     )
 
 

@@ -11,6 +11,7 @@ from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
+from yolact_bench.spec.budget import FULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +127,7 @@ def plan_facts(plan: Plan) -> dict[str, object]:
         "units": [
             {
                 "arm": step.unit.arm,
-                "seed": step.unit.run.seed,
+                "seed": step.unit.seed,
                 "train_digest": step.unit.run.train_digest,
                 "forward_digest": step.unit.run.forward_digest,
                 "detect_digest": step.unit.run.detect_digest,
@@ -142,7 +143,7 @@ def plan_facts(plan: Plan) -> dict[str, object]:
 
 def timed_digests(ablation: Ablation, units: Sequence[Unit]) -> list[str]:
     """Return the detection digests of the units that are timed: all arms, with the first seed."""
-    return [u.run.detect_digest for u in units if u.run.seed == ablation.seeds[0]]
+    return [u.run.detect_digest for u in units if u.seed == ablation.seeds[0]]
 
 
 def manifest_of(plan: Plan, *, command: str) -> Manifest:
@@ -165,7 +166,7 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
         runs=tuple(
             PlannedRun(
                 arm=step.unit.arm,
-                seed=step.unit.run.seed,
+                seed=step.unit.seed,
                 train_digest=step.unit.run.train_digest,
                 forward_digest=step.unit.run.forward_digest,
                 detect_digest=step.unit.run.detect_digest,
@@ -200,7 +201,14 @@ def _units(
         run, data = check(arm.run, where=arm.where, data_root=data_root, device=place.device)
         if not only or arm.name in (*only, ablation.baseline):
             units += [
-                Unit(ablation=ablation.name, arm=arm.name, run=replace(run, seed=seed), data=data)
+                Unit(
+                    ablation=ablation.name,
+                    arm=arm.name,
+                    seed=seed,
+                    run=replace(run, seed=run.seed + seed),
+                    data=data,
+                    proxy=ablation.budget != FULL,
+                )
                 for seed in ablation.seeds
             ]
     return units
