@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners import data_commands, import_command
+from runners import data_commands, import_command, latency_command
 from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
     Arm,
     AsJson,
+    Budget,
     DataRoot,
     Dataset,
     Device,
@@ -21,6 +22,7 @@ from runners.options import (
     Only,
     Out,
     Preset,
+    Rate,
     Rounds,
     Seeds,
     Set,
@@ -68,6 +70,8 @@ def run(
     only: Only = None,
     settings: Set = None,
     seeds: Seeds = None,
+    budget: Budget = "full",
+    images_per_second: Rate = None,
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
@@ -86,6 +90,8 @@ def run(
         only=only or [],
         settings=settings or [],
         seeds=seeds,
+        budget=budget,
+        images_per_second=images_per_second,
         place=commands.workplace(work_dir, device, workers, validate_every),
         data_root=data_root,
         rounds=rounds,
@@ -103,6 +109,8 @@ def plan(
     only: Only = None,
     settings: Set = None,
     seeds: Seeds = None,
+    budget: Budget = "full",
+    images_per_second: Rate = None,
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
@@ -116,6 +124,8 @@ def plan(
         only=only or [],
         settings=settings or [],
         seeds=seeds,
+        budget=budget,
+        images_per_second=images_per_second,
         place=commands.workplace(work_dir, device, None, None),
         data_root=data_root,
         check_paper=_check_paper,
@@ -124,11 +134,11 @@ def plan(
 
 
 @app.command()
-def check(specs: Specs, data_root: DataRoot = None) -> None:
+def check(specs: Specs, budget: Budget = "full", data_root: DataRoot = None) -> None:
     """Check specs without running them: every name, option, network and data set."""
     from runners import commands
 
-    commands.check(specs, data_root=data_root, check_paper=_check_paper)
+    commands.check(specs, budget=budget, data_root=data_root, check_paper=_check_paper)
 
 
 @app.command()
@@ -176,31 +186,7 @@ def evaluate(
     )
 
 
-@app.command()
-def latency(
-    arms: Annotated[list[str], typer.Argument(help="presets or run.yaml files", metavar="ARM…")],
-    weights: Weights = None,
-    dataset: Dataset = None,
-    settings: Set = None,
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    rounds: Rounds = 100,
-    as_json: AsJson = False,
-) -> None:
-    """Time arms together: one image at a time, in alternating rounds."""
-    from runners import commands, singles
-
-    singles.latency(
-        arms,
-        weights=weights,
-        dataset=dataset,
-        settings=settings or [],
-        place=commands.workplace(work_dir, device, None, None),
-        data_root=data_root,
-        rounds=rounds,
-        as_json=as_json,
-    )
+app.command("latency")(latency_command.latency)
 
 
 @app.command()

@@ -21,6 +21,7 @@ class Step:
     unit: Unit
     trains: bool  # its training is missing, and it is the first unit to need it
     shares: str | None  # the unit whose training it uses, if not its own
+    shares_forward: str | None  # the unit whose pass over the evaluation images it uses, likewise
     trained: bool
     evaluated: bool
     failed: str | None  # the standing failure, if any
@@ -44,6 +45,11 @@ class Plan:
         """How many evaluations are still to be done."""
         return sum(not step.evaluated for step in self.steps)
 
+    @property
+    def passes(self) -> frozenset[str]:
+        """The digests of the forward passes that evaluations still need."""
+        return frozenset(s.unit.run.forward_digest for s in self.steps if not s.evaluated)
+
 
 def make_plan(
     ablation: Ablation,
@@ -61,9 +67,11 @@ def make_plan(
     units = _units(ablation, place, data_root, only)
     failures = {failure.detect_digest: failure for failure in store.failures()}
     owner: dict[str, str] = {}
+    passes: dict[str, str] = {}
     steps = []
     for unit in units:
         first = owner.setdefault(unit.run.train_digest, unit.title)
+        passed = passes.setdefault(unit.run.forward_digest, unit.title)
         failure = failures.get(unit.run.detect_digest)
         done = trained(unit, place)
         steps.append(
@@ -71,6 +79,7 @@ def make_plan(
                 unit=unit,
                 trains=not done and first == unit.title,
                 shares=None if first == unit.title else first,
+                shares_forward=None if passed == unit.title else passed,
                 trained=done,
                 evaluated=store.accuracy(unit.run.detect_digest) is not None,
                 failed=f"{failure.phase}: {failure.message}" if failure else None,
@@ -102,45 +111,6 @@ def check_words(ablation: Ablation, check_paper: Callable[[str], None]) -> None:
             raise SpecError(f"{ablation.file}: expect: {error}") from error
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """Return the plan as text, a line a unit."""
-    ablation = plan.ablation
-    width = max(len(step.unit.title) for step in plan.steps)
-    lines = [f"{ablation.name}: {ablation.question}"]
-    for step in plan.steps:
-        digest = step.unit.run.train_digest
-        lines.append(f"  {step.unit.title:<{width}}  training {digest}  {_needs(step)}")
-    timing = "done" if plan.timed else "all arms, in one session"
-    parts = [f"{plan.trainings} trainings", f"{plan.evaluations} evaluations"]
-    if "latency" in ablation.measure:
-        parts.append(f"latency: {timing}")
-    return [*lines, f"to do: {', '.join(parts)}"]
-
-
-def plan_facts(plan: Plan) -> dict[str, object]:
-    """Return the plan as plain data."""
-    return {
-        "ablation": plan.ablation.name,
-        "trainings": plan.trainings,
-        "evaluations": plan.evaluations,
-        "timed": plan.timed,
-        "units": [
-            {
-                "arm": step.unit.arm,
-                "seed": step.unit.seed,
-                "train_digest": step.unit.run.train_digest,
-                "forward_digest": step.unit.run.forward_digest,
-                "detect_digest": step.unit.run.detect_digest,
-                "trains": step.trains,
-                "shares": step.shares,
-                "evaluated": step.evaluated,
-                "failed": step.failed,
-            }
-            for step in plan.steps
-        ],
-    }
-
-
 def timed_digests(ablation: Ablation, units: Sequence[Unit]) -> list[str]:
     """Return the detection digests of the units that are timed: all arms, with the first seed."""
     return [u.run.detect_digest for u in units if u.seed == ablation.seeds[0]]
@@ -163,6 +133,7 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
         dataset=ablation.dataset,
         paper=ablation.paper,
         expect=ablation.expect,
+        budget=ablation.budget,
         runs=tuple(
             PlannedRun(
                 arm=step.unit.arm,
@@ -175,17 +146,6 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
             for step in plan.steps
         ),
     )
-
-
-def _needs(step: Step) -> str:
-    if step.failed:
-        return f"failed before ({step.failed}); --retry-failed tries again"
-    if step.evaluated:
-        return "done"
-    if step.trains:
-        return "train, evaluate"
-    source = f"shared with {step.shares}" if step.shares else "there"
-    return f"evaluate (training {source})"
 
 
 def _units(
