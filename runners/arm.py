@@ -82,11 +82,16 @@ class Workplace:
     workers: int
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
+    max_store: float = 50e9  # bytes that one stored forward pass may take; 0: none is stored
     datasets: Datasets = field(default_factory=Datasets)
 
     def checkpoint_folder(self, run: Run) -> Path:
         """Return work/checkpoints/<train_digest>."""
         return self.work_dir / "checkpoints" / run.train_digest
+
+    def predictions(self, digest: str) -> Path:
+        """Return work/predictions/<digest>, of detections or of a stored forward pass."""
+        return self.work_dir / "predictions" / digest
 
     def weights(self, run: Run) -> Path:
         """Return where the trained weights of a run are, or will be."""
@@ -175,7 +180,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
     """
     run = unit.run
     dataset = place.datasets.open(unit.data, unit.split)
-    folder = place.work_dir / "predictions" / run.detect_digest
+    folder = place.predictions(run.detect_digest)
     detector = trained_detector(run, place)
     predict(
         detector,

@@ -11,6 +11,7 @@ import torch
 from runners.arm import Unit, Workplace
 from runners.environment import environment
 from runners.plan import Plan, Step
+from runners.shared_pass import replayable
 from runners.throughput import Throughput
 from yolact_bench.build import build_network, build_schedule, prototype_size
 from yolact_bench.results.store import Store
@@ -76,17 +77,25 @@ def estimate(
     rates = Throughput(store, place.work_dir, device=device, given=images_per_second)
     trainings = [step.unit.run for step in plan.steps if step.trains]
     weights = [_weights_bytes(run) for run in trainings]
-    passes = {step.unit.run.forward_digest: step.unit for step in plan.steps if not step.evaluated}
+    passes = _stored_passes(plan)
     return Estimate(
         device=device,
         steps=tuple(_cost(step, rates, place) for step in plan.steps),
         checkpoint_bytes=sum(weights),
         training_bytes=max(map(_training_bytes, trainings), default=0),
-        forward_bytes=sum(
-            _forward_bytes(unit.run) * _num_images(unit, place) for unit in passes.values()
-        ),
+        forward_bytes=sum(_forward_bytes(unit.run) * _num_images(unit, place) for unit in passes),
         free_bytes=_free_bytes(place.work_dir),
     )
+
+
+def _stored_passes(plan: Plan) -> list[Unit]:
+    """One unit of each pass that will be kept: a pass that serves a single unit is not."""
+    pending: dict[str, dict[str, Unit]] = {}
+    for step in plan.steps:
+        if not step.evaluated and replayable(step.unit):
+            run = step.unit.run
+            pending.setdefault(run.forward_digest, {})[run.detect_digest] = step.unit
+    return [next(iter(units.values())) for units in pending.values() if len(units) > 1]
 
 
 def _cost(step: Step, rates: Throughput, place: Workplace) -> StepCost:

@@ -78,6 +78,8 @@ def _row(plan: Plan, step: Step, cost: StepCost) -> tuple[str, ...]:
     training = f"of {step.shares}" if step.shares else run.train_digest[:_SHOWN]
     forward = f"of {step.shares_forward}" if step.shares_forward else run.forward_digest[:_SHOWN]
     seconds = [cost.train_seconds, cost.detect_seconds]
+    if step.evaluated or step.failed:
+        return step.unit.title, training, forward, _needs(step), ""
     hours = "?" if None in seconds else f"{sum(s or 0.0 for s in seconds) / _HOUR:.2f}"
     return step.unit.title, training, forward, _needs(step), hours
 
