@@ -162,7 +162,7 @@ def check(
                 check_arm(arm.run, where=arm.where, data_root=data_root, device="cpu")
             except MissingDataError as error:
                 check_arm(arm.run, where=arm.where, data_root=None, device="cpu", data=False)
-                missing = f"; not checked: {error}"
+                missing = f"; its data is not here: {str(error).removeprefix(f'{arm.where}: ')}"
         check_arms_differ(ablation)
         typer.echo(f"{spec}: {len(ablation.arms)} arms are right{missing}")
 

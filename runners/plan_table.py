@@ -127,7 +127,9 @@ def _time_lines(plan: Plan, cost: Estimate) -> list[str]:
         )
     if plan.evaluations:
         seconds = cost.detect_seconds
-        shown = "unknown until arms have been timed" if seconds is None else _time(seconds)
+        shown = (
+            "unknown until arms have been timed" if seconds is None else f"at most {_time(seconds)}"
+        )
         lines.append(f"time on {cost.device}: evaluation, but its scoring, {shown}")
     return lines
 

@@ -16,6 +16,7 @@ from yolact_bench.spec.run import ARCHITECTURE, Run
 log = logging.getLogger(__name__)
 
 MIN_ITERATIONS = 20  # the rate of fewer is that of starting up
+MIN_ROUNDS = 10  # of timing, likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,11 @@ class Throughput:
             for r in trained
             if r.iterations >= MIN_ITERATIONS
         )
-        self._detection = self._known((r.train_digest, 1e3 / r.median_ms, r.arm) for r in timed)
+        self._detection = self._known(
+            (r.train_digest, 1e3 / r.median_ms, r.arm)
+            for r in timed
+            if len(r.samples_ms) >= MIN_ROUNDS
+        )
 
     def training(self, run: Run) -> Rate | None:
         """Return images per second of training a run, or None where nothing is known."""
