@@ -15,7 +15,7 @@ from runners.arm import Workplace
 from runners.arm import check as check_arm
 from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
-from runners.lint import check_arms_differ
+from runners.lint import check_arms
 from runners.mistakes import FAILED_ARMS, UNMET
 from runners.plan import Plan, check_words, make_plan
 from runners.plan_table import plan_facts, plan_lines
@@ -162,8 +162,8 @@ def check(
                 check_arm(arm.run, where=arm.where, data_root=data_root, device="cpu")
             except MissingDataError as error:
                 check_arm(arm.run, where=arm.where, data_root=None, device="cpu", data=False)
-                missing = f"; its data is not here: {str(error).removeprefix(f'{arm.where}: ')}"
-        check_arms_differ(ablation)
+                missing = f"; not here: {str(error).removeprefix(f'{arm.where}: ')}"
+        check_arms(ablation)
         typer.echo(f"{spec}: {len(ablation.arms)} arms are right{missing}")
 
 
@@ -192,7 +192,7 @@ def _plan(
 ) -> Plan:
     ablation = load(spec, settings=parse_settings(settings), seeds=seeds, budget=budget)
     check_words(ablation, check_paper)
-    check_arms_differ(ablation)
+    check_arms(ablation)
     return make_plan(ablation, place=place, store=store, data_root=data_root, only=only)
 
 
