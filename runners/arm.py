@@ -245,8 +245,8 @@ def _check_batch_norm(run: Run) -> None:
     if run.init["name"] in {"none", "zero_gamma"} and freezes_batch_norm(run):
         raise SpecError(
             f"batch_norm: {run.batch_norm['name']} freezes batch norm at schedule.batch_size "
-            f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) come "
-            "with no statistics to freeze; write batch_norm: {name: train}, or a batch_size of 6 or more"
+            f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) come with "
+            "no statistics to freeze; write batch_norm: {name: train}, or a batch_size of 6 or more"
         )
 
 
