@@ -13,6 +13,7 @@ from runners.checkpoint import load_facts
 from runners.environment import environment
 from runners.evaluate import evaluate, predict, validate
 from runners.interrupt import graceful_stop
+from runners.retry import resumed
 from runners.train import Logged, Trained, TrainingOptions, train
 from yolact_bench.build import (
     build_detector,
@@ -93,6 +94,10 @@ class Workplace:
         """Return work/predictions/<digest>, of detections or of a stored forward pass."""
         return self.work_dir / "predictions" / digest
 
+    def resamples(self, run: Run) -> Path:
+        """Return where AP on resampled images is, or will be."""
+        return self.work_dir / "resamples" / f"{run.detect_digest}.npz"
+
     def weights(self, run: Run) -> Path:
         """Return where the trained weights of a run are, or will be."""
         return self.checkpoint_folder(run) / "final.pt"
@@ -160,7 +165,10 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
                 on_log=on_log,
                 should_stop=should_stop,
             )
-            return train(unit.run, folder, dataset, title=f"train {unit.title}", how=how)
+            title = f"train {unit.title}"
+            return resumed(
+                lambda: train(unit.run, folder, dataset, title=title, how=how), title=title
+            )
     facts = load_facts(weights)
     return Trained(
         weights=weights,
@@ -182,14 +190,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
     dataset = place.datasets.open(unit.data, unit.split)
     folder = place.predictions(run.detect_digest)
     detector = trained_detector(run, place)
-    predict(
-        detector,
-        dataset,
-        folder,
-        digest=run.detect_digest,
-        weights=run.train_digest,
-        title=f"evaluate {unit.title}",
-    )
+    predict_unit(unit, detector, place)
     scores = evaluate(dataset, folder)
     return Accuracy(
         ablation=unit.ablation,
@@ -213,6 +214,22 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         environment=environment(place.device),
         time=now(),
         proxy=unit.proxy,
+    )
+
+
+def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
+    """Leave the predictions of a unit's own detector on disk, unless they are there.
+
+    Raises:
+        ArmError: an image cannot be read.
+    """
+    predict(
+        detector,
+        place.datasets.open(unit.data, unit.split),
+        place.predictions(unit.run.detect_digest),
+        digest=unit.run.detect_digest,
+        weights=unit.run.train_digest,
+        title=f"evaluate {unit.title}",
     )
 
 
@@ -245,8 +262,9 @@ def _check_batch_norm(run: Run) -> None:
     if run.init["name"] in {"none", "zero_gamma"} and freezes_batch_norm(run):
         raise SpecError(
             f"batch_norm: {run.batch_norm['name']} freezes batch norm at schedule.batch_size "
-            f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) come with "
-            "no statistics to freeze; write batch_norm: {name: train}, or a batch_size of 6 or more"
+            f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) "
+            "come with no statistics to freeze; write batch_norm: {name: train}, or a batch_size "
+            "of 6 or more"
         )
 
 

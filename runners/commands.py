@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ from runners.arm import check as check_arm
 from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
 from runners.lint import check_arms
+from runners.lock import locked
 from runners.mistakes import FAILED_ARMS, UNMET
 from runners.plan import Plan, check_words, make_plan
 from runners.plan_table import plan_facts, plan_lines
@@ -97,20 +99,21 @@ def run(
         return
     for line in plan_lines(made, cost):
         log.info(line)
-    tracker = MlflowTracker(place.work_dir)
-    bench = Bench(
-        place=place if budget != "smoke" else replace(place, validate_every=0),
-        store=store,
-        tracker=tracker,
-        timing=Timing(rounds=rounds) if budget != "smoke" else _SMOKE_TIMING,
-        retry_failed=retry_failed,
-    )
-    try:
-        name = run_ablation(made, bench, command=_command(spec, settings, seeds, budget)).name
+    command = _command(spec, settings, seeds, budget)
+    with (
+        locked(place.work_dir, command=command),
+        closing(MlflowTracker(place.work_dir)) as tracker,
+    ):
+        bench = Bench(
+            place=place if budget != "smoke" else replace(place, validate_every=0),
+            store=store,
+            tracker=tracker,
+            timing=Timing(rounds=rounds) if budget != "smoke" else _SMOKE_TIMING,
+            retry_failed=retry_failed,
+        )
+        name = run_ablation(made, bench, command=command).name
         report = write_report(place.work_dir, name)
         tracker.log_artifacts(report.folder)
-    finally:
-        tracker.close()
     if as_json:
         typer.echo(json.dumps(_report_facts(report, made, cost)))
     else:

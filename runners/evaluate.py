@@ -12,14 +12,16 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.coco_map import Entry, Rle, encode_mask, score
+from runners.coco_map import Entry, Rle, score
 from runners.progress import progress
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.detect.pipeline import Found, regions
+from yolact_bench.detect.pipeline import Found
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
+from yolact_bench.geometry.run_lengths import mask_run_lengths
 from yolact_bench.results.files import atomic_path, write_atomically
 from yolact_bench.results.record import ApSummary
+from yolact_bench.statistics.matches import FILES as MATCH_FILES
 
 META_SCHEMA = 1
 BOX_FILE, MASK_FILE, META_FILE = "bbox.json", "segm.json", "meta.json"
@@ -111,13 +113,27 @@ def _identity(digest: str, weights: str, num_images: int) -> dict[str, object]:
 def evaluate(dataset: Dataset, folder: Path) -> Scores:
     """Return box and mask AP of the predictions that `predict` left in `folder`.
 
+    What was matched is left beside them, for AP on resampled images.
+
     Raises:
         SpecError: the files are missing or damaged, or belong to another data set.
     """
     truth, names = dataset.ground_truth(), _class_names(dataset)
     return Scores(
-        box=score(truth, folder / BOX_FILE, kind="bbox", class_names=names),
-        mask=score(truth, folder / MASK_FILE, kind="segm", class_names=names),
+        box=score(
+            truth,
+            folder / BOX_FILE,
+            kind="bbox",
+            class_names=names,
+            save_matches=folder / MATCH_FILES["box"],
+        ),
+        mask=score(
+            truth,
+            folder / MASK_FILE,
+            kind="segm",
+            class_names=names,
+            save_matches=folder / MATCH_FILES["mask"],
+        ),
     )
 
 
@@ -168,11 +184,9 @@ def _detect(
 
 def run_lengths(found: Found) -> list[Rle]:
     """Return the mask of each detection at image size, as COCO's run lengths."""
-    size = {"height": found.height, "width": found.width}
-    return [
-        encode_mask(region.mask.numpy(), top=region.top, left=region.left, **size)
-        for region in regions(found)
-    ]
+    size = (found.height, found.width)
+    texts = mask_run_lengths(found.soft_masks, *size, threshold=found.mask_threshold)
+    return [{"size": list(size), "counts": counts} for counts in texts]
 
 
 def entries(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from runners.arm import Unit, Workplace, trained_detector
+from runners.arm import Unit, Workplace, predict_unit, trained_detector
 from runners.evaluate import is_complete
 from runners.forward_pass import StoredPass, lowest_score, open_pass, store_pass
 from runners.replay import Variant, replay
@@ -41,6 +41,17 @@ def predict_together(units: Sequence[Unit], place: Workplace) -> None:
         for unit in pending
     ]
     replay(stored, variants, dataset, weights=run.train_digest)
+
+
+def predict_alone(unit: Unit, place: Workplace) -> None:
+    """Leave the predictions of one unit on disk: from a stored pass if there is one that serves.
+
+    Raises:
+        ArmError: as `predict_together`.
+    """
+    predict_together([unit], place)
+    if not _predicted(unit, place.datasets.open(unit.data, unit.split), place):
+        predict_unit(unit, trained_detector(unit.run, place), place)
 
 
 def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
