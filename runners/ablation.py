@@ -19,7 +19,6 @@ from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
 from yolact_bench.results.record import Failure, Latency
 from yolact_bench.results.store import Store
-from yolact_bench.spec.budget import FULL
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     _open_data(plan, bench.place)
     manifest = manifest_of(plan, command=command)
     save(manifest, bench.place.work_dir / "reports" / manifest.name)
-    _tell_start(plan, bench)
+    _tell_start(plan, manifest, bench)
     try:
         for step in plan.steps:
             bring_to_record(step, plan, bench, manifest)
@@ -251,17 +250,16 @@ def _standing_failure(
     return mine[-1] if mine else None
 
 
-def _tell_start(plan: Plan, bench: Bench) -> None:
+def _tell_start(plan: Plan, manifest: Manifest, bench: Bench) -> None:
     env = environment(bench.place.device)
     text = Path(plan.ablation.file).read_text(encoding="utf-8")
     tags = {
         "spec": Path(plan.ablation.file).name,
         "git_commit": env.commit,
         "dirty": str(env.dirty).lower(),
-        "proxy": str(plan.ablation.budget != FULL).lower(),
         "device": env.device,
     }
-    bench.tracker.start(plan.ablation.name, text, tags)
+    bench.tracker.start(manifest, text, tags)
 
 
 def _curves(unit: Unit, tracker: Tracker) -> Callable[[int, Mapping[str, float]], None]:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners import data_commands, import_command, manage_commands, single_commands
+from runners import (
+    data_commands,
+    import_command,
+    manage_commands,
+    single_commands,
+    track_commands,
+)
 from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
@@ -42,6 +48,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data_commands.app, name="data")
+app.add_typer(track_commands.app, name="track")
 
 
 @app.callback()
