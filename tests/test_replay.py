@@ -9,7 +9,6 @@ import torch
 
 from runners import shared_pass
 from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit
-from runners.estimate import estimate
 from runners.forward_pass import META_FILE, open_pass
 from runners.replay import EncodedMasks
 from runners.shared_pass import predict_together
@@ -206,17 +205,6 @@ def test_a_pass_larger_than_allowed_stops_with_the_option_to_raise(tmp_path: Pat
         predict_together(units, place)
 
     assert caught.value.kind == "store_full"
-
-
-def test_a_plan_whose_passes_are_larger_than_allowed_is_refused(tmp_path: Path) -> None:
-    """36 × 36 prototypes, k = 16, and an allowance for candidates, for 3 images: 0.6 MB."""
-    at = bench(tmp_path / "work")
-    plan = planned(write_spec(tmp_path, VARIANTS), at)
-
-    with pytest.raises(SpecError, match=r"--max-store 0\.0001"):
-        estimate(plan, replace(at.place, max_store=1e5), at.store)
-
-    assert estimate(plan, replace(at.place, max_store=0), at.store).forward_bytes == 0
 
 
 @pytest.mark.parametrize("name", sorted(components("nms")))
