@@ -13,7 +13,9 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from runners.coco_matches import collect_matches
 from yolact_bench.errors import SpecError
+from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
 
 Kind = Literal["bbox", "segm"]
@@ -63,11 +65,13 @@ def score(
     kind: Kind,
     class_names: Mapping[int, str],
     image_ids: Collection[int] | None = None,
+    save_matches: Path | None = None,
 ) -> ApSummary:
     """Return COCO's metrics of `results`, a list in COCO's result format or a file of one.
 
     The numbers are pycocotools' own. No detections at all score 0. `class_names` goes from
-    category id to name; `image_ids` restricts the evaluation to these images.
+    category id to name; `image_ids` restricts the evaluation to these images. What matched what
+    is left in the file `save_matches`, from which AP on resampled images follows.
 
     Raises:
         SpecError: the file is not COCO results, or names an unknown image or category.
@@ -83,6 +87,13 @@ def score(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
+    if save_matches is not None:
+        with atomic_path(save_matches) as temporary:
+            collect_matches(
+                evaluation.evalImgs,
+                num_images=len(evaluation.params.imgIds),
+                num_classes=len(evaluation.params.catIds),
+            ).save(temporary)
     return _summary(evaluation, class_names)
 
 
