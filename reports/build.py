@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reports import plots, tables
 from reports.aggregate import Summary, summarise
-from reports.csv_table import csv_text
+from reports.csv_table import csv_files
 from reports.html import html_report
 from reports.latex import latex_report
 from reports.markdown import markdown_report, markdown_table
@@ -35,7 +35,7 @@ class Report:
 
 
 def build(work_dir: Path, name: str) -> Report:
-    """Write report.md, report.html, report.tex, table.csv and the figures; return what was told.
+    """Write the page (md, html, tex), its tables as CSV and the figures; return what was told.
 
     The same manifest, records and logs give the same text, as nothing in it depends on when or
     where it is built. Every file appears whole or not at all.
@@ -112,7 +112,7 @@ def read(work_dir: Path, name: str) -> Summary:
     """
     folder = report_folder(work_dir, name)
     store = Store(work_dir / "results.jsonl")
-    return summarise(manifests.load(folder), store, work_dir / "checkpoints")
+    return summarise(manifests.load(folder), store, work_dir)
 
 
 def report_folder(work_dir: Path, name: str) -> Path:
@@ -135,5 +135,5 @@ def _texts(summary: Summary, figures: Sequence[str]) -> dict[str, str]:
     return {
         "report.md": markdown_report(summary, figures),
         "report.tex": latex_report(summary),
-        "table.csv": csv_text(summary),
+        **csv_files(summary),
     }

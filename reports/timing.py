@@ -50,6 +50,7 @@ class Session:
     environment: Environment
     timings: Mapping[str, Timing]  # by arm
     refused: Mapping[str, str]  # arm → why its time may not stand in the same column
+    fastest: str | None  # arm that beats the second fastest by more than chance explains
 
 
 def read_session(
@@ -101,7 +102,22 @@ def _session(
         environment=environment,
         timings=timings,
         refused=refused,
+        fastest=_fastest({arm: found[arm] for arm in timings}),
     )
+
+
+def _fastest(timed: Mapping[str, Latency]) -> str | None:
+    """The arm whose interval of the ratio to the second fastest excludes one."""
+    order = sorted(timed, key=lambda arm: timed[arm].median_ms)[:2]
+    if len(order) < 2 or not _paired(timed[order[0]], timed[order[1]]):
+        return None
+    _, interval = paired_ratio(timed[order[0]].samples_ms, timed[order[1]].samples_ms)
+    return order[0] if interval is not None and interval[1] < 1 else None
+
+
+def _paired(latency: Latency, other: Latency) -> bool:
+    """Whether sample i of both is of the same round and image."""
+    return len(latency.samples_ms) == len(other.samples_ms) and latency.image_ids == other.image_ids
 
 
 def _incomparable(latency: Latency, reference: Latency) -> str | None:
@@ -119,13 +135,8 @@ def _incomparable(latency: Latency, reference: Latency) -> str | None:
 
 def _timing(latency: Latency, reference: Latency | None) -> Timing:
     n = len(latency.samples_ms)
-    paired = (
-        reference is not None
-        and len(reference.samples_ms) == n
-        and reference.image_ids == latency.image_ids
-    )
     ratio, interval = None, None
-    if paired and reference is not None:
+    if reference is not None and _paired(latency, reference):
         ratio, interval = paired_ratio(latency.samples_ms, reference.samples_ms)
     order = {stage: place for place, stage in enumerate(STAGES)}
     stages = sorted(latency.stages_ms, key=lambda stage: order.get(stage, len(order)))

@@ -40,7 +40,7 @@ def _text(work: Path, name: str) -> str:
 def test_the_main_table_has_every_number_in_its_place(work: Path) -> None:
     """AP50 = AP + 20 and AP75 = AP + 2 points; the median swing is 1 + 0.2 · median(sin)."""
     table = _text(work, "report.md")
-    assert _cells(table, "fast")[:8] == ["**fast**", "31.0", "", "51.0", "33.0", "35.0", "", "3.14"]
+    assert _cells(table, "fast")[:8] == ["*fast*", "31.0", "", "51.0", "33.0", "35.0", "", "3.14"]
     deformable = _cells(table, "deformable")
     assert deformable[:8] == [
         "deformable",
@@ -121,7 +121,7 @@ def test_the_page_is_self_contained_and_escapes_what_users_wrote(work: Path) -> 
 def test_latex_escapes_names_and_emphasises_the_baseline(work: Path) -> None:
     tex = _text(work, "report.tex")
     assert r"cross\_class\_fast & 30.5 & $-$0.50" in tex
-    assert r"\textbf{fast}" in tex
+    assert r"\textit{fast}" in tex
     assert tex.count(r"\begin{table}") == tex.count(r"\end{table}") == 2
 
 
@@ -215,7 +215,7 @@ def test_a_missing_baseline_leaves_no_delta_and_says_so(tmp_path: Path) -> None:
 def test_a_shortened_schedule_is_marked(tmp_path: Path) -> None:
     work = fake_work.write_work(tmp_path, [fake_work.accuracy("fast", proxy=True)])
     table = build(work, fake_work.NAME).table
-    assert "**fast ¹**" in table
+    assert "*fast ¹*" in table
     assert "¹ proxy: a shortened schedule" in table
 
 
