@@ -13,6 +13,7 @@ from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit, now, tra
 from runners.environment import environment
 from runners.measure import Measured, measure
 from runners.plan import Plan, Step, manifest_of, timed_digests
+from runners.shared_pass import predict_together
 from runners.tracking import Phase, Tracker
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
@@ -41,6 +42,7 @@ class Bench:
     tracker: Tracker
     timing: Timing
     retry_failed: bool = False
+    sizes: bool = False  # intervals of AP by object size too
 
 
 def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
@@ -56,7 +58,7 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     _tell_start(plan, bench)
     try:
         for step in plan.steps:
-            bring_to_record(step, bench, manifest)
+            bring_to_record(step, plan, bench, manifest)
         # Times compare only within one session: a single new arm means timing them all again.
         if "latency" in manifest.measure:
             time_arms(plan, bench)
@@ -76,8 +78,11 @@ def _open_data(plan: Plan, place: Workplace) -> None:
             place.datasets.open(step.unit.data, step.unit.split)
 
 
-def bring_to_record(step: Step, bench: Bench, manifest: Manifest) -> None:
-    """Train and evaluate one unit unless its record is there, or it has failed before."""
+def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) -> None:
+    """Train and evaluate one unit unless its record is there, or it has failed before.
+
+    The first unit of those that share a forward pass leaves the predictions of all.
+    """
     unit, store, tracker = step.unit, bench.store, bench.tracker
     planned = next(p for p in manifest.runs if (p.arm, p.seed) == (unit.arm, unit.run.seed))
     accuracy = store.accuracy(unit.run.detect_digest)
@@ -93,6 +98,7 @@ def bring_to_record(step: Step, bench: Bench, manifest: Manifest) -> None:
         try:
             training = ensure_trained(unit, bench.place, on_log=_curves(unit, tracker))
             stage = "evaluate"
+            predict_together(_sharing(unit, plan, bench), bench.place)
             accuracy = evaluate_unit(unit, bench.place, training)
         except Exception as error:
             failure = _failure(unit, bench, stage, error)
@@ -106,6 +112,19 @@ def bring_to_record(step: Step, bench: Bench, manifest: Manifest) -> None:
         )
     # The work may have been done for another arm or ablation; here it is this unit's.
     tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.run.seed))
+
+
+def _sharing(unit: Unit, plan: Plan, bench: Bench) -> list[Unit]:
+    """The unit, then those that need the same forward pass and have neither record nor failure."""
+    others = [
+        step.unit
+        for step in plan.steps
+        if step.unit.run.forward_digest == unit.run.forward_digest
+        and step.unit.run.detect_digest != unit.run.detect_digest
+        and bench.store.accuracy(step.unit.run.detect_digest) is None
+        and _standing_failure(step.unit, bench) is None
+    ]
+    return list({u.run.detect_digest: u for u in [unit, *others]}.values())
 
 
 def time_arms(plan: Plan, bench: Bench) -> None:

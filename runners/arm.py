@@ -80,11 +80,20 @@ class Workplace:
     workers: int
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
+    max_store: float = 50e9  # bytes that one stored forward pass may take; 0: none is stored
     datasets: Datasets = field(default_factory=Datasets)
 
     def checkpoint_folder(self, run: Run) -> Path:
         """Return work/checkpoints/<train_digest>."""
         return self.work_dir / "checkpoints" / run.train_digest
+
+    def predictions(self, digest: str) -> Path:
+        """Return work/predictions/<digest>, of detections or of a stored forward pass."""
+        return self.work_dir / "predictions" / digest
+
+    def resamples(self, run: Run) -> Path:
+        """Return where AP on resampled images is, or will be."""
+        return self.work_dir / "resamples" / f"{run.detect_digest}.npz"
 
     def weights(self, run: Run) -> Path:
         """Return where the trained weights of a run are, or will be."""
@@ -173,16 +182,9 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
     """
     run = unit.run
     dataset = place.datasets.open(unit.data, unit.split)
-    folder = place.work_dir / "predictions" / run.detect_digest
+    folder = place.predictions(run.detect_digest)
     detector = trained_detector(run, place)
-    predict(
-        detector,
-        dataset,
-        folder,
-        digest=run.detect_digest,
-        weights=run.train_digest,
-        title=f"evaluate {unit.title}",
-    )
+    predict_unit(unit, detector, place)
     scores = evaluate(dataset, folder)
     return Accuracy(
         ablation=unit.ablation,
@@ -205,6 +207,22 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         predictions=str(folder.relative_to(place.work_dir)),
         environment=environment(place.device),
         time=now(),
+    )
+
+
+def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
+    """Leave the predictions of a unit's own detector on disk, unless they are there.
+
+    Raises:
+        ArmError: an image cannot be read.
+    """
+    predict(
+        detector,
+        place.datasets.open(unit.data, unit.split),
+        place.predictions(unit.run.detect_digest),
+        digest=unit.run.detect_digest,
+        weights=unit.run.train_digest,
+        title=f"evaluate {unit.title}",
     )
 
 

@@ -3,31 +3,27 @@
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners import data_commands, import_command
+from runners import data_commands, import_command, single_commands
 from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
-    Arm,
     AsJson,
     DataRoot,
-    Dataset,
     Device,
-    MinScore,
+    MaxStore,
     Only,
-    Out,
-    Preset,
     Rounds,
     Seeds,
     Set,
     Spec,
     Specs,
     ValidateEvery,
-    Weights,
     WorkDir,
     Workers,
 )
@@ -74,6 +70,7 @@ def run(
     workers: Workers = None,
     rounds: Rounds = 100,
     validate_every: ValidateEvery = None,
+    max_store: MaxStore = 50.0,
     retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
     as_json: AsJson = False,
@@ -86,7 +83,10 @@ def run(
         only=only or [],
         settings=settings or [],
         seeds=seeds,
-        place=commands.workplace(work_dir, device, workers, validate_every),
+        place=replace(
+            commands.workplace(work_dir, device, workers, validate_every),
+            max_store=max_store * 1e9,
+        ),
         data_root=data_root,
         rounds=rounds,
         retry_failed=retry_failed,
@@ -131,76 +131,9 @@ def check(specs: Specs, data_root: DataRoot = None) -> None:
     commands.check(specs, data_root=data_root, check_paper=_check_paper)
 
 
-@app.command()
-def train(
-    arm: Arm,
-    dataset: Dataset = None,
-    settings: Set = None,
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    workers: Workers = None,
-    validate_every: ValidateEvery = None,
-) -> None:
-    """Train one arm; the same command again goes on where it stopped."""
-    from runners import commands, singles
-
-    place = commands.workplace(work_dir, device, workers, validate_every)
-    singles.train(arm, dataset=dataset, settings=settings or [], place=place, data_root=data_root)
-
-
-@app.command()
-def evaluate(
-    arm: Arm,
-    weights: Weights = None,
-    dataset: Dataset = None,
-    split: Annotated[str, typer.Option(help="train, val, test, …")] = "val",
-    settings: Set = None,
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    as_json: AsJson = False,
-) -> None:
-    """Score one arm with COCO's box and mask AP; for test images write the server's files."""
-    from runners import commands, singles
-
-    singles.evaluate(
-        arm,
-        weights=weights,
-        dataset=dataset,
-        split=split,
-        settings=settings or [],
-        place=commands.workplace(work_dir, device, None, None),
-        data_root=data_root,
-        as_json=as_json,
-    )
-
-
-@app.command()
-def latency(
-    arms: Annotated[list[str], typer.Argument(help="presets or run.yaml files", metavar="ARM…")],
-    weights: Weights = None,
-    dataset: Dataset = None,
-    settings: Set = None,
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    rounds: Rounds = 100,
-    as_json: AsJson = False,
-) -> None:
-    """Time arms together: one image at a time, in alternating rounds."""
-    from runners import commands, singles
-
-    singles.latency(
-        arms,
-        weights=weights,
-        dataset=dataset,
-        settings=settings or [],
-        place=commands.workplace(work_dir, device, None, None),
-        data_root=data_root,
-        rounds=rounds,
-        as_json=as_json,
-    )
+app.command()(single_commands.train)
+app.command()(single_commands.evaluate)
+app.command()(single_commands.latency)
 
 
 @app.command()
@@ -234,32 +167,7 @@ def list_(
         typer.echo(line)
 
 
-@app.command()
-def predict(
-    source: Annotated[Path, typer.Argument(help="an image, or a folder of images")],
-    weights: Annotated[Path, typer.Option(help="a checkpoint (final.pt)")],
-    arm: Preset = None,
-    out: Out = Path("predictions"),
-    min_score: MinScore = 0.3,
-    settings: Set = None,
-    device: Device = None,
-    as_json: AsJson = False,
-) -> None:
-    """Draw boxes, masks and labels on an image or on every image of a folder."""
-    from runners import predict as predicting
-
-    predicting.predict(
-        source,
-        weights=weights,
-        arm=arm,
-        out=out,
-        min_score=min_score,
-        settings=settings or [],
-        device=device,
-        as_json=as_json,
-    )
-
-
+app.command()(single_commands.predict)
 app.command("import-weights")(import_command.import_weights)
 
 

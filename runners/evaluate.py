@@ -12,7 +12,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.coco_map import Entry, encode_mask, score
+from runners.coco_map import Entry, Rle, encode_mask, score
 from runners.progress import progress
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Found, regions
@@ -20,6 +20,7 @@ from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_path, write_atomically
 from yolact_bench.results.record import ApSummary
+from yolact_bench.statistics.matches import FILES as MATCH_FILES
 
 META_SCHEMA = 1
 BOX_FILE, MASK_FILE, META_FILE = "bbox.json", "segm.json", "meta.json"
@@ -56,29 +57,35 @@ def predict(
     """
     if is_complete(folder, digest=digest, weights=weights, num_images=len(dataset)):
         return folder
-    (folder / META_FILE).unlink(missing_ok=True)  # no longer the truth about the other two
     with (
-        _json_list(folder / BOX_FILE) as boxes,
-        _json_list(folder / MASK_FILE) as masks,
+        prediction_files(
+            folder, digest=digest, weights=weights, num_images=len(dataset)
+        ) as predictions,
         progress(title, len(dataset)) as shown,
     ):
         images = range(len(dataset))
-        for done, (image_boxes, image_masks) in enumerate(
+        for done, entries in enumerate(
             detections(detector, dataset, images, batch_size=batch_size), start=1
         ):
-            boxes.extend(image_boxes)
-            masks.extend(image_masks)
-            shown.advance(done, f"{boxes.length} detections")
-    meta = {
-        "schema": META_SCHEMA,
-        "complete": True,
-        "detect_digest": digest,
-        "weights": weights,
-        "num_images": len(dataset),
-        "num_detections": boxes.length,
-    }
-    write_atomically(folder / META_FILE, json.dumps(meta, indent=2) + "\n")
+            predictions.extend(*entries)
+            shown.advance(done, f"{predictions.length} detections")
     return folder
+
+
+@contextmanager
+def prediction_files(
+    folder: Path, *, digest: str, weights: str, num_images: int
+) -> Iterator["Predictions"]:
+    """Yield what takes the entries of one image after the other.
+
+    The files appear when the block ends without an exception, meta.json last.
+    """
+    (folder / META_FILE).unlink(missing_ok=True)  # no longer the truth about the other two
+    with _json_list(folder / BOX_FILE) as boxes, _json_list(folder / MASK_FILE) as masks:
+        predictions = Predictions(boxes, masks)
+        yield predictions
+    meta = {**_identity(digest, weights, num_images), "num_detections": predictions.length}
+    write_atomically(folder / META_FILE, json.dumps(meta, indent=2) + "\n")
 
 
 def is_complete(folder: Path, *, digest: str, weights: str, num_images: int) -> bool:
@@ -87,27 +94,45 @@ def is_complete(folder: Path, *, digest: str, weights: str, num_images: int) -> 
         meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    expected = {
+    expected = _identity(digest, weights, num_images)
+    files = all((folder / name).is_file() for name in (BOX_FILE, MASK_FILE))
+    return files and all(meta.get(key) == value for key, value in expected.items())
+
+
+def _identity(digest: str, weights: str, num_images: int) -> dict[str, object]:
+    return {
         "schema": META_SCHEMA,
         "complete": True,
         "detect_digest": digest,
         "weights": weights,
         "num_images": num_images,
     }
-    files = all((folder / name).is_file() for name in (BOX_FILE, MASK_FILE))
-    return files and all(meta.get(key) == value for key, value in expected.items())
 
 
 def evaluate(dataset: Dataset, folder: Path) -> Scores:
     """Return box and mask AP of the predictions that `predict` left in `folder`.
+
+    What was matched is left beside them, for AP on resampled images.
 
     Raises:
         SpecError: the files are missing or damaged, or belong to another data set.
     """
     truth, names = dataset.ground_truth(), _class_names(dataset)
     return Scores(
-        box=score(truth, folder / BOX_FILE, kind="bbox", class_names=names),
-        mask=score(truth, folder / MASK_FILE, kind="segm", class_names=names),
+        box=score(
+            truth,
+            folder / BOX_FILE,
+            kind="bbox",
+            class_names=names,
+            save_matches=folder / MATCH_FILES["box"],
+        ),
+        mask=score(
+            truth,
+            folder / MASK_FILE,
+            kind="segm",
+            class_names=names,
+            save_matches=folder / MATCH_FILES["mask"],
+        ),
     )
 
 
@@ -150,12 +175,23 @@ def _detect(
     detector: Detector, dataset: Dataset, batch: Sequence[tuple[int, Image]]
 ) -> Iterator[tuple[list[Entry], list[Entry]]]:
     found = detector.find([image for _, image in batch])
-    for (index, _), in_image in zip(batch, found, strict=True):
-        yield _entries(in_image.cpu(), dataset.image_id(index), dataset.category_ids)
+    for (index, _), on_device in zip(batch, found, strict=True):
+        in_image = on_device.cpu()
+        masks = run_lengths(in_image)
+        yield entries(in_image, masks, dataset.image_id(index), dataset.category_ids)
 
 
-def _entries(
-    found: Found, image_id: int, category_ids: Sequence[int]
+def run_lengths(found: Found) -> list[Rle]:
+    """Return the mask of each detection at image size, as COCO's run lengths."""
+    size = {"height": found.height, "width": found.width}
+    return [
+        encode_mask(region.mask.numpy(), top=region.top, left=region.left, **size)
+        for region in regions(found)
+    ]
+
+
+def entries(
+    found: Found, masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
 ) -> tuple[list[Entry], list[Entry]]:
     """Return the box entries, with class scores, and the mask entries, with rescored ones.
 
@@ -168,29 +204,24 @@ def _entries(
     """
     if not (found.scores.isfinite().all() and found.mask_scores.isfinite().all()):
         raise ArmError("non_finite_score", f"image {image_id}: a score is not finite")
-    size = {"height": found.height, "width": found.width}
-    runs = [
-        encode_mask(region.mask.numpy(), top=region.top, left=region.left, **size)
-        for region in regions(found)
-    ]
     rows = zip(
         found.boxes_px.tolist(),
         found.scores.tolist(),
         found.mask_scores.tolist(),
         found.labels.tolist(),
-        runs,
+        masks,
         strict=True,
     )
-    boxes: list[Entry] = []
-    masks: list[Entry] = []
+    of_boxes: list[Entry] = []
+    of_masks: list[Entry] = []
     for (x1, y1, x2, y2), class_score, mask_score, label, run in rows:
         if (x2 - x1) * (y2 - y1) <= 0:
             continue
         box = [round(float(side), 1) for side in (x1, y1, x2 - x1, y2 - y1)]
         what = {"image_id": image_id, "category_id": int(category_ids[label])}
-        boxes.append({**what, "bbox": box, "score": class_score})
-        masks.append({**what, "segmentation": run, "score": mask_score})
-    return boxes, masks
+        of_boxes.append({**what, "bbox": box, "score": class_score})
+        of_masks.append({**what, "segmentation": run, "score": mask_score})
+    return of_boxes, of_masks
 
 
 def _decoded_ahead(
@@ -215,6 +246,23 @@ def _decoded_ahead(
 
 def _class_names(dataset: Dataset) -> dict[int, str]:
     return dict(zip(dataset.category_ids, dataset.classes, strict=True))
+
+
+class Predictions:
+    """Entries of images, written to two files as they come."""
+
+    def __init__(self, boxes: "_JsonList", masks: "_JsonList") -> None:
+        self._boxes, self._masks = boxes, masks
+
+    @property
+    def length(self) -> int:
+        """How many detections there are so far."""
+        return self._boxes.length
+
+    def extend(self, boxes: Sequence[Entry], masks: Sequence[Entry]) -> None:
+        """Add the entries of the next image."""
+        self._boxes.extend(boxes)
+        self._masks.extend(masks)
 
 
 class _JsonList:

@@ -25,6 +25,9 @@ Dataset = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Arm = Annotated[str, typer.Argument(help="a preset, or the path of a run.yaml", metavar="ARM")]
+MaxStore = Annotated[
+    float, typer.Option(help="GB for a stored forward pass; 0: none, the whole detector per arm")
+]
 Weights = Annotated[
     Path | None, typer.Option(help="a checkpoint (final.pt), or a released YOLACT .pth")
 ]

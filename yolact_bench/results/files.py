@@ -16,23 +16,26 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` when the block ends without an exception.
 
     It lies in the same folder, as a rename is atomic only within one file system, and keeps the
-    suffix, as many writers choose their format by it. Missing folders are made.
+    suffix, as many writers choose their format by it. Missing folders are made. Not `durable`:
+    the file is not forced to the disk, and may be torn after a power loss.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
     try:
         yield temporary
-        sync(temporary)
+        if durable:
+            sync(temporary)
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

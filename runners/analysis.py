@@ -1,0 +1,38 @@
+"""What is computed from scored predictions: AP on resampled images."""
+
+from pathlib import Path
+
+from runners.arm import Unit, Workplace
+from runners.evaluate import evaluate
+from runners.resample import resample
+from runners.shared_pass import predict_alone
+from yolact_bench.errors import SpecError
+from yolact_bench.statistics.matches import FILES
+from yolact_bench.statistics.resamples import read_resamples
+
+
+def ensure_resampled(unit: Unit, place: Workplace, *, sizes: bool) -> None:
+    """Leave work/resamples/<detect_digest>.npz, with AP by object size if `sizes`.
+
+    Without it a table has differences but no intervals. Predictions or matches that have been
+    deleted since are made again.
+
+    Raises:
+        ArmError: an image cannot be read.
+    """
+    out = place.resamples(unit.run)
+    if _has(out, sizes=sizes):
+        return
+    folder = place.predictions(unit.run.detect_digest)
+    if not all((folder / name).is_file() for name in FILES.values()):
+        predict_alone(unit, place)
+        evaluate(place.datasets.open(unit.data, unit.split), folder)
+    resample(folder, out, eval_data=unit.run.eval_data, areas=sizes)
+
+
+def _has(path: Path, *, sizes: bool) -> bool:
+    try:
+        columns = read_resamples(path)
+    except SpecError:
+        return False
+    return not sizes or "mask_ap_small" in columns
