@@ -29,6 +29,12 @@ def differences(summary: Summary) -> Table:
         ),
         rows=tuple(_line(contrast) for contrast in found),
         words=frozenset({0, 1, 10}),
+        faint=frozenset(
+            (place, column)
+            for place, contrast in enumerate(found)
+            if not contrast.is_real
+            for column in (2, 3, 10)
+        ),
         notes=(*_notes(summary), *legends.missing(summary)) if found else (),
     )
 

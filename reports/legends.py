@@ -54,7 +54,8 @@ def marks(summary: Summary) -> tuple[str, ...]:
         texts.append(
             f"* real: p < {LEVEL:g} after Holm's correction over {n} "
             f"{'tests' if n > 1 else 'test'} (mask and box AP of every other arm), where images "
-            "and seeds both allow it. n.s.: not shown to be real, which is not the same as equal."
+            "and seeds both allow it. n.s.: not shown to be real, even where its interval alone "
+            "excludes 0; which is not the same as equal."
         )
         texts.append(
             "Smallest true difference that would be found with 80 % probability, in points: "

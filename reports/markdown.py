@@ -66,5 +66,6 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    # Not _: inside words it is plain text to every reader, and names are full of it.
-    return re.sub(r"([|*`<\\])", r"\\\1", " ".join(text.split()))
+    # Not _: inside words it is plain text to every reader, and names are full of it. Nor a star
+    # between blanks, which opens no emphasis: the mark of a real difference.
+    return re.sub(r"([|`<\\]|(?<!\s)\*|\*(?=\S))", r"\\\1", " ".join(text.split()))

@@ -15,6 +15,7 @@ class Table:
     words: frozenset[int] = frozenset({0})  # columns to align left
     notes: tuple[str, ...] = ()
     bold: frozenset[tuple[int, int]] = frozenset()  # row, column: really ahead of the second
+    faint: frozenset[tuple[int, int]] = frozenset()  # row, column: nothing is shown by it
     # Where a page can do it: what a cell comes from, and the row of another table to see.
     tips: Mapping[tuple[int, int], str] = field(default_factory=dict)
     links: Mapping[int, str] = field(default_factory=dict)  # row → anchor that its tips lead to

@@ -47,6 +47,7 @@ def comparison(summary: Summary) -> Table:
         baseline=baseline_row(summary),
         notes=notes.lines(*legends.meaning(summary), *legends.times(summary.session)),
         bold=_leading(summary),
+        faint=_unsure(summary),
         tips=_origins(summary),
         links={place: anchor(place) for place, row in enumerate(summary.rows) if row.accuracies},
     )
@@ -234,6 +235,16 @@ def _leading(summary: Summary) -> frozenset[tuple[int, int]]:
     if summary.session and summary.session.fastest is not None:
         found |= {(place[summary.session.fastest], column) for column in (8, 10)}
     return frozenset(found)
+
+
+def _unsure(summary: Summary) -> frozenset[tuple[int, int]]:
+    """Cells of the main table whose Δ may be chance."""
+    return frozenset(
+        (place, column)
+        for place, row in enumerate(summary.rows)
+        for metric, column in (("mask_ap", 2), ("box_ap", 6))
+        if (contrast := summary.contrasts.of(row.arm, metric)) and not contrast.is_real
+    )
 
 
 def _origins(summary: Summary) -> dict[tuple[int, int], str]:

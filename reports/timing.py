@@ -63,7 +63,8 @@ def read_session(
     """
     wanted = [digest for digests in arms_by_seed.values() for digest in digests.values()]
     best: tuple[tuple[bool, int, int], int, dict[str, Latency]] | None = None
-    for order, timed in enumerate(store.latency_sessions(wanted).values()):
+    sessions = store.latency_sessions(wanted)
+    for order, timed in enumerate(sessions.values()):
         for seed, digests in arms_by_seed.items():
             found = {arm: timed[digest] for arm, digest in digests.items() if digest in timed}
             rank = (baseline in found, len(found), order)
@@ -72,14 +73,30 @@ def read_session(
     if best is None:
         return None
     _, seed, found = best
-    return _session(seed, list(arms_by_seed[seed]), found, baseline)
+    refused = {
+        arm: _untimed([timed[digest] for timed in sessions.values() if digest in timed])
+        for arm, digest in arms_by_seed[seed].items()
+    }
+    return _session(seed, refused, found, baseline)
+
+
+def _untimed(others: Sequence[Latency]) -> str:
+    """Why an arm has no time in the session, and which time it has in another."""
+    reason = "not timed in the same session as the others"
+    if not others:
+        return reason
+    latest = others[-1]
+    return (
+        f"{reason}, so not to be compared with them: {latest.median_ms:.1f} ms, median of "
+        f"{len(latest.samples_ms)}, {latest.timer} on {latest.environment.device}"
+    )
 
 
 def _session(
-    seed: int, arms: Sequence[str], found: Mapping[str, Latency], baseline: str
+    seed: int, untimed: Mapping[str, str], found: Mapping[str, Latency], baseline: str
 ) -> Session:
     reference = found.get(baseline) or next(iter(found.values()))
-    refused = dict.fromkeys(arms, "not timed in the same session as the others")
+    refused = dict(untimed)
     timings = {}
     for arm, latency in found.items():
         reason = _incomparable(latency, reference)

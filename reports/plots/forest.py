@@ -64,12 +64,13 @@ def _line(axes: Axes, contrast: Contrast, place: int, colour: str) -> None:
     axes.annotate(
         f"{signed(contrast.value, 2)} {contrast.verdict}",
         (contrast.value, place),
-        xytext=(0, 8),
+        xytext=(0, 9),
         textcoords="offset points",
         ha="center",
         va="bottom",
         fontsize=8.5,
         color=INK,
+        bbox={"fc": "white", "alpha": 0.75, "lw": 0, "pad": 0.8},
         zorder=4,
     )
 
