@@ -1,7 +1,7 @@
 """One ablation to all its pages, and the check that the pages are still what the records say."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +102,18 @@ def check_paper(key: str) -> None:
         SpecError: there are none; the message names the nearest.
     """
     paper_group(key)
+
+
+def check_paper_rows(key: str, names: Iterable[str]) -> None:
+    """Do nothing if that group of published rows has all these names; for use as `check_paper`.
+
+    Raises:
+        SpecError: no such group, or a row that it does not have; the message names the nearest.
+    """
+    rows = {row.name: row for row in paper_group(key).rows}
+    for name in names:
+        if name not in rows:
+            raise SpecError(f"paper_rows: {key} has no row named {name!r}{hint(name, rows)}")
 
 
 def read(work_dir: Path, name: str) -> Summary:

@@ -171,6 +171,9 @@ class _Arms:
     def lacking(self) -> Iterator[str]:
         """Yield why an arm cannot be compared with the baseline, one reason at most for each."""
         baseline = self._manifest.baseline
+        if any(self._done.values()) and not self._resamples.arrays:
+            yield "no run is resampled"
+            return
         for arm, done in self._done.items():
             without = [s for s, a in done.items() if not self._results({s: a}, "mask_ap")]
             if without:

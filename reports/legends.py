@@ -21,10 +21,10 @@ def meaning(summary: Summary) -> tuple[str, ...]:
         *marks(summary),
         *missing(summary),
     ]
-    if summary.contrasts.leaders:
+    if summary.contrasts.leaders or (summary.session and summary.session.fastest):
         texts.append(
             "Bold: the best of its column, where its paired difference to the second best is "
-            f"real (p < {LEVEL:g})."
+            f"real: p < {LEVEL:g}; for times, a 95 % interval of their ratio without 1."
         )
     return tuple(texts)
 
@@ -72,9 +72,9 @@ def marks(summary: Summary) -> tuple[str, ...]:
 def missing(summary: Summary) -> tuple[str, ...]:
     """Return why a Δ has no interval, and how to get one."""
     reasons = summary.contrasts.missing
-    if not reasons:
+    if not reasons or len(summary.rows) < 2:
         return ()
-    return (f"No interval where {'; '.join(reasons)}. To add it: {summary.manifest.command}",)
+    return (f"Without interval: {'; '.join(reasons)}. To add it: {summary.manifest.command}",)
 
 
 def arm(summary: Summary, row: ArmRow, notes: Notes) -> str:

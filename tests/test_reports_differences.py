@@ -167,7 +167,7 @@ def test_a_run_without_resamples_is_named_with_the_command_that_makes_them(tmp_p
     summary = read(work, fake_work.NAME)
     assert _row(summary, "sequential")[2] == "+0.25"
     assert _row(summary, "cross_class_fast")[2].endswith("*")
-    told = "No interval where sequential (seed 0) is not resampled. To add it: yolact-bench run"
+    told = "Without interval: sequential (seed 0) is not resampled. To add it: yolact-bench run"
     assert told in markdown_table(comparison(summary))
 
 
@@ -209,3 +209,11 @@ def test_a_wide_interval_is_printed_without_a_second_decimal(tmp_path: Path) -> 
     """Noise of 1 point: intervals of ± 1.96, where hundredths say nothing."""
     summary = _summary(tmp_path, [fake_work.accuracy(arm) for arm in PLAIN], noise=0.01)
     assert _row(summary, "cross_class_fast")[2] == "−0.5 [−2.5, +1.5] n.s."
+
+
+def test_without_any_resamples_a_small_difference_is_said_to_be_no_news(tmp_path: Path) -> None:
+    work = fake_work.write_work(tmp_path, [fake_work.accuracy(arm) for arm in PLAIN])
+    notes = " ".join(comparison(read(work, fake_work.NAME)).notes)
+    assert "One seed: the spread between trainings is unknown" in notes
+    assert "Without interval: no run is resampled. To add it: yolact-bench run" in notes
+    assert "Holm" not in notes

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.build import check_paper_rows
 from reports.paper import paper_group, paper_groups
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.presets import PRESETS
@@ -50,6 +51,12 @@ def test_every_group_has_rows_with_a_source_and_plausible_numbers(key: str) -> N
 def test_an_unknown_group_names_the_nearest() -> None:
     with pytest.raises(SpecError, match=r"'yolact_plus.dnc' .did you mean 'yolact_plus.dcn'"):
         paper_group("yolact_plus.dnc")
+
+
+def test_an_unknown_row_of_a_group_names_the_nearest() -> None:
+    check_paper_rows("yolact.prototypes", ["k = 8", "k = 256"])
+    with pytest.raises(SpecError, match=r"yolact.prototypes has no row named 'k=8' .did you mean"):
+        check_paper_rows("yolact.prototypes", ["k=8"])
 
 
 @pytest.mark.parametrize(
