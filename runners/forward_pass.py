@@ -24,6 +24,7 @@ from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Candidates, candidates_of
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.resolve import can_replay
 from yolact_bench.results.files import atomic_path, sync, write_atomically
 from yolact_bench.spec.run import Run
 
@@ -66,7 +67,7 @@ class StoredPass:
                 f"{path}: the stored forward pass is damaged ({error}); delete {self.folder} and "
                 "run again"
             ) from error
-        return Candidates(**tensors), height, width
+        return Candidates(**tensors, features=None), height, width
 
 
 def lowest_score(run: Run) -> float | None:
@@ -75,6 +76,8 @@ def lowest_score(run: Run) -> float | None:
     None: its NMS has no such limit, or its re-scoring reads the feature maps; such a run is
     evaluated by the whole detector.
     """
+    if not can_replay(run):
+        return None
     limit = run.nms.get("min_score")
     return float(limit) if isinstance(limit, int | float) else None
 

@@ -74,7 +74,9 @@ def build_network(run: Run, *, initial: bool = True) -> Yolact:
         fpn=fpn,
         protonet=protonet,
         head=head,
-        rescore_net=_pick(run, "rescore_net")(num_classes, prototype_size(run)),
+        rescore_net=_pick(run, "rescore_net")(
+            num_classes, prototype_size(run), fpn.channels, run.image_size
+        ),
         anchors=anchors,
         image_size=run.image_size,
         num_classes=num_classes,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import SpecError
+from yolact_bench.shapes import needs_features
 from yolact_bench.slots import Choice, resolve
 from yolact_bench.spec.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.run import Run
@@ -53,6 +54,15 @@ def resolve_run(
     return replace(resolved, train_data=train_data, eval_data=eval_data), spec
 
 
+def can_replay(run: Run) -> bool:
+    """Return whether a stored forward pass holds all that the run's detection looks at.
+
+    It holds no feature maps, so a network that re-scores from them must run with the detector.
+    """
+    rescore_net = components("rescore_net")[str(run.rescore_net["name"])]
+    return run.rescore["name"] == "none" or not needs_features(rescore_net)
+
+
 def _in_pixels_of_the_input(run: Run) -> Choice:
     """The reference's sequential NMS counts pixels of its input, whose size is another slot's."""
     if run.nms.get("name") != "sequential" or "grid_px" in run.nms:
@@ -77,12 +87,12 @@ def _check_together(run: Run) -> None:
     if run.rescore["name"] != "none" and not has_net:
         raise SpecError(
             f"rescore: {run.rescore['name']} needs a network that predicts mask quality, but "
-            "rescore_net is none; write rescore_net: {name: mask_iou}"
+            "rescore_net is none; write rescore_net: {name: mask_iou} or {name: mask_scoring}"
         )
     if run.mask_iou_loss["name"] != "none" and not has_net:
         raise SpecError(
             f"mask_iou_loss: {run.mask_iou_loss['name']} trains a network that is not there "
-            "(rescore_net is none); write rescore_net: {name: mask_iou}"
+            "(rescore_net is none); write rescore_net: {name: mask_iou} or {name: mask_scoring}"
         )
 
 

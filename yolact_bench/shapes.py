@@ -1,9 +1,13 @@
 """What travels between stages: samples, targets, predictions, detections."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
+
+# P3 … P7 of a batch, each [B, c, side, side]; c is the same on all levels.
+FeatureMaps: TypeAlias = tuple[Float[Tensor, "B c _ _"], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,13 @@ class Predictions:
     prototypes: Float[Tensor, "B h w k"]  # after ReLU
     anchors: Float32[Tensor, "A 4"]  # centre and size, fractions
     semantic: Float[Tensor, "B C h3 w3"] | None  # logits, in training mode only
+    features: FeatureMaps | None = None  # only for a re-scoring network that needs them
+
+    def features_of(self, image: int) -> FeatureMaps | None:
+        """Return the feature maps of one image, each [1, c, side, side] and float32."""
+        if self.features is None:
+            return None
+        return tuple(level[image : image + 1].float() for level in self.features)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +79,12 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def needs_features(rescore_net: object) -> bool:
+    """Return whether a re-scoring network, or its class, wants feature maps beside masks.
+
+    Those that do say so by an attribute of this name, and are called with (masks, boxes, features
+    of one image); all others with the masks alone.
+    """
+    return bool(getattr(rescore_net, "needs_features", False))

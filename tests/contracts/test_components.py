@@ -11,6 +11,7 @@ from yolact_bench.geometry.anchors import ANCHORS, anchor_grid, level_sizes
 from yolact_bench.model.backbone.dcn import DCN_PLACEMENTS
 from yolact_bench.model.batch_norm import BATCH_NORMS
 from yolact_bench.schedule import SCHEDULES
+from yolact_bench.shapes import needs_features
 from yolact_bench.slots import options_of, resolve
 
 EVERY_COMPONENT = [(slot, name) for slot, table in OWN.items() for name in table]
@@ -108,5 +109,10 @@ def test_a_head_gives_boxes_scores_and_coefficients_for_every_anchor(name: str) 
 
 @pytest.mark.parametrize("name", sorted(set(OWN["rescore_net"]) - {"none"}))
 def test_a_rescore_net_gives_one_value_per_class(name: str) -> None:
-    net = OWN["rescore_net"][name](5, 138)
-    assert net(torch.rand(3, 1, 138, 138)).shape == (3, 5)
+    """From masks alone, or from masks, boxes and P3 … P7 where it says so; of no mask too."""
+    net = OWN["rescore_net"][name](5, 138, 8, 550)
+    features = tuple(torch.rand(1, 8, side, side) for side in level_sizes(550))
+    for count in (3, 0):
+        where = (torch.tensor([[0.1, 0.2, 0.5, 0.9]]).expand(count, 4), features)
+        iou = net(torch.rand(count, 1, 138, 138), *(where if needs_features(net) else ()))
+        assert iou.shape == (count, 5)

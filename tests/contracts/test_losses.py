@@ -102,12 +102,35 @@ def test_semantic_losses_are_finite_and_differentiable(loss: SemanticLoss, count
 
 @pytest.mark.parametrize("loss", MASK_IOU_LOSSES.values(), ids=MASK_IOU_LOSSES)
 @counts
-def test_mask_iou_losses_are_finite_and_differentiable(loss: MaskIouLoss, count: int) -> None:
-    net = nn.Sequential(nn.Conv2d(1, CLASSES, CELLS), nn.Flatten())
+@pytest.mark.parametrize("sees_features", [False, True])
+def test_mask_iou_losses_are_finite_and_differentiable(
+    loss: MaskIouLoss, count: int, sees_features: bool
+) -> None:
+    net = SeesFeatures() if sees_features else nn.Sequential(OnMasks(), nn.Flatten())
     predicted = normal(count, CELLS, CELLS).sigmoid().detach().requires_grad_()
     masks = SoftMasks(
         predicted=predicted,
         wanted=torch.ones(count, CELLS, CELLS),
         labels=torch.arange(count) % CLASSES,
+        boxes=torch.tensor([[0.1, 0.2, 0.5, 0.9]]).expand(count, 4),
+        features=(features := normal(1, 4, 6, 6),),
     )
-    check(loss([masks], net, TWO), predicted, *net.parameters())
+    inputs = (predicted, *net.parameters(), *([features] if sees_features else []))
+    check(loss([masks], net, TWO), *inputs)
+
+
+class OnMasks(nn.Conv2d):
+    """One value per class from a whole mask."""
+
+    def __init__(self) -> None:
+        super().__init__(1, CLASSES, CELLS)
+
+
+class SeesFeatures(OnMasks):
+    """As `OnMasks`, times the mean of the image's finest feature map."""
+
+    needs_features = True
+
+    def forward(self, masks: Tensor, boxes: Tensor, features: tuple[Tensor, ...]) -> Tensor:
+        assert len(boxes) == len(masks)
+        return super().forward(masks).flatten(1) * features[0].mean()

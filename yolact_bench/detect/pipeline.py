@@ -13,7 +13,7 @@ from torch import Tensor
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.candidates import candidate_rows
 from yolact_bench.detect.nms import Nms
-from yolact_bench.detect.rescore import RescoreNet, Rescorer
+from yolact_bench.detect.rescore import RescoreNet, Rescorer, looking_at
 from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.masks import (
     Assembly,
@@ -22,7 +22,7 @@ from yolact_bench.geometry.masks import (
     upsample,
     upsample_chunks,
 )
-from yolact_bench.shapes import Detections, Kept, Predictions
+from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,8 @@ class Candidates:
     probabilities: Float[Tensor, "K C"]  # without the background
     coefficients: Float[Tensor, "K k"]
     prototypes: Float[Tensor, "h w k"]
+    # Only for a re-scoring network that needs them; a stored forward pass has none.
+    features: FeatureMaps | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -128,6 +130,7 @@ def candidates_of(predictions: Predictions, image: int) -> Candidates:
         probabilities=predictions.scores[image].float().softmax(-1)[:, 1:],
         coefficients=predictions.coefficients[image].float(),
         prototypes=predictions.prototypes[image].float(),
+        features=predictions.features_of(image),
     )
 
 
@@ -171,7 +174,8 @@ def _found(
         prototypes = candidates.prototypes.contiguous()
         soft_masks = assembly(prototypes, candidates.coefficients[kept.anchor], boxes)
     with clock("rescore"):
-        mask_scores = rescorer(soft_masks, kept.label, kept.score, rescore_net)
+        net = looking_at(rescore_net, boxes, candidates.features)
+        mask_scores = rescorer(soft_masks, kept.label, kept.score, net)
     return Found(
         boxes=boxes,
         boxes_px=to_pixels(boxes, height, width),

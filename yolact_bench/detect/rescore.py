@@ -1,15 +1,43 @@
 """Re-scoring: how good a mask is, beside how sure its class is, as a slot."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from yolact_bench.errors import SpecError
+from yolact_bench.shapes import FeatureMaps, needs_features
 
 # Soft masks [N, 1, h, w] → predicted IoU of each mask for every class [N, C].
 RescoreNet = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnFeatures:
+    """A re-scoring network that also looks at the feature maps below the boxes of one image."""
+
+    net: Callable[[Tensor, Tensor, FeatureMaps], Tensor]
+    boxes: Float[Tensor, "N 4"]
+    features: FeatureMaps | None
+
+    def __call__(self, soft_masks: Float[Tensor, "N 1 h w"]) -> Float[Tensor, "N C"]:
+        """Return the predicted IoU of each mask for every class."""
+        # Not the user's doing: what is replayed is decided before.
+        assert self.features is not None, "a stored forward pass holds no feature maps"
+        return self.net(soft_masks, self.boxes, self.features)
+
+
+def looking_at(
+    rescore_net: Callable[..., Tensor] | None,
+    boxes: Float[Tensor, "N 4"],
+    features: FeatureMaps | None,
+) -> RescoreNet | None:
+    """Return the network as one of soft masks alone, whatever else it looks at."""
+    if rescore_net is None or not needs_features(rescore_net):
+        return rescore_net
+    return OnFeatures(net=rescore_net, boxes=boxes, features=features)
 
 
 @runtime_checkable
@@ -48,18 +76,19 @@ def times_predicted_iou(
 ) -> Float[Tensor, " N"]:
     """Return class score × IoU that the network predicts for the detection's class.
 
-    May exceed 1: the network ends in a ReLU, not a sigmoid. The network sees the soft masks as
+    May exceed 1: no network here ends in a sigmoid. The network sees the soft masks as
     assembled, cropped and at prototype size.
 
     Raises:
         SpecError: the detector has no re-scoring network.
 
-    Source: YOLACT++ (arXiv:1912.06218), section "Fast Mask Re-Scoring Network".
+    Source: YOLACT++ (arXiv:1912.06218), section "Fast Mask Re-Scoring Network"; Mask Scoring
+    R-CNN (arXiv:1903.00241), section 3.3, multiplies the same two.
     """
     if rescore_net is None:
         raise SpecError(
             "rescore: mask_iou needs the re-scoring network; "
-            "write rescore_net: {name: mask_iou}, or rescore: {name: none}"
+            "write rescore_net: {name: mask_iou} or {name: mask_scoring}, or rescore: {name: none}"
         )
     if not len(labels):
         return scores

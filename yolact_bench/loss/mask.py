@@ -12,6 +12,7 @@ from torch import Tensor
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import LinearCombination
 from yolact_bench.loss.targets import masks_at
+from yolact_bench.shapes import FeatureMaps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Positives:
     boxes: Float32[Tensor, "N 4"]
     labels: Int64[Tensor, " N"]
     masks: UInt8[Tensor, "N H W"]
+    features: FeatureMaps | None = None  # of the image, where the re-scoring network needs them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,9 @@ class SoftMasks:
     predicted: Float32[Tensor, "P h w"]  # after the sigmoid and the crop
     wanted: Float32[Tensor, "P h w"]  # 0 or 1, not cropped
     labels: Int64[Tensor, " P"]
+    # Where the re-scoring network looks at feature maps: the objects' boxes, the image's maps.
+    boxes: Float32[Tensor, "P 4"] | None = None
+    features: FeatureMaps | None = None
 
 
 @runtime_checkable
@@ -107,6 +112,8 @@ def _assemble(
         predicted=assembly(image.prototypes, image.coefficients[rows], boxes),
         wanted=masks_at(image.masks, height, width)[truth],
         labels=image.labels[truth],
+        boxes=boxes,
+        features=image.features,
     )
 
 

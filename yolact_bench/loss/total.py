@@ -113,6 +113,7 @@ def in_float32(raw: Predictions) -> Predictions:
         prototypes=raw.prototypes.float(),
         anchors=raw.anchors,
         semantic=raw.semantic.float() if raw.semantic is not None else None,
+        features=tuple(x.float() for x in raw.features) if raw.features is not None else None,
     )
 
 
@@ -130,4 +131,5 @@ def _positives(
         boxes=target.boxes,
         labels=target.labels,
         masks=target.masks,
+        features=raw.features_of(image),
     )

@@ -8,8 +8,7 @@ from yolact_bench.geometry.anchors import AnchorShapes, anchor_grid
 from yolact_bench.model.fpn import YolactFpn
 from yolact_bench.model.head import SharedHead
 from yolact_bench.model.protonet import FcnProtonet
-from yolact_bench.model.rescore import MaskIouNet
-from yolact_bench.shapes import Predictions
+from yolact_bench.shapes import Predictions, needs_features
 
 
 class Yolact(nn.Module):
@@ -28,7 +27,7 @@ class Yolact(nn.Module):
         fpn: YolactFpn,
         protonet: FcnProtonet,
         head: SharedHead,
-        rescore_net: MaskIouNet | None,
+        rescore_net: nn.Module | None,
         anchors: AnchorShapes,
         image_size: int,
         num_classes: int,
@@ -37,6 +36,7 @@ class Yolact(nn.Module):
         self.backbone, self.fpn, self.protonet, self.head = backbone, fpn, protonet, head
         self.semantic = nn.Conv2d(fpn.channels, num_classes, 1)
         self.rescore_net = rescore_net
+        self.keeps_features = needs_features(rescore_net)
         self.image_size = image_size
         # Built on the CPU in double precision whatever device the network is made on; derived
         # from the choice of slots, so it is no part of a checkpoint.
@@ -73,6 +73,7 @@ class Yolact(nn.Module):
             prototypes=prototypes,
             anchors=self.anchors,
             semantic=self.semantic(levels[0]) if self.training else None,
+            features=tuple(levels) if self.keeps_features else None,
         )
 
 

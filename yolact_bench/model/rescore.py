@@ -1,4 +1,4 @@
-"""Re-scoring networks: predict how good a mask is from the mask itself."""
+"""Re-scoring networks: predict how good a mask is, from the mask itself or with its features."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
+from yolact_bench.model.mask_scoring import MaskScoringNet
 
 
 class MaskIouNet(nn.Module):
@@ -20,7 +21,13 @@ class MaskIouNet(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, mask_size: int, *, channels: Sequence[int] = (8, 16, 32, 64, 128)
+        self,
+        num_classes: int,
+        mask_size: int,
+        fpn_channels: int,
+        image_size: int,
+        *,
+        channels: Sequence[int] = (8, 16, 32, 64, 128),
     ) -> None:
         super().__init__()
         side = mask_size
@@ -44,12 +51,15 @@ class MaskIouNet(nn.Module):
         return out
 
 
-def no_rescore_net(num_classes: int, mask_size: int) -> None:
+def no_rescore_net(num_classes: int, mask_size: int, fpn_channels: int, image_size: int) -> None:
     """Return nothing: the network predicts no mask quality. Source: YOLACT (arXiv:1904.02689)."""
     return None
 
 
-RESCORE_NETS: Mapping[str, Callable[..., MaskIouNet | None]] = {
+# Classes, side of a prototype, channels of the FPN, side of the input → network. One that looks at
+# feature maps says so by `needs_features = True`.
+RESCORE_NETS: Mapping[str, Callable[..., nn.Module | None]] = {
     "none": no_rescore_net,
     "mask_iou": MaskIouNet,
+    "mask_scoring": MaskScoringNet,
 }
