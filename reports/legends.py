@@ -6,8 +6,6 @@ from reports.cells import Notes
 from reports.contrasts import LEVEL, Contrast
 from reports.timing import Session
 
-EXTERNAL = "measured elsewhere: another program's predictions, scored here"
-
 
 def meaning(summary: Summary) -> tuple[str, ...]:
     """Return how AP, Δ and its marks are to be read."""
@@ -79,7 +77,8 @@ def missing(summary: Summary) -> tuple[str, ...]:
 
 def arm(summary: Summary, row: ArmRow, notes: Notes) -> str:
     """Return the arm's name, marked if it stands in for a longer one or was measured elsewhere."""
-    marks = [*([_proxy(summary)] if row.proxy else []), *([EXTERNAL] if row.is_external else [])]
+    marks = [_proxy(summary)] if row.proxy else []
+    marks += [_external(row)] if row.is_external else []
     return f"{row.arm} {notes.mark(*marks)}" if marks else row.arm
 
 
@@ -99,6 +98,13 @@ def times(session: Session | None) -> tuple[str, ...]:
     if session.device_type == "cpu":
         how += " CPU times say nothing about a GPU."
     return (how,)
+
+
+def _external(row: ArmRow) -> str:
+    """Who made the predictions, as far as the records say."""
+    said = dict.fromkeys(a.origin for a in row.accuracies.values() if a.origin)
+    who = f" ({'; '.join(said)})" if said else ""
+    return f"measured elsewhere: another program's predictions{who}, scored here"
 
 
 def _without_intervals(summary: Summary) -> str:

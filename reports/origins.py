@@ -1,12 +1,26 @@
 """Where a number comes from: digests, commit, device, and the command that measures it again."""
 
 import shlex
+from collections.abc import Iterator
 
 from reports.aggregate import Summary
+from reports.arms import ArmRow
+from reports.cells import DASH
 from reports.table import Table
 from yolact_bench.results.record import Accuracy, Environment
 
-DASH = "—"
+_COLUMNS = (
+    "arm",
+    "seed",
+    "what",
+    "run",
+    "forward pass",
+    "training",
+    "commit",
+    "device",
+    "measured",
+    "again",
+)
 
 
 def anchor(place: int) -> str:
@@ -33,47 +47,41 @@ def command(summary: Summary, arm: str) -> str:
 
 
 def origins(summary: Summary) -> Table:
-    """Return one line for every arm and seed, and one for every timed arm."""
+    """Return a line for everything that was measured: arm by arm, seed by seed."""
     lines: list[tuple[str, ...]] = []
     anchors: dict[int, str] = {}
     for place, row in enumerate(summary.rows):
         anchors[len(lines)] = anchor(place)
-        again = command(summary, row.arm)
-        for run in row.runs:
-            digests = (run.detect_digest, run.forward_digest, run.train_digest)
-            found = row.accuracies.get(run.seed)
-            who = (
-                (commit(found.environment), found.environment.device, found.time)
-                if found
-                else (DASH,) * 3
-            )
-            lines.append((row.arm, str(run.seed), "AP", *digests, *who, again))
-        if row.timing and summary.session:
-            s = summary.session
-            run = next(run for run in row.runs if run.seed == s.seed)
-            digests = (run.detect_digest, run.forward_digest, run.train_digest)
-            who = (commit(s.environment), s.device, f"session {s.name}")
-            lines.append((row.arm, str(s.seed), "ms", *digests, *who, again))
+        lines += _lines(summary, row)
     return Table(
         title="Where each number comes from",
-        columns=(
-            "arm",
-            "seed",
-            "what",
-            "run (detection)",
-            "forward pass",
-            "training",
-            "commit",
-            "device",
-            "measured",
-            "again",
-        ),
+        columns=_COLUMNS,
         rows=tuple(lines),
-        words=frozenset({0, 2, 3, 4, 5, 6, 7, 8, 9}),
+        words=frozenset(range(len(_COLUMNS))) - {_COLUMNS.index("seed")},
         anchors=anchors,
         notes=(
-            "run: the digest that the records in results.jsonl, work/predictions and the "
+            "run: the digest that the records in results.jsonl, the folder in predictions and the "
             "MLflow tag detect_digest carry. again: in a fresh --work-dir, as what is there is "
             "not measured twice; the baseline is measured along.",
         ),
     )
+
+
+def _lines(summary: Summary, row: ArmRow) -> Iterator[tuple[str, ...]]:
+    again = command(summary, row.arm)
+    for run in row.runs:
+        digests = (run.detect_digest, run.forward_digest, run.train_digest)
+        found, analysis = row.accuracies.get(run.seed), summary.errors.get(run.detect_digest)
+        made = _made(found.environment, found.time) if found else (DASH,) * 3
+        yield (row.arm, str(run.seed), "AP", *digests, *made, again)
+        if analysis:
+            made = _made(analysis.environment, analysis.time)
+            yield (row.arm, str(run.seed), "errors", *digests, *made, again)
+        session = summary.session
+        if row.timing and session and session.seed == run.seed:
+            made = _made(session.environment, f"session {session.name}")
+            yield (row.arm, str(run.seed), "ms", *digests, *made, again)
+
+
+def _made(environment: Environment, when: str) -> tuple[str, str, str]:
+    return commit(environment), environment.device, when

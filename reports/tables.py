@@ -10,6 +10,7 @@ from reports.table import Table
 from reports.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
+_LATENCY = ("p90", "p99", "n", "fps", "× baseline [95 %]", "precision", "peak MB")
 _LED = {"mask_ap": 1, "mask_ap50": 3, "mask_ap75": 4, "box_ap": 5}  # columns of the main table
 
 
@@ -142,17 +143,7 @@ def latency(summary: Summary) -> Table:
     unit = cells.milliseconds(summary.session)
     return Table(
         title="Latency",
-        columns=(
-            "arm",
-            f"median {unit}",
-            "p90",
-            "p99",
-            "n",
-            "fps",
-            "× baseline [95 %]",
-            "precision",
-            "peak MB",
-        ),
+        columns=("arm", f"median {unit}", *_LATENCY),
         rows=tuple(rows),
         baseline=baseline_row(summary),
         notes=notes.lines(

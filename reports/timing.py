@@ -88,7 +88,8 @@ def _untimed(others: Sequence[Latency]) -> str:
     latest = others[-1]
     return (
         f"{reason}, so not to be compared with them: {latest.median_ms:.1f} ms, median of "
-        f"{len(latest.samples_ms)}, {latest.timer} on {latest.environment.device}"
+        f"{len(latest.samples_ms)}, {latest.timer}, {latest.precision}, {latest.scenario}, on "
+        f"{latest.environment.device}"
     )
 
 

@@ -135,7 +135,7 @@ def test_another_programs_arm_is_marked_and_keeps_its_time_out_of_the_column(
     theirs = fake_work.environment(device="Other GPU", device_type="cuda")
     records = [
         fake_work.accuracy("fast"),
-        fake_work.accuracy("sequential", parameters=0),
+        fake_work.accuracy("sequential", parameters=0, origin="rtmdet 3.3"),
         fake_work.latency("fast"),
         fake_work.latency("sequential", session="theirs", environment=theirs),
     ]
@@ -146,9 +146,9 @@ def test_another_programs_arm_is_marked_and_keeps_its_time_out_of_the_column(
     assert row[7] == "–"  # nobody has told its parameters
     assert row[8].startswith("—")
     notes = " ".join(table.notes)
-    assert "measured elsewhere: another program's predictions" in notes
+    assert "measured elsewhere: another program's predictions (rtmdet 3.3)" in notes
     assert "not to be compared with them: 44." in notes  # 44 ms · the median swing
-    assert "wall clock on Other GPU" in notes
+    assert "wall clock, fp32, end_to_end, on Other GPU" in notes
     assert "sequential" not in [arm for t in summary.trainings for arm in t.label.split(", ")]
 
 
@@ -185,7 +185,7 @@ def test_every_number_names_its_run_commit_device_and_command(tmp_path: Path) ->
     summary = _summary(tmp_path, list(records))
     table = origins(summary)
     line = dict(zip(table.columns, table.rows[0], strict=True))
-    assert line["run (detection)"] == "d-fast-0"
+    assert line["run"] == "d-fast-0"
     assert line["training"] == "t-plain-0"
     assert line["commit"] == "c0ffee1 + changes"
     assert line["device"] == "Example (CPU)"
