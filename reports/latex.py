@@ -8,7 +8,7 @@ from reports.table import Table
 
 _HEAD = r"""% Ablation {name}{proxy}: {question}
 % {command}
-% \usepackage{{booktabs}} and UTF-8 input; \input this file.
+% \usepackage{{booktabs,graphicx}} and UTF-8 input; \input this file.
 """
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -92,7 +92,9 @@ def _environment(table: Table, label: str) -> str:
         rf"\caption{{{escaped(table.title)}}}",
         rf"\label{{{label}}}",
         r"\small",
-        latex_table(table),
+        # As wide as it is, or as the column where that is narrower.
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        f"{latex_table(table)}}}",
         *([r"\par\smallskip\footnotesize\raggedright", *notes] if notes else []),
         r"\end{table}",
     ]

@@ -12,13 +12,15 @@ from reports import paper_table, sections
 from reports.aggregate import Summary
 from reports.build import read
 from reports.csv_table import csv_files
-from reports.error_table import ladder, split
+from reports.error_table import ORACLES, TYPES, ladder, split
 from reports.html import html_report
 from reports.latex import latex_report
 from reports.markdown import markdown_report
 from reports.origins import origins
 from reports.plots import errors as errors_figure
 from reports.tables import comparison
+from runners.error_split import ERROR_TYPES, OPPOSITES
+from runners.oracles import ORACLES as ANALYSED
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Record
 
@@ -233,3 +235,8 @@ def test_latex_has_nothing_that_its_default_fonts_lack(tmp_path: Path) -> None:
         for row in rows:
             if row.endswith(r"\\"):
                 assert len(re.findall(r"(?<!\\)&", row)) == len(width) - 1
+
+
+def test_every_error_and_oracle_that_is_analysed_has_a_name_for_readers() -> None:
+    assert set(TYPES) == {*ERROR_TYPES, *OPPOSITES}
+    assert set(ORACLES) == set(ANALYSED)
