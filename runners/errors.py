@@ -35,7 +35,7 @@ def analyse(unit: Unit, place: Workplace, *, oracles: bool = True) -> Errors:
     return Errors(
         ablation=unit.ablation,
         arm=unit.arm,
-        seed=run.seed,
+        seed=unit.seed,
         train_digest=run.train_digest,
         detect_digest=run.detect_digest,
         eval_data=run.eval_data,
