@@ -95,25 +95,16 @@ def check_report(work_dir: Path, name: str) -> tuple[str, ...]:
     return tuple(differences)
 
 
-def check_paper(key: str) -> None:
-    """Do nothing if there are published rows of that name; for use before anything runs.
+def check_paper(key: str, rows: Iterable[str] = ()) -> None:
+    """Do nothing if that group of published rows has all these; for use before anything runs.
 
     Raises:
-        SpecError: there are none; the message names the nearest.
+        SpecError: no such group or row; the message names the nearest.
     """
-    paper_group(key)
-
-
-def check_paper_rows(key: str, names: Iterable[str]) -> None:
-    """Do nothing if that group of published rows has all these names; for use as `check_paper`.
-
-    Raises:
-        SpecError: no such group, or a row that it does not have; the message names the nearest.
-    """
-    rows = {row.name: row for row in paper_group(key).rows}
-    for name in names:
-        if name not in rows:
-            raise SpecError(f"paper_rows: {key} has no row named {name!r}{hint(name, rows)}")
+    known = {row.name: row for row in paper_group(key).rows}
+    for name in rows:
+        if name not in known:
+            raise SpecError(f"paper_rows: {key} has no row named {name!r}{hint(name, known)}")
 
 
 def read(work_dir: Path, name: str) -> Summary:
