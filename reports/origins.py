@@ -37,8 +37,8 @@ def origin(accuracy: Accuracy, seed: int) -> str:
 
 
 def commit(environment: Environment) -> str:
-    """Return the commit, and whether the source had changes beyond it."""
-    return f"{environment.commit}{' + changes' if environment.dirty else ''}"
+    """Return the commit, shortened, and whether the source had changes beyond it."""
+    return f"{environment.commit[:12]}{' + changes' if environment.dirty else ''}"
 
 
 def command(summary: Summary, arm: str) -> str:

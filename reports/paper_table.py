@@ -82,7 +82,8 @@ def against_paper(summary: Summary) -> Table | None:
         words=frozenset({0, 1, 2, 4, 6}),
         notes=notes.lines(
             "difference: measured − published, in points of AP; only for the same data set. "
-            "Times and images per second of different hardware have no difference and no ratio.",
+            "Times and images per second get neither difference nor ratio: other hardware, other "
+            "software.",
             RECALLED if recalled else "",
         ),
     )
