@@ -58,6 +58,39 @@ def encode_mask(part: NDArray[np.bool_], *, top: int, left: int, height: int, wi
     return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
 
 
+def as_run_lengths(segmentation: object, *, height: int, width: int) -> Rle:
+    """Return a segmentation as COCO files have it (run lengths, polygons), as compressed run lengths.
+
+    Raises:
+        ValueError: it is none, or one of another size than the image's.
+    """
+    size = [height, width]
+    try:
+        if isinstance(segmentation, Mapping):
+            if list(segmentation["size"]) != size:
+                raise ValueError(
+                    f"the mask is {segmentation['size']} (height, width), its image {size}"
+                )
+            counts = segmentation["counts"]
+            if isinstance(counts, list):
+                packed = rle.frPyObjects({"size": size, "counts": counts}, height, width)
+            else:
+                packed = {"size": size, "counts": str(counts).encode("ascii")}
+        else:
+            packed = rle.merge(rle.frPyObjects(segmentation, height, width))
+        area = int(rle.area(packed))
+    except (KeyError, TypeError, AttributeError, IndexError, UnicodeEncodeError) as error:
+        raise ValueError(f"neither run lengths nor polygons ({error})") from error
+    if not 0 <= area <= height * width:
+        raise ValueError(f"the run lengths cover {area} pixels of {height * width}")
+    return {"size": size, "counts": packed["counts"].decode("ascii")}
+
+
+def box_around(mask: Rle) -> list[float]:
+    """Return the smallest box x, y, width, height, in pixels, that holds the mask."""
+    return [float(side) for side in rle.toBbox(mask)]
+
+
 def score(
     ground_truth: Mapping[str, object],
     results: Sequence[Entry] | Path,
