@@ -1,20 +1,20 @@
 """The flow: a spec becomes records. What is finished is skipped, by digest."""
 
 import logging
-import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import torch
 
 from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit, now, trained_detector
 from runners.environment import environment
-from runners.measure import Measured, measure
+from runners.failures import failure_of, free_memory, kind_of
+from runners.measure import Measured, TimingError, measure
 from runners.plan import Plan, Step, manifest_of, timed_digests
 from runners.shared_pass import predict_together
 from runners.tracking import Phase, Tracker
+from runners.train import Trained
+from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
 from yolact_bench.results.record import Failure, Latency
@@ -43,6 +43,8 @@ class Bench:
     timing: Timing
     retry_failed: bool = False
     sizes: bool = False  # intervals of AP by object size too
+    # Training → why it failed in this execution: another arm that shares it does not try again.
+    failed_trainings: dict[str, ArmError] = field(default_factory=dict)
 
 
 def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
@@ -55,7 +57,7 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     _open_data(plan, bench.place)
     manifest = manifest_of(plan, command=command)
     save(manifest, bench.place.work_dir / "reports" / manifest.name)
-    _tell_start(plan, bench)
+    _tell_start(plan, manifest, bench)
     try:
         for step in plan.steps:
             bring_to_record(step, plan, bench, manifest)
@@ -96,15 +98,12 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
     if accuracy is None:
         stage = "train"
         try:
-            training = ensure_trained(unit, bench.place, on_log=_curves(unit, tracker))
+            training = _train(unit, bench)
             stage = "evaluate"
-            predict_together(_sharing(unit, plan, bench), bench.place)
+            _predict(_sharing(unit, plan, bench), bench.place)
             accuracy = evaluate_unit(unit, bench.place, training)
         except Exception as error:
-            failure = _failure(unit, bench, stage, error)
-            log.error("%s: failed: %s", unit.title, failure.message)
-            store.add(failure)
-            tracker.log_failure(failure)
+            _record_failure(unit, bench, stage, error)
             return
         store.add(accuracy)
         log.info(
@@ -112,6 +111,42 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
         )
     # The work may have been done for another arm or ablation; here it is this unit's.
     tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.run.seed))
+
+
+def _train(unit: Unit, bench: Bench) -> Trained:
+    """Train the unit, or find it trained, or found to be impossible a moment ago."""
+    digest = unit.run.train_digest
+    before = bench.failed_trainings.get(digest)
+    if before is not None:
+        raise ArmError(before.kind, str(before))
+    try:
+        return ensure_trained(unit, bench.place, on_log=_curves(unit, bench.tracker))
+    except Exception as error:
+        message = f"the training, shared with {unit.title}, failed: {error}"
+        bench.failed_trainings[digest] = ArmError(kind_of(error), message)
+        raise
+
+
+def _predict(units: Sequence[Unit], place: Workplace) -> None:
+    """Leave the predictions of units that share a forward pass; one must not fail for another."""
+    try:
+        predict_together(units, place)
+    except ArmError:
+        raise  # an image, the disk: no arm would fare better alone
+    except Exception as error:
+        if len(units) == 1:
+            raise
+        names = ", ".join(unit.title for unit in units)
+        log.warning("%s: not evaluated together (%s), but one by one", names, error)
+        free_memory()
+
+
+def _record_failure(unit: Unit, bench: Bench, phase: str, error: Exception) -> None:
+    failure = failure_of(unit, bench.place, phase, error)
+    log.error("%s: failed (%s): %s", unit.title, failure.kind, failure.message)
+    bench.store.add(failure)
+    bench.tracker.log_failure(failure)
+    free_memory()
 
 
 def _sharing(unit: Unit, plan: Plan, bench: Bench) -> list[Unit]:
@@ -128,33 +163,57 @@ def _sharing(unit: Unit, plan: Plan, bench: Bench) -> list[Unit]:
 
 
 def time_arms(plan: Plan, bench: Bench) -> None:
-    """Time all arms that have a result in one session, unless one session has them all."""
-    store, place = bench.store, bench.place
+    """Time all arms that have a result in one session, unless one session has them all.
+
+    An arm that cannot be timed becomes a failure, and the others are timed without it.
+    """
+    store = bench.store
     units = [s.unit for s in plan.steps if s.unit.run.seed == plan.ablation.seeds[0]]
     units = [u for u in units if store.accuracy(u.run.detect_digest) is not None]
-    digests = timed_digests(plan.ablation, units)
-    session = store.timed_together(digests)
-    if units and session is None:
-        bench.tracker.drain()  # its thread would be timed too
-        session = uuid.uuid4().hex[:12]
-        log.info("latency: %d arms in alternating rounds on %s", len(units), place.device)
-        for unit, measured in _measured(units, bench.timing, place):
-            store.add(_latency(unit, measured, session, [u.arm for u in units], place))
-    timed = store.latency_sessions(digests).get(session or "", {})
+    units = [u for u in units if _standing_failure(u, bench, ("latency",)) is None]
+    session = None
+    while units and session is None:
+        session = store.timed_together(timed_digests(plan.ablation, units))
+        if session is None:
+            bench.tracker.drain()  # its thread would be timed too
+            units = _time_together(units, bench)
+    timed = store.latency_sessions(timed_digests(plan.ablation, units)).get(session or "", {})
     for unit in units:
         latency = timed[unit.run.detect_digest]
         bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.run.seed))
 
 
-def _measured(
-    units: Sequence[Unit], timing: Timing, place: Workplace
-) -> list[tuple[Unit, Measured]]:
+def _time_together(units: Sequence[Unit], bench: Bench) -> list[Unit]:
+    """Add a latency for each unit, or a failure for one; return those that did not fail."""
+    place = bench.place
+    log.info("latency: %d arms in alternating rounds on %s", len(units), place.device)
+    try:
+        measured = _measured(units, bench.timing, place)
+    except TimingError as error:
+        cause = error.__cause__
+        assert isinstance(cause, Exception)
+        _record_failure(next(u for u in units if u.arm == error.arm), bench, "latency", cause)
+        return [unit for unit in units if unit.arm != error.arm]
+    session = uuid.uuid4().hex[:12]
+    for unit in units:
+        arms = [u.arm for u in units]
+        bench.store.add(_latency(unit, measured[unit.arm], session, arms, place))
+    return list(units)
+
+
+def _measured(units: Sequence[Unit], timing: Timing, place: Workplace) -> Mapping[str, Measured]:
     dataset = place.datasets.open(units[0].data, "val")
     indices = range(min(LATENCY_IMAGES, len(dataset)))
     images = [(dataset.image_id(index), dataset.image(index)) for index in indices]
-    detectors = {unit.arm: trained_detector(unit.run, place) for unit in units}
-    measured = measure(detectors, images, rounds=timing.rounds, max_seconds=timing.max_seconds)
-    return [(unit, measured[unit.arm]) for unit in units]
+    detectors = {unit.arm: _timed_detector(unit, place) for unit in units}
+    return measure(detectors, images, rounds=timing.rounds, max_seconds=timing.max_seconds)
+
+
+def _timed_detector(unit: Unit, place: Workplace) -> Detector:
+    try:
+        return trained_detector(unit.run, place)
+    except Exception as error:
+        raise TimingError(unit.arm) from error
 
 
 def _latency(
@@ -181,47 +240,26 @@ def _latency(
     )
 
 
-def _standing_failure(unit: Unit, bench: Bench) -> Failure | None:
-    """A failure of this unit, or of the training it shares, that was not asked to be retried."""
+def _standing_failure(
+    unit: Unit, bench: Bench, phases: Sequence[str] = ("train", "evaluate")
+) -> Failure | None:
+    """A failure of this unit in these phases that was not asked to be retried."""
     if bench.retry_failed:
         return None
-    mine = [f for f in bench.store.failures([unit.run.detect_digest]) if f.phase != "latency"]
+    mine = [f for f in bench.store.failures([unit.run.detect_digest]) if f.phase in phases]
     return mine[-1] if mine else None
 
 
-def _failure(unit: Unit, bench: Bench, stage: str, error: Exception) -> Failure:
-    if isinstance(error, ArmError):
-        kind = error.kind
-    elif isinstance(error, torch.OutOfMemoryError | MemoryError):
-        kind = "out_of_memory"
-    else:
-        kind = "error"
-    return Failure(
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.run.seed,
-        train_digest=unit.run.train_digest,
-        detect_digest=unit.run.detect_digest,
-        phase=stage,
-        kind=kind,
-        message=str(error) or type(error).__name__,
-        traceback="".join(traceback.format_exception(error)),
-        environment=environment(bench.place.device),
-        time=now(),
-    )
-
-
-def _tell_start(plan: Plan, bench: Bench) -> None:
+def _tell_start(plan: Plan, manifest: Manifest, bench: Bench) -> None:
     env = environment(bench.place.device)
     text = Path(plan.ablation.file).read_text(encoding="utf-8")
     tags = {
         "spec": Path(plan.ablation.file).name,
         "git_commit": env.commit,
         "dirty": str(env.dirty).lower(),
-        "proxy": "false",
         "device": env.device,
     }
-    bench.tracker.start(plan.ablation.name, text, tags)
+    bench.tracker.start(manifest, text, tags)
 
 
 def _curves(unit: Unit, tracker: Tracker) -> Callable[[int, Mapping[str, float]], None]:

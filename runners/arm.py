@@ -13,6 +13,7 @@ from runners.checkpoint import load_facts
 from runners.environment import environment
 from runners.evaluate import evaluate, predict, validate
 from runners.interrupt import graceful_stop
+from runners.retry import resumed
 from runners.train import Logged, Trained, TrainingOptions, train
 from yolact_bench.build import (
     build_detector,
@@ -162,7 +163,10 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
                 on_log=on_log,
                 should_stop=should_stop,
             )
-            return train(unit.run, folder, dataset, title=f"train {unit.title}", how=how)
+            title = f"train {unit.title}"
+            return resumed(
+                lambda: train(unit.run, folder, dataset, title=title, how=how), title=title
+            )
     facts = load_facts(weights)
     return Trained(
         weights=weights,

@@ -84,8 +84,9 @@ def load_facts(path: Path) -> Mapping[str, object]:
 
 
 def _save(path: Path, state: Mapping[str, object]) -> None:
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    # Given a path, torch hides that the disk is full behind an error about positions.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
 
 
 def _random_states() -> dict[str, object]:

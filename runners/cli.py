@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners import data_commands, import_command, single_commands
+from runners import (
+    data_commands,
+    import_command,
+    manage_commands,
+    single_commands,
+    track_commands,
+)
 from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
@@ -40,6 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data_commands.app, name="data")
+app.add_typer(track_commands.app, name="track")
 
 
 @app.callback()
@@ -153,22 +160,11 @@ def report(
     typer.echo(_write_report(work_dir, name).markdown)
 
 
-@app.command(name="list")
-def list_(
-    what: Annotated[str, typer.Argument(help="components, presets, ablations or runs")],
-    slot: Annotated[str | None, typer.Argument(help="with components: one slot")] = None,
-    work_dir: WorkDir = WORK,
-    folder: Annotated[Path, typer.Option(help="of the specs")] = Path("ablations"),
-) -> None:
-    """List what can be chosen, and what has been run."""
-    from runners import listing
-
-    for line in listing.lines(what, slot=slot, work_dir=work_dir, folder=folder):
-        typer.echo(line)
-
-
 app.command()(single_commands.predict)
 app.command("import-weights")(import_command.import_weights)
+app.command("list")(manage_commands.list_)
+app.command("compare")(manage_commands.compare)
+app.command("gc")(manage_commands.gc)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from runners.ablation import Bench, Timing, run_ablation
 from runners.arm import Workplace
 from runners.arm import check as check_arm
 from runners.doctor import diagnose
+from runners.lock import locked
 from runners.mistakes import FAILED_ARMS, UNMET
 from runners.plan import Plan, check_words, make_plan, plan_facts, plan_lines
 from runners.settings import parse_settings
@@ -87,20 +89,21 @@ def run(
         return
     for line in plan_lines(made):
         log.info(line)
-    tracker = MlflowTracker(place.work_dir)
-    bench = Bench(
-        place=place,
-        store=store,
-        tracker=tracker,
-        timing=Timing(rounds=rounds),
-        retry_failed=retry_failed,
-    )
-    try:
-        name = run_ablation(made, bench, command=_command(spec, settings, seeds)).name
+    command = _command(spec, settings, seeds)
+    with (
+        locked(place.work_dir, command=command),
+        closing(MlflowTracker(place.work_dir)) as tracker,
+    ):
+        bench = Bench(
+            place=place,
+            store=store,
+            tracker=tracker,
+            timing=Timing(rounds=rounds),
+            retry_failed=retry_failed,
+        )
+        name = run_ablation(made, bench, command=command).name
         report = write_report(place.work_dir, name)
         tracker.log_artifacts(report.folder)
-    finally:
-        tracker.close()
     if as_json:
         typer.echo(json.dumps(_report_facts(report, made)))
     else:

@@ -12,12 +12,13 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.coco_map import Entry, Rle, encode_mask, score
+from runners.coco_map import Entry, Rle, score
 from runners.progress import progress
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.detect.pipeline import Found, regions
+from yolact_bench.detect.pipeline import Found
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
+from yolact_bench.geometry.run_lengths import mask_run_lengths
 from yolact_bench.results.files import atomic_path, write_atomically
 from yolact_bench.results.record import ApSummary
 from yolact_bench.statistics.matches import FILES as MATCH_FILES
@@ -183,11 +184,9 @@ def _detect(
 
 def run_lengths(found: Found) -> list[Rle]:
     """Return the mask of each detection at image size, as COCO's run lengths."""
-    size = {"height": found.height, "width": found.width}
-    return [
-        encode_mask(region.mask.numpy(), top=region.top, left=region.left, **size)
-        for region in regions(found)
-    ]
+    size = (found.height, found.width)
+    texts = mask_run_lengths(found.soft_masks, *size, threshold=found.mask_threshold)
+    return [{"size": list(size), "counts": counts} for counts in texts]
 
 
 def entries(

@@ -1,17 +1,19 @@
 """What `yolact-bench list` prints. Only `components` loads torch."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from runners.run_table import run_facts, run_lines
 from yolact_bench.errors import SpecError
-from yolact_bench.results.record import Accuracy, Failure, Latency
-from yolact_bench.results.store import Store
 from yolact_bench.slots import hint, options_of
 from yolact_bench.spec.presets import PRESETS
 
 
-def lines(what: str, *, slot: str | None, work_dir: Path, folder: Path) -> Iterator[str]:
-    """Return the lines of a listing.
+def lines(
+    what: str, *, slot: str | None, work_dir: Path, folder: Path, as_json: bool = False
+) -> Iterator[str]:
+    """Return the lines of a listing; of runs also as one JSON object.
 
     Raises:
         SpecError: an unknown kind of thing, or slot.
@@ -20,11 +22,13 @@ def lines(what: str, *, slot: str | None, work_dir: Path, folder: Path) -> Itera
         "components": lambda: _components(slot),
         "presets": _presets,
         "ablations": lambda: _ablations(folder),
-        "runs": lambda: _runs(work_dir),
+        "runs": lambda: run_lines(work_dir),
     }
     if what not in kinds:
         raise SpecError(f"list: nothing is called {what!r}{hint(what, kinds)}")
-    return kinds[what]()
+    if as_json and what != "runs":
+        raise SpecError(f"list {what}: has no JSON form; --json is for `list runs`")
+    return iter([json.dumps(run_facts(work_dir))]) if as_json else kinds[what]()
 
 
 def _components(slot: str | None) -> Iterator[str]:
@@ -65,18 +69,3 @@ def _ablations(folder: Path) -> Iterator[str]:
         ablation = load(file)
         about = f"{len(ablation.arms)} arms, seeds {list(ablation.seeds)}"
         yield f"{file}  {about}: {ablation.question}"
-
-
-def _runs(work_dir: Path) -> Iterator[str]:
-    for record in Store(work_dir / "results.jsonl").records():
-        who = f"{record.time}  {record.ablation or '-':<16} {record.arm:<20} seed {record.seed}"
-        if isinstance(record, Accuracy):
-            ap = [
-                f"{100 * x:.1f}" if x is not None else "–" for x in (record.mask.ap, record.box.ap)
-            ]
-            yield f"{who}  mask AP {ap[0]}, box AP {ap[1]}  {record.detect_digest}"
-        elif isinstance(record, Latency):
-            n = len(record.samples_ms)
-            yield f"{who}  {record.median_ms:.2f} ms, n {n}, {record.environment.device}"
-        elif isinstance(record, Failure):
-            yield f"{who}  FAILED in {record.phase}: {record.message}"

@@ -15,6 +15,14 @@ Image = NDArray[np.uint8]  # RGB [H, W, 3]
 Images = Sequence[tuple[int, Image]]  # with image ids
 
 
+class TimingError(RuntimeError):
+    """One arm could not be timed; `__cause__` says why. No time of its session is kept."""
+
+    def __init__(self, arm: str) -> None:
+        super().__init__(f"{arm} could not be timed")
+        self.arm = arm
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """Times of one arm; of one session with every other arm of the same call of `measure`."""
@@ -43,13 +51,16 @@ def measure(
     least ten. Warm-up may take a quarter of that time more, and the split into stages, timed
     in a fifth as many rounds of its own, another quarter.
 
+    Raises:
+        TimingError: a detector failed.
+
     Source: the shape of MLPerf Inference's single-stream scenario (arXiv:1911.02549), with the
     arms interleaved.
     """
     assert detectors and images
     device = _common_device(detectors)
     timer = timer_for(device.type)
-    steps = {name: _step(detector, images, no_clock) for name, detector in detectors.items()}
+    steps = {name: _step(name, detector, images, no_clock) for name, detector in detectors.items()}
     share = max_seconds / 4 / len(steps)
     warmups = {
         name: warm_up(step, TIMERS[timer], calls=warmup, max_seconds=share)
@@ -74,9 +85,12 @@ def measure(
     }
 
 
-def _step(detector: Detector, images: Images, clock: Clock) -> Step:
+def _step(name: str, detector: Detector, images: Images, clock: Clock) -> Step:
     def step(number: int) -> object:
-        return detector([images[number % len(images)][1]], clock)
+        try:
+            return detector([images[number % len(images)][1]], clock)
+        except Exception as error:
+            raise TimingError(name) from error
 
     return step
 
@@ -104,7 +118,7 @@ def _stages(
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in detectors}
 
     def timed(name: str) -> Step:
-        step = _step(detectors[name], images, clock)
+        step = _step(name, detectors[name], images, clock)
 
         def take(number: int) -> None:
             step(number)

@@ -75,10 +75,11 @@ def make_plan(
                 failed=f"{failure.phase}: {failure.message}" if failure else None,
             )
         )
+    could_be_timed = [unit for unit in units if unit.run.detect_digest not in failures]
     return Plan(
         ablation=ablation,
         steps=tuple(steps),
-        timed=store.timed_together(timed_digests(ablation, units)) is not None,
+        timed=store.timed_together(timed_digests(ablation, could_be_timed)) is not None,
     )
 
 

@@ -13,6 +13,7 @@ from runners.datasets import check_dataset
 from runners.environment import environment
 from runners.evaluate import evaluate as score
 from runners.evaluate import predict
+from runners.lock import locked
 from runners.measure import measure
 from runners.settings import parse_settings
 from runners.submission import images_name, write_submission
@@ -42,7 +43,8 @@ def train(
     """Train one arm, or say that it is trained."""
     unit = _unit(arm, dataset, settings, place, data_root, split="val")
     was_there = trained(unit, place)
-    result = ensure_trained(unit, place)
+    with locked(place.work_dir, command=f"yolact-bench train {arm}"):
+        result = ensure_trained(unit, place)
     verb = "was trained before" if was_there else "trained"
     typer.echo(
         f"{verb}: {result.iterations} iterations, {result.seconds:.0f} s, "
@@ -86,8 +88,9 @@ def evaluate(
         facts: dict[str, object] = {"weights": str(weights), "sha256": file_sha256(weights)}
     else:
         if accuracy is None:
-            accuracy = evaluate_unit(unit, place, ensure_trained(unit, place))
-            store.add(accuracy)
+            with locked(place.work_dir, command=f"yolact-bench evaluate {arm}"):
+                accuracy = evaluate_unit(unit, place, ensure_trained(unit, place))
+                store.add(accuracy)
         box, mask, images = accuracy.box, accuracy.mask, accuracy.num_images
         facts = {"record": _traced(accuracy)}
     if as_json:
@@ -191,7 +194,8 @@ def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) ->
     detector = build_detector(unit.run, network, device=place.device)
     sha256 = file_sha256(weights)
     folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
-    return predict(detector, dataset, folder, digest=unit.run.detect_digest, weights=sha256)
+    with locked(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
+        return predict(detector, dataset, folder, digest=unit.run.detect_digest, weights=sha256)
 
 
 def _submit(

@@ -9,7 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from yolact_bench.geometry import masks as masks_module
-from yolact_bench.geometry.masks import crop, mask_regions, upsample, upsample_chunks
+from yolact_bench.geometry.masks import (
+    LinearCombination,
+    crop,
+    mask_regions,
+    upsample,
+    upsample_chunks,
+)
 
 
 def inside(box: tuple[float, float, float, float], padding: int = 1) -> list[list[int]]:
@@ -45,6 +51,51 @@ def test_a_crop_passes_gradients_inside_only() -> None:
     crop(soft, torch.tensor([[0.0, 0.0, 0.5, 0.5]]), padding=0).sum().backward()
     assert soft.grad is not None
     assert soft.grad[0].tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]
+
+
+def assembled(side: int, k: int, *, strided: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Prototypes, coefficients and boxes of 100 detections."""
+    generator = torch.Generator().manual_seed(3)
+    prototypes = torch.rand(side, side, k, generator=generator)
+    if strided:  # as a network gives them: channels first in memory
+        prototypes = prototypes.permute(2, 0, 1).contiguous().permute(1, 2, 0)
+    corner = torch.rand(100, 2, generator=generator) * 0.5
+    coefficients = torch.randn(100, k, generator=generator)
+    return prototypes, coefficients, torch.cat([corner, corner + 0.5], 1)
+
+
+@pytest.mark.parametrize(("side", "k"), [(35, 8), (40, 16), (138, 32)])
+@pytest.mark.parametrize("strided", [False, True])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_soft_mask_has_the_same_bits_whichever_other_detections_there_are(
+    side: int, k: int, strided: bool, threads: int
+) -> None:
+    prototypes, coefficients, boxes = assembled(side, k, strided=strided)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        every = LinearCombination()(prototypes, coefficients, boxes)
+        for rows in ([3], [0, 99], [50, 7, 20], list(range(40, 47)), list(range(33, -1, -1))):
+            few = LinearCombination()(prototypes, coefficients[rows], boxes[rows])
+            assert torch.equal(few, every[rows])
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_assembling_in_blocks_is_the_plain_product_to_rounding_and_has_its_gradient() -> None:
+    prototypes, coefficients, boxes = assembled(20, 4, strided=False)
+    blocks = LinearCombination(crop=False)(prototypes, coefficients, boxes)
+    coefficients.requires_grad_()
+    whole = LinearCombination(crop=False)(prototypes, coefficients, boxes)
+    assert torch.equal(
+        whole, (coefficients @ prototypes.reshape(400, 4).T).sigmoid().view_as(whole)
+    )
+    assert torch.allclose(blocks, whole, atol=1e-6)
+    whole.sum().backward()
+    assert coefficients.grad is not None
+    assert LinearCombination()(prototypes, coefficients[:0], boxes[:0]).shape == (0, 20, 20)
+    with torch.no_grad():
+        assert LinearCombination()(prototypes, coefficients[:0], boxes[:0]).shape == (0, 20, 20)
 
 
 def blobs(count: int, side: int = 34) -> Tensor:

@@ -10,8 +10,9 @@ import pytest
 from runners import tracking
 from runners.environment import environment
 from runners.tracking import MlflowTracker, NoTracker
-from runners.tracking.metrics import flatten
-from yolact_bench.results.manifest import PlannedRun
+from runners.tracking.metrics import differences, flatten
+from runners.tracking.records import started_event
+from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, ApSummary, Failure, Latency
 from yolact_bench.spec.presets import preset
 
@@ -103,6 +104,25 @@ def planned(arm: str) -> PlannedRun:
     return PlannedRun(arm=arm, seed=0, **DIGESTS, forward_digest="cccc", run=RUN.as_dict())
 
 
+def manifest(name: str = "quick", budget: str = "full") -> Manifest:
+    return Manifest(
+        name=name,
+        question="Does NMS matter?",
+        command="yolact-bench run quickstart.yaml",
+        base="yolact_tiny",
+        baseline="fast",
+        changes=("nms",),
+        arm_changes={},
+        seeds=(0,),
+        measure=("accuracy", "latency"),
+        dataset="shapes",
+        paper=None,
+        expect=(),
+        runs=tuple(planned(arm) for arm in ("fast", "soft", "broken")),
+        budget=budget,
+    )
+
+
 @pytest.fixture(autouse=True)
 def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -118,7 +138,7 @@ def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report.mkdir(parents=True)
     (report / "report.md").write_text("# quick\n")
     tracker = MlflowTracker(folder)
-    tracker.start("quick", "name: quick\n", TAGS)
+    tracker.start(manifest(), "name: quick\n", TAGS)
     tracker.arm_started(planned("fast"), "train+evaluate")
     for iteration in range(10, 1010, 10):
         tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0 / iteration})
@@ -155,7 +175,42 @@ def test_every_arm_is_a_child_of_one_execution(work_dir: Path) -> None:
         assert tags["mlflow.runName"] == f"{arm} · seed 0"
         assert {key: tags[key] for key in DIGESTS} == DIGESTS
         assert {key: tags[key] for key in TAGS} == TAGS
-        assert (tags["seed"], tags["proxy"]) == ("0", "false")
+        assert (tags["seed"], tags["proxy"], tags["budget"]) == ("0", "false", "full")
+        assert tags["baseline"] == ("true" if arm == "fast" else "false")
+
+
+def test_the_page_of_an_experiment_says_its_question(work_dir: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{work_dir}/mlflow.db")
+    told = client.get_experiment_by_name("quick").tags["mlflow.note.content"]
+    assert told == "Does NMS matter?"
+    note = runs(work_dir)["parent"].data.tags["mlflow.note.content"]
+    assert note == "Does NMS matter?\n\n    yolact-bench run quickstart.yaml"
+
+
+def test_arms_have_their_difference_to_the_baseline_as_a_metric() -> None:
+    """Against the baseline of the same seed: 0.5 - 0.25 = 0.25; seed 1 has no baseline."""
+    results = {
+        ("base", 0): {"mask/AP": 0.25, "parameters": 10.0},
+        ("new", 0): {"mask/AP": 0.5, "box/AP": 0.5, "parameters": 20.0},
+        ("new", 1): {"mask/AP": 0.5},
+    }
+    assert differences(results, "base") == {("new", 0): {"delta/mask/AP": 0.25}}
+
+
+def test_the_difference_is_a_metric_of_the_child(work_dir: Path) -> None:
+    """Both arms have a mask AP of 0.5; only one was timed."""
+    found = runs(work_dir)
+    assert found["soft"].data.metrics["delta/mask/AP"] == 0.0
+    assert "delta/latency/e2e_p50_ms" not in found["soft"].data.metrics
+    assert "delta/mask/AP" not in found["fast"].data.metrics
+
+
+@pytest.mark.parametrize(("budget", "proxy"), [("full", "false"), ("short", "true")])
+def test_a_budget_below_the_papers_is_a_proxy(budget: str, proxy: str) -> None:
+    event = started_event(manifest(budget=budget), TAGS, time_ms=0, execution="e", spec_text="")
+    assert (event.tags["proxy"], event.tags["budget"]) == (proxy, budget)
 
 
 def test_it_shows_that_an_inference_only_arm_trained_nothing(work_dir: Path) -> None:
@@ -231,7 +286,7 @@ def test_a_store_that_cannot_be_opened_stops_nothing_and_warns_once(
     began = time.monotonic()
     with caplog.at_level(logging.WARNING, logger="runners.tracking"):
         tracker = MlflowTracker(tmp_path)
-        tracker.start("quick", "", TAGS)
+        tracker.start(manifest(), "", TAGS)
         for iteration in range(1000):
             tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0})
         assert time.monotonic() - began < 1.0  # nothing waited for MLflow
@@ -240,6 +295,7 @@ def test_a_store_that_cannot_be_opened_stops_nothing_and_warns_once(
         tracker.close(30.0)
     told = [r for r in caplog.records if "MLflow misses" in r.message]
     assert len(told) == 1
+    assert "track backfill quick" in told[0].message
 
 
 def test_a_store_that_hangs_is_waited_for_no_longer_than_asked(
@@ -248,18 +304,18 @@ def test_a_store_that_hangs_is_waited_for_no_longer_than_asked(
     class Hanging:
         def __init__(self, work_dir: Path) -> None:
             time.sleep(3.0)
-            self.has_parent = False
+            raise ConnectionError("at last")
 
     monkeypatch.setattr(tracking, "Writer", Hanging)
-    monkeypatch.setattr(tracking, "_LONGEST_QUEUE", 3)
     tracker = MlflowTracker(tmp_path)
     began = time.monotonic()
-    for iteration in range(10):  # more than the queue holds
-        tracker.log_training("fast", 0, iteration, {})
+    tracker.start(manifest(), "", TAGS)
+    tracker.log_accuracy(accuracy("fast"))
     tracker.drain(0.1)
     tracker.close(0.1)
     assert time.monotonic() - began < 1.0
-    assert "too far behind" in caplog.text
+    assert "did not finish within" in caplog.text
+    assert f"track backfill quick --work-dir {tmp_path}" in caplog.text
 
 
 def test_long_values_are_cut_and_nested_options_get_dotted_names() -> None:
@@ -272,7 +328,7 @@ def test_long_values_are_cut_and_nested_options_get_dotted_names() -> None:
 
 def test_no_tracker_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
     tracker = NoTracker()
-    tracker.start("quick", "", {})
+    tracker.start(manifest(), "", {})
     tracker.arm_started(planned("fast"), "evaluate")
     tracker.log_accuracy(accuracy("fast"))
     tracker.finish("FINISHED")
@@ -280,9 +336,12 @@ def test_no_tracker_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_importing_the_tracker_does_not_import_mlflow() -> None:
+def test_importing_the_tracker_loads_neither_mlflow_nor_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, runners.tracking; sys.exit('mlflow' in sys.modules)"
+    code = (
+        "import sys, runners.tracking.backfill, runners.track_commands; "
+        "sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

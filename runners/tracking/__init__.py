@@ -1,29 +1,36 @@
 """MLflow: a copy of what happens, for browsing. The result store is the truth."""
 
 import logging
-import queue
-import threading
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from runners.tracking.metrics import accuracy_metrics, latency_metrics
-from runners.tracking.writer import FLUSH_SECONDS, Phase, Status, Writer, store_uri
-from yolact_bench.results.manifest import PlannedRun
+from runners.tracking.delivery import Delivery
+from runners.tracking.events import Artifacts, Event, Finished, Phase, Points, Status
+from runners.tracking.journal import Journal, journal_path
+from runners.tracking.records import (
+    accuracy_event,
+    arm_event,
+    failure_event,
+    latency_event,
+    started_event,
+    unannounced_event,
+)
+from runners.tracking.writer import Writer, store_uri
+from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
 
 __all__ = ["MlflowTracker", "NoTracker", "Phase", "Status", "Tracker", "store_uri"]
 
 log = logging.getLogger(__name__)
 
-_LONGEST_QUEUE = 20_000
-
 
 class Tracker(Protocol):
     """Where a running ablation tells what it does. No method waits, fails or returns a thing."""
 
-    def start(self, ablation: str, spec_text: str, tags: Mapping[str, str]) -> None:
+    def start(self, manifest: Manifest, spec_text: str, tags: Mapping[str, str]) -> None:
         """Open the parent run of one execution; `tags` go onto its children too."""
 
     def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
@@ -63,113 +70,114 @@ class NoTracker(Tracker):
 class MlflowTracker(Tracker):
     """A `Tracker` that copies to MLflow from a thread of its own.
 
-    Importing and opening MLflow takes seconds and a server may be away, so every call is put
-    into a queue. A call that fails is dropped with one warning for the whole execution.
+    Importing and opening MLflow takes seconds and a server may be away, so a call only adds a
+    line to the journal of the execution. A `Delivery` takes it from there, as soon as MLflow
+    answers; what it has not taken when the process ends, a backfill takes.
     """
 
     def __init__(self, work_dir: Path) -> None:
         self._work_dir = work_dir
-        self._warned = self._broken = False
-        self._writer: Writer | None = None
-        self._queue: queue.Queue[Callable[[Writer], None] | None] = queue.Queue(_LONGEST_QUEUE)
-        self._thread = threading.Thread(target=self._serve, name="mlflow", daemon=True)
-        self._thread.start()
+        self._ablation = ""
+        self._announced: set[tuple[str, int]] = set()
+        self._journal: Journal | None = None
+        self._delivery: Delivery | None = None
 
-    def start(self, ablation: str, spec_text: str, tags: Mapping[str, str]) -> None:
+    def start(self, manifest: Manifest, spec_text: str, tags: Mapping[str, str]) -> None:
         """Open the parent run, in the experiment named after the ablation."""
-        self._put(lambda writer: writer.start(ablation, spec_text, tags))
+        self._ablation = manifest.name
+        started = started_event(
+            manifest, tags, time_ms=_now_ms(), execution=uuid.uuid4().hex[:12], spec_text=spec_text
+        )
+        path = journal_path(self._work_dir, started)
+        try:
+            self._journal = Journal(path)
+        except OSError as error:
+            self._without_journal(error)
+            return
+        self._put(started)
+        self._delivery = Delivery(path, lambda: Writer(self._work_dir))
 
     def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
         """Open a child run with its slots as parameters and its run.yaml."""
-        self._put(lambda writer: writer.arm_started(planned, phase))
+        self._announced.add((planned.arm, planned.seed))
+        self._put(arm_event(planned, phase, time_ms=_now_ms()))
 
     def log_training(
         self, arm: str, seed: int, iteration: int, metrics: Mapping[str, float]
     ) -> None:
         """Add points to the curves of a child run."""
-        now, points = _now_ms(), dict(metrics)
-        self._put(lambda writer: writer.add(arm, seed, points, now, iteration))
+        values = dict(metrics)
+        self._put(Points(time_ms=_now_ms(), arm=arm, seed=seed, step=iteration, values=values))
 
     def log_accuracy(self, accuracy: Accuracy) -> None:
         """Add mask/AP, box/AP and the cost of training to a child run."""
-        now = _now_ms()
-        self._put(lambda writer: writer.log_record(accuracy, accuracy_metrics(accuracy), now))
+        self._announce(accuracy, "evaluate")
+        self._put(accuracy_event(accuracy, time_ms=_now_ms()))
 
     def log_latency(self, latency: Latency) -> None:
         """Add latency/e2e_p50_ms and the stages to a child run."""
-        now = _now_ms()
-        self._put(lambda writer: writer.log_record(latency, latency_metrics(latency), now))
+        self._announce(latency, "latency")
+        self._put(latency_event(latency, time_ms=_now_ms()))
 
     def log_failure(self, failure: Failure) -> None:
         """End a child run as failed, with the reason as tags."""
-        self._put(lambda writer: writer.log_failure(failure))
+        self._announce(failure, "evaluate")
+        self._put(failure_event(failure, time_ms=_now_ms()))
 
     def log_artifacts(self, folder: Path) -> None:
         """Copy a folder to the parent run's artifacts."""
-        self._put(lambda writer: writer.log_artifacts(folder))
+        inside = folder.is_relative_to(self._work_dir)
+        relative = folder.relative_to(self._work_dir) if inside else folder.resolve()
+        self._put(Artifacts(time_ms=_now_ms(), folder=str(relative)))
 
     def finish(self, status: Status) -> None:
         """End the parent run, and with the same status the children still open."""
-        self._put(lambda writer: writer.finish(status))
+        self._put(Finished(time_ms=_now_ms(), status=status))
 
     def drain(self, timeout: float = 30.0) -> None:
-        """Wait until the queue is empty, at most `timeout` seconds."""
-        self._put(_flush)
-        waiting = self._queue
-        with waiting.all_tasks_done:
-            waiting.all_tasks_done.wait_for(lambda: not waiting.unfinished_tasks, timeout)
+        """Wait until MLflow has all or does not answer, at most `timeout` seconds."""
+        if self._delivery is not None:
+            self._delivery.drain(timeout)
 
     def close(self, timeout: float = 30.0) -> None:
-        """Wait until the queue is empty and the thread has ended, at most `timeout` seconds."""
-        end = time.monotonic() + timeout
-        try:
-            self._queue.put(None, timeout=timeout)
-        except queue.Full:
-            self._warn("it is too far behind")
+        """Write what is left, waiting at most `timeout` seconds for it."""
+        if self._delivery is None:
             return
-        self._thread.join(max(0.0, end - time.monotonic()))
-        if self._thread.is_alive():
-            self._warn(f"it did not finish within {timeout:.0f} s")
+        if not self._delivery.close(timeout):
+            reason = self._delivery.reason or f"it did not finish within {timeout:.0f} s"
+            log.warning(
+                "MLflow misses a part of this execution (%s); when it answers: "
+                "yolact-bench track backfill %s --work-dir %s",
+                reason,
+                self._ablation,
+                self._work_dir,
+            )
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
-    def _put(self, call: Callable[[Writer], None]) -> None:
-        try:
-            self._queue.put_nowait(call)
-        except queue.Full:
-            self._warn("it is too far behind")
+    def _announce(self, record: Accuracy | Latency | Failure, phase: Phase) -> None:
+        """Open the child run of an arm that has no turn of its own."""
+        key = record.arm, record.seed
+        if key not in self._announced:
+            self._announced.add(key)
+            self._put(unannounced_event(record, phase, time_ms=_now_ms()))
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                call = self._queue.get(timeout=FLUSH_SECONDS)
-            except queue.Empty:
-                self._try(_flush)
-                continue
-            if call is not None:
-                self._try(call)
-            self._queue.task_done()
-            if call is None:
-                return
-
-    def _try(self, call: Callable[[Writer], None]) -> None:
-        if self._broken or (self._writer is None and call is _flush):
+    def _put(self, event: Event) -> None:
+        if self._journal is None:
             return
         try:
-            self._writer = self._writer or Writer(self._work_dir)
-            call(self._writer)
-        except Exception as error:  # any: a tracker must not end a training
-            # Without a parent run nothing that follows has a place.
-            self._broken = self._writer is None or not self._writer.has_parent
-            self._warn(f"{type(error).__name__}: {error}")
+            self._journal.append(event)
+        except OSError as error:
+            self._without_journal(error)
+            return
+        if self._delivery is not None:
+            self._delivery.wake()
 
-    def _warn(self, reason: str) -> None:
-        if not self._warned:
-            self._warned = True
-            first_line = reason.strip().splitlines()[0][:300]
-            log.warning("MLflow misses a part of this execution: %s", first_line)
-
-
-def _flush(writer: Writer) -> None:
-    writer.flush()
+    def _without_journal(self, error: OSError) -> None:
+        """Go on without tracking: a tracker must not end a training."""
+        self._journal = None
+        log.warning("MLflow misses a part of this execution: no journal can be written: %s", error)
 
 
 def _now_ms() -> int:

@@ -1,27 +1,37 @@
-"""One execution's runs in MLflow: an experiment, a parent run, a child run for every arm."""
+"""Events become runs in MLflow. Told an event again, it adds only what the store does not have."""
 
 import json
+import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from runners.environment import source_commit
-from runners.tracking.metrics import LONGEST_VALUE, flatten
-from yolact_bench.results.manifest import PlannedRun
-from yolact_bench.results.record import Accuracy, Failure, Latency
+from runners.tracking.events import (
+    ArmStarted,
+    Artifacts,
+    Event,
+    Failed,
+    Finished,
+    Points,
+    Started,
+    Status,
+)
+from runners.tracking.metrics import LONGEST_VALUE, differences, flatten
+from runners.tracking.words import EXPERIMENT_KIND, child_tags, parent_tags, run_name
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric
+    from mlflow.entities import Experiment, Metric
 
-# What an execution did for an arm itself: "reuse" says that its records stood already.
-Phase = Literal["train+evaluate", "evaluate", "latency", "reuse"]
-Status = Literal["FINISHED", "FAILED", "KILLED"]
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0
 _METRICS_A_BATCH = 500
 _PARAMS_A_BATCH = 100  # MLflow's limit
+_MOST_RUNS = 10_000  # of one execution
 # A tracking server that is away may cost seconds a call, not the two minutes of the default.
 # MLflow's usage reports, progress bars and start-up messages are not wanted in a bench.
 _SETTINGS = {
@@ -30,7 +40,10 @@ _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # that is for the answer of --json
 }
+
+Verdict = Literal["again", "refused", "lost"]
 
 
 def store_uri(work_dir: Path) -> str:
@@ -38,8 +51,28 @@ def store_uri(work_dir: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{work_dir.resolve()}/mlflow.db"
 
 
+def verdict(error: Exception) -> Verdict:
+    """Return what an error means: try later, never accepted, or the runs are not there any more.
+
+    "refused" is MLflow's answer for a run that somebody deleted in its user interface.
+    """
+    code = getattr(error, "error_code", "")
+    if code == "RESOURCE_DOES_NOT_EXIST":
+        return "lost"
+    return "refused" if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST") else "again"
+
+
+def first_line(error: Exception) -> str:
+    """Return what a warning says of an error: MLflow's messages may hold whole statements."""
+    return (str(error).strip().splitlines() or [""])[0][:300]
+
+
 class Writer:
-    """The MLflow client with the runs of one execution. Lives in the tracker's thread."""
+    """The MLflow client with the runs of one execution. Used by one thread.
+
+    Runs are known by their tags (execution, arm, seed) and points by (metric, step). So after an
+    answer that never came, or from a process of another day, an event may be told again.
+    """
 
     def __init__(self, work_dir: Path) -> None:
         for key, value in _SETTINGS.items():
@@ -47,17 +80,21 @@ class Writer:
         from mlflow import entities
         from mlflow.tracking import MlflowClient
 
+        self.runs_made = self.points_sent = 0
+        self._work_dir = work_dir
         self._entities = entities
         self._client = MlflowClient(tracking_uri=store_uri(work_dir))
-        self._artifacts = (
-            None if os.environ.get("MLFLOW_TRACKING_URI") else work_dir.resolve() / "mlartifacts"
-        )
+        own_store = not os.environ.get("MLFLOW_TRACKING_URI")
+        self._artifacts = work_dir.resolve() / "mlartifacts" if own_store else None
+        self._started: Started | None = None
         self._experiment = ""
         self._parent = ""
-        self._tags: dict[str, str] = {}
         self._children: dict[tuple[str, int], str] = {}
+        self._results: dict[tuple[str, int], dict[str, float]] = {}
         self._ended: set[str] = set()
-        self._points: list[tuple[str, Metric]] = []
+        self._points: dict[str, list[Metric]] = {}  # by run, not sent yet
+        self._new: set[str] = set()  # runs made here whose every call was answered
+        self._steps: dict[tuple[str, str], set[int]] = {}  # (run, metric) of the other runs
         self._flushed = time.monotonic()
 
     @property
@@ -65,113 +102,166 @@ class Writer:
         """Whether there is a run to write to."""
         return bool(self._parent)
 
-    def start(self, ablation: str, spec_text: str, tags: Mapping[str, str]) -> None:
-        """Open the parent run, in the experiment named after the ablation."""
-        commit, dirty = source_commit()
-        own = {"spec": ablation, "git_commit": commit, "dirty": _word(dirty), "proxy": "false"}
-        self._tags = {**own, **tags}
-        self._experiment = self._experiment_id(ablation)
-        name = time.strftime("%Y-%m-%d %H:%M:%S")
-        self._parent = self._create(name, {**self._tags, "phase": "ablation"})
-        self._client.log_text(self._parent, spec_text, "spec.yaml")
+    @property
+    def waiting(self) -> bool:
+        """Whether there are points that have not been sent."""
+        return bool(self._points)
 
-    def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
-        """Open a child run with its slots as parameters and its run.yaml."""
-        digests = (planned.train_digest, planned.detect_digest)
-        child = self._child(planned.arm, planned.seed, digests, phase)
-        params = [self._entities.Param(key, value) for key, value in flatten(planned.run)]
-        for start in range(0, len(params), _PARAMS_A_BATCH):
-            self._client.log_batch(child, params=params[start : start + _PARAMS_A_BATCH])
-        self._client.log_text(child, _yaml(planned.run), "run.yaml")
+    def apply(self, event: Event) -> None:
+        """Bring the store to where the event has happened."""
+        match event:
+            case Started():
+                self._start(event)
+            case ArmStarted():
+                self._start_arm(event)
+            case Points():
+                self._add(event)
+            case Failed():
+                self._fail(event)
+            case Artifacts():
+                folder = self._work_dir / event.folder
+                if folder.is_dir():
+                    self._tell(self._client.log_artifacts, self._parent, str(folder))
+            case Finished():
+                self._finish(event)
 
-    def add(
-        self, arm: str, seed: int, metrics: Mapping[str, float], time_ms: int, step: int
-    ) -> None:
-        """Keep points of a child for the next batch."""
-        child = self._children[arm, seed]
-        metric = self._entities.Metric
-        self._points += [
-            (child, metric(name, value, time_ms, step)) for name, value in metrics.items()
-        ]
+    def doubt(self) -> None:
+        """After an error: what was sent may be there, or not. Look before sending it again."""
+        self._new.clear()
+        self._steps.clear()
+
+    def flush(self, *, late_only: bool = False) -> None:
+        """Send the points kept so far; those that could not be sent are kept.
+
+        With `late_only`, only when they have waited for `FLUSH_SECONDS` or are many.
+        """
         late = time.monotonic() - self._flushed > FLUSH_SECONDS
-        if late or len(self._points) >= _METRICS_A_BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send the points kept so far."""
-        points, self._points = self._points, []
+        many = sum(map(len, self._points.values())) >= _METRICS_A_BATCH
+        if late_only and not late and not many:
+            return
         self._flushed = time.monotonic()
-        for child in dict.fromkeys(run for run, _ in points):
-            of_child = [point for run, point in points if run == child]
-            for start in range(0, len(of_child), _METRICS_A_BATCH):
-                batch = of_child[start : start + _METRICS_A_BATCH]
-                self._client.log_batch(child, metrics=batch)
+        for run in tuple(self._points):
+            self._send(run, self._missing(run, self._points[run]))
+            del self._points[run]
 
-    def log_record(
-        self, record: Accuracy | Latency, metrics: Mapping[str, float], time_ms: int
-    ) -> None:
-        """Add the metrics of a record to its child, marked where a proxy was trained."""
-        digests = (record.train_digest, record.detect_digest)
-        phase: Phase = "evaluate" if isinstance(record, Accuracy) else "latency"
-        child = self._child(record.arm, record.seed, digests, phase)
-        if isinstance(record, Accuracy) and record.proxy:
-            self._client.set_tag(child, "proxy", "true")
-        self.add(record.arm, record.seed, metrics, time_ms, 0)
+    def _start(self, event: Started) -> None:
+        self._started = event
+        self._experiment = self._experiment_id(event)
+        found = self._client.search_runs(
+            [self._experiment],
+            f"tags.execution = '{event.execution}'",
+            run_view_type=self._entities.ViewType.ALL,
+            max_results=_MOST_RUNS,
+        )
+        parent = ""
+        for run in found:
+            tags = run.data.tags
+            if "arm" in tags:
+                self._children[tags["arm"], int(tags["seed"])] = run.info.run_id
+            else:
+                parent = run.info.run_id
+        self._parent = parent or self._create(event, parent_tags(event))
+        if event.spec_text:
+            self._tell(self._client.log_text, self._parent, event.spec_text, "spec.yaml")
 
-    def log_failure(self, failure: Failure) -> None:
-        """End a child as failed, with kind, message and traceback."""
-        digests = (failure.train_digest, failure.detect_digest)
-        child = self._child(failure.arm, failure.seed, digests, "evaluate")
-        self._client.set_tag(child, "failure", failure.kind)
-        self._client.set_tag(child, "failure_message", failure.message[:LONGEST_VALUE])
-        self._client.log_text(child, failure.traceback, "traceback.txt")
-        self._end(child, "FAILED")
+    def _start_arm(self, event: ArmStarted) -> None:
+        assert self._started is not None, "an execution begins with Started"
+        key = event.arm, event.seed
+        if key not in self._children:
+            tags = child_tags(self._started, event, parent=self._parent)
+            self._children[key] = self._create(event, tags)
+        child = self._children[key]
+        params = [self._entities.Param(name, value) for name, value in flatten(event.run)]
+        for batch in _batches(params, _PARAMS_A_BATCH):
+            self._tell(self._client.log_batch, child, params=batch)
+        if event.run:
+            self._tell(self._client.log_text, child, _yaml(event.run), "run.yaml")
 
-    def log_artifacts(self, folder: Path) -> None:
-        """Copy the files of a folder to the parent."""
-        self._client.log_artifacts(self._parent, str(folder))
+    def _add(self, event: Points) -> None:
+        child = self._children[event.arm, event.seed]
+        if event.proxy:
+            self._tell(self._client.set_tag, child, "proxy", "true")
+        metric = self._entities.Metric
+        self._points.setdefault(child, []).extend(
+            metric(name, value, event.time_ms, event.step) for name, value in event.values.items()
+        )
+        if event.step == 0:  # of the records; curves begin at 1
+            self._results.setdefault((event.arm, event.seed), {}).update(event.values)
 
-    def finish(self, status: Status) -> None:
-        """End every run that is still open."""
-        self.flush()
+    def _fail(self, event: Failed) -> None:
+        child = self._children[event.arm, event.seed]
+        self._tell(self._client.set_tag, child, "failure", event.kind)
+        self._tell(self._client.set_tag, child, "failure_message", event.message[:LONGEST_VALUE])
+        self._tell(self._client.log_text, child, event.traceback, "traceback.txt")
+        self._end(child, "FAILED", event.time_ms)
+
+    def _finish(self, event: Finished) -> None:
+        assert self._started is not None, "an execution begins with Started"
+        deltas = differences(self._results, self._started.baseline)
+        for (arm, seed), values in deltas.items():
+            self._add(Points(time_ms=event.time_ms, arm=arm, seed=seed, step=0, values=values))
         for run in (*self._children.values(), self._parent):
-            self._end(run, status)
+            self._end(run, event.status, event.time_ms)
 
-    def _end(self, run: str, status: Status) -> None:
+    def _end(self, run: str, status: Status, time_ms: int) -> None:
         self.flush()
         if run not in self._ended:
-            self._client.set_terminated(run, status)
+            self._tell(self._client.set_terminated, run, status, time_ms)
             self._ended.add(run)
 
-    def _child(self, arm: str, seed: int, digests: tuple[str, str], phase: Phase) -> str:
-        """Return the run of an arm; opened here if the arm was not announced."""
-        if (arm, seed) not in self._children:
-            tags = {
-                "mlflow.parentRunId": self._parent,
-                "arm": arm,
-                "seed": str(seed),
-                "phase": phase,
-                "trained_here": _word(phase == "train+evaluate"),
-                "train_digest": digests[0],
-                "detect_digest": digests[1],
-            }
-            name = f"{arm} · seed {seed}"
-            self._children[arm, seed] = self._create(name, {**self._tags, **tags})
-        return self._children[arm, seed]
-
-    def _create(self, name: str, tags: Mapping[str, str]) -> str:
-        run = self._client.create_run(self._experiment, tags=dict(tags), run_name=name)
+    def _create(self, event: Started | ArmStarted, tags: Mapping[str, str]) -> str:
+        run = self._client.create_run(
+            self._experiment, start_time=event.time_ms, tags=dict(tags), run_name=run_name(event)
+        )
+        self.runs_made += 1
+        self._new.add(run.info.run_id)
         return str(run.info.run_id)
 
-    def _experiment_id(self, name: str) -> str:
-        known = self._client.get_experiment_by_name(name)
+    def _missing(self, run: str, points: Iterable["Metric"]) -> list["Metric"]:
+        """Return the points whose step the run does not have yet, each once."""
+        once = {(point.key, point.step): point for point in points}.values()
+        if run in self._new:
+            return list(once)
+        return [point for point in once if point.step not in self._known(run, point.key)]
+
+    def _known(self, run: str, name: str) -> set[int]:
+        if (run, name) not in self._steps:
+            history = self._client.get_metric_history(run, name)
+            self._steps[run, name] = {point.step for point in history}
+        return self._steps[run, name]
+
+    def _send(self, run: str, points: Sequence["Metric"]) -> None:
+        for batch in _batches(points, _METRICS_A_BATCH):
+            self._tell(self._client.log_batch, run, metrics=batch)
+            self.points_sent += len(batch)
+
+    def _tell(self, call: Callable[..., object], *arguments: object, **options: object) -> None:
+        """Call MLflow; what it will never accept is left out, as trying again would not help."""
+        try:
+            call(*arguments, **options)
+        except Exception as error:  # MLflow's class is known once it has been imported
+            if verdict(error) != "refused":
+                raise
+            log.warning("MLflow refuses a part of this execution: %s", first_line(error))
+
+    def _experiment_id(self, event: Started) -> str:
+        known: Experiment | None = self._client.get_experiment_by_name(event.ablation)
         if known is None:
-            folder = self._artifacts / name if self._artifacts else None
-            location = folder.as_uri() if folder else None
-            return str(self._client.create_experiment(name, artifact_location=location))
+            folder = self._artifacts / event.ablation if self._artifacts else None
+            return str(
+                self._client.create_experiment(
+                    event.ablation,
+                    artifact_location=folder.as_uri() if folder else None,
+                    tags={"mlflow.note.content": event.question, **EXPERIMENT_KIND},
+                )
+            )
         if known.lifecycle_stage == "deleted":  # in the user interface, by somebody
             self._client.restore_experiment(known.experiment_id)
         return str(known.experiment_id)
+
+
+def _batches(items: Sequence[T], size: int) -> list[list[T]]:
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 def _yaml(data: Mapping[str, object]) -> str:
@@ -179,7 +269,3 @@ def _yaml(data: Mapping[str, object]) -> str:
 
     # Through JSON, as YAML would tag tuples with Python's type.
     return str(yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=False))
-
-
-def _word(claim: bool) -> str:
-    return "true" if claim else "false"

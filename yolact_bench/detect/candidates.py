@@ -64,9 +64,11 @@ def greedy_survivors(conflicts: Bool[Tensor, "*batch M M"]) -> Bool[Tensor, "*ba
     """
     conflicts = conflicts.triu(diagonal=1)
     keep = ~conflicts.any(-2)
+    # Counted as a product: exact in float32, and many times faster than a logical reduction.
+    weights = conflicts.float()
     # A chain is at most M long; one round more confirms the fixed point.
     for _ in range(conflicts.shape[-1]):
-        settled = ~(conflicts & keep[..., :, None]).any(-2)
+        settled = (keep.float()[..., None, :] @ weights)[..., 0, :] == 0
         if torch.equal(settled, keep):
             break
         keep = settled

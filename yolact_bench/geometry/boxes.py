@@ -20,10 +20,11 @@ def intersection_area(
     a: Float[Tensor, "*batch M 4"], b: Float[Tensor, "*batch N 4"]
 ) -> Float[Tensor, "*batch M N"]:
     """Return the area that each box of `a` shares with each box of `b`."""
-    top_left = torch.maximum(a[..., :, None, :2], b[..., None, :, :2])  # [M, N, 2]
-    bottom_right = torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
-    shared = (bottom_right - top_left).clamp(min=0)
-    return shared[..., 0] * shared[..., 1]
+    first, second = _by_coordinate(a, b)
+    top_left = torch.maximum(first[:2], second[:2])  # [2, M, N]
+    bottom_right = torch.minimum(first[2:], second[2:])
+    shared = bottom_right.sub_(top_left).clamp_(min=0)
+    return shared[0] * shared[1]
 
 
 def box_iou(
@@ -36,8 +37,8 @@ def box_iou(
     Source: dbolya/yolact@902073d layers/box_utils.py, `jaccard`.
     """
     shared = intersection_area(a, b)
-    union = box_area(a)[..., :, None] + box_area(b)[..., None, :] - shared
-    return shared / union.clamp(min=torch.finfo(union.dtype).tiny)
+    union = (box_area(a)[..., :, None] + box_area(b)[..., None, :]).sub_(shared)
+    return shared / union.clamp_(min=torch.finfo(union.dtype).tiny)
 
 
 def box_diou(
@@ -50,12 +51,13 @@ def box_diou(
 
     Source: Distance-IoU (arXiv:1911.08287), equation 7.
     """
-    centre_a = (a[..., :2] + a[..., 2:]) / 2
-    centre_b = (b[..., :2] + b[..., 2:]) / 2
-    distance = (centre_a[..., :, None, :] - centre_b[..., None, :, :]).square().sum(-1)  # [M, N]
-    low = torch.minimum(a[..., :, None, :2], b[..., None, :, :2])
-    high = torch.maximum(a[..., :, None, 2:], b[..., None, :, 2:])
-    diagonal = (high - low).square().sum(-1)
+    first, second = _by_coordinate(a, b)
+    centre_a = (first[:2] + first[2:]) / 2
+    centre_b = (second[:2] + second[2:]) / 2
+    distance = (centre_a - centre_b).square().sum(0)  # [M, N]
+    low = torch.minimum(first[:2], second[:2])
+    high = torch.maximum(first[2:], second[2:])
+    diagonal = (high - low).square().sum(0)
     return box_iou(a, b) - distance / diagonal.clamp(min=torch.finfo(diagonal.dtype).tiny)
 
 
@@ -77,7 +79,9 @@ def overlaps_a_better(
 
     Source: YOLACT (arXiv:1904.02689), section 4 "Fast NMS".
     """
-    return (box_iou(boxes, boxes) > max_iou).triu(diagonal=1).any(-2)
+    conflicts = (box_iou(boxes, boxes) > max_iou).triu(diagonal=1)
+    # Counted, because `any` down the rows takes a CPU five times as long.
+    return conflicts.sum(-2, dtype=torch.int32) > 0
 
 
 def to_corners(boxes_cxcywh: Float[Tensor, "*batch M 4"]) -> Float[Tensor, "*batch M 4"]:
@@ -140,3 +144,12 @@ def to_pixels(
     low = torch.minimum(a, b).clamp(min=0).minimum(size)
     high = torch.maximum(a, b).clamp(min=0).minimum(size)
     return torch.cat([low, high], -1).trunc()
+
+
+def _by_coordinate(
+    a: Float[Tensor, "*batch M 4"], b: Float[Tensor, "*batch N 4"]
+) -> tuple[Float[Tensor, "4 *batch M 1"], Float[Tensor, "4 *batch 1 N"]]:
+    """Return both with the four coordinates first, where a CPU can take eight pairs at a time."""
+    first = a.movedim(-1, 0).contiguous()
+    second = first if b is a else b.movedim(-1, 0).contiguous()
+    return first[..., :, None], second[..., None, :]

@@ -13,6 +13,9 @@ from torch import Tensor
 # would be 4.8 GB as floats.
 WORKING_BYTES = 48 * 2**20
 
+# Detections that one matrix product serves on a CPU.
+BLOCK_ROWS = 16
+
 
 @runtime_checkable
 class Assembly(Protocol):
@@ -60,9 +63,30 @@ class LinearCombination:
     ) -> Float[Tensor, "N h w"]:
         """Return the soft mask of each detection."""
         h, w, k = prototypes.shape
-        logits = coefficients @ prototypes.reshape(h * w, k).T  # [N, h·w]
+        logits = _combined(coefficients, prototypes.reshape(h * w, k).T)  # [N, h·w]
         masks = logits.sigmoid().reshape(-1, h, w)
         return crop(masks, boxes) if self.crop else masks
+
+
+def _combined(
+    coefficients: Float[Tensor, "N k"], prototypes: Float[Tensor, "k cells"]
+) -> Float[Tensor, "N cells"]:
+    """Return the product. On a CPU and without gradients, no row's bits depend on the others.
+
+    Matrix products choose their order of summing by shape: one to seven rows can differ in the
+    last bit from the same rows among more. In blocks of one shape, a detection has the same
+    mask whatever else an NMS kept.
+    """
+    needs_grad = coefficients.requires_grad or prototypes.requires_grad
+    if coefficients.device.type != "cpu" or (needs_grad and torch.is_grad_enabled()):
+        return coefficients @ prototypes
+    rows, k = coefficients.shape
+    blocks = coefficients.new_zeros(-(-rows // BLOCK_ROWS), BLOCK_ROWS, k)
+    blocks.view(-1, k)[:rows] = coefficients
+    combined = coefficients.new_empty(len(blocks), BLOCK_ROWS, prototypes.shape[1])
+    for block, out in zip(blocks, combined, strict=True):
+        torch.mm(block, prototypes, out=out)
+    return combined.flatten(0, 1)[:rows]
 
 
 ASSEMBLIES: Mapping[str, MakeAssembly] = {

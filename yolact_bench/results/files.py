@@ -1,11 +1,14 @@
 """Files that appear whole or not at all: temporary name, fsync, rename, fsync of the folder."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from yolact_bench.errors import ArmError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -22,6 +25,9 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
     It lies in the same folder, as a rename is atomic only within one file system, and keeps the
     suffix, as many writers choose their format by it. Missing folders are made. Not `durable`:
     the file is not forced to the disk, and may be torn after a power loss.
+
+    Raises:
+        ArmError: the disk is full; nothing half-written is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
@@ -30,9 +36,11 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
         if durable:
             sync(temporary)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+        if out_of_space(error):
+            raise disk_full(path) from error
         raise
     if durable:
         sync(path.parent)
@@ -45,3 +53,23 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def out_of_space(error: BaseException | None) -> bool:
+    """Return whether an error comes from a full disk or quota, however it was wrapped since."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def disk_full(path: Path) -> ArmError:
+    """Return the error that says which file found no room."""
+    return ArmError(
+        "disk_full",
+        f"{path}: no space is left on its disk, and nothing was written; free some "
+        "(`yolact-bench gc` says what nothing needs), then run the same command again",
+    )

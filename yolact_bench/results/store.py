@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic_core import from_json  # three times as fast as json.loads
 
 from yolact_bench.errors import SpecError
-from yolact_bench.results.files import sync
+from yolact_bench.results.files import disk_full, out_of_space, sync
 from yolact_bench.results.record import SCHEMA, Accuracy, Errors, Failure, Latency, Record
 from yolact_bench.results.serialise import from_plain, to_plain
 
@@ -52,7 +52,11 @@ class Store:
         self._breaks = 0  # line breaks up to there
 
     def add(self, record: Record) -> None:
-        """Append `record` as one line, on disk when this returns."""
+        """Append `record` as one line, on disk when this returns.
+
+        Raises:
+            ArmError: the disk is full; the file is as it was.
+        """
         data = {"schema": SCHEMA, "type": type(record).__name__, **_fields(record)}
         line = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +64,8 @@ class Store:
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            _write(descriptor, self._mended(descriptor) + line.encode() + b"\n")
+            start = self._mended(descriptor)
+            _append(descriptor, start + line.encode() + b"\n", self.path)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)  # releases the lock
@@ -223,6 +228,18 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _append(descriptor: int, data: bytes, path: Path) -> None:
+    """Write all of `data` or nothing."""
+    size = os.fstat(descriptor).st_size
+    try:
+        _write(descriptor, data)
+    except OSError as error:
+        os.ftruncate(descriptor, size)
+        if out_of_space(error):
+            raise disk_full(path) from error
+        raise
 
 
 def _write(descriptor: int, data: bytes) -> None:

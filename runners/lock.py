@@ -1,0 +1,131 @@
+"""One writer to a work directory: a lock that dies with its process."""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+
+LOCK_FILE = ".lock"
+_HELD = (errno.EWOULDBLOCK, errno.EACCES)  # what "another process has it" is called
+_held: set[int] = set()  # descriptors of this process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The process that writes to a work directory."""
+
+    pid: int
+    host: str
+    command: str
+    since: str  # ISO 8601, UTC
+
+
+@contextmanager
+def locked(work_dir: Path, *, command: str) -> Iterator[Holder]:
+    """Give this process the work directory alone until the block ends; readers never wait.
+
+    The lock belongs to the open file, so the kernel takes it back however the process ends. The
+    file itself stays: removing it could take it from somebody who has just opened it.
+
+    Raises:
+        SpecError: another process writes there, or nobody can write or lock there.
+    """
+    descriptor = _opened(work_dir)
+    _held.add(descriptor)
+    try:
+        _take(descriptor, work_dir)
+        holder = Holder(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            command=command,
+            since=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        _tell(descriptor, asdict(holder))
+        yield holder
+        _tell(descriptor, {})
+    finally:
+        _held.discard(descriptor)
+        os.close(descriptor)
+
+
+def holder_of(work_dir: Path) -> Holder | None:
+    """Return who writes to the work directory now, without waiting; None if nobody does.
+
+    Raises:
+        SpecError: the file system has no locks.
+    """
+    try:
+        descriptor = os.open(work_dir / LOCK_FILE, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _HELD:
+            raise _lockless(work_dir, error) from error
+        return _read(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _opened(work_dir: Path) -> int:
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        return os.open(work_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise SpecError(
+            f"--work-dir {work_dir}: cannot be written ({error.strerror}); choose another"
+        ) from error
+
+
+def _take(descriptor: int, work_dir: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _HELD:
+            raise _lockless(work_dir, error) from error
+        other = _read(descriptor)
+        raise SpecError(
+            f"--work-dir {work_dir}: another process writes there: `{other.command}`, process "
+            f"{other.pid} on {other.host}, since {other.since}; wait for it, stop it (it goes on "
+            "from its checkpoint later), or choose another --work-dir"
+        ) from error
+
+
+def _lockless(work_dir: Path, error: OSError) -> SpecError:
+    return SpecError(
+        f"--work-dir {work_dir}: its file system cannot lock files ({error.strerror}), so two "
+        "processes could spoil each other's results; choose a folder on a local disk"
+    )
+
+
+def _tell(descriptor: int, facts: Mapping[str, object]) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(facts).encode() if facts else b"", 0)
+
+
+def _read(descriptor: int) -> Holder:
+    """Return what the holder wrote; it may be between taking the lock and writing."""
+    try:
+        return Holder(**json.loads(os.pread(descriptor, 1 << 16, 0)))
+    except (ValueError, TypeError):
+        return Holder(pid=0, host="unknown", command="unknown", since="just now")
+
+
+def _let_go_in_child() -> None:
+    """Close what a forked child inherits: a loader's worker would keep a dead parent's lock."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)

@@ -1,0 +1,61 @@
+"""What the manifests and records of a work directory refer to."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+from yolact_bench.results import manifest as manifests
+from yolact_bench.results.record import Accuracy
+from yolact_bench.results.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """Digests that something refers to."""
+
+    trainings: frozenset[str]
+    detections: frozenset[str]  # names of folders of predictions
+    passes: Mapping[str, frozenset[str]]  # forward digest → detect digests not yet evaluated
+    unreadable: Mapping[Path, str]  # manifests that may refer to anything
+    nobody: str  # who was asked, for messages
+
+
+def needs_of(work_dir: Path, *, superseded: bool) -> Needs:
+    """Return what is referred to; with `superseded`, by manifests and by nothing else.
+
+    Records of single commands belong to no manifest: what they refer to is always needed.
+
+    Raises:
+        SpecError: the records cannot be read.
+    """
+    trainings, detections = set[str](), set[str]()
+    passes = defaultdict[str, set[str]](set)
+    records = [r for r in Store(work_dir / "results.jsonl").records() if isinstance(r, Accuracy)]
+    evaluated = {record.detect_digest for record in records}
+    for record in records:
+        if not superseded or not record.ablation:
+            trainings.add(record.train_digest)
+            detections.update((record.detect_digest, Path(record.predictions).name))
+            passes[record.forward_digest] |= set()
+    unreadable: dict[Path, str] = {}
+    for file in sorted((work_dir / "reports").glob(f"*/{manifests.FILE_NAME}")):
+        try:
+            manifest = manifests.load(file)
+        except SpecError as error:
+            unreadable[file] = str(error).removeprefix(f"{file}: ")
+            continue
+        for run in manifest.runs:
+            trainings.add(run.train_digest)
+            detections.add(run.detect_digest)
+            passes[run.forward_digest] |= {run.detect_digest} - evaluated
+    # An arm's record may name a folder of its own.
+    detections.update(Path(r.predictions).name for r in records if r.detect_digest in detections)
+    return Needs(
+        trainings=frozenset(trainings),
+        detections=frozenset(detections),
+        passes={digest: frozenset(waiting) for digest, waiting in passes.items()},
+        unreadable=unreadable,
+        nobody="no manifest" if superseded else "no record and no manifest",
+    )

@@ -1,0 +1,176 @@
+"""What has been run in a work directory, a row for each arm and seed. Loads no torch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from yolact_bench.results import manifest as manifests
+from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.record import Accuracy, Failure, Latency
+from yolact_bench.results.store import Store
+
+_HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
+_TEXT = {"arm", "state", "commit", "when"}  # to the left; numbers to the right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One arm with one seed, and how far it is."""
+
+    arm: str
+    seed: int
+    mask_ap: float | None  # points
+    box_ap: float | None
+    ms: float | None  # median, of the session that the whole ablation is shown with
+    state: str  # done, partly, failed or open
+    detail: str  # what is missing, or why it failed
+    commit: str
+    when: str
+    train_digest: str
+    detect_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The rows of one ablation, or of single commands and arms that no manifest shows."""
+
+    name: str
+    about: str
+    rows: tuple[Row, ...]
+
+
+def run_lines(work_dir: Path) -> Iterator[str]:
+    """Yield the runs as text, a table for each ablation: times of two never share a column."""
+    groups = _groups(work_dir)
+    if not groups:
+        yield f"nothing has been run in {work_dir}"
+    for place, group in enumerate(groups):
+        if place:
+            yield ""
+        yield f"{group.name}: {group.about}"
+        yield from _table(group.rows)
+
+
+def run_facts(work_dir: Path) -> dict[str, object]:
+    """Return the runs as plain data."""
+    return {"ablations": [asdict(group) for group in _groups(work_dir)]}
+
+
+def _groups(work_dir: Path) -> list[Group]:
+    store = Store(work_dir / "results.jsonl")
+    files = sorted((work_dir / "reports").glob(f"*/{manifests.FILE_NAME}"))
+    shown = [manifests.load(file) for file in files]
+    groups = [_ablation(manifest, store) for manifest in shown]
+    listed = {run.detect_digest for manifest in shown for run in manifest.runs}
+    rest = {
+        (r.detect_digest, r.arm): r
+        for r in store.records()
+        if isinstance(r, Accuracy) and r.detect_digest not in listed
+    }
+    if rest:
+        rows = tuple(_single(record) for record in rest.values())
+        about = "evaluated alone, or by an ablation that has changed since"
+        groups.append(Group(name="(others)", about=about, rows=rows))
+    return groups
+
+
+def _ablation(manifest: Manifest, store: Store) -> Group:
+    digests = [run.detect_digest for run in manifest.runs]
+    failures = {failure.detect_digest: failure for failure in store.failures(digests)}
+    timed = _session(store, digests)
+    rows = tuple(
+        _row(run, manifest, store.accuracy(run.detect_digest), timed, failures)
+        for run in manifest.runs
+    )
+    proxy = "" if manifest.budget == "full" else f" [{manifest.budget} budget: a proxy]"
+    on = next((f"; times on {one.environment.device}" for one in timed.values()), "")
+    return Group(name=f"{manifest.name}{proxy}", about=f"{manifest.question}{on}", rows=rows)
+
+
+def _session(store: Store, digests: Sequence[str]) -> Mapping[str, Latency]:
+    """Return detect digest → latency of the session that has most of them, the latest of equals."""
+    best: Mapping[str, Latency] = {}
+    for session in store.latency_sessions(digests).values():
+        best = session if len(session) >= len(best) else best
+    return best
+
+
+def _row(
+    run: PlannedRun,
+    manifest: Manifest,
+    accuracy: Accuracy | None,
+    timed: Mapping[str, Latency],
+    failures: Mapping[str, Failure],
+) -> Row:
+    failure, latency = failures.get(run.detect_digest), timed.get(run.detect_digest)
+    newest = max((r for r in (accuracy, latency, failure) if r), key=lambda r: r.time, default=None)
+    is_timed = "latency" in manifest.measure and run.seed == manifest.seeds[0]
+    state, detail = _state(accuracy, latency, failure, is_timed=is_timed)
+    return Row(
+        arm=run.arm,
+        seed=run.seed,
+        mask_ap=_points(accuracy.mask.ap) if accuracy else None,
+        box_ap=_points(accuracy.box.ap) if accuracy else None,
+        ms=latency.median_ms if latency else None,
+        state=state,
+        detail=detail,
+        commit=_commit(newest) if newest else "",
+        when=newest.time if newest else "",
+        train_digest=run.train_digest,
+        detect_digest=run.detect_digest,
+    )
+
+
+def _state(
+    accuracy: Accuracy | None, latency: Latency | None, failure: Failure | None, *, is_timed: bool
+) -> tuple[str, str]:
+    if failure is not None:
+        reason = " ".join(failure.message.split())
+        return "failed", f"{failure.phase} ({failure.kind}): {reason}"
+    if accuracy is None:
+        return "open", ""
+    if is_timed and latency is None:
+        return "partly", "not timed"
+    return "done", ""
+
+
+def _single(record: Accuracy) -> Row:
+    return Row(
+        arm=f"{record.ablation}/{record.arm}" if record.ablation else record.arm,
+        seed=record.seed,
+        mask_ap=_points(record.mask.ap),
+        box_ap=_points(record.box.ap),
+        ms=None,
+        state="done",
+        detail="",
+        commit=_commit(record),
+        when=record.time,
+        train_digest=record.train_digest,
+        detect_digest=record.detect_digest,
+    )
+
+
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    cells = [_HEADS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADS))]
+    for number, line in enumerate(cells):
+        padded = [
+            cell.ljust(width) if head in _TEXT else cell.rjust(width)
+            for head, cell, width in zip(_HEADS, line, widths, strict=True)
+        ]
+        detail = rows[number - 1].detail if number else ""
+        yield "  " + "  ".join([*padded, detail]).rstrip()
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    numbers = [("–" if x is None else f"{x:.1f}") for x in (row.mask_ap, row.box_ap, row.ms)]
+    return (row.arm, str(row.seed), *numbers, row.state, row.commit, row.when)
+
+
+def _points(fraction: float | None) -> float | None:
+    return None if fraction is None else 100 * fraction
+
+
+def _commit(record: Accuracy | Latency | Failure) -> str:
+    environment = record.environment
+    return environment.commit[:10] + ("+changes" if environment.dirty else "")

@@ -1,0 +1,115 @@
+"""From the journal to MLflow, in a thread of its own, for as long as it takes MLflow to answer."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from runners.tracking.journal import read_events
+from runners.tracking.writer import FLUSH_SECONDS, Writer, first_line, verdict
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts, doubled each time
+
+
+class Delivery:
+    """Reads a journal as it grows and writes what it says.
+
+    The journal is the queue: nothing is kept in memory but a batch of points, nothing is
+    dropped when MLflow is away, and what is left at the end is there for a backfill.
+    """
+
+    def __init__(self, path: Path, open_writer: Callable[[], Writer]) -> None:
+        self.reason = ""  # of the last failure, until an attempt succeeds
+        self._path, self._open_writer = path, open_writer
+        self._writer: Writer | None = None
+        self._position = 0  # in the journal, of the first event not applied
+        self._delivered = 0  # bytes of the journal whose events MLflow has
+        self._pause = 0.0
+        self._flush_now = self._closing = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._serve, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that the journal has grown."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until MLflow has all, or does not answer; return whether it has."""
+        wanted = self._path.stat().st_size
+        with self._changed:
+            self._flush_now = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._delivered >= wanted or bool(self.reason), timeout)
+        return self._delivered >= wanted
+
+    def close(self, timeout: float) -> bool:
+        """Make a last attempt, end the thread, and return whether MLflow has all."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+        return self._delivered >= self._path.stat().st_size
+
+    def _serve(self) -> None:
+        while True:
+            closing = self._wait()
+            self._attempt(flush=closing or self._flush_now)
+            if closing:
+                return
+
+    def _wait(self) -> bool:
+        """Wait until there is something to do; return whether it is the last."""
+        with self._changed:
+            if self._pause:  # MLflow is away, and news are no reason to ask it sooner
+                self._changed.wait_for(lambda: self._closing, self._pause)
+            else:
+                waiting = self._writer is not None and self._writer.waiting
+                self._changed.wait_for(
+                    lambda: self._closing or self._flush_now or self._grown(),
+                    FLUSH_SECONDS if waiting else None,
+                )
+            return self._closing
+
+    def _grown(self) -> bool:
+        return self._path.stat().st_size > self._position
+
+    def _attempt(self, *, flush: bool) -> None:
+        try:
+            self._deliver(flush=flush)
+        except Exception as error:  # any: a tracker must not end a training
+            self._failed(error)
+            return
+        if self.reason:
+            log.info("MLflow answers again and has what it missed")
+        with self._changed:
+            self._pause, self.reason = 0.0, ""
+            self._flush_now = self._flush_now and not flush
+            if self._writer is None or not self._writer.waiting:
+                self._delivered = self._position
+            self._changed.notify_all()
+
+    def _deliver(self, *, flush: bool) -> None:
+        self._writer = self._writer or self._open_writer()
+        for event, after in read_events(self._path, self._position):
+            self._writer.apply(event)
+            self._position = after
+            self._writer.flush(late_only=True)
+        self._writer.flush(late_only=not flush)
+
+    def _failed(self, error: Exception) -> None:
+        """Keep the place in the journal, and wait twice as long as the last time."""
+        if verdict(error) == "lost":  # another store has taken the place of the one written to
+            self._writer, self._position, self._delivered = None, 0, 0
+        elif self._writer is not None:
+            self._writer.doubt()
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        if not self.reason:
+            log.warning("MLflow cannot be written (%s); the run goes on and tries again", reason)
+        with self._changed:
+            self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
+            self.reason = reason
+            self._changed.notify_all()

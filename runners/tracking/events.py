@@ -1,0 +1,110 @@
+"""What an execution tells MLflow, as records that a file can keep and a later day can repeat."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from yolact_bench.errors import SpecError
+from yolact_bench.results.serialise import from_plain, to_plain
+
+# What an execution did for an arm itself: "reuse" says that its records stood already.
+Phase = Literal["train+evaluate", "evaluate", "latency", "reuse"]
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """An execution began: the parent run."""
+
+    time_ms: int  # since 1970, as MLflow has it; so with all events
+    execution: str  # of all executions of all ablations, only this one has it
+    ablation: str
+    question: str
+    command: str
+    baseline: str  # the arm that differences refer to
+    tags: Mapping[str, str]  # of the parent run and of every child
+    spec_text: str  # "" where it is not known any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmStarted:
+    """An arm with one seed has its turn: a child run."""
+
+    time_ms: int
+    arm: str
+    seed: int
+    phase: Phase
+    train_digest: str
+    detect_digest: str
+    run: Mapping[str, object]  # the resolved choice of its slots; empty where there are none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """One point for each of some metrics of an arm."""
+
+    time_ms: int
+    arm: str
+    seed: int
+    step: int
+    values: Mapping[str, float]
+    proxy: bool = False  # a shortened training stands behind them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """An arm could not be finished."""
+
+    time_ms: int
+    arm: str
+    seed: int
+    kind: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifacts:
+    """A folder of reports was written."""
+
+    time_ms: int
+    folder: str  # relative to the work directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The execution ended."""
+
+    time_ms: int
+    status: Status
+
+
+Event = Started | ArmStarted | Points | Failed | Artifacts | Finished
+
+_KINDS: dict[str, type[Event]] = {
+    "Started": Started,
+    "ArmStarted": ArmStarted,
+    "Points": Points,
+    "Failed": Failed,
+    "Artifacts": Artifacts,
+    "Finished": Finished,
+}
+
+
+def event_to_plain(event: Event) -> dict[str, object]:
+    """Return the event as data that JSON can hold."""
+    plain = to_plain(event)
+    assert isinstance(plain, dict)
+    return {"event": type(event).__name__, **plain}
+
+
+def event_from_plain(data: object) -> Event:
+    """Return the event that `event_to_plain` wrote as `data`.
+
+    Raises:
+        SpecError: no such event, or not one of this version.
+    """
+    if not isinstance(data, dict) or data.get("event") not in _KINDS:
+        raise SpecError(f"not an event of this version: {str(data)[:100]}")
+    fields = {key: value for key, value in data.items() if key != "event"}
+    return from_plain(_KINDS[data["event"]], fields)

@@ -1,0 +1,85 @@
+"""The journal of an execution: a file of its events, from which MLflow can be told again.
+
+Its writer holds a lock for as long as it lives, so that nobody repeats what is still going on.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runners.tracking.events import Event, Started, event_from_plain, event_to_plain
+from yolact_bench.errors import SpecError
+
+FOLDER = "executions"  # in the work directory
+
+
+def journal_path(work_dir: Path, started: Started) -> Path:
+    """Return work/executions/<ablation>/<time>-<execution>.jsonl: sorted, the last is the last."""
+    when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(started.time_ms / 1000))
+    return work_dir / FOLDER / started.ablation / f"{when}-{started.execution}.jsonl"
+
+
+def journals(work_dir: Path, ablation: str) -> list[Path]:
+    """Return the journals of an ablation, the earliest first."""
+    return sorted((work_dir / FOLDER / ablation).glob("*.jsonl"))
+
+
+class Journal:
+    """Appends events to a new file. An event is in the file when `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("ab", buffering=0)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def append(self, event: Event) -> None:
+        """Add a line. It survives the end of the process, however it comes."""
+        line = json.dumps(event_to_plain(event), ensure_ascii=False, separators=(",", ":"))
+        data = line.encode() + b"\n"
+        while data:  # one call may take less than all on a nearly full disk
+            data = data[self._file.write(data) :]
+
+    def close(self) -> None:
+        """Let others repeat the execution."""
+        self._file.close()
+
+
+def read_events(path: Path, start: int = 0) -> Iterator[tuple[Event, int]]:
+    """Yield the events from byte `start` on, each with the byte at which the next begins.
+
+    A last line without its end was torn by a crash, or is just being written: it is left out.
+
+    Raises:
+        SpecError: another line that cannot be read.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                event = event_from_plain(json.loads(line))
+            except (ValueError, SpecError) as error:
+                raise SpecError(f"{path}, byte {start}: {error}; remove this line") from error
+            start += len(line)
+            yield event, start
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Yield whether the file could be locked: False where its writer is alive."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)  # releases the lock

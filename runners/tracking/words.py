@@ -1,0 +1,56 @@
+"""Names and tags of runs: what a reader of MLflow's tables sees, filters and compares by."""
+
+import time
+
+from runners.tracking.events import ArmStarted, Started
+
+# Without it MLflow's page asks every reader what kind of experiment this is.
+EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
+
+
+def run_name(event: Started | ArmStarted) -> str:
+    """Return the time of an execution, or arm and seed."""
+    if isinstance(event, ArmStarted):
+        return f"{event.arm} · seed {event.seed}"
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(event.time_ms / 1000))
+
+
+def parent_tags(event: Started) -> dict[str, str]:
+    """Return the tags of an execution: those of all its runs, and its question and command."""
+    return {
+        **_shared(event),
+        "phase": "ablation",
+        "baseline": "false",
+        "mlflow.note.content": f"{event.question}\n\n    {event.command}".strip(),
+    }
+
+
+def child_tags(event: Started, arm: ArmStarted, *, parent: str) -> dict[str, str]:
+    """Return the tags of an arm with one seed."""
+    return {
+        **_shared(event),
+        "mlflow.parentRunId": parent,
+        "arm": arm.arm,
+        "seed": str(arm.seed),
+        "baseline": word(arm.arm == event.baseline),
+        "phase": arm.phase,
+        "trained_here": word(arm.phase == "train+evaluate"),
+        "train_digest": arm.train_digest,
+        "detect_digest": arm.detect_digest,
+    }
+
+
+def word(claim: bool) -> str:
+    """Return the claim as MLflow's filters compare it."""
+    return "true" if claim else "false"
+
+
+def _shared(event: Started) -> dict[str, str]:
+    """Return what all runs of an execution carry, under MLflow's own names as well."""
+    return {
+        **event.tags,
+        "execution": event.execution,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": event.command,
+        "mlflow.source.git.commit": event.tags["git_commit"],
+    }
