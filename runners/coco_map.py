@@ -59,7 +59,7 @@ def encode_mask(part: NDArray[np.bool_], *, top: int, left: int, height: int, wi
 
 
 def as_run_lengths(segmentation: object, *, height: int, width: int) -> Rle:
-    """Return a segmentation as COCO files have it (run lengths, polygons), as compressed run lengths.
+    """Return the compressed run lengths of a segmentation: run lengths of either kind, polygons.
 
     Raises:
         ValueError: it is none, or one of another size than the image's.

@@ -145,7 +145,7 @@ def _milliseconds(path: Path, data: Mapping[str, object]) -> tuple[float, ...]:
 
 
 def _masks(path: Path, known: _Images) -> list[Entry]:
-    masks = []
+    masks: list[Entry] = []
     for where, entry in _entries(path, known, "segmentation"):
         height, width = known.sizes[_number(entry["image_id"])]
         try:
@@ -157,11 +157,10 @@ def _masks(path: Path, known: _Images) -> list[Entry]:
 
 
 def _boxes(path: Path, known: _Images) -> list[Entry]:
-    boxes = []
+    boxes: list[Entry] = []
     for where, entry in _entries(path, known, "bbox"):
         box = entry["bbox"]
-        right = isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))
-        if not right or box[2] < 0 or box[3] < 0:
+        if not isinstance(box, list) or not _is_box(box):
             raise SpecError(f"{where}: bbox: {box!r} is no [x, y, width, height] in pixels")
         boxes.append({**_subject(entry), "bbox": box, "score": entry["score"]})
     return boxes
@@ -214,6 +213,11 @@ def _check_known(
 def _number(value: object) -> int:
     assert isinstance(value, int)
     return value
+
+
+def _is_box(box: Sequence[object]) -> bool:
+    numbers = [side for side in box if _is_number(side)]
+    return len(box) == len(numbers) == 4 and min(numbers[2:]) >= 0
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -196,9 +196,7 @@ def _of_options(
 def _command(
     source: Source, path: KeyPath, options: Mapping[str, object], *, smoke: bool
 ) -> Command:
-    texts = {
-        key: _text(source, (*path, key), options[key]) for key in options.keys() - {_TIMEOUT}
-    }
+    texts = {key: _text(source, (*path, key), options[key]) for key in options.keys() - {_TIMEOUT}}
     if "version" not in texts:
         raise source.error(
             path, "version: missing; say what makes the result: versions and weights"
