@@ -86,7 +86,7 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
     The first unit of those that share a forward pass leaves the predictions of all.
     """
     unit, store, tracker = step.unit, bench.store, bench.tracker
-    planned = next(p for p in manifest.runs if (p.arm, p.seed) == (unit.arm, unit.run.seed))
+    planned = next(p for p in manifest.runs if (p.arm, p.seed) == (unit.arm, unit.seed))
     accuracy = store.accuracy(unit.run.detect_digest)
     failed = _standing_failure(unit, bench)
     phase: Phase = "train+evaluate" if step.trains and not failed else "evaluate"
@@ -110,7 +110,7 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
             "%s: mask AP %s, box AP %s", unit.title, _ap(accuracy.mask.ap), _ap(accuracy.box.ap)
         )
     # The work may have been done for another arm or ablation; here it is this unit's.
-    tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.run.seed))
+    tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
 
 
 def _train(unit: Unit, bench: Bench) -> Trained:
@@ -168,7 +168,7 @@ def time_arms(plan: Plan, bench: Bench) -> None:
     An arm that cannot be timed becomes a failure, and the others are timed without it.
     """
     store = bench.store
-    units = [s.unit for s in plan.steps if s.unit.run.seed == plan.ablation.seeds[0]]
+    units = [s.unit for s in plan.steps if s.unit.seed == plan.ablation.seeds[0]]
     units = [u for u in units if store.accuracy(u.run.detect_digest) is not None]
     units = [u for u in units if _standing_failure(u, bench, ("latency",)) is None]
     session = None
@@ -180,7 +180,7 @@ def time_arms(plan: Plan, bench: Bench) -> None:
     timed = store.latency_sessions(timed_digests(plan.ablation, units)).get(session or "", {})
     for unit in units:
         latency = timed[unit.run.detect_digest]
-        bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.run.seed))
+        bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.seed))
 
 
 def _time_together(units: Sequence[Unit], bench: Bench) -> list[Unit]:
@@ -222,7 +222,7 @@ def _latency(
     return Latency(
         ablation=unit.ablation,
         arm=unit.arm,
-        seed=unit.run.seed,
+        seed=unit.seed,
         train_digest=unit.run.train_digest,
         detect_digest=unit.run.detect_digest,
         session=session,
@@ -265,7 +265,7 @@ def _tell_start(plan: Plan, manifest: Manifest, bench: Bench) -> None:
 def _curves(unit: Unit, tracker: Tracker) -> Callable[[int, Mapping[str, float]], None]:
     def log_curves(iteration: int, metrics: Mapping[str, float]) -> None:
         named = {k if "/" in k else f"train/{k}": v for k, v in metrics.items()}
-        tracker.log_training(unit.arm, unit.run.seed, iteration, named)
+        tracker.log_training(unit.arm, unit.seed, iteration, named)
 
     return log_curves
 

@@ -44,14 +44,16 @@ class Unit:
 
     ablation: str
     arm: str
+    seed: int  # of the ablation, by which arms are paired; an arm's own `seed` is added to it
     run: Run
     data: DatasetSpec
     split: str = "val"  # what it is evaluated on; the fingerprint is in the run
+    proxy: bool = False  # a shortened schedule stands in for the one that was asked for
 
     @property
     def title(self) -> str:
         """How progress and log lines call it."""
-        return f"{self.arm} seed {self.run.seed}" if self.run.seed else self.arm
+        return f"{self.arm} seed {self.seed}" if self.seed else self.arm
 
 
 class Datasets:
@@ -193,7 +195,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
     return Accuracy(
         ablation=unit.ablation,
         arm=unit.arm,
-        seed=run.seed,
+        seed=unit.seed,
         train_digest=run.train_digest,
         forward_digest=run.forward_digest,
         detect_digest=run.detect_digest,
@@ -211,6 +213,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         predictions=str(folder.relative_to(place.work_dir)),
         environment=environment(place.device),
         time=now(),
+        proxy=unit.proxy,
     )
 
 
@@ -256,11 +259,12 @@ def _check_device(run: Run, device: str) -> None:
 
 
 def _check_batch_norm(run: Run) -> None:
-    if run.init["name"] == "none" and freezes_batch_norm(run):
+    if run.init["name"] in {"none", "zero_gamma"} and freezes_batch_norm(run):
         raise SpecError(
             f"batch_norm: {run.batch_norm['name']} freezes batch norm at schedule.batch_size "
-            f"{run.schedule['batch_size']}, but random weights (init: none) come with no "
-            "statistics to freeze; write batch_norm: {name: train}, or a batch_size of 6 or more"
+            f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) "
+            "come with no statistics to freeze; write batch_norm: {name: train}, or a batch_size "
+            "of 6 or more"
         )
 
 

@@ -20,10 +20,12 @@ from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
     AsJson,
+    Budget,
     DataRoot,
     Device,
     MaxStore,
     Only,
+    Rate,
     Rounds,
     Seeds,
     Set,
@@ -71,6 +73,8 @@ def run(
     only: Only = None,
     settings: Set = None,
     seeds: Seeds = None,
+    budget: Budget = "full",
+    images_per_second: Rate = None,
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
@@ -90,6 +94,8 @@ def run(
         only=only or [],
         settings=settings or [],
         seeds=seeds,
+        budget=budget,
+        images_per_second=images_per_second,
         place=replace(
             commands.workplace(work_dir, device, workers, validate_every),
             max_store=max_store * 1e9,
@@ -110,6 +116,8 @@ def plan(
     only: Only = None,
     settings: Set = None,
     seeds: Seeds = None,
+    budget: Budget = "full",
+    images_per_second: Rate = None,
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
@@ -123,6 +131,8 @@ def plan(
         only=only or [],
         settings=settings or [],
         seeds=seeds,
+        budget=budget,
+        images_per_second=images_per_second,
         place=commands.workplace(work_dir, device, None, None),
         data_root=data_root,
         check_paper=_check_paper,
@@ -131,11 +141,11 @@ def plan(
 
 
 @app.command()
-def check(specs: Specs, data_root: DataRoot = None) -> None:
+def check(specs: Specs, budget: Budget = "full", data_root: DataRoot = None) -> None:
     """Check specs without running them: every name, option, network and data set."""
     from runners import commands
 
-    commands.check(specs, data_root=data_root, check_paper=_check_paper)
+    commands.check(specs, budget=budget, data_root=data_root, check_paper=_check_paper)
 
 
 app.command()(single_commands.train)

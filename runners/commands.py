@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,9 +15,12 @@ from runners.ablation import Bench, Timing, run_ablation
 from runners.arm import Workplace
 from runners.arm import check as check_arm
 from runners.doctor import diagnose
+from runners.estimate import Estimate, estimate
+from runners.lint import check_arms
 from runners.lock import locked
 from runners.mistakes import FAILED_ARMS, UNMET
-from runners.plan import Plan, check_words, make_plan, plan_facts, plan_lines
+from runners.plan import Plan, check_words, make_plan
+from runners.plan_table import plan_facts, plan_lines
 from runners.settings import parse_settings
 from runners.tracking import MlflowTracker
 from yolact_bench.errors import MissingDataError, SpecError
@@ -24,9 +28,12 @@ from yolact_bench.results.expect import Outcome
 from yolact_bench.results.record import Failure
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
+from yolact_bench.spec.budget import FULL
 
 log = logging.getLogger(__name__)
 
+
+_SMOKE_TIMING = Timing(rounds=2, max_seconds=4.0)  # warm-up takes at most a quarter of the time
 
 CheckPaper = Callable[[str], None]  # raises SpecError for rows that no paper has
 
@@ -72,6 +79,8 @@ def run(
     only: Sequence[str],
     settings: Sequence[str],
     seeds: int | None,
+    budget: str,
+    images_per_second: float | None,
     place: Workplace,
     data_root: Path | None,
     rounds: int,
@@ -83,29 +92,30 @@ def run(
 ) -> None:
     """Bring an ablation to its report; exit 3 if an arm failed, 4 if an expectation is not met."""
     store = Store(place.work_dir / "results.jsonl")
-    made = _plan(spec, only, settings, seeds, place, store, data_root, check_paper)
+    made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
+    cost = estimate(made, place, store, images_per_second=images_per_second)
     if dry_run:
-        _show_plan(made, as_json=as_json)
+        _show_plan(made, cost, as_json=as_json)
         return
-    for line in plan_lines(made):
+    for line in plan_lines(made, cost):
         log.info(line)
-    command = _command(spec, settings, seeds)
+    command = _command(spec, settings, seeds, budget)
     with (
         locked(place.work_dir, command=command),
         closing(MlflowTracker(place.work_dir)) as tracker,
     ):
         bench = Bench(
-            place=place,
+            place=place if budget != "smoke" else replace(place, validate_every=0),
             store=store,
             tracker=tracker,
-            timing=Timing(rounds=rounds),
+            timing=Timing(rounds=rounds) if budget != "smoke" else _SMOKE_TIMING,
             retry_failed=retry_failed,
         )
         name = run_ablation(made, bench, command=command).name
         report = write_report(place.work_dir, name)
         tracker.log_artifacts(report.folder)
     if as_json:
-        typer.echo(json.dumps(_report_facts(report, made)))
+        typer.echo(json.dumps(_report_facts(report, made, cost)))
     else:
         typer.echo(report.table)
         typer.echo(f"report: {report.folder / 'report.html'}", err=True)
@@ -128,6 +138,8 @@ def plan(
     only: Sequence[str],
     settings: Sequence[str],
     seeds: int | None,
+    budget: str,
+    images_per_second: float | None,
     place: Workplace,
     data_root: Path | None,
     as_json: bool,
@@ -135,15 +147,17 @@ def plan(
 ) -> None:
     """Print what `run` would do."""
     store = Store(place.work_dir / "results.jsonl")
-    _show_plan(
-        _plan(spec, only, settings, seeds, place, store, data_root, check_paper), as_json=as_json
-    )
+    made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
+    cost = estimate(made, place, store, images_per_second=images_per_second)
+    _show_plan(made, cost, as_json=as_json)
 
 
-def check(specs: Sequence[Path], *, data_root: Path | None, check_paper: CheckPaper) -> None:
+def check(
+    specs: Sequence[Path], *, budget: str, data_root: Path | None, check_paper: CheckPaper
+) -> None:
     """Check every arm of every spec; data sets that are not on this machine are not opened."""
     for spec in specs:
-        ablation = load(spec)
+        ablation = load(spec, budget=budget)
         check_words(ablation, check_paper)
         missing = ""
         for arm in ablation.arms:
@@ -151,7 +165,8 @@ def check(specs: Sequence[Path], *, data_root: Path | None, check_paper: CheckPa
                 check_arm(arm.run, where=arm.where, data_root=data_root, device="cpu")
             except MissingDataError as error:
                 check_arm(arm.run, where=arm.where, data_root=None, device="cpu", data=False)
-                missing = f"; not checked: {error}"
+                missing = f"; not here: {str(error).removeprefix(f'{arm.where}: ')}"
+        check_arms(ablation)
         typer.echo(f"{spec}: {len(ablation.arms)} arms are right{missing}")
 
 
@@ -172,36 +187,39 @@ def _plan(
     only: Sequence[str],
     settings: Sequence[str],
     seeds: int | None,
+    budget: str,
     place: Workplace,
     store: Store,
     data_root: Path | None,
     check_paper: CheckPaper,
 ) -> Plan:
-    ablation = load(spec, settings=parse_settings(settings), seeds=seeds)
+    ablation = load(spec, settings=parse_settings(settings), seeds=seeds, budget=budget)
     check_words(ablation, check_paper)
+    check_arms(ablation)
     return make_plan(ablation, place=place, store=store, data_root=data_root, only=only)
 
 
-def _show_plan(made: Plan, *, as_json: bool) -> None:
+def _show_plan(made: Plan, cost: Estimate, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(plan_facts(made)))
+        typer.echo(json.dumps(plan_facts(made, cost)))
         return
-    for line in plan_lines(made):
+    for line in plan_lines(made, cost):
         typer.echo(line)
 
 
-def _report_facts(report: Report, made: Plan) -> dict[str, object]:
+def _report_facts(report: Report, made: Plan, cost: Estimate) -> dict[str, object]:
     return {
-        **plan_facts(made),
+        **plan_facts(made, cost),
         "report": str(report.folder),
         "failures": [failure.message for failure in report.failures],
         "expectations": {outcome.text: outcome.met for outcome in report.outcomes},
     }
 
 
-def _command(spec: Path, settings: Sequence[str], seeds: int | None) -> str:
+def _command(spec: Path, settings: Sequence[str], seeds: int | None, budget: str) -> str:
     """The command as a reader would repeat it: relative to the repository, no machine paths."""
     file = spec if not spec.is_absolute() else Path(spec.name)
     words = ["yolact-bench", "run", str(file)]
     words += [word for setting in settings for word in ("--set", setting)]
-    return " ".join(words + (["--seeds", str(seeds)] if seeds else []))
+    words += ["--seeds", str(seeds)] if seeds else []
+    return " ".join(words + (["--budget", budget] if budget != FULL else []))

@@ -24,7 +24,7 @@ def failure_of(unit: Unit, place: Workplace, phase: str, error: Exception) -> Fa
     return Failure(
         ablation=unit.ablation,
         arm=unit.arm,
-        seed=unit.run.seed,
+        seed=unit.seed,
         train_digest=unit.run.train_digest,
         detect_digest=unit.run.detect_digest,
         phase=phase,

@@ -13,6 +13,10 @@ Set = Annotated[
 ]
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="ARM", help="these arms alone")]
 Seeds = Annotated[int | None, typer.Option(help="seeds 0 … N-1 instead of the file's")]
+Budget = Annotated[str, typer.Option(help="smoke (seconds), short (a proxy) or full")]
+Rate = Annotated[
+    float | None, typer.Option("--images-per-second", help="of training, for the plan's estimate")
+]
 WorkDir = Annotated[Path, typer.Option(help="where checkpoints, results and reports go")]
 DataRoot = Annotated[
     Path | None,

@@ -11,6 +11,7 @@ from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
+from yolact_bench.spec.budget import FULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class Step:
     unit: Unit
     trains: bool  # its training is missing, and it is the first unit to need it
     shares: str | None  # the unit whose training it uses, if not its own
+    shares_forward: str | None  # the unit whose pass over the evaluation images it uses, likewise
     trained: bool
     evaluated: bool
     failed: str | None  # the standing failure, if any
@@ -43,6 +45,11 @@ class Plan:
         """How many evaluations are still to be done."""
         return sum(not step.evaluated for step in self.steps)
 
+    @property
+    def passes(self) -> frozenset[str]:
+        """The digests of the forward passes that evaluations still need."""
+        return frozenset(s.unit.run.forward_digest for s in self.steps if not s.evaluated)
+
 
 def make_plan(
     ablation: Ablation,
@@ -60,9 +67,11 @@ def make_plan(
     units = _units(ablation, place, data_root, only)
     failures = {failure.detect_digest: failure for failure in store.failures()}
     owner: dict[str, str] = {}
+    passes: dict[str, str] = {}
     steps = []
     for unit in units:
         first = owner.setdefault(unit.run.train_digest, unit.title)
+        passed = passes.setdefault(unit.run.forward_digest, unit.title)
         failure = failures.get(unit.run.detect_digest)
         done = trained(unit, place)
         steps.append(
@@ -70,6 +79,7 @@ def make_plan(
                 unit=unit,
                 trains=not done and first == unit.title,
                 shares=None if first == unit.title else first,
+                shares_forward=None if passed == unit.title else passed,
                 trained=done,
                 evaluated=store.accuracy(unit.run.detect_digest) is not None,
                 failed=f"{failure.phase}: {failure.message}" if failure else None,
@@ -102,48 +112,9 @@ def check_words(ablation: Ablation, check_paper: Callable[[str], None]) -> None:
             raise SpecError(f"{ablation.file}: expect: {error}") from error
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """Return the plan as text, a line a unit."""
-    ablation = plan.ablation
-    width = max(len(step.unit.title) for step in plan.steps)
-    lines = [f"{ablation.name}: {ablation.question}"]
-    for step in plan.steps:
-        digest = step.unit.run.train_digest
-        lines.append(f"  {step.unit.title:<{width}}  training {digest}  {_needs(step)}")
-    timing = "done" if plan.timed else "all arms, in one session"
-    parts = [f"{plan.trainings} trainings", f"{plan.evaluations} evaluations"]
-    if "latency" in ablation.measure:
-        parts.append(f"latency: {timing}")
-    return [*lines, f"to do: {', '.join(parts)}"]
-
-
-def plan_facts(plan: Plan) -> dict[str, object]:
-    """Return the plan as plain data."""
-    return {
-        "ablation": plan.ablation.name,
-        "trainings": plan.trainings,
-        "evaluations": plan.evaluations,
-        "timed": plan.timed,
-        "units": [
-            {
-                "arm": step.unit.arm,
-                "seed": step.unit.run.seed,
-                "train_digest": step.unit.run.train_digest,
-                "forward_digest": step.unit.run.forward_digest,
-                "detect_digest": step.unit.run.detect_digest,
-                "trains": step.trains,
-                "shares": step.shares,
-                "evaluated": step.evaluated,
-                "failed": step.failed,
-            }
-            for step in plan.steps
-        ],
-    }
-
-
 def timed_digests(ablation: Ablation, units: Sequence[Unit]) -> list[str]:
     """Return the detection digests of the units that are timed: all arms, with the first seed."""
-    return [u.run.detect_digest for u in units if u.run.seed == ablation.seeds[0]]
+    return [u.run.detect_digest for u in units if u.seed == ablation.seeds[0]]
 
 
 def manifest_of(plan: Plan, *, command: str) -> Manifest:
@@ -163,10 +134,11 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
         dataset=ablation.dataset,
         paper=ablation.paper,
         expect=ablation.expect,
+        budget=ablation.budget,
         runs=tuple(
             PlannedRun(
                 arm=step.unit.arm,
-                seed=step.unit.run.seed,
+                seed=step.unit.seed,
                 train_digest=step.unit.run.train_digest,
                 forward_digest=step.unit.run.forward_digest,
                 detect_digest=step.unit.run.detect_digest,
@@ -175,17 +147,6 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
             for step in plan.steps
         ),
     )
-
-
-def _needs(step: Step) -> str:
-    if step.failed:
-        return f"failed before ({step.failed}); --retry-failed tries again"
-    if step.evaluated:
-        return "done"
-    if step.trains:
-        return "train, evaluate"
-    source = f"shared with {step.shares}" if step.shares else "there"
-    return f"evaluate (training {source})"
 
 
 def _units(
@@ -201,7 +162,14 @@ def _units(
         run, data = check(arm.run, where=arm.where, data_root=data_root, device=place.device)
         if not only or arm.name in (*only, ablation.baseline):
             units += [
-                Unit(ablation=ablation.name, arm=arm.name, run=replace(run, seed=seed), data=data)
+                Unit(
+                    ablation=ablation.name,
+                    arm=arm.name,
+                    seed=seed,
+                    run=replace(run, seed=run.seed + seed),
+                    data=data,
+                    proxy=ablation.budget != FULL,
+                )
                 for seed in ablation.seeds
             ]
     return units

@@ -180,7 +180,14 @@ def _unit(
         except SpecError as error:
             raise SpecError(f"--set {path}: {error}") from error
     resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
-    return Unit(ablation="", arm=Path(arm).stem, run=resolved, data=data, split=split)
+    return Unit(
+        ablation="",
+        arm=Path(arm).stem,
+        seed=resolved.seed,
+        run=resolved,
+        data=data,
+        split=split,
+    )
 
 
 def _annotated(dataset: Dataset) -> bool:

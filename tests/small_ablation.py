@@ -18,14 +18,14 @@ base: yolact_tiny
 set:
   image_size: 72
   batch_norm: train
-  schedule: {name: steps, iterations: 3, batch_size: 2, lr: 0.001, warmup: 1, steps: [2]}
+  schedule: {name: steps, iterations: 3, batch_size: 2, lr: 0.003, warmup: 1, steps: [2]}
 dataset: {name: shapes, train_images: 6, val_images: 3, size: 96}
 baseline: k_4
 changes: [protonet.k, nms, schedule.lr]
 arms:
-  k_4: {protonet.k: 4}
+  k_4: {protonet.k: 4, schedule.lr: 0.001}
   k_2: {protonet.k: 2}
-  sequential: {protonet.k: 4, nms: {name: sequential, grid_px: 72}}
+  sequential: {protonet.k: 4, schedule.lr: 0.001, nms: {name: sequential, grid_px: 72}}
 """
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from yolact_bench.catalog import OWN, components
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.shapes import needs_features
 from yolact_bench.slots import Choice, resolve
 from yolact_bench.spec.dataset import DatasetSpec, resolve_dataset
@@ -18,8 +18,10 @@ TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")
 SMALLEST_IMAGE = 65  # px
 
 
-def resolve_architecture(run: Run) -> Run:
+def resolve_architecture(run: Run, *, files: bool = True) -> Run:
     """Return the run with every option of every slot written out; the data is not looked at.
+
+    Without `files` initial weights are not looked at either, and the run has no digest of its own.
 
     Raises:
         SpecError: unknown names or options, wrong values, slots that contradict each other.
@@ -29,7 +31,8 @@ def resolve_architecture(run: Run) -> Run:
         run,
         **{slot: resolve(slot, components(slot), getattr(run, slot)) for slot in OWN},  # type: ignore[arg-type]
     )
-    resolved = replace(resolved, init=_with_sha256(resolved.init))
+    if files:
+        resolved = replace(resolved, init=_with_sha256(resolved.init))
     _check_settings(resolved)
     _check_together(resolved)
     return resolved
@@ -44,10 +47,10 @@ def resolve_run(
 
     Raises:
         SpecError: as `resolve_architecture`, or malformed data.
-        MissingDataError: a file of the data set is not there.
+        MissingDataError: a file of the data set, or of initial weights, is not there.
     """
     spec = resolve_dataset(run.dataset, data_root=data_root)
-    resolved = resolve_architecture(replace(run, classes=spec.classes))
+    resolved = resolve_architecture(replace(run, classes=spec.classes), files=data)
     if not data:
         return resolved, spec
     train_data, eval_data = spec.fingerprint("train"), spec.fingerprint(split)
@@ -108,7 +111,7 @@ def _with_sha256(init: dict[str, object] | object) -> dict[str, object]:
         return init
     path = Path(str(init["file"]))
     if not path.is_file():
-        raise SpecError(f"init.checkpoint.file: there is no file at {path}")
+        raise MissingDataError(f"init.checkpoint.file: there is no file at {path}")
     found = file_sha256(path)
     if init["sha256"] not in {"", found}:
         raise SpecError(

@@ -71,9 +71,23 @@ def test_an_initialisation_fills_a_backbone_or_says_why_it_cannot(
             INITS[name](backbone)
     else:
         INITS[name](backbone, **({"file": file} if name == "checkpoint" else {}))
+    if name == "zero_gamma":
+        return  # test_residual_blocks_that_begin_at_zero_are_the_identity
     wanted = list(other.parameters()) if name == "checkpoint" else before
     pairs = zip(backbone.parameters(), wanted, strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("resnet18", 8), ("resnet50", 16), ("darknet53", 23)])
+def test_residual_blocks_that_begin_at_zero_are_the_identity(name: str, blocks: int) -> None:
+    """2 + 2 + 2 + 2, 3 + 4 + 6 + 3 and 1 + 2 + 8 + 8 + 4 blocks; no other batch norm is at 0."""
+    backbone = BACKBONES[name](nowhere, torchvision_deform)
+    assert isinstance(backbone, nn.Module)
+    INITS["zero_gamma"](backbone)
+    norms = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
+    zero = [m for m in norms if not m.weight.any()]
+    assert len(zero) == blocks
+    assert all(m.weight.eq(1).all() for m in norms if m not in zero)
 
 
 def _no_network(*_: object, **__: object) -> None:

@@ -1,13 +1,15 @@
 """From an ablation's YAML to its arms: pure expansion, no side effects, no torch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
+from yolact_bench.spec.budget import BUDGETS, FULL, budgeted, smoke_sides
 from yolact_bench.spec.dataset import dataset_choice
 from yolact_bench.spec.expand import grid_arms, one_factor_arms
+from yolact_bench.spec.factors import check_factors
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.source import KeyPath, Source, read
@@ -16,7 +18,7 @@ ABLATION_SCHEMA = 1
 MEASURES = ("accuracy", "latency")
 _ARM_KINDS = ("arms", "grid", "one_factor")
 _WORDS = ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
-_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, "paper", "expect"))
+_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, "budgets", "paper", "expect"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class Arm:
     name: str
     changes: Mapping[str, object]  # slot or slot.option → value, as written
     run: Run  # names and options not yet checked against the components
+    full: Run  # what the spec asks for; `run` may be the stand-in of a budget
     where: str  # file:line: arms.<name>, for errors found later
 
 
@@ -33,28 +36,33 @@ class Arm:
 class Ablation:
     """A question: a baseline, and arms that each change a declared factor."""
 
-    name: str
+    name: str  # with the budget, if not full: a proxy's report never replaces the real one
     question: str
     header: tuple[str, ...]
     base: str
     baseline: str
     changes: tuple[str, ...]
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...]  # added to each arm's own `seed`, which is 0 in presets
     measure: tuple[str, ...]
     dataset: str
     paper: str | None
     expect: tuple[str, ...]
     arms: tuple[Arm, ...]
     file: str
+    budget: str = FULL
 
 
 def load(
-    path: Path, *, settings: Mapping[str, object] | None = None, seeds: int | None = None
+    path: Path,
+    *,
+    settings: Mapping[str, object] | None = None,
+    seeds: int | None = None,
+    budget: str = FULL,
 ) -> Ablation:
     """Return the ablation written in `path`.
 
     `settings` (slot or slot.option → value) change every arm, after the file's own `set`;
-    `seeds` replaces the file's seeds with 0 … seeds − 1.
+    `seeds` replaces the file's seeds with 0 … seeds − 1; the `budget` comes last of all.
 
     Raises:
         SpecError: with file, line and key; and the nearest valid name for a misspelling.
@@ -76,21 +84,26 @@ def load(
     if baseline not in names:
         raise source.error(("baseline",), f"no arm is named {baseline!r}{hint(baseline, names)}")
     changes = tuple(_strings(source, "changes", None))
-    _check_factors(source, changes, arms, names[baseline])
+    places = {arm.name: (arm.run, arm.where) for arm in arms}
+    check_factors(changes, places, baseline, where=source.where(("changes",)))
+    arms = _with_budget(source, arms, budget)
+    name = str(source.data.get("name", path.stem))
     return Ablation(
-        name=str(source.data.get("name", path.stem)),
+        name=name if budget == FULL else f"{name}-{budget}",
         question=source.header[0] if source.header else "",
         header=source.header,
         base=str(source.data["base"]),
         baseline=baseline,
         changes=changes,
-        seeds=tuple(range(seeds)) if seeds else _seeds(source),
+        seeds=tuple(range(seeds)) if seeds else _seeds(source, budget),
         measure=_measure(source),
         dataset=_dataset_name(arms[0].run),
         paper=None if source.data.get("paper") is None else str(source.data["paper"]),
-        expect=tuple(_strings(source, "expect", [])),
+        # Two iterations meet no expectation; they are read all the same.
+        expect=() if budget == "smoke" else tuple(_strings(source, "expect", [])),
         arms=tuple(arms),
         file=str(path),
+        budget=budget,
     )
 
 
@@ -169,42 +182,37 @@ def _arms(source: Source, base: Run) -> list[Arm]:
         named = grid_arms(written) if kind == "grid" else one_factor_arms(written)
     if not named:
         raise source.error((kind,), "names no arm")
+    made = []
+    for name, changes in named.items():
+        run = _apply(source, (kind, name) if kind == "arms" else (kind,), base, changes)
+        where = source.where((kind, name))
+        made.append(Arm(name=name, changes=changes, run=run, full=run, where=where))
+    return made
+
+
+def _with_budget(source: Source, arms: Sequence[Arm], budget: str) -> list[Arm]:
+    """Apply the budget to every arm, then what the file's own `budgets` say of it."""
+    if budget not in BUDGETS:
+        raise SpecError(f"--budget {budget}: there is no such budget{hint(budget, BUDGETS)}")
+    own = _mapping(source, ("budgets",), source.data.get("budgets", {}))
+    proxies = {name: 0 for name in BUDGETS if name != FULL}
+    source.check_keys(("budgets",), own, proxies)
+    written = {name: _mapping(source, ("budgets", name), own[name]) for name in own}
+    sides = smoke_sides(arm.run.image_size for arm in arms)
+    for name, changes in written.items():  # a mistake in one that is not asked for is one, too
+        _apply(source, ("budgets", name), arms[0].run, changes)
     return [
-        Arm(
-            name=name,
-            changes=changes,
-            run=_apply(source, (kind, name) if kind == "arms" else (kind,), base, changes),
-            where=source.where((kind, name)),
+        replace(
+            arm,
+            run=_apply(
+                source,
+                ("budgets", budget),
+                budgeted(arm.run, budget, sides=sides),
+                written.get(budget, {}),
+            ),
         )
-        for name, changes in named.items()
+        for arm in arms
     ]
-
-
-def _check_factors(
-    source: Source, changes: Sequence[str], arms: Sequence[Arm], baseline: Arm
-) -> None:
-    """An arm that differs from the baseline outside the declared factors is confounded."""
-    for arm in arms:
-        for field in fields(Run):
-            ours, theirs = getattr(arm.run, field.name), getattr(baseline.run, field.name)
-            if ours == theirs or field.name in changes:
-                continue
-            options = _different_options(ours, theirs)
-            undeclared = [o for o in options if f"{field.name}.{o}" not in changes]
-            if undeclared or not options:
-                touched = f"{field.name}.{undeclared[0]}" if undeclared else field.name
-                raise SpecError(
-                    f"{arm.where}: differs from the baseline {baseline.name!r} in {touched}, which "
-                    f"is not among changes: [{', '.join(changes)}]; declare it, or leave it alone"
-                )
-
-
-def _different_options(ours: object, theirs: object) -> list[str]:
-    if not isinstance(ours, Mapping) or not isinstance(theirs, Mapping):
-        return []
-    if ours.get("name") != theirs.get("name"):
-        return ["name"]
-    return [k for k in {**ours, **theirs} if ours.get(k) != theirs.get(k)]
 
 
 def _mapping(source: Source, path: KeyPath, value: object) -> Mapping[str, object]:
@@ -220,12 +228,12 @@ def _strings(source: Source, key: str, default: list[str] | None) -> list[str]:
     return value
 
 
-def _seeds(source: Source) -> tuple[int, ...]:
+def _seeds(source: Source, budget: str) -> tuple[int, ...]:
     value = source.data.get("seeds", [0])
     if isinstance(value, list) and value and all(type(item) is int for item in value):
         if len(set(value)) < len(value):
             raise source.error(("seeds",), f"a seed is given twice: {value}")
-        return tuple(value)
+        return tuple(value[:1] if budget == "smoke" else value)
     raise source.error(("seeds",), f"expected a list of integers such as [0, 1, 2], got {value!r}")
 
 

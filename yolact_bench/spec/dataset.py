@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.slots import Choice, hint, pick
 from yolact_bench.spec.classes import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.spec.dataset_file import read_dataset_file
@@ -69,7 +69,8 @@ class DatasetSpec:
         Of files, the annotation file and the classes count; where they lie does not.
 
         Raises:
-            SpecError: there is no such split, or its annotation file is missing.
+            SpecError: there is no such split.
+            MissingDataError: its annotation file is missing.
         """
         chosen = self.split(split)
         if isinstance(chosen, ShapesSplit):
@@ -86,18 +87,19 @@ class DatasetSpec:
         """Check that the files of a split exist; their content is read when it is opened.
 
         Raises:
-            SpecError: there is no such split, or a file or folder of it is missing.
+            SpecError: there is no such split.
+            MissingDataError: a file or folder of it is missing.
         """
         chosen = self.split(split)
         if isinstance(chosen, ShapesSplit):
             return
         remedy = f"; {self.remedy}" if self.remedy else ""
         if not chosen.annotations.is_file():
-            raise SpecError(
+            raise MissingDataError(
                 f"dataset {self.name}, {split}: no annotation file {chosen.annotations}{remedy}"
             )
         if not chosen.images.is_dir():
-            raise SpecError(
+            raise MissingDataError(
                 f"dataset {self.name}, {split}: no image folder {chosen.images}{remedy}"
             )
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from yolact_bench.errors import SpecError
+from yolact_bench.model.backbone.darknet import DarkNetBlock
 from yolact_bench.model.backbone.deform import DeformableConv2d
 from yolact_bench.model.backbone.resnet import ResNet
 from yolact_bench.model.released import our_key
@@ -18,6 +20,21 @@ CLASSIFIERS = ("fc.", "linear.", "classifier.")
 
 def none(backbone: nn.Module) -> None:
     """Leave the backbone at its random initialisation. Source: arXiv:1502.01852 (torchvision)."""
+
+
+def zero_gamma(backbone: nn.Module) -> None:
+    """Leave random weights, but let every residual block begin as the identity.
+
+    The last batch norm of a block starts with weight 0. In a deep network of random weights the
+    blocks otherwise amplify one another until, after few iterations, running statistics that lag
+    behind give numbers that are not finite.
+
+    Source: arXiv:1706.02677 §5.1.
+    """
+    for module in backbone.modules():
+        last = _last_norm(module)
+        if last is not None:
+            nn.init.zeros_(last.weight)
 
 
 def imagenet(backbone: nn.Module, *, version: str = "IMAGENET1K_V1") -> None:
@@ -79,6 +96,7 @@ def checkpoint(backbone: nn.Module, *, file: str, sha256: str = "") -> None:
 
 INITS: Mapping[str, Callable[..., None]] = {
     "none": none,
+    "zero_gamma": zero_gamma,
     "imagenet": imagenet,
     "checkpoint": checkpoint,
 }
@@ -104,6 +122,17 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], *, source: s
     fault = load_exactly(backbone, kept, may_miss=may_miss)
     if fault:
         raise SpecError(f"init: {source} does not fit the backbone: {fault}")
+
+
+def _last_norm(module: nn.Module) -> nn.BatchNorm2d | None:
+    """Return the batch norm that ends the residual branch of a block; None for what is none."""
+    if isinstance(module, Bottleneck):
+        return module.bn3  # type: ignore[no-any-return]
+    if isinstance(module, BasicBlock):
+        return module.bn2  # type: ignore[no-any-return]
+    if isinstance(module, DarkNetBlock):
+        return next(m for m in module.conv2 if isinstance(m, nn.BatchNorm2d))
+    return None
 
 
 def _darknet_keys(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -1,0 +1,137 @@
+"""Budgets: runs that stand in for a full one where seconds, or a tenth of the time, must do.
+
+A budget is a function of the runs alone, so its results have digests of their own: a proxy is
+never taken for the real thing, nor the other way round.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from yolact_bench.slots import Choice
+from yolact_bench.spec.run import Run
+
+FULL = "full"
+BUDGETS: Mapping[str, str] = {
+    "smoke": "2 iterations on drawn images of 65 px: shows that everything runs, and nothing else",
+    "short": "a tenth of the schedule: a proxy for the full one",
+    FULL: "what the spec asks for",
+}
+
+SHORT_FACTOR = 10
+SMOKE_SIDE = 65  # px; what the smallest input of an ablation becomes, as fewer are refused
+_SMOKE_IMAGES = {"train_images": 4, "val_images": 2, "size": 96}
+_SMOKE_SCHEDULE = {"iterations": 2, "batch_size": 2, "warmup": 1}
+_SMOKE_RESCORE_LAYERS = 3  # stride-2 layers without padding that 18 × 18 prototypes admit
+
+# What the components take where a run is silent; a test holds them against the signatures.
+SCHEDULE_DEFAULTS: Mapping[str, Mapping[str, object]] = {
+    "steps": {
+        "iterations": 800_000,
+        "warmup": 500,
+        "steps": [280_000, 600_000, 700_000, 750_000],
+    },
+    "cosine": {"iterations": 800_000, "warmup": 500},
+}
+_YOLACT_SCALES = [24.0, 48.0, 96.0, 192.0, 384.0]
+SCALE_DEFAULTS: Mapping[str, Sequence[float]] = {
+    "one_scale": _YOLACT_SCALES,
+    "three_scales": _YOLACT_SCALES,
+    "five_ratios": _YOLACT_SCALES,
+    "pascal": [32.0, 64.0, 128.0, 256.0, 512.0],
+}
+RESCORE_CHANNELS = [8, 16, 32, 64, 128]
+
+
+def budgeted(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
+    """Return the run that stands in for `run` under a budget; `sides` are from `smoke_sides`."""
+    if budget == "short":
+        return replace(run, schedule=_shortened(run.schedule))
+    if budget == "smoke":
+        return _smoke(run, sides[run.image_size])
+    return run
+
+
+def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
+    """Return image size → its size in a smoke run, for all sizes of an ablation.
+
+    All are divided by one factor, which makes the smallest `SMOKE_SIDE`; where rounding would
+    make two equal, the larger one stays larger.
+    """
+    ordered = sorted(set(sizes))
+    factor = max(1.0, ordered[0] / SMOKE_SIDE)
+    sides: dict[int, int] = {}
+    for size in ordered:
+        sides[size] = max([round(size / factor), *(side + 1 for side in sides.values())])
+    return sides
+
+
+def _smoke(run: Run, side: int) -> Run:
+    # Only a set that is drawn can be drawn again: its seed and draw go on naming it.
+    drawn = run.dataset if run.dataset.get("name") == "shapes" else {"name": "shapes"}
+    return replace(
+        run,
+        image_size=side,
+        anchors=_scaled(run.anchors, side / run.image_size),
+        rescore_net=_fitting(run.rescore_net),
+        dataset={**drawn, **_SMOKE_IMAGES},
+        schedule={**_without_steps(run.schedule), **_SMOKE_SCHEDULE},
+        # Nothing is downloaded. Two iterations are too few for the statistics of random weights,
+        # which must not be frozen, nor may a hundred layers multiply their error.
+        init={"name": "zero_gamma"},
+        batch_norm={"name": "train"},
+        precision=_for_cpu(run.precision),
+        runtime=_runtime_for_cpu(run.runtime),
+    )
+
+
+def _scaled(anchors: Choice, factor: float) -> Choice:
+    """Anchors are in pixels of the input: they shrink with it."""
+    if isinstance(anchors.get("sizes"), list):
+        return {**anchors, "sizes": _times(anchors["sizes"], factor)}
+    scales = anchors.get("scales", SCALE_DEFAULTS.get(str(anchors.get("name"))))
+    return anchors if scales is None else {**anchors, "scales": _times(scales, factor)}
+
+
+def _times(value: object, factor: float) -> object:
+    """Return a number, or a nested list of numbers, multiplied."""
+    if isinstance(value, list | tuple):
+        return [_times(item, factor) for item in value]
+    # What is no number stays as it is: building the network says what is wrong with it.
+    return round(value * factor, 3) if isinstance(value, int | float) else value
+
+
+def _fitting(rescore_net: Choice) -> Choice:
+    channels = rescore_net.get("channels", RESCORE_CHANNELS)
+    if rescore_net.get("name") != "mask_iou" or not isinstance(channels, list):
+        return rescore_net
+    return {**rescore_net, "channels": channels[:_SMOKE_RESCORE_LAYERS]}
+
+
+def _without_steps(schedule: Choice) -> Choice:
+    return {**schedule, "steps": []} if schedule.get("name") == "steps" else schedule
+
+
+def _shortened(schedule: Choice) -> Choice:
+    """Iterations, decay steps and warm-up divided; batch size and rates as they are."""
+    defaults = SCHEDULE_DEFAULTS.get(str(schedule.get("name")), {})
+    lengths = {**defaults, **schedule}
+    short: dict[str, object] = {
+        option: _divided(lengths[option])
+        for option in ("iterations", "warmup", "steps")
+        if option in lengths
+    }
+    return {**schedule, **short}
+
+
+def _divided(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_divided(item) for item in value]
+    return max(min(1, value), value // SHORT_FACTOR) if isinstance(value, int) else value
+
+
+def _for_cpu(precision: str) -> str:
+    return "fp32" if precision == "fp16" else precision
+
+
+def _runtime_for_cpu(runtime: Choice) -> Choice:
+    return {**runtime, "precision": "fp32"} if runtime.get("precision") == "fp16" else runtime
