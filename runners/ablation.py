@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit, now, trained_detector
 from runners.environment import environment
+from runners.external import adopt_files, bring_external_to_record
 from runners.failures import failure_of, free_memory, kind_of
 from runners.measure import Measured, TimingError, measure
 from runners.plan import Plan, Step, manifest_of, timed_digests
@@ -61,6 +62,15 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     try:
         for step in plan.steps:
             bring_to_record(step, plan, bench, manifest)
+        for other in plan.external:
+            bring_external_to_record(
+                other,
+                place=bench.place,
+                store=bench.store,
+                tracker=bench.tracker,
+                retry_failed=bench.retry_failed,
+                sizes=bench.sizes,
+            )
         # Times compare only within one session: a single new arm means timing them all again.
         if "latency" in manifest.measure:
             time_arms(plan, bench)
@@ -78,6 +88,7 @@ def _open_data(plan: Plan, place: Workplace) -> None:
             place.datasets.open(step.unit.data, "train")
         if not step.evaluated:
             place.datasets.open(step.unit.data, step.unit.split)
+    adopt_files(plan.external, place)
 
 
 def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) -> None:

@@ -17,7 +17,7 @@ from runners.tracking import Tracker
 from yolact_bench.errors import ArmError, MissingDataError, SpecError
 from yolact_bench.results.record import Accuracy, Environment, Failure, Latency
 from yolact_bench.results.store import Store
-from yolact_bench.spec.external import Command, External
+from yolact_bench.spec.external import External
 from yolact_bench.statistics.matches import FILES as MATCH_FILES
 from yolact_bench.statistics.resamples import read_resamples
 
@@ -34,11 +34,12 @@ class ExternalStep:
 
 
 def external_steps(
-    rows: Sequence[External], *, baseline: Unit, seeds: Sequence[int], store: Store
+    rows: Sequence[External], *, baseline: Unit, seeds: Sequence[int], store: Store, proxy: bool
 ) -> tuple[ExternalStep, ...]:
     """Return the results that the rows stand for, on the baseline's evaluation images.
 
-    A row whose spec does not say `{seed}` is one result, beside the first seed.
+    A row whose spec does not say `{seed}` is one result, beside the first seed. `proxy`: the
+    evaluation images are a stand-in. A shorter schedule of ours makes no proxy of it.
 
     Raises:
         MissingDataError: a result file or a program that is not there.
@@ -58,7 +59,7 @@ def external_steps(
                 data=baseline.data,
                 split=baseline.split,
                 eval_data=eval_data,
-                proxy=baseline.proxy,
+                proxy=proxy,
             )
             failures = store.failures([unit.digest])
             steps.append(
@@ -78,7 +79,7 @@ def adopt_files(steps: Sequence[ExternalStep], place: Workplace) -> None:
         SpecError: a file that is no result of the evaluation images.
     """
     for step in steps:
-        if not step.evaluated and not isinstance(step.unit.external.source, Command):
+        if not step.evaluated and not step.unit.runs_a_command:
             try:
                 predict_external(step.unit, place)
             except SpecError as error:
@@ -94,13 +95,15 @@ def bring_external_to_record(
     retry_failed: bool,
     sizes: bool,
 ) -> None:
-    """Predict and score one row of another framework, unless its record is there."""
+    """Predict and score one row of another framework, unless its record is there, or a failure."""
     unit = step.unit
     accuracy = store.accuracy(unit.digest)
     tracker.arm_started(unit.planned(), "reuse" if accuracy else "evaluate")
     standing = store.failures([unit.digest])
     if standing and not retry_failed:
-        log.warning("%s: failed before (%s)", unit.title, standing[-1].kind)
+        log.warning(
+            "%s: failed before (%s); --retry-failed tries again", unit.title, standing[-1].kind
+        )
         tracker.log_failure(standing[-1])
         return
     if accuracy is None:

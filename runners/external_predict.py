@@ -52,6 +52,11 @@ class ExternalUnit:
         return f"{self.arm} seed {self.seed}" if self.seed else self.arm
 
     @property
+    def runs_a_command(self) -> bool:
+        """Whether its predictions are made here, and not given as files."""
+        return isinstance(self.external.source, Command)
+
+    @property
     def train_digest(self) -> str:
         """A name of its own: nothing is known of its training, so nothing shares it."""
         return f"external-{self.digest}"
