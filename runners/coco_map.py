@@ -3,7 +3,8 @@
 import contextlib
 import io
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -155,6 +156,75 @@ def read_results(path: Path) -> list[Entry]:
     if not isinstance(entries, list):
         raise SpecError(f"{path}: expected a list of detections, got {type(entries).__name__}")
     return entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlaps:
+    """The detections of one image, D, against its objects, G."""
+
+    scores: NDArray[np.float64]  # [D]
+    categories: NDArray[np.int64]  # [D], the data set's own numbers
+    true_categories: NDArray[np.int64]  # [G]
+    is_crowd: NDArray[np.bool_]  # [G]
+    iou: NDArray[np.float64]  # [D, G]; with a crowd: the part of the detection inside it
+
+
+def overlaps(
+    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: Kind
+) -> Iterator[Overlaps]:
+    """Yield what `score` compares, image by image in the order of their ids.
+
+    Raises:
+        SpecError: as `score`.
+    """
+    detections = read_results(results) if isinstance(results, Path) else results
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = _truth_index(ground_truth)
+        found = _result_index(truth, detections, kind)
+    for image_id in sorted(truth.imgs):
+        objects = truth.imgToAnns.get(image_id, [])
+        entries = found.imgToAnns.get(image_id, [])
+        crowd = np.array([bool(one["iscrowd"]) for one in objects], bool)
+        yield Overlaps(
+            scores=np.array([one["score"] for one in entries], np.float64),
+            categories=np.array([one["category_id"] for one in entries], np.int64),
+            true_categories=np.array([one["category_id"] for one in objects], np.int64),
+            is_crowd=crowd,
+            iou=_iou(_shapes(found, entries, kind), _shapes(truth, objects, kind), crowd),
+        )
+
+
+def mask_iou(detections: Sequence[Rle], objects: Sequence[Rle]) -> NDArray[np.float64]:
+    """Return the IoU [D, G] of each mask with each object, neither of them a crowd."""
+    return _iou(detections, objects, np.zeros(len(objects), bool))
+
+
+def encode_outlines(polygons: Sequence[NDArray[np.float64]], *, height: int, width: int) -> Rle:
+    """Return the run lengths of the union of polygons [P, 2], as scoring draws them."""
+    flat = [polygon.reshape(-1).tolist() for polygon in polygons]
+    united = rle.merge(rle.frPyObjects(flat, height, width))
+    return {"size": [height, width], "counts": united["counts"].decode("ascii")}
+
+
+def encode_pixels(pixels: NDArray[np.uint8]) -> Rle:
+    """Return the run lengths of a mask of 0 and 1."""
+    height, width = pixels.shape
+    packed = rle.encode(np.asfortranarray(pixels))
+    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
+
+
+def _shapes(index: COCO, entries: Sequence[Mapping[str, object]], kind: Kind) -> list[object]:
+    if kind == "bbox":
+        return [one["bbox"] for one in entries]
+    return [index.annToRLE(one) for one in entries]
+
+
+def _iou(
+    detections: Sequence[object], objects: Sequence[object], crowd: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    if not detections or not objects:  # pycocotools gives a list here, without a shape
+        return np.zeros((len(detections), len(objects)))
+    return np.asarray(rle.iou(detections, objects, crowd.tolist()), np.float64)
 
 
 def _truth_index(ground_truth: Mapping[str, object]) -> COCO:

@@ -20,7 +20,7 @@ _PASS_FILES = ("pass.json", "partial.json")
 _DETECTION_FILES = ("meta.json", "bbox.json", "segm.json")
 # Results, their copies and what people made: never touched.
 _KEPT = {
-    *("results.jsonl", "resamples", "reports", "submissions", "imported", LOCK_FILE),
+    *("results.jsonl", "resamples", "reports", "executions", "submissions", "imported", LOCK_FILE),
     *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts", "optuna.db"),
 }
 # As `results.files.atomic_path` calls what it writes, and `remove` what it removes.

@@ -262,6 +262,18 @@ def test_a_line_torn_by_a_crash_is_left_out_and_another_is_an_error(tmp_path: Pa
         list(read_events(path))
 
 
+def test_a_journal_that_somebody_deletes_stops_nothing(
+    tmp_path: Path, uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = begin(tmp_path)
+    tracker.drain()
+    shutil.rmtree(tmp_path / "executions")
+    tracker.log_accuracy(accuracy("fast"))
+    tracker.drain(5.0)
+    tracker.close(5.0)
+    assert "MLflow misses a part of this execution (FileNotFoundError" in caplog.text
+
+
 def write_records(work: Path) -> None:
     """A work directory whose executions left records, but no journal."""
     digests = {"fast": "a" * 8, "soft": "b" * 8, "broken": "c" * 8}

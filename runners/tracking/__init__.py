@@ -94,8 +94,8 @@ class MlflowTracker(Tracker):
         except OSError as error:
             self._without_journal(error)
             return
-        self._put(started)
         self._delivery = Delivery(path, lambda: Writer(self._work_dir))
+        self._put(started)
 
     def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
         """Open a child run with its slots as parameters and its run.yaml."""
@@ -172,7 +172,7 @@ class MlflowTracker(Tracker):
             self._without_journal(error)
             return
         if self._delivery is not None:
-            self._delivery.wake()
+            self._delivery.wake(self._journal.size)
 
     def _without_journal(self, error: OSError) -> None:
         """Go on without tracking: a tracker must not end a training."""

@@ -24,6 +24,7 @@ class Delivery:
         self.reason = ""  # of the last failure, until an attempt succeeds
         self._path, self._open_writer = path, open_writer
         self._writer: Writer | None = None
+        self._size = 0  # of the journal
         self._position = 0  # in the journal, of the first event not applied
         self._delivered = 0  # bytes of the journal whose events MLflow has
         self._pause = 0.0
@@ -32,15 +33,16 @@ class Delivery:
         self._thread = threading.Thread(target=self._serve, name="mlflow", daemon=True)
         self._thread.start()
 
-    def wake(self) -> None:
-        """Say that the journal has grown."""
+    def wake(self, size: int) -> None:
+        """Say that the journal has grown to `size` bytes."""
         with self._changed:
+            self._size = size
             self._changed.notify_all()
 
     def drain(self, timeout: float) -> bool:
         """Wait until MLflow has all, or does not answer; return whether it has."""
-        wanted = self._path.stat().st_size
         with self._changed:
+            wanted = self._size
             self._flush_now = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._delivered >= wanted or bool(self.reason), timeout)
@@ -52,7 +54,7 @@ class Delivery:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(timeout)
-        return self._delivered >= self._path.stat().st_size
+        return self._delivered >= self._size
 
     def _serve(self) -> None:
         while True:
@@ -69,13 +71,10 @@ class Delivery:
             else:
                 waiting = self._writer is not None and self._writer.waiting
                 self._changed.wait_for(
-                    lambda: self._closing or self._flush_now or self._grown(),
+                    lambda: self._closing or self._flush_now or self._size > self._position,
                     FLUSH_SECONDS if waiting else None,
                 )
             return self._closing
-
-    def _grown(self) -> bool:
-        return self._path.stat().st_size > self._position
 
     def _attempt(self, *, flush: bool) -> None:
         try:

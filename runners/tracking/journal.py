@@ -33,7 +33,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
+        self.size = 0  # bytes
         self._file = path.open("ab", buffering=0)
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
@@ -41,6 +41,7 @@ class Journal:
         """Add a line. It survives the end of the process, however it comes."""
         line = json.dumps(event_to_plain(event), ensure_ascii=False, separators=(",", ":"))
         data = line.encode() + b"\n"
+        self.size += len(data)
         while data:  # one call may take less than all on a nearly full disk
             data = data[self._file.write(data) :]
 
