@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from runners.analysis import ensure_errors, ensure_resampled
 from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit, now, trained_detector
 from runners.environment import environment
 from runners.external import adopt_files, bring_external_to_record
@@ -122,6 +123,21 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
         )
     # The work may have been done for another arm or ablation; here it is this unit's.
     tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
+    _analyse(unit, bench, manifest)
+
+
+def _analyse(unit: Unit, bench: Bench, manifest: Manifest) -> None:
+    """Resample the images and, if it is measured, split the errors."""
+    try:
+        ensure_resampled(unit, bench.place, sizes=bench.sizes)
+    except Exception as error:  # the accuracy stands; its table says that intervals are missing
+        log.error("%s: no intervals: %s", unit.title, error)
+    if "errors" not in manifest.measure or _standing_failure(unit, bench, ("errors",)):
+        return
+    try:
+        ensure_errors(unit, bench.place, bench.store)
+    except Exception as error:
+        _record_failure(unit, bench, "errors", error)
 
 
 def _train(unit: Unit, bench: Bench) -> Trained:

@@ -1,12 +1,15 @@
-"""What is computed from scored predictions: AP on resampled images."""
+"""What is computed from scored predictions: AP on resampled images, and types of error."""
 
 from pathlib import Path
 
 from runners.arm import Unit, Workplace
+from runners.errors import analyse
 from runners.evaluate import evaluate
 from runners.resample import resample
 from runners.shared_pass import predict_alone
 from yolact_bench.errors import SpecError
+from yolact_bench.results.record import Errors
+from yolact_bench.results.store import Store
 from yolact_bench.statistics.matches import FILES
 from yolact_bench.statistics.resamples import read_resamples
 
@@ -28,6 +31,19 @@ def ensure_resampled(unit: Unit, place: Workplace, *, sizes: bool) -> None:
         predict_alone(unit, place)
         evaluate(place.datasets.open(unit.data, unit.split), folder)
     resample(folder, out, eval_data=unit.run.eval_data, areas=sizes)
+
+
+def ensure_errors(unit: Unit, place: Workplace, store: Store) -> Errors:
+    """Return the error analysis of a unit, made and recorded unless its record is there.
+
+    Raises:
+        ArmError: an image cannot be read.
+    """
+    errors = store.errors(unit.run.detect_digest)
+    if errors is None:
+        errors = analyse(unit, place)
+        store.add(errors)
+    return errors
 
 
 def _has(path: Path, *, sizes: bool) -> bool:

@@ -16,7 +16,8 @@ from yolact_bench.spec.run import Run
 from yolact_bench.spec.source import KeyPath, Source, read
 
 ABLATION_SCHEMA = 1
-MEASURES = ("accuracy", "latency")
+MEASURES = ("accuracy", "latency", "errors")
+_MEASURED = ["accuracy", "latency"]  # unless a spec says otherwise
 _ARM_KINDS = ("arms", "grid", "one_factor")
 _WORDS = ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
 _KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, KEY, "budgets", "paper", "expect"))
@@ -246,7 +247,7 @@ def _seeds(source: Source, budget: str) -> tuple[int, ...]:
 
 
 def _measure(source: Source) -> tuple[str, ...]:
-    measure = _strings(source, "measure", list(MEASURES))
+    measure = _strings(source, "measure", _MEASURED)
     for item in measure:
         if item not in MEASURES:
             raise source.error(

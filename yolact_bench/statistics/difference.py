@@ -7,8 +7,8 @@ first and the last; the spread of the seeds' values, all measured on the same im
 last two. Added up as they are they would count the interaction twice, so it is estimated by
 itself, from how the seeds' deviations from their mean vary over resamples, and taken off once.
 
-Source: crossed random effects as in Owen, The pigeonhole bootstrap (arXiv:0712.1111), section 3,
-with variances of seeds pooled as in Welch, Biometrika 34 (1947) 28-35.
+Source: seeds and images as crossed random effects: Owen, The pigeonhole bootstrap, Annals of
+Applied Statistics 1 (2007) 386-411. Two arms' seeds together: Welch, Biometrika 34 (1947) 28-35.
 """
 
 import math
