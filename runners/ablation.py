@@ -64,14 +64,7 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
         for step in plan.steps:
             bring_to_record(step, plan, bench, manifest)
         for other in plan.external:
-            bring_external_to_record(
-                other,
-                place=bench.place,
-                store=bench.store,
-                tracker=bench.tracker,
-                retry_failed=bench.retry_failed,
-                sizes=bench.sizes,
-            )
+            bring_external_to_record(other, bench, errors="errors" in manifest.measure)
         # Times compare only within one session: a single new arm means timing them all again.
         if "latency" in manifest.measure:
             time_arms(plan, bench)

@@ -1,75 +1,48 @@
-"""Rows of other frameworks: planned, predicted, scored and recorded beside our own."""
+"""Rows of other frameworks: predicted, scored and recorded beside our own."""
 
 import logging
-import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-from runners.arm import Unit, Workplace, now
+from runners.analysis import has_resamples
+from runners.arm import Workplace, now
 from runners.environment import environment
-from runners.evaluate import evaluate
+from runners.error_split import error_gains
+from runners.evaluate import BOX_FILE, MASK_FILE, evaluate
+from runners.external_plan import ExternalStep
 from runners.external_predict import ExternalUnit, predict_external
 from runners.external_results import Facts, ReportedLatency, read_facts
+from runners.failures import kind_of
 from runners.resample import resample
 from runners.tracking import Tracker
-from yolact_bench.errors import ArmError, MissingDataError, SpecError
-from yolact_bench.results.record import Accuracy, Environment, Failure, Latency
+from yolact_bench.errors import SpecError
+from yolact_bench.results.record import Accuracy, Environment, Errors, Failure, Latency
 from yolact_bench.results.store import Store
-from yolact_bench.spec.external import External
 from yolact_bench.statistics.matches import FILES as MATCH_FILES
-from yolact_bench.statistics.resamples import read_resamples
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalStep:
-    """One external result of a plan, and whether its record is there."""
+class Bench(Protocol):
+    """What an external row needs of the bench on which the whole ablation runs."""
 
-    unit: ExternalUnit
-    evaluated: bool
-    failed: str | None  # the standing failure, if any
+    @property
+    def place(self) -> Workplace: ...
 
+    @property
+    def store(self) -> Store: ...
 
-def external_steps(
-    rows: Sequence[External], *, baseline: Unit, seeds: Sequence[int], store: Store, proxy: bool
-) -> tuple[ExternalStep, ...]:
-    """Return the results that the rows stand for, on the baseline's evaluation images.
+    @property
+    def tracker(self) -> Tracker: ...
 
-    A row whose spec does not say `{seed}` is one result, beside the first seed. `proxy`: the
-    evaluation images are a stand-in. A shorter schedule of ours makes no proxy of it.
+    @property
+    def retry_failed(self) -> bool: ...
 
-    Raises:
-        MissingDataError: a result file or a program that is not there.
-    """
-    steps = []
-    for row in rows:
-        for seed in seeds if row.per_seed else seeds[:1]:
-            missing = row.missing(seed=seed, default_python=sys.executable)
-            if missing:
-                raise MissingDataError(f"{row.where}: {missing}; or take the row out")
-            eval_data = baseline.run.eval_data
-            unit = ExternalUnit(
-                ablation=baseline.ablation,
-                external=row,
-                seed=seed,
-                digest=row.digest(seed=seed, eval_data=eval_data),
-                data=baseline.data,
-                split=baseline.split,
-                eval_data=eval_data,
-                proxy=proxy,
-            )
-            failures = store.failures([unit.digest])
-            steps.append(
-                ExternalStep(
-                    unit=unit,
-                    evaluated=store.accuracy(unit.digest) is not None,
-                    failed=f"{failures[-1].phase}: {failures[-1].message}" if failures else None,
-                )
-            )
-    return tuple(steps)
+    @property
+    def sizes(self) -> bool: ...
 
 
 def adopt_files(steps: Sequence[ExternalStep], place: Workplace) -> None:
@@ -86,25 +59,19 @@ def adopt_files(steps: Sequence[ExternalStep], place: Workplace) -> None:
                 raise SpecError(f"{step.unit.external.where}: {error}") from error
 
 
-def bring_external_to_record(
-    step: ExternalStep,
-    *,
-    place: Workplace,
-    store: Store,
-    tracker: Tracker,
-    retry_failed: bool,
-    sizes: bool,
-) -> None:
-    """Predict and score one row of another framework, unless its record is there, or a failure."""
-    unit = step.unit
+def bring_external_to_record(step: ExternalStep, bench: Bench, *, errors: bool) -> None:
+    """Predict and score one row of another framework, unless its record is there, or a failure.
+
+    `errors` adds the split of errors into types.
+    """
+    unit, place, store, tracker = step.unit, bench.place, bench.store, bench.tracker
     accuracy = store.accuracy(unit.digest)
     tracker.arm_started(unit.planned(), "reuse" if accuracy else "evaluate")
-    standing = store.failures([unit.digest])
-    if standing and not retry_failed:
-        log.warning(
-            "%s: failed before (%s); --retry-failed tries again", unit.title, standing[-1].kind
-        )
-        tracker.log_failure(standing[-1])
+    standing = {} if bench.retry_failed else {f.phase: f for f in store.failures([unit.digest])}
+    failed = standing.get("evaluate")
+    if failed is not None:
+        log.warning("%s: failed before (%s); --retry-failed tries again", unit.title, failed.kind)
+        tracker.log_failure(failed)
         return
     if accuracy is None:
         try:
@@ -112,17 +79,19 @@ def bring_external_to_record(
             facts = read_facts(folder)
             accuracy = _accuracy(unit, place, folder, facts)
         except Exception as error:
-            failure = _failure(unit, place, error)
-            log.error("%s: failed (%s): %s", unit.title, failure.kind, failure.message)
-            store.add(failure)
-            tracker.log_failure(failure)
+            _record_failure(unit, bench, "evaluate", error)
             return
         if facts.latency is not None:
             store.add(_latency(unit, facts.latency))
         store.add(accuracy)
-    _ensure_resampled(unit, place, sizes=sizes)
     # Its time stays out of MLflow, where nothing would keep it apart from ours.
     tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
+    _ensure_resampled(unit, place, sizes=bench.sizes)
+    if errors and "errors" not in standing and store.errors(unit.digest) is None:
+        try:
+            store.add(_errors(unit, place))
+        except Exception as error:
+            _record_failure(unit, bench, "errors", error)
 
 
 def _accuracy(unit: ExternalUnit, place: Workplace, folder: Path, facts: Facts) -> Accuracy:
@@ -188,35 +157,53 @@ def _latency(unit: ExternalUnit, reported: ReportedLatency) -> Latency:
     )
 
 
-def _failure(unit: ExternalUnit, place: Workplace, error: Exception) -> Failure:
-    known = {SpecError: "bad_results", MemoryError: "out_of_memory"}
-    kind = error.kind if isinstance(error, ArmError) else known.get(type(error), "error")
-    return Failure(
+def _errors(unit: ExternalUnit, place: Workplace) -> Errors:
+    """The types of error; the oracles need candidates, which files of results do not hold."""
+    folder = predict_external(unit, place)
+    truth = place.datasets.open(unit.data, unit.split).ground_truth()
+    return Errors(
         ablation=unit.ablation,
         arm=unit.arm,
         seed=unit.seed,
         train_digest=unit.train_digest,
         detect_digest=unit.digest,
-        phase="evaluate",
-        kind=kind,
-        message=str(error) or type(error).__name__,
-        traceback="".join(traceback.format_exception(error)),
+        eval_data=unit.eval_data,
+        box=error_gains(truth, folder / BOX_FILE, kind="bbox"),
+        mask=error_gains(truth, folder / MASK_FILE, kind="segm"),
+        oracles={},
         environment=environment(place.device),
         time=now(),
     )
 
 
+def _record_failure(unit: ExternalUnit, bench: Bench, phase: str, error: Exception) -> None:
+    failure = Failure(
+        ablation=unit.ablation,
+        arm=unit.arm,
+        seed=unit.seed,
+        train_digest=unit.train_digest,
+        detect_digest=unit.digest,
+        phase=phase,
+        kind="bad_results" if isinstance(error, SpecError) else kind_of(error),
+        message=str(error) or type(error).__name__,
+        traceback="".join(traceback.format_exception(error)),
+        environment=environment(bench.place.device),
+        time=now(),
+    )
+    log.error("%s: failed (%s): %s", unit.title, failure.kind, failure.message)
+    bench.store.add(failure)
+    bench.tracker.log_failure(failure)
+
+
 def _ensure_resampled(unit: ExternalUnit, place: Workplace, *, sizes: bool) -> None:
     """Leave AP on resampled images beside that of our own arms, unless it is there."""
     out = place.work_dir / "resamples" / f"{unit.digest}.npz"
-    folder = place.predictions(unit.digest)
-    if out.is_file() and (not sizes or "mask_ap_small" in read_resamples(out)):
+    if has_resamples(out, sizes=sizes):
         return
-    if not all((folder / name).is_file() for name in MATCH_FILES.values()):
-        log.warning(
-            "%s: its predictions are gone, so there is no interval; delete its line from "
-            "results.jsonl to have it predicted again",
-            unit.title,
-        )
-        return
-    resample(folder, out, eval_data=unit.eval_data, areas=sizes)
+    try:
+        folder = predict_external(unit, place)
+        if not all((folder / name).is_file() for name in MATCH_FILES.values()):
+            evaluate(place.datasets.open(unit.data, unit.split), folder)
+        resample(folder, out, eval_data=unit.eval_data, areas=sizes)
+    except Exception as error:  # the accuracy stands; its table says that intervals are missing
+        log.error("%s: no intervals: %s", unit.title, error)

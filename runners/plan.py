@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.arm import Unit, Workplace, check, trained
-from runners.external import ExternalStep, external_steps
+from runners.external_plan import ExternalStep, external_steps
 from yolact_bench.errors import SpecError
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.manifest import Manifest, PlannedRun

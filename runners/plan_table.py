@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from runners.estimate import Estimate, StepCost
-from runners.external import ExternalStep
+from runners.external_plan import ExternalStep
 from runners.plan import Plan, Step
 from yolact_bench.spec.budget import BUDGETS, FULL
 

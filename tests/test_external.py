@@ -17,7 +17,7 @@ from runners.plan import make_plan
 from tests.small_ablation import bench, carried_out, planned
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.errors import ArmError, MissingDataError, SpecError
-from yolact_bench.results.record import Accuracy, Failure, Latency
+from yolact_bench.results.record import Accuracy, Errors, Failure, Latency
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.dataset import resolve_dataset
 from yolact_bench.spec.external import Command
@@ -95,6 +95,7 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
     """The ground truth as a result has AP 1; boxes around true masks are the true boxes, too."""
     (tmp_path / "masks.json").write_text(json.dumps(true_masks(dataset)))
     spec = write_spec(tmp_path, PERFECT + BROKEN + "  given: {segm: masks.json}\n")
+    spec.write_text(spec.read_text().replace("[accuracy]", "[accuracy, errors]"))
     at = bench(tmp_path / "work")
 
     manifest = carried_out(spec, at)
@@ -110,6 +111,11 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
         assert columns["mask_ap"] == pytest.approx(1.0)
     assert found["perfect"].origin == "command: 1"
     assert found["given"].origin == "files; boxes are those around the masks"
+
+    split = {r.arm: r for r in records if isinstance(r, Errors)}
+    assert split.keys() == {"ours", "perfect", "given"}
+    assert split["perfect"].mask["ap50"] == pytest.approx(1.0)
+    assert split["perfect"].oracles == {}
 
     (failure,) = (r for r in records if isinstance(r, Failure))
     assert (failure.arm, failure.kind) == ("broken", "command_failed")
