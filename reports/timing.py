@@ -64,7 +64,11 @@ def read_session(
     best: tuple[tuple[bool, int, int], int, dict[str, Latency]] | None = None
     for order, timed in enumerate(store.latency_sessions(wanted).values()):
         for seed, digests in arms_by_seed.items():
-            found = {arm: timed[digest] for arm, digest in digests.items() if digest in timed}
+            found = {
+                arm: timed[digest]
+                for arm, digest in digests.items()
+                if digest in timed and not timed[digest].reported
+            }
             rank = (baseline in found, len(found), order)
             if found and (best is None or rank > best[0]):
                 best = rank, seed, found

@@ -84,6 +84,8 @@ def bring_external_to_record(step: ExternalStep, bench: Bench, *, errors: bool) 
         if facts.latency is not None:
             store.add(_latency(unit, facts.latency))
         store.add(accuracy)
+        box, mask = (100.0 * (ap.ap or 0.0) for ap in (accuracy.box, accuracy.mask))
+        log.info("%s: mask AP %.1f, box AP %.1f", unit.title, mask, box)
     # Its time stays out of MLflow, where nothing would keep it apart from ours.
     tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
     _ensure_resampled(unit, place, sizes=bench.sizes)
@@ -154,6 +156,7 @@ def _latency(unit: ExternalUnit, reported: ReportedLatency) -> Latency:
             versions=reported.software,
         ),
         time=now(),
+        reported=True,
     )
 
 

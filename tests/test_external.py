@@ -11,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from reports.timing import read_session
 from runners.external_command import run_command
 from runners.external_results import adopt, read_facts, read_latency
 from runners.plan import make_plan
+from runners.run_table import run_facts
+from tests import fake_work
 from tests.small_ablation import bench, carried_out, planned
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.errors import ArmError, MissingDataError, SpecError
 from yolact_bench.results.record import Accuracy, Errors, Failure, Latency
+from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.dataset import resolve_dataset
 from yolact_bench.spec.external import Command
@@ -135,6 +139,17 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
     carried_out(spec, at)
     assert len(at.store.records()) == before  # nothing is predicted or scored again
     assert (tmp_path / "predictor.calls").read_text() == "called\n"
+
+
+def test_a_time_that_is_reported_never_stands_in_the_column_of_ours(tmp_path: Path) -> None:
+    """It is the only one and the latest, and still no session of the ablation."""
+    other = fake_work.latency("fast", session="external-1", reported=True)
+    work = fake_work.write_work(tmp_path, [fake_work.accuracy("fast"), other])
+    store = Store(work / "results.jsonl")
+    assert read_session(store, {0: {"fast": "d-fast-0"}}, "fast") is None
+    groups = run_facts(work)["ablations"]
+    assert isinstance(groups, list)
+    assert [row["ms"] for row in groups[0]["rows"] if row["arm"] == "fast"] == [None]
 
 
 def test_a_wrong_result_file_stops_before_any_training(tmp_path: Path) -> None:
