@@ -14,6 +14,7 @@ from runners.plan import Plan, Step
 from runners.shared_pass import replayable
 from runners.throughput import Throughput
 from yolact_bench.build import build_network, build_schedule, prototype_size
+from yolact_bench.errors import SpecError
 from yolact_bench.results.store import Store
 from yolact_bench.spec.dataset import ShapesSplit
 from yolact_bench.spec.run import ARCHITECTURE, Run
@@ -71,14 +72,15 @@ def estimate(
     of training; what is not known stays unknown.
 
     Raises:
-        SpecError: a rate that is no rate, or evaluation data that cannot be read.
+        SpecError: a rate that is no rate, evaluation data that cannot be read, or forward passes
+            that would be larger than may be stored.
     """
     device = environment(place.device).device
     rates = Throughput(store, place.work_dir, device=device, given=images_per_second)
     trainings = [step.unit.run for step in plan.steps if step.trains]
     weights = [_weights_bytes(run) for run in trainings]
-    passes = _stored_passes(plan)
-    return Estimate(
+    passes = _stored_passes(plan) if place.max_store else []
+    found = Estimate(
         device=device,
         steps=tuple(_cost(step, rates, place) for step in plan.steps),
         checkpoint_bytes=sum(weights),
@@ -86,6 +88,13 @@ def estimate(
         forward_bytes=sum(_forward_bytes(unit.run) * _num_images(unit, place) for unit in passes),
         free_bytes=_free_bytes(place.work_dir),
     )
+    if found.forward_bytes > place.max_store:
+        raise SpecError(
+            f"the stored forward passes would take about {found.forward_bytes / 1e9:.1f} GB, more "
+            f"than --max-store {place.max_store / 1e9:g}; allow more, leave arms out with --only, "
+            "or give --max-store 0 to run the whole detector for every arm"
+        )
+    return found
 
 
 def _stored_passes(plan: Plan) -> list[Unit]:

@@ -138,8 +138,13 @@ def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
         f"disk: checkpoints {_size(cost.checkpoint_bytes)}"
         + (f" (and {_size(cost.training_bytes)} while one trains)" if plan.trainings else "")
         + f", stored forward passes about {_size(cost.forward_bytes)}; "
-        f"{_size(cost.free_bytes)} are free",
+        f"{_size(cost.free_bytes)} are free"
+        + (": NOT ENOUGH; `yolact-bench gc` shows what can go" if _short_of_disk(cost) else ""),
     ]
+
+
+def _short_of_disk(cost: Estimate) -> bool:
+    return cost.checkpoint_bytes + cost.training_bytes + cost.forward_bytes > cost.free_bytes
 
 
 def _time_lines(plan: Plan, cost: Estimate) -> list[str]:
