@@ -66,7 +66,11 @@ def read_session(
     sessions = store.latency_sessions(wanted)
     for order, timed in enumerate(sessions.values()):
         for seed, digests in arms_by_seed.items():
-            found = {arm: timed[digest] for arm, digest in digests.items() if digest in timed}
+            found = {
+                arm: timed[digest]
+                for arm, digest in digests.items()
+                if digest in timed and not timed[digest].reported
+            }
             rank = (baseline in found, len(found), order)
             if found and (best is None or rank > best[0]):
                 best = rank, seed, found

@@ -9,6 +9,7 @@ from pathlib import Path
 from runners.analysis import ensure_errors, ensure_resampled
 from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit, now, trained_detector
 from runners.environment import environment
+from runners.external import adopt_files, bring_external_to_record
 from runners.failures import failure_of, free_memory, kind_of
 from runners.measure import Measured, TimingError, measure
 from runners.plan import Plan, Step, manifest_of, timed_digests
@@ -62,6 +63,8 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     try:
         for step in plan.steps:
             bring_to_record(step, plan, bench, manifest)
+        for other in plan.external:
+            bring_external_to_record(other, bench, errors="errors" in manifest.measure)
         # Times compare only within one session: a single new arm means timing them all again.
         if "latency" in manifest.measure:
             time_arms(plan, bench)
@@ -79,6 +82,7 @@ def _open_data(plan: Plan, place: Workplace) -> None:
             place.datasets.open(step.unit.data, "train")
         if not step.evaluated:
             place.datasets.open(step.unit.data, step.unit.split)
+    adopt_files(plan.external, place)
 
 
 def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) -> None:

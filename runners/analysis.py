@@ -24,7 +24,7 @@ def ensure_resampled(unit: Unit, place: Workplace, *, sizes: bool) -> None:
         ArmError: an image cannot be read.
     """
     out = place.resamples(unit.run)
-    if _has(out, sizes=sizes):
+    if has_resamples(out, sizes=sizes):
         return
     folder = place.predictions(unit.run.detect_digest)
     if not all((folder / name).is_file() for name in FILES.values()):
@@ -46,7 +46,8 @@ def ensure_errors(unit: Unit, place: Workplace, store: Store) -> Errors:
     return errors
 
 
-def _has(path: Path, *, sizes: bool) -> bool:
+def has_resamples(path: Path, *, sizes: bool) -> bool:
+    """Return whether a file holds AP on resampled images, by object size too if `sizes`."""
     try:
         columns = read_resamples(path)
     except SpecError:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -178,7 +179,11 @@ def check(
                 check_arm(arm.run, where=arm.where, data_root=None, device="cpu", data=False)
                 missing = f"; not here: {str(error).removeprefix(f'{arm.where}: ')}"
         check_arms(ablation)
-        typer.echo(f"{spec}: {len(ablation.arms)} arms are right{missing}")
+        for row in ablation.external:
+            absent = row.missing(seed=ablation.seeds[0], default_python=sys.executable)
+            missing += f"; not here: {row.name}: {absent}" if absent else ""
+        others = f" and {len(ablation.external)} external" if ablation.external else ""
+        typer.echo(f"{spec}: {len(ablation.arms)} arms{others} are right{missing}")
 
 
 def doctor(work_dir: Path, data_root: Path | None) -> None:

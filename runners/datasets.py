@@ -67,7 +67,7 @@ def write_shapes(folder: Path, options: Mapping[str, object]) -> Path:
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         for split in spec.splits:
-            _write_split(open_dataset(spec, split), split, partial)
+            write_split(open_dataset(spec, split), split, partial)
         text = _DATASET_YAML.format(name=json.dumps(folder.name))
         (partial / "dataset.yaml").write_text(text, encoding="utf-8")
         partial.chmod(0o755)  # a temporary folder is private
@@ -107,7 +107,8 @@ def check_dataset(spec: DatasetSpec, *, read_images: bool = False) -> DatasetChe
     return DatasetCheck(counts=tuple(counts), findings=tuple(findings))
 
 
-def _write_split(dataset: Dataset, split: str, folder: Path) -> None:
+def write_split(dataset: Dataset, split: str, folder: Path) -> None:
+    """Write a split as images/<split>/ and annotations/instances_<split>.json below `folder`."""
     images = folder / "images" / split
     images.mkdir(parents=True)
     for index in range(len(dataset)):

@@ -21,6 +21,7 @@ _DETECTION_FILES = ("meta.json", "bbox.json", "segm.json")
 # Results, their copies and what people made: never touched.
 _KEPT = {
     *("results.jsonl", "resamples", "reports", "executions", "submissions", "imported", LOCK_FILE),
+    *("data", "external"),  # images drawn for other frameworks, and where their commands write
     *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts", "optuna.db"),
 }
 # As `results.files.atomic_path` calls what it writes, and `remove` what it removes.

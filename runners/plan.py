@@ -1,10 +1,11 @@
 """What an ablation would do: its units, what they share, what is already done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.arm import Unit, Workplace, check, trained
+from runners.external_plan import ExternalStep, external_steps
 from yolact_bench.errors import SpecError
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.manifest import Manifest, PlannedRun
@@ -12,6 +13,7 @@ from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.external import KEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Plan:
     ablation: Ablation
     steps: tuple[Step, ...]
     timed: bool  # all arms that can be timed have been timed together
+    external: tuple[ExternalStep, ...] = ()  # rows of other frameworks
 
     @property
     def trainings(self) -> int:
@@ -90,6 +93,13 @@ def make_plan(
         ablation=ablation,
         steps=tuple(steps),
         timed=store.timed_together(timed_digests(ablation, could_be_timed)) is not None,
+        external=external_steps(
+            [row for row in ablation.external if not only or row.name in only],
+            baseline=next(unit for unit in units if unit.arm == ablation.baseline),
+            seeds=ablation.seeds,
+            store=store,
+            proxy=ablation.budget == "smoke",
+        ),
     )
 
 
@@ -104,10 +114,9 @@ def check_words(ablation: Ablation, check_paper: Callable[[str, Sequence[str]], 
             check_paper(ablation.paper, list(ablation.paper_rows.values()))
         except SpecError as error:
             raise SpecError(f"{ablation.file}: {error}") from error
-    arms = [arm.name for arm in ablation.arms]
     for text in ablation.expect:
         try:
-            check_expectation(text, arms)
+            check_expectation(text, ablation.rows)
         except SpecError as error:
             raise SpecError(f"{ablation.file}: expect: {error}") from error
 
@@ -121,6 +130,9 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
     """Return what a report needs to know of the plan."""
     ablation = plan.ablation
     chosen = {step.unit.arm for step in plan.steps}
+    others: dict[str, Mapping[str, object]] = {
+        step.unit.arm: {KEY: step.unit.external.origin} for step in plan.external
+    }
     return Manifest(
         name=ablation.name,
         question=ablation.question,
@@ -128,7 +140,7 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
         base=ablation.base,
         baseline=ablation.baseline,
         changes=ablation.changes,
-        arm_changes={arm.name: arm.changes for arm in ablation.arms if arm.name in chosen},
+        arm_changes={arm.name: arm.changes for arm in ablation.arms if arm.name in chosen} | others,
         seeds=ablation.seeds,
         measure=ablation.measure,
         dataset=ablation.dataset,
@@ -146,7 +158,8 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
                 run=step.unit.run.as_dict(),
             )
             for step in plan.steps
-        ),
+        )
+        + tuple(step.unit.planned() for step in plan.external),
     )
 
 
@@ -154,7 +167,7 @@ def _units(
     ablation: Ablation, place: Workplace, data_root: Path | None, only: Sequence[str]
 ) -> list[Unit]:
     """Return every chosen arm × seed, all arms checked. A Δ needs the baseline: it is always in."""
-    names = {arm.name: arm for arm in ablation.arms}
+    names = dict.fromkeys(ablation.rows)
     for name in only:
         if name not in names:
             raise SpecError(f"--only {name}: no such arm{hint(name, names)}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from runners.estimate import Estimate, StepCost
+from runners.external_plan import ExternalStep
 from runners.plan import Plan, Step
 from yolact_bench.spec.budget import BUDGETS, FULL
 
@@ -21,6 +22,7 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
             f"budget {ablation.budget}: {BUDGETS[ablation.budget]}; no result is the paper's"
         )
     rows = [_HEADS, *(_row(plan, s, c) for s, c in zip(plan.steps, cost.steps, strict=True))]
+    rows += [_external_row(step) for step in plan.external]
     lines += _aligned(rows)
     timing = "done" if plan.timed else "all arms, in one session"
     parts = [
@@ -28,6 +30,9 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
         _counted(len(plan.passes), "forward pass", "forward passes"),
         _counted(plan.evaluations, "evaluation"),
     ]
+    waiting = sum(not step.evaluated for step in plan.external)
+    if waiting:
+        parts.append(_counted(waiting, "row of another framework", "rows of other frameworks"))
     if "latency" in ablation.measure:
         parts.append(f"latency: {timing}")
     return [*lines, f"to do: {', '.join(parts)}", *_cost_lines(plan, cost)]
@@ -52,6 +57,7 @@ def plan_facts(plan: Plan, cost: Estimate) -> dict[str, object]:
             "free_bytes": cost.free_bytes,
         },
         "units": [_unit_facts(step, of) for step, of in zip(plan.steps, cost.steps, strict=True)],
+        "external": [_external_facts(step) for step in plan.external],
     }
 
 
@@ -82,6 +88,28 @@ def _row(plan: Plan, step: Step, cost: StepCost) -> tuple[str, ...]:
         return step.unit.title, training, forward, _needs(step), ""
     hours = "?" if None in seconds else f"{sum(s or 0.0 for s in seconds) / _HOUR:.2f}"
     return step.unit.title, training, forward, _needs(step), hours
+
+
+def _external_row(step: ExternalStep) -> tuple[str, ...]:
+    if step.failed:
+        needs = f"failed before ({step.failed}); --retry-failed tries again"
+    elif step.evaluated:
+        needs = "done"
+    else:
+        needs = f"{'run, ' if step.unit.runs_a_command else ''}score"
+    kind = "command" if step.unit.runs_a_command else "files"
+    return step.unit.title, f"external: {kind}", "", needs, ""
+
+
+def _external_facts(step: ExternalStep) -> dict[str, object]:
+    return {
+        "arm": step.unit.arm,
+        "seed": step.unit.seed,
+        "origin": step.unit.external.origin,
+        "detect_digest": step.unit.digest,
+        "evaluated": step.evaluated,
+        "failed": step.failed,
+    }
 
 
 def _needs(step: Step) -> str:

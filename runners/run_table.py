@@ -91,7 +91,8 @@ def _session(store: Store, digests: Sequence[str]) -> Mapping[str, Latency]:
     """Return detect digest → latency of the session that has most of them, the latest of equals."""
     best: Mapping[str, Latency] = {}
     for session in store.latency_sessions(digests).values():
-        best = session if len(session) >= len(best) else best
+        ours = {digest: one for digest, one in session.items() if not one.reported}
+        best = ours if len(ours) >= len(best) else best
     return best
 
 
@@ -104,7 +105,8 @@ def _row(
 ) -> Row:
     failure, latency = failures.get(run.detect_digest), timed.get(run.detect_digest)
     newest = max((r for r in (accuracy, latency, failure) if r), key=lambda r: r.time, default=None)
-    is_timed = "latency" in manifest.measure and run.seed == manifest.seeds[0]
+    ours = bool(run.run)  # of other frameworks no slots are known, and nothing is timed
+    is_timed = ours and "latency" in manifest.measure and run.seed == manifest.seeds[0]
     state, detail = _state(accuracy, latency, failure, is_timed=is_timed)
     return Row(
         arm=run.arm,

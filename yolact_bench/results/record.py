@@ -89,6 +89,7 @@ class Latency:
     peak_memory_mb: float | None
     environment: Environment
     time: str
+    reported: bool = False  # by another framework of itself: compares with no other
 
     @property
     def median_ms(self) -> float:

@@ -9,6 +9,7 @@ from yolact_bench.slots import hint
 from yolact_bench.spec.budget import BUDGETS, FULL, budgeted, smoke_sides
 from yolact_bench.spec.dataset import dataset_choice
 from yolact_bench.spec.expand import grid_arms, one_factor_arms
+from yolact_bench.spec.external import KEY, External, read_external
 from yolact_bench.spec.factors import check_factors
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
@@ -19,7 +20,7 @@ MEASURES = ("accuracy", "latency", "errors")
 _MEASURED = ["accuracy", "latency"]  # unless a spec says otherwise
 _ARM_KINDS = ("arms", "grid", "one_factor")
 _WORDS = ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
-_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, "budgets", "paper", "paper_rows", "expect"))
+_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, KEY, "budgets", "paper", "paper_rows", "expect"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,12 @@ class Ablation:
     arms: tuple[Arm, ...]
     file: str
     budget: str = FULL
+    external: tuple[External, ...] = ()  # rows that other frameworks fill
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Names of all rows of the table, in its order."""
+        return (*(arm.name for arm in self.arms), *(row.name for row in self.external))
 
 
 def load(
@@ -107,6 +114,7 @@ def load(
         arms=tuple(arms),
         file=str(path),
         budget=budget,
+        external=read_external(source, arms=names, smoke=budget == "smoke"),
     )
 
 

@@ -1,0 +1,268 @@
+"""Rows that other frameworks fill: by result files, or by a command that writes such files."""
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import string
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import hint
+from yolact_bench.spec.source import KeyPath, Source
+
+# Raise when the same files or command would be scored otherwise: records are then not reused.
+EXTERNAL_VERSION = 1
+KEY = "external"
+DAY = 24.0 * 60.0  # minutes
+
+PLACEHOLDERS: Mapping[str, str] = {
+    "python": "the interpreter named by `python`, or the one that runs yolact-bench",
+    "images": "the folder of the evaluation images",
+    "annotations": "their COCO-format annotations",
+    "out": "the folder to write segm.json, bbox.json and latency.json into",
+    "device": "the device of this run: cpu, cuda:0",
+    "seed": "the seed; the row then has one result for every seed of the ablation",
+}
+_OF_FILES = dict.fromkeys(("segm", "bbox", "latency"))
+_OF_COMMAND = dict.fromkeys(("command", "version", "python", "timeout_minutes", "smoke"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFiles:
+    """Result files as written in the spec, relative to it; `{seed}` stands for the seed."""
+
+    segm: str
+    bbox: str | None = None  # None: boxes are those around the masks
+    latency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command that predicts, in an environment of its own, and writes result files."""
+
+    text: str  # as written: placeholders stand
+    version: str  # what makes the result beside the command: versions, weights
+    python: str | None
+    timeout_minutes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class External:
+    """One row of the table that another framework fills."""
+
+    name: str
+    source: ResultFiles | Command
+    folder: Path  # of the spec: its paths and the command are relative to it
+    where: str  # file:line: external.<name>
+
+    @property
+    def origin(self) -> str:
+        """Where the predictions come from, in words for a table."""
+        if isinstance(self.source, Command):
+            return f"command: {self.source.version}"
+        return "files"
+
+    @property
+    def per_seed(self) -> bool:
+        """Whether each seed has a result of its own."""
+        source = self.source
+        texts = (
+            [source.text]
+            if isinstance(source, Command)
+            else [source.segm, source.bbox, source.latency]
+        )
+        return any("seed" in _fields(text) for text in texts if text is not None)
+
+    def files(self, seed: int) -> dict[str, Path]:
+        """Return "segm", "bbox" and "latency" → its file, of those that the spec names."""
+        assert isinstance(self.source, ResultFiles)
+        written = {kind: getattr(self.source, kind) for kind in _OF_FILES}
+        return {
+            kind: self.folder / _filled(text, {"seed": str(seed)})
+            for kind, text in written.items()
+            if text is not None
+        }
+
+    def words(self, values: Mapping[str, str]) -> list[str]:
+        """Return the words of the command with the placeholders filled; no shell reads them."""
+        assert isinstance(self.source, Command)
+        return [_filled(word, values) for word in shlex.split(self.source.text)]
+
+    def python(self, default: str) -> str:
+        """Return the interpreter for `{python}`: a path is relative to the spec."""
+        assert isinstance(self.source, Command)
+        given = self.source.python
+        if given is None or os.sep not in given:
+            return given or default
+        # Not resolved: the interpreter of a virtual environment is a link that must stay one.
+        return str((self.folder / Path(given).expanduser()).absolute())
+
+    def digest(self, *, seed: int, eval_data: str) -> str:
+        """Return the identity of the result: what was predicted, and on which images.
+
+        Of files, the contents count. Of a command, its text, `version`, and the contents of the
+        files that it names (the script, its weights); the interpreter's place does not.
+
+        Raises:
+            SpecError: a result file is not there.
+        """
+        payload: dict[str, object] = {"external": EXTERNAL_VERSION, "eval_data": eval_data}
+        if isinstance(self.source, Command):
+            payload["command"] = _filled(self.source.text, {"seed": str(seed)})
+            payload["version"] = self.source.version
+            payload["named"] = {name: _sha256(path) for name, path in self._named(seed)}
+        else:
+            payload["files"] = {
+                kind: self._contents(kind, path) for kind, path in self.files(seed).items()
+            }
+        text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def missing(self, *, seed: int, default_python: str) -> str:
+        """Return what this row needs and this machine has not, "" if nothing."""
+        if isinstance(self.source, ResultFiles):
+            absent = [str(path) for path in self.files(seed).values() if not path.is_file()]
+            return f"no file {', '.join(absent)}" if absent else ""
+        program = self.words({"python": self.python(default_python), "seed": str(seed)})[0]
+        if shutil.which(str(self.folder / program) if os.sep in program else program):
+            return ""
+        return f"no program {program}"
+
+    def _contents(self, kind: str, path: Path) -> str:
+        if not path.is_file():
+            raise SpecError(f"{self.where}.{kind}: there is no file {path}")
+        return _sha256(path)
+
+    def _named(self, seed: int) -> Iterator[tuple[str, Path]]:
+        """The files that the command's words name, but for the program itself."""
+        for word in self.words({"seed": str(seed)})[1:]:
+            name = word.partition("=")[2] if word.startswith("-") else word
+            if name and (self.folder / name).is_file():
+                yield name, self.folder / name
+
+
+def read_external(
+    source: Source, *, arms: Collection[str], smoke: bool = False
+) -> tuple[External, ...]:
+    """Return the rows below `external:`, in the order of the file.
+
+    For `smoke` a command's own smoke variant takes its place, and rows of files, which belong to
+    the real evaluation images, are left out.
+
+    Raises:
+        SpecError: a wrong key, name or placeholder.
+    """
+    written = source.data.get(KEY, {})
+    if not isinstance(written, Mapping):
+        raise source.error((KEY,), "expected a mapping of names to result files or commands")
+    rows = []
+    for key, options in written.items():
+        name = str(key)
+        if name in arms:
+            raise source.error((KEY, name), "an arm has this name, too; choose another")
+        made = _of_options(source, (KEY, name), options, smoke=smoke)
+        row = External(
+            name=name,
+            source=made,
+            folder=Path(source.file).parent,
+            where=source.where((KEY, name)),
+        )
+        if not smoke or isinstance(made, Command):
+            rows.append(row)
+    return tuple(rows)
+
+
+def _of_options(
+    source: Source, path: KeyPath, options: object, *, smoke: bool
+) -> ResultFiles | Command:
+    if not isinstance(options, Mapping) or not {"segm", "command"} & options.keys():
+        raise source.error(
+            path, "expected {segm: results.json}, or {command: …, version: …} that writes it"
+        )
+    if "command" not in options:
+        source.check_keys(path, options, _OF_FILES)
+        files = {key: _text(source, (*path, key), value) for key, value in options.items()}
+        for key, text in files.items():
+            _check_fields(source, (*path, key), text, ["seed"])
+        return ResultFiles(**files)
+    source.check_keys(path, options, _OF_COMMAND)
+    return _command(source, path, options, smoke=smoke)
+
+
+def _command(
+    source: Source, path: KeyPath, options: Mapping[str, object], *, smoke: bool
+) -> Command:
+    texts = {key: _text(source, (*path, key), options[key]) for key in options.keys() - {_TIMEOUT}}
+    if "version" not in texts:
+        raise source.error(
+            path, "version: missing; say what makes the result: versions and weights"
+        )
+    for key in ("command", "smoke"):
+        if key in texts:
+            _check_command(source, (*path, key), texts[key])
+    minutes = options.get(_TIMEOUT, DAY)
+    if type(minutes) not in (int, float) or not float(str(minutes)) > 0:
+        raise source.error((*path, _TIMEOUT), f"expected minutes, got {minutes!r}")
+    return Command(
+        text=texts.get("smoke", texts["command"]) if smoke else texts["command"],
+        version=texts["version"],
+        python=texts.get("python"),
+        timeout_minutes=float(str(minutes)),
+    )
+
+
+_TIMEOUT = "timeout_minutes"
+
+
+def _check_command(source: Source, path: KeyPath, text: str) -> None:
+    _check_fields(source, path, text, PLACEHOLDERS)
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise source.error(path, f"cannot be split into words ({error}); check the quotes") from (
+            error
+        )
+    if not words or not any("out" in _fields(word) for word in words):
+        raise source.error(path, "must write into {out}; say so in one of its words")
+
+
+def _check_fields(source: Source, path: KeyPath, text: str, known: Collection[str]) -> None:
+    try:
+        found = _fields(text)
+    except ValueError as error:
+        raise source.error(path, f"{error}; write {{{{ and }}}} for plain braces") from error
+    for field in found:
+        if field not in known:
+            raise source.error(
+                path, f"no placeholder is named {field!r}{hint(field, dict.fromkeys(known))}"
+            )
+
+
+def _fields(text: str) -> list[str]:
+    """Return the names in braces."""
+    return [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """Return `text` with the placeholders of `values` filled and the others left as they are."""
+    parts = []
+    for plain, field, _, _ in string.Formatter().parse(text):
+        parts.append(plain)
+        if field is not None:
+            parts.append(values.get(field, f"{{{field}}}"))
+    return "".join(parts)
+
+
+def _text(source: Source, path: KeyPath, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise source.error(path, f"expected text, got {value!r}")
+    return value.strip()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
