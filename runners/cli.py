@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +29,7 @@ from runners.options import (
     Rounds,
     Seeds,
     Set,
+    Sizes,
     Spec,
     Specs,
     ValidateEvery,
@@ -82,6 +83,7 @@ def run(
     rounds: Rounds = 100,
     validate_every: ValidateEvery = None,
     max_store: MaxStore = 50.0,
+    sizes: Sizes = False,
     retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
     as_json: AsJson = False,
@@ -96,12 +98,10 @@ def run(
         seeds=seeds,
         budget=budget,
         images_per_second=images_per_second,
-        place=replace(
-            commands.workplace(work_dir, device, workers, validate_every),
-            max_store=max_store * 1e9,
-        ),
+        place=commands.workplace(work_dir, device, workers, validate_every, max_store),
         data_root=data_root,
         rounds=rounds,
+        sizes=sizes,
         retry_failed=retry_failed,
         dry_run=dry_run,
         as_json=as_json,
@@ -121,6 +121,7 @@ def plan(
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
+    max_store: MaxStore = 50.0,
     as_json: AsJson = False,
 ) -> None:
     """Say what `run` would do: arms, shared trainings, what is already done."""
@@ -133,7 +134,7 @@ def plan(
         seeds=seeds,
         budget=budget,
         images_per_second=images_per_second,
-        place=commands.workplace(work_dir, device, None, None),
+        place=commands.workplace(work_dir, device, None, None, max_store),
         data_root=data_root,
         check_paper=_check_paper,
         as_json=as_json,
@@ -192,10 +193,10 @@ def _write_report(work_dir: Path, name: str) -> "Report":
     return build(work_dir, name)
 
 
-def _check_paper(key: str) -> None:
+def _check_paper(key: str, rows: Sequence[str]) -> None:
     from reports.build import check_paper
 
-    check_paper(key)
+    check_paper(key, rows)
 
 
 def main() -> None:

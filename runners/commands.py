@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 
 _SMOKE_TIMING = Timing(rounds=2, max_seconds=4.0)  # warm-up takes at most a quarter of the time
 
-CheckPaper = Callable[[str], None]  # raises SpecError for rows that no paper has
+# Raises SpecError for a group of published rows, or rows of it, that no paper has.
+CheckPaper = Callable[[str, Sequence[str]], None]
 
 
 class Report(Protocol):
@@ -52,9 +53,13 @@ class Report(Protocol):
 
 
 def workplace(
-    work_dir: Path, device: str | None, workers: int | None, validate_every: int | None
+    work_dir: Path,
+    device: str | None,
+    workers: int | None,
+    validate_every: int | None,
+    max_store: float = 50.0,
 ) -> Workplace:
-    """Return where and on what to work.
+    """Return where and on what to work; `max_store` is in GB.
 
     Raises:
         SpecError: a device that is not there.
@@ -69,7 +74,11 @@ def workplace(
     if workers is None:
         workers = 4 if kind == "cuda" else 1
     return Workplace(
-        work_dir=work_dir, device=chosen, workers=workers, validate_every=validate_every
+        work_dir=work_dir,
+        device=chosen,
+        workers=workers,
+        validate_every=validate_every,
+        max_store=max_store * 1e9,
     )
 
 
@@ -84,6 +93,7 @@ def run(
     place: Workplace,
     data_root: Path | None,
     rounds: int,
+    sizes: bool,
     retry_failed: bool,
     dry_run: bool,
     as_json: bool,
@@ -110,6 +120,7 @@ def run(
             tracker=tracker,
             timing=Timing(rounds=rounds) if budget != "smoke" else _SMOKE_TIMING,
             retry_failed=retry_failed,
+            sizes=sizes,
         )
         name = run_ablation(made, bench, command=command).name
         report = write_report(place.work_dir, name)

@@ -72,17 +72,15 @@ def estimate(
     of training; what is not known stays unknown.
 
     Raises:
-        SpecError: a rate that is no rate, evaluation data that cannot be read, or a forward pass
-            that is larger than may be stored.
+        SpecError: a rate that is no rate, evaluation data that cannot be read, or forward passes
+            that would be larger than may be stored.
     """
     device = environment(place.device).device
     rates = Throughput(store, place.work_dir, device=device, given=images_per_second)
     trainings = [step.unit.run for step in plan.steps if step.trains]
     weights = [_weights_bytes(run) for run in trainings]
     passes = _stored_passes(plan) if place.max_store else []
-    for unit in passes:
-        _refuse_above(place.max_store, unit, _num_images(unit, place))
-    return Estimate(
+    found = Estimate(
         device=device,
         steps=tuple(_cost(step, rates, place) for step in plan.steps),
         checkpoint_bytes=sum(weights),
@@ -90,6 +88,13 @@ def estimate(
         forward_bytes=sum(_forward_bytes(unit.run) * _num_images(unit, place) for unit in passes),
         free_bytes=_free_bytes(place.work_dir),
     )
+    if found.forward_bytes > place.max_store:
+        raise SpecError(
+            f"the stored forward passes would take about {found.forward_bytes / 1e9:.1f} GB, more "
+            f"than --max-store {place.max_store / 1e9:g}; allow more, leave arms out with --only, "
+            "or give --max-store 0 to run the whole detector for every arm"
+        )
+    return found
 
 
 def _stored_passes(plan: Plan) -> list[Unit]:
@@ -100,17 +105,6 @@ def _stored_passes(plan: Plan) -> list[Unit]:
             run = step.unit.run
             pending.setdefault(run.forward_digest, {})[run.detect_digest] = step.unit
     return [next(iter(units.values())) for units in pending.values() if len(units) > 1]
-
-
-def _refuse_above(most: float, unit: Unit, images: int) -> None:
-    """The candidates of an image are a guess; its prototypes are not, and are enough to know."""
-    least = images * _prototype_bytes(unit.run)
-    if least > most:
-        raise SpecError(
-            f"{unit.title}: its stored forward pass would take {least / 1e9:.1f} GB or more, above "
-            f"--max-store {most / 1e9:g}; raise that, or run the whole detector for every arm with "
-            "--max-store 0"
-        )
 
 
 def _cost(step: Step, rates: Throughput, place: Workplace) -> StepCost:
@@ -145,13 +139,9 @@ def _num_images(unit: Unit, place: Workplace) -> int:
 
 def _forward_bytes(run: Run) -> int:
     """Bytes that a stored forward pass keeps of one image: about 3 MB at 550 px."""
-    # Box, class scores and coefficients.
-    of_candidate = 4 + len(run.classes) + 1 + int(str(run.protonet["k"]))
-    return _prototype_bytes(run) + _FLOAT32 * _CANDIDATES * of_candidate
-
-
-def _prototype_bytes(run: Run) -> int:
-    return _FLOAT32 * prototype_size(run) ** 2 * int(str(run.protonet["k"]))
+    k = int(str(run.protonet["k"]))
+    of_candidate = 4 + len(run.classes) + 1 + k  # box, class scores, coefficients
+    return _FLOAT32 * (prototype_size(run) ** 2 * k + _CANDIDATES * of_candidate)
 
 
 def _training_bytes(run: Run) -> int:

@@ -30,7 +30,10 @@ Dataset = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Arm = Annotated[str, typer.Argument(help="a preset, or the path of a run.yaml", metavar="ARM")]
 MaxStore = Annotated[
-    float, typer.Option(help="GB for a stored forward pass; 0: none, the whole detector per arm")
+    float, typer.Option(help="GB for stored forward passes; 0: none, the whole detector per arm")
+]
+Sizes = Annotated[
+    bool, typer.Option("--sizes", help="intervals for small, medium and large objects too")
 ]
 Weights = Annotated[
     Path | None, typer.Option(help="a checkpoint (final.pt), or a released YOLACT .pth")

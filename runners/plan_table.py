@@ -105,14 +105,18 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
     if not plan.trainings and not plan.evaluations:
         return []
-    disk = f"disk: checkpoints {_size(cost.checkpoint_bytes)}"
-    if plan.trainings:
-        disk += f" (and {_size(cost.training_bytes)} while one trains)"
-    if cost.forward_bytes:
-        disk += f", stored forward passes about {_size(cost.forward_bytes)}"
-    needed = cost.checkpoint_bytes + cost.training_bytes + cost.forward_bytes
-    short = ", which is not enough" if needed > cost.free_bytes else ""
-    return [*_time_lines(plan, cost), f"{disk}; {_size(cost.free_bytes)} are free{short}"]
+    return [
+        *_time_lines(plan, cost),
+        f"disk: checkpoints {_size(cost.checkpoint_bytes)}"
+        + (f" (and {_size(cost.training_bytes)} while one trains)" if plan.trainings else "")
+        + f", stored forward passes about {_size(cost.forward_bytes)}; "
+        f"{_size(cost.free_bytes)} are free"
+        + (": NOT ENOUGH; `yolact-bench gc` shows what can go" if _short_of_disk(cost) else ""),
+    ]
+
+
+def _short_of_disk(cost: Estimate) -> bool:
+    return cost.checkpoint_bytes + cost.training_bytes + cost.forward_bytes > cost.free_bytes
 
 
 def _time_lines(plan: Plan, cost: Estimate) -> list[str]:

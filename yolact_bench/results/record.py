@@ -65,6 +65,7 @@ class Accuracy:
     environment: Environment
     time: str  # ISO 8601, UTC
     proxy: bool = False  # a shortened schedule stands in for the paper's
+    origin: str = ""  # of predictions made by another framework, whose training is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

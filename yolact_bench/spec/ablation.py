@@ -19,7 +19,7 @@ MEASURES = ("accuracy", "latency", "errors")
 _MEASURED = ["accuracy", "latency"]  # unless a spec says otherwise
 _ARM_KINDS = ("arms", "grid", "one_factor")
 _WORDS = ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
-_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, "budgets", "paper", "expect"))
+_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, "budgets", "paper", "paper_rows", "expect"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class Ablation:
     measure: tuple[str, ...]
     dataset: str
     paper: str | None
+    paper_rows: Mapping[str, str]  # arm → the row of `paper` that published it
     expect: tuple[str, ...]
     arms: tuple[Arm, ...]
     file: str
@@ -100,6 +101,7 @@ def load(
         measure=_measure(source),
         dataset=_dataset_name(arms[0].run),
         paper=None if source.data.get("paper") is None else str(source.data["paper"]),
+        paper_rows=_paper_rows(source, names),
         # Two iterations meet no expectation; they are read all the same.
         expect=() if budget == "smoke" else tuple(_strings(source, "expect", [])),
         arms=tuple(arms),
@@ -252,3 +254,12 @@ def _measure(source: Source) -> tuple[str, ...]:
 
 def _dataset_name(run: Run) -> str:
     return Path(str(run.dataset.get("file", run.dataset["name"]))).stem
+
+
+def _paper_rows(source: Source, arms: Mapping[str, Arm]) -> dict[str, str]:
+    """Which published row each arm repeats; whether there is such a row is checked elsewhere."""
+    rows = _mapping(source, ("paper_rows",), source.data.get("paper_rows", {}))
+    source.check_keys(("paper_rows",), rows, arms)
+    if rows and source.data.get("paper") is None:
+        raise source.error(("paper_rows",), "write paper: and the group that the rows are of")
+    return {arm: str(row) for arm, row in rows.items()}
