@@ -33,19 +33,11 @@ def test_the_interval_holds_the_truth_in_93_to_97_of_100(name: str) -> None:
     assert 0.93 <= covered <= 0.97
 
 
-@pytest.mark.parametrize("name", [name for name, regime in REGIMES.items() if regime.seeds > 1])
+@pytest.mark.parametrize("name", REGIMES)
 def test_equal_arms_are_called_different_in_at_most_5_of_100(name: str) -> None:
     rng = np.random.default_rng(1)
     found = [difference(*simulate(rng, REGIMES[name], true=0.0)) for _ in range(3 * REPEATS)]
     assert np.mean([one.p < 0.05 for one in found]) <= 0.05
-
-
-def test_equal_arms_on_one_checkpoint_are_called_different_in_5_of_100() -> None:
-    """Images alone: the level is met exactly, so 10,000 repeats give 4.3 to 5.7 % (3 s.e.)."""
-    rng = np.random.default_rng(1)
-    regime = REGIMES["one shared checkpoint"]
-    found = [difference(*simulate(rng, regime, true=0.0)).p < 0.05 for _ in range(10_000)]
-    assert 0.043 <= np.mean(found) <= 0.057
 
 
 def test_of_five_equal_arms_one_is_called_different_in_at_most_5_of_100_tables() -> None:
