@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from reports.timing import read_session
+from runners.datasets import write_shapes
 from runners.external_command import run_command
+from runners.external_predict import predict_external
 from runners.external_results import adopt, read_facts, read_latency
 from runners.plan import make_plan
 from runners.run_table import run_facts
@@ -45,6 +47,7 @@ arms:
   ours: {}
 external:
 """
+SPEC_DATA = "dataset: {name: shapes, train_images: 4, val_images: 2, size: 96}"
 # It answers with the ground truth, so its AP is 1; it notes every call beside itself.
 PREDICTOR = """\
 import json, pathlib, sys
@@ -139,6 +142,20 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
     carried_out(spec, at)
     assert len(at.store.records()) == before  # nothing is predicted or scored again
     assert (tmp_path / "predictor.calls").read_text() == "called\n"
+
+
+def test_a_command_sees_only_the_classes_that_are_evaluated(tmp_path: Path) -> None:
+    """The predictor repeats the annotations it is given; another class of them would be refused."""
+    file = write_shapes(tmp_path / "set", {**DATA, "val_images": 4})
+    file.write_text(file.read_text() + "classes: [square, triangle]\n")
+    spec = write_spec(tmp_path, PERFECT)
+    spec.write_text(spec.read_text().replace(SPEC_DATA, "dataset: set/dataset.yaml"))
+    at = bench(tmp_path / "work")
+    (step,) = planned(spec, at).external
+    folder = predict_external(step.unit, at.place)
+    found = {one["category_id"] for one in json.loads((folder / "segm.json").read_text())}
+    assert found == {2, 3}
+    assert not (tmp_path / f"work/data/{step.unit.eval_data}/images").exists()
 
 
 def test_a_time_that_is_reported_never_stands_in_the_column_of_ours(tmp_path: Path) -> None:
