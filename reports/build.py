@@ -1,13 +1,13 @@
 """One ablation to all its pages, and the check that the pages are still what the records say."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reports import plots, tables
 from reports.aggregate import Summary, summarise
-from reports.csv_table import csv_text
+from reports.csv_table import csv_files
 from reports.html import html_report
 from reports.latex import latex_report
 from reports.markdown import markdown_report, markdown_table
@@ -35,7 +35,7 @@ class Report:
 
 
 def build(work_dir: Path, name: str) -> Report:
-    """Write report.md, report.html, report.tex, table.csv and the figures; return what was told.
+    """Write the page (md, html, tex), its tables as CSV and the figures; return what was told.
 
     The same manifest, records and logs give the same text, as nothing in it depends on when or
     where it is built. Every file appears whole or not at all.
@@ -95,13 +95,16 @@ def check_report(work_dir: Path, name: str) -> tuple[str, ...]:
     return tuple(differences)
 
 
-def check_paper(key: str) -> None:
-    """Do nothing if there are published rows of that name; for use before anything runs.
+def check_paper(key: str, rows: Iterable[str] = ()) -> None:
+    """Do nothing if that group of published rows has all these; for use before anything runs.
 
     Raises:
-        SpecError: there are none; the message names the nearest.
+        SpecError: no such group or row; the message names the nearest.
     """
-    paper_group(key)
+    known = {row.name: row for row in paper_group(key).rows}
+    for name in rows:
+        if name not in known:
+            raise SpecError(f"paper_rows: {key} has no row named {name!r}{hint(name, known)}")
 
 
 def read(work_dir: Path, name: str) -> Summary:
@@ -112,7 +115,7 @@ def read(work_dir: Path, name: str) -> Summary:
     """
     folder = report_folder(work_dir, name)
     store = Store(work_dir / "results.jsonl")
-    return summarise(manifests.load(folder), store, work_dir / "checkpoints")
+    return summarise(manifests.load(folder), store, work_dir)
 
 
 def report_folder(work_dir: Path, name: str) -> Path:
@@ -135,5 +138,5 @@ def _texts(summary: Summary, figures: Sequence[str]) -> dict[str, str]:
     return {
         "report.md": markdown_report(summary, figures),
         "report.tex": latex_report(summary),
-        "table.csv": csv_text(summary),
+        **csv_files(summary),
     }

@@ -1,12 +1,14 @@
 """Numbers as table cells: how they are rounded, and which footnote says why one is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from reports.aggregate import ArmRow, Summary, Value
+from reports.arms import ArmRow, Value
+from reports.contrasts import Contrast
 from reports.timing import Session, Timing
 
 DASH = "—"  # a number that should be there and is not: always with a note
-FEW = "–"  # too few samples for this quantile
+FEW = "–"  # too few samples for this quantile, or nothing to say
+WIDE = 1.0  # points: an interval is wide from here on
 UNDEFINED = "n/a"
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -44,9 +46,33 @@ def point(row: ArmRow, points: float | None, notes: Notes) -> str:
     return f"{points:.1f}"
 
 
-def delta(value: Value | None) -> str:
-    """Return a difference in points with two decimals and its sign; nothing for the baseline."""
-    return "" if value is None or value.delta is None else signed(value.delta, 2)
+def delta(value: Value | None, contrast: Contrast | None, digits: int = 2) -> str:
+    """Return a difference in points, its interval and its mark; nothing for the baseline."""
+    if contrast is not None:
+        shown = signed(contrast.value, digits)
+        return f"{shown} {interval(contrast, digits)} {contrast.verdict}"
+    return "" if value is None or value.delta is None else signed(value.delta, digits)
+
+
+def interval(contrast: Contrast, digits: int = 2) -> str:
+    """Return the interval of a difference, in points."""
+    return f"[{signed(contrast.low, digits)}, {signed(contrast.high, digits)}]"
+
+
+def delta_digits(contrasts: Iterable[Contrast]) -> int:
+    """Return with how many decimals a column of differences is printed.
+
+    One where every interval is so wide that a second would be noise; two otherwise.
+    """
+    widths = [contrast.high - contrast.low for contrast in contrasts]
+    return 1 if widths and min(widths) > WIDE else 2
+
+
+def probability(p: float | None) -> str:
+    """Return a p-value with three decimals; a short dash where nothing could be tested."""
+    if p is None:
+        return FEW
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def signed(number: float, digits: int) -> str:
@@ -55,14 +81,10 @@ def signed(number: float, digits: int) -> str:
     return text[1:] if float(f"{number:.{digits}f}") == 0 else text
 
 
-def arm(row: ArmRow, notes: Notes) -> str:
-    """Return the arm's name, marked if its training stands in for a longer one."""
-    proxy = "proxy: a shortened schedule stands in for the paper's"
-    return f"{row.arm} {notes.mark(proxy)}" if row.proxy else row.arm
-
-
 def millions(row: ArmRow, notes: Notes) -> str:
     """Return the number of parameters in millions."""
+    if row.is_external:
+        return FEW  # nobody has told
     return absent(row, notes) if row.parameters is None else f"{row.parameters / 1e6:.2f}"
 
 
@@ -136,38 +158,3 @@ def choices(changes: Mapping[str, object]) -> str:
         else:
             parts.append(f"{path}: {choice}")
     return "; ".join(parts)
-
-
-def meaning(summary: Summary) -> tuple[str, ...]:
-    """Return how AP and Δ are to be read."""
-    manifest = summary.manifest
-    several = len(manifest.seeds) > 1
-    basis = (
-        "Mean ± standard deviation over seeds; Δ pairs equal seeds. Whether a Δ exceeds what "
-        "another seed would change is not tested here."
-        if several
-        else "One seed: the spread between trainings is unknown, so a small Δ may be chance."
-    )
-    where = f" on {' and '.join(summary.datasets)}" if summary.datasets else ""
-    return (
-        f"AP in percent points (COCO, IoU 0.50:0.95){where}. "
-        f"Δ: difference in points to {manifest.baseline}. {basis}",
-    )
-
-
-def times(session: Session | None) -> tuple[str, ...]:
-    """Return how the times were taken, on what, and what they compare with."""
-    if session is None:
-        return ()
-    n = sorted({timing.n for timing in session.timings.values()})
-    rounds = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
-    threads = f", {session.threads} threads" if session.device_type == "cpu" else ""
-    how = (
-        f"Times: {session.device}{threads}; {session.timer}, batch of one, decoded image to masks "
-        f"at image size, {rounds} alternating rounds over {session.num_images} images in one "
-        "session. × baseline: median ratio of paired rounds with a 95 % bootstrap interval of "
-        "this session."
-    )
-    if session.device_type == "cpu":
-        how += " CPU times say nothing about a GPU."
-    return (how,)

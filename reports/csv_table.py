@@ -1,17 +1,33 @@
-"""Rows to CSV: one line per arm, every number in full precision."""
+"""Rows to CSV: arms, differences and runs, every number in full precision."""
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
-from reports.aggregate import IOUS, ArmRow, Summary
+from reports.aggregate import Summary
+from reports.arms import ArmRow
 from reports.cells import choices
+from reports.contrasts import HEADLINE, Contrast
+from reports.metrics import IOUS
+from reports.origins import command
 from reports.timing import Session, Timing
 
+_Line = Mapping[str, object]
 
-def csv_text(summary: Summary) -> str:
-    """Return one line per arm with every number in full precision; empty where there is none."""
-    lines = [_csv_line(summary, row) for row in summary.rows]
+
+def csv_files(summary: Summary) -> dict[str, str]:
+    """Return file name → text. Empty cells where there is no number."""
+    return {
+        "table.csv": _csv([_arm(summary, row) for row in summary.rows]),
+        "differences.csv": _csv(
+            [_difference(summary, c) for c in summary.contrasts.found.values()]
+        ),
+        "runs.csv": _csv([line for row in summary.rows for line in _runs(summary, row)]),
+    }
+
+
+def _csv(lines: Sequence[_Line]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, list(lines[0]) if lines else [], lineterminator="\n")
     writer.writeheader()
@@ -19,27 +35,40 @@ def csv_text(summary: Summary) -> str:
     return out.getvalue()
 
 
-def _csv_line(summary: Summary, row: ArmRow) -> dict[str, object]:
+def _arm(summary: Summary, row: ArmRow) -> _Line:
     line: dict[str, object] = {
         "arm": row.arm,
         "baseline": row.is_baseline,
+        "external": row.is_external,
         "changes": choices(row.changes),
         "seeds": row.seeds_done,
         "proxy": row.proxy,
+        "budget": summary.manifest.budget,
     }
     for name, measured in row.metrics.items():
         line[name] = measured.mean if measured else None
-        if name in ("mask_ap", "box_ap"):
+        if name in HEADLINE:
             line[f"{name}_spread"] = measured.spread if measured else None
-            line[f"{name}_delta"] = measured.delta if measured else None
+            line |= _delta(name, measured.delta if measured else None, summary, row.arm)
     line |= {f"mask_ap_iou_{iou:.2f}": p for iou, p in zip(IOUS, row.mask_by_iou, strict=True)}
     line["parameters"] = row.parameters
-    line |= _csv_times(row.timing, summary.session)
+    line |= _times(row.timing, summary.session)
     line["missing"] = "; ".join(_reasons(row))
     return line
 
 
-def _csv_times(t: Timing | None, session: Session | None) -> dict[str, object]:
+def _delta(name: str, delta: float | None, summary: Summary, arm: str) -> _Line:
+    c = summary.contrasts.of(arm, name)
+    return {
+        f"{name}_delta": c.value if c else delta,
+        f"{name}_delta_low": c.low if c else None,
+        f"{name}_delta_high": c.high if c else None,
+        f"{name}_p_holm": c.p_holm if c else None,
+        f"{name}_verdict": _verdict(c) if c else None,
+    }
+
+
+def _times(t: Timing | None, session: Session | None) -> _Line:
     low, high = (t.ratio_interval if t else None) or (None, None)
     return {
         "latency_median_ms": t.median_ms if t else None,
@@ -53,6 +82,62 @@ def _csv_times(t: Timing | None, session: Session | None) -> dict[str, object]:
         "device": session.device if t and session else None,
         "session": session.name if t and session else None,
     }
+
+
+def _difference(summary: Summary, c: Contrast) -> _Line:
+    return {
+        "arm": c.arm,
+        "metric": c.metric,
+        "baseline": summary.manifest.baseline,
+        "delta": c.value,
+        "low": c.low,
+        "high": c.high,
+        "image_se": c.image_se,
+        "seed_se": c.seed_se,
+        "p": c.p,
+        "p_holm": c.p_holm,
+        "detectable": c.mde if math.isfinite(c.mde) else None,
+        "seeds": c.pairs,
+        "verdict": _verdict(c),
+        "resamples": summary.contrasts.replicates,
+        "budget": summary.manifest.budget,
+    }
+
+
+def _runs(summary: Summary, row: ArmRow) -> list[_Line]:
+    """One line a seed: where its accuracy is from, and how to measure it again."""
+    lines: list[_Line] = []
+    for run in row.runs:
+        a = row.accuracies.get(run.seed)
+        e = a.environment if a else None
+        lines.append(
+            {
+                "arm": row.arm,
+                "seed": run.seed,
+                "mask_ap": 100 * a.mask.ap if a and a.mask.ap is not None else None,
+                "box_ap": 100 * a.box.ap if a and a.box.ap is not None else None,
+                "train_digest": run.train_digest,
+                "forward_digest": run.forward_digest,
+                "detect_digest": run.detect_digest,
+                "data": f"{a.dataset} ({a.eval_data})" if a else None,
+                "predictions": a.predictions if a else None,
+                "commit": e.commit if e else None,
+                "uncommitted_changes": e.dirty if e else None,
+                "device": e.device if e else None,
+                "driver": e.driver if e else None,
+                "threads": e.threads if e else None,
+                "measured": a.time if a else None,
+                "budget": summary.manifest.budget,
+                "command": command(summary, row.arm),
+            }
+        )
+    return lines
+
+
+def _verdict(c: Contrast) -> str:
+    if not c.judged:
+        return "not judged"
+    return "real" if c.is_real else "not shown"
 
 
 def _reasons(row: ArmRow) -> Sequence[str]:

@@ -1,6 +1,7 @@
 """Colours, lines and letters of all figures."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from reports.aggregate import Summary
 
@@ -30,6 +31,17 @@ STYLE: Mapping[str, object] = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
     "svg.fonttype": "path",  # the same everywhere, whatever fonts a reader has
+}
+# Over a figure whose numbers stand in for others.
+WATERMARK: Mapping[str, Any] = {
+    "ha": "center",
+    "va": "center",
+    "fontsize": 34,
+    "weight": "bold",
+    "color": SOFT,
+    "alpha": 0.22,
+    "rotation": 24,
+    "zorder": 10,
 }
 
 

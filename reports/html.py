@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.aggregate import Summary
-from reports.sections import figures_of, provenance, sections, verdicts
+from reports.sections import figures_of, mark, provenance, sections, verdicts
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -25,6 +25,7 @@ def html_report(summary: Summary, figures: Mapping[str, str]) -> str:
     template = environment.get_template("report.html.jinja")
     return template.render(
         manifest=summary.manifest,
+        proxy=mark(summary),
         warnings=summary.warnings,
         verdicts=verdicts(summary),
         sections=[

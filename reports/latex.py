@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from reports import tables
 from reports.aggregate import Summary
-from reports.tables import Table
+from reports.sections import main_tables, mark
+from reports.table import Table
 
-_HEAD = r"""% Ablation {name}: {question}
+_HEAD = r"""% Ablation {name}{proxy}: {question}
 % {command}
-% \usepackage{{booktabs}} and UTF-8 input; \input this file.
+% \usepackage{{booktabs,graphicx}} and UTF-8 input; \input this file.
 """
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -31,6 +31,13 @@ _SPECIAL = {
     "≤": r"$\leq$",
     "½": r"$\frac{1}{2}$",
     "†": r"\textdagger{}",
+    "≈": r"$\approx$",
+    "→": r"$\rightarrow$",
+    "·": r"$\cdot$",
+    "…": r"\ldots{}",
+    # A row that starts with one would be read as the option of the \\ before it.
+    "[": "{[}",
+    "]": "{]}",
     "—": "---",
     "–": "--",
     **{chr(code): rf"\textsuperscript{{{n}}}" for n, code in enumerate(map(ord, "⁰¹²³⁴⁵⁶⁷⁸⁹"))},
@@ -38,30 +45,32 @@ _SPECIAL = {
 
 
 def latex_report(summary: Summary) -> str:
-    """Return the comparison and the published rows as `table` environments."""
+    """Return the tables that a paper would print as `table` environments."""
     manifest = summary.manifest
     head = _HEAD.format(
         name=manifest.name,
+        proxy=mark(summary),
         question=" ".join(manifest.question.split()),
         command=" ".join(manifest.command.split()),
     )
-    shown = [tables.comparison(summary), tables.paper(summary)]
     body = [
         _environment(table, f"tab:{manifest.name}-{place}")
-        for place, table in enumerate(shown, start=1)
-        if table is not None and table.rows
+        for place, table in enumerate(main_tables(summary), start=1)
     ]
     return head + "\n" + "\n".join(body)
 
 
 def latex_table(table: Table) -> str:
-    """Return the table as a `tabular`, the baseline in bold."""
+    """Return the table as a `tabular`: the baseline's name slanted, who really leads in bold."""
     align = "".join("l" if i in table.words else "r" for i in range(len(table.columns)))
     lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _line(table.columns), r"\midrule"]
     for place, row in enumerate(table.rows):
-        cells = [escaped(cell) for cell in row]
+        cells = [
+            rf"\textbf{{{escaped(cell)}}}" if (place, i) in table.bold else escaped(cell)
+            for i, cell in enumerate(row)
+        ]
         if place == table.baseline:
-            cells[0] = rf"\textbf{{{cells[0]}}}"
+            cells[0] = rf"\textit{{{cells[0]}}}"
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
@@ -83,7 +92,9 @@ def _environment(table: Table, label: str) -> str:
         rf"\caption{{{escaped(table.title)}}}",
         rf"\label{{{label}}}",
         r"\small",
-        latex_table(table),
+        # As wide as it is, or as the column where that is narrower.
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        f"{latex_table(table)}}}",
         *([r"\par\smallskip\footnotesize\raggedright", *notes] if notes else []),
         r"\end{table}",
     ]

@@ -4,15 +4,17 @@ import re
 from collections.abc import Sequence
 
 from reports.aggregate import Summary
-from reports.sections import Section, figures_of, provenance, sections, verdicts
-from reports.tables import Table
+from reports.sections import Section, figures_of, mark, provenance, sections, verdicts
+from reports.table import Table
 
 
 def markdown_table(table: Table) -> str:
-    """Return the table with its notes; the baseline in bold."""
+    """Return the table with its notes: the baseline's name slanted, who really leads in bold."""
     rows = [[_escaped(cell) for cell in row] for row in (table.columns, *table.rows)]
+    for place, column in table.bold:
+        rows[place + 1][column] = f"**{rows[place + 1][column]}**"
     if table.baseline is not None:
-        rows[table.baseline + 1][0] = f"**{rows[table.baseline + 1][0]}**"
+        rows[table.baseline + 1][0] = f"*{rows[table.baseline + 1][0]}*"
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(table.columns))]
     rule = [
         "-" * width if i in table.words else "-" * (width - 1) + ":"
@@ -34,7 +36,7 @@ def markdown_report(summary: Summary, figures: Sequence[str]) -> str:
     """Return the whole page; `figures` are the stems of the pictures that were drawn."""
     manifest = summary.manifest
     parts = [
-        f"# {manifest.name}",
+        f"# {manifest.name}{mark(summary)}",
         _escaped(manifest.question),
         f"```\n{manifest.command}\n```",
     ]
@@ -52,7 +54,9 @@ def markdown_report(summary: Summary, figures: Sequence[str]) -> str:
 
 def _section(section: Section, figures: Sequence[str]) -> list[str]:
     parts = [f"## {section.title}"]
-    parts += [markdown_table(table) for table in section.tables if table.rows]
+    for table in section.tables:
+        parts += [f"### {table.title}"] if table.title != section.title else []
+        parts.append(markdown_table(table))
     parts += [f"![{caption}](figures/{stem}.png)" for stem, caption in figures_of(section, figures)]
     return parts if len(parts) > 1 else []
 
@@ -62,5 +66,6 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    # Not _: inside words it is plain text to every reader, and names are full of it.
-    return re.sub(r"([|*`<\\])", r"\\\1", " ".join(text.split()))
+    # Not _: inside words it is plain text to every reader, and names are full of it. Nor a star
+    # between blanks, which opens no emphasis: the mark of a real difference.
+    return re.sub(r"([|`<\\]|(?<!\s)\*|\*(?=\S))", r"\\\1", " ".join(text.split()))

@@ -1,13 +1,17 @@
 """The order in which a report tells its story; the same in Markdown and HTML."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reports import tables
+from reports import error_table, paper_table, tables
 from reports.aggregate import Summary
-from reports.tables import Table
+from reports.difference_table import differences
+from reports.origins import origins
+from reports.table import Table
 
 CAPTIONS = {
+    "differences": "Differences to the baseline with 95 % intervals; filled: real",
+    "errors": "What mask AP50 is lost to",
     "ap_against_ms": "Mask AP against milliseconds",
     "ap_by_iou": "Mask AP at every IoU threshold",
     "losses": "Losses and validation during training",
@@ -23,23 +27,34 @@ class Section:
     tables: tuple[Table, ...]
     figures: tuple[str, ...] = ()
     folded: bool = False  # long: closed at first where a page can do that
+    proxy: str = ""  # what its captions end with, where a shortened schedule stands in
 
 
 def sections(summary: Summary) -> tuple[Section, ...]:
     """Return the sections that have something to show."""
     timed = "latency" in summary.manifest.measure
-    published = tables.paper(summary)
+    published = (paper_table.against_paper(summary), paper_table.published(summary))
     found = [
         Section(
             title="Result",
             tables=(tables.comparison(summary), tables.changes(summary)),
-            figures=("ap_against_ms",),
+            figures=("differences", "ap_against_ms"),
         ),
-        Section(title="Published numbers", tables=(published,) if published else ()),
+        Section(title="Differences", tables=(differences(summary),)),
+        Section(title="Published numbers", tables=tuple(table for table in published if table)),
         Section(
             title="Accuracy in detail",
             tables=(tables.sizes(summary), tables.ious(summary)),
             figures=("ap_by_iou",),
+        ),
+        Section(
+            title="Errors",
+            tables=(
+                error_table.split(summary, "mask"),
+                error_table.split(summary, "box"),
+                error_table.ladder(summary),
+            ),
+            figures=("errors",),
         ),
         Section(title="Mask AP by class", tables=(tables.classes(summary),), folded=True),
         Section(
@@ -48,14 +63,43 @@ def sections(summary: Summary) -> tuple[Section, ...]:
             figures=("stages",),
         ),
         Section(title="Training", tables=(tables.trainings(summary),), figures=("losses",)),
-        Section(title="Runs and digests", tables=(tables.digests(summary),), folded=True),
+        Section(title="Where each number comes from", tables=(origins(summary),), folded=True),
     ]
-    return tuple(section for section in found if any(table.rows for table in section.tables))
+    return tuple(
+        replace(section, tables=shown, proxy=mark(summary))
+        for section in found
+        if (shown := tuple(marked(table, summary) for table in section.tables if table.rows))
+    )
+
+
+def main_tables(summary: Summary) -> tuple[Table, ...]:
+    """Return those tables that a paper would print."""
+    found = [
+        tables.comparison(summary),
+        differences(summary),
+        paper_table.against_paper(summary),
+        paper_table.published(summary),
+        error_table.split(summary, "mask"),
+        error_table.ladder(summary),
+    ]
+    return tuple(marked(table, summary) for table in found if table is not None and table.rows)
+
+
+def mark(summary: Summary) -> str:
+    """Return what follows a title where a shortened schedule stands in; else nothing."""
+    return f" (proxy: {summary.proxy} budget)" if summary.proxy else ""
+
+
+def marked(table: Table, summary: Summary) -> Table:
+    """Return the table, its title saying so if its numbers stand in for others."""
+    measured = not table.title.startswith("Published: ")
+    return replace(table, title=table.title + mark(summary)) if measured else table
 
 
 def figures_of(section: Section, drawn: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return stem and caption of those of the section's figures that were drawn."""
-    return tuple((stem, CAPTIONS[stem]) for stem in section.figures if stem in drawn)
+    found = [stem for stem in section.figures if stem in drawn]
+    return tuple((stem, CAPTIONS[stem] + section.proxy) for stem in found)
 
 
 def verdicts(summary: Summary) -> tuple[tuple[str, str, str], ...]:
@@ -98,6 +142,10 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
         )
     if any(row.proxy for row in summary.rows):
         arms = ", ".join(row.arm for row in summary.rows if row.proxy)
-        facts.append(("proxy", f"shortened schedules: {arms}"))
+        facts.append(("proxy", f"shortened schedules{_budget(summary)}: {arms}"))
     failed = [f"{f.arm}, {f.phase} ({f.kind}): {f.message}" for f in summary.failures]
     return (*facts, *(("failed", text) for text in failed))
+
+
+def _budget(summary: Summary) -> str:
+    return f" (--budget {summary.proxy})" if summary.proxy else ""

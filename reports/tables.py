@@ -1,47 +1,42 @@
 """Rows to tables of text, whatever they are printed in. Formats numbers; computes none."""
 
-from dataclasses import dataclass
-
-from reports import cells
-from reports.aggregate import IOUS, Summary
+from reports import cells, legends
+from reports.aggregate import Summary
 from reports.cells import UNDEFINED, Notes
-from reports.paper import Unit
+from reports.contrasts import HEADLINE
+from reports.metrics import IOUS
+from reports.origins import anchor, origin
+from reports.table import Table
 from reports.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Cells as text. The first column names the row, the others are numbers or short words."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    baseline: int | None = None  # row to emphasise
-    words: frozenset[int] = frozenset({0})  # columns to align left
-    notes: tuple[str, ...] = ()
+_LATENCY = ("p90", "p99", "n", "fps", "× baseline [95 %]", "precision", "peak MB")
+_LED = {"mask_ap": 1, "mask_ap50": 3, "mask_ap75": 4, "box_ap": 5}  # columns of the main table
 
 
 def comparison(summary: Summary) -> Table:
     """Return the main table: accuracy, size and speed of every arm beside the baseline."""
     notes = Notes()
     timed = "latency" in summary.manifest.measure
-    columns = ["arm", "mask AP", "Δ", "AP50", "AP75", "box AP", "Δ", "params, M"]
+    found = [c for c in summary.contrasts.found.values() if c.metric in HEADLINE]
+    change = "Δ [95 %]" if found else "Δ"
+    columns = ["arm", "mask AP", change, "AP50", "AP75", "box AP", change, "params, M"]
     if timed:
         columns += [cells.milliseconds(summary.session), "× baseline [95 %]", "fps"]
+    digits = cells.delta_digits(found)
     rows = []
     for row in summary.rows:
         metrics = row.metrics
+        mask, box = (summary.contrasts.of(row.arm, metric) for metric in ("mask_ap", "box_ap"))
         rows.append(
             (
-                cells.arm(row, notes),
+                legends.arm(summary, row, notes),
                 cells.value(row, metrics["mask_ap"], notes),
-                cells.delta(metrics["mask_ap"]),
+                cells.delta(metrics["mask_ap"], mask, digits),
                 cells.value(row, metrics["mask_ap50"], notes),
                 cells.value(row, metrics["mask_ap75"], notes),
                 cells.value(row, metrics["box_ap"], notes),
-                cells.delta(metrics["box_ap"]),
+                cells.delta(metrics["box_ap"], box, digits),
                 cells.millions(row, notes),
                 *(cells.speed(row, notes) if timed else ()),
             )
@@ -50,8 +45,12 @@ def comparison(summary: Summary) -> Table:
         title="Accuracy and speed",
         columns=tuple(columns),
         rows=tuple(rows),
-        baseline=_baseline(summary),
-        notes=notes.lines(*cells.meaning(summary), *cells.times(summary.session)),
+        baseline=baseline_row(summary),
+        notes=notes.lines(*legends.meaning(summary), *legends.times(summary.session)),
+        bold=_leading(summary),
+        faint=_unsure(summary),
+        tips=_origins(summary),
+        links={place: anchor(place) for place, row in enumerate(summary.rows) if row.accuracies},
     )
 
 
@@ -62,7 +61,7 @@ def changes(summary: Summary) -> Table:
         title="What each arm changes",
         columns=("arm", f"changes to {summary.manifest.base}"),
         rows=tuple(described),
-        baseline=_baseline(summary),
+        baseline=baseline_row(summary),
         words=frozenset({0, 1}),
     )
 
@@ -81,7 +80,7 @@ def sizes(summary: Summary) -> Table:
             (row.arm, *(cells.value(row, row.metrics[name], notes) for name in names))
             for row in summary.rows
         ),
-        baseline=_baseline(summary),
+        baseline=baseline_row(summary),
         notes=notes.lines(
             "S: objects under 32² px, M: under 96² px, L: larger. ARn: average recall with n "
             f"detections an image. {UNDEFINED}: no ground truth of that size."
@@ -99,7 +98,7 @@ def ious(summary: Summary) -> Table:
             (row.arm, *(cells.point(row, value, notes) for value in row.mask_by_iou))
             for row in summary.rows
         ),
-        baseline=_baseline(summary),
+        baseline=baseline_row(summary),
         notes=notes.lines(),
     )
 
@@ -144,21 +143,11 @@ def latency(summary: Summary) -> Table:
     unit = cells.milliseconds(summary.session)
     return Table(
         title="Latency",
-        columns=(
-            "arm",
-            f"median {unit}",
-            "p90",
-            "p99",
-            "n",
-            "fps",
-            "× baseline [95 %]",
-            "precision",
-            "peak MB",
-        ),
+        columns=("arm", f"median {unit}", *_LATENCY),
         rows=tuple(rows),
-        baseline=_baseline(summary),
+        baseline=baseline_row(summary),
         notes=notes.lines(
-            *cells.times(summary.session),
+            *legends.times(summary.session),
             f"p90 needs {MIN_SAMPLES_P90} samples, p99 {MIN_SAMPLES_P99}; – where there are fewer.",
         ),
     )
@@ -183,7 +172,7 @@ def stages(summary: Summary) -> Table:
             )
             for row in summary.rows
         ),
-        baseline=_baseline(summary),
+        baseline=baseline_row(summary),
         notes=notes.lines(
             "Timed in rounds of their own with a synchronisation after each stage: they need "
             "not sum to the total."
@@ -223,53 +212,40 @@ def trainings(summary: Summary) -> Table:
     )
 
 
-def paper(summary: Summary) -> Table | None:
-    """Return the published rows that the ablation asks for."""
-    group = summary.paper
-    if group is None:
-        return None
-    rows = []
-    for row in group.rows:
-        values = [_published(row.values.get(name), unit) for name, unit in group.units.items()]
-        source = f"{row.source} ({row.where})" if row.where else row.source
-        mark = "" if row.checked else " †"
-        rows.append((row.name + mark, *values, row.split, row.gpu or "", source))
-    recalled = any(not row.checked for row in group.rows)
-    width = len(group.units)
-    return Table(
-        title=f"Published: {group.title}",
-        columns=(
-            "",
-            *(unit.label for unit in group.units.values()),
-            "split",
-            "speed on",
-            "source",
-        ),
-        rows=tuple(rows),
-        words=frozenset({0, width + 1, width + 2, width + 3}),
-        notes=("† recalled, not read again in the source: not a pass mark.",) if recalled else (),
-    )
-
-
-def digests(summary: Summary) -> Table:
-    """Return the digests by which the records of every run are found."""
-    runs = [run for row in summary.rows for run in row.runs]
-    return Table(
-        title="Runs",
-        columns=("arm", "seed", "train digest", "forward digest", "detect digest"),
-        rows=tuple(
-            (r.arm, str(r.seed), r.train_digest, r.forward_digest, r.detect_digest) for r in runs
-        ),
-        words=frozenset({0, 2, 3, 4}),
-    )
-
-
-def _published(number: float | None, unit: Unit) -> str:
-    if number is None:
-        return ""
-    return cells.signed(number, unit.digits) if unit.signed else f"{number:.{unit.digits}f}"
-
-
-def _baseline(summary: Summary) -> int | None:
+def baseline_row(summary: Summary) -> int | None:
+    """Return the place of the baseline among the rows."""
     places = [place for place, row in enumerate(summary.rows) if row.is_baseline]
     return places[0] if places else None
+
+
+def _leading(summary: Summary) -> frozenset[tuple[int, int]]:
+    """Cells of the main table whose arm is really ahead of the second best."""
+    place = {row.arm: i for i, row in enumerate(summary.rows)}
+    leaders = summary.contrasts.leaders
+    found = {(place[leaders[name]], column) for name, column in _LED.items() if name in leaders}
+    if summary.session and summary.session.fastest is not None:
+        found |= {(place[summary.session.fastest], column) for column in (8, 10)}
+    return frozenset(found)
+
+
+def _unsure(summary: Summary) -> frozenset[tuple[int, int]]:
+    """Cells of the main table whose Δ may be chance."""
+    return frozenset(
+        (place, column)
+        for place, row in enumerate(summary.rows)
+        for metric, column in (("mask_ap", 2), ("box_ap", 6))
+        if (contrast := summary.contrasts.of(row.arm, metric)) and not contrast.is_real
+    )
+
+
+def _origins(summary: Summary) -> dict[tuple[int, int], str]:
+    """Where the numbers of the main table come from, for a page that shows it on demand."""
+    tips: dict[tuple[int, int], str] = {}
+    for place, row in enumerate(summary.rows):
+        text = "; ".join(origin(a, seed) for seed, a in row.accuracies.items())
+        tips |= {(place, column): text for column in range(1, 8) if text}
+        if row.timing and summary.session:
+            s = summary.session
+            text = f"session {s.name}, seed {s.seed}, commit {s.environment.commit}, {s.device}"
+            tips |= {(place, column): text for column in range(8, 11)}
+    return tips

@@ -50,6 +50,7 @@ class Session:
     environment: Environment
     timings: Mapping[str, Timing]  # by arm
     refused: Mapping[str, str]  # arm → why its time may not stand in the same column
+    fastest: str | None  # arm that beats the second fastest by more than chance explains
 
 
 def read_session(
@@ -62,7 +63,8 @@ def read_session(
     """
     wanted = [digest for digests in arms_by_seed.values() for digest in digests.values()]
     best: tuple[tuple[bool, int, int], int, dict[str, Latency]] | None = None
-    for order, timed in enumerate(store.latency_sessions(wanted).values()):
+    sessions = store.latency_sessions(wanted)
+    for order, timed in enumerate(sessions.values()):
         for seed, digests in arms_by_seed.items():
             found = {
                 arm: timed[digest]
@@ -75,14 +77,31 @@ def read_session(
     if best is None:
         return None
     _, seed, found = best
-    return _session(seed, list(arms_by_seed[seed]), found, baseline)
+    refused = {
+        arm: _untimed([timed[digest] for timed in sessions.values() if digest in timed])
+        for arm, digest in arms_by_seed[seed].items()
+    }
+    return _session(seed, refused, found, baseline)
+
+
+def _untimed(others: Sequence[Latency]) -> str:
+    """Why an arm has no time in the session, and which time it has in another."""
+    reason = "not timed in the same session as the others"
+    if not others:
+        return reason
+    latest = others[-1]
+    return (
+        f"{reason}, so not to be compared with them: {latest.median_ms:.1f} ms, median of "
+        f"{len(latest.samples_ms)}, {latest.timer}, {latest.precision}, {latest.scenario}, on "
+        f"{latest.environment.device}"
+    )
 
 
 def _session(
-    seed: int, arms: Sequence[str], found: Mapping[str, Latency], baseline: str
+    seed: int, untimed: Mapping[str, str], found: Mapping[str, Latency], baseline: str
 ) -> Session:
     reference = found.get(baseline) or next(iter(found.values()))
-    refused = dict.fromkeys(arms, "not timed in the same session as the others")
+    refused = dict(untimed)
     timings = {}
     for arm, latency in found.items():
         reason = _incomparable(latency, reference)
@@ -105,7 +124,22 @@ def _session(
         environment=environment,
         timings=timings,
         refused=refused,
+        fastest=_fastest({arm: found[arm] for arm in timings}),
     )
+
+
+def _fastest(timed: Mapping[str, Latency]) -> str | None:
+    """The arm whose interval of the ratio to the second fastest excludes one."""
+    order = sorted(timed, key=lambda arm: timed[arm].median_ms)[:2]
+    if len(order) < 2 or not _paired(timed[order[0]], timed[order[1]]):
+        return None
+    _, interval = paired_ratio(timed[order[0]].samples_ms, timed[order[1]].samples_ms)
+    return order[0] if interval is not None and interval[1] < 1 else None
+
+
+def _paired(latency: Latency, other: Latency) -> bool:
+    """Whether sample i of both is of the same round and image."""
+    return len(latency.samples_ms) == len(other.samples_ms) and latency.image_ids == other.image_ids
 
 
 def _incomparable(latency: Latency, reference: Latency) -> str | None:
@@ -123,13 +157,8 @@ def _incomparable(latency: Latency, reference: Latency) -> str | None:
 
 def _timing(latency: Latency, reference: Latency | None) -> Timing:
     n = len(latency.samples_ms)
-    paired = (
-        reference is not None
-        and len(reference.samples_ms) == n
-        and reference.image_ids == latency.image_ids
-    )
     ratio, interval = None, None
-    if paired and reference is not None:
+    if reference is not None and _paired(latency, reference):
         ratio, interval = paired_ratio(latency.samples_ms, reference.samples_ms)
     order = {stage: place for place, stage in enumerate(STAGES)}
     stages = sorted(latency.stages_ms, key=lambda stage: order.get(stage, len(order)))

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -192,10 +193,10 @@ def _write_report(work_dir: Path, name: str) -> "Report":
     return build(work_dir, name)
 
 
-def _check_paper(key: str) -> None:
+def _check_paper(key: str, rows: Sequence[str]) -> None:
     from reports.build import check_paper
 
-    check_paper(key)
+    check_paper(key, rows)
 
 
 def main() -> None:

@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 
 _SMOKE_TIMING = Timing(rounds=2, max_seconds=4.0)  # warm-up takes at most a quarter of the time
 
-CheckPaper = Callable[[str], None]  # raises SpecError for rows that no paper has
+# Raises SpecError for a group of published rows, or rows of it, that no paper has.
+CheckPaper = Callable[[str, Sequence[str]], None]
 
 
 class Report(Protocol):

@@ -103,7 +103,7 @@ def make_plan(
     )
 
 
-def check_words(ablation: Ablation, check_paper: Callable[[str], None]) -> None:
+def check_words(ablation: Ablation, check_paper: Callable[[str, Sequence[str]], None]) -> None:
     """Check what an ablation says about results: expectations and rows of the paper.
 
     Raises:
@@ -111,7 +111,7 @@ def check_words(ablation: Ablation, check_paper: Callable[[str], None]) -> None:
     """
     if ablation.paper is not None:
         try:
-            check_paper(ablation.paper)
+            check_paper(ablation.paper, list(ablation.paper_rows.values()))
         except SpecError as error:
             raise SpecError(f"{ablation.file}: {error}") from error
     for text in ablation.expect:
@@ -145,6 +145,7 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
         measure=ablation.measure,
         dataset=ablation.dataset,
         paper=ablation.paper,
+        paper_rows=ablation.paper_rows,
         expect=ablation.expect,
         budget=ablation.budget,
         runs=tuple(

@@ -5,9 +5,20 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from yolact_bench.results.manifest import Manifest, PlannedRun, save
-from yolact_bench.results.record import Accuracy, ApSummary, Environment, Failure, Latency, Record
+from yolact_bench.results.record import (
+    Accuracy,
+    ApSummary,
+    Environment,
+    Errors,
+    Failure,
+    Latency,
+    Record,
+)
 from yolact_bench.results.store import Store
+from yolact_bench.statistics.resamples import save_resamples
 
 NAME = "quick"
 CLASSES = ("disc", "square", "triangle", "star", "ring")
@@ -136,6 +147,46 @@ def failure(arm: str = "broken", *, seed: int = 0, phase: str = "evaluate") -> F
         environment=environment(),
         time="2026-01-01T02:00:00Z",
     )
+
+
+def errors(arm: str, *, seed: int = 0, shift: float = 0.0) -> Errors:
+    split = {"ap50": 0.51, "classification": 0.02, "localisation": 0.08 + shift, "missed": 0.12}
+    return Errors(
+        ablation=NAME,
+        arm=arm,
+        seed=seed,
+        train_digest=f"{ARMS[arm][0]}-{seed}",
+        detect_digest=f"d-{arm}-{seed}",
+        eval_data="e1",
+        box=split,
+        mask=split,
+        oracles={"none": 0.31, "rescore_gt": 0.36 + shift, "project_gt": 0.9},
+        environment=environment(),
+        time="2026-01-01T03:00:00Z",
+    )
+
+
+RESAMPLES = 1000
+
+
+def write_resamples(
+    work: Path, record: Accuracy, *, noise: float = 0.001, sampling: str = "s"
+) -> None:
+    """All runs swing alike with the images drawn, and by `noise` of their own in turns.
+
+    So a Δ of runs with noises a and b is its value ± (b − a), and its variance (b − a)² · 1000/999.
+    """
+    swing = np.random.default_rng(7).normal(0.0, 0.01, RESAMPLES)
+    own = noise * np.where(np.arange(RESAMPLES) % 2, 1.0, -1.0)
+    columns = {}
+    for kind, ap in (("mask", record.mask), ("box", record.box)):
+        points = {"ap": ap.ap, "ap50": ap.ap50, "ap75": ap.ap75, "ap_small": ap.ap_small}
+        for name, point in points.items():
+            assert point is not None
+            columns[f"{kind}_{name}"] = point + swing + own
+    path = work / "resamples" / f"{record.detect_digest}.npz"
+    path.parent.mkdir(exist_ok=True)
+    save_resamples(path, columns, sampling=sampling)
 
 
 def manifest(*, seeds: Sequence[int] = (0,), **changes: object) -> Manifest:

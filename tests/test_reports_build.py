@@ -17,12 +17,16 @@ from reports.curves import read_curve
 from reports.markdown import markdown_report
 from yolact_bench.errors import SpecError
 
-FIGURES = {"ap_against_ms", "ap_by_iou", "losses", "stages"}
+FIGURES = {"ap_against_ms", "ap_by_iou", "differences", "errors", "losses", "stages"}
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    work = fake_work.write_work(tmp_path_factory.mktemp("work"))
+    records = [*fake_work.finished_records(), fake_work.errors("fast")]
+    work = fake_work.write_work(tmp_path_factory.mktemp("work"), records)
+    for arm in ("fast", "sequential", "cross_class_fast", "deformable"):
+        noise = 0.0 if arm == "fast" else 0.001
+        fake_work.write_resamples(work, fake_work.accuracy(arm), noise=noise)
     build(work, fake_work.NAME)
     return work
 
@@ -38,22 +42,22 @@ def _text(work: Path, name: str) -> str:
 
 
 def test_the_main_table_has_every_number_in_its_place(work: Path) -> None:
-    """AP50 = AP + 20 and AP75 = AP + 2 points; the median swing is 1 + 0.2 · median(sin)."""
+    """AP50 = AP + 20 and AP75 = AP + 2 points; an interval is Δ ± 1.96 · 0.1."""
     table = _text(work, "report.md")
-    assert _cells(table, "fast")[:8] == ["**fast**", "31.0", "", "51.0", "33.0", "35.0", "", "3.14"]
+    assert _cells(table, "fast")[:8] == ["*fast*", "31.0", "", "51.0", "33.0", "35.0", "", "3.14"]
     deformable = _cells(table, "deformable")
     assert deformable[:8] == [
         "deformable",
         "33.5",
-        "+2.50",
+        "+2.50 [+2.30, +2.70] 1 seed",
         "53.5",
         "35.5",
         "36.0",
-        "+1.00",
+        "+1.00 [+0.80, +1.20] 1 seed",
         "3.25",
     ]
     assert deformable[9] == "1.500 [1.500, 1.500]"  # 60 / 40 in every round
-    assert _cells(table, "cross_class_fast")[2] == "−0.50"
+    assert _cells(table, "cross_class_fast")[2] == "−0.50 [−0.70, −0.30] *"
     assert _cells(table, "cross_class_fast")[9] == "0.950 [0.950, 0.950]"  # 38 / 40
     assert "| ms (CPU) |" in table
 
@@ -72,7 +76,8 @@ def test_a_failed_arm_is_a_dash_with_its_reason(work: Path) -> None:
 
 def test_the_footer_says_what_delta_means_and_that_one_seed_has_no_spread(work: Path) -> None:
     markdown = _text(work, "report.md")
-    assert "Δ: difference in points to fast. One seed: the spread" in markdown
+    assert "Δ: difference in points to fast." in markdown
+    assert "1 seed: different trainings of one seed each." in markdown
     assert "CPU times say nothing about a GPU" in markdown
 
 
@@ -120,9 +125,9 @@ def test_the_page_is_self_contained_and_escapes_what_users_wrote(work: Path) -> 
 
 def test_latex_escapes_names_and_emphasises_the_baseline(work: Path) -> None:
     tex = _text(work, "report.tex")
-    assert r"cross\_class\_fast & 30.5 & $-$0.50" in tex
-    assert r"\textbf{fast}" in tex
-    assert tex.count(r"\begin{table}") == tex.count(r"\end{table}") == 2
+    assert r"cross\_class\_fast & 30.5 & $-$0.50 {[}$-$0.70, $-$0.30{]} *" in tex
+    assert r"\textit{fast}" in tex
+    assert tex.count(r"\begin{table}") == tex.count(r"\end{table}") == 5
 
 
 def test_every_figure_is_there_as_svg_and_png(work: Path) -> None:
@@ -215,7 +220,7 @@ def test_a_missing_baseline_leaves_no_delta_and_says_so(tmp_path: Path) -> None:
 def test_a_shortened_schedule_is_marked(tmp_path: Path) -> None:
     work = fake_work.write_work(tmp_path, [fake_work.accuracy("fast", proxy=True)])
     table = build(work, fake_work.NAME).table
-    assert "**fast ¹**" in table
+    assert "*fast ¹*" in table
     assert "¹ proxy: a shortened schedule" in table
 
 

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from reports.build import check_paper
 from reports.paper import paper_group, paper_groups
 from yolact_bench.errors import SpecError
+from yolact_bench.spec.ablation import load
 from yolact_bench.spec.presets import PRESETS
+
+ABLATIONS = Path(__file__).parents[1] / "ablations"
 
 GROUP = """
 schema: 1
@@ -50,6 +54,19 @@ def test_every_group_has_rows_with_a_source_and_plausible_numbers(key: str) -> N
 def test_an_unknown_group_names_the_nearest() -> None:
     with pytest.raises(SpecError, match=r"'yolact_plus.dnc' .did you mean 'yolact_plus.dcn'"):
         paper_group("yolact_plus.dnc")
+
+
+def test_an_unknown_row_of_a_group_names_the_nearest() -> None:
+    check_paper("yolact.prototypes", ["k = 8", "k = 256"])
+    with pytest.raises(SpecError, match=r"yolact.prototypes has no row named 'k=8' .did you mean"):
+        check_paper("yolact.prototypes", ["k=8"])
+
+
+@pytest.mark.parametrize("spec", sorted(ABLATIONS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_rows_that_our_specs_repeat_exist(spec: Path) -> None:
+    ablation = load(spec)
+    if ablation.paper is not None:
+        check_paper(ablation.paper, ablation.paper_rows.values())
 
 
 @pytest.mark.parametrize(

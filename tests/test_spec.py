@@ -70,6 +70,8 @@ def test_a_grid_has_every_combination_and_one_factor_varies_one_at_a_time(tmp_pa
         ("{nms: sequential}", "{nms: [1]}", 9, "expected a name or a mapping"),
         ("arms:", "seeds: [0, 0]\narms:", 6, "seed is given twice"),
         ("arms:", "measure: [acuracy]\narms:", 6, "did you mean 'accuracy'"),
+        ("arms:", "paper: p\npaper_rows: {k_44: a}\narms:", 7, "did you mean 'k_4'"),
+        ("arms:", "paper_rows: {k_4: a}\narms:", 6, "write paper: and the group"),
         ("arms:", "arms: [", None, "not valid YAML"),
     ],
 )

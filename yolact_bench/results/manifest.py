@@ -47,6 +47,7 @@ class Manifest:
     expect: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
     budget: str = "full"  # smoke or short: a proxy for the schedule that the spec asks for
+    paper_rows: Mapping[str, str] | None = None  # arm → the row of `paper` that published it
 
 
 def save(manifest: Manifest, folder: Path) -> Path:

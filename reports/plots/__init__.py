@@ -1,0 +1,66 @@
+"""Rows to figures. The only place that knows matplotlib; draws without a display."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from reports.aggregate import Summary
+from reports.figure_style import DPI, STYLE, WATERMARK
+from reports.plots.accuracy import ap_against_ms, ap_by_iou
+from reports.plots.errors import errors
+from reports.plots.forest import differences
+from reports.plots.losses import losses
+from reports.plots.stages import stages
+
+_DRAWINGS: Mapping[str, Callable[[Summary], Figure | None]] = {
+    "differences": differences,
+    "ap_against_ms": ap_against_ms,
+    "ap_by_iou": ap_by_iou,
+    "errors": errors,
+    "losses": losses,
+    "stages": stages,
+}
+
+
+def draw(summary: Summary) -> dict[str, dict[str, bytes]]:
+    """Return stem → suffix → file content of every figure that has something to show."""
+    files: dict[str, dict[str, bytes]] = {}
+    for stem, drawing in _DRAWINGS.items():
+        with _style(stem):
+            figure = drawing(summary)
+            if figure is not None:
+                _watermark(figure, summary)
+                files[stem] = {kind: _encoded(figure, kind) for kind in ("svg", "png")}
+    return files
+
+
+def stems(summary: Summary) -> tuple[str, ...]:
+    """Return the stems of the figures that `draw` would draw, in less time."""
+    found = []
+    for stem, drawing in _DRAWINGS.items():
+        with _style(stem):
+            found += [] if drawing(summary) is None else [stem]
+    return tuple(found)
+
+
+def _watermark(figure: Figure, summary: Summary) -> None:
+    """A figure travels without its page: what is no result must say so itself."""
+    if summary.proxy is not None:
+        figure.text(0.5, 0.5, f"PROXY: {summary.proxy} budget", **WATERMARK)
+
+
+@contextmanager
+def _style(salt: str) -> Iterator[None]:
+    # The salt makes the ids inside an SVG depend on the figure alone, not on chance.
+    with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):  # type: ignore[dict-item]
+        yield
+
+
+def _encoded(figure: Figure, kind: str) -> bytes:
+    out = BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
+    return out.getvalue()
