@@ -225,6 +225,12 @@ def test_a_mistake_in_the_spec_is_told_with_its_place(
     assert "others.yaml:16: external" in str(error.value)
 
 
+def test_a_published_row_may_be_that_of_another_framework(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, PERFECT + "paper: context.mask_rcnn\n")
+    spec.write_text(spec.read_text() + "paper_rows: {perfect: Mask R-CNN}\n")
+    assert load(spec).paper_rows == {"perfect": "Mask R-CNN"}
+
+
 def test_a_file_that_is_not_there_stops_the_plan_but_not_the_check(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, "  given: {segm: masks.json}\n")
     (row,) = load(spec).external
