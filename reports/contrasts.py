@@ -58,7 +58,7 @@ class Contrasts:
     """All contrasts of an ablation, and what is missing for more."""
 
     found: Mapping[_Key, Contrast]
-    leaders: Mapping[str, str]  # metric → the best arm, where it is really ahead of the second
+    leaders: Mapping[str, str]  # metric → the best arm, where it is really ahead of the others
     replicates: int
     missing: tuple[str, ...]  # why some differences have no interval
 
@@ -153,20 +153,24 @@ class _Arms:
         return results if np.count_nonzero(defined) > 1 else None
 
     def leader(self, metric: str) -> str | None:
-        """Return the best arm if it is ahead of the second by more than chance explains."""
+        """Return the best arm if it is ahead of the others by more than chance explains.
+
+        The second best must be judged, so that there is an answer; every other arm that is
+        counts, too, and all of them are one family: the best of many is often so by luck.
+        """
         means = {
             arm: fmean(points)
             for arm, done in self._done.items()
             if (points := [p for a in done.values() if (p := fraction(a, metric)) is not None])
         }
-        best = sorted(means, key=lambda arm: -means[arm])[:2]
-        if len(best) < 2:
+        best, *others = sorted(means, key=lambda arm: -means[arm]) or [""]
+        pairs = [self.pair(best, other, metric) for other in others]
+        found = [difference(*pair, level=LEVEL) if pair else None for pair in pairs]
+        if not found or found[0] is None or not found[0].judged:
             return None
-        pair = self.pair(best[0], best[1], metric)
-        if pair is None:
-            return None
-        found = difference(*pair, level=LEVEL)
-        return best[0] if found.judged and found.p < LEVEL and found.value > 0 else None
+        judged = [d for d in found if d is not None and d.judged]
+        ahead = all(d.value > 0 for d in judged) and max(holm([d.p for d in judged])) < LEVEL
+        return best if ahead else None
 
     def lacking(self) -> Iterator[str]:
         """Yield why an arm cannot be compared with the baseline, one reason at most for each."""

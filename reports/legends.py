@@ -21,8 +21,9 @@ def meaning(summary: Summary) -> tuple[str, ...]:
     ]
     if summary.contrasts.leaders or (summary.session and summary.session.fastest):
         texts.append(
-            "Bold: the best of its column, where its paired difference to the second best is "
-            f"real: p < {LEVEL:g}; for times, a 95 % interval of their ratio without 1."
+            "Bold: the best of its column, where its differences to the second best and to all "
+            f"others are real (p < {LEVEL:g} after Holm's correction over them); for times, where "
+            "the 95 % interval of the ratio to the second best excludes 1."
         )
     return tuple(texts)
 

@@ -14,7 +14,7 @@ class Table:
     baseline: int | None = None  # row to set apart from the others; not by bold
     words: frozenset[int] = frozenset({0})  # columns to align left
     notes: tuple[str, ...] = ()
-    bold: frozenset[tuple[int, int]] = frozenset()  # row, column: really ahead of the second
+    bold: frozenset[tuple[int, int]] = frozenset()  # row, column: really ahead of the others
     faint: frozenset[tuple[int, int]] = frozenset()  # row, column: nothing is shown by it
     # Where a page can do it: what a cell comes from, and the row of another table to see.
     tips: Mapping[tuple[int, int], str] = field(default_factory=dict)

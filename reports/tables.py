@@ -219,7 +219,7 @@ def baseline_row(summary: Summary) -> int | None:
 
 
 def _leading(summary: Summary) -> frozenset[tuple[int, int]]:
-    """Cells of the main table whose arm is really ahead of the second best."""
+    """Cells of the main table whose arm is really ahead of the others."""
     place = {row.arm: i for i, row in enumerate(summary.rows)}
     leaders = summary.contrasts.leaders
     found = {(place[leaders[name]], column) for name, column in _LED.items() if name in leaders}

@@ -83,7 +83,7 @@ class Workplace:
     workers: int
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
-    max_store: float = 50e9  # bytes that stored forward passes may take; 0: none is stored
+    max_store: float = 100e9  # bytes that stored forward passes may take; 0: none is stored
     datasets: Datasets = field(default_factory=Datasets)
 
     def checkpoint_folder(self, run: Run) -> Path:

@@ -82,7 +82,7 @@ def run(
     workers: Workers = None,
     rounds: Rounds = 100,
     validate_every: ValidateEvery = None,
-    max_store: MaxStore = 50.0,
+    max_store: MaxStore = 100.0,
     sizes: Sizes = False,
     retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
@@ -121,7 +121,7 @@ def plan(
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
-    max_store: MaxStore = 50.0,
+    max_store: MaxStore = 100.0,
     as_json: AsJson = False,
 ) -> None:
     """Say what `run` would do: arms, shared trainings, what is already done."""

@@ -58,7 +58,7 @@ def workplace(
     device: str | None,
     workers: int | None,
     validate_every: int | None,
-    max_store: float = 50.0,
+    max_store: float = 100.0,
 ) -> Workplace:
     """Return where and on what to work; `max_store` is in GB.
 

@@ -170,6 +170,14 @@ def test_the_plan_shows_who_shares_what_and_its_facts_are_json(plan: Plan, at: B
     assert [unit["shares_forward"] for unit in facts["units"]] == [None, None, "k_4"]
 
 
+def test_a_disk_that_is_too_small_is_told(plan: Plan, at: Bench) -> None:
+    found = cost(plan, at)
+    needed = found.checkpoint_bytes + found.training_bytes + found.forward_bytes
+    for free, told in ((needed, False), (needed - 1, True)):
+        last = plan_lines(plan, replace(found, free_bytes=free))[-1]
+        assert ("NOT ENOUGH" in last) == told
+
+
 def test_what_is_done_costs_nothing(plan: Plan, at: Bench, tmp_path: Path) -> None:
     for step in plan.steps:
         run = step.unit.run

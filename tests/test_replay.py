@@ -50,7 +50,7 @@ arms:
 
 
 def units_in(
-    work_dir: Path, spec: Path, *, max_store: float = 50e9
+    work_dir: Path, spec: Path, *, max_store: float = 100e9
 ) -> tuple[list[Unit], Workplace]:
     """Return the units of a spec and a place where their training is done."""
     at = bench(work_dir)

@@ -152,6 +152,15 @@ def test_only_a_real_lead_is_bold(tmp_path: Path) -> None:
     assert _row(summary, "fast")[0] == "*fast*"
 
 
+def test_a_lead_over_the_second_is_none_if_a_third_may_be_as_good(tmp_path: Path) -> None:
+    """31.25 and 31.0 swing alike; 30.5 swings by 0.5 more: −0.75 has z = 1.5."""
+    records = [fake_work.accuracy(arm) for arm in PLAIN]
+    work = _work(tmp_path, records, noise=0.0)
+    assert read(work, fake_work.NAME).contrasts.leaders["mask_ap"] == "sequential"
+    fake_work.write_resamples(work, records[2], noise=0.005)
+    assert "mask_ap" not in read(work, fake_work.NAME).contrasts.leaders
+
+
 def test_nobody_leads_by_the_luck_of_one_seed(tmp_path: Path) -> None:
     """deformable is 2.25 points ahead of the second, but of another training."""
     records = [fake_work.accuracy(arm) for arm in (*PLAIN, "deformable")]

@@ -9,7 +9,7 @@ from yolact_bench.slots import hint
 from yolact_bench.spec.budget import BUDGETS, FULL, budgeted, smoke_sides
 from yolact_bench.spec.dataset import dataset_choice
 from yolact_bench.spec.expand import grid_arms, one_factor_arms
-from yolact_bench.spec.external import External, read_external
+from yolact_bench.spec.external import KEY, External, read_external
 from yolact_bench.spec.factors import check_factors
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
@@ -20,8 +20,7 @@ MEASURES = ("accuracy", "latency", "errors")
 _MEASURED = ["accuracy", "latency"]  # unless a spec says otherwise
 _ARM_KINDS = ("arms", "grid", "one_factor")
 _WORDS = ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
-_MORE = ("external", "budgets", "paper", "paper_rows", "expect")
-_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, *_MORE))
+_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, KEY, "budgets", "paper", "paper_rows", "expect"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +267,7 @@ def _dataset_name(run: Run) -> str:
 def _paper_rows(source: Source, arms: Mapping[str, Arm]) -> dict[str, str]:
     """Which published row each arm repeats; whether there is such a row is checked elsewhere."""
     rows = _mapping(source, ("paper_rows",), source.data.get("paper_rows", {}))
-    others = _mapping(source, ("external",), source.data.get("external", {}))
+    others = _mapping(source, (KEY,), source.data.get(KEY, {}))
     source.check_keys(("paper_rows",), rows, {**arms, **others})
     if rows and source.data.get("paper") is None:
         raise source.error(("paper_rows",), "write paper: and the group that the rows are of")
