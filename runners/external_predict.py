@@ -164,6 +164,8 @@ def _data_files(unit: ExternalUnit, dataset: Dataset, place: Workplace) -> tuple
 def _whole(folder: Path, write: Callable[[Path], None]) -> None:
     """Have `write` fill a folder that appears whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for stale in folder.parent.glob(f".{folder.name}-*"):  # of a run that was killed
+        shutil.rmtree(stale)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         write(partial)

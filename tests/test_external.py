@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from reports.timing import read_session
+from runners.datasets import write_shapes
 from runners.external_command import run_command
+from runners.external_predict import predict_external
 from runners.external_results import adopt, read_facts, read_latency
 from runners.plan import make_plan
 from runners.run_table import run_facts
@@ -45,6 +47,7 @@ arms:
   ours: {}
 external:
 """
+SPEC_DATA = "dataset: {name: shapes, train_images: 4, val_images: 2, size: 96}"
 # It answers with the ground truth, so its AP is 1; it notes every call beside itself.
 PREDICTOR = """\
 import json, pathlib, sys
@@ -141,6 +144,20 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
     assert (tmp_path / "predictor.calls").read_text() == "called\n"
 
 
+def test_a_command_sees_only_the_classes_that_are_evaluated(tmp_path: Path) -> None:
+    """The predictor repeats the annotations it is given; another class of them would be refused."""
+    file = write_shapes(tmp_path / "set", {**DATA, "val_images": 4})
+    file.write_text(file.read_text() + "classes: [square, triangle]\n")
+    spec = write_spec(tmp_path, PERFECT)
+    spec.write_text(spec.read_text().replace(SPEC_DATA, "dataset: set/dataset.yaml"))
+    at = bench(tmp_path / "work")
+    (step,) = planned(spec, at).external
+    folder = predict_external(step.unit, at.place)
+    found = {one["category_id"] for one in json.loads((folder / "segm.json").read_text())}
+    assert found == {2, 3}
+    assert not (tmp_path / f"work/data/{step.unit.eval_data}/images").exists()
+
+
 def test_a_time_that_is_reported_never_stands_in_the_column_of_ours(tmp_path: Path) -> None:
     """It is the only one and the latest, and still no session of the ablation."""
     other = fake_work.latency("fast", session="external-1", reported=True)
@@ -206,6 +223,12 @@ def test_a_mistake_in_the_spec_is_told_with_its_place(
     with pytest.raises(SpecError, match=message) as error:
         load(write_spec(tmp_path, written + "\n"))
     assert "others.yaml:16: external" in str(error.value)
+
+
+def test_a_published_row_may_be_that_of_another_framework(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, PERFECT + "paper: context.mask_rcnn\n")
+    spec.write_text(spec.read_text() + "paper_rows: {perfect: Mask R-CNN}\n")
+    assert load(spec).paper_rows == {"perfect": "Mask R-CNN"}
 
 
 def test_a_file_that_is_not_there_stops_the_plan_but_not_the_check(tmp_path: Path) -> None:

@@ -267,7 +267,8 @@ def _dataset_name(run: Run) -> str:
 def _paper_rows(source: Source, arms: Mapping[str, Arm]) -> dict[str, str]:
     """Which published row each arm repeats; whether there is such a row is checked elsewhere."""
     rows = _mapping(source, ("paper_rows",), source.data.get("paper_rows", {}))
-    source.check_keys(("paper_rows",), rows, arms)
+    others = _mapping(source, (KEY,), source.data.get(KEY, {}))
+    source.check_keys(("paper_rows",), rows, {**arms, **others})
     if rows and source.data.get("paper") is None:
         raise source.error(("paper_rows",), "write paper: and the group that the rows are of")
     return {arm: str(row) for arm, row in rows.items()}
