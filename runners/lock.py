@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from yolact_bench.errors import SpecError
 
 LOCK_FILE = ".lock"
+_DEAD_HOLDER_SECONDS = 3.0
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)  # what "another process has it" is called
 _held: set[int] = set()  # descriptors of this process
 
@@ -88,17 +90,36 @@ def _opened(work_dir: Path) -> int:
 
 
 def _take(descriptor: int, work_dir: Path) -> None:
+    give_up = time.monotonic() + _DEAD_HOLDER_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _HELD:
+                raise _lockless(work_dir, error) from error
+            other = _read(descriptor)
+            if _lives(other) or time.monotonic() > give_up:
+                raise SpecError(
+                    f"--work-dir {work_dir}: another process writes there: `{other.command}`, "
+                    f"process {other.pid} on {other.host}, since {other.since}; wait for it, stop "
+                    "it (it goes on from its checkpoint later), or choose another --work-dir"
+                ) from error
+        else:
+            return
+        time.sleep(0.05)  # a child that was just forked off a killed process lets go in a moment
+
+
+def _lives(holder: Holder) -> bool:
+    """Return whether the process may be alive; of another host that is not known."""
+    if holder.host != socket.gethostname() or not holder.pid:
+        return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in _HELD:
-            raise _lockless(work_dir, error) from error
-        other = _read(descriptor)
-        raise SpecError(
-            f"--work-dir {work_dir}: another process writes there: `{other.command}`, process "
-            f"{other.pid} on {other.host}, since {other.since}; wait for it, stop it (it goes on "
-            "from its checkpoint later), or choose another --work-dir"
-        ) from error
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _lockless(work_dir: Path, error: OSError) -> SpecError:

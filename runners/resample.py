@@ -34,4 +34,4 @@ def resample(
     sampling = sampling_name(eval_data, num_images=num_images, replicates=replicates)
     with atomic_path(out) as temporary:
         save_resamples(temporary, columns, sampling=sampling)
-    log.info("%s: AP on %d resamples of %d images", out.name, replicates, num_images)
+    log.debug("%s: AP on %d resamples of %d images", out.name, replicates, num_images)

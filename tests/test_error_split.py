@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from test_coco_map import NAMES, scene
 
 from runners.coco_map import encode_mask, overlaps, score
 from runners.error_split import (
@@ -14,7 +15,6 @@ from runners.error_split import (
     error_gains,
     split_errors,
 )
-from tests.test_coco_map import NAMES, scene
 from yolact_bench.errors import SpecError
 
 SIDE = 100

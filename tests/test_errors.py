@@ -4,14 +4,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from small_ablation import write_spec
+from test_replay import VARIANTS, units_in
 
 from runners.arm import ensure_trained, evaluate_unit
 from runners.error_split import ERROR_TYPES, OPPOSITES
 from runners.errors import analyse
 from runners.oracles import ORACLES
 from runners.shared_pass import keep_pass
-from tests.small_ablation import write_spec
-from tests.test_replay import VARIANTS, units_in
 from yolact_bench.detector import Detector
 from yolact_bench.results.store import Store
 

@@ -9,7 +9,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import fake_work
 import pytest
+from small_ablation import bench, carried_out, planned
 
 from reports.timing import read_session
 from runners.datasets import write_shapes
@@ -18,8 +20,6 @@ from runners.external_predict import predict_external
 from runners.external_results import adopt, read_facts, read_latency
 from runners.plan import make_plan
 from runners.run_table import run_facts
-from tests import fake_work
-from tests.small_ablation import bench, carried_out, planned
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.errors import ArmError, MissingDataError, SpecError
 from yolact_bench.results.record import Accuracy, Errors, Failure, Latency

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+from small_ablation import bench, carried_out, planned, write_spec
+
 from runners.arm import ensure_trained, evaluate_unit
 from runners.shared_pass import predict_together
-from tests.small_ablation import bench, carried_out, planned, write_spec
 from yolact_bench.results.record import Accuracy, Failure
 
 SLOW = "{name: mask_scoring, roi_size: 4, channels: 6, hidden: 10}"
@@ -24,14 +25,14 @@ measure: [accuracy]
 """
 TRAINED = f"""\
 baseline: fast
-changes: [rescore_net, rescore]
+changes: [rescore_net]
 arms:
   fast: {{rescore_net: {{name: mask_iou, channels: [4]}}, rescore: mask_iou}}
   slow: {{rescore_net: {SLOW}, rescore: mask_iou}}
 """
 SHARED = f"""\
 baseline: plain
-changes: [rescore_net, rescore, nms]
+changes: [rescore, nms]
 arms:
   plain: {{rescore_net: {SLOW}}}
   soft: {{rescore_net: {SLOW}, nms: soft}}

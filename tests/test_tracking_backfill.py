@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow_store import seen
+from test_tracking import TAGS, accuracy, failure, latency, manifest, planned
 from typer.testing import CliRunner
 
 from runners.cli import app
@@ -18,8 +20,6 @@ from runners.tracking import MlflowTracker, delivery
 from runners.tracking.backfill import backfill
 from runners.tracking.journal import journals, read_events
 from runners.tracking.writer import Writer
-from tests.mlflow_store import seen
-from tests.test_tracking import TAGS, accuracy, failure, latency, manifest, planned
 from yolact_bench.errors import SpecError
 from yolact_bench.results.manifest import save
 from yolact_bench.results.store import Store
@@ -223,14 +223,14 @@ def test_a_killed_execution_ends_as_killed_but_a_living_one_is_left_alone(
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from tests.test_tracking_backfill import begin\n"
+        "from test_tracking_backfill import begin\n"
         "begin(Path(sys.argv[1])).drain(); print('ready', flush=True); time.sleep(60)\n"
     )
     work = tmp_path / "work"
-    root = str(Path(__file__).parents[1])
+    folder = Path(__file__).parent
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(work)],
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{folder.parent}"},
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None

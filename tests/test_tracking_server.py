@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from mlflow_store import Seen, seen
+from small_ablation import bench, carried_out, write_spec
 
 from runners.tracking import MlflowTracker, Phase, delivery
 from runners.tracking.backfill import backfill
-from tests.mlflow_store import Seen, seen
-from tests.small_ablation import bench, carried_out, write_spec
 from yolact_bench.results.manifest import PlannedRun
 
 pytestmark = pytest.mark.slow

@@ -1,6 +1,7 @@
 """Time of the paired bootstrap at the size of COCO's val2017. No time decides a test."""
 
 import numpy as np
+import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from yolact_bench.statistics.bootstrap import multiplicities, resampled_ap
@@ -39,6 +40,7 @@ def like_val2017(seed: int) -> Matches:
     )
 
 
+@pytest.mark.slow
 def test_1000_resamples_of_5000_images_for_two_arms_mask_and_box(
     benchmark: BenchmarkFixture,
 ) -> None:
