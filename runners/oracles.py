@@ -9,8 +9,9 @@ Each oracle corrects one thing with the ground truth and leaves all else as dete
 - `rescore_gt`: mask score = class score × true IoU of the mask with its best object of the class.
 - `class_gt`: the label is that of the object that the box overlaps best, from an IoU of 0.5 on.
   Detections of one object in two classes become duplicates; the lower score counts as wrong.
-- `project_gt`: in place of the detections, every true object with its own class and box, and the
-  best mask that the prototypes can express. What is missing to 1, no head could ever find.
+- `project_gt`: in place of the detections, every true object with its own class and box, the best
+  mask that the prototypes can express, and that mask's true IoU as its score: scored alike, good
+  masks would pay for bad ones. What is missing to 1, no head could ever find.
 
 Crowds take no part. The network need not run.
 """
@@ -96,12 +97,13 @@ def oracle_entries(
     masks = run_lengths(found)
     cropped, cropped_masks = _cropped(detector.assembly, candidates, kept, found, masks, truth)
     ideal = _projected(detector.assembly, candidates, truth)
+    ideal_masks = run_lengths(ideal)
     with_oracle: Mapping[str, tuple[Found, list[Rle]]] = {
         "none": (found, masks),
         "crop_gt_box": (cropped, cropped_masks),
         "rescore_gt": (_rescored(found, masks, truth), masks),
         "class_gt": (_reclassified(found, truth), masks),
-        "project_gt": (ideal, run_lengths(ideal)),
+        "project_gt": (_rescored(ideal, ideal_masks, truth), ideal_masks),
     }
     return {
         name: entries(*one, dataset.image_id(index), dataset.category_ids)[1]

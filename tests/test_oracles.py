@@ -146,6 +146,16 @@ def test_a_constant_prototype_expresses_a_box_or_nothing() -> None:
     assert ap["project_gt"] == pytest.approx(0.25)
 
 
+def test_a_mask_that_cannot_be_expressed_does_not_come_before_one_that_can() -> None:
+    """The first of two objects gets no mask, the second its own: precision 1 up to recall 0.5.
+
+    That is 51 of COCO's 101 recalls. Scored alike, the empty mask would halve the precision.
+    """
+    one_class = Scene([(0, A, L_SHAPE), (0, B, filled(B))])
+    ap = ladder(one_class, candidates([], [filled(B), EVERYWHERE]))
+    assert ap["project_gt"] == pytest.approx(51 / 101)
+
+
 def test_prototypes_without_anything_express_nothing() -> None:
     assert ladder(TWO, candidates([], [0 * EVERYWHERE, 0 * EVERYWHERE]))["project_gt"] == 0
 
