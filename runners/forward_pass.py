@@ -163,6 +163,7 @@ def _identity(digest: str, weights: str, num_images: int) -> dict[str, object]:
 
 def _resumable(folder: Path, partial: dict[str, object]) -> dict[int, int]:
     """Return image → bytes of what an interrupted pass of the same kind has left; else clear."""
+    (folder / META_FILE).unlink(missing_ok=True)  # first: from here on the pass is not complete
     note = folder / "partial.json"
     text = json.dumps(partial, sort_keys=True) + "\n"
     same = note.is_file() and note.read_text(encoding="utf-8") == text
@@ -170,7 +171,6 @@ def _resumable(folder: Path, partial: dict[str, object]) -> dict[int, int]:
         for path in sorted(folder.glob("*")):
             path.unlink()
         write_atomically(note, text)
-    (folder / META_FILE).unlink(missing_ok=True)
     paths = sorted(folder.glob("[0-9]*.npz"))
     return {int(path.stem): path.stat().st_size for path in paths if _is_whole(path)}
 

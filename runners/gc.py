@@ -156,6 +156,7 @@ class _Search:
         """Detections that nothing refers to, and stored passes that nothing will replay."""
         for folder in _folders(self.work_dir / "predictions"):
             names = {path.name for path in folder.iterdir()}
+            names = {name for name in names if not _TEMPORARY.fullmatch(name)}
             if names.intersection(_PASS_FILES):
                 self._forward_pass(folder)
             elif names.intersection(_DETECTION_FILES) or not names:

@@ -208,3 +208,14 @@ def test_a_missing_work_directory_is_said_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="there is no such folder"):
         find(tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_predictions_killed_before_any_was_whole_are_understood(work: Path) -> None:
+    """Only temporary files: with the folder where nothing needs it, alone where a record does."""
+    put(work / "predictions" / "d-gone" / ".bbox.0123abcd.tmp.json")
+    put(work / "predictions" / "d-sequential-0" / ".bbox.0123abcd.tmp.json")
+    age(work)
+    found = find(work)
+    assert found.left == ()
+    needed = "predictions/d-sequential-0/.bbox.0123abcd.tmp.json"
+    assert sorted(paths(found)) == ["predictions/d-gone", needed]

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic_core import from_json  # three times as fast as json.loads
 
 from yolact_bench.errors import SpecError
-from yolact_bench.results.files import disk_full, out_of_space, sync
+from yolact_bench.results.files import disk_full, make_folder, out_of_space, sync
 from yolact_bench.results.record import SCHEMA, Accuracy, Errors, Failure, Latency, Record
 from yolact_bench.results.serialise import from_plain, to_plain
 
@@ -59,18 +59,17 @@ class Store:
         """
         data = {"schema": SCHEMA, "type": type(record).__name__, **_fields(record)}
         line = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not self.path.exists()
+        make_folder(self.path.parent)
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_size == 0:  # perhaps new: a record must not outlive its file
+                sync(self.path.parent)
             start = self._mended(descriptor)
             _append(descriptor, start + line.encode() + b"\n", self.path)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)  # releases the lock
-        if is_new:
-            sync(self.path.parent)
 
     def records(self) -> tuple[Record, ...]:
         """Return every record, in the order they were added.
