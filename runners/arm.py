@@ -153,7 +153,6 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
     folder, weights = place.checkpoint_folder(unit.run), place.weights(unit.run)
     if not weights.is_file():
         dataset = place.datasets.open(unit.data, "train")
-        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / "run.yaml", run_yaml(unit.run))
         with graceful_stop() as should_stop:
             how = TrainingOptions(
@@ -169,6 +168,7 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
             return resumed(
                 lambda: train(unit.run, folder, dataset, title=title, how=how), title=title
             )
+    (folder / "last.pt").unlink(missing_ok=True)  # of a process killed right after final.pt
     facts = load_facts(weights)
     return Trained(
         weights=weights,

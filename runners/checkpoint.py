@@ -1,7 +1,7 @@
 """Checkpoints: everything that a training needs to go on as if it had never stopped."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,11 @@ def save_training(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
+    window: Sequence[Mapping[str, Tensor]] = (),
 ) -> None:
     """Write weights, optimiser, scaler, position and random states; whole or not at all.
+
+    `window` holds the losses that the next line of the log will average.
 
     The learning rate and the data order are functions of the iteration, so the iteration
     stands for the schedule and the sampler.
@@ -42,6 +45,7 @@ def save_training(
             "optimizer": optimizer.state_dict(),
             "scaler": scaler.state_dict(),
             "random": _random_states(),
+            "window": [dict(losses) for losses in window],
         },
     )
 
@@ -53,8 +57,8 @@ def load_training(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
-) -> tuple[int, float]:
-    """Restore all that `save_training` wrote; return the iteration and the seconds so far.
+) -> tuple[int, float, list[dict[str, Tensor]]]:
+    """Restore all that `save_training` wrote; return iteration, seconds so far, and losses.
 
     Raises:
         SpecError: the file is not a checkpoint of this training.
@@ -66,7 +70,8 @@ def load_training(
     optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
     scaler.load_state_dict(state["scaler"])  # type: ignore[arg-type]
     _restore_random_states(state["random"])  # type: ignore[arg-type]
-    return int(state["iteration"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
+    window = state.get("window", [])  # none in checkpoints of earlier versions
+    return int(state["iteration"]), float(state["seconds"]), window  # type: ignore[call-overload,arg-type,return-value]
 
 
 def save_final(path: Path, *, facts: Mapping[str, object], network: nn.Module) -> None:
@@ -87,6 +92,13 @@ def _save(path: Path, state: Mapping[str, object]) -> None:
     # Given a path, torch hides that the disk is full behind an error about positions.
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         torch.save(state, file)
+
+
+def seed_generators(seed: int) -> None:
+    """Seed every global generator: a component of somebody else's may draw from any."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 def _random_states() -> dict[str, object]:

@@ -1,6 +1,5 @@
 """The training loop: one loop, one file. Resumes where it stopped; stops on a non-finite loss."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -10,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from runners.checkpoint import load_training, save_final, save_training
+from runners.checkpoint import load_training, save_final, save_training, seed_generators
 from runners.progress import losses_text, progress
+from runners.training_log import TrainingLog
 from yolact_bench.build import (
     build_losses_for,
     build_network,
@@ -74,7 +74,7 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
         KeyboardInterrupt: `how.should_stop` said so; a checkpoint has been written.
     """
     _warn_of_slow_bf16(run, how.device)
-    torch.manual_seed(run.seed)
+    seed_generators(run.seed)
     network = build_network(run).to(torch.device(how.device))
     network = network.to(memory_format=torch.channels_last)
     schedule = build_schedule(run)
@@ -83,6 +83,7 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
     if last.is_file():
         loop.resume(last)
         log.info("%s: goes on from iteration %d", title, loop.iteration)
+    loop.log.cut(loop.iteration)
     loader = build_training_loader(
         run, network, dataset, start_iteration=loop.iteration, workers=how.workers
     )
@@ -123,6 +124,7 @@ class _Loop:
     ) -> None:
         self.run, self.network, self.schedule = run, network, schedule
         self.losses, self.folder, self.how = losses, folder, how
+        self.log = TrainingLog(folder / "log.jsonl")
         self.frozen = freezes_batch_norm(run)
         set_training_mode(network, frozen_batch_norm=self.frozen)
         self.optimizer = _optimizer(network, schedule)
@@ -133,18 +135,21 @@ class _Loop:
         self.window: list[dict[str, Tensor]] = []  # losses since the last log line
 
     def resume(self, path: Path) -> None:
-        """Continue from a checkpoint; drop what the log holds beyond it."""
-        self.iteration, self.seconds = load_training(
+        """Continue from a checkpoint."""
+        self.iteration, self.seconds, window = load_training(
             path,
             train_digest=self.run.train_digest,
             network=self.network,
             optimizer=self.optimizer,
             scaler=self.scaler,
         )
-        _truncate_log(self.folder / "log.jsonl", self.iteration)
+        device = self.how.device
+        self.window = [{name: loss.to(device) for name, loss in w.items()} for w in window]
 
     def run_all(self, loader: TrainingLoader, advance: Callable[[int, str], None]) -> None:
         """Train to the end of the schedule."""
+        if self.validation_due() and not self.log.validated(self.iteration):
+            self.validate()  # it came after the checkpoint, and was cut short
         began = written = time.monotonic()
         before = self.seconds
         for batch in loader:
@@ -161,10 +166,9 @@ class _Loop:
                 written = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
-            every = self.how.validate_every
-            if self.how.validate and every and (self.iteration % every == 0 and not done):
+            if self.validation_due():
                 pause = time.monotonic()
-                self.validate(self.how.validate)
+                self.validate()
                 began += time.monotonic() - pause  # validation is no training time
 
     def step(self, batch: Batch) -> None:
@@ -205,7 +209,7 @@ class _Loop:
             "images_per_second": done / max(self.seconds, 1e-9),
             "seconds": self.seconds,
         }
-        self.append(line)
+        self.log.append(line)
         if self.how.on_log:
             rates = {"lr": line["lr"], "images_per_second": line["images_per_second"]}
             curves = {f"loss_{name}": value for name, value in means.items()}
@@ -228,6 +232,7 @@ class _Loop:
     def checkpoint(self) -> None:
         """Write last.pt, unless the losses since the last look are not finite."""
         self.check_finite()
+        self.log.sync()
         save_training(
             self.folder / "last.pt",
             train_digest=self.run.train_digest,
@@ -236,21 +241,24 @@ class _Loop:
             network=self.network,
             optimizer=self.optimizer,
             scaler=self.scaler,
+            window=self.window,
         )
 
-    def validate(self, validate: Validate) -> None:
+    def validation_due(self) -> bool:
+        """Return whether a validation follows the last iteration; the end has an evaluation."""
+        every, last = self.how.validate_every, self.schedule.iterations
+        return bool(every) and 0 < self.iteration < last and self.iteration % every == 0
+
+    def validate(self) -> None:
         """Look at the network in evaluation mode, log it, and go on as before."""
+        if self.how.validate is None:
+            return
         self.network.eval()
-        metrics = dict(validate(self.network))
+        metrics = dict(self.how.validate(self.network))
         set_training_mode(self.network, frozen_batch_norm=self.frozen)
-        self.append({"iteration": self.iteration, "validation": metrics})
+        self.log.append({"iteration": self.iteration, "validation": metrics})
         if self.how.on_log:
             self.how.on_log(self.iteration, {f"val/{k}": v for k, v in metrics.items()})
-
-    def append(self, line: Mapping[str, object]) -> None:
-        """Add a line to log.jsonl."""
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
 
 
 def _optimizer(network: Yolact, schedule: Schedule) -> torch.optim.Optimizer:
@@ -266,19 +274,6 @@ def _warn_of_slow_bf16(run: Run, device: str) -> None:
     fast: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     if run.precision == "bf16" and torch.device(device).type == "cpu" and not fast:
         log.warning("PyTorch has no fast bf16 for this CPU; --set precision=fp32 may train faster")
-
-
-def _truncate_log(path: Path, iteration: int) -> None:
-    if not path.is_file():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["iteration"] <= iteration:
-                kept.append(line)
-        except (json.JSONDecodeError, KeyError):
-            continue  # torn by the interruption; what it said is trained again
-    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
 def _peak_memory_mb(device: str) -> float | None:

@@ -191,6 +191,8 @@ def training_loader(
         worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers > 0 else None,
+        # Otherwise it draws from torch's generator, and a resumed training would draw once more.
+        generator=torch.Generator(),
     )
 
 
