@@ -16,6 +16,7 @@ from runners import (
     single_commands,
     track_commands,
 )
+from runners.interrupt import terminable
 from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
@@ -202,7 +203,8 @@ def _check_paper(key: str, rows: Sequence[str]) -> None:
 def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        with terminable():
+            code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except BrokenPipeError:

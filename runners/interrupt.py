@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a training: finish the iteration, write a checkpoint, then stop."""
+"""Ctrl-C and SIGTERM: a training writes a checkpoint first, anything else stops where it is."""
 
 import logging
 import signal
@@ -11,10 +11,30 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM, which schedulers and containers send, raise KeyboardInterrupt as Ctrl-C does.
+
+    Everything that cleans up or says how to go on then does so. Outside the main thread signals
+    cannot be handled; nothing changes there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def graceful_stop() -> Iterator[Callable[[], bool]]:
     """Give a function that says whether a stop was asked for. A second request stops at once.
 
     Outside the main thread signals cannot be handled; the function then always says no.
+
+    Raises:
+        KeyboardInterrupt: at the end, if a stop was asked for and nobody asked for it any more.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -31,6 +51,16 @@ def graceful_stop() -> Iterator[Callable[[], bool]]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: asked
+    except Exception as error:
+        if not asked:
+            raise
+        log.warning("while stopping: %s", error)  # the same command meets it again
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if asked:  # after the last iteration
+        raise KeyboardInterrupt
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
