@@ -163,10 +163,6 @@ def test_twenty_kills_leave_the_database_of_mlflow_whole_and_free(storm: tuple[P
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=False,
-    reason="a kill while MLflow makes its tables leaves no schema version: it never opens again",
-)
 def test_after_twenty_kills_mlflow_has_the_last_execution(storm: tuple[Path, Path]) -> None:
     with closing(sqlite3.connect(storm[1] / "mlflow.db", timeout=0.0)) as database:
         ended = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"

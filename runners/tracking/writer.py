@@ -20,6 +20,7 @@ from runners.tracking.events import (
 )
 from runners.tracking.metrics import LONGEST_VALUE, differences, flatten
 from runners.tracking.words import EXPERIMENT_KIND, child_tags, parent_tags, run_name
+from yolact_bench.results.files import atomic_path
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Metric
@@ -67,6 +68,23 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0][:300]
 
 
+def _make_database(work_dir: Path) -> None:
+    """Make MLflow's embedded database, whole or not at all.
+
+    MLflow makes its tables one by one and their version last: killed in between, it would leave
+    a database that it never opens again.
+    """
+    path = work_dir.resolve() / "mlflow.db"
+    if path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    artifacts = (work_dir.resolve() / "mlartifacts").as_uri()
+    with atomic_path(path) as temporary:
+        store = SqlAlchemyStore(f"sqlite:///{temporary}", artifacts)  # type: ignore[no-untyped-call]
+        store.engine.dispose()
+
+
 class Writer:
     """The MLflow client with the runs of one execution. Used by one thread.
 
@@ -80,11 +98,13 @@ class Writer:
         from mlflow import entities
         from mlflow.tracking import MlflowClient
 
+        own_store = not os.environ.get("MLFLOW_TRACKING_URI")
+        if own_store:
+            _make_database(work_dir)
         self.runs_made = self.points_sent = 0
         self._work_dir = work_dir
         self._entities = entities
         self._client = MlflowClient(tracking_uri=store_uri(work_dir))
-        own_store = not os.environ.get("MLFLOW_TRACKING_URI")
         self._artifacts = work_dir.resolve() / "mlartifacts" if own_store else None
         self._started: Started | None = None
         self._experiment = ""
