@@ -132,10 +132,11 @@ class _Search:
 
     def temporaries(self) -> None:
         """Files and folders that a killed process has left half-written."""
-        for place in ("checkpoints", "predictions", "reports", "resamples"):
-            for path in _all_below(self.work_dir / place):
-                if _TEMPORARY.fullmatch(path.name):
-                    self._offer(path, "left by a write that was killed")
+        places = ("checkpoints", "predictions", "reports", "resamples")
+        found = [path for place in places for path in _all_below(self.work_dir / place)]
+        for path in [*sorted(self.work_dir.iterdir()), *found]:
+            if _TEMPORARY.fullmatch(path.name):
+                self._offer(path, "left by a write that was killed")
 
     def checkpoints(self) -> None:
         """Trainings that nothing refers to, and interim checkpoints of finished ones."""
@@ -167,7 +168,8 @@ class _Search:
     def strangers(self) -> None:
         """Name what does not belong to a work directory."""
         for path in sorted(self.work_dir.iterdir()):
-            if path.name not in _KEPT | {"checkpoints", "predictions"}:
+            known = path.name in _KEPT | {"checkpoints", "predictions"}
+            if not known and not _TEMPORARY.fullmatch(path.name):
                 self._leave(path, "is not understood")
 
     def _forward_pass(self, folder: Path) -> None:

@@ -101,6 +101,8 @@ def test_temporary_files_of_killed_writes_go_wherever_they_are(work: Path) -> No
         "predictions/d-fast-0/.bbox.0a1b2c3d.tmp.json",
         "reports/quick/.report.0a1b2c3d.tmp.md",
         "resamples/.d-fast-0.0a1b2c3d.tmp.npz",
+        ".mlflow.0a1b2c3d.tmp.db",
+        ".mlflow.0a1b2c3d.tmp.db-journal",
     ]
     for name in names:
         put(work / name)
