@@ -1,11 +1,7 @@
 """Rows that other frameworks fill, by result files and by commands."""
 
 import json
-import os
-import signal
 import sys
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +11,11 @@ from small_ablation import bench, carried_out, planned
 
 from reports.timing import read_session
 from runners.datasets import write_shapes
-from runners.external_command import run_command
 from runners.external_predict import predict_external
-from runners.external_results import adopt, read_facts, read_latency
 from runners.plan import make_plan
 from runners.run_table import run_facts
 from yolact_bench.data import Dataset, open_dataset
-from yolact_bench.errors import ArmError, MissingDataError, SpecError
+from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.record import Accuracy, Errors, Failure, Latency
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
@@ -281,120 +275,3 @@ def test_under_a_smoke_budget_a_command_has_its_stand_in_and_files_are_left_out(
     assert isinstance(row.source, Command)
     assert row.source.text == "{python} small.py {out}"
     assert [row.name for row in load(spec).external] == ["perfect", "given"]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"image_id": 99}, r"entry 2: image_id 99 is not in the evaluation data, which has 1, 2"),
-        ({"category_id": 0}, r"entry 2: category_id 0 is not in"),
-        ({"score": float("nan")}, r"entry 2: score: nan is no number"),
-        ({"segmentation": {"size": [95, 96], "counts": "a"}}, r"is \[95, 96\] .*image \[96, 96\]"),
-        ({"segmentation": 7}, r"entry 2: segmentation: neither run lengths nor polygons"),
-        ({"segmentation": [[1, 2, 3, 4]]}, r"a polygon is \[x1, y1"),
-        ({"segmentation": {"size": [96, 96], "counts": [0, 9217]}}, r"cover 9217 pixels of 9216"),
-    ],
-)
-def test_a_wrong_detection_is_told_with_its_file_and_number(
-    tmp_path: Path, dataset: Dataset, change: dict[str, object], message: str
-) -> None:
-    masks = true_masks(dataset)
-    masks[1].update(change)
-    (tmp_path / "masks.json").write_text(json.dumps(masks))
-    with pytest.raises(SpecError, match=r"masks\.json: .*" + message):
-        files = {"segm": tmp_path / "masks.json"}
-        adopt(files, dataset, tmp_path / "out", digest="d", origin="files")
-
-
-def test_polygons_are_taken_too(tmp_path: Path, dataset: Dataset) -> None:
-    """A square from (10, 20) to (20, 40) in pixels: its box is x 10, y 20, 10 wide and 20 high."""
-    square = [[10, 20, 20, 20, 20, 40, 10, 40]]
-    entry = {"image_id": 1, "category_id": 1, "score": 1, "segmentation": square}
-    (tmp_path / "masks.json").write_text(json.dumps([entry]))
-    adopt({"segm": tmp_path / "masks.json"}, dataset, tmp_path / "out", digest="d", origin="files")
-    (box,) = json.loads((tmp_path / "out/bbox.json").read_text())
-    assert box["bbox"] == [10, 20, 10, 20]
-    assert read_facts(tmp_path / "out").boxes_around_masks
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"schema": 2}, "schema: 1"),
-        ({"device": ""}, "device: expected text"),
-        ({"batch_size": 8}, "batch_size: 8; only single images compare"),
-        ({"samples_ms": [3.0]}, "give either samples_ms"),
-        ({"median_ms": -1.0}, "-1.0 is no time"),
-        ({"median_s": 1.0}, "'median_s' .did you mean 'median_ms'"),
-    ],
-)
-def test_a_wrong_latency_file_is_refused(
-    tmp_path: Path, change: dict[str, object], message: str
-) -> None:
-    right = {"schema": 1, "device": "T4", "precision": "fp32", "scenario": "x", "median_ms": 2.5}
-    path = tmp_path / "latency.json"
-    path.write_text(json.dumps(right))
-    assert read_latency(path).samples_ms == (2.5,)
-    path.write_text(json.dumps({**right, **change}))
-    with pytest.raises(SpecError, match=message):
-        read_latency(path)
-
-
-# A parent that starts a child in the background, notes its id, and hangs.
-HANGING = (
-    "import subprocess, sys, time;"
-    "child = subprocess.Popen(['sleep', '60']);"
-    "open(sys.argv[1], 'w').write(str(child.pid));"
-    "print('waiting', flush=True); time.sleep(60)"
-)
-
-
-def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", HANGING, str(tmp_path / "pid")]
-    with pytest.raises(
-        ArmError, match=r"took longer than timeout_minutes: 0\.05: waiting"
-    ) as error:
-        run_command(words, folder=tmp_path, log_file=tmp_path / "log", timeout=3.0)
-    assert error.value.kind == "timeout"
-    assert _is_gone(int((tmp_path / "pid").read_text()))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_ends_the_command_and_its_children(tmp_path: Path, number: signal.Signals) -> None:
-    words = [sys.executable, "-c", HANGING, str(tmp_path / "pid")]
-
-    def stop_when_it_hangs() -> None:
-        while not (tmp_path / "log").is_file() or not (tmp_path / "log").read_text():
-            time.sleep(0.02)
-        os.kill(os.getpid(), number)
-
-    threading.Thread(target=stop_when_it_hangs, daemon=True).start()
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt):
-        run_command(words, folder=tmp_path, log_file=tmp_path / "log", timeout=60.0)
-    assert _is_gone(int((tmp_path / "pid").read_text()))
-    assert signal.getsignal(signal.SIGTERM) == before
-
-
-def _is_gone(pid: int) -> bool:
-    """Whether a process has ended; it may stay as a zombie where nobody waits for orphans."""
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def test_our_packages_stay_out_of_the_other_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", "/ours")
-    code = "import os; print(os.environ.get('PYTHONPATH'))"
-    run_command(
-        [sys.executable, "-c", code], folder=tmp_path, log_file=tmp_path / "log", timeout=60.0
-    )
-    assert (tmp_path / "log").read_text() == "None\n"
