@@ -4,11 +4,10 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
+from runners.interrupt import terminable
 from yolact_bench.errors import ArmError
 
 GRACE_SECONDS = 5.0  # between asking a command to stop and killing it
@@ -28,7 +27,7 @@ def run_command(words: Sequence[str], *, folder: Path, log_file: Path, timeout: 
         KeyboardInterrupt: a stop was asked for.
     """
     environment = {key: value for key, value in os.environ.items() if key not in _OURS}
-    with log_file.open("wb") as output, _interrupted_by_sigterm():
+    with log_file.open("wb") as output, terminable():
         try:
             process = subprocess.Popen(
                 words,
@@ -80,20 +79,3 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     # Where the command has ended before what it started, its id still names the group.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-
-
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Make SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that the command is ended."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
