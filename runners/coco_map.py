@@ -34,31 +34,6 @@ class Rle(TypedDict):
     counts: str
 
 
-def encode_mask(part: NDArray[np.bool_], *, top: int, left: int, height: int, width: int) -> Rle:
-    """Return the run lengths of an image-sized mask that is False outside `part`.
-
-    Byte for byte what pycocotools encodes from the full mask, which need not exist.
-    """
-    rows, columns = part.shape
-    padded = np.zeros((columns, rows + 2), np.int8)
-    padded[:, 1:-1] = part.T  # run lengths go down the columns
-    edges = np.diff(padded, axis=1)
-    first, last = (
-        (left + column) * height + top + row
-        for column, row in (np.nonzero(edges == 1), np.nonzero(edges == -1))
-    )
-    # A run that reaches the bottom goes on where the next column starts at the top.
-    apart = first[1:] != last[:-1]
-    first = first[np.concatenate(([True], apart))[: len(first)]]
-    last = last[np.concatenate((apart, [True]))[: len(last)]]
-    bounds = np.stack((first, last), axis=1).reshape(-1)
-    counts = np.diff(np.concatenate(([0], bounds, [height * width])))
-    if len(counts) > 1 and counts[-1] == 0:
-        counts = counts[:-1]
-    packed = rle.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
-    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
-
-
 def score(
     ground_truth: Mapping[str, object],
     results: Sequence[Entry] | Path,

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from runners.coco_map import encode_mask, score
+from runners.coco_map import encode_pixels, score
 from yolact_bench.errors import SpecError
 
 NAMES = {3: "disc", 7: "square", 9: "never seen"}
@@ -19,8 +18,9 @@ SIDE = 120
 
 
 def run_lengths(x: int, y: int, w: int, h: int) -> dict[str, object]:
-    part = np.ones((h, w), bool)
-    return dict(encode_mask(part, top=y, left=x, height=SIDE, width=SIDE))
+    pixels = np.zeros((SIDE, SIDE), np.uint8)
+    pixels[y : y + h, x : x + w] = 1
+    return dict(encode_pixels(pixels))
 
 
 def scene(num_images: int = 12, seed: int = 0) -> tuple[dict, list[dict], list[dict]]:
@@ -171,27 +171,3 @@ def test_a_damaged_result_file_is_named(tmp_path: Path) -> None:
         score(scene(1)[0], file, kind="bbox", class_names=NAMES)
     with pytest.raises(SpecError, match="cannot be read"):
         score(scene(1)[0], tmp_path / "none.json", kind="bbox", class_names=NAMES)
-
-
-@pytest.mark.parametrize(
-    "box", [(0, 0, 9, 7), (2, 0, 3, 7), (0, 3, 9, 4), (4, 2, 5, 3), (8, 6, 1, 1)]
-)
-def test_run_lengths_of_a_part_are_those_of_the_full_mask(box: tuple[int, int, int, int]) -> None:
-    """Parts at every border of a 9×7 image, where runs join across columns or end the image."""
-    x, y, w, h = box
-    random = np.random.default_rng(0)
-    for fill in (0.0, 0.3, 0.7, 1.0):
-        part = random.random((h, w)) < fill
-        full = np.zeros((7, 9), np.uint8, order="F")
-        full[y : y + h, x : x + w] = part
-
-        encoded = encode_mask(part, top=y, left=x, height=7, width=9)
-
-        expected = rle.encode(full)
-        assert encoded == {"size": [7, 9], "counts": expected["counts"].decode()}
-
-
-def test_an_empty_part_is_an_empty_mask() -> None:
-    encoded = encode_mask(np.zeros((0, 0), bool), top=3, left=2, height=7, width=9)
-    assert rle.area(encoded) == 0
-    assert rle.decode(encoded).shape == (7, 9)

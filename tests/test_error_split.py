@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_coco_map import NAMES, scene
 
-from runners.coco_map import encode_mask, overlaps, score
+from runners.coco_map import encode_pixels, overlaps, score
 from runners.error_split import (
     ERROR_TYPES,
     OPPOSITES,
@@ -34,9 +34,9 @@ SURE_C = (2, C, 0.6)
 
 def shape(box: Box) -> dict[str, object]:
     x, y, w, h = box
-    part = np.ones((h, w), bool)
-    run = dict(encode_mask(part, top=y, left=x, height=SIDE, width=SIDE))
-    return {"bbox": list(box), "segmentation": run}
+    pixels = np.zeros((SIDE, SIDE), np.uint8)
+    pixels[y : y + h, x : x + w] = 1
+    return {"bbox": list(box), "segmentation": dict(encode_pixels(pixels))}
 
 
 def truth_of(objects: Sequence[tuple[int, Box]], crowds: Sequence[tuple[int, Box]] = ()) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fake_work
 import pytest
+from external_truth import DATA, drawn, true_masks
 from small_ablation import bench, carried_out, planned
 
 from reports.timing import read_session
@@ -14,16 +15,20 @@ from runners.datasets import write_shapes
 from runners.external_predict import predict_external
 from runners.plan import make_plan
 from runners.run_table import run_facts
-from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.data import Dataset
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.record import Accuracy, Errors, Failure, Latency
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
-from yolact_bench.spec.dataset import resolve_dataset
 from yolact_bench.spec.external import Command
 from yolact_bench.statistics.resamples import read_resamples
 
-DATA = {"name": "shapes", "train_images": 4, "val_images": 2, "size": 96}
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return drawn()
+
+
 SPEC = """\
 # Does another framework fit into the table?
 schema: 1
@@ -78,18 +83,6 @@ def write_spec(folder: Path, external: str) -> Path:
     path.write_text(SPEC + external)
     (folder / "predictor.py").write_text(PREDICTOR)
     return path
-
-
-@pytest.fixture(scope="module")
-def dataset() -> Dataset:
-    return open_dataset(resolve_dataset(DATA, data_root=None), "val")
-
-
-def true_masks(dataset: Dataset) -> list[dict[str, object]]:
-    annotations = dataset.ground_truth()["annotations"]
-    assert isinstance(annotations, list)
-    kept = ("image_id", "category_id", "segmentation")
-    return [{**{key: one[key] for key in kept}, "score": 0.9} for one in annotations]
 
 
 def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: Dataset) -> None:

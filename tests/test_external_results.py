@@ -4,25 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from external_truth import drawn, true_masks
 
 from runners.external_results import adopt, read_facts, read_latency
-from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.dataset import resolve_dataset
-
-DATA = {"name": "shapes", "train_images": 4, "val_images": 2, "size": 96}
 
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return open_dataset(resolve_dataset(DATA, data_root=None), "val")
-
-
-def true_masks(dataset: Dataset) -> list[dict[str, object]]:
-    annotations = dataset.ground_truth()["annotations"]
-    assert isinstance(annotations, list)
-    kept = ("image_id", "category_id", "segmentation")
-    return [{**{key: one[key] for key in kept}, "score": 0.9} for one in annotations]
+    return drawn()
 
 
 @pytest.mark.parametrize(

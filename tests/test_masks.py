@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from soft_masks import blobs
 from torch import Tensor
 
 from yolact_bench.geometry import masks as masks_module
@@ -97,18 +98,6 @@ def test_assembling_in_blocks_is_the_plain_product_to_rounding_and_has_its_gradi
     assert LinearCombination()(prototypes, coefficients[:0], boxes[:0]).shape == (0, 20, 20)
     with torch.no_grad():
         assert LinearCombination()(prototypes, coefficients[:0], boxes[:0]).shape == (0, 20, 20)
-
-
-def blobs(count: int, side: int = 34) -> Tensor:
-    """Smooth soft masks of every size, some at the border, one empty and one full."""
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(count, 1, 9, 9, generator=generator) * 3
-    soft = F.interpolate(noise, (side, side), mode="bicubic")[:, 0].sigmoid()
-    corner = torch.rand(count, 2, generator=generator) * 0.9 - 0.1
-    size = torch.rand(count, 2, generator=generator)
-    soft = crop(soft, torch.cat([corner, corner + size], 1))
-    soft[0], soft[1] = 0.0, 1.0
-    return soft
 
 
 def torchs(soft: Tensor, height: int, width: int) -> Tensor:

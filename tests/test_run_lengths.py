@@ -8,26 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as rle
+from soft_masks import blobs
 from torch import Tensor
 
-from runners.coco_map import encode_mask
+from runners.coco_map import encode_pixels
 from yolact_bench.geometry import run_lengths
-from yolact_bench.geometry.masks import crop, mask_regions
+from yolact_bench.geometry.masks import crop, upsample
 from yolact_bench.geometry.run_lengths import encode_toggles, mask_run_lengths
 
 SIZES = [(480, 640), (427, 500), (34, 34), (33, 90), (20, 21), (1, 1), (7, 301), (300, 5)]
-
-
-def blobs(count: int, side: int = 34) -> Tensor:
-    """Smooth soft masks of every size, some at the border, one empty and one full."""
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(count, 1, 9, 9, generator=generator) * 3
-    soft = F.interpolate(noise, (side, side), mode="bicubic")[:, 0].sigmoid()
-    corner = torch.rand(count, 2, generator=generator) * 0.9 - 0.1
-    size = torch.rand(count, 2, generator=generator)
-    soft = crop(soft, torch.cat([corner, corner + size], 1))
-    soft[0], soft[1] = 0.0, 1.0
-    return soft
 
 
 def speckles(count: int, side: int = 13) -> Tensor:
@@ -64,10 +53,9 @@ def test_the_bytes_are_those_of_the_plain_path(soft: Tensor, size: tuple[int, in
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.9])
 def test_regions_give_the_same_bytes(threshold: float) -> None:
     soft = torch.cat([blobs(12), crop(speckles(4, 34), torch.tensor([[0.2, 0.3, 0.6, 0.8]] * 4))])
-    size = {"height": 93, "width": 121}
     expected = [
-        encode_mask(region.mask.numpy(), top=region.top, left=region.left, **size)["counts"]
-        for region in mask_regions(soft, 93, 121, threshold=threshold)
+        encode_pixels(mask.numpy().astype(np.uint8))["counts"]
+        for mask in upsample(soft, 93, 121, threshold=threshold)  # made of regions
     ]
     assert mask_run_lengths(soft, 93, 121, threshold=threshold) == expected
 
