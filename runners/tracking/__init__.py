@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -94,7 +95,7 @@ class MlflowTracker(Tracker):
         except OSError as error:
             self._without_journal(error)
             return
-        self._delivery = Delivery(path, lambda: Writer(self._work_dir))
+        self._delivery = Delivery(path, partial(Writer, self._work_dir))
         self._put(started)
 
     def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
