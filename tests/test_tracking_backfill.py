@@ -224,7 +224,8 @@ def test_a_killed_execution_ends_as_killed_but_a_living_one_is_left_alone(
         "import sys, time\n"
         "from pathlib import Path\n"
         "from test_tracking_backfill import begin\n"
-        "tracker = begin(Path(sys.argv[1])); tracker.drain(); print('ready', flush=True); time.sleep(60)\n"
+        "tracker = begin(Path(sys.argv[1])); tracker.drain()\n"
+        "print('ready', flush=True); time.sleep(60)\n"
     )
     work = tmp_path / "work"
     folder = Path(__file__).parent
