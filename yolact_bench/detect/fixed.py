@@ -67,14 +67,13 @@ def find_fixed(
     soft_masks = torch.stack(
         [assembly(*parts) for parts in zip(prototypes, coefficients, boxes, strict=True)]
     )
-    mask_scores = [
-        rescorer(masks, labels, scores, rescore_net)
-        for masks, labels, scores in zip(soft_masks, kept.label, kept.score, strict=True)
-    ]
+    mask_scores = rescorer(
+        soft_masks.flatten(0, 1), kept.label.flatten(), kept.score.flatten(), rescore_net
+    )
     return FixedFound(
         boxes=boxes,
         scores=kept.score,
-        mask_scores=torch.stack(mask_scores),
+        mask_scores=mask_scores.view_as(kept.score),
         labels=kept.label,
         soft_masks=soft_masks,
         exact=kept.exact,
