@@ -12,7 +12,8 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.coco_map import Entry, Rle, score
+from runners.coco_index import Entry, Rle
+from runners.coco_map import score
 from runners.progress import progress
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Found

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runners.coco_map import Rle
+from runners.coco_index import Rle
 from runners.evaluate import Predictions, entries, prediction_files, run_lengths
 from runners.forward_pass import StoredPass
 from runners.progress import duration, progress
