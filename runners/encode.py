@@ -1,0 +1,155 @@
+"""Detections → the lines of COCO's result files: here, or in processes beside this one."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import fields
+from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runners.coco_index import Entry, Rle
+from runners.companion import Companion
+from runners.lines import Lines, as_lines
+from yolact_bench.errors import ArmError
+from yolact_bench.geometry.run_lengths import mask_run_lengths
+
+if TYPE_CHECKING:
+    from yolact_bench.detect.pipeline import Found
+
+_AHEAD = 2  # images of each process that wait to be encoded
+
+
+def encoded(
+    found: Iterable[tuple["Found", int]], category_ids: Sequence[int], *, processes: int = 0
+) -> Iterator[Lines]:
+    """Yield the lines of each image, given as its detections and image id, in order.
+
+    With `processes` they are made beside this process, from the same numbers in the same way,
+    while the next detections are looked for.
+
+    Raises:
+        ArmError: a score is not finite, or a process died.
+    """
+    if not processes:
+        for in_image, image_id in found:
+            yield lines_of(in_image.cpu(), image_id, category_ids)
+        return
+    waiting: deque[Future[Lines]] = deque()
+    with _Encoders(processes) as encoders:
+        for in_image, image_id in found:
+            waiting.append(encoders.submit(in_image.cpu(), image_id, category_ids))
+            if len(waiting) > _AHEAD * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def lines_of(found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+    """Return the lines of one image, whose detections are on the host.
+
+    Raises:
+        ArmError: a score is not finite.
+    """
+    boxes, masks = entries(found, run_lengths(found), image_id, category_ids)
+    return Lines(as_lines(boxes), as_lines(masks), len(boxes))
+
+
+def run_lengths(found: "Found") -> list[Rle]:
+    """Return the mask of each detection at image size, as COCO's run lengths."""
+    size = (found.height, found.width)
+    texts = mask_run_lengths(found.soft_masks, *size, threshold=found.mask_threshold)
+    return [{"size": list(size), "counts": counts} for counts in texts]
+
+
+def entries(
+    found: "Found", masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
+) -> tuple[list[Entry], list[Entry]]:
+    """Return the box entries, with class scores, and the mask entries, with rescored ones.
+
+    A detection whose integer box has no area is left out of both.
+
+    Raises:
+        ArmError: a score is not finite.
+
+    Source: dbolya/yolact@902073d eval.py, `Detections.add_bbox` and `add_mask`.
+    """
+    if not (found.scores.isfinite().all() and found.mask_scores.isfinite().all()):
+        raise ArmError("non_finite_score", f"image {image_id}: a score is not finite")
+    rows = zip(
+        found.boxes_px.tolist(),
+        found.scores.tolist(),
+        found.mask_scores.tolist(),
+        found.labels.tolist(),
+        masks,
+        strict=True,
+    )
+    of_boxes: list[Entry] = []
+    of_masks: list[Entry] = []
+    for (x1, y1, x2, y2), class_score, mask_score, label, run in rows:
+        if (x2 - x1) * (y2 - y1) <= 0:
+            continue
+        box = [round(float(side), 1) for side in (x1, y1, x2 - x1, y2 - y1)]
+        what = {"image_id": image_id, "category_id": int(category_ids[label])}
+        of_boxes.append({**what, "bbox": box, "score": class_score})
+        of_masks.append({**what, "segmentation": run, "score": mask_score})
+    return of_boxes, of_masks
+
+
+class _Encoders:
+    """Processes, each with a thread that waits for it: moving bytes leaves the main thread free."""
+
+    def __init__(self, processes: int) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=processes, thread_name_prefix="encode")
+        self._stack = ExitStack()
+        self._companions = [self._stack.enter_context(Companion()) for _ in range(processes)]
+        self._idle: SimpleQueue[Companion] = SimpleQueue()
+        for companion in self._companions:
+            self._idle.put(companion)
+
+    def __enter__(self) -> "_Encoders":
+        return self
+
+    def submit(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Future[Lines]:
+        return self._threads.submit(self._encode, found, image_id, tuple(category_ids))
+
+    def _encode(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+        companion = self._idle.get()
+        try:
+            companion.send(_lines_of_parts, _parts(found), image_id, category_ids)
+            lines: Lines = companion.receive()
+        finally:
+            self._idle.put(companion)
+        return lines
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            for companion in self._companions:
+                companion.kill()
+        self._threads.shutdown(cancel_futures=True)
+        self._stack.close()
+
+
+def _parts(found: "Found") -> dict[str, object]:
+    """Arrays instead of tensors: those would go through files that are shared, one a tensor."""
+    parts = {field.name: getattr(found, field.name) for field in fields(found)}
+    return {name: p.numpy() if isinstance(p, Tensor) else p for name, p in parts.items()}
+
+
+def _lines_of_parts(
+    parts: Mapping[str, object], image_id: int, category_ids: Sequence[int]
+) -> Lines:
+    """Return the lines of detections that came as arrays.
+
+    Their class is not looked up: that would load detectors, of which nothing else is needed.
+    """
+    tensors = {
+        name: torch.from_numpy(part) if isinstance(part, np.ndarray) else part
+        for name, part in parts.items()
+    }
+    return lines_of(cast("Found", SimpleNamespace(**tensors)), image_id, category_ids)
