@@ -26,28 +26,67 @@ _AHEAD = 2  # images of each process that wait to be encoded
 
 
 def encoded(
-    found: Iterable[tuple["Found", int]], category_ids: Sequence[int], *, processes: int = 0
+    found: Iterable[tuple["Found", int]],
+    category_ids: Sequence[int],
+    encoders: "Encoders | None" = None,
 ) -> Iterator[Lines]:
     """Yield the lines of each image, given as its detections and image id, in order.
 
-    With `processes` they are made beside this process, from the same numbers in the same way,
+    With `encoders` they are made beside this process, from the same numbers in the same way,
     while the next detections are looked for.
 
     Raises:
         ArmError: a score is not finite, or a process died.
     """
-    if not processes:
+    if encoders is None:
         for in_image, image_id in found:
             yield lines_of(in_image.cpu(), image_id, category_ids)
         return
     waiting: deque[Future[Lines]] = deque()
-    with _Encoders(processes) as encoders:
-        for in_image, image_id in found:
-            waiting.append(encoders.submit(in_image.cpu(), image_id, category_ids))
-            if len(waiting) > _AHEAD * processes:
-                yield waiting.popleft().result()
-        while waiting:
+    for in_image, image_id in found:
+        waiting.append(encoders.submit(in_image.cpu(), image_id, category_ids))
+        if len(waiting) > _AHEAD * encoders.processes:
             yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+class Encoders:
+    """Processes that make lines, each with a thread here that waits for it.
+
+    So the bytes move while the main thread goes on.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self.processes = processes
+        self._threads = ThreadPoolExecutor(max_workers=processes, thread_name_prefix="encode")
+        self._stack = ExitStack()
+        self._companions = [self._stack.enter_context(Companion()) for _ in range(processes)]
+        self._idle: SimpleQueue[Companion] = SimpleQueue()
+        for companion in self._companions:
+            self._idle.put(companion)
+
+    def __enter__(self) -> "Encoders":
+        return self
+
+    def submit(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Future[Lines]:
+        return self._threads.submit(self._encode, found, image_id, tuple(category_ids))
+
+    def _encode(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+        companion = self._idle.get()
+        try:
+            companion.send(_lines_of_parts, _parts(found), image_id, category_ids)
+            lines: Lines = companion.receive()
+        finally:
+            self._idle.put(companion)
+        return lines
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            for companion in self._companions:
+                companion.kill()
+        self._threads.shutdown(cancel_futures=True)
+        self._stack.close()
 
 
 def lines_of(found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
@@ -99,40 +138,6 @@ def entries(
         of_boxes.append({**what, "bbox": box, "score": class_score})
         of_masks.append({**what, "segmentation": run, "score": mask_score})
     return of_boxes, of_masks
-
-
-class _Encoders:
-    """Processes, each with a thread that waits for it: moving bytes leaves the main thread free."""
-
-    def __init__(self, processes: int) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=processes, thread_name_prefix="encode")
-        self._stack = ExitStack()
-        self._companions = [self._stack.enter_context(Companion()) for _ in range(processes)]
-        self._idle: SimpleQueue[Companion] = SimpleQueue()
-        for companion in self._companions:
-            self._idle.put(companion)
-
-    def __enter__(self) -> "_Encoders":
-        return self
-
-    def submit(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Future[Lines]:
-        return self._threads.submit(self._encode, found, image_id, tuple(category_ids))
-
-    def _encode(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
-        companion = self._idle.get()
-        try:
-            companion.send(_lines_of_parts, _parts(found), image_id, category_ids)
-            lines: Lines = companion.receive()
-        finally:
-            self._idle.put(companion)
-        return lines
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            for companion in self._companions:
-                companion.kill()
-        self._threads.shutdown(cancel_futures=True)
-        self._stack.close()
 
 
 def _parts(found: "Found") -> dict[str, object]:

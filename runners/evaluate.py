@@ -1,12 +1,13 @@
 """Predict to disk, to be scored from there: a mistake in scoring never costs a forward pass."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from runners.coco_index import Entry
 from runners.coco_map import score
 from runners.decode import decoded_batches
-from runners.encode import encoded, entries, run_lengths
+from runners.encode import Encoders, encoded, entries, run_lengths
 from runners.progress import progress
 from runners.result_files import is_complete, prediction_files
 from runners.scoring import Scores, class_names
@@ -54,8 +55,9 @@ def predict(
             batch_size=batch_size,
         ) as predictions,
         progress(title, len(dataset)) as shown,
+        Encoders(processes) if processes else nullcontext() as encoders,
     ):
-        all_lines = encoded(found, dataset.category_ids, processes=processes)
+        all_lines = encoded(found, dataset.category_ids, encoders)
         for done, lines in enumerate(all_lines, start=1):
             predictions.write(lines)
             shown.advance(done, f"{predictions.length} detections")

@@ -18,7 +18,7 @@ from test_evaluate import KEY, Oracle, Squares
 from runners import evaluate as evaluating
 from runners import scoring
 from runners.companion import Companion
-from runners.encode import encoded
+from runners.encode import Encoders, encoded
 from runners.evaluate import predict
 from runners.result_files import BOX_FILE, MASK_FILE, prediction_files
 from yolact_bench.detect.pipeline import Found
@@ -55,7 +55,8 @@ def test_lines_made_beside_are_those_made_here_and_in_order() -> None:
     images = [(found(0.1 * number), number) for number in range(7)]
 
     here = list(encoded(images, (11, 42)))
-    beside = list(encoded(images, (11, 42), processes=2))
+    with Encoders(2) as encoders:
+        beside = list(encoded(images, (11, 42), encoders))
 
     assert beside == here
     assert [line.length for line in here] == [3] * 7
@@ -65,11 +66,12 @@ def test_lines_made_beside_are_those_made_here_and_in_order() -> None:
 def test_a_score_that_is_no_number_arrives_as_the_arms_error() -> None:
     images = [(found(0.3), 1), (found(float("nan")), 2), (found(0.4), 3)]
 
-    lines = encoded(images, (11, 42), processes=1)
+    with Encoders(1) as encoders:
+        lines = encoded(images, (11, 42), encoders)
 
-    assert next(lines).length == 3
-    with pytest.raises(ArmError, match="image 2: a score is not finite") as stopped:
-        list(lines)
+        assert next(lines).length == 3
+        with pytest.raises(ArmError, match="image 2: a score is not finite") as stopped:
+            list(lines)
     assert stopped.value.kind == "non_finite_score"
 
 
@@ -79,8 +81,8 @@ def test_an_interrupt_while_processes_work_leaves_none() -> None:
         yield found(0.4), 2
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        list(encoded(interrupted(), (11, 42), processes=2))
+    with pytest.raises(KeyboardInterrupt), Encoders(2) as encoders:
+        list(encoded(interrupted(), (11, 42), encoders))
 
 
 def test_prediction_files_are_the_same_to_the_byte_with_processes(
