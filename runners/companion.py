@@ -14,6 +14,11 @@ T = TypeVar("T")
 _PATIENCE = 5.0  # seconds for a process without work to end by itself
 
 
+def can_have_companions() -> bool:
+    """Return whether this process may start others, which one that is such itself may not."""
+    return not multiprocessing.current_process().daemon
+
+
 class Companion:
     """One process and the line to it. Calls are answered one at a time, in order.
 

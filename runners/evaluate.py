@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runners.coco_index import Entry
 from runners.coco_map import score
+from runners.companion import can_have_companions
 from runners.decode import decoded_batches
 from runners.encode import Encoders, encoded, entries, run_lengths
 from runners.progress import progress
@@ -44,7 +45,8 @@ def predict(
     """
     if is_complete(folder, digest=digest, weights=weights, num_images=len(dataset)):
         return folder
-    processes = min(processes, len(dataset) // _WORTH_A_PROCESS)
+    enough = len(dataset) // _WORTH_A_PROCESS if can_have_companions() else 0
+    processes = min(processes, enough)
     found = _found(detector, dataset, range(len(dataset)), batch_size, threads=max(1, processes))
     with (
         prediction_files(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runners.coco_index import Kind
 from runners.coco_map import score
-from runners.companion import Companion
+from runners.companion import Companion, can_have_companions
 from runners.result_files import BOX_FILE, MASK_FILE
 from yolact_bench.results.record import ApSummary
 from yolact_bench.statistics.matches import FILES as MATCH_FILES
@@ -82,4 +82,4 @@ def _worth_a_process(results: Path) -> bool:
         large = results.stat().st_size >= _WORTH_A_PROCESS
     except OSError:
         return False  # scoring says what is wrong with it
-    return large and len(os.sched_getaffinity(0)) > 1
+    return large and len(os.sched_getaffinity(0)) > 1 and can_have_companions()
