@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from dataclasses import fields
 from queue import SimpleQueue
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.coco_index import Entry, Rle
@@ -21,6 +22,8 @@ from yolact_bench.geometry.run_lengths import mask_run_lengths
 
 if TYPE_CHECKING:
     from yolact_bench.detect.pipeline import Found
+
+Float32 = NDArray[np.float32]
 
 _AHEAD = 2  # images of each process that wait to be encoded
 
@@ -143,7 +146,8 @@ def entries(
 def _parts(found: "Found") -> dict[str, object]:
     """Arrays instead of tensors: those would go through files that are shared, one a tensor."""
     parts = {field.name: getattr(found, field.name) for field in fields(found)}
-    return {name: p.numpy() if isinstance(p, Tensor) else p for name, p in parts.items()}
+    arrays = {name: p.numpy() if isinstance(p, Tensor) else p for name, p in parts.items()}
+    return {**arrays, "soft_masks": _packed(arrays["soft_masks"], found.mask_threshold)}
 
 
 def _lines_of_parts(
@@ -153,8 +157,51 @@ def _lines_of_parts(
 
     Their class is not looked up: that would load detectors, of which nothing else is needed.
     """
+    whole = {**parts, "soft_masks": _unpacked(cast(_Packed, parts["soft_masks"]))}
     tensors = {
         name: torch.from_numpy(part) if isinstance(part, np.ndarray) else part
-        for name, part in parts.items()
+        for name, part in whole.items()
     }
     return lines_of(cast("Found", SimpleNamespace(**tensors)), image_id, category_ids)
+
+
+class _Packed(NamedTuple):
+    """Soft masks without the cells that no pixel of the mask depends on: a tenth of the bytes."""
+
+    shape: tuple[int, ...]
+    bounds: list[list[int]]  # of each mask: first row, end, first column, end
+    values: Float32  # within them, one mask behind the other
+
+
+def _packed(soft: Float32, threshold: float) -> _Packed:
+    """A pixel lies between cells that touch, so one beside the last above the threshold is enough.
+
+    What is left out becomes 0, which is as little above the threshold as it was.
+    """
+    if threshold < 0:  # then 0 would be above it
+        bounds = [[0, soft.shape[1], 0, soft.shape[2]]] * len(soft)
+    else:
+        above = soft > threshold
+        rows, columns = _extents(above.any(2)), _extents(above.any(1))
+        bounds = np.hstack([rows, columns]).tolist()
+    pieces = [soft[n, a:b, c:d].reshape(-1) for n, (a, b, c, d) in enumerate(bounds)]
+    return _Packed(soft.shape, bounds, np.concatenate([np.empty(0, np.float32), *pieces]))
+
+
+def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the first and the end [N, 2] of what is occupied, and one more on either side."""
+    cells = occupied.shape[1]
+    first = (occupied.argmax(1) - 1).clip(0)
+    end = (cells + 1 - occupied[:, ::-1].argmax(1)).clip(max=cells)
+    return np.stack([first, end], 1) * occupied.any(1)[:, None]
+
+
+def _unpacked(packed: _Packed) -> Float32:
+    soft = np.zeros(packed.shape, np.float32)
+    start = 0
+    for mask, (top, bottom, left, right) in zip(soft, packed.bounds, strict=True):
+        shape = bottom - top, right - left
+        end = start + shape[0] * shape[1]
+        mask[top:bottom, left:right] = packed.values[start:end].reshape(shape)
+        start = end
+    return soft

@@ -18,11 +18,12 @@ from test_evaluate import KEY, Oracle, Squares
 from runners import evaluate as evaluating
 from runners import scoring
 from runners.companion import Companion
-from runners.encode import Encoders, encoded
+from runners.encode import Encoders, _packed, _unpacked, encoded
 from runners.evaluate import predict
 from runners.result_files import BOX_FILE, MASK_FILE, prediction_files
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.geometry.run_lengths import mask_run_lengths
 
 FILES = (BOX_FILE, MASK_FILE, "meta.json")
 
@@ -61,6 +62,20 @@ def test_lines_made_beside_are_those_made_here_and_in_order() -> None:
     assert beside == here
     assert [line.length for line in here] == [3] * 7
     assert len(set(here)) == 7
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 0.0, 0.5, 0.93, 2.0])
+def test_what_is_not_sent_changes_no_pixel(threshold: float) -> None:
+    """Blobs in corners and amid, one empty mask, at thresholds that few or all cells exceed."""
+    masks = torch.rand(6, 10, 10, generator=torch.Generator().manual_seed(1))
+    masks[0, 3:] = 0.0
+    masks[1, :, :8] = 0.0
+    masks[2, :4], masks[2, 7:] = 0.0, 0.0
+    masks[3] = 0.0
+    sent = _unpacked(_packed(masks.numpy(), threshold))
+
+    expected = mask_run_lengths(masks, 47, 61, threshold=threshold)
+    assert mask_run_lengths(torch.from_numpy(sent), 47, 61, threshold=threshold) == expected
 
 
 def test_a_score_that_is_no_number_arrives_as_the_arms_error() -> None:
