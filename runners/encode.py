@@ -182,7 +182,8 @@ def _packed(soft: Float32, threshold: float) -> _Packed:
         bounds = [[0, soft.shape[1], 0, soft.shape[2]]] * len(soft)
     else:
         above = soft > threshold
-        rows, columns = _extents(above.any(2)), _extents(above.any(1))
+        rows = _extents(np.logical_or.reduce(above, axis=2))
+        columns = _extents(np.logical_or.reduce(above, axis=1))
         bounds = np.hstack([rows, columns]).tolist()
     pieces = [soft[n, a:b, c:d].reshape(-1) for n, (a, b, c, d) in enumerate(bounds)]
     return _Packed(soft.shape, bounds, np.concatenate([np.empty(0, np.float32), *pieces]))
@@ -193,7 +194,9 @@ def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
     cells = occupied.shape[1]
     first = (occupied.argmax(1) - 1).clip(0)
     end = (cells + 1 - occupied[:, ::-1].argmax(1)).clip(max=cells)
-    return np.stack([first, end], 1) * occupied.any(1)[:, None]
+    found = np.logical_or.reduce(occupied, axis=1)
+    extents: NDArray[np.int64] = np.stack([first, end], 1) * found[:, None]
+    return extents
 
 
 def _unpacked(packed: _Packed) -> Float32:
