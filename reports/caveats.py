@@ -23,6 +23,11 @@ def caveats(
             "The accuracies were measured on different devices",
             (a.environment.device for a in accuracies),
         ),
+        _mixed("The accuracies were scored by different engines", (a.scoring for a in accuracies)),
+        _mixed(
+            "The arms were evaluated in batches of different size, which round differently",
+            (str(a.eval_batch) for a in accuracies),
+        ),
         _mixed(
             "The numbers come from different versions of torch",
             (e.versions.get("torch", "unknown") for e in environments),

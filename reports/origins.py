@@ -32,8 +32,14 @@ def origin(accuracy: Accuracy, seed: int) -> str:
     """Return the origin of one accuracy in one line."""
     return (
         f"seed {seed}: run {accuracy.detect_digest}, commit {commit(accuracy.environment)}, "
-        f"{accuracy.environment.device}, {accuracy.time}"
+        f"{accuracy.environment.device}, {accuracy.time}{_how(accuracy)}"
     )
+
+
+def _how(accuracy: Accuracy) -> str:
+    """What is said of an evaluation that was not made as all are unless told otherwise."""
+    scored = "" if accuracy.scoring == "pycocotools" else f", scored by {accuracy.scoring}"
+    return scored + (f", in batches of {accuracy.eval_batch}" if accuracy.eval_batch != 1 else "")
 
 
 def commit(environment: Environment) -> str:
@@ -73,7 +79,8 @@ def _lines(summary: Summary, row: ArmRow) -> Iterator[tuple[str, ...]]:
         digests = (run.detect_digest, run.forward_digest, run.train_digest)
         found, analysis = row.accuracies.get(run.seed), summary.errors.get(run.detect_digest)
         made = _made(found.environment, found.time) if found else (DASH,) * 3
-        yield (row.arm, str(run.seed), "AP", *digests, *made, again)
+        what = f"AP{_how(found)}" if found else "AP"
+        yield (row.arm, str(run.seed), what, *digests, *made, again)
         if analysis:
             made = _made(analysis.environment, analysis.time)
             yield (row.arm, str(run.seed), "errors", *digests, *made, again)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from runners.arm import Unit, Workplace
 from runners.errors import analyse
-from runners.evaluate import evaluate
 from runners.resample import resample
+from runners.scoring import evaluate
 from runners.shared_pass import predict_alone
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Errors
@@ -29,7 +29,8 @@ def ensure_resampled(unit: Unit, place: Workplace, *, sizes: bool) -> None:
     folder = place.predictions(unit.run.detect_digest)
     if not all((folder / name).is_file() for name in FILES.values()):
         predict_alone(unit, place)
-        evaluate(place.datasets.open(unit.data, unit.split), folder)
+        dataset = place.datasets.open(unit.data, unit.split)
+        evaluate(dataset, folder, scoring=place.scoring)
     resample(folder, out, eval_data=unit.run.eval_data, areas=sizes)
 
 

@@ -10,10 +10,13 @@ import torch
 import yaml
 
 from runners.checkpoint import load_facts
+from runners.coco_map import engine_name
 from runners.environment import environment
-from runners.evaluate import evaluate, predict, validate
+from runners.evaluate import predict, validate
 from runners.interrupt import graceful_stop
+from runners.result_files import batch_size_of
 from runners.retry import resumed
+from runners.scoring import evaluate
 from runners.train import Logged, Trained, TrainingOptions, train
 from yolact_bench.build import (
     build_detector,
@@ -85,6 +88,9 @@ class Workplace:
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
     max_store: float = 100e9  # bytes that stored forward passes may take; 0: none is stored
+    encoders: int = 0  # processes that encode masks while the device goes on
+    eval_batch: int = 1  # images a forward pass
+    scoring: str = "pycocotools"  # the engine
     datasets: Datasets = field(default_factory=Datasets)
 
     def checkpoint_folder(self, run: Run) -> Path:
@@ -192,7 +198,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
     folder = place.predictions(run.detect_digest)
     detector = trained_detector(run, place)
     predict_unit(unit, detector, place)
-    scores = evaluate(dataset, folder)
+    scores = evaluate(dataset, folder, scoring=place.scoring)
     return Accuracy(
         ablation=unit.ablation,
         arm=unit.arm,
@@ -215,6 +221,8 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         environment=environment(place.device),
         time=now(),
         proxy=unit.proxy,
+        scoring=engine_name(place.scoring),
+        eval_batch=batch_size_of(folder),
     )
 
 
@@ -230,6 +238,8 @@ def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
         place.predictions(unit.run.detect_digest),
         digest=unit.run.detect_digest,
         weights=unit.run.train_digest,
+        batch_size=place.eval_batch,
+        processes=place.encoders,
         title=f"evaluate {unit.title}",
     )
 
@@ -284,11 +294,7 @@ def _validation(unit: Unit, place: Workplace) -> Callable[[Yolact], Mapping[str,
         dataset = place.datasets.open(unit.data, "val")
         detector = build_detector(unit.run, network, device=place.device)
         scores = validate(detector, dataset, max_images=VALIDATION_IMAGES)
-        found = {
-            "mask_ap": scores.mask.ap,
-            "mask_ap50": scores.mask.ap50,
-            "box_ap": scores.box.ap,
-        }
+        found = {"mask_ap": scores.mask.ap, "mask_ap50": scores.mask.ap50, "box_ap": scores.box.ap}
         return {name: value or 0.0 for name, value in found.items()}
 
     return look

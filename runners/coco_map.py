@@ -2,11 +2,9 @@
 
 import contextlib
 import io
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +12,21 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from runners import coco_faster, coco_vectorised
+from runners.coco_index import (
+    Entry,
+    Kind,
+    Rle,
+    read_results,
+    result_index,
+    truth_index,
+)
 from runners.coco_matches import collect_matches
+from runners.coco_matching import Scored
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
-
-Kind = Literal["bbox", "segm"]
-Entry = Mapping[str, object]  # one detection, as COCO's result format has it
-
-# Positions in COCOeval's arrays: area "all" is the first of four, 100 detections the last of
-# three limits.
-_ALL_AREAS, _MOST_DETECTIONS = 0, 2
-
-
-class Rle(TypedDict):
-    """A run-length encoded mask, as COCO's result format has it."""
-
-    size: list[int]  # height, width
-    counts: str
+from yolact_bench.slots import hint
 
 
 def score(
@@ -42,12 +37,14 @@ def score(
     class_names: Mapping[int, str],
     image_ids: Collection[int] | None = None,
     save_matches: Path | None = None,
+    scoring: str = "pycocotools",
 ) -> ApSummary:
     """Return COCO's metrics of `results`, a list in COCO's result format or a file of one.
 
-    The numbers are pycocotools' own. No detections at all score 0. `class_names` goes from
-    category id to name; `image_ids` restricts the evaluation to these images. What matched what
-    is left in the file `save_matches`, from which AP on resampled images follows.
+    The numbers are those of the engine named by `scoring`. No detections at all score 0.
+    `class_names` goes from category id to name; `image_ids` restricts the evaluation to these
+    images. What matched what is left in the file `save_matches`, from which AP on resampled
+    images follows.
 
     Raises:
         SpecError: the file is not COCO results, or names an unknown image or category.
@@ -55,39 +52,34 @@ def score(
     Source: Lin et al., Microsoft COCO (arXiv:1405.0312); pycocotools, COCOeval.
     """
     entries = read_results(results) if isinstance(results, Path) else results
+    engine = SCORING[scoring]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress by print
-        truth = _truth_index(ground_truth)
-        evaluation = COCOeval(truth, _result_index(truth, entries, kind), kind)
-        if image_ids is not None:
-            evaluation.params.imgIds = sorted(image_ids)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
+        truth = truth_index(ground_truth)
+        found = result_index(truth, entries, kind)
+        scored = engine.evaluate(truth, found, kind, image_ids)
     if save_matches is not None:
         with atomic_path(save_matches) as temporary:
-            collect_matches(
-                evaluation.evalImgs,
-                num_images=len(evaluation.params.imgIds),
-                num_classes=len(evaluation.params.catIds),
-            ).save(temporary)
-    return _summary(evaluation, class_names)
+            scored.matches().save(temporary)
+    return _summary(scored, class_names)
 
 
-def read_results(path: Path) -> list[Entry]:
-    """Return the detections of a COCO result file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What computes COCO's metrics. All engines have the same interface, and the same numbers."""
+
+    evaluate: Callable[[COCO, COCO, Kind, Collection[int] | None], Scored]
+    name: Callable[[], str]  # for records; raises SpecError where it is not installed
+
+
+def engine_name(scoring: str) -> str:
+    """Return how records call the engine, with the version of one that is not the default.
 
     Raises:
-        SpecError: no such file, malformed JSON, or not a list.
+        SpecError: no such engine, or it is not installed.
     """
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror}); evaluate again") from error
-    except ValueError as error:
-        raise SpecError(f"{path}: not JSON ({error}); delete it and evaluate again") from error
-    if not isinstance(entries, list):
-        raise SpecError(f"{path}: expected a list of detections, got {type(entries).__name__}")
-    return entries
+    if scoring not in SCORING:
+        raise SpecError(f"--scoring: no engine is named {scoring!r}{hint(scoring, SCORING)}")
+    return SCORING[scoring].name()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +103,8 @@ def overlaps(
     """
     detections = read_results(results) if isinstance(results, Path) else results
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = _truth_index(ground_truth)
-        found = _result_index(truth, detections, kind)
+        truth = truth_index(ground_truth)
+        found = result_index(truth, detections, kind)
     for image_id in sorted(truth.imgs):
         objects = truth.imgToAnns.get(image_id, [])
         entries = found.imgToAnns.get(image_id, [])
@@ -159,62 +151,33 @@ def _iou(
     return np.asarray(rle.iou(detections, objects, crowd.tolist()), np.float64)
 
 
-def _truth_index(ground_truth: Mapping[str, object]) -> COCO:
-    annotations = ground_truth["annotations"]
-    assert isinstance(annotations, list)
-    # Numbered anew from 1: COCOeval marks "unmatched" by annotation id 0, so a file that
-    # counts from 0 would lose its first object. Copies, because COCOeval writes into them.
-    numbered = [
-        {"iscrowd": 0, **annotation, "id": number}
-        for number, annotation in enumerate(annotations, start=1)
-    ]
-    return _index({**ground_truth, "annotations": numbered})
-
-
-def _result_index(truth: COCO, entries: Iterable[Entry], kind: Kind) -> COCO:
-    """Return what `COCO.loadRes` returns, also for no detections, which it refuses."""
-    annotations: list[dict[str, object]] = []
-    for number, entry in enumerate(entries, start=1):
-        _check(entry, truth, number, "bbox" if kind == "bbox" else "segmentation")
-        annotations.append({**entry, "id": number, "iscrowd": 0, "area": _area(entry, kind)})
-    return _index({**truth.dataset, "annotations": annotations})
-
-
-def _index(dataset: Mapping[str, object]) -> COCO:
-    index = COCO()
-    index.dataset = dict(dataset)
-    index.createIndex()
-    return index
-
-
-def _area(entry: Entry, kind: Kind) -> float:
-    # Masks one by one: pycocotools 2.0.11 overflows on the areas of more than 255 at a time.
+def _evaluate(truth: COCO, found: COCO, kind: Kind, image_ids: Collection[int] | None) -> Scored:
     if kind == "segm":
-        return float(rle.area(entry["segmentation"]))
-    box = entry["bbox"]
-    assert isinstance(box, list)
-    return float(box[2] * box[3])
+        # One by one: pycocotools 2.0.11 overflows on the areas of more than 255 at a time.
+        for annotation in found.dataset["annotations"]:
+            annotation["area"] = float(rle.area(annotation["segmentation"]))
+    evaluation = COCOeval(truth, found, kind)
+    if image_ids is not None:
+        evaluation.params.imgIds = sorted(image_ids)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    images, classes = evaluation.params.imgIds, evaluation.params.catIds
+    return Scored(
+        stats=evaluation.stats,
+        precision=evaluation.eval["precision"][..., 0, 2],  # all sizes, 100 detections
+        category_ids=tuple(classes),
+        matches=lambda: collect_matches(
+            evaluation.evalImgs, num_images=len(images), num_classes=len(classes)
+        ),
+    )
 
 
-def _check(entry: Entry, truth: COCO, number: int, shape: str) -> None:
-    missing = [key for key in ("image_id", "category_id", "score", shape) if key not in entry]
-    if missing:
-        raise SpecError(f"results: detection {number} has no {', '.join(missing)}")
-    for key, known in (("image_id", truth.imgs), ("category_id", truth.cats)):
-        if entry[key] not in known:
-            raise SpecError(
-                f"results: detection {number} has {key} {entry[key]}, which is not in the "
-                "ground truth; were these predictions made on another data set?"
-            )
-
-
-def _summary(evaluation: COCOeval, class_names: Mapping[int, str]) -> ApSummary:
-    numbers = [_or_none(value) for value in evaluation.stats]
-    # [10 IoU thresholds, 101 recalls, classes]
-    precision = evaluation.eval["precision"][..., _ALL_AREAS, _MOST_DETECTIONS]
+def _summary(scored: Scored, class_names: Mapping[int, str]) -> ApSummary:
+    numbers = [_or_none(value) for value in scored.stats]
     by_class = {
-        class_names[category]: _mean(precision[:, :, column])
-        for column, category in enumerate(evaluation.params.catIds)
+        class_names[category]: _mean(scored.precision[:, :, column])
+        for column, category in enumerate(scored.category_ids)
     }
     return ApSummary(
         ap=numbers[0],
@@ -229,7 +192,7 @@ def _summary(evaluation: COCOeval, class_names: Mapping[int, str]) -> ApSummary:
         ar_small=numbers[9],
         ar_medium=numbers[10],
         ar_large=numbers[11],
-        ap_by_iou=tuple(_mean(at_threshold) for at_threshold in precision),
+        ap_by_iou=tuple(_mean(at_threshold) for at_threshold in scored.precision),
         ap_by_class=by_class,
     )
 
@@ -242,3 +205,10 @@ def _mean(values: NDArray[np.float64]) -> float | None:
 
 def _or_none(value: float) -> float | None:
     return None if value == -1 else float(value)
+
+
+SCORING: Mapping[str, Engine] = {
+    "pycocotools": Engine(evaluate=_evaluate, name=lambda: "pycocotools"),
+    "faster": Engine(evaluate=coco_faster.evaluate, name=coco_faster.name),
+    "vectorised": Engine(evaluate=coco_vectorised.evaluate, name=lambda: "vectorised"),
+}

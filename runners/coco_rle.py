@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pycocotools import mask as rle
 
-from runners.coco_map import Rle
+from runners.coco_index import Rle
 
 
 def as_run_lengths(segmentation: object, *, height: int, width: int) -> Rle:

@@ -15,6 +15,7 @@ import typer
 from runners.ablation import Bench, Timing, run_ablation
 from runners.arm import Workplace
 from runners.arm import check as check_arm
+from runners.coco_map import engine_name
 from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
 from runners.lint import check_arms
@@ -59,12 +60,16 @@ def workplace(
     workers: int | None,
     validate_every: int | None,
     max_store: float = 100.0,
+    *,
+    scoring: str = "pycocotools",
+    eval_batch: int = 1,
 ) -> Workplace:
     """Return where and on what to work; `max_store` is in GB.
 
     Raises:
-        SpecError: a device that is not there.
+        SpecError: a device, or an engine to score with, that is not there.
     """
+    engine_name(scoring)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         kind = torch.device(chosen).type
@@ -72,6 +77,8 @@ def workplace(
         raise SpecError(f"--device {chosen}: write cpu, cuda or cuda:N") from error
     if kind == "cuda" and not torch.cuda.is_available():
         raise SpecError(f"--device {chosen}: torch finds no CUDA device here; write --device cpu")
+    # On a CPU the network leaves no core to others, unless it is told to.
+    encoders = workers if workers is not None else 4 if kind == "cuda" else 0
     if workers is None:
         workers = 4 if kind == "cuda" else 1
     return Workplace(
@@ -80,6 +87,9 @@ def workplace(
         workers=workers,
         validate_every=validate_every,
         max_store=max_store * 1e9,
+        encoders=encoders,
+        eval_batch=eval_batch,
+        scoring=scoring,
     )
 
 

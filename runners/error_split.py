@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.coco_map import Entry, Kind, Overlaps, overlaps
+from runners.coco_index import Entry, Kind
+from runners.coco_map import Overlaps, overlaps
 from yolact_bench.errors import SpecError
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU: an object is found; an object is touched at all

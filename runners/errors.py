@@ -7,9 +7,9 @@ import torch
 from runners.arm import Unit, Workplace, now, trained_detector
 from runners.environment import environment
 from runners.error_split import error_gains
-from runners.evaluate import BOX_FILE, MASK_FILE
 from runners.forward_pass import lowest_score, open_pass
 from runners.oracles import oracle_ladder
+from runners.result_files import BOX_FILE, MASK_FILE
 from runners.shared_pass import predict_alone
 from yolact_bench.data import Dataset
 from yolact_bench.detect.pipeline import Candidates, candidates_of

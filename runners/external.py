@@ -9,14 +9,16 @@ from typing import Protocol
 
 from runners.analysis import has_resamples
 from runners.arm import Workplace, now
+from runners.coco_map import engine_name
 from runners.environment import environment
 from runners.error_split import error_gains
-from runners.evaluate import BOX_FILE, MASK_FILE, evaluate
 from runners.external_plan import ExternalStep
 from runners.external_predict import ExternalUnit, predict_external
 from runners.external_results import Facts, ReportedLatency, read_facts
 from runners.failures import kind_of
 from runners.resample import resample
+from runners.result_files import BOX_FILE, MASK_FILE
+from runners.scoring import evaluate
 from runners.tracking import Tracker
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy, Environment, Errors, Failure, Latency
@@ -98,7 +100,7 @@ def bring_external_to_record(step: ExternalStep, bench: Bench, *, errors: bool) 
 
 def _accuracy(unit: ExternalUnit, place: Workplace, folder: Path, facts: Facts) -> Accuracy:
     dataset = place.datasets.open(unit.data, unit.split)
-    scores = evaluate(dataset, folder)
+    scores = evaluate(dataset, folder, scoring=place.scoring)
     boxes = "; boxes are those around the masks" if facts.boxes_around_masks else ""
     return Accuracy(
         ablation=unit.ablation,
@@ -122,6 +124,7 @@ def _accuracy(unit: ExternalUnit, place: Workplace, folder: Path, facts: Facts) 
         environment=environment(place.device),
         time=now(),
         proxy=unit.proxy,
+        scoring=engine_name(place.scoring),
         origin=unit.external.origin + boxes,
     )
 
@@ -206,7 +209,8 @@ def _ensure_resampled(unit: ExternalUnit, place: Workplace, *, sizes: bool) -> N
     try:
         folder = predict_external(unit, place)
         if not all((folder / name).is_file() for name in MATCH_FILES.values()):
-            evaluate(place.datasets.open(unit.data, unit.split), folder)
+            dataset = place.datasets.open(unit.data, unit.split)
+            evaluate(dataset, folder, scoring=place.scoring)
         resample(folder, out, eval_data=unit.eval_data, areas=sizes)
     except Exception as error:  # the accuracy stands; its table says that intervals are missing
         log.error("%s: no intervals: %s", unit.title, error)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from runners.arm import Workplace
 from runners.datasets import write_split
-from runners.evaluate import is_complete
 from runners.external_command import run_command
 from runners.external_results import adopt
+from runners.result_files import is_complete
 from yolact_bench.data import Dataset
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import write_atomically

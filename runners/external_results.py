@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-from runners.coco_map import Entry, Rle
+from runners.coco_index import Entry, Rle
 from runners.coco_rle import as_run_lengths, box_around
-from runners.evaluate import prediction_files
+from runners.result_files import prediction_files
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import write_atomically

@@ -9,6 +9,7 @@ import logging
 import time
 import zipfile
 from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from runners.decode import decoded_batches
 from runners.progress import duration, progress
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Candidates, candidates_of
@@ -47,6 +49,7 @@ class StoredPass:
     min_score: float
     num_images: int
     num_bytes: int
+    batch_size: int = 1  # images that went through the network together
 
     def candidates(
         self, index: int, device: str | torch.device = "cpu"
@@ -94,6 +97,7 @@ def open_pass(folder: Path, *, digest: str, weights: str, num_images: int) -> St
             min_score=float(meta["min_score"]),
             num_images=num_images,
             num_bytes=int(meta["bytes"]),
+            batch_size=int(meta.get("batch_size", 1)),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -109,27 +113,29 @@ def store_pass(
     min_score: float,
     max_bytes: float,
     title: str,
+    batch_size: int = 1,
 ) -> StoredPass:
     """Run the network on every image of `dataset` and keep its candidates in `folder`.
 
     One file an image, so that a pass that was interrupted goes on where it stopped; the meta
-    file, written last, says that all are there. `digest` and `weights` identify the pass.
+    file, written last, says that all are there. `digest` and `weights` identify the pass, of
+    `batch_size` images at a time.
 
     Raises:
         ArmError: an image cannot be read, or more than `max_bytes` would be kept.
     """
-    partial = {**_identity(digest, weights, len(dataset)), "min_score": min_score}
+    partial = {
+        **_identity(digest, weights, len(dataset)),
+        "min_score": min_score,
+        "batch_size": batch_size,
+    }
     began = time.monotonic()
     written = _resumable(folder, partial)
     with progress(title, len(dataset), len(written)) as shown, _Writer() as writer:
         total = sum(written.values())
         missing = [index for index in range(len(dataset)) if index not in written]
-        for done, index in enumerate(missing, start=len(written) + 1):
-            image = dataset.image(index)
-            with torch.inference_mode():
-                predictions = detector.predict(detector.preprocess([image]))
-                candidates = candidates_of(predictions, 0).above(min_score)
-                parts = {**_on_host(candidates), "size": np.array(image.shape[:2])}
+        each = _candidates(detector, dataset, missing, min_score, batch_size)
+        for done, (index, parts) in enumerate(each, start=len(written) + 1):
             total += sum(part.nbytes for part in parts.values())
             if total > max_bytes:
                 raise ArmError(
@@ -149,6 +155,24 @@ def store_pass(
     opened = open_pass(folder, digest=digest, weights=weights, num_images=len(dataset))
     assert opened is not None, "just written"
     return opened
+
+
+def _candidates(
+    detector: Detector,
+    dataset: Dataset,
+    indices: Sequence[int],
+    min_score: float,
+    batch_size: int,
+) -> Iterator[tuple[int, dict[str, Part]]]:
+    """Yield index and parts of one image after the other."""
+    for batch in decoded_batches(dataset, indices, size=batch_size):
+        with torch.inference_mode():
+            predictions = detector.predict(detector.preprocess([image for _, image in batch]))
+        for place, (index, image) in enumerate(batch):
+            with torch.inference_mode():
+                candidates = candidates_of(predictions, place).above(min_score)
+                parts = {**_on_host(candidates), "size": np.array(image.shape[:2])}
+            yield index, parts
 
 
 def _identity(digest: str, weights: str, num_images: int) -> dict[str, object]:

@@ -23,7 +23,10 @@ DataRoot = Annotated[
     typer.Option(envvar="YOLACT_DATA", help="folder that holds COCO (and sbd/), for the presets"),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda if there is one")]
-Workers = Annotated[int | None, typer.Option(help="loader processes; never changes a result")]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="processes that load images and encode masks; never changes a result"),
+]
 Dataset = Annotated[
     str | None, typer.Option(help="coco, sbd, shapes, or the path of a dataset.yaml")
 ]
@@ -34,6 +37,16 @@ MaxStore = Annotated[
 ]
 Sizes = Annotated[
     bool, typer.Option("--sizes", help="intervals for small, medium and large objects too")
+]
+Scoring = Annotated[
+    str,
+    typer.Option(
+        envvar="YOLACT_SCORING",
+        help="engine of COCO's metrics: pycocotools, vectorised or faster (faster-coco-eval)",
+    ),
+]
+EvalBatch = Annotated[
+    int, typer.Option(min=1, help="images a forward pass; beyond 1, last digits of scores change")
 ]
 Weights = Annotated[
     Path | None, typer.Option(help="a checkpoint (final.pt), or a released YOLACT .pth")

@@ -24,8 +24,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from runners.coco_map import Entry, Rle, encode_outlines, encode_pixels, mask_iou, score
-from runners.evaluate import entries, run_lengths
+from runners.coco_index import Entry, Rle
+from runners.coco_map import encode_outlines, encode_pixels, mask_iou, score
+from runners.encode import entries, run_lengths
 from runners.progress import progress
 from yolact_bench.data.objects import Objects, Segment, rasterise
 from yolact_bench.data.protocol import Dataset

@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runners.coco_map import Rle
-from runners.evaluate import Predictions, entries, prediction_files, run_lengths
+from runners.coco_index import Rle
+from runners.encode import entries, run_lengths
 from runners.forward_pass import StoredPass
 from runners.progress import duration, progress
+from runners.result_files import Predictions, prediction_files
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Found, detect
 from yolact_bench.detector import Detector
@@ -46,7 +47,7 @@ def replay(
     """
     began = time.monotonic()
     names = ", ".join(variant.title for variant in variants)
-    arms = [_Arm(variant, weights, len(dataset)) for variant in variants]
+    arms = [_Arm(variant, weights, stored) for variant in variants]
     try:
         with progress(f"replay {names}", len(dataset)) as shown:
             for index in range(len(dataset)):
@@ -138,10 +139,14 @@ def _marked(rows: Sequence[int], length: int) -> Tensor:
 class _Arm:
     """A variant and its prediction files while they are written."""
 
-    def __init__(self, variant: Variant, weights: str, num_images: int) -> None:
+    def __init__(self, variant: Variant, weights: str, stored: StoredPass) -> None:
         self.detector, self.title = variant.detector, variant.title
         self._files: AbstractContextManager[Predictions] = prediction_files(
-            variant.folder, digest=variant.digest, weights=weights, num_images=num_images
+            variant.folder,
+            digest=variant.digest,
+            weights=weights,
+            num_images=stored.num_images,
+            batch_size=stored.batch_size,
         )
         self.predictions = self._files.__enter__()
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from runners.arm import Unit, Workplace, predict_unit, trained_detector
-from runners.evaluate import is_complete
 from runners.forward_pass import StoredPass, lowest_score, open_pass, store_pass
 from runners.replay import Variant, replay
+from runners.result_files import is_complete
 from yolact_bench.build import build_detector
 from yolact_bench.data import Dataset
 
@@ -75,6 +75,7 @@ def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
         min_score=min_score,
         max_bytes=place.max_store,
         title=f"forward pass {unit.title}",
+        batch_size=place.eval_batch,
     )
 
 

@@ -12,10 +12,12 @@ from runners.options import (
     DataRoot,
     Dataset,
     Device,
+    EvalBatch,
     MinScore,
     Out,
     Preset,
     Rounds,
+    Scoring,
     Set,
     ValidateEvery,
     Weights,
@@ -50,6 +52,9 @@ def evaluate(
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
+    workers: Workers = None,
+    scoring: Scoring = "pycocotools",
+    eval_batch: EvalBatch = 1,
     as_json: AsJson = False,
 ) -> None:
     """Score one arm with COCO's box and mask AP; for test images write the server's files."""
@@ -61,7 +66,9 @@ def evaluate(
         dataset=dataset,
         split=split,
         settings=settings or [],
-        place=commands.workplace(work_dir, device, None, None),
+        place=commands.workplace(
+            work_dir, device, workers, None, scoring=scoring, eval_batch=eval_batch
+        ),
         data_root=data_root,
         as_json=as_json,
     )

@@ -11,10 +11,10 @@ import typer
 from runners.arm import Unit, Workplace, check, ensure_trained, evaluate_unit, now, trained
 from runners.datasets import check_dataset
 from runners.environment import environment
-from runners.evaluate import evaluate as score
 from runners.evaluate import predict
 from runners.lock import locked
 from runners.measure import measure
+from runners.scoring import evaluate as score
 from runners.settings import parse_settings
 from runners.submission import images_name, write_submission
 from yolact_bench.build import build_detector, build_network, load_weights
@@ -83,7 +83,8 @@ def evaluate(
             _submit(unit, opened, file, place, as_json=as_json)
             return
     if weights is not None:
-        scores = score(opened, _predicted(unit, opened, weights, place))
+        folder = _predicted(unit, opened, weights, place)
+        scores = score(opened, folder, scoring=place.scoring)
         box, mask, images = scores.box, scores.mask, len(opened)
         facts: dict[str, object] = {"weights": str(weights), "sha256": file_sha256(weights)}
     else:
@@ -202,7 +203,15 @@ def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) ->
     sha256 = file_sha256(weights)
     folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
     with locked(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
-        return predict(detector, dataset, folder, digest=unit.run.detect_digest, weights=sha256)
+        return predict(
+            detector,
+            dataset,
+            folder,
+            digest=unit.run.detect_digest,
+            weights=sha256,
+            batch_size=place.eval_batch,
+            processes=place.encoders,
+        )
 
 
 def _submit(

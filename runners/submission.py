@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.evaluate import BOX_FILE, MASK_FILE
+from runners.result_files import BOX_FILE, MASK_FILE
 from yolact_bench.results.files import atomic_path
 from yolact_bench.spec.dataset import DatasetSpec, FileSplit
 

@@ -106,6 +106,7 @@ def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (["run", "{spec}", "--set", "dataset=cocoo"], "did you mean 'coco'"),
         (["run", "{spec}", "--only", "k_44"], "did you mean 'k_4'"),
         (["run", "{spec}", "--device", "cuda:99"], "--device cpu"),
+        (["run", "{spec}", "--scoring", "vectorized"], "did you mean 'vectorised'"),
         (["train", "yolact_tinny"], "did you mean 'yolact_tiny'"),
         (["train", "yolact_tiny", "--dataset", "cocoo"], "did you mean 'coco'"),
         (["train", "yolact_tiny", "--dataset", "{tmp}/d.yaml"], "d.yaml"),

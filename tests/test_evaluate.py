@@ -11,7 +11,9 @@ import pytest
 import torch
 from pycocotools import mask as rle
 
-from runners.evaluate import detections, evaluate, is_complete, predict, validate
+from runners.evaluate import detections, predict, validate
+from runners.result_files import is_complete
+from runners.scoring import evaluate
 from yolact_bench.detect.pipeline import Found, mask_chunks
 from yolact_bench.errors import ArmError, SpecError
 

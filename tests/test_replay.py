@@ -151,24 +151,28 @@ def test_a_single_arm_stores_no_pass(tmp_path: Path) -> None:
 def test_an_interrupted_pass_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One image is stored, the second read is interrupted: the first is not computed again."""
+    """The read of the second image is interrupted: the first, stored, is not read again."""
     units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
     dataset = place.datasets.open(units[0].data, "val")
     read: list[int] = []
+    interrupts = [1]
     image = type(dataset).image
 
     def interrupted(self: object, index: int) -> object:
         read.append(index)
-        if read == [0, 1]:
+        if index in interrupts:
+            interrupts.remove(index)
             raise KeyboardInterrupt
         return image(self, index)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(dataset), "image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         predict_together(units, place)
+    assert read[:2] == [0, 1]  # the third may have been read ahead
+    read.clear()
     predict_together(units, place)
 
-    assert read == [0, 1, 1, 2]
+    assert read == [1, 2]
 
 
 def test_a_file_torn_by_a_power_loss_is_made_again(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ class Accuracy:
     time: str  # ISO 8601, UTC
     proxy: bool = False  # a shortened schedule stands in for the paper's
     origin: str = ""  # of predictions made by another framework, whose training is not known
+    scoring: str = "pycocotools"  # the engine that scored, with its version if it is another
+    eval_batch: int = 1  # images a forward pass; larger ones round otherwise in the last bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

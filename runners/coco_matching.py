@@ -1,0 +1,233 @@
+"""COCO's greedy matching of all images and classes at once, from overlaps that are known."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolact_bench.statistics.matches import Matches
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+MAX_DETECTIONS = 100  # an image and class
+# COCOeval's own numbers: thresholds to the last bit, sizes in square pixels, ends included.
+_IOU = np.minimum(np.linspace(0.5, 0.95, 10), 1 - 1e-10)
+_SIZES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]], np.float64)
+_BITS = (1 << np.arange(len(_IOU))).astype(np.uint16)
+_ALL_BITS = np.uint16(_BITS.sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scored:
+    """What every engine makes of results: COCO's metrics, and what they follow from."""
+
+    stats: Float64  # [12] in COCOeval's order; -1 where there is nothing to find
+    precision: Float64  # [10 IoU thresholds, 101 recalls, classes], all sizes, 100 detections
+    category_ids: tuple[int, ...]  # of the classes
+    matches: Callable[[], Matches]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Instances:
+    """Detections or objects, N of them, in the order of the files."""
+
+    image: Int64  # [N] row of the image, counted in the order of image ids
+    label: Int64  # [N] column of the class, in the order of category ids
+    area: Float64  # [N]
+    score: Float64  # [N] zeros for objects
+    is_crowd: Flags  # [N] False for detections
+
+    def __getitem__(self, rows: Int64 | Flags) -> "Instances":
+        return Instances(
+            image=self.image[rows],
+            label=self.label[rows],
+            area=self.area[rows],
+            score=self.score[rows],
+            is_crowd=self.is_crowd[rows],
+        )
+
+    @property
+    def outside(self) -> Flags:
+        """Which are not of each range of sizes [A, N]."""
+        return (self.area < _SIZES[:, :1]) | (self.area > _SIZES[:, 1:])
+
+    def paired(self, num_images: int) -> Int64:
+        """The image and class of each as one number, by which images come class by class."""
+        return self.label * num_images + self.image
+
+
+def instances_of(
+    annotations: Sequence[Mapping[str, Any]],
+    images: Mapping[int, int],
+    classes: Mapping[int, int],
+) -> Instances:
+    """Return the annotations of these images, given as image id → row and category id → column."""
+    chosen = [one for one in annotations if one["image_id"] in images]
+
+    def each(key: str) -> list[Any]:
+        return list(map(itemgetter(key), chosen))
+
+    return Instances(
+        image=np.array([images[number] for number in each("image_id")], np.int64),
+        label=np.array([classes[number] for number in each("category_id")], np.int64),
+        area=np.array(each("area"), np.float64),
+        score=np.array([one.get("score", 0.0) for one in chosen], np.float64),
+        is_crowd=np.array(each("iscrowd"), np.bool_),
+    )
+
+
+def match(
+    found: Instances,
+    truth: Instances,
+    overlaps: Mapping[tuple[int, int], Float64],
+    *,
+    num_images: int,
+    num_classes: int,
+) -> Matches:
+    """Return what COCO's matching gives for the detections `found` and the objects `truth`.
+
+    `overlaps` goes from image and class, as rows and columns, to IoU [D, G]: detections as COCO
+    ranks them, the best 100, with objects in the order of the file. Pairs without either may be
+    left out. The outcome is pycocotools' to the bit, where the overlaps are.
+
+    Source: pycocotools, COCOeval.evaluateImg: by falling score, each detection takes the object
+    it overlaps most; one that counts before one that is ignored; the last of equals.
+    """
+    found = _best(found[np.lexsort((-found.score, found.image, found.label))], num_images)
+    truth = truth[np.lexsort((truth.image, truth.label))]
+    outside = found.outside
+    matched = np.zeros(outside.shape, np.uint16)
+    ignored = np.where(outside, _ALL_BITS, np.uint16(0))
+    for group in _groups(found.paired(num_images), truth.paired(num_images), overlaps, num_images):
+        hits, of_ignored = _assign(group, truth)
+        matched[:, group.found] = hits
+        # Unmatched detections of another size stay ignored.
+        ignored[:, group.found] = (ignored[:, group.found] & ~hits) | of_ignored
+    ranked = np.lexsort((-found.score, found.label))  # equal scores by image
+    truth_image, truth_label, truth_count = _counts(truth, num_images)
+    return Matches(
+        num_images=num_images,
+        num_classes=num_classes,
+        image=found.image[ranked].astype(np.int32),
+        label=found.label[ranked].astype(np.int16),
+        score=found.score[ranked],
+        matched=matched[:, ranked],
+        ignored=ignored[:, ranked],
+        truth_image=truth_image,
+        truth_label=truth_label,
+        truth_count=truth_count,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Group:
+    """Pairs of an image and a class with about equally many objects, the most detections first.
+
+    Letters: P pairs, G objects of the pair that has most, D detections that can be matched.
+    """
+
+    iou: Float64  # [D, G]; -1 where the pair has fewer objects
+    found: Int64  # [D] rows of the detections, those of a pair by falling score
+    starts: Int64  # [P] the first detection of each pair
+    lengths: Int64  # [P] falling
+    truth: Int64  # [P, G] rows of the objects, where there are as many
+
+
+def _best(found: Instances, num_images: int) -> Instances:
+    """Return the first hundred of each image and class."""
+    pairs = found.paired(num_images)
+    rank = np.arange(len(pairs)) - np.searchsorted(pairs, pairs)
+    return found[rank < MAX_DETECTIONS]
+
+
+def _groups(
+    found: Int64, truth: Int64, overlaps: Mapping[tuple[int, int], Float64], num_images: int
+) -> Iterator[_Group]:
+    """Yield the pairs in which a detection overlaps an object enough to be matched at all."""
+    pairs = np.intersect1d(found, truth)
+    if len(pairs) == 0:
+        return
+    keys = [(pair % num_images, pair // num_images) for pair in pairs.tolist()]
+    matrices = [overlaps[key] for key in keys]
+    widths = np.array([matrix.shape[1] for matrix in matrices])
+    heights = np.array([matrix.shape[0] for matrix in matrices])
+    flat = np.concatenate([matrix.reshape(-1) for matrix in matrices])
+
+    of_pair = np.repeat(np.arange(len(pairs)), heights)  # of each row of each matrix
+    width = widths[of_pair]
+    begin = np.cumsum(width) - width  # of that row in `flat`
+    row = np.searchsorted(found, pairs)[of_pair] + _count_up(heights)
+    possible = np.maximum.reduceat(flat, begin) >= _IOU[0]
+    of_pair, begin, row = of_pair[possible], begin[possible], row[possible]
+
+    lengths = np.bincount(of_pair, minlength=len(pairs))
+    first_truth = np.searchsorted(truth, pairs)
+    padded = 1 << np.ceil(np.log2(widths)).astype(np.int64)  # powers of two: few groups
+    for size in np.unique(padded[lengths > 0]).tolist():
+        members = np.flatnonzero((padded == size) & (lengths > 0))
+        members = members[np.argsort(-lengths[members], kind="stable")]
+        column = np.arange(size)
+        of_pairs = np.searchsorted(of_pair, members)
+        chosen = np.repeat(of_pairs, lengths[members]) + _count_up(lengths[members])
+        place = begin[chosen][:, None] + column
+        absent = column >= widths[of_pair[chosen]][:, None]
+        iou = np.where(absent, -1.0, flat[np.where(absent, 0, place)])
+        yield _Group(
+            iou=iou,
+            found=row[chosen],
+            starts=np.cumsum(lengths[members]) - lengths[members],
+            lengths=lengths[members],
+            truth=np.minimum(first_truth[members][:, None] + column, len(truth) - 1),
+        )
+
+
+def _assign(group: _Group, truth: Instances) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Return flags [A, D] of the detections that are matched, and to objects that are ignored."""
+    crowd = truth.is_crowd[group.truth][:, None, None]  # [P, 1, 1, G]
+    skipped = (truth.outside | truth.is_crowd)[:, group.truth].transpose(1, 0, 2)[:, :, None]
+    pairs, areas, _, objects = skipped.shape  # [P, A, 1, G]
+    taken = np.zeros((pairs, areas, len(_IOU), objects), bool)
+    matched = np.zeros((areas, len(group.found)), np.uint16)
+    ignored = np.zeros_like(matched)
+    column = np.arange(objects)
+    for step in range(int(group.lengths[0])):
+        n = int(np.searchsorted(-group.lengths, -step))  # pairs that have so many detections
+        at = group.starts[:n] + step
+        iou = group.iou[at][:, None, None]  # [n, 1, 1, G]
+        allowed = (iou >= _IOU[:, None]) & (~taken[:n] | crowd[:n])  # [n, A, T, G]
+        counting = allowed & ~skipped[:n]
+        pool = np.where(counting.any(-1, keepdims=True), counting, allowed)
+        best = objects - 1 - np.where(pool, iou, -1.0)[..., ::-1].argmax(-1)  # [n, A, T]
+        chosen = pool & (column == best[..., None])
+        taken[:n] |= chosen
+        matched[:, at] = (chosen.any(-1) * _BITS).sum(-1, dtype=np.uint16).T
+        ignored[:, at] = ((chosen & skipped[:n]).any(-1) * _BITS).sum(-1, dtype=np.uint16).T
+    return matched, ignored
+
+
+def _counts(
+    truth: Instances, num_images: int
+) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.int32]]:
+    """Return images [P], classes [P] and how many objects of each size are to be found [A, P]."""
+    pairs, inverse = np.unique(truth.paired(num_images), return_inverse=True)
+    counted = ~(truth.outside | truth.is_crowd)
+    counts = np.stack([np.bincount(inverse[some], minlength=len(pairs)) for some in counted])
+    any_size = counts.any(axis=0)
+    label, image = np.divmod(pairs[any_size], num_images)
+    return (
+        image.astype(np.int32),
+        label.astype(np.int16),
+        counts[:, any_size].astype(np.int32),
+    )
+
+
+def _count_up(lengths: Int64) -> Int64:
+    """Return 0 … n - 1 for each of the lengths, one behind the other."""
+    starts = np.cumsum(lengths) - lengths
+    counted: Int64 = np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
+    return counted

@@ -1,0 +1,90 @@
+"""A process beside this one that carries out calls, and never outlives it."""
+
+import multiprocessing
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from yolact_bench.errors import ArmError
+
+T = TypeVar("T")
+
+_PATIENCE = 5.0  # seconds for a process without work to end by itself
+
+
+def can_have_companions() -> bool:
+    """Return whether this process may start others, which one that is such itself may not."""
+    return not multiprocessing.current_process().daemon
+
+
+class Companion:
+    """One process and the line to it. Calls are answered one at a time, in order.
+
+    It starts from nothing rather than as a copy, which would hold the locks of other threads and
+    a device that cannot be shared. Where this process ends, however it ends, the line breaks and
+    the companion stops after the call at hand. Interrupts from the keyboard are left to this
+    process.
+    """
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._line, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()  # or the line would never break
+
+    def __enter__(self) -> "Companion":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self._process.kill()
+        self._line.close()
+        self._process.join(_PATIENCE)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def kill(self) -> None:
+        """End the process now; who waits for it gets an `ArmError`."""
+        self._process.kill()
+
+    def send(self, function: Callable[..., T], *arguments: object, **options: object) -> None:
+        """Let the companion call a function of a module, whose answer `receive` returns."""
+        with suppress(BrokenPipeError):  # `receive` says it
+            self._line.send((function, arguments, options))
+
+    def receive(self) -> Any:  # noqa: ANN401
+        """Return what the oldest call without an answer has returned.
+
+        Raises:
+            ArmError: the process has died.
+            Exception: whatever the function raised.
+        """
+        try:
+            answer, error = self._line.recv()
+        except (EOFError, OSError) as broken:
+            self._process.join(_PATIENCE)
+            raise ArmError(
+                "process_died",
+                f"a process beside this one died (exit code {self._process.exitcode}); where the "
+                "memory ran out, give --workers 0",
+            ) from broken
+        if error is not None:
+            raise error
+        return answer
+
+
+def _serve(line: "Connection[Any, Any]") -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(EOFError, OSError):  # the other end is gone: nobody waits for an answer
+        while True:
+            function, arguments, options = line.recv()
+            answer, failed = None, None
+            try:
+                answer = function(*arguments, **options)
+            except Exception as error:
+                failed = error
+            line.send((answer, failed))
