@@ -4,7 +4,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,11 +117,20 @@ class Store:
                 sessions.setdefault(line.session_or_phase, {})[line.digest] = record
         return sessions
 
-    def timed_together(self, detect_digests: Sequence[str]) -> str | None:
-        """Return the latest session in which all of these runs were timed, if there is one."""
+    def timed_together(
+        self, detect_digests: Sequence[str], *, like: Callable[[Latency], bool] = lambda _: True
+    ) -> str | None:
+        """Return the latest session in which all of these runs were timed, if there is one.
+
+        `like` says of a record whether it was measured as is wanted.
+        """
         wanted = frozenset(detect_digests)
         sessions = self.latency_sessions(detect_digests)
-        complete = [name for name, timed in sessions.items() if wanted <= timed.keys()]
+        complete = [
+            name
+            for name, timed in sessions.items()
+            if wanted <= timed.keys() and all(like(record) for record in timed.values())
+        ]
         return complete[-1] if wanted and complete else None
 
     def failures(self, detect_digests: Sequence[str] | None = None) -> tuple[Failure, ...]:
