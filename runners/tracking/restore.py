@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from runners.tracking.events import Artifacts, Event, Finished, Phase, Points
@@ -103,14 +104,8 @@ class _Found:
         for planned in timed:
             if planned.detect_digest in of_session:
                 latency = of_session[planned.detect_digest]
-                event = latency_event(latency, time_ms=_ms(latency.time))
-                yield Points(
-                    time_ms=event.time_ms,
-                    arm=planned.arm,
-                    seed=planned.seed,
-                    step=0,
-                    values=event.values,
-                )
+                mine = replace(latency, arm=planned.arm, seed=planned.seed)
+                yield latency_event(mine, time_ms=_ms(latency.time))
 
     def _phase(self, planned: PlannedRun, record: Accuracy | Failure) -> Phase:
         own = (record.ablation, record.arm, record.seed) == (
