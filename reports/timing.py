@@ -34,6 +34,7 @@ class Timing:
     ratio_interval: tuple[float, float] | None  # 95 %
     stages_ms: Mapping[str, float]  # median of each stage, in order of execution
     peak_memory_mb: float | None
+    energy_mj: float | None  # an image; None: nobody counts it
     warmup: int
     precision: str
 
@@ -181,6 +182,7 @@ def _timing(latency: Latency, reference: Latency | None) -> Timing:
         ratio_interval=interval,
         stages_ms={s: float(np.median(latency.stages_ms[s])) for s in stages},
         peak_memory_mb=latency.peak_memory_mb,
+        energy_mj=latency.energy_mj,
         warmup=latency.warmup,
         precision=latency.precision,
     )
