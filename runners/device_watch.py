@@ -84,8 +84,11 @@ class DeviceWatch:
             self._gpu = None
             self._stack.close()
 
-    def look(self) -> None:
-        """Take a sample if the last is old enough. To be called where nothing is being timed."""
+    def look(self, number: int = 0) -> None:
+        """Take a sample if the last is old enough; to be called where nothing is being timed.
+
+        The number, of the round that comes next, changes nothing.
+        """
         if self._gpu is None or self._now() < self._last + self._interval_s:
             return
         self._during.append(self._gpu.sample())

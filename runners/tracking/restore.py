@@ -97,7 +97,9 @@ class _Found:
         """Yield the milliseconds of the latest session that has all timed arms."""
         timed = [p for p in self.manifest.runs if p.seed == self.manifest.seeds[0]]
         digests = [p.detect_digest for p in timed if (p.arm, p.seed) in self.records]
-        session = self.store.timed_together(digests)
+        session = self.store.timed_together(digests) or self.store.timed_together(
+            digests, invalid_too=True
+        )
         if session is None or "latency" not in self.manifest.measure:
             return
         of_session = self.store.latency_sessions(digests)[session]
