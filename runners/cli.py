@@ -81,7 +81,7 @@ def run(
     data_root: DataRoot = None,
     device: Device = None,
     workers: Workers = None,
-    rounds: Rounds = 100,
+    rounds: Rounds = None,
     validate_every: ValidateEvery = None,
     max_store: MaxStore = 100.0,
     sizes: Sizes = False,

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 import typer
 
-from runners.ablation import Bench, Timing, run_ablation
+from runners.ablation import Bench, run_ablation
 from runners.arm import Workplace
 from runners.arm import check as check_arm
 from runners.doctor import diagnose
@@ -23,6 +23,7 @@ from runners.mistakes import FAILED_ARMS, UNCOUNTED, UNMET
 from runners.plan import Plan, check_words, make_plan
 from runners.plan_table import plan_facts, plan_lines
 from runners.settings import parse_settings
+from runners.time_arms import Timing
 from runners.tracking import MlflowTracker
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.expect import Outcome
@@ -93,7 +94,7 @@ def run(
     images_per_second: float | None,
     place: Workplace,
     data_root: Path | None,
-    rounds: int,
+    rounds: int | None,
     sizes: bool,
     retry_failed: bool,
     dry_run: bool,

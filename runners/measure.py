@@ -1,18 +1,27 @@
 """Time the detectors of several arms together, in one process, on the same images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from runners.latency import TIMERS, StageClock, Step, time_together, timer_for, warm_up
-from yolact_bench.clock import STAGES, Clock, no_clock
+from runners.latency import PROBES, TIMERS, Sample, Step, WarmUp, timer_for, warm_up
+from runners.pictures import Picture
+from runners.planted import PlantedNetwork, planting
+from runners.rounds import Order, Rounds, alternate, calls_in_a_turn
+from runners.scenarios import CALLS, Setup, Timed, images_of
+from runners.stage_times import StageTimes, stage_times
+from yolact_bench.clock import no_clock
 from yolact_bench.detector import Detector
+from yolact_bench.spec.latency import LatencyPlan
+from yolact_bench.spec.loads import Load
+from yolact_bench.statistics.timing import paired_ratio
 
-Image = NDArray[np.uint8]  # RGB [H, W, 3]
-Images = Sequence[tuple[int, Image]]  # with image ids
+TWIN = " (twin)"  # follows the baseline's name where it is measured twice
+# Warm-up lasts at least so long on a GPU, where clocks rise over hundreds of milliseconds.
+_WARM_UP_SECONDS: Mapping[str, float] = {"cuda": 1.0, "cpu": 0.0}
 
 
 class TimingError(RuntimeError):
@@ -27,29 +36,50 @@ class TimingError(RuntimeError):
 class Measured:
     """Times of one arm; of one session with every other arm of the same call of `measure`."""
 
+    scenario: str
     timer: str
-    samples_ms: tuple[float, ...]  # one a round
-    image_ids: tuple[int, ...]  # of the image of each round, the same for every arm
-    stages_ms: Mapping[str, tuple[float, ...]]  # one a stage round, whose sum is no sample
+    batch_size: int
+    samples_ms: tuple[float, ...]  # of every call
+    enqueue_ms: tuple[float, ...]  # until each call returned to the host; empty on a CPU
+    image_ids: tuple[int, ...]  # of the (first) image of each call, the same for every arm
+    stages_ms: Mapping[str, tuple[float, ...]]  # from rounds of their own, whose sum is no sample
     warmup: int  # calls before the first sample
     peak_memory_mb: float | None  # weights and the most that one call needs; None on CPU
+    load: str  # declared detection load, or "" for the arm's own detections
+    protocol: Mapping[str, object]  # how it was measured
+    invalid: str  # why the session does not count, or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arm:
+    """One arm, ready to be called; a twin shares the setup of its original."""
+
+    name: str
+    setup: Setup
+    call: Timed
+    step: Step  # plain, without a clock of stages
+    load: str
 
 
 def measure(
     detectors: Mapping[str, Detector],
-    images: Images,
+    pictures: Sequence[Picture],
     *,
-    rounds: int = 100,
-    max_seconds: float = 300.0,
+    scenario: str = "end_to_end",
+    plan: LatencyPlan | None = None,
+    baseline: str | None = None,
+    loads: Mapping[str, Load] | None = None,
+    rounds: int | None = None,
     warmup: int = 10,
     seed: int = 0,
 ) -> Mapping[str, Measured]:
-    """Return the times of every detector, batch of one, from decoded image to full-size masks.
+    """Return the times of every detector in one scenario.
 
-    In each round every detector is timed once, in a freshly drawn order, on the round's image;
-    images rotate. There are `rounds` rounds, or as many as fit into `max_seconds`, but at
-    least ten. Warm-up may take a quarter of that time more, and the split into stages, timed
-    in a fifth as many rounds of its own, another quarter.
+    In each round every detector has one turn, in a freshly drawn order, on the round's images;
+    images take turns. The rounds end when the intervals of all ratios to the baseline (the
+    first, unless named) and of its own median are as narrow as the plan says, or with its time;
+    or after `rounds`. Warm-up may take a quarter of that time more, and the split into stages,
+    in rounds of its own, another quarter. `loads` are imposed on the arms that they name.
 
     Raises:
         TimingError: a detector failed.
@@ -57,38 +87,108 @@ def measure(
     Source: the shape of MLPerf Inference's single-stream scenario (arXiv:1911.02549), with the
     arms interleaved.
     """
-    assert detectors and images
+    assert detectors and pictures
+    plan = plan or LatencyPlan()
     device = _common_device(detectors)
-    timer = timer_for(device.type)
-    steps = {name: _step(name, detector, images, no_clock) for name, detector in detectors.items()}
-    share = max_seconds / 4 / len(steps)
-    warmups = {
-        name: warm_up(step, TIMERS[timer], calls=warmup, max_seconds=share)
-        for name, step in steps.items()
-    }
-    samples = time_together(
-        steps, TIMERS[timer], rounds=rounds, warmup=0, seed=seed, max_seconds=max_seconds
-    )
-    stages = _stages(
-        detectors, images, device, rounds=max(1, rounds // 5), seconds=max_seconds / 4, seed=seed
-    )
-    return {
-        name: Measured(
-            timer=timer,
-            samples_ms=tuple(samples[name]),
-            image_ids=tuple(images[n % len(images)][0] for n in range(len(samples[name]))),
-            stages_ms=stages[name],
-            warmup=warmups[name],
-            peak_memory_mb=_peak_memory_mb(detector, images, device),
+    first = baseline or next(iter(detectors))
+    with ExitStack() as stack:
+        arms = _arms(detectors, pictures, scenario, plan, loads or {}, stack)
+        if plan.twin:
+            arms[first + TWIN] = _named(first + TWIN, arms[first])
+        warm, order = _warmed(arms, plan, device, scenario, first, warmup)
+        order = replace(order, max_rounds=rounds, seed=seed)
+        found = alternate(
+            {name: arm.step for name, arm in arms.items()},
+            PROBES[timer_for(device.type)],
+            order,
+            prepare={name: arm.setup.prepare for name, arm in arms.items()},
         )
-        for name, detector in detectors.items()
+        own = [arm for name, arm in arms.items() if name in detectors]
+        stages = stage_times(
+            {arm.name: (arm.setup, arm.call) for arm in own},
+            {arm.name: found.ms(arm.name) for arm in own},
+            device.type,
+            rounds=min(60, max(1, found.rounds // 5)),
+            seconds=plan.max_s / 4,
+            seed=seed,
+        )
+        peaks = {arm.name: _peak_memory_mb(arm, device) for arm in own}
+    twin, invalid = _twin(found, first, order)
+    return {
+        arm.name: Measured(
+            scenario=scenario,
+            timer=timer_for(device.type),
+            batch_size=plan.batch_size,
+            samples_ms=tuple(found.ms(arm.name)),
+            enqueue_ms=_enqueued(found.samples[arm.name], device),
+            image_ids=_image_ids(arm.setup, order.period, len(found.samples[arm.name])),
+            stages_ms=stages[arm.name].stages_ms,
+            warmup=warm[arm.name].calls,
+            peak_memory_mb=peaks[arm.name],
+            load=arm.load,
+            protocol={
+                **plan.protocol(),
+                **_protocol(found, order, arm.name, warm[arm.name], stages[arm.name]),
+                **twin,
+            },
+            invalid=invalid,
+        )
+        for arm in own
     }
 
 
-def _step(name: str, detector: Detector, images: Images, clock: Clock) -> Step:
-    def step(number: int) -> object:
+def _arms(
+    detectors: Mapping[str, Detector],
+    pictures: Sequence[Picture],
+    scenario: str,
+    plan: LatencyPlan,
+    loads: Mapping[str, Load],
+    stack: ExitStack,
+) -> dict[str, _Arm]:
+    arms = {}
+    for name, detector in detectors.items():
         try:
-            return detector([images[number % len(images)][1]], clock)
+            planted = _planted(detector, pictures, plan, loads.get(name), stack)
+            setup = Setup(
+                detector=detector, pictures=pictures, batch_size=plan.batch_size, planted=planted
+            )
+            call = CALLS[scenario](setup)
+        except Exception as error:
+            raise TimingError(name) from error
+        load = loads[name].name if name in loads else ""
+        step = _plain(name, call)
+        arms[name] = _Arm(name=name, setup=setup, call=_guarded(name, call), step=step, load=load)
+    return arms
+
+
+def _planted(
+    detector: Detector,
+    pictures: Sequence[Picture],
+    plan: LatencyPlan,
+    load: Load | None,
+    stack: ExitStack,
+) -> PlantedNetwork | None:
+    if load is None:
+        return None
+    batch = detector.preprocess([pictures[0].decoded] * plan.batch_size)
+    return stack.enter_context(planting(detector, load, batch, images=len(pictures)))
+
+
+def _named(name: str, arm: _Arm) -> _Arm:
+    return replace(arm, name=name, step=_plain(name, arm.call))
+
+
+def _plain(name: str, call: Timed) -> Step:
+    guarded = _guarded(name, call)
+    return lambda number: guarded(number, no_clock)
+
+
+def _guarded(name: str, call: Timed) -> Timed:
+    def step(number: int, clock: object) -> object:
+        try:
+            return call(number, clock)  # type: ignore[arg-type]
+        except TimingError:
+            raise
         except Exception as error:
             raise TimingError(name) from error
 
@@ -101,45 +201,89 @@ def _common_device(detectors: Mapping[str, Detector]) -> torch.device:
     return devices.pop()
 
 
-def _stages(
-    detectors: Mapping[str, Detector],
-    images: Images,
+def _warmed(
+    arms: Mapping[str, _Arm],
+    plan: LatencyPlan,
     device: torch.device,
-    *,
-    rounds: int,
-    seconds: float,
-    seed: int,
-) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Return the milliseconds of each stage in each round, alternating as the samples do.
+    scenario: str,
+    baseline: str,
+    warmup: int,
+) -> tuple[dict[str, WarmUp], Order]:
+    """Warm every arm up, and say what their rounds are like."""
+    timer = TIMERS[timer_for(device.type)]
 
-    A stage that a round did not enter, for want of detections, took 0 ms in it.
-    """
-    clock = StageClock(device.type)
-    taken: dict[str, list[dict[str, float]]] = {name: [] for name in detectors}
+    def prepared(arm: _Arm, number: int) -> object:
+        arm.setup.prepare(number)
+        return arm.step(number)
 
-    def timed(name: str) -> Step:
-        step = _step(name, detectors[name], images, clock)
+    warm = {
+        name: warm_up(
+            partial(prepared, arm),
+            timer,
+            calls=warmup,
+            min_seconds=min(_WARM_UP_SECONDS[device.type], plan.max_s / 4 / len(arms)),
+            max_seconds=plan.max_s / 4 / len(arms),
+        )
+        for name, arm in arms.items()
+    }
+    times = {name: [timer(partial(prepared, arm, 0))] for name, arm in arms.items()}
+    return warm, Order(
+        baseline=baseline,
+        rel_ci=plan.rel_ci,
+        max_seconds=plan.max_s,
+        calls=calls_in_a_turn(times, device.type),
+        period=images_of(scenario, next(iter(arms.values())).setup),
+    )
 
-        def take(number: int) -> None:
-            step(number)
-            taken[name].append(clock.take())
 
-        return take
+def _twin(found: Rounds, first: str, order: Order) -> tuple[dict[str, object], str]:
+    """Return the ratio of the baseline to itself and its samples, and what is wrong with it."""
+    if first + TWIN not in found.samples:
+        return {}, ""
+    times = found.ms(first + TWIN)
+    ratio, interval = paired_ratio(
+        times, found.ms(first), period=order.period, calls=order.calls, seed=order.seed
+    )
+    facts: dict[str, object] = {
+        "twin_of": first,
+        "twin_ratio": ratio,
+        "twin_interval": list(interval or ()),
+        "twin_samples_ms": times,
+    }
+    if interval is None:
+        return facts, f"too few rounds ({found.rounds}) to compare {first} with itself"
+    low, high = interval
+    if low <= 1 <= high:
+        return facts, ""
+    return facts, f"{first} timed twice differs from itself: ratio {low:.4f} to {high:.4f}"
 
-    steps = {name: timed(name) for name in detectors}
-    timer = TIMERS["wall clock"]  # its result is not used: the stages are the measurement
-    time_together(steps, timer, rounds=rounds, warmup=0, seed=seed, max_seconds=seconds)
+
+def _protocol(
+    found: Rounds, order: Order, name: str, warm: WarmUp, stages: StageTimes
+) -> dict[str, object]:
     return {
-        name: {
-            stage: tuple(in_round.get(stage, 0.0) for in_round in in_rounds)
-            for stage in STAGES
-            if any(stage in in_round for in_round in in_rounds)
-        }
-        for name, in_rounds in taken.items()
+        "rounds": found.rounds,
+        "calls_per_round": order.calls,
+        "baseline": order.baseline,
+        "ended": found.ended,
+        "half_width": found.width(name),
+        "warmup_stable": warm.stable,
+        "detections": stages.detections,
+        "stages_synchronised_ms": stages.synchronised_ms,
+        "stage_notes": list(stages.notes),
     }
 
 
-def _peak_memory_mb(detector: Detector, images: Images, device: torch.device) -> float | None:
+def _image_ids(setup: Setup, period: int, count: int) -> tuple[int, ...]:
+    one_turn = [setup.batch(number)[0].image_id for number in range(period)]
+    return tuple(one_turn[number % period] for number in range(count))
+
+
+def _enqueued(samples: Sequence[Sample], device: torch.device) -> tuple[float, ...]:
+    return tuple(s.enqueue_ms for s in samples) if device.type == "cuda" else ()
+
+
+def _peak_memory_mb(arm: _Arm, device: torch.device) -> float | None:
     """Return what this arm alone would hold: its weights and the peak of one call above rest.
 
     The detectors of all arms are on the device together, so the device's own peak counts
@@ -147,12 +291,14 @@ def _peak_memory_mb(detector: Detector, images: Images, device: torch.device) ->
     """
     if device.type != "cuda":
         return None
-    tensors = [*detector.network.parameters(), *detector.network.buffers()]
+    network = arm.setup.detector.network
+    tensors = [*network.parameters(), *network.buffers()]
     weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     peak = 0
-    for _, image in images[:8]:
+    for number in range(min(8, len(arm.setup.pictures))):
+        arm.setup.prepare(number)
         at_rest = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
-        detector([image], no_clock)
+        arm.step(number)
         peak = max(peak, torch.cuda.max_memory_allocated(device) - at_rest)
     return (weights + peak) / 2**20

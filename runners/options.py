@@ -41,7 +41,9 @@ Weights = Annotated[
 
 WORK = Path("work")
 ValidateEvery = Annotated[int | None, typer.Option(help="iterations; 0: never")]
-Rounds = Annotated[int, typer.Option(help="of alternating timing")]
+Rounds = Annotated[
+    int | None, typer.Option(help="at most so many of alternating timing; default: no such bound")
+]
 Preset = Annotated[
     str | None, typer.Option(help="a preset; default: the run.yaml beside the weights")
 ]

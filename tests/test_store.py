@@ -105,12 +105,12 @@ def test_a_session_counts_only_if_it_covers_all_runs(tmp_path: Path) -> None:
     assert list(store.latency_sessions(["d-sequential-0"])) == ["s1", "s2"]
 
 
-def test_a_session_that_does_not_count_has_timed_nothing(tmp_path: Path) -> None:
+def test_a_session_can_be_asked_to_count(tmp_path: Path) -> None:
     store = _store(tmp_path)
     store.add(fake_work.latency("fast", session="good"))
     store.add(fake_work.latency("fast", session="bad", invalid="shared"))
-    assert store.timed_together(["d-fast-0"]) == "good"
-    assert store.timed_together(["d-fast-0"], invalid_too=True) == "bad"
+    assert store.timed_together(["d-fast-0"]) == "bad"
+    assert store.timed_together(["d-fast-0"], like=lambda record: not record.invalid) == "good"
 
 
 def test_the_session_with_most_runs_says_whether_times_count(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,17 +118,18 @@ class Store:
         return sessions
 
     def timed_together(
-        self, detect_digests: Sequence[str], *, invalid_too: bool = False
+        self, detect_digests: Sequence[str], *, like: Callable[[Latency], bool] = lambda _: True
     ) -> str | None:
         """Return the latest session in which all of these runs were timed, if there is one.
 
-        A session whose times do not count has timed nothing, unless `invalid_too`.
+        `like` says of a record whether it was measured as is wanted.
         """
         wanted = frozenset(detect_digests)
+        sessions = self.latency_sessions(detect_digests)
         complete = [
             name
-            for name, timed in self.latency_sessions(detect_digests).items()
-            if wanted <= timed.keys() and (invalid_too or not _invalid(timed))
+            for name, timed in sessions.items()
+            if wanted <= timed.keys() and all(like(record) for record in timed.values())
         ]
         return complete[-1] if wanted and complete else None
 
@@ -236,10 +237,6 @@ class Store:
         log.warning("%s: cut off an incomplete last line, %d bytes", self.path, len(last))
         os.ftruncate(descriptor, size - len(last))
         return b""
-
-
-def _invalid(timed: Mapping[str, Latency]) -> bool:
-    return any(latency.invalid for latency in timed.values())
 
 
 def _fields(record: Record) -> dict[str, object]:
