@@ -115,6 +115,11 @@ def megabytes(mb: float | None) -> str:
     return UNDEFINED if mb is None else f"{mb:.0f}"
 
 
+def millijoules(mj: float | None) -> str:
+    """Return energy in mJ where a GPU counts it."""
+    return UNDEFINED if mj is None else f"{mj:.0f}"
+
+
 def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
     """Return the time relative to the baseline, with its interval."""
     if row.is_baseline:

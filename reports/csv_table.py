@@ -79,6 +79,7 @@ def _times(t: Timing | None, session: Session | None) -> _Line:
         "latency_ratio": t.ratio if t else None,
         "latency_ratio_low": low,
         "latency_ratio_high": high,
+        "energy_mj": t.energy_mj if t else None,
         "device": session.device if t and session else None,
         "session": session.name if t and session else None,
     }

@@ -122,10 +122,12 @@ def latency(summary: Summary) -> Table:
     """Return the quantiles of the times of the chosen session."""
     notes = Notes()
     rows = []
+    counted = any(row.timing and row.timing.energy_mj is not None for row in summary.rows)
+    columns = (*_LATENCY, "mJ an image") if counted else _LATENCY
     for row in summary.rows:
         t = row.timing
         if t is None:
-            rows.append((row.arm, *[cells.untimed(row, notes)] * 8))
+            rows.append((row.arm, *[cells.untimed(row, notes)] * (1 + len(columns))))
             continue
         rows.append(
             (
@@ -138,12 +140,13 @@ def latency(summary: Summary) -> Table:
                 cells.ratio(row, t, notes),
                 t.precision,
                 cells.megabytes(t.peak_memory_mb),
+                *([cells.millijoules(t.energy_mj)] if counted else []),
             )
         )
     unit = cells.milliseconds(summary.session)
     return Table(
         title="Latency",
-        columns=("arm", f"median {unit}", *_LATENCY),
+        columns=("arm", f"median {unit}", *columns),
         rows=tuple(rows),
         baseline=baseline_row(summary),
         notes=notes.lines(

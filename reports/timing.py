@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolact_bench.clock import STAGES
+from yolact_bench.results.device_facts import read_device_facts
+from yolact_bench.results.fingerprint import differences, timing_facts
 from yolact_bench.results.record import Environment, Latency
 from yolact_bench.results.store import Store
 
@@ -16,6 +18,7 @@ MIN_SAMPLES_P90 = 64
 MIN_SAMPLES_P99 = 662
 MIN_ROUNDS_INTERVAL = 10
 RESAMPLES = 2000
+_HERE_THERE = ("here", "with the others")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Timing:
     ratio_interval: tuple[float, float] | None  # 95 %
     stages_ms: Mapping[str, float]  # median of each stage, in order of execution
     peak_memory_mb: float | None
+    energy_mj: float | None  # an image; None: nobody counts it
     warmup: int
     precision: str
 
@@ -49,6 +53,9 @@ class Session:
     num_images: int  # different ones
     environment: Environment
     timings: Mapping[str, Timing]  # by arm
+    facts: Mapping[str, str]  # hardware, software and protocol: equal for all that compare
+    invalid: str  # why no time of it counts; "" where they do
+    warnings: tuple[str, ...]  # what makes its times doubtful
     refused: Mapping[str, str]  # arm → why its time may not stand in the same column
     fastest: str | None  # arm that beats the second fastest by more than chance explains
 
@@ -59,10 +66,11 @@ def read_session(
     """Return the session that times most of the arms, the latest of equals; None without any.
 
     `arms_by_seed` is seed → arm → detect digest. Times of different sessions are never mixed:
-    an arm that was not timed in the chosen one is refused.
+    an arm that was not timed in the chosen one is refused. A session that does not count is
+    chosen where there is no other, so that its reason can be told.
     """
     wanted = [digest for digests in arms_by_seed.values() for digest in digests.values()]
-    best: tuple[tuple[bool, int, int], int, dict[str, Latency]] | None = None
+    best: tuple[tuple[bool, bool, int, int], int, dict[str, Latency]] | None = None
     sessions = store.latency_sessions(wanted)
     for order, timed in enumerate(sessions.values()):
         for seed, digests in arms_by_seed.items():
@@ -71,30 +79,34 @@ def read_session(
                 for arm, digest in digests.items()
                 if digest in timed and not timed[digest].reported
             }
-            rank = (baseline in found, len(found), order)
+            counts = not any(latency.invalid for latency in found.values())
+            rank = counts, baseline in found, len(found), order
             if found and (best is None or rank > best[0]):
                 best = rank, seed, found
     if best is None:
         return None
     _, seed, found = best
+    reference = found.get(baseline) or next(iter(found.values()))
     refused = {
-        arm: _untimed([timed[digest] for timed in sessions.values() if digest in timed])
+        arm: _untimed([timed[digest] for timed in sessions.values() if digest in timed], reference)
         for arm, digest in arms_by_seed[seed].items()
     }
     return _session(seed, refused, found, baseline)
 
 
-def _untimed(others: Sequence[Latency]) -> str:
+def _untimed(others: Sequence[Latency], reference: Latency) -> str:
     """Why an arm has no time in the session, and which time it has in another."""
     reason = "not timed in the same session as the others"
     if not others:
         return reason
     latest = others[-1]
-    return (
+    told = (
         f"{reason}, so not to be compared with them: {latest.median_ms:.1f} ms, median of "
         f"{len(latest.samples_ms)}, {latest.timer}, {latest.precision}, {latest.scenario}, on "
         f"{latest.environment.device}"
     )
+    otherwise = _incomparable(latest, reference)
+    return f"{told}; {otherwise}" if otherwise else told
 
 
 def _session(
@@ -112,6 +124,7 @@ def _session(
         is_other = baseline in found and arm != baseline
         timings[arm] = _timing(latency, reference if is_other else None)
     environment = reference.environment
+    seen = read_device_facts(reference.facts)
     return Session(
         name=reference.session,
         seed=seed,
@@ -122,6 +135,9 @@ def _session(
         scenario=reference.scenario,
         num_images=len(set(reference.image_ids)),
         environment=environment,
+        facts=timing_facts(reference),
+        invalid=reference.invalid,
+        warnings=seen.warnings if seen is not None else (),
         timings=timings,
         refused=refused,
         fastest=_fastest({arm: found[arm] for arm in timings}),
@@ -143,16 +159,10 @@ def _paired(latency: Latency, other: Latency) -> bool:
 
 
 def _incomparable(latency: Latency, reference: Latency) -> str | None:
-    a, b = latency.environment, reference.environment
-    if (a.device, a.device_type, a.driver) != (b.device, b.device_type, b.driver):
-        return f"timed on {a.device}, the others on {b.device}"
-    if a.threads != b.threads:
-        return f"timed with {a.threads} threads, the others with {b.threads}"
-    if latency.timer != reference.timer:
-        return f"timed by {latency.timer}, the others by {reference.timer}"
-    if latency.scenario != reference.scenario:
-        return f"timed as {latency.scenario}, the others as {reference.scenario}"
-    return None
+    """Why a time may not stand in one column with the others: invalid, or taken in another way."""
+    if latency.invalid:
+        return f"the measurement does not count ({latency.invalid})"
+    return differences(timing_facts(latency), timing_facts(reference), words=_HERE_THERE) or None
 
 
 def _timing(latency: Latency, reference: Latency | None) -> Timing:
@@ -172,6 +182,7 @@ def _timing(latency: Latency, reference: Latency | None) -> Timing:
         ratio_interval=interval,
         stages_ms={s: float(np.median(latency.stages_ms[s])) for s in stages},
         peak_memory_mb=latency.peak_memory_mb,
+        energy_mj=latency.energy_mj,
         warmup=latency.warmup,
         precision=latency.precision,
     )

@@ -19,7 +19,7 @@ from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
 from runners.lint import check_arms
 from runners.lock import locked
-from runners.mistakes import FAILED_ARMS, UNMET
+from runners.mistakes import FAILED_ARMS, UNCOUNTED, UNMET
 from runners.plan import Plan, check_words, make_plan
 from runners.plan_table import plan_facts, plan_lines
 from runners.settings import parse_settings
@@ -102,7 +102,10 @@ def run(
     write_report: Callable[[Path, str], Report],
     check_paper: CheckPaper,
 ) -> None:
-    """Bring an ablation to its report; exit 3 if an arm failed, 4 if an expectation is not met."""
+    """Bring an ablation to its report.
+
+    Exit 3 if an arm failed, 5 if the times do not count, 4 if an expectation is not met.
+    """
     store = Store(place.work_dir / "results.jsonl")
     made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
     cost = estimate(made, place, store, images_per_second=images_per_second)
@@ -141,8 +144,16 @@ def run(
         log.error("expectation not met: %s", outcome.text)
     if report.failures:
         raise typer.Exit(FAILED_ARMS)
+    refuse_uncounted(_uncounted(made, store))
     if unmet:
         raise typer.Exit(UNMET)
+
+
+def refuse_uncounted(reason: str) -> None:
+    """Exit 5 with the reason why times do not count; do nothing without one."""
+    if reason:
+        log.error("the times do not count: %s; they were kept, marked as invalid", reason)
+        raise typer.Exit(UNCOUNTED)
 
 
 def plan(
@@ -214,6 +225,12 @@ def _plan(
     check_words(ablation, check_paper)
     check_arms(ablation)
     return make_plan(ablation, place=place, store=store, data_root=data_root, only=only)
+
+
+def _uncounted(made: Plan, store: Store) -> str:
+    if "latency" not in made.ablation.measure:
+        return ""
+    return store.uncounted([step.unit.run.detect_digest for step in made.steps])
 
 
 def _show_plan(made: Plan, cost: Estimate, *, as_json: bool) -> None:

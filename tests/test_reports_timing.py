@@ -86,10 +86,13 @@ def test_of_complete_sessions_the_latest_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"environment": fake_work.environment(device="Other GPU")}, "timed on Other GPU"),
-        ({"environment": fake_work.environment(threads=1)}, "timed with 1 threads"),
-        ({"timer": "CUDA events"}, "timed by CUDA events"),
-        ({"scenario": "network"}, "timed as network"),
+        (
+            {"environment": fake_work.environment(device="Other GPU")},
+            "device Other GPU here, Example (CPU) with the others",
+        ),
+        ({"environment": fake_work.environment(threads=1)}, "threads 1 here, 2 with the others"),
+        ({"timer": "CUDA events"}, "timer CUDA events here, wall clock with the others"),
+        ({"scenario": "network"}, "scenario network here, end_to_end with the others"),
     ],
 )
 def test_a_time_of_another_device_or_timer_is_refused(

@@ -133,6 +133,21 @@ class Store:
         ]
         return complete[-1] if wanted and complete else None
 
+    def uncounted(self, detect_digests: Sequence[str]) -> str:
+        """Return why the times of these runs do not count; "" where they do, or there are none.
+
+        Of each scenario the session that has most of the runs decides, the latest of equals: one
+        of another ablation, with some of the runs, may not count without harm to this one's.
+        """
+        best: dict[str, tuple[int, str]] = {}
+        for timed in self.latency_sessions(detect_digests).values():
+            own = [latency for latency in timed.values() if not latency.reported]
+            for scenario in {latency.scenario for latency in own}:
+                reason = next((latency.invalid for latency in own if latency.invalid), "")
+                if len(own) >= best.get(scenario, (0, ""))[0]:
+                    best[scenario] = len(own), reason
+        return "; ".join(dict.fromkeys(reason for _, reason in best.values() if reason))
+
     def failures(self, detect_digests: Sequence[str] | None = None) -> tuple[Failure, ...]:
         """Return the latest failure of each run that nothing later has made good.
 
