@@ -44,6 +44,21 @@ ValidateEvery = Annotated[int | None, typer.Option(help="iterations; 0: never")]
 Rounds = Annotated[
     int | None, typer.Option(help="at most so many of alternating timing; default: no such bound")
 ]
+Scenario = Annotated[
+    list[str] | None,
+    typer.Option(help="model, detector or end_to_end; may be given again; default: end_to_end"),
+]
+RelCi = Annotated[float, typer.Option(help="half-width of the intervals at which rounds end")]
+MaxSeconds = Annotated[float, typer.Option(help="of rounds, for each scenario")]
+Batch = Annotated[int, typer.Option(help="images in a call")]
+DetectionLoad = Annotated[
+    str | None,
+    typer.Option(
+        "--load",
+        help="own, coco_like, crowded_100 or constant_N detections; default: own for trained "
+        "arms, coco_like for others",
+    ),
+]
 Preset = Annotated[
     str | None, typer.Option(help="a preset; default: the run.yaml beside the weights")
 ]

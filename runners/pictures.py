@@ -77,4 +77,5 @@ def _picture(dataset: Dataset, index: int) -> Picture:
 
 def _decoded(content: bytes, flags: int) -> Image:
     image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    assert image is not None, "its data set has read it"
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

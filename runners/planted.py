@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -157,5 +156,5 @@ def _prototypes(like: Float[Tensor, "B h w k"]) -> Float[Tensor, "B h w k"]:
     fields = torch.sin((4 + waves) * (down * angle.cos() + across * angle.sin()) + waves)
     fields = fields.relu()
     fields[..., 0] = 1
-    made: Any = fields.to(like).expand_as(like).contiguous()
+    made: Tensor = fields.to(like).expand_as(like).contiguous()
     return made

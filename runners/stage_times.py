@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean, median
 
 from runners.event_clock import EventClock, disagreements
@@ -29,6 +30,11 @@ class _Pass:
     detections: list[int] = field(default_factory=list)
     calls_ms: list[float] = field(default_factory=list)
 
+    def gap_ms(self) -> float:
+        """Return what calls took beyond their stages, median."""
+        pairs = zip(self.calls_ms, self.rounds, strict=True)
+        return median(call - sum(stages.values()) for call, stages in pairs)
+
     def stages(self) -> dict[str, tuple[float, ...]]:
         """Return stage → milliseconds in each round; 0 in one that did not enter it."""
         return {
@@ -54,9 +60,9 @@ def stage_times(
     take half of `seconds`. `samples_ms` are the times of whole calls.
     """
     half = seconds / 2 if device_type == "cuda" else seconds
-    how = {"rounds": rounds, "seconds": half, "seed": seed}
-    waiting = _timed(arms, lambda: StageClock(device_type), **how)
-    events = _timed(arms, EventClock, **how) if device_type == "cuda" else waiting
+    timed = partial(_timed, arms, rounds=rounds, seconds=half, seed=seed)
+    waiting = timed(lambda: StageClock(device_type))
+    events = timed(EventClock) if device_type == "cuda" else waiting
     found = {}
     for name, of_arm in events.items():
         stages = of_arm.stages()
@@ -70,7 +76,7 @@ def stage_times(
             notes=disagreements(
                 medians,
                 second if on_gpu else None,
-                median(samples_ms[name] if on_gpu else of_arm.calls_ms),
+                median(samples_ms[name]) if on_gpu else sum(medians.values()) + of_arm.gap_ms(),
             ),
             detections=fmean(of_arm.detections) if of_arm.detections else None,
         )

@@ -12,6 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+# A quantile is told only where at least a few samples lie beyond it: 64 × 0.1 ≈ 6 of them,
+# 662 × 0.01 ≈ 7 of them.
+MIN_SAMPLES_P90 = 64
+MIN_SAMPLES_P99 = 662
 MIN_ROUNDS = 10  # fewer have no interval
 RESAMPLES = 2000
 _LOW, _HIGH = 0.025, 0.975
@@ -58,6 +62,11 @@ def paired_ratio(
     return ratio, None if found is None else (float(np.exp(found[0])), float(np.exp(found[1])))
 
 
+def quantile(samples: Sequence[float], fraction: float) -> float:
+    """Return the sample quantile, linearly interpolated."""
+    return float(np.quantile(np.asarray(samples, float), fraction))
+
+
 def half_width(interval: Interval | None) -> float:
     """Return half the width of an interval over its centre; infinite where there is none."""
     if interval is None:
@@ -90,7 +99,7 @@ def block_length(values: Values) -> int:
     rho = min(max(rho, 0.0), 0.97)
     # 2 G² / D with G = 2ρ/(1−ρ)² and D = (4/3)((1+ρ)/(1−ρ))², σ² cancelled.
     best = (6 * (rho / (1 - rho**2)) ** 2) ** (1 / 3) * shortest
-    return max(1, round(min(max(shortest, best), n / 4)))
+    return max(1, round(min(max(float(shortest), float(best)), n / 4)))
 
 
 def _interval(logs: Values, period: int, calls: int, seed: int, resamples: int) -> Interval | None:
@@ -122,7 +131,7 @@ def _few_blocks(blocks: float) -> float:
     of so many blocks; t at 97.5 % is within 2 % of 1.96 + 2.4 / (n − 1) from ten blocks on.
     """
     freedom = max(blocks - 1, 1)
-    return (1 + 2.4 / (1.96 * freedom)) * (1 + 1 / freedom) ** 0.5
+    return float((1 + 2.4 / (1.96 * freedom)) * (1 + 1 / freedom) ** 0.5)
 
 
 def _apart(logs: Values, period: int) -> tuple[Values, Values]:
