@@ -19,7 +19,7 @@ from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
 from runners.lint import check_arms
 from runners.lock import locked
-from runners.mistakes import FAILED_ARMS, UNCOUNTED, UNMET
+from runners.mistakes import FAILED_ARMS, INVALID, UNMET
 from runners.plan import Plan, check_words, make_plan
 from runners.plan_table import plan_facts, plan_lines
 from runners.settings import parse_settings
@@ -153,7 +153,7 @@ def refuse_uncounted(reason: str) -> None:
     """Exit 5 with the reason why times do not count; do nothing without one."""
     if reason:
         log.error("the times do not count: %s; they were kept, marked as invalid", reason)
-        raise typer.Exit(UNCOUNTED)
+        raise typer.Exit(INVALID)
 
 
 def plan(

@@ -87,8 +87,11 @@ class DeviceWatch:
     def look(self, number: int = 0) -> None:
         """Take a sample if the last is old enough; to be called where nothing is being timed.
 
-        The number, of the round that comes next, changes nothing.
+        Number 0 is the first round: what the host did until then, compiling perhaps, no longer
+        counts.
         """
+        if number == 0 and not self._during:
+            self._host_before = read_host()
         if self._gpu is None or self._now() < self._last + self._interval_s:
             return
         self._during.append(self._gpu.sample())

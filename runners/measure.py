@@ -7,6 +7,8 @@ from functools import partial
 
 import torch
 
+from runners.device_watch import watch
+from runners.footprint import Caller, energies_mj, peak_memory_mb
 from runners.latency import PROBES, TIMERS, Sample, Step, WarmUp, timer_for, warm_up
 from runners.pictures import Picture
 from runners.planted import PlantedNetwork, planting
@@ -15,6 +17,7 @@ from runners.scenarios import CALLS, Setup, Timed, images_of
 from runners.stage_times import StageTimes, stage_times
 from yolact_bench.clock import no_clock
 from yolact_bench.detector import Detector
+from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.loads import Load
 from yolact_bench.statistics.timing import paired_ratio
@@ -48,6 +51,8 @@ class Measured:
     load: str  # declared detection load, or "" for the arm's own detections
     protocol: Mapping[str, object]  # how it was measured
     invalid: str  # why the session does not count, or ""
+    facts: DeviceFacts  # of the machine during the session
+    energy_mj: float | None  # an image; None where no GPU counts it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,11 @@ class _Arm:
     call: Timed
     step: Step  # plain, without a clock of stages
     load: str
+
+    def caller(self) -> Caller:
+        """Return its calls, for what they take besides time."""
+        network = self.setup.detector.network
+        return Caller(network=network, prepare=self.setup.prepare, step=self.step)
 
 
 def measure(
@@ -91,7 +101,7 @@ def measure(
     plan = plan or LatencyPlan()
     device = _common_device(detectors)
     first = baseline or next(iter(detectors))
-    with ExitStack() as stack:
+    with ExitStack() as stack, watch(device) as watched:
         arms = _arms(detectors, pictures, scenario, plan, loads or {}, stack)
         if plan.twin:
             arms[first + TWIN] = _named(first + TWIN, arms[first])
@@ -102,6 +112,7 @@ def measure(
             PROBES[timer_for(device.type)],
             order,
             prepare={name: arm.setup.prepare for name, arm in arms.items()},
+            between=watched.look,
         )
         own = [arm for name, arm in arms.items() if name in detectors]
         stages = stage_times(
@@ -112,8 +123,19 @@ def measure(
             seconds=plan.max_s / 4,
             seed=seed,
         )
-        peaks = {arm.name: _peak_memory_mb(arm, device) for arm in own}
-    twin, invalid = _twin(found, first, order)
+        callers = {arm.name: arm.caller() for arm in own}
+        peaks = {name: peak_memory_mb(caller, device) for name, caller in callers.items()}
+        energies = energies_mj(
+            callers,
+            watched,
+            device,
+            batch_size=plan.batch_size,
+            max_seconds=plan.max_s / 4,
+            seed=seed,
+        )
+    facts = watched.facts()
+    twin, unlike = _twin(found, first, order)
+    invalid = "; ".join(reason for reason in (facts.invalid, unlike) if reason)
     return {
         arm.name: Measured(
             scenario=scenario,
@@ -132,6 +154,8 @@ def measure(
                 **twin,
             },
             invalid=invalid,
+            facts=facts,
+            energy_mj=energies[arm.name],
         )
         for arm in own
     }
@@ -281,24 +305,3 @@ def _image_ids(setup: Setup, period: int, count: int) -> tuple[int, ...]:
 
 def _enqueued(samples: Sequence[Sample], device: torch.device) -> tuple[float, ...]:
     return tuple(s.enqueue_ms for s in samples) if device.type == "cuda" else ()
-
-
-def _peak_memory_mb(arm: _Arm, device: torch.device) -> float | None:
-    """Return what this arm alone would hold: its weights and the peak of one call above rest.
-
-    The detectors of all arms are on the device together, so the device's own peak counts
-    the weights of the others too.
-    """
-    if device.type != "cuda":
-        return None
-    network = arm.setup.detector.network
-    tensors = [*network.parameters(), *network.buffers()]
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    peak = 0
-    for number in range(min(8, len(arm.setup.pictures))):
-        arm.setup.prepare(number)
-        at_rest = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        arm.step(number)
-        peak = max(peak, torch.cuda.max_memory_allocated(device) - at_rest)
-    return (weights + peak) / 2**20

@@ -10,7 +10,9 @@ from runners.environment import environment
 from runners.measure import Measured, TimingError, measure
 from runners.pictures import read_pictures
 from yolact_bench.detector import Detector
+from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency
+from yolact_bench.results.serialise import to_plain
 from yolact_bench.spec.latency import OWN, LatencyPlan
 from yolact_bench.spec.loads import find_load
 
@@ -72,7 +74,9 @@ def latency_record(
     unit: Unit, measured: Measured, session: str, together: Sequence[str], device: str
 ) -> Latency:
     """Return what is stored of one arm's times."""
-    return Latency(
+    facts = to_plain(measured.facts)
+    assert isinstance(facts, dict)
+    record = Latency(
         ablation=unit.ablation,
         arm=unit.arm,
         seed=unit.seed,
@@ -95,7 +99,10 @@ def latency_record(
         load=measured.load,
         protocol=measured.protocol,
         invalid=measured.invalid,
+        facts=facts,
+        energy_mj=measured.energy_mj,
     )
+    return replace(record, fingerprint=fingerprint(timing_facts(record)))
 
 
 def _timed_detector(unit: Unit, place: Workplace) -> Detector:
