@@ -10,7 +10,8 @@ from reports.contrasts import Contrasts, contrasts
 from reports.curves import Curve, read_curve
 from reports.paper import PaperGroup, paper_group
 from reports.resamples import stored_resamples
-from reports.timing import Session, Timing, read_sessions
+from reports.sessions import read_sessions
+from reports.timing import Session, Timing
 from yolact_bench.results.expect import Outcome, evaluate_expectation
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy, Environment, Errors, Failure

@@ -25,7 +25,7 @@ def csv_files(summary: Summary) -> dict[str, str]:
             [_difference(summary, c) for c in summary.contrasts.found.values()]
         ),
         "latency.csv": _csv(
-            [_time(row, session) for session in summary.sessions for row in summary.rows]
+            [_time(summary, row, session) for session in summary.sessions for row in summary.rows]
         ),
         "runs.csv": _csv([line for row in summary.rows for line in _runs(summary, row)]),
     }
@@ -90,7 +90,7 @@ def _times(t: Timing | None, session: Session | None) -> _Line:
     }
 
 
-def _time(row: ArmRow, session: Session) -> _Line:
+def _time(summary: Summary, row: ArmRow, session: Session) -> _Line:
     """One arm in one scenario, batch size and load."""
     t = session.timings.get(row.arm)
     low, high = (t.interval_ms if t else None) or (None, None)
@@ -110,6 +110,7 @@ def _time(row: ArmRow, session: Session) -> _Line:
     }
     del line["latency_scenario"]
     line |= {f"{stage}_ms": t.stages_ms.get(stage) if t else None for stage in STAGES}
+    line["budget"] = summary.manifest.budget
     line["notes"] = "; ".join(t.warnings) if t else session.refused.get(row.arm, "")
     return line
 

@@ -6,7 +6,8 @@ from reports.arms import ArmRow
 from reports.cells import Notes
 from reports.table import Table
 from reports.tables import baseline_row
-from reports.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99, Session, Timing
+from reports.timing import Session, Timing
+from yolact_bench.statistics.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
 
 def latency(summary: Summary, session: Session) -> Table:

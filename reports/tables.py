@@ -176,6 +176,7 @@ def _origins(summary: Summary) -> dict[tuple[int, int], str]:
         tips |= {(place, column): text for column in range(1, 8) if text}
         if row.timing and summary.session:
             s = summary.session
-            text = f"session {s.name}, seed {s.seed}, commit {s.environment.commit}, {s.device}, {s.scenario}"
+            text = f"session {s.name}, {s.label}, seed {s.seed}, "
+            text += f"commit {s.environment.commit}, {s.device}"
             tips |= {(place, column): text for column in range(8, 11)}
     return tips
