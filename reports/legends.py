@@ -85,7 +85,7 @@ def arm(summary: Summary, row: ArmRow, notes: Notes) -> str:
 
 def times(session: Session | None) -> tuple[str, ...]:
     """Return how the times were taken, on what, and what they compare with."""
-    if session is None:
+    if session is None or not session.timings:
         return ()
     n = sorted({timing.n for timing in session.timings.values()})
     rounds = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"

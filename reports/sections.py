@@ -129,7 +129,7 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
             ),
             ("versions", versions),
         ]
-    if summary.session:
+    if summary.session and summary.session.timings:
         s = summary.session
         warmup = sorted({timing.warmup for timing in s.timings.values()})
         facts.append(
