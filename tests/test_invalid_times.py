@@ -76,14 +76,10 @@ def test_a_throttled_gpu_ends_a_run_with_5_after_everything_is_written(
     assert all(line["mask_ap"] != "" for line in lines)
 
 
-def test_the_next_run_takes_the_times_again_and_a_good_session_stays(
-    run: Run, folder: Path
-) -> None:
+def test_the_next_run_takes_the_times_again(run: Run, folder: Path) -> None:
     assert run(cool) == 0
     assert [record.invalid == "" for record in latencies(folder)] == [False] * 3 + [True] * 3
     assert REASON not in build(folder / "work", "small").markdown
-    assert run(hot) == 0  # there is nothing left to time
-    assert len(latencies(folder)) == 6
 
 
 def test_records_hold_the_facts_of_the_device_and_a_fingerprint(folder: Path) -> None:
