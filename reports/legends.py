@@ -85,7 +85,7 @@ def arm(summary: Summary, row: ArmRow, notes: Notes) -> str:
 
 def times(session: Session | None) -> tuple[str, ...]:
     """Return how the times were taken, on what, and what they compare with."""
-    if session is None:
+    if session is None or not session.timings:
         return ()
     n = sorted({timing.n for timing in session.timings.values()})
     calls = f"{n[0]}" if n[:1] == n[-1:] and n else " to ".join(map(str, (n[:1] + n[-1:])))

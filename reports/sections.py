@@ -136,7 +136,7 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
             ),
             ("versions", versions),
         ]
-    for s in summary.sessions:
+    for s in (session for session in summary.sessions if session.timings):
         warmup = sorted({timing.warmup for timing in s.timings.values()})
         facts.append(
             (

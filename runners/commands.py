@@ -130,8 +130,9 @@ def run(
         name = run_ablation(made, bench, command=command).name
         report = write_report(place.work_dir, name)
         tracker.log_artifacts(report.folder)
+    uncounted = _uncounted(made, store)
     if as_json:
-        typer.echo(json.dumps(_report_facts(report, made, cost)))
+        typer.echo(json.dumps(_report_facts(report, made, cost, uncounted)))
     else:
         typer.echo(report.table)
         typer.echo(f"report: {report.folder / 'report.html'}", err=True)
@@ -144,7 +145,7 @@ def run(
         log.error("expectation not met: %s", outcome.text)
     if report.failures:
         raise typer.Exit(FAILED_ARMS)
-    refuse_uncounted(_uncounted(made, store))
+    refuse_uncounted(uncounted)
     if unmet:
         raise typer.Exit(UNMET)
 
@@ -241,11 +242,12 @@ def _show_plan(made: Plan, cost: Estimate, *, as_json: bool) -> None:
         typer.echo(line)
 
 
-def _report_facts(report: Report, made: Plan, cost: Estimate) -> dict[str, object]:
+def _report_facts(report: Report, made: Plan, cost: Estimate, uncounted: str) -> dict[str, object]:
     return {
         **plan_facts(made, cost),
         "report": str(report.folder),
         "failures": [failure.message for failure in report.failures],
+        "times_invalid": uncounted,
         "expectations": {outcome.text: outcome.met for outcome in report.outcomes},
     }
 

@@ -1,8 +1,11 @@
 """Millijoules of an image, from a counter that all arms share."""
 
 import pytest
+import torch
 
+from runners.device_watch import watch
 from runners.energy import energy_per_image
+from runners.footprint import Caller, energies_mj, peak_memory_mb
 
 
 class Bench:
@@ -69,3 +72,32 @@ def test_too_little_time_for_the_counter_gives_none() -> None:
 def test_a_counter_that_stands_still_gives_none() -> None:
     bench = Bench(a=(0.01, 0.0))
     assert bench.measure() == {"a": None}
+
+
+def test_on_a_cpu_nobody_counts_memory_or_energy_and_nothing_is_called() -> None:
+    calls: list[int] = []
+    arm = Caller(network=torch.nn.Identity(), prepare=calls.append, step=calls.append)
+    cpu = torch.device("cpu")
+    with watch(cpu) as session:
+        found = energies_mj({"a": arm}, session, cpu, batch_size=1, max_seconds=60.0, seed=0)
+    assert found == {"a": None}
+    assert peak_memory_mb(arm, cpu) is None
+    assert calls == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_real_gpu_counts_memory_and_draws_power() -> None:
+    """A call that makes 64 MiB beside weights of 4 MiB; no GPU idles below 1 W."""
+    device = torch.device("cuda")
+    network = torch.nn.Linear(1024, 1024, bias=False, device=device)
+
+    def step(_: int) -> object:
+        return torch.ones(64 * 2**20, dtype=torch.uint8, device=device)
+
+    arm = Caller(network=network, prepare=lambda _: None, step=step)
+    assert peak_memory_mb(arm, device) == pytest.approx(68.0, rel=0.05)
+    with watch(device) as session:
+        counted = session.energy_mj is not None
+        found = energies_mj({"a": arm}, session, device, batch_size=1, max_seconds=8.0, seed=0)
+    assert (found["a"] is not None) == counted

@@ -49,7 +49,7 @@ def session_of(folder: Path, *latencies: Latency) -> Session:
         ({"scenario": "model"}, "scenario end_to_end here, model there"),
         ({"batch_size": 8}, "batch size 1 here, 8 there"),
         ({"load": "coco_like"}, "detections its own here, coco_like there"),
-        ({"protocol": {"version": 2}}, "protocol version 1 here, 2 there"),
+        ({"protocol": {}}, "protocol version 2 here, 1 there"),
         ({"facts": gpu_facts(FakeNvml())}, "GPU memory unknown here, 140 GiB there; MIG unknown"),
     ],
 )
@@ -66,7 +66,7 @@ def test_each_of_these_makes_another_fingerprint_and_is_told_in_words(
     [
         {"environment": fake_work.environment(commit="other", dirty=True)},
         {"precision": "bf16"},
-        {"protocol": {"version": 1, "rounds": 80}},
+        {"protocol": {"version": 2, "rounds": 80}},
         {"samples_ms": (1.0,), "warmup": 3, "session": "other"},
     ],
 )
