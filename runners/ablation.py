@@ -14,6 +14,7 @@ from runners.failures import failure_of, free_memory, kind_of
 from runners.measure import Measured, TimingError, measure
 from runners.plan import Plan, Step, manifest_of, timed_digests
 from runners.shared_pass import predict_together
+from runners.suited import check_suited
 from runners.tracking import Phase, Tracker
 from runners.train import Trained
 from yolact_bench.detector import Detector
@@ -103,6 +104,7 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
     if accuracy is None:
         stage = "train"
         try:
+            check_suited(unit.run, bench.place.device)
             training = _train(unit, bench)
             stage = "evaluate"
             _predict(_sharing(unit, plan, bench), bench.place)

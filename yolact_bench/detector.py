@@ -44,11 +44,15 @@ class Detector:
         classes: Sequence[str],
         device: str | torch.device = "cpu",
         precision: Precision = "fp32",
+        autocast: bool = True,
+        num_parameters: int | None = None,
         run: Run | None = None,
     ) -> None:
         """Put the network on the device, in evaluation mode.
 
-        `network` has `mean` and `std`, RGB on the scale of 0 to 255.
+        `network` has `mean` and `std`, RGB on the scale of 0 to 255. Without `autocast` it computes
+        in the chosen precision by itself. `num_parameters` is for a network that is not as it was
+        trained: folding and what only trains change how many it has.
 
         Raises:
             SpecError: fp16 on a CPU.
@@ -65,6 +69,9 @@ class Detector:
         self.classes = tuple(classes)
         self.precision = precision
         self.run = run  # what it was built from; its losses need it
+        own = sum(parameter.numel() for parameter in network.parameters())
+        self.num_parameters = own if num_parameters is None else num_parameters
+        self._autocasts = autocast and precision != "fp32"
         self._mean, self._std = (
             torch.tensor(values, dtype=torch.float32, device=self.device)[:, None, None]
             for values in (network.mean, network.std)
@@ -133,7 +140,7 @@ class Detector:
         )
 
     def _autocast(self) -> AbstractContextManager[object]:
-        if self.precision == "fp32":
+        if not self._autocasts:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=HALF[self.precision])
 

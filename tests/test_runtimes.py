@@ -1,0 +1,176 @@
+"""Runtimes: the same detections from a compiled network, and what each of them refuses."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch._dynamo.utils import counters
+from torch._inductor.exc import InvalidCxxCompiler
+
+from yolact_bench.build import (
+    build_detector,
+    build_losses,
+    build_network,
+    device_fault,
+    load_detector,
+)
+from yolact_bench.detect.compiled import CompiledStage, compiler_fault
+from yolact_bench.detector import Detector
+from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.model.network import Yolact
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.spec.presets import preset
+
+SMALL: dict[str, object] = {"image_size": 72, "protonet.k": 4}
+
+
+def detector() -> Detector:
+    """Weights as a training leaves them: statistics that are not 0 and 1, and sure classes."""
+    torch.manual_seed(0)
+    made = load_detector("yolact_tiny", runtime={"name": "eager"}, **SMALL)
+    for module in made.network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.1)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
+    return made
+
+
+def image(height: int = 96, width: int = 80) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def with_runtime(trained: Detector, **runtime: object) -> Detector:
+    """The same weights under another runtime."""
+    assert trained.run is not None
+    assert isinstance(trained.network, Yolact)
+    run = resolve_architecture(trained.run.changed({"runtime": runtime}))
+    return build_detector(run, trained.network, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def eager() -> Detector:
+    return detector()
+
+
+@pytest.fixture(scope="module")
+def in_fp32(eager: Detector) -> Detector:
+    return with_runtime(eager, name="compiled")
+
+
+def test_compiled_fp32_finds_what_eager_finds(eager: Detector, in_fp32: Detector) -> None:
+    """Labels in the same order, boxes within 1/1000 px, scores and soft masks within 1e-5."""
+    (found,), (wanted,) = in_fp32.find([image()]), eager.find([image()])
+    assert len(wanted) == 100
+    assert torch.equal(found.labels, wanted.labels)
+    px = torch.tensor([80.0, 96.0, 80.0, 96.0])
+    assert float(((found.boxes - wanted.boxes) * px).abs().max()) < 1e-3
+    assert float((found.scores - wanted.scores).abs().max()) < 1e-5
+    assert float((found.soft_masks - wanted.soft_masks).abs().max()) < 1e-5
+
+
+def test_a_shape_is_compiled_once_whoever_asks(
+    in_fp32: Detector, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In inference mode, without gradients or with them: dynamo would compile anew for each."""
+    caplog.set_level(logging.INFO)
+    in_fp32.find([image()])
+    graphs = counters["stats"]["unique_graphs"]
+    x = in_fp32.preprocess([image(50, 60)])
+    first = in_fp32.network(x)
+    with torch.no_grad():
+        second = in_fp32.network(x.clone())
+    assert torch.equal(first.scores, second.scores)
+    assert not first.scores.is_inference()
+    assert counters["stats"]["unique_graphs"] == graphs
+    assert not [r for r in caplog.records if "backbone" in r.message and "72×72" in r.message][1:]
+
+
+def test_the_stages_of_a_compiled_network_can_be_timed(in_fp32: Detector) -> None:
+    entered = []
+
+    @contextmanager
+    def clock(stage: str) -> Iterator[None]:
+        entered.append(stage)
+        yield
+
+    in_fp32([image()], clock)
+    assert set(entered) >= {"preprocess", "backbone", "fpn", "protonet", "head", "nms", "upsample"}
+
+
+def test_an_inference_copy_has_the_parameters_of_its_training(
+    eager: Detector, in_fp32: Detector
+) -> None:
+    """A table of arms that share a checkpoint shows one number, not how many were folded."""
+    assert in_fp32.num_parameters == eager.num_parameters
+    assert sum(p.numel() for p in in_fp32.network.parameters()) < eager.num_parameters
+
+
+def test_losses_need_the_network_as_trained(in_fp32: Detector) -> None:
+    with pytest.raises(SpecError, match=r"copy for inference alone.*name: eager"):
+        build_losses(in_fp32)
+
+
+def test_a_second_detector_takes_the_prepared_network_as_it_is(in_fp32: Detector) -> None:
+    assert in_fp32.run is not None
+    again = build_detector(in_fp32.run, in_fp32.network, device="cpu")
+    assert again.network is in_fp32.network
+
+
+def test_compiled_programs_belong_to_their_own_weights() -> None:
+    """Equal architectures give equal programs, and weights are constants of a program."""
+    first, second = (CompiledStage(nn.Conv2d(3, 4, 1), name="stage") for _ in range(2))
+    x = torch.randn(1, 3, 8, 8)
+    for stage in (first, second, first):
+        assert torch.allclose(stage(x), stage.stage(x), atol=1e-6)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_compiled_bf16_is_as_close_to_fp32_as_autocast_is(eager: Detector) -> None:
+    """Twice as far at most: weights are halves in both, but here batch norm is folded first."""
+    x = eager.preprocess([image()])
+    wanted = eager.predict(x)
+    ours = with_runtime(eager, name="compiled", precision="bf16").predict(x)
+    theirs = with_runtime(eager, name="eager", precision="bf16").predict(x)
+    assert ours.scores.dtype == torch.float32
+    for name in ("boxes", "scores", "coefficients", "prototypes"):
+        far = (getattr(ours, name) - getattr(wanted, name)).abs().mean()
+        usual = (getattr(theirs, name) - getattr(wanted, name)).abs().mean()
+        assert 0 < far < 2 * usual
+
+
+def test_a_machine_without_a_compiler_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch._inductor.cpp_builder.cpp_compiler_search", _no_compiler)
+    assert "no C++ compiler" in compiler_fault("cpu")
+    with pytest.raises(SpecError, match=r"install g\+\+.*runtime: \{name: eager\}"):
+        load_detector("yolact_tiny", runtime={"name": "compiled"}, **SMALL)
+    stage = CompiledStage(nn.Conv2d(3, 4, 1), name="stage")
+    with (
+        torch._inductor.config.patch(force_disable_caches=True),
+        pytest.raises(ArmError, match="no C\\+\\+ compiler") as caught,
+    ):
+        stage(torch.rand(1, 3, 5, 7))
+    assert caught.value.kind == "compiler"
+
+
+def test_a_cuda_graph_is_refused_on_a_cpu_in_words() -> None:
+    with pytest.raises(SpecError, match=r"runtime: cuda_graph needs a CUDA device.*name: compiled"):
+        load_detector("yolact_tiny", runtime={"name": "cuda_graph"}, **SMALL)
+
+
+def test_a_run_for_another_machine_can_be_checked_here() -> None:
+    """On the meta device parts must fit together, whatever device is at hand."""
+    run = resolve_architecture(preset("yolact_tiny").changed({"runtime": {"name": "cuda_graph"}}))
+    assert "needs a CUDA device" in device_fault(run, "cpu")
+    assert not device_fault(run, "cuda")
+    with torch.device("meta"):
+        network = build_network(run, initial=False)
+    assert build_detector(run, network, device="meta").num_parameters > 0
+
+
+def _no_compiler(_: object) -> str:
+    raise InvalidCxxCompiler
