@@ -93,7 +93,7 @@ class MergedHead(nn.Module):
         rows = [self.merged(F.relu(self.shared(level))) for level in levels]
         width = sum(self.widths)
         flat = [x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width) for x in rows]
-        boxes, scores, coefficients = torch.split(torch.cat(flat, dim=1), self.widths, dim=2)
+        boxes, scores, coefficients = torch.split(torch.cat(flat, dim=1), list(self.widths), dim=2)
         if self.activation == "tanh":
             coefficients = torch.tanh(coefficients)
         return boxes, scores, coefficients
