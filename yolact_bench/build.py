@@ -2,17 +2,23 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from yolact_bench.catalog import components
 from yolact_bench.data import Dataset
 from yolact_bench.data.batch import TrainingLoader, training_loader
+from yolact_bench.detect.compiled import compile_function
+from yolact_bench.detect.fixed import check_fixed_size
+from yolact_bench.detect.fixed_program import FixedProgram
+from yolact_bench.detect.graph import GraphedDetection
+from yolact_bench.detect.nms.fixed import FIXED_NMS
 from yolact_bench.detect.runtime import Runtime
-from yolact_bench.detector import Detector
+from yolact_bench.detector import Detector, MakeGraph
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
 from yolact_bench.loss.total import Losses
@@ -22,7 +28,7 @@ from yolact_bench.model.released import preset_named, recognise, signature_of, t
 from yolact_bench.model.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.schedule import Schedule
-from yolact_bench.slots import Choice, pick
+from yolact_bench.slots import Choice, named, pick
 from yolact_bench.spec.ablation import read_run
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
@@ -126,6 +132,7 @@ def build_detector(run: Run, network: nn.Module, *, device: str) -> Detector:
         precision=runtime.precision,
         autocast=not runtime.inference_copy,
         num_parameters=num_parameters,
+        graph=_graph_of(run, runtime, rescore_net) if runtime.graph else None,
         run=run,
     )
 
@@ -135,6 +142,34 @@ def device_fault(run: Run, device: str) -> str:
     runtime: Runtime = _pick(run, "runtime")()
     kind = torch.device(device).type
     return "" if kind == "meta" else runtime.fault(kind)
+
+
+def _graph_of(run: Run, runtime: Runtime, rescore_net: nn.Module | None) -> MakeGraph:
+    """Return how to record the detector of a run.
+
+    Raises:
+        SpecError: an NMS or re-scoring network that does not work in fixed sizes.
+    """
+    if run.nms["name"] not in FIXED_NMS:
+        raise SpecError(
+            f"nms: {run.nms['name']} has no form of fixed size, which the runtime "
+            f"{run.runtime['name']} needs; write one of "
+            f"{named(sorted(FIXED_NMS))}, or runtime: {{name: compiled}}"
+        )
+    check_fixed_size(rescore_net)
+    nms = pick("nms", FIXED_NMS, run.nms)
+    parts = {
+        "nms": nms,
+        "assembly": _pick(run, "assembly")(),
+        "rescorer": _pick(run, "rescore"),
+        "rescore_net": rescore_net,
+        "compile_part": partial(compile_function, tuning=runtime.tuning),
+    }
+
+    def make(network: nn.Module, mean: Tensor, std: Tensor) -> GraphedDetection:
+        return GraphedDetection(FixedProgram(network, mean=mean, std=std, **parts))
+
+    return make
 
 
 def _copy_for(runtime: Runtime, network: nn.Module) -> nn.Module:

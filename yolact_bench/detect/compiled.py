@@ -83,6 +83,25 @@ def compile_stages(network: nn.Module, *, tuning: Tuning = "default") -> nn.Modu
     return network
 
 
+def compile_function(
+    function: Callable[..., object], *, name: str, tuning: Tuning = "default"
+) -> Callable[[Sequence[Tensor]], Any]:
+    """Return a function of tensors as a program that takes them as a sequence."""
+    return CompiledStage(_Called(function), name=name, tuning=tuning)
+
+
+class _Called(nn.Module):
+    """A function of several tensors as a stage."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, tensors: Sequence[Tensor]) -> object:
+        """Return what the function returns."""
+        return self.function(*tensors)
+
+
 def compiler_fault(device_type: str) -> str:
     """Return what keeps inductor from compiling for a kind of device here, or nothing."""
     from torch._inductor.cpp_builder import get_cpp_compiler

@@ -23,6 +23,7 @@ class Runtime:
     # `prepare` wants the network's inference copy, whose weights have the precision; otherwise it
     # is given the network as trained, and half precision is autocast's.
     inference_copy: bool = False
+    tuning: Tuning = "default"  # of what is compiled
     graph: bool = False  # all that follows resizing is recorded once and replayed
     fault: Callable[[str], str] = lambda device_type: ""  # why it cannot run on a kind of device
 
@@ -54,6 +55,7 @@ def compiled(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Ru
         precision=precision,
         prepare=lambda network: compile_stages(network, tuning=tuning),
         inference_copy=True,
+        tuning=tuning,
         fault=compiler_fault,
     )
 
@@ -71,6 +73,7 @@ def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> 
         precision=precision,
         prepare=lambda network: compile_stages(network, tuning=tuning),
         inference_copy=True,
+        tuning=tuning,
         graph=True,
         fault=_needs_cuda,
     )
