@@ -102,9 +102,10 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
         tracker.log_failure(failed)
         return
     if accuracy is None:
-        stage = "train"
+        stage = "evaluate"
         try:
             check_suited(unit.run, bench.place.device)
+            stage = "train"
             training = _train(unit, bench)
             stage = "evaluate"
             _predict(_sharing(unit, plan, bench), bench.place)

@@ -1,17 +1,21 @@
 """Runtimes: the same detections from a compiled network, and what each of them refuses."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from small_ablation import bench, carried_out, planned, write_spec
 from torch import nn
 from torch._dynamo.utils import counters
 from torch._inductor.exc import InvalidCxxCompiler
 
+from runners.arm import ensure_trained
 from yolact_bench.build import (
     build_detector,
     build_losses,
@@ -24,6 +28,9 @@ from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
+from yolact_bench.results.record import Accuracy, Latency
+from yolact_bench.slots import Choice
+from yolact_bench.spec.budget import budgeted, smoke_sides
 from yolact_bench.spec.presets import preset
 
 SMALL: dict[str, object] = {"image_size": 72, "protonet.k": 4}
@@ -170,6 +177,78 @@ def test_a_run_for_another_machine_can_be_checked_here() -> None:
     with torch.device("meta"):
         network = build_network(run, initial=False)
     assert build_detector(run, network, device="meta").num_parameters > 0
+
+
+RUN = """\
+# Does a runtime change AP?
+schema: 1
+name: small
+base: yolact_tiny
+set:
+  image_size: 72
+  batch_norm: train
+  schedule: {name: steps, iterations: 3, batch_size: 2, lr: 0.003, warmup: 1, steps: [2]}
+dataset: {name: shapes, train_images: 6, val_images: 3, size: 96}
+baseline: eager
+changes: [runtime]
+arms:
+  graph: {runtime: {name: cuda_graph}}
+  eager: {}
+  compiled: {runtime: {name: compiled, precision: bf16}}
+"""
+
+
+@pytest.mark.slow
+def test_an_arm_for_another_device_fails_alone_and_its_training_is_not_begun(
+    tmp_path: Path,
+) -> None:
+    """The graph comes first, so that its training would have been the one of all."""
+    at = bench(tmp_path)
+    carried_out(write_spec(tmp_path, RUN), at)
+    (failure,) = at.store.failures()
+    assert (failure.arm, failure.phase, failure.kind) == ("graph", "evaluate", "unsuited_device")
+    assert "needs a CUDA device" in failure.message
+    accuracies = [r for r in at.store.records() if isinstance(r, Accuracy)]
+    assert {r.arm for r in accuracies} == {"eager", "compiled"}
+    assert len({r.train_digest for r in accuracies}) == 1
+    assert len({r.parameters for r in accuracies}) == 1
+    timed = [r for r in at.store.records() if isinstance(r, Latency)]
+    assert {r.arm: r.precision for r in timed} == {"eager": "fp32", "compiled": "bf16"}
+    stages = next(r for r in timed if r.arm == "compiled").stages_ms
+    assert {"backbone", "fpn", "protonet", "head"} <= set(stages)
+
+
+def test_a_look_in_training_is_eager_whatever_the_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights change before the next look: a program compiled for one would serve once."""
+    at = bench(tmp_path)
+    place = replace(at.place, validate_every=1)
+    (step,) = [s for s in planned(write_spec(tmp_path, RUN), at).steps if s.unit.arm == "compiled"]
+    looked: list[Mapping[str, float]] = []
+    monkeypatch.setattr(CompiledStage, "forward", _refuse)
+    ensure_trained(step.unit, place, on_log=lambda _, metrics: looked.append(metrics))
+    assert any("val/mask_ap" in metrics for metrics in looked)
+
+
+@pytest.mark.parametrize(
+    ("written", "smoked"),
+    [
+        ({"name": "eager", "precision": "fp16"}, {"name": "eager", "precision": "fp32"}),
+        ({"name": "cuda_graph"}, {"name": "compiled"}),
+        (
+            {"name": "cuda_graph", "precision": "bf16"},
+            {"name": "compiled", "precision": "bf16"},
+        ),
+    ],
+)
+def test_a_smoke_budget_runs_on_a_cpu(written: Choice, smoked: Choice) -> None:
+    run = preset("yolact_tiny").changed({"runtime": written})
+    assert budgeted(run, "smoke", sides=smoke_sides([run.image_size])).runtime == smoked
+
+
+def _refuse(*_: object) -> None:
+    raise AssertionError("compiled")
 
 
 def _no_compiler(_: object) -> str:
