@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from yolact_bench.detect.fixed import FixedFound, find_fixed, to_found
 from yolact_bench.detect.fixed_pairs import FixedKept
 from yolact_bench.detect.nms import NMS
+from yolact_bench.detect.nms.fast import fast_nms_per_class
 from yolact_bench.detect.nms.fixed import FIXED_NMS
 from yolact_bench.detect.pipeline import Found, candidates_of, detect, find
 from yolact_bench.detect.rescore import RESCORERS
@@ -216,12 +218,62 @@ def test_no_step_asks_for_a_value(name: str) -> None:
     with torch.no_grad():
         graph = make_fx(found, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
         torch.testing.assert_close(graph(*inputs), found(*inputs))
+        # A constant of the host would have to be copied, which no captured graph can.
+        assert "lift_fresh" not in graph.code
 
     def kept(boxes: Tensor, scores: Tensor) -> Tensor:
         return NMS[name](boxes, scores).score
 
     with pytest.raises(GuardOnDataDependentSymNode):
         make_fx(kept, tracing_mode="fake")(*random_scene(0, 50, 3))
+
+
+@pytest.mark.gpu
+@EVERY
+@torch.inference_mode()
+def test_a_captured_graph_replays_the_detection_of_other_images(name: str) -> None:
+    """Captured on an image of 6 objects, replayed on one of 3: a wait would fail the capture."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    common = parts("mask_iou")
+    common["rescore_net"].cuda()  # type: ignore[attr-defined]
+    first, second = on_gpu(predictions()), on_gpu(predictions(3))
+    nms = FIXED_NMS[name]
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        find_fixed(first, nms=nms, **common)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        fixed = find_fixed(first, nms=nms, **common)
+    for part in ("boxes", "scores", "coefficients", "prototypes", "anchors"):
+        getattr(first, part).copy_(getattr(second, part))
+    graph.replay()
+    for image in range(2):
+        expected = find(second, image, nms=NMS[name], height=90, width=120, **common)
+        got = to_found(fixed, image, 90, 120, expected.mask_threshold)
+        assert fixed.exact[image]
+        assert torch.equal(got.labels, expected.labels)
+        assert torch.equal(got.scores, expected.scores)
+        assert torch.equal(got.boxes, expected.boxes)
+        torch.testing.assert_close(got.soft_masks, expected.soft_masks, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.gpu
+def test_fast_nms_on_a_gpu_gives_the_same_detections() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    for objects in (0, 3, 60):
+        boxes, logits = clustered_logits(3000, objects, 15)
+        boxes, scores = boxes.cuda(), logits.softmax(1)[:, 1:].cuda()
+        got, expected = NMS["fast"](boxes, scores), fast_nms_per_class(boxes, scores)
+        for part in ("anchor", "label", "score"):
+            assert torch.equal(getattr(got, part), getattr(expected, part))
+
+
+def on_gpu(raw: Predictions) -> Predictions:
+    moved = ("boxes", "scores", "coefficients", "prototypes", "anchors")
+    return replace(raw, **{part: getattr(raw, part).cuda() for part in moved})
 
 
 COMPILED = """

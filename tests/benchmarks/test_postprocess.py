@@ -7,6 +7,7 @@ import torch
 from alternating import compare
 from nms_scenes import clustered_logits
 from plain_postprocess import (
+    PlainKept,
     best_of_pairs,
     plain_batched_nms,
     plain_fast_nms,
@@ -21,7 +22,10 @@ from yolact_bench.detect.candidates import candidate_rows
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.nms.fast import fast_nms, fast_nms_per_class
 from yolact_bench.detect.nms.fixed import FIXED_NMS
+from yolact_bench.detect.pipeline import likely_candidates
+from yolact_bench.geometry.boxes import decode, encode, to_cxcywh
 from yolact_bench.geometry.run_lengths import mask_run_lengths
+from yolact_bench.shapes import Kept, Predictions
 
 CLASSES, CANDIDATES = 80, 1000
 
@@ -114,6 +118,47 @@ def test_fast_nms_of_given_candidates_beside_torchvision(
         reference="batched_nms",
         target=1,
         moonshot=2,
+        threads=1,
+    )
+
+
+def logits_of(scene: str, anchors: int) -> Predictions:
+    """What the network puts out in such a scene, or untrained: no anchor is sure of anything."""
+    objects = {"clustered": 50, "few": 8, "untrained": 0}[scene]
+    boxes, logits = clustered_logits(anchors, objects, 20, classes=CLASSES)
+    if scene == "untrained":
+        logits = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
+    return Predictions(
+        boxes=encode(boxes, to_cxcywh(boxes))[None],
+        scores=logits[None],
+        coefficients=torch.zeros(1, anchors, 32),
+        prototypes=torch.zeros(1, 8, 8, 32),
+        anchors=to_cxcywh(boxes),
+        semantic=None,
+    )
+
+
+@pytest.mark.parametrize("scene", ["clustered", "few", "untrained"])
+@EVERY_COUNT
+def test_decoding_softmax_and_fast_nms(
+    benchmark: BenchmarkFixture, anchors: int, scene: str
+) -> None:
+    raw = logits_of(scene, anchors)
+
+    def plain() -> PlainKept:
+        by_class = raw.scores[0].softmax(-1).T.contiguous()[1:]
+        return plain_fast_nms(decode(raw.boxes[0], raw.anchors), by_class)
+
+    def ours() -> Kept:
+        candidates = likely_candidates(raw, 0, fast_nms)
+        return fast_nms(candidates.boxes, candidates.probabilities)
+
+    assert torch.equal(ours().score, plain().score)
+    compare(
+        benchmark,
+        f"decode, softmax, Fast NMS, {anchors} anchors, {scene}",
+        {"plain": plain, "ours": ours},
+        reference="plain",
         threads=1,
     )
 

@@ -111,7 +111,7 @@ def find(
     Source: dbolya/yolact@902073d layers/functions/detection.py and layers/output_utils.py.
     """
     with clock("nms"):
-        candidates = _likely_candidates(predictions, image, nms)
+        candidates = likely_candidates(predictions, image, nms)
         kept = nms(candidates.boxes, candidates.probabilities)
     return _found(
         candidates,
@@ -130,7 +130,7 @@ def candidates_of(predictions: Predictions, image: int) -> Candidates:
     return _candidates_in(predictions, image, slice(None))
 
 
-def _likely_candidates(predictions: Predictions, image: int, nms: Nms) -> Candidates:
+def likely_candidates(predictions: Predictions, image: int, nms: Nms) -> Candidates:
     """Return the anchors that the NMS can choose from and, it may be, some more.
 
     On a CPU the softmax of all anchors takes longer than all that follows it, and most anchors

@@ -1,5 +1,7 @@
 """Fast NMS, the parallel suppression introduced with YOLACT, in three forms of one result."""
 
+from math import ceil
+
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -18,9 +20,9 @@ from yolact_bench.detect.leading import leading_pairs, unsuppressed
 from yolact_bench.geometry.boxes import box_iou, overlaps_a_better
 from yolact_bench.shapes import Kept
 
-# How many of the best pairs of anchor and class are looked at, at one attempt after the other.
-# Where not even the last holds enough survivors, every class is ranked.
-ATTEMPTS = (512, 2048, 8192)
+# How many of the best pairs of anchor and class are looked at, at the first attempt and at most.
+# Where not even these hold enough survivors, every class is ranked.
+ATTEMPTS = (512, 8192)
 
 
 def fast_nms(
@@ -121,7 +123,8 @@ def _kept_of_leading(
 ) -> Kept | None:
     """Return what is kept of the candidates in `rows`, None where too few survive to know."""
     candidates, probabilities = boxes[rows], scores[rows]
-    for most in ATTEMPTS:
+    most, last = ATTEMPTS
+    while True:
         pairs = leading_pairs(probabilities, most)
         keep = unsuppressed(candidates[pairs.row], pairs.label, max_iou=max_iou, top_k=top_k)
         chosen = keep.nonzero()[:max_detections, 0]
@@ -129,4 +132,8 @@ def _kept_of_leading(
             return Kept(
                 anchor=rows[pairs.row[chosen]], label=pairs.label[chosen], score=pairs.score[chosen]
             )
-    return None
+        if most >= last:
+            return None
+        # As many more as the survivors so far suggest, and a quarter for worse ones to come.
+        most *= max(2, ceil(1.25 * max_detections / max(len(chosen), 1)))
+        most = min(most, last)

@@ -89,7 +89,7 @@ def fixed_sequential_nms(
 
 
 def _on_grid(corners: Float64[Tensor, "*batch 4"], grid_px: int) -> Float64[Tensor, "*batch 4"]:
-    return corners * grid_px + corners.new_tensor([0, 0, 1, 1])
+    return torch.cat([corners[..., :2] * grid_px, corners[..., 2:] * grid_px + 1], -1)
 
 
 def _just_below(max_iou: float) -> float:
