@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.model.backbone.deform_gather import gather_deform
+from yolact_bench.model.backbone.deform_triton import triton_deform
 
 KERNEL_TAPS = 9
 
@@ -55,6 +56,7 @@ def torchvision_deform(
 DEFORM_IMPLEMENTATIONS: Mapping[str, Callable[..., Tensor]] = {
     "torchvision": torchvision_deform,
     "gather": gather_deform,
+    "triton": triton_deform,
 }
 
 
