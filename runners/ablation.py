@@ -10,8 +10,10 @@ from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit
 from runners.environment import environment
 from runners.external import adopt_files, bring_external_to_record
 from runners.failures import failure_of, free_memory, kind_of
+from runners.gate import latency_first, without
 from runners.plan import Plan, Step, manifest_of, timed_as, timed_digests
 from runners.shared_pass import predict_together
+from runners.suited import check_suited
 from runners.time_arms import Timing, time_units
 from runners.timed_arms import TimingError
 from runners.tracking import Phase, Tracker
@@ -34,6 +36,7 @@ class Bench:
     timing: Timing
     retry_failed: bool = False
     sizes: bool = False  # intervals of AP by object size too
+    latency_first: bool = False  # who is over the spec's budget is not trained
     # Training → why it failed in this execution: another arm that shares it does not try again.
     failed_trainings: dict[str, ArmError] = field(default_factory=dict)
 
@@ -47,7 +50,11 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     """
     _open_data(plan, bench.place)
     manifest = manifest_of(plan, command=command)
-    save(manifest, bench.place.work_dir / "reports" / manifest.name)
+    folder = bench.place.work_dir / "reports" / manifest.name
+    if bench.latency_first:
+        dropped = latency_first(plan, bench.place, bench.store, folder, timing=bench.timing)
+        manifest, plan = replace(manifest, dropped=dropped), without(plan, dropped)
+    save(manifest, folder)
     _tell_start(plan, manifest, bench)
     try:
         for step in plan.steps:
@@ -90,8 +97,10 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
         tracker.log_failure(failed)
         return
     if accuracy is None:
-        stage = "train"
+        stage = "evaluate"
         try:
+            check_suited(unit.run, bench.place.device)
+            stage = "train"
             training = _train(unit, bench)
             stage = "evaluate"
             _predict(_sharing(unit, plan, bench), bench.place)

@@ -204,7 +204,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         num_images=len(dataset),
         box=scores.box,
         mask=scores.mask,
-        parameters=sum(p.numel() for p in detector.network.parameters()),
+        parameters=detector.num_parameters,
         iterations=training.iterations,
         train_seconds=training.seconds,
         train_images_per_second=training.images_per_second,
@@ -275,11 +275,16 @@ def _validate_every(run: Run, place: Workplace) -> int:
 
 
 def _validation(unit: Unit, place: Workplace) -> Callable[[Yolact], Mapping[str, float]]:
-    """A look at the first validation images in training; no number of a table comes from it."""
+    """A look at the first validation images in training; no number of a table comes from it.
+
+    Weights change before the next look, so that compiling for one would never pay.
+    """
+    precision = unit.run.runtime.get("precision", "fp32")
+    eager = unit.run.changed({"runtime": {"name": "eager", "precision": precision}})
 
     def look(network: Yolact) -> Mapping[str, float]:
         dataset = place.datasets.open(unit.data, "val")
-        detector = build_detector(unit.run, network, device=place.device)
+        detector = build_detector(eager, network, device=place.device)
         scores = validate(detector, dataset, max_images=VALIDATION_IMAGES)
         found = {
             "mask_ap": scores.mask.ap,
