@@ -83,6 +83,7 @@ class Detector:
             for values in (network.mean, network.std)
         )
         self.inexact = 0  # images for which a graph's fixed number of candidates was too small
+        self._make_graph, self._graphed = graph, self.network
         self._graph = None if graph is None else graph(self.network, self._mean, self._std)
 
     def __call__(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Detections]:
@@ -102,8 +103,9 @@ class Detector:
         """
         if not len(images):
             return []
-        if self._graph is not None:
-            return self._find_in_graph(self._graph, images, clock)
+        graph = self._present_graph()
+        if graph is not None:
+            return self._find_in_graph(graph, images, clock)
         with clock("preprocess"):
             batch = self.preprocess(images)
         predictions = self.predict(batch, clock)
@@ -121,6 +123,13 @@ class Detector:
             width=image.shape[1],
             clock=clock,
         )
+
+    def _present_graph(self) -> Graph | None:
+        """Return the graph of the network as it is: who times may have put another in its place."""
+        if self._make_graph is not None and self._graphed is not self.network:
+            self._graphed = self.network
+            self._graph = self._make_graph(self.network, self._mean, self._std)
+        return self._graph
 
     def _find_in_graph(self, graph: Graph, images: Sequence[Image], clock: Clock) -> list[Found]:
         """Replay, wait once, and detect again where the graph's fixed numbers were too small."""
