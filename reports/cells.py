@@ -88,6 +88,13 @@ def millions(row: ArmRow, notes: Notes) -> str:
     return absent(row, notes) if row.parameters is None else f"{row.parameters / 1e6:.2f}"
 
 
+def giga_macs(row: ArmRow, notes: Notes) -> str:
+    """Return the MACs of one image in billions; a short dash where nothing counted them."""
+    if row.macs is not None:
+        return f"{row.macs / 1e9:.2f}"
+    return absent(row, notes) if row.parameters is None and not row.is_external else FEW
+
+
 def absent(row: ArmRow, notes: Notes) -> str:
     """Return a dash with the reason: what failed, or that it was not run."""
     return f"{DASH} {absent_mark(row, notes)}".strip()

@@ -56,6 +56,7 @@ def _arm(summary: Summary, row: ArmRow) -> _Line:
             line |= _delta(name, measured.delta if measured else None, summary, row.arm)
     line |= {f"mask_ap_iou_{iou:.2f}": p for iou, p in zip(IOUS, row.mask_by_iou, strict=True)}
     line["parameters"] = row.parameters
+    line["macs"] = row.macs
     line |= _times(row.timing, summary.session)
     line["missing"] = "; ".join(_reasons(row))
     return line

@@ -83,6 +83,12 @@ def arm(summary: Summary, row: ArmRow, notes: Notes) -> str:
     return f"{row.arm} {notes.mark(*marks)}" if marks else row.arm
 
 
+MACS = (
+    "GMAC: billions of multiply-accumulates for one 480×640 image with 100 objects, deformable "
+    "sampling, mask assembly, re-scoring and upsampling included; 2 FLOP each."
+)
+
+
 def times(session: Session | None) -> tuple[str, ...]:
     """Return how the times were taken, on what, and what they compare with."""
     if session is None or not session.timings:

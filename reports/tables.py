@@ -19,6 +19,7 @@ def comparison(summary: Summary) -> Table:
     found = [c for c in summary.contrasts.found.values() if c.metric in HEADLINE]
     change = "Δ [95 %]" if found else "Δ"
     columns = ["arm", "mask AP", change, "AP50", "AP75", "box AP", change, "params, M"]
+    columns += ["GMAC"] if _counted(summary) else []
     if timed:
         columns += [cells.milliseconds(summary.session), "× baseline [95 %]", "fps"]
     digits = cells.delta_digits(found)
@@ -36,6 +37,7 @@ def comparison(summary: Summary) -> Table:
                 cells.value(row, metrics["box_ap"], notes),
                 cells.delta(metrics["box_ap"], box, digits),
                 cells.millions(row, notes),
+                *([cells.giga_macs(row, notes)] if _counted(summary) else []),
                 *(cells.speed(row, notes) if timed else ()),
             )
         )
@@ -44,7 +46,11 @@ def comparison(summary: Summary) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         baseline=baseline_row(summary),
-        notes=notes.lines(*legends.meaning(summary), *legends.times(summary.session)),
+        notes=notes.lines(
+            *legends.meaning(summary),
+            *([legends.MACS] if _counted(summary) else []),
+            *legends.times(summary.session),
+        ),
         bold=_leading(summary),
         faint=_unsure(summary),
         tips=_origins(summary),
@@ -148,13 +154,24 @@ def baseline_row(summary: Summary) -> int | None:
     return places[0] if places else None
 
 
+def _counted(summary: Summary) -> bool:
+    """Whether MACs are known: records from before they were counted have none."""
+    return any(row.macs is not None for row in summary.rows)
+
+
+def _first_of_speed(summary: Summary) -> int:
+    """The place of the first column about time in the main table."""
+    return 9 if _counted(summary) else 8
+
+
 def _leading(summary: Summary) -> frozenset[tuple[int, int]]:
     """Cells of the main table whose arm is really ahead of the others."""
     place = {row.arm: i for i, row in enumerate(summary.rows)}
     leaders = summary.contrasts.leaders
     found = {(place[leaders[name]], column) for name, column in _LED.items() if name in leaders}
     if summary.session and summary.session.fastest is not None:
-        found |= {(place[summary.session.fastest], column) for column in (8, 10)}
+        first = _first_of_speed(summary)
+        found |= {(place[summary.session.fastest], column) for column in (first, first + 2)}
     return frozenset(found)
 
 
@@ -171,12 +188,13 @@ def _unsure(summary: Summary) -> frozenset[tuple[int, int]]:
 def _origins(summary: Summary) -> dict[tuple[int, int], str]:
     """Where the numbers of the main table come from, for a page that shows it on demand."""
     tips: dict[tuple[int, int], str] = {}
+    first = _first_of_speed(summary)
     for place, row in enumerate(summary.rows):
         text = "; ".join(origin(a, seed) for seed, a in row.accuracies.items())
-        tips |= {(place, column): text for column in range(1, 8) if text}
+        tips |= {(place, column): text for column in range(1, first) if text}
         if row.timing and summary.session:
             s = summary.session
             text = f"session {s.name}, {s.label}, seed {s.seed}, "
             text += f"commit {s.environment.commit}, {s.device}"
-            tips |= {(place, column): text for column in range(8, 11)}
+            tips |= {(place, column): text for column in range(first, first + 3)}
     return tips

@@ -13,6 +13,7 @@ from runners.checkpoint import load_facts
 from runners.environment import environment
 from runners.evaluate import evaluate, predict, validate
 from runners.interrupt import graceful_stop
+from runners.macs import macs_or_none
 from runners.retry import resumed
 from runners.train import Logged, Trained, TrainingOptions, train
 from yolact_bench.build import (
@@ -214,6 +215,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         environment=environment(place.device),
         time=now(),
         proxy=unit.proxy,
+        macs=macs_or_none(run, title=unit.title),
     )
 
 

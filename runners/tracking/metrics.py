@@ -39,6 +39,8 @@ def accuracy_metrics(accuracy: Accuracy) -> dict[str, float]:
         "train/seconds": accuracy.train_seconds,
         "train/images_per_second": accuracy.train_images_per_second,
     }
+    if accuracy.macs is not None:
+        metrics["macs"] = float(accuracy.macs)
     if accuracy.peak_memory_mb is not None:
         metrics["memory/train_peak_mb"] = accuracy.peak_memory_mb
     return metrics
