@@ -13,6 +13,7 @@ from runners import (
     data_commands,
     import_command,
     manage_commands,
+    profile_command,
     single_commands,
     track_commands,
 )
@@ -153,6 +154,7 @@ def check(specs: Specs, budget: Budget = "full", data_root: DataRoot = None) -> 
 app.command()(single_commands.train)
 app.command()(single_commands.evaluate)
 app.command()(single_commands.latency)
+app.command("profile")(profile_command.profile)
 
 
 @app.command()
