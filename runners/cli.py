@@ -25,6 +25,7 @@ from runners.options import (
     Budget,
     DataRoot,
     Device,
+    LatencyFirst,
     MaxStore,
     Only,
     Rate,
@@ -87,6 +88,7 @@ def run(
     max_store: MaxStore = 100.0,
     sizes: Sizes = False,
     retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
+    latency_first: LatencyFirst = False,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -105,6 +107,7 @@ def run(
         rounds=rounds,
         sizes=sizes,
         retry_failed=retry_failed,
+        latency_first=latency_first,
         dry_run=dry_run,
         as_json=as_json,
         write_report=_write_report,

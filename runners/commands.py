@@ -97,6 +97,7 @@ def run(
     rounds: int | None,
     sizes: bool,
     retry_failed: bool,
+    latency_first: bool,
     dry_run: bool,
     as_json: bool,
     write_report: Callable[[Path, str], Report],
@@ -115,6 +116,7 @@ def run(
     for line in plan_lines(made, cost):
         log.info(line)
     command = _command(spec, settings, seeds, budget)
+    command += " --latency-first" if latency_first else ""
     with (
         locked(place.work_dir, command=command),
         closing(MlflowTracker(place.work_dir)) as tracker,
@@ -126,6 +128,7 @@ def run(
             timing=Timing(rounds=rounds) if budget != "smoke" else _SMOKE_TIMING,
             retry_failed=retry_failed,
             sizes=sizes,
+            latency_first=latency_first,
         )
         name = run_ablation(made, bench, command=command).name
         report = write_report(place.work_dir, name)

@@ -29,6 +29,13 @@ Dataset = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Arm = Annotated[str, typer.Argument(help="a preset, or the path of a run.yaml", metavar="ARM")]
+LatencyFirst = Annotated[
+    bool,
+    typer.Option(
+        "--latency-first",
+        help="time arms before training; who is over the spec's latency.budget_ms is left out",
+    ),
+]
 MaxStore = Annotated[
     float, typer.Option(help="GB for stored forward passes; 0: none, the whole detector per arm")
 ]
