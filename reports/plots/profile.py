@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from reports.figure_style import INK, PALETTE, SOFT
+from reports.figure_style import INK, SOFT
 from reports.plots import encoded, styled
 from yolact_bench.results.profile import Profile
 
@@ -48,29 +48,22 @@ def roofline(profile: Profile) -> Figure:
     axes.annotate(
         f"{top.gigabytes_per_second:.0f} GB/s",
         (low * 1.3, top.at(low * 1.3)),
-        xytext=(-10, 16),
+        xytext=(-24, 20),
         textcoords="offset points",
         color=SOFT,
     )
+    colours = mpl.colormaps["tab20"](np.arange(len(placed)) * 2 % 20 + np.arange(len(placed)) // 10)
     for place, (stage, intensity, gflops) in enumerate(placed):
         share = (stage.ms or 0.0) / profile.stages_ms
         axes.scatter(
             intensity,
             gflops,
             s=30 + 900 * share,
-            color=PALETTE[place % len(PALETTE)],
+            color=colours[place],
             alpha=0.75,
             edgecolor="white",
         )
-        radius = (30 + 900 * share) ** 0.5 / 2
-        axes.annotate(
-            f"{stage.stage} {share:.0%}",
-            (intensity, gflops),
-            xytext=(0, radius + 4 if place % 2 else -radius - 13),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-        )
+        axes.plot([], [], "o", color=colours[place], label=f"{stage.stage} {share:.0%}")
     axes.set(
         xscale="log",
         yscale="log",
@@ -78,6 +71,7 @@ def roofline(profile: Profile) -> Figure:
         ylabel="GFLOP/s",
         title=f"{profile.arm}, {profile.runtime}: below the roof; area is time",
     )
+    figure.legend(loc="outside right upper", fontsize=9)
     return figure
 
 
