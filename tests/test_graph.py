@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from runners.latency import StageClock
-from runners.planted import planting
 from yolact_bench.build import build_detector, build_network, load_detector
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.compiled import compile_function
@@ -24,7 +23,6 @@ from yolact_bench.errors import SpecError
 from yolact_bench.model.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.spec.loads import constant_load
 from yolact_bench.spec.presets import preset
 
 RESCORED = {
@@ -149,29 +147,6 @@ def test_a_shape_is_recorded_once_and_replayed_for_every_batch(
     wanted = eager.find([image()])[0], eager.find([image(seed=1)])[0]
     for found, want in zip((first, second), wanted, strict=True):
         assert torch.equal(found.boxes_px, want.boxes_px)
-
-
-def test_a_network_in_the_place_of_another_is_recorded_anew(
-    pair: tuple[Detector, Detector, Recorder],
-) -> None:
-    """As the declared detections are when arms are timed; afterwards the old network is back."""
-    eager, _, _ = pair
-    record = Recorder()
-    graph = graphed(eager, record)
-    image = np.full((60, 80, 3), 99, np.uint8)
-    graph.find([image])
-    counts = {}
-    for name, detector in (("eager", eager), ("graph", graph)):
-        batch = detector.preprocess([image])
-        own = len(detector.find([image])[0])
-        with planting(detector, constant_load(7), batch, images=1) as planted:
-            planted.show([0])
-            found = detector.find([image])[0]
-            counts[name] = own, len(found), [round(float(score), 4) for score in found.scores[:7]]
-        assert len(detector.find([image])[0]) == own
-    assert counts["graph"] == counts["eager"]
-    assert counts["graph"][2][0] == 0.95  # the surest of what was planted
-    assert record.recorded == 3
 
 
 def test_what_is_taken_out_of_a_graph_is_its_own_memory() -> None:
