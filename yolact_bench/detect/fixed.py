@@ -126,8 +126,8 @@ def rescored(
     rescore_net: RescoreNet | None,
 ) -> Float[Tensor, "B N"]:
     """Return the score of each mask."""
-    parts = zip(soft_masks, labels, scores, strict=True)
-    return torch.stack([rescorer(*each, rescore_net) for each in parts])
+    all_of_batch = soft_masks.flatten(0, 1), labels.flatten(), scores.flatten()
+    return rescorer(*all_of_batch, rescore_net).view_as(scores)
 
 
 def to_found(
