@@ -3,20 +3,33 @@
 import math
 from collections.abc import Iterator
 
+import golden_reference
 import jaxtyping
 import pytest
 import torch
 from deform_cases import CASES, Case, largest_faults
-from golden_reference import detection_faults, detector, images
+from golden_reference import (
+    detection_faults,
+    detector,
+    gradient_faults,
+    images,
+    loss_faults,
+    recorded_training,
+    training_batch,
+    training_forward,
+)
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 
-from yolact_bench.build import load_detector
+from yolact_bench.build import build_losses, load_detector
+from yolact_bench.detector import Detector
 from yolact_bench.model.backbone.deform import (
     DeformableConv2d,
+    DeformImplementation,
     gather_deform,
     torchvision_deform,
 )
+from yolact_bench.model.released import our_key
 
 PLUS = "yolact_plus_resnet50"
 
@@ -120,17 +133,39 @@ def test_a_network_gives_the_same_with_either_implementation() -> None:
 
 def test_detections_of_released_weights_are_those_of_the_reference() -> None:
     made = detector(PLUS)
-    layers = [m for m in made.network.modules() if isinstance(m, DeformableConv2d)]
-    assert len(layers) == 13
     try:
-        for layer in layers:
-            layer.implementation = gather_deform
-        found = made(images())
+        found = _gathering(made)(images())
     finally:
-        for layer in layers:
-            layer.implementation = torchvision_deform
+        _gathering(made, torchvision_deform)
     for image, detections in enumerate(found):
         assert detection_faults(PLUS, image, "fast", detections) == [], f"image {image}"
+
+
+@pytest.mark.slow
+def test_gradients_of_a_training_step_are_those_of_the_reference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As test_golden_training, to the same 5e-3, with every deformable layer gathering."""
+    plain = golden_reference.training_detector
+    monkeypatch.setattr(
+        golden_reference, "training_detector", lambda config: _gathering(plain(config))
+    )
+    made, raw = training_forward(PLUS, frozen=True)
+    want = recorded_training(PLUS)["frozen_bn"]
+    terms = build_losses(made)(raw, training_batch()[1])
+    assert loss_faults(want["losses"], terms) == []
+    sum(terms.values()).backward()
+    ours = {name: p.grad for name, p in made.network.named_parameters()}
+    norms = {str(our_key(key)): norm for key, norm in want["grad_l2"].items()}
+    assert gradient_faults(norms, ours, 5e-3) == []
+
+
+def _gathering(made: Detector, implementation: DeformImplementation = gather_deform) -> Detector:
+    layers = [m for m in made.network.modules() if isinstance(m, DeformableConv2d)]
+    assert len(layers) == 13
+    for layer in layers:
+        layer.implementation = implementation
+    return made
 
 
 @pytest.fixture

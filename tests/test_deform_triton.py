@@ -15,12 +15,15 @@ import pytest
 import torch
 from deform_cases import CASES, Case, device_for, largest_faults, value_and_gradients
 
+from runners.arm import check
 from yolact_bench.build import load_detector
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.deform import torchvision_deform, triton_deform
+from yolact_bench.spec.ablation import read_run
 
 TESTS = Path(__file__).parent
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+ON_A_CPU = pytest.mark.skipif(INTERPRETED, reason="interpreted, any device will do")
 KERNELS = {"convolve", "gather_columns", "add_to_pixels", "move_places"}
 
 
@@ -46,10 +49,17 @@ def test_interpreted_kernels_pass_the_tests_of_every_implementation() -> None:
     assert f"{2 + 1 + len(CASES) + 1 + 6} passed" in done.stdout
 
 
-@pytest.mark.skipif(INTERPRETED, reason="interpreted, any device will do")
+@ON_A_CPU
 def test_on_a_cpu_it_says_what_to_write_instead() -> None:
     with pytest.raises(SpecError, match=r"triton needs a CUDA device.*write deform: gather"):
         triton_deform(*CASES["odd sizes"].tensors(), 1)
+
+
+@ON_A_CPU
+def test_an_arm_for_a_cpu_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    run = read_run("yolact_tiny", relative_to=tmp_path).changed({"deform": {"name": "triton"}})
+    with pytest.raises(SpecError, match=r"arm kernel: deform: triton needs a CUDA device"):
+        check(run, where="arm kernel", data_root=None, device="cpu", data=False)
 
 
 def test_a_network_on_no_device_needs_no_triton() -> None:

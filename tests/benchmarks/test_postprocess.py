@@ -166,6 +166,8 @@ def test_decoding_softmax_and_fast_nms(
 @pytest.mark.gpu
 @EVERY_COUNT
 def test_fixed_fast_nms_on_a_gpu(benchmark: BenchmarkFixture, anchors: int) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
     boxes, scores = (part.cuda() for part in clustered(anchors))
     fixed, expected = FIXED_NMS["fast"](boxes, scores), fast_nms_per_class(boxes, scores)
     assert bool(fixed.exact)

@@ -55,9 +55,11 @@ def find_places(
     if batch > 1:
         images = torch.arange(batch, device=x.device, dtype=torch.int32)
         first = first + (images * ((height + 2) * row)).view(-1, 1, 1, 1, 1)
-    steps = torch.tensor((row + 1, row + 2, 2 * row + 1, 2 * row + 2), dtype=torch.int32)
+    # 0, 1, row, row + 1, and the border before the first pixel; made where x is, nothing is copied.
+    steps = torch.arange(4, device=x.device, dtype=torch.int32)
+    steps = steps + steps // 2 * (row - 2) + (row + 1)
     return Places(
-        corner=(first.unsqueeze(-1) + steps.to(x.device)).view(-1, 4),
+        corner=(first.unsqueeze(-1) + steps).view(-1, 4),
         down=(y - top).view(-1),
         right=(x - left).view(-1),
         modulation=count.view(-1),

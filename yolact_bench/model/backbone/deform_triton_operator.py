@@ -1,6 +1,6 @@
 """The deformable convolution's Triton kernels as operators that torch can trace and capture.
 
-Autograd, torch.compile and CUDA graphs see two opaque operators with declared shapes. The tile of
+Autograd, torch.compile and CUDA graphs see four opaque operators with declared shapes. The tile of
 the forward kernel is chosen by timing at the first call of a shape, so warm up before a capture.
 """
 
