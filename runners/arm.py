@@ -36,7 +36,6 @@ from yolact_bench.spec.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
-
 VALIDATION_IMAGES = 64
 
 

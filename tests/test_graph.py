@@ -23,6 +23,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.model.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
+from yolact_bench.shapes import Predictions
 from yolact_bench.spec.presets import preset
 
 RESCORED = {
@@ -87,9 +88,8 @@ def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> 
     assert isinstance(network, Yolact) and detector.run is not None
     nms = FIXED_NMS[str(detector.run.nms["name"])]
 
-    def make(net: nn.Module, mean: Tensor, std: Tensor) -> GraphedDetection:
+    def make(mean: Tensor, std: Tensor) -> GraphedDetection:
         program = FixedProgram(
-            net,
             nms=nms,
             assembly=detector.assembly,
             rescorer=detector.rescorer,
@@ -149,6 +149,31 @@ def test_a_shape_is_recorded_once_and_replayed_for_every_batch(
         assert torch.equal(found.boxes_px, want.boxes_px)
 
 
+def test_another_network_in_a_detector_is_recorded_anew(
+    pair: tuple[Detector, Detector, Recorder],
+) -> None:
+    """As where a load of detections is planted: the old graph would find the old detections."""
+    record = Recorder()
+    graph = graphed(pair[0], record)
+    before = graph.find([image()])[0]
+
+    class Silent(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, batch: Tensor, clock: Clock = no_clock) -> Predictions:
+            raw: Predictions = self.network(batch, clock=clock)
+            scores = torch.zeros_like(raw.scores)
+            scores[..., 0] = 20.0  # the background
+            return replace(raw, scores=scores)
+
+    graph.network = Silent(graph.network)
+    assert len(before) == 100
+    assert len(graph.find([image()])[0]) == 0
+    assert record.recorded == 2
+
+
 def test_what_is_taken_out_of_a_graph_is_its_own_memory() -> None:
     """A replay overwrites the graph's; detections of the image before must not change."""
     fixed = fixed_found(exact=[True])
@@ -173,8 +198,8 @@ def test_an_image_whose_flag_says_no_is_detected_again_and_counted(
     inner = graph._graph
     assert inner is not None
 
-    def doubtful(pixels: Tensor, clock: Clock = no_clock) -> Outcome:
-        outcome = inner(pixels, clock)
+    def doubtful(network: nn.Module, pixels: Tensor, clock: Clock = no_clock) -> Outcome:
+        outcome = inner(network, pixels, clock)
         wrong = outcome.found.scores.clone()
         wrong[1] = 0.123
         found = replace(outcome.found, exact=torch.tensor([True, False]), scores=wrong)

@@ -136,6 +136,19 @@ def test_compiled_programs_belong_to_their_own_weights() -> None:
         assert torch.allclose(stage(x), stage.stage(x), atol=1e-6)  # type: ignore[arg-type]
 
 
+def test_a_program_is_for_one_number_of_threads() -> None:
+    """It is written into the program: compiled for one, it would leave the others idle."""
+    stage, x = CompiledStage(nn.Conv2d(3, 4, 1), name="stage"), torch.randn(1, 3, 8, 8)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 1):
+            torch.set_num_threads(threads)
+            stage(x)
+    finally:
+        torch.set_num_threads(before)
+    assert len(stage._programs) == 2
+
+
 @pytest.mark.slow
 def test_compiled_bf16_is_as_close_to_fp32_as_autocast_is(eager: Detector) -> None:
     """Twice as far at most: weights are halves in both, but here batch norm is folded first."""

@@ -166,8 +166,8 @@ def _graph_of(run: Run, runtime: Runtime, rescore_net: nn.Module | None) -> Make
         "compile_part": partial(compile_function, tuning=runtime.tuning),
     }
 
-    def make(network: nn.Module, mean: Tensor, std: Tensor) -> GraphedDetection:
-        return GraphedDetection(FixedProgram(network, mean=mean, std=std, **parts))
+    def make(mean: Tensor, std: Tensor) -> GraphedDetection:
+        return GraphedDetection(FixedProgram(mean=mean, std=std, **parts))
 
     return make
 

@@ -25,9 +25,9 @@ from yolact_bench.spec.run import Run
 
 # RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
 Image: TypeAlias = NDArray[Any] | Tensor
-# The network on its device, and its mean and standard deviation → what is recorded and replayed.
-Graph: TypeAlias = Callable[[Tensor, Clock], Outcome]
-MakeGraph: TypeAlias = Callable[[nn.Module, Tensor, Tensor], Graph]
+# All that follows resizing, recorded and replayed; made from the input's mean and deviation.
+Graph: TypeAlias = Callable[[nn.Module, Tensor, Clock], Outcome]
+MakeGraph: TypeAlias = Callable[[Tensor, Tensor], Graph]
 
 
 class Detector:
@@ -57,8 +57,8 @@ class Detector:
 
         `network` has `mean` and `std`, RGB on the scale of 0 to 255. Without `autocast` it computes
         in the chosen precision by itself. `num_parameters` is for a network that is not as it was
-        trained: folding and what only trains change how many it has. With `graph`, given the
-        network and what normalises its input, all from there to detections is one replay.
+        trained: folding and what only trains change how many it has. With `graph`
+        all from normalising to detections is one replay.
 
         Raises:
             SpecError: fp16 on a CPU.
@@ -83,8 +83,7 @@ class Detector:
             for values in (network.mean, network.std)
         )
         self.inexact = 0  # images for which a graph's fixed number of candidates was too small
-        self._make_graph, self._graphed = graph, self.network
-        self._graph = None if graph is None else graph(self.network, self._mean, self._std)
+        self._graph = None if graph is None else graph(self._mean, self._std)
 
     def __call__(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Detections]:
         """Return the detections of each image on the host, masks at image size.
@@ -103,9 +102,8 @@ class Detector:
         """
         if not len(images):
             return []
-        graph = self._present_graph()
-        if graph is not None:
-            return self._find_in_graph(graph, images, clock)
+        if self._graph is not None:
+            return self._find_in_graph(self._graph, images, clock)
         with clock("preprocess"):
             batch = self.preprocess(images)
         predictions = self.predict(batch, clock)
@@ -124,18 +122,11 @@ class Detector:
             clock=clock,
         )
 
-    def _present_graph(self) -> Graph | None:
-        """Return the graph of the network as it is: who times may have put another in its place."""
-        if self._make_graph is not None and self._graphed is not self.network:
-            self._graphed = self.network
-            self._graph = self._make_graph(self.network, self._mean, self._std)
-        return self._graph
-
     def _find_in_graph(self, graph: Graph, images: Sequence[Image], clock: Clock) -> list[Found]:
         """Replay, wait once, and detect again where the graph's fixed numbers were too small."""
         with clock("preprocess"):
             pixels = torch.stack([self._resized(image, i) for i, image in enumerate(images)])
-        outcome = graph(pixels, clock)
+        outcome = graph(self.network, pixels, clock)
         found = []
         with clock("copy"):
             state = outcome.state.tolist()

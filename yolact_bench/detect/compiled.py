@@ -44,7 +44,8 @@ class CompiledStage(nn.Module):
             ArmError: compiler: there is none that works here.
         """
         tensors = [x] if isinstance(x, Tensor) else list(x)
-        key = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
+        shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
+        key = shapes, torch.get_num_threads()  # on a CPU their number is written into a program
         # As it was compiled, whoever calls.
         with torch.inference_mode(False), torch.no_grad():
             if key not in self._programs:

@@ -125,9 +125,9 @@ def rescored(
     rescorer: Rescorer,
     rescore_net: RescoreNet | None,
 ) -> Float[Tensor, "B N"]:
-    """Return the score of each mask."""
-    all_of_batch = soft_masks.flatten(0, 1), labels.flatten(), scores.flatten()
-    return rescorer(*all_of_batch, rescore_net).view_as(scores)
+    """Return the score of each mask, those of all images at once."""
+    flat = rescorer(soft_masks.flatten(0, 1), labels.flatten(), scores.flatten(), rescore_net)
+    return flat.view_as(scores)
 
 
 def to_found(

@@ -46,7 +46,6 @@ class FixedProgram:
 
     def __init__(
         self,
-        network: nn.Module,
         *,
         nms: FixedNms,
         assembly: Assembly,
@@ -57,7 +56,7 @@ class FixedProgram:
         compile_part: CompilePart = compile_function,
     ) -> None:
         check_fixed_size(rescore_net)
-        self._network, self._mean, self._std = network, mean, std
+        self._mean, self._std = mean, std
 
         def chosen(*outputs: Tensor) -> Chosen:
             boxes, scores, coefficients, prototypes, anchors = outputs
@@ -81,11 +80,13 @@ class FixedProgram:
         self._assemble = compile_part(assembled, name="assembly")
         self._rescore = compile_part(scored, name="re-scoring")
 
-    def __call__(self, pixels: Float[Tensor, "B 3 S S"], clock: Clock) -> Outcome:
+    def __call__(
+        self, network: nn.Module, pixels: Float[Tensor, "B 3 S S"], clock: Clock
+    ) -> Outcome:
         """Return predictions and detections of images as they are resized, 0 to 255."""
         with clock("preprocess"):
             batch = (pixels - self._mean) / self._std
-        raw: Predictions = self._network(batch, clock=clock)
+        raw: Predictions = network(batch, clock=clock)
         with clock("nms"):
             outputs = (raw.boxes, raw.scores, raw.coefficients, raw.prototypes, raw.anchors)
             chosen = Chosen(*self._choose(outputs))

@@ -7,13 +7,13 @@ runs, and is tested, without such a device.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, TakesTimes, no_clock
 from yolact_bench.detect.fixed import FixedFound
@@ -57,52 +57,55 @@ class Outcome:
 
 
 class GraphedDetection:
-    """A function from a batch to an `Outcome`, recorded once for each shape of the batch."""
+    """A detector as a function of network and batch, recorded once for each shape of the batch."""
 
     def __init__(
         self,
-        function: Callable[[Tensor, Clock], Outcome],
+        function: Callable[[nn.Module, Tensor, Clock], Outcome],
         *,
         record: Recorder | None = None,
         event: Callable[[], Event] | None = None,
     ) -> None:
         self._function = function
         self._record, self._event = record or record_cuda_graph, event or graph_event
+        self._network: nn.Module | None = None
         self._recorded: dict[object, _Recording] = {}
 
-    def __call__(self, batch: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Outcome:
+    def __call__(
+        self, network: nn.Module, batch: Float[Tensor, "B 3 S S"], clock: Clock = no_clock
+    ) -> Outcome:
         """Return what the function returns; the next call with this shape overwrites it.
 
         For a clock there is a graph of its own with marks around every stage, with which the
         other is not burdened; the clock must take times that others have measured.
         """
-        recording = self._replayed(batch, timed=clock is not no_clock)
-        if clock is not no_clock:
-            assert isinstance(clock, TakesTimes), f"{type(clock)} cannot time within a graph"
+        if network is not self._network:  # what was recorded is of another one
+            self._network, self._recorded = network, {}
+        timed = clock is not no_clock
+        assert not timed or isinstance(clock, TakesTimes), f"{clock} cannot time within a graph"
+        with _on(batch.device):
+            key = batch.shape, batch.dtype, timed
+            if key not in self._recorded:
+                self._recorded[key] = self._recording(network, batch, timed=timed)
+            recording = self._recorded[key]
+            recording.batch.copy_(batch)
+            recording.replay()
+        if isinstance(clock, TakesTimes):
             for stage, milliseconds in recording.clock.take().items():
                 clock.add(stage, milliseconds)
         return recording.outcomes[-1]
 
-    def _replayed(self, batch: Tensor, *, timed: bool) -> "_Recording":
-        key = batch.shape, timed
-        if key not in self._recorded:
-            log.info("recording the detector for %s", "×".join(map(str, batch.shape)))
-            self._recorded[key] = self._recording(batch, timed=timed)
-        recording = self._recorded[key]
-        recording.batch.copy_(batch)
-        recording.replay()
-        return recording
-
-    def _recording(self, batch: Tensor, *, timed: bool) -> "_Recording":
+    def _recording(self, network: nn.Module, batch: Tensor, *, timed: bool) -> "_Recording":
+        log.info("recording the detector for %s", "×".join(map(str, batch.shape)))
         static = batch.clone()
         clock = GraphClock(self._event)
         outcomes: list[Outcome] = []
 
         def run() -> None:
-            outcomes.append(self._function(static, clock if timed else no_clock))
+            outcomes.append(self._function(network, static, clock if timed else no_clock))
 
         def warm_up() -> None:
-            self._function(static, no_clock)
+            self._function(network, static, no_clock)
 
         replay = self._record(run, warm_up)
         return _Recording(batch=static, outcomes=outcomes, replay=replay, clock=clock)
@@ -140,6 +143,10 @@ class GraphClock:
         for stage, start, end in self._marks:
             taken[stage] = taken.get(stage, 0.0) + start.elapsed_time(end)
         return taken
+
+
+def _on(device: torch.device) -> AbstractContextManager[object]:
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def state_of(found: FixedFound) -> Int64[Tensor, "B 2"]:
