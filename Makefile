@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-all lint bench clean
+.PHONY: run test test-all lint bench bench-gpu clean
 
 run: $(STAMP)
 	$(BIN)/yolact-bench run ablations/quickstart.yaml
@@ -28,6 +28,10 @@ bench: $(STAMP)
 	status=0; $(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only \
 		--benchmark-json=work/benchmarks.json || status=$$?; \
 	$(BIN)/python tests/benchmarks/table.py work/benchmarks.json; exit $$status
+
+# On a machine with a GPU, under ten minutes: reports/records/<gpu>.json, and its table.
+bench-gpu: $(STAMP)
+	$(BIN)/python tests/benchmarks/gpu_session.py
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -35,6 +35,7 @@ class ArmRow:
     mask_by_iou: tuple[float | None, ...]  # points, at IOUS
     mask_by_class: Mapping[str, float | None]  # points
     parameters: int | None
+    macs: int | None
     timing: Timing | None
     timing_refused: str | None
     missing: tuple[str, ...]  # why numbers are missing: failures, or not run yet
@@ -76,6 +77,7 @@ def arm_row(
             for name in dict.fromkeys(n for a in own for n in a.mask.ap_by_class)
         },
         parameters=own[0].parameters if own and not external else None,
+        macs=own[0].macs if own and not external else None,
         timing=session.timings.get(arm) if session else None,
         timing_refused=session.refused.get(arm) if session else None,
         missing=tuple(_missing(runs, done, failures, manifest)),
@@ -132,7 +134,7 @@ def _missing(
         failed = [f for f in failures if f.detect_digest == run.detect_digest]
         told = [f"{f.phase} failed ({f.kind}): {_one_line(f.message)}" for f in failed]
         if run.seed not in done and not failed and "accuracy" in manifest.measure:
-            told.append("not run yet")
+            told.append((manifest.dropped or {}).get(run.arm, "not run yet"))
         for reason in told:
             reasons.setdefault(reason, []).append(run.seed)
     if len(manifest.seeds) == 1:

@@ -39,6 +39,10 @@ def caveats(
     ]
     if any(e.dirty for e in environments):
         sentences.append("Some numbers were measured with uncommitted changes in the source.")
+    if session and session.invalid:
+        sentences.append(f"The times do not count: {session.invalid}.")
+    elif session:
+        sentences += [f"While the arms were timed: {warning}." for warning in session.warnings]
     if accuracies and not _has_baseline(manifest, accuracies):
         sentences.append(f"The baseline {manifest.baseline} has no accuracy, so there is no Δ.")
     return tuple(sentence for sentence in sentences if sentence)

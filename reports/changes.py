@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from reports.sides import Place, Side, paired_arms, read_side
-from reports.time_changes import LatencyChange, fingerprint, latency_changes
+from reports.time_changes import LatencyChange, latency_changes
+from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Environment, Failure
 
@@ -203,7 +204,7 @@ def _facts_of(environments: Iterable[Environment]) -> dict[str, set[str]]:
     facts: dict[str, set[str]] = {}
     for environment in environments:
         commit = environment.commit[:10] + ("+changes" if environment.dirty else "")
-        for what, value in {"commit": commit, **fingerprint(environment)}.items():
+        for what, value in {"commit": commit, **environment_facts(environment)}.items():
             facts.setdefault(what, set()).add(value)
     return facts
 

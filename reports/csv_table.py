@@ -12,6 +12,7 @@ from reports.contrasts import HEADLINE, Contrast
 from reports.metrics import IOUS
 from reports.origins import command
 from reports.timing import Session, Timing
+from yolact_bench.clock import STAGES
 
 _Line = Mapping[str, object]
 
@@ -22,6 +23,9 @@ def csv_files(summary: Summary) -> dict[str, str]:
         "table.csv": _csv([_arm(summary, row) for row in summary.rows]),
         "differences.csv": _csv(
             [_difference(summary, c) for c in summary.contrasts.found.values()]
+        ),
+        "latency.csv": _csv(
+            [_time(summary, row, session) for session in summary.sessions for row in summary.rows]
         ),
         "runs.csv": _csv([line for row in summary.rows for line in _runs(summary, row)]),
     }
@@ -52,6 +56,7 @@ def _arm(summary: Summary, row: ArmRow) -> _Line:
             line |= _delta(name, measured.delta if measured else None, summary, row.arm)
     line |= {f"mask_ap_iou_{iou:.2f}": p for iou, p in zip(IOUS, row.mask_by_iou, strict=True)}
     line["parameters"] = row.parameters
+    line["macs"] = row.macs
     line |= _times(row.timing, summary.session)
     line["missing"] = "; ".join(_reasons(row))
     return line
@@ -79,9 +84,36 @@ def _times(t: Timing | None, session: Session | None) -> _Line:
         "latency_ratio": t.ratio if t else None,
         "latency_ratio_low": low,
         "latency_ratio_high": high,
+        "energy_mj": t.energy_mj if t else None,
+        "latency_scenario": session.label if t and session else None,
         "device": session.device if t and session else None,
         "session": session.name if t and session else None,
     }
+
+
+def _time(summary: Summary, row: ArmRow, session: Session) -> _Line:
+    """One arm in one scenario, batch size and load."""
+    t = session.timings.get(row.arm)
+    low, high = (t.interval_ms if t else None) or (None, None)
+    line: dict[str, object] = {
+        "arm": row.arm,
+        "scenario": session.scenario,
+        "protocol": session.version,
+        "batch": session.batch_size,
+        "load": session.load,
+        "precision": t.precision if t else None,
+        **_times(t, session),
+        "latency_median_low_ms": low,
+        "latency_median_high_ms": high,
+        "latency_iqr_ms": t.iqr_ms if t else None,
+        "detections": t.detections if t else None,
+        "peak_memory_mb": t.peak_memory_mb if t else None,
+    }
+    del line["latency_scenario"]
+    line |= {f"{stage}_ms": t.stages_ms.get(stage) if t else None for stage in STAGES}
+    line["budget"] = summary.manifest.budget
+    line["notes"] = "; ".join(t.warnings) if t else session.refused.get(row.arm, "")
+    return line
 
 
 def _difference(summary: Summary, c: Contrast) -> _Line:

@@ -7,10 +7,8 @@ from reports.contrasts import HEADLINE
 from reports.metrics import IOUS
 from reports.origins import anchor, origin
 from reports.table import Table
-from reports.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
-_LATENCY = ("p90", "p99", "n", "fps", "× baseline [95 %]", "precision", "peak MB")
 _LED = {"mask_ap": 1, "mask_ap50": 3, "mask_ap75": 4, "box_ap": 5}  # columns of the main table
 
 
@@ -21,6 +19,7 @@ def comparison(summary: Summary) -> Table:
     found = [c for c in summary.contrasts.found.values() if c.metric in HEADLINE]
     change = "Δ [95 %]" if found else "Δ"
     columns = ["arm", "mask AP", change, "AP50", "AP75", "box AP", change, "params, M"]
+    columns += ["GMAC"] if _counted(summary) else []
     if timed:
         columns += [cells.milliseconds(summary.session), "× baseline [95 %]", "fps"]
     digits = cells.delta_digits(found)
@@ -38,6 +37,7 @@ def comparison(summary: Summary) -> Table:
                 cells.value(row, metrics["box_ap"], notes),
                 cells.delta(metrics["box_ap"], box, digits),
                 cells.millions(row, notes),
+                *([cells.giga_macs(row, notes)] if _counted(summary) else []),
                 *(cells.speed(row, notes) if timed else ()),
             )
         )
@@ -46,7 +46,11 @@ def comparison(summary: Summary) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         baseline=baseline_row(summary),
-        notes=notes.lines(*legends.meaning(summary), *legends.times(summary.session)),
+        notes=notes.lines(
+            *legends.meaning(summary),
+            *([legends.MACS] if _counted(summary) else []),
+            *legends.times(summary.session),
+        ),
         bold=_leading(summary),
         faint=_unsure(summary),
         tips=_origins(summary),
@@ -118,74 +122,6 @@ def classes(summary: Summary) -> Table:
     )
 
 
-def latency(summary: Summary) -> Table:
-    """Return the quantiles of the times of the chosen session."""
-    notes = Notes()
-    rows = []
-    for row in summary.rows:
-        t = row.timing
-        if t is None:
-            rows.append((row.arm, *[cells.untimed(row, notes)] * 8))
-            continue
-        rows.append(
-            (
-                row.arm,
-                cells.optional_ms(t.median_ms),
-                cells.optional_ms(t.p90_ms),
-                cells.optional_ms(t.p99_ms),
-                str(t.n),
-                f"{t.fps:.1f}",
-                cells.ratio(row, t, notes),
-                t.precision,
-                cells.megabytes(t.peak_memory_mb),
-            )
-        )
-    unit = cells.milliseconds(summary.session)
-    return Table(
-        title="Latency",
-        columns=("arm", f"median {unit}", *_LATENCY),
-        rows=tuple(rows),
-        baseline=baseline_row(summary),
-        notes=notes.lines(
-            *legends.times(summary.session),
-            f"p90 needs {MIN_SAMPLES_P90} samples, p99 {MIN_SAMPLES_P99}; – where there are fewer.",
-        ),
-    )
-
-
-def stages(summary: Summary) -> Table:
-    """Return the median time of every stage."""
-    names = stage_names(summary)
-    notes = Notes()
-    return Table(
-        title="Stages, median ms",
-        columns=("arm", *names),
-        rows=tuple(
-            (
-                row.arm,
-                *(
-                    cells.optional_ms(row.timing.stages_ms.get(name))
-                    if row.timing
-                    else cells.untimed(row, notes)
-                    for name in names
-                ),
-            )
-            for row in summary.rows
-        ),
-        baseline=baseline_row(summary),
-        notes=notes.lines(
-            "Timed in rounds of their own with a synchronisation after each stage: they need "
-            "not sum to the total."
-        ),
-    )
-
-
-def stage_names(summary: Summary) -> tuple[str, ...]:
-    """Return the stages that occur, in order of execution."""
-    timings = [row.timing for row in summary.rows if row.timing]
-    return tuple(dict.fromkeys(name for timing in timings for name in timing.stages_ms))
-
-
 def trainings(summary: Summary) -> Table:
     """Return the trainings, with the arms that share each."""
     rows = [
@@ -218,13 +154,24 @@ def baseline_row(summary: Summary) -> int | None:
     return places[0] if places else None
 
 
+def _counted(summary: Summary) -> bool:
+    """Whether MACs are known: records from before they were counted have none."""
+    return any(row.macs is not None for row in summary.rows)
+
+
+def _first_of_speed(summary: Summary) -> int:
+    """The place of the first column about time in the main table."""
+    return 9 if _counted(summary) else 8
+
+
 def _leading(summary: Summary) -> frozenset[tuple[int, int]]:
     """Cells of the main table whose arm is really ahead of the others."""
     place = {row.arm: i for i, row in enumerate(summary.rows)}
     leaders = summary.contrasts.leaders
     found = {(place[leaders[name]], column) for name, column in _LED.items() if name in leaders}
     if summary.session and summary.session.fastest is not None:
-        found |= {(place[summary.session.fastest], column) for column in (8, 10)}
+        first = _first_of_speed(summary)
+        found |= {(place[summary.session.fastest], column) for column in (first, first + 2)}
     return frozenset(found)
 
 
@@ -241,11 +188,13 @@ def _unsure(summary: Summary) -> frozenset[tuple[int, int]]:
 def _origins(summary: Summary) -> dict[tuple[int, int], str]:
     """Where the numbers of the main table come from, for a page that shows it on demand."""
     tips: dict[tuple[int, int], str] = {}
+    first = _first_of_speed(summary)
     for place, row in enumerate(summary.rows):
         text = "; ".join(origin(a, seed) for seed, a in row.accuracies.items())
-        tips |= {(place, column): text for column in range(1, 8) if text}
+        tips |= {(place, column): text for column in range(1, first) if text}
         if row.timing and summary.session:
             s = summary.session
-            text = f"session {s.name}, seed {s.seed}, commit {s.environment.commit}, {s.device}"
-            tips |= {(place, column): text for column in range(8, 11)}
+            text = f"session {s.name}, {s.label}, seed {s.seed}, "
+            text += f"commit {s.environment.commit}, {s.device}"
+            tips |= {(place, column): text for column in range(first, first + 3)}
     return tips

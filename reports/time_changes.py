@@ -1,10 +1,10 @@
 """Times of two ablations side by side, where hardware, software and protocol are the same."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from reports.timing import Session
-from yolact_bench.results.record import Environment
+from yolact_bench.results.fingerprint import differences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +57,15 @@ def latency_changes(
 
 
 def _incomparable(a: Session, b: Session) -> str | None:
-    old = fingerprint(a.environment)
-    new = fingerprint(b.environment)
-    for what in ("timer", "scenario", "num_images"):
-        old[what], new[what] = str(getattr(a, what)), str(getattr(b, what))
-    reasons = [
-        f"{what.replace('_', ' ')} {old.get(what, 'unknown')} in A, {new.get(what, 'unknown')} in B"
-        for what in dict.fromkeys([*old, *new])
-        if old.get(what) != new.get(what)
+    """Why times of the two may not stand side by side: invalid, or taken in different ways."""
+    invalid = [
+        f"those of {name} do not count ({s.invalid})" for name, s in _sides(a, b) if s.invalid
     ]
-    return "; ".join(reasons) or None
+    if invalid:
+        return "; ".join(invalid)
+    old, new = ({**s.facts, "num_images": str(s.num_images)} for _, s in _sides(a, b))
+    return differences(old, new, words=("in A", "in B")) or None
 
 
-def fingerprint(environment: Environment) -> dict[str, str]:
-    """What must be equal for two times to compare: hardware and software, not the commit."""
-    plain = asdict(environment)
-    versions = plain.pop("versions")
-    del plain["commit"], plain["dirty"]
-    return {key: str(value) for key, value in {**plain, **versions}.items()}
+def _sides(a: Session, b: Session) -> tuple[tuple[str, Session], ...]:
+    return ("A", a), ("B", b)

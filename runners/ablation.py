@@ -1,38 +1,29 @@
 """The flow: a spec becomes records. What is finished is skipped, by digest."""
 
 import logging
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runners.analysis import ensure_errors, ensure_resampled
-from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit, now, trained_detector
+from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit
 from runners.environment import environment
 from runners.external import adopt_files, bring_external_to_record
 from runners.failures import failure_of, free_memory, kind_of
-from runners.measure import Measured, TimingError, measure
-from runners.plan import Plan, Step, manifest_of, timed_digests
+from runners.gate import latency_first, without
+from runners.plan import Plan, Step, manifest_of, timed_as, timed_digests
 from runners.shared_pass import predict_together
+from runners.suited import check_suited
+from runners.time_arms import Timing, time_units
+from runners.timed_arms import TimingError
 from runners.tracking import Phase, Tracker
 from runners.train import Trained
-from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
-from yolact_bench.results.record import Failure, Latency
+from yolact_bench.results.record import Failure
 from yolact_bench.results.store import Store
 
 log = logging.getLogger(__name__)
-
-LATENCY_IMAGES = 32  # real validation images that take turns
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """How long arms are timed."""
-
-    rounds: int = 100
-    max_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +36,7 @@ class Bench:
     timing: Timing
     retry_failed: bool = False
     sizes: bool = False  # intervals of AP by object size too
+    latency_first: bool = False  # who is over the spec's budget is not trained
     # Training → why it failed in this execution: another arm that shares it does not try again.
     failed_trainings: dict[str, ArmError] = field(default_factory=dict)
 
@@ -58,7 +50,11 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     """
     _open_data(plan, bench.place)
     manifest = manifest_of(plan, command=command)
-    save(manifest, bench.place.work_dir / "reports" / manifest.name)
+    folder = bench.place.work_dir / "reports" / manifest.name
+    if bench.latency_first:
+        dropped = latency_first(plan, bench.place, bench.store, folder, timing=bench.timing)
+        manifest, plan = replace(manifest, dropped=dropped), without(plan, dropped)
+    save(manifest, folder)
     _tell_start(plan, manifest, bench)
     try:
         for step in plan.steps:
@@ -101,8 +97,10 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
         tracker.log_failure(failed)
         return
     if accuracy is None:
-        stage = "train"
+        stage = "evaluate"
         try:
+            check_suited(unit.run, bench.place.device)
+            stage = "train"
             training = _train(unit, bench)
             stage = "evaluate"
             _predict(_sharing(unit, plan, bench), bench.place)
@@ -183,81 +181,53 @@ def _sharing(unit: Unit, plan: Plan, bench: Bench) -> list[Unit]:
 
 
 def time_arms(plan: Plan, bench: Bench) -> None:
-    """Time all arms that have a result in one session, unless one session has them all.
+    """Time all arms that have a result, in one session for each scenario, unless that is there.
 
     An arm that cannot be timed becomes a failure, and the others are timed without it.
     """
-    store = bench.store
-    units = [s.unit for s in plan.steps if s.unit.seed == plan.ablation.seeds[0]]
-    units = [u for u in units if store.accuracy(u.run.detect_digest) is not None]
-    units = [u for u in units if _standing_failure(u, bench, ("latency",)) is None]
-    session = None
-    while units and session is None:
-        session = store.timed_together(timed_digests(plan.ablation, units))
-        if session is None:
-            bench.tracker.drain()  # its thread would be timed too
-            units = _time_together(units, bench)
-    timed = store.latency_sessions(timed_digests(plan.ablation, units)).get(session or "", {})
-    for unit in units:
-        latency = timed[unit.run.detect_digest]
-        bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.seed))
+    for scenario in plan.ablation.latency.scenarios:
+        units = [s.unit for s in plan.steps if s.unit.seed == plan.ablation.seeds[0]]
+        units = [u for u in units if bench.store.accuracy(u.run.detect_digest) is not None]
+        units = [u for u in units if _standing_failure(u, bench, ("latency",)) is None]
+        units, session = _timed_in(scenario, units, plan, bench)
+        digests = timed_digests(plan.ablation, units)
+        timed = bench.store.latency_sessions(digests).get(session or "", {})
+        for unit in units:
+            latency = timed[unit.run.detect_digest]
+            bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.seed))
 
 
-def _time_together(units: Sequence[Unit], bench: Bench) -> list[Unit]:
-    """Add a latency for each unit, or a failure for one; return those that did not fail."""
-    place = bench.place
-    log.info("latency: %d arms in alternating rounds on %s", len(units), place.device)
-    try:
-        measured = _measured(units, bench.timing, place)
-    except TimingError as error:
-        cause = error.__cause__
-        assert isinstance(cause, Exception)
-        _record_failure(next(u for u in units if u.arm == error.arm), bench, "latency", cause)
-        return [unit for unit in units if unit.arm != error.arm]
-    session = uuid.uuid4().hex[:12]
-    for unit in units:
-        arms = [u.arm for u in units]
-        bench.store.add(_latency(unit, measured[unit.arm], session, arms, place))
-    return list(units)
-
-
-def _measured(units: Sequence[Unit], timing: Timing, place: Workplace) -> Mapping[str, Measured]:
-    dataset = place.datasets.open(units[0].data, "val")
-    indices = range(min(LATENCY_IMAGES, len(dataset)))
-    images = [(dataset.image_id(index), dataset.image(index)) for index in indices]
-    detectors = {unit.arm: _timed_detector(unit, place) for unit in units}
-    return measure(detectors, images, rounds=timing.rounds, max_seconds=timing.max_seconds)
-
-
-def _timed_detector(unit: Unit, place: Workplace) -> Detector:
-    try:
-        return trained_detector(unit.run, place)
-    except Exception as error:
-        raise TimingError(unit.arm) from error
-
-
-def _latency(
-    unit: Unit, measured: Measured, session: str, together: Sequence[str], place: Workplace
-) -> Latency:
-    return Latency(
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=unit.run.train_digest,
-        detect_digest=unit.run.detect_digest,
-        session=session,
-        interleaved_with=tuple(together),
-        scenario="end_to_end",
-        timer=measured.timer,
-        precision=str(unit.run.runtime.get("precision", "fp32")),
-        samples_ms=measured.samples_ms,
-        stages_ms=measured.stages_ms,
-        image_ids=measured.image_ids,
-        warmup=measured.warmup,
-        peak_memory_mb=measured.peak_memory_mb,
-        environment=environment(place.device),
-        time=now(),
-    )
+def _timed_in(
+    scenario: str, units: list[Unit], plan: Plan, bench: Bench
+) -> tuple[list[Unit], str | None]:
+    """Return the units that could be timed, and their session: one of before, or a new one."""
+    how = plan.ablation.latency
+    while units:
+        digests = timed_digests(plan.ablation, units)
+        session = bench.store.timed_together(digests, like=timed_as(how, scenario))
+        if session is not None:
+            return units, session
+        bench.tracker.drain()  # its thread would be timed too
+        try:
+            timed = time_units(
+                units,
+                scenario,
+                how=bench.timing.of(how),
+                baseline=plan.ablation.baseline,
+                rounds=bench.timing.rounds,
+                place=bench.place,
+            )
+        except TimingError as error:
+            cause = error.__cause__
+            assert isinstance(cause, Exception)
+            failed = next(u for u in units if u.arm == error.arm)
+            _record_failure(failed, bench, "latency", cause)
+            units = [unit for unit in units if unit is not failed]
+            continue
+        for latency in timed:
+            bench.store.add(latency)
+        return units, timed[0].session
+    return [], None
 
 
 def _standing_failure(

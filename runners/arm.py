@@ -14,6 +14,7 @@ from runners.coco_map import engine_name
 from runners.environment import environment
 from runners.evaluate import predict, validate
 from runners.interrupt import graceful_stop
+from runners.macs import macs_or_none
 from runners.result_files import batch_size_of
 from runners.retry import resumed
 from runners.scoring import evaluate
@@ -38,7 +39,6 @@ from yolact_bench.spec.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
-
 VALIDATION_IMAGES = 64
 
 
@@ -211,7 +211,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         num_images=len(dataset),
         box=scores.box,
         mask=scores.mask,
-        parameters=sum(p.numel() for p in detector.network.parameters()),
+        parameters=detector.num_parameters,
         iterations=training.iterations,
         train_seconds=training.seconds,
         train_images_per_second=training.images_per_second,
@@ -223,6 +223,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         proxy=unit.proxy,
         scoring=engine_name(place.scoring),
         eval_batch=batch_size_of(folder),
+        macs=macs_or_none(run, title=unit.title),
     )
 
 
@@ -288,11 +289,16 @@ def _validate_every(run: Run, place: Workplace) -> int:
 
 
 def _validation(unit: Unit, place: Workplace) -> Callable[[Yolact], Mapping[str, float]]:
-    """A look at the first validation images in training; no number of a table comes from it."""
+    """A look at the first validation images in training; no number of a table comes from it.
+
+    Weights change before the next look, so that compiling for one would never pay.
+    """
+    precision = unit.run.runtime.get("precision", "fp32")
+    eager = unit.run.changed({"runtime": {"name": "eager", "precision": precision}})
 
     def look(network: Yolact) -> Mapping[str, float]:
         dataset = place.datasets.open(unit.data, "val")
-        detector = build_detector(unit.run, network, device=place.device)
+        detector = build_detector(eager, network, device=place.device)
         scores = validate(detector, dataset, max_images=VALIDATION_IMAGES)
         found = {"mask_ap": scores.mask.ap, "mask_ap50": scores.mask.ap50, "box_ap": scores.box.ap}
         return {name: value or 0.0 for name, value in found.items()}

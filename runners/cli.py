@@ -13,6 +13,7 @@ from runners import (
     data_commands,
     import_command,
     manage_commands,
+    profile_command,
     single_commands,
     track_commands,
 )
@@ -25,6 +26,7 @@ from runners.options import (
     DataRoot,
     Device,
     EvalBatch,
+    LatencyFirst,
     MaxStore,
     Only,
     Rate,
@@ -83,13 +85,14 @@ def run(
     data_root: DataRoot = None,
     device: Device = None,
     workers: Workers = None,
-    rounds: Rounds = 100,
+    rounds: Rounds = None,
     validate_every: ValidateEvery = None,
     max_store: MaxStore = 100.0,
     scoring: Scoring = "pycocotools",
     eval_batch: EvalBatch = 1,
     sizes: Sizes = False,
     retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
+    latency_first: LatencyFirst = False,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -116,6 +119,7 @@ def run(
         rounds=rounds,
         sizes=sizes,
         retry_failed=retry_failed,
+        latency_first=latency_first,
         dry_run=dry_run,
         as_json=as_json,
         write_report=_write_report,
@@ -165,6 +169,7 @@ def check(specs: Specs, budget: Budget = "full", data_root: DataRoot = None) -> 
 app.command()(single_commands.train)
 app.command()(single_commands.evaluate)
 app.command()(single_commands.latency)
+app.command("profile")(profile_command.profile)
 
 
 @app.command()

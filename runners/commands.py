@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 import typer
 
-from runners.ablation import Bench, Timing, run_ablation
+from runners.ablation import Bench, run_ablation
 from runners.arm import Workplace
 from runners.arm import check as check_arm
 from runners.coco_map import engine_name
@@ -20,10 +20,11 @@ from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
 from runners.lint import check_arms
 from runners.lock import locked
-from runners.mistakes import FAILED_ARMS, UNMET
+from runners.mistakes import FAILED_ARMS, INVALID, UNMET
 from runners.plan import Plan, check_words, make_plan
 from runners.plan_table import plan_facts, plan_lines
 from runners.settings import parse_settings
+from runners.time_arms import Timing
 from runners.tracking import MlflowTracker
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.expect import Outcome
@@ -103,15 +104,19 @@ def run(
     images_per_second: float | None,
     place: Workplace,
     data_root: Path | None,
-    rounds: int,
+    rounds: int | None,
     sizes: bool,
     retry_failed: bool,
+    latency_first: bool,
     dry_run: bool,
     as_json: bool,
     write_report: Callable[[Path, str], Report],
     check_paper: CheckPaper,
 ) -> None:
-    """Bring an ablation to its report; exit 3 if an arm failed, 4 if an expectation is not met."""
+    """Bring an ablation to its report.
+
+    Exit 3 if an arm failed, 5 if the times do not count, 4 if an expectation is not met.
+    """
     store = Store(place.work_dir / "results.jsonl")
     made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
     cost = estimate(made, place, store, images_per_second=images_per_second)
@@ -121,6 +126,7 @@ def run(
     for line in plan_lines(made, cost):
         log.info(line)
     command = _command(spec, settings, seeds, budget)
+    command += " --latency-first" if latency_first else ""
     with (
         locked(place.work_dir, command=command),
         closing(MlflowTracker(place.work_dir)) as tracker,
@@ -132,12 +138,14 @@ def run(
             timing=Timing(rounds=rounds) if budget != "smoke" else _SMOKE_TIMING,
             retry_failed=retry_failed,
             sizes=sizes,
+            latency_first=latency_first,
         )
         name = run_ablation(made, bench, command=command).name
         report = write_report(place.work_dir, name)
         tracker.log_artifacts(report.folder)
+    uncounted = _uncounted(made, store)
     if as_json:
-        typer.echo(json.dumps(_report_facts(report, made, cost)))
+        typer.echo(json.dumps(_report_facts(report, made, cost, uncounted)))
     else:
         typer.echo(report.table)
         typer.echo(f"report: {report.folder / 'report.html'}", err=True)
@@ -150,8 +158,16 @@ def run(
         log.error("expectation not met: %s", outcome.text)
     if report.failures:
         raise typer.Exit(FAILED_ARMS)
+    refuse_uncounted(uncounted)
     if unmet:
         raise typer.Exit(UNMET)
+
+
+def refuse_uncounted(reason: str) -> None:
+    """Exit 5 with the reason why times do not count; do nothing without one."""
+    if reason:
+        log.error("the times do not count: %s; they were kept, marked as invalid", reason)
+        raise typer.Exit(INVALID)
 
 
 def plan(
@@ -225,6 +241,12 @@ def _plan(
     return make_plan(ablation, place=place, store=store, data_root=data_root, only=only)
 
 
+def _uncounted(made: Plan, store: Store) -> str:
+    if "latency" not in made.ablation.measure:
+        return ""
+    return store.uncounted([step.unit.run.detect_digest for step in made.steps])
+
+
 def _show_plan(made: Plan, cost: Estimate, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(plan_facts(made, cost)))
@@ -233,11 +255,12 @@ def _show_plan(made: Plan, cost: Estimate, *, as_json: bool) -> None:
         typer.echo(line)
 
 
-def _report_facts(report: Report, made: Plan, cost: Estimate) -> dict[str, object]:
+def _report_facts(report: Report, made: Plan, cost: Estimate, uncounted: str) -> dict[str, object]:
     return {
         **plan_facts(made, cost),
         "report": str(report.folder),
         "failures": [failure.message for failure in report.failures],
+        "times_invalid": uncounted,
         "expectations": {outcome.text: outcome.met for outcome in report.outcomes},
     }
 

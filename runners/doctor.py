@@ -4,22 +4,28 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from runners.environment import cpu_name, gpu_driver, package_versions
 from runners.tracking import store_uri
+from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, HostFacts
+
+if TYPE_CHECKING:
+    from runners.device_watch import DeviceWatch
 
 State = Literal["ok", "warn", "fail"]
 
 _GIB = 2**30
 _LITTLE_DISK_GIB, _NO_DISK_GIB = 10.0, 1.0
 _LITTLE_MEMORY_GIB = 4.0
+_WATCHED_S = 0.6  # longer than a watch waits between two samples
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "ceph"}
     | {"beegfs", "glusterfs", "9p", "afs", "fuse.sshfs"}
@@ -49,6 +55,7 @@ def diagnose(work_dir: Path, data_root: Path | None) -> list[Check]:
         ("operators", _operators),
         ("GPU", _gpu),
         ("CPU", _cpu),
+        ("timing", _timing),
         ("work directory", partial(_work_dir, work)),
         ("MLflow store", partial(_mlflow_store, work_dir)),
         ("COCO data", partial(_coco_data, data_root)),
@@ -115,29 +122,59 @@ def _gpu() -> Iterator[Check]:
         memory = torch.cuda.get_device_properties(index).total_memory / _GIB
         detail = f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB, driver {gpu_driver()}"
         yield Check(name=f"GPU {index}", state="ok", detail=detail)
-    yield from _clocks()
 
 
-def _clocks() -> Iterator[Check]:
-    import pynvml
+def _timing() -> Iterator[Check]:
+    """Watch every device for a moment as a session of timing would."""
+    import torch
 
-    pynvml.nvmlInit()
-    try:
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            now = pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)
-            most = pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM)
-            reasons = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
-            # An idle GPU clocks down, which is no throttling.
-            held_back = reasons & ~pynvml.nvmlClocksThrottleReasonGpuIdle
-            yield Check(
-                name=f"clocks of GPU {index}",
-                state="warn" if held_back else "ok",
-                detail=f"SM {now} of {most} MHz, throttle reasons {held_back:#x}",
-                remedy="let it cool, or lift its power limit, before timing" if held_back else "",
-            )
-    finally:
-        pynvml.nvmlShutdown()
+    from runners.device_watch import watch
+
+    for index in range(torch.cuda.device_count()) if torch.cuda.is_available() else ():
+        torch.zeros(1, device=f"cuda:{index}")  # as a session does, hold a context
+        yield _would_count(f"timing on GPU {index}", _watched(watch(f"cuda:{index}")))
+    yield _would_count("timing on the CPU", _watched(watch("cpu")))
+
+
+def _watched(session: "DeviceWatch") -> DeviceFacts:
+    with session:
+        time.sleep(_WATCHED_S)
+        session.look()
+    return session.facts()
+
+
+def _would_count(name: str, facts: DeviceFacts) -> Check:
+    """Say whether times taken now would count, and what the device told."""
+    told = _gpu_words(facts.gpu) if facts.gpu is not None else _host_words(facts.host)
+    found = facts.invalid or "; ".join(facts.warnings)
+    if facts.invalid:
+        verdict, remedy = "times would not count now", "let it cool, or wait until it is free"
+    elif facts.warnings:
+        verdict, remedy = "times would count, with a warning", "stop other programs before timing"
+    else:
+        verdict, remedy = "times would count now", ""
+    detail = "; ".join(words for words in (verdict, found, told) if words)
+    return Check(name=name, state="warn" if found else "ok", detail=detail, remedy=remedy)
+
+
+def _gpu_words(gpu: GpuFacts) -> str:
+    now = gpu.after
+    reasons = ", ".join(now.reasons) or "nothing holds it back"
+    return (
+        f"SM {_number(now.sm_mhz)} of {_number(gpu.max_sm_mhz)} MHz, {_number(now.power_w)} of "
+        f"{_number(gpu.power_limit_w)} W, {_number(now.temperature_c)} °C, {reasons}, MIG "
+        f"{gpu.mig or 'unknown'}"
+    )
+
+
+def _host_words(host: HostFacts) -> str:
+    others = "unknown" if host.others_cores is None else f"{host.others_cores:.1f}"
+    governor = f", governor {host.governor}" if host.governor else ""
+    return f"CPU cores kept busy by others: {others} of {host.cores}{governor}"
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:.0f}"
 
 
 def _cpu() -> Iterator[Check]:

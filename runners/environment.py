@@ -1,11 +1,8 @@
 """Where a number comes from: source tree, device, driver, versions. Reads, never changes."""
 
-import hashlib
-import json
 import os
 import platform
 import subprocess
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -37,16 +34,6 @@ def environment(device: str) -> Environment:
         os=f"{platform.system()} {platform.release()}",
         versions=versions,
     )
-
-
-def fingerprint(environment: Environment) -> str:
-    """Return 16 hex digits that agree where device, threads, driver, system and versions do.
-
-    The commit is left out: it identifies the code, and is compared on its own.
-    """
-    facts = asdict(environment)
-    del facts["commit"], facts["dirty"]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def source_commit(tree: Path = SOURCE_TREE) -> tuple[str, bool]:

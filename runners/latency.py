@@ -1,4 +1,4 @@
-"""Clocks, and the order in which arms are timed so that their times compare."""
+"""Clocks, warm-up, and the order in which arms are timed so that their times compare."""
 
 import random
 import statistics
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import NamedTuple
 
 import torch
 
@@ -15,8 +16,26 @@ Step = Callable[[int], object]  # one call of an arm, given the number of the ro
 Timer = Callable[[Callable[[], object]], float]  # runs a call once, returns its milliseconds
 
 MIN_ROUNDS = 10
-# Warm-up ends when two neighbouring windows of this many calls have medians this close.
+# Warm-up ends when the last two quarters of its calls, at least so many each, have medians this
+# close.
 _WINDOW, _FLAT = 5, 0.05
+
+
+class Sample(NamedTuple):
+    """One timed call."""
+
+    ms: float  # until its result was there
+    enqueue_ms: float  # until it returned to the host; the same on a CPU
+
+
+class WarmUp(NamedTuple):
+    """How an arm was warmed up."""
+
+    calls: int
+    stable: bool  # its times had stopped falling
+
+
+Probe = Callable[[Callable[[], object]], Sample]
 
 
 def wall_ms(call: Callable[[], object]) -> float:
@@ -26,8 +45,19 @@ def wall_ms(call: Callable[[], object]) -> float:
     return (time.perf_counter_ns() - start) / 1e6
 
 
+def wall_sample(call: Callable[[], object]) -> Sample:
+    """Return the time of one call on the CPU."""
+    ms = wall_ms(call)
+    return Sample(ms, ms)
+
+
 def event_ms(call: Callable[[], object]) -> float:
-    """Return the milliseconds between two CUDA events around one call.
+    """Return the milliseconds between two CUDA events around one call."""
+    return event_sample(call).ms
+
+
+def event_sample(call: Callable[[], object]) -> Sample:
+    """Return the milliseconds between two CUDA events around one call, and those of the host.
 
     The device is idle when the first event is recorded, so what the call does on the CPU
     between its kernels counts, as it does for whoever waits for the result.
@@ -36,13 +66,14 @@ def event_ms(call: Callable[[], object]) -> float:
     end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     torch.cuda.synchronize()
     start.record()
-    call()
+    enqueue_ms = wall_ms(call)
     end.record()
     end.synchronize()
-    return float(start.elapsed_time(end))
+    return Sample(float(start.elapsed_time(end)), enqueue_ms)
 
 
 TIMERS: Mapping[str, Timer] = {"wall clock": wall_ms, "CUDA events": event_ms}
+PROBES: Mapping[str, Probe] = {"wall clock": wall_sample, "CUDA events": event_sample}
 
 
 def timer_for(device_type: str) -> str:
@@ -55,23 +86,27 @@ def warm_up(
     timer: Timer,
     *,
     calls: int = 20,
+    min_seconds: float = 0.0,
     max_seconds: float = float("inf"),
     now: Callable[[], float] = time.perf_counter,
-) -> int:
-    """Return how many warm-up calls were made: at least `calls`, then until times are flat.
+) -> WarmUp:
+    """Return how many warm-up calls were made, and whether times had become flat.
 
-    At most five times `calls`, as a shared machine may never be flat; and no further call
-    after `max_seconds`, unless fewer than three were made.
+    At least `calls` calls and `min_seconds`, then until times are flat; at most five times
+    either, as a shared machine may never be flat. No further call after `max_seconds`, unless
+    fewer than three were made.
     """
-    end = now() + max_seconds
+    begin = now()
     times: list[float] = []
-    while len(times) < 5 * calls:
-        if len(times) >= calls and _flat(times):
-            break
-        if len(times) >= 3 and now() >= end:
-            break
+    while True:
+        spent = now() - begin
+        if len(times) >= calls and spent >= min_seconds and _flat(times):
+            return WarmUp(len(times), True)
+        if len(times) >= 5 * calls and spent >= 5 * min_seconds:
+            return WarmUp(len(times), False)
+        if len(times) >= 3 and spent >= max_seconds:
+            return WarmUp(len(times), _flat(times))
         times.append(timer(partial(step, len(times))))
-    return len(times)
 
 
 def time_together(
@@ -127,8 +162,11 @@ class StageClock:
         start = time.perf_counter_ns()
         yield
         self._wait()
-        elapsed_ms = (time.perf_counter_ns() - start) / 1e6
-        self._ms[stage] = self._ms.get(stage, 0.0) + elapsed_ms
+        self.add(stage, (time.perf_counter_ns() - start) / 1e6)
+
+    def add(self, stage: str, milliseconds: float) -> None:
+        """Count milliseconds that were measured elsewhere, as within a CUDA graph."""
+        self._ms[stage] = self._ms.get(stage, 0.0) + milliseconds
 
     def take(self) -> dict[str, float]:
         """Return the milliseconds of each stage since the last `take`, and start anew."""
@@ -137,10 +175,11 @@ class StageClock:
 
 
 def _flat(times: Sequence[float]) -> bool:
-    if len(times) < 2 * _WINDOW:
+    window = max(_WINDOW, len(times) // 4)
+    if len(times) < 2 * window:
         return False
-    before = statistics.median(times[-2 * _WINDOW : -_WINDOW])
-    after = statistics.median(times[-_WINDOW:])
+    before = statistics.median(times[-2 * window : -window])
+    after = statistics.median(times[-window:])
     return abs(after / before - 1) < _FLAT if before > 0 else True
 
 

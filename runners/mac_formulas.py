@@ -45,9 +45,9 @@ def _sums_of_rows_added(args: Sequence[Any], out: Tensor) -> int:
 def _deform_conv2d(args: Sequence[Any], out: Tensor) -> int:
     """The product, and four multiply-adds for each tap and input channel of an output cell."""
     x, weight = args[0], args[1]
-    taps = weight.shape[2] * weight.shape[3]
-    cells = out.shape[0] * out.shape[2] * out.shape[3]
-    return out.numel() * int(weight[0].numel()) + _BILINEAR * cells * taps * int(x.shape[1])
+    taps, channels, each = weight.shape[2:].numel(), int(x.shape[1]), int(weight[0].numel())
+    cells = out.shape[0] * out.shape[2:].numel()
+    return out.numel() * each + _BILINEAR * cells * int(taps) * channels
 
 
 def _roi_align(args: Sequence[Any], out: Tensor) -> int:

@@ -5,6 +5,7 @@ that it takes a second whatever the size. Counted is what is defined, not how it
 the plain runtime and torchvision's deformable layers, whatever the arm is timed with.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,11 +25,14 @@ from yolact_bench.detector import Detector
 from yolact_bench.geometry.boxes import encode
 from yolact_bench.model.network import Yolact
 from yolact_bench.shapes import Predictions
+from yolact_bench.spec.loads import LOADS
 from yolact_bench.spec.run import Run
 
-# What is planted: many candidates for few objects, as a trained network finds in a crowded image.
-CANDIDATES = 1000
-OBJECTS = 100  # the most that COCO scores, so the most that is worth assembling
+log = logging.getLogger(__name__)
+
+LOAD = LOADS["crowded_100"]  # planted: the most detections that COCO scores
+OBJECTS = LOAD.of(0)
+CANDIDATES = OBJECTS * LOAD.candidates_per_detection
 IMAGE_SIZE = (480, 640)  # the most frequent one of COCO
 
 
@@ -61,11 +65,20 @@ def total(costs: Mapping[str, Cost]) -> Cost:
     return sum(costs.values(), Cost())
 
 
+def macs_or_none(run: Run, *, title: str) -> int | None:
+    """Return the MACs of an image; None, and a warning, where an operator has no formula."""
+    try:
+        return total(count(run)).macs
+    except UncountableError as error:
+        log.warning("%s: MACs are not counted: %s", title, error)
+        return None
+
+
 def count(run: Run) -> Mapping[str, Cost]:
     """Return the cost of every stage for one 480×640 image with 100 objects, in float32.
 
-    1000 candidates are planted for the NMS, ten for each object. A stage that does nothing, such
-    as re-scoring without a network, is left out.
+    Candidates for the NMS are planted as the load `crowded_100` declares. A stage that does
+    nothing, such as re-scoring without a network, is left out.
 
     Raises:
         UncountableError: an operator has no formula.
@@ -167,11 +180,11 @@ def _objects() -> Tensor:
     return torch.cat([corner + 0.1 / side, corner + 0.9 / side], 1)
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the cost of every operator that is called, by the stage that is entered."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.costs: dict[str, Cost] = {}
         self._stage: str | None = None
 
@@ -187,7 +200,7 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],
-        types: Any,
+        types: object,
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> object:

@@ -1,55 +1,84 @@
 """Time the detectors of several arms together, in one process, on the same images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from runners.latency import TIMERS, StageClock, Step, time_together, timer_for, warm_up
-from yolact_bench.clock import STAGES, Clock, no_clock
+from runners.device_watch import DeviceWatch, watch
+from runners.footprint import energies_mj, peak_memory_mb
+from runners.latency import PROBES, TIMERS, Sample, WarmUp, timer_for, warm_up
+from runners.pictures import Picture
+from runners.rounds import Order, Rounds, alternate, calls_in_a_turn
+from runners.scenarios import Setup, images_of
+from runners.stage_times import StageTimes, stage_times
+from runners.timed_arms import TimedArm, timed_arms, twin_of
 from yolact_bench.detector import Detector
+from yolact_bench.results.device_facts import DeviceFacts
+from yolact_bench.spec.latency import LatencyPlan
+from yolact_bench.spec.loads import Load
+from yolact_bench.statistics.timing import paired_ratio
 
-Image = NDArray[np.uint8]  # RGB [H, W, 3]
-Images = Sequence[tuple[int, Image]]  # with image ids
-
-
-class TimingError(RuntimeError):
-    """One arm could not be timed; `__cause__` says why. No time of its session is kept."""
-
-    def __init__(self, arm: str) -> None:
-        super().__init__(f"{arm} could not be timed")
-        self.arm = arm
+TWIN = " (twin)"  # follows the baseline's name where it is measured twice
+# Warm-up lasts at least so long on a GPU, where clocks rise over hundreds of milliseconds.
+_WARM_UP_SECONDS: Mapping[str, float] = {"cuda": 1.0, "cpu": 0.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """Times of one arm; of one session with every other arm of the same call of `measure`."""
 
+    scenario: str
     timer: str
-    samples_ms: tuple[float, ...]  # one a round
-    image_ids: tuple[int, ...]  # of the image of each round, the same for every arm
-    stages_ms: Mapping[str, tuple[float, ...]]  # one a stage round, whose sum is no sample
+    batch_size: int
+    samples_ms: tuple[float, ...]  # of every call
+    enqueue_ms: tuple[float, ...]  # until each call returned to the host; empty on a CPU
+    image_ids: tuple[int, ...]  # of the (first) image of each call, the same for every arm
+    stages_ms: Mapping[str, tuple[float, ...]]  # from rounds of their own, whose sum is no sample
     warmup: int  # calls before the first sample
     peak_memory_mb: float | None  # weights and the most that one call needs; None on CPU
+    load: str  # declared detection load, or "" for the arm's own detections
+    protocol: Mapping[str, object]  # how it was measured
+    invalid: str  # why the session does not count, or ""
+    facts: DeviceFacts  # of the machine during the session
+    energy_mj: float | None  # an image; None where no GPU counts it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    """Everything that the calls of one session gave."""
+
+    plan: LatencyPlan
+    order: Order
+    device: torch.device
+    warm: Mapping[str, WarmUp]
+    found: Rounds
+    stages: Mapping[str, StageTimes]
+    peaks_mb: Mapping[str, float | None]
+    energies_mj: Mapping[str, float | None]
 
 
 def measure(
     detectors: Mapping[str, Detector],
-    images: Images,
+    pictures: Sequence[Picture],
     *,
-    rounds: int = 100,
-    max_seconds: float = 300.0,
+    scenario: str = "end_to_end",
+    plan: LatencyPlan | None = None,
+    baseline: str | None = None,
+    loads: Mapping[str, Load] | None = None,
+    rounds: int | None = None,
     warmup: int = 10,
     seed: int = 0,
 ) -> Mapping[str, Measured]:
-    """Return the times of every detector, batch of one, from decoded image to full-size masks.
+    """Return the times of every detector in one scenario.
 
-    In each round every detector is timed once, in a freshly drawn order, on the round's image;
-    images rotate. There are `rounds` rounds, or as many as fit into `max_seconds`, but at
-    least ten. Warm-up may take a quarter of that time more, and the split into stages, timed
-    in a fifth as many rounds of its own, another quarter.
+    In each round every detector has one turn, in a freshly drawn order, on the round's images;
+    images take turns. The rounds end when the intervals of all ratios to the baseline (the
+    first, unless named) and of its own median are as narrow as the plan says, or with its time;
+    or after `rounds`. Warm-up may take a quarter of that time more, and the split into stages,
+    in rounds of its own, another quarter. `loads` are imposed on the arms that they name.
 
     Raises:
         TimingError: a detector failed.
@@ -57,42 +86,26 @@ def measure(
     Source: the shape of MLPerf Inference's single-stream scenario (arXiv:1911.02549), with the
     arms interleaved.
     """
-    assert detectors and images
+    assert detectors and pictures
+    plan = plan or LatencyPlan()
     device = _common_device(detectors)
-    timer = timer_for(device.type)
-    steps = {name: _step(name, detector, images, no_clock) for name, detector in detectors.items()}
-    share = max_seconds / 4 / len(steps)
-    warmups = {
-        name: warm_up(step, TIMERS[timer], calls=warmup, max_seconds=share)
-        for name, step in steps.items()
-    }
-    samples = time_together(
-        steps, TIMERS[timer], rounds=rounds, warmup=0, seed=seed, max_seconds=max_seconds
-    )
-    stages = _stages(
-        detectors, images, device, rounds=max(1, rounds // 5), seconds=max_seconds / 4, seed=seed
-    )
-    return {
-        name: Measured(
-            timer=timer,
-            samples_ms=tuple(samples[name]),
-            image_ids=tuple(images[n % len(images)][0] for n in range(len(samples[name]))),
-            stages_ms=stages[name],
-            warmup=warmups[name],
-            peak_memory_mb=_peak_memory_mb(detector, images, device),
+    first = baseline or next(iter(detectors))
+    with ExitStack() as stack, watch(device) as watched:
+        arms = timed_arms(detectors, pictures, scenario, plan, loads or {}, stack)
+        own = dict(arms)
+        if plan.twin:
+            arms[first + TWIN] = twin_of(arms[first], first + TWIN)
+        warm, order = _warmed(arms, plan, device, scenario, first, warmup)
+        order = replace(order, max_rounds=rounds, seed=seed)
+        found = alternate(
+            {name: arm.step for name, arm in arms.items()},
+            PROBES[timer_for(device.type)],
+            order,
+            prepare={name: arm.setup.prepare for name, arm in arms.items()},
+            between=watched.look,
         )
-        for name, detector in detectors.items()
-    }
-
-
-def _step(name: str, detector: Detector, images: Images, clock: Clock) -> Step:
-    def step(number: int) -> object:
-        try:
-            return detector([images[number % len(images)][1]], clock)
-        except Exception as error:
-            raise TimingError(name) from error
-
-    return step
+        session = _rest(own, plan, order, device, warm, found, watched)
+    return _told(session, own, watched.facts())
 
 
 def _common_device(detectors: Mapping[str, Detector]) -> torch.device:
@@ -101,58 +114,141 @@ def _common_device(detectors: Mapping[str, Detector]) -> torch.device:
     return devices.pop()
 
 
-def _stages(
-    detectors: Mapping[str, Detector],
-    images: Images,
+def _rest(
+    arms: Mapping[str, TimedArm],
+    plan: LatencyPlan,
+    order: Order,
     device: torch.device,
-    *,
-    rounds: int,
-    seconds: float,
-    seed: int,
-) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Return the milliseconds of each stage in each round, alternating as the samples do.
+    warm: Mapping[str, WarmUp],
+    found: Rounds,
+    watched: DeviceWatch,
+) -> _Session:
+    """Measure, after the rounds, what they do not give: stages, memory, energy."""
+    stages = stage_times(
+        {name: (arm.setup, arm.call) for name, arm in arms.items()},
+        {name: found.ms(name) for name in arms},
+        device.type,
+        rounds=min(60, max(1, found.rounds // 5)),
+        seconds=plan.max_s / 4,
+        seed=order.seed,
+    )
+    callers = {name: arm.caller() for name, arm in arms.items()}
+    how = {"batch_size": plan.batch_size, "seed": order.seed}
+    return _Session(
+        plan=plan,
+        order=order,
+        device=device,
+        warm=warm,
+        found=found,
+        stages=stages,
+        peaks_mb={name: peak_memory_mb(caller, device) for name, caller in callers.items()},
+        energies_mj=energies_mj(callers, watched, device, max_seconds=plan.max_s / 4, **how),
+    )
 
-    A stage that a round did not enter, for want of detections, took 0 ms in it.
-    """
-    clock = StageClock(device.type)
-    taken: dict[str, list[dict[str, float]]] = {name: [] for name in detectors}
 
-    def timed(name: str) -> Step:
-        step = _step(name, detectors[name], images, clock)
-
-        def take(number: int) -> None:
-            step(number)
-            taken[name].append(clock.take())
-
-        return take
-
-    steps = {name: timed(name) for name in detectors}
-    timer = TIMERS["wall clock"]  # its result is not used: the stages are the measurement
-    time_together(steps, timer, rounds=rounds, warmup=0, seed=seed, max_seconds=seconds)
+def _told(
+    session: _Session, arms: Mapping[str, TimedArm], facts: DeviceFacts
+) -> dict[str, Measured]:
+    twin, unlike = _twin(session.found, session.order)
+    samples = session.found.samples
     return {
-        name: {
-            stage: tuple(in_round.get(stage, 0.0) for in_round in in_rounds)
-            for stage in STAGES
-            if any(stage in in_round for in_round in in_rounds)
-        }
-        for name, in_rounds in taken.items()
+        name: Measured(
+            scenario=arm.scenario,
+            timer=timer_for(session.device.type),
+            batch_size=session.plan.batch_size,
+            samples_ms=tuple(session.found.ms(name)),
+            enqueue_ms=_enqueued(samples[name], session.device),
+            image_ids=_image_ids(arm.setup, session.order.period, len(samples[name])),
+            stages_ms=session.stages[name].stages_ms,
+            warmup=session.warm[name].calls,
+            peak_memory_mb=session.peaks_mb[name],
+            load=arm.load,
+            protocol={**session.plan.protocol(), **_protocol(session, name), **twin},
+            invalid="; ".join(reason for reason in (facts.invalid, unlike) if reason),
+            facts=facts,
+            energy_mj=session.energies_mj[name],
+        )
+        for name, arm in arms.items()
     }
 
 
-def _peak_memory_mb(detector: Detector, images: Images, device: torch.device) -> float | None:
-    """Return what this arm alone would hold: its weights and the peak of one call above rest.
+def _warmed(
+    arms: Mapping[str, TimedArm],
+    plan: LatencyPlan,
+    device: torch.device,
+    scenario: str,
+    baseline: str,
+    warmup: int,
+) -> tuple[dict[str, WarmUp], Order]:
+    """Warm every arm up, and say what their rounds are like."""
+    timer = TIMERS[timer_for(device.type)]
 
-    The detectors of all arms are on the device together, so the device's own peak counts
-    the weights of the others too.
-    """
-    if device.type != "cuda":
-        return None
-    tensors = [*detector.network.parameters(), *detector.network.buffers()]
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    peak = 0
-    for _, image in images[:8]:
-        at_rest = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        detector([image], no_clock)
-        peak = max(peak, torch.cuda.max_memory_allocated(device) - at_rest)
-    return (weights + peak) / 2**20
+    def prepared(arm: TimedArm, number: int) -> object:
+        arm.setup.prepare(number)
+        return arm.step(number)
+
+    warm = {
+        name: warm_up(
+            partial(prepared, arm),
+            timer,
+            calls=warmup,
+            min_seconds=min(_WARM_UP_SECONDS[device.type], plan.max_s / 4 / len(arms)),
+            max_seconds=plan.max_s / 4 / len(arms),
+        )
+        for name, arm in arms.items()
+    }
+    times = {name: [timer(partial(prepared, arm, 0))] for name, arm in arms.items()}
+    return warm, Order(
+        baseline=baseline,
+        rel_ci=plan.rel_ci,
+        max_seconds=plan.max_s,
+        calls=calls_in_a_turn(times, device.type),
+        period=images_of(scenario, next(iter(arms.values())).setup),
+    )
+
+
+def _twin(found: Rounds, order: Order) -> tuple[dict[str, object], str]:
+    """Return the ratio of the baseline to itself and its samples, and what is wrong with it."""
+    first = order.baseline
+    if first + TWIN not in found.samples:
+        return {}, ""
+    times = found.ms(first + TWIN)
+    ratio, interval = paired_ratio(
+        times, found.ms(first), period=order.period, calls=order.calls, seed=order.seed
+    )
+    facts: dict[str, object] = {
+        "twin_of": first,
+        "twin_ratio": ratio,
+        "twin_interval": list(interval or ()),
+        "twin_samples_ms": times,
+    }
+    if interval is None:
+        return facts, f"too few rounds ({found.rounds}) to compare {first} with itself"
+    low, high = interval
+    if low <= 1 <= high:
+        return facts, ""
+    return facts, f"{first} timed twice differs from itself: ratio {low:.4f} to {high:.4f}"
+
+
+def _protocol(session: _Session, name: str) -> dict[str, object]:
+    found, stages = session.found, session.stages[name]
+    return {
+        "rounds": found.rounds,
+        "calls_per_round": session.order.calls,
+        "baseline": session.order.baseline,
+        "ended": found.ended,
+        "half_width": found.width(name),
+        "warmup_stable": session.warm[name].stable,
+        "detections": stages.detections,
+        "stages_synchronised_ms": stages.synchronised_ms,
+        "stage_notes": list(stages.notes),
+    }
+
+
+def _image_ids(setup: Setup, period: int, count: int) -> tuple[int, ...]:
+    one_turn = [setup.batch(number)[0].image_id for number in range(period)]
+    return tuple(one_turn[number % period] for number in range(count))
+
+
+def _enqueued(samples: Sequence[Sample], device: torch.device) -> tuple[float, ...]:
+    return tuple(s.enqueue_ms for s in samples) if device.type == "cuda" else ()

@@ -2,7 +2,7 @@
 
 import typer
 
-USAGE, FAILED_ARMS, UNMET, INTERRUPTED = 2, 3, 4, 130
+USAGE, FAILED_ARMS, UNMET, INVALID, INTERRUPTED = 2, 3, 4, 5, 130
 
 
 def exit_code_of(error: Exception) -> int:

@@ -32,6 +32,13 @@ Dataset = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Arm = Annotated[str, typer.Argument(help="a preset, or the path of a run.yaml", metavar="ARM")]
+LatencyFirst = Annotated[
+    bool,
+    typer.Option(
+        "--latency-first",
+        help="time arms before training; who is over the spec's latency.budget_ms is left out",
+    ),
+]
 MaxStore = Annotated[
     float, typer.Option(help="GB for stored forward passes; 0: none, the whole detector per arm")
 ]
@@ -54,7 +61,24 @@ Weights = Annotated[
 
 WORK = Path("work")
 ValidateEvery = Annotated[int | None, typer.Option(help="iterations; 0: never")]
-Rounds = Annotated[int, typer.Option(help="of alternating timing")]
+Rounds = Annotated[
+    int | None, typer.Option(help="at most so many of alternating timing; default: no such bound")
+]
+Scenario = Annotated[
+    list[str] | None,
+    typer.Option(help="model, detector or end_to_end; may be given again; default: end_to_end"),
+]
+RelCi = Annotated[float, typer.Option(help="half-width of the intervals at which rounds end")]
+MaxSeconds = Annotated[float, typer.Option(help="of rounds, for each scenario")]
+Batch = Annotated[int, typer.Option(help="images in a call")]
+DetectionLoad = Annotated[
+    str | None,
+    typer.Option(
+        "--load",
+        help="own, coco_like, crowded_100 or constant_N detections; default: own for trained "
+        "arms, coco_like for others",
+    ),
+]
 Preset = Annotated[
     str | None, typer.Option(help="a preset; default: the run.yaml beside the weights")
 ]

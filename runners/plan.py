@@ -9,11 +9,13 @@ from runners.external_plan import ExternalStep, external_steps
 from yolact_bench.errors import SpecError
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.record import Latency
 from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.budget import FULL
 from yolact_bench.spec.external import KEY
+from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,12 @@ def make_plan(
     return Plan(
         ablation=ablation,
         steps=tuple(steps),
-        timed=store.timed_together(timed_digests(ablation, could_be_timed)) is not None,
+        timed=all(
+            store.timed_together(
+                timed_digests(ablation, could_be_timed), like=timed_as(ablation.latency, scenario)
+            )
+            for scenario in ablation.latency.scenarios
+        ),
         external=external_steps(
             [row for row in ablation.external if not only or row.name in only],
             baseline=next(unit for unit in units if unit.arm == ablation.baseline),
@@ -124,6 +131,25 @@ def check_words(ablation: Ablation, check_paper: Callable[[str, Sequence[str]], 
 def timed_digests(ablation: Ablation, units: Sequence[Unit]) -> list[str]:
     """Return the detection digests of the units that are timed: all arms, with the first seed."""
     return [u.run.detect_digest for u in units if u.seed == ablation.seeds[0]]
+
+
+def timed_as(how: LatencyPlan, scenario: str) -> Callable[[Latency], bool]:
+    """Return whether a record was measured in that scenario as the plan wants it, and counts."""
+
+    def accepted(latency: Latency) -> bool:
+        asked = latency.protocol.get("rel_ci")
+        return (
+            latency.scenario == scenario
+            and latency.protocol_version == PROTOCOL_VERSION
+            and latency.batch_size == how.batch_size
+            and latency.load == how.load_name
+            and isinstance(asked, float | int)
+            and asked <= how.rel_ci
+            and not latency.invalid
+            and not latency.reported
+        )
+
+    return accepted
 
 
 def manifest_of(plan: Plan, *, command: str) -> Manifest:

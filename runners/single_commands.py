@@ -9,14 +9,19 @@ from runners.options import (
     WORK,
     Arm,
     AsJson,
+    Batch,
     DataRoot,
     Dataset,
+    DetectionLoad,
     Device,
     EvalBatch,
+    MaxSeconds,
     MinScore,
     Out,
     Preset,
+    RelCi,
     Rounds,
+    Scenario,
     Scoring,
     Set,
     ValidateEvery,
@@ -82,22 +87,49 @@ def latency(
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
-    rounds: Rounds = 100,
+    scenario: Scenario = None,
+    rel_ci: RelCi = 0.01,
+    max_seconds: MaxSeconds = 300.0,
+    rounds: Rounds = None,
+    batch: Batch = 1,
+    load: DetectionLoad = None,
+    twin: Annotated[bool, typer.Option(help="time the first arm twice, as a check")] = False,
+    curve: Annotated[
+        str | None, typer.Option(help="against detections or image_size: a table and a figure")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Time arms together: one image at a time, in alternating rounds."""
-    from runners import commands, singles
+    """Time arms together, in alternating rounds, until the intervals are narrow."""
+    from runners import commands, latencies
 
-    singles.latency(
-        arms,
+    request = latencies.Request(
+        arms=arms,
         weights=weights,
         dataset=dataset,
         settings=settings or [],
         place=commands.workplace(work_dir, device, None, None),
         data_root=data_root,
+        plan=latencies.plan_of(
+            scenarios=tuple(scenario) if scenario else None,
+            rel_ci=rel_ci,
+            max_s=max_seconds,
+            batch_size=batch,
+            load=load,
+            twin=twin,
+        ),
+        load=load,
         rounds=rounds,
-        as_json=as_json,
     )
+    if curve is None:
+        latencies.latency(request, as_json=as_json)
+        return
+    from reports import latency_curve as telling
+    from runners import latency_curve as measuring
+
+    found = measuring.latency_curve(request, curve)
+    folder = telling.write_curve(work_dir, found)
+    typer.echo(telling.as_json(found) if as_json else telling.as_text(found))
+    typer.echo(f"figure: {folder / 'curve.png'}", err=True)
 
 
 def predict(

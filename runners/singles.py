@@ -1,4 +1,4 @@
-"""Single units, as `run` calls them: train one arm, evaluate it, time some; check data."""
+"""Single units, as `run` calls them: train one arm, evaluate it; check data."""
 
 import json
 import logging
@@ -8,17 +8,15 @@ from pathlib import Path
 
 import typer
 
-from runners.arm import Unit, Workplace, check, ensure_trained, evaluate_unit, now, trained
+from runners.arm import Unit, Workplace, check, ensure_trained, evaluate_unit, trained
 from runners.datasets import check_dataset
-from runners.environment import environment
 from runners.evaluate import predict
 from runners.lock import locked
-from runners.measure import measure
 from runners.scoring import evaluate as score
 from runners.settings import parse_settings
 from runners.submission import images_name, write_submission
 from yolact_bench.build import build_detector, build_network, load_weights
-from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import file_sha256
 from yolact_bench.results.record import Accuracy
@@ -41,7 +39,7 @@ def train(
     data_root: Path | None,
 ) -> None:
     """Train one arm, or say that it is trained."""
-    unit = _unit(arm, dataset, settings, place, data_root, split="val")
+    unit = single_unit(arm, dataset, settings, place, data_root, split="val")
     was_there = trained(unit, place)
     with locked(place.work_dir, command=f"yolact-bench train {arm}"):
         result = ensure_trained(unit, place)
@@ -67,7 +65,7 @@ def evaluate(
 
     Images without any annotation (COCO's test) are not scored: their result files are written.
     """
-    unit = _unit(arm, dataset, settings, place, data_root, split=split)
+    unit = single_unit(arm, dataset, settings, place, data_root, split=split)
     if weights is None and not trained(unit, place):
         raise SpecError(
             f"{arm}: no training with these settings is in {place.work_dir} (digest "
@@ -104,46 +102,6 @@ def evaluate(
         typer.echo(f"  {kind:<6}" + "".join(f"{_points(cell):>10}" for cell in cells))
 
 
-def latency(
-    arms: Sequence[str],
-    *,
-    weights: Path | None,
-    dataset: str | None,
-    settings: Sequence[str],
-    place: Workplace,
-    data_root: Path | None,
-    rounds: int,
-    as_json: bool,
-) -> None:
-    """Time arms in alternating rounds, with their trained weights where there are any."""
-    if weights is not None and len(arms) > 1:
-        raise SpecError("--weights: belongs to one arm; name one, or leave it out")
-    units = {arm: _unit(arm, dataset, settings, place, data_root, split="val") for arm in arms}
-    detectors, sources = {}, {}
-    for arm, unit in units.items():
-        network = build_network(unit.run, initial=False)
-        file = weights or (place.weights(unit.run) if trained(unit, place) else None)
-        if file is not None:
-            load_weights(network, file)
-        sources[arm] = "trained" if file else "UNTRAINED: its detections, and times, are not real"
-        detectors[arm] = build_detector(unit.run, network, device=place.device)
-    data = open_dataset(next(iter(units.values())).data, "val")
-    images = [(data.image_id(i), data.image(i)) for i in range(min(32, len(data)))]
-    measured = measure(detectors, images, rounds=rounds)
-    env = environment(place.device)
-    if as_json:
-        arms_json = {arm: {**asdict(m), "weights": sources[arm]} for arm, m in measured.items()}
-        typer.echo(json.dumps({"environment": asdict(env), "time": now(), "arms": arms_json}))
-        return
-    typer.echo(f"{env.device}, {env.threads} CPU threads, one image at a time, end to end")
-    for arm, m in measured.items():
-        ordered = sorted(m.samples_ms)
-        median = ordered[len(ordered) // 2]
-        typer.echo(
-            f"  {arm:<24} median {median:8.2f} ms  n {len(ordered)}  {m.timer}  {sources[arm]}"
-        )
-
-
 def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
     """Print what training would leave out; exit 2 with `strict` if there is anything."""
     choice = dataset_choice(dataset, relative_to=Path())
@@ -163,7 +121,7 @@ def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
         raise typer.Exit(2)
 
 
-def _unit(
+def single_unit(
     arm: str,
     dataset: str | None,
     settings: Sequence[str],
@@ -172,6 +130,11 @@ def _unit(
     *,
     split: str,
 ) -> Unit:
+    """Return one arm on its own, checked, with the settings of the command line.
+
+    Raises:
+        SpecError: whatever is wrong with it.
+    """
     run: Run = read_run(arm, relative_to=Path())
     if dataset is not None:
         run = changed(run, "dataset", dataset, relative_to=Path())

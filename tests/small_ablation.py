@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from runners.ablation import Bench, Timing, run_ablation
+from runners.ablation import Bench, run_ablation
 from runners.arm import Workplace
 from runners.plan import Plan, make_plan
+from runners.time_arms import Timing
 from runners.tracking import NoTracker, Tracker
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.store import Store

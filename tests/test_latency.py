@@ -80,14 +80,15 @@ def test_time_ends_the_rounds_but_not_before_the_tenth(seconds: float, rounds: i
 
 
 def test_warm_up_goes_on_until_times_are_flat() -> None:
-    """Times fall by 10 % a call for 30 calls, then stay. Windows of 5 agree from 35 calls on.
+    """Times fall by 10 % a call for 30 calls, then stay: call 30 and later are the 31st value.
 
-    At call 34 the windows are calls 25-29 and 30-34, medians 0.9^27 and 0.9^30 of the first
-    (call 30 and later are the 31st value): apart. Later at least one of them is flat.
+    Windows are a quarter of the calls, 8 of 34: at call 34 the windows are calls 18-25 and 26-33,
+    medians about 0.9^21.5 and 0.9^29: apart. At 60, calls 30-44 and 45-59 are equal.
     """
     times = [100.0 * 0.9 ** min(call, 30) for call in range(100)]
     made = warm_up(int, lambda step: times.pop(0), calls=20)
-    assert 35 <= made <= 40
+    assert 35 <= made.calls <= 60
+    assert made.stable
 
 
 def test_warm_up_of_a_restless_machine_ends_at_five_times_the_calls() -> None:
@@ -98,7 +99,7 @@ def test_warm_up_of_a_restless_machine_ends_at_five_times_the_calls() -> None:
         ms *= 2
         return ms
 
-    assert warm_up(int, doubling, calls=4) == 20
+    assert warm_up(int, doubling, calls=4) == (20, False)
 
 
 def test_warm_up_of_a_slow_arm_ends_with_its_time_but_not_before_three_calls() -> None:
@@ -109,8 +110,22 @@ def test_warm_up_of_a_slow_arm_ends_with_its_time_but_not_before_three_calls() -
         now += 60.0
         return 60_000.0
 
-    assert warm_up(int, minute, calls=20, max_seconds=300.0, now=lambda: now) == 5
-    assert warm_up(int, minute, calls=20, max_seconds=1.0, now=lambda: now) == 3
+    assert warm_up(int, minute, calls=20, max_seconds=300.0, now=lambda: now).calls == 5
+    assert warm_up(int, minute, calls=20, max_seconds=1.0, now=lambda: now).calls == 3
+
+
+def test_warm_up_of_short_calls_lasts_as_long_as_is_asked() -> None:
+    """Calls of 1 ms, all equal: flat after 20, but a second has 1000 of them."""
+    now = 0.0
+
+    def millisecond(step: Callable[[], object]) -> float:
+        nonlocal now
+        now += 0.001
+        return 1.0
+
+    made = warm_up(int, millisecond, calls=20, min_seconds=1.0, now=lambda: now)
+    assert 1000 <= made.calls <= 1001  # sums of 0.001 round
+    assert made.stable
 
 
 def test_the_wall_clock_times_the_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from runners import measure as module
-from runners.measure import measure
+from runners.measure import TWIN, measure
+from runners.pictures import as_picture
+from runners.timed_arms import TimingError
 from yolact_bench.clock import Clock, no_clock
+from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 
-IMAGES = [(70 + number, np.full((4, 4, 3), number, np.uint8)) for number in range(3)]
+PICTURES = [as_picture(70 + n, np.full((4, 4, 3), n, np.uint8)) for n in range(3)]
 Call = tuple[str, int, bool]  # arm, image, with a stage clock
 
 
@@ -23,8 +26,7 @@ class Counting:
     def __init__(self, name: str, calls: list[Call]) -> None:
         self.name, self.calls = name, calls
 
-    def __call__(self, images: Sequence[np.ndarray], clock: Clock = no_clock) -> list[object]:
-        assert len(images) == 1
+    def find(self, images: Sequence[np.ndarray], clock: Clock = no_clock) -> list[object]:
         shown = int(images[0][0, 0, 0])
         self.calls.append((self.name, shown, clock is not no_clock))
         with clock("backbone"):
@@ -35,9 +37,20 @@ class Counting:
         return []
 
 
-def timed(calls: list[Call], *, rounds: int = 12, **options: float) -> dict[str, module.Measured]:
+def timed(
+    calls: list[Call], *, rounds: int | None = 12, twin: bool = False, **how: float
+) -> dict[str, module.Measured]:
     detectors = {name: Counting(name, calls) for name in ("fast", "soft")}
-    return dict(measure(detectors, IMAGES, rounds=rounds, warmup=2, **options))
+    plan = LatencyPlan(twin=twin, **how)  # type: ignore[arg-type]
+    return dict(
+        measure(detectors, PICTURES, scenario="detector", plan=plan, rounds=rounds, warmup=2)  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(autouse=True)
+def _one_call_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of nothing are short; a turn would be many of them."""
+    monkeypatch.setattr("runners.rounds.MOST_CALLS", 1)
 
 
 def test_every_arm_sees_the_same_image_in_the_same_round() -> None:
@@ -47,21 +60,22 @@ def test_every_arm_sees_the_same_image_in_the_same_round() -> None:
 
     assert measured["fast"].image_ids == measured["soft"].image_ids == (70, 71, 72) * 4
     plain = [call for call in calls if not call[2]]
-    warmups = measured["fast"].warmup + measured["soft"].warmup
-    rounds = plain[warmups:]
-    assert len(rounds) == 24
+    rounds = plain[-24:]
     for number in range(12):
         pair = rounds[2 * number : 2 * number + 2]
         assert sorted(pair) == [("fast", number % 3, False), ("soft", number % 3, False)]
 
 
-def test_one_sample_a_round_and_the_timer_is_named() -> None:
+def test_one_sample_a_call_and_timer_and_protocol_are_named() -> None:
     measured = timed([])
     for arm in measured.values():
         assert len(arm.samples_ms) == len(arm.image_ids) == 12
         assert min(arm.samples_ms) > 0
         assert arm.timer == "wall clock"
+        assert arm.enqueue_ms == ()  # a call has ended when it returns
         assert arm.peak_memory_mb is None  # not known on a CPU
+        assert arm.protocol["version"] == PROTOCOL_VERSION
+        assert (arm.protocol["rounds"], arm.protocol["ended"]) == (12, "rounds")
 
 
 def test_samples_are_taken_without_the_stage_clock() -> None:
@@ -82,24 +96,61 @@ def test_a_stage_that_a_round_did_not_enter_took_no_time_in_it() -> None:
     assert len(stages["backbone"]) == 3
 
 
-def test_warm_up_is_at_least_what_was_asked_for() -> None:
-    calls: list[Call] = []
-    measured = timed(calls)
-    for name, arm in measured.items():
-        assert 2 <= arm.warmup <= 10
-        assert sum(call[0] == name for call in calls) == arm.warmup + 12 + 2
-
-
 def test_little_time_still_gives_ten_rounds() -> None:
-    measured = timed([], rounds=100, max_seconds=1e-9)
+    measured = timed([], rounds=100, max_s=1e-9)
     assert {len(arm.samples_ms) for arm in measured.values()} == {10}
+    assert measured["fast"].protocol["ended"] == "time"
+
+
+def test_rounds_end_when_the_intervals_are_narrow() -> None:
+    """An interval of anything is narrower than 99 % of its centre: the first look ends it."""
+    measured = timed([], rounds=None, rel_ci=0.99)
+    assert measured["soft"].protocol["ended"] == "narrow"
+    assert len(measured["soft"].samples_ms) in (32, 48, 72)
 
 
 def test_arms_on_different_devices_are_not_timed_together() -> None:
     on_cpu, elsewhere = Counting("a", []), Counting("b", [])
     elsewhere.device = torch.device("meta")
     with pytest.raises(AssertionError, match="do not compare"):
-        measure({"a": on_cpu, "b": elsewhere}, IMAGES)
+        measure({"a": on_cpu, "b": elsewhere}, PICTURES)  # type: ignore[dict-item]
+
+
+def test_an_arm_that_fails_is_named() -> None:
+    class Broken(Counting):
+        def find(self, images: Sequence[np.ndarray], clock: Clock = no_clock) -> list[object]:
+            raise RuntimeError("no kernel")
+
+    arms = {"good": Counting("good", []), "bad": Broken("bad", [])}
+    with pytest.raises(TimingError, match="bad could not be timed") as caught:
+        measure(arms, PICTURES, scenario="detector", rounds=10)  # type: ignore[arg-type]
+    assert str(caught.value.__cause__) == "no kernel"
+
+
+def test_a_twin_is_the_baseline_again_and_no_arm_of_its_own() -> None:
+    calls: list[Call] = []
+    measured = timed(calls, twin=True)
+    assert set(measured) == {"fast", "soft"}
+    protocol = measured["soft"].protocol
+    assert protocol["twin_of"] == "fast"
+    assert len(protocol["twin_samples_ms"]) == 12  # type: ignore[arg-type]
+
+
+def test_a_session_whose_twin_differs_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake timer says 2 ms of the twin and 1 ms of all others: a ratio of 2 and not 1."""
+    plain = module.alternate
+
+    def biased(*args: object, **options: object) -> object:
+        found = plain(*args, **options)  # type: ignore[arg-type]
+        for name, samples in found.samples.items():
+            ms = 2.0 if name.endswith(TWIN) else 1.0
+            found.samples[name] = [sample._replace(ms=ms) for sample in samples]
+        return found
+
+    monkeypatch.setattr(module, "alternate", biased)
+    measured = timed([], twin=True)
+    for arm in measured.values():
+        assert "differs from itself: ratio 2.0000 to 2.0000" in arm.invalid
 
 
 @pytest.mark.gpu
@@ -115,9 +166,12 @@ def test_peak_memory_counts_one_arm_and_not_its_neighbours() -> None:
             super().__init__("heavy", [])
             self.network = torch.nn.Linear(2**18, mib, bias=False, device="cuda")
 
-        def __call__(self, images: Sequence[np.ndarray], clock: Clock = no_clock) -> list[object]:
-            return [torch.zeros(32 * 2**18, device="cuda").cpu()[:1]]
+        def find(self, images: Sequence[np.ndarray], clock: Clock = no_clock) -> list[object]:
+            torch.zeros(32 * 2**18, device="cuda").cpu()
+            return []
 
-    measured = measure({"small": Heavy(64), "large": Heavy(512)}, IMAGES, rounds=10, warmup=2)
+    arms = {"small": Heavy(64), "large": Heavy(512)}
+    measured = measure(arms, PICTURES, scenario="detector", rounds=10, warmup=2)  # type: ignore[arg-type]
     assert measured["small"].peak_memory_mb == pytest.approx(96, abs=4)
     assert measured["small"].timer == "CUDA events"
+    assert len(measured["small"].enqueue_ms) == len(measured["small"].samples_ms)

@@ -234,13 +234,13 @@ def test_the_slots_are_parameters(work_dir: Path) -> None:
 
 
 def test_metrics_are_those_of_the_records(work_dir: Path) -> None:
-    """Latencies 1, 2, 3 ms: median 2, p90 = 2.8. Mask AP50 = 0.5 + 0.2."""
+    """Latencies 1, 2, 3 ms: median 2, too few for a p90. Mask AP50 = 0.5 + 0.2."""
     metrics = runs(work_dir)["fast"].data.metrics
     assert (metrics["mask/AP"], metrics["mask/AP50"]) == (0.5, 0.7)
     assert metrics["box/AP"] == 0.25
     assert "mask/AP_S" not in metrics
     assert metrics["latency/e2e_p50_ms"] == 2.0
-    assert metrics["latency/e2e_p90_ms"] == pytest.approx(2.8)
+    assert "latency/e2e_p90_ms" not in metrics
     assert metrics["latency/stage/nms_ms"] == 0.6
     assert metrics["memory/peak_mb"] == 64.0
     assert metrics["val/mask_ap"] == 0.125

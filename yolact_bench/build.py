@@ -2,25 +2,33 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from yolact_bench.catalog import components
 from yolact_bench.data import Dataset
 from yolact_bench.data.batch import TrainingLoader, training_loader
-from yolact_bench.detector import Detector
+from yolact_bench.detect.compiled import compile_function
+from yolact_bench.detect.fixed import check_fixed_size
+from yolact_bench.detect.fixed_program import FixedProgram
+from yolact_bench.detect.graph import GraphedDetection
+from yolact_bench.detect.nms.fixed import FIXED_NMS
+from yolact_bench.detect.runtime import Runtime
+from yolact_bench.detector import Detector, MakeGraph
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
 from yolact_bench.loss.total import Losses
+from yolact_bench.model.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.model.released import preset_named, recognise, signature_of, to_ours
 from yolact_bench.model.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.schedule import Schedule
-from yolact_bench.slots import Choice, pick
+from yolact_bench.slots import Choice, named, pick
 from yolact_bench.spec.ablation import read_run
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
@@ -50,9 +58,17 @@ def load_detector(
 
 
 def build_losses(detector: Detector) -> Losses:
-    """Return the losses of the detector's own run, with its mask-IoU network."""
-    assert isinstance(detector.network, Yolact)
+    """Return the losses of the detector's own run, with its mask-IoU network.
+
+    Raises:
+        SpecError: the runtime's network is a copy that cannot be trained.
+    """
     assert detector.run is not None, "built by build_detector"
+    if not isinstance(detector.network, Yolact):
+        raise SpecError(
+            f"runtime: the network of {detector.run.runtime['name']} is a copy for inference "
+            "alone; for losses write runtime: {name: eager}"
+        )
     return build_losses_for(detector.run, detector.network)
 
 
@@ -87,12 +103,25 @@ def build_network(run: Run, *, initial: bool = True) -> Yolact:
 
 
 def build_detector(run: Run, network: nn.Module, *, device: str) -> Detector:
-    """Return the detector around a network, which moves to `device` in evaluation mode."""
-    runtime = _pick(run, "runtime")()
+    """Return the detector around a network, which moves to `device` in evaluation mode.
+
+    The network of another detector with the same runtime is taken as it is prepared there. On the
+    device "meta" the detector is built as for any, to see whether its parts fit together.
+
+    Raises:
+        SpecError: the runtime cannot run on the device, or with another choice of the run.
+    """
+    runtime: Runtime = _pick(run, "runtime")()
+    fault = device_fault(run, device)
+    if fault:
+        raise SpecError(f"runtime: {fault}")
     rescore_net = network.rescore_net
     assert rescore_net is None or isinstance(rescore_net, nn.Module)
+    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+    if not isinstance(network, InferenceNetwork):  # else another detector's, prepared already
+        network = runtime.prepare(_copy_for(runtime, network))
     return Detector(
-        runtime.prepare(network),
+        network,
         nms=_pick(run, "nms"),
         assembly=_pick(run, "assembly")(),
         rescorer=_pick(run, "rescore"),
@@ -101,8 +130,53 @@ def build_detector(run: Run, network: nn.Module, *, device: str) -> Detector:
         classes=run.classes,
         device=device,
         precision=runtime.precision,
+        autocast=not runtime.inference_copy,
+        num_parameters=num_parameters,
+        graph=_graph_of(run, runtime, rescore_net) if runtime.graph else None,
         run=run,
     )
+
+
+def device_fault(run: Run, device: str) -> str:
+    """Return why the runtime of a run cannot run on this device, or nothing."""
+    runtime: Runtime = _pick(run, "runtime")()
+    kind = torch.device(device).type
+    return "" if kind == "meta" else runtime.fault(kind)
+
+
+def _graph_of(run: Run, runtime: Runtime, rescore_net: nn.Module | None) -> MakeGraph:
+    """Return how to record the detector of a run.
+
+    Raises:
+        SpecError: an NMS or re-scoring network that does not work in fixed sizes.
+    """
+    if run.nms["name"] not in FIXED_NMS:
+        raise SpecError(
+            f"nms: {run.nms['name']} has no form of fixed size, which the runtime "
+            f"{run.runtime['name']} needs; write one of "
+            f"{named(sorted(FIXED_NMS))}, or runtime: {{name: compiled}}"
+        )
+    check_fixed_size(rescore_net)
+    nms = pick("nms", FIXED_NMS, run.nms)
+    parts = {
+        "nms": nms,
+        "assembly": _pick(run, "assembly")(),
+        "rescorer": _pick(run, "rescore"),
+        "rescore_net": rescore_net,
+        "compile_part": partial(compile_function, tuning=runtime.tuning),
+    }
+
+    def make(mean: Tensor, std: Tensor) -> GraphedDetection:
+        return GraphedDetection(FixedProgram(mean=mean, std=std, **parts))
+
+    return make
+
+
+def _copy_for(runtime: Runtime, network: nn.Module) -> nn.Module:
+    if not runtime.inference_copy:
+        return network
+    assert isinstance(network, Yolact), "an inference copy is made of a network as trained"
+    return InferenceNetwork(network, dtype=runtime.dtype)
 
 
 def build_losses_for(run: Run, network: Yolact) -> Losses:

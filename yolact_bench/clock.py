@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, runtime_checkable
 
 STAGES = (
     "preprocess",
@@ -17,6 +18,15 @@ STAGES = (
 )
 
 Clock = Callable[[str], AbstractContextManager[None]]
+
+
+@runtime_checkable
+class TakesTimes(Protocol):
+    """A clock that also takes times measured by others, as of stages within a CUDA graph."""
+
+    def add(self, stage: str, milliseconds: float) -> None:
+        """Count milliseconds as a part of `stage`."""
+        ...
 
 
 @contextmanager

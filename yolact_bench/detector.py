@@ -1,6 +1,6 @@
 """The detector: network and pipeline as one callable. What is evaluated is what is timed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
+from yolact_bench.detect.graph import Outcome, taken_from
 from yolact_bench.detect.nms import Nms
 from yolact_bench.detect.pipeline import Found, find, to_detections
 from yolact_bench.detect.rescore import Rescorer
@@ -24,6 +25,9 @@ from yolact_bench.spec.run import Run
 
 # RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
 Image: TypeAlias = NDArray[Any] | Tensor
+# All that follows resizing, recorded and replayed; made from the input's mean and deviation.
+Graph: TypeAlias = Callable[[nn.Module, Tensor, Clock], Outcome]
+MakeGraph: TypeAlias = Callable[[Tensor, Tensor], Graph]
 
 
 class Detector:
@@ -44,11 +48,17 @@ class Detector:
         classes: Sequence[str],
         device: str | torch.device = "cpu",
         precision: Precision = "fp32",
+        autocast: bool = True,
+        num_parameters: int | None = None,
+        graph: MakeGraph | None = None,
         run: Run | None = None,
     ) -> None:
         """Put the network on the device, in evaluation mode.
 
-        `network` has `mean` and `std`, RGB on the scale of 0 to 255.
+        `network` has `mean` and `std`, RGB on the scale of 0 to 255. Without `autocast` it computes
+        in the chosen precision by itself. `num_parameters` is for a network that is not as it was
+        trained: folding and what only trains change how many it has. With `graph`
+        all from normalising to detections is one replay.
 
         Raises:
             SpecError: fp16 on a CPU.
@@ -65,10 +75,15 @@ class Detector:
         self.classes = tuple(classes)
         self.precision = precision
         self.run = run  # what it was built from; its losses need it
+        own = sum(parameter.numel() for parameter in network.parameters())
+        self.num_parameters = own if num_parameters is None else num_parameters
+        self._autocasts = autocast and precision != "fp32"
         self._mean, self._std = (
             torch.tensor(values, dtype=torch.float32, device=self.device)[:, None, None]
             for values in (network.mean, network.std)
         )
+        self.inexact = 0  # images for which a graph's fixed number of candidates was too small
+        self._graph = None if graph is None else graph(self._mean, self._std)
 
     def __call__(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Detections]:
         """Return the detections of each image on the host, masks at image size.
@@ -87,23 +102,45 @@ class Detector:
         """
         if not len(images):
             return []
+        if self._graph is not None:
+            return self._find_in_graph(self._graph, images, clock)
         with clock("preprocess"):
             batch = self.preprocess(images)
         predictions = self.predict(batch, clock)
-        return [
-            find(
-                predictions,
-                index,
-                nms=self.nms,
-                assembly=self.assembly,
-                rescorer=self.rescorer,
-                rescore_net=self.rescore_net,
-                height=image.shape[0],
-                width=image.shape[1],
-                clock=clock,
+        return [self._found(predictions, i, image, clock) for i, image in enumerate(images)]
+
+    def _found(self, predictions: Predictions, index: int, image: Image, clock: Clock) -> Found:
+        return find(
+            predictions,
+            index,
+            nms=self.nms,
+            assembly=self.assembly,
+            rescorer=self.rescorer,
+            rescore_net=self.rescore_net,
+            height=image.shape[0],
+            width=image.shape[1],
+            clock=clock,
+        )
+
+    def _find_in_graph(self, graph: Graph, images: Sequence[Image], clock: Clock) -> list[Found]:
+        """Replay, wait once, and detect again where the graph's fixed numbers were too small."""
+        with clock("preprocess"):
+            pixels = torch.stack([self._resized(image, i) for i, image in enumerate(images)])
+        outcome = graph(self.network, pixels, clock)
+        found = []
+        with clock("copy"):
+            state = outcome.state.tolist()
+        for index, (image, (count, exact)) in enumerate(zip(images, state, strict=True)):
+            if not exact:
+                self.inexact += 1
+                found.append(self._found(outcome.predictions, index, image, clock))
+                continue
+            height, width = image.shape[:2]
+            threshold = self.assembly.mask_threshold
+            found.append(
+                taken_from(outcome.found, index, count, height, width, mask_threshold=threshold)
             )
-            for index, image in enumerate(images)
-        ]
+        return found
 
     @torch.inference_mode()
     def preprocess(self, images: Sequence[Image]) -> Float[Tensor, "B 3 S S"]:
@@ -117,7 +154,8 @@ class Detector:
 
         Source: dbolya/yolact@902073d utils/augmentations.py, `FastBaseTransform`.
         """
-        return torch.stack([self._prepared(image, i) for i, image in enumerate(images)])
+        resized = [self._resized(image, i) for i, image in enumerate(images)]
+        return torch.stack([(pixels - self._mean) / self._std for pixels in resized])
 
     @torch.inference_mode()
     def predict(self, batch: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
@@ -133,11 +171,11 @@ class Detector:
         )
 
     def _autocast(self) -> AbstractContextManager[object]:
-        if self.precision == "fp32":
+        if not self._autocasts:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=HALF[self.precision])
 
-    def _prepared(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
+    def _resized(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
         if str(image.dtype) not in {"uint8", "torch.uint8"} or image.shape[2:] != (3,):
             raise SpecError(
                 f"image {index}: expected RGB uint8 [height, width, 3], "
@@ -151,7 +189,7 @@ class Detector:
         channels = image.to(self.device).permute(2, 0, 1).float()[None]  # [1, 3, H, W]
         size = (self.image_size, self.image_size)
         square = F.interpolate(channels, size=size, mode="bilinear", align_corners=False)
-        return (square[0] - self._mean) / self._std
+        return square[0]
 
     @torch.inference_mode()
     def _finish(self, found: Found, clock: Clock) -> Detections:

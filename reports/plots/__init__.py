@@ -29,11 +29,11 @@ def draw(summary: Summary) -> dict[str, dict[str, bytes]]:
     """Return stem → suffix → file content of every figure that has something to show."""
     files: dict[str, dict[str, bytes]] = {}
     for stem, drawing in _DRAWINGS.items():
-        with _style(stem):
+        with styled(stem):
             figure = drawing(summary)
             if figure is not None:
                 _watermark(figure, summary)
-                files[stem] = {kind: _encoded(figure, kind) for kind in ("svg", "png")}
+                files[stem] = {kind: encoded(figure, kind) for kind in ("svg", "png")}
     return files
 
 
@@ -41,7 +41,7 @@ def stems(summary: Summary) -> tuple[str, ...]:
     """Return the stems of the figures that `draw` would draw, in less time."""
     found = []
     for stem, drawing in _DRAWINGS.items():
-        with _style(stem):
+        with styled(stem):
             found += [] if drawing(summary) is None else [stem]
     return tuple(found)
 
@@ -53,13 +53,15 @@ def _watermark(figure: Figure, summary: Summary) -> None:
 
 
 @contextmanager
-def _style(salt: str) -> Iterator[None]:
+def styled(salt: str) -> Iterator[None]:
+    """Draw in the style of all figures."""
     # The salt makes the ids inside an SVG depend on the figure alone, not on chance.
     with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):  # type: ignore[dict-item]
         yield
 
 
-def _encoded(figure: Figure, kind: str) -> bytes:
+def encoded(figure: Figure, kind: str) -> bytes:
+    """Return the content of a file of this kind: png or svg."""
     out = BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)

@@ -1,7 +1,7 @@
 """What an execution tells MLflow, as records that a file can keep and a later day can repeat."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from yolact_bench.errors import SpecError
@@ -49,6 +49,7 @@ class Points:
     step: int
     values: Mapping[str, float]
     proxy: bool = False  # a shortened training stands behind them
+    tags: Mapping[str, str] = field(default_factory=dict)  # of the arm's run, besides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 LONGEST_VALUE = 500
 _COMPARED = ("mask/AP", "box/AP", "latency/e2e_p50_ms")  # with the baseline
+_SCENARIO_NAMES = {"end_to_end": "e2e"}
+_MIN_SAMPLES = {90: 64, 99: 662}  # some six beyond the quantile, as in the report
 _SUMMARY_NAMES = {
     "ap": "AP",
     "ap50": "AP50",
@@ -37,6 +39,8 @@ def accuracy_metrics(accuracy: Accuracy) -> dict[str, float]:
         "train/seconds": accuracy.train_seconds,
         "train/images_per_second": accuracy.train_images_per_second,
     }
+    if accuracy.macs is not None:
+        metrics["macs"] = float(accuracy.macs)
     if accuracy.peak_memory_mb is not None:
         metrics["memory/train_peak_mb"] = accuracy.peak_memory_mb
     return metrics
@@ -48,18 +52,41 @@ def _summary_metrics(kind: str, summary: ApSummary) -> dict[str, float]:
 
 
 def latency_metrics(latency: Latency) -> dict[str, float]:
-    """Return quantiles of the whole path, medians of the stages, and the peak of memory."""
+    """Return quantiles, medians of the stages, the peak of memory and the energy of an image.
+
+    The names of end-to-end times are latency/e2e_p50_ms, latency/stage/nms_ms, …; those of
+    another scenario or batch size carry it: latency/model_p50_ms, latency/model_stage/head_ms,
+    latency/e2e_b8_p50_ms. Times that do not count stand under invalid/, where no difference
+    with the baseline finds them.
+    """
+    whole = _SCENARIO_NAMES.get(latency.scenario, latency.scenario)
+    whole += f"_b{latency.batch_size}" if latency.batch_size > 1 else ""
+    part = "" if whole == "e2e" else f"{whole}_"
+    n = len(latency.samples_ms)
     metrics = {
-        "latency/e2e_p50_ms": latency.median_ms,
-        "latency/e2e_p90_ms": latency.quantile_ms(0.9),
-        "latency/e2e_p99_ms": latency.quantile_ms(0.99),
-        "latency/samples": float(len(latency.samples_ms)),
+        f"latency/{whole}_p50_ms": latency.median_ms,
+        f"latency/{part}samples": float(n),
     }
+    for percent, least in _MIN_SAMPLES.items():
+        if n >= least:
+            metrics[f"latency/{whole}_p{percent}_ms"] = latency.quantile_ms(percent / 100)
+    if latency.enqueue_ms:
+        metrics[f"latency/{whole}_enqueue_p50_ms"] = statistics.median(latency.enqueue_ms)
     for stage, samples in latency.stages_ms.items():
-        metrics[f"latency/stage/{stage}_ms"] = statistics.median(samples)
+        metrics[f"latency/{part}stage/{stage}_ms"] = statistics.median(samples)
     if latency.peak_memory_mb is not None:
-        metrics["memory/peak_mb"] = latency.peak_memory_mb
-    return metrics
+        metrics[f"memory/{part}peak_mb"] = latency.peak_memory_mb
+    if latency.energy_mj is not None:
+        metrics[f"energy/{whole}_mj"] = latency.energy_mj
+    prefix = "invalid/" if latency.invalid else ""
+    return {prefix + name: value for name, value in metrics.items()}
+
+
+def latency_tags(latency: Latency) -> dict[str, str]:
+    """Return why the times do not count, where they don't."""
+    if not latency.invalid:
+        return {}
+    return {"latency_invalid": f"{latency.scenario}: {latency.invalid}"[:LONGEST_VALUE]}
 
 
 def curve_metrics(line: Mapping[str, object]) -> tuple[int, dict[str, float]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from runners.tracking.events import ArmStarted, Failed, Phase, Points, Started
-from runners.tracking.metrics import accuracy_metrics, latency_metrics
+from runners.tracking.metrics import accuracy_metrics, latency_metrics, latency_tags
 from runners.tracking.words import word
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
@@ -56,9 +56,15 @@ def accuracy_event(accuracy: Accuracy, *, time_ms: int) -> Points:
 
 
 def latency_event(latency: Latency, *, time_ms: int) -> Points:
-    """Return an arm's milliseconds as points."""
-    values = latency_metrics(latency)
-    return Points(time_ms=time_ms, arm=latency.arm, seed=latency.seed, step=0, values=values)
+    """Return an arm's milliseconds as points, and a tag where they do not count."""
+    return Points(
+        time_ms=time_ms,
+        arm=latency.arm,
+        seed=latency.seed,
+        step=0,
+        values=latency_metrics(latency),
+        tags=latency_tags(latency),
+    )
 
 
 def failure_event(failure: Failure, *, time_ms: int) -> Failed:

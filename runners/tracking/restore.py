@@ -8,7 +8,8 @@ several executions did what (they become one).
 import datetime
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from runners.tracking.events import Artifacts, Event, Finished, Phase, Points
@@ -22,7 +23,7 @@ from runners.tracking.records import (
 )
 from runners.tracking.words import word
 from yolact_bench.results.manifest import Manifest, PlannedRun
-from yolact_bench.results.record import Accuracy, Environment, Failure
+from yolact_bench.results.record import Accuracy, Environment, Failure, Latency
 from yolact_bench.results.store import Store
 
 
@@ -93,24 +94,30 @@ class _Found:
             yield failure_event(record, time_ms=end)
 
     def latencies(self) -> Iterator[Event]:
-        """Yield the milliseconds of the latest session that has all timed arms."""
+        """Yield the milliseconds of the latest session of each scenario that has all timed arms."""
         timed = [p for p in self.manifest.runs if p.seed == self.manifest.seeds[0]]
         digests = [p.detect_digest for p in timed if (p.arm, p.seed) in self.records]
-        session = self.store.timed_together(digests)
-        if session is None or "latency" not in self.manifest.measure:
+        sessions = self.store.latency_sessions(digests)
+        if "latency" not in self.manifest.measure:
             return
-        of_session = self.store.latency_sessions(digests)[session]
-        for planned in timed:
-            if planned.detect_digest in of_session:
-                latency = of_session[planned.detect_digest]
-                event = latency_event(latency, time_ms=_ms(latency.time))
-                yield Points(
-                    time_ms=event.time_ms,
-                    arm=planned.arm,
-                    seed=planned.seed,
-                    step=0,
-                    values=event.values,
-                )
+        records = [record for of in sessions.values() for record in of.values()]
+        for scenario in dict.fromkeys(r.scenario for r in records if not r.reported):
+            session = self._session(digests, scenario)
+            for planned in timed if session is not None else ():
+                latency = sessions[session or ""].get(planned.detect_digest)
+                if latency is not None:
+                    mine = replace(latency, arm=planned.arm, seed=planned.seed)
+                    yield latency_event(mine, time_ms=_ms(latency.time))
+
+    def _session(self, digests: Sequence[str], scenario: str) -> str | None:
+        """The latest session of all these runs that counts, or else the latest."""
+
+        def counts(record: Latency) -> bool:
+            return record.scenario == scenario and not record.invalid
+
+        return self.store.timed_together(digests, like=counts) or self.store.timed_together(
+            digests, like=lambda record: record.scenario == scenario
+        )
 
     def _phase(self, planned: PlannedRun, record: Accuracy | Failure) -> Phase:
         own = (record.ablation, record.arm, record.seed) == (

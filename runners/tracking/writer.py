@@ -201,6 +201,8 @@ class Writer:
         child = self._children[event.arm, event.seed]
         if event.proxy:
             self._tell(self._client.set_tag, child, "proxy", "true")
+        for name, value in event.tags.items():
+            self._tell(self._client.set_tag, child, name, value)
         metric = self._entities.Metric
         self._points.setdefault(child, []).extend(
             metric(name, value, event.time_ms, event.step) for name, value in event.values.items()

@@ -5,12 +5,15 @@ import torch
 from deform_cases import CASES, device_for, largest_faults, value_and_gradients
 from torch import nn
 
+from yolact_bench.build import load_detector
 from yolact_bench.detect.runtime import RUNTIMES, Runtime
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone import BACKBONES
 from yolact_bench.model.backbone.dcn import nowhere
 from yolact_bench.model.backbone.deform import DEFORM_IMPLEMENTATIONS, torchvision_deform
 from yolact_bench.model.backbone.weights import INITS
+from yolact_bench.model.fused import InferenceNetwork
+from yolact_bench.model.network import Yolact
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -76,11 +79,17 @@ def test_a_layer_may_lie_in_memory_as_it_likes(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(RUNTIMES))
 def test_a_runtime_keeps_what_a_network_computes(name: str) -> None:
+    """Given what it asks for: the network as trained, or its inference copy."""
     runtime: Runtime = RUNTIMES[name]()
-    network = nn.Conv2d(3, 4, 3).eval()
-    x = torch.randn(1, 3, 8, 8)
+    network = load_detector("yolact_tiny", image_size=72, protonet={"name": "fcn", "k": 4}).network
+    assert isinstance(network, Yolact)
+    x = torch.randn(1, 3, 72, 72)
     assert runtime.precision in {"fp32", "bf16", "fp16"}
-    assert torch.allclose(runtime.prepare(network)(x), network(x), atol=1e-5)
+    given = InferenceNetwork(network) if runtime.inference_copy else network
+    with torch.no_grad():
+        found, wanted = runtime.prepare(given)(x), network(x)
+    for output in ("boxes", "scores", "coefficients", "prototypes"):
+        assert torch.allclose(getattr(found, output), getattr(wanted, output), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(INITS))

@@ -88,6 +88,11 @@ class CocoDataset:
         annotated = f"{entry.width} x {entry.height}"
         raise ArmError("bad_image", f"{path}: {sizes[0]} px, but annotated as {annotated}")
 
+    def encoded(self, index: int) -> bytes:
+        """Return the content of an image's file."""
+        path = self._files.images / self._annotations.images[index].file_name
+        return path.read_bytes()
+
     def objects(self, index: int) -> Objects:
         """Return the usable objects of an image, crowds last."""
         return self._annotations.objects(index)

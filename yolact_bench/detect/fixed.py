@@ -5,11 +5,13 @@ come out. Nothing waits for the device until `to_found` drops the rows that are 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.fixed_pairs import FixedNms
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.detect.rescore import RescoreNet, Rescorer
@@ -41,6 +43,7 @@ def find_fixed(
     assembly: Assembly,
     rescorer: Rescorer,
     rescore_net: RescoreNet | None,
+    clock: Clock = no_clock,
 ) -> FixedFound:
     """Return the detections of all images of the batch, masks at prototype size.
 
@@ -54,30 +57,77 @@ def find_fixed(
 
     Source: dbolya/yolact@902073d layers/functions/detection.py and layers/output_utils.py.
     """
+    check_fixed_size(rescore_net)
+    with clock("nms"):
+        chosen = choose(predictions, nms)
+    with clock("assembly"):
+        soft_masks = assemble(chosen, assembly)
+    with clock("rescore"):
+        mask_scores = rescored(soft_masks, chosen.labels, chosen.scores, rescorer, rescore_net)
+    return FixedFound(
+        boxes=chosen.boxes,
+        scores=chosen.scores,
+        mask_scores=mask_scores,
+        labels=chosen.labels,
+        soft_masks=soft_masks,
+        exact=chosen.exact,
+    )
+
+
+def check_fixed_size(rescore_net: object) -> None:
+    """Check that a re-scoring network works in fixed sizes.
+
+    Raises:
+        SpecError: it looks at feature maps.
+    """
     if rescore_net is not None and needs_features(rescore_net):
         raise SpecError(
             "rescore_net: a network that looks at feature maps does not work in fixed sizes; "
             "write runtime: {name: eager} or {name: compiled}, or rescore_net: {name: mask_iou}"
         )
+
+
+class Chosen(NamedTuple):
+    """What the NMS chose in each image, and what its masks are made of."""
+
+    boxes: Float[Tensor, "B N 4"]
+    scores: Float[Tensor, "B N"]
+    labels: Int64[Tensor, "B N"]
+    exact: Bool[Tensor, " B"]
+    coefficients: Float[Tensor, "B N k"]
+    prototypes: Float[Tensor, "B h w k"]
+
+
+def choose(predictions: Predictions, nms: FixedNms) -> Chosen:
+    """Return what the NMS keeps of the predictions: decode → NMS → rows."""
     boxes = decode(predictions.boxes, predictions.anchors)
     kept = nms(boxes, predictions.scores.float().softmax(-1)[..., 1:])
-    boxes = _rows(boxes, kept.anchor)
-    coefficients = _rows(predictions.coefficients.float(), kept.anchor)
-    prototypes = predictions.prototypes.float().contiguous()
-    soft_masks = torch.stack(
-        [assembly(*parts) for parts in zip(prototypes, coefficients, boxes, strict=True)]
-    )
-    mask_scores = rescorer(
-        soft_masks.flatten(0, 1), kept.label.flatten(), kept.score.flatten(), rescore_net
-    )
-    return FixedFound(
-        boxes=boxes,
+    return Chosen(
+        boxes=_rows(boxes, kept.anchor),
         scores=kept.score,
-        mask_scores=mask_scores.view_as(kept.score),
         labels=kept.label,
-        soft_masks=soft_masks,
         exact=kept.exact,
+        coefficients=_rows(predictions.coefficients.float(), kept.anchor),
+        prototypes=predictions.prototypes.float().contiguous(),
     )
+
+
+def assemble(chosen: Chosen, assembly: Assembly) -> Float[Tensor, "B N h w"]:
+    """Return the soft masks of what was chosen."""
+    parts = zip(chosen.prototypes, chosen.coefficients, chosen.boxes, strict=True)
+    return torch.stack([assembly(*each) for each in parts])
+
+
+def rescored(
+    soft_masks: Float[Tensor, "B N h w"],
+    labels: Int64[Tensor, "B N"],
+    scores: Float[Tensor, "B N"],
+    rescorer: Rescorer,
+    rescore_net: RescoreNet | None,
+) -> Float[Tensor, "B N"]:
+    """Return the score of each mask, those of all images at once."""
+    flat = rescorer(soft_masks.flatten(0, 1), labels.flatten(), scores.flatten(), rescore_net)
+    return flat.view_as(scores)
 
 
 def to_found(

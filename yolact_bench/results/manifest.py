@@ -47,6 +47,8 @@ class Manifest:
     expect: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
     budget: str = "full"  # smoke or short: a proxy for the schedule that the spec asks for
+    # Arm → why the latency-first gate left it untrained; None: nobody asked.
+    dropped: Mapping[str, str] | None = None
     paper_rows: Mapping[str, str] | None = None  # arm → the row of `paper` that published it
 
 

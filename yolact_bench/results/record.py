@@ -65,6 +65,7 @@ class Accuracy:
     environment: Environment
     time: str  # ISO 8601, UTC
     proxy: bool = False  # a shortened schedule stands in for the paper's
+    macs: int | None = None  # of one 480×640 image with 100 objects, after the network too
     origin: str = ""  # of predictions made by another framework, whose training is not known
     scoring: str = "pycocotools"  # the engine that scored, with its version if it is another
     eval_batch: int = 1  # images a forward pass; larger ones round otherwise in the last bits

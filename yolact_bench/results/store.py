@@ -4,7 +4,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,12 +117,36 @@ class Store:
                 sessions.setdefault(line.session_or_phase, {})[line.digest] = record
         return sessions
 
-    def timed_together(self, detect_digests: Sequence[str]) -> str | None:
-        """Return the latest session in which all of these runs were timed, if there is one."""
+    def timed_together(
+        self, detect_digests: Sequence[str], *, like: Callable[[Latency], bool] = lambda _: True
+    ) -> str | None:
+        """Return the latest session in which all of these runs were timed, if there is one.
+
+        `like` says of a record whether it was measured as is wanted.
+        """
         wanted = frozenset(detect_digests)
         sessions = self.latency_sessions(detect_digests)
-        complete = [name for name, timed in sessions.items() if wanted <= timed.keys()]
+        complete = [
+            name
+            for name, timed in sessions.items()
+            if wanted <= timed.keys() and all(like(record) for record in timed.values())
+        ]
         return complete[-1] if wanted and complete else None
+
+    def uncounted(self, detect_digests: Sequence[str]) -> str:
+        """Return why the times of these runs do not count; "" where they do, or there are none.
+
+        Of each scenario the session that has most of the runs decides, the latest of equals: one
+        of another ablation, with some of the runs, may not count without harm to this one's.
+        """
+        best: dict[str, tuple[int, str]] = {}
+        for timed in self.latency_sessions(detect_digests).values():
+            own = [latency for latency in timed.values() if not latency.reported]
+            for scenario in {latency.scenario for latency in own}:
+                reason = next((latency.invalid for latency in own if latency.invalid), "")
+                if len(own) >= best.get(scenario, (0, ""))[0]:
+                    best[scenario] = len(own), reason
+        return "; ".join(dict.fromkeys(reason for _, reason in best.values() if reason))
 
     def failures(self, detect_digests: Sequence[str] | None = None) -> tuple[Failure, ...]:
         """Return the latest failure of each run that nothing later has made good.

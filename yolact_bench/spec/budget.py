@@ -134,4 +134,6 @@ def _for_cpu(precision: str) -> str:
 
 
 def _runtime_for_cpu(runtime: Choice) -> Choice:
-    return {**runtime, "precision": "fp32"} if runtime.get("precision") == "fp16" else runtime
+    name = "compiled" if runtime["name"] == "cuda_graph" else runtime["name"]
+    precise = {"precision": _for_cpu(str(runtime["precision"]))} if "precision" in runtime else {}
+    return {**runtime, "name": name, **precise}

@@ -99,27 +99,31 @@ def _typed(source: Source, key: str, value: object) -> object:
     if not right:
         wanted = {"twin": "true or false", "load": "a word", "batch_size": "a whole number"}
         raise source.error((KEY, key), f"expected {wanted.get(key, 'a number')}, got {value!r}")
-    return value
+    return float(value) if type(value) is int and key != "batch_size" else value
 
 
 def _mistakes(plan: LatencyPlan) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for scenario in plan.scenarios:
-        if scenario not in SCENARIOS:
-            found.append(("scenarios", f"unknown {scenario!r}{hint(scenario, SCENARIOS)}"))
-    if not plan.scenarios or len(set(plan.scenarios)) < len(plan.scenarios):
-        found.append(("scenarios", f"expected different ones of {', '.join(SCENARIOS)}"))
-    if not 0 < plan.rel_ci < 1:
-        found.append(("rel_ci", f"expected a fraction such as 0.01 (1 %), got {plan.rel_ci}"))
-    if plan.max_s <= 0:
-        found.append(("max_s", f"expected seconds above 0, got {plan.max_s}"))
-    if plan.batch_size < 1:
-        found.append(("batch_size", f"expected 1 or more, got {plan.batch_size}"))
-    if plan.budget_ms is not None and plan.budget_ms <= 0:
-        found.append(("budget_ms", f"expected milliseconds above 0, got {plan.budget_ms}"))
-    if plan.load != OWN:
-        try:
-            find_load(plan.load)
-        except SpecError as error:
-            found.append(("load", str(error)))
-    return found
+    """Return key and message of everything that is wrong."""
+    budget = plan.budget_ms
+    unknown = [word for word in plan.scenarios if word not in SCENARIOS]
+    distinct = plan.scenarios and len(set(plan.scenarios)) == len(plan.scenarios)
+    checks = (
+        (not unknown, "scenarios", f"unknown {unknown[:1]}{hint(''.join(unknown[:1]), SCENARIOS)}"),
+        (distinct, "scenarios", f"expected different ones of {', '.join(SCENARIOS)}"),
+        (0 < plan.rel_ci < 1, "rel_ci", f"expected a fraction such as 0.01, got {plan.rel_ci}"),
+        (plan.max_s > 0, "max_s", f"expected seconds above 0, got {plan.max_s}"),
+        (plan.batch_size >= 1, "batch_size", f"expected 1 or more, got {plan.batch_size}"),
+        (budget is None or budget > 0, "budget_ms", f"expected ms above 0, got {budget}"),
+        (not (wrong := _wrong_load(plan.load)), "load", wrong),
+    )
+    return [(key, message) for right, key, message in checks if not right]
+
+
+def _wrong_load(name: str) -> str:
+    if name == OWN:
+        return ""
+    try:
+        find_load(name)
+    except SpecError as error:
+        return str(error)
+    return ""

@@ -29,7 +29,7 @@ def gather_deform(
     Source: Deformable ConvNets v2 (arXiv:1811.11168); the formulation is ours.
     """
     device = x.device.type
-    if torch.is_autocast_enabled(device):
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         values = torch.get_autocast_dtype(device)
         x, weight, bias = x.to(values), weight.to(values), bias.to(values)
     inputs = (x, offset, modulation, weight, bias)

@@ -33,7 +33,7 @@ def triton_deform(
     Source: Deformable ConvNets v2 (arXiv:1811.11168); the kernel is ours.
     """
     check_device(x.device)
-    if torch.is_autocast_enabled(x.device.type):
+    if torch.amp.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
         values = torch.get_autocast_dtype(x.device.type)
         x, weight, bias = x.to(values), weight.to(values), bias.to(values)
     if x.dtype not in _PRECISIONS:

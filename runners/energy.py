@@ -1,0 +1,55 @@
+"""Energy of a call, by the GPU's own counter."""
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+BLOCKS = 3
+# The counter moves every tenth of a second or so: of a shorter block it is too coarse.
+_LONGEST_S, _SHORTEST_S = 2.0, 1.0
+_SETTLE_S = 0.3  # before each block, for the power to become that of its arm
+
+
+def energy_per_image(
+    steps: Mapping[str, Callable[[int], object]],
+    read_mj: Callable[[], float | None],
+    *,
+    batch_size: int = 1,
+    max_seconds: float = 60.0,
+    seed: int = 0,
+    wait: Callable[[], None] = lambda: None,
+    now: Callable[[], float] = time.perf_counter,
+) -> dict[str, float | None]:
+    """Return millijoules per image of every step, the GPU's idle power while it runs included.
+
+    Blocks of calls of one arm alternate in a freshly drawn order, so that a GPU that grows warm
+    (and then draws more) favours none; the median of an arm's blocks is its energy. Each call is
+    waited for, as the timed ones are. None for all without a counter, or where `max_seconds`
+    leaves less than a second to a block; None for a step under which the counter stood still.
+
+    `read_mj` returns what was drawn ever; `wait` returns when the device has nothing to do.
+    """
+    block_s = min(_LONGEST_S, max_seconds / (BLOCKS * len(steps)) - _SETTLE_S)
+    if read_mj() is None or block_s < _SHORTEST_S:
+        return dict.fromkeys(steps)
+
+    def run(step: Callable[[int], object], seconds: float) -> int:
+        end, calls = now() + seconds, 0
+        while calls == 0 or now() < end:
+            step(calls)
+            wait()
+            calls += 1
+        return calls
+
+    order = random.Random(seed)
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(BLOCKS):
+        for name in order.sample(sorted(steps), k=len(steps)):
+            run(steps[name], _SETTLE_S)
+            before = read_mj()
+            calls = run(steps[name], block_s)
+            after = read_mj()
+            if before is not None and after is not None and after > before:
+                found[name].append((after - before) / calls / batch_size)
+    return {name: statistics.median(values) if values else None for name, values in found.items()}

@@ -1,0 +1,107 @@
+"""What else the CPU does while arms are timed. Only reads."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolact_bench.results.device_facts import HostFacts
+
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+_STAT = Path("/proc/stat")
+_QUOTA = Path("/sys/fs/cgroup/cpu.stat")  # version 2; of version 1 nothing is known
+# Other programs may keep a quarter of a core busy, or a twentieth of all; a quiet system does.
+_BUSY_CORES, _BUSY_SHARE = 0.25, 0.05
+_MUCH_STEAL = 0.02
+_MUCH_WAIT = 0.01  # of the session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostReading:
+    """Counters at one moment, in seconds. None: they cannot be read."""
+
+    at: float
+    busy: float | None  # of all cores together
+    total: float | None
+    steal: float | None
+    own: float  # CPU time of this process and of children that have ended
+    load: float
+    quota_wait: float | None
+
+
+def read_host(*, stat: Path = _STAT, quota: Path = _QUOTA) -> HostReading:
+    """Return the counters now."""
+    ticks = _cpu_ticks(stat)
+    times = os.times()
+    return HostReading(
+        at=time.perf_counter(),
+        # user, nice, system, idle, iowait, irq, softirq, steal; a guest's time is in user's.
+        busy=None if ticks is None else sum(ticks[:3]) + ticks[5] + ticks[6],
+        total=None if ticks is None else sum(ticks),
+        steal=None if ticks is None else ticks[7],
+        own=times.user + times.system + times.children_user + times.children_system,
+        load=os.getloadavg()[0],
+        quota_wait=_quota_wait(quota),
+    )
+
+
+def host_facts(before: HostReading, after: HostReading, *, governor: Path = _GOVERNOR) -> HostFacts:
+    """Return what happened between two readings."""
+    seconds = max(after.at - before.at, 1e-9)
+    own, others, steal = after.own - before.own, None, None
+    if before.busy is not None and after.busy is not None:
+        others = max(0.0, after.busy - before.busy - own) / seconds
+    if before.steal is not None and after.steal is not None:
+        assert before.total is not None
+        assert after.total is not None
+        steal = (after.steal - before.steal) / max(after.total - before.total, 1e-9)
+    wait = None
+    if before.quota_wait is not None and after.quota_wait is not None:
+        wait = after.quota_wait - before.quota_wait
+    return HostFacts(
+        seconds=seconds,
+        cores=os.cpu_count() or 1,
+        governor=_text(governor).strip(),
+        load_before=before.load,
+        load_after=after.load,
+        own_cores=own / seconds,
+        others_cores=others,
+        steal=steal,
+        quota_wait_s=wait,
+    )
+
+
+def host_warnings(facts: HostFacts) -> tuple[str, ...]:
+    """Return what makes times on this machine doubtful, in words."""
+    found = []
+    others = facts.others_cores or 0.0
+    if others > max(_BUSY_CORES, _BUSY_SHARE * facts.cores):
+        found.append(f"other programs kept {others:.1f} of {facts.cores} CPU cores busy")
+    if (facts.steal or 0.0) > _MUCH_STEAL:
+        found.append(f"the hypervisor gave {facts.steal:.0%} of the CPU time to other machines")
+    if (facts.quota_wait_s or 0.0) > _MUCH_WAIT * facts.seconds:
+        found.append(f"a CPU quota kept the threads waiting for {facts.quota_wait_s:.1f} s")
+    return tuple(found)
+
+
+def _cpu_ticks(stat: Path) -> tuple[float, ...] | None:
+    first = _text(stat).partition("\n")[0].split()
+    if len(first) < 9 or first[0] != "cpu":
+        return None
+    per_second = os.sysconf("SC_CLK_TCK")
+    return tuple(int(word) / per_second for word in first[1:9])
+
+
+def _quota_wait(file: Path) -> float | None:
+    for line in _text(file).splitlines():
+        key, _, value = line.partition(" ")
+        if key == "throttled_usec":
+            return int(value) / 1e6
+    return None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -1,0 +1,81 @@
+"""The images that arms are timed on: as a file's bytes, and decoded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from yolact_bench.data import Dataset
+
+Image = NDArray[np.uint8]  # RGB [H, W, 3]
+PICTURES = 16  # real validation images that take turns; each interval needs some turns of all
+_FLAGS = (cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+
+
+@runtime_checkable
+class HasFiles(Protocol):
+    """A data set whose images are files."""
+
+    def encoded(self, index: int) -> bytes:
+        """Return the content of an image's file."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One image in memory."""
+
+    image_id: int
+    encoded: bytes
+    flags: int  # for OpenCV's decoder
+    decoded: Image
+
+    def decode(self) -> Image:
+        """Return the image anew from its bytes."""
+        return _decoded(self.encoded, self.flags)
+
+
+def read_pictures(dataset: Dataset, count: int = PICTURES) -> list[Picture]:
+    """Return the first images of a data set, at most `count`.
+
+    Bytes are those of the file; where there is no file, of a PNG made here.
+    """
+    return [_picture(dataset, index) for index in range(min(count, len(dataset)))]
+
+
+def as_picture(image_id: int, image: Image) -> Picture:
+    """Return a decoded image with the bytes of a PNG."""
+    done, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    assert done
+    return Picture(image_id=image_id, encoded=content.tobytes(), flags=_FLAGS[0], decoded=image)
+
+
+def period_of_batches(pictures: Sequence[Picture], batch_size: int) -> int:
+    """Return after how many batches the pictures begin anew."""
+    count = len(pictures)
+    return count // int(np.gcd(count, batch_size))
+
+
+def batch_of(pictures: Sequence[Picture], number: int, batch_size: int) -> list[Picture]:
+    """Return the pictures of call `number`: they take turns."""
+    first = number * batch_size
+    return [pictures[(first + place) % len(pictures)] for place in range(batch_size)]
+
+
+def _picture(dataset: Dataset, index: int) -> Picture:
+    image, number = dataset.image(index), dataset.image_id(index)
+    if isinstance(dataset, HasFiles):
+        content = dataset.encoded(index)
+        for flags in _FLAGS:  # as the data set does: an orientation is obeyed where sizes agree
+            if np.array_equal(_decoded(content, flags), image):
+                return Picture(image_id=number, encoded=content, flags=flags, decoded=image)
+    return as_picture(number, image)
+
+
+def _decoded(content: bytes, flags: int) -> Image:
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    assert image is not None, "its data set has read it"
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -1,0 +1,160 @@
+"""A declared detection load, imposed on a network that finds nothing by itself.
+
+The network runs as it is and is timed as it is. What it returns is replaced, by reference, with
+tensors that lie ready; between calls, untimed, only the rows that differ from image to image are
+written. The tensors keep their places, so a captured graph reads them too.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from yolact_bench.clock import Clock, no_clock
+from yolact_bench.detector import Detector
+from yolact_bench.errors import SpecError
+from yolact_bench.geometry.boxes import encode
+from yolact_bench.shapes import Predictions
+from yolact_bench.spec.loads import Load
+
+# Probabilities: of what survives, falling from the first to the second; of what it suppresses,
+# just above the score threshold of every preset, 0.05, so that soft suppression ends it too.
+_BEST, _WORST, _SUPPRESSED = 0.95, 0.3, 0.06
+_BACKGROUND, _NEVER = 12.0, -30.0  # logits
+_BOX_IN_CELL = 0.96  # boxes lie in a grid and share no pixel: no NMS suppresses one by another
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantedRows:
+    """The anchors of one image that are candidates, and what stands in their rows."""
+
+    anchors: Int64[Tensor, " M"]
+    boxes: Float[Tensor, "M 4"]
+    scores: Float[Tensor, "M C1"]
+    coefficients: Float[Tensor, "M k"]
+
+
+class PlantedNetwork(nn.Module):
+    """A network whose predictions are replaced by planted ones, right after it has run."""
+
+    def __init__(
+        self, network: nn.Module, like: Predictions, per_image: Sequence[PlantedRows]
+    ) -> None:
+        """Take the shapes, types and device from `like`, predictions for one batch."""
+        super().__init__()
+        self.network = network
+        self._per_image = per_image
+        self._planted = replace(
+            like,
+            boxes=torch.zeros_like(like.boxes),
+            scores=torch.zeros_like(like.scores),
+            coefficients=torch.zeros_like(like.coefficients),
+            prototypes=_prototypes(like.prototypes),
+            features=None,
+        )
+        self._planted.scores[..., 0] = _BACKGROUND
+        self._shown: list[PlantedRows] = []
+
+    def forward(self, batch: Tensor, clock: Clock = no_clock) -> Predictions:
+        """Return the planted predictions, with the features that the network made."""
+        made: Predictions = self.network(batch, clock=clock)
+        return replace(self._planted, features=made.features)
+
+    @torch.inference_mode()
+    def show(self, images: Sequence[int]) -> None:
+        """Write the rows of a batch: the places of its images among all images."""
+        planted = self._planted
+        for place, rows in enumerate(self._shown):
+            planted.boxes[place, rows.anchors] = 0
+            planted.coefficients[place, rows.anchors] = 0
+            planted.scores[place, rows.anchors] = 0
+            planted.scores[place, rows.anchors, 0] = _BACKGROUND
+        self._shown = [self._per_image[image % len(self._per_image)] for image in images]
+        for place, rows in enumerate(self._shown):
+            planted.boxes[place, rows.anchors] = rows.boxes.to(planted.boxes.dtype)
+            planted.coefficients[place, rows.anchors] = rows.coefficients.to(
+                planted.coefficients.dtype
+            )
+            planted.scores[place, rows.anchors] = rows.scores.to(planted.scores.dtype)
+
+
+@contextmanager
+def planting(
+    detector: Detector, load: Load, batch: Float[Tensor, "B 3 S S"], *, images: int
+) -> Iterator[PlantedNetwork]:
+    """Give the detector a network that finds what the load declares, as long as this lasts.
+
+    `batch` is any input of the size that will be timed; `images` how many take turns.
+
+    Raises:
+        SpecError: the load has more detections than the network has anchors.
+    """
+    network = detector.network
+    with torch.inference_mode():
+        like = detector.predict(batch)
+        rows = [planted_rows(load, image, like) for image in range(images)]
+        planted = PlantedNetwork(network, like, rows).eval()
+    detector.network = planted
+    try:
+        yield planted
+    finally:
+        detector.network = network
+
+
+def planted_rows(load: Load, image: int, like: Predictions) -> PlantedRows:
+    """Return the candidates of one image; the same for the same load, image and shapes.
+
+    Raises:
+        SpecError: the load has more detections than the network has anchors.
+    """
+    count, num_anchors = load.of(image), like.anchors.shape[0]
+    if count > num_anchors:
+        raise SpecError(
+            f"load {load.name}: {count} detections, but the network has {num_anchors} anchors"
+        )
+    total = min(count * load.candidates_per_detection, num_anchors)
+    device, num_classes = like.anchors.device, like.scores.shape[-1] - 1
+    objects = torch.arange(total, device=device) % max(count, 1)  # the first `count` survive
+    rows = torch.arange(total, device=device) * num_anchors // max(total, 1)
+    random = torch.Generator().manual_seed(image)
+    boxes = _grid_boxes(count, random).to(device)[objects]
+    probability = torch.full((total,), _SUPPRESSED, device=device)
+    probability[:count] = torch.linspace(_BEST, _WORST, count, device=device)
+    scores = torch.full((total, num_classes + 1), _NEVER, device=device)
+    scores[:, 0] = 0
+    of_object = torch.randint(num_classes, (max(count, 1),), generator=random).to(device)
+    scores[torch.arange(total, device=device), 1 + of_object[objects]] = probability.logit()
+    coefficients = 2 * torch.rand(max(count, 1), like.coefficients.shape[-1], generator=random) - 1
+    coefficients[:, 0] = 1  # its prototype is 1 everywhere: about half of each box is mask
+    return PlantedRows(
+        anchors=rows,
+        boxes=encode(boxes, like.anchors[rows]),
+        scores=scores,
+        coefficients=coefficients.to(device)[objects],
+    )
+
+
+def _grid_boxes(count: int, random: torch.Generator) -> Float[Tensor, "N 4"]:
+    """Return boxes in different cells of a grid that covers the image."""
+    side = max(2, math.ceil(math.sqrt(count)))
+    cells = torch.randperm(side * side, generator=random)[:count]
+    corner = torch.stack([cells % side, cells // side], 1).float()
+    return torch.cat([corner, corner + _BOX_IN_CELL], 1) / side
+
+
+def _prototypes(like: Float[Tensor, "B h w k"]) -> Float[Tensor, "B h w k"]:
+    """Return smooth fields, the first of them constant, as a trained network's are."""
+    _, height, width, k = like.shape
+    down = torch.linspace(0, 1, height)[:, None, None]
+    across = torch.linspace(0, 1, width)[None, :, None]
+    waves = torch.arange(k)
+    angle = 2.4 * waves  # spreads the directions
+    fields = torch.sin((4 + waves) * (down * angle.cos() + across * angle.sin()) + waves)
+    fields = fields.relu()
+    fields[..., 0] = 1
+    made: Tensor = fields.to(like).expand_as(like).contiguous()
+    return made

@@ -1,0 +1,148 @@
+"""The detector in every runtime: decoded images to masks at prototype size, and its stages."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+
+import torch
+from gpu_size import Part, Size
+
+from runners.drawn_pictures import drawn_pictures
+from runners.macs import count, total
+from runners.measure import Measured, measure
+from runners.pictures import Picture
+from runners.timed_arms import TimingError
+from yolact_bench.build import build_detector, build_network
+from yolact_bench.detector import Detector
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.latency import LatencyPlan
+from yolact_bench.spec.loads import find_load
+from yolact_bench.spec.run import Run
+from yolact_bench.statistics.timing import median_interval, paired_ratio, period_of
+
+log = logging.getLogger(__name__)
+
+LOAD = "crowded_100"
+REFERENCE = "eager fp32"
+# Arm → runtime, and the deformable layers that go with it; the reference comes first.
+_GPU_ARMS: Mapping[str, tuple[Mapping[str, str], str]] = {
+    REFERENCE: ({"name": "eager", "precision": "fp32"}, "torchvision"),
+    "eager AMP": ({"name": "eager", "precision": "bf16"}, "torchvision"),
+    "compiled bf16": ({"name": "compiled", "precision": "bf16"}, "triton"),
+    "cuda_graph bf16": ({"name": "cuda_graph", "precision": "bf16"}, "triton"),
+}
+_CPU_ARMS: Mapping[str, tuple[Mapping[str, str], str]] = {
+    REFERENCE: ({"name": "eager", "precision": "fp32"}, "torchvision"),
+    "eager AMP": ({"name": "eager", "precision": "bf16"}, "torchvision"),
+    "compiled bf16": ({"name": "compiled", "precision": "bf16"}, "gather"),
+}
+
+
+def networks_part(preset: str, batch: int, size: Size, device: torch.device) -> Part:
+    """Return the times of one preset with one batch size, in every runtime there is."""
+    images = drawn_pictures()
+    detectors, failed = _detectors(preset, batch, size, device)
+    plan = LatencyPlan(
+        scenarios=("detector",),
+        rel_ci=0.005,
+        max_s=size.seconds,
+        batch_size=batch,
+        load=LOAD,
+        twin=True,
+    )
+    measured: Mapping[str, Measured] = {}
+    while detectors and not measured:
+        try:
+            measured = measure(
+                detectors,
+                images,
+                scenario="detector",
+                plan=plan,
+                loads=dict.fromkeys(detectors, find_load(LOAD)),
+                rounds=size.rounds,
+            )
+        except TimingError as error:
+            log.exception("one arm less")
+            failed[error.arm] = f"{type(error.__cause__).__name__}: {error.__cause__}"
+            del detectors[error.arm]
+    reference = measured.get(REFERENCE)
+    return {
+        "kind": "network",
+        "preset": preset,
+        "batch": batch,
+        "load": LOAD,
+        "gmac": total(count(_run(preset, size, *_arms(device)[REFERENCE]))).macs / 1e9,
+        "twin": {} if reference is None else _twin(reference),
+        "invalid": next((m.invalid for m in measured.values() if m.invalid), ""),
+        "arms": {name: _told(m, reference, batch) for name, m in measured.items()},
+        "failed": failed,
+    }
+
+
+def _arms(device: torch.device) -> Mapping[str, tuple[Mapping[str, str], str]]:
+    return _GPU_ARMS if device.type == "cuda" else _CPU_ARMS
+
+
+def _detectors(
+    preset: str, batch: int, size: Size, device: torch.device
+) -> tuple[dict[str, Detector], dict[str, str]]:
+    """Return the detectors of all arms with the same random weights, each called once."""
+    weights: dict[str, torch.Tensor] | None = None
+    found: dict[str, Detector] = {}
+    failed: dict[str, str] = {}
+    images = [picture.decoded for picture in _first(drawn_pictures(), batch)]
+    for name, (runtime, deform) in _arms(device).items():
+        run = _run(preset, size, runtime, deform)
+        torch.manual_seed(0)
+        network = build_network(run, initial=False)
+        if weights is None:
+            weights = network.state_dict()
+        network.load_state_dict(weights)
+        try:
+            detector = build_detector(run, network, device=str(device))
+            detector.predict(detector.preprocess(images))
+        except Exception as error:  # the other arms are timed without it
+            log.exception("%s %s", preset, name)
+            failed[name] = f"{type(error).__name__}: {error}"
+            continue
+        found[name] = detector
+    return found, failed
+
+
+def _first(images: list[Picture], batch: int) -> list[Picture]:
+    return [images[place % len(images)] for place in range(batch)]
+
+
+def _run(preset: str, size: Size, runtime: Mapping[str, str], deform: str) -> Run:
+    slots: dict[str, object] = {"runtime": dict(runtime), "deform": {"name": deform}}
+    if size.image_size is not None:
+        slots["image_size"] = size.image_size
+    return resolve_architecture(read_run(preset, relative_to=Path()).changed(slots))
+
+
+def _twin(reference: Measured) -> dict[str, object]:
+    said = reference.protocol
+    return {"ratio": said.get("twin_ratio"), "interval": said.get("twin_interval")}
+
+
+def _told(measured: Measured, reference: Measured | None, batch: int) -> dict[str, object]:
+    calls, period = measured.protocol.get("calls_per_round", 1), period_of(measured.image_ids)
+    assert isinstance(calls, int)
+    how = {"period": period, "calls": calls}
+    ms = median(measured.samples_ms)
+    told: dict[str, object] = {
+        "median_ms": ms,
+        "interval_ms": median_interval(measured.samples_ms, **how),
+        "images_per_second": 1000 * batch / ms,
+        "stages_ms": {stage: median(taken) for stage, taken in measured.stages_ms.items()},
+        "enqueue_ms": median(measured.enqueue_ms) if measured.enqueue_ms else None,
+        "peak_memory_mb": measured.peak_memory_mb,
+        "samples_ms": measured.samples_ms,
+        "protocol": {k: v for k, v in measured.protocol.items() if k != "twin_samples_ms"},
+    }
+    if reference is not None:
+        ratio, interval = paired_ratio(reference.samples_ms, measured.samples_ms, **how)
+        told |= {"times_as_fast": ratio, "times_as_fast_interval": interval}
+    return told

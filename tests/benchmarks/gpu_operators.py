@@ -1,0 +1,138 @@
+"""The deformable layer alone: our kernel against torchvision's operator under autocast."""
+
+import logging
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from gpu_size import Part, Size, timed_together
+from torch import Tensor
+
+from yolact_bench.model.backbone.deform import DEFORM_IMPLEMENTATIONS
+
+log = logging.getLogger(__name__)
+
+PLAIN = "torchvision, AMP"
+# What autocast makes the operator compute in; any other keeps the half precision.
+_TYPES = {"torchvision": torch.float32, "triton": torch.bfloat16, "gather": torch.bfloat16}
+_CALLS = 10  # recorded together on a GPU, so that the host's launches do not show
+# Of the largest value: bf16 keeps 8 bits of each product's inputs.
+_MAX_DIFFERENCE = 0.03
+
+
+def deform_part(size: Size, device: torch.device) -> Part:
+    """Return the times of all layers and batches, forward, and forward with backward."""
+    ours = "triton" if device.type == "cuda" else "gather"
+    rows, failed = [], {}
+    for (name, (side, channels)), batch, backward in product(
+        size.layers.items(), size.layer_batches, (False, True)
+    ):
+        try:
+            rows.append(_row(name, side, channels, batch, ours, backward, size, device))
+        except Exception as error:  # the other rows go on
+            log.exception("deformable layer %s", name)
+            way = "forward + backward" if backward else "forward"
+            failed[f"{name}, batch {batch}, {way}"] = f"{type(error).__name__}: {error}"
+    return {"kind": "deform", "calls": _CALLS, "rows": rows, "failed": failed}
+
+
+def _row(
+    name: str,
+    side: int,
+    channels: int,
+    batch: int,
+    ours: str,
+    backward: bool,
+    size: Size,
+    device: torch.device,
+) -> dict[str, object]:
+    layer = _Inputs(side, channels, batch, device, backward=backward)
+    plain, fast = layer.forward("torchvision").detach(), layer.forward(ours).detach()
+    difference = float((plain.float() - fast.float()).abs().max() / plain.float().abs().max())
+    if difference > _MAX_DIFFERENCE:
+        raise ValueError(f"{ours} differs from torchvision by {difference:.3f} at {name}")
+    arms = {
+        arm: _recorded(layer.call(implementation), device, backward=backward)
+        for arm, implementation in ((PLAIN, "torchvision"), (f"{ours} bf16", ours))
+    }
+    times = timed_together(arms, device, size)
+    return {
+        "layer": name,
+        "side": side,
+        "channels": channels,
+        "batch": batch,
+        "pass": "forward + backward" if backward else "forward",
+        "difference": difference,
+        "arms": times,
+    }
+
+
+class _Inputs:
+    """One layer's input and weights; offsets of about a cell."""
+
+    def __init__(
+        self, side: int, channels: int, batch: int, device: torch.device, *, backward: bool
+    ) -> None:
+        random = torch.Generator().manual_seed(0)
+
+        def drawn(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=random).to(device)
+
+        x = drawn(batch, channels, side, side).to(torch.bfloat16)
+        self.x = x.contiguous(memory_format=torch.channels_last).requires_grad_(backward)
+        self.offset = drawn(batch, 18, side, side).requires_grad_(backward)
+        self.modulation = torch.rand(batch, 9, side, side, device=device).requires_grad_(backward)
+        self.weight = (drawn(channels, channels, 3, 3) / (3 * channels**0.5)).requires_grad_(
+            backward
+        )
+        self.bias = drawn(channels).requires_grad_(backward)
+        self.backward = backward
+        # Without gradients the weights lie ready in the precision they are used in.
+        self.ready = {dtype: self.weight.detach().to(dtype) for dtype in _TYPES.values()}
+
+    def forward(self, implementation: str) -> Tensor:
+        """Return the layer's output, as under autocast."""
+        compute = DEFORM_IMPLEMENTATIONS[implementation]
+        dtype = _TYPES.get(implementation, torch.bfloat16)
+        weight = self.weight.to(dtype) if self.backward else self.ready[dtype]
+        with torch.autocast(self.x.device.type, dtype=torch.bfloat16):
+            return compute(
+                self.x.to(dtype), self.offset, self.modulation, weight, self.bias.to(dtype), 1
+            )
+
+    def call(self, implementation: str) -> Callable[[], object]:
+        """Return what is timed."""
+        if not self.backward:
+            return lambda: _without_gradients(lambda: self.forward(implementation))
+
+        def both() -> None:
+            self.forward(implementation).float().sum().backward()
+
+        return both
+
+
+def _without_gradients(call: Callable[[], Tensor]) -> Tensor:
+    with torch.inference_mode():
+        return call()
+
+
+def _recorded(
+    call: Callable[[], object], device: torch.device, *, backward: bool
+) -> Callable[[], object]:
+    """Return `_CALLS` calls; on a GPU, without gradients, as one graph."""
+
+    def repeated() -> None:
+        for _ in range(_CALLS):
+            call()
+
+    if device.type != "cuda" or backward:
+        return repeated
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        repeated()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        repeated()
+    return graph.replay

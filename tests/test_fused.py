@@ -1,0 +1,156 @@
+"""The inference copy of a network computes what the network does, up to rounding."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from yolact_bench.build import load_detector
+from yolact_bench.model.backbone.deform import DeformableConv2d
+from yolact_bench.model.fused import InferenceNetwork, fold_batch_norm, merged_branches
+from yolact_bench.model.network import Yolact
+from yolact_bench.shapes import Predictions
+
+OUTPUTS = ("boxes", "scores", "coefficients", "prototypes")
+
+
+def network(preset: str = "yolact_tiny", **slots: object) -> Yolact:
+    """With statistics and offsets that are not those of a fresh network."""
+    torch.manual_seed(0)
+    made = load_detector(preset, image_size=96, **slots).network
+    assert isinstance(made, Yolact)
+    for module in made.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+        if isinstance(module, DeformableConv2d):
+            nn.init.normal_(module.offset_mask.weight, 0, 0.02)
+    return made
+
+
+def furthest(found: Predictions, wanted: Predictions) -> float:
+    """The largest difference of any output, in parts of its largest value."""
+    return max(
+        float((getattr(found, name) - getattr(wanted, name)).abs().max())
+        / float(getattr(wanted, name).abs().max())
+        for name in OUTPUTS
+    )
+
+
+def predicted(net: nn.Module, dtype: torch.dtype = torch.float32) -> Predictions:
+    x = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        raw: Predictions = net(x.to(dtype))
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("backbone", "dcn", "folded"),
+    # 1 + 2·8 + 3 shortcuts; 1 + 3·16 + 4 shortcuts; 1 + 5 strided + 2·23.
+    [
+        ("resnet18", "every_block", 20),
+        ("resnet50", "every_block", 53),
+        ("darknet53", "nowhere", 52),
+    ],
+)
+def test_every_batch_norm_is_folded_and_nothing_but_rounding_changes(
+    backbone: str, dcn: str, folded: int
+) -> None:
+    """In float64, where rounding cannot hide a mistake; a wrong eps alone makes 1e-6."""
+    made = network(backbone={"name": backbone}, dcn={"name": dcn})
+    anchors = made.anchors
+    made.double().anchors = anchors
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in made.modules())
+    assert norms == folded
+    copied = InferenceNetwork(made, dtype=torch.float64)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in copied.modules())
+    assert furthest(predicted(copied, torch.float64), predicted(made, torch.float64)) < 1e-10
+
+
+def test_in_float32_a_copy_agrees_to_rounding() -> None:
+    made = network()
+    assert furthest(predicted(InferenceNetwork(made)), predicted(made)) < 2e-5
+
+
+def test_a_copy_leaves_the_network_as_it_was() -> None:
+    made = network(dcn={"name": "every_block"})
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    InferenceNetwork(made, dtype=torch.bfloat16)
+    after = made.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(value.is_contiguous() for value in after.values())
+
+
+def test_a_batch_norm_that_does_not_follow_its_convolution_is_left_alone() -> None:
+    """In a pre-activation block bn1 comes before conv1; only a known order may be folded."""
+
+    class PreActivation(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.conv1(self.bn1(x))
+            return out
+
+    block = PreActivation().eval()
+    assert block.bn1.running_mean is not None
+    block.bn1.running_mean.fill_(5.0)
+    x = torch.randn(1, 3, 4, 4)
+    wanted = block(x)
+    assert fold_batch_norm(block) == 1
+    assert torch.equal(block(x), wanted)
+
+
+def test_merged_branches_give_each_anchor_one_row() -> None:
+    """Two anchors, widths 1 and 2: rows are a0 b0 b1 of the first anchor, then of the second."""
+    a, b = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 4, 1)
+    merged = merged_branches([a, b], (1, 2))
+    order = torch.cat([a.weight[:1], b.weight[:2], a.weight[1:], b.weight[2:]])
+    assert torch.equal(merged.weight, order)
+    assert a.bias is not None and b.bias is not None
+    assert torch.equal(merged.bias, torch.cat([a.bias[:1], b.bias[:2], a.bias[1:], b.bias[2:]]))
+
+
+def test_in_bf16_the_whole_copy_is_halves_but_the_anchors() -> None:
+    made = network()
+    copied = InferenceNetwork(made, dtype=torch.bfloat16)
+    stages = (copied.backbone, copied.fpn, copied.protonet, copied.head)
+    assert {p.dtype for stage in stages for p in stage.parameters()} == {torch.bfloat16}
+    assert copied.anchors.dtype == torch.float32
+    raw, wanted = predicted(copied), predicted(made)
+    assert raw.boxes.dtype == torch.bfloat16
+    assert furthest(raw, wanted) < 0.1
+
+
+def test_torchvisions_deformable_layer_keeps_its_float32_weights_in_bf16() -> None:
+    """It has no kernel for halves; autocast, too, gives it the weights unrounded."""
+    made = network(dcn={"name": "every_block"})
+    copied = InferenceNetwork(made, dtype=torch.bfloat16)
+    layers = [m for m in copied.modules() if isinstance(m, DeformableConv2d)]
+    assert len(layers) == 6  # two blocks in each of C3, C4 and C5
+    assert {layer.weight.dtype for layer in layers} == {torch.float32}
+    assert {layer.offset_mask.weight.dtype for layer in layers} == {torch.bfloat16}
+    assert furthest(predicted(copied), predicted(made)) < 0.1
+
+
+def test_a_copy_has_the_feature_maps_for_a_network_that_re_scores_from_them() -> None:
+    slots = {"rescore_net": {"name": "mask_scoring", "hidden": 8}, "rescore": {"name": "mask_iou"}}
+    made = network(**slots)
+    features = predicted(InferenceNetwork(made)).features
+    wanted = predicted(made).features
+    assert features is not None and wanted is not None
+    for ours, theirs in zip(features, wanted, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4 * float(theirs.abs().max()))
+
+
+def test_a_copy_has_no_semantic_branch_and_shares_its_re_scoring_network() -> None:
+    made = network(rescore_net={"name": "mask_iou", "channels": [8, 8]})
+    copied = InferenceNetwork(copy.copy(made))
+    assert not any("semantic" in name for name, _ in copied.named_parameters())
+    assert copied.rescore_net is made.rescore_net

@@ -1,0 +1,208 @@
+"""The network as inference runs it: batch norm folded, head merged, nothing that only trains."""
+
+import copy
+import itertools
+import logging
+import re
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from yolact_bench.clock import Clock, no_clock
+from yolact_bench.model.backbone.deform import (
+    DeformableConv2d,
+    torchvision_deform,
+)
+from yolact_bench.model.backbone.resnet import ResNet
+from yolact_bench.model.head import SharedHead
+from yolact_bench.model.network import Yolact
+from yolact_bench.shapes import Predictions
+
+log = logging.getLogger(__name__)
+
+# Where convN is followed by bnN and by nothing else; in a pre-activation block it would not be.
+_NUMBERED = (ResNet, BasicBlock, Bottleneck)
+
+
+class InferenceNetwork(nn.Module):
+    """A copy of a network for inference alone: the same raw predictions, up to rounding.
+
+    Batch norm is folded into the convolution before it, the head's three branches are one
+    convolution, tensors are channels-last, and weights have the precision it runs in. Stages are
+    modules of its own, so that each can be compiled and timed.
+    """
+
+    def __init__(self, network: Yolact, *, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.backbone = _stage(network.backbone, dtype)
+        self.fpn = _stage(network.fpn, dtype)
+        self.protonet = _stage(network.protonet, dtype)
+        self.head = _stage(MergedHead(network.head), dtype)
+        self.keeps_features = network.keeps_features
+        self.rescore_net = network.rescore_net
+        self.mean, self.std = network.mean, network.std
+        self.image_size = network.image_size
+        # Decoding needs it in float32 whatever the rest is in.
+        self.register_buffer("anchors", network.anchors, persistent=False)
+        self.anchors: Tensor
+        self.eval()
+
+    @torch.no_grad()
+    def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
+        """Return raw predictions for normalised images, in the network's own precision."""
+        with clock("backbone"):
+            features = self.backbone(x.to(self.dtype).contiguous(memory_format=torch.channels_last))
+        with clock("fpn"):
+            levels = self.fpn(features)
+        with clock("protonet"):
+            prototypes = self.protonet(levels[0])
+        with clock("head"):
+            boxes, scores, coefficients = self.head(levels)
+        return Predictions(
+            boxes=boxes,
+            scores=scores,
+            coefficients=coefficients,
+            prototypes=prototypes,
+            anchors=self.anchors,
+            semantic=None,
+            features=tuple(levels) if self.keeps_features else None,
+        )
+
+
+class MergedHead(nn.Module):
+    """`SharedHead` with its three branches as one convolution, a row of all values per anchor.
+
+    With channels last, the convolution's output is the row of each anchor as it lies in memory:
+    what remains is to put the levels behind one another, once instead of three times.
+    """
+
+    def __init__(self, head: SharedHead) -> None:
+        super().__init__()
+        self.shared = head.shared
+        self.activation = head.activation
+        self.widths = (4, head.num_classes + 1, head.k)
+        self.merged = merged_branches([head.boxes, head.scores, head.coefficients], self.widths)
+
+    def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
+        rows = [self.merged(F.relu(self.shared(level))) for level in levels]
+        width = sum(self.widths)
+        flat = [x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width) for x in rows]
+        boxes, scores, coefficients = torch.split(torch.cat(flat, dim=1), list(self.widths), dim=2)
+        if self.activation == "tanh":
+            coefficients = torch.tanh(coefficients)
+        return boxes, scores, coefficients
+
+
+def merged_branches(branches: Sequence[nn.Conv2d], widths: Sequence[int]) -> nn.Conv2d:
+    """Return one convolution with all outputs of each anchor together, branch after branch.
+
+    Each branch has `widths` outputs an anchor, anchors one after another.
+    """
+    first = branches[0]
+    anchors = first.out_channels // widths[0]
+    merged = nn.Conv2d(
+        first.in_channels,
+        anchors * sum(widths),
+        first.kernel_size,  # type: ignore[arg-type]
+        padding=first.padding,  # type: ignore[arg-type]
+        device=first.weight.device,
+        dtype=first.weight.dtype,
+    )
+    pairs = list(zip(branches, widths, strict=True))
+    weights, biases = [], []
+    for branch, width in pairs:
+        assert branch.bias is not None
+        weights.append(branch.weight.reshape(anchors, width, *branch.weight.shape[1:]))
+        biases.append(branch.bias.reshape(anchors, width))
+    merged.weight = nn.Parameter(torch.cat(weights, 1).flatten(0, 1).detach())
+    merged.bias = nn.Parameter(torch.cat(biases, 1).flatten(0, 1).detach())
+    return merged
+
+
+def fold_batch_norm(module: nn.Module) -> int:
+    """Fold batch norm into the convolution before it, in place; return how many are left.
+
+    Folded where a module is known to apply the two in turn: neighbours in a `Sequential`, and
+    convN with bnN in the residual blocks here. Elsewhere batch norm stays, and stays right.
+
+    Source: the algebra of inference-time batch norm, as in Jacob et al. (arXiv:1712.05877), 3.2.
+    Computed in float64 and rounded once.
+    """
+    for owner, convolution, norm in list(_pairs(module)):
+        _fold(getattr(owner, convolution), getattr(owner, norm))
+        setattr(owner, norm, nn.Identity())
+    return sum(isinstance(part, nn.BatchNorm2d) for part in module.modules())
+
+
+def _pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
+    """Yield a module and the names of a convolution in it and of the batch norm that follows."""
+    for owner in module.modules():
+        names = list(owner._modules)
+        if isinstance(owner, nn.Sequential):
+            following = list(itertools.pairwise(names))
+        elif isinstance(owner, _NUMBERED):
+            following = [(name, re.sub("^conv", "bn", name)) for name in names]
+        else:
+            continue
+        for first, second in following:
+            convolution, norm = getattr(owner, first), getattr(owner, second)
+            if isinstance(convolution, nn.Conv2d | DeformableConv2d) and isinstance(
+                norm, nn.BatchNorm2d
+            ):
+                yield owner, first, second
+
+
+def _fold(convolution: nn.Conv2d | DeformableConv2d, norm: nn.BatchNorm2d) -> None:
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight.double() * (norm.running_var.double() + norm.eps).rsqrt()
+    shift = norm.bias.double() - norm.running_mean.double() * scale
+    bias = shift if convolution.bias is None else shift + convolution.bias.double() * scale
+    weight = convolution.weight.double() * scale[:, None, None, None]
+    dtype = convolution.weight.dtype
+    convolution.weight = nn.Parameter(weight.to(dtype).detach())
+    convolution.bias = nn.Parameter(bias.to(dtype).detach())
+
+
+def _stage(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return a copy of a stage, folded, channels-last and in `dtype`."""
+    stage = copy.deepcopy(module).eval().requires_grad_(False)
+    left = fold_batch_norm(stage)
+    if left:
+        log.info("%s: %d batch norms could not be folded", type(module).__name__, left)
+    half = dtype in {torch.bfloat16, torch.float16}
+    for part in stage.modules():
+        if half and isinstance(part, DeformableConv2d) and _only_float32(part):
+            continue
+        for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
+            if tensor.is_floating_point():
+                tensor.data = tensor.data.to(dtype)
+    return stage.to(memory_format=torch.channels_last)
+
+
+def _only_float32(layer: DeformableConv2d) -> bool:
+    """Return whether a layer's implementation cannot take halves; it then casts around it."""
+    if getattr(layer.implementation, "func", layer.implementation) is not torchvision_deform:
+        return False
+    layer.implementation = torchvision_in_float32
+    return True
+
+
+def torchvision_in_float32(
+    x: Float[Tensor, "B I H W"],
+    offset: Float[Tensor, "B 18 h w"],
+    modulation: Float[Tensor, "B 9 h w"],
+    weight: Float[Tensor, "O I 3 3"],
+    bias: Float[Tensor, " O"],
+    stride: int,
+) -> Float[Tensor, "B O h w"]:
+    """Return torchvision's operator on float32, as autocast calls it, in the type of `x`."""
+    out = torchvision_deform(
+        x.float(), offset.float(), modulation.float(), weight.float(), bias.float(), stride
+    )
+    return out.to(x.dtype)

@@ -1,0 +1,84 @@
+"""What the machine was doing while arms were timed, and whether their times count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from yolact_bench.results.serialise import from_plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Lowest, median and highest of the samples of a session."""
+
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSample:
+    """A GPU at one moment. None: it does not tell."""
+
+    sm_mhz: float | None
+    memory_mhz: float | None
+    power_w: float | None
+    temperature_c: float | None
+    reasons: tuple[str, ...]  # why the clocks are where they are, in words
+    others: tuple[str, ...]  # names of other processes that hold a context on it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuFacts:
+    """A GPU over a session: before, after, and all samples of it together."""
+
+    name: str
+    driver: str
+    memory_gib: float
+    mig: str  # "off", the profile of the slice such as "1g.18gb", "" where it cannot be asked
+    max_sm_mhz: float | None
+    power_limit_w: float | None
+    samples: int
+    before: GpuSample
+    after: GpuSample
+    sm_mhz: Spread | None
+    memory_mhz: Spread | None
+    power_w: Spread | None
+    temperature_c: Spread | None
+    reasons: Mapping[str, int]  # → in how many samples
+    others: Mapping[str, int]  # name of another process → in how many samples
+    thermal_ms: float | None  # how long heat held the clocks back, by the GPU's own count
+    power_ms: float | None  # how long the power limit did
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """The CPU over a session."""
+
+    seconds: float
+    cores: int
+    governor: str  # of the frequency; "" where it cannot be read
+    load_before: float  # average over one minute
+    load_after: float
+    own_cores: float | None  # kept busy by this process, on average; None: it cannot be read
+    others_cores: float | None  # kept busy by everything else
+    steal: float | None  # share of the CPU time that the hypervisor gave to other machines
+    quota_wait_s: float | None  # how long a quota kept this process from running
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """A session's machine. `invalid` and `warnings` are sentences without a stop."""
+
+    host: HostFacts
+    gpu: GpuFacts | None = None
+    invalid: str = ""  # why no time of the session counts
+    warnings: tuple[str, ...] = ()  # what makes its times doubtful
+
+
+def read_device_facts(data: Mapping[str, object] | None) -> DeviceFacts | None:
+    """Return the facts that a record holds as plain data; None of a record without.
+
+    Raises:
+        SpecError: not such facts.
+    """
+    return None if data is None else from_plain(DeviceFacts, data)
