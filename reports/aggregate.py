@@ -10,7 +10,8 @@ from reports.contrasts import Contrasts, contrasts
 from reports.curves import Curve, read_curve
 from reports.paper import PaperGroup, paper_group
 from reports.resamples import stored_resamples
-from reports.timing import Session, Timing, read_session
+from reports.sessions import read_sessions
+from reports.timing import Session, Timing
 from yolact_bench.results.expect import Outcome, evaluate_expectation
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy, Environment, Errors, Failure
@@ -47,7 +48,8 @@ class Summary:
     errors: Mapping[str, Errors]  # by detect digest, of the runs that were analysed
     trainings: tuple[TrainingRow, ...]
     curves: tuple[Curve, ...]
-    session: Session | None
+    session: Session | None  # the first of `sessions`: its times stand beside accuracies
+    sessions: tuple[Session, ...]  # one for each scenario, batch size and load
     paper: PaperGroup | None
     outcomes: tuple[Outcome, ...]
     failures: tuple[Failure, ...]
@@ -68,7 +70,8 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
     found = {digest: store.accuracy(digest) for digest in digests}
     accuracies = {digest: a for digest, a in found.items() if a is not None}
     failures = store.failures(digests)
-    session = _session(manifest, store)
+    sessions = _sessions(manifest, store)
+    session = sessions[0] if sessions else None
     rows = tuple(arm_row(arm, manifest, accuracies, failures, session) for arm in arms)
     labels = _training_labels(manifest)
     checkpoints = work_dir / "checkpoints"
@@ -87,11 +90,12 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
         trainings=_trainings(labels, accuracies.values()),
         curves=tuple(curve for curve in curves if curve is not None),
         session=session,
+        sessions=sessions,
         paper=paper_group(manifest.paper) if manifest.paper else None,
         outcomes=_outcomes(manifest, rows),
         failures=failures,
         warnings=caveats(manifest, list(accuracies.values()), session),
-        environments=tuple(_distinct(environments + ([session.environment] if session else []))),
+        environments=tuple(_distinct([*environments, *(s.environment for s in sessions)])),
         datasets=tuple(
             dict.fromkeys(f"{a.dataset}, {a.num_images} images" for a in accuracies.values())
         ),
@@ -103,14 +107,14 @@ def _arms(manifest: Manifest) -> list[str]:
     return [arm for arm in manifest.arm_changes if arm in planned]
 
 
-def _session(manifest: Manifest, store: Store) -> Session | None:
+def _sessions(manifest: Manifest, store: Store) -> tuple[Session, ...]:
     if "latency" not in manifest.measure:
-        return None
+        return ()
     by_seed = {
         seed: {run.arm: run.detect_digest for run in manifest.runs if run.seed == seed}
         for seed in manifest.seeds
     }
-    return read_session(store, by_seed, manifest.baseline)
+    return read_sessions(store, by_seed, manifest.baseline)
 
 
 def _training_labels(manifest: Manifest) -> dict[str, str]:

@@ -98,11 +98,11 @@ def absent_mark(row: ArmRow, notes: Notes) -> str:
     return notes.mark(*row.missing)
 
 
-def untimed(row: ArmRow, notes: Notes) -> str:
+def untimed(row: ArmRow, notes: Notes, refused: str | None) -> str:
     """Return a dash with the reason why there is no time."""
     if row.missing:
         return absent(row, notes)
-    return f"{DASH} {notes.mark(row.timing_refused or 'not timed yet')}"
+    return f"{DASH} {notes.mark(refused or 'not timed yet')}"
 
 
 def optional_ms(ms: float | None) -> str:
@@ -126,23 +126,29 @@ def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
         return ""
     if timing.ratio is None:
         return f"{DASH} {notes.mark('not timed on the same rounds and images as the baseline')}"
-    if timing.ratio_interval is None:
-        return f"{timing.ratio:.3f}"
-    low, high = timing.ratio_interval
-    return f"{timing.ratio:.3f} [{low:.3f}, {high:.3f}]"
+    return with_interval(timing.ratio, timing.ratio_interval, 3)
+
+
+def with_interval(value: float, found: tuple[float, float] | None, digits: int = 2) -> str:
+    """Return a number and its interval, if it has one."""
+    if found is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} [{found[0]:.{digits}f}, {found[1]:.{digits}f}]"
 
 
 def speed(row: ArmRow, notes: Notes) -> tuple[str, str, str]:
     """Return median, ratio to the baseline and images per second."""
     t = row.timing
     if t is None:
-        return (untimed(row, notes),) * 3
+        return (untimed(row, notes, row.timing_refused),) * 3
     return f"{t.median_ms:.1f}", ratio(row, t, notes), f"{t.fps:.1f}"
 
 
 def milliseconds(session: Session | None) -> str:
-    """Return the head of a column of times; a CPU's are marked as such."""
-    return "ms (CPU)" if session and session.device_type == "cpu" else "ms"
+    """Return the head of a column of times, with its scenario; a CPU's are marked as such."""
+    if session is None:
+        return "ms"
+    return f"{'ms (CPU)' if session.device_type == 'cpu' else 'ms'}, {session.label}"
 
 
 def duration(seconds: float) -> str:

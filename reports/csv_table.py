@@ -12,6 +12,7 @@ from reports.contrasts import HEADLINE, Contrast
 from reports.metrics import IOUS
 from reports.origins import command
 from reports.timing import Session, Timing
+from yolact_bench.clock import STAGES
 
 _Line = Mapping[str, object]
 
@@ -22,6 +23,9 @@ def csv_files(summary: Summary) -> dict[str, str]:
         "table.csv": _csv([_arm(summary, row) for row in summary.rows]),
         "differences.csv": _csv(
             [_difference(summary, c) for c in summary.contrasts.found.values()]
+        ),
+        "latency.csv": _csv(
+            [_time(summary, row, session) for session in summary.sessions for row in summary.rows]
         ),
         "runs.csv": _csv([line for row in summary.rows for line in _runs(summary, row)]),
     }
@@ -80,9 +84,35 @@ def _times(t: Timing | None, session: Session | None) -> _Line:
         "latency_ratio_low": low,
         "latency_ratio_high": high,
         "energy_mj": t.energy_mj if t else None,
+        "latency_scenario": session.label if t and session else None,
         "device": session.device if t and session else None,
         "session": session.name if t and session else None,
     }
+
+
+def _time(summary: Summary, row: ArmRow, session: Session) -> _Line:
+    """One arm in one scenario, batch size and load."""
+    t = session.timings.get(row.arm)
+    low, high = (t.interval_ms if t else None) or (None, None)
+    line: dict[str, object] = {
+        "arm": row.arm,
+        "scenario": session.scenario,
+        "protocol": session.version,
+        "batch": session.batch_size,
+        "load": session.load,
+        "precision": t.precision if t else None,
+        **_times(t, session),
+        "latency_median_low_ms": low,
+        "latency_median_high_ms": high,
+        "latency_iqr_ms": t.iqr_ms if t else None,
+        "detections": t.detections if t else None,
+        "peak_memory_mb": t.peak_memory_mb if t else None,
+    }
+    del line["latency_scenario"]
+    line |= {f"{stage}_ms": t.stages_ms.get(stage) if t else None for stage in STAGES}
+    line["budget"] = summary.manifest.budget
+    line["notes"] = "; ".join(t.warnings) if t else session.refused.get(row.arm, "")
+    return line
 
 
 def _difference(summary: Summary, c: Contrast) -> _Line:

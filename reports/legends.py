@@ -88,17 +88,22 @@ def times(session: Session | None) -> tuple[str, ...]:
     if session is None or not session.timings:
         return ()
     n = sorted({timing.n for timing in session.timings.values()})
-    rounds = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
+    calls = f"{n[0]}" if n[:1] == n[-1:] and n else " to ".join(map(str, (n[:1] + n[-1:])))
     threads = f", {session.threads} threads" if session.device_type == "cpu" else ""
+    batch = "one" if session.batch_size == 1 else str(session.batch_size)
     how = (
-        f"Times: {session.device}{threads}; {session.timer}, batch of one, decoded image to masks "
-        f"at image size, {rounds} alternating rounds over {session.num_images} images in one "
-        "session. × baseline: median ratio of paired rounds with a 95 % bootstrap interval of "
-        "this session."
+        f"Times: {session.device}{threads}; {session.timer}; {session.scenario}: "
+        f"{session.meaning}; batch of {batch}; {calls} calls of each arm in alternating rounds "
+        f"over {session.num_images} images in one session. × baseline: median ratio of paired "
+        "rounds with a 95 % bootstrap interval of this session."
     )
     if session.device_type == "cpu":
         how += " CPU times say nothing about a GPU."
-    return (how,)
+    load = (
+        f"† declared detection load {session.load}: the network runs as it is and its predictions "
+        f"are replaced by planted ones. {session.load_source}."
+    )
+    return (how, load) if session.load else (how,)
 
 
 def _external(row: ArmRow) -> str:

@@ -162,7 +162,7 @@ def _time(summary: Summary, row: ArmRow, name: str, unit: Unit) -> _Measured:
         return _Measured(cells.DASH, None, cells.DASH)
     s = summary.session
     threads = f", {s.threads} threads" if s.device_type == "cpu" else ""
-    where = f"{s.device}{threads}"
+    where = f"{s.device}{threads}, {s.label}"
     number = {"ms": row.timing.median_ms, "fps": row.timing.fps}.get(name)
     if name == "delta_ms":
         base = s.timings.get(summary.manifest.baseline)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reports import error_table, paper_table, tables
+from reports import error_table, latency_table, paper_table, tables
 from reports.aggregate import Summary
 from reports.difference_table import differences
 from reports.origins import origins
@@ -32,7 +32,6 @@ class Section:
 
 def sections(summary: Summary) -> tuple[Section, ...]:
     """Return the sections that have something to show."""
-    timed = "latency" in summary.manifest.measure
     published = (paper_table.against_paper(summary), paper_table.published(summary))
     found = [
         Section(
@@ -59,7 +58,14 @@ def sections(summary: Summary) -> tuple[Section, ...]:
         Section(title="Mask AP by class", tables=(tables.classes(summary),), folded=True),
         Section(
             title="Latency in detail",
-            tables=(tables.latency(summary), tables.stages(summary)) if timed else (),
+            tables=tuple(
+                table
+                for session in summary.sessions
+                for table in (
+                    latency_table.latency(summary, session),
+                    latency_table.stages(summary, session),
+                )
+            ),
             figures=("stages",),
         ),
         Section(title="Training", tables=(tables.trainings(summary),), figures=("losses",)),
@@ -81,6 +87,7 @@ def main_tables(summary: Summary) -> tuple[Table, ...]:
         paper_table.published(summary),
         error_table.split(summary, "mask"),
         error_table.ladder(summary),
+        *(latency_table.latency(summary, session) for session in summary.sessions[1:]),
     ]
     return tuple(marked(table, summary) for table in found if table is not None and table.rows)
 
@@ -129,13 +136,12 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
             ),
             ("versions", versions),
         ]
-    if summary.session and summary.session.timings:
-        s = summary.session
+    for s in (session for session in summary.sessions if session.timings):
         warmup = sorted({timing.warmup for timing in s.timings.values()})
         facts.append(
             (
                 "timing",
-                f"session {s.name}, seed {s.seed}, {s.timer}, {s.scenario}, "
+                f"session {s.name}, seed {s.seed}, {s.timer}, {s.label}, "
                 f"{' to '.join(str(n) for n in dict.fromkeys((warmup[0], warmup[-1])))} "
                 "warm-up calls an arm",
             )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from reports.timing import Session, read_session
+from reports.sessions import read_session
+from reports.timing import Session
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Environment, Failure

@@ -7,10 +7,8 @@ from reports.contrasts import HEADLINE
 from reports.metrics import IOUS
 from reports.origins import anchor, origin
 from reports.table import Table
-from reports.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
-_LATENCY = ("p90", "p99", "n", "fps", "× baseline [95 %]", "precision", "peak MB")
 _LED = {"mask_ap": 1, "mask_ap50": 3, "mask_ap75": 4, "box_ap": 5}  # columns of the main table
 
 
@@ -118,77 +116,6 @@ def classes(summary: Summary) -> Table:
     )
 
 
-def latency(summary: Summary) -> Table:
-    """Return the quantiles of the times of the chosen session."""
-    notes = Notes()
-    rows = []
-    counted = any(row.timing and row.timing.energy_mj is not None for row in summary.rows)
-    columns = (*_LATENCY, "mJ an image") if counted else _LATENCY
-    for row in summary.rows:
-        t = row.timing
-        if t is None:
-            rows.append((row.arm, *[cells.untimed(row, notes)] * (1 + len(columns))))
-            continue
-        rows.append(
-            (
-                row.arm,
-                cells.optional_ms(t.median_ms),
-                cells.optional_ms(t.p90_ms),
-                cells.optional_ms(t.p99_ms),
-                str(t.n),
-                f"{t.fps:.1f}",
-                cells.ratio(row, t, notes),
-                t.precision,
-                cells.megabytes(t.peak_memory_mb),
-                *([cells.millijoules(t.energy_mj)] if counted else []),
-            )
-        )
-    unit = cells.milliseconds(summary.session)
-    return Table(
-        title="Latency",
-        columns=("arm", f"median {unit}", *columns),
-        rows=tuple(rows),
-        baseline=baseline_row(summary),
-        notes=notes.lines(
-            *legends.times(summary.session),
-            f"p90 needs {MIN_SAMPLES_P90} samples, p99 {MIN_SAMPLES_P99}; – where there are fewer.",
-        ),
-    )
-
-
-def stages(summary: Summary) -> Table:
-    """Return the median time of every stage."""
-    names = stage_names(summary)
-    notes = Notes()
-    return Table(
-        title="Stages, median ms",
-        columns=("arm", *names),
-        rows=tuple(
-            (
-                row.arm,
-                *(
-                    cells.optional_ms(row.timing.stages_ms.get(name))
-                    if row.timing
-                    else cells.untimed(row, notes)
-                    for name in names
-                ),
-            )
-            for row in summary.rows
-        ),
-        baseline=baseline_row(summary),
-        notes=notes.lines(
-            "Timed in rounds of their own with a synchronisation after each stage: they need "
-            "not sum to the total."
-        ),
-    )
-
-
-def stage_names(summary: Summary) -> tuple[str, ...]:
-    """Return the stages that occur, in order of execution."""
-    timings = [row.timing for row in summary.rows if row.timing]
-    return tuple(dict.fromkeys(name for timing in timings for name in timing.stages_ms))
-
-
 def trainings(summary: Summary) -> Table:
     """Return the trainings, with the arms that share each."""
     rows = [
@@ -249,6 +176,7 @@ def _origins(summary: Summary) -> dict[tuple[int, int], str]:
         tips |= {(place, column): text for column in range(1, 8) if text}
         if row.timing and summary.session:
             s = summary.session
-            text = f"session {s.name}, seed {s.seed}, commit {s.environment.commit}, {s.device}"
+            text = f"session {s.name}, {s.label}, seed {s.seed}, "
+            text += f"commit {s.environment.commit}, {s.device}"
             tips |= {(place, column): text for column in range(8, 11)}
     return tips

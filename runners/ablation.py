@@ -10,10 +10,10 @@ from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit
 from runners.environment import environment
 from runners.external import adopt_files, bring_external_to_record
 from runners.failures import failure_of, free_memory, kind_of
-from runners.measure import TimingError
 from runners.plan import Plan, Step, manifest_of, timed_as, timed_digests
 from runners.shared_pass import predict_together
 from runners.time_arms import Timing, time_units
+from runners.timed_arms import TimingError
 from runners.tracking import Phase, Tracker
 from runners.train import Trained
 from yolact_bench.errors import ArmError

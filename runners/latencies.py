@@ -9,9 +9,10 @@ import typer
 
 from runners.arm import Unit, Workplace, now, trained
 from runners.environment import environment
-from runners.measure import Measured, TimingError, measure
+from runners.measure import Measured, measure
 from runners.pictures import Picture, read_pictures
 from runners.singles import single_unit
+from runners.timed_arms import TimingError
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError

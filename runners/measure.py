@@ -7,15 +7,14 @@ from functools import partial
 
 import torch
 
-from runners.device_watch import watch
-from runners.footprint import Caller, energies_mj, peak_memory_mb
-from runners.latency import PROBES, TIMERS, Sample, Step, WarmUp, timer_for, warm_up
+from runners.device_watch import DeviceWatch, watch
+from runners.footprint import energies_mj, peak_memory_mb
+from runners.latency import PROBES, TIMERS, Sample, WarmUp, timer_for, warm_up
 from runners.pictures import Picture
-from runners.planted import PlantedNetwork, planting
 from runners.rounds import Order, Rounds, alternate, calls_in_a_turn
-from runners.scenarios import CALLS, Setup, Timed, images_of
+from runners.scenarios import Setup, images_of
 from runners.stage_times import StageTimes, stage_times
-from yolact_bench.clock import no_clock
+from runners.timed_arms import TimedArm, timed_arms, twin_of
 from yolact_bench.detector import Detector
 from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.spec.latency import LatencyPlan
@@ -25,14 +24,6 @@ from yolact_bench.statistics.timing import paired_ratio
 TWIN = " (twin)"  # follows the baseline's name where it is measured twice
 # Warm-up lasts at least so long on a GPU, where clocks rise over hundreds of milliseconds.
 _WARM_UP_SECONDS: Mapping[str, float] = {"cuda": 1.0, "cpu": 0.0}
-
-
-class TimingError(RuntimeError):
-    """One arm could not be timed; `__cause__` says why. No time of its session is kept."""
-
-    def __init__(self, arm: str) -> None:
-        super().__init__(f"{arm} could not be timed")
-        self.arm = arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,19 +47,17 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Arm:
-    """One arm, ready to be called; a twin shares the setup of its original."""
+class _Session:
+    """Everything that the calls of one session gave."""
 
-    name: str
-    setup: Setup
-    call: Timed
-    step: Step  # plain, without a clock of stages
-    load: str
-
-    def caller(self) -> Caller:
-        """Return its calls, for what they take besides time."""
-        network = self.setup.detector.network
-        return Caller(network=network, prepare=self.setup.prepare, step=self.step)
+    plan: LatencyPlan
+    order: Order
+    device: torch.device
+    warm: Mapping[str, WarmUp]
+    found: Rounds
+    stages: Mapping[str, StageTimes]
+    peaks_mb: Mapping[str, float | None]
+    energies_mj: Mapping[str, float | None]
 
 
 def measure(
@@ -102,9 +91,10 @@ def measure(
     device = _common_device(detectors)
     first = baseline or next(iter(detectors))
     with ExitStack() as stack, watch(device) as watched:
-        arms = _arms(detectors, pictures, scenario, plan, loads or {}, stack)
+        arms = timed_arms(detectors, pictures, scenario, plan, loads or {}, stack)
+        own = dict(arms)
         if plan.twin:
-            arms[first + TWIN] = _named(first + TWIN, arms[first])
+            arms[first + TWIN] = twin_of(arms[first], first + TWIN)
         warm, order = _warmed(arms, plan, device, scenario, first, warmup)
         order = replace(order, max_rounds=rounds, seed=seed)
         found = alternate(
@@ -114,109 +104,8 @@ def measure(
             prepare={name: arm.setup.prepare for name, arm in arms.items()},
             between=watched.look,
         )
-        own = [arm for name, arm in arms.items() if name in detectors]
-        stages = stage_times(
-            {arm.name: (arm.setup, arm.call) for arm in own},
-            {arm.name: found.ms(arm.name) for arm in own},
-            device.type,
-            rounds=min(60, max(1, found.rounds // 5)),
-            seconds=plan.max_s / 4,
-            seed=seed,
-        )
-        callers = {arm.name: arm.caller() for arm in own}
-        peaks = {name: peak_memory_mb(caller, device) for name, caller in callers.items()}
-        energies = energies_mj(
-            callers,
-            watched,
-            device,
-            batch_size=plan.batch_size,
-            max_seconds=plan.max_s / 4,
-            seed=seed,
-        )
-    facts = watched.facts()
-    twin, unlike = _twin(found, first, order)
-    invalid = "; ".join(reason for reason in (facts.invalid, unlike) if reason)
-    return {
-        arm.name: Measured(
-            scenario=scenario,
-            timer=timer_for(device.type),
-            batch_size=plan.batch_size,
-            samples_ms=tuple(found.ms(arm.name)),
-            enqueue_ms=_enqueued(found.samples[arm.name], device),
-            image_ids=_image_ids(arm.setup, order.period, len(found.samples[arm.name])),
-            stages_ms=stages[arm.name].stages_ms,
-            warmup=warm[arm.name].calls,
-            peak_memory_mb=peaks[arm.name],
-            load=arm.load,
-            protocol={
-                **plan.protocol(),
-                **_protocol(found, order, arm.name, warm[arm.name], stages[arm.name]),
-                **twin,
-            },
-            invalid=invalid,
-            facts=facts,
-            energy_mj=energies[arm.name],
-        )
-        for arm in own
-    }
-
-
-def _arms(
-    detectors: Mapping[str, Detector],
-    pictures: Sequence[Picture],
-    scenario: str,
-    plan: LatencyPlan,
-    loads: Mapping[str, Load],
-    stack: ExitStack,
-) -> dict[str, _Arm]:
-    arms = {}
-    for name, detector in detectors.items():
-        try:
-            planted = _planted(detector, pictures, plan, loads.get(name), stack)
-            setup = Setup(
-                detector=detector, pictures=pictures, batch_size=plan.batch_size, planted=planted
-            )
-            call = CALLS[scenario](setup)
-        except Exception as error:
-            raise TimingError(name) from error
-        load = loads[name].name if name in loads else ""
-        step = _plain(name, call)
-        arms[name] = _Arm(name=name, setup=setup, call=_guarded(name, call), step=step, load=load)
-    return arms
-
-
-def _planted(
-    detector: Detector,
-    pictures: Sequence[Picture],
-    plan: LatencyPlan,
-    load: Load | None,
-    stack: ExitStack,
-) -> PlantedNetwork | None:
-    if load is None:
-        return None
-    batch = detector.preprocess([pictures[0].decoded] * plan.batch_size)
-    return stack.enter_context(planting(detector, load, batch, images=len(pictures)))
-
-
-def _named(name: str, arm: _Arm) -> _Arm:
-    return replace(arm, name=name, step=_plain(name, arm.call))
-
-
-def _plain(name: str, call: Timed) -> Step:
-    guarded = _guarded(name, call)
-    return lambda number: guarded(number, no_clock)
-
-
-def _guarded(name: str, call: Timed) -> Timed:
-    def step(number: int, clock: object) -> object:
-        try:
-            return call(number, clock)  # type: ignore[arg-type]
-        except TimingError:
-            raise
-        except Exception as error:
-            raise TimingError(name) from error
-
-    return step
+        session = _rest(own, plan, order, device, warm, found, watched)
+    return _told(session, own, watched.facts())
 
 
 def _common_device(detectors: Mapping[str, Detector]) -> torch.device:
@@ -225,8 +114,66 @@ def _common_device(detectors: Mapping[str, Detector]) -> torch.device:
     return devices.pop()
 
 
+def _rest(
+    arms: Mapping[str, TimedArm],
+    plan: LatencyPlan,
+    order: Order,
+    device: torch.device,
+    warm: Mapping[str, WarmUp],
+    found: Rounds,
+    watched: DeviceWatch,
+) -> _Session:
+    """Measure, after the rounds, what they do not give: stages, memory, energy."""
+    stages = stage_times(
+        {name: (arm.setup, arm.call) for name, arm in arms.items()},
+        {name: found.ms(name) for name in arms},
+        device.type,
+        rounds=min(60, max(1, found.rounds // 5)),
+        seconds=plan.max_s / 4,
+        seed=order.seed,
+    )
+    callers = {name: arm.caller() for name, arm in arms.items()}
+    how = {"batch_size": plan.batch_size, "seed": order.seed}
+    return _Session(
+        plan=plan,
+        order=order,
+        device=device,
+        warm=warm,
+        found=found,
+        stages=stages,
+        peaks_mb={name: peak_memory_mb(caller, device) for name, caller in callers.items()},
+        energies_mj=energies_mj(callers, watched, device, max_seconds=plan.max_s / 4, **how),
+    )
+
+
+def _told(
+    session: _Session, arms: Mapping[str, TimedArm], facts: DeviceFacts
+) -> dict[str, Measured]:
+    twin, unlike = _twin(session.found, session.order)
+    samples = session.found.samples
+    return {
+        name: Measured(
+            scenario=arm.scenario,
+            timer=timer_for(session.device.type),
+            batch_size=session.plan.batch_size,
+            samples_ms=tuple(session.found.ms(name)),
+            enqueue_ms=_enqueued(samples[name], session.device),
+            image_ids=_image_ids(arm.setup, session.order.period, len(samples[name])),
+            stages_ms=session.stages[name].stages_ms,
+            warmup=session.warm[name].calls,
+            peak_memory_mb=session.peaks_mb[name],
+            load=arm.load,
+            protocol={**session.plan.protocol(), **_protocol(session, name), **twin},
+            invalid="; ".join(reason for reason in (facts.invalid, unlike) if reason),
+            facts=facts,
+            energy_mj=session.energies_mj[name],
+        )
+        for name, arm in arms.items()
+    }
+
+
 def _warmed(
-    arms: Mapping[str, _Arm],
+    arms: Mapping[str, TimedArm],
     plan: LatencyPlan,
     device: torch.device,
     scenario: str,
@@ -236,7 +183,7 @@ def _warmed(
     """Warm every arm up, and say what their rounds are like."""
     timer = TIMERS[timer_for(device.type)]
 
-    def prepared(arm: _Arm, number: int) -> object:
+    def prepared(arm: TimedArm, number: int) -> object:
         arm.setup.prepare(number)
         return arm.step(number)
 
@@ -260,8 +207,9 @@ def _warmed(
     )
 
 
-def _twin(found: Rounds, first: str, order: Order) -> tuple[dict[str, object], str]:
+def _twin(found: Rounds, order: Order) -> tuple[dict[str, object], str]:
     """Return the ratio of the baseline to itself and its samples, and what is wrong with it."""
+    first = order.baseline
     if first + TWIN not in found.samples:
         return {}, ""
     times = found.ms(first + TWIN)
@@ -282,16 +230,15 @@ def _twin(found: Rounds, first: str, order: Order) -> tuple[dict[str, object], s
     return facts, f"{first} timed twice differs from itself: ratio {low:.4f} to {high:.4f}"
 
 
-def _protocol(
-    found: Rounds, order: Order, name: str, warm: WarmUp, stages: StageTimes
-) -> dict[str, object]:
+def _protocol(session: _Session, name: str) -> dict[str, object]:
+    found, stages = session.found, session.stages[name]
     return {
         "rounds": found.rounds,
-        "calls_per_round": order.calls,
-        "baseline": order.baseline,
+        "calls_per_round": session.order.calls,
+        "baseline": session.order.baseline,
         "ended": found.ended,
         "half_width": found.width(name),
-        "warmup_stable": warm.stable,
+        "warmup_stable": session.warm[name].stable,
         "detections": stages.detections,
         "stages_synchronised_ms": stages.synchronised_ms,
         "stage_notes": list(stages.notes),

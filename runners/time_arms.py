@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from runners.arm import Unit, Workplace, now, trained_detector
 from runners.environment import environment
-from runners.measure import Measured, TimingError, measure
+from runners.measure import Measured, measure
 from runners.pictures import read_pictures
+from runners.timed_arms import TimingError
 from yolact_bench.detector import Detector
 from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency

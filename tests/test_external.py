@@ -10,7 +10,7 @@ import pytest
 from external_truth import DATA, drawn, true_masks
 from small_ablation import bench, carried_out, planned
 
-from reports.timing import read_session
+from reports.sessions import read_session
 from runners.datasets import write_shapes
 from runners.external_predict import predict_external
 from runners.plan import make_plan

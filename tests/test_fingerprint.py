@@ -8,8 +8,9 @@ import pytest
 from fake_nvml import UUID, FakeNvml
 
 from reports.caveats import caveats
+from reports.sessions import read_session
 from reports.time_changes import latency_changes
-from reports.timing import Session, read_session
+from reports.timing import Session
 from runners.device_watch import DeviceWatch
 from yolact_bench.results.fingerprint import differences, fingerprint, timing_facts
 from yolact_bench.results.record import Latency

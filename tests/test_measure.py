@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from runners import measure as module
-from runners.measure import TWIN, TimingError, measure
+from runners.measure import TWIN, measure
 from runners.pictures import as_picture
+from runners.timed_arms import TimingError
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 

@@ -59,7 +59,7 @@ def test_the_main_table_has_every_number_in_its_place(work: Path) -> None:
     assert deformable[9] == "1.500 [1.500, 1.500]"  # 60 / 40 in every round
     assert _cells(table, "cross_class_fast")[2] == "−0.50 [−0.70, −0.30] *"
     assert _cells(table, "cross_class_fast")[9] == "0.950 [0.950, 0.950]"  # 38 / 40
-    assert "| ms (CPU) |" in table
+    assert "| ms (CPU), end_to_end |" in table
 
 
 def test_fps_is_a_thousand_over_the_median(work: Path) -> None:

@@ -59,7 +59,7 @@ def test_times_of_other_hardware_are_named_and_never_divided(tmp_path: Path) -> 
     plan = fake_work.manifest(paper_rows={"fast": FAST})
     summary = _summary(tmp_path, [_on_coco(), fake_work.latency("fast")], plan)
     line = _against(summary)["fps"]
-    assert (line["split"], line["where"]) == ("Titan Xp", "Example (CPU), 2 threads")
+    assert (line["split"], line["where"]) == ("Titan Xp", "Example (CPU), 2 threads, end_to_end")
     assert line["gap"].startswith("—")
     table = paper_table.against_paper(summary)
     assert table is not None

@@ -1,13 +1,16 @@
 """Times compare within one session, on one device, round by round."""
 
-import math
+import csv
 from pathlib import Path
 
 import fake_work
-import numpy as np
 import pytest
 
-from reports.timing import paired_ratio, read_session
+from reports import latency_table
+from reports.build import read
+from reports.csv_table import csv_files
+from reports.sessions import read_session, read_sessions
+from reports.tables import comparison
 from yolact_bench.results.record import Latency
 from yolact_bench.results.store import Store
 
@@ -19,41 +22,6 @@ def _store(tmp_path: Path, *latencies: Latency) -> Store:
     for latency in latencies:
         store.add(latency)
     return store
-
-
-def test_pairing_rounds_removes_what_image_and_clock_share() -> None:
-    """Images differ ten-fold; every round takes 1.1 times as long: the ratio is 1.1 exactly."""
-    reference = [10.0 ** (place % 3 / 2) for place in range(60)]
-    ratio, interval = paired_ratio([1.1 * ms for ms in reference], reference)
-    assert ratio == pytest.approx(1.1)
-    assert interval == pytest.approx((1.1, 1.1))
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    """Of 60 series with noise of 5 %, 95 % are 57: fewer than 51 would be a broken interval."""
-    random = np.random.default_rng(1)
-    covered = 0
-    for _ in range(60):
-        noise = np.exp(0.05 * random.standard_normal(80))
-        _, interval = paired_ratio(list(1.2 * noise), [1.0] * 80)
-        assert interval is not None
-        covered += interval[0] <= 1.2 <= interval[1]
-    assert covered >= 51
-
-
-def test_noise_that_lasts_for_some_rounds_widens_the_interval() -> None:
-    """The same values, sorted in waves of 20 rounds or shuffled: waves tell less."""
-    waves = np.exp([0.1 * math.sin(place / 3.2) for place in range(100)])
-    shuffled = np.random.default_rng(0).permutation(waves)
-    _, wide = paired_ratio(list(waves), [1.0] * 100)
-    _, narrow = paired_ratio(list(shuffled), [1.0] * 100)
-    assert wide is not None
-    assert narrow is not None
-    assert wide[1] - wide[0] > 1.3 * (narrow[1] - narrow[0])
-
-
-def test_fewer_than_ten_rounds_have_no_interval() -> None:
-    assert paired_ratio([2.0] * 9, [1.0] * 9) == (pytest.approx(2.0), None)
 
 
 def test_an_arm_of_another_session_is_refused(tmp_path: Path) -> None:
@@ -92,7 +60,6 @@ def test_of_complete_sessions_the_latest_counts(tmp_path: Path) -> None:
         ),
         ({"environment": fake_work.environment(threads=1)}, "threads 1 here, 2 with the others"),
         ({"timer": "CUDA events"}, "timer CUDA events here, wall clock with the others"),
-        ({"scenario": "network"}, "scenario network here, end_to_end with the others"),
     ],
 )
 def test_a_time_of_another_device_or_timer_is_refused(
@@ -119,14 +86,14 @@ def test_rounds_on_other_images_have_no_ratio(tmp_path: Path) -> None:
     ("n", "p90", "p99"), [(63, False, False), (64, True, False), (662, True, True)]
 )
 def test_far_quantiles_need_enough_samples(tmp_path: Path, n: int, p90: bool, p99: bool) -> None:
-    samples = tuple(float(place) for place in range(n))
+    samples = tuple(float(1 + place) for place in range(n))
     store = _store(tmp_path, fake_work.latency("fast", samples_ms=samples, image_ids=(1,) * n))
     session = read_session(store, DIGESTS, "fast")
     assert session is not None
     timing = session.timings["fast"]
     assert (timing.p90_ms is not None, timing.p99_ms is not None) == (p90, p99)
     if timing.p90_ms is not None:
-        assert timing.p90_ms == pytest.approx(0.9 * (n - 1))  # samples 0, 1, …, n − 1
+        assert timing.p90_ms == pytest.approx(1 + 0.9 * (n - 1))  # samples 1, 2, …, n
 
 
 def test_stages_stand_in_order_of_execution(tmp_path: Path) -> None:
@@ -135,3 +102,112 @@ def test_stages_stand_in_order_of_execution(tmp_path: Path) -> None:
     stages = session.timings["fast"].stages_ms
     assert list(stages) == ["preprocess", "backbone", "head", "nms", "upsample"]
     assert stages["nms"] == pytest.approx(6.0)  # 0.15 × 40
+
+
+def test_each_scenario_load_and_batch_is_a_session_of_its_own(tmp_path: Path) -> None:
+    """end_to_end first, whatever was stored first; a declared load behind own detections."""
+    kinds = [
+        ("model", "", 1),
+        ("end_to_end", "coco_like", 1),
+        ("end_to_end", "", 8),
+        ("end_to_end", "", 1),
+    ]
+    records = [
+        fake_work.latency(arm, session=f"s{n}", scenario=scenario, load=load, batch_size=batch)
+        for n, (scenario, load, batch) in enumerate(kinds)
+        for arm in ("fast", "sequential")
+    ]
+    sessions = read_sessions(_store(tmp_path, *records), DIGESTS, "fast")
+    labels = ["end_to_end", "end_to_end, batch 8", "end_to_end, load coco_like †", "model"]
+    assert [session.label for session in sessions] == labels
+    assert all(set(session.timings) == {"fast", "sequential"} for session in sessions)
+
+
+def test_times_of_an_older_protocol_never_stand_beside_newer_ones(tmp_path: Path) -> None:
+    old = fake_work.latency("fast", session="old", protocol={})
+    session = read_session(_store(tmp_path / "a", old), DIGESTS, "fast")
+    assert session is not None
+    assert session.label == "end_to_end, protocol 1"
+    assert session.meaning == "decoded image to bit masks at image size"
+
+    new = fake_work.latency("fast", session="new")
+    sessions = read_sessions(_store(tmp_path / "b", new, old), DIGESTS, "fast")
+    assert [session.label for session in sessions] == ["end_to_end"]
+
+
+def test_images_a_second_count_the_whole_batch(tmp_path: Path) -> None:
+    """8 images in 20 ms are 400 a second."""
+    samples = (20.0,) * fake_work.ROUNDS
+    store = _store(tmp_path, fake_work.latency("fast", batch_size=8, samples_ms=samples))
+    session = read_session(store, DIGESTS, "fast")
+    assert session is not None
+    assert session.timings["fast"].fps == 400
+
+
+def test_the_spread_is_between_the_quartiles(tmp_path: Path) -> None:
+    """Of 1 … 101 the quartiles are 26 and 76."""
+    samples = tuple(float(ms) for ms in range(1, 102))
+    latency = fake_work.latency("fast", samples_ms=samples, image_ids=(1,) * 101)
+    session = read_session(_store(tmp_path, latency), DIGESTS, "fast")
+    assert session is not None
+    assert session.timings["fast"].iqr_ms == 50
+
+
+@pytest.mark.parametrize(
+    ("scenario", "enqueue", "warned"),
+    [("model", 0.81, True), ("model", 0.79, False), ("end_to_end", 1.0, False)],
+)
+def test_a_host_that_is_busy_most_of_a_call_is_named(
+    tmp_path: Path, scenario: str, enqueue: float, warned: bool
+) -> None:
+    """More than 0.8 of the device's time; what ends on the host keeps it busy by definition."""
+    latency = fake_work.latency("fast", scenario=scenario)
+    busy = tuple(enqueue * ms for ms in latency.samples_ms)
+    store = _store(tmp_path, fake_work.latency("fast", scenario=scenario, enqueue_ms=busy))
+    session = read_session(store, DIGESTS, "fast")
+    assert session is not None
+    assert any("launch-bound" in w for w in session.timings["fast"].warnings) == warned
+
+
+def test_what_is_doubtful_about_an_arm_is_a_note_under_its_times(tmp_path: Path) -> None:
+    protocol = {"version": 2, "warmup_stable": False, "stage_notes": ["nms: 1 ms, or 2 ms"]}
+    work = fake_work.write_work(
+        tmp_path,
+        [fake_work.accuracy("fast"), fake_work.latency("fast", protocol=protocol, inexact=3)],
+    )
+    summary = read(work, fake_work.NAME)
+    table = latency_table.latency(summary, summary.sessions[0])
+    assert table.rows[0][0] == "fast ¹ ² ³"
+    notes = " ".join(table.notes)
+    assert "still changing when the warm-up ended" in notes
+    assert "3 calls with fixed-size detections" in notes
+    assert "nms: 1 ms, or 2 ms" in notes
+
+
+def test_a_declared_load_is_marked_and_explained(tmp_path: Path) -> None:
+    work = fake_work.write_work(
+        tmp_path, [fake_work.accuracy("fast"), fake_work.latency("fast", load="crowded_100")]
+    )
+    summary = read(work, fake_work.NAME)
+    table = latency_table.latency(summary, summary.sessions[0])
+    assert table.title == "Latency: end_to_end, load crowded_100 †"
+    assert table.rows[0][1] == "end_to_end, load crowded_100 †"
+    assert "† declared detection load crowded_100" in " ".join(table.notes)
+    assert "end_to_end, load crowded_100 †" in " ".join(comparison(summary).columns)
+
+
+def test_the_csv_names_the_scenario_of_every_line(tmp_path: Path) -> None:
+    records = [fake_work.accuracy("fast")]
+    records += [fake_work.latency("fast", session=s, scenario=s) for s in ("model", "end_to_end")]
+    summary = read(fake_work.write_work(tmp_path, records), fake_work.NAME)
+    lines = [
+        line
+        for line in csv.DictReader(csv_files(summary)["latency.csv"].splitlines())
+        if line["arm"] == "fast"
+    ]
+    assert [(line["scenario"], line["protocol"]) for line in lines] == [
+        ("end_to_end", "2"),
+        ("model", "2"),
+    ]
+    assert float(lines[0]["nms_ms"]) == pytest.approx(6.0)
+    assert float(lines[0]["detections"]) == 12.5

@@ -46,8 +46,9 @@ def ap_against_ms(summary: Summary) -> Figure | None:
         axes.scatter(ms, ap, s=size, marker=marker, color=colours[row.arm], ec="white", zorder=3)
     axes.margins(0.16, 0.18)
     device = summary.session.device
-    unit = "ms an image (CPU)" if summary.session.device_type == "cpu" else "ms an image"
-    axes.set(xlabel=f"{unit}, median, on {device}", ylabel="mask AP, points")
+    unit = "ms a call (CPU)" if summary.session.device_type == "cpu" else "ms a call"
+    label = summary.session.label
+    axes.set(xlabel=f"{unit}, {label}, median, on {device}", ylabel="mask AP, points")
     axes.set_title("Accuracy against time")
     hint = "dashed: no arm is both faster and better"
     axes.set_title(hint, loc="right", fontsize=9, weight="normal", color=SOFT)

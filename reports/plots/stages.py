@@ -11,7 +11,7 @@ from reports.plots.legend import legend_below
 
 
 def stages(summary: Summary) -> Figure | None:
-    """Return one bar for every arm, cut into its stages, with the end-to-end median marked."""
+    """Return one bar for every arm, cut into its stages, with the median of whole calls marked."""
     rows = [row for row in summary.rows if row.timing and row.timing.stages_ms]
     if not rows or summary.session is None:
         return None
@@ -44,7 +44,8 @@ def stages(summary: Summary) -> Figure | None:
     axes.margins(x=0.1)
     unit = "ms (CPU)" if summary.session.device_type == "cpu" else "ms"
     axes.set(
-        title="Where the milliseconds go", xlabel=f"{unit}, median, on {summary.session.device}"
+        title=f"Where the milliseconds go: {summary.session.label}",
+        xlabel=f"{unit}, median, on {summary.session.device}",
     )
     legend_below(figure, axes, columns=5)
     return figure
@@ -56,7 +57,7 @@ def _end_to_end(axes: Axes, row: ArmRow, place: int, stages_end: float) -> None:
     median = row.timing.median_ms
     axes.plot(median, place, marker="|", ms=17, mew=2.2, color=INK)
     axes.annotate(
-        f"{median:.1f} ms end to end",
+        f"{median:.1f} ms a call",
         (max(median, stages_end), place),
         xytext=(7, 0),
         textcoords="offset points",

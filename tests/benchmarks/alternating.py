@@ -16,9 +16,9 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from reports.timing import paired_ratio
 from runners.environment import environment
 from runners.latency import Step, time_together, wall_ms, warm_up
+from yolact_bench.statistics.timing import paired_ratio
 
 Call = Callable[[], object]
 Target = float | Mapping[str, float] | None

@@ -1,0 +1,105 @@
+"""Intervals of medians and ratios of times: they cover what they say, on restless machines too."""
+
+import math
+
+import numpy as np
+import pytest
+
+from yolact_bench.statistics.timing import (
+    block_length,
+    half_width,
+    median_interval,
+    paired_ratio,
+    period_of,
+)
+
+
+def restless(random: np.random.Generator, n: int, rho: float) -> np.ndarray:
+    """Noise of standard deviation 1 whose neighbours correlate by `rho`."""
+    noise = random.standard_normal(n + 50)
+    for place in range(1, n + 50):
+        noise[place] = rho * noise[place - 1] + noise[place] * math.sqrt(1 - rho**2)
+    return noise[50:]
+
+
+def test_pairing_rounds_removes_what_image_and_clock_share() -> None:
+    """Images differ ten-fold; every round takes 1.1 times as long: the ratio is 1.1 exactly."""
+    reference = [10.0 ** (place % 3 / 2) for place in range(60)]
+    ratio, interval = paired_ratio([1.1 * ms for ms in reference], reference)
+    assert ratio == pytest.approx(1.1)
+    assert interval == pytest.approx((1.1, 1.1))
+
+
+@pytest.mark.parametrize(("rho", "n"), [(0.0, 80), (0.5, 80), (0.7, 200)])
+def test_the_interval_covers_the_truth_about_as_often_as_it_says(rho: float, n: int) -> None:
+    """Of 100 series with noise of 5 %, 95 % are 95: fewer than 87 would be a broken interval.
+
+    P(fewer than 87) is 0.03 % where the coverage is 95 %, 4 % where it is 90 %.
+    """
+    random = np.random.default_rng(1)
+    covered = 0
+    for _ in range(100):
+        noise = np.exp(0.05 * restless(random, n, rho))
+        _, interval = paired_ratio(list(1.2 * noise), [1.0] * n, resamples=300)
+        assert interval is not None
+        covered += interval[0] <= 1.2 <= interval[1]
+    assert covered >= 87
+
+
+def test_noise_that_lasts_for_some_rounds_widens_the_interval() -> None:
+    """The same values as they came or shuffled: those that came in swells tell less."""
+    swells = np.exp(0.1 * restless(np.random.default_rng(3), 200, 0.8))
+    shuffled = np.random.default_rng(0).permutation(swells)
+    _, wide = paired_ratio(list(swells), [1.0] * 200)
+    _, narrow = paired_ratio(list(shuffled), [1.0] * 200)
+    assert half_width(wide) > 1.5 * half_width(narrow)
+
+
+def test_blocks_are_longer_where_neighbours_resemble_each_other() -> None:
+    """512^(1/3) = 8 rounds without; with a correlation of 0.7,
+    (6 · (0.7 / 0.51)²)^(1/3) = 2.24 times as many: 18."""
+    random = np.random.default_rng(0)
+    assert block_length(random.standard_normal(512)) == 8
+    assert 14 <= block_length(restless(random, 512, 0.7)) <= 22
+
+
+def test_which_images_there_are_is_no_chance() -> None:
+    """16 images whose times differ two-fold, all with noise of 1 %, 8 times each.
+
+    As if drawn at random, their median would be known to some 20 %; but they are always the
+    same ones.
+    """
+    random = np.random.default_rng(2)
+    of_image = np.exp(0.3 * random.standard_normal(16))
+    samples = [
+        of_image[place % 16] * math.exp(0.01 * random.standard_normal()) for place in range(128)
+    ]
+    assert half_width(median_interval(samples)) > 0.05
+    assert half_width(median_interval(samples, period=16)) < 0.015
+
+
+def test_the_calls_of_one_round_are_no_samples_of_their_own() -> None:
+    """32 equal calls in each of 40 rounds tell as much as one of each: noise is between rounds."""
+    noise = np.exp(0.05 * np.random.default_rng(4).standard_normal(40))
+    once = half_width(median_interval(list(noise)))
+    repeated = half_width(median_interval(list(np.repeat(noise, 32)), calls=32))
+    assert repeated == pytest.approx(once, rel=0.2)
+    assert half_width(median_interval(list(np.repeat(noise, 32)))) < 0.7 * once
+
+
+def test_fewer_than_ten_rounds_have_no_interval() -> None:
+    assert paired_ratio([2.0] * 9, [1.0] * 9) == (pytest.approx(2.0), None)
+    assert median_interval([2.0] * 80, calls=10) is None
+    assert half_width(None) == math.inf
+
+
+def test_the_half_width_is_relative_to_the_centre() -> None:
+    assert half_width((99.0, 101.0)) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("image_ids", "period"),
+    [((7, 8, 9, 7, 8, 9, 7), 3), ((7, 7, 7), 1), ((7, 8, 9), 1), ((7, 8, 7, 9), 1)],
+)
+def test_the_period_is_when_the_images_begin_anew(image_ids: tuple[int, ...], period: int) -> None:
+    assert period_of(image_ids) == period
