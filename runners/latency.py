@@ -162,8 +162,12 @@ class StageClock:
         start = time.perf_counter_ns()
         yield
         self._wait()
-        elapsed_ms = (time.perf_counter_ns() - start) / 1e6
-        self._ms[stage] = self._ms.get(stage, 0.0) + elapsed_ms
+        self.add(stage, (time.perf_counter_ns() - start) / 1e6)
+
+    def add(self, stage: str, milliseconds: float) -> None:
+        """Count milliseconds, measured by others, as a part of `stage`."""
+        assert stage in STAGES, stage
+        self._ms[stage] = self._ms.get(stage, 0.0) + milliseconds
 
     def take(self) -> dict[str, float]:
         """Return the milliseconds of each stage since the last `take`, and start anew."""

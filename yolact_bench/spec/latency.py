@@ -99,7 +99,7 @@ def _typed(source: Source, key: str, value: object) -> object:
     if not right:
         wanted = {"twin": "true or false", "load": "a word", "batch_size": "a whole number"}
         raise source.error((KEY, key), f"expected {wanted.get(key, 'a number')}, got {value!r}")
-    return value
+    return float(value) if type(value) is int and key != "batch_size" else value
 
 
 def _mistakes(plan: LatencyPlan) -> list[tuple[str, str]]:
