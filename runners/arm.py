@@ -26,6 +26,7 @@ from yolact_bench.build import (
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
+from yolact_bench.model.backbone.deform_triton import check_device
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.files import write_atomically
@@ -256,6 +257,8 @@ def _check_device(run: Run, device: str) -> None:
         raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
     if run.runtime.get("precision") == "fp16" and kind == "cpu":
         raise SpecError("runtime.precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
+    if run.deform["name"] == "triton":
+        check_device(torch.device(device))
 
 
 def _check_batch_norm(run: Run) -> None:

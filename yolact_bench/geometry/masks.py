@@ -106,15 +106,16 @@ def crop(
     dbolya/yolact@902073d layers/box_utils.py, `crop`.
     """
     _, h, w = masks.shape
-    size = boxes.new_tensor([w, h])
-    a, b = boxes[:, :2] * size, boxes[:, 2:] * size
-    low = (torch.minimum(a, b) - padding).clamp(min=0)  # [N, 2]
-    high = (torch.maximum(a, b) + padding).minimum(size)
-    column = torch.arange(w, device=masks.device, dtype=boxes.dtype)
-    row = torch.arange(h, device=masks.device, dtype=boxes.dtype)
-    across = (column >= low[:, :1]) & (column < high[:, :1])  # [N, w]
-    down = (row >= low[:, 1:]) & (row < high[:, 1:])  # [N, h]
+    across = _within(boxes[:, 0::2] * w, w, padding)
+    down = _within(boxes[:, 1::2] * h, h, padding)
     return torch.where(down[:, :, None] & across[:, None, :], masks, masks.new_zeros(()))
+
+
+def _within(bounds: Float[Tensor, "N 2"], cells: int, padding: int) -> Bool[Tensor, "N cells"]:
+    low = (bounds.amin(1, keepdim=True) - padding).clamp(min=0)
+    high = (bounds.amax(1, keepdim=True) + padding).clamp(max=cells)
+    cell = torch.arange(cells, device=bounds.device, dtype=bounds.dtype)
+    return (cell >= low) & (cell < high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

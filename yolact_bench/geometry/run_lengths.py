@@ -13,7 +13,7 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 # Ceiling for the interpolated values that are looked at together.
-WORKING_VALUES = 2**21
+WORKING_VALUES = 2**18
 
 
 def mask_run_lengths(
@@ -34,8 +34,8 @@ def mask_run_lengths(
     down = _grid(soft.shape[1], height)
     owners: list[Int64] = [np.empty(0, np.int64)]
     places: list[Int64] = [np.empty(0, np.int64)]
-    each = _changes(soft, across, threshold)
-    for changes in _in_groups(each, most=WORKING_VALUES // down.most):
+    for parts in _groups(_parts(soft, across, threshold)):
+        changes = _changes(soft, parts, across, threshold)
         owners.append(changes.owner)
         places.append(changes.column * height + _first_pixels(changes, down, threshold))
     return encode_toggles(
@@ -54,10 +54,9 @@ def encode_toggles(owner: Int64, place: Int64, *, count: int, size: int) -> list
     last, five bits a character, least significant first.
     """
     toggles = owner * (size + 1) + place
-    toggles = toggles[_occurs_oddly(toggles)]
-    owner, place = np.divmod(toggles, size + 1)
-    inside = place < size  # what toggles at the end has no pixel to change
-    owner, place = owner[inside], place[inside]
+    # What toggles at the end has no pixel to change.
+    effective = _occurs_oddly(toggles) & (place < size)
+    owner, place = owner[effective], place[effective]
     # All counts of all masks in one row: a mask's bounds are 0, its toggles and its size.
     per_mask = np.bincount(owner, minlength=count)
     ends = np.cumsum(per_mask + 1)
@@ -84,11 +83,9 @@ class _Grid:
     weight: Float32  # [pixels] of the cell after
     rest: Float32  # [pixels] of the cell before
     begin: Int64  # [cells + 1] the first pixel at or behind each cell
-
-    @property
-    def most(self) -> int:
-        """The most pixels between two cells."""
-        return max(1, int(np.diff(self.begin).max()))
+    # The same by cell, [most, cells + 1], with NaN where there is no pixel, as behind the last.
+    weights: Float32
+    rests: Float32
 
 
 def _grid(cells: int, pixels: int) -> _Grid:
@@ -98,8 +95,29 @@ def _grid(cells: int, pixels: int) -> _Grid:
     place = np.maximum(place, np.float32(0))
     cell = np.minimum(place.astype(np.int64), cells - 1)
     weight = np.clip(place - cell.astype(np.float32), np.float32(0), np.float32(1))
-    begin = np.searchsorted(cell, np.arange(cells + 1))
-    return _Grid(cell, weight, np.float32(1) - weight, begin.astype(np.int64))
+    rest = np.float32(1) - weight
+    begin = np.searchsorted(cell, np.arange(cells + 1)).astype(np.int64)
+    number = np.arange(pixels) - begin[cell]
+    by_cell = np.full((2, int(number.max()) + 1, cells + 1), np.nan, np.float32)
+    by_cell[:, number, cell] = weight, rest
+    return _Grid(cell, weight, rest, begin, by_cell[0], by_cell[1])
+
+
+class _Part(NamedTuple):
+    """The only part of a mask that can be set: rows of cells, columns of the image."""
+
+    owner: int  # number of the mask
+    top: int
+    bottom: int
+    left: int  # in cells
+    right: int
+    begin: int  # in columns of the image
+    end: int
+
+    @property
+    def values(self) -> int:
+        """How many values it takes, with one more at either end of a column."""
+        return (self.end - self.begin) * (self.bottom - self.top + 2)
 
 
 class _Changes(NamedTuple):
@@ -113,62 +131,75 @@ class _Changes(NamedTuple):
     inner: NDArray[np.bool_]  # False: one of the two is no cell, but where the mask ends
 
 
-def _in_groups(each: Iterable[_Changes], *, most: int) -> Iterator[_Changes]:
-    """Yield the same changes in order, in as few parts as can be, `most` or one mask at a time."""
-    group: list[_Changes] = []
-    held = 0
-    for changes in each:
-        if group and held + len(changes.owner) > most:
-            yield _joined(group)
-            group, held = [], 0
-        group.append(changes)
-        held += len(changes.owner)
-    if group:
-        yield _joined(group)
-
-
-def _joined(group: Sequence[_Changes]) -> _Changes:
-    return _Changes(*(np.concatenate(parts) for parts in zip(*group, strict=True)))
-
-
-def _changes(soft: Float32, across: _Grid, threshold: float) -> Iterator[_Changes]:
+def _parts(soft: Float32, across: _Grid, threshold: float) -> list[_Part]:
     above = soft > threshold
     tops, bottoms = _extents(np.logical_or.reduce(above, axis=2))
     lefts, rights = _extents(np.logical_or.reduce(above, axis=1))
     begin = across.begin.tolist()
+    return [
+        _Part(owner, top, bottom, left, right, begin[left], begin[right])
+        for owner, (top, bottom, left, right) in enumerate(
+            zip(tops, bottoms, lefts, rights, strict=True)
+        )
+        if begin[left] < begin[right]
+    ]
+
+
+def _groups(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    """Yield the same in order, one or as many together as `WORKING_VALUES` allows."""
+    group: list[_Part] = []
+    held = 0
+    for part in parts:
+        if group and held + part.values > WORKING_VALUES:
+            yield group
+            group, held = [], 0
+        group.append(part)
+        held += part.values
+    if group:
+        yield group
+
+
+def _changes(soft: Float32, parts: Sequence[_Part], across: _Grid, threshold: float) -> _Changes:
+    # All columns of all parts behind one another. At either end of each there is the threshold
+    # itself, which is not above it: what is set at the border changes there.
+    ends = np.cumsum([part.values for part in parts])
+    values = np.empty(int(ends[-1]), np.float32)
     after = np.minimum(across.cell + 1, soft.shape[2] - 1)
-    for owner, (top, bottom, left, right) in enumerate(
-        zip(tops, bottoms, lefts, rights, strict=True)
-    ):
-        pixels = slice(begin[left], begin[right])
-        part = np.ascontiguousarray(soft[owner, top:bottom, left : right + 1].T)
-        values = part.take(across.cell[pixels] - left, 0)  # [columns, rows of cells]
-        values *= across.rest[pixels, None]
-        other = part.take(after[pixels] - left, 0)
-        other *= across.weight[pixels, None]
-        values += other
-        yield _down_the_columns(values, threshold, owner, top, begin[left])
-
-
-def _down_the_columns(
-    values: Float32, threshold: float, owner: int, top: int, left: int
-) -> _Changes:
-    columns, rows = values.shape
-    # A row of False at either end: what is set at the border changes there.
-    above = np.zeros((columns, rows + 2), bool)
-    np.greater(values, threshold, out=above[:, 1:-1])
-    change = np.flatnonzero(above[:, 1:] != above[:, :-1])
-    column = change // (rows + 1)
-    lower = change - column  # index into the values
-    row = lower - column * rows
+    for part, end in zip(parts, ends.tolist(), strict=True):
+        columns = values[end - part.values : end].reshape(part.end - part.begin, -1)
+        columns[:, 0] = columns[:, -1] = threshold
+        _interpolate(columns[:, 1:-1], soft[part.owner], part, across, after)
+    above = values > threshold
+    place = np.flatnonzero(above[1:] != above[:-1])
+    starts = np.concatenate(([0], ends))
+    facts = [
+        (part.owner, part.top, part.bottom, part.begin, start)
+        for part, start in zip(parts, starts.tolist(), strict=False)
+    ]
+    changes = np.diff(np.searchsorted(place, starts))
+    owner, top, bottom, begin, start = np.repeat(np.array(facts).T, changes, axis=1)
+    rows = bottom - top
+    column, row = np.divmod(place - start, rows + 2)
     return _Changes(
-        owner=np.full(len(change), owner),
-        column=column + left,
+        owner=owner,
+        column=column + begin,
         cell=row + (top - 1),
-        upper=values.take(lower - 1, mode="clip"),
-        lower=values.take(lower, mode="clip"),
+        upper=values[place],
+        lower=values[place + 1],
         inner=(row > 0) & (row < rows),
     )
+
+
+def _interpolate(
+    out: Float32, soft_mask: Float32, part: _Part, across: _Grid, after: Int64
+) -> None:
+    """Write the value of each column of the image, down its rows of cells, to `out`."""
+    pixels = slice(part.begin, part.end)
+    cells = np.ascontiguousarray(soft_mask[part.top : part.bottom, part.left : part.right + 1].T)
+    np.multiply(cells.take(across.cell[pixels] - part.left, 0), across.rest[pixels, None], out=out)
+    other = cells.take(after[pixels] - part.left, 0)
+    other *= across.weight[pixels, None]
+    out += other
 
 
 def _extents(occupied: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
@@ -186,13 +217,12 @@ def _extents(occupied: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
 def _first_pixels(changes: _Changes, down: _Grid, threshold: float) -> Int64:
     """Return the row of the image from which on each change holds."""
     end = down.begin[changes.cell + 1]
+    # Where a mask ends at the border there is no pixel between the two.
+    gap = np.where(changes.inner, changes.cell, len(down.begin) - 1)
+    value = changes.upper * down.rests.take(gap, 1)  # [most, changes]
+    value += changes.lower * down.weights.take(gap, 1)
+    pixels_set = (value > threshold).sum(0)
     begin = np.where(changes.inner, down.begin[changes.cell.clip(0)], end)
-    pixel = begin + np.arange(down.most)[:, None]  # [most, changes]
-    exists = pixel < end
-    np.minimum(pixel, len(down.cell) - 1, out=pixel)
-    value = changes.upper * down.rest[pixel]
-    value += changes.lower * down.weight[pixel]
-    pixels_set = ((value > threshold) & exists).sum(0)
     row: Int64 = np.where(changes.lower > threshold, end - pixels_set, begin + pixels_set)
     return row
 
@@ -201,7 +231,10 @@ def _occurs_oddly(ordered: Int64) -> NDArray[np.bool_]:
     """Return which of the sorted numbers stand for those that occur an odd number of times."""
     if len(ordered) == 0:
         return np.zeros(0, bool)
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    if first.all():
+        return first
+    starts = np.flatnonzero(first)
     times = np.diff(np.concatenate((starts, [len(ordered)])))
     odd = np.zeros(len(ordered), bool)
     odd[starts] = times % 2 == 1
@@ -211,16 +244,18 @@ def _occurs_oddly(ordered: Int64) -> NDArray[np.bool_]:
 def _digits(code: Int64) -> tuple[str, Int64]:
     """Return all numbers as text, one behind the other, and how many characters each has."""
     # Five bits and a sign bit above the last: 7 characters hold 2^34 pixels.
-    characters = np.zeros((len(code), 7), np.uint8)
-    digits = np.zeros(len(code), np.int64)
-    going_on = np.arange(len(code))
-    for place in range(characters.shape[1]):
-        low = code & 31
-        code = code >> 5
-        more = np.where(low & 16, code != -1, code != 0)
-        characters[going_on, place] = low + 48 + 32 * more
-        digits[going_on] += 1
-        going_on, code = going_on[more], code[more]
-        if len(going_on) == 0:
-            break
-    return characters[characters > 0].tobytes().decode("ascii"), digits
+    size = np.where(code < 0, ~code, code)
+    digits = np.ones(len(code), np.int64)
+    bound = 1 << 4
+    while (longer := size >= bound).any():
+        digits += longer
+        bound <<= 5
+    ends = digits.cumsum()
+    text = np.empty(ends[-1] if len(ends) else 0, np.uint8)
+    going_on, place = np.arange(len(code)), 0
+    while len(going_on):
+        left = digits[going_on] - 1 - place
+        low = (code[going_on] >> 5 * place) & 31
+        text[ends[going_on] - 1 - left] = low + np.where(left > 0, 80, 48)
+        going_on, place = going_on[left > 0], place + 1
+    return text.tobytes().decode("ascii"), digits

@@ -1,11 +1,28 @@
-"""Fast NMS, the parallel suppression introduced with YOLACT."""
+"""Fast NMS, the parallel suppression introduced with YOLACT, in three forms of one result."""
 
-from jaxtyping import Float
+from math import ceil
+
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from yolact_bench.detect.candidates import kept_of_ranked, ranked_per_class
-from yolact_bench.geometry.boxes import overlaps_a_better
+from yolact_bench.detect.candidates import candidate_rows, kept_of_ranked, ranked_per_class
+from yolact_bench.detect.fixed_pairs import (
+    ANCHORS,
+    FixedKept,
+    best_pairs,
+    betters_of,
+    boxes_of,
+    first_rows,
+    no_pair_left_out,
+    num_marked,
+)
+from yolact_bench.detect.leading import leading_pairs, unsuppressed
+from yolact_bench.geometry.boxes import box_iou, overlaps_a_better
 from yolact_bench.shapes import Kept
+
+# How many of the best pairs of anchor and class are looked at, at the first attempt and at most.
+# Where not even these hold enough survivors, every class is ranked.
+ATTEMPTS = (512, 8192)
 
 
 def fast_nms(
@@ -23,9 +40,100 @@ def fast_nms(
     NMS: it removes slightly too much, and in exchange one IoU matrix decides all boxes.
     `min_score` chooses anchors, not detections: scores below it do come out.
 
+    A box falls to better ones only. So what survives among the best pairs of anchor and class
+    survives among all, and once that is `max_detections` no other pair matters. The result is
+    that of `fast_nms_per_class`, bit for bit.
+
     Source: YOLACT (arXiv:1904.02689), section 4 "Fast NMS"; thresholds and order from
     dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
+    """
+    if scores.device.type == "cpu":
+        rows = candidate_rows(scores, min_score)
+        kept = _kept_of_leading(boxes, scores, rows, max_iou, top_k, max_detections)
+    else:
+        fixed = fixed_fast_nms(
+            boxes,
+            scores,
+            min_score=min_score,
+            max_iou=max_iou,
+            top_k=top_k,
+            max_detections=max_detections,
+        )
+        kept = fixed.kept() if bool(fixed.exact) else None
+    if kept is not None:
+        return kept
+    return fast_nms_per_class(
+        boxes,
+        scores,
+        min_score=min_score,
+        max_iou=max_iou,
+        top_k=top_k,
+        max_detections=max_detections,
+    )
+
+
+def fast_nms_per_class(
+    boxes: Float[Tensor, "A 4"],
+    scores: Float[Tensor, "A C"],
+    *,
+    min_score: float = 0.05,
+    max_iou: float = 0.5,
+    top_k: int = 200,
+    max_detections: int = 100,
+) -> Kept:
+    """Return the same from one matrix a class, whatever the scene.
+
+    Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
     """
     score, anchor = ranked_per_class(scores, min_score, top_k)  # [C, k]
     keep = ~overlaps_a_better(boxes[anchor], max_iou)
     return kept_of_ranked(score, anchor, keep, max_detections)
+
+
+def fixed_fast_nms(
+    boxes: Float[Tensor, "*batch A 4"],
+    scores: Float[Tensor, "*batch A C"],
+    *,
+    min_score: float = 0.05,
+    max_iou: float = 0.5,
+    top_k: int = 200,
+    max_detections: int = 100,
+    anchors: int = ANCHORS,
+    pairs: int = 2048,
+) -> FixedKept:
+    """Return the same in fixed sizes, from one matrix over the best `pairs` of all classes.
+
+    Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
+    """
+    best = best_pairs(scores, min_score=min_score, every_class=True, anchors=anchors, pairs=pairs)
+    candidates = boxes_of(boxes, best)
+    better = betters_of(best)
+    overlapped = (box_iou(candidates, candidates) > max_iou) & better
+    keep = (num_marked(overlapped) == 0) & (num_marked(better) < top_k)
+    return first_rows(best, keep, max_detections, no_pair_left_out(best))
+
+
+def _kept_of_leading(
+    boxes: Float[Tensor, "A 4"],
+    scores: Float[Tensor, "A C"],
+    rows: Int64[Tensor, " R"],
+    max_iou: float,
+    top_k: int,
+    max_detections: int,
+) -> Kept | None:
+    """Return what is kept of the candidates in `rows`, None where too few survive to know."""
+    candidates, probabilities = boxes[rows], scores[rows]
+    most, last = ATTEMPTS
+    while True:
+        pairs = leading_pairs(probabilities, most)
+        keep = unsuppressed(candidates[pairs.row], pairs.label, max_iou=max_iou, top_k=top_k)
+        chosen = keep.nonzero()[:max_detections, 0]
+        if pairs.complete or len(chosen) == max_detections:
+            return Kept(
+                anchor=rows[pairs.row[chosen]], label=pairs.label[chosen], score=pairs.score[chosen]
+            )
+        if most >= last:
+            return None
+        # As many more as the survivors so far suggest, and a quarter for worse ones to come.
+        most *= max(2, ceil(1.25 * max_detections / max(len(chosen), 1)))
+        most = min(most, last)

@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from yolact_bench.model.backbone.deform_gather import gather_deform
+from yolact_bench.model.backbone.deform_triton import triton_deform
+
 KERNEL_TAPS = 9
 
 
@@ -50,7 +53,11 @@ def torchvision_deform(
     return out
 
 
-DEFORM_IMPLEMENTATIONS: Mapping[str, Callable[..., Tensor]] = {"torchvision": torchvision_deform}
+DEFORM_IMPLEMENTATIONS: Mapping[str, Callable[..., Tensor]] = {
+    "torchvision": torchvision_deform,
+    "gather": gather_deform,
+    "triton": triton_deform,
+}
 
 
 class DeformableConv2d(nn.Module):

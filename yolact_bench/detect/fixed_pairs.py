@@ -1,0 +1,179 @@
+"""NMS in fixed sizes: the best pairs of anchor and class, in shapes that no value decides.
+
+Nothing here waits for a device, and no shape depends on what an image shows, so that a whole
+detector fits into one captured graph. What that cannot decide, the flag `exact` tells.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int32, Int64, Shaped
+from torch import Tensor
+
+from yolact_bench.shapes import Kept
+
+# How many anchors compete by default.
+ANCHORS = 1024
+# The score of a place that holds no pair; probabilities are never below 0.
+_NONE = -1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedKept:
+    """What an NMS kept, best first and always as many rows: those of score 0 are empty."""
+
+    anchor: Int64[Tensor, "*batch N"]
+    label: Int64[Tensor, "*batch N"]
+    score: Float[Tensor, "*batch N"]
+    exact: Bool[Tensor, "*batch"]  # the rows that are not empty are all that the NMS keeps
+
+    def kept(self) -> Kept:
+        """Return the rows of one image that are not empty; the host waits for the device."""
+        some = self.score > 0
+        return Kept(anchor=self.anchor[some], label=self.label[some], score=self.score[some])
+
+
+@runtime_checkable
+class FixedNms(Protocol):
+    """Choose detections as the `Nms` of the same name, with its options, in fixed sizes.
+
+    Where `exact` holds, what it returns is what the other returns. All images of a batch at once.
+    """
+
+    def __call__(
+        self, boxes: Float[Tensor, "*batch A 4"], scores: Float[Tensor, "*batch A C"]
+    ) -> FixedKept:
+        """Return the kept boxes, best first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedPairs:
+    """The best pairs of anchor and class, best first; the last may be empty, their score −1."""
+
+    anchor: Int64[Tensor, "*batch K"]
+    label: Int64[Tensor, "*batch K"]
+    score: Float[Tensor, "*batch K"]
+    # No pair above it is left out; −1: none at all is.
+    cut: Float[Tensor, "*batch 1"]
+
+
+def best_pairs(
+    scores: Float[Tensor, "*batch A C"],
+    *,
+    min_score: float,
+    every_class: bool,
+    anchors: int = ANCHORS,
+    pairs: int,
+) -> FixedPairs:
+    """Return the best pairs among the best anchors.
+
+    Anchors compete whose best class is above `min_score`: in every class, and equal scores come
+    in order of class first; or only where they are above it, and in order of anchor first.
+    """
+    classes = scores.shape[-1]
+    best = _above(scores.amax(-1), min_score)
+    anchor, value, cut = _best(best, anchors)  # [*batch, R]
+    chosen = scores.gather(-2, anchor[..., None].expand(*anchor.shape, classes))
+    chosen = torch.where(value[..., None] >= 0, chosen, _NONE)
+    if not every_class:
+        chosen = _above(chosen, min_score)
+    place, _, missed = _best(chosen.flatten(-2), pairs)  # [*batch, K]
+    anchor, label = anchor.gather(-1, place // classes), place % classes
+    by_class, by_anchor = label * scores.shape[-2] + anchor, anchor * classes + label
+    order = (by_class if every_class else by_anchor).argsort(-1)
+    score = chosen.flatten(-2).gather(-1, place.gather(-1, order))
+    ranked = score.sort(dim=-1, descending=True, stable=True)
+    order = order.gather(-1, ranked.indices)
+    return FixedPairs(
+        anchor=anchor.gather(-1, order),
+        label=label.gather(-1, order),
+        score=ranked.values,
+        cut=torch.maximum(cut, missed),
+    )
+
+
+def best_anchors(
+    scores: Float[Tensor, "*batch A C"], *, min_score: float, anchors: int
+) -> FixedPairs:
+    """Return the best anchors, each as its best class; equal scores in order of anchor."""
+    place, _, cut = _best(_above(scores.amax(-1), min_score), anchors)
+    anchor = place.sort(-1).values
+    rows = anchor[..., None].expand(*anchor.shape, scores.shape[-1])
+    value, label = scores.gather(-2, rows).max(-1)
+    ranked = _above(value, min_score).sort(dim=-1, descending=True, stable=True)
+    return FixedPairs(
+        anchor=anchor.gather(-1, ranked.indices),
+        label=label.gather(-1, ranked.indices),
+        score=ranked.values,
+        cut=cut,
+    )
+
+
+def boxes_of(boxes: Float[Tensor, "*batch A 4"], pairs: FixedPairs) -> Float[Tensor, "*batch K 4"]:
+    """Return the box of each pair."""
+    return boxes.gather(-2, pairs.anchor[..., None].expand(*pairs.anchor.shape, 4))
+
+
+def betters_of(pairs: FixedPairs) -> Bool[Tensor, "*batch K K"]:
+    """Return which pair, by row, comes before which other of its class, by column."""
+    return (pairs.label[..., :, None] == pairs.label[..., None, :]).triu(diagonal=1)
+
+
+def num_marked(marked: Bool[Tensor, "*batch K K"]) -> Int32[Tensor, "*batch K"]:
+    """Return how many of each column are marked."""
+    # Counted, because `any` down the rows takes a CPU five times as long.
+    return marked.sum(-2, dtype=torch.int32)
+
+
+def first_rows(
+    pairs: FixedPairs,
+    keep: Bool[Tensor, "*batch K"],
+    count: int,
+    settled: Bool[Tensor, "*batch"],
+) -> FixedKept:
+    """Return the first `count` pairs that are kept, as far as none left out could come before.
+
+    Exact where so many were found, or where `settled` says that no others could follow. Since a
+    pair of score 0 cannot be told from an empty row, none may be among them then.
+    """
+    none = keep & (pairs.score == 0)
+    keep = keep & (pairs.score > pairs.cut.clamp(min=0))
+    rank = keep.cumsum(-1)
+    place = torch.arange(keep.shape[-1], device=keep.device).expand_as(rank)
+    slot = torch.where(keep & (rank <= count), rank - 1, count)  # the rest in one place behind
+    source = slot.new_zeros(*slot.shape[:-1], count + 1).scatter(-1, slot, place)[..., :count]
+    found = keep.sum(-1)
+    filled = torch.arange(count, device=keep.device) < found[..., None]  # [*batch, count]
+    return FixedKept(
+        anchor=_where(filled, pairs.anchor, source),
+        label=_where(filled, pairs.label, source),
+        score=_where(filled, pairs.score, source),
+        exact=(found >= count) | (settled & ~none.any(-1)),
+    )
+
+
+def no_pair_left_out(pairs: FixedPairs) -> Bool[Tensor, "*batch"]:
+    """Return whether every pair that competes is among `pairs`."""
+    return pairs.cut[..., 0] < 0
+
+
+def _where(
+    filled: Bool[Tensor, "*batch N"], values: Shaped[Tensor, "*batch K"], source: Tensor
+) -> Tensor:
+    if not values.shape[-1]:
+        return values.new_zeros(filled.shape)
+    return torch.where(filled, values.gather(-1, source), 0)
+
+
+def _above(scores: Tensor, floor: float) -> Tensor:
+    return torch.where(scores > floor, scores, _NONE)
+
+
+def _best(values: Float[Tensor, "*batch M"], most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return places and values of the best, and the least value that may have been left out."""
+    best = values.topk(min(most, values.shape[-1]), -1)
+    if most >= values.shape[-1]:
+        return best.indices, best.values, values.new_full((*values.shape[:-1], 1), _NONE)
+    return best.indices, best.values, best.values[..., -1:]

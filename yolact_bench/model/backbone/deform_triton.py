@@ -1,0 +1,59 @@
+"""Deformable 3×3 convolution as one Triton kernel, for CUDA devices."""
+
+import os
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from yolact_bench.errors import SpecError
+
+_PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def triton_deform(
+    x: Float[Tensor, "B I H W"],
+    offset: Float[Tensor, "B 18 h w"],
+    modulation: Float[Tensor, "B 9 h w"],
+    weight: Float[Tensor, "O I 3 3"],
+    bias: Float[Tensor, " O"],
+    stride: int,
+) -> Float[Tensor, "B O h w"]:
+    """Return the convolution by one kernel that samples into the operands of a matrix product.
+
+    Values keep their precision (under autocast: its precision); places, bilinear fractions and
+    sums are float32. Equal to torchvision's up to rounding, in values and in gradients; float32
+    products use TF32 where `torch.backends.cuda.matmul.allow_tf32` says so. Columns are never
+    stored, except one layer's on the way back.
+
+    Raises:
+        SpecError: there is no CUDA device to run on, or no Triton.
+        TypeError: values in a precision the kernel has not.
+
+    Source: Deformable ConvNets v2 (arXiv:1811.11168); the kernel is ours.
+    """
+    check_device(x.device)
+    if torch.is_autocast_enabled(x.device.type):
+        values = torch.get_autocast_dtype(x.device.type)
+        x, weight, bias = x.to(values), weight.to(values), bias.to(values)
+    if x.dtype not in _PRECISIONS:
+        raise TypeError(f"deform: triton computes in float32, bfloat16 or float16, not {x.dtype}")
+    # Triton, which CPU installations may lack, is imported by the first call.
+    from yolact_bench.model.backbone.deform_triton_operator import deformable_convolution
+
+    out: Tensor = deformable_convolution(x, offset, modulation, weight, bias, stride)
+    return out
+
+
+def check_device(device: torch.device) -> None:
+    """Accept a device the kernel runs on: CUDA, meta, or any under Triton's interpreter.
+
+    Raises:
+        SpecError: any other device.
+    """
+    if device.type in {"cuda", "meta"} or os.environ.get("TRITON_INTERPRET") == "1":
+        return
+    raise SpecError(
+        f"deform: triton needs a CUDA device and this is {device.type}; write deform: gather, "
+        "which gives the same results"
+    )
