@@ -94,7 +94,7 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
         paper=paper_group(manifest.paper) if manifest.paper else None,
         outcomes=_outcomes(manifest, rows),
         failures=failures,
-        warnings=caveats(manifest, list(accuracies.values()), session),
+        warnings=caveats(manifest, list(accuracies.values()), sessions),
         environments=tuple(_distinct([*environments, *(s.environment for s in sessions)])),
         datasets=tuple(
             dict.fromkeys(f"{a.dataset}, {a.num_images} images" for a in accuracies.values())

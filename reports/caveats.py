@@ -8,12 +8,11 @@ from yolact_bench.results.record import Accuracy
 
 
 def caveats(
-    manifest: Manifest, accuracies: Sequence[Accuracy], session: Session | None
+    manifest: Manifest, accuracies: Sequence[Accuracy], sessions: Sequence[Session]
 ) -> tuple[str, ...]:
     """Return one sentence for everything that differs between rows but is no declared change."""
     environments = [a.environment for a in accuracies]
-    if session:
-        environments.append(session.environment)
+    environments += [session.environment for session in sessions]
     sentences = [
         _mixed(
             "The numbers come from different commits of the source",
@@ -39,13 +38,17 @@ def caveats(
     ]
     if any(e.dirty for e in environments):
         sentences.append("Some numbers were measured with uncommitted changes in the source.")
-    if session and session.invalid:
-        sentences.append(f"The times do not count: {session.invalid}.")
-    elif session:
-        sentences += [f"While the arms were timed: {warning}." for warning in session.warnings]
+    for session in sessions:
+        sentences += _of_times(session)
     if accuracies and not _has_baseline(manifest, accuracies):
         sentences.append(f"The baseline {manifest.baseline} has no accuracy, so there is no Δ.")
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def _of_times(session: Session) -> list[str]:
+    if session.invalid:
+        return [f"The times ({session.label}) do not count: {session.invalid}."]
+    return [f"While the arms were timed ({session.label}): {w}." for w in session.warnings]
 
 
 def _mixed(sentence: str, values: Iterable[str]) -> str:

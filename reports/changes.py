@@ -93,7 +93,7 @@ def compare_places(a: Place, b: Place) -> Comparison:
     left, right = read_side(a), read_side(b)
     pairs = paired_arms(left.manifest, right.manifest)
     names = (left.manifest.name, right.manifest.name)
-    latencies, refused = latency_changes(left.session, right.session, pairs)
+    latencies, refused = latency_changes(left.sessions, right.sessions, pairs)
     return Comparison(
         title=names[0] if names[0] == names[1] else f"{names[0]} → {names[1]}",
         settings=tuple(_settings(left.manifest, right.manifest)),

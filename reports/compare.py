@@ -101,7 +101,7 @@ def _told(pair: Comparison) -> Iterator[str]:
     yield from (f"{c.what}: {c.a} → {c.b}" for c in pair.provenance)
     yield from _latencies(pair.latencies)
     if pair.latency_refused:
-        yield f"latencies are not compared: {pair.latency_refused}"
+        yield f"latencies not compared: {pair.latency_refused}"
 
 
 def _arms(changes: Sequence[ArmChange]) -> Iterator[str]:
@@ -119,12 +119,12 @@ def _numbers(changes: Sequence[NumberChange]) -> Iterator[str]:
 
 
 def _latencies(changes: Sequence[LatencyChange]) -> Iterator[str]:
-    rows = [("arm", "ms in A", "ms in B", "B / A", "")]
+    rows = [("arm", "scenario", "ms in A", "ms in B", "B / A", "")]
     for c in changes:
         note = c.refused or ("one session" if c.same_session else "two sessions")
         ratio = "–" if c.ratio is None else f"{c.ratio:.3f}"
-        rows.append((c.arm, _ms(c.a), _ms(c.b), ratio, note))
-    yield from _columns(rows, left=(0, 4))
+        rows.append((c.arm, c.scenario, _ms(c.a), _ms(c.b), ratio, note))
+    yield from _columns(rows, left=(0, 1, 5))
 
 
 def _columns(rows: Sequence[Sequence[str]], *, left: Sequence[int]) -> Iterator[str]:

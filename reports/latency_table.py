@@ -19,7 +19,7 @@ def latency(summary: Summary, session: Session) -> Table:
     columns = [
         "arm",
         "scenario",
-        f"median {cells.milliseconds(session)} [95 %]",
+        f"median {'ms (CPU)' if session.device_type == 'cpu' else 'ms'} [95 %]",
         *("IQR", "p90", "p99", "n", "fps", "× baseline [95 %]", "precision", "peak MB"),
         *(["detections"] if found else []),
         *(["mJ an image"] if counted else []),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from reports.sessions import read_session
+from reports.sessions import read_sessions
 from reports.timing import Session
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
@@ -29,7 +29,7 @@ class Side:
     runs: Mapping[str, Mapping[int, PlannedRun]]  # arm → seed → run
     accuracies: Mapping[str, Accuracy]  # by detect digest
     failures: Mapping[str, Failure]
-    session: Session | None
+    sessions: tuple[Session, ...]  # one of each scenario, batch size and load
 
     @property
     def arms(self) -> list[str]:
@@ -39,7 +39,7 @@ class Side:
     def environments(self) -> list[Environment]:
         """Return where its numbers come from."""
         found = [record.environment for record in self.accuracies.values()]
-        return found + ([self.session.environment] if self.session else [])
+        return found + [session.environment for session in self.sessions]
 
 
 def read_side(place: Place) -> Side:
@@ -64,7 +64,7 @@ def read_side(place: Place) -> Side:
         runs=runs,
         accuracies={digest: record for digest, record in found.items() if record is not None},
         failures={failure.detect_digest: failure for failure in store.failures(digests)},
-        session=read_session(store, by_seed, manifest.baseline),
+        sessions=read_sessions(store, by_seed, manifest.baseline),
     )
 
 

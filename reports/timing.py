@@ -163,7 +163,7 @@ def _warnings(latency: Latency) -> Iterator[str]:
     if latency.protocol.get("warmup_stable") is False:
         yield "its times were still changing when the warm-up ended"
     if latency.inexact:
-        yield f"{latency.inexact} calls with fixed-size detections that may not be exact"
+        yield f"{latency.inexact} images for which fixed numbers of candidates were too small"
     notes = latency.protocol.get("stage_notes")
     if isinstance(notes, list):
         yield from map(str, notes)

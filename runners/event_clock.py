@@ -44,6 +44,7 @@ class EventClock:
     def __init__(self, event: Callable[[], Event] = cuda_event) -> None:
         self._event = event
         self._marks: list[tuple[str, Event, Event]] = []
+        self._given: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -55,12 +56,17 @@ class EventClock:
         end.record()
         self._marks.append((stage, start, end))
 
+    def add(self, stage: str, milliseconds: float) -> None:
+        """Count milliseconds, measured by others as within a graph, as a part of `stage`."""
+        assert stage in STAGES, stage
+        self._given[stage] = self._given.get(stage, 0.0) + milliseconds
+
     def take(self) -> dict[str, float]:
         """Return the milliseconds of each stage since the last `take`, and start anew."""
         marks, self._marks = self._marks, []
         if marks:
             marks[-1][2].synchronize()  # the last of the stream: all before it have happened
-        taken: dict[str, float] = {}
+        taken, self._given = self._given, {}
         for stage, start, end in marks:
             taken[stage] = taken.get(stage, 0.0) + start.elapsed_time(end)
         return taken

@@ -10,6 +10,7 @@ import typer
 from runners.arm import Unit, Workplace, now, trained
 from runners.environment import environment
 from runners.measure import Measured, measure
+from runners.mistakes import INVALID
 from runners.pictures import Picture, read_pictures
 from runners.singles import single_unit
 from runners.timed_arms import TimingError
@@ -27,7 +28,6 @@ from yolact_bench.statistics.timing import (
     quantile,
 )
 
-INVALID = 5  # exit code of a measurement that does not count
 UNTRAINED_LOAD = "coco_like"  # for arms without weights, unless another load is named
 _OPTIONS = {
     "scenarios": "--scenario",
@@ -193,10 +193,12 @@ def _lines(
         middle = quantile(m.samples_ms, 0.5)
         p90 = f"{quantile(m.samples_ms, 0.9):.2f}" if len(m.samples_ms) >= MIN_SAMPLES_P90 else "–"
         load = f", load {m.load} †" if m.load else ""
+        peak = "" if m.peak_memory_mb is None else f", peak {m.peak_memory_mb:.0f} MB"
+        energy = "" if m.energy_mj is None else f", {m.energy_mj:.0f} mJ an image"
         lines.append(
             f"  {arm:<24}{_with_interval(middle, interval_of(m), 2):>26}{p90:>9}"
             f"{1000 * m.batch_size / middle:>8.1f}{_ratio(m, first):>26}"
-            f"{len(m.samples_ms):>7}  {sources[arm]}{load}"
+            f"{len(m.samples_ms):>7}  {sources[arm]}{load}{peak}{energy}"
         )
     notes = dict.fromkeys(note for m in measured.values() for note in _notes(m))
     loads = {m.load for m in measured.values() if m.load}
@@ -213,7 +215,7 @@ def _notes(m: Measured) -> list[str]:
     notes = m.protocol["stage_notes"]
     assert isinstance(notes, list)
     restless = [] if m.protocol["warmup_stable"] else ["not every arm was stable after its warm-up"]
-    return [*restless, *map(str, notes)]
+    return [*restless, *map(str, notes), *m.facts.warnings]
 
 
 def _ratio(m: Measured, first: Measured) -> str:

@@ -44,6 +44,7 @@ class Measured:
     invalid: str  # why the session does not count, or ""
     facts: DeviceFacts  # of the machine during the session
     energy_mj: float | None  # an image; None where no GPU counts it
+    inexact: int  # images in timed calls for which fixed numbers of candidates were too small
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class _Session:
     stages: Mapping[str, StageTimes]
     peaks_mb: Mapping[str, float | None]
     energies_mj: Mapping[str, float | None]
+    inexact: Mapping[str, int]
 
 
 def measure(
@@ -97,6 +99,7 @@ def measure(
             arms[first + TWIN] = twin_of(arms[first], first + TWIN)
         warm, order = _warmed(arms, plan, device, scenario, first, warmup)
         order = replace(order, max_rounds=rounds, seed=seed)
+        before = _inexact(own)
         found = alternate(
             {name: arm.step for name, arm in arms.items()},
             PROBES[timer_for(device.type)],
@@ -104,7 +107,8 @@ def measure(
             prepare={name: arm.setup.prepare for name, arm in arms.items()},
             between=watched.look,
         )
-        session = _rest(own, plan, order, device, warm, found, watched)
+        inexact = {name: count - before[name] for name, count in _inexact(own).items()}
+        session = _rest(own, plan, order, device, warm, found, watched, inexact)
     return _told(session, own, watched.facts())
 
 
@@ -122,6 +126,7 @@ def _rest(
     warm: Mapping[str, WarmUp],
     found: Rounds,
     watched: DeviceWatch,
+    inexact: Mapping[str, int],
 ) -> _Session:
     """Measure, after the rounds, what they do not give: stages, memory, energy."""
     stages = stage_times(
@@ -143,7 +148,13 @@ def _rest(
         stages=stages,
         peaks_mb={name: peak_memory_mb(caller, device) for name, caller in callers.items()},
         energies_mj=energies_mj(callers, watched, device, max_seconds=plan.max_s / 4, **how),
+        inexact=inexact,
     )
+
+
+def _inexact(arms: Mapping[str, TimedArm]) -> dict[str, int]:
+    """Return what each detector has counted so far; those without fixed numbers count nothing."""
+    return {name: getattr(arm.setup.detector, "inexact", 0) for name, arm in arms.items()}
 
 
 def _told(
@@ -167,6 +178,7 @@ def _told(
             invalid="; ".join(reason for reason in (facts.invalid, unlike) if reason),
             facts=facts,
             energy_mj=session.energies_mj[name],
+            inexact=session.inexact[name],
         )
         for name, arm in arms.items()
     }

@@ -51,14 +51,16 @@ class Throughput:
         self._work_dir = work_dir
         records = [r for r in store.records() if not _elsewhere(r, device)]
         trained = [r for r in records if isinstance(r, Accuracy)]
-        timed = [r for r in records if isinstance(r, Latency)]
+        # Only these count an image from its bytes, or its pixels, to its masks.
+        whole = "end_to_end"
+        timed = [r for r in records if isinstance(r, Latency) and r.scenario == whole]
         self._training = self._known(
             (r.train_digest, r.train_images_per_second, r.arm)
             for r in trained
             if r.iterations >= MIN_ITERATIONS
         )
         self._detection = self._known(
-            (r.train_digest, 1e3 / r.median_ms, r.arm)
+            (r.train_digest, 1e3 * r.batch_size / r.median_ms, r.arm)
             for r in timed
             if len(r.samples_ms) >= MIN_ROUNDS
         )

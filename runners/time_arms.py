@@ -100,6 +100,7 @@ def latency_record(
         load=measured.load,
         protocol=measured.protocol,
         invalid=measured.invalid,
+        inexact=measured.inexact,
         facts=facts,
         energy_mj=measured.energy_mj,
     )

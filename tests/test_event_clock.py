@@ -54,6 +54,18 @@ def test_stages_are_what_the_device_took_and_the_host_waits_once() -> None:
     assert clock.take() == {}
 
 
+def test_times_that_a_graph_has_measured_itself_are_taken_too() -> None:
+    """Backbone: 2 ms told by the graph and 5 ms marked; NMS: 1 ms told."""
+    device = FakeDevice()
+    clock = EventClock(device.event)
+    clock.add("backbone", 2.0)
+    clock.add("nms", 1.0)
+    with clock("backbone"):
+        device.launch(5.0)
+    assert clock.take() == {"backbone": 7.0, "nms": 1.0}
+    assert clock.take() == {}
+
+
 def test_the_event_clock_knows_its_stages() -> None:
     with pytest.raises(AssertionError, match="nmss"), EventClock(FakeDevice().event)("nmss"):
         pass

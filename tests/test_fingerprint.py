@@ -8,7 +8,7 @@ import pytest
 from fake_nvml import UUID, FakeNvml
 
 from reports.caveats import caveats
-from reports.sessions import read_session
+from reports.sessions import read_sessions
 from reports.time_changes import latency_changes
 from reports.timing import Session
 from runners.device_watch import DeviceWatch
@@ -29,13 +29,15 @@ def gpu_facts(nvml: FakeNvml) -> dict[str, object]:
     return plain
 
 
-def session_of(folder: Path, *latencies: Latency) -> Session:
+def sessions_of(folder: Path, *latencies: Latency) -> tuple[Session, ...]:
     store = Store(folder / "results.jsonl")
     for latency in latencies:
         store.add(latency)
-    found = read_session(store, DIGESTS, "fast")
-    assert found is not None
-    return found
+    return read_sessions(store, DIGESTS, "fast")
+
+
+def session_of(folder: Path, *latencies: Latency) -> Session:
+    return sessions_of(folder, *latencies)[0]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def session_of(folder: Path, *latencies: Latency) -> Session:
         ({"scenario": "model"}, "scenario end_to_end here, model there"),
         ({"batch_size": 8}, "batch size 1 here, 8 there"),
         ({"load": "coco_like"}, "detections its own here, coco_like there"),
-        ({"protocol": {}}, "protocol version 2 here, 1 there"),
+        ({"protocol": {"version": 3}}, "protocol version 2 here, 3 there"),
         ({"facts": gpu_facts(FakeNvml())}, "GPU memory unknown here, 140 GiB there; MIG unknown"),
     ],
 )
@@ -123,20 +125,37 @@ def test_a_session_that_counts_is_taken_before_a_later_one_that_does_not(tmp_pat
 def test_compare_refuses_times_that_do_not_count(tmp_path: Path) -> None:
     good = session_of(tmp_path / "a", fake_work.latency("fast"))
     bad = session_of(tmp_path / "b", fake_work.latency("fast", invalid="shared"))
-    changes, refused = latency_changes(good, bad, {"fast": "fast"})
+    changes, refused = latency_changes([good], [bad], {"fast": "fast"})
     assert changes == ()
     assert refused == "those of B do not count (shared)"
 
 
 def test_compare_names_what_differs(tmp_path: Path) -> None:
     good = session_of(tmp_path / "a", fake_work.latency("fast"))
-    other = session_of(tmp_path / "b", fake_work.latency("fast", batch_size=8))
-    _, refused = latency_changes(good, other, {"fast": "fast"})
-    assert refused == "batch size 1 in A, 8 in B"
+    newer = fake_work.environment(driver="575.2")
+    other = session_of(tmp_path / "b", fake_work.latency("fast", environment=newer))
+    _, refused = latency_changes([good], [other], {"fast": "fast"})
+    assert refused == "driver unknown in A, 575.2 in B"
 
 
 def test_what_made_times_doubtful_stands_with_the_table(tmp_path: Path) -> None:
     facts = {**gpu_facts(FakeNvml()), "warnings": ["other programs kept 1.0 of 2 CPU cores busy"]}
     session = session_of(tmp_path, fake_work.latency("fast", facts=facts))
-    told = caveats(fake_work.manifest(), [], session)
-    assert told == ("While the arms were timed: other programs kept 1.0 of 2 CPU cores busy.",)
+    told = caveats(fake_work.manifest(), [], [session])
+    assert told == (
+        "While the arms were timed (end_to_end): other programs kept 1.0 of 2 CPU cores busy.",
+    )
+
+
+def test_every_scenario_is_compared_with_its_own_kind(tmp_path: Path) -> None:
+    """The network is 40 ms in both, the whole 40 and 20 ms; batches of 8 are in one alone."""
+    whole = fake_work.latency("fast")
+    faster = replace(whole, samples_ms=tuple(ms / 2 for ms in whole.samples_ms))
+    network = replace(whole, scenario="model", session="m")
+    eight = replace(whole, batch_size=8, session="b")
+    a = sessions_of(tmp_path / "a", whole, network, eight)
+    b = sessions_of(tmp_path / "b", network, faster)
+    changes, refused = latency_changes(a, b, {"fast": "fast"})
+    ratios = {change.scenario: change.ratio for change in changes}
+    assert ratios == {"end_to_end": pytest.approx(0.5), "model": pytest.approx(1.0)}
+    assert refused == "end_to_end, batch 8: B has none"

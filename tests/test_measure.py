@@ -127,6 +127,22 @@ def test_an_arm_that_fails_is_named() -> None:
     assert str(caught.value.__cause__) == "no kernel"
 
 
+def test_images_that_a_graph_could_not_hold_are_counted_in_timed_calls_alone() -> None:
+    """Every call counts one; 12 rounds are timed, warm-up and stages are not."""
+
+    class Inexact(Counting):
+        inexact = 0
+
+        def find(self, images: Sequence[np.ndarray], clock: Clock = no_clock) -> list[object]:
+            self.inexact += 1
+            return super().find(images, clock)
+
+    arms = {"arm": Inexact("arm", [])}
+    plan = LatencyPlan(rel_ci=0.01)
+    measured = measure(arms, PICTURES, scenario="detector", plan=plan, rounds=12)  # type: ignore[arg-type]
+    assert measured["arm"].inexact == 12
+
+
 def test_a_twin_is_the_baseline_again_and_no_arm_of_its_own() -> None:
     calls: list[Call] = []
     measured = timed(calls, twin=True)

@@ -180,7 +180,7 @@ def test_what_is_doubtful_about_an_arm_is_a_note_under_its_times(tmp_path: Path)
     assert table.rows[0][0] == "fast ¹ ² ³"
     notes = " ".join(table.notes)
     assert "still changing when the warm-up ended" in notes
-    assert "3 calls with fixed-size detections" in notes
+    assert "3 images for which fixed numbers of candidates" in notes
     assert "nms: 1 ms, or 2 ms" in notes
 
 

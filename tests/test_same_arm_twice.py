@@ -23,13 +23,14 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
 ) -> None:
     """At least 17 of 20 intervals of 95 % contain 1, with a median half-width of at most 1.5 %.
 
-    With a true coverage of 95 % fewer than 17 has a chance of 1.6 %. yolact_tiny at 96 px, one
-    thread, 20 detections an image, paired calls.
+    With a true coverage of 95 % fewer than 17 has a chance of 1.6 %. yolact_tiny at 72 px, one
+    thread, 5 detections an image: on a busy machine, too, most calls are over before another
+    program gets their core.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        detector = load_detector("yolact_tiny", image_size=96)
+        detector = load_detector("yolact_tiny", image_size=72)
         random = np.random.default_rng(0)
         pictures = [
             as_picture(n, random.integers(0, 255, (120, 160, 3), dtype=np.uint8)) for n in range(8)
@@ -40,10 +41,8 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
                 {"arm": detector},
                 pictures,
                 scenario="end_to_end",
-                # The width of the median may stay wide on a busy machine: rounds bound it.
-                plan=LatencyPlan(twin=True, rel_ci=0.001, max_s=12.0),
-                loads={"arm": constant_load(20)},
-                rounds=162,
+                plan=LatencyPlan(twin=True, rel_ci=0.012, max_s=15.0),
+                loads={"arm": constant_load(5)},
                 seed=seed,
             )
             protocol = measured["arm"].protocol

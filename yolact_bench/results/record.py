@@ -101,7 +101,7 @@ class Latency:
     facts: Mapping[str, object] | None = None  # of the device while it was timed
     invalid: str = ""  # why the measurement does not count
     energy_mj: float | None = None  # an image
-    inexact: int = 0  # calls whose fixed-size detections may differ from the exact ones
+    inexact: int = 0  # images for which fixed numbers of candidates were too small
 
     @property
     def protocol_version(self) -> int:

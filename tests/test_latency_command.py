@@ -1,0 +1,124 @@
+"""The command `latency`, and its curves, on an arm that nobody has trained."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports import latency_curve as telling
+from runners import cli
+from yolact_bench.results.curve import CurvePoint, LatencyCurve
+
+ARM = ["yolact_tiny", "--dataset", "shapes", "--set", "image_size=96", "--rounds", "10"]
+
+
+def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["yolact-bench", "-q", "latency", *words])
+    monkeypatch.setattr("runners.rounds.MOST_CALLS", 1)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    code = stopped.value.code
+    return int(code) if code else 0
+
+
+def test_an_untrained_arm_is_timed_with_a_declared_load_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*ARM, "--scenario", "model", "--scenario", "end_to_end", "--work-dir", str(tmp_path)]
+    assert called(*words, monkeypatch=monkeypatch) == 0
+    told = capsys.readouterr().out
+    assert "model: normalised batch on the device" in told
+    assert "end_to_end: encoded image in memory" in told
+    assert "untrained, load coco_like †" in told
+    assert "† coco_like: object counts of 128 images" in told
+
+
+def test_as_json_every_sample_and_the_protocol_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*ARM, "--scenario", "detector", "--load", "constant_7", "--json", "--batch", "2"]
+    assert called(*words, "--work-dir", str(tmp_path), monkeypatch=monkeypatch) == 0
+    arm = json.loads(capsys.readouterr().out)["scenarios"]["detector"]["yolact_tiny"]
+    assert len(arm["samples_ms"]) == 10
+    assert (arm["load"], arm["batch_size"], arm["weights"]) == ("constant_7", 2, "untrained")
+    # Fast NMS lets all compete in each of 5 classes: 7 · 5 detections in each of 2 images.
+    assert arm["protocol"]["detections"] == 70
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scenario", "modle"], "--scenario: unknown ['modle'] (did you mean 'model'?)"),
+        (["--load", "crowded"], "--load: no detection load is named 'crowded'"),
+        (["--rel-ci", "2"], "--rel-ci: expected a fraction"),
+        (["--batch", "0"], "--batch: expected 1 or more"),
+        (["--max-seconds", "0"], "--max-seconds: expected seconds above 0"),
+        (["--curve", "boxes"], "--curve boxes: unknown"),
+        (["--curve", "detections", "--load", "own"], "a curve brings its own loads"),
+    ],
+)
+def test_a_mistake_is_one_message_that_names_the_option(
+    words: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert called(*ARM, *words, monkeypatch=monkeypatch) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_curve_over_detections_has_a_table_its_numbers_and_a_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every point finds what it asks for, as max_detections is set to it: 0, 10, 50, 100, 200."""
+    words = [*ARM, "--curve", "detections", "--scenario", "detector", "--work-dir", str(tmp_path)]
+    assert called(*words, monkeypatch=monkeypatch) == 0
+    assert "| detections an image | yolact_tiny, ms (CPU) |" in capsys.readouterr().out
+    folder = tmp_path / "reports" / "latency-detections-detector"
+    assert {path.name for path in folder.iterdir()} == {
+        *("curve.md", "curve.csv", "curve.json", "curve.png", "curve.svg")
+    }
+    lines = list(csv.DictReader((folder / "curve.csv").read_text().splitlines()))
+    assert [line["detections"] for line in lines] == ["0", "10", "50", "100", "200"]
+    assert [float(line["found"]) for line in lines] == [0, 10, 50, 100, 200]
+    assert all(float(line["nms_ms"]) > 0 for line in lines)
+
+
+def test_a_curve_over_image_size_brackets_the_arms_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """96 · 8/11 = 69.8, 96 · 14/11 = 122.2."""
+    words = [*ARM, "--curve", "image_size", "--json", "--work-dir", str(tmp_path)]
+    assert called(*words, monkeypatch=monkeypatch) == 0
+    points = json.loads(capsys.readouterr().out)["points"]
+    assert [point["value"] for point in points] == [70, 96, 122]
+
+
+def point(arm: str, value: int, ms: float, **changes: object) -> CurvePoint:
+    values: dict[str, object] = {
+        "interval_ms": (ms - 1, ms + 1),
+        "detections": float(value),
+        "stages_ms": {"nms": ms / 10},
+        "samples_ms": (ms,),
+    }
+    return CurvePoint(arm=arm, value=value, median_ms=ms, **{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_a_point_without_interval_or_arm_is_a_dash() -> None:
+    curve = LatencyCurve(
+        varied="detections",
+        scenario="detector",
+        device="Example",
+        device_type="cuda",
+        threads=2,
+        timer="CUDA events",
+        batch_size=1,
+        points=(point("a", 0, 5.0), point("a", 10, 6.0), point("b", 0, 7.0, interval_ms=())),
+        notes=("what was planted",),
+    )
+    lines = telling.as_text(curve).splitlines()
+    assert lines[2] == "| 0 | 5.00 [4.00, 6.00] | 7.00 – |"
+    assert lines[3] == "| 10 | 6.00 [5.00, 7.00] | — |"
+    assert lines[-1] == "what was planted"
