@@ -45,6 +45,19 @@ def wall_ms(call: Callable[[], object]) -> float:
     return (time.perf_counter_ns() - start) / 1e6
 
 
+def cpu_ms(call: Callable[[], object]) -> float:
+    """Return the milliseconds that all threads of this process were busy during one call."""
+    start = time.process_time_ns()
+    call()
+    return (time.process_time_ns() - start) / 1e6
+
+
+def cpu_sample(call: Callable[[], object]) -> Sample:
+    """Return the CPU time of one call: other programs on the machine do not lengthen it."""
+    ms = cpu_ms(call)
+    return Sample(ms, ms)
+
+
 def wall_sample(call: Callable[[], object]) -> Sample:
     """Return the time of one call on the CPU."""
     ms = wall_ms(call)
@@ -72,8 +85,16 @@ def event_sample(call: Callable[[], object]) -> Sample:
     return Sample(float(start.elapsed_time(end)), enqueue_ms)
 
 
-TIMERS: Mapping[str, Timer] = {"wall clock": wall_ms, "CUDA events": event_ms}
-PROBES: Mapping[str, Probe] = {"wall clock": wall_sample, "CUDA events": event_sample}
+TIMERS: Mapping[str, Timer] = {
+    "wall clock": wall_ms,
+    "CPU time": cpu_ms,
+    "CUDA events": event_ms,
+}
+PROBES: Mapping[str, Probe] = {
+    "wall clock": wall_sample,
+    "CPU time": cpu_sample,
+    "CUDA events": event_sample,
+}
 
 
 def timer_for(device_type: str) -> str:

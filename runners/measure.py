@@ -54,6 +54,7 @@ class _Session:
     plan: LatencyPlan
     order: Order
     device: torch.device
+    timer: str
     warm: Mapping[str, WarmUp]
     found: Rounds
     stages: Mapping[str, StageTimes]
@@ -73,6 +74,7 @@ def measure(
     rounds: int | None = None,
     warmup: int = 10,
     seed: int = 0,
+    timer: str | None = None,
 ) -> Mapping[str, Measured]:
     """Return the times of every detector in one scenario.
 
@@ -80,7 +82,8 @@ def measure(
     images take turns. The rounds end when the intervals of all ratios to the baseline (the
     first, unless named) and of its own median are as narrow as the plan says, or with its time;
     or after `rounds`. Warm-up may take a quarter of that time more, and the split into stages,
-    in rounds of its own, another quarter. `loads` are imposed on the arms that they name.
+    in rounds of its own, another quarter. `loads` are imposed on the arms that they name. The
+    timer is the device's own, unless one of `TIMERS` is named.
 
     Raises:
         TimingError: a detector failed.
@@ -92,6 +95,7 @@ def measure(
     plan = plan or LatencyPlan()
     device = _common_device(detectors)
     first = baseline or next(iter(detectors))
+    timer = timer or timer_for(device.type)
     with ExitStack() as stack, watch(device) as watched:
         arms = timed_arms(detectors, pictures, scenario, plan, loads or {}, stack)
         own = dict(arms)
@@ -102,13 +106,13 @@ def measure(
         before = _inexact(own)
         found = alternate(
             {name: arm.step for name, arm in arms.items()},
-            PROBES[timer_for(device.type)],
+            PROBES[timer],
             order,
             prepare={name: arm.setup.prepare for name, arm in arms.items()},
             between=watched.look,
         )
         inexact = {name: count - before[name] for name, count in _inexact(own).items()}
-        session = _rest(own, plan, order, device, warm, found, watched, inexact)
+        session = _rest(own, plan, order, device, timer, warm, found, watched, inexact)
     return _told(session, own, watched.facts())
 
 
@@ -123,6 +127,7 @@ def _rest(
     plan: LatencyPlan,
     order: Order,
     device: torch.device,
+    timer: str,
     warm: Mapping[str, WarmUp],
     found: Rounds,
     watched: DeviceWatch,
@@ -143,6 +148,7 @@ def _rest(
         plan=plan,
         order=order,
         device=device,
+        timer=timer,
         warm=warm,
         found=found,
         stages=stages,
@@ -165,7 +171,7 @@ def _told(
     return {
         name: Measured(
             scenario=arm.scenario,
-            timer=timer_for(session.device.type),
+            timer=session.timer,
             batch_size=session.plan.batch_size,
             samples_ms=tuple(session.found.ms(name)),
             enqueue_ms=_enqueued(samples[name], session.device),

@@ -1,5 +1,6 @@
 """The instrument's own proof on a real machine: an arm timed against itself comes out equal."""
 
+import os
 from collections.abc import Callable
 from statistics import median
 
@@ -18,15 +19,18 @@ REPEATS = 20
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("timer", ["CPU time", "wall clock"])
 def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
-    record_property: Callable[[str, object], None],
+    timer: str, record_property: Callable[[str, object], None]
 ) -> None:
     """At least 17 of 20 intervals of 95 % contain 1, with a median half-width of at most 1.5 %.
 
     With a true coverage of 95 % fewer than 17 has a chance of 1.6 %. yolact_tiny at 72 px, one
-    thread, 5 detections an image: on a busy machine, too, most calls are over before another
-    program gets their core.
+    thread, 5 detections an image. Other programs widen the intervals of the wall clock, as they
+    should: its width is judged on a machine that is otherwise idle, that of the process's own
+    time on any.
     """
+    idle = os.getloadavg()[0] < 0.5
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -42,8 +46,10 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
                 pictures,
                 scenario="end_to_end",
                 plan=LatencyPlan(twin=True, rel_ci=0.012, max_s=15.0),
+                rounds=162,
                 loads={"arm": constant_load(5)},
                 seed=seed,
+                timer=timer,
             )
             protocol = measured["arm"].protocol
             low, high = protocol["twin_interval"]  # type: ignore[misc]
@@ -55,4 +61,6 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
     record_property("contain", contain)
     record_property("half_width", median(widths))
     assert contain >= 17
+    if timer == "wall clock" and not idle:
+        pytest.skip(f"{contain} of 20 contain 1; other programs run, so the width says nothing")
     assert median(widths) <= 0.015
