@@ -83,6 +83,7 @@ class Workplace:
     workers: int
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
+    compile_training: bool = False
     max_store: float = 100e9  # bytes that stored forward passes may take; 0: none is stored
     datasets: Datasets = field(default_factory=Datasets)
 
@@ -161,6 +162,7 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
                 validate=_validation(unit, place),
                 validate_every=_validate_every(unit.run, place),
                 checkpoint_seconds=place.checkpoint_seconds,
+                compile_network=place.compile_training,
                 on_log=on_log,
                 should_stop=should_stop,
             )

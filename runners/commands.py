@@ -59,6 +59,8 @@ def workplace(
     workers: int | None,
     validate_every: int | None,
     max_store: float = 100.0,
+    *,
+    compile_training: bool = False,
 ) -> Workplace:
     """Return where and on what to work; `max_store` is in GB.
 
@@ -80,6 +82,7 @@ def workplace(
         workers=workers,
         validate_every=validate_every,
         max_store=max_store * 1e9,
+        compile_training=compile_training,
     )
 
 

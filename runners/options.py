@@ -24,6 +24,9 @@ DataRoot = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda if there is one")]
 Workers = Annotated[int | None, typer.Option(help="loader processes; never changes a result")]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="train with a compiled network; starts minutes later")
+]
 Dataset = Annotated[
     str | None, typer.Option(help="coco, sbd, shapes, or the path of a dataset.yaml")
 ]

@@ -106,7 +106,8 @@ def crop(
     dbolya/yolact@902073d layers/box_utils.py, `crop`.
     """
     _, h, w = masks.shape
-    size = boxes.new_tensor([w, h])
+    # Not new_tensor([w, h]): a device would be waited for until it has copied the two numbers.
+    size = torch.cat([boxes.new_full((1,), w), boxes.new_full((1,), h)])
     a, b = boxes[:, :2] * size, boxes[:, 2:] * size
     low = (torch.minimum(a, b) - padding).clamp(min=0)  # [N, 2]
     high = (torch.maximum(a, b) + padding).minimum(size)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import box_area, crowd_overlap
+from yolact_bench.loss.waiting import reading_is_free
 from yolact_bench.shapes import Target
 
 IGNORED = -1
@@ -97,7 +98,7 @@ def _seen(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Seen:
     crowd = target.is_crowd
     # A box beyond the image, without area, stands for a crowd: it overlaps nothing.
     boxes = target.boxes.masked_fill(crowd[:, None], 2.0)
-    block = max(1, _CACHED_PAIRS // num_objects) if _waits_for_free(crowd) else num_anchors
+    block = max(1, _CACHED_PAIRS // num_objects) if reading_is_free(crowd) else num_anchors
     corners = _corners_by_coordinate(anchors_cxcywh)
     overlap = boxes.new_empty(num_anchors)
     chosen = torch.empty_like(overlap, dtype=torch.int64)
@@ -115,11 +116,6 @@ def _seen(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Seen:
         inside=_inside(corners.T, target),
         best=torch.cat(best, dim=1).topk(few, dim=1).values.masked_fill(crowd[:, None], _NOBODY),
     )
-
-
-def _waits_for_free(tensor: Tensor) -> bool:
-    """Whether reading a number of the tensor costs nothing, as on a CPU."""
-    return tensor.device.type == "cpu"
 
 
 def _corners_by_coordinate(anchors_cxcywh: Float32[Tensor, "A 4"]) -> Float32[Tensor, "4 A"]:
@@ -146,7 +142,7 @@ def _iou(
 
 def _inside(corners: Float32[Tensor, "A 4"], target: Target) -> Float32[Tensor, " A"]:
     """The largest part of each anchor that lies in one crowd; 0 without crowds."""
-    if not _waits_for_free(target.is_crowd):
+    if not reading_is_free(target.is_crowd):
         everywhere = crowd_overlap(corners, target.boxes)
         return everywhere.masked_fill(~target.is_crowd, 0.0).amax(dim=1)
     crowds = target.boxes[target.is_crowd]
