@@ -1,7 +1,7 @@
 """Records of the result store. A record says what was measured, on what, and from which code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SCHEMA = 1
 
@@ -70,7 +70,7 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Time of one arm on one image, batch of one: image in memory to masks at image size."""
+    """Times of one arm in one scenario; a session is the rounds of one scenario."""
 
     ablation: str
     arm: str
@@ -79,10 +79,10 @@ class Latency:
     detect_digest: str
     session: str  # of the alternating rounds; only times of one session compare
     interleaved_with: tuple[str, ...]  # all arms of that session, this one included
-    scenario: str  # "end_to_end": decoded image in, masks at image size out
+    scenario: str  # model, detector or end_to_end; what they mean is the protocol's version
     timer: str  # "wall clock" or "CUDA events"
     precision: str
-    samples_ms: tuple[float, ...]  # every round: a table may later want another quantile
+    samples_ms: tuple[float, ...]  # of every call: a table may later want another quantile
     stages_ms: Mapping[str, tuple[float, ...]]  # timed in rounds of their own, with a sync each
     image_ids: tuple[int, ...]  # of the images used, in the order of `samples_ms`
     warmup: int  # calls before the first sample
@@ -90,6 +90,29 @@ class Latency:
     environment: Environment
     time: str
     reported: bool = False  # by another framework of itself: compares with no other
+    batch_size: int = 1
+    enqueue_ms: tuple[float, ...] = ()  # until the call returned to the host; of a GPU's samples
+    load: str = ""  # the declared detection load; "": the arm's own detections
+    protocol: Mapping[str, object] = field(default_factory=dict)  # version, rounds, warm-up, …
+    fingerprint: str = ""  # of hardware, software and protocol
+    facts: Mapping[str, object] | None = None  # of the device while it was timed
+    invalid: str = ""  # why the measurement does not count
+    energy_mj: float | None = None  # an image
+    inexact: int = 0  # calls whose fixed-size detections may differ from the exact ones
+
+    @property
+    def protocol_version(self) -> int:
+        """What the scenario's name means; 1 for records from before versions were written."""
+        version = self.protocol.get("version", 1)
+        assert isinstance(version, int)
+        return version
+
+    @property
+    def calls_per_round(self) -> int:
+        """How many neighbouring samples are of one round, one image and one arm."""
+        calls = self.protocol.get("calls_per_round", 1)
+        assert isinstance(calls, int)
+        return calls
 
     @property
     def median_ms(self) -> float:

@@ -63,7 +63,10 @@ def _readers(kind: type) -> tuple[dict[str, Reader], tuple[str, ...]]:
     """One reader per field, and the fields without a default."""
     hints = get_type_hints(kind)
     fields = dataclasses.fields(kind)
-    required = tuple(f.name for f in fields if f.default is dataclasses.MISSING)
+    missing = dataclasses.MISSING
+    required = tuple(
+        f.name for f in fields if f.default is missing and f.default_factory is missing
+    )
     return {f.name: _reader(hints[f.name]) for f in fields}, required
 
 

@@ -1,7 +1,7 @@
 """From an ablation's YAML to its arms: pure expansion, no side effects, no torch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
@@ -11,6 +11,8 @@ from yolact_bench.spec.dataset import dataset_choice
 from yolact_bench.spec.expand import grid_arms, one_factor_arms
 from yolact_bench.spec.external import KEY, External, read_external
 from yolact_bench.spec.factors import check_factors
+from yolact_bench.spec.latency import KEY as LATENCY
+from yolact_bench.spec.latency import LatencyPlan, read_latency
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.source import KeyPath, Source, read
@@ -20,7 +22,9 @@ MEASURES = ("accuracy", "latency", "errors")
 _MEASURED = ["accuracy", "latency"]  # unless a spec says otherwise
 _ARM_KINDS = ("arms", "grid", "one_factor")
 _WORDS = ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
-_KEYS = dict.fromkeys((*_WORDS, *_ARM_KINDS, KEY, "budgets", "paper", "paper_rows", "expect"))
+_KEYS = dict.fromkeys(
+    (*_WORDS, *_ARM_KINDS, KEY, LATENCY, "budgets", "paper", "paper_rows", "expect")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,7 @@ class Ablation:
     file: str
     budget: str = FULL
     external: tuple[External, ...] = ()  # rows that other frameworks fill
+    latency: LatencyPlan = field(default_factory=LatencyPlan)
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -115,6 +120,7 @@ def load(
         file=str(path),
         budget=budget,
         external=read_external(source, arms=names, smoke=budget == "smoke"),
+        latency=read_latency(source),
     )
 
 

@@ -1,0 +1,158 @@
+"""What every operator costs: one table, operator → formula. One that is missing is an error.
+
+A multiply-accumulate (MAC) is a product that is added to a sum: matrix products, convolutions and
+interpolation have them. What is done to each value by itself is counted apart, as operations;
+what only moves values is traffic.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor
+
+Count = Callable[[Sequence[Any], Tensor], int]  # arguments and (first) result → how many
+
+_BILINEAR = 4  # neighbours of a sampled value, a multiply-add each
+_PAIR = 12  # operations for one IoU: 4 corners, 2 sides, 2 clamps, product, sum, difference, ratio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formula:
+    """The cost of one operator; where it has no MACs, `reason` says why."""
+
+    reason: str
+    macs: Count = lambda args, out: 0
+    operations: Count = lambda args, out: 0
+    moves: bool = True  # reads its arguments and writes its result; a view does neither
+
+
+def _convolution(args: Sequence[Any], out: Tensor) -> int:
+    x, weight, transposed = args[0], args[1], bool(args[6])
+    each: int = weight[0].numel()
+    return (x.numel() if transposed else out.numel()) * each
+
+
+def _sums_of_rows(args: Sequence[Any], out: Tensor) -> int:
+    return out.numel() * int(args[0].shape[-1])
+
+
+def _sums_of_rows_added(args: Sequence[Any], out: Tensor) -> int:
+    return out.numel() * int(args[1].shape[-1])
+
+
+def _deform_conv2d(args: Sequence[Any], out: Tensor) -> int:
+    """The product, and four multiply-adds for each tap and input channel of an output cell."""
+    x, weight = args[0], args[1]
+    taps = weight.shape[2] * weight.shape[3]
+    cells = out.shape[0] * out.shape[2] * out.shape[3]
+    return out.numel() * int(weight[0].numel()) + _BILINEAR * cells * taps * int(x.shape[1])
+
+
+def _roi_align(args: Sequence[Any], out: Tensor) -> int:
+    points = int(args[5])
+    assert points > 0, "roi_align chooses its sampling points by the box: it has no one formula"
+    return _BILINEAR * points * points * out.numel()
+
+
+def _interpolated(args: Sequence[Any], out: Tensor) -> int:
+    return _BILINEAR * out.numel()
+
+
+def _weighted_bags(args: Sequence[Any], out: Tensor) -> int:
+    table, indices = args[0], args[1]
+    weighted = len(args) > 6 and args[6] is not None
+    return int(indices.numel() * table.shape[1]) if weighted else 0
+
+
+def _all_pairs(args: Sequence[Any], out: Tensor) -> int:
+    n = len(args[0])
+    return _PAIR * n * (n - 1) // 2
+
+
+def _of_result(args: Sequence[Any], out: Tensor) -> int:
+    return out.numel()
+
+
+def _of_argument(args: Sequence[Any], out: Tensor) -> int:
+    first: int = args[0].numel()
+    return first
+
+
+def _entries(
+    names: str, reason: str, *, operations: Count = lambda args, out: 0, moves: bool = True
+) -> dict[str, Formula]:
+    """One entry without MACs for each of the names of aten."""
+    formula = Formula(reason=reason, operations=operations, moves=moves)
+    return {f"aten::{name}": formula for name in names.split()}
+
+
+_PRODUCTS = {
+    "aten::convolution": Formula(reason="", macs=_convolution),
+    "aten::mm": Formula(reason="", macs=_sums_of_rows),
+    "aten::bmm": Formula(reason="", macs=_sums_of_rows),
+    "aten::mv": Formula(reason="", macs=_sums_of_rows),
+    "aten::dot": Formula(reason="", macs=_sums_of_rows),
+    "aten::addmm": Formula(reason="", macs=_sums_of_rows_added),
+    "aten::addmv": Formula(reason="", macs=_sums_of_rows_added),
+    "aten::baddbmm": Formula(reason="", macs=_sums_of_rows_added),
+    "aten::_embedding_bag": Formula(reason="a sum of weighted rows", macs=_weighted_bags),
+    "aten::upsample_bilinear2d": Formula(reason="", macs=_interpolated),
+    "aten::grid_sampler_2d": Formula(reason="", macs=_interpolated),
+    "torchvision::deform_conv2d": Formula(reason="", macs=_deform_conv2d),
+    "torchvision::roi_align": Formula(reason="", macs=_roi_align),
+    "torchvision::nms": Formula(reason="compares pairs of boxes", operations=_all_pairs),
+}
+
+# Operator, as its schema names it, → formula. All overloads of an operator share one.
+FORMULAS: Mapping[str, Formula] = MappingProxyType(
+    _PRODUCTS
+    | _entries(
+        "abs add add_ addcmul addcmul_ bitwise_and bitwise_not bitwise_or ceil clamp clamp_ "
+        "clamp_min clamp_min_ clamp_max clamp_max_ cos div div_ eq exp exp_ floor fmod ge gelu gt "
+        "hardswish_ hardsigmoid hardswish isfinite isnan le leaky_relu leaky_relu_ log log2 "
+        "logical_and logical_not logical_or logsumexp lt maximum minimum mul mul_ ne neg "
+        "pow reciprocal relu relu_ remainder round rsqrt sigmoid sigmoid_ sign silu silu_ sin sqrt "
+        "square sub sub_ tanh trunc where bitwise_left_shift floor_divide rsub",
+        "one operation for each value: no product is summed",
+        operations=_of_result,
+    )
+    | _entries(
+        "native_batch_norm _native_batch_norm_legit_no_training cudnn_batch_norm native_layer_norm "
+        "native_group_norm",
+        "one scale and shift for each value, which folds into the product before it",
+        operations=_of_argument,
+    )
+    | _entries(
+        "_softmax _log_softmax all amax amin any argmax argmin count_nonzero cummax cumsum "
+        "max max_pool2d_with_indices mean min prod sum avg_pool2d _adaptive_avg_pool2d "
+        "adaptive_max_pool2d max_pool2d aminmax equal",
+        "values are reduced without being multiplied",
+        operations=_of_argument,
+    )
+    | _entries(
+        "argsort sort topk searchsorted bucketize _unique2 unique_dim unique_consecutive nonzero "
+        "masked_select",
+        "values are compared, not multiplied",
+        operations=_of_argument,
+    )
+    | _entries(
+        "_to_copy arange cat clone constant_pad_nd contiguous copy_ embedding empty "
+        "empty_strided empty_like fill_ flip full full_like gather index index_add_ index_copy_ "
+        "index_put_ index_select linspace masked_fill masked_fill_ new_empty new_empty_strided "
+        "new_full new_ones new_zeros ones ones_like repeat repeat_interleave roll scalar_tensor "
+        "scatter scatter_ scatter_add_ split_with_sizes_copy stack tril triu triu_ tril_ "
+        "upsample_nearest2d zero_ zeros zeros_like index_fill_ _index_put_impl_ take",
+        "values are moved or set",
+    )
+    | _entries(
+        "_local_scalar_dense _reshape_alias _unsafe_view alias as_strided detach detach_ diagonal "
+        "expand is_same_size item lift_fresh movedim permute resize_ select slice split "
+        "split_with_sizes squeeze squeeze_ sym_numel sym_size t transpose unbind unfold unsqueeze "
+        "unsqueeze_ view view_as_real chunk narrow expand_as reshape is_nonzero t_ transpose_",
+        "another look at the same memory",
+        moves=False,
+    )
+    | {"prim::device": Formula(reason="no tensor", moves=False)}
+)
