@@ -1,6 +1,6 @@
 """No loss waits for the device but where it must, and its way there gives the same numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -21,12 +21,12 @@ class NoWaiting(TorchDispatchMode):
 
     def __torch_dispatch__(  # type: ignore[override]
         self,
-        func: Any,
+        func: Callable[..., object],
         types: object,
         args: Sequence[Any] = (),
-        kwargs: Any = None,  # noqa: ANN401
+        kwargs: Mapping[str, object] | None = None,
     ) -> object:
-        name = func.overloadpacket.__name__
+        name = func.overloadpacket.__name__  # type: ignore[attr-defined]
         indices = args[1] if name in {"index", "index_put", "index_put_"} else ()
         by_flags = any(i is not None and i.dtype in {torch.bool, torch.uint8} for i in indices)
         if name in _WAITS or by_flags:
