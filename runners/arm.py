@@ -87,6 +87,7 @@ class Workplace:
     workers: int
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
+    compile_training: bool = False
     max_store: float = 100e9  # bytes that stored forward passes may take; 0: none is stored
     encoders: int = 0  # processes that encode masks while the device goes on
     eval_batch: int = 1  # images a forward pass
@@ -168,6 +169,7 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
                 validate=_validation(unit, place),
                 validate_every=_validate_every(unit.run, place),
                 checkpoint_seconds=place.checkpoint_seconds,
+                compile_network=place.compile_training,
                 on_log=on_log,
                 should_stop=should_stop,
             )

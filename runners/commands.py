@@ -64,6 +64,7 @@ def workplace(
     *,
     scoring: str = "pycocotools",
     eval_batch: int = 1,
+    compile_training: bool = False,
 ) -> Workplace:
     """Return where and on what to work; `max_store` is in GB.
 
@@ -91,6 +92,7 @@ def workplace(
         encoders=encoders,
         eval_batch=eval_batch,
         scoring=scoring,
+        compile_training=compile_training,
     )
 
 

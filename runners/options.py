@@ -27,6 +27,9 @@ Workers = Annotated[
     int | None,
     typer.Option(help="processes that load images and encode masks; never changes a result"),
 ]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="train with a compiled network; starts minutes later")
+]
 Dataset = Annotated[
     str | None, typer.Option(help="coco, sbd, shapes, or the path of a dataset.yaml")
 ]

@@ -10,6 +10,7 @@ from runners.options import (
     Arm,
     AsJson,
     Batch,
+    Compile,
     DataRoot,
     Dataset,
     DetectionLoad,
@@ -40,11 +41,14 @@ def train(
     device: Device = None,
     workers: Workers = None,
     validate_every: ValidateEvery = None,
+    compile_network: Compile = False,
 ) -> None:
     """Train one arm; the same command again goes on where it stopped."""
     from runners import commands, singles
 
-    place = commands.workplace(work_dir, device, workers, validate_every)
+    place = commands.workplace(
+        work_dir, device, workers, validate_every, compile_training=compile_network
+    )
     singles.train(arm, dataset=dataset, settings=settings or [], place=place, data_root=data_root)
 
 

@@ -53,13 +53,18 @@ class Trained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
-    """How a training is carried out; nothing here changes its result."""
+    """How a training is carried out; nothing here changes its result beyond rounding.
+
+    `compile_network` has inductor compile the training step's forward and backward pass. Weights
+    and checkpoints are those of the network itself: a training may go on with or without it.
+    """
 
     device: str
     workers: int
     validate: Validate | None = None
     validate_every: int = 0  # iterations; 0: never
     checkpoint_seconds: float = 120.0
+    compile_network: bool = False
     on_log: Logged | None = None
     should_stop: Callable[[], bool] = lambda: False
 
@@ -124,6 +129,8 @@ class _Loop:
     ) -> None:
         self.run, self.network, self.schedule = run, network, schedule
         self.losses, self.folder, self.how = losses, folder, how
+        # Beside the network, not in its place: validation and checkpoints use the network itself.
+        self.forward = torch.compile(network, dynamic=False) if how.compile_network else network
         self.log = TrainingLog(folder / "log.jsonl")
         self.frozen = freezes_batch_norm(run)
         set_training_mode(network, frozen_batch_norm=self.frozen)
@@ -182,7 +189,7 @@ class _Loop:
         self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
         dtype = HALF.get(self.run.precision)
         with torch.autocast(torch.device(device).type, dtype=dtype, enabled=dtype is not None):
-            raw = self.network(x)
+            raw = self.forward(x)
         losses = self.losses(raw, batch.targets, self.generator)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)

@@ -201,5 +201,5 @@ def test_objects_that_claim_no_anchor_are_noticed(monkeypatch: pytest.MonkeyPatc
     positives = recorded["v1/pos"].tolist()
     assert (ssd_match(anchors, target).labels > 0).nonzero().flatten().tolist() == positives
     nobody = torch.zeros(0, dtype=torch.int64)
-    monkeypatch.setattr(match, "claims", lambda iou: (nobody, nobody))
+    monkeypatch.setattr(match, "claims", lambda best: (nobody, nobody))
     assert (ssd_match(anchors, target).labels > 0).nonzero().flatten().tolist() != positives

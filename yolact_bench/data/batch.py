@@ -4,6 +4,7 @@ Every random choice is keyed by (seed, epoch, sample), so that the number of wor
 resumption or data parallelism never changes a training.
 """
 
+import math
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from yolact_bench.data.augment import Augmentation
 from yolact_bench.data.protocol import Dataset as Annotated
@@ -30,35 +31,72 @@ class Batch:
     """Samples of one training step."""
 
     images: UInt8[Tensor, "B S S 3"]  # RGB; normalised on the device
-    targets: list[Target]
+    objects: Target  # of all images, one after the other: a few large copies, not many small
+    counts: tuple[int, ...]  # objects of each image
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.counts)
+
+    @property
+    def targets(self) -> list[Target]:
+        """The objects image by image; views, not copies."""
+        fields = (self.objects.boxes, self.objects.labels, self.objects.masks)
+        split = [
+            torch.split(field, list(self.counts)) for field in (*fields, self.objects.is_crowd)
+        ]
+        return [
+            Target(boxes=boxes, labels=labels, masks=masks, is_crowd=is_crowd)
+            for boxes, labels, masks, is_crowd in zip(*split, strict=True)
+        ]
 
     def to(self, device: object) -> "Batch":
         """Return the same batch on `device`."""
         images = self.images.to(device, non_blocking=True)  # type: ignore[call-overload]
-        return Batch(images=images, targets=[target.to(device) for target in self.targets])
+        return replace(self, images=images, objects=self.objects.to(device))
 
     def pin_memory(self) -> "Batch":
         """Return the same batch in page-locked memory. The loader calls this."""
-        pinned = [
-            replace(
-                target,
-                boxes=target.boxes.pin_memory(),
-                labels=target.labels.pin_memory(),
-                masks=target.masks.pin_memory(),
-                is_crowd=target.is_crowd.pin_memory(),
-            )
-            for target in self.targets
-        ]
-        return Batch(images=self.images.pin_memory(), targets=pinned)
+        pinned = replace(
+            self.objects,
+            boxes=self.objects.boxes.pin_memory(),
+            labels=self.objects.labels.pin_memory(),
+            masks=self.objects.masks.pin_memory(),
+            is_crowd=self.objects.is_crowd.pin_memory(),
+        )
+        return replace(self, images=self.images.pin_memory(), objects=pinned)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Return the samples as one batch; targets stay apart, for they differ in length."""
-    images = torch.stack([sample.image for sample in samples])
-    return Batch(images=images, targets=[sample.target for sample in samples])
+    """Return the samples as one batch."""
+    images = _joined([sample.image for sample in samples])
+    targets = [sample.target for sample in samples]
+    objects = Target(
+        boxes=_joined([target.boxes for target in targets]),
+        labels=_joined([target.labels for target in targets]),
+        masks=_joined([target.masks for target in targets]),
+        is_crowd=_joined([target.is_crowd for target in targets]),
+    )
+    return Batch(
+        images=images.reshape(len(samples), *samples[0].image.shape),
+        objects=objects,
+        counts=tuple(len(target.labels) for target in targets),
+    )
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Return the parts one after the other.
+
+    A loader's worker writes them to where the training reads them: sent from ordinary memory, they
+    would be copied there once more.
+    """
+    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
+    num_bytes = math.prod(shape) * parts[0].element_size()
+    if get_worker_info() is None or num_bytes == 0:
+        return torch.cat(list(parts))
+    # As torch's own collation has it.
+    storage = torch.UntypedStorage._new_shared(num_bytes)  # type: ignore[no-untyped-call]
+    shared = parts[0].new_empty(0).set_(storage, 0, shape)  # type: ignore[call-overload]
+    return torch.cat(list(parts), out=shared)
 
 
 class TrainingData(Dataset[Sample | ArmError]):

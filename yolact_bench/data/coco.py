@@ -16,6 +16,8 @@ from yolact_bench.data.protocol import Degenerate
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.dataset import DatasetSpec, FileSplit
 
+_RGB = cv2.IMREAD_COLOR_RGB  # straight from the decoder: nothing is left to convert
+
 
 class CocoDataset:
     """A split whose annotations are in memory, compactly, and whose images are read on demand.
@@ -78,12 +80,12 @@ class CocoDataset:
         if _truncated(content):
             raise ArmError("bad_image", f"{path}: the file is truncated; replace it")
         sizes: list[str] = []
-        for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION):
+        for flags in (_RGB, _RGB | cv2.IMREAD_IGNORE_ORIENTATION):
             image = _decoded(content, flags)
             if image is None:
                 raise ArmError("bad_image", f"{path}: cannot be decoded; replace it")
             if image.shape[:2] == (entry.height, entry.width):
-                return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+                return image
             sizes.append(f"{image.shape[1]} x {image.shape[0]}")
         annotated = f"{entry.width} x {entry.height}"
         raise ArmError("bad_image", f"{path}: {sizes[0]} px, but annotated as {annotated}")

@@ -1,5 +1,6 @@
 """The objects of one image as a data set hands them out, and their masks as pixels."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -78,21 +79,22 @@ def from_run_lengths(counts: NDArray[np.integer], height: int, width: int) -> Bi
 def _draw(mask: Bitmap, polygons: Polygons, matrix: NDArray[np.float64]) -> None:
     """Draw on a finer canvas, only as large as the object, and sample that."""
     parts = [polygon @ matrix[:, :2].T + matrix[:, 2] for polygon in polygons]
+    points = parts[0] if len(parts) == 1 else np.concatenate(parts)
     side = len(mask)
-    low = np.floor(np.min([part.min(axis=0) for part in parts], axis=0)).clip(0, side).astype(int)
-    high = np.ceil(np.max([part.max(axis=0) for part in parts], axis=0)).clip(0, side).astype(int)
-    width, height = (high - low).tolist()
+    left, top = (min(max(math.floor(low), 0), side) for low in points.min(axis=0).tolist())
+    right, bottom = (min(max(math.ceil(high), 0), side) for high in points.max(axis=0).tolist())
+    width, height = right - left, bottom - top
     if not width or not height:
         return
     fine = 2 * (_CANVAS_PX // (2 * max(width, height))) + 1
     scale = min(max(fine, _LEAST_SCALE), _MOST_SCALE)
     canvas = np.zeros((height * scale, width * scale), np.uint8)
     for part in parts:  # one call each: a shared call would cut out where parts overlap
-        points = (part - low) * scale - 0.5
-        fixed = np.rint(points * (1 << _FRACTION_BITS)).astype(np.int32)
+        pixels = (part - (left, top)) * scale - 0.5
+        fixed = np.rint(pixels * (1 << _FRACTION_BITS)).astype(np.int32)
         cv2.fillPoly(canvas, [fixed], (1,), shift=_FRACTION_BITS)
     cells = canvas[scale // 2 :: scale, scale // 2 :: scale]
-    mask[low[1] : high[1], low[0] : high[0]] = cells
+    mask[top:bottom, left:right] = cells
 
 
 def _warped(bitmap: Bitmap, matrix: NDArray[np.float64], side: int) -> Bitmap:

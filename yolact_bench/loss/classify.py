@@ -8,6 +8,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from yolact_bench.loss.waiting import reading_is_free
+
+_LEFT_OUT = -100  # a label that cross_entropy skips
+_CACHED_LOGITS = 2**18  # of 1 MB
+
 
 @runtime_checkable
 class ClassLoss(Protocol):
@@ -39,7 +44,13 @@ def ohem_cross_entropy(
     """
     mined = mined_negatives(scores, labels, negatives_per_positive)
     chosen = (labels > 0) | mined
-    total = F.cross_entropy(scores[chosen], labels[chosen], reduction="sum")
+    if reading_is_free(labels):
+        total = F.cross_entropy(scores[chosen], labels[chosen], reduction="sum")
+    else:  # to learn how many are chosen takes the host longer than a device takes for all
+        wanted = torch.where(chosen, labels, _LEFT_OUT).flatten()
+        total = F.cross_entropy(
+            scores.flatten(0, 1), wanted, reduction="sum", ignore_index=_LEFT_OUT
+        )
     return weight * total / normaliser
 
 
@@ -58,17 +69,33 @@ def mined_negatives(
     logsumexp subtracts the maximum of its own row. The reference subtracts that of the whole
     batch, so that one extreme anchor makes all others rank alike.
     """
-    hardness = scores.logsumexp(dim=-1) - scores[..., 0]  # [B, A]
-    hardness = hardness.masked_fill(labels != 0, -torch.inf)
+    hardness = _hardness(scores).masked_fill(labels != 0, -torch.inf)
     wanted = (labels > 0).sum(dim=1) * negatives_per_positive
     wanted = wanted.clamp(max=labels.shape[1] - 1)
 
-    most = int(wanted.max())
+    most = int(wanted.max()) if reading_is_free(labels) else labels.shape[1]
     hardest = hardness.topk(most, dim=1).indices  # [B, most], hardest first
     in_count = torch.arange(most, device=labels.device) < wanted[:, None]
     mined = torch.zeros_like(labels, dtype=torch.bool).scatter(1, hardest, in_count)
     # Where there are too few background anchors, the rank goes on into the others.
     return mined & (labels == 0)
+
+
+def _hardness(scores: Float[Tensor, "B A C1"]) -> Float[Tensor, "B A"]:
+    """The cross-entropy of each anchor as background; on a CPU as much at a time as fits its cache.
+
+    There, one pass over what is in the cache takes a fourth of the time that `logsumexp` takes.
+    """
+    if not reading_is_free(scores):
+        return scores.logsumexp(dim=-1) - scores[..., 0]
+    rows = scores.reshape(-1, scores.shape[-1])
+    hardness = rows.new_empty(len(rows))
+    step = max(1, _CACHED_LOGITS // rows.shape[1])
+    room = rows.new_empty(step, rows.shape[1])
+    for block, out in zip(torch.split(rows, step), torch.split(hardness, step), strict=True):
+        log_p = torch.log_softmax(block, dim=-1, out=room[: len(block)])
+        torch.neg(log_p[:, 0], out=out)
+    return hardness.reshape(scores.shape[:-1])
 
 
 def focal(

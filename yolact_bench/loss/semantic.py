@@ -55,10 +55,10 @@ def class_maps(target: Target, shape: Sequence[int]) -> Float32[Tensor, "C h w"]
 
     Resized first, then united: two halves of a cell do not add up to a full one.
     """
-    objects = ~target.is_crowd
-    masks = masks_at(target.masks[objects], shape[1], shape[2])
-    maps = masks.new_zeros(tuple(shape))
-    return maps.index_add(0, target.labels[objects], masks).clamp(max=1.0)
+    masks = masks_at(target.masks, shape[1], shape[2])
+    masks = masks.masked_fill(target.is_crowd[:, None, None], 0.0)
+    labels = target.labels.clamp(min=0)  # a crowd's may be -1, and adds nothing
+    return masks.new_zeros(tuple(shape)).index_add(0, labels, masks).clamp(max=1.0)
 
 
 def no_semantic_loss(

@@ -85,8 +85,12 @@ class Losses:
         labels = torch.stack([label for label, _ in matches])  # [B, A]
         normaliser = self.normaliser(labels)
 
-        image, anchor = (labels > 0).nonzero(as_tuple=True)  # [P] each, image by image
-        anchors = torch.split(anchor, (labels > 0).sum(dim=1).tolist())
+        # Here, once a step, the host waits for the device: how many positives each image has
+        # decides the shapes of what follows, and which subset the mask loss draws.
+        counts = (labels > 0).sum(dim=1).tolist()
+        places = torch.nonzero_static(labels > 0, size=sum(counts))  # [P, 2], image by image
+        image, anchor = places.unbind(dim=1)
+        anchors = torch.split(anchor, counts)
         images = [
             _positives(raw, row, anchors[row], truth, targets[row])
             for row, (_, truth) in enumerate(matches)

@@ -6,7 +6,13 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from yolact_bench.data.augment.view import View, seen_image, seen_target, whole_image
+from yolact_bench.data.augment.view import (
+    View,
+    seen_boxes,
+    seen_image,
+    seen_target,
+    whole_image,
+)
 from yolact_bench.data.objects import Objects
 from yolact_bench.shapes import Sample
 
@@ -62,5 +68,5 @@ def _seen(
     rows = np.arange(len(objects))
     return Sample(
         image=torch.from_numpy(seen_image(image, view, size, fill)),
-        target=seen_target(objects, rows, view, mask_side),
+        target=seen_target(objects, rows, seen_boxes(objects, view), view, mask_side),
     )

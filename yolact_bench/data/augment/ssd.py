@@ -62,9 +62,11 @@ def ssd(
     region = image_region(objects.height, objects.width, view, size)
     if seen[region].size:
         seen[region] = distort(seen[region], rng=rng, probability=photometric)
-    rows = _large_enough(inside, seen_boxes(objects, view), size)
+    boxes = seen_boxes(objects, view)
+    rows = _large_enough(inside, boxes, size)
     mask_side = size if masks == "network_size" else mask_size
-    return Sample(image=torch.from_numpy(seen), target=seen_target(objects, rows, view, mask_side))
+    target = seen_target(objects, rows, boxes, view, mask_side)
+    return Sample(image=torch.from_numpy(seen), target=target)
 
 
 def _expanded(view: View, rng: np.random.Generator, max_expand: float) -> View:

@@ -65,7 +65,10 @@ def seen_image(
     extent = (columns.stop - columns.start, rows.stop - rows.start)
     if min(extent) <= 0:
         return np.full((size, size, 3), np.rint(fill), np.uint8)
-    part = cv2.warpAffine(image, matrix, extent, borderValue=fill)
+    # Four channels give the same samples as three, in half the time.
+    padded = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+    warped = cv2.warpAffine(padded, matrix, extent, borderValue=(*fill, 0.0))
+    part = cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
     margins = (rows.start, size - rows.stop, columns.start, size - columns.stop)
     seen = cv2.copyMakeBorder(part, *margins, cv2.BORDER_CONSTANT, value=fill)
     return np.asarray(seen, dtype=np.uint8)
@@ -92,14 +95,21 @@ def seen_boxes(objects: Objects, view: View) -> Float64[np.ndarray, "N 4"]:
 
 
 def seen_target(
-    objects: Objects, rows: Int64[np.ndarray, " M"], view: View, mask_side: int
+    objects: Objects,
+    rows: Int64[np.ndarray, " M"],
+    boxes: Float64[np.ndarray, "N 4"],
+    view: View,
+    mask_side: int,
 ) -> Target:
-    """Return the objects of these rows through `view`, with masks of `mask_side`."""
+    """Return the objects of these rows through `view`, with masks of `mask_side`.
+
+    `boxes` are the `seen_boxes` of all objects.
+    """
     masks = rasterise(
         tuple(objects.segments[row] for row in rows), view.matrix(mask_side), mask_side
     )
     return Target(
-        boxes=torch.from_numpy(seen_boxes(objects, view)[rows].astype(np.float32)),
+        boxes=torch.from_numpy(boxes[rows].astype(np.float32)),
         labels=torch.from_numpy(objects.labels[rows]),
         masks=torch.from_numpy(masks),
         is_crowd=torch.from_numpy(objects.is_crowd[rows]),

@@ -1,0 +1,131 @@
+"""No loss waits for the device but where it must, and its way there gives the same numbers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from yolact_bench.build import build_losses, load_detector
+from yolact_bench.loss import classify, match
+from yolact_bench.loss.match import ssd_match
+from yolact_bench.shapes import Predictions, Target
+
+_WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal"}
+
+
+class NoWaiting(TorchDispatchMode):
+    """Raises where the same call on a GPU would make the host wait."""
+
+    def __torch_dispatch__(  # type: ignore[override]
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        name = func.overloadpacket.__name__  # type: ignore[attr-defined]
+        indices = args[1] if name in {"index", "index_put", "index_put_"} else ()
+        by_flags = any(i is not None and i.dtype in {torch.bool, torch.uint8} for i in indices)
+        if name in _WAITS or by_flags:
+            raise AssertionError(f"the host waits in {func}")
+        return func(*args, **(kwargs or {}))
+
+
+def as_on_a_device(patch: pytest.MonkeyPatch) -> None:
+    """The losses take the way they take on a GPU."""
+    patch.setattr(match, "reading_is_free", lambda tensor: False)
+    patch.setattr(classify, "reading_is_free", lambda tensor: False)
+
+
+def objects(count: int, crowds: int, side: int, seed: int) -> Target:
+    """Random boxes and masks; crowds stand anywhere among them and have the label -1."""
+    random = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=random) * 0.7
+    size = torch.rand(count, 2, generator=random) * 0.3
+    crowd = torch.zeros(count, dtype=torch.bool)
+    crowd[torch.randperm(count, generator=random)[:crowds]] = True
+    labels = torch.randint(5, (count,), generator=random).masked_fill(crowd, -1)
+    masks = torch.randint(2, (count, side, side), dtype=torch.uint8, generator=random)
+    boxes = torch.cat([corner, corner + size + 0.02], dim=1)
+    return Target(boxes=boxes, labels=labels, masks=masks, is_crowd=crowd)
+
+
+TARGETS = [(7, 1), (0, 0), (130, 3), (2, 2)]  # objects, of which crowds
+
+
+def case() -> tuple[Callable[..., dict[str, Tensor]], Predictions, list[Target]]:
+    """The losses of yolact_tiny, predictions of four images, and their objects."""
+    detector = load_detector("yolact_tiny")
+    network = detector.network.train()
+    torch.manual_seed(0)
+    side = detector.run.image_size  # type: ignore[union-attr]
+    raw = network(torch.randn(len(TARGETS), 3, side, side))
+    targets = [objects(n, crowds, side, seed) for seed, (n, crowds) in enumerate(TARGETS)]
+    return build_losses(detector), raw, targets
+
+
+def test_the_losses_do_not_wait_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for one `tolist`, of the number of positives, which no dispatch on a CPU shows."""
+    losses, raw, targets = case()
+    as_on_a_device(monkeypatch)
+    with NoWaiting():
+        losses(raw, targets, torch.Generator())
+
+
+def test_the_guard_sees_a_wait() -> None:
+    with pytest.raises(AssertionError, match="host waits"), NoWaiting():
+        torch.ones(2)[torch.tensor([True, False])]
+    with pytest.raises(AssertionError, match="host waits"), NoWaiting():
+        torch.ones(1).item()
+
+
+def test_the_ways_with_and_without_waiting_give_equal_losses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses, raw, targets = case()
+    waiting = losses(raw, targets, torch.Generator().manual_seed(0))
+    as_on_a_device(monkeypatch)
+    fixed = losses(raw, targets, torch.Generator().manual_seed(0))
+    assert fixed.keys() == waiting.keys()
+    for name, value in waiting.items():
+        torch.testing.assert_close(fixed[name], value, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 40, 10_000])
+@pytest.mark.parametrize("seed", range(8))
+def test_matches_are_the_same_in_blocks_of_any_size_and_on_a_device(
+    monkeypatch: pytest.MonkeyPatch, seed: int, block: int
+) -> None:
+    """Boxes on a coarse grid: overlaps that tie abound."""
+    random = torch.Generator().manual_seed(seed)
+    anchors = torch.randint(1, 5, (90, 4), generator=random) / 8
+    target = objects(1 + 3 * seed, seed % 3, 2, seed)
+    target.boxes.copy_((target.boxes * 8).round() / 8)
+    wanted = ssd_match(anchors, target)
+    monkeypatch.setattr(match, "_CACHED_PAIRS", block * len(target.labels))
+    found = [ssd_match(anchors, target)]
+    as_on_a_device(monkeypatch)
+    found.append(ssd_match(anchors, target))
+    for each in found:
+        assert torch.equal(each.labels, wanted.labels)
+        positive = wanted.labels > 0
+        assert torch.equal(each.truth[positive], wanted.truth[positive])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_on_a_gpu_matching_and_the_class_loss_do_not_wait() -> None:
+    target = objects(20, 2, 4, 0).to("cuda")
+    anchors = torch.rand(500, 4, device="cuda")
+    scores = torch.randn(1, 500, 6, device="cuda")
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        labels = ssd_match(anchors, target).labels[None]
+        normaliser = (labels > 0).sum().float()
+        classify.ohem_cross_entropy(scores, labels, normaliser)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
