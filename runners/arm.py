@@ -18,19 +18,18 @@ from runners.macs import macs_or_none
 from runners.result_files import batch_size_of
 from runners.retry import resumed
 from runners.scoring import evaluate
+from runners.suited import check_possible
 from runners.train import Logged, Trained, TrainingOptions, train
 from yolact_bench.build import (
     build_detector,
     build_losses_for,
     build_network,
     build_schedule,
-    freezes_batch_norm,
     load_weights,
 )
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
-from yolact_bench.model.backbone.deform_triton import check_device
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.files import write_atomically
@@ -130,8 +129,7 @@ def check(
     """
     try:
         resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data)
-        _check_device(resolved, device)
-        _check_batch_norm(resolved)
+        check_possible(resolved, device)
         with torch.device("meta"):
             network = build_network(resolved, initial=False)
             build_losses_for(resolved, network)
@@ -262,26 +260,6 @@ def run_yaml(run: Run) -> str:
 def now() -> str:
     """Return the time, ISO 8601 in UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _check_device(run: Run, device: str) -> None:
-    kind = torch.device(device).type
-    if run.precision == "fp16" and kind == "cpu":
-        raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
-    if run.runtime.get("precision") == "fp16" and kind == "cpu":
-        raise SpecError("runtime.precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
-    if run.deform["name"] == "triton":
-        check_device(torch.device(device))
-
-
-def _check_batch_norm(run: Run) -> None:
-    if run.init["name"] in {"none", "zero_gamma"} and freezes_batch_norm(run):
-        raise SpecError(
-            f"batch_norm: {run.batch_norm['name']} freezes batch norm at schedule.batch_size "
-            f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) "
-            "come with no statistics to freeze; write batch_norm: {name: train}, or a batch_size "
-            "of 6 or more"
-        )
 
 
 def _validate_every(run: Run, place: Workplace) -> int:

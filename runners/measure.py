@@ -44,7 +44,7 @@ class Measured:
     invalid: str  # why the session does not count, or ""
     facts: DeviceFacts  # of the machine during the session
     energy_mj: float | None  # an image; None where no GPU counts it
-    inexact: int  # images in timed calls for which fixed numbers of candidates were too small
+    inexact: int = 0  # images in timed calls for which fixed numbers of candidates were too small
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

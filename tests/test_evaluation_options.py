@@ -65,11 +65,11 @@ def test_origins_tell_another_engine_and_batch_size() -> None:
 def test_mixed_engines_and_batch_sizes_are_told_beside_the_table() -> None:
     mixed = [accuracy("fast"), accuracy("fast", seed=1, scoring="vectorised", eval_batch=4)]
 
-    told = caveats(manifest(), mixed, None)
+    told = caveats(manifest(), mixed, [])
 
     assert "The accuracies were scored by different engines: pycocotools, vectorised." in told
     assert any("batches of different size" in sentence and "1, 4" in sentence for sentence in told)
-    assert not any("engine" in sentence for sentence in caveats(manifest(), mixed[:1], None))
+    assert not any("engine" in sentence for sentence in caveats(manifest(), mixed[:1], []))
 
 
 def test_an_engine_that_is_not_there_stops_before_anything_runs(tmp_path: Path) -> None:
