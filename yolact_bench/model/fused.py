@@ -20,12 +20,15 @@ from yolact_bench.model.backbone.deform import (
 from yolact_bench.model.backbone.resnet import ResNet
 from yolact_bench.model.head import SharedHead
 from yolact_bench.model.network import Yolact
+from yolact_bench.model.protonet import FcnProtonet
+from yolact_bench.model.upsampled_convolution import UpsampledConvolution
 from yolact_bench.shapes import Predictions
 
 log = logging.getLogger(__name__)
 
 # Where convN is followed by bnN and by nothing else; in a pre-activation block it would not be.
 _NUMBERED = (ResNet, BasicBlock, Bottleneck)
+_HALVES = (torch.bfloat16, torch.float16)
 
 
 class InferenceNetwork(nn.Module):
@@ -41,7 +44,7 @@ class InferenceNetwork(nn.Module):
         self.dtype = dtype
         self.backbone = _stage(network.backbone, dtype)
         self.fpn = _stage(network.fpn, dtype)
-        self.protonet = _stage(network.protonet, dtype)
+        self.protonet = _stage(_protonet(network), dtype)
         self.head = _stage(MergedHead(network.head), dtype)
         self.keeps_features = network.keeps_features
         self.rescore_net = network.rescore_net
@@ -54,7 +57,7 @@ class InferenceNetwork(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
-        """Return raw predictions for normalised images, in the network's own precision."""
+        """Return raw predictions for normalised images, as float32 where they leave a stage."""
         with clock("backbone"):
             features = self.backbone(x.to(self.dtype).contiguous(memory_format=torch.channels_last))
         with clock("fpn"):
@@ -96,7 +99,45 @@ class MergedHead(nn.Module):
         boxes, scores, coefficients = torch.split(torch.cat(flat, dim=1), list(self.widths), dim=2)
         if self.activation == "tanh":
             coefficients = torch.tanh(coefficients)
-        return boxes, scores, coefficients
+        # Here, where a compiler can join it to the copies above.
+        return _widened(boxes), _widened(scores), _widened(coefficients)
+
+
+class EnlargingProtonet(nn.Module):
+    """`FcnProtonet` whose convolution at the large size is computed at the small one."""
+
+    def __init__(self, protonet: FcnProtonet) -> None:
+        super().__init__()
+        self.before, self.prototypes = protonet.before, protonet.prototypes
+        self.activation = protonet.activation
+        self.after = UpsampledConvolution(protonet.after)
+
+    def forward(self, p3: Float[Tensor, "B I h3 w3"]) -> Float[Tensor, "B h w k"]:
+        """Return prototypes at twice the size of P3, channels last, as float32."""
+        x = p3
+        for conv in self.before:
+            x = F.relu(conv(x))
+        prototypes: Tensor = self.prototypes(F.relu(self.after(x)))
+        if self.activation == "relu":
+            prototypes = F.relu(prototypes)
+        return _widened(prototypes.permute(0, 2, 3, 1))
+
+
+def _widened(x: Tensor) -> Tensor:
+    """Return halves as float32."""
+    return x.float() if x.dtype in _HALVES else x
+
+
+def _protonet(network: Yolact) -> nn.Module:
+    """Return the protonet with fewer multiplications, on a CPU: it is bound by them there.
+
+    On a GPU the plain one stays: what is saved is tensor-core time, which was not measured
+    against the memory traffic that comes for it.
+    """
+    on_cpu = network.anchors.device.type == "cpu"
+    if on_cpu and type(network.protonet) is FcnProtonet:
+        return EnlargingProtonet(network.protonet)
+    return network.protonet
 
 
 def merged_branches(branches: Sequence[nn.Conv2d], widths: Sequence[int]) -> nn.Conv2d:
@@ -175,7 +216,7 @@ def _stage(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     left = fold_batch_norm(stage)
     if left:
         log.info("%s: %d batch norms could not be folded", type(module).__name__, left)
-    half = dtype in {torch.bfloat16, torch.float16}
+    half = dtype in _HALVES
     for part in stage.modules():
         if half and isinstance(part, DeformableConv2d) and _only_float32(part):
             continue
