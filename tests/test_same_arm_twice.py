@@ -1,6 +1,5 @@
 """The instrument's own proof on a real machine: an arm timed against itself comes out equal."""
 
-import os
 from collections.abc import Callable
 from statistics import median
 
@@ -16,6 +15,7 @@ from yolact_bench.spec.loads import constant_load
 from yolact_bench.statistics.timing import half_width
 
 REPEATS = 20
+OTHERS = 0.1  # cores; on a machine that is otherwise idle
 
 
 @pytest.mark.slow
@@ -30,7 +30,6 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
     should: its width is judged on a machine that is otherwise idle, that of the process's own
     time on any.
     """
-    idle = os.getloadavg()[0] < 0.5
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -40,6 +39,7 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
             as_picture(n, random.integers(0, 255, (120, 160, 3), dtype=np.uint8)) for n in range(8)
         ]
         contain, widths = 0, []
+        others = []  # cores that other programs kept busy
         for seed in range(REPEATS):
             measured = measure(
                 {"arm": detector},
@@ -55,12 +55,16 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
             low, high = protocol["twin_interval"]  # type: ignore[misc]
             contain += low <= 1 <= high
             widths.append(half_width((low, high)))
+            others.append(measured["arm"].facts.host.others_cores or 0.0)
             assert bool(measured["arm"].invalid) == (not low <= 1 <= high)
     finally:
         torch.set_num_threads(threads)
     record_property("contain", contain)
     record_property("half_width", median(widths))
     assert contain >= 17
-    if timer == "wall clock" and not idle:
-        pytest.skip(f"{contain} of 20 contain 1; other programs run, so the width says nothing")
+    if timer == "wall clock" and max(others) > OTHERS:
+        pytest.skip(
+            f"{contain} of {REPEATS} contain 1; half-width {median(widths):.2%}; other programs "
+            f"kept {max(others):.1f} cores busy, so the width says nothing"
+        )
     assert median(widths) <= 0.015
