@@ -77,7 +77,11 @@ def _number(value: float | None, form: str) -> str:
 
 def _what(profile: Profile) -> str:
     env = profile.environment
-    threads = f", {env.threads} threads" if env.device_type == "cpu" else ""
+    threads = (
+        f", {env.threads} thread{'s' if env.threads != 1 else ''}"
+        if env.device_type == "cpu"
+        else ""
+    )
     load = f"the declared load {profile.load}" if profile.load else "its own detections"
     memory = f"; {profile.peak_memory_mb:.0f} MB at most" if profile.peak_memory_mb else ""
     energy = f"; {profile.energy_mj:.1f} mJ an image" if profile.energy_mj is not None else ""
