@@ -57,7 +57,9 @@ def _run(spec: Path, work: Path, moment: str, seed: int) -> None:
     multiprocessing.set_start_method("fork", force=True)  # as in a process of its own
     torch.set_num_threads(1)
     make = commands.workplace
-    commands.workplace = lambda *words: replace(make(*words), checkpoint_seconds=-1.0)
+    commands.workplace = lambda *words, **options: replace(  # type: ignore[assignment]
+        make(*words, **options), checkpoint_seconds=-1.0
+    )
     if moment:
         _arm_a_kill(work, moment, random.Random(seed))
     words = ["run", str(spec), "--work-dir", str(work), "--workers", "1", "--device", "cpu"]
