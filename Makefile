@@ -30,7 +30,7 @@ bench: $(STAMP)
 		-m "not gpu" -o addopts=--strict-markers --benchmark-json=work/benchmarks.json || status=$$?; \
 	$(BIN)/python tests/benchmarks/table.py work/benchmarks.json; exit $$status
 
-# On a machine with a GPU, under ten minutes: reports/records/<gpu>.json, and its table.
+# On a machine with a GPU, starting nothing new after nine minutes: reports/records/<gpu>.json, and its table.
 bench-gpu: $(STAMP)
 	$(BIN)/python tests/benchmarks/gpu_session.py
 
