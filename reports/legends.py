@@ -140,7 +140,10 @@ def _proxy(summary: Summary) -> str:
     """What a shortened schedule means for a row; the words depend on the budget."""
     if summary.proxy is None:
         return "proxy: a shortened schedule stands in for the paper's"
-    return (
+    told = (
         f"proxy: run with --budget {summary.proxy}, a shortened schedule that stands in for the "
         "one of the spec; its numbers are no result"
     )
+    if summary.proxy == "smoke":
+        told += "; so that it runs anywhere, cuda_graph is run as compiled and fp16 as fp32"
+    return told

@@ -21,6 +21,7 @@ from yolact_bench.build import (
 )
 from yolact_bench.data import Dataset
 from yolact_bench.data.batch import Batch, TrainingLoader
+from yolact_bench.detect.compiler import with_whole_libraries
 from yolact_bench.detect.runtime import HALF
 from yolact_bench.errors import ArmError
 from yolact_bench.geometry.pixels import normalise
@@ -189,7 +190,7 @@ class _Loop:
         self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
         dtype = HALF.get(self.run.precision)
         with torch.autocast(torch.device(device).type, dtype=dtype, enabled=dtype is not None):
-            raw = self.forward(x)
+            raw = with_whole_libraries(lambda: self.forward(x))
         losses = self.losses(raw, batch.targets, self.generator)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)

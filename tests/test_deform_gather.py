@@ -85,6 +85,15 @@ def test_autocast_keeps_bfloat16_where_torchvision_returns_to_float32() -> None:
     assert max(largest_faults([ours], [plain])) < 1e-2  # 8 bits: 2^-9 per value, weight, result
 
 
+def test_torchvision_takes_halves_on_a_cpu_and_computes_in_float32() -> None:
+    """Its operator has no kernel for them; an eager arm in bf16 gives it some."""
+    x, *others = (tensor.bfloat16() for tensor in Case(channels=16, out_channels=16).tensors())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = torchvision_deform(x, *others, 1)
+    wanted = torchvision_deform(x.float(), *(tensor.float() for tensor in others), 1)
+    assert torch.equal(found, wanted.bfloat16())
+
+
 def test_gradients_under_autocast_have_the_types_of_the_leaves() -> None:
     leaves = [tensor.requires_grad_() for tensor in CASES["stride 2"].tensors()]
     wanted = [leaf.detach().clone().requires_grad_() for leaf in leaves]

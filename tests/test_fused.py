@@ -1,7 +1,5 @@
 """The inference copy of a network computes what the network does, up to rounding."""
 
-import copy
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -149,8 +147,25 @@ def test_a_copy_has_the_feature_maps_for_a_network_that_re_scores_from_them() ->
         assert torch.allclose(ours, theirs, atol=1e-4 * float(theirs.abs().max()))
 
 
-def test_a_copy_has_no_semantic_branch_and_shares_its_re_scoring_network() -> None:
-    made = network(rescore_net={"name": "mask_iou", "channels": [8, 8]})
-    copied = InferenceNetwork(copy.copy(made))
+def test_a_copy_has_no_semantic_branch() -> None:
+    copied = InferenceNetwork(network())
     assert not any("semantic" in name for name, _ in copied.named_parameters())
-    assert copied.rescore_net is made.rescore_net
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float32, 1e-6), (torch.bfloat16, 0.02)])
+def test_a_copy_re_scores_masks_in_its_precision(dtype: torch.dtype, limit: float) -> None:
+    made = network(rescore_net={"name": "mask_iou", "channels": [8, 8]})
+    copied = InferenceNetwork(made, dtype=dtype)
+    assert made.rescore_net is not None and copied.rescore_net is not None
+    assert {p.dtype for p in copied.rescore_net.parameters()} == {dtype}
+    assert {p.dtype for p in made.rescore_net.parameters()} == {torch.float32}
+    masks = torch.rand(3, 1, 24, 24)
+    with torch.no_grad():
+        found, wanted = copied.rescore_net(masks), made.rescore_net(masks)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, wanted, rtol=0, atol=limit * float(wanted.max()))
+
+
+def test_a_network_that_re_scores_from_feature_maps_stays_as_trained() -> None:
+    made = network(rescore_net={"name": "mask_scoring", "hidden": 8})
+    assert InferenceNetwork(made, dtype=torch.bfloat16).rescore_net is made.rescore_net

@@ -15,11 +15,13 @@ from runners.interrupt import graceful_stop, terminable
 # The command line, without MLflow, which alone would take seconds, and with a function that
 # leaves a mark and then takes a minute.
 PROGRAM = """\
-import importlib, sys, time
+import importlib, signal, sys, time
 from pathlib import Path
 from runners import cli, commands
 from runners.tracking import NoTracker
 
+# A shell's background job, such as the tests' own process, starts without Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 module, name, mark, *words = sys.argv[1:]
 sys.argv = ["yolact-bench", *words]
 
@@ -41,7 +43,7 @@ PHASES = {
     "validation": ("runners.arm", "validate"),
     "evaluation": ("runners.arm", "predict"),
     "resampling": ("runners.analysis", "resample"),
-    "timing": ("runners.ablation", "measure"),
+    "timing": ("runners.time_arms", "measure"),
     "report": ("reports.build", "build"),
 }
 

@@ -23,7 +23,8 @@ from yolact_bench.build import (
     device_fault,
     load_detector,
 )
-from yolact_bench.detect.compiled import CompiledStage, compiler_fault
+from yolact_bench.detect.compiled import CompiledStage
+from yolact_bench.detect.compiler import compiler_fault
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact

@@ -115,11 +115,11 @@ def build_detector(run: Run, network: nn.Module, *, device: str) -> Detector:
     fault = device_fault(run, device)
     if fault:
         raise SpecError(f"runtime: {fault}")
-    rescore_net = network.rescore_net
-    assert rescore_net is None or isinstance(rescore_net, nn.Module)
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     if not isinstance(network, InferenceNetwork):  # else another detector's, prepared already
-        network = runtime.prepare(_copy_for(runtime, network))
+        network = runtime.prepare(_copy_for(runtime, network, device))
+    rescore_net = network.rescore_net
+    assert rescore_net is None or isinstance(rescore_net, nn.Module)
     return Detector(
         network,
         nms=_pick(run, "nms"),
@@ -172,11 +172,11 @@ def _graph_of(run: Run, runtime: Runtime, rescore_net: nn.Module | None) -> Make
     return make
 
 
-def _copy_for(runtime: Runtime, network: nn.Module) -> nn.Module:
+def _copy_for(runtime: Runtime, network: nn.Module, device: str) -> nn.Module:
     if not runtime.inference_copy:
         return network
     assert isinstance(network, Yolact), "an inference copy is made of a network as trained"
-    return InferenceNetwork(network, dtype=runtime.dtype)
+    return InferenceNetwork(network, dtype=runtime.dtype, device=device)
 
 
 def build_losses_for(run: Run, network: Yolact) -> Losses:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from yolact_bench.detect.compiler import compiler_fault, with_whole_libraries
 from yolact_bench.errors import ArmError
 
 log = logging.getLogger(__name__)
@@ -18,10 +19,6 @@ log = logging.getLogger(__name__)
 # libraries', which takes minutes.
 Tuning: TypeAlias = Literal["default", "max"]
 STAGES = ("backbone", "fpn", "protonet", "head")
-_NO_COMPILER = (
-    "inductor finds no C++ compiler; install g++ or clang, or name one in the environment "
-    "variable CXX, or write runtime: {name: eager}"
-)
 
 
 class CompiledStage(nn.Module):
@@ -72,7 +69,7 @@ class CompiledStage(nn.Module):
             recorded, dynamic=False, fullgraph=True, options=_options(self.tuning)
         )
         with _freezing():
-            program(*examples)
+            with_whole_libraries(lambda: program(*examples))
         log.info("compiled %s in %.0f s", self.name, time.perf_counter() - start)
         return program, structure
 
@@ -101,18 +98,6 @@ class _Called(nn.Module):
     def forward(self, tensors: Sequence[Tensor]) -> object:
         """Return what the function returns."""
         return self.function(*tensors)
-
-
-def compiler_fault(device_type: str) -> str:
-    """Return what keeps inductor from compiling for a kind of device here, or nothing."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
-
-    try:
-        get_cpp_compiler(device_type)
-    except InvalidCxxCompiler:
-        return _NO_COMPILER
-    return ""
 
 
 def _recorded(

@@ -19,10 +19,11 @@ from yolact_bench.model.backbone.deform import (
 )
 from yolact_bench.model.backbone.resnet import ResNet
 from yolact_bench.model.head import SharedHead
+from yolact_bench.model.minimal_convolution import with_fewer_products
 from yolact_bench.model.network import Yolact
 from yolact_bench.model.protonet import FcnProtonet
 from yolact_bench.model.upsampled_convolution import UpsampledConvolution
-from yolact_bench.shapes import Predictions
+from yolact_bench.shapes import Predictions, needs_features
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +38,39 @@ class InferenceNetwork(nn.Module):
     Batch norm is folded into the convolution before it, the head's three branches are one
     convolution, tensors are channels-last, and weights have the precision it runs in. Stages are
     modules of its own, so that each can be compiled and timed.
+
+    A CPU is bound by multiplications: for it some convolutions are written with fewer. On a GPU
+    the plain ones stay: what is saved there is tensor-core time, which was not measured against
+    the memory traffic that comes for it.
     """
 
-    def __init__(self, network: Yolact, *, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        network: Yolact,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        """Make it for the kind of device that it will run on, wherever the network is now."""
         super().__init__()
         self.dtype = dtype
-        self.backbone = _stage(network.backbone, dtype)
-        self.fpn = _stage(network.fpn, dtype)
-        self.protonet = _stage(_protonet(network), dtype)
-        self.head = _stage(MergedHead(network.head), dtype)
+        on_cpu = torch.device(device).type == "cpu"
+
+        def stage(module: nn.Module) -> nn.Module:
+            folded = _folded(module)
+            return _converted(with_fewer_products(folded, dtype) if on_cpu else folded, dtype)
+
+        enlarging = on_cpu and type(network.protonet) is FcnProtonet
+        self.backbone = stage(network.backbone)
+        self.fpn = stage(network.fpn)
+        self.protonet = stage(
+            EnlargingProtonet(network.protonet) if enlarging else network.protonet
+        )
+        self.head = stage(MergedHead(network.head))
         self.keeps_features = network.keeps_features
         self.rescore_net = network.rescore_net
+        if self.rescore_net is not None and not needs_features(self.rescore_net):
+            self.rescore_net = MaskRescoring(stage(self.rescore_net), dtype)
         self.mean, self.std = network.mean, network.std
         self.image_size = network.image_size
         # Decoding needs it in float32 whatever the rest is in.
@@ -123,21 +146,22 @@ class EnlargingProtonet(nn.Module):
         return _widened(prototypes.permute(0, 2, 3, 1))
 
 
+class MaskRescoring(nn.Module):
+    """A re-scoring network of soft masks alone, channels last and in the rest's precision."""
+
+    def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.net, self.dtype = net, dtype
+
+    def forward(self, masks: Float[Tensor, "N 1 h w"]) -> Float[Tensor, "N C"]:
+        """Return the predicted IoU of each mask for every class, as float32."""
+        out: Tensor = self.net(masks.to(self.dtype, memory_format=torch.channels_last))
+        return _widened(out)
+
+
 def _widened(x: Tensor) -> Tensor:
     """Return halves as float32."""
     return x.float() if x.dtype in _HALVES else x
-
-
-def _protonet(network: Yolact) -> nn.Module:
-    """Return the protonet with fewer multiplications, on a CPU: it is bound by them there.
-
-    On a GPU the plain one stays: what is saved is tensor-core time, which was not measured
-    against the memory traffic that comes for it.
-    """
-    on_cpu = network.anchors.device.type == "cpu"
-    if on_cpu and type(network.protonet) is FcnProtonet:
-        return EnlargingProtonet(network.protonet)
-    return network.protonet
 
 
 def merged_branches(branches: Sequence[nn.Conv2d], widths: Sequence[int]) -> nn.Conv2d:
@@ -210,12 +234,17 @@ def _fold(convolution: nn.Conv2d | DeformableConv2d, norm: nn.BatchNorm2d) -> No
     convolution.bias = nn.Parameter(bias.to(dtype).detach())
 
 
-def _stage(module: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return a copy of a stage, folded, channels-last and in `dtype`."""
+def _folded(module: nn.Module) -> nn.Module:
+    """Return a copy of a stage for inference, its batch norm folded."""
     stage = copy.deepcopy(module).eval().requires_grad_(False)
     left = fold_batch_norm(stage)
     if left:
         log.info("%s: %d batch norms could not be folded", type(module).__name__, left)
+    return stage
+
+
+def _converted(stage: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return the stage, channels-last and in `dtype`."""
     half = dtype in _HALVES
     for part in stage.modules():
         if half and isinstance(part, DeformableConv2d) and _only_float32(part):
@@ -227,23 +256,5 @@ def _stage(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def _only_float32(layer: DeformableConv2d) -> bool:
-    """Return whether a layer's implementation cannot take halves; it then casts around it."""
-    if getattr(layer.implementation, "func", layer.implementation) is not torchvision_deform:
-        return False
-    layer.implementation = torchvision_in_float32
-    return True
-
-
-def torchvision_in_float32(
-    x: Float[Tensor, "B I H W"],
-    offset: Float[Tensor, "B 18 h w"],
-    modulation: Float[Tensor, "B 9 h w"],
-    weight: Float[Tensor, "O I 3 3"],
-    bias: Float[Tensor, " O"],
-    stride: int,
-) -> Float[Tensor, "B O h w"]:
-    """Return torchvision's operator on float32, as autocast calls it, in the type of `x`."""
-    out = torchvision_deform(
-        x.float(), offset.float(), modulation.float(), weight.float(), bias.float(), stride
-    )
-    return out.to(x.dtype)
+    """Return whether a layer's implementation widens halves, so that rounded weights are lost."""
+    return getattr(layer.implementation, "func", layer.implementation) is torchvision_deform

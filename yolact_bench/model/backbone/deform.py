@@ -38,8 +38,9 @@ def torchvision_deform(
     bias: Float[Tensor, " O"],
     stride: int,
 ) -> Float[Tensor, "B O h w"]:
-    """Return torchvision's `deform_conv2d`, which under autocast computes in float32.
+    """Return torchvision's `deform_conv2d`, in float32 where it is given halves.
 
+    So autocast calls it on a GPU; on a CPU it has no kernel for halves, and autocast no rule.
     Sampling is bilinear with zeros outside; a tap counts while -1 < y < H and -1 < x < W.
 
     Source: Deformable ConvNets v2 (arXiv:1811.11168); torchvision.ops.deform_conv2d, which has
@@ -47,10 +48,17 @@ def torchvision_deform(
     """
     from torchvision.ops import deform_conv2d
 
+    dtype = torch.promote_types(x.dtype, torch.float32)
     out: Tensor = deform_conv2d(
-        x, offset, weight, bias, stride=(stride, stride), padding=(1, 1), mask=modulation
+        x.to(dtype),
+        offset.to(dtype),
+        weight.to(dtype),
+        bias.to(dtype),
+        stride=(stride, stride),
+        padding=(1, 1),
+        mask=modulation.to(dtype),
     )
-    return out
+    return out.to(x.dtype)
 
 
 DEFORM_IMPLEMENTATIONS: Mapping[str, Callable[..., Tensor]] = {
