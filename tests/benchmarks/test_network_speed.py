@@ -4,6 +4,9 @@ from functools import cache
 from pathlib import Path
 
 import cv2
+import numpy as np
+import numpy.typing as npt
+import pycocotools.mask
 import pytest
 import torch
 from alternating import AT_ONE_AND_TWO_THREADS, compare
@@ -107,11 +110,16 @@ def from_file(detector: Detector, file: Path) -> list[str]:
     return mask_run_lengths(found.soft_masks, *image.shape[:2], threshold=found.mask_threshold)
 
 
+def drawn(text: str, size: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    mask: npt.NDArray[np.uint8] = pycocotools.mask.decode({"size": size, "counts": text})
+    return mask
+
+
 @AT_ONE_AND_TWO_THREADS
 def test_an_image_file_to_run_lengths(
     benchmark: BenchmarkFixture, tmp_path: Path, threads: int
 ) -> None:
-    """In float32 at most one mask in a hundred has another text: a pixel on the threshold."""
+    """In float32 at most ten pixels of a hundred masks are others: those on the threshold."""
     file = tmp_path / "image.jpg"
     cv2.imwrite(str(file), cv2.cvtColor(images()[0], cv2.COLOR_RGB2BGR))
     expected = plain_detections(plain(), file)
@@ -119,8 +127,12 @@ def test_an_image_file_to_run_lengths(
     assert len(expected.label) == len(found) == 100
     assert torch.equal(found.labels, expected.label)
     assert torch.allclose(found.mask_scores, expected.score, atol=1e-4)
+    size = read_rgb(file).shape[:2]
     texts = from_file(compiled("fp32"), file)
-    assert sum(a == b for a, b in zip(texts, expected.run_lengths, strict=True)) >= 99
+    others = [
+        drawn(a, size) ^ drawn(b, size) for a, b in zip(texts, expected.run_lengths, strict=True)
+    ]
+    assert sum(int(mask.sum()) for mask in others) <= 10
     assert len(from_file(compiled("bf16"), file)) == 100
     compare(
         benchmark,
