@@ -47,8 +47,19 @@ def test_in_bfloat16_it_rounds_no_more_than_three_times_the_plain_order(*, group
 
 
 def test_it_multiplies_sixteen_times_for_thirty_six() -> None:
-    factors = MinimalConvolution(convolution(), grouped=True).factors
-    assert factors.numel() * 35 * 35 / (64 * 128 * 9 * 70 * 70) == 16 / 36
+    made = MinimalConvolution(convolution(), grouped=True)
+    factors = sum(buffer.numel() for buffer in made.buffers())
+    assert factors * 35 * 35 / (64 * 128 * 9 * 70 * 70) == 16 / 36
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_many_outputs_are_made_piece_by_piece(*, grouped: bool) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(4, 1053, 3, padding=1).double().requires_grad_(False)
+    made = MinimalConvolution(plain, grouped=grouped)
+    assert len(made.pieces) > 1
+    x = torch.randn(1, 4, 16, 17, dtype=torch.float64)
+    assert torch.allclose(made(x), plain(x), rtol=0, atol=1e-13)
 
 
 def replaced(module: nn.Module, dtype: torch.dtype) -> bool:

@@ -15,6 +15,8 @@ _HALVES = (torch.bfloat16, torch.float16)
 # Fewer tiles than this in an image cost more to take apart than their products do.
 _FEWEST_TILES = 64
 _FEWEST_CHANNELS = 64
+_MANY = 512
+_PIECE_GROUPED, _PIECE_BATCHED = 128, 352
 
 
 class MinimalConvolution(nn.Module):
@@ -34,10 +36,10 @@ class MinimalConvolution(nn.Module):
         assert takes(convolution)
         self.plain, self.grouped = convolution, grouped
         factors = _factors(convolution.weight.detach())
-        if grouped:
-            factors = factors.transpose(1, 2).flatten(0, 1)[:, :, None, None]
-        self.register_buffer("factors", factors.contiguous(), persistent=False)
-        self.factors: Tensor
+        self.pieces = nn.ModuleList(
+            _Products(piece, grouped=grouped)
+            for piece in factors.split(_piece(factors.shape[2], grouped=grouped), 2)
+        )
 
     def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
         """Return the convolution, padded by one; small images are convolved plainly."""
@@ -46,21 +48,43 @@ class MinimalConvolution(nn.Module):
             plain: Tensor = self.plain(x)
             return plain
         images = _taken_apart(x, rows, columns)
-        products = self._grouped(images) if self.grouped else self._batched(images)
-        out = _put_together(products)
+        if self.grouped:
+            joined = torch.cat(images, -1).permute(0, 3, 1, 2)
+        else:
+            joined = torch.stack([image.flatten(0, 2) for image in images])
+        out = torch.cat([_put_together(piece(joined, rows, columns)) for piece in self.pieces], -1)
         if self.plain.bias is not None:
             out = out + self.plain.bias
         return out[:, : x.shape[2], : x.shape[3]].permute(0, 3, 1, 2)
 
-    def _grouped(self, images: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        joined = torch.cat(list(images), -1).permute(0, 3, 1, 2)
-        products = F.conv2d(joined, self.factors, groups=16).permute(0, 2, 3, 1)
-        return products.chunk(16, -1)
 
-    def _batched(self, images: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        joined = torch.stack([image.flatten(0, 2) for image in images])  # [16, B·rows·columns, I]
+class _Products(nn.Module):
+    """The 16 products for some of the outputs."""
+
+    def __init__(self, factors: Float[Tensor, "16 I O"], *, grouped: bool) -> None:
+        super().__init__()
+        self.grouped = grouped
+        if grouped:
+            factors = factors.transpose(1, 2).flatten(0, 1)[:, :, None, None]
+        self.register_buffer("factors", factors.contiguous(), persistent=False)
+        self.factors: Tensor
+
+    def forward(self, joined: Tensor, rows: int, columns: int) -> tuple[Tensor, ...]:
+        """Return 16 times [B, rows, columns, O]."""
+        if self.grouped:
+            products = F.conv2d(joined, self.factors, groups=16).permute(0, 2, 3, 1)
+            return products.chunk(16, -1)
         products = torch.bmm(joined, self.factors)
-        return products.view(16, *images[0].shape[:3], -1).unbind(0)
+        return products.view(16, -1, rows, columns, products.shape[2]).unbind(0)
+
+
+def _piece(outputs: int, *, grouped: bool) -> int:
+    """Return how many outputs are made at once.
+
+    All the products of many would be a buffer so large that the C library takes it from the
+    system anew at each call, and the pages cost more than the multiplications saved.
+    """
+    return outputs if outputs <= _MANY else _PIECE_GROUPED if grouped else _PIECE_BATCHED
 
 
 def takes(convolution: nn.Conv2d) -> bool:
