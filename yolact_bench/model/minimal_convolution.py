@@ -38,7 +38,7 @@ class MinimalConvolution(nn.Module):
         factors = _factors(convolution.weight.detach())
         self.pieces = nn.ModuleList(
             _Products(piece, grouped=grouped)
-            for piece in factors.split(_piece(factors.shape[2], grouped=grouped), 2)
+            for piece in torch.split(factors, _piece(factors.shape[2], grouped=grouped), 2)
         )
 
     def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
