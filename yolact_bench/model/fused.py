@@ -20,7 +20,7 @@ from yolact_bench.model.backbone.deform import (
 from yolact_bench.model.backbone.resnet import ResNet
 from yolact_bench.model.head import SharedHead
 from yolact_bench.model.minimal_convolution import with_fewer_products
-from yolact_bench.model.network import Yolact
+from yolact_bench.model.network import StagedNetwork, Yolact
 from yolact_bench.model.protonet import FcnProtonet
 from yolact_bench.model.upsampled_convolution import UpsampledConvolution
 from yolact_bench.shapes import Predictions, needs_features
@@ -32,7 +32,7 @@ _NUMBERED = (ResNet, BasicBlock, Bottleneck)
 _HALVES = (torch.bfloat16, torch.float16)
 
 
-class InferenceNetwork(nn.Module):
+class InferenceNetwork(StagedNetwork):
     """A copy of a network for inference alone: the same raw predictions, up to rounding.
 
     Batch norm is folded into the convolution before it, the head's three branches are one
@@ -75,29 +75,17 @@ class InferenceNetwork(nn.Module):
         self.image_size = network.image_size
         # Decoding needs it in float32 whatever the rest is in.
         self.register_buffer("anchors", network.anchors, persistent=False)
-        self.anchors: Tensor
+        self.semantic = None
         self.eval()
+
+    def prepared(self, x: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
+        """Return the images channels-last and in the network's precision."""
+        return x.to(self.dtype).contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
         """Return raw predictions for normalised images, as float32 where they leave a stage."""
-        with clock("backbone"):
-            features = self.backbone(x.to(self.dtype).contiguous(memory_format=torch.channels_last))
-        with clock("fpn"):
-            levels = self.fpn(features)
-        with clock("protonet"):
-            prototypes = self.protonet(levels[0])
-        with clock("head"):
-            boxes, scores, coefficients = self.head(levels)
-        return Predictions(
-            boxes=boxes,
-            scores=scores,
-            coefficients=coefficients,
-            prototypes=prototypes,
-            anchors=self.anchors,
-            semantic=None,
-            features=tuple(levels) if self.keeps_features else None,
-        )
+        return super().forward(x, clock)
 
 
 class MergedHead(nn.Module):

@@ -11,7 +11,44 @@ from yolact_bench.model.protonet import FcnProtonet
 from yolact_bench.shapes import Predictions, needs_features
 
 
-class Yolact(nn.Module):
+class StagedNetwork(nn.Module):
+    """A network in the stages that clocks time and compilers take one by one."""
+
+    backbone: nn.Module
+    fpn: nn.Module
+    protonet: nn.Module
+    head: nn.Module
+    semantic: nn.Module | None  # for its loss alone
+    anchors: Tensor
+    keeps_features: bool
+
+    def prepared(self, x: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
+        """Return the images as the backbone wants them."""
+        return x
+
+    def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
+        """Return raw predictions for normalised images."""
+        with clock("backbone"):
+            features = self.backbone(self.prepared(x))
+        with clock("fpn"):
+            levels = self.fpn(features)
+        with clock("protonet"):
+            prototypes = self.protonet(levels[0])
+        with clock("head"):
+            boxes, scores, coefficients = self.head(levels)
+        semantic = self.semantic if self.training else None
+        return Predictions(
+            boxes=boxes,
+            scores=scores,
+            coefficients=coefficients,
+            prototypes=prototypes,
+            anchors=self.anchors,
+            semantic=None if semantic is None else semantic(levels[0]),
+            features=tuple(levels) if self.keeps_features else None,
+        )
+
+
+class Yolact(StagedNetwork):
     """YOLACT / YOLACT++: backbone, FPN, protonet and shared head; plus what only training uses.
 
     `semantic` is a 1×1 convolution on P3 that exists for its loss alone. `rescore_net` belongs
@@ -19,6 +56,9 @@ class Yolact(nn.Module):
 
     Source: YOLACT (arXiv:1904.02689) figure 2; YOLACT++ (arXiv:1912.06218).
     """
+
+    protonet: FcnProtonet
+    head: SharedHead
 
     def __init__(
         self,
@@ -41,7 +81,6 @@ class Yolact(nn.Module):
         # Built on the CPU in double precision whatever device the network is made on; derived
         # from the choice of slots, so it is no part of a checkpoint.
         self.register_buffer("anchors", anchor_grid(anchors, image_size), persistent=False)
-        self.anchors: Tensor
         for part in (fpn, protonet, head, self.semantic, rescore_net):
             if part is not None:
                 part.apply(_xavier)
@@ -55,26 +94,6 @@ class Yolact(nn.Module):
     def std(self) -> tuple[float, float, float]:
         """RGB standard deviation of the input, 0-255 scale."""
         return self.backbone.std  # type: ignore[return-value]
-
-    def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
-        """Return raw predictions for normalised images."""
-        with clock("backbone"):
-            features = self.backbone(x)
-        with clock("fpn"):
-            levels = self.fpn(features)
-        with clock("protonet"):
-            prototypes = self.protonet(levels[0])
-        with clock("head"):
-            boxes, scores, coefficients = self.head(levels)
-        return Predictions(
-            boxes=boxes,
-            scores=scores,
-            coefficients=coefficients,
-            prototypes=prototypes,
-            anchors=self.anchors,
-            semantic=self.semantic(levels[0]) if self.training else None,
-            features=tuple(levels) if self.keeps_features else None,
-        )
 
 
 def _xavier(module: nn.Module) -> None:
