@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,16 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None
     assert _is_gone(int((tmp_path / "pid").read_text()))
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """A shell's background job, which the tests may be, starts without Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_stop_ends_the_command_and_its_children(tmp_path: Path, number: signal.Signals) -> None:
     words = [sys.executable, "-c", HANGING, str(tmp_path / "pid")]
 
