@@ -1,5 +1,6 @@
 """Alternating rounds over all arms, until every interval is as narrow as was asked for."""
 
+import logging
 import math
 import random
 import time
@@ -9,7 +10,10 @@ from functools import partial
 from statistics import median
 
 from runners.latency import MIN_ROUNDS, Probe, Sample, Step
+from runners.progress import duration
 from yolact_bench.statistics.timing import half_width, median_interval, paired_ratio
+
+log = logging.getLogger(__name__)
 
 # Rounds after which the widths are looked at: 32, 48, 72, 108, … A look at every round would stop
 # at the first that happens to look narrow; with few and growing ones the coverage stays.
@@ -99,6 +103,7 @@ def alternate(
             look = next(looks)
             found.widths = widths(found, order)
             found.ended = "narrow" if max(found.widths.values()) <= order.rel_ci else ""
+            _tell(found, order, left=end - now())
             _wake(steps, ready, found)
     found.widths = widths(found, order)
     return found
@@ -119,6 +124,19 @@ def _ended(found: Rounds, order: Order, end: float, now: Callable[[], float]) ->
     if order.max_rounds is not None and found.rounds >= order.max_rounds:
         return "rounds"
     return "time" if found.rounds >= MIN_ROUNDS and now() >= end else ""
+
+
+def _tell(found: Rounds, order: Order, *, left: float) -> None:
+    """Say how far it is, while nobody is being timed."""
+    width = max(found.widths.values())
+    more = "" if found.ended else f", for at most {duration(max(left, 0.0))} more"
+    log.info(
+        "%d rounds: intervals within ±%.1f %%, of %g %% that are wanted%s",
+        found.rounds,
+        100 * width,
+        100 * order.rel_ci,
+        more,
+    )
 
 
 def _looks() -> Iterator[int]:
