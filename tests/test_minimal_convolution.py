@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from yolact_bench.build import load_detector
+from yolact_bench.detect.compiled import CompiledStage
 from yolact_bench.model.fused import InferenceNetwork
 from yolact_bench.model.minimal_convolution import MinimalConvolution, with_fewer_products
 from yolact_bench.model.network import Yolact
@@ -94,3 +95,18 @@ def test_a_network_for_a_gpu_has_none() -> None:
     assert isinstance(network, Yolact)
     assert minimal(InferenceNetwork(network, device="cpu")) > 0
     assert minimal(InferenceNetwork(network, device="cuda")) == 0
+
+
+def test_a_head_in_bfloat16_compiles_and_computes_the_same() -> None:
+    network = load_detector("yolact_tiny").network
+    assert isinstance(network, Yolact)
+    halves = InferenceNetwork(network, dtype=torch.bfloat16)
+    assert minimal(halves.head) == (not torch.cpu._is_amx_tile_supported())
+    sides = (20, 10, 5, 3, 2)
+    levels = [torch.randn(1, 64, side, side).relu() for side in sides]
+    with torch.no_grad():
+        wanted = network.head(levels)
+        found = CompiledStage(halves.head, name="head")([x.bfloat16() for x in levels])
+    assert isinstance(found, tuple)
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert torch.allclose(ours, theirs, rtol=0, atol=0.03 * float(theirs.abs().max()))

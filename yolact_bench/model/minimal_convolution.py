@@ -66,7 +66,9 @@ class _Products(nn.Module):
         self.grouped = grouped
         if grouped:
             factors = factors.transpose(1, 2).flatten(0, 1)[:, :, None, None]
-        self.register_buffer("factors", factors.contiguous(), persistent=False)
+        # Its own memory: a view of another tensor cannot change its precision for a compiler.
+        own = factors.clone(memory_format=torch.contiguous_format)
+        self.register_buffer("factors", own, persistent=False)
         self.factors: Tensor
 
     def forward(self, joined: Tensor, rows: int, columns: int) -> tuple[Tensor, ...]:
