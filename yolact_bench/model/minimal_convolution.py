@@ -103,25 +103,27 @@ def takes(convolution: nn.Conv2d) -> bool:
 def with_fewer_products(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Replace in place the convolutions that are faster with fewer products, on a CPU in `dtype`.
 
-    In float32 those of 64 channels and more; in halves those with at least twice as many outputs
-    as inputs, such as the merged head's, for the others' products are too cheap to save, and none
+    In float32 those with 64 inputs or more and no fewer outputs; in halves those with twice as many
+    outputs, such as the merged head's, for the others' products are too cheap to save, and none
     where the processor multiplies tiles of halves in hardware (AMX).
     """
     halves = dtype in _HALVES
     if halves and torch.cpu._is_amx_tile_supported():
         return module
     for owner in list(module.modules()):
+        if isinstance(owner, MinimalConvolution | UpsampledConvolution):
+            continue  # they read the convolution's weight, and do not call it
         for name, part in list(owner.named_children()):
-            # What reads a convolution's weight itself needs it as it is.
-            called = not isinstance(owner, MinimalConvolution | UpsampledConvolution)
-            if called and type(part) is nn.Conv2d and takes(part):
-                widest = part.in_channels * (2 if halves else 1)
-                if part.in_channels >= _FEWEST_CHANNELS and part.out_channels >= max(
-                    widest, _FEWEST_CHANNELS
-                ):
-                    # The libraries' product of many matrices is the slower one in float32.
-                    setattr(owner, name, MinimalConvolution(part, grouped=not halves))
+            if type(part) is nn.Conv2d and takes(part) and _pays(part, halves=halves):
+                # In float32 the libraries' product of many matrices is the slower one.
+                setattr(owner, name, MinimalConvolution(part, grouped=not halves))
     return module
+
+
+def _pays(convolution: nn.Conv2d, *, halves: bool) -> bool:
+    inputs = convolution.in_channels
+    fewest_outputs = 2 * inputs if halves else inputs
+    return inputs >= _FEWEST_CHANNELS and convolution.out_channels >= fewest_outputs
 
 
 def _factors(weight: Float[Tensor, "O I 3 3"]) -> Float[Tensor, "16 I O"]:
