@@ -29,6 +29,7 @@ from yolact_bench.loss.total import Losses
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.model.network import Yolact
 from yolact_bench.schedule import Schedule
+from yolact_bench.shapes import Predictions
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ class _Loop:
         self.run, self.network, self.schedule = run, network, schedule
         self.losses, self.folder, self.how = losses, folder, how
         # Beside the network, not in its place: validation and checkpoints use the network itself.
-        self.forward = torch.compile(network, dynamic=False) if how.compile_network else network
+        self.forward = _compiled(network) if how.compile_network else network
         self.log = TrainingLog(folder / "log.jsonl")
         self.frozen = freezes_batch_norm(run)
         set_training_mode(network, frozen_batch_norm=self.frozen)
@@ -190,7 +191,7 @@ class _Loop:
         self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
         dtype = HALF.get(self.run.precision)
         with torch.autocast(torch.device(device).type, dtype=dtype, enabled=dtype is not None):
-            raw = with_whole_libraries(lambda: self.forward(x))
+            raw = self.forward(x)
         losses = self.losses(raw, batch.targets, self.generator)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
@@ -267,6 +268,11 @@ class _Loop:
         self.log.append({"iteration": self.iteration, "validation": metrics})
         if self.how.on_log:
             self.how.on_log(self.iteration, {f"val/{k}": v for k, v in metrics.items()})
+
+
+def _compiled(network: Yolact) -> Callable[[Tensor], Predictions]:
+    program = torch.compile(network, dynamic=False)
+    return lambda x: with_whole_libraries(lambda: program(x))
 
 
 def _optimizer(network: Yolact, schedule: Schedule) -> torch.optim.Optimizer:

@@ -61,9 +61,11 @@ def _unloadable(error: BaseException) -> Path | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it was raised from."""
+    """Yield an error and what it was raised from, each once."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
         yield cause
+        seen.add(id(cause))
         # Dynamo's errors carry the compiler's.
         cause = getattr(cause, "inner_exception", None) or cause.__cause__ or cause.__context__
