@@ -1,0 +1,118 @@
+"""A job: what one worker carries out on its own, and what comes back of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from runners.analysis import ensure_resampled
+from runners.arm import Datasets, Unit, Workplace, ensure_trained, evaluate_unit
+from runners.failures import failure_of, free_memory
+from runners.shared_pass import predict_together
+from runners.suited import check_suited
+from yolact_bench.errors import ArmError
+from yolact_bench.results.record import Accuracy, Failure
+
+# Curves of a training: the unit's place in the job, the iteration, and points by name.
+Curves = Callable[[int, int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Units that share one training, with all that a worker needs; it can be sent to one.
+
+    A job goes on from what is on disk: carried out again after a worker has died, it does only
+    what is missing, and ends the same.
+    """
+
+    units: tuple[Unit, ...]  # of one train_digest
+    place: Workplace  # the worker replaces its device with its own
+    intervals: bool = True  # resample the images of each unit
+    sizes: bool = False  # intervals of AP by object size too
+
+    def __post_init__(self) -> None:
+        assert len({unit.run.train_digest for unit in self.units}) == 1
+
+    @property
+    def key(self) -> str:
+        """What tells it from other jobs: the training."""
+        return self.units[0].run.train_digest
+
+    @property
+    def title(self) -> str:
+        """How progress and log lines call it."""
+        return self.units[0].title
+
+    def portable(self) -> "Job":
+        """Return the same job without opened data sets, to be sent to another process."""
+        return replace(self, place=replace(self.place, datasets=Datasets()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A job that has ended."""
+
+    job: Job
+    results: tuple[Accuracy | Failure, ...]  # of each unit; empty if it was stopped
+    stopped: bool = False  # because it was asked to, before its training was over
+
+
+class Executor(Protocol):
+    """Where jobs are carried out. One coordinator uses it, from one thread.
+
+    Workers never write records or to MLflow: results come back to the coordinator. A worker or a
+    node that dies is replaced and its job goes on from its checkpoint, twice; then the job ends
+    with a failure of kind `worker_died`.
+    """
+
+    @property
+    def slots(self) -> int:
+        """How many jobs run side by side; more are queued."""
+
+    def submit(self, job: Job) -> None:
+        """Carry out a job when there is room. No two of the same key at a time."""
+
+    def wait(self, timeout: float | None = None) -> Done | None:
+        """Return the next job that has ended; None if none has within `timeout` seconds."""
+
+    def stop(self, key: str) -> None:
+        """Ask a job to end: its training stops after the iteration at hand. `wait` returns it."""
+
+    def close(self) -> None:
+        """End all workers; what they were at goes on from its checkpoint another time."""
+
+
+def carry_out(job: Job, *, curves: Curves | None = None) -> tuple[Accuracy | Failure, ...]:
+    """Train, predict and evaluate the units of a job; return an accuracy or a failure of each.
+
+    Raises:
+        KeyboardInterrupt: a stop was asked for; a checkpoint has been written.
+    """
+    results: list[Accuracy | Failure] = []
+    lost: ArmError | None = None
+    for row, unit in enumerate(job.units):
+        phase = "evaluate"
+        try:
+            check_suited(unit.run, job.place.device)
+            phase = "train"
+            if lost is not None:
+                raise lost
+            training = ensure_trained(unit, job.place, on_log=_of_unit(curves, row))
+            phase = "evaluate"
+            predict_together(job.units[row:], job.place)
+            results.append(evaluate_unit(unit, job.place, training))
+            if job.intervals:
+                ensure_resampled(unit, job.place, sizes=job.sizes)
+        except Exception as error:
+            failure = failure_of(unit, job.place, phase, error)
+            results.append(failure)
+            if phase == "train":
+                message = f"the training, shared with {unit.title}, failed: {error}"
+                lost = lost or ArmError(failure.kind, message)
+            free_memory()
+    return tuple(results)
+
+
+def _of_unit(curves: Curves | None, row: int) -> Callable[[int, Mapping[str, float]], None] | None:
+    if curves is None:
+        return None
+    return lambda iteration, points: curves(row, iteration, points)

@@ -1,0 +1,106 @@
+"""A sweep as a report reads it: written by the coordinator after every change, whole or not."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+from yolact_bench.results.files import write_atomically
+from yolact_bench.results.record import Environment
+from yolact_bench.results.serialise import from_plain, to_plain
+
+SWEEP_SCHEMA = 1
+FILE_NAME = "sweep.json"  # in work/sweeps/<name>/
+
+# complete: all objectives are known. pruned: stopped early, worse than others were by then.
+# over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or was
+# lost with its coordinator twice. skipped: the same choice as another trial. running: not ended.
+TRIAL_STATES = ("complete", "pruned", "over_budget", "failed", "skipped", "running")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What is sought: a metric by name, and which way is better."""
+
+    metric: str  # mask_ap, box_ap, latency_ms, …
+    maximise: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One set of parameters that was asked for, and what came of it."""
+
+    number: int  # in the study, from 0
+    state: str  # of TRIAL_STATES
+    changes: Mapping[str, object]  # slot path → value: what an arm of an ablation would say
+    params: Mapping[str, object]  # as the study has them: path, or slot.component.option → value
+    metrics: Mapping[str, float]  # objectives and what was measured beside them, by name
+    iterations: tuple[int, ...]  # of the points of `curve`; of trials that train
+    curve: tuple[float, ...]  # proxy validation AP, by which trials are pruned
+    train_digest: str
+    detect_digest: str
+    seconds: float | None  # from asking to telling
+    reason: str  # why it is not complete; "" if it is
+    origin: str  # "" if the sampler asked for it; "retry of 12", "arm nms_matrix of quickstart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A study so far."""
+
+    name: str
+    question: str
+    command: str  # how it was started, without machine paths
+    mode: str  # single, pareto or budget
+    base: str
+    dataset: str
+    objectives: tuple[Objective, ...]
+    latency_budget_ms: float | None
+    asked: int  # trials that the spec asks for
+    trains: bool  # False: every trial is a replay of stored forward passes
+    baseline: Mapping[str, float]  # metrics of the base itself; empty where it is not known
+    trials: tuple[Trial, ...]
+    best: tuple[int, ...]  # numbers of the best trial, or of the front, best first objective first
+    importance: Mapping[str, Mapping[str, float]]  # objective → parameter → share, largest first
+    sampler: str  # for people, with its seed
+    pruner: str
+    environment: Environment
+    seconds: float  # that coordinators have spent on it
+    time: str  # ISO 8601, UTC
+    confirm: str = ""  # the ablation that has run the front again with more seeds
+
+
+def save(sweep: Sweep, folder: Path) -> Path:
+    """Write the sweep into `folder`, whole or not at all, and return its path."""
+    plain = to_plain(sweep)
+    assert isinstance(plain, dict)
+    path = folder / FILE_NAME
+    text = json.dumps({"schema": SWEEP_SCHEMA, **plain}, indent=1, ensure_ascii=False)
+    write_atomically(path, text + "\n")
+    return path
+
+
+def load(path: Path) -> Sweep:
+    """Return the sweep written by `save`; `path` is the file or its folder.
+
+    Raises:
+        SpecError: no such file, or not a sweep of this version.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SpecError(f"{file}: no such sweep; `yolact-bench sweep` its spec first") from error
+    except ValueError as error:
+        raise SpecError(f"{file}: not JSON ({error}); `sweep` its spec again") from error
+    schema = data.pop("schema", None) if isinstance(data, dict) else None
+    if schema != SWEEP_SCHEMA:
+        raise SpecError(
+            f"{file}: written by another version (schema {schema}, this one reads "
+            f"{SWEEP_SCHEMA}); `sweep` its spec again"
+        )
+    try:
+        return from_plain(Sweep, data)
+    except SpecError as error:
+        raise SpecError(f"{file}: {error}; `sweep` its spec again") from error
