@@ -15,6 +15,7 @@ from runners import (
     manage_commands,
     profile_command,
     single_commands,
+    sweep_commands,
     track_commands,
 )
 from runners.interrupt import terminable
@@ -190,6 +191,7 @@ app.command()(single_commands.train)
 app.command()(single_commands.evaluate)
 app.command()(single_commands.latency)
 app.command("profile")(profile_command.profile)
+app.command()(sweep_commands.sweep)
 
 
 @app.command()

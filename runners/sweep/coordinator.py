@@ -78,6 +78,14 @@ class Coordinator:
         )
         self._say(trial, ", ".join(self._shown(metrics)))
 
+    def tell_all(self, batch: Sequence[tuple[Tried, Unit, Mapping[str, float]]]) -> None:
+        """Tell what a batch of trials has reached, timed if an objective is a time."""
+        if self.timed and batch:
+            self.tell_timed(batch)
+            return
+        for trial, unit, metrics in batch:
+            self.tell(trial, unit, metrics)
+
     def tell_timed(self, batch: Sequence[tuple[Tried, Unit, Mapping[str, float]]]) -> None:
         """Time a batch of trials together with the base, and tell what they have reached."""
         try:

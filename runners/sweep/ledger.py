@@ -52,7 +52,7 @@ class Ledger:
         """
         trials = self.study.trials()
         retried = {t.facts.get(RETRY_OF) for t in trials}
-        lost = [t for t in trials if t.state == "running" and self._is_mine(t)]
+        lost = self._running()
         for trial in lost:
             if RETRY_OF in trial.facts:
                 reason = "its coordinator ended twice"
@@ -67,12 +67,14 @@ class Ledger:
             self.study.fail(trial.number)
         return len(lost)
 
-    def let_go(self, trial: Tried) -> None:
-        """Have a trial that was interrupted on purpose asked again by the next coordinator."""
-        again = {key: trial.facts[key] for key in (RETRY_OF,) if key in trial.facts}
-        self.study.enqueue(trial.params, {**again, GOES_ON: trial.number, **self._mine})
-        self.study.note(trial.number, **{REASON: "interrupted; goes on later", LOST: True})
-        self.study.fail(trial.number)
+    def let_go(self) -> None:
+        """Have the trials that were interrupted on purpose asked again by the next coordinator."""
+        for trial in self._running():
+            again = {key: trial.facts[key] for key in (RETRY_OF,) if key in trial.facts}
+            if self._is_whole(trial):
+                self.study.enqueue(trial.params, {**again, GOES_ON: trial.number, **self._mine})
+            self.study.note(trial.number, **{REASON: "interrupted; goes on later", LOST: True})
+            self.study.fail(trial.number)
 
     def fail(self, number: int, reason: str) -> None:
         """End a trial without a result."""
@@ -85,7 +87,7 @@ class Ledger:
 
     def running(self) -> int:
         """Return how many trials of this coordinator are on their way."""
-        return sum(t.state == "running" and self._is_mine(t) for t in self.study.trials())
+        return len(self._running())
 
     def next(self) -> Tried | None:
         """Return the next trial, with parameters that nobody has tried; None: there are none."""
@@ -113,6 +115,9 @@ class Ledger:
     @property
     def _mine(self) -> dict[str, object]:
         return {COORDINATOR: self.coordinator, **self.facts}
+
+    def _running(self) -> list[Tried]:
+        return [t for t in self.study.trials() if t.state == "running" and self._is_mine(t)]
 
     def _is_mine(self, trial: Tried) -> bool:
         who = trial.facts.get(COORDINATOR)

@@ -25,29 +25,17 @@ def try_replays(at: Coordinator, scorer: "Scorer") -> None:
     Raises:
         KeyboardInterrupt: a stop was asked for; what was going on is asked again another time.
     """
-    batch: list[tuple[Tried, Unit, Mapping[str, float]]] = []
-    open_trials: list[Tried] = []
     try:
         while asked := at.gather(_TIMED_TOGETHER if at.timed else 1):
-            open_trials[:] = [trial for trial, _ in asked]
+            scored: list[tuple[Tried, Unit, Mapping[str, float]]] = []
             for trial, unit in asked:
                 try:
-                    metrics = metrics_of_scores(scorer.score(unit))
+                    scored.append((trial, unit, metrics_of_scores(scorer.score(unit))))
                 except (ArmError, SpecError) as error:
                     at.fail(trial, str(error))
-                    continue
-                batch.append((trial, unit, metrics))
-            if at.timed and batch:
-                at.tell_timed(batch)
-            for trial, unit, metrics in [] if at.timed else batch:
-                at.tell(trial, unit, metrics)
-            batch.clear()
-            open_trials.clear()
+            at.tell_all(scored)
     except KeyboardInterrupt:
-        running = {t.number for t in at.ledger.study.trials() if t.state == "running"}
-        for trial in open_trials:
-            if trial.number in running:
-                at.ledger.let_go(trial)
+        at.ledger.let_go()
         raise
 
 

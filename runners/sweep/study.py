@@ -244,14 +244,26 @@ def _constraints(trial: FrozenTrial) -> Sequence[float]:
     return (float(trial.user_attrs.get(OVER_BUDGET, 0.0)),)
 
 
+def check_pruner(spec: SweepSpec) -> None:
+    """Make the pruner of a spec, to see whether it can be.
+
+    Raises:
+        SpecError: an option that it does not have, or a value that it refuses.
+    """
+    _pruner(spec)
+
+
 def _pruner(spec: SweepSpec) -> optuna.pruners.BasePruner:
-    make: Mapping[str, Callable[[], optuna.pruners.BasePruner]] = {
-        "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0),
+    make: Mapping[str, Callable[..., optuna.pruners.BasePruner]] = {
+        "median": optuna.pruners.MedianPruner,
         "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
         "hyperband": optuna.pruners.HyperbandPruner,
         "none": optuna.pruners.NopPruner,
     }
-    return make[spec.pruner]()
+    try:
+        return make[spec.pruner](**spec.pruner_options)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{spec.where('pruner')}: {spec.pruner}: {error}") from error
 
 
 def _tried(trial: FrozenTrial) -> Tried:

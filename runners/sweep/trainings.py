@@ -56,10 +56,7 @@ class Trainings:
                 self._turn()
         except KeyboardInterrupt:
             self.executor.close()
-            for trial, *_ in [*self._held, *self._untimed]:
-                self.at.ledger.let_go(trial)
-            for one in self._running.values():
-                self.at.ledger.let_go(one.trial)
+            self.at.ledger.let_go()
             raise
         finally:
             self.executor.close()

@@ -70,6 +70,7 @@ class SweepSpec:
     sampler: str
     sampler_seed: int
     pruner: str
+    pruner_options: Mapping[str, object]  # Optuna's
     seed_from: tuple[str, ...]  # ablations of the work directory whose arms become trials
     space: Space
     validate_every: int | None  # iterations; None: a tenth of the schedule
@@ -152,6 +153,7 @@ def load_sweep(
         raise source.error(("mode",), "budget needs latency: {budget_ms: …}")
     name = str(source.data.get("name", path.stem))
     sampler, seed = _sampler(source)
+    pruner, options = _pruner(source, mode)
     return SweepSpec(
         name=name if budget == FULL else f"{name}-{budget}",
         question=source.header[0] if source.header else "",
@@ -165,7 +167,8 @@ def load_sweep(
         trials=trials if trials is not None else _whole(source, "trials", 50),
         sampler=sampler,
         sampler_seed=seed,
-        pruner=_pruner(source, mode),
+        pruner=pruner,
+        pruner_options=options,
         seed_from=_seed_from(source),
         space=space,
         validate_every=_whole(source, "validate_every", 0) or None,
@@ -279,18 +282,18 @@ def _sampler(source: Source) -> tuple[str, int]:
     return str(name), seed
 
 
-def _pruner(source: Source, mode: str) -> str:
-    word = source.data.get("pruner", "none" if mode == "pareto" else "median")
-    name = "none" if word is None else word
+def _pruner(source: Source, mode: str) -> tuple[str, Mapping[str, object]]:
+    data = source.data.get("pruner", "none" if mode == "pareto" else "median")
+    choice = data if isinstance(data, Mapping) else {"name": "none" if data is None else data}
+    name = str(choice.get("name", "median"))
     if name not in PRUNERS:
-        near = hint(str(name), dict.fromkeys(PRUNERS))
-        raise source.error(("pruner",), f"unknown {name!r}{near}")
+        raise source.error(("pruner",), f"unknown {name!r}{hint(name, dict.fromkeys(PRUNERS))}")
     if mode == "pareto" and name != "none":
         raise source.error(
             ("pruner",),
             "a trial with several objectives cannot be judged before its end; leave the key out",
         )
-    return str(name)
+    return name, {str(key): value for key, value in choice.items() if key != "name"}
 
 
 def _seed_from(source: Source) -> tuple[str, ...]:
