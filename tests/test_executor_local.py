@@ -119,6 +119,17 @@ def test_two_workers_bring_what_one_process_brings_and_are_gone_before_the_timin
         assert (side.place.work_dir / "resamples" / f"{digest}.npz").is_file()
 
 
+def test_a_queued_job_that_is_stopped_never_begins(tmp_path: Path) -> None:
+    """Without a slot all jobs are queued."""
+    at = bench(tmp_path / "work")
+    executor = LocalExecutor([], device="cpu")
+    executor.submit(job := job_of(planned(write_spec(tmp_path), at), at.place, "k_4"))
+    executor.stop(job.key)
+    assert executor.wait(0) == Done(job=job, results=(), stopped=True)
+    assert not job.folder.exists()
+    executor.close()
+
+
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_training_ends_with_the_same_bits(
     tmp_path: Path, two: LocalExecutor
@@ -172,23 +183,15 @@ def test_three_deaths_are_one_failure_and_the_other_arms_go_on(
 def test_a_job_that_is_stopped_leaves_a_checkpoint_and_the_worker_takes_the_next(
     tmp_path: Path,
 ) -> None:
-    """With one slot: the first trains, the second waits in the queue, the third ends at once."""
     place = bench(tmp_path / "work").place
     endless = planned(write_spec(tmp_path, ENDLESS), bench(tmp_path / "plan"))
     (tmp_path / "short").mkdir()
     short = planned(write_spec(tmp_path / "short"), bench(tmp_path / "plan"))
-    first, queued = job_of(endless, place, "k_4"), job_of(endless, place, "k_2")
-    last = job_of(short, place, "k_2")
+    first, last = job_of(endless, place, "k_4"), job_of(short, place, "k_2")
     executor = local(1)
     try:
-        for job in (first, queued, last):
+        for job in (first, last):
             executor.submit(job)
-        executor.stop(queued.key)
-        done = executor.wait(0.0)
-        assert done is not None
-        assert (done.job.key, done.stopped, done.results) == (queued.key, True, ())
-        assert not queued.folder.exists()
-
         assert executor.wait(0.0) is None
         until((first.folder / "log.jsonl").exists, seconds=120)
         before = worker_of(executor, first.key)
