@@ -227,7 +227,7 @@ def test_a_shared_pass_that_breaks_costs_no_arm_its_result(
     def broken(*_: object) -> None:
         raise IndexError("out of range")
 
-    monkeypatch.setattr("runners.ablation.predict_together", broken)
+    monkeypatch.setattr("runners.jobs.predict_together", broken)
     monkeypatch.setattr("runners.ablation.time_arms", lambda *_: None)
     carried_out(write_spec(tmp_path), bench(tmp_path / "work"))
     records = bench(tmp_path / "work").store.records()
