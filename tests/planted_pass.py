@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runners.coco_index import truth_index
 from yolact_bench.data import Dataset
+from yolact_bench.data.objects import rasterise
 
 OF_EACH_OBJECT = 40
 
@@ -36,11 +36,13 @@ def _candidates(
     height, width = size.tolist()
     prototypes = rng.normal(0.0, 0.3, (rows, columns, k))
     boxes, probabilities, coefficients = [], [], []
-    for number, (box, label, mask) in enumerate(_objects(dataset, index)[:k]):
-        down = ((np.arange(rows) + 0.5) * height / rows).astype(int)
-        across = ((np.arange(columns) + 0.5) * width / columns).astype(int)
-        prototypes[..., number] = 2.0 * mask[down][:, across] - 1.0
-        corners = box / np.array([width, height, width, height])
+    objects = dataset.objects(index)
+    to_cells = np.array([[columns / width, 0.0, 0.0], [0.0, rows / height, 0.0]])
+    masks = rasterise(objects.segments, to_cells, rows)
+    for number, mask in enumerate(masks[:k]):
+        label = objects.labels[number]
+        prototypes[..., number] = 2.0 * mask - 1.0
+        corners = objects.boxes_px[number] / np.array([width, height, width, height])
         boxes.append(corners + rng.normal(0.0, 0.03, (OF_EACH_OBJECT, 4)))
         own = rng.normal(0.0, 0.5, (OF_EACH_OBJECT, k))
         own[:, number] += rng.uniform(1.0, 6.0, OF_EACH_OBJECT)
@@ -59,14 +61,3 @@ def _candidates(
     planted["probabilities"][0, 0] = 0.99
     planted["probabilities"][1:3] = planted["probabilities"][3]  # equal scores
     return {name: values.astype(np.float32) for name, values in planted.items()}
-
-
-def _objects(dataset: Dataset, index: int) -> list[tuple[np.ndarray, int, np.ndarray]]:
-    """Return corners, label and pixels of each object of an image."""
-    truth = truth_index(dataset.ground_truth())
-    found = []
-    for one in truth.imgToAnns[dataset.image_id(index)]:
-        x, y, width, height = one["bbox"]
-        label = dataset.category_ids.index(one["category_id"])
-        found.append((np.array([x, y, x + width, y + height]), label, truth.annToMask(one)))
-    return found

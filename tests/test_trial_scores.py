@@ -12,6 +12,8 @@ from test_replay import VARIANTS
 
 from runners import kept_detections, trial_images
 from runners.arm import Unit, Workplace, check, ensure_trained
+from runners.coco_index import truth_index
+from runners.known_overlaps import Objects
 from runners.scoring import Scores, evaluate
 from runners.shared_pass import keep_pass, predict_together
 from runners.trial_scores import TrialScorer
@@ -50,7 +52,7 @@ SOME = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A trained network whose stored pass says something of eight images, and their objects."""
+    """A trained network whose stored pass says something of six images, and their objects."""
 
     unit: Unit
     place: Workplace
@@ -76,7 +78,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """One object of each image is a crowd; one candidate of each lies beside its image."""
     folder = tmp_path_factory.mktemp("scene")
-    spec = VARIANTS.replace("val_images: 3", "val_images: 8")
+    spec = VARIANTS.replace("val_images: 3", "val_images: 6")
     units = [step.unit for step in planned(write_spec(folder, spec), bench(folder)).steps]
     place = bench(folder / "work").place
     ensure_trained(units[0], place)
@@ -170,6 +172,32 @@ def test_a_mask_is_encoded_for_the_first_trial_that_keeps_it_alone(
 
     assert at_first > 30
     assert sum(encoded) == at_first
+
+
+def test_only_the_best_hundred_of_a_class_are_matched() -> None:
+    """150 detections of class 1, the last 10 of them better than all others; 5 of class 0."""
+    truth = truth_index(
+        {
+            "images": [{"id": 7, "height": 8, "width": 8}],
+            "categories": [{"id": 3, "name": "a"}, {"id": 5, "name": "b"}],
+            "annotations": [
+                {"image_id": 7, "category_id": category, "bbox": [0, 0, 2, 2], "area": 4}
+                | {"segmentation": [[0, 0, 2, 0, 2, 2, 0, 2]]}
+                for category in (5, 3, 5)
+            ],
+        }
+    )
+    objects = Objects(truth, 7, {3: 0, 5: 1})
+    label = np.array([0] * 5 + [1] * 150)
+    score = np.array([0.5] * 145 + [0.9] * 10)
+    numbers = np.arange(155.0)[:, None] + [0.0, 1000.0, 2000.0]
+
+    chosen = dict(objects.by_class(label, score, numbers))
+
+    best = [*range(145, 155), *range(5, 95)]
+    assert chosen.keys() == {0, 1}
+    assert chosen[0][:, 0].tolist() == [1000.0 + row for row in range(5)]
+    assert chosen[1].tolist() == [[row, 2000.0 + row] for row in best]
 
 
 def test_one_bit_makes_another_mask() -> None:
