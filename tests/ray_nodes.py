@@ -33,9 +33,23 @@ class Cluster:
     def kill(self, place: int) -> None:
         """End a node as a loss of power does: all of its processes at once, with SIGKILL."""
         node = self._nodes[place]
-        for pid in _descendants(node.pid):
-            _kill(pid)
+        for pid in descendants(node.pid):
+            kill(pid)
         node.wait()
+
+    def kill_tasks(self, place: int) -> None:
+        """Kill the processes of a node that are at a task, as a lack of memory does."""
+        for pid in descendants(self._nodes[place].pid):
+            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::_on_node"):
+                kill(pid)
+
+    def size(self) -> int:
+        """How many nodes have joined."""
+        code = "import ray; ray.init(log_to_driver=False); print(len(ray.nodes()))"
+        environment = {**os.environ, "RAY_ADDRESS": self.address}
+        asked = [sys.executable, "-c", code]
+        told = subprocess.run(asked, env=environment, check=True, capture_output=True, text=True)
+        return int(told.stdout)
 
     def close(self) -> None:
         """Kill what is left, the head node last."""
@@ -81,7 +95,7 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """A process and all below it. Workers are in sessions of their own."""
     table = subprocess.run(
         ["ps", "-eo", "pid=,ppid="], check=True, capture_output=True, text=True
@@ -96,7 +110,7 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _kill(pid: int) -> None:
+def kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

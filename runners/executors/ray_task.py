@@ -52,7 +52,11 @@ def carry_out_there(job: Job, mark: Mark, *, node: str) -> Answer:
 
 
 def _log_to_stderr() -> None:
-    """Ray brings the lines to the coordinator, with the name of the machine."""
+    """Ray brings the lines to the coordinator, with the name of the machine.
+
+    Whatever is printed goes there too: the standard output of the command is its result.
+    """
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     logging.basicConfig(
         level=logging.getLevelName(os.environ.get("YOLACT_BENCH_LOG_LEVEL", "INFO")),
         format="%(asctime)s  %(message)s",
