@@ -128,8 +128,10 @@ def report_folder(work_dir: Path, name: str) -> Path:
     folder = reports / name
     if not name or not (folder / manifests.FILE_NAME).exists():
         known = [path.parent.name for path in sorted(reports.glob(f"*/{manifests.FILE_NAME}"))]
+        known += [path.parent.name for path in sorted(work_dir.glob("sweeps/*/sweep.json"))]
         raise SpecError(
-            f"report: {work_dir} has no ablation named {name!r}{hint(name, dict.fromkeys(known))}"
+            f"report: {work_dir} has no ablation or sweep named "
+            f"{name!r}{hint(name, dict.fromkeys(known))}"
         )
     return folder
 

@@ -15,21 +15,14 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 def html_report(summary: Summary, figures: Mapping[str, str]) -> str:
     """Return the page; `figures` are stem → SVG text."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("report.html.jinja")
+    template = pages().get_template("report.html.jinja")
     return template.render(
         manifest=summary.manifest,
         proxy=mark(summary),
         warnings=summary.warnings,
         verdicts=verdicts(summary),
         sections=[
-            (section, [(_inline(figures[stem]), text) for stem, text in drawn])
+            (section, [(inline(figures[stem]), text) for stem, text in drawn])
             for section in sections(summary)
             for drawn in [figures_of(section, list(figures))]
         ],
@@ -37,8 +30,19 @@ def html_report(summary: Summary, figures: Mapping[str, str]) -> str:
     )
 
 
-def _inline(svg: str) -> Markup:
-    """The <svg> element alone, without the prologue that only a file of its own may have.
+def pages() -> Environment:
+    """Return the templates of all pages; what is put into them is escaped."""
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def inline(svg: str) -> Markup:
+    """Return the <svg> element alone, without the prologue that only a file of its own may have.
 
     Our own figures are the only text that goes into the page unescaped.
     """

@@ -10,7 +10,7 @@ from reports.table import Table
 
 def markdown_table(table: Table) -> str:
     """Return the table with its notes: the baseline's name slanted, who really leads in bold."""
-    rows = [[_escaped(cell) for cell in row] for row in (table.columns, *table.rows)]
+    rows = [[escaped(cell) for cell in row] for row in (table.columns, *table.rows)]
     for place, column in table.bold:
         rows[place + 1][column] = f"**{rows[place + 1][column]}**"
     if table.baseline is not None:
@@ -28,7 +28,7 @@ def markdown_table(table: Table) -> str:
         for row in rows
     ]
     lines = [_line(padded[0]), _line(rule), *map(_line, padded[1:])]
-    notes = [f"{_escaped(note)}  " for note in table.notes]
+    notes = [f"{escaped(note)}  " for note in table.notes]
     return "\n".join([*lines, *([""] if notes else []), *notes]).rstrip()
 
 
@@ -37,19 +37,26 @@ def markdown_report(summary: Summary, figures: Sequence[str]) -> str:
     manifest = summary.manifest
     parts = [
         f"# {manifest.name}{mark(summary)}",
-        _escaped(manifest.question),
+        escaped(manifest.question),
         f"```\n{manifest.command}\n```",
     ]
     if summary.warnings:
-        parts.append("\n".join(f"> **Note:** {_escaped(text)}" for text in summary.warnings))
+        parts.append("\n".join(f"> **Note:** {escaped(text)}" for text in summary.warnings))
     if summary.outcomes:
         lines = [f"- {mark} `{text}` ({detail})" for mark, text, detail in verdicts(summary)]
         parts.append("## Expected\n\n" + "\n".join(lines))
     for section in sections(summary):
         parts += _section(section, figures)
-    facts = [f"- {name}: {_escaped(text)}" for name, text in provenance(summary)]
+    facts = [f"- {name}: {escaped(text)}" for name, text in provenance(summary)]
     parts.append("## Where the numbers come from\n\n" + "\n".join(facts))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return the text as Markdown that shows it as it is."""
+    # Not _: inside words it is plain text to every reader, and names are full of it. Nor a star
+    # between blanks, which opens no emphasis: the mark of a real difference.
+    return re.sub(r"([|`<\\]|(?<!\s)\*|\*(?=\S))", r"\\\1", " ".join(text.split()))
 
 
 def _section(section: Section, figures: Sequence[str]) -> list[str]:
@@ -63,9 +70,3 @@ def _section(section: Section, figures: Sequence[str]) -> list[str]:
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def _escaped(text: str) -> str:
-    # Not _: inside words it is plain text to every reader, and names are full of it. Nor a star
-    # between blanks, which opens no emphasis: the mark of a real difference.
-    return re.sub(r"([|`<\\]|(?<!\s)\*|\*(?=\S))", r"\\\1", " ".join(text.split()))

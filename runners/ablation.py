@@ -1,19 +1,18 @@
 """The flow: a spec becomes records. What is finished is skipped, by digest."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runners.analysis import ensure_errors, ensure_resampled
+from runners.analysis import ensure_errors
 from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit
 from runners.bench import Bench, curves_of, planned_of, standing_failure, tell_ap
 from runners.environment import environment
 from runners.external import adopt_files, bring_external_to_record
 from runners.failures import failure_of, free_memory, kind_of
 from runners.gate import latency_first, without
+from runners.jobs import predict_as_one, resample_or_say
 from runners.plan import Plan, Step, manifest_of, timed_as, timed_digests
-from runners.shared_pass import predict_together
 from runners.side_by_side import carry_out_side_by_side
 from runners.suited import check_suited
 from runners.time_arms import time_units
@@ -96,7 +95,7 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
             stage = "train"
             training = _train(unit, bench)
             stage = "evaluate"
-            _predict(_sharing(unit, plan, bench), bench.place)
+            predict_as_one(_sharing(unit, plan, bench), bench.place)
             accuracy = evaluate_unit(unit, bench.place, training)
         except Exception as error:
             _record_failure(unit, bench, stage, error)
@@ -110,10 +109,7 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
 
 def _analyse(unit: Unit, bench: Bench, manifest: Manifest) -> None:
     """Resample the images and, if it is measured, split the errors."""
-    try:
-        ensure_resampled(unit, bench.place, sizes=bench.sizes)
-    except Exception as error:  # the accuracy stands; its table says that intervals are missing
-        log.error("%s: no intervals: %s", unit.title, error)
+    resample_or_say(unit, bench.place, sizes=bench.sizes)
     if "errors" not in manifest.measure or standing_failure(unit, bench, ("errors",)):
         return
     try:
@@ -134,20 +130,6 @@ def _train(unit: Unit, bench: Bench) -> Trained:
         message = f"the training, shared with {unit.title}, failed: {error}"
         bench.failed_trainings[digest] = ArmError(kind_of(error), message)
         raise
-
-
-def _predict(units: Sequence[Unit], place: Workplace) -> None:
-    """Leave the predictions of units that share a forward pass; one must not fail for another."""
-    try:
-        predict_together(units, place)
-    except ArmError:
-        raise  # an image, the disk: no arm would fare better alone
-    except Exception as error:
-        if len(units) == 1:
-            raise
-        names = ", ".join(unit.title for unit in units)
-        log.warning("%s: not evaluated together (%s), but one by one", names, error)
-        free_memory()
 
 
 def _record_failure(unit: Unit, bench: Bench, phase: str, error: Exception) -> None:

@@ -15,6 +15,7 @@ from runners import (
     manage_commands,
     profile_command,
     single_commands,
+    sweep_commands,
     track_commands,
 )
 from runners.interrupt import terminable
@@ -190,23 +191,35 @@ app.command()(single_commands.train)
 app.command()(single_commands.evaluate)
 app.command()(single_commands.latency)
 app.command("profile")(profile_command.profile)
+app.command()(sweep_commands.sweep)
 
 
 @app.command()
 def report(
-    name: Annotated[str, typer.Argument(help="of an ablation that has been run")],
+    name: Annotated[str, typer.Argument(help="of an ablation or sweep that has been run")],
     work_dir: WorkDir = WORK,
     check: Annotated[bool, typer.Option("--check", help="compare only; write nothing")] = False,
 ) -> None:
-    """Write tables, figures and the page of an ablation again, from its records."""
+    """Write tables, figures and the page of an ablation or a sweep again, from its records."""
+    from reports import sweep as sweeps
+
+    swept = sweeps.sweep_called(work_dir, name)
+    if swept is None and sweeps.hides_a_sweep(work_dir, name):
+        message = f"{name}: of the ablation; for the sweep of that name: report sweeps/{name}"
+        typer.echo(message, err=True)
     if check:
         from reports.build import check_report
 
-        differences = check_report(work_dir, name)
+        differences = (
+            check_report(work_dir, name) if swept is None else sweeps.check_sweep(work_dir, swept)
+        )
         for difference in differences:
             typer.echo(difference)
         raise typer.Exit(1 if differences else 0)
-    typer.echo(_write_report(work_dir, name).markdown)
+    if swept is not None:
+        typer.echo(sweeps.build_sweep(work_dir, swept).markdown)
+    else:
+        typer.echo(_write_report(work_dir, name).markdown)
 
 
 app.command()(single_commands.predict)

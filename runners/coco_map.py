@@ -60,7 +60,32 @@ def score(
     if save_matches is not None:
         with atomic_path(save_matches) as temporary:
             scored.matches().save(temporary)
-    return _summary(scored, class_names)
+    return summary(scored, class_names)
+
+
+def summary(scored: Scored, class_names: Mapping[int, str]) -> ApSummary:
+    """Return what an engine made of results as records have it; `class_names` as in `score`."""
+    numbers = [_or_none(value) for value in scored.stats]
+    by_class = {
+        class_names[category]: _mean(scored.precision[:, :, column])
+        for column, category in enumerate(scored.category_ids)
+    }
+    return ApSummary(
+        ap=numbers[0],
+        ap50=numbers[1],
+        ap75=numbers[2],
+        ap_small=numbers[3],
+        ap_medium=numbers[4],
+        ap_large=numbers[5],
+        ar_1=numbers[6],
+        ar_10=numbers[7],
+        ar_100=numbers[8],
+        ar_small=numbers[9],
+        ar_medium=numbers[10],
+        ar_large=numbers[11],
+        ap_by_iou=tuple(_mean(at_threshold) for at_threshold in scored.precision),
+        ap_by_class=by_class,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +139,25 @@ def overlaps(
             categories=np.array([one["category_id"] for one in entries], np.int64),
             true_categories=np.array([one["category_id"] for one in objects], np.int64),
             is_crowd=crowd,
-            iou=_iou(_shapes(found, entries, kind), _shapes(truth, objects, kind), crowd),
+            iou=iou(_shapes(found, entries, kind), _shapes(truth, objects, kind), crowd),
         )
 
 
 def mask_iou(detections: Sequence[Rle], objects: Sequence[Rle]) -> NDArray[np.float64]:
     """Return the IoU [D, G] of each mask with each object, neither of them a crowd."""
-    return _iou(detections, objects, np.zeros(len(objects), bool))
+    return iou(detections, objects, np.zeros(len(objects), bool))
+
+
+def iou(
+    detections: Sequence[object], objects: Sequence[object], crowd: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the IoU [D, G] of boxes (x, y, width, height) or of run lengths, with each object.
+
+    With a crowd it is the part of the detection inside it.
+    """
+    if not detections or not objects:  # pycocotools gives a list here, without a shape
+        return np.zeros((len(detections), len(objects)))
+    return np.asarray(rle.iou(detections, objects, crowd.tolist()), np.float64)
 
 
 def encode_outlines(polygons: Sequence[NDArray[np.float64]], *, height: int, width: int) -> Rle:
@@ -143,14 +180,6 @@ def _shapes(index: COCO, entries: Sequence[Mapping[str, object]], kind: Kind) ->
     return [index.annToRLE(one) for one in entries]
 
 
-def _iou(
-    detections: Sequence[object], objects: Sequence[object], crowd: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    if not detections or not objects:  # pycocotools gives a list here, without a shape
-        return np.zeros((len(detections), len(objects)))
-    return np.asarray(rle.iou(detections, objects, crowd.tolist()), np.float64)
-
-
 def _evaluate(truth: COCO, found: COCO, kind: Kind, image_ids: Collection[int] | None) -> Scored:
     if kind == "segm":
         # One by one: pycocotools 2.0.11 overflows on the areas of more than 255 at a time.
@@ -170,30 +199,6 @@ def _evaluate(truth: COCO, found: COCO, kind: Kind, image_ids: Collection[int] |
         matches=lambda: collect_matches(
             evaluation.evalImgs, num_images=len(images), num_classes=len(classes)
         ),
-    )
-
-
-def _summary(scored: Scored, class_names: Mapping[int, str]) -> ApSummary:
-    numbers = [_or_none(value) for value in scored.stats]
-    by_class = {
-        class_names[category]: _mean(scored.precision[:, :, column])
-        for column, category in enumerate(scored.category_ids)
-    }
-    return ApSummary(
-        ap=numbers[0],
-        ap50=numbers[1],
-        ap75=numbers[2],
-        ap_small=numbers[3],
-        ap_medium=numbers[4],
-        ap_large=numbers[5],
-        ar_1=numbers[6],
-        ar_10=numbers[7],
-        ar_100=numbers[8],
-        ar_small=numbers[9],
-        ar_medium=numbers[10],
-        ar_large=numbers[11],
-        ap_by_iou=tuple(_mean(at_threshold) for at_threshold in scored.precision),
-        ap_by_class=by_class,
     )
 
 

@@ -33,7 +33,9 @@ def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] 
     """
     annotations = found.dataset["annotations"]
     if kind == "segm":
-        _fill_in_areas(annotations)
+        sizes = areas([one["segmentation"] for one in annotations])
+        for annotation, area in zip(annotations, sizes, strict=True):
+            annotation["area"] = area
     asked = truth.imgs if image_ids is None else image_ids
     images = {number: row for row, number in enumerate(sorted(asked))}
     classes = {number: column for column, number in enumerate(sorted(truth.cats))}
@@ -48,11 +50,16 @@ def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] 
         num_images=len(images),
         num_classes=len(classes),
     )
+    return scored(matches, tuple(classes))
+
+
+def scored(matches: Matches, category_ids: tuple[int, ...]) -> Scored:
+    """Return the metrics that follow from matches; `category_ids` are ascending."""
     precision, recall = accumulate(matches)
     return Scored(
         stats=_stats(precision, recall),
         precision=precision[0],
-        category_ids=tuple(classes),
+        category_ids=category_ids,
         matches=lambda: matches,
     )
 
@@ -123,12 +130,10 @@ def _mean(values: Float64) -> float:
     return float(present.mean()) if len(present) else -1.0
 
 
-def _fill_in_areas(annotations: Sequence[Entry]) -> None:
-    for start in range(0, len(annotations), _AT_ONCE):
-        part = annotations[start : start + _AT_ONCE]
-        areas = rle.area([one["segmentation"] for one in part]).tolist()
-        for annotation, area in zip(part, areas, strict=True):
-            annotation["area"] = float(area)
+def areas(masks: Sequence[Any]) -> list[float]:
+    """Return how many pixels each of the run-length encoded masks has."""
+    parts = (masks[start : start + _AT_ONCE] for start in range(0, len(masks), _AT_ONCE))
+    return [float(area) for part in parts for area in rle.area(part)]
 
 
 def _overlaps(truth: Index, found: Index, kind: Kind) -> dict[tuple[int, int], Float64]:

@@ -82,13 +82,13 @@ def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
         f"latency first: untrained, {gate.scenario}, batch of {gate.batch_size}, load "
         f"{gate.load}, {gate.environment.device}"
     ]
-    for judged in gate.arms:
-        interval = "" if judged.low_ms is None else f" [{judged.low_ms:.2f}, {judged.high_ms:.2f}]"
-        over = budget_ms is not None and judged.exceeds(budget_ms)
+    for one in gate.arms:
+        interval = "" if one.low_ms is None else f" [{one.low_ms:.2f}, {one.high_ms:.2f}]"
+        over = budget_ms is not None and one.exceeds(budget_ms)
         verdict = "over the budget" if over else ""
-        if over and judged.arm == baseline:
+        if over and one.arm == baseline:
             verdict = "over the budget, and kept: it is the baseline"
-        told.append(f"  {judged.arm:<24} {judged.median_ms:8.2f} ms{interval}  {verdict}".rstrip())
+        told.append(f"  {one.arm:<24} {one.median_ms:8.2f} ms{interval}  {verdict}".rstrip())
     told += [f"  {arm:<24} could not be timed, and is kept" for arm in gate.untimed]
     if budget_ms is None:
         told.append("  no arm is dropped: the spec sets no latency: {budget_ms: …}")
@@ -116,7 +116,7 @@ def _timed(
     rounds: int | None,
 ) -> Gate | None:
     log.info("latency first: %d arms in alternating rounds on %s", len(units), place.device)
-    measured, untimed = _measured(list(units), how, place, baseline, rounds)
+    measured, untimed = measure_untrained(list(units), how, place, baseline, rounds)
     invalid = next((m.invalid for m in measured.values() if m.invalid), "")
     if invalid:
         log.warning("latency first: does not count, no arm is dropped: %s", invalid)
@@ -126,17 +126,17 @@ def _timed(
         scenario=how.scenarios[0],
         load=how.load,
         batch_size=how.batch_size,
-        arms=tuple(_judged(unit, measured[unit.arm]) for unit in units if unit.arm in measured),
+        arms=tuple(judged(unit, measured[unit.arm]) for unit in units if unit.arm in measured),
         untimed=tuple(untimed),
         environment=environment(place.device),
         time=now(),
     )
 
 
-def _measured(
+def measure_untrained(
     units: list[Unit], how: LatencyPlan, place: Workplace, baseline: str, rounds: int | None
 ) -> tuple[Mapping[str, Measured], list[str]]:
-    """Return the times, and the arms that could not be timed: their run will say why."""
+    """Time arms as they are built, together; return also those that could not be timed."""
     untimed: list[str] = []
     pictures = read_pictures(place.datasets.open(units[0].data, units[0].split))
     load = find_load(how.load)
@@ -174,7 +174,8 @@ def _untrained(unit: Unit, place: Workplace) -> Detector:
         raise TimingError(unit.arm) from error
 
 
-def _judged(unit: Unit, measured: Measured) -> Judged:
+def judged(unit: Unit, measured: Measured) -> Judged:
+    """Return what a budget is compared with."""
     calls = measured.protocol.get("calls_per_round", 1)
     assert isinstance(calls, int)
     interval = median_interval(

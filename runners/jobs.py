@@ -1,6 +1,7 @@
 """A job: what one worker carries out on its own, and what comes back of it."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,8 @@ from runners.shared_pass import predict_together
 from runners.suited import check_suited
 from yolact_bench.errors import ArmError
 from yolact_bench.results.record import Accuracy, Failure
+
+log = logging.getLogger(__name__)
 
 # Curves of a training: the unit's place in the job, the iteration, and points by name.
 Curves = Callable[[int, int, Mapping[str, float]], None]
@@ -121,10 +124,9 @@ def carry_out(job: Job, *, curves: Curves | None = None) -> tuple[Accuracy | Fai
                 raise lost
             training = ensure_trained(unit, job.place, on_log=_of_unit(curves, row))
             phase = "evaluate"
-            predict_together(job.units[row:], job.place)
+            sharing = [u for u in job.units[row:] if _same_pass(u, unit)]
+            predict_as_one(sharing, job.place)
             results.append(evaluate_unit(unit, job.place, training))
-            if job.intervals:
-                ensure_resampled(unit, job.place, sizes=job.sizes)
         except Exception as error:
             failure = failure_of(unit, job.place, phase, error)
             results.append(failure)
@@ -132,7 +134,42 @@ def carry_out(job: Job, *, curves: Curves | None = None) -> tuple[Accuracy | Fai
                 message = f"the training, shared with {unit.title}, failed: {error}"
                 lost = lost or ArmError(failure.kind, message)
             free_memory()
+        else:
+            if job.intervals:
+                resample_or_say(unit, job.place, sizes=job.sizes)
     return tuple(results)
+
+
+def predict_as_one(units: Sequence[Unit], place: Workplace) -> None:
+    """Leave the predictions of units that share a forward pass; one must not fail for another.
+
+    Where they cannot be had together, nothing is left and each is to be evaluated alone.
+
+    Raises:
+        ArmError: an image, the disk: no unit would fare better alone.
+    """
+    try:
+        predict_together(units, place)
+    except ArmError:
+        raise
+    except Exception as error:
+        if len(units) == 1:
+            raise
+        names = ", ".join(unit.title for unit in units)
+        log.warning("%s: not evaluated together (%s), but one by one", names, error)
+        free_memory()
+
+
+def resample_or_say(unit: Unit, place: Workplace, *, sizes: bool) -> None:
+    """Resample the images of a unit; its accuracy stands without, and the table says so."""
+    try:
+        ensure_resampled(unit, place, sizes=sizes)
+    except Exception as error:
+        log.error("%s: no intervals: %s", unit.title, error)
+
+
+def _same_pass(one: Unit, other: Unit) -> bool:
+    return one.run.forward_digest == other.run.forward_digest
 
 
 def _of_unit(curves: Curves | None, row: int) -> Callable[[int, Mapping[str, float]], None] | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from runners.run_table import run_facts, run_lines
+from runners.sweep_table import sweep_facts, sweep_lines
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint, options_of
 from yolact_bench.spec.presets import PRESETS
@@ -13,7 +14,7 @@ from yolact_bench.spec.presets import PRESETS
 def lines(
     what: str, *, slot: str | None, work_dir: Path, folder: Path, as_json: bool = False
 ) -> Iterator[str]:
-    """Return the lines of a listing; of runs also as one JSON object.
+    """Return the lines of a listing; of runs and sweeps also as one JSON object.
 
     Raises:
         SpecError: an unknown kind of thing, or slot.
@@ -23,12 +24,18 @@ def lines(
         "presets": _presets,
         "ablations": lambda: _ablations(folder),
         "runs": lambda: run_lines(work_dir),
+        "sweeps": lambda: sweep_lines(work_dir),
     }
     if what not in kinds:
         raise SpecError(f"list: nothing is called {what!r}{hint(what, kinds)}")
-    if as_json and what != "runs":
-        raise SpecError(f"list {what}: has no JSON form; --json is for `list runs`")
-    return iter([json.dumps(run_facts(work_dir))]) if as_json else kinds[what]()
+    if not as_json:
+        return kinds[what]()
+    facts = {"runs": run_facts, "sweeps": sweep_facts}
+    if what not in facts:
+        raise SpecError(
+            f"list {what}: has no JSON form; --json is for `list runs` and `list sweeps`"
+        )
+    return iter([json.dumps(facts[what](work_dir))])
 
 
 def _components(slot: str | None) -> Iterator[str]:

@@ -11,7 +11,7 @@ from runners.options import WORK, AsJson, WorkDir
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="components, presets, ablations or runs")],
+    what: Annotated[str, typer.Argument(help="components, presets, ablations, runs or sweeps")],
     slot: Annotated[str | None, typer.Argument(help="with components: one slot")] = None,
     work_dir: WorkDir = WORK,
     folder: Annotated[Path, typer.Option(help="of the specs")] = Path("ablations"),

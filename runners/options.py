@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 Spec = Annotated[Path, typer.Argument(help="an ablation's YAML file", metavar="SPEC")]
+SweepFile = Annotated[Path, typer.Argument(help="a sweep's YAML file", metavar="SPEC")]
 Specs = Annotated[list[Path], typer.Argument(help="YAML files of ablations", metavar="SPEC…")]
 Set = Annotated[
     list[str] | None,

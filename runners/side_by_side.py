@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from runners.arm import Unit
 from runners.bench import Bench, curves_of, planned_of, standing_failure, tell_ap
 from runners.executors.follow import LogFollower
+from runners.interrupt import Stopped
 from runners.jobs import Executor, Job
 from runners.plan import Plan
 from runners.tracking import Phase
+from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy, Failure
 
@@ -39,6 +41,8 @@ def carry_out_side_by_side(
                 for iteration, points in follower.new():
                     curves_of(job.units[0], bench.tracker)(iteration, points)
             if done is not None:
+                if done.stopped:
+                    raise Stopped  # somebody else's request: like Ctrl-C, the command goes on later
                 followers.pop(done.job.key, None)
                 waiting -= 1
                 _take(done.job, done.results, bench)
@@ -60,6 +64,9 @@ def _take(job: Job, results: Sequence[Accuracy | Failure], bench: Bench) -> None
         if isinstance(result, Failure):
             log.error("%s: failed (%s): %s", unit.title, result.kind, result.message)
             bench.tracker.log_failure(result)
+            if result.phase == "train":  # units of the same detections have not been asked for
+                lost = ArmError(result.kind, result.message)
+                bench.failed_trainings.setdefault(result.train_digest, lost)
             continue
         tell_ap(unit, result)
         bench.tracker.log_accuracy(result)

@@ -1,252 +1,233 @@
-"""Arms side by side in worker processes of this machine."""
+"""Worker processes of this machine: what they bring, how they die, and how they are ended."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_ablation import SPEC, bench, planned, write_spec
+import torch
+from small_ablation import SPEC, bench, carried_out, planned, write_spec
+from test_kill_training import differences
+from worker_processes import Killer, local, until, worker_of
 
 from runners.ablation import run_ablation
+from runners.arm import Workplace, ensure_trained
 from runners.bench import Bench
-from runners.executors import Placement, executor_of, slot_environments
 from runners.executors.local import LocalExecutor
 from runners.jobs import Done, Job
-from yolact_bench.errors import SpecError
-from yolact_bench.results.record import Accuracy, Failure
+from runners.plan import Plan
+from runners.tracking import NoTracker, Phase
+from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.results.record import Accuracy, Failure, Latency
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-LONG = SPEC.replace("iterations: 3,", "iterations: 100000,")
+LONG = SPEC.replace("iterations: 3", "iterations: 60").replace("[2]", "[40]")
+ENDLESS = SPEC.replace("iterations: 3", "iterations: 100000")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums of two threads differ in the last digits from those of one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
-def executor() -> Iterator[LocalExecutor]:
-    made = LocalExecutor([ENVIRONMENT, ENVIRONMENT], device="cpu")
-    yield made
-    made.close()
+def two() -> Iterator[LocalExecutor]:
+    executor = local(2)
+    yield executor
+    executor.close()
 
 
-def jobs_of(folder: Path, text: str, at: Bench) -> dict[str, Job]:
-    """A job for each arm that trains, by name."""
-    steps = planned(write_spec(folder, text), at).steps
-    units = [step.unit for step in steps if step.shares is None]
-    return {unit.arm: Job(units=(unit,), place=at.place, intervals=False) for unit in units}
+class Heard(NoTracker):
+    """Keeps what it is told of arms; `drain` comes right before arms are timed."""
+
+    def __init__(self, executor: LocalExecutor | None = None) -> None:
+        self.executor = executor
+        self.told: list[tuple[object, ...]] = []
+        self.workers_at_timing: list[bool] = []
+
+    def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
+        self.told.append((planned.arm, phase))
+
+    def log_training(
+        self, arm: str, seed: int, iteration: int, metrics: Mapping[str, float]
+    ) -> None:
+        self.told.append((arm, iteration, *sorted(_untimed(metrics).items()), *sorted(metrics)))
+
+    def log_accuracy(self, accuracy: Accuracy) -> None:
+        self.told.append((accuracy.arm, accuracy.mask, accuracy.box))
+
+    def log_latency(self, latency: Latency) -> None:
+        self.told.append((latency.arm, "latency"))
+
+    def drain(self, timeout: float = 30.0) -> None:
+        if self.executor is not None:
+            self.workers_at_timing.append(any(self.executor._workers))
 
 
-def until_it_trains(job: Job, after: int = 0) -> None:
-    deadline = time.monotonic() + 60
-    log = job.folder / "log.jsonl"
-    while not log.is_file() or _last_iteration(log) <= after:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def _untimed(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if "per_second" not in name}
 
 
-def _last_iteration(log: Path) -> int:
-    lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    return json.loads(lines[-1])["iteration"] if lines else 0
+def validating(at: Bench) -> Bench:
+    return replace(at, place=replace(at.place, validate_every=2))
 
 
-def workers_of(parent: int) -> list[int]:
-    """Process ids of the workers that a process has started."""
-    found = subprocess.run(
-        ["pgrep", "-P", str(parent), "-f", "runners.executors.worker"],
-        check=False,
-        capture_output=True,
-        text=True,
+def lasting(result: object) -> object:
+    assert isinstance(result, Accuracy), result
+    return result.arm, result.train_digest, result.mask, result.box, result.iterations
+
+
+def job_of(plan: Plan, place: Workplace, arm: str) -> Job:
+    return Job(units=(next(s.unit for s in plan.steps if s.unit.arm == arm),), place=place)
+
+
+def ended(executor: LocalExecutor, killer: Killer) -> Done:
+    """Wait for a job while a killer looks at it."""
+    give_up = time.monotonic() + 300
+    while time.monotonic() < give_up:
+        killer()
+        if (done := executor.wait(0.02)) is not None:
+            return done
+    raise AssertionError("no job ends")
+
+
+def test_two_workers_bring_what_one_process_brings_and_are_gone_before_the_timing(
+    tmp_path: Path, two: LocalExecutor
+) -> None:
+    """Records, curves, validations and phases; the times themselves are another session's."""
+    spec, alone, heard = write_spec(tmp_path), Heard(), Heard(two)
+    here = validating(bench(tmp_path / "here", tracker=alone))
+    carried_out(spec, here)
+    side = replace(
+        validating(bench(tmp_path / "side", tracker=heard)),
+        executor=two,
     )
-    return [int(line) for line in found.stdout.split()]
+    carried_out(spec, side)
 
-
-def scores(at: Bench) -> dict[str, tuple[float | None, ...]]:
-    found = [record for record in at.store.records() if isinstance(record, Accuracy)]
-    return {r.arm: (*r.box.ap_by_iou, *r.mask.ap_by_iou, r.box.ar_100) for r in found}
-
-
-def test_two_slots_give_what_one_process_gives(tmp_path: Path, executor: LocalExecutor) -> None:
-    spec = write_spec(tmp_path)
-    alone, beside = bench(tmp_path / "alone"), bench(tmp_path / "beside")
-    beside = replace(beside, executor=executor)
-
-    for at in (alone, beside):
-        run_ablation(planned(spec, at), at, command="yolact-bench run small.yaml")
-
-    assert len(scores(alone)) == 3
-    assert scores(beside) == scores(alone)
-    timed = [record.arm for record in beside.store.records() if hasattr(record, "session")]
-    assert sorted(timed) == ["k_2", "k_4", "sequential"]
-    assert executor._workers == [None, None]  # gone before the timing
-
-
-def test_a_stop_ends_a_training_with_a_checkpoint(tmp_path: Path, executor: LocalExecutor) -> None:
-    job = jobs_of(tmp_path, LONG, bench(tmp_path / "work"))["k_4"]
-    executor.submit(job)
-    until_it_trains(job)
-
-    executor.stop(job.key)
-
-    assert executor.wait(60) == Done(job=job, results=(), stopped=True)
-    assert (job.folder / "last.pt").is_file()
-    assert not (job.folder / "stop").exists()
+    digests = [step.unit.run.detect_digest for step in planned(spec, here).steps]
+    found = [[lasting(at.store.accuracy(d)) for d in digests] for at in (here, side)]
+    assert found[0] == found[1]
+    assert sorted(alone.told, key=str) == sorted(heard.told, key=str)
+    assert any("val/mask_ap" in event for event in heard.told)
+    assert heard.workers_at_timing == [False]
+    for digest in digests:
+        assert (side.place.work_dir / "resamples" / f"{digest}.npz").is_file()
 
 
 def test_a_queued_job_that_is_stopped_never_begins(tmp_path: Path) -> None:
+    """Without a slot all jobs are queued."""
+    at = bench(tmp_path / "work")
     executor = LocalExecutor([], device="cpu")
-    job = jobs_of(tmp_path, LONG, bench(tmp_path / "work"))["k_4"]
-    executor.submit(job)
-
+    executor.submit(job := job_of(planned(write_spec(tmp_path), at), at.place, "k_4"))
     executor.stop(job.key)
-
     assert executor.wait(0) == Done(job=job, results=(), stopped=True)
     assert not job.folder.exists()
     executor.close()
 
 
 @pytest.mark.slow
-def test_a_killed_worker_goes_on_from_its_checkpoint_and_ends_the_same(
-    tmp_path: Path, executor: LocalExecutor
+def test_a_killed_worker_is_replaced_and_the_training_ends_with_the_same_bits(
+    tmp_path: Path, two: LocalExecutor
 ) -> None:
-    text = SPEC.replace("iterations: 3,", "iterations: 60,")
-    alone, beside = bench(tmp_path / "alone"), bench(tmp_path / "beside")
-    beside = replace(beside, place=replace(beside.place, checkpoint_seconds=0.0))
-    job = jobs_of(tmp_path, text, beside)["k_4"]
-    executor.submit(job)
-    until_it_trains(job, after=10)
-
-    os.kill(workers_of(os.getpid())[0], signal.SIGKILL)
-    done = executor.wait(120)
-
-    undisturbed = jobs_of(tmp_path, text, alone)["k_4"]
-    executor.submit(undisturbed)
-    expected = executor.wait(120)
-    assert done is not None
-    assert expected is not None
-    (found,), (wanted,) = done.results, expected.results
-    assert isinstance(found, Accuracy)
-    assert isinstance(wanted, Accuracy)
-    assert (found.box, found.mask) == (wanted.box, wanted.mask)
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_three_times_is_one_failure_and_the_other_arm_goes_on(
-    tmp_path: Path, executor: LocalExecutor
-) -> None:
-    at = bench(tmp_path / "work")
-    dying = jobs_of(tmp_path, LONG, at)["k_4"]
-    dying = dying.at(checkpoint_seconds=0.0)
-    other = jobs_of(tmp_path, SPEC, at)["k_2"]
-    executor.submit(dying)
-    for _ in range(3):
-        (worker,) = _alive_workers(executor, dying)
-        until_it_trains(dying, after=_last(dying))
-        os.kill(worker, signal.SIGKILL)
-        ended = executor.wait(5)
-    assert ended is not None
-    (failure,) = ended.results
-    assert isinstance(failure, Failure)
-    assert (failure.kind, failure.phase) == ("worker_died", "train")
-    assert "SIGKILL" in failure.message
-
-    executor.submit(other)
-    done = executor.wait(60)
-
-    assert done is not None
-    assert isinstance(done.results[0], Accuracy)
-
-
-def _last(job: Job) -> int:
-    log = job.folder / "log.jsonl"
-    return _last_iteration(log) if log.is_file() else 0
-
-
-def _alive_workers(executor: LocalExecutor, job: Job) -> list[int]:
-    return [w._process.pid for w in executor._workers if w and w.job and w.job.key == job.key]
-
-
-@pytest.mark.slow
-def test_workers_end_with_a_checkpoint_when_the_coordinator_is_killed(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, LONG)
-    words = ["run", str(spec), "--slots", "2", "--workers", "0", "--work-dir", str(tmp_path / "w")]
-    program = "from runners.cli import main; main()"
-    coordinator = subprocess.Popen([sys.executable, "-c", program, *words])
+    whole = bench(tmp_path / "whole").place
+    plan = planned(spec, bench(tmp_path / "plan"))
+    place = replace(bench(tmp_path / "killed").place, checkpoint_seconds=-1.0)
+    job = job_of(plan, place, "k_2")
+    ensure_trained(job.units[0], whole)
+
+    killer = Killer(two, job.key, job.folder / "last.pt", kills=2)
+    two.submit(job)
+    done = ended(two, killer)
+    assert len(killer.killed) == 2
+    assert [type(result) for result in done.results] == [Accuracy]
+    one, other = (torch.load(at.weights(job.units[0].run)) for at in (whole, place))
+    assert differences(one["network"], other["network"]) == []
+    assert one["facts"]["iterations"] == other["facts"]["iterations"] == 60
+
+
+@pytest.mark.slow
+def test_three_deaths_are_one_failure_and_the_other_arms_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = local(2)
+    at = bench(tmp_path / "work")
+    at = replace(at, place=replace(at.place, checkpoint_seconds=-1.0), executor=executor)
+    plan = planned(write_spec(tmp_path, LONG), at)
+    doomed = job_of(plan, at.place, "k_2")
+    killer = Killer(executor, doomed.key, doomed.folder / "last.pt", kills=3)
+    wait = executor.wait
+
+    def wait_and_kill(timeout: float | None = None) -> Done | None:
+        killer()
+        return wait(0.02)
+
+    monkeypatch.setattr(executor, "wait", wait_and_kill)
+    run_ablation(plan, at, command="yolact-bench run small.yaml")
+    digests = {step.unit.arm: step.unit.run.detect_digest for step in plan.steps}
+    failures = at.store.failures(list(digests.values()))
+    assert [(f.arm, f.phase, f.kind) for f in failures] == [("k_2", "train", "worker_died")]
+    assert "died (SIGKILL), as in 2 attempts before" in failures[0].message
+    assert "--retry-failed goes on from the last checkpoint" in failures[0].message
+    for arm in ("k_4", "sequential"):
+        assert at.store.accuracy(digests[arm]) is not None
+    assert at.store.accuracy(digests["k_2"]) is None
+
+
+@pytest.mark.slow
+def test_a_job_that_is_stopped_leaves_a_checkpoint_and_the_worker_takes_the_next(
+    tmp_path: Path,
+) -> None:
+    place = bench(tmp_path / "work").place
+    endless = planned(write_spec(tmp_path, ENDLESS), bench(tmp_path / "plan"))
+    (tmp_path / "short").mkdir()
+    short = planned(write_spec(tmp_path / "short"), bench(tmp_path / "plan"))
+    first, last = job_of(endless, place, "k_4"), job_of(short, place, "k_2")
+    executor = local(1)
     try:
-        deadline = time.monotonic() + 60
-        logs: list[Path] = []
-        while len(logs) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-            logs = [p for p in (tmp_path / "w").glob("checkpoints/*/log.jsonl") if p.stat().st_size]
-        workers = workers_of(coordinator.pid)
-        assert len(workers) == 2
+        for job in (first, last):
+            executor.submit(job)
+        assert executor.wait(0.0) is None
+        until((first.folder / "log.jsonl").exists, seconds=120)
+        before = worker_of(executor, first.key)
+        executor.stop(first.key)
+        done = executor.wait(60.0)
+        assert done is not None
+        assert (done.job.key, done.stopped, done.results) == (first.key, True, ())
+        assert (first.folder / "last.pt").is_file()
+        assert not (first.folder / "stop").exists()  # it can go on another time
+        assert worker_of(executor, last.key) == before
+        done = executor.wait(120.0)
+        assert done is not None
+        assert [type(result) for result in done.results] == [Accuracy]
     finally:
-        coordinator.kill()
-        coordinator.wait()
-
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in workers):
-        assert time.monotonic() < deadline, "a worker outlives its coordinator"
-        time.sleep(0.1)
-    assert len(list((tmp_path / "w").glob("checkpoints/*/last.pt"))) == 2
+        executor.close()
 
 
-def test_slots_share_out_the_threads_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.get_num_threads", lambda: 16)
-
-    found = slot_environments(Placement(slots=4), device="cpu", chosen=False)
-
-    assert [one["OMP_NUM_THREADS"] for one in found] == ["4"] * 4
-
-
-@pytest.mark.parametrize(
-    ("asked", "visible", "expected"),
-    [
-        (Placement(), None, ["0", "1", "2", "3"]),
-        (Placement(devices=2), None, ["0,1", "2,3"]),
-        (Placement(slots=1), None, ["0"]),
-        (Placement(), "4,5,6,7", ["4", "5", "6", "7"]),  # those that a scheduler has given us
-    ],
-)
-def test_every_slot_has_cuda_devices_of_its_own(
-    asked: Placement, visible: str | None, expected: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-
-    found = slot_environments(asked, device="cuda", chosen=False, num_cuda=4)
-
-    assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == expected
-
-
-def test_a_device_that_was_named_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-
-    found = slot_environments(Placement(), device="cuda:2", chosen=True, num_cuda=4)
-
-    assert found == [{"CUDA_VISIBLE_DEVICES": "2"}]
-
-
-@pytest.mark.parametrize(
-    ("asked", "words"),
-    [
-        (Placement(executor="lokal"), "did you mean 'local'"),
-        (Placement(slots=0), "--slots 0"),
-        (Placement(executor="here", slots=2), "one arm at a time"),
-        (Placement(address="10.0.0.1:6379"), "--executor ray"),
-    ],
-)
-def test_what_cannot_be_is_said_before_anything_runs(
-    asked: Placement, words: str, tmp_path: Path
-) -> None:
-    with pytest.raises(SpecError, match=words):
-        executor_of(asked, work_dir=tmp_path, device="cpu", chosen=False)
-
-
-def test_more_slots_than_devices_are_refused() -> None:
-    with pytest.raises(SpecError, match="there are 4"):
-        slot_environments(Placement(slots=3, devices=2), device="cuda", chosen=False, num_cuda=4)
+@pytest.mark.slow
+def test_an_arm_that_fails_is_told_and_its_worker_replaced(tmp_path: Path) -> None:
+    """A learning rate that ends in no number; what it leaves on a device is not known."""
+    text = LONG.replace("lr: 0.003", "lr: 1.0e+30").replace("warmup: 1", "warmup: 0")
+    text = text.replace("{protonet.k: 4, schedule.lr: 0.001", "{protonet.k: 4, schedule.lr: 0.002")
+    at = bench(tmp_path / "work")
+    plan = planned(write_spec(tmp_path, text), at)
+    executor = local(1)
+    try:
+        executor.submit(job_of(plan, at.place, "k_2"))
+        failing = executor._workers[0]
+        assert failing is not None
+        done = executor.wait(120.0)
+        assert done is not None
+        (failure,) = done.results
+        assert isinstance(failure, Failure)
+        assert (failure.phase, failure.kind) == ("train", "non_finite_loss")
+        assert executor._workers == [None]
+        with pytest.raises(ProcessLookupError):
+            os.kill(failing._process.pid, 0)
+    finally:
+        executor.close()

@@ -57,7 +57,9 @@ class BatchJob:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "RAY_"))}
         self.environment = {
             **inherited,
-            "PATH": os.pathsep.join([str(shims), str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PATH": os.pathsep.join(
+                [str(shims), str(Path(sys.executable).parent), os.environ["PATH"]]
+            ),
             "PYTHONPATH": str(ROOT),
             "SHIM_LOG": str(self.log),
             "SLURM_JOB_ID": str(os.getpid()),
@@ -102,9 +104,7 @@ def test_a_batch_file_is_proper_bash(file: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_batch_file_of_ray_runs_an_ablation_on_all_nodes(
-    tmp_path: Path, job: BatchJob
-) -> None:
+def test_the_batch_file_of_ray_runs_an_ablation_on_all_nodes(tmp_path: Path, job: BatchJob) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'yolact-bench[ray]'")
     spec = write_spec(tmp_path)
     words = ["--work-dir", str(tmp_path / "work"), "--device", "cpu", "--workers", "0"]

@@ -1,27 +1,15 @@
 """Accuracy as figures: against time, and by IoU threshold."""
 
-from collections.abc import Sequence
-
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.aggregate import Summary
 from reports.arms import ArmRow
-from reports.figure_math import Box, label_places, pareto
+from reports.figure_math import pareto
 from reports.figure_style import DASHES, SOFT, arm_colours
 from reports.metrics import IOUS
+from reports.plots.labels import Label, write_labels
 from reports.plots.legend import legend_below, numbers
-
-
-class _Label:
-    """The name of an arm beside its point."""
-
-    def __init__(self, row: ArmRow, point: tuple[float, float], colour: str) -> None:
-        self.text = f"{row.arm} (baseline)" if row.is_baseline else row.arm
-        self.weight = "bold" if row.is_baseline else "normal"
-        self.point = point
-        self.colour = colour
 
 
 def ap_against_ms(summary: Summary) -> Figure | None:
@@ -52,7 +40,8 @@ def ap_against_ms(summary: Summary) -> Figure | None:
     axes.set_title("Accuracy against time")
     hint = "dashed: no arm is both faster and better"
     axes.set_title(hint, loc="right", fontsize=9, weight="normal", color=SOFT)
-    _label(axes, [_Label(row, (ms, ap), colours[row.arm]) for row, ms, ap in points], front)
+    labels = [_label(row, (ms, ap), colours[row.arm]) for row, ms, ap in points]
+    write_labels(axes, labels, front)
     return figure
 
 
@@ -83,40 +72,7 @@ def ap_by_iou(summary: Summary) -> Figure | None:
     return figure
 
 
-def _label(axes: Axes, labels: Sequence[_Label], line: Sequence[tuple[float, float]]) -> None:
-    """Write every label beside its point, where it covers nothing."""
-    figure = axes.figure
-    figure.canvas.draw()  # fixes the layout: only now are places known
-    scale = 72 / figure.dpi  # pixels to typographic points, the same in SVG and PNG
-    sizes = []
-    for label in labels:
-        probe = axes.text(0, 0, label.text, fontsize=10, weight=label.weight)
-        extent = probe.get_window_extent()
-        probe.remove()
-        sizes.append((scale * extent.width, scale * extent.height))
-    frame = axes.get_window_extent()
-
-    def place_of(point: tuple[float, float]) -> tuple[float, float]:
-        x, y = axes.transData.transform(point)
-        return scale * float(x), scale * float(y)
-
-    places = label_places(
-        [place_of(label.point) for label in labels],
-        sizes,
-        Box(scale * frame.x0, scale * frame.y0, scale * frame.width, scale * frame.height),
-        [place_of(point) for point in line],
-    )
-    for label, place in zip(labels, places, strict=True):
-        axes.annotate(
-            label.text,
-            label.point,
-            xytext=(place.right * place.gap, place.up * place.gap),
-            textcoords="offset points",
-            ha={1: "left", -1: "right", 0: "center"}[place.right],
-            va={1: "bottom", -1: "top", 0: "center"}[place.up],
-            fontsize=10,
-            weight=label.weight,
-            color=label.colour,
-            arrowprops={"arrowstyle": "-", "color": label.colour} if place.is_far else None,
-            zorder=4,
-        )
+def _label(row: ArmRow, point: tuple[float, float], colour: str) -> Label:
+    if row.is_baseline:
+        return Label(text=f"{row.arm} (baseline)", point=point, colour=colour, weight="bold")
+    return Label(text=row.arm, point=point, colour=colour)

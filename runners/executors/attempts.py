@@ -27,6 +27,7 @@ class Attempts:
         if self._deaths[job.key] <= RETRIES:
             log.warning("%s: %s. Going on from the last checkpoint.", job.title, how)
             return None
+        self.forget(job)
         phase = "evaluate" if job.trained else "train"
         error = ArmError(
             "worker_died",
@@ -34,3 +35,7 @@ class Attempts:
             "--slots or --workers 0; --retry-failed goes on from the last checkpoint",
         )
         return tuple(failure_of(unit, job.place, phase, error) for unit in job.units)
+
+    def forget(self, job: Job) -> None:
+        """Begin anew with a job that has ended: it may be asked for again."""
+        self._deaths.pop(job.key, None)

@@ -1,6 +1,7 @@
 """The curves of a training that runs elsewhere, read from its log."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,21 +17,29 @@ class LogFollower:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._read = 0, 0  # which file, as a cut writes another; and up to which byte
         self._trained = -1  # iteration of the last losses that were told
         self._validated = -1
 
     def new(self) -> list[Points]:
         """Return the points since the last look, in order; a line not yet whole comes later."""
+        points = [_points(line) for line in self._whole_lines()]
+        return [one for one in points if one is not None and self._is_new(one)]
+
+    def _whole_lines(self) -> list[bytes]:
+        """The lines since the last look, or all where the file is another or shorter."""
         try:
-            text = self._path.read_text(encoding="utf-8", errors="replace")
+            with self._path.open("rb") as file:
+                facts = os.fstat(file.fileno())
+                read, position = self._read
+                begin = position if read == facts.st_ino and position <= facts.st_size else 0
+                file.seek(begin)
+                text = file.read()
         except FileNotFoundError:
             return []
-        found = []
-        for line in text.splitlines(keepends=True):
-            points = _points(line)
-            if points is not None and self._is_new(points):
-                found.append(points)
-        return found
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read = facts.st_ino, begin + len(whole)
+        return whole.splitlines()
 
     def _is_new(self, points: Points) -> bool:
         iteration, values = points
@@ -43,12 +52,10 @@ class LogFollower:
         return new
 
 
-def _points(text: str) -> Points | None:
-    if not text.endswith("\n"):
-        return None
+def _points(text: bytes) -> Points | None:
     try:
         line = json.loads(text)
-    except json.JSONDecodeError:
+    except ValueError:
         return None  # torn by a kill; it is trained and written again
     if not isinstance(line, dict) or "iteration" not in line:
         return None

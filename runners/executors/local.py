@@ -1,6 +1,8 @@
 """Jobs side by side on this machine: a worker process for each device, or for each CPU slot."""
 
+import contextlib
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -15,10 +17,13 @@ from runners.executors.attempts import Attempts
 from runners.jobs import Done, Job
 from runners.progress import PLAIN
 from runners.stop_file import ask_to_stop, clear
+from yolact_bench.results.record import Accuracy, Failure
 
 log = logging.getLogger(__name__)
 
+_SECONDS_BETWEEN_LOOKS = 1.0  # for dead workers whose own children hold the line open
 _PATIENCE = 120.0  # seconds for workers to write their checkpoints when all is to end
+_STDERR = 2
 
 
 class LocalExecutor:
@@ -56,14 +61,14 @@ class LocalExecutor:
             busy = [worker for worker in self._workers if worker and worker.job]
             if not busy:
                 return None
-            left = None if until is None else max(0.0, until - time.monotonic())
-            ready = wait([worker.line for worker in busy], left)
-            if not ready:
-                return None
+            left = math.inf if until is None else until - time.monotonic()
+            wait([worker.line for worker in busy], min(max(left, 0.0), _SECONDS_BETWEEN_LOOKS))
             for worker in busy:
-                if worker.line in ready:
+                if worker.line.poll() or worker.dead:
                     self._take(worker)
             self._assign()
+            if left <= 0 and not self._ended:
+                return None
         return self._ended.popleft()
 
     def stop(self, key: str) -> None:
@@ -108,13 +113,14 @@ class LocalExecutor:
         """Take the answer of a worker, or find it dead."""
         job, slot = worker.job, worker.slot
         assert job is not None
-        try:
-            kind, results = worker.line.recv()
-        except (EOFError, OSError):
+        answer = worker.answer()
+        if answer is None:
             self._workers[slot] = None
             self._died(job, f"the worker of slot {slot} died ({worker.ending()})")
             return
+        kind, results = answer
         clear(job.folder)
+        self._attempts.forget(job)
         worker.job = None
         done = Done(job=job, results=results, stopped=kind == "stopped")
         self._ended.append(done)
@@ -143,6 +149,8 @@ class _Worker:
             [sys.executable, "-m", "runners.executors.worker", *map(str, descriptors), str(slot)],
             pass_fds=descriptors,
             env={**os.environ, PLAIN: "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=_STDERR,  # what a package prints must not get into the command's result
             # A terminal sends Ctrl-C to its whole group; the coordinator decides what it means.
             start_new_session=True,
         )
@@ -155,6 +163,21 @@ class _Worker:
             self.line.send(job.portable().at(device=device))
         except OSError:
             log.debug("slot %d: the worker is gone; `wait` finds out", self.slot)
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process has ended; processes it has forked may still hold its line."""
+        return self._process.poll() is not None
+
+    def answer(self) -> tuple[str, tuple[Accuracy | Failure, ...]] | None:
+        """Return how the job ended, and what came of it; None if the process died before."""
+        try:
+            if self.line.poll():
+                kind, results = self.line.recv()
+                return kind, results
+        except (EOFError, OSError):
+            log.debug("slot %d: the line is broken", self.slot)
+        return None
 
     def end(self) -> None:
         """Ask the process to end: at once if it is idle, else with a checkpoint."""
@@ -170,16 +193,17 @@ class _Worker:
             log.warning("slot %d: the worker does not end; it is killed", self.slot)
 
     def kill(self) -> None:
-        """End the process now, and those it has started."""
-        if self._process.poll() is None:
+        """End the process now, and those it has started: they would go on for nobody."""
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        self._process.wait()
 
     def ending(self) -> str:
         """Return how the process ended, for people."""
         try:
             code = self._process.wait(10.0)
         except subprocess.TimeoutExpired:
-            self.kill()
             return "it broke its line"
+        finally:
+            self.kill()
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -174,6 +174,7 @@ class RayExecutor:
 
     def _end(self, done: Done) -> None:
         clear(done.job.folder)
+        self._attempts.forget(done.job)
         self._ended.append(done)
 
     def _here(self, job: Job) -> Job:

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,7 +18,7 @@ from runners.mistakes import INTERRUPTED
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 60.0  # seconds for a training to write its checkpoint when the coordinator is gone
+_PATIENCE = 45.0  # seconds for a training to write its checkpoint when the coordinator is gone
 
 
 def main() -> None:
@@ -54,16 +53,20 @@ def _serve(line: "Connection[Any, Any]") -> None:
             answer = ("done", carry_out(job.at(datasets=datasets)))
         except Stopped:
             answer = ("stopped", ())
-        line.send(answer)
+        try:
+            line.send(answer)
+        except OSError:
+            log.warning("%s: nobody waits for it any more", job.title)
+            return
 
 
-def _watch(life: int, wait: Callable[[int], object] = lambda life: os.read(life, 1)) -> None:
+def _watch(life: int) -> None:
     """Stop, with a checkpoint, when the coordinator is gone; at once if that takes too long."""
-    wait(life)
+    os.read(life, 1)
     log.warning("the coordinator is gone; stopping, with a checkpoint")
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_PATIENCE)
-    os._exit(1)
+    os.killpg(os.getpgid(0), signal.SIGKILL)  # with what it has started; the group is its own
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
@@ -69,6 +69,8 @@ class Sweep:
     seconds: float  # that coordinators have spent on it
     time: str  # ISO 8601, UTC
     confirm: str = ""  # the ablation that has run the front again with more seeds
+    # Slot path → value of what the spec sets in the base and in every trial.
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 def save(sweep: Sweep, folder: Path) -> Path:

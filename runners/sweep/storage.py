@@ -1,0 +1,56 @@
+"""Which database a study is kept in."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runners.tracking import store_uri
+from yolact_bench.errors import SpecError
+
+VARIABLE = "OPTUNA_STORAGE"
+
+
+def storage_url(asked: str | None, work_dir: Path) -> str:
+    """Return the database of a study: what was asked for, the environment's, or work/optuna.db.
+
+    Raises:
+        SpecError: no database URL, or the one that MLflow writes to: both call a table alembic's.
+    """
+    url = asked or os.environ.get(VARIABLE)
+    if not url:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{(work_dir / 'optuna.db').absolute()}"
+    if "://" not in url:
+        raise SpecError(
+            f"--storage {url}: expected a database URL such as sqlite:///work/optuna.db or "
+            "postgresql+psycopg2://user@host/name"
+        )
+    if _same(url, store_uri(work_dir)):
+        raise SpecError(
+            f"--storage {shown(url)}: is the database of MLflow, whose tables would be taken for "
+            "those of the study; name another"
+        )
+    return url
+
+
+def shown(url: str) -> str:
+    """Return a database URL without its password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return url.replace(f":{parts.password}@", ":…@", 1)
+
+
+def is_own(url: str, work_dir: Path) -> bool:
+    """Return whether the database belongs to this work directory alone."""
+    return url == f"sqlite:///{(work_dir / 'optuna.db').absolute()}"
+
+
+def _same(one: str, other: str) -> bool:
+    def plain(url: str) -> str:
+        scheme, _, rest = url.partition("://")
+        if scheme.startswith("sqlite") and rest.startswith("/"):
+            return f"sqlite://{Path(rest[1:]).absolute()}"
+        return f"{scheme.partition('+')[0]}://{rest.rpartition('@')[2]}".rstrip("/")
+
+    return plain(one) == plain(other)

@@ -1,0 +1,281 @@
+"""Optuna, and nothing else of it elsewhere: what to try next, and what has been tried."""
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+from yolact_bench.errors import SpecError
+from yolact_bench.spec.space import Components, Domain, Params, Space, Value, Values, active
+from yolact_bench.spec.sweep import SweepSpec
+
+log = logging.getLogger(__name__)
+
+_DIGEST = "yolact_bench_digest"
+OVER_BUDGET = "over_budget"  # the fact: ms; above 0: not feasible
+_ENOUGH = 8  # finished trials for an importance
+_STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A trial as the study has it."""
+
+    number: int
+    state: str  # complete, pruned, failed, running or waiting
+    params: Params
+    values: tuple[float, ...]  # of the objectives, in their order; empty unless it is complete
+    curve: Mapping[int, float]  # what was reported, by iteration
+    facts: Mapping[str, object]  # what the coordinator has noted
+    seconds: float | None
+
+
+class Study:
+    """One study in a storage; asked by one coordinator, and told."""
+
+    def __init__(self, spec: SweepSpec, storage: str) -> None:
+        """Open the study of a spec, or begin it.
+
+        Raises:
+            SpecError: a storage that cannot be used, or a study of that name with other choices.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        self._space = spec.space
+        self._study = _opened(spec, storage)
+        # From the same seed a study that goes on would ask the same once more.
+        seed = spec.sampler_seed + len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = _sampler(spec, seed)
+        self._study.pruner = _pruner(spec)
+        self._asked: dict[int, optuna.Trial] = {}
+
+    def ask(self, facts: Mapping[str, object]) -> Tried:
+        """Return what to try next, as a running trial with these facts."""
+        trial = self._study.ask()
+        for key, value in facts.items():
+            trial.set_user_attr(key, value)
+        suggest(trial, self._space)
+        self._asked[trial.number] = trial
+        return self.tried(trial.number)
+
+    def tell(self, number: int, values: Sequence[float]) -> None:
+        """Say what a trial has reached."""
+        self._study.tell(number, list(values))
+        self._asked.pop(number, None)
+
+    def prune(self, number: int) -> None:
+        """Say that a trial was stopped, or never begun, as it is not worth it."""
+        self._study.tell(number, state=TrialState.PRUNED)
+        self._asked.pop(number, None)
+
+    def fail(self, number: int) -> None:
+        """Say that a trial has nothing to tell."""
+        self._study.tell(number, state=TrialState.FAIL)
+        self._asked.pop(number, None)
+
+    def note(self, number: int, **facts: object) -> None:
+        """Keep facts of a trial that is running."""
+        trial = self._asked.get(number) or self._left_running(number)
+        for key, value in facts.items():
+            trial.set_user_attr(key, value)
+
+    def report(self, number: int, iteration: int, value: float) -> bool:
+        """Keep what a trial has reached by an iteration; return whether to stop it."""
+        trial = self._asked[number]
+        trial.report(value, iteration)
+        return trial.should_prune()
+
+    def enqueue(self, params: Params, facts: Mapping[str, object]) -> None:
+        """Have a set of parameters asked for next."""
+        self._study.enqueue_trial(dict(params), user_attrs=dict(facts))
+
+    def add(self, params: Params, values: Sequence[float], facts: Mapping[str, object]) -> None:
+        """Add a finished trial that this study did not ask for."""
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                params=dict(params),
+                distributions={
+                    name: _distribution(domain) for name, domain in active(self._space, params)
+                },
+                values=list(values),
+                user_attrs=dict(facts),
+            )
+        )
+
+    def _left_running(self, number: int) -> optuna.Trial:
+        """Return a trial of an earlier coordinator, so that facts of it can be kept."""
+        frozen = self._study.get_trials(deepcopy=False)[number]
+        return optuna.Trial(self._study, frozen._trial_id)
+
+    def trials(self) -> list[Tried]:
+        """Return all trials, in order."""
+        return [_tried(trial) for trial in self._study.get_trials(deepcopy=False)]
+
+    def tried(self, number: int) -> Tried:
+        """Return one trial as it stands."""
+        return _tried(self._study.get_trials(deepcopy=False)[number])
+
+    def best(self) -> list[int]:
+        """Return the number of the best trial, or those of the front, best first."""
+        done = [t for t in self._study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE]
+        if not done:
+            return []
+        first = -1 if self._study.directions[0] is optuna.study.StudyDirection.MAXIMIZE else 1
+        front = self._study.best_trials if len(self._study.directions) > 1 else done
+        ranked = sorted(front, key=lambda t: (first * t.values[0], t.number))
+        return [t.number for t in (ranked if len(self._study.directions) > 1 else ranked[:1])]
+
+    def importance(self, objective: int) -> Mapping[str, float]:
+        """Return each parameter's share in what makes trials good; empty where that is not known.
+
+        Source: PED-ANOVA (arXiv:2304.10255), as Optuna has it.
+        """
+        done = [t for t in self._study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE]
+        if len(done) < _ENOUGH or len({t.values[objective] for t in done}) == 1:
+            return {}
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator(evaluate_on_local=False)
+        try:
+            found = optuna.importance.get_param_importances(
+                self._study, evaluator=evaluator, target=lambda trial: trial.values[objective]
+            )
+        except (RuntimeError, ValueError) as error:
+            log.info("no importance of parameters: %s", error)
+            return {}
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def suggest(trial: optuna.Trial, space: Space) -> None:
+    """Draw the parameters of a trial, those of a component only where it is chosen."""
+    for path, entry in space.items():
+        if not isinstance(entry, Components):
+            _suggest(trial, path, entry)
+            continue
+        component = str(_suggest(trial, path, Values(values=tuple(entry.options))))
+        for name, domain in entry.options[component].items():
+            _suggest(trial, f"{path}.{component}.{name}", domain)
+
+
+def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
+    value: Value
+    if isinstance(domain, Values):
+        value = trial.suggest_categorical(name, domain.stored)
+    elif domain.whole:
+        low, high, step = int(domain.low), int(domain.high), int(domain.step or 1)
+        value = trial.suggest_int(name, low, high, log=domain.log, step=step)
+    else:
+        low_high = domain.low, domain.high
+        value = trial.suggest_float(name, *low_high, log=domain.log, step=domain.step)
+    return value
+
+
+def _distribution(domain: Domain) -> BaseDistribution:
+    if isinstance(domain, Values):
+        return CategoricalDistribution(domain.stored)
+    if domain.whole:
+        step = int(domain.step or 1)
+        return IntDistribution(int(domain.low), int(domain.high), log=domain.log, step=step)
+    return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
+
+
+def _opened(spec: SweepSpec, storage: str) -> optuna.Study:
+    better = optuna.study.StudyDirection
+    directions = [better.MAXIMIZE if one.maximise else better.MINIMIZE for one in spec.objectives]
+    try:
+        study = optuna.create_study(
+            study_name=spec.name,
+            storage=optuna.storages.RDBStorage(storage),
+            directions=directions,
+            load_if_exists=True,
+        )
+    except ImportError as error:
+        raise SpecError(f"--storage: its driver is not installed: {error}") from error
+    except Exception as error:
+        kind = type(error).__name__
+        raise SpecError(
+            f"--storage: the study {spec.name} cannot be opened ({kind}); is it a database "
+            "URL such as postgresql+psycopg2://user@host/name that answers?"
+        ) from error
+    known = study.user_attrs.get(_DIGEST)
+    if known is None:
+        study.set_user_attr(_DIGEST, spec.digest)
+    elif known != spec.digest:
+        raise spec.source.error(
+            ("name",),
+            f"the study {spec.name} was begun with another base, space or objective; its trials "
+            "would not compare: write another name, or undo the change",
+        )
+    return study
+
+
+def _sampler(spec: SweepSpec, seed: int) -> optuna.samplers.BaseSampler:
+    constraints = _constraints if spec.mode == "budget" else None
+    make: Mapping[str, Callable[[], optuna.samplers.BaseSampler]] = {
+        "tpe": lambda: optuna.samplers.TPESampler(
+            seed=seed,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            constraints_func=constraints,
+        ),
+        "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed, constraints_func=constraints),
+        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
+        # Every set of parameters is enqueued; nothing is left to draw.
+        "grid": lambda: optuna.samplers.RandomSampler(seed=seed),
+    }
+    return make[spec.sampler]()
+
+
+def _constraints(trial: FrozenTrial) -> Sequence[float]:
+    return (float(trial.user_attrs.get(OVER_BUDGET, 0.0)),)
+
+
+def check_pruner(spec: SweepSpec) -> None:
+    """Make the pruner of a spec, to see whether it can be.
+
+    Raises:
+        SpecError: an option that it does not have, or a value that it refuses.
+    """
+    _pruner(spec)
+
+
+def _pruner(spec: SweepSpec) -> optuna.pruners.BasePruner:
+    make: Mapping[str, Callable[..., optuna.pruners.BasePruner]] = {
+        "median": optuna.pruners.MedianPruner,
+        "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+        "hyperband": optuna.pruners.HyperbandPruner,
+        "none": optuna.pruners.NopPruner,
+    }
+    try:
+        return make[spec.pruner](**spec.pruner_options)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{spec.where('pruner')}: {spec.pruner}: {error}") from error
+
+
+def _tried(trial: FrozenTrial) -> Tried:
+    seconds = None
+    if trial.datetime_start and trial.datetime_complete:
+        seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
+    return Tried(
+        number=trial.number,
+        state=_STATES[trial.state],
+        params=trial.params or trial.system_attrs.get("fixed_params", {}),
+        values=tuple(trial.values) if trial.state is TrialState.COMPLETE else (),
+        curve=dict(sorted(trial.intermediate_values.items())),
+        facts=dict(trial.user_attrs),
+        seconds=seconds,
+    )

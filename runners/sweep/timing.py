@@ -1,0 +1,100 @@
+"""Milliseconds of trials: always beside the base, in alternating rounds of one session."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from runners.arm import Unit, Workplace
+from runners.gate import declared, judged, measure_untrained
+from runners.sweep.candidate import BASE, timed_as
+from runners.time_arms import Timing, time_units
+from runners.timed_arms import TimingError
+from yolact_bench.errors import ArmError
+from yolact_bench.results.gate import Judged
+from yolact_bench.results.record import Latency
+from yolact_bench.spec.latency import LatencyPlan
+from yolact_bench.spec.sweep import SweepSpec
+
+log = logging.getLogger(__name__)
+
+_MOST_SECONDS = 20.0  # of a session, where the spec does not say: a sweep has many of them
+
+
+@dataclass(slots=True, kw_only=True)
+class Stopwatch:
+    """Times trials of one sweep. Nothing else may run on the device meanwhile."""
+
+    spec: SweepSpec
+    base: Unit
+    place: Workplace
+    timing: Timing
+    base_ms: float | None = None  # the base's median in the first session, which others refer to
+    _known: dict[str, Judged] = field(default_factory=dict)
+
+    def time_trained(self, units: Sequence[Unit]) -> Mapping[str, Mapping[str, float] | ArmError]:
+        """Return latency_ms and latency_ratio of trained units, by arm, or why there is none.
+
+        Times of two sessions do not compare, ratios to the base within each do: latency_ms is
+        the ratio times the base's median of the first session.
+
+        Raises:
+            ArmError: the session does not count, or the base cannot be timed.
+        """
+        found: dict[str, Mapping[str, float] | ArmError] = {}
+        units = list(units)
+        while units:
+            try:
+                records = time_units(
+                    [self.base, *units],
+                    self.plan.scenarios[0],
+                    how=self.plan,
+                    baseline=BASE,
+                    rounds=self.timing.rounds,
+                    place=self.place,
+                )
+            except TimingError as error:
+                if error.arm == BASE:
+                    raise ArmError(
+                        "latency", f"the base cannot be timed: {error.__cause__}"
+                    ) from error
+                found[error.arm] = ArmError("latency", f"it cannot be timed: {error.__cause__}")
+                units = [unit for unit in units if unit.arm != error.arm]
+                continue
+            return {**found, **self._ratios(records)}
+        return found
+
+    def judge_untrained(self, unit: Unit) -> Judged | None:
+        """Return the time of a unit with random weights; None where it does not count.
+
+        What was timed once is not timed again.
+        """
+        key = timed_as(unit.run)
+        if key not in self._known:
+            how = declared(self.plan)
+            units = [replace(self.base), unit]
+            measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
+            if unit.arm not in measured or any(one.invalid for one in measured.values()):
+                return None
+            self._known[key] = judged(unit, measured[unit.arm])
+        return self._known[key]
+
+    @property
+    def plan(self) -> LatencyPlan:
+        """How trials are timed."""
+        plan = self.timing.of(self.spec.latency)
+        written = self.spec.source.data.get("latency")
+        said = isinstance(written, Mapping) and "max_s" in written
+        return plan if said else replace(plan, max_s=min(plan.max_s, _MOST_SECONDS))
+
+    def _ratios(self, records: Sequence[Latency]) -> Mapping[str, Mapping[str, float]]:
+        invalid = next((record.invalid for record in records if record.invalid), "")
+        if invalid:
+            raise ArmError("latency", f"the session does not count: {invalid}")
+        base, *others = records
+        if self.base_ms is None:
+            self.base_ms = base.median_ms
+        found: dict[str, Mapping[str, float]] = {}
+        for record in others:
+            ratio = record.median_ms / base.median_ms
+            found[record.arm] = {"latency_ratio": ratio, "latency_ms": ratio * self.base_ms}
+        return found

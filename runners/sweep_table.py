@@ -1,0 +1,83 @@
+"""What has been searched in a work directory, a row for each sweep. Loads no torch."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from yolact_bench.results import sweep as sweeps
+from yolact_bench.results.sweep import Sweep
+
+_HEADS = ("sweep", "mode", "trials", "best", "when", "question")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One sweep, and how far it is."""
+
+    name: str
+    mode: str
+    question: str
+    asked: int
+    states: dict[str, int]  # how many trials are in each, of those states that occur
+    # Of the best trial: each objective as recorded, AP as a fraction. Of a front, as many trials.
+    best: dict[str, float]
+    on_front: int
+    when: str
+
+
+def sweep_lines(work_dir: Path) -> Iterator[str]:
+    """Yield the sweeps as a text table."""
+    rows = _rows(work_dir)
+    if not rows:
+        yield f"no sweep has been run in {work_dir}"
+        return
+    lines = [_HEADS, *map(_cells, rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADS))]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        yield "  ".join(padded).rstrip()
+
+
+def sweep_facts(work_dir: Path) -> dict[str, object]:
+    """Return the sweeps as plain data."""
+    return {"sweeps": [asdict(row) for row in _rows(work_dir)]}
+
+
+def _rows(work_dir: Path) -> list[Row]:
+    files = sorted((work_dir / "sweeps").glob(f"*/{sweeps.FILE_NAME}"))
+    return [_row(sweeps.load(file)) for file in files]
+
+
+def _row(sweep: Sweep) -> Row:
+    trials = {trial.number: trial for trial in sweep.trials}
+    best = trials[sweep.best[0]].metrics if sweep.best else {}
+    sought = [objective.metric for objective in sweep.objectives]
+    return Row(
+        name=sweep.name,
+        mode=sweep.mode,
+        question=sweep.question,
+        asked=sweep.asked,
+        states=dict(Counter(trial.state for trial in sweep.trials).most_common()),
+        best={metric: best[metric] for metric in sought if metric in best},
+        on_front=len(sweep.best),
+        when=sweep.time[:16].replace("T", " "),
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    counts = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in row.states.items())
+    trials = f"{sum(row.states.values())}" + (f" ({counts})" if counts else "")
+    return row.name, row.mode, trials, _best(row), row.when, row.question
+
+
+def _best(row: Row) -> str:
+    if row.on_front > 1:
+        return f"{row.on_front} on the front"
+    return ", ".join(_number(metric, value) for metric, value in row.best.items()) or "–"
+
+
+def _number(metric: str, value: float) -> str:
+    """AP and AR in points, as everywhere that people read."""
+    is_ap = metric.startswith(("mask_a", "box_a"))
+    return f"{metric} {100 * value:.2f}" if is_ap else f"{metric} {value:.4g}"

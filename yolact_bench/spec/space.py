@@ -1,0 +1,301 @@
+"""The space of a sweep: which slots and options may vary, and how. No torch, no Optuna.
+
+A parameter is called as the path that it sets: `protonet.k`. Where a slot has several components,
+the choice among them is called as the slot (`nms`), and an option of one of them, which only
+matters where that component is chosen, as `nms.fast.max_iou`.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+from yolact_bench.spec.source import KeyPath, Source
+
+Value = bool | int | float | str | None  # what a study stores
+_NUMBER_KEYS = {"low": 0, "high": 0, "log": False, "step": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """All numbers from `low` to `high`, or those in steps; whole numbers if all three are."""
+
+    low: float
+    high: float
+    log: bool = False  # drawn evenly in the logarithm
+    step: float | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether only whole numbers are meant."""
+        return all(type(one) is int for one in (self.low, self.high, self.step or 1))
+
+    @property
+    def values(self) -> tuple[object, ...] | None:
+        """All values in order; None where there are infinitely many."""
+        if self.whole:
+            step = int(self.step or 1)
+            return tuple(range(int(self.low), int(self.high) + 1, step))
+        if self.step is None:
+            return None
+        count = math.floor((self.high - self.low) / self.step + 1e-9)
+        return tuple(self.low + index * self.step for index in range(count + 1))
+
+    @property
+    def ends(self) -> tuple[object, ...]:
+        """The values by which the whole range is checked."""
+        return (self.low, self.high)
+
+    def holds(self, value: object) -> bool:
+        """Return whether a value is of this domain."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        known = self.values
+        if known is None:
+            return self.low <= value <= self.high
+        return any(math.isclose(value, float(str(one))) for one in known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """A few values, of any kind that a spec can say."""
+
+    values: tuple[object, ...]
+
+    @property
+    def stored(self) -> tuple[Value, ...]:
+        """The values as a study stores them: lists and mappings as text."""
+        return tuple(to_stored(value) for value in self.values)
+
+    @property
+    def ends(self) -> tuple[object, ...]:
+        """The values by which the domain is checked: all."""
+        return self.values
+
+    def holds(self, value: object) -> bool:
+        """Return whether a value is of this domain."""
+        return value in self.values
+
+
+Domain = Number | Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """A choice among components of a slot, each with options that vary or are given."""
+
+    options: Mapping[str, Mapping[str, Domain]]  # component → option → what it may be
+    given: Mapping[str, Mapping[str, object]]  # component → option → its value
+
+
+Space = Mapping[str, Domain | Components]  # slot or slot.option → what it may be
+Params = Mapping[str, Value]
+
+
+def read_space(source: Source, key: str = "space") -> Space:
+    """Return the space in a spec.
+
+    Raises:
+        SpecError: with file, line and key.
+    """
+    data = source.data.get(key)
+    if not isinstance(data, Mapping) or not data:
+        raise source.error((key,), "expected a mapping of slots or options to what they may be")
+    return {str(path): _entry(source, (key, str(path)), value) for path, value in data.items()}
+
+
+def parameters(space: Space) -> dict[str, Domain]:
+    """Return every parameter of the space by name; some only matter where others allow."""
+    found: dict[str, Domain] = {}
+    for path, entry in space.items():
+        if not isinstance(entry, Components):
+            found[path] = entry
+            continue
+        found[path] = Values(values=tuple(entry.options))
+        for component, options in entry.options.items():
+            found |= {f"{path}.{component}.{name}": domain for name, domain in options.items()}
+    return found
+
+
+def active(space: Space, params: Params) -> list[tuple[str, Domain]]:
+    """Return the parameters that matter together with these, by name.
+
+    Raises:
+        KeyError: the choice among components is not among them.
+    """
+    found: list[tuple[str, Domain]] = []
+    for path, entry in space.items():
+        if not isinstance(entry, Components):
+            found.append((path, entry))
+            continue
+        found.append((path, Values(values=tuple(entry.options))))
+        component = str(params[path])
+        found += [(f"{path}.{component}.{n}", d) for n, d in entry.options[component].items()]
+    return found
+
+
+def changes_of(space: Space, params: Params) -> dict[str, object]:
+    """Return what the parameters change, as an arm of an ablation would say it."""
+    changes: dict[str, object] = {}
+    for path, entry in space.items():
+        if not isinstance(entry, Components):
+            changes[path] = _meant(entry, params[path])
+            continue
+        component = str(params[path])
+        chosen = {
+            name: _meant(domain, params[f"{path}.{component}.{name}"])
+            for name, domain in entry.options[component].items()
+        }
+        changes[path] = {"name": component, **entry.given[component], **chosen}
+    return changes
+
+
+def params_of(space: Space, changes: Mapping[str, object]) -> dict[str, Value] | None:
+    """Return the parameters that make these changes; None where the space cannot say them.
+
+    Raises nothing: an arm that lies outside a space is simply no trial of it.
+    """
+    params: dict[str, Value] = {}
+    for path, entry in space.items():
+        if path not in changes:
+            return None
+        value = changes[path]
+        if not isinstance(entry, Components):
+            if not entry.holds(value):
+                return None
+            params[path] = to_stored(value)
+            continue
+        inner = _component_params(path, entry, value)
+        if inner is None:
+            return None
+        params |= inner
+    return params
+
+
+def all_params(space: Space) -> Iterator[Params] | None:
+    """Return every set of parameters; None where the space is not finite."""
+    axes = []
+    for path, entry in space.items():
+        axis = _axis(path, entry)
+        if axis is None:
+            return None
+        axes.append(axis)
+    return ({k: v for part in parts for k, v in part.items()} for parts in product(*axes))
+
+
+def to_stored(value: object) -> Value:
+    """Return a value as a study can store it."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return json.dumps(value, sort_keys=True)
+
+
+def _axis(path: str, entry: Domain | Components) -> list[dict[str, Value]] | None:
+    if not isinstance(entry, Components):
+        values = entry.values
+        return None if values is None else [{path: to_stored(value)} for value in values]
+    found: list[dict[str, Value]] = []
+    for component, options in entry.options.items():
+        inner = all_params({f"{path}.{component}.{name}": one for name, one in options.items()})
+        if inner is None:
+            return None
+        found += [{path: component, **params} for params in inner]
+    return found
+
+
+def _component_params(path: str, entry: Components, value: object) -> dict[str, Value] | None:
+    choice = {"name": value} if isinstance(value, str) else value
+    if not isinstance(choice, Mapping) or choice.get("name") not in entry.options:
+        return None
+    component = str(choice["name"])
+    options, given = entry.options[component], entry.given[component]
+    asked = {key: one for key, one in choice.items() if key != "name"}
+    if asked.keys() != options.keys() | given.keys():
+        return None
+    if any(asked[name] != one for name, one in given.items()):
+        return None
+    if not all(domain.holds(asked[name]) for name, domain in options.items()):
+        return None
+    chosen = {f"{path}.{component}.{name}": to_stored(asked[name]) for name in options}
+    return {path: component, **chosen}
+
+
+def _meant(domain: Domain, stored: Value) -> object:
+    """Return the value that a study has stored."""
+    if isinstance(domain, Number):
+        return stored
+    return domain.values[domain.stored.index(stored)]
+
+
+def _entry(source: Source, path: KeyPath, value: object) -> Domain | Components:
+    if isinstance(value, Mapping) and not _is_number(value):
+        if "." in path[-1]:
+            raise source.error(path, "an option has values: a list, or {low: …, high: …}")
+        return _components(source, path, value)
+    return _domain(source, path, value)
+
+
+def _components(source: Source, path: KeyPath, value: Mapping[str, object]) -> Components:
+    options: dict[str, dict[str, Domain]] = {}
+    given: dict[str, dict[str, object]] = {}
+    for component, choices in value.items():
+        name = str(component)
+        options[name], given[name] = {}, {}
+        if choices is None:
+            continue
+        if not isinstance(choices, Mapping):
+            raise source.error(
+                (*path, name), f"expected the options of {name}, such as {{}}, got {choices!r}"
+            )
+        for option, one in choices.items():
+            where = (*path, name, str(option))
+            if isinstance(one, list) or _is_number(one):
+                options[name][str(option)] = _domain(source, where, one)
+            else:
+                given[name][str(option)] = one
+    if not options:
+        raise source.error(path, "names no component")
+    return Components(options=options, given=given)
+
+
+def _domain(source: Source, path: KeyPath, value: object) -> Domain:
+    if isinstance(value, list):
+        if not value:
+            raise source.error(path, "expected at least one value")
+        stored = [to_stored(one) for one in value]
+        twice = [one for index, one in enumerate(stored) if one in stored[:index]]
+        if twice:
+            raise source.error(path, f"the value {twice[0]!r} is given twice")
+        return Values(values=tuple(value))
+    if _is_number(value):
+        assert isinstance(value, Mapping)
+        return _number(source, path, value)
+    raise source.error(
+        path,
+        f"expected a list of values, or {{low: …, high: …, log: true, step: …}}, got {value!r}",
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Mapping) and ("low" in value or "high" in value)
+
+
+def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Number:
+    source.check_keys(path, value, _NUMBER_KEYS)
+    low, high, step = value.get("low"), value.get("high"), value.get("step")
+    log = value.get("log", False)
+    if type(low) not in (int, float) or type(high) not in (int, float):
+        raise source.error(path, f"low and high must be numbers, got {low!r} and {high!r}")
+    if step is not None and type(step) not in (int, float):
+        raise source.error((*path, "step"), f"expected a number, got {step!r}")
+    if not isinstance(log, bool):
+        raise source.error((*path, "log"), f"expected true or false, got {log!r}")
+    number = Number(low=low, high=high, log=log, step=step)  # type: ignore[arg-type]
+    if not number.low < number.high:
+        raise source.error(path, f"low must be below high, got {low} and {high}")
+    if log and (number.low <= 0 or step is not None):
+        raise source.error(path, "a logarithmic range starts above 0 and has no step")
+    if step is not None and number.step is not None and number.step <= 0:
+        raise source.error((*path, "step"), f"expected a step above 0, got {step}")
+    return number

@@ -1,0 +1,303 @@
+"""From a sweep's YAML to what is sought, where, and how. No torch, no Optuna."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import hint
+from yolact_bench.spec.ablation import changed, read_run
+from yolact_bench.spec.budget import BUDGETS, FULL, budgeted, smoke_sides
+from yolact_bench.spec.latency import KEY as LATENCY
+from yolact_bench.spec.latency import LatencyPlan, read_latency
+from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
+from yolact_bench.spec.source import Source, read
+from yolact_bench.spec.space import Components, Space, parameters, read_space
+
+SWEEP_SCHEMA = 1
+MODES: Mapping[str, str] = {
+    "single": "one objective",
+    "pareto": "two objectives or more, none of which is given up for another unasked",
+    "budget": "one objective, among what is within latency.budget_ms before it is trained",
+}
+SAMPLERS = ("tpe", "random", "nsga2", "grid")
+PRUNERS = ("median", "successive_halving", "hyperband", "none")
+_OF_AP = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_1", "ar_10", "ar_100")
+AP_METRICS = tuple(f"{kind}_{name}" for kind in ("mask", "box") for name in _OF_AP)
+TIME_METRICS = ("latency_ms", "latency_ratio")
+COST_METRICS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
+METRICS = (*AP_METRICS, *TIME_METRICS, *COST_METRICS)
+DIRECTIONS: Mapping[str, bool] = {
+    "maximise": True,
+    "minimise": False,
+    "maximize": True,
+    "minimize": False,
+}
+# A trial compares with another by what it reaches on the same data.
+_FIXED = ("dataset", "seed")
+_KEYS = dict.fromkeys(
+    (
+        *("schema", "name", "base", "set", "dataset", "mode", "objectives", LATENCY, "trials"),
+        *("sampler", "pruner", "seed_from", "space", "validate_every"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """A metric, and which way is better."""
+
+    metric: str
+    maximise: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSpec:
+    """A search: a base, a space around it, and what is sought there."""
+
+    name: str  # with the budget, if not full
+    question: str
+    header: tuple[str, ...]
+    base: str
+    run: Run  # the base, with the file's `set`; names and options not yet checked
+    dataset: str
+    mode: str
+    objectives: tuple[Sought, ...]
+    latency: LatencyPlan
+    trials: int
+    sampler: str
+    sampler_seed: int
+    pruner: str
+    pruner_options: Mapping[str, object]  # Optuna's
+    seed_from: tuple[str, ...]  # ablations of the work directory whose arms become trials
+    space: Space
+    validate_every: int | None  # iterations; None: a tenth of the schedule
+    budget: str
+    source: Source
+
+    @property
+    def trains(self) -> bool:
+        """Whether a trial may need a training of its own; otherwise all share the base's."""
+        return any(path.partition(".")[0] in ARCHITECTURE + TRAINING for path in self.space)
+
+    @property
+    def replays(self) -> bool:
+        """Whether trials differ in detection alone: one forward pass serves all."""
+        return all(path.partition(".")[0] in DETECTION for path in self.space)
+
+    @property
+    def digest(self) -> str:
+        """What trials of one study have in common, so that they compare."""
+        facts = {
+            "run": self.run.as_dict(),
+            "mode": self.mode,
+            "objectives": [(one.metric, one.maximise) for one in self.objectives],
+            "budget_ms": self.latency.budget_ms,
+            "space": {name: str(domain) for name, domain in parameters(self.space).items()},
+            "given": {
+                path: {name: dict(given) for name, given in entry.given.items()}
+                for path, entry in self.space.items()
+                if isinstance(entry, Components)
+            },
+        }
+        text = json.dumps(facts, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def where(self, *path: str) -> str:
+        """Return file, line and key, for errors found later."""
+        return self.source.where(path)
+
+    def changed(self, changes: Mapping[str, object]) -> Run:
+        """Return the run of a trial.
+
+        Raises:
+            SpecError: an unknown slot, option or data set.
+        """
+        run = self.run
+        for path, value in changes.items():
+            run = changed(run, path, value, relative_to=Path(self.source.file).parent)
+        return run
+
+
+def load_sweep(
+    path: Path,
+    *,
+    settings: Mapping[str, object] | None = None,
+    trials: int | None = None,
+    budget: str = FULL,
+) -> SweepSpec:
+    """Return the sweep written in `path`.
+
+    `settings` (slot or slot.option → value) change the base, after the file's own `set`; `trials`
+    replaces the file's number. A `budget` shortens every training.
+
+    Raises:
+        SpecError: with file, line and key; and the nearest valid name for a misspelling.
+    """
+    source = read(path)
+    source.check_keys((), source.data, _KEYS)
+    if source.data.get("schema") != SWEEP_SCHEMA:
+        raise source.error(("schema",), f"expected schema: {SWEEP_SCHEMA}")
+    run = _base(source, settings or {})
+    space = read_space(source)
+    _check_space(source, run, space)
+    if budget not in BUDGETS:
+        raise SpecError(f"--budget {budget}: there is no such budget{hint(budget, BUDGETS)}")
+    run = budgeted(run, budget, sides=smoke_sides([run.image_size]))
+    mode = _word(source, "mode", "single", MODES)
+    latency = read_latency(source)
+    objectives = _objectives(source, mode)
+    if mode == "budget" and latency.budget_ms is None:
+        raise source.error(("mode",), "budget needs latency: {budget_ms: …}")
+    name = str(source.data.get("name", path.stem))
+    sampler, seed = _sampler(source)
+    pruner, options = _pruner(source, mode)
+    return SweepSpec(
+        name=name if budget == FULL else f"{name}-{budget}",
+        question=source.header[0] if source.header else "",
+        header=source.header,
+        base=str(source.data["base"]),
+        run=run,
+        dataset=Path(str(run.dataset.get("file", run.dataset["name"]))).stem,
+        mode=mode,
+        objectives=objectives,
+        latency=latency,
+        trials=trials if trials is not None else _whole(source, "trials", 50),
+        sampler=sampler,
+        sampler_seed=seed,
+        pruner=pruner,
+        pruner_options=options,
+        seed_from=_seed_from(source),
+        space=space,
+        validate_every=_whole(source, "validate_every", 0) or None,
+        budget=budget,
+        source=source,
+    )
+
+
+def _base(source: Source, settings: Mapping[str, object]) -> Run:
+    if "base" not in source.data:
+        raise source.error((), "base is missing: a preset, or a .yaml file")
+    folder = Path(source.file).parent
+    try:
+        run = read_run(str(source.data["base"]), relative_to=folder)
+    except SpecError as error:
+        raise source.error(("base",), str(error)) from error
+    own = source.data.get("set", {})
+    if not isinstance(own, Mapping):
+        raise source.error(("set",), f"expected a mapping of slots to choices, got {own!r}")
+    if "dataset" in source.data:
+        run = _changed(source, ("dataset",), run, source.data["dataset"], folder)
+    for path, value in own.items():
+        run = _changed(source, ("set", str(path)), run, value, folder)
+    for path, value in settings.items():
+        try:
+            run = changed(run, path, value, relative_to=Path())
+        except SpecError as error:
+            raise SpecError(f"--set {path}: {error}") from error
+    return run
+
+
+def _changed(source: Source, where: tuple[str, ...], run: Run, value: object, folder: Path) -> Run:
+    try:
+        return changed(run, where[-1], value, relative_to=folder)
+    except SpecError as error:
+        raise source.error(where, str(error)) from error
+
+
+def _check_space(source: Source, run: Run, space: Space) -> None:
+    """Check that every path is a slot or an option; components and values are checked later."""
+    for path, entry in space.items():
+        slot = path.partition(".")[0]
+        if slot in _FIXED:
+            raise source.error(
+                ("space", path), f"{slot} is no choice that a sweep can make; write it under set:"
+            )
+        values = (
+            [{"name": name} for name in entry.options]
+            if isinstance(entry, Components)
+            else list(entry.ends)
+        )
+        for value in values:
+            try:
+                run.changed({path: value})
+            except SpecError as error:
+                raise source.error(("space", path), str(error)) from error
+
+
+def _objectives(source: Source, mode: str) -> tuple[Sought, ...]:
+    data = source.data.get("objectives", {"mask_ap": "maximise"})
+    if not isinstance(data, Mapping) or not data:
+        raise source.error(("objectives",), f"expected such as {{mask_ap: maximise}}, got {data!r}")
+    source.check_keys(("objectives",), data, dict.fromkeys(METRICS))
+    found = []
+    for metric, word in data.items():
+        if word not in DIRECTIONS:
+            raise source.error(
+                ("objectives", str(metric)), f"expected maximise or minimise, got {word!r}"
+            )
+        found.append(Sought(metric=str(metric), maximise=DIRECTIONS[str(word)]))
+    if mode == "pareto" and len(found) < 2:
+        raise source.error(("objectives",), "pareto needs two or more; with one write mode: single")
+    if mode != "pareto" and len(found) != 1:
+        raise source.error(("objectives",), f"{mode} has one; with several write mode: pareto")
+    timed = [one.metric for one in found if one.metric in TIME_METRICS]
+    if timed and mode != "pareto":
+        raise source.error(
+            ("objectives", timed[0]),
+            "alone it would be won by a network that finds nothing; write mode: pareto with "
+            "mask_ap beside it, or mode: budget",
+        )
+    return tuple(found)
+
+
+def _word(source: Source, key: str, default: str, known: Mapping[str, object]) -> str:
+    word = source.data.get(key, default)
+    if word not in known:
+        raise source.error((key,), f"unknown {word!r}{hint(str(word), known)}")
+    return str(word)
+
+
+def _whole(source: Source, key: str, default: int) -> int:
+    value = source.data.get(key, default)
+    if type(value) is not int or value < min(1, default):
+        raise source.error((key,), f"expected a whole number from 1 on, got {value!r}")
+    return value
+
+
+def _sampler(source: Source) -> tuple[str, int]:
+    data = source.data.get("sampler", "tpe")
+    choice = {"name": data} if isinstance(data, str) else data
+    if not isinstance(choice, Mapping):
+        raise source.error(("sampler",), f"expected such as {{name: tpe, seed: 0}}, got {data!r}")
+    source.check_keys(("sampler",), choice, {"name": 0, "seed": 0})
+    name, seed = choice.get("name", "tpe"), choice.get("seed", 0)
+    if name not in SAMPLERS:
+        near = hint(str(name), dict.fromkeys(SAMPLERS))
+        raise source.error(("sampler", "name"), f"unknown {name!r}{near}")
+    if type(seed) is not int or seed < 0:
+        raise source.error(("sampler", "seed"), f"expected a whole number from 0 on, got {seed!r}")
+    return str(name), seed
+
+
+def _pruner(source: Source, mode: str) -> tuple[str, Mapping[str, object]]:
+    data = source.data.get("pruner", "none" if mode == "pareto" else "median")
+    choice = data if isinstance(data, Mapping) else {"name": "none" if data is None else data}
+    name = str(choice.get("name", "median"))
+    if name not in PRUNERS:
+        raise source.error(("pruner",), f"unknown {name!r}{hint(name, dict.fromkeys(PRUNERS))}")
+    if mode == "pareto" and name != "none":
+        raise source.error(
+            ("pruner",),
+            "a trial with several objectives cannot be judged before its end; leave the key out",
+        )
+    return name, {str(key): value for key, value in choice.items() if key != "name"}
+
+
+def _seed_from(source: Source) -> tuple[str, ...]:
+    value = source.data.get("seed_from", [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise source.error(("seed_from",), f"expected names of ablations, got {value!r}")
+    return tuple(value)
