@@ -52,9 +52,7 @@ def sweep(
         int | None,
         typer.Option(help="then run the best, or the front, and the base with so many seeds"),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option(help="check the space, say what would run, stop")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option(help="check the space, say what would run, stop")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Search a space of slots and options; the same command again goes on where it stopped."""

@@ -55,11 +55,10 @@ class BatchJob:
             (shims / name).write_text(text)
             (shims / name).chmod(0o755)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "RAY_"))}
+        places = shims, Path(sys.executable).parent, os.environ["PATH"]
         self.environment = {
             **inherited,
-            "PATH": os.pathsep.join(
-                [str(shims), str(Path(sys.executable).parent), os.environ["PATH"]]
-            ),
+            "PATH": os.pathsep.join(map(str, places)),
             "PYTHONPATH": str(ROOT),
             "SHIM_LOG": str(self.log),
             "SLURM_JOB_ID": str(os.getpid()),
@@ -110,7 +109,7 @@ def test_the_batch_file_of_ray_runs_an_ablation_on_all_nodes(tmp_path: Path, job
     words = ["--work-dir", str(tmp_path / "work"), "--device", "cpu", "--workers", "0"]
     job.start("yolact_bench_ray.sbatch", str(spec), *words, "--rounds", "2")
     assert job.wait() == 0, job.output
-    found = [r for r in Store(tmp_path / "work" / "results.jsonl").records()]
+    found = Store(tmp_path / "work" / "results.jsonl").records()
     assert {r.arm for r in found if isinstance(r, Accuracy)} == {"k_4", "k_2", "sequential"}
     assert "--nodelist=another" in job.log.read_text()
     assert "requeue" not in job.log.read_text()

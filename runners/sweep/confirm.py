@@ -22,7 +22,9 @@ from yolact_bench.spec.sweep import SweepSpec
 _MOST_ARMS = 12  # of a front
 
 
-def confirm(spec: SweepSpec, sweep: Sweep, bench: SweepBench, *, seeds: int, command: str) -> Sweep:
+def confirm(
+    spec: SweepSpec, sweep: Sweep, bench: SweepBench, *, seeds: int, command: str
+) -> Sweep:
     """Run the base and what is best with seeds 0 … `seeds` - 1; return the account with its name.
 
     Raises:

@@ -241,3 +241,4 @@ def _start(checked: Checked, bench: SweepBench, command: str) -> None:
     }
     text = Path(spec.source.file).read_text(encoding="utf-8")
     bench.tracker.start(manifest, text, tags)
+
