@@ -30,7 +30,14 @@ def warnings(sweep: Sweep) -> tuple[str, ...]:
     told = []
     left = sweep.asked - _counted(sweep)
     if left > 0:
-        told.append(f"Not finished: {left} of {sweep.asked} trials are still to come.")
+        verb = "is" if left == 1 else "are"
+        told.append(f"Not finished: {left} of {sweep.asked} trials {verb} still to come.")
+    proxy = re.search(r"--budget[ =](smoke|short)\b", sweep.command)
+    if proxy:
+        told.append(
+            f"Proxy: with the {proxy[1]} budget a shortened schedule stands in for the real one; "
+            "the commands below train the whole schedule."
+        )
     if scored(sweep):
         told.append(_selection(sweep))
     if any(trial.state == "failed" for trial in sweep.trials):
@@ -193,8 +200,13 @@ def _selection(sweep: Sweep) -> str:
 
 
 def _counted(sweep: Sweep) -> int:
-    """Trials that count towards those asked for: ended, and not only the repeat of another."""
-    return sum(trial.state not in ("running", "skipped") for trial in sweep.trials)
+    """Trials that count towards those asked for: ended, not repeats, not lost and asked again."""
+    again = {trial.origin.removeprefix("retry of ") for trial in sweep.trials}
+    return sum(
+        trial.state not in ("running", "skipped")
+        and not (trial.state == "failed" and str(trial.number) in again)
+        for trial in sweep.trials
+    )
 
 
 def _label(objective: Objective) -> tuple[str, str]:

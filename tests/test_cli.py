@@ -37,7 +37,14 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["run", "--help"], ["list", "presets"], ["list", "runs"], ["report", "small"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["list", "presets"],
+        ["list", "runs"],
+        ["list", "sweeps"],
+        ["report", "small"],
+    ],
 )
 def test_commands_that_only_tell_load_no_torch(words: list[str], work: Path) -> None:
     place = ["--work-dir", str(work)] if words[0] in {"list", "report"} else []
@@ -112,7 +119,7 @@ def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (["train", "yolact_tiny", "--dataset", "{tmp}/d.yaml"], "d.yaml"),
         (["train", "yolact_tiny", "--dataset", "coco"], "YOLACT_DATA"),
         (["evaluate", "yolact_tiny", "--weights", "{tmp}/no.pt"], "there is no file"),
-        (["report", "smal"], "no ablation named 'smal'"),
+        (["report", "smal"], "no ablation or sweep named 'smal'"),
         (["list", "component"], "did you mean 'components'"),
         (["predict", "{tmp}/no.jpg", "--weights", "{tmp}/no.pt"], "there is no such image"),
         (["data", "check", "{tmp}/d.yaml"], "d.yaml"),

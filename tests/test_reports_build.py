@@ -232,7 +232,7 @@ def test_nothing_run_yet_is_a_report_of_dashes(tmp_path: Path) -> None:
 
 
 def test_an_unknown_ablation_names_those_that_exist(work: Path) -> None:
-    with pytest.raises(SpecError, match=r"no ablation named 'quik' .did you mean 'quick'"):
+    with pytest.raises(SpecError, match=r"no ablation or sweep named 'quik' .did you mean 'quick'"):
         build(work, "quik")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from reports.figure_style import INK
 from reports.plots.sweep_marks import BLUE, ORANGE, base_line, scale_of, shown
@@ -102,6 +102,10 @@ def _places(axes: Axes, values: Sequence[object], trials: Sequence[Trial]) -> li
         numbers = [float(str(value)) for value in values]
         if min(numbers) > 0 and max(numbers) / min(numbers) >= _WIDE:
             axes.set_xscale("log")
+            # Below two decades, powers of ten alone would leave an axis with one number.
+            steps = (1.0,) if max(numbers) / min(numbers) >= 100 else (1.0, 3.0)
+            axes.xaxis.set_major_locator(LogLocator(subs=steps))
+            axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.locator_params(axis="x", nbins=5)
