@@ -19,7 +19,8 @@ from runners.result_files import batch_size_of
 from runners.retry import resumed
 from runners.scoring import evaluate
 from runners.suited import check_possible
-from runners.train import Logged, Trained, TrainingOptions, train
+from runners.train import Trained, train
+from runners.training_loop import Logged, TrainingOptions
 from yolact_bench.build import (
     build_detector,
     build_losses_for,

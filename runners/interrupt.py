@@ -10,6 +10,10 @@ from types import FrameType
 log = logging.getLogger(__name__)
 
 
+class Stopped(KeyboardInterrupt):
+    """Another process asked this one's training to end; a checkpoint has been written."""
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
     """Let SIGTERM, which schedulers and containers send, raise KeyboardInterrupt as Ctrl-C does.

@@ -39,7 +39,7 @@ commands.MlflowTracker = lambda _: NoTracker()
 cli.main()
 """
 PHASES = {
-    "training": ("runners.train:_Loop", "step"),
+    "training": ("runners.training_loop:Loop", "step"),
     "validation": ("runners.arm", "validate"),
     "evaluation": ("runners.arm", "predict"),
     "resampling": ("runners.analysis", "resample"),
