@@ -30,6 +30,16 @@ Workers = Annotated[
 Compile = Annotated[
     bool, typer.Option("--compile", help="train with a compiled network; starts minutes later")
 ]
+Devices = Annotated[
+    int, typer.Option(help="that share each batch; processes with a part of the cores on a CPU")
+]
+Scaling = Annotated[
+    str,
+    typer.Option(
+        help="keep: the schedule is the spec's; linear: batch and rate times --devices, "
+        "iterations divided by it"
+    ),
+]
 Dataset = Annotated[
     str | None, typer.Option(help="coco, sbd, shapes, or the path of a dataset.yaml")
 ]

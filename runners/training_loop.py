@@ -1,29 +1,29 @@
 """The loop of a training: its state, one step of it, and what happens between steps."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from runners.batch_losses import joint_window, shared_losses
 from runners.checkpoint import load_training, save_training
 from runners.interrupt import Stopped
 from runners.progress import losses_text
+from runners.ranks import ALONE, Ranks
 from runners.stop_file import StopFile
 from runners.training_log import TrainingLog
 from yolact_bench.build import freezes_batch_norm
 from yolact_bench.data.batch import Batch, TrainingLoader
-from yolact_bench.detect.compiler import with_whole_libraries
-from yolact_bench.detect.runtime import HALF
 from yolact_bench.errors import ArmError
 from yolact_bench.geometry.pixels import normalise
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.model.network import Yolact
 from yolact_bench.schedule import Schedule
-from yolact_bench.shapes import Predictions
 from yolact_bench.spec.run import Run
 
 LOG_EVERY = 10  # iterations; the only places where the loop waits for the device
@@ -49,6 +49,16 @@ class TrainingOptions:
     compile_network: bool = False
     on_log: Logged | None = None
     should_stop: Callable[[], bool] = lambda: False
+    ranks: Ranks = ALONE  # this process's place among those that share each batch
+
+
+class Verdict(IntEnum):
+    """What follows an iteration. Of several ranks' verdicts the highest counts."""
+
+    GO_ON = 0
+    CHECKPOINT = 1
+    STOP = 2
+    STOP_BY_FILE = 3
 
 
 class Loop:
@@ -64,13 +74,18 @@ class Loop:
         how: TrainingOptions,
     ) -> None:
         self.run, self.network, self.schedule = run, network, schedule
-        self.losses, self.folder, self.how = losses, folder, how
-        # Beside the network, not in its place: validation and checkpoints use the network itself.
-        self.forward = _compiled(network) if how.compile_network else network
+        self.folder, self.how, self.ranks = folder, how, how.ranks
         self.log = TrainingLog(folder / "log.jsonl")
         self.stop_file = StopFile(folder)
         self.frozen = freezes_batch_norm(run)
         set_training_mode(network, frozen_batch_norm=self.frozen)
+        self.losses = shared_losses(
+            network,
+            losses,
+            ranks=how.ranks,
+            precision=run.precision,
+            compile_network=how.compile_network,
+        )
         self.optimizer = _optimizer(network, schedule)
         self.scaler = torch.amp.GradScaler(how.device, enabled=run.precision == "fp16")
         self.generator = torch.Generator(how.device)
@@ -92,34 +107,54 @@ class Loop:
 
     def run_all(self, loader: TrainingLoader, advance: Callable[[int, str], None]) -> None:
         """Train to the end of the schedule."""
-        if self.validation_due() and not self.log.validated(self.iteration):
-            self.validate()  # it came after the checkpoint, and was cut short
+        cut_short = self.validation_due() and not self.log.validated(self.iteration)
+        if self.ranks.told_by_first(cut_short):
+            self.validate()  # it came after the checkpoint
         began = written = time.monotonic()
         before = self.seconds
-        for batch in loader:
+        for batch in self.batches(loader):
             self.step(batch)
             self.iteration += 1
             self.seconds = before + time.monotonic() - began
             done = self.iteration == self.schedule.iterations
             if self.iteration % LOG_EVERY == 0 or done:
                 advance(self.iteration, self.write_log())
-            due = time.monotonic() - written > self.how.checkpoint_seconds
-            stop = self.stop()  # asked once: the answer may change at any time
-            if stop or (due and not done):
+            due = time.monotonic() - written > self.how.checkpoint_seconds and not done
+            verdict = self.verdict(due)  # asked once: the answer may change at any time
+            if verdict > Verdict.GO_ON:
                 self.checkpoint()
                 written = time.monotonic()
-            if stop:
-                raise stop
+            if verdict > Verdict.CHECKPOINT:
+                raise Stopped if verdict == Verdict.STOP_BY_FILE else KeyboardInterrupt
             if self.validation_due():
                 pause = time.monotonic()
                 self.validate()
                 began += time.monotonic() - pause  # validation is no training time
 
-    def stop(self) -> KeyboardInterrupt | None:
-        """Return how to stop now, if somebody asks for it."""
+    def batches(self, loader: TrainingLoader) -> Iterator[Batch]:
+        """Yield the batches; what a loader of any rank raises is raised on all."""
+        iterator = iter(loader)
+        while True:
+            batch, failed = None, None
+            try:
+                batch = next(iterator, None)
+            except Exception as error:
+                failed = error
+            self.ranks.settle(failed)
+            if batch is None:
+                return
+            yield batch
+
+    def verdict(self, due: bool) -> Verdict:
+        """Return what all ranks do now: the first looks at clock and file, any may be signalled."""
+        own = Verdict.GO_ON
         if self.how.should_stop():
-            return KeyboardInterrupt()
-        return Stopped() if self.stop_file.asked() else None
+            own = Verdict.STOP
+        elif self.ranks.first and self.stop_file.asked():
+            own = Verdict.STOP_BY_FILE
+        elif self.ranks.first and due:
+            own = Verdict.CHECKPOINT
+        return Verdict(self.ranks.highest(own))
 
     def step(self, batch: Batch) -> None:
         """One optimiser step."""
@@ -130,10 +165,7 @@ class Loop:
         x = normalise(batch.images, self.network.mean, self.network.std)
         # Keyed to the iteration, so that a resumed training draws the same subsets.
         self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
-        dtype = HALF.get(self.run.precision)
-        with torch.autocast(torch.device(device).type, dtype=dtype, enabled=dtype is not None):
-            raw = self.forward(x)
-        losses = self.losses(raw, batch.targets, self.generator)
+        losses = self.losses(x, batch.targets, self.generator)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
@@ -146,8 +178,8 @@ class Loop:
 
     def write_log(self) -> str:
         """Check, log and clear the losses since the last line; return them as text."""
-        values = {name: torch.stack([w[name] for w in self.window]) for name in self.window[0]}
         self.check_finite()
+        values = {name: torch.stack([w[name] for w in self.window]) for name in self.window[0]}
         means = {name: float(value.mean()) for name, value in values.items()}
         self.window.clear()
         done = self.iteration * self.schedule.batch_size
@@ -159,7 +191,7 @@ class Loop:
             "images_per_second": done / max(self.seconds, 1e-9),
             "seconds": self.seconds,
         }
-        self.log.append(line)
+        self.ranks.first_does(lambda: self.log.append(line))
         if self.how.on_log:
             rates = {"lr": line["lr"], "images_per_second": line["images_per_second"]}
             curves = {f"loss_{name}": value for name, value in means.items()}
@@ -167,7 +199,11 @@ class Loop:
         return f"{losses_text(means)}  {line['images_per_second']:.1f} images/s"
 
     def check_finite(self) -> None:
-        """Raise ArmError for the first iteration of the window whose loss is not finite."""
+        """Raise ArmError for the first iteration of the window whose loss is not finite.
+
+        The losses of the window are those of the joint batch from here on, on every rank.
+        """
+        self.window = joint_window(self.window, self.ranks)
         first = self.iteration - len(self.window)
         for offset, losses in enumerate(self.window):
             bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
@@ -182,6 +218,10 @@ class Loop:
     def checkpoint(self) -> None:
         """Write last.pt, unless the losses since the last look are not finite."""
         self.check_finite()
+        self.ranks.first_does(self.save)
+
+    def save(self) -> None:
+        """Write last.pt, and what it rests on."""
         self.log.sync()
         save_training(
             self.folder / "last.pt",
@@ -201,19 +241,18 @@ class Loop:
 
     def validate(self) -> None:
         """Look at the network in evaluation mode, log it, and go on as before."""
-        if self.how.validate is None:
-            return
+        if self.how.validate is not None:
+            self.ranks.first_does(lambda: self.look(self.how.validate))
+            set_training_mode(self.network, frozen_batch_norm=self.frozen)
+
+    def look(self, validate: Validate | None) -> None:
+        """Validate, and log what comes of it."""
+        assert validate is not None
         self.network.eval()
-        metrics = dict(self.how.validate(self.network))
-        set_training_mode(self.network, frozen_batch_norm=self.frozen)
+        metrics = dict(validate(self.network))
         self.log.append({"iteration": self.iteration, "validation": metrics})
         if self.how.on_log:
             self.how.on_log(self.iteration, {f"val/{k}": v for k, v in metrics.items()})
-
-
-def _compiled(network: Yolact) -> Callable[[Tensor], Predictions]:
-    program = torch.compile(network, dynamic=False)
-    return lambda x: with_whole_libraries(lambda: program(x))
 
 
 def _optimizer(network: Yolact, schedule: Schedule) -> torch.optim.Optimizer:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import torch
 
-from runners import arm, checkpoint, training_loop
+from runners import checkpoint, training_loop, validation
 from runners.arm import Unit, Workplace, ensure_trained
 from runners.training_log import TrainingLog
 from yolact_bench.data.batch import Batch
@@ -140,7 +140,7 @@ def _in_validation(_: int) -> None:
     def deadly(*_: object, **__: object) -> None:
         _die()
 
-    arm.validate = deadly
+    validation.validate = deadly
 
 
 def _before_last_goes(_: int) -> None:

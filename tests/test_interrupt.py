@@ -40,7 +40,7 @@ cli.main()
 """
 PHASES = {
     "training": ("runners.training_loop:Loop", "step"),
-    "validation": ("runners.arm", "validate"),
+    "validation": ("runners.validation", "validate"),
     "evaluation": ("runners.arm", "predict"),
     "resampling": ("runners.analysis", "resample"),
     "timing": ("runners.time_arms", "measure"),
