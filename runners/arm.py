@@ -84,6 +84,7 @@ class Workplace:
     work_dir: Path
     device: str
     workers: int
+    devices: int = 1  # that share each batch of a training, from `device` on; a CPU in parts
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
     compile_training: bool = False
@@ -92,7 +93,6 @@ class Workplace:
     eval_batch: int = 1  # images a forward pass
     scoring: str = "pycocotools"  # the engine
     datasets: Datasets = field(default_factory=Datasets)
-    devices: int = 1  # that share each batch of a training, from `device` on; a CPU in parts
     ranks: Ranks = ALONE  # where this process shares a training with others already
 
     def checkpoint_folder(self, run: Run) -> Path:
@@ -143,7 +143,7 @@ def _train(
         place.datasets.open(unit.data, "train")  # its faults, and what it downloads, come once
         return share_devices(
             _train_as_rank,
-            (unit, replace(place, datasets=Datasets())),
+            (replace(unit, data=unit.data.portable()), replace(place, datasets=Datasets())),
             devices=place.devices,
             device=place.device,
             should_stop=should_stop,

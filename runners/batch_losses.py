@@ -15,11 +15,18 @@ from yolact_bench.shapes import Predictions, Target
 
 
 def shared_losses(
-    network: Yolact, losses: Losses, *, ranks: Ranks, precision: str, compile_network: bool
+    network: Yolact,
+    losses: Losses,
+    *,
+    ranks: Ranks,
+    precision: str,
+    compile_network: bool,
+    reaches_all: bool,
 ) -> nn.Module:
     """Return a module from images and targets to the losses; gradients are averaged over ranks.
 
     It stands beside the network, not in its place: validation and checkpoints use that itself.
+    `reaches_all` says that every parameter has a part in the loss of every batch.
     """
     forward = _compiled(network) if compile_network else network.__call__
     module = BatchLosses(network, forward, losses, precision)
@@ -28,7 +35,7 @@ def shared_losses(
     return DistributedDataParallel(
         module,
         broadcast_buffers=False,  # batch norm's are equal already
-        find_unused_parameters=True,  # without objects, nothing reaches the re-scoring network
+        find_unused_parameters=not reaches_all,
     )
 
 

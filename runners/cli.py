@@ -22,12 +22,15 @@ from runners.launcher import speaks
 from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
+    Address,
     AsJson,
     Budget,
     Compile,
     DataRoot,
     Device,
+    Devices,
     EvalBatch,
+    ExecutorName,
     LatencyFirst,
     MaxStore,
     Only,
@@ -37,6 +40,7 @@ from runners.options import (
     Seeds,
     Set,
     Sizes,
+    Slots,
     Spec,
     Specs,
     ValidateEvery,
@@ -96,11 +100,16 @@ def run(
     compile_network: Compile = False,
     retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
     latency_first: LatencyFirst = False,
+    executor: ExecutorName = None,
+    slots: Slots = None,
+    devices: Devices = 1,
+    address: Address = None,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train what must be trained, evaluate, time all arms together, write the report."""
     from runners import commands
+    from runners.executors import Placement
 
     commands.run(
         spec,
@@ -118,7 +127,15 @@ def run(
             scoring=scoring,
             eval_batch=eval_batch,
             compile_training=compile_network,
+            devices=devices,
         ),
+        placement=Placement(
+            executor=executor,
+            slots=slots,
+            devices=devices,
+            address=address if executor == "ray" else None,
+        ),
+        device_chosen=device is not None,
         data_root=data_root,
         rounds=rounds,
         sizes=sizes,

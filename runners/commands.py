@@ -12,12 +12,14 @@ from typing import Protocol
 import torch
 import typer
 
-from runners.ablation import Bench, run_ablation
+from runners.ablation import run_ablation
 from runners.arm import Workplace
 from runners.arm import check as check_arm
+from runners.bench import Bench
 from runners.coco_map import engine_name
 from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
+from runners.executors import Placement, executor_of
 from runners.lint import check_arms
 from runners.lock import locked
 from runners.mistakes import FAILED_ARMS, INVALID, UNMET
@@ -65,6 +67,7 @@ def workplace(
     scoring: str = "pycocotools",
     eval_batch: int = 1,
     compile_training: bool = False,
+    devices: int = 1,
 ) -> Workplace:
     """Return where and on what to work; `max_store` is in GB.
 
@@ -93,6 +96,7 @@ def workplace(
         eval_batch=eval_batch,
         scoring=scoring,
         compile_training=compile_training,
+        devices=devices,
     )
 
 
@@ -105,6 +109,8 @@ def run(
     budget: str,
     images_per_second: float | None,
     place: Workplace,
+    placement: Placement,
+    device_chosen: bool,
     data_root: Path | None,
     rounds: int | None,
     sizes: bool,
@@ -141,6 +147,9 @@ def run(
             retry_failed=retry_failed,
             sizes=sizes,
             latency_first=latency_first,
+            executor=executor_of(
+                placement, work_dir=place.work_dir, device=place.device, chosen=device_chosen
+            ),
         )
         name = run_ablation(made, bench, command=command).name
         report = write_report(place.work_dir, name)

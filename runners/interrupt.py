@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(KeyboardInterrupt):
-    """Another process asked this one's training to end; a checkpoint has been written."""
+    """A training has ended because it was asked to, not its process; a checkpoint was written."""
 
 
 @contextmanager

@@ -30,8 +30,21 @@ Workers = Annotated[
 Compile = Annotated[
     bool, typer.Option("--compile", help="train with a compiled network; starts minutes later")
 ]
-Devices = Annotated[
-    int, typer.Option(help="that share each batch; processes with a part of the cores on a CPU")
+ExecutorName = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help="here, local (a worker process a slot) or ray; default: local where there is more "
+        "than one slot",
+    ),
+]
+Slots = Annotated[
+    int | None,
+    typer.Option(help="arms side by side; default: one for each CUDA device, 1 on a CPU"),
+]
+Devices = Annotated[int, typer.Option(help="devices that share each batch of a training")]
+Address = Annotated[
+    str | None, typer.Option(envvar="RAY_ADDRESS", help="of a Ray cluster: HOST:6379, or auto")
 ]
 Scaling = Annotated[
     str,

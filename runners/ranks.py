@@ -127,8 +127,8 @@ def joined(place: Launched, *, device: str, meet_at: str) -> Iterator[Ranks]:
         world_size=place.size,
         timeout=_PATIENCE,
     )
-    # Which parameters a loss leaves out depends on the batch: one without objects scores no mask.
-    warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+    # Its successor is not there in all versions of torch that this package works with.
+    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
     yield Ranks(
         rank=place.rank,
         size=place.size,

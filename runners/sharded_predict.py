@@ -65,7 +65,7 @@ def predict_sharded(
         threads = max(1, torch.get_num_threads() // devices)
         for number, worker in enumerate(workers):
             of_rank = device_of(device, number)
-            worker.send(_open, run.as_dict(), data, split, str(file), of_rank, threads)
+            worker.send(_open, run.as_dict(), data.portable(), split, str(file), of_rank, threads)
         for worker in workers:
             worker.receive()
         write_predictions(

@@ -1,43 +1,44 @@
-"""How another process asks a training to end: a file in its checkpoint folder.
+"""How a training is asked to end from elsewhere: a file beside its checkpoint.
 
-Who asked removes the file again; until then the training would stop after its next iteration too.
+A signal reaches a process of this machine alone. The file reaches whoever trains there, on any
+machine that shares the work directory.
 """
 
 import time
 from pathlib import Path
 
-from yolact_bench.results.files import write_atomically
-
 STOP_FILE = "stop"
-_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_LOOKS = 1.0  # a shared file system answers slowly
 
 
 def ask_to_stop(folder: Path) -> None:
-    """Ask the training of a checkpoint folder to end after the iteration at hand."""
-    write_atomically(folder / STOP_FILE, "")
+    """Ask whoever trains in a checkpoint folder to end with a checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STOP_FILE).touch()
 
 
 def was_asked(folder: Path) -> bool:
-    """Return whether the training of a checkpoint folder is asked to end."""
+    """Return whether the training in a checkpoint folder is to end."""
     return (folder / STOP_FILE).exists()
 
 
 def clear(folder: Path) -> None:
-    """Take the request back: the training may go on when it is started again."""
+    """Let the training in a checkpoint folder go on, now or another time."""
     (folder / STOP_FILE).unlink(missing_ok=True)
 
 
-class StopFile:
-    """The file as a training sees it: looked for now and then, as shared disks are slow."""
+class StopFileWatch:
+    """Looks for the file every second at most, however often it is asked."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._next_look = 0.0
+        self._looked = float("-inf")
+        self._asked = False
 
-    def asked(self) -> bool:
-        """Return whether the file was there at the last look, a second ago at most."""
+    def __call__(self) -> bool:
+        """Return whether the training is to end."""
         now = time.monotonic()
-        if now < self._next_look:
-            return False
-        self._next_look = now + _SECONDS_BETWEEN_LOOKS
-        return was_asked(self._folder)
+        if now - self._looked >= _SECONDS_BETWEEN_LOOKS:
+            self._looked = now
+            self._asked = was_asked(self._folder)
+        return self._asked

@@ -14,7 +14,7 @@ from runners.checkpoint import load_training, save_training
 from runners.interrupt import Stopped
 from runners.progress import losses_text
 from runners.ranks import ALONE, Ranks
-from runners.stop_file import StopFile
+from runners.stop_file import StopFileWatch
 from runners.training_log import TrainingLog
 from yolact_bench.build import freezes_batch_norm
 from yolact_bench.data.batch import Batch, TrainingLoader
@@ -76,7 +76,7 @@ class Loop:
         self.run, self.network, self.schedule = run, network, schedule
         self.folder, self.how, self.ranks = folder, how, how.ranks
         self.log = TrainingLog(folder / "log.jsonl")
-        self.stop_file = StopFile(folder)
+        self.asked_by_file = StopFileWatch(folder)
         self.frozen = freezes_batch_norm(run)
         set_training_mode(network, frozen_batch_norm=self.frozen)
         self.losses = shared_losses(
@@ -85,6 +85,8 @@ class Loop:
             ranks=how.ranks,
             precision=run.precision,
             compile_network=how.compile_network,
+            # Without objects, nothing reaches the re-scoring network.
+            reaches_all=network.rescore_net is None and run.semantic_loss["name"] != "none",
         )
         self.optimizer = _optimizer(network, schedule)
         self.scaler = torch.amp.GradScaler(how.device, enabled=run.precision == "fp16")
@@ -119,8 +121,8 @@ class Loop:
             done = self.iteration == self.schedule.iterations
             if self.iteration % LOG_EVERY == 0 or done:
                 advance(self.iteration, self.write_log())
-            due = time.monotonic() - written > self.how.checkpoint_seconds and not done
-            verdict = self.verdict(due)  # asked once: the answer may change at any time
+            due = time.monotonic() - written > self.how.checkpoint_seconds
+            verdict = self.verdict(due, done)  # asked once: the answer may change at any time
             if verdict > Verdict.GO_ON:
                 self.checkpoint()
                 written = time.monotonic()
@@ -145,14 +147,17 @@ class Loop:
                 return
             yield batch
 
-    def verdict(self, due: bool) -> Verdict:
-        """Return what all ranks do now: the first looks at clock and file, any may be signalled."""
+    def verdict(self, due: bool, done: bool) -> Verdict:
+        """Return what all ranks do now: the first looks at clock and file, any may be signalled.
+
+        Who asks by file after the last iteration gets the result instead.
+        """
         own = Verdict.GO_ON
         if self.how.should_stop():
             own = Verdict.STOP
-        elif self.ranks.first and self.stop_file.asked():
+        elif self.ranks.first and not done and self.asked_by_file():
             own = Verdict.STOP_BY_FILE
-        elif self.ranks.first and due:
+        elif self.ranks.first and due and not done:
             own = Verdict.CHECKPOINT
         return Verdict(self.ranks.highest(own))
 

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import torch
 from small_ablation import bench, planned, write_spec
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from runners.arm import Unit, Workplace
+from runners.rank_processes import Parent
+from runners.ranks import Ranks
+from yolact_bench.model.joint_batch_norm import share_batch_norm
 
-# Four images a batch, so that two ranks have two each.
-SHARED = {"schedule.batch_size": 4}
+# Four images a batch, so that two ranks have two each. In bf16, the last bits of a mean become
+# digits of everything behind it.
+SHARED: dict[str, object] = {"schedule.batch_size": 4, "precision": "fp32"}
 
 
 def shared_unit(
@@ -39,3 +44,36 @@ def largest_difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> floa
         / max(1.0, float(one[name].abs().max()))
         for name in one
     )
+
+
+def norm_of_one() -> dict[str, Tensor]:
+    """Gradients and buffers of two convolutions with batch norm, after one joint batch."""
+    network, images, wanted = _normalised_case()
+    ((network(images) - wanted) ** 2).mean().backward()
+    return _told(network)
+
+
+def norm_of_rank(ranks: Ranks, device: str, parent: Parent) -> dict[str, Tensor]:
+    """The same, from every second image on each of two ranks."""
+    network, images, wanted = _normalised_case()
+    share_batch_norm(network, ranks.statistics)
+    shared = DistributedDataParallel(network, broadcast_buffers=False)
+    mine = slice(ranks.rank, None, ranks.size)
+    ((shared(images[mine]) - wanted[mine]) ** 2).mean().backward()
+    return _told(network)
+
+
+def _normalised_case() -> tuple[nn.Module, Tensor, Tensor]:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()),
+        *(nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2)),
+    ).double()
+    images = torch.randn(4, 3, 8, 8, dtype=torch.float64)
+    images[1::2] *= 2
+    return network, images, torch.randn(4, 2, 4, 4, dtype=torch.float64)
+
+
+def _told(network: nn.Module) -> dict[str, Tensor]:
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    return {**gradients, **dict(network.named_buffers())}

@@ -7,7 +7,7 @@ from small_ablation import bench, planned, write_spec
 
 from runners.arm import ensure_trained
 from runners.interrupt import Stopped
-from runners.stop_file import StopFile, ask_to_stop, clear, was_asked
+from runners.stop_file import StopFileWatch, ask_to_stop, clear, was_asked
 
 
 def test_a_training_that_is_asked_by_file_stops_with_a_checkpoint_and_goes_on_later(
@@ -40,8 +40,8 @@ def test_the_file_is_looked_for_once_a_second_at_most(
     """Looks are at 10.0 and 11.0 of the clock's times; the request comes after the first."""
     times = iter([10.0, 10.9, 11.0])
     monkeypatch.setattr("runners.stop_file.time.monotonic", lambda: next(times))
-    file = StopFile(tmp_path)
-    assert not file.asked()
+    file = StopFileWatch(tmp_path)
+    assert not file()
     ask_to_stop(tmp_path)
-    assert not file.asked()
-    assert file.asked()
+    assert not file()
+    assert file()

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor, nn
 
 
@@ -61,9 +61,9 @@ def _joint(norm: nn.BatchNorm2d, group: dist.ProcessGroup | None) -> JointBatchN
 @torch.no_grad()
 def _joint_statistics(
     x: Float[Tensor, "B C H W"], group: dist.ProcessGroup | None
-) -> tuple[Float32[Tensor, " C"], Float32[Tensor, " C"], int]:
+) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"], int]:
     """Return mean and biased variance of each channel, and of how many values they are."""
-    own_var, own_mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
+    own_var, own_mean = torch.var_mean(_wide(x), dim=(0, 2, 3), correction=0)
     own = torch.stack([own_mean, own_var])  # [2, C]
     ranks = dist.get_world_size(group)
     every = [torch.empty_like(own) for _ in range(ranks)]
@@ -97,8 +97,8 @@ class _Normalised(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         x, weight, mean, inverse = ctx.saved_tensors
         shape = (1, -1, 1, 1)
-        dense = gradient.float()
-        centred = x.float() - mean.view(shape)
+        dense = _wide(gradient)
+        centred = _wide(x) - mean.view(shape)
         of_bias = dense.sum(dim=(0, 2, 3))
         of_weight = (dense * centred).sum(dim=(0, 2, 3)) * inverse
         # Each process has the gradient of its own loss; statistics bind it to those of others.
@@ -109,3 +109,8 @@ class _Normalised(torch.autograd.Function):
         dense = dense - shift.view(shape) - centred * (scale * inverse).view(shape)
         of_x = (dense * (weight * inverse).view(shape)).to(x.dtype)
         return of_x, of_weight.to(weight.dtype), of_bias.to(weight.dtype), None, None, None, None
+
+
+def _wide(x: Tensor) -> Tensor:
+    """The same numbers in float32 at least: sums over half precision would lose digits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
