@@ -2,43 +2,43 @@
 
 import datetime
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
 import yaml
 
-from runners.checkpoint import load_facts
+from runners.check_run import check as check  # noqa: PLC0414 (told of as part of an arm)
 from runners.coco_map import engine_name
 from runners.environment import environment
-from runners.evaluate import predict, validate
+from runners.evaluate import predict
 from runners.interrupt import graceful_stop
 from runners.macs import macs_or_none
+from runners.rank_processes import Parent, share_devices
+from runners.ranks import ALONE, Ranks
 from runners.result_files import batch_size_of
 from runners.retry import resumed
 from runners.scoring import evaluate
-from runners.suited import check_possible
-from runners.train import Logged, Trained, TrainingOptions, train
+from runners.sharded_predict import predict_sharded
+from runners.shares import check_shares
+from runners.sole_trainer import sole_trainer
+from runners.train import Trained, found_trained, train
+from runners.training_loop import Logged, TrainingOptions
+from runners.validation import validation_of
 from yolact_bench.build import (
     build_detector,
-    build_losses_for,
     build_network,
     build_schedule,
     load_weights,
 )
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detector import Detector
-from yolact_bench.errors import SpecError
-from yolact_bench.model.network import Yolact
-from yolact_bench.resolve import resolve_run
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
-VALIDATION_IMAGES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Workplace:
     work_dir: Path
     device: str
     workers: int
-    devices: int = 1  # that share each batch of a training
+    devices: int = 1  # that share each batch of a training, from `device` on; a CPU in parts
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
     compile_training: bool = False
@@ -93,6 +93,7 @@ class Workplace:
     eval_batch: int = 1  # images a forward pass
     scoring: str = "pycocotools"  # the engine
     datasets: Datasets = field(default_factory=Datasets)
+    ranks: Ranks = ALONE  # where this process shares a training with others already
 
     def checkpoint_folder(self, run: Run) -> Path:
         """Return work/checkpoints/<train_digest>."""
@@ -111,40 +112,6 @@ class Workplace:
         return self.checkpoint_folder(run) / "final.pt"
 
 
-def check(
-    run: Run,
-    *,
-    where: str,
-    data_root: Path | None,
-    device: str,
-    split: str = "val",
-    data: bool = True,
-) -> tuple[Run, DatasetSpec]:
-    """Return the run resolved, with its data set, having built it on the meta device.
-
-    Without `data` the files of the data set are not looked at.
-
-    Raises:
-        SpecError: with `where`, for anything that could be known to fail before training.
-        MissingDataError: likewise, where files of the data set are not there.
-    """
-    try:
-        resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data)
-        check_possible(resolved, device)
-        with torch.device("meta"):
-            network = build_network(resolved, initial=False)
-            build_losses_for(resolved, network)
-            build_schedule(resolved)
-            size = resolved.image_size
-            network(torch.empty(1, 3, size, size))
-        build_detector(resolved, network, device="meta")
-    except SpecError as error:
-        raise type(error)(f"{where}: {error}") from error
-    except (ValueError, RuntimeError) as error:
-        raise SpecError(f"{where}: the network cannot be built: {error}") from error
-    return resolved, spec
-
-
 def trained(unit: Unit, place: Workplace) -> bool:
     """Return whether the unit's checkpoint is there."""
     return place.weights(unit.run).is_file()
@@ -157,35 +124,54 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
         ArmError: the training cannot go on.
         KeyboardInterrupt: a stop was asked for; a checkpoint has been written.
     """
-    folder, weights = place.checkpoint_folder(unit.run), place.weights(unit.run)
-    if not weights.is_file():
-        dataset = place.datasets.open(unit.data, "train")
-        write_atomically(folder / "run.yaml", run_yaml(unit.run))
-        with graceful_stop() as should_stop:
-            how = TrainingOptions(
-                device=place.device,
-                workers=place.workers,
-                validate=_validation(unit, place),
-                validate_every=_validate_every(unit.run, place),
-                checkpoint_seconds=place.checkpoint_seconds,
-                compile_network=place.compile_training,
-                on_log=on_log,
-                should_stop=should_stop,
-            )
-            title = f"train {unit.title}"
-            return resumed(
-                lambda: train(unit.run, folder, dataset, title=title, how=how), title=title
-            )
+    weights, ranks, title = place.weights(unit.run), place.ranks, f"train {unit.title}"
+    folder = weights.parent
+    if not ranks.told_by_first(weights.is_file()):
+        check_shares(build_schedule(unit.run).batch_size, max(place.devices, ranks.size))
+        with graceful_stop() as stop, sole_trainer(folder, title, ranks):
+            if not ranks.told_by_first(weights.is_file()):  # or while it was waited for
+                ranks.first_does(lambda: write_atomically(folder / "run.yaml", run_yaml(unit.run)))
+                return resumed(lambda: _train(unit, place, stop, on_log), title=title)
     (folder / "last.pt").unlink(missing_ok=True)  # of a process killed right after final.pt
-    facts = load_facts(weights)
-    return Trained(
-        weights=weights,
-        iterations=int(facts["iterations"]),  # type: ignore[call-overload]
-        seconds=float(facts["seconds"]),  # type: ignore[arg-type]
-        images_per_second=float(facts["images_per_second"]),  # type: ignore[arg-type]
-        skipped_annotations=int(facts["skipped_annotations"]),  # type: ignore[call-overload]
-        peak_memory_mb=facts["peak_memory_mb"],  # type: ignore[arg-type]
+    return found_trained(weights)
+
+
+def _train(
+    unit: Unit, place: Workplace, should_stop: Callable[[], bool], on_log: Logged | None
+) -> Trained:
+    if place.devices > 1 and place.ranks.size == 1:
+        place.datasets.open(unit.data, "train")  # its faults, and what it downloads, come once
+        return share_devices(
+            _train_as_rank,
+            (replace(unit, data=unit.data.portable()), replace(place, datasets=Datasets())),
+            devices=place.devices,
+            device=place.device,
+            should_stop=should_stop,
+            tell=on_log,
+        )
+    dataset = place.datasets.open(unit.data, "train")
+    how = TrainingOptions(
+        device=place.device,
+        workers=place.workers,
+        validate=validation_of(
+            unit.run, lambda: place.datasets.open(unit.data, "val"), device=place.device
+        ),
+        validate_every=_validate_every(unit.run, place),
+        checkpoint_seconds=place.checkpoint_seconds,
+        compile_network=place.compile_training,
+        on_log=on_log if place.ranks.first else None,
+        should_stop=should_stop,
+        ranks=place.ranks,
     )
+    folder = place.checkpoint_folder(unit.run)
+    return train(unit.run, folder, dataset, title=f"train {unit.title}", how=how)
+
+
+def _train_as_rank(
+    ranks: Ranks, device: str, parent: Parent, unit: Unit, place: Workplace
+) -> Trained:
+    own = replace(place, ranks=ranks, device=device)
+    return _train(unit, own, parent.should_stop, parent.tell)
 
 
 def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
@@ -225,6 +211,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         scoring=engine_name(place.scoring),
         eval_batch=batch_size_of(folder),
         macs=macs_or_none(run, title=unit.title),
+        devices=training.devices,
     )
 
 
@@ -234,15 +221,33 @@ def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
     Raises:
         ArmError: an image cannot be read.
     """
+    dataset = place.datasets.open(unit.data, unit.split)
+    folder = place.predictions(unit.run.detect_digest)
+    title = f"evaluate {unit.title}"
+    if place.devices > 1:
+        predict_sharded(
+            unit.run,
+            unit.data,
+            unit.split,
+            dataset,
+            folder,
+            file=place.weights(unit.run),
+            weights=unit.run.train_digest,
+            batch_size=place.eval_batch,
+            device=place.device,
+            devices=place.devices,
+            title=title,
+        )
+        return
     predict(
         detector,
-        place.datasets.open(unit.data, unit.split),
-        place.predictions(unit.run.detect_digest),
+        dataset,
+        folder,
         digest=unit.run.detect_digest,
         weights=unit.run.train_digest,
         batch_size=place.eval_batch,
         processes=place.encoders,
-        title=f"evaluate {unit.title}",
+        title=title,
     )
 
 
@@ -267,21 +272,3 @@ def _validate_every(run: Run, place: Workplace) -> int:
     if place.validate_every is not None:
         return place.validate_every
     return max(1, build_schedule(run).iterations // 5)
-
-
-def _validation(unit: Unit, place: Workplace) -> Callable[[Yolact], Mapping[str, float]]:
-    """A look at the first validation images in training; no number of a table comes from it.
-
-    Weights change before the next look, so that compiling for one would never pay.
-    """
-    precision = unit.run.runtime.get("precision", "fp32")
-    eager = unit.run.changed({"runtime": {"name": "eager", "precision": precision}})
-
-    def look(network: Yolact) -> Mapping[str, float]:
-        dataset = place.datasets.open(unit.data, "val")
-        detector = build_detector(eager, network, device=place.device)
-        scores = validate(detector, dataset, max_images=VALIDATION_IMAGES)
-        found = {"mask_ap": scores.mask.ap, "mask_ap50": scores.mask.ap50, "box_ap": scores.box.ap}
-        return {name: value or 0.0 for name, value in found.items()}
-
-    return look

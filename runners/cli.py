@@ -19,6 +19,7 @@ from runners import (
     track_commands,
 )
 from runners.interrupt import terminable
+from runners.launcher import speaks
 from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
@@ -70,7 +71,7 @@ def start(
 ) -> None:
     """Set up logging, for every command."""
     logging.basicConfig(
-        level=logging.WARNING if quiet else logging.INFO,
+        level=logging.ERROR if not speaks() else logging.WARNING if quiet else logging.INFO,
         format="%(asctime)s  %(message)s",
         datefmt="%H:%M:%S",
         stream=sys.stderr,
@@ -262,6 +263,10 @@ def main() -> None:
         code = 1
     except Exception as error:
         code = exit_code_of(error)
-    if code == INTERRUPTED:
+    if code == INTERRUPTED and speaks():
         typer.echo("interrupted; the same command goes on from here", err=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

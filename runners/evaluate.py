@@ -1,6 +1,6 @@
 """Predict to disk, to be scored from there: a mistake in scoring never costs a forward pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from runners.coco_map import score
 from runners.companion import can_have_companions
 from runners.decode import decoded_batches
 from runners.encode import Encoders, encoded, entries, run_lengths
+from runners.lines import Lines
 from runners.progress import progress
 from runners.result_files import is_complete, prediction_files
 from runners.scoring import Scores, class_names
@@ -48,22 +49,43 @@ def predict(
     enough = len(dataset) // _WORTH_A_PROCESS if can_have_companions() else 0
     processes = min(processes, enough)
     found = _found(detector, dataset, range(len(dataset)), batch_size, threads=max(1, processes))
-    with (
-        prediction_files(
+    with Encoders(processes) if processes else nullcontext() as encoders:
+        write_predictions(
+            encoded(found, dataset.category_ids, encoders),
             folder,
             digest=digest,
             weights=weights,
             num_images=len(dataset),
             batch_size=batch_size,
+            title=title,
+        )
+    return folder
+
+
+def write_predictions(
+    all_lines: Iterable[Lines],
+    folder: Path,
+    *,
+    digest: str,
+    weights: str,
+    num_images: int,
+    batch_size: int,
+    title: str,
+) -> None:
+    """Write the lines of each image, in order, to files that are then complete."""
+    with (
+        prediction_files(
+            folder,
+            digest=digest,
+            weights=weights,
+            num_images=num_images,
+            batch_size=batch_size,
         ) as predictions,
-        progress(title, len(dataset)) as shown,
-        Encoders(processes) if processes else nullcontext() as encoders,
+        progress(title, num_images) as shown,
     ):
-        all_lines = encoded(found, dataset.category_ids, encoders)
         for done, lines in enumerate(all_lines, start=1):
             predictions.write(lines)
             shown.advance(done, f"{predictions.length} detections")
-    return folder
 
 
 def validate(

@@ -31,11 +31,12 @@ class Holder:
 
 
 @contextmanager
-def locked(work_dir: Path, *, command: str) -> Iterator[Holder]:
+def locked(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterator[Holder]:
     """Give this process the work directory alone until the block ends; readers never wait.
 
     The lock belongs to the open file, so the kernel takes it back however the process ends. The
-    file itself stays: removing it could take it from somebody who has just opened it.
+    file itself stays: removing it could take it from somebody who has just opened it. A living
+    holder is waited for `patience` seconds.
 
     Raises:
         SpecError: another process writes there, or nobody can write or lock there.
@@ -43,7 +44,7 @@ def locked(work_dir: Path, *, command: str) -> Iterator[Holder]:
     descriptor = _opened(work_dir)
     _held.add(descriptor)
     try:
-        _take(descriptor, work_dir)
+        _take(descriptor, work_dir, patience)
         holder = Holder(
             pid=os.getpid(),
             host=socket.gethostname(),
@@ -89,8 +90,8 @@ def _opened(work_dir: Path) -> int:
         ) from error
 
 
-def _take(descriptor: int, work_dir: Path) -> None:
-    give_up = time.monotonic() + _DEAD_HOLDER_SECONDS
+def _take(descriptor: int, work_dir: Path, patience: float) -> None:
+    began = time.monotonic()
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,7 +99,8 @@ def _take(descriptor: int, work_dir: Path) -> None:
             if error.errno not in _HELD:
                 raise _lockless(work_dir, error) from error
             other = _read(descriptor)
-            if _lives(other) or time.monotonic() > give_up:
+            allowed = max(patience, 0.0 if _lives(other) else _DEAD_HOLDER_SECONDS)
+            if time.monotonic() - began >= allowed:
                 raise SpecError(
                     f"--work-dir {work_dir}: another process writes there: `{other.command}`, "
                     f"process {other.pid} on {other.host}, since {other.since}; wait for it, stop "

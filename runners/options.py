@@ -47,6 +47,13 @@ Devices = Annotated[int, typer.Option(help="devices that share each batch of a t
 Address = Annotated[
     str | None, typer.Option(envvar="RAY_ADDRESS", help="of a Ray cluster: HOST:6379, or auto")
 ]
+Scaling = Annotated[
+    str,
+    typer.Option(
+        help="keep: the schedule is the spec's; linear: batch and rate times --devices, "
+        "iterations divided by it"
+    ),
+]
 Dataset = Annotated[
     str | None, typer.Option(help="coco, sbd, shapes, or the path of a dataset.yaml")
 ]

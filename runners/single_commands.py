@@ -1,5 +1,6 @@
 """The commands of a single arm: train, evaluate, latency, predict."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from runners.options import (
     Dataset,
     DetectionLoad,
     Device,
+    Devices,
     EvalBatch,
     MaxSeconds,
     MinScore,
@@ -22,6 +24,7 @@ from runners.options import (
     Preset,
     RelCi,
     Rounds,
+    Scaling,
     Scenario,
     Scoring,
     Set,
@@ -42,14 +45,23 @@ def train(
     workers: Workers = None,
     validate_every: ValidateEvery = None,
     compile_network: Compile = False,
+    devices: Devices = 1,
+    scaling: Scaling = "keep",
 ) -> None:
-    """Train one arm; the same command again goes on where it stopped."""
+    """Train one arm; the same command again goes on where it stopped. Also under torchrun."""
     from runners import commands, singles
 
     place = commands.workplace(
         work_dir, device, workers, validate_every, compile_training=compile_network
     )
-    singles.train(arm, dataset=dataset, settings=settings or [], place=place, data_root=data_root)
+    singles.train(
+        arm,
+        dataset=dataset,
+        settings=settings or [],
+        place=replace(place, devices=devices),
+        data_root=data_root,
+        scaling=scaling,
+    )
 
 
 def evaluate(
@@ -64,20 +76,22 @@ def evaluate(
     workers: Workers = None,
     scoring: Scoring = "pycocotools",
     eval_batch: EvalBatch = 1,
+    devices: Devices = 1,
     as_json: AsJson = False,
 ) -> None:
     """Score one arm with COCO's box and mask AP; for test images write the server's files."""
     from runners import commands, singles
 
+    place = commands.workplace(
+        work_dir, device, workers, None, scoring=scoring, eval_batch=eval_batch
+    )
     singles.evaluate(
         arm,
         weights=weights,
         dataset=dataset,
         split=split,
         settings=settings or [],
-        place=commands.workplace(
-            work_dir, device, workers, None, scoring=scoring, eval_batch=eval_batch
-        ),
+        place=replace(place, devices=devices),
         data_root=data_root,
         as_json=as_json,
     )

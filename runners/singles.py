@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import typer
@@ -11,9 +11,14 @@ import typer
 from runners.arm import Unit, Workplace, check, ensure_trained, evaluate_unit, trained
 from runners.datasets import check_dataset
 from runners.evaluate import predict
+from runners.launcher import refuse_launched
 from runners.lock import locked
+from runners.ranks import check_devices, joined_by_launcher
 from runners.scoring import evaluate as score
 from runners.settings import parse_settings
+from runners.sharded_predict import predict_sharded
+from runners.shares import KEEP, RULES, scaled
+from runners.sole_trainer import held_by_first
 from runners.submission import images_name, write_submission
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.data import Dataset
@@ -37,17 +42,35 @@ def train(
     settings: Sequence[str],
     place: Workplace,
     data_root: Path | None,
+    scaling: str = KEEP,
 ) -> None:
-    """Train one arm, or say that it is trained."""
-    unit = single_unit(arm, dataset, settings, place, data_root, split="val")
-    was_there = trained(unit, place)
-    with locked(place.work_dir, command=f"yolact-bench train {arm}"):
-        result = ensure_trained(unit, place)
+    """Train one arm, or say that it is trained. Under torchrun all processes do so together."""
+    with joined_by_launcher(place.device, devices=place.devices) as (ranks, device):
+        devices = max(place.devices, ranks.size)
+        check_devices(place.device, place.devices)
+        at = replace(place, ranks=ranks, device=device)
+        unit = ranks.agreed(
+            lambda: single_unit(
+                arm, dataset, settings, at, data_root, split="val", scaling=scaling, devices=devices
+            )
+        )
+        rule = RULES[scaling].format(devices=devices)
+        if devices > 1:
+            log.info("%d devices, --scaling %s: %s", devices, scaling, rule)
+        was_there = trained(unit, at)
+        with held_by_first(ranks, locked(place.work_dir, command=f"yolact-bench train {arm}")):
+            result = ensure_trained(unit, at)
+    if not ranks.first:
+        return
     verb = "was trained before" if was_there else "trained"
     typer.echo(
         f"{verb}: {result.iterations} iterations, {result.seconds:.0f} s, "
         f"{result.images_per_second:.1f} images/s; weights: {result.weights}"
     )
+    if devices > 1:
+        typer.echo(f"devices: {result.devices}; --scaling {scaling}: {rule}")
+    if scaling != KEEP and devices > 1:
+        typer.echo(f"to score it: yolact-bench evaluate {result.weights.with_name('run.yaml')}")
 
 
 def evaluate(
@@ -65,6 +88,8 @@ def evaluate(
 
     Images without any annotation (COCO's test) are not scored: their result files are written.
     """
+    refuse_launched("evaluate")
+    check_devices(place.device, place.devices)
     unit = single_unit(arm, dataset, settings, place, data_root, split=split)
     if weights is None and not trained(unit, place):
         raise SpecError(
@@ -129,8 +154,12 @@ def single_unit(
     data_root: Path | None,
     *,
     split: str,
+    scaling: str = KEEP,
+    devices: int = 1,
 ) -> Unit:
     """Return one arm on its own, checked, with the settings of the command line.
+
+    With a `scaling` it is the arm as it is trained on so many devices.
 
     Raises:
         SpecError: whatever is wrong with it.
@@ -143,6 +172,7 @@ def single_unit(
             run = changed(run, path, value, relative_to=Path())
         except SpecError as error:
             raise SpecError(f"--set {path}: {error}") from error
+    run = scaled(run, scaling=scaling, devices=devices)
     resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
     return Unit(
         ablation="",
@@ -160,14 +190,27 @@ def _annotated(dataset: Dataset) -> bool:
 
 def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) -> Path:
     """Return the folder of the predictions with given weights, made if they are not there."""
-    network = build_network(unit.run, initial=False)
-    load_weights(network, weights)
-    detector = build_detector(unit.run, network, device=place.device)
     sha256 = file_sha256(weights)
     folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
     with locked(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
+        if place.devices > 1:
+            return predict_sharded(
+                unit.run,
+                unit.data,
+                unit.split,
+                dataset,
+                folder,
+                file=weights,
+                weights=sha256,
+                batch_size=place.eval_batch,
+                device=place.device,
+                devices=place.devices,
+                title="evaluate",
+            )
+        network = build_network(unit.run, initial=False)
+        load_weights(network, weights)
         return predict(
-            detector,
+            build_detector(unit.run, network, device=place.device),
             dataset,
             folder,
             digest=unit.run.detect_digest,

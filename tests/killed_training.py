@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import torch
 
-from runners import arm, checkpoint, train
+from runners import checkpoint, training_loop, validation
 from runners.arm import Unit, Workplace, ensure_trained
 from runners.training_log import TrainingLog
 from yolact_bench.data.batch import Batch
@@ -50,7 +50,7 @@ def _train(unit: Unit, place: Workplace, kept: Path, kill: Kill | None) -> None:
     # Loader workers die with the process that forked them; a fork server would outlive it.
     multiprocessing.set_start_method("fork", force=True)
     torch.set_num_threads(1)
-    train.LOG_EVERY = LOG_EVERY
+    training_loop.LOG_EVERY = LOG_EVERY
     _keep_copies(kept)
     if kill is not None:
         DEATHS[kill.during](kill.at)
@@ -58,7 +58,7 @@ def _train(unit: Unit, place: Workplace, kept: Path, kill: Kill | None) -> None:
 
 
 def _keep_copies(kept: Path) -> None:
-    save = train.save_training
+    save = training_loop.save_training
 
     def save_and_keep(path: Path, **state: object) -> None:
         _Now.iteration = int(str(state["iteration"]))
@@ -67,7 +67,7 @@ def _keep_copies(kept: Path) -> None:
         copy.unlink(missing_ok=True)
         os.link(path, copy)
 
-    train.save_training = save_and_keep
+    training_loop.save_training = save_and_keep
 
 
 class _Now:
@@ -80,14 +80,14 @@ def _die() -> None:
 
 def _in_step(at: int) -> None:
     """The weights have moved; nothing has been written."""
-    step = train._Loop.step
+    step = training_loop.Loop.step
 
-    def deadly(loop: train._Loop, batch: Batch) -> None:
+    def deadly(loop: training_loop.Loop, batch: Batch) -> None:
         step(loop, batch)
         if loop.iteration == at:
             _die()
 
-    train._Loop.step = deadly  # type: ignore[method-assign]
+    training_loop.Loop.step = deadly  # type: ignore[method-assign]
 
 
 def _in_file(when: Callable[[Mapping[str, object]], bool]) -> None:
@@ -140,7 +140,7 @@ def _in_validation(_: int) -> None:
     def deadly(*_: object, **__: object) -> None:
         _die()
 
-    arm.validate = deadly
+    validation.validate = deadly
 
 
 def _before_last_goes(_: int) -> None:

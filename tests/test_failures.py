@@ -60,7 +60,7 @@ def test_a_training_whose_worker_is_killed_goes_on_and_ends_bit_for_bit_the_same
         if len(saved) <= 2:  # two retries are what there is
             kill_workers()
 
-    monkeypatch.setattr("runners.train.save_training", save_then_kill)
+    monkeypatch.setattr("runners.training_loop.save_training", save_then_kill)
     ensure_trained(unit, killed)
     assert saved == [1, 2, 3]  # nothing trained twice: each death came after a checkpoint
     one, other = weights(alone.weights(unit.run)), weights(killed.weights(unit.run))
@@ -83,7 +83,7 @@ def test_a_worker_that_dies_every_time_makes_a_failure_and_the_others_go_on(
 
     spec = write_spec(tmp_path)
     planned_first = planned(spec, at).steps[0].unit.run.train_digest
-    monkeypatch.setattr("runners.train.save_training", kill_then_save)
+    monkeypatch.setattr("runners.training_loop.save_training", kill_then_save)
     carried_out(spec, at)
     assert deaths == [1, 1, 1]
     assert failures(tmp_path) == [

@@ -39,8 +39,8 @@ commands.MlflowTracker = lambda _: NoTracker()
 cli.main()
 """
 PHASES = {
-    "training": ("runners.train:_Loop", "step"),
-    "validation": ("runners.arm", "validate"),
+    "training": ("runners.training_loop:Loop", "step"),
+    "validation": ("runners.validation", "validate"),
     "evaluation": ("runners.arm", "predict"),
     "resampling": ("runners.analysis", "resample"),
     "timing": ("runners.time_arms", "measure"),

@@ -198,16 +198,30 @@ def build_schedule(run: Run) -> Schedule:
     return schedule
 
 
-def freezes_batch_norm(run: Run, *, devices: int = 1) -> bool:
-    """Return whether batch norm stands still when the batch is split over `devices`."""
-    frozen: bool = _pick(run, "batch_norm")(build_schedule(run).batch_size // devices)
+def freezes_batch_norm(run: Run) -> bool:
+    """Return whether batch norm stands still in training.
+
+    The joint batch decides, as statistics are those of all devices' images together: the number
+    of devices never changes a training.
+    """
+    frozen: bool = _pick(run, "batch_norm")(build_schedule(run).batch_size)
     return frozen
 
 
 def build_training_loader(
-    run: Run, network: Yolact, dataset: Dataset, *, start_iteration: int, workers: int
+    run: Run,
+    network: Yolact,
+    dataset: Dataset,
+    *,
+    start_iteration: int,
+    workers: int,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> TrainingLoader:
-    """Return the loader that yields the batches of a run from `start_iteration` to its end."""
+    """Return the loader that yields the batches of a run from `start_iteration` to its end.
+
+    Of several ranks each gets its share of every batch.
+    """
     schedule = build_schedule(run)
     return training_loader(
         dataset,
@@ -221,6 +235,8 @@ def build_training_loader(
         num_iterations=schedule.iterations,
         workers=workers,
         pin_memory=torch.cuda.is_available(),
+        rank=rank,
+        world_size=world_size,
     )
 
 

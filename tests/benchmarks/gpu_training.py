@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from gpu_size import Part, Size, timed_together
 
-from runners.train import TrainingOptions, _Loop
+from runners.training_loop import Loop, TrainingOptions
 from yolact_bench.build import (
     build_losses_for,
     build_network,
@@ -86,7 +86,7 @@ def _step(run: Run, batch: Batch, device: torch.device, folder: Path) -> object:
     torch.manual_seed(0)
     network = build_network(run, initial=False).to(device).to(memory_format=torch.channels_last)
     how = TrainingOptions(device=str(device), workers=0)
-    loop = _Loop(run, network, build_schedule(run), build_losses_for(run, network), folder, how)
+    loop = Loop(run, network, build_schedule(run), build_losses_for(run, network), folder, how)
 
     def step() -> None:
         loop.step(batch)

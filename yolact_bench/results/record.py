@@ -69,6 +69,7 @@ class Accuracy:
     origin: str = ""  # of predictions made by another framework, whose training is not known
     scoring: str = "pycocotools"  # the engine that scored, with its version if it is another
     eval_batch: int = 1  # images a forward pass; larger ones round otherwise in the last bits
+    devices: int = 1  # that shared each batch of the training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,48 @@
+"""What torchrun says of this process, one of several that it has started alike. Loads no torch."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from yolact_bench.errors import SpecError
+
+_WORDS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """The place of a process that torchrun has started."""
+
+    rank: int  # of all, on all machines; the first writes and tells
+    local_rank: int  # of those on this machine, which is also the number of its device
+    size: int
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> Launched | None:
+    """Return this process's place under torchrun; None where it was started by itself."""
+    if not all(word in environment for word in _WORDS):
+        return None
+    return Launched(
+        rank=int(environment["RANK"]),
+        local_rank=int(environment["LOCAL_RANK"]),
+        size=int(environment["WORLD_SIZE"]),
+    )
+
+
+def speaks() -> bool:
+    """Return whether this process tells what happens: of those under torchrun, the first does."""
+    place = launched()
+    return place is None or place.rank == 0
+
+
+def refuse_launched(command: str) -> None:
+    """Refuse a command that many processes alike would carry out many times.
+
+    Raises:
+        SpecError: torchrun has started this process.
+    """
+    if launched() is not None:
+        raise SpecError(
+            f"{command}: torchrun starts several processes, which only `yolact-bench train` "
+            f"shares work among; write `yolact-bench {command} …` without torchrun"
+        )

@@ -1,0 +1,80 @@
+"""How a batch is shared out among devices, and the rule by which a schedule may be rescaled."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from yolact_bench.catalog import components
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import resolve
+from yolact_bench.spec.run import Run
+
+KEEP, LINEAR = "keep", "linear"
+
+RULES: Mapping[str, str] = {
+    KEEP: "batch, learning rate and iterations are those of the spec; the devices share each batch",
+    LINEAR: (
+        "batch and learning rate times {devices}, iterations and steps divided by it and rounded "
+        "up; the warm-up keeps its iterations and the rate it starts at"
+    ),
+}
+
+
+def scaled(run: Run, *, scaling: str, devices: int) -> Run:
+    """Return the run as it is trained on so many devices.
+
+    "keep" changes nothing: `batch_size` counts the images of all devices together, and the number
+    of devices is no part of the result. "linear" is another training, with a digest of its own:
+    batch size, learning rate and final rate are multiplied by the devices; iterations and steps
+    are divided by them, rounded up, so that as many images are seen; the warm-up keeps its
+    iterations and the rate it starts at.
+
+    Raises:
+        SpecError: no such rule.
+
+    Source: arXiv:1706.02677, section 2.1, "Linear Scaling Rule".
+    """
+    if scaling not in RULES:
+        raise SpecError(f"--scaling {scaling}: write {' or '.join(RULES)}")
+    if scaling == KEEP or devices == 1:
+        return run
+    schedule = resolve("schedule", components("schedule"), run.schedule)
+    changes = {key: _linear(key, value, devices) for key, value in schedule.items()}
+    return run.changed({"schedule": changes})
+
+
+def check_shares(batch_size: int, devices: int) -> None:
+    """Refuse a batch that the devices cannot share evenly: each image must count the same.
+
+    Raises:
+        SpecError: with the batch sizes and numbers of devices that would do.
+    """
+    if batch_size % devices == 0:
+        return
+    below = batch_size // devices * devices
+    sizes = [size for size in (below, below + devices) if size]
+    fitting = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
+    near = [n for n in fitting if n < devices][-1:] + [n for n in fitting if n > devices][:1]
+    raise SpecError(
+        f"schedule.batch_size {batch_size} cannot be shared evenly by {devices} devices; write "
+        f"schedule.batch_size {_either(sizes)}, or --devices {_either(near)}"
+    )
+
+
+def _linear(key: str, value: object, devices: int) -> object:
+    if key == "batch_size":
+        assert isinstance(value, int)
+        return value * devices
+    if key in {"lr", "final_lr"}:
+        assert isinstance(value, float | int)
+        return value * devices
+    if key == "iterations":
+        assert isinstance(value, int)
+        return math.ceil(value / devices)
+    if key == "steps":
+        assert isinstance(value, list)
+        return [math.ceil(step / devices) for step in value]
+    return value
+
+
+def _either(numbers: Sequence[int]) -> str:
+    return " or ".join(str(number) for number in numbers)
