@@ -18,11 +18,14 @@ from runners.arm import check as check_arm
 from runners.coco_map import engine_name
 from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
+from runners.given_rates import GivenRates
 from runners.lint import check_arms
 from runners.lock import locked
 from runners.mistakes import FAILED_ARMS, INVALID, UNMET
 from runners.plan import Plan, check_words, make_plan
+from runners.plan_scale import scale_plan
 from runners.plan_table import plan_facts, plan_lines
+from runners.scaled_table import scaled_facts, scaled_lines
 from runners.settings import parse_settings
 from runners.time_arms import Timing
 from runners.tracking import MlflowTracker
@@ -179,17 +182,26 @@ def plan(
     settings: Sequence[str],
     seeds: int | None,
     budget: str,
-    images_per_second: float | None,
+    given: GivenRates,
+    slots: int,
+    devices: int,
+    efficiency: float | None,
     place: Workplace,
     data_root: Path | None,
     as_json: bool,
     check_paper: CheckPaper,
 ) -> None:
-    """Print what `run` would do."""
+    """Print what `run` would do, and how long with `slots` trainings at once on `devices` each."""
     store = Store(place.work_dir / "results.jsonl")
     made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
-    cost = estimate(made, place, store, images_per_second=images_per_second)
-    _show_plan(made, cost, as_json=as_json)
+    cost = estimate(made, place, store, given=given)
+    scale = scale_plan(made, cost, slots=slots, devices=devices, efficiency=efficiency)
+    if as_json:
+        typer.echo(json.dumps({**plan_facts(made, cost), "schedule": scaled_facts(scale)}))
+        return
+    lines = plan_lines(made, cost)
+    for line in [*lines, *scaled_lines(scale)] if slots * devices > 1 else lines:
+        typer.echo(line)
 
 
 def check(
