@@ -1,44 +1,30 @@
 """The flow: a spec becomes records. What is finished is skipped, by digest."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from runners.analysis import ensure_errors, ensure_resampled
 from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit
+from runners.bench import Bench, curves_of, planned_of, standing_failure, tell_ap
 from runners.environment import environment
 from runners.external import adopt_files, bring_external_to_record
 from runners.failures import failure_of, free_memory, kind_of
 from runners.gate import latency_first, without
 from runners.plan import Plan, Step, manifest_of, timed_as, timed_digests
 from runners.shared_pass import predict_together
+from runners.side_by_side import carry_out_side_by_side
 from runners.suited import check_suited
-from runners.time_arms import Timing, time_units
+from runners.time_arms import time_units
 from runners.timed_arms import TimingError
-from runners.tracking import Phase, Tracker
+from runners.tracking import Phase
 from runners.train import Trained
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
-from yolact_bench.results.record import Failure
-from yolact_bench.results.store import Store
+from yolact_bench.results.record import Accuracy
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What the flow works with."""
-
-    place: Workplace
-    store: Store
-    tracker: Tracker
-    timing: Timing
-    retry_failed: bool = False
-    sizes: bool = False  # intervals of AP by object size too
-    latency_first: bool = False  # who is over the spec's budget is not trained
-    # Training → why it failed in this execution: another arm that shares it does not try again.
-    failed_trainings: dict[str, ArmError] = field(default_factory=dict)
 
 
 def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
@@ -57,6 +43,8 @@ def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
     save(manifest, folder)
     _tell_start(plan, manifest, bench)
     try:
+        if bench.executor is not None:
+            carry_out_side_by_side(plan, bench.executor, bench, manifest)
         for step in plan.steps:
             bring_to_record(step, plan, bench, manifest)
         for other in plan.external:
@@ -87,9 +75,14 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
     The first unit of those that share a forward pass leaves the predictions of all.
     """
     unit, store, tracker = step.unit, bench.store, bench.tracker
-    planned = next(p for p in manifest.runs if (p.arm, p.seed) == (unit.arm, unit.seed))
+    brought = bench.brought.get((unit.arm, unit.seed))
+    if brought is not None:
+        if isinstance(brought, Accuracy):
+            _analyse(unit, bench, manifest)
+        return
+    planned = planned_of(unit, manifest)
     accuracy = store.accuracy(unit.run.detect_digest)
-    failed = _standing_failure(unit, bench)
+    failed = standing_failure(unit, bench)
     phase: Phase = "train+evaluate" if step.trains and not failed else "evaluate"
     tracker.arm_started(planned, "reuse" if accuracy else phase)
     if failed is not None:
@@ -109,9 +102,7 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
             _record_failure(unit, bench, stage, error)
             return
         store.add(accuracy)
-        log.info(
-            "%s: mask AP %s, box AP %s", unit.title, _ap(accuracy.mask.ap), _ap(accuracy.box.ap)
-        )
+        tell_ap(unit, accuracy)
     # The work may have been done for another arm or ablation; here it is this unit's.
     tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
     _analyse(unit, bench, manifest)
@@ -123,7 +114,7 @@ def _analyse(unit: Unit, bench: Bench, manifest: Manifest) -> None:
         ensure_resampled(unit, bench.place, sizes=bench.sizes)
     except Exception as error:  # the accuracy stands; its table says that intervals are missing
         log.error("%s: no intervals: %s", unit.title, error)
-    if "errors" not in manifest.measure or _standing_failure(unit, bench, ("errors",)):
+    if "errors" not in manifest.measure or standing_failure(unit, bench, ("errors",)):
         return
     try:
         ensure_errors(unit, bench.place, bench.store)
@@ -138,7 +129,7 @@ def _train(unit: Unit, bench: Bench) -> Trained:
     if before is not None:
         raise ArmError(before.kind, str(before))
     try:
-        return ensure_trained(unit, bench.place, on_log=_curves(unit, bench.tracker))
+        return ensure_trained(unit, bench.place, on_log=curves_of(unit, bench.tracker))
     except Exception as error:
         message = f"the training, shared with {unit.title}, failed: {error}"
         bench.failed_trainings[digest] = ArmError(kind_of(error), message)
@@ -175,7 +166,7 @@ def _sharing(unit: Unit, plan: Plan, bench: Bench) -> list[Unit]:
         if step.unit.run.forward_digest == unit.run.forward_digest
         and step.unit.run.detect_digest != unit.run.detect_digest
         and bench.store.accuracy(step.unit.run.detect_digest) is None
-        and _standing_failure(step.unit, bench) is None
+        and standing_failure(step.unit, bench) is None
     ]
     return list({u.run.detect_digest: u for u in [unit, *others]}.values())
 
@@ -188,7 +179,7 @@ def time_arms(plan: Plan, bench: Bench) -> None:
     for scenario in plan.ablation.latency.scenarios:
         units = [s.unit for s in plan.steps if s.unit.seed == plan.ablation.seeds[0]]
         units = [u for u in units if bench.store.accuracy(u.run.detect_digest) is not None]
-        units = [u for u in units if _standing_failure(u, bench, ("latency",)) is None]
+        units = [u for u in units if standing_failure(u, bench, ("latency",)) is None]
         units, session = _timed_in(scenario, units, plan, bench)
         digests = timed_digests(plan.ablation, units)
         timed = bench.store.latency_sessions(digests).get(session or "", {})
@@ -230,16 +221,6 @@ def _timed_in(
     return [], None
 
 
-def _standing_failure(
-    unit: Unit, bench: Bench, phases: Sequence[str] = ("train", "evaluate")
-) -> Failure | None:
-    """A failure of this unit in these phases that was not asked to be retried."""
-    if bench.retry_failed:
-        return None
-    mine = [f for f in bench.store.failures([unit.run.detect_digest]) if f.phase in phases]
-    return mine[-1] if mine else None
-
-
 def _tell_start(plan: Plan, manifest: Manifest, bench: Bench) -> None:
     env = environment(bench.place.device)
     text = Path(plan.ablation.file).read_text(encoding="utf-8")
@@ -250,15 +231,3 @@ def _tell_start(plan: Plan, manifest: Manifest, bench: Bench) -> None:
         "device": env.device,
     }
     bench.tracker.start(manifest, text, tags)
-
-
-def _curves(unit: Unit, tracker: Tracker) -> Callable[[int, Mapping[str, float]], None]:
-    def log_curves(iteration: int, metrics: Mapping[str, float]) -> None:
-        named = {k if "/" in k else f"train/{k}": v for k, v in metrics.items()}
-        tracker.log_training(unit.arm, unit.seed, iteration, named)
-
-    return log_curves
-
-
-def _ap(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"

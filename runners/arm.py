@@ -84,6 +84,7 @@ class Workplace:
     work_dir: Path
     device: str
     workers: int
+    devices: int = 1  # that share each batch of a training
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
     compile_training: bool = False

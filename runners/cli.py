@@ -21,6 +21,7 @@ from runners.interrupt import terminable
 from runners.mistakes import INTERRUPTED, exit_code_of
 from runners.options import (
     WORK,
+    Address,
     AsJson,
     Budget,
     Compile,
@@ -30,6 +31,7 @@ from runners.options import (
     Efficiency,
     EvalBatch,
     EvaluationRate,
+    ExecutorName,
     Gpus,
     LatencyFirst,
     MaxStore,
@@ -103,11 +105,16 @@ def run(
     compile_network: Compile = False,
     retry_failed: Annotated[bool, typer.Option(help="try failed arms again")] = False,
     latency_first: LatencyFirst = False,
+    executor: ExecutorName = None,
+    slots: Slots = None,
+    devices: Devices = 1,
+    address: Address = None,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train what must be trained, evaluate, time all arms together, write the report."""
     from runners import commands
+    from runners.executors import Placement
 
     commands.run(
         spec,
@@ -125,7 +132,15 @@ def run(
             scoring=scoring,
             eval_batch=eval_batch,
             compile_training=compile_network,
+            devices=devices,
         ),
+        placement=Placement(
+            executor=executor,
+            slots=slots,
+            devices=devices,
+            address=address if executor == "ray" else None,
+        ),
+        device_chosen=device is not None,
         data_root=data_root,
         rounds=rounds,
         sizes=sizes,
@@ -148,7 +163,7 @@ def plan(
     rates: Rates = None,
     evaluation_rate: EvaluationRate = None,
     rates_file: RatesFile = None,
-    slots: Slots = 1,
+    slots: Slots = None,
     devices: Devices = 1,
     efficiency: Efficiency = None,
     gpus: Gpus = None,
@@ -160,27 +175,29 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Say what `run` would do and cost; of several specs, what they share and how they scale."""
-    from runners.plan_command import plan_command
+    from runners.commands import workplace
+    from runners.given_rates import given_rates
+    from runners.plan_command import Asked, Scale, plan_command
 
-    plan_command(
-        specs,
+    asked = Asked(
+        specs=specs,
         only=only or [],
         settings=settings or [],
         seeds=seeds,
         budget=budget,
-        rates=rates or [],
-        evaluation_rate=evaluation_rate,
-        rates_file=rates_file,
-        slots=slots,
-        devices=devices,
-        efficiency=efficiency,
-        gpus=gpus,
-        price_per_hour=price_per_hour,
-        work=(work_dir, device, max_store),
+        given=given_rates(rates or [], evaluation=evaluation_rate, file=rates_file),
+        scale=Scale(
+            slots=1 if slots is None else slots,
+            devices=devices,
+            efficiency=efficiency,
+            gpus=gpus,
+            price_per_hour=price_per_hour,
+        ),
+        place=workplace(work_dir, device, None, None, max_store),
         data_root=data_root,
-        check_paper=_check_paper,
         as_json=as_json,
     )
+    plan_command(asked, check_paper=_check_paper)
 
 
 @app.command()

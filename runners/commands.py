@@ -12,20 +12,22 @@ from typing import Protocol
 import torch
 import typer
 
-from runners.ablation import Bench, run_ablation
+from runners.ablation import run_ablation
 from runners.arm import Workplace
 from runners.arm import check as check_arm
+from runners.bench import Bench
 from runners.coco_map import engine_name
 from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
+from runners.executors import Placement, executor_of
 from runners.given_rates import GivenRates
 from runners.lint import check_arms
 from runners.lock import locked
 from runners.mistakes import FAILED_ARMS, INVALID, UNMET
 from runners.plan import Plan, check_words, make_plan
-from runners.plan_scale import scale_plan
+from runners.plan_scale import priced, scale_lines, scale_plan
 from runners.plan_table import plan_facts, plan_lines
-from runners.scaled_table import scaled_facts, scaled_lines
+from runners.scaled_table import scaled_facts
 from runners.settings import parse_settings
 from runners.time_arms import Timing
 from runners.tracking import MlflowTracker
@@ -68,6 +70,7 @@ def workplace(
     scoring: str = "pycocotools",
     eval_batch: int = 1,
     compile_training: bool = False,
+    devices: int = 1,
 ) -> Workplace:
     """Return where and on what to work; `max_store` is in GB.
 
@@ -96,6 +99,7 @@ def workplace(
         eval_batch=eval_batch,
         scoring=scoring,
         compile_training=compile_training,
+        devices=devices,
     )
 
 
@@ -108,6 +112,8 @@ def run(
     budget: str,
     images_per_second: float | None,
     place: Workplace,
+    placement: Placement,
+    device_chosen: bool,
     data_root: Path | None,
     rounds: int | None,
     sizes: bool,
@@ -144,6 +150,9 @@ def run(
             retry_failed=retry_failed,
             sizes=sizes,
             latency_first=latency_first,
+            executor=executor_of(
+                placement, work_dir=place.work_dir, device=place.device, chosen=device_chosen
+            ),
         )
         name = run_ablation(made, bench, command=command).name
         report = write_report(place.work_dir, name)
@@ -186,6 +195,7 @@ def plan(
     slots: int,
     devices: int,
     efficiency: float | None,
+    price_per_hour: float | None,
     place: Workplace,
     data_root: Path | None,
     as_json: bool,
@@ -197,10 +207,10 @@ def plan(
     cost = estimate(made, place, store, given=given)
     scale = scale_plan(made, cost, slots=slots, devices=devices, efficiency=efficiency)
     if as_json:
-        typer.echo(json.dumps({**plan_facts(made, cost), "schedule": scaled_facts(scale)}))
+        facts = {"schedule": scaled_facts(scale), "price": priced(scale, price_per_hour)}
+        typer.echo(json.dumps({**plan_facts(made, cost), **facts}))
         return
-    lines = plan_lines(made, cost)
-    for line in [*lines, *scaled_lines(scale)] if slots * devices > 1 else lines:
+    for line in [*plan_lines(made, cost), *scale_lines(scale, price=price_per_hour)]:
         typer.echo(line)
 
 

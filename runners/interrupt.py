@@ -10,6 +10,10 @@ from types import FrameType
 log = logging.getLogger(__name__)
 
 
+class Stopped(KeyboardInterrupt):
+    """A training has ended because it was asked to, not its process; a checkpoint was written."""
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
     """Let SIGTERM, which schedulers and containers send, raise KeyboardInterrupt as Ctrl-C does.

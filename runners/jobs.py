@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from runners.analysis import ensure_resampled
-from runners.arm import Datasets, Unit, Workplace, ensure_trained, evaluate_unit
+from runners.arm import Datasets, Unit, Workplace, ensure_trained, evaluate_unit, trained
 from runners.failures import failure_of, free_memory
 from runners.shared_pass import predict_together
 from runners.suited import check_suited
@@ -42,9 +43,25 @@ class Job:
         """How progress and log lines call it."""
         return self.units[0].title
 
+    @property
+    def folder(self) -> Path:
+        """Where its training leaves checkpoints and its log."""
+        return self.place.checkpoint_folder(self.units[0].run)
+
+    @property
+    def trained(self) -> bool:
+        """Whether its training is done."""
+        return trained(self.units[0], self.place)
+
+    def at(self, **place: object) -> "Job":
+        """Return the same job with other fields of its workplace."""
+        return replace(self, place=replace(self.place, **place))  # type: ignore[arg-type]
+
     def portable(self) -> "Job":
-        """Return the same job without opened data sets, to be sent to another process."""
-        return replace(self, place=replace(self.place, datasets=Datasets()))
+        """Return the same job as plain data without opened data sets, for another process."""
+        units = tuple(replace(unit, data=unit.data.portable()) for unit in self.units)
+        job = replace(self, units=units)
+        return job.at(datasets=Datasets(), work_dir=self.place.work_dir.absolute())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +71,11 @@ class Done:
     job: Job
     results: tuple[Accuracy | Failure, ...]  # of each unit; empty if it was stopped
     stopped: bool = False  # because it was asked to, before its training was over
+
+    @property
+    def failed(self) -> bool:
+        """Whether a unit of it failed."""
+        return any(isinstance(result, Failure) for result in self.results)
 
 
 class Executor(Protocol):
@@ -85,7 +107,8 @@ def carry_out(job: Job, *, curves: Curves | None = None) -> tuple[Accuracy | Fai
     """Train, predict and evaluate the units of a job; return an accuracy or a failure of each.
 
     Raises:
-        KeyboardInterrupt: a stop was asked for; a checkpoint has been written.
+        Stopped: the job was asked to end; a checkpoint has been written.
+        KeyboardInterrupt: the process was asked to end, likewise.
     """
     results: list[Accuracy | Failure] = []
     lost: ArmError | None = None

@@ -37,8 +37,6 @@ Gpus = Annotated[
     str | None,
     typer.Option(metavar="N,N,…", help="plan as a programme on so many devices: 8,64,512"),
 ]
-Slots = Annotated[int, typer.Option(min=1, help="arms side by side")]
-Devices = Annotated[int, typer.Option(min=1, help="devices of each training")]
 Efficiency = Annotated[
     float | None,
     typer.Option("--scaling-efficiency", help="share of the ideal speed-up on several devices"),
@@ -56,6 +54,22 @@ Workers = Annotated[
 ]
 Compile = Annotated[
     bool, typer.Option("--compile", help="train with a compiled network; starts minutes later")
+]
+ExecutorName = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help="here, local (a worker process a slot) or ray; default: local where there is more "
+        "than one slot",
+    ),
+]
+Slots = Annotated[
+    int | None,
+    typer.Option(help="arms side by side; default: one for each CUDA device, 1 on a CPU"),
+]
+Devices = Annotated[int, typer.Option(help="devices that share each batch of a training")]
+Address = Annotated[
+    str | None, typer.Option(envvar="RAY_ADDRESS", help="of a Ray cluster: HOST:6379, or auto")
 ]
 Dataset = Annotated[
     str | None, typer.Option(help="coco, sbd, shapes, or the path of a dataset.yaml")

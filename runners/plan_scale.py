@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from runners.estimate import Estimate
 from runners.plan import Plan
+from runners.plan_words import HOUR, device_hours
 from runners.scaled import Scaled, scaled
+from runners.scaled_table import scaled_lines
 from runners.schedule_simulation import Task
 
 TIMING = "timing"
@@ -60,3 +62,24 @@ def scale_plan(
     for step in plan.steps:
         titles.setdefault(step.unit.run.train_digest, step.unit.title)
     return scaled(tasks, [slots * devices], devices=devices, efficiency=efficiency, titles=titles)
+
+
+def scale_lines(scale: Scaled, *, price: float | None) -> list[str]:
+    """Return device-hours and their price, and the schedule where more than one device is used."""
+    if not scale.schedules:
+        return scaled_lines(scale) if scale.devices > 1 else []
+    (schedule,) = scale.schedules
+    if not schedule.placed:
+        return []
+    lines = [f"device-hours, timing included: {device_hours(schedule.busy_seconds)}"]
+    cost = priced(scale, price)
+    if cost is not None:
+        lines.append(f"price: {cost:,.2f} at {price:g} per device-hour")
+    return [*lines, *scaled_lines(scale)] if schedule.num_devices > 1 else lines
+
+
+def priced(scale: Scaled, price_per_hour: float | None) -> float | None:
+    """Return what the device-hours cost; None if they or their price are unknown."""
+    if price_per_hour is None or not scale.schedules:
+        return None
+    return scale.schedules[0].busy_seconds / HOUR * price_per_hour

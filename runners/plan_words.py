@@ -31,7 +31,7 @@ def device_hours(seconds: float | None) -> str:
     if seconds is None:
         return "?"
     hours = seconds / HOUR
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
+    return f"{hours:,.0f}" if hours >= 100 else f"{round(hours, 4):.3g}"
 
 
 def _cells(row: Sequence[str], widths: Sequence[int], numbers: bool) -> list[str]:

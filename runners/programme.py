@@ -8,7 +8,7 @@ from runners.arm import Unit, Workplace
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.store import Store
-from yolact_bench.spec.ablation import Ablation, Arm
+from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.budget import FULL
 from yolact_bench.spec.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
@@ -107,7 +107,10 @@ def make_programme(
 def _member(ablation: Ablation, data_root: Path | None, absent: dict[str, None]) -> Member:
     units = []
     for arm in ablation.arms:
-        run, data, seen = _resolved(arm, data_root)
+        try:
+            run, data, seen = resolved_anywhere(arm.run, data_root)
+        except SpecError as error:
+            raise type(error)(f"{arm.where}: {error}") from error
         if not seen:
             absent[data.name] = None
         units += [
@@ -124,17 +127,17 @@ def _member(ablation: Ablation, data_root: Path | None, absent: dict[str, None])
     return Member(ablation=ablation, units=tuple(units))
 
 
-def _resolved(arm: Arm, data_root: Path | None) -> tuple[Run, DatasetSpec, bool]:
-    """Return the run of an arm, its data set, and whether the data was seen."""
+def resolved_anywhere(run: Run, data_root: Path | None) -> tuple[Run, DatasetSpec, bool]:
+    """Return the run, its data set, and whether the data was seen; else its name stands in.
+
+    Raises:
+        SpecError: names or options that cannot work.
+    """
     try:
-        try:
-            run, data = resolve_run(arm.run, data_root=data_root)
-        except MissingDataError:
-            run, data = resolve_run(arm.run, data_root=None, data=False)
-            return _unseen(run, data), data, False
-    except SpecError as error:
-        raise type(error)(f"{arm.where}: {error}") from error
-    return run, data, True
+        return *resolve_run(run, data_root=data_root), True
+    except MissingDataError:
+        resolved, data = resolve_run(run, data_root=None, data=False)
+        return _unseen(resolved, data), data, False
 
 
 def _unseen(run: Run, data: DatasetSpec) -> Run:

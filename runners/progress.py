@@ -1,6 +1,7 @@
 """Progress: a bar on a terminal, plain log lines elsewhere."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from typing import Protocol
 
 log = logging.getLogger(__name__)
+
+# In the environment: lines even on a terminal, which several processes share.
+PLAIN = "YOLACT_BENCH_PLAIN"
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -38,7 +42,7 @@ class _Lines:
 @contextmanager
 def progress(title: str, total: int, start: int = 0) -> Iterator[Progress]:
     """Give something to report progress to, for the length of a loop of `total` units."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get(PLAIN):
         yield _Lines(title, total, start)
         return
     from rich.console import Console

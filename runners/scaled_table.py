@@ -27,7 +27,7 @@ def scaled_lines(scaled: Scaled) -> list[str]:
         *lines,
         *aligned([heads, *rows], numbers=True),
         f"  critical path {spoken_time(first.chain_seconds)}: {chain or 'nothing is left to do'}",
-        f"  {counted(scaled.enough, 'device')} reach the shortest wall time; more do not help",
+        f"  shortest with {counted(scaled.enough, 'device')}; more do not help",
     ]
 
 

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from runners.checkpoint import load_training, save_final, save_training, seed_generators
+from runners.interrupt import Stopped
 from runners.progress import losses_text, progress
+from runners.stop_file import StopFileWatch
 from runners.training_log import TrainingLog
 from yolact_bench.build import (
     build_losses_for,
@@ -79,6 +81,7 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
     Raises:
         ArmError: a loss is not finite, or an image cannot be read.
         KeyboardInterrupt: `how.should_stop` said so; a checkpoint has been written.
+        Stopped: a stop file said so, likewise.
     """
     _warn_of_slow_bf16(run, how.device)
     seed_generators(run.seed)
@@ -142,6 +145,7 @@ class _Loop:
         self.iteration = 0
         self.seconds = 0.0
         self.window: list[dict[str, Tensor]] = []  # losses since the last log line
+        self.asked_by_file = StopFileWatch(folder)
 
     def resume(self, path: Path) -> None:
         """Continue from a checkpoint."""
@@ -170,11 +174,12 @@ class _Loop:
                 advance(self.iteration, self.write_log())
             due = time.monotonic() - written > self.how.checkpoint_seconds
             stop = self.how.should_stop()  # asked once: the answer may change at any time
-            if stop or (due and not done):
+            asked = not done and self.asked_by_file()
+            if stop or asked or (due and not done):
                 self.checkpoint()
                 written = time.monotonic()
-            if stop:
-                raise KeyboardInterrupt
+            if stop or asked:
+                raise KeyboardInterrupt if stop else Stopped
             if self.validation_due():
                 pause = time.monotonic()
                 self.validate()

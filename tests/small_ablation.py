@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from runners.ablation import Bench, run_ablation
+from runners.ablation import run_ablation
 from runners.arm import Workplace
+from runners.bench import Bench
 from runners.plan import Plan, make_plan
 from runners.time_arms import Timing
 from runners.tracking import NoTracker, Tracker

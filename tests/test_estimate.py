@@ -8,8 +8,8 @@ import fake_work
 import pytest
 from small_ablation import bench, planned, write_spec
 
-from runners.ablation import Bench
 from runners.arm import run_yaml
+from runners.bench import Bench
 from runners.environment import environment
 from runners.estimate import Estimate, estimate
 from runners.plan import Plan

@@ -7,24 +7,31 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow_store import seen
-from test_tracking import TAGS, accuracy, failure, latency, manifest, planned
+from told_execution import (
+    ITERATIONS,
+    accounts,
+    begin,
+    bring_back,
+    go_on,
+    new_store,
+    quick_pauses,
+    take_away,
+    undisturbed,
+    until_trouble,
+    write_records,
+)
+from tracked_arms import accuracy, planned
 from typer.testing import CliRunner
 
 from runners.cli import app
-from runners.tracking import MlflowTracker, delivery
 from runners.tracking.backfill import backfill
 from runners.tracking.journal import journals, read_events
 from runners.tracking.writer import Writer
 from yolact_bench.errors import SpecError
-from yolact_bench.results.manifest import save
-from yolact_bench.results.store import Store
-
-ITERATIONS = range(10, 310, 10)
 
 
 @pytest.fixture(scope="module")
@@ -43,81 +50,6 @@ def uri(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> s
     for key in [key for key in os.environ if key.startswith("MLFLOW_")]:
         monkeypatch.delenv(key)
     return new_store(tmp_path / "store", empty_store, monkeypatch)
-
-
-def new_store(folder: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    folder.mkdir()
-    shutil.copy(empty_store, folder)
-    address = f"sqlite:///{folder}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    monkeypatch.chdir(folder)  # where MLflow puts artifacts without a server
-    return address
-
-
-def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "_FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(delivery, "_LONGEST_PAUSE", 0.05)
-
-
-def begin(work: Path) -> MlflowTracker:
-    """Tell the first half of an execution."""
-    tracker = MlflowTracker(work)
-    tracker.start(manifest(), "name: quick\n", TAGS)
-    tracker.arm_started(planned("fast"), "train+evaluate")
-    for iteration in ITERATIONS[:10]:
-        tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0 / iteration})
-    return tracker
-
-
-def go_on(tracker: MlflowTracker, work: Path) -> None:
-    """Tell the second half."""
-    for iteration in ITERATIONS[10:]:
-        tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0 / iteration})
-    tracker.log_accuracy(accuracy("fast"))
-    tracker.arm_started(planned("soft"), "evaluate")
-    tracker.log_accuracy(replace(accuracy("soft"), proxy=True))
-    tracker.arm_started(planned("broken"), "train+evaluate")
-    tracker.log_failure(failure("broken"))
-    tracker.log_latency(latency("fast"))
-    tracker.finish("FINISHED")
-    report = work / "reports" / "quick"
-    report.mkdir(parents=True)
-    (report / "report.md").write_text("# quick\n")
-    tracker.log_artifacts(report)
-
-
-def take_away(folder: Path) -> None:
-    """Make a store unreachable: its folder is elsewhere, and a file in its place."""
-    folder.rename(folder.with_name("away"))
-    folder.write_text("")
-
-
-def bring_back(folder: Path) -> None:
-    folder.unlink()
-    folder.with_name("away").rename(folder)
-
-
-def until_trouble(tracker: MlflowTracker) -> None:
-    sender = tracker._delivery
-    assert sender is not None
-    deadline = time.monotonic() + 20
-    while not sender.reason:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def undisturbed(folder: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
-    folder.mkdir()
-    address = new_store(folder / "store", empty_store, monkeypatch)
-    tracker = begin(folder / "work")
-    go_on(tracker, folder / "work")
-    tracker.close()
-    return accounts(address)
-
-
-def accounts(address: str) -> dict:
-    """What a store holds, without the times, which differ between two executions."""
-    return {name: replace(run, times={}) for name, run in seen(address, "quick").items()}
 
 
 def test_a_store_that_is_away_for_a_while_ends_with_everything(
@@ -223,7 +155,7 @@ def test_a_killed_execution_ends_as_killed_but_a_living_one_is_left_alone(
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from test_tracking_backfill import begin\n"
+        "from told_execution import begin\n"
         "tracker = begin(Path(sys.argv[1])); tracker.drain()\n"
         "print('ready', flush=True); time.sleep(60)\n"
     )
@@ -275,34 +207,6 @@ def test_a_journal_that_somebody_deletes_stops_nothing(
     tracker.drain(5.0)
     tracker.close(5.0)
     assert "MLflow misses a part of this execution (FileNotFoundError" in caplog.text
-
-
-def write_records(work: Path) -> None:
-    """A work directory whose executions left records, but no journal."""
-    digests = {"fast": "a" * 8, "soft": "b" * 8, "broken": "c" * 8}
-    runs = tuple(
-        replace(planned(arm), train_digest="t" * 8, detect_digest=digest)
-        for arm, digest in digests.items()
-    )
-    save(replace(manifest(), runs=runs), work / "reports" / "quick")
-    (work / "reports" / "quick" / "report.md").write_text("# quick\n")
-    store = Store(work / "results.jsonl")
-    known = {"train_digest": "t" * 8}
-    store.add(replace(accuracy("fast"), **known, detect_digest=digests["fast"]))
-    other = replace(accuracy("soft"), ablation="other", arm="x", **known)
-    store.add(replace(other, detect_digest=digests["soft"]))
-    store.add(replace(failure("broken"), **known, detect_digest=digests["broken"]))
-    for arm, digest in digests.items():
-        store.add(replace(latency(arm), **known, detect_digest=digest))
-    log = work / "checkpoints" / ("t" * 8) / "log.jsonl"
-    log.parent.mkdir(parents=True)
-    lines = [
-        {"iteration": i, "losses": {"box": 1.0 / i}, "total": 1.0 / i, "lr": 0.1}
-        | {"images_per_second": 80.0, "seconds": i / 100}
-        for i in (10, 20)
-    ]
-    lines.append({"iteration": 20, "validation": {"mask_ap": 0.125}})
-    log.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"iteration": 3')
 
 
 def test_without_a_journal_the_tree_is_made_from_the_records(tmp_path: Path, uri: str) -> None:

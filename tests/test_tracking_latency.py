@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from mlflow_store import seen
-from test_tracking import TAGS, latency, manifest, planned
+from tracked_arms import TAGS, latency, manifest, planned
 
 from runners.tracking import MlflowTracker
 from runners.tracking.events import event_from_plain, event_to_plain

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -63,6 +63,10 @@ class DatasetSpec:
             raise SpecError(f"dataset {self.name}: no split {name!r}{hint(name, self.splits)}")
         return self.splits[name]
 
+    def portable(self) -> "DatasetSpec":
+        """Return the same for another process: plain data, and paths that need no folder."""
+        return replace(self, splits={name: _absolute(one) for name, one in self.splits.items()})
+
     def fingerprint(self, split: str) -> str:
         """Return 16 hex digits that change when the split's images or annotations change.
 
@@ -102,6 +106,12 @@ class DatasetSpec:
             raise MissingDataError(
                 f"dataset {self.name}, {split}: no image folder {chosen.images}{remedy}"
             )
+
+
+def _absolute(split: Split) -> Split:
+    if isinstance(split, ShapesSplit):
+        return split
+    return FileSplit(images=split.images.absolute(), annotations=split.annotations.absolute())
 
 
 def shapes(

@@ -1,0 +1,36 @@
+"""Jobs whose worker or machine has died: carried out again, twice, and then a failure."""
+
+import logging
+from collections import Counter
+
+from runners.failures import failure_of
+from runners.jobs import Job
+from runners.retry import RETRIES
+from yolact_bench.errors import ArmError
+from yolact_bench.results.record import Failure
+
+log = logging.getLogger(__name__)
+
+
+class Attempts:
+    """Counts deaths by job."""
+
+    def __init__(self) -> None:
+        self._deaths: Counter[str] = Counter()
+
+    def after_death(self, job: Job, how: str) -> tuple[Failure, ...] | None:
+        """Return the failures of a job that has died too often; None: it is to be tried again.
+
+        `how` says who died, and of what.
+        """
+        self._deaths[job.key] += 1
+        if self._deaths[job.key] <= RETRIES:
+            log.warning("%s: %s. Going on from the last checkpoint.", job.title, how)
+            return None
+        phase = "evaluate" if job.trained else "train"
+        error = ArmError(
+            "worker_died",
+            f"{how}, as in {RETRIES} attempts before. Where the memory ran out, give fewer "
+            "--slots or --workers 0; --retry-failed goes on from the last checkpoint",
+        )
+        return tuple(failure_of(unit, job.place, phase, error) for unit in job.units)

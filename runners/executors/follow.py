@@ -1,0 +1,61 @@
+"""The curves of a training that runs elsewhere, read from its log."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+Points = tuple[int, Mapping[str, float]]  # iteration, and values by name
+
+
+class LogFollower:
+    """What is new in the log.jsonl of a training, under the names that `on_log` has.
+
+    A training that is resumed cuts its log and writes some lines again: no iteration is told
+    twice. What was there before the follower is told, too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._trained = -1  # iteration of the last losses that were told
+        self._validated = -1
+
+    def new(self) -> list[Points]:
+        """Return the points since the last look, in order; a line not yet whole comes later."""
+        try:
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in text.splitlines(keepends=True):
+            points = _points(line)
+            if points is not None and self._is_new(points):
+                found.append(points)
+        return found
+
+    def _is_new(self, points: Points) -> bool:
+        iteration, values = points
+        if "loss" in values:
+            new = iteration > self._trained
+            self._trained = max(self._trained, iteration)
+        else:
+            new = iteration > self._validated
+            self._validated = max(self._validated, iteration)
+        return new
+
+
+def _points(text: str) -> Points | None:
+    if not text.endswith("\n"):
+        return None
+    try:
+        line = json.loads(text)
+    except json.JSONDecodeError:
+        return None  # torn by a kill; it is trained and written again
+    if not isinstance(line, dict) or "iteration" not in line:
+        return None
+    if "validation" in line:
+        values = {f"val/{name}": float(value) for name, value in line["validation"].items()}
+    else:
+        losses = {f"loss_{name}": float(value) for name, value in line["losses"].items()}
+        rates = {name: float(line[name]) for name in ("lr", "images_per_second")}
+        values = {**losses, "loss": float(line["total"]), **rates}
+    return int(line["iteration"]), values

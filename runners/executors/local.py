@@ -1,0 +1,185 @@
+"""Jobs side by side on this machine: a worker process for each device, or for each CPU slot."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+
+from runners.executors.attempts import Attempts
+from runners.jobs import Done, Job
+from runners.progress import PLAIN
+from runners.stop_file import ask_to_stop, clear
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 120.0  # seconds for workers to write their checkpoints when all is to end
+
+
+class LocalExecutor:
+    """An `Executor` of one worker process a slot. A process starts with its first job.
+
+    A worker whose job failed is replaced before its next: what is left on a device after a
+    failure is not known.
+    """
+
+    def __init__(self, environments: Sequence[Mapping[str, str]], *, device: str) -> None:
+        self._device = device  # cpu, or cuda: what a worker finds under the name
+        self._workers: list[_Worker | None] = [None] * len(environments)
+        self._environments = environments
+        self._queue: deque[Job] = deque()
+        self._ended: deque[Done] = deque()  # without a worker
+        self._attempts = Attempts()
+        # Breaks when this process ends, however it ends.
+        self._life, self._held = os.pipe()
+
+    @property
+    def slots(self) -> int:
+        """How many jobs run side by side."""
+        return len(self._workers)
+
+    def submit(self, job: Job) -> None:
+        """Carry out a job when a worker is free."""
+        clear(job.folder)
+        self._queue.append(job)
+        self._assign()
+
+    def wait(self, timeout: float | None = None) -> Done | None:
+        """Return the next job that has ended; None if none has within `timeout` seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self._ended:
+            busy = [worker for worker in self._workers if worker and worker.job]
+            if not busy:
+                return None
+            left = None if until is None else max(0.0, until - time.monotonic())
+            ready = wait([worker.line for worker in busy], left)
+            if not ready:
+                return None
+            for worker in busy:
+                if worker.line in ready:
+                    self._take(worker)
+            self._assign()
+        return self._ended.popleft()
+
+    def stop(self, key: str) -> None:
+        """Ask a job to end; one that has not begun ends at once."""
+        for job in [job for job in self._queue if job.key == key]:
+            self._queue.remove(job)
+            self._ended.append(Done(job=job, results=(), stopped=True))
+        for worker in self._workers:
+            if worker and worker.job and worker.job.key == key:
+                ask_to_stop(worker.job.folder)
+
+    def close(self) -> None:
+        """End all workers; a training among them writes a checkpoint first."""
+        self._queue.clear()
+        workers = [worker for worker in self._workers if worker]
+        for worker in workers:
+            worker.end()
+        until = time.monotonic() + _PATIENCE
+        try:
+            for worker in workers:
+                worker.join(max(0.0, until - time.monotonic()))
+        finally:
+            for worker in workers:
+                worker.kill()
+            self._workers = [None] * len(self._workers)
+            if self._held >= 0:
+                os.close(self._life)
+                os.close(self._held)
+                self._held = -1
+
+    def _assign(self) -> None:
+        for slot, worker in enumerate(self._workers):
+            if not self._queue:
+                return
+            if worker and worker.job:
+                continue
+            free = worker or _Worker(slot, self._environments[slot], self._life)
+            self._workers[slot] = free
+            free.start(self._queue.popleft(), self._device)
+
+    def _take(self, worker: "_Worker") -> None:
+        """Take the answer of a worker, or find it dead."""
+        job, slot = worker.job, worker.slot
+        assert job is not None
+        try:
+            kind, results = worker.line.recv()
+        except (EOFError, OSError):
+            self._workers[slot] = None
+            self._died(job, f"the worker of slot {slot} died ({worker.ending()})")
+            return
+        clear(job.folder)
+        worker.job = None
+        done = Done(job=job, results=results, stopped=kind == "stopped")
+        self._ended.append(done)
+        if done.failed:
+            worker.end()
+            worker.kill()
+            self._workers[slot] = None
+
+    def _died(self, job: Job, how: str) -> None:
+        failed = self._attempts.after_death(job, how)
+        if failed is None:
+            self._queue.appendleft(job)
+        else:
+            self._ended.append(Done(job=job, results=failed))
+
+
+class _Worker:
+    """One process, and the line to it."""
+
+    def __init__(self, slot: int, environment: Mapping[str, str], life: int) -> None:
+        self.slot = slot
+        self.job: Job | None = None
+        self.line, theirs = Pipe()
+        descriptors = theirs.fileno(), life
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "runners.executors.worker", *map(str, descriptors), str(slot)],
+            pass_fds=descriptors,
+            env={**os.environ, PLAIN: "1", **environment},
+            # A terminal sends Ctrl-C to its whole group; the coordinator decides what it means.
+            start_new_session=True,
+        )
+        theirs.close()  # or the line would never break
+
+    def start(self, job: Job, device: str) -> None:
+        """Hand over a job."""
+        self.job = job
+        try:
+            self.line.send(job.portable().at(device=device))
+        except OSError:
+            log.debug("slot %d: the worker is gone; `wait` finds out", self.slot)
+
+    def end(self) -> None:
+        """Ask the process to end: at once if it is idle, else with a checkpoint."""
+        self.line.close()
+        if self.job is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def join(self, timeout: float) -> None:
+        """Wait for the process."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            log.warning("slot %d: the worker does not end; it is killed", self.slot)
+
+    def kill(self) -> None:
+        """End the process now, and those it has started."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def ending(self) -> str:
+        """Return how the process ended, for people."""
+        try:
+            code = self._process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "it broke its line"
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -1,0 +1,44 @@
+"""How a training is asked to end from elsewhere: a file beside its checkpoint.
+
+A signal reaches a process of this machine alone. The file reaches whoever trains there, on any
+machine that shares the work directory.
+"""
+
+import time
+from pathlib import Path
+
+STOP_FILE = "stop"
+_SECONDS_BETWEEN_LOOKS = 1.0  # a shared file system answers slowly
+
+
+def ask_to_stop(folder: Path) -> None:
+    """Ask whoever trains in a checkpoint folder to end with a checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STOP_FILE).touch()
+
+
+def was_asked(folder: Path) -> bool:
+    """Return whether the training in a checkpoint folder is to end."""
+    return (folder / STOP_FILE).exists()
+
+
+def clear(folder: Path) -> None:
+    """Let the training in a checkpoint folder go on, now or another time."""
+    (folder / STOP_FILE).unlink(missing_ok=True)
+
+
+class StopFileWatch:
+    """Looks for the file every second at most, however often it is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._looked = float("-inf")
+        self._asked = False
+
+    def __call__(self) -> bool:
+        """Return whether the training is to end."""
+        now = time.monotonic()
+        if now - self._looked >= _SECONDS_BETWEEN_LOOKS:
+            self._looked = now
+            self._asked = was_asked(self._folder)
+        return self._asked
