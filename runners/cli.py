@@ -30,12 +30,18 @@ from runners.options import (
     DataRoot,
     Device,
     Devices,
+    Efficiency,
     EvalBatch,
+    EvaluationRate,
     ExecutorName,
+    Gpus,
     LatencyFirst,
     MaxStore,
     Only,
+    Price,
     Rate,
+    Rates,
+    RatesFile,
     Rounds,
     Scoring,
     Seeds,
@@ -151,33 +157,49 @@ def run(
 
 @app.command()
 def plan(
-    spec: Spec,
+    specs: Specs,
     only: Only = None,
     settings: Set = None,
     seeds: Seeds = None,
     budget: Budget = "full",
-    images_per_second: Rate = None,
+    rates: Rates = None,
+    evaluation_rate: EvaluationRate = None,
+    rates_file: RatesFile = None,
+    slots: Slots = None,
+    devices: Devices = 1,
+    efficiency: Efficiency = None,
+    gpus: Gpus = None,
+    price_per_hour: Price = None,
     work_dir: WorkDir = WORK,
     data_root: DataRoot = None,
     device: Device = None,
     max_store: MaxStore = 100.0,
     as_json: AsJson = False,
 ) -> None:
-    """Say what `run` would do: arms, shared trainings, what is already done."""
-    from runners import commands
+    """Say what `run` would do and cost; of several specs, what they share and how they scale."""
+    from runners.commands import workplace
+    from runners.given_rates import given_rates
+    from runners.plan_command import Asked, Scale, plan_command
 
-    commands.plan(
-        spec,
+    asked = Asked(
+        specs=specs,
         only=only or [],
         settings=settings or [],
         seeds=seeds,
         budget=budget,
-        images_per_second=images_per_second,
-        place=commands.workplace(work_dir, device, None, None, max_store),
+        given=given_rates(rates or [], evaluation=evaluation_rate, file=rates_file),
+        scale=Scale(
+            slots=1 if slots is None else slots,
+            devices=devices,
+            efficiency=efficiency,
+            gpus=gpus,
+            price_per_hour=price_per_hour,
+        ),
+        place=workplace(work_dir, device, None, None, max_store),
         data_root=data_root,
-        check_paper=_check_paper,
         as_json=as_json,
     )
+    plan_command(asked, check_paper=_check_paper)
 
 
 @app.command()

@@ -20,11 +20,14 @@ from runners.coco_map import engine_name
 from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
 from runners.executors import Placement, executor_of
+from runners.given_rates import GivenRates
 from runners.lint import check_arms
 from runners.lock import locked
 from runners.mistakes import FAILED_ARMS, INVALID, UNMET
 from runners.plan import Plan, check_words, make_plan
+from runners.plan_scale import priced, scale_lines, scale_plan
 from runners.plan_table import plan_facts, plan_lines
+from runners.scaled_table import scaled_facts
 from runners.settings import parse_settings
 from runners.time_arms import Timing
 from runners.tracking import MlflowTracker
@@ -188,17 +191,27 @@ def plan(
     settings: Sequence[str],
     seeds: int | None,
     budget: str,
-    images_per_second: float | None,
+    given: GivenRates,
+    slots: int,
+    devices: int,
+    efficiency: float | None,
+    price_per_hour: float | None,
     place: Workplace,
     data_root: Path | None,
     as_json: bool,
     check_paper: CheckPaper,
 ) -> None:
-    """Print what `run` would do."""
+    """Print what `run` would do, and how long with `slots` trainings at once on `devices` each."""
     store = Store(place.work_dir / "results.jsonl")
     made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
-    cost = estimate(made, place, store, images_per_second=images_per_second)
-    _show_plan(made, cost, as_json=as_json)
+    cost = estimate(made, place, store, given=given)
+    scale = scale_plan(made, cost, slots=slots, devices=devices, efficiency=efficiency)
+    if as_json:
+        facts = {"schedule": scaled_facts(scale), "price": priced(scale, price_per_hour)}
+        typer.echo(json.dumps({**plan_facts(made, cost), **facts}))
+        return
+    for line in [*plan_lines(made, cost), *scale_lines(scale, price=price_per_hour)]:
+        typer.echo(line)
 
 
 def check(

@@ -10,6 +10,7 @@ import torch
 
 from runners.arm import Unit, Workplace
 from runners.environment import environment
+from runners.given_rates import GivenRates
 from runners.plan import Plan, Step
 from runners.shared_pass import replayable
 from runners.throughput import Throughput
@@ -64,19 +65,25 @@ class Estimate:
 
 
 def estimate(
-    plan: Plan, place: Workplace, store: Store, *, images_per_second: float | None = None
+    plan: Plan,
+    place: Workplace,
+    store: Store,
+    *,
+    images_per_second: float | None = None,
+    given: GivenRates | None = None,
 ) -> Estimate:
     """Return what is left of a plan in seconds and bytes.
 
-    Rates come from this work directory's own records of this device, or are `images_per_second`
-    of training; what is not known stays unknown.
+    Rates come from this work directory's own records of this device, or are given: as
+    `images_per_second` of every training or more finely; what is not known stays unknown.
 
     Raises:
         SpecError: a rate that is no rate, evaluation data that cannot be read, or forward passes
             that would be larger than may be stored.
     """
     device = environment(place.device).device
-    rates = Throughput(store, place.work_dir, device=device, given=images_per_second)
+    given = given or GivenRates(every=images_per_second)
+    rates = Throughput(store, place.work_dir, device=device, given=given)
     trainings = [step.unit.run for step in plan.steps if step.trains]
     weights = [_weights_bytes(run) for run in trainings]
     passes = _stored_passes(plan) if place.max_store else []

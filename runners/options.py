@@ -18,6 +18,31 @@ Budget = Annotated[str, typer.Option(help="smoke (seconds), short (a proxy) or f
 Rate = Annotated[
     float | None, typer.Option("--images-per-second", help="of training, for the plan's estimate")
 ]
+Rates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--images-per-second",
+        metavar="RATE|PRESET=RATE",
+        help="of training on one device: 50 for every one, yolact_r101=45 for those like it; "
+        "may be given again",
+    ),
+]
+RatesFile = Annotated[
+    Path | None, typer.Option("--rates", help="YAML with rates: every, presets, evaluation")
+]
+EvaluationRate = Annotated[
+    float | None,
+    typer.Option("--evaluation-images-per-second", help="of network and detection, on one device"),
+]
+Gpus = Annotated[
+    str | None,
+    typer.Option(metavar="N,N,…", help="plan as a programme on so many devices: 8,64,512"),
+]
+Efficiency = Annotated[
+    float | None,
+    typer.Option("--scaling-efficiency", help="share of the ideal speed-up on several devices"),
+]
+Price = Annotated[float | None, typer.Option("--price-per-hour", help="of one device")]
 WorkDir = Annotated[Path, typer.Option(help="where checkpoints, results and reports go")]
 DataRoot = Annotated[
     Path | None,

@@ -1,16 +1,15 @@
 """A plan and its estimate, as lines for people and as plain data."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from runners.estimate import Estimate, StepCost
 from runners.external_plan import ExternalStep
 from runners.plan import Plan, Step
+from runners.plan_words import HOUR, aligned, counted, spoken_time
 from yolact_bench.spec.budget import BUDGETS, FULL
 
 _SHOWN = 8  # characters of a digest: enough to see what is shared
 _HEADS = ("arm, seed", "training", "forward pass", "to do", "hours")
-_HOUR = 3600.0
 
 
 def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
@@ -23,16 +22,16 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
         )
     rows = [_HEADS, *(_row(plan, s, c) for s, c in zip(plan.steps, cost.steps, strict=True))]
     rows += [_external_row(step) for step in plan.external]
-    lines += _aligned(rows)
+    lines += aligned(rows)
     timing = "done" if plan.timed else "all arms, in one session"
     parts = [
-        _counted(plan.trainings, "training"),
-        _counted(len(plan.passes), "forward pass", "forward passes"),
-        _counted(plan.evaluations, "evaluation"),
+        counted(plan.trainings, "training"),
+        counted(len(plan.passes), "forward pass", "forward passes"),
+        counted(plan.evaluations, "evaluation"),
     ]
     waiting = sum(not step.evaluated for step in plan.external)
     if waiting:
-        parts.append(_counted(waiting, "row of another framework", "rows of other frameworks"))
+        parts.append(counted(waiting, "row of another framework", "rows of other frameworks"))
     if "latency" in ablation.measure:
         parts.append(f"latency: {timing}")
     return [*lines, f"to do: {', '.join(parts)}", *_cost_lines(plan, cost)]
@@ -86,7 +85,7 @@ def _row(plan: Plan, step: Step, cost: StepCost) -> tuple[str, ...]:
     seconds = [cost.train_seconds, cost.detect_seconds]
     if step.evaluated or step.failed:
         return step.unit.title, training, forward, _needs(step), ""
-    hours = "?" if None in seconds else f"{sum(s or 0.0 for s in seconds) / _HOUR:.2f}"
+    hours = "?" if None in seconds else f"{sum(s or 0.0 for s in seconds) / HOUR:.2f}"
     return step.unit.title, training, forward, _needs(step), hours
 
 
@@ -122,14 +121,6 @@ def _needs(step: Step) -> str:
     return ", ".join([*first, *passes, "detect, score"])
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
 def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
     if not plan.trainings and not plan.evaluations:
         return []
@@ -151,7 +142,9 @@ def _time_lines(plan: Plan, cost: Estimate) -> list[str]:
     lines = []
     if plan.trainings:
         train = cost.train_seconds
-        known = f"{_time(train)} ({'; '.join(cost.sources)})" if train is not None else "unknown"
+        known = (
+            f"{spoken_time(train)} ({'; '.join(cost.sources)})" if train is not None else "unknown"
+        )
         lines.append(f"time on {cost.device}: training {known}")
     if plan.trainings and cost.train_seconds is None:
         lines.append(
@@ -161,23 +154,12 @@ def _time_lines(plan: Plan, cost: Estimate) -> list[str]:
     if plan.evaluations:
         seconds = cost.detect_seconds
         shown = (
-            "unknown until arms have been timed" if seconds is None else f"at most {_time(seconds)}"
+            "unknown until arms have been timed"
+            if seconds is None
+            else f"at most {spoken_time(seconds)}"
         )
         lines.append(f"time on {cost.device}: evaluation, but its scoring, {shown}")
     return lines
-
-
-def _counted(number: int, word: str, plural: str | None = None) -> str:
-    return f"{number} {word if number == 1 else plural or word + 's'}"
-
-
-def _time(seconds: float) -> str:
-    """Return a time with the unit in which it is a handy number."""
-    for unit, length in (("days", 48 * _HOUR), ("h", 1.5 * _HOUR), ("min", 90.0)):
-        if seconds >= length:
-            per = {"days": 24 * _HOUR, "h": _HOUR, "min": 60.0}[unit]
-            return f"{seconds / per:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _size(number: int) -> str:

@@ -2,15 +2,18 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from runners.given_rates import GivenRates
 from yolact_bench.errors import SpecError
+from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, Latency
 from yolact_bench.results.store import Store
+from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import ARCHITECTURE, Run
 
 log = logging.getLogger(__name__)
@@ -34,19 +37,19 @@ class _Measured:
     run: Run
     per_second: float
     arm: str
+    known: str = "measured on"
 
 
 class Throughput:
     """Rates of training and of detection on one device, looked up by run.
 
-    `given` replaces every rate of training.
+    What is given goes before what was measured, a preset's rate before that of every training.
     """
 
-    def __init__(self, store: Store, work_dir: Path, *, device: str, given: float | None) -> None:
-        if given is not None and given <= 0:
-            raise SpecError(f"--images-per-second {given}: expected a number above 0")
+    def __init__(self, store: Store, work_dir: Path, *, device: str, given: GivenRates) -> None:
         self.device = device
         self._given = given
+        self._given_of = _of_presets(given.of_preset)
         self._runs: dict[str, Run | None] = {}
         self._work_dir = work_dir
         records = [r for r in store.records() if not _elsewhere(r, device)]
@@ -67,8 +70,11 @@ class Throughput:
 
     def training(self, run: Run) -> Rate | None:
         """Return images per second of training a run, or None where nothing is known."""
-        if self._given is not None:
-            return Rate(per_second=self._given, source="as given")
+        like_a_preset = _nearest(run, self._given_of, precision=True)
+        if like_a_preset is not None:
+            return like_a_preset
+        if self._given.every is not None:
+            return Rate(per_second=self._given.every, source="as given")
         own = self._own_log(run)
         if own is not None:
             return own
@@ -76,6 +82,8 @@ class Throughput:
 
     def detection(self, run: Run) -> Rate | None:
         """Return images per second from image to masks, one at a time, or None if unknown."""
+        if self._given.evaluation is not None:
+            return Rate(per_second=self._given.evaluation, source="as given")
         return _nearest(run, self._detection, precision=False)
 
     def iterations_done(self, run: Run) -> int:
@@ -123,6 +131,18 @@ class Throughput:
         return self._runs[train_digest]
 
 
+def _of_presets(rates: Mapping[str, float]) -> list[_Measured]:
+    return [
+        _Measured(
+            run=resolve_run(PRESETS[name], data_root=None, data=False)[0],
+            per_second=per_second,
+            arm=name,
+            known="as given for",
+        )
+        for name, per_second in rates.items()
+    ]
+
+
 def _read_run(file: Path) -> Run | None:
     try:
         return Run.from_dict(yaml.safe_load(file.read_text(encoding="utf-8")))
@@ -153,7 +173,7 @@ def _nearest(run: Run, known: Sequence[_Measured], *, precision: bool) -> Rate |
     theirs = measured.run.image_size
     rate = measured.per_second * (theirs / run.image_size) ** 2
     if rank == _SAME:
-        return Rate(per_second=rate, source=f"measured on {measured.arm}")
+        return Rate(per_second=rate, source=f"{measured.known} {measured.arm}")
     if theirs == run.image_size:
         return Rate(per_second=rate, source=f"that of {measured.arm}, a network much like it")
     return Rate(

@@ -11,7 +11,8 @@ from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, ApSummary
 from yolact_bench.spec.budget import FULL
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, MEASUREMENT, Run
-from yolact_bench.spec.space import Components, Domain, Params, changes_of
+from yolact_bench.spec.space import Params, changes_of
+from yolact_bench.spec.space_borders import borders
 from yolact_bench.spec.sweep import AP_METRICS, SweepSpec
 
 BASE = "base"
@@ -65,18 +66,15 @@ class Maker:
         Raises:
             SpecError: with the line of the first that cannot be.
         """
-        base = self.spec.run
         found = []
-        for path, entry in self.spec.space.items():
-            for inner, changes in _probes(path, entry):
-                where = self.spec.where("space", path, *inner)
-                run, _ = check(
-                    base.changed({**_upstream(self.spec, path), **changes}),
-                    where=where,
-                    data_root=self.data_root,
-                    device=self.place.device,
-                )
-                found.append(run)
+        for inner, changes in borders(self.spec.space):
+            run, _ = check(
+                self.spec.changed(changes),
+                where=self.spec.where("space", *inner),
+                data_root=self.data_root,
+                device=self.place.device,
+            )
+            found.append(run)
         return found
 
     def _unit(self, arm: str, run: Run, data: object) -> Unit:
@@ -128,39 +126,6 @@ def _ap_metrics(*, box: ApSummary, mask: ApSummary) -> dict[str, float]:
         value = getattr(mask if kind == "mask" else box, metric)
         if value is not None:
             found[name] = float(value)
-    return found
-
-
-def _upstream(spec: SweepSpec, path: str) -> dict[str, object]:
-    """An option that varies beside the components of its slot belongs to the first of them."""
-    slot = path.partition(".")[0]
-    entry = spec.space.get(slot)
-    if slot == path or not isinstance(entry, Components):
-        return {}
-    component = next(iter(entry.options))
-    first = {name: domain.ends[0] for name, domain in entry.options[component].items()}
-    return {slot: {"name": component, **entry.given[component], **first}}
-
-
-def _probes(
-    path: str, entry: Domain | Components
-) -> list[tuple[tuple[str, ...], Mapping[str, object]]]:
-    """Return what to try of one entry: the keys below it, and the changes."""
-    if not isinstance(entry, Components):
-        return [((), {path: value}) for value in entry.ends]
-    found: list[tuple[tuple[str, ...], Mapping[str, object]]] = []
-    for component, options in entry.options.items():
-        first = {
-            "name": component,
-            **entry.given[component],
-            **{name: domain.ends[0] for name, domain in options.items()},
-        }
-        found.append(((component,), {path: first}))
-        found += [
-            ((component, name), {path: {**first, name: value}})
-            for name, domain in options.items()
-            for value in domain.ends[1:]
-        ]
     return found
 
 
