@@ -22,7 +22,8 @@ _WORDS = {"over_budget": "over budget"}
 
 def headline(sweep: Sweep) -> tuple[str, ...]:
     """Return the result in sentences: what was found, and what it took."""
-    return (_found(sweep), _effort(sweep))
+    found = _found(sweep)
+    return (found[0].upper() + found[1:], _effort(sweep))
 
 
 def warnings(sweep: Sweep) -> tuple[str, ...]:
@@ -190,7 +191,7 @@ def _selection(sweep: Sweep) -> str:
         if count > 1
         else ""
     )
-    again = re.sub(r" --(confirm|trials) \S+", "", sweep.command) + " --confirm 3"
+    again = re.sub(r" --confirm[ =]\S+", "", sweep.command) + " --confirm 3"
     return (
         f"The {best} of {count} {verb} chosen on the very images that scored "
         f"{'them' if len(sweep.objectives) > 1 else 'it'}, so "

@@ -51,7 +51,7 @@ def test_the_headline_goes_from_the_base_to_the_best_trial() -> None:
 
     found, effort = headline(sweep)
 
-    assert found == ("mask AP 31.20 → 33.04 (+1.84) in trial 1, with nms: soft (sigma = 0.512).")
+    assert found == ("Mask AP 31.20 → 33.04 (+1.84) in trial 1, with nms: soft (sigma = 0.512).")
     assert effort.startswith(
         "2 trials: 2 complete. 30 s, 4.0 trials a minute, none of them trained"
     )
@@ -114,6 +114,13 @@ def test_the_page_warns_that_the_best_of_many_flatters_itself(work: Path) -> Non
     page = (work / "sweeps/nms/report.md").read_text()
     assert "what is shown is optimistic" in page
     assert "`yolact-bench sweep sweeps/nms.yaml --confirm 3`" in page
+
+
+def test_confirming_asks_for_no_more_trials_than_the_sweep_did() -> None:
+    """Without --trials 20, the sweep would first go on to all trials of its spec."""
+    command = "yolact-bench sweep sweeps/nms.yaml --trials 20"
+    sweep = sweep_of(scored(0, 0.3), best=(0,), command=command)
+    assert f"`{command} --confirm 3`" in warnings(sweep)[0]
 
 
 @pytest.mark.parametrize(("count", "mean"), [(1, 0.0), (2, 0.564), (3, 0.846), (100, 2.508)])

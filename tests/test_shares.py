@@ -29,14 +29,8 @@ def test_linear_scaling_multiplies_batch_and_rate_and_divides_iterations_rounded
 
 
 def test_linear_scaling_knows_the_cosine_too() -> None:
-    choice: dict[str, object] = {
-        "name": "cosine",
-        "iterations": 100,
-        "batch_size": 2,
-        "lr": 0.01,
-        "final_lr": 0.001,
-    }
-    choice["warmup"] = 0
+    choice: dict[str, object] = {"name": "cosine", "iterations": 100, "batch_size": 2}
+    choice |= {"lr": 0.01, "final_lr": 0.001, "warmup": 0}
     run = PRESETS["yolact_tiny"].changed({"schedule": choice})
     made = scaled(run, scaling="linear", devices=2)
     assert (made.schedule["iterations"], made.schedule["batch_size"]) == (50, 4)

@@ -54,7 +54,8 @@ def front(sweep: Sweep) -> Figure | None:
     axes.margins(x=0.08)
     steps = _front(axes, plane, best, is_line=len(sweep.objectives) > 1)
     axes.set(xlabel=unit(across.metric).words, ylabel=_points(up))
-    axes.set_title(f"{unit(up.metric).words} against {unit(across.metric).words.split(',')[0]}")
+    title = f"{unit(up.metric).words} against {unit(across.metric).words.split(',')[0]}"
+    axes.set_title(title[0].upper() + title[1:])
     if len(sweep.objectives) > 1:
         hint(axes, f"better: {'up' if up.maximise else 'down'} and to the "
              f"{'right' if across.maximise else 'left'}")  # fmt: skip

@@ -98,7 +98,8 @@ def _places(axes: Axes, values: Sequence[object], trials: Sequence[Trial]) -> li
     """Where each value lies across; of few different ones, beside each other by chance's look."""
     different = sorted(set(map(str, values)), key=_order)
     are_numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    if are_numbers and len(different) > _FEW:
+    # Numbers that never occur twice are drawn from a range, however few there are yet.
+    if are_numbers and (len(different) > _FEW or len(different) == len(values)):
         numbers = [float(str(value)) for value in values]
         if min(numbers) > 0 and max(numbers) / min(numbers) >= _WIDE:
             axes.set_xscale("log")
