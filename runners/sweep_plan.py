@@ -15,7 +15,8 @@ from yolact_bench.errors import SpecError
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.space import all_params, changes_of
 from yolact_bench.spec.space_borders import borders
-from yolact_bench.spec.sweep import TIME_METRICS, SweepSpec
+from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep_keys import TIME_METRICS
 
 # Of a space that can be counted so many settings are all looked at; of others, its ends.
 _MOST_SETTINGS = 500

@@ -84,6 +84,7 @@ class Account:
             seconds=self._before + spent,
             time=now(),
             confirm=self.confirm,
+            settings=dict(spec.settings),
         )
 
     def _trial(self, trial: Tried) -> Trial:

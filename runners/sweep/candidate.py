@@ -13,7 +13,8 @@ from yolact_bench.spec.budget import FULL
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, MEASUREMENT, Run
 from yolact_bench.spec.space import Params, changes_of
 from yolact_bench.spec.space_borders import borders
-from yolact_bench.spec.sweep import AP_METRICS, SweepSpec
+from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep_keys import AP_METRICS
 
 BASE = "base"
 

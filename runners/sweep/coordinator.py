@@ -15,7 +15,8 @@ from runners.tracking import Phase, Tracker
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.spec.space import changes_of
-from yolact_bench.spec.sweep import TIME_METRICS, SweepSpec
+from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep_keys import TIME_METRICS
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,8 @@ from yolact_bench.results.store import Store
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.space import all_params, params_of
-from yolact_bench.spec.sweep import TIME_METRICS, SweepSpec
+from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep_keys import TIME_METRICS
 
 log = logging.getLogger(__name__)
 

@@ -11,20 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from yolact_bench.spec.source import KeyPath, Source
-
 Value = bool | int | float | str | None  # what a study stores
-_NUMBER_KEYS = {"low": 0, "high": 0, "log": False, "step": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
     """All numbers from `low` to `high`, or those in steps; whole numbers if all three are."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False  # drawn evenly in the logarithm
-    step: float | None = None
+    step: int | float | None = None
 
     @property
     def whole(self) -> bool:
@@ -91,18 +88,6 @@ class Components:
 
 Space = Mapping[str, Domain | Components]  # slot or slot.option → what it may be
 Params = Mapping[str, Value]
-
-
-def read_space(source: Source, key: str = "space") -> Space:
-    """Return the space in a spec.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
-    data = source.data.get(key)
-    if not isinstance(data, Mapping) or not data:
-        raise source.error((key,), "expected a mapping of slots or options to what they may be")
-    return {str(path): _entry(source, (key, str(path)), value) for path, value in data.items()}
 
 
 def parameters(space: Space) -> dict[str, Domain]:
@@ -226,76 +211,3 @@ def _meant(domain: Domain, stored: Value) -> object:
     if isinstance(domain, Number):
         return stored
     return domain.values[domain.stored.index(stored)]
-
-
-def _entry(source: Source, path: KeyPath, value: object) -> Domain | Components:
-    if isinstance(value, Mapping) and not _is_number(value):
-        if "." in path[-1]:
-            raise source.error(path, "an option has values: a list, or {low: …, high: …}")
-        return _components(source, path, value)
-    return _domain(source, path, value)
-
-
-def _components(source: Source, path: KeyPath, value: Mapping[str, object]) -> Components:
-    options: dict[str, dict[str, Domain]] = {}
-    given: dict[str, dict[str, object]] = {}
-    for component, choices in value.items():
-        name = str(component)
-        options[name], given[name] = {}, {}
-        if choices is None:
-            continue
-        if not isinstance(choices, Mapping):
-            raise source.error(
-                (*path, name), f"expected the options of {name}, such as {{}}, got {choices!r}"
-            )
-        for option, one in choices.items():
-            where = (*path, name, str(option))
-            if isinstance(one, list) or _is_number(one):
-                options[name][str(option)] = _domain(source, where, one)
-            else:
-                given[name][str(option)] = one
-    if not options:
-        raise source.error(path, "names no component")
-    return Components(options=options, given=given)
-
-
-def _domain(source: Source, path: KeyPath, value: object) -> Domain:
-    if isinstance(value, list):
-        if not value:
-            raise source.error(path, "expected at least one value")
-        stored = [to_stored(one) for one in value]
-        twice = [one for index, one in enumerate(stored) if one in stored[:index]]
-        if twice:
-            raise source.error(path, f"the value {twice[0]!r} is given twice")
-        return Values(values=tuple(value))
-    if _is_number(value):
-        assert isinstance(value, Mapping)
-        return _number(source, path, value)
-    raise source.error(
-        path,
-        f"expected a list of values, or {{low: …, high: …, log: true, step: …}}, got {value!r}",
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Mapping) and ("low" in value or "high" in value)
-
-
-def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Number:
-    source.check_keys(path, value, _NUMBER_KEYS)
-    low, high, step = value.get("low"), value.get("high"), value.get("step")
-    log = value.get("log", False)
-    if type(low) not in (int, float) or type(high) not in (int, float):
-        raise source.error(path, f"low and high must be numbers, got {low!r} and {high!r}")
-    if step is not None and type(step) not in (int, float):
-        raise source.error((*path, "step"), f"expected a number, got {step!r}")
-    if not isinstance(log, bool):
-        raise source.error((*path, "log"), f"expected true or false, got {log!r}")
-    number = Number(low=low, high=high, log=log, step=step)  # type: ignore[arg-type]
-    if not number.low < number.high:
-        raise source.error(path, f"low must be below high, got {low} and {high}")
-    if log and (number.low <= 0 or step is not None):
-        raise source.error(path, "a logarithmic range starts above 0 and has no step")
-    if step is not None and number.step is not None and number.step <= 0:
-        raise source.error((*path, "step"), f"expected a step above 0, got {step}")
-    return number

@@ -14,27 +14,20 @@ from yolact_bench.spec.latency import KEY as LATENCY
 from yolact_bench.spec.latency import LatencyPlan, read_latency
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
 from yolact_bench.spec.source import Source, read
-from yolact_bench.spec.space import Components, Space, parameters, read_space
+from yolact_bench.spec.space import Components, Space, parameters
+from yolact_bench.spec.space_reading import read_space
+from yolact_bench.spec.sweep_keys import (
+    MODES,
+    Sought,
+    objectives_in,
+    pruner_in,
+    sampler_in,
+    seed_from_in,
+    whole_in,
+    word_in,
+)
 
 SWEEP_SCHEMA = 1
-MODES: Mapping[str, str] = {
-    "single": "one objective",
-    "pareto": "two objectives or more, none of which is given up for another unasked",
-    "budget": "one objective, among what is within latency.budget_ms before it is trained",
-}
-SAMPLERS = ("tpe", "random", "nsga2", "grid")
-PRUNERS = ("median", "successive_halving", "hyperband", "none")
-_OF_AP = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_1", "ar_10", "ar_100")
-AP_METRICS = tuple(f"{kind}_{name}" for kind in ("mask", "box") for name in _OF_AP)
-TIME_METRICS = ("latency_ms", "latency_ratio")
-COST_METRICS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
-METRICS = (*AP_METRICS, *TIME_METRICS, *COST_METRICS)
-DIRECTIONS: Mapping[str, bool] = {
-    "maximise": True,
-    "minimise": False,
-    "maximize": True,
-    "minimize": False,
-}
 # A trial compares with another by what it reaches on the same data.
 _FIXED = ("dataset", "seed")
 _KEYS = dict.fromkeys(
@@ -46,14 +39,6 @@ _KEYS = dict.fromkeys(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
-    """A metric, and which way is better."""
-
-    metric: str
-    maximise: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSpec:
     """A search: a base, a space around it, and what is sought there."""
 
@@ -61,6 +46,7 @@ class SweepSpec:
     question: str
     header: tuple[str, ...]
     base: str
+    settings: Mapping[str, object]  # the file's `set`, and those of the command line
     run: Run  # the base, with the file's `set`; names and options not yet checked
     dataset: str
     mode: str
@@ -146,32 +132,33 @@ def load_sweep(
     if budget not in BUDGETS:
         raise SpecError(f"--budget {budget}: there is no such budget{hint(budget, BUDGETS)}")
     run = budgeted(run, budget, sides=smoke_sides([run.image_size]))
-    mode = _word(source, "mode", "single", MODES)
+    mode = word_in(source, "mode", "single", MODES)
     latency = read_latency(source)
-    objectives = _objectives(source, mode)
+    objectives = objectives_in(source, mode)
     if mode == "budget" and latency.budget_ms is None:
         raise source.error(("mode",), "budget needs latency: {budget_ms: …}")
     name = str(source.data.get("name", path.stem))
-    sampler, seed = _sampler(source)
-    pruner, options = _pruner(source, mode)
+    sampler, seed = sampler_in(source)
+    pruner, options = pruner_in(source, mode)
     return SweepSpec(
         name=name if budget == FULL else f"{name}-{budget}",
         question=source.header[0] if source.header else "",
         header=source.header,
         base=str(source.data["base"]),
+        settings={**_own_settings(source), **(settings or {})},
         run=run,
         dataset=Path(str(run.dataset.get("file", run.dataset["name"]))).stem,
         mode=mode,
         objectives=objectives,
         latency=latency,
-        trials=trials if trials is not None else _whole(source, "trials", 50),
+        trials=trials if trials is not None else whole_in(source, "trials", 50),
         sampler=sampler,
         sampler_seed=seed,
         pruner=pruner,
         pruner_options=options,
-        seed_from=_seed_from(source),
+        seed_from=seed_from_in(source),
         space=space,
-        validate_every=_whole(source, "validate_every", 0) or None,
+        validate_every=whole_in(source, "validate_every", 0) or None,
         budget=budget,
         source=source,
     )
@@ -185,9 +172,7 @@ def _base(source: Source, settings: Mapping[str, object]) -> Run:
         run = read_run(str(source.data["base"]), relative_to=folder)
     except SpecError as error:
         raise source.error(("base",), str(error)) from error
-    own = source.data.get("set", {})
-    if not isinstance(own, Mapping):
-        raise source.error(("set",), f"expected a mapping of slots to choices, got {own!r}")
+    own = _own_settings(source)
     if "dataset" in source.data:
         run = _changed(source, ("dataset",), run, source.data["dataset"], folder)
     for path, value in own.items():
@@ -227,77 +212,8 @@ def _check_space(source: Source, run: Run, space: Space) -> None:
                 raise source.error(("space", path), str(error)) from error
 
 
-def _objectives(source: Source, mode: str) -> tuple[Sought, ...]:
-    data = source.data.get("objectives", {"mask_ap": "maximise"})
-    if not isinstance(data, Mapping) or not data:
-        raise source.error(("objectives",), f"expected such as {{mask_ap: maximise}}, got {data!r}")
-    source.check_keys(("objectives",), data, dict.fromkeys(METRICS))
-    found = []
-    for metric, word in data.items():
-        if word not in DIRECTIONS:
-            raise source.error(
-                ("objectives", str(metric)), f"expected maximise or minimise, got {word!r}"
-            )
-        found.append(Sought(metric=str(metric), maximise=DIRECTIONS[str(word)]))
-    if mode == "pareto" and len(found) < 2:
-        raise source.error(("objectives",), "pareto needs two or more; with one write mode: single")
-    if mode != "pareto" and len(found) != 1:
-        raise source.error(("objectives",), f"{mode} has one; with several write mode: pareto")
-    timed = [one.metric for one in found if one.metric in TIME_METRICS]
-    if timed and mode != "pareto":
-        raise source.error(
-            ("objectives", timed[0]),
-            "alone it would be won by a network that finds nothing; write mode: pareto with "
-            "mask_ap beside it, or mode: budget",
-        )
-    return tuple(found)
-
-
-def _word(source: Source, key: str, default: str, known: Mapping[str, object]) -> str:
-    word = source.data.get(key, default)
-    if word not in known:
-        raise source.error((key,), f"unknown {word!r}{hint(str(word), known)}")
-    return str(word)
-
-
-def _whole(source: Source, key: str, default: int) -> int:
-    value = source.data.get(key, default)
-    if type(value) is not int or value < min(1, default):
-        raise source.error((key,), f"expected a whole number from 1 on, got {value!r}")
-    return value
-
-
-def _sampler(source: Source) -> tuple[str, int]:
-    data = source.data.get("sampler", "tpe")
-    choice = {"name": data} if isinstance(data, str) else data
-    if not isinstance(choice, Mapping):
-        raise source.error(("sampler",), f"expected such as {{name: tpe, seed: 0}}, got {data!r}")
-    source.check_keys(("sampler",), choice, {"name": 0, "seed": 0})
-    name, seed = choice.get("name", "tpe"), choice.get("seed", 0)
-    if name not in SAMPLERS:
-        near = hint(str(name), dict.fromkeys(SAMPLERS))
-        raise source.error(("sampler", "name"), f"unknown {name!r}{near}")
-    if type(seed) is not int or seed < 0:
-        raise source.error(("sampler", "seed"), f"expected a whole number from 0 on, got {seed!r}")
-    return str(name), seed
-
-
-def _pruner(source: Source, mode: str) -> tuple[str, Mapping[str, object]]:
-    data = source.data.get("pruner", "none" if mode == "pareto" else "median")
-    choice = data if isinstance(data, Mapping) else {"name": "none" if data is None else data}
-    name = str(choice.get("name", "median"))
-    if name not in PRUNERS:
-        raise source.error(("pruner",), f"unknown {name!r}{hint(name, dict.fromkeys(PRUNERS))}")
-    if mode == "pareto" and name != "none":
-        raise source.error(
-            ("pruner",),
-            "a trial with several objectives cannot be judged before its end; leave the key out",
-        )
-    return name, {str(key): value for key, value in choice.items() if key != "name"}
-
-
-def _seed_from(source: Source) -> tuple[str, ...]:
-    value = source.data.get("seed_from", [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise source.error(("seed_from",), f"expected names of ablations, got {value!r}")
-    return tuple(value)
+def _own_settings(source: Source) -> dict[str, object]:
+    own = source.data.get("set", {})
+    if not isinstance(own, Mapping):
+        raise source.error(("set",), f"expected a mapping of slots to choices, got {own!r}")
+    return {str(path): value for path, value in own.items()}

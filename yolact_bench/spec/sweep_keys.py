@@ -1,0 +1,140 @@
+"""The keys of a sweep's YAML: what is sought, by which sampler, with which pruner."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from yolact_bench.slots import hint
+from yolact_bench.spec.source import Source
+
+MODES: Mapping[str, str] = {
+    "single": "one objective",
+    "pareto": "two objectives or more, none of which is given up for another unasked",
+    "budget": "one objective, among what is within latency.budget_ms before it is trained",
+}
+SAMPLERS = ("tpe", "random", "nsga2", "grid")
+PRUNERS = ("median", "successive_halving", "hyperband", "none")
+_OF_AP = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_1", "ar_10", "ar_100")
+AP_METRICS = tuple(f"{kind}_{name}" for kind in ("mask", "box") for name in _OF_AP)
+TIME_METRICS = ("latency_ms", "latency_ratio")
+COST_METRICS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
+METRICS = (*AP_METRICS, *TIME_METRICS, *COST_METRICS)
+DIRECTIONS: Mapping[str, bool] = {
+    "maximise": True,
+    "minimise": False,
+    "maximize": True,
+    "minimize": False,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """A metric, and which way is better."""
+
+    metric: str
+    maximise: bool
+
+
+def objectives_in(source: Source, mode: str) -> tuple[Sought, ...]:
+    """Return what is sought, which must fit the mode.
+
+    Raises:
+        SpecError: with file, line and key.
+    """
+    data = source.data.get("objectives", {"mask_ap": "maximise"})
+    if not isinstance(data, Mapping) or not data:
+        raise source.error(("objectives",), f"expected such as {{mask_ap: maximise}}, got {data!r}")
+    source.check_keys(("objectives",), data, dict.fromkeys(METRICS))
+    found = []
+    for metric, word in data.items():
+        if word not in DIRECTIONS:
+            raise source.error(
+                ("objectives", str(metric)), f"expected maximise or minimise, got {word!r}"
+            )
+        found.append(Sought(metric=str(metric), maximise=DIRECTIONS[str(word)]))
+    if mode == "pareto" and len(found) < 2:
+        raise source.error(("objectives",), "pareto needs two or more; with one write mode: single")
+    if mode != "pareto" and len(found) != 1:
+        raise source.error(("objectives",), f"{mode} has one; with several write mode: pareto")
+    timed = [one.metric for one in found if one.metric in TIME_METRICS]
+    if timed and mode != "pareto":
+        raise source.error(
+            ("objectives", timed[0]),
+            "alone it would be won by a network that finds nothing; write mode: pareto with "
+            "mask_ap beside it, or mode: budget",
+        )
+    return tuple(found)
+
+
+def word_in(source: Source, key: str, default: str, known: Mapping[str, object]) -> str:
+    """Return the word under `key`, one of those known.
+
+    Raises:
+        SpecError: with file, line and key.
+    """
+    word = source.data.get(key, default)
+    if word not in known:
+        raise source.error((key,), f"unknown {word!r}{hint(str(word), known)}")
+    return str(word)
+
+
+def whole_in(source: Source, key: str, default: int) -> int:
+    """Return the whole number under `key`, from 1 on.
+
+    Raises:
+        SpecError: with file, line and key.
+    """
+    value = source.data.get(key, default)
+    if type(value) is not int or value < min(1, default):
+        raise source.error((key,), f"expected a whole number from 1 on, got {value!r}")
+    return value
+
+
+def sampler_in(source: Source) -> tuple[str, int]:
+    """Return the sampler and its seed.
+
+    Raises:
+        SpecError: with file, line and key.
+    """
+    data = source.data.get("sampler", "tpe")
+    choice = {"name": data} if isinstance(data, str) else data
+    if not isinstance(choice, Mapping):
+        raise source.error(("sampler",), f"expected such as {{name: tpe, seed: 0}}, got {data!r}")
+    source.check_keys(("sampler",), choice, {"name": 0, "seed": 0})
+    name, seed = choice.get("name", "tpe"), choice.get("seed", 0)
+    if name not in SAMPLERS:
+        near = hint(str(name), dict.fromkeys(SAMPLERS))
+        raise source.error(("sampler", "name"), f"unknown {name!r}{near}")
+    if type(seed) is not int or seed < 0:
+        raise source.error(("sampler", "seed"), f"expected a whole number from 0 on, got {seed!r}")
+    return str(name), seed
+
+
+def pruner_in(source: Source, mode: str) -> tuple[str, Mapping[str, object]]:
+    """Return the pruner and its options, which are Optuna's.
+
+    Raises:
+        SpecError: with file, line and key.
+    """
+    data = source.data.get("pruner", "none" if mode == "pareto" else "median")
+    choice = data if isinstance(data, Mapping) else {"name": "none" if data is None else data}
+    name = str(choice.get("name", "median"))
+    if name not in PRUNERS:
+        raise source.error(("pruner",), f"unknown {name!r}{hint(name, dict.fromkeys(PRUNERS))}")
+    if mode == "pareto" and name != "none":
+        raise source.error(
+            ("pruner",),
+            "a trial with several objectives cannot be judged before its end; leave the key out",
+        )
+    return name, {str(key): value for key, value in choice.items() if key != "name"}
+
+
+def seed_from_in(source: Source) -> tuple[str, ...]:
+    """Return the ablations whose arms become trials.
+
+    Raises:
+        SpecError: with file, line and key.
+    """
+    value = source.data.get("seed_from", [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise source.error(("seed_from",), f"expected names of ablations, got {value!r}")
+    return tuple(value)
