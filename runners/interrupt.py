@@ -66,5 +66,21 @@ def graceful_stop() -> Iterator[Callable[[], bool]]:
         raise KeyboardInterrupt
 
 
+@contextmanager
+def stoppable() -> Iterator[Callable[[], None]]:
+    """Give a function that raises KeyboardInterrupt if a stop was asked for since.
+
+    Raised wherever the signal finds the program, it could be lost in a callback that swallows
+    it, or come between two steps of a database. A second request stops at once.
+    """
+    with graceful_stop() as asked:
+
+        def check() -> None:
+            if asked():
+                raise KeyboardInterrupt
+
+        yield check
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt

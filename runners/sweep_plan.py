@@ -16,7 +16,6 @@ from yolact_bench.spec.run import Run
 from yolact_bench.spec.space import all_params, changes_of
 from yolact_bench.spec.space_borders import borders
 from yolact_bench.spec.sweep import SweepSpec
-from yolact_bench.spec.sweep_keys import TIME_METRICS
 
 # Of a space that can be counted so many settings are all looked at; of others, its ends.
 _MOST_SETTINGS = 500
@@ -121,5 +120,5 @@ def _num_trainings(spec: SweepSpec, known: dict[str, Run], place: Workplace, *, 
 
 def _timing_seconds(spec: SweepSpec) -> float:
     """Every trial is timed beside the base: before its training if it is to keep to a budget."""
-    timed = any(one.metric in TIME_METRICS for one in spec.objectives) or spec.mode == "budget"
+    timed = spec.timed or spec.mode == "budget"
     return spec.trials * spec.latency.max_s * len(spec.latency.scenarios) if timed else 0.0

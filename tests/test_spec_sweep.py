@@ -10,6 +10,7 @@ from yolact_bench.spec.space_borders import borders
 from yolact_bench.spec.sweep import load_sweep
 from yolact_bench.spec.sweep_keys import Sought
 
+SWEEPS = sorted((Path(__file__).parent.parent / "sweeps").glob("*.yaml"))
 SPEC = """\
 # Which is best?
 schema: 1
@@ -58,23 +59,32 @@ def test_parameters_say_changes_and_changes_say_parameters(tmp_path: Path) -> No
         "protonet.k": 8,
         "schedule.lr": 1e-3,
     }
-    assert params_of(space, changes) == params
+    run = {
+        "nms": {"name": "fast", "top_k": 100, "max_iou": 0.4, "min_score": 0.05},
+        "protonet": {"name": "five_convs", "k": 8},
+        "schedule": {"name": "steps", "lr": 1e-3},
+    }
+    assert params_of(space, run) == params
 
 
 @pytest.mark.parametrize(
-    "outside",
+    "change",
     [
-        {"protonet.k": 8, "schedule.lr": 1e-3},  # nothing of the NMS
-        {"nms": "matrix", "protonet.k": 8, "schedule.lr": 1e-3},
-        {"nms": {"name": "soft"}, "protonet.k": 5, "schedule.lr": 1e-3},
-        {"nms": {"name": "soft"}, "protonet.k": 4, "schedule.lr": 1.0},
-        {"nms": {"name": "fast", "max_iou": 0.4}, "protonet.k": 4, "schedule.lr": 1e-3},
+        {"nms": {"name": "matrix"}},
+        {"nms": {"name": "fast", "max_iou": 0.4, "top_k": 200}},  # given, and another
+        {"nms": {"name": "fast", "max_iou": 0.8, "top_k": 100}},
+        {"protonet": {"k": 5}},
+        {"schedule": {"lr": 1.0}},
+        {"schedule": {}},
     ],
 )
-def test_an_arm_outside_the_space_has_no_parameters(
-    outside: dict[str, object], tmp_path: Path
+def test_a_run_outside_the_space_has_no_parameters(
+    change: dict[str, object], tmp_path: Path
 ) -> None:
-    assert params_of(load_sweep(written(tmp_path)).space, outside) is None
+    run = {"nms": {"name": "soft"}, "protonet": {"k": 4}, "schedule": {"lr": 1e-3}}
+    space = load_sweep(written(tmp_path)).space
+    assert params_of(space, run) is not None
+    assert params_of(space, {**run, **change}) is None
 
 
 def test_an_option_of_a_component_only_varies_where_it_is_chosen(tmp_path: Path) -> None:
@@ -146,11 +156,38 @@ def test_a_mistake_is_told_with_its_line(
     assert words in str(raised.value)
 
 
-def test_only_what_decides_a_trial_is_in_the_digest(tmp_path: Path) -> None:
-    digest = load_sweep(written(tmp_path)).digest
+def test_what_makes_trials_comparable_is_known_by_name(tmp_path: Path) -> None:
+    spec = load_sweep(written(tmp_path)).identity
 
-    more = load_sweep(written(tmp_path, SPEC.replace("trials: 7", "trials: 70"))).digest
-    other = load_sweep(written(tmp_path, SPEC.replace("[4, 8]", "[4, 8, 16]"))).digest
+    more = load_sweep(written(tmp_path, SPEC.replace("trials: 7", "trials: 70"))).identity
+    other = load_sweep(written(tmp_path, SPEC.replace("[4, 8]", "[4, 8, 16]"))).identity
 
-    assert more == digest
-    assert other != digest
+    assert more == spec
+    assert [key for key in spec if spec[key] != other[key]] == ["range of protonet.k"]
+
+
+def test_an_option_beside_components_is_checked_with_each_of_them(tmp_path: Path) -> None:
+    text = SPEC.replace("protonet.k: [4, 8]", "nms.top_k: [50, 100]")
+    found = [changes for _, changes in borders(load_sweep(written(tmp_path, text)).space)]
+
+    together = [c["nms"]["name"] for c in found if "nms.top_k" in c]  # type: ignore[index]
+    assert together == ["fast", "fast", "soft", "soft"]
+
+
+@pytest.mark.parametrize("sought", ["train_seconds: minimise", "mask_ap: minimise"])
+def test_only_what_is_seen_in_training_can_end_a_trial_early(sought: str, tmp_path: Path) -> None:
+    text = SPEC.replace("mask_ap: maximise", sought)
+    assert load_sweep(written(tmp_path, text)).pruner == "none"
+    with pytest.raises(SpecError, match="before its end"):
+        load_sweep(written(tmp_path, f"{text}pruner: median\n"))
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_a_sweep_states_question_command_cost_and_expectation(path: Path) -> None:
+    spec = load_sweep(path)
+    header = " ".join(spec.header)
+    assert spec.question.endswith("?")
+    assert f"yolact-bench sweep sweeps/{path.name}" in header
+    assert "Cost:" in header
+    assert "Expect:" in header
+    assert spec.name == path.stem

@@ -8,7 +8,8 @@ from pathlib import Path
 from runners.arm import now
 from runners.environment import environment
 from runners.sweep.ledger import GOES_ON, REASON, RETRY_OF, SKIPPED
-from runners.sweep.study import OVER_BUDGET, Study, Tried
+from runners.sweep.samplers import OVER_BUDGET
+from runners.sweep.study import Study, Tried
 from yolact_bench.errors import SpecError
 from yolact_bench.results.sweep import Objective, Sweep, Trial, load, save
 from yolact_bench.spec.space import active, changes_of

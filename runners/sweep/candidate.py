@@ -1,5 +1,7 @@
 """A trial as the bench carries it out: its run, and the numbers that its records give."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 from runners.arm import Unit, Workplace, check
 from runners.scoring import Scores
 from runners.suited import check_possible
+from yolact_bench.build import build_schedule
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, ApSummary
 from yolact_bench.spec.budget import FULL
@@ -90,9 +93,10 @@ class Maker:
 
 
 def timed_as(run: Run) -> str:
-    """Return what decides how fast a run is before it is trained, as one text."""
+    """Return what decides how fast a run is before it is trained, as one word."""
     slots = (*ARCHITECTURE, *DETECTION, *MEASUREMENT)
-    return repr([getattr(run, slot) for slot in slots])
+    text = json.dumps([getattr(run, slot) for slot in slots], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def metrics_of_scores(scores: Scores) -> dict[str, float]:
@@ -114,10 +118,8 @@ def metrics_of(accuracy: Accuracy) -> dict[str, float]:
 
 def with_validation(place: Workplace, spec: SweepSpec, unit: Unit) -> Workplace:
     """Return the workplace of a trial's training, which is looked at often enough to prune."""
-    from yolact_bench.build import build_schedule
-
-    every = spec.validate_every or max(1, build_schedule(unit.run).iterations // 10)
-    return replace(place, validate_every=every if spec.pruner != "none" else 0)
+    tenth = max(1, build_schedule(unit.run).iterations // 10)
+    return replace(place, validate_every=spec.validate_every or tenth)
 
 
 def _ap_metrics(*, box: ApSummary, mask: ApSummary) -> dict[str, float]:

@@ -9,14 +9,14 @@ from runners.arm import Unit
 from runners.sweep.account import DETECTED, METRICS, TRAINED, Account
 from runners.sweep.candidate import Maker, missing_metric
 from runners.sweep.ledger import Ledger
-from runners.sweep.study import OVER_BUDGET, Tried
+from runners.sweep.samplers import OVER_BUDGET
+from runners.sweep.study import Tried
 from runners.sweep.timing import Stopwatch
 from runners.tracking import Phase, Tracker
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.spec.space import changes_of
 from yolact_bench.spec.sweep import SweepSpec
-from yolact_bench.spec.sweep_keys import TIME_METRICS
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Coordinator:
     @property
     def timed(self) -> bool:
         """Whether trials are timed when they have been trained."""
-        return any(one.metric in TIME_METRICS for one in self.spec.objectives)
+        return self.spec.timed
 
     @property
     def left(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from runners.arm import Unit, Workplace
 from runners.forward_pass import lowest_score
+from runners.interrupt import stoppable
 from runners.scoring import Scores, evaluate
 from runners.shared_pass import predict_alone
 from runners.sweep.candidate import metrics_of_scores
@@ -26,17 +27,25 @@ def try_replays(at: Coordinator, scorer: "Scorer") -> None:
         KeyboardInterrupt: a stop was asked for; what was going on is asked again another time.
     """
     try:
-        while asked := at.gather(_TIMED_TOGETHER if at.timed else 1):
-            scored: list[tuple[Tried, Unit, Mapping[str, float]]] = []
-            for trial, unit in asked:
-                try:
-                    scored.append((trial, unit, metrics_of_scores(scorer.score(unit))))
-                except (ArmError, SpecError) as error:
-                    at.fail(trial, str(error))
-            at.tell_all(scored)
+        with stoppable() as check:
+            while asked := at.gather(_TIMED_TOGETHER if at.timed else 1):
+                at.tell_all(_scored(at, scorer, asked))
+                check()
     except KeyboardInterrupt:
         at.ledger.let_go()
         raise
+
+
+def _scored(
+    at: Coordinator, scorer: "Scorer", asked: Sequence[tuple[Tried, Unit]]
+) -> list[tuple[Tried, Unit, Mapping[str, float]]]:
+    found: list[tuple[Tried, Unit, Mapping[str, float]]] = []
+    for trial, unit in asked:
+        try:
+            found.append((trial, unit, metrics_of_scores(scorer.score(unit))))
+        except (ArmError, SpecError) as error:
+            at.fail(trial, str(error))
+    return found
 
 
 class Scorer:

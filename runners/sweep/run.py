@@ -13,13 +13,14 @@ from runners.sweep.candidate import Maker, metrics_of, missing_metric
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.ledger import Ledger, coordinator_of
 from runners.sweep.replays import Scorer, try_replays
+from runners.sweep.samplers import pruner_of
 from runners.sweep.storage import is_own, shown, storage_url
-from runners.sweep.study import Study, check_pruner
+from runners.sweep.study import Study
 from runners.sweep.timing import Stopwatch
 from runners.sweep.trainings import Trainings
 from runners.time_arms import Timing
 from runners.tracking import Tracker
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy
@@ -28,7 +29,6 @@ from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.space import all_params, params_of
 from yolact_bench.spec.sweep import SweepSpec
-from yolact_bench.spec.sweep_keys import TIME_METRICS
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def check_sweep(spec: SweepSpec, place: Workplace, data_root: Path | None) -> Ch
             f"{spec.where('sampler')}: a grid needs a finite space; give every range a step, "
             "or write sampler: tpe"
         )
-    check_pruner(spec)
+    pruner_of(spec)
     maker = Maker(spec=spec, place=place, data_root=data_root)
     return Checked(spec=spec, maker=maker, base=maker.base(), borders=tuple(maker.check_space()))
 
@@ -112,7 +112,14 @@ def run_sweep(checked: Checked, bench: SweepBench, *, command: str) -> Sweep:
             maker=checked.maker,
             account=account,
             tracker=bench.tracker,
-            stopwatch=Stopwatch(spec=spec, base=checked.base, place=place, timing=bench.timing),
+            stopwatch=Stopwatch(
+                spec=spec,
+                base=checked.base,
+                place=place,
+                timing=bench.timing,
+                study=study,
+                quiet=bench.tracker.drain,
+            ),
         )
         if at.left > 0:
             _carry_out(checked, bench, at)
@@ -139,8 +146,7 @@ def _baseline(checked: Checked, bench: SweepBench) -> Mapping[str, float]:
     """Return the metrics of the base, evaluated if that is needed or costs no training."""
     spec, base, place = checked.spec, checked.base, bench.place
     found = bench.store.accuracy(base.run.detect_digest)
-    timed = any(one.metric in TIME_METRICS for one in spec.objectives)
-    if found is None and (spec.replays or timed or trained(base, place)):
+    if found is None and (spec.replays or spec.timed or trained(base, place)):
         found = evaluate_unit(base, place, ensure_trained(base, place))
         bench.store.add(found)
     return {} if found is None else metrics_of(found)
@@ -151,11 +157,10 @@ def _seed(checked: Checked, study: Study, store: Store, work_dir: Path) -> None:
     spec = checked.spec
     known = {str(trial.facts.get(ORIGIN, "")) for trial in study.trials()}
     for name in spec.seed_from:
-        manifest = _manifest(spec, work_dir, name)
-        for planned in manifest.runs:
+        for planned in _runs(work_dir, name):
             origin = f"arm {planned.arm} of {name}"
             accuracy = store.accuracy(planned.detect_digest)
-            params = params_of(spec.space, manifest.arm_changes.get(planned.arm, {}))
+            params = params_of(spec.space, planned.run)
             if planned.seed != 0 or origin in known or accuracy is None or params is None:
                 continue
             unit = checked.maker.trial(0, params)
@@ -172,18 +177,20 @@ def _seed(checked: Checked, study: Study, store: Store, work_dir: Path) -> None:
             log.info("seeded with %s", origin)
 
 
-def _manifest(spec: SweepSpec, work_dir: Path, name: str) -> Manifest:
-    try:
-        return manifests.load(work_dir / "reports" / name)
-    except SpecError as error:
-        raise SpecError(f"{spec.where('seed_from')}: {name}: {error}") from error
+def _runs(work_dir: Path, name: str) -> tuple[PlannedRun, ...]:
+    """Return the arms of an ablation, or none where it has not been run in this directory."""
+    folder = work_dir / "reports" / name
+    if not folder.is_dir():
+        log.info("not seeded with %s: it has not been run in %s", name, work_dir)
+        return ()
+    return manifests.load(folder).runs
 
 
 def _confirm_best(checked: Checked, bench: SweepBench, study: Study) -> None:
     """Evaluate what is best the ordinary way, so that records and files of it are there.
 
     Raises:
-        AssertionError: the ordinary way gives another number: a mistake of this program.
+        ArmError: the ordinary way gives another number, so that no trial can be trusted.
     """
     if not checked.spec.replays:
         return
@@ -201,8 +208,12 @@ def _confirm_best(checked: Checked, bench: SweepBench, study: Study) -> None:
 
 def _check_equal(number: int, found: Accuracy, told: Mapping[str, float]) -> None:
     for name, value in metrics_of(found).items():
-        same = name not in told or told[name] == value
-        assert same, f"trial {number}: {name} was {told[name]}, and evaluated again it is {value}"
+        if name in told and told[name] != value:
+            raise ArmError(
+                "unequal_scores",
+                f"trial {number}: its {name} was {told[name]}, and evaluated again it is {value}; "
+                "this is a mistake of yolact-bench: no number of this sweep can be trusted",
+            )
 
 
 def _start(checked: Checked, bench: SweepBench, command: str) -> None:

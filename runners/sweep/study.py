@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -14,14 +14,15 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from runners.sweep.samplers import pruner_of, sampler_of
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.space import Components, Domain, Params, Space, Value, Values, active
 from yolact_bench.spec.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 
-_DIGEST = "yolact_bench_digest"
-OVER_BUDGET = "over_budget"  # the fact: ms; above 0: not feasible
+_IDENTITY = "yolact_bench"
+_PATIENCE = 60.0  # seconds for another process to let go of an sqlite file
 _ENOUGH = 8  # finished trials for an importance
 _STATES = {
     TrialState.COMPLETE: "complete",
@@ -60,8 +61,8 @@ class Study:
         self._study = _opened(spec, storage)
         # From the same seed a study that goes on would ask the same once more.
         seed = spec.sampler_seed + len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = _sampler(spec, seed)
-        self._study.pruner = _pruner(spec)
+        self._study.sampler = sampler_of(spec, seed)
+        self._study.pruner = pruner_of(spec)
         self._asked: dict[int, optuna.Trial] = {}
 
     def ask(self, facts: Mapping[str, object]) -> Tried:
@@ -122,6 +123,14 @@ class Study:
         frozen = self._study.get_trials(deepcopy=False)[number]
         return optuna.Trial(self._study, frozen._trial_id)
 
+    def keep(self, key: str, value: object) -> None:
+        """Keep a fact of the whole study."""
+        self._study.set_user_attr(key, value)
+
+    def kept(self, key: str) -> object:
+        """Return a fact of the whole study, or None."""
+        return self._study.user_attrs.get(key)
+
     def trials(self) -> list[Tried]:
         """Return all trials, in order."""
         return [_tried(trial) for trial in self._study.get_trials(deepcopy=False)]
@@ -149,10 +158,16 @@ class Study:
         if len(done) < _ENOUGH or len({t.values[objective] for t in done}) == 1:
             return {}
         evaluator = optuna.importance.PedAnovaImportanceEvaluator(evaluate_on_local=False)
+        maximised = self._study.directions[objective] is optuna.study.StudyDirection.MAXIMIZE
+        sign = -1.0 if maximised else 1.0  # with a target of one's own, low is good
         try:
-            found = optuna.importance.get_param_importances(
-                self._study, evaluator=evaluator, target=lambda trial: trial.values[objective]
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = optuna.importance.get_param_importances(
+                    self._study,
+                    evaluator=evaluator,
+                    target=lambda trial: sign * trial.values[objective],
+                )
         except (RuntimeError, ValueError) as error:
             log.info("no importance of parameters: %s", error)
             return {}
@@ -198,7 +213,7 @@ def _opened(spec: SweepSpec, storage: str) -> optuna.Study:
     try:
         study = optuna.create_study(
             study_name=spec.name,
-            storage=optuna.storages.RDBStorage(storage),
+            storage=optuna.storages.RDBStorage(storage, engine_kwargs=_engine(storage)),
             directions=directions,
             load_if_exists=True,
         )
@@ -210,60 +225,26 @@ def _opened(spec: SweepSpec, storage: str) -> optuna.Study:
             f"--storage: the study {spec.name} cannot be opened ({kind}); is it a database "
             "URL such as postgresql+psycopg2://user@host/name that answers?"
         ) from error
-    known = study.user_attrs.get(_DIGEST)
+    known = study.user_attrs.get(_IDENTITY)
     if known is None:
-        study.set_user_attr(_DIGEST, spec.digest)
-    elif known != spec.digest:
+        study.set_user_attr(_IDENTITY, spec.identity)
+        return study
+    changed = [
+        key for key in {**known, **spec.identity} if known.get(key) != spec.identity.get(key)
+    ]
+    if changed:
+        was, now = known.get(changed[0], "nothing"), spec.identity.get(changed[0], "nothing")
         raise spec.source.error(
             ("name",),
-            f"the study {spec.name} was begun with another base, space or objective; its trials "
-            "would not compare: write another name, or undo the change",
+            f"the study {spec.name} was begun with another {changed[0]} (then {was}, now {now}); "
+            "its trials would not compare: write another name, or undo the change",
         )
     return study
 
 
-def _sampler(spec: SweepSpec, seed: int) -> optuna.samplers.BaseSampler:
-    constraints = _constraints if spec.mode == "budget" else None
-    make: Mapping[str, Callable[[], optuna.samplers.BaseSampler]] = {
-        "tpe": lambda: optuna.samplers.TPESampler(
-            seed=seed,
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            constraints_func=constraints,
-        ),
-        "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed, constraints_func=constraints),
-        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
-        # Every set of parameters is enqueued; nothing is left to draw.
-        "grid": lambda: optuna.samplers.RandomSampler(seed=seed),
-    }
-    return make[spec.sampler]()
-
-
-def _constraints(trial: FrozenTrial) -> Sequence[float]:
-    return (float(trial.user_attrs.get(OVER_BUDGET, 0.0)),)
-
-
-def check_pruner(spec: SweepSpec) -> None:
-    """Make the pruner of a spec, to see whether it can be.
-
-    Raises:
-        SpecError: an option that it does not have, or a value that it refuses.
-    """
-    _pruner(spec)
-
-
-def _pruner(spec: SweepSpec) -> optuna.pruners.BasePruner:
-    make: Mapping[str, Callable[..., optuna.pruners.BasePruner]] = {
-        "median": optuna.pruners.MedianPruner,
-        "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
-        "hyperband": optuna.pruners.HyperbandPruner,
-        "none": optuna.pruners.NopPruner,
-    }
-    try:
-        return make[spec.pruner](**spec.pruner_options)
-    except (TypeError, ValueError) as error:
-        raise SpecError(f"{spec.where('pruner')}: {spec.pruner}: {error}") from error
+def _engine(storage: str) -> dict[str, object]:
+    """A reader such as optuna-dashboard may hold an sqlite file for a while."""
+    return {"connect_args": {"timeout": _PATIENCE}} if storage.startswith("sqlite") else {}
 
 
 def _tried(trial: FrozenTrial) -> Tried:

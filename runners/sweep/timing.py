@@ -1,12 +1,13 @@
 """Milliseconds of trials: always beside the base, in alternating rounds of one session."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from runners.arm import Unit, Workplace
 from runners.gate import declared, judged, measure_untrained
 from runners.sweep.candidate import BASE, timed_as
+from runners.sweep.study import Study
 from runners.time_arms import Timing, time_units
 from runners.timed_arms import TimingError
 from yolact_bench.errors import ArmError
@@ -17,6 +18,7 @@ from yolact_bench.spec.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 
+_BASE_MS = "base_ms"  # the base's median in the first session, which others refer to
 _MOST_SECONDS = 20.0  # of a session, where the spec does not say: a sweep has many of them
 
 
@@ -28,8 +30,8 @@ class Stopwatch:
     base: Unit
     place: Workplace
     timing: Timing
-    base_ms: float | None = None  # the base's median in the first session, which others refer to
-    _known: dict[str, Judged] = field(default_factory=dict)
+    study: Study  # keeps what later coordinators refer to
+    quiet: Callable[[], None]  # waits until nothing of this process disturbs a timing
 
     def time_trained(self, units: Sequence[Unit]) -> Mapping[str, Mapping[str, float] | ArmError]:
         """Return latency_ms and latency_ratio of trained units, by arm, or why there is none.
@@ -40,6 +42,7 @@ class Stopwatch:
         Raises:
             ArmError: the session does not count, or the base cannot be timed.
         """
+        self.quiet()
         found: dict[str, Mapping[str, float] | ArmError] = {}
         units = list(units)
         while units:
@@ -68,15 +71,19 @@ class Stopwatch:
 
         What was timed once is not timed again.
         """
-        key = timed_as(unit.run)
-        if key not in self._known:
-            how = declared(self.plan)
-            units = [replace(self.base), unit]
-            measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
-            if unit.arm not in measured or any(one.invalid for one in measured.values()):
-                return None
-            self._known[key] = judged(unit, measured[unit.arm])
-        return self._known[key]
+        key = f"untrained {timed_as(unit.run)}"
+        known = self.study.kept(key)
+        if isinstance(known, dict):
+            return Judged(arm=unit.arm, detect_digest=unit.run.detect_digest, **known)
+        self.quiet()
+        units, how = [self.base, unit], declared(self.plan)
+        measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
+        if unit.arm not in measured or any(one.invalid for one in measured.values()):
+            return None
+        found = judged(unit, measured[unit.arm])
+        names = ("median_ms", "low_ms", "high_ms", "num_samples")
+        self.study.keep(key, {name: getattr(found, name) for name in names})
+        return found
 
     @property
     def plan(self) -> LatencyPlan:
@@ -91,10 +98,12 @@ class Stopwatch:
         if invalid:
             raise ArmError("latency", f"the session does not count: {invalid}")
         base, *others = records
-        if self.base_ms is None:
-            self.base_ms = base.median_ms
+        first = self.study.kept(_BASE_MS)
+        if not isinstance(first, float):
+            first = base.median_ms
+            self.study.keep(_BASE_MS, first)
         found: dict[str, Mapping[str, float]] = {}
         for record in others:
             ratio = record.median_ms / base.median_ms
-            found[record.arm] = {"latency_ratio": ratio, "latency_ms": ratio * self.base_ms}
+            found[record.arm] = {"latency_ratio": ratio, "latency_ms": ratio * first}
         return found

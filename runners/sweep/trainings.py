@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from runners.arm import Unit
 from runners.executors.follow import LogFollower
+from runners.interrupt import stoppable
 from runners.jobs import Done, Executor, Job
 from runners.sweep.candidate import metrics_of, with_validation
 from runners.sweep.coordinator import Coordinator
@@ -16,7 +17,6 @@ from yolact_bench.results.store import Store
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LOOKS = 0.5  # at the validations of running trainings
-_PRUNED_BY = "val/mask_ap"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,8 +52,10 @@ class Trainings:
             KeyboardInterrupt: a stop was asked for; what was running is asked again another time.
         """
         try:
-            while self._fill():
-                self._turn()
+            with stoppable() as check:
+                while self._fill():
+                    self._turn()
+                    check()
         except KeyboardInterrupt:
             self.executor.close()
             self.at.ledger.let_go()
@@ -111,7 +113,7 @@ class Trainings:
         for iteration, points in one.follower.new():
             named = {k if "/" in k else f"train/{k}": v for k, v in points.items()}
             self.at.tracker.log_training(one.unit.arm, 0, iteration, named)
-            value = points.get(_PRUNED_BY)
+            value = points.get(f"val/{self.at.spec.objectives[0].metric}")
             if value is None or iteration in known or len(self.at.spec.objectives) > 1:
                 continue
             if study.report(one.trial.number, iteration, value) and not one.pruned:
@@ -119,6 +121,8 @@ class Trainings:
                 self.executor.stop(one.job.key)
 
     def _take(self, one: _Running, done: Done) -> None:
+        if done.stopped and not one.pruned:
+            raise KeyboardInterrupt  # somebody else has asked it to stop
         if done.stopped:
             (one.job.folder / "last.pt").unlink(missing_ok=True)  # nobody goes on with it
             self.at.prune(one.trial, "worse than others were by then")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 Value = bool | int | float | str | None  # what a study stores
+_ABSENT = object()  # no value of any domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,25 +137,26 @@ def changes_of(space: Space, params: Params) -> dict[str, object]:
     return changes
 
 
-def params_of(space: Space, changes: Mapping[str, object]) -> dict[str, Value] | None:
-    """Return the parameters that make these changes; None where the space cannot say them.
+def params_of(space: Space, run: Mapping[str, object]) -> dict[str, Value] | None:
+    """Return the parameters by which a resolved run (`Run.as_dict`) differs from the base.
 
-    Raises nothing: an arm that lies outside a space is simply no trial of it.
+    None: the space cannot say some choice of it. What is outside the space may still differ.
     """
     params: dict[str, Value] = {}
     for path, entry in space.items():
-        if path not in changes:
-            return None
-        value = changes[path]
-        if not isinstance(entry, Components):
-            if not entry.holds(value):
+        slot, _, option = path.partition(".")
+        value = run.get(slot)
+        if isinstance(entry, Components):
+            inner = _component_params(path, entry, value)
+            if inner is None:
                 return None
-            params[path] = to_stored(value)
+            params |= inner
             continue
-        inner = _component_params(path, entry, value)
-        if inner is None:
+        if option:
+            value = value.get(option, _ABSENT) if isinstance(value, Mapping) else _ABSENT
+        if not entry.holds(value):
             return None
-        params |= inner
+        params[path] = to_stored(value)
     return params
 
 
@@ -190,19 +192,15 @@ def _axis(path: str, entry: Domain | Components) -> list[dict[str, Value]] | Non
 
 
 def _component_params(path: str, entry: Components, value: object) -> dict[str, Value] | None:
-    choice = {"name": value} if isinstance(value, str) else value
-    if not isinstance(choice, Mapping) or choice.get("name") not in entry.options:
+    if not isinstance(value, Mapping) or value.get("name") not in entry.options:
         return None
-    component = str(choice["name"])
-    options, given = entry.options[component], entry.given[component]
-    asked = {key: one for key, one in choice.items() if key != "name"}
-    if asked.keys() != options.keys() | given.keys():
+    component = str(value["name"])
+    if any(value.get(name, _ABSENT) != one for name, one in entry.given[component].items()):
         return None
-    if any(asked[name] != one for name, one in given.items()):
+    options = entry.options[component]
+    if not all(domain.holds(value.get(name, _ABSENT)) for name, domain in options.items()):
         return None
-    if not all(domain.holds(asked[name]) for name, domain in options.items()):
-        return None
-    chosen = {f"{path}.{component}.{name}": to_stored(asked[name]) for name in options}
+    chosen = {f"{path}.{component}.{name}": to_stored(value[name]) for name in options}
     return {path: component, **chosen}
 
 

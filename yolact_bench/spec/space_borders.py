@@ -14,9 +14,9 @@ def borders(space: Space) -> Iterator[tuple[tuple[str, ...], Mapping[str, object
         if isinstance(entry, Components):
             yield from _of_components(path, entry)
             continue
-        above = _above(space, path)
-        for value in entry.ends:
-            yield (path,), {**above, path: value}
+        for above in _above(space, path):
+            for value in entry.ends:
+                yield (path,), {**above, path: value}
 
 
 def _of_components(
@@ -30,14 +30,13 @@ def _of_components(
                 yield (path, component, name), {path: {**first, name: value}}
 
 
-def _above(space: Space, path: str) -> dict[str, object]:
-    """An option that varies beside the components of its slot belongs to any of them."""
+def _above(space: Space, path: str) -> list[dict[str, object]]:
+    """An option that varies beside the components of its slot belongs to every one of them."""
     slot = path.partition(".")[0]
     entry = space.get(slot)
     if slot == path or not isinstance(entry, Components):
-        return {}
-    component = next(iter(entry.options))
-    return {slot: _first(entry, component, entry.options[component])}
+        return [{}]
+    return [{slot: _first(entry, name, options)} for name, options in entry.options.items()]
 
 
 def _first(entry: Components, component: str, options: Mapping[str, Domain]) -> dict[str, object]:

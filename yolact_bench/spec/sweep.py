@@ -1,7 +1,5 @@
 """From a sweep's YAML to what is sought, where, and how. No torch, no Optuna."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from yolact_bench.spec.space import Components, Space, parameters
 from yolact_bench.spec.space_reading import read_space
 from yolact_bench.spec.sweep_keys import (
     MODES,
+    TIME_METRICS,
     Sought,
     objectives_in,
     pruner_in,
@@ -74,22 +73,30 @@ class SweepSpec:
         return all(path.partition(".")[0] in DETECTION for path in self.space)
 
     @property
-    def digest(self) -> str:
-        """What trials of one study have in common, so that they compare."""
-        facts = {
-            "run": self.run.as_dict(),
-            "mode": self.mode,
-            "objectives": [(one.metric, one.maximise) for one in self.objectives],
-            "budget_ms": self.latency.budget_ms,
-            "space": {name: str(domain) for name, domain in parameters(self.space).items()},
-            "given": {
-                path: {name: dict(given) for name, given in entry.given.items()}
-                for path, entry in self.space.items()
-                if isinstance(entry, Components)
-            },
+    def identity(self) -> Mapping[str, str]:
+        """What trials of one study have in common, so that they compare; by name, as text."""
+        base = {f"base's {slot}": str(one) for slot, one in self.run.as_dict().items()}
+        space = {f"range of {name}": str(one) for name, one in parameters(self.space).items()}
+        given = {
+            f"{path} of the space": str({name: dict(one) for name, one in entry.given.items()})
+            for path, entry in self.space.items()
+            if isinstance(entry, Components)
         }
-        text = json.dumps(facts, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        sought = ", ".join(f"{one.metric} {one.maximise}" for one in self.objectives)
+        latency = str(self.latency) if self.timed or self.mode == "budget" else ""
+        return {
+            **base,
+            **space,
+            **given,
+            "mode": self.mode,
+            "objective": sought,
+            "latency": latency,
+        }
+
+    @property
+    def timed(self) -> bool:
+        """Whether an objective is a time."""
+        return any(one.metric in TIME_METRICS for one in self.objectives)
 
     def where(self, *path: str) -> str:
         """Return file, line and key, for errors found later."""
@@ -139,7 +146,7 @@ def load_sweep(
         raise source.error(("mode",), "budget needs latency: {budget_ms: …}")
     name = str(source.data.get("name", path.stem))
     sampler, seed = sampler_in(source)
-    pruner, options = pruner_in(source, mode)
+    pruner, options = pruner_in(source, mode, objectives)
     return SweepSpec(
         name=name if budget == FULL else f"{name}-{budget}",
         question=source.header[0] if source.header else "",

@@ -1,6 +1,6 @@
 """The keys of a sweep's YAML: what is sought, by which sampler, with which pruner."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from yolact_bench.slots import hint
@@ -17,6 +17,8 @@ _OF_AP = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_1", "ar
 AP_METRICS = tuple(f"{kind}_{name}" for kind in ("mask", "box") for name in _OF_AP)
 TIME_METRICS = ("latency_ms", "latency_ratio")
 COST_METRICS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
+# What a look at a network in training tells, and a trial can be judged by.
+VALIDATED = ("mask_ap", "mask_ap50", "box_ap")
 METRICS = (*AP_METRICS, *TIME_METRICS, *COST_METRICS)
 DIRECTIONS: Mapping[str, bool] = {
     "maximise": True,
@@ -109,13 +111,17 @@ def sampler_in(source: Source) -> tuple[str, int]:
     return str(name), seed
 
 
-def pruner_in(source: Source, mode: str) -> tuple[str, Mapping[str, object]]:
+def pruner_in(
+    source: Source, mode: str, objectives: Sequence[Sought]
+) -> tuple[str, Mapping[str, object]]:
     """Return the pruner and its options, which are Optuna's.
 
     Raises:
         SpecError: with file, line and key.
     """
-    data = source.data.get("pruner", "none" if mode == "pareto" else "median")
+    metric, maximised = objectives[0].metric, objectives[0].maximise
+    can_prune = mode != "pareto" and maximised and metric in VALIDATED
+    data = source.data.get("pruner", "median" if can_prune else "none")
     choice = data if isinstance(data, Mapping) else {"name": "none" if data is None else data}
     name = str(choice.get("name", "median"))
     if name not in PRUNERS:
@@ -124,6 +130,12 @@ def pruner_in(source: Source, mode: str) -> tuple[str, Mapping[str, object]]:
         raise source.error(
             ("pruner",),
             "a trial with several objectives cannot be judged before its end; leave the key out",
+        )
+    if name != "none" and not can_prune:
+        raise source.error(
+            ("pruner",),
+            f"while a network trains, {', '.join(VALIDATED)} are looked at; a trial is not judged "
+            f"by {metric} before its end: leave the key out",
         )
     return name, {str(key): value for key, value in choice.items() if key != "name"}
 
