@@ -75,7 +75,7 @@ def plan_lines(found: Checked) -> list[str]:
         f"{spec.trials} trials, {work}",
         f"sampler {spec.sampler} (seed {spec.sampler_seed}), pruner {spec.pruner}",
     ]
-    if spec.latency.budget_ms is not None:
+    if spec.latency.budget_ms is not None and spec.mode == "budget":
         lines.append(f"budget: {spec.latency.budget_ms:g} ms, measured before the training")
     lines += [f"  {name}: {domain}" for name, domain in parameters(spec.space).items()]
     return lines

@@ -47,10 +47,15 @@ def is_own(url: str, work_dir: Path) -> bool:
 
 
 def _same(one: str, other: str) -> bool:
+    """Whether two URLs lead to one database, whoever logs in and by which driver."""
+
     def plain(url: str) -> str:
         scheme, _, rest = url.partition("://")
-        if scheme.startswith("sqlite") and rest.startswith("/"):
-            return f"sqlite://{Path(rest[1:]).absolute()}"
-        return f"{scheme.partition('+')[0]}://{rest.rpartition('@')[2]}".rstrip("/")
+        kind = scheme.partition("+")[0].lower()
+        if kind == "sqlite":
+            return f"sqlite://{Path(rest.removeprefix('/')).resolve()}"
+        host, slash, name = rest.rpartition("@")[2].partition("/")
+        kind = "postgresql" if kind == "postgres" else kind
+        return f"{kind}://{host.lower()}{slash}{name}".rstrip("/")
 
     return plain(one) == plain(other)

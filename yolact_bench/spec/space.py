@@ -45,6 +45,11 @@ class Number:
         """The values by which the whole range is checked."""
         return (self.low, self.high)
 
+    def __str__(self) -> str:
+        """Return the range for people."""
+        how = ", evenly in the logarithm" if self.log else f" by {self.step:g}" if self.step else ""
+        return f"{self.low:g} to {self.high:g}{how}"
+
     def holds(self, value: object) -> bool:
         """Return whether a value is of this domain."""
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -70,6 +75,10 @@ class Values:
     def ends(self) -> tuple[object, ...]:
         """The values by which the domain is checked: all."""
         return self.values
+
+    def __str__(self) -> str:
+        """Return the values for people."""
+        return ", ".join(map(str, self.values))
 
     def holds(self, value: object) -> bool:
         """Return whether a value is of this domain."""
