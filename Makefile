@@ -20,7 +20,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/yolact-bench check ablations/*.yaml
+	$(BIN)/yolact-bench check ablations/*.yaml sweeps/*.yaml
 
 # An arm that does not agree with its plain formulation fails; the table of the others is printed.
 # Without the checks of shapes (addopts), which only tests pay for.

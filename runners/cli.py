@@ -204,10 +204,16 @@ def plan(
 
 @app.command()
 def check(specs: Specs, budget: Budget = "full", data_root: DataRoot = None) -> None:
-    """Check specs without running them: every name, option, network and data set."""
+    """Check ablations and sweeps without running them: names, options, networks, data."""
     from runners import commands
+    from runners.sweep.request import check_file
+    from yolact_bench.spec.sweep import is_sweep
 
-    commands.check(specs, budget=budget, data_root=data_root, check_paper=_check_paper)
+    for spec in specs:
+        if is_sweep(spec):
+            typer.echo(check_file(spec, budget=budget, data_root=data_root))
+        else:
+            commands.check([spec], budget=budget, data_root=data_root, check_paper=_check_paper)
 
 
 app.command()(single_commands.train)

@@ -22,8 +22,7 @@ from runners.throughput import Throughput
 from yolact_bench.errors import SpecError
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
-from yolact_bench.spec.source import read
-from yolact_bench.spec.sweep import load_sweep
+from yolact_bench.spec.sweep import is_sweep, load_sweep
 
 GPUS = (8, 64, 512)
 
@@ -81,7 +80,7 @@ def plan_command(asked: Asked, *, check_paper: commands.CheckPaper) -> None:
     Raises:
         SpecError: a mistake in a spec, or options of one kind of plan given for another.
     """
-    sweeps = [spec for spec in asked.specs if "space" in read(spec).data]
+    sweeps = [spec for spec in asked.specs if is_sweep(spec)]
     several = len(asked.specs) > 1
     if sweeps and several:
         raise SpecError(f"{sweeps[0]}: a sweep is planned by itself, not in a programme")

@@ -98,7 +98,7 @@ def test_choices_that_do_not_go_together_fail_alone(tmp_path: Path) -> None:
         "{rescore: {none: {}, mask_iou: {}}, rescore_net: {none: {}, mask_iou: {}}, "
         "mask_iou_loss: {none: {}}}",
     )
-    text = text.replace("\nset: {", "\nset: {rescore_net: mask_iou, ")
+    text = text.replace("\nset: {image_size: 72", "\nset: {rescore_net: mask_iou, image_size: 160")
     sweep = sweep_with(FakeExecutor(lambda run: 0.1), tmp_path, text)
 
     (failed,) = [trial for trial in sweep.trials if trial.state == "failed"]

@@ -10,6 +10,7 @@ from runners.environment import environment
 from runners.sweep.ledger import GOES_ON, REASON, RETRY_OF, SKIPPED
 from runners.sweep.samplers import OVER_BUDGET
 from runners.sweep.study import Study, Tried
+from runners.sweep.timing import BASE_MS
 from yolact_bench.errors import SpecError
 from yolact_bench.results.sweep import Objective, Sweep, Trial, load, save
 from yolact_bench.spec.space import active, changes_of
@@ -70,7 +71,7 @@ class Account:
             latency_budget_ms=spec.latency.budget_ms if spec.mode == "budget" else None,
             asked=spec.trials,
             trains=spec.trains,
-            baseline=dict(self.baseline),
+            baseline={**self.baseline, **self._base_time()},
             trials=tuple(
                 self._trial(trial) for trial in study.trials() if trial.state != "waiting"
             ),
@@ -87,6 +88,10 @@ class Account:
             confirm=self.confirm,
             settings=dict(spec.settings),
         )
+
+    def _base_time(self) -> dict[str, float]:
+        base_ms = self.study.kept(BASE_MS)
+        return {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
 
     def _trial(self, trial: Tried) -> Trial:
         facts = trial.facts

@@ -29,6 +29,7 @@ class Maker:
     spec: SweepSpec
     place: Workplace
     data_root: Path | None
+    data: bool = True  # without it, files of the data set are not looked at
 
     def base(self) -> Unit:
         """Return the base itself, checked.
@@ -41,6 +42,7 @@ class Maker:
             where=self.spec.where("base"),
             data_root=self.data_root,
             device=self.place.device,
+            data=self.data,
         )
         return self._unit(BASE, run, data)
 
@@ -77,6 +79,7 @@ class Maker:
                 where=self.spec.where("space", *inner),
                 data_root=self.data_root,
                 device=self.place.device,
+                data=self.data,
             )
             found.append(run)
         return found

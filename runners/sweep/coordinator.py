@@ -71,7 +71,9 @@ class Coordinator:
         if missing:
             self.fail(trial, f"it has no {missing}: nothing of that kind is in the data")
             return
-        self.ledger.study.note(trial.number, **{METRICS: dict(metrics)})
+        earlier = self.ledger.study.tried(trial.number).facts.get(METRICS, {})
+        assert isinstance(earlier, dict)
+        self.ledger.study.note(trial.number, **{METRICS: {**earlier, **metrics}})
         values = [metrics[one.metric] for one in self.spec.objectives]
         self.ledger.study.tell(trial.number, values)
         self.tracker.log_training(

@@ -15,7 +15,7 @@ from runners.sweep.confirm import confirm
 from runners.sweep.run import Checked, SweepBench, check_sweep, run_sweep
 from runners.time_arms import Timing
 from runners.tracking import MlflowTracker
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.store import Store
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.budget import FULL
@@ -60,6 +60,23 @@ def checked(request: Request) -> Checked:
     settings = parse_settings(request.settings)
     spec = load_sweep(request.spec, settings=settings, trials=trials, budget=request.budget)
     return check_sweep(spec, request.place, request.data_root)
+
+
+def check_file(path: Path, *, budget: str, data_root: Path | None) -> str:
+    """Check a sweep without running it, and say so; its data need not be on this machine.
+
+    Raises:
+        SpecError: whatever is wrong with it.
+    """
+    spec = load_sweep(path, budget=budget)
+    place = Workplace(work_dir=Path(), device="cpu", workers=0)
+    missing = ""
+    try:
+        found = check_sweep(spec, place, data_root)
+    except MissingDataError as error:
+        found = check_sweep(spec, place, None, data=False)
+        missing = f"; not here: {str(error).removeprefix(spec.where('base') + ': ')}"
+    return f"{path}: {len(found.borders)} borders of the space are right{missing}"
 
 
 def plan_lines(found: Checked) -> list[str]:

@@ -56,8 +56,12 @@ class Checked:
     borders: tuple[Run, ...]  # every component and end of a range once
 
 
-def check_sweep(spec: SweepSpec, place: Workplace, data_root: Path | None) -> Checked:
+def check_sweep(
+    spec: SweepSpec, place: Workplace, data_root: Path | None, *, data: bool = True
+) -> Checked:
     """Return the sweep with its base and the borders of its space, built on the meta device.
+
+    Without `data` the files of the data set are not looked at; such a sweep is not to be run.
 
     Raises:
         SpecError: whatever could be known to fail before the first trial.
@@ -68,7 +72,7 @@ def check_sweep(spec: SweepSpec, place: Workplace, data_root: Path | None) -> Ch
             "or write sampler: tpe"
         )
     pruner_of(spec)
-    maker = Maker(spec=spec, place=place, data_root=data_root)
+    maker = Maker(spec=spec, place=place, data_root=data_root, data=data)
     return Checked(spec=spec, maker=maker, base=maker.base(), borders=tuple(maker.check_space()))
 
 

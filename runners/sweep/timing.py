@@ -18,7 +18,7 @@ from yolact_bench.spec.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 
-_BASE_MS = "base_ms"  # the base's median in the first session, which others refer to
+BASE_MS = "base_ms"  # the base's median in the first session, which others refer to
 _MOST_SECONDS = 20.0  # of a session, where the spec does not say: a sweep has many of them
 
 
@@ -81,6 +81,8 @@ class Stopwatch:
         if unit.arm not in measured or any(one.invalid for one in measured.values()):
             return None
         found = judged(unit, measured[unit.arm])
+        if not isinstance(self.study.kept(BASE_MS), float):
+            self.study.keep(BASE_MS, judged(self.base, measured[BASE]).median_ms)
         names = ("median_ms", "low_ms", "high_ms", "num_samples")
         self.study.keep(key, {name: getattr(found, name) for name in names})
         return found
@@ -98,10 +100,10 @@ class Stopwatch:
         if invalid:
             raise ArmError("latency", f"the session does not count: {invalid}")
         base, *others = records
-        first = self.study.kept(_BASE_MS)
+        first = self.study.kept(BASE_MS)
         if not isinstance(first, float):
             first = base.median_ms
-            self.study.keep(_BASE_MS, first)
+            self.study.keep(BASE_MS, first)
         found: dict[str, Mapping[str, float]] = {}
         for record in others:
             ratio = record.median_ms / base.median_ms

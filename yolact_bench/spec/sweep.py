@@ -114,6 +114,15 @@ class SweepSpec:
         return run
 
 
+def is_sweep(path: Path) -> bool:
+    """Return whether a spec is a sweep's, by its space.
+
+    Raises:
+        SpecError: the file cannot be read.
+    """
+    return "space" in read(path).data
+
+
 def load_sweep(
     path: Path,
     *,
