@@ -86,8 +86,8 @@ class Ledger:
         return sum(counts(trial) for trial in self.study.trials())
 
     def running(self) -> int:
-        """Return how many trials of this coordinator are on their way."""
-        return len(self._running())
+        """Return how many trials are on their way, those of other coordinators too."""
+        return sum(trial.state == "running" for trial in self.study.trials())
 
     def next(self) -> Tried | None:
         """Return the next trial, with parameters that nobody has tried; None: there are none."""

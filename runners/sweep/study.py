@@ -1,11 +1,13 @@
 """Optuna, and nothing else of it elsewhere: what to try next, and what has been tried."""
 
 import logging
+import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
+import sqlalchemy.exc
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -211,11 +213,13 @@ def _opened(spec: SweepSpec, storage: str) -> optuna.Study:
     better = optuna.study.StudyDirection
     directions = [better.MAXIMIZE if one.maximise else better.MINIMIZE for one in spec.objectives]
     try:
-        study = optuna.create_study(
-            study_name=spec.name,
-            storage=optuna.storages.RDBStorage(storage, engine_kwargs=_engine(storage)),
-            directions=directions,
-            load_if_exists=True,
+        study = _patiently(
+            lambda: optuna.create_study(
+                study_name=spec.name,
+                storage=optuna.storages.RDBStorage(storage, engine_kwargs=_engine(storage)),
+                directions=directions,
+                load_if_exists=True,
+            )
         )
     except ImportError as error:
         raise SpecError(f"--storage: its driver is not installed: {error}") from error
@@ -227,6 +231,7 @@ def _opened(spec: SweepSpec, storage: str) -> optuna.Study:
         ) from error
     known = study.user_attrs.get(_IDENTITY)
     if known is None:
+        study.set_metric_names([one.metric for one in spec.objectives])  # for optuna-dashboard
         study.set_user_attr(_IDENTITY, spec.identity)
         return study
     changed = [
@@ -240,6 +245,16 @@ def _opened(spec: SweepSpec, storage: str) -> optuna.Study:
             "its trials would not compare: write another name, or undo the change",
         )
     return study
+
+
+def _patiently(open_it: Callable[[], optuna.Study]) -> optuna.Study:
+    """Two coordinators that come at once both want to make the tables; one of them fails."""
+    for pause in (1.0, 2.0):
+        try:
+            return open_it()
+        except sqlalchemy.exc.SQLAlchemyError:
+            time.sleep(pause)
+    return open_it()
 
 
 def _engine(storage: str) -> dict[str, object]:
