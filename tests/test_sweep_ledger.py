@@ -107,6 +107,21 @@ def test_what_was_tried_is_not_tried_again_and_a_finite_space_ends(tmp_path: Pat
     assert all(not counts(t) and t.state == "failed" for t in skipped)
 
 
+def test_a_sampler_in_love_with_one_set_is_helped_to_others(tmp_path: Path) -> None:
+    """The best is of the three sets without a range: who draws near it repeats them for ever."""
+    text = SPEC[: SPEC.index("space:")] + (
+        "space: {nms: {soft: {}, fast: {max_iou: {low: 0.3, high: 0.8}}}, "
+        "nms.max_detections: [20, 50, 100]}\n"
+    )
+    ledger = opened(tmp_path, text)
+    for _ in range(30):
+        trial = ledger.next()
+        assert trial is not None
+        ledger.study.tell(trial.number, [1.0 if trial.params["nms"] == "soft" else 0.1])
+
+    assert ledger.settled() == 30
+
+
 def test_a_grid_asks_every_set_once_in_order(tmp_path: Path) -> None:
     ledger = opened(tmp_path, FINITE)
     ledger.enqueue_all()

@@ -49,7 +49,7 @@ class Coordinator:
         while self.left > 0:
             trial = self.ledger.next()
             if trial is None:
-                log.info("every set of parameters of the space has been tried")
+                log.info("no set of parameters is left that was not tried")
                 return None
             try:
                 unit = self.maker.trial(trial.number, trial.params)

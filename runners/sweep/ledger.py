@@ -21,7 +21,8 @@ COORDINATOR, RETRY_OF, SKIPPED, REASON, GOES_ON, LOST = (
     "goes_on_from",
     "lost",
 )
-_MOST_REPEATS = 20  # of sets that were tried before, until the sampler is helped
+_HELPED_FROM = 2  # sets in a row that were tried before, until others are offered or drawn
+_MOST_REPEATS = 40  # likewise, until there seem to be no others
 
 
 def coordinator_of(work_dir: Path) -> str:
@@ -92,13 +93,13 @@ class Ledger:
     def next(self) -> Tried | None:
         """Return the next trial, with parameters that nobody has tried; None: there are none."""
         for repeats in range(_MOST_REPEATS + 1):
-            trial = self.study.ask(self._mine)
+            trial = self.study.ask(self._mine, at_random=repeats >= _HELPED_FROM)
             same = self._same(trial)
             if same is None:
                 return trial
             self.study.note(trial.number, **{SKIPPED: f"same as trial {same.number}"})
             self.study.fail(trial.number)
-            if repeats >= 3 and not self._offer_untried():
+            if repeats + 1 >= _HELPED_FROM and not self._offer_untried():
                 break
         return None
 
@@ -146,7 +147,7 @@ class Ledger:
         """Enqueue a set of a finite space that nobody has asked for; return False without one."""
         left = all_params(self.space)
         if left is None:
-            return True  # infinitely many: the sampler will find another
+            return True  # infinitely many: they are drawn at random
         tried = {_key(trial.params) for trial in self.study.trials()}
         untried = next((params for params in left if _key(params) not in tried), None)
         if untried is None:

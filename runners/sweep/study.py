@@ -67,12 +67,23 @@ class Study:
         self._study.pruner = pruner_of(spec)
         self._asked: dict[int, optuna.Trial] = {}
 
-    def ask(self, facts: Mapping[str, object]) -> Tried:
-        """Return what to try next, as a running trial with these facts."""
-        trial = self._study.ask()
-        for key, value in facts.items():
-            trial.set_user_attr(key, value)
-        suggest(trial, self._space)
+    def ask(self, facts: Mapping[str, object], *, at_random: bool = False) -> Tried:
+        """Return what to try next, as a running trial with these facts.
+
+        A sampler that has learnt may come back to its favourite again and again; `at_random`
+        leaves it out for once.
+        """
+        usual = self._study.sampler
+        if at_random:
+            seed = len(self._study.get_trials(deepcopy=False))
+            self._study.sampler = optuna.samplers.RandomSampler(seed=seed)
+        try:
+            trial = self._study.ask()
+            for key, value in facts.items():
+                trial.set_user_attr(key, value)
+            suggest(trial, self._space)
+        finally:
+            self._study.sampler = usual
         self._asked[trial.number] = trial
         return self.tried(trial.number)
 
