@@ -21,6 +21,7 @@ from runners.doctor import diagnose
 from runners.estimate import Estimate, estimate
 from runners.executors import Placement, executor_of
 from runners.given_rates import GivenRates
+from runners.launcher import refuse_launched
 from runners.lint import check_arms
 from runners.lock import locked
 from runners.mistakes import FAILED_ARMS, INVALID, UNMET
@@ -128,6 +129,7 @@ def run(
 
     Exit 3 if an arm failed, 5 if the times do not count, 4 if an expectation is not met.
     """
+    refuse_launched("run")
     store = Store(place.work_dir / "results.jsonl")
     made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
     cost = estimate(made, place, store, images_per_second=images_per_second)

@@ -58,6 +58,9 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Search a space of slots and options; the same command again goes on where it stopped."""
+    from runners.launcher import refuse_launched
+
+    refuse_launched("sweep")
     from runners import commands
     from runners.executors import Placement
     from runners.sweep import request as asking

@@ -52,6 +52,8 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
         Stopped: a file `stop` in the folder said so; likewise.
     """
     _warn_of_slow_bf16(run, how.device)
+    if torch.device(how.device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(how.device)  # of an arm before, in this process
     seed_generators(run.seed)
     network = build_network(run).to(torch.device(how.device))
     network = network.to(memory_format=torch.channels_last)

@@ -167,3 +167,13 @@ def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path: Path) -> None:
     assert running.returncode == 130, told
     assert "the same command goes on from here" in told
     assert len(list(log.glob("*/last.pt"))) == 1
+
+
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_under_torchrun_only_a_training_is_shared(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for word in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(word, "0")
+    result = CliRunner().invoke(app, [command, "x.yaml", "--work-dir", str(tmp_path)])
+    assert "without torchrun" in str(result.exception)
