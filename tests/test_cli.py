@@ -12,6 +12,7 @@ import pytest
 from small_ablation import SPEC, bench, carried_out, write_spec
 
 from runners import cli
+from yolact_bench.errors import SpecError
 
 
 def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -175,5 +176,6 @@ def test_under_torchrun_only_a_training_is_shared(
 ) -> None:
     for word in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.setenv(word, "0")
-    result = CliRunner().invoke(app, [command, "x.yaml", "--work-dir", str(tmp_path)])
-    assert "without torchrun" in str(result.exception)
+    spec = write_spec(tmp_path)
+    with pytest.raises(SpecError, match="without torchrun"):
+        cli.app([command, str(spec), "--work-dir", str(tmp_path)], standalone_mode=False)
