@@ -12,17 +12,19 @@ from pathlib import Path
 
 from runners.lock import LOCK_FILE, holder_of
 from runners.needs import Needs, needs_of
+from runners.stop_file import STOP_FILE
 from yolact_bench.errors import SpecError
 
 FRESH_SECONDS = 3600.0  # a training writes its checkpoint every two minutes
-_CHECKPOINT = {"run.yaml", "last.pt", "final.pt", "log.jsonl"}
+_CHECKPOINT = {"run.yaml", "last.pt", "final.pt", "log.jsonl", LOCK_FILE, STOP_FILE}
 _PASS_FILES = ("pass.json", "partial.json")
 _DETECTION_FILES = ("meta.json", "bbox.json", "segm.json")
 # Results, their copies and what people made: never touched.
 _KEPT = {
     *("results.jsonl", "resamples", "reports", "executions", "submissions", "imported", LOCK_FILE),
     *("data", "external"),  # images drawn for other frameworks, and where their commands write
-    *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts", "optuna.db"),
+    *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"),
+    *("optuna.db", "optuna.db-journal", "sweeps"),
 }
 # As `results.files.atomic_path` calls what it writes, and `remove` what it removes.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\.[^.]+)?")

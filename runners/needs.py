@@ -7,8 +7,11 @@ from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
+from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import Store
+
+_GIVEN_UP = ("pruned", "over_budget", "skipped")  # trials that nobody goes on with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +21,7 @@ class Needs:
     trainings: frozenset[str]
     detections: frozenset[str]  # names of folders of predictions
     passes: Mapping[str, frozenset[str]]  # forward digest → detect digests not yet evaluated
-    unreadable: Mapping[Path, str]  # manifests that may refer to anything
+    unreadable: Mapping[Path, str]  # manifests and sweeps that may refer to anything
     nobody: str  # who was asked, for messages
 
 
@@ -50,6 +53,16 @@ def needs_of(work_dir: Path, *, superseded: bool) -> Needs:
             trainings.add(run.train_digest)
             detections.add(run.detect_digest)
             passes[run.forward_digest] |= {run.detect_digest} - evaluated
+    for file in sorted((work_dir / "sweeps").glob(f"*/{sweeps.FILE_NAME}")):
+        try:
+            found = sweeps.load(file)
+        except SpecError as error:
+            unreadable[file] = str(error).removeprefix(f"{file}: ")
+            continue
+        # One that was interrupted is asked again, and goes on from its checkpoint.
+        wanted = [trial for trial in found.trials if trial.state not in _GIVEN_UP]
+        trainings.update(trial.train_digest for trial in wanted)
+        detections.update(trial.detect_digest for trial in wanted)
     # An arm's record may name a folder of its own.
     detections.update(Path(r.predictions).name for r in records if r.detect_digest in detections)
     return Needs(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_sweeps import save_sweep, sweep_of, trial_of
 from fake_work import accuracy, manifest, write_work
 from test_cli import called
 
@@ -221,3 +222,22 @@ def test_predictions_killed_before_any_was_whole_are_understood(work: Path) -> N
     assert found.left == ()
     needed = "predictions/d-sequential-0/.bbox.0123abcd.tmp.json"
     assert sorted(paths(found)) == ["predictions/d-gone", needed]
+
+
+def test_trainings_of_a_sweep_stay_but_for_those_that_were_given_up(work: Path) -> None:
+    states = {"running": "t-running", "failed": "t-lost", "pruned": "t-pruned"}
+    trials = [
+        trial_of(number, state, train_digest=digest)
+        for number, (state, digest) in enumerate(states.items())
+    ]
+    save_sweep(work, sweep_of(*trials, trains=True))
+    for digest in states.values():
+        put(work / "checkpoints" / digest / "last.pt")
+        put(work / "checkpoints" / digest / ".lock", 0)
+    put(work / "optuna.db")
+    age(work)
+
+    found = find(work)
+
+    assert paths(found) == ["checkpoints/t-pruned"]
+    assert found.left == ()
