@@ -190,6 +190,8 @@ def _annotated(dataset: Dataset) -> bool:
 
 def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) -> Path:
     """Return the folder of the predictions with given weights, made if they are not there."""
+    if not weights.is_file():
+        raise SpecError(f"weights: there is no file at {weights}")
     sha256 = file_sha256(weights)
     folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
     with locked(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):

@@ -153,7 +153,7 @@ def test_a_full_disk_fails_the_arm_with_the_path_and_leaves_nothing_half_written
     assert "shared with k_4" in messages[2]
     assert len(trainings) == 2  # that of k_4 was not tried again for `sequential`
     left = {path.name for path in (tmp_path / "checkpoints").rglob("*") if path.is_file()}
-    assert left == {"run.yaml", "log.jsonl"}
+    assert left == {"run.yaml", "log.jsonl", ".lock"}
 
 
 def test_a_record_that_finds_no_room_leaves_the_store_as_it_was(

@@ -95,10 +95,13 @@ def test_choices_that_do_not_go_together_fail_alone(tmp_path: Path) -> None:
     """Each is possible beside the base; re-scoring without its network is not."""
     text = SPEC.replace("schedule.lr: {low: 0.001, high: 0.1, log: true}", "k: 0").replace(
         "{k: 0}",
-        "{rescore: {none: {}, mask_iou: {}}, rescore_net: {none: {}, mask_iou: {}}, "
-        "mask_iou_loss: {none: {}}}",
+        "{rescore: {none: {}, mask_iou: {}}, mask_iou_loss: {none: {}}, "
+        "rescore_net: {none: {}, mask_iou: {channels: [[8, 16, 32]]}}}",
     )
-    text = text.replace("\nset: {image_size: 72", "\nset: {rescore_net: mask_iou, image_size: 160")
+    text = text.replace(
+        "\nset: {image_size: 72",
+        "\nset: {rescore_net: {name: mask_iou, channels: [8, 16, 32]}, image_size: 72",
+    )
     sweep = sweep_with(FakeExecutor(lambda run: 0.1), tmp_path, text)
 
     (failed,) = [trial for trial in sweep.trials if trial.state == "failed"]
