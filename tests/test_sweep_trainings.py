@@ -98,10 +98,8 @@ def test_choices_that_do_not_go_together_fail_alone(tmp_path: Path) -> None:
         "{rescore: {none: {}, mask_iou: {}}, mask_iou_loss: {none: {}}, "
         "rescore_net: {none: {}, mask_iou: {channels: [[8, 16, 32]]}}}",
     )
-    text = text.replace(
-        "\nset: {image_size: 72",
-        "\nset: {rescore_net: {name: mask_iou, channels: [8, 16, 32]}, image_size: 72",
-    )
+    net = "rescore_net: {name: mask_iou, channels: [8, 16, 32]}"
+    text = text.replace("\nset: {", f"\nset: {{{net}, ")
     sweep = sweep_with(FakeExecutor(lambda run: 0.1), tmp_path, text)
 
     (failed,) = [trial for trial in sweep.trials if trial.state == "failed"]

@@ -33,6 +33,7 @@ class Coordinator:
     stopwatch: Stopwatch
     _began: float = field(default_factory=time.monotonic)
     _told: int = 0
+    _exhausted: bool = False
 
     @property
     def timed(self) -> bool:
@@ -42,6 +43,8 @@ class Coordinator:
     @property
     def left(self) -> int:
         """How many trials are still to be asked for."""
+        if self._exhausted:
+            return 0
         return self.spec.trials - self.ledger.settled() - self.ledger.running()
 
     def next(self) -> tuple[Tried, Unit] | None:
@@ -50,6 +53,7 @@ class Coordinator:
             trial = self.ledger.next()
             if trial is None:
                 log.info("no set of parameters is left that was not tried")
+                self._exhausted = True
                 return None
             try:
                 unit = self.maker.trial(trial.number, trial.params)
