@@ -17,7 +17,7 @@ from reports.sweep_numbers import (
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 
 _FEW = 20  # complete trials: shares of importance from fewer are little more than chance
-_WORDS = {"over_budget": "over budget"}
+_WORDS = {"over_budget": "over budget", "lost": "lost and asked again"}
 
 
 def headline(sweep: Sweep) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ def _not_worse(found: float, base: float, objective: Objective) -> bool:
 
 
 def _effort(sweep: Sweep) -> str:
-    ended = [t for t in sweep.trials if t.state not in ("running", "skipped")]
+    ended = [t for t in sweep.trials if t.state not in ("running", "skipped", "lost")]
     minutes = sweep.seconds / 60
     rate = len(ended) / minutes if minutes else math.inf
     if not ended or not math.isfinite(rate):
@@ -202,12 +202,7 @@ def _selection(sweep: Sweep) -> str:
 
 def _counted(sweep: Sweep) -> int:
     """Trials that count towards those asked for: ended, not repeats, not lost and asked again."""
-    again = {trial.origin.removeprefix("retry of ") for trial in sweep.trials}
-    return sum(
-        trial.state not in ("running", "skipped")
-        and not (trial.state == "failed" and str(trial.number) in again)
-        for trial in sweep.trials
-    )
+    return sum(trial.state not in ("running", "skipped", "lost") for trial in sweep.trials)
 
 
 def _label(objective: Objective) -> tuple[str, str]:

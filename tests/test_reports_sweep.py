@@ -26,7 +26,7 @@ from reports.sweep_words import expected_maximum, headline, warnings
 from runners.settings import parse_settings
 from yolact_bench.errors import SpecError
 
-STATES = ("complete", "pruned", "over_budget", "failed", "skipped", "running")
+STATES = ("complete", "pruned", "over_budget", "failed", "lost", "skipped", "running")
 
 
 def scored(number: int, ap: float, ms: float = 10.0, **given: object):  # type: ignore[no-untyped-def]  # noqa: ANN201
@@ -130,7 +130,10 @@ def test_the_expected_maximum_is_near_the_tabled_one(count: int, mean: float) ->
 
 
 def test_a_lost_trial_that_was_asked_again_does_not_count_twice() -> None:
-    lost, again = trial_of(0, "failed", reason="lost"), scored(1, 0.3, origin="retry of 0")
+    lost, again = (
+        trial_of(0, "lost", reason="its coordinator ended"),
+        scored(1, 0.3, origin="retry of 0"),
+    )
     assert warnings(sweep_of(lost, again, asked=2))[0].startswith("Not finished: 1 of 2 trials is")
     assert "Not finished" not in " ".join(warnings(sweep_of(lost, again, asked=1)))
 

@@ -119,7 +119,7 @@ def test_a_killed_coordinators_trials_are_finished_once(tmp_path: Path) -> None:
 
     sweep = sweep_with(FakeExecutor(rate_of), tmp_path)
 
-    lost = numbers(sweep, "failed")
+    lost = numbers(sweep, "lost")
     assert lost == [0, 1]
     retries = {trial.origin: trial for trial in sweep.trials if trial.origin}
     assert sorted(retries) == ["retry of 0", "retry of 1"]

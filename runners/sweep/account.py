@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runners.arm import now
 from runners.environment import environment
-from runners.sweep.ledger import GOES_ON, REASON, RETRY_OF, SKIPPED
+from runners.sweep.ledger import GOES_ON, LOST, REASON, RETRY_OF, SKIPPED
 from runners.sweep.samplers import OVER_BUDGET
 from runners.sweep.study import Study, Tried
 from runners.sweep.timing import BASE_MS
@@ -116,6 +116,8 @@ class Account:
 def _state(trial: Tried) -> str:
     if trial.state == "failed" and SKIPPED in trial.facts:
         return "skipped"
+    if trial.state == "failed" and LOST in trial.facts:
+        return "lost"
     if trial.state == "pruned" and OVER_BUDGET in trial.facts:
         return "over_budget"
     return trial.state

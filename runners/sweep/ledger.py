@@ -59,6 +59,7 @@ class Ledger:
                 reason = "its coordinator ended twice"
             elif not self._is_whole(trial):
                 reason = "its coordinator ended before it was asked"
+                self.study.note(trial.number, **{LOST: True})
             else:
                 reason = "its coordinator ended; tried again"
                 if trial.number not in retried:

@@ -15,8 +15,9 @@ FILE_NAME = "sweep.json"  # in work/sweeps/<name>/
 
 # complete: all objectives are known. pruned: stopped early, worse than others were by then.
 # over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or was
-# lost with its coordinator twice. skipped: the same choice as another trial. running: not ended.
-TRIAL_STATES = ("complete", "pruned", "over_budget", "failed", "skipped", "running")
+# lost with its coordinator twice. lost: its coordinator ended, and its choice is asked again.
+# skipped: the same choice as another trial. running: not ended.
+TRIAL_STATES = ("complete", "pruned", "over_budget", "failed", "lost", "skipped", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
