@@ -1,7 +1,6 @@
 """What a work directory holds that no record and no manifest needs, and its removal."""
 
 import os
-import re
 import secrets
 import shutil
 import socket
@@ -14,6 +13,7 @@ from runners.lock import LOCK_FILE, holder_of
 from runners.needs import Needs, needs_of
 from runners.stop_file import STOP_FILE
 from yolact_bench.errors import SpecError
+from yolact_bench.results.files import TEMPORARY
 
 FRESH_SECONDS = 3600.0  # a training writes its checkpoint every two minutes
 _CHECKPOINT = {"run.yaml", "last.pt", "final.pt", "log.jsonl", LOCK_FILE, STOP_FILE}
@@ -26,8 +26,6 @@ _KEPT = {
     *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"),
     *("optuna.db", "optuna.db-journal", "sweeps"),
 }
-# As `results.files.atomic_path` calls what it writes, and `remove` what it removes.
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\.[^.]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,17 +132,17 @@ class _Search:
 
     def temporaries(self) -> None:
         """Files and folders that a killed process has left half-written."""
-        places = ("checkpoints", "predictions", "reports", "resamples")
+        places = ("checkpoints", "predictions", "reports", "resamples", "sweeps")
         found = [path for place in places for path in _all_below(self.work_dir / place)]
         for path in [*sorted(self.work_dir.iterdir()), *found]:
-            if _TEMPORARY.fullmatch(path.name):
+            if TEMPORARY.fullmatch(path.name):
                 self._offer(path, "left by a write that was killed")
 
     def checkpoints(self) -> None:
         """Trainings that nothing refers to, and interim checkpoints of finished ones."""
         for folder in _folders(self.work_dir / "checkpoints"):
             names = {path.name for path in folder.iterdir()}
-            unknown = {n for n in names - _CHECKPOINT if not _TEMPORARY.fullmatch(n)}
+            unknown = {n for n in names - _CHECKPOINT if not TEMPORARY.fullmatch(n)}
             if unknown:
                 self._leave(folder, f"holds {', '.join(sorted(unknown))}, which is not understood")
             elif folder.name not in self.needs.trainings and not self.needs.unreadable:
@@ -159,7 +157,7 @@ class _Search:
         """Detections that nothing refers to, and stored passes that nothing will replay."""
         for folder in _folders(self.work_dir / "predictions"):
             names = {path.name for path in folder.iterdir()}
-            names = {name for name in names if not _TEMPORARY.fullmatch(name)}
+            names = {name for name in names if not TEMPORARY.fullmatch(name)}
             if names.intersection(_PASS_FILES):
                 self._forward_pass(folder)
             elif names.intersection(_DETECTION_FILES) or not names:
@@ -171,7 +169,7 @@ class _Search:
         """Name what does not belong to a work directory."""
         for path in sorted(self.work_dir.iterdir()):
             known = path.name in _KEPT | {"checkpoints", "predictions"}
-            if not known and not _TEMPORARY.fullmatch(path.name):
+            if not known and not TEMPORARY.fullmatch(path.name):
                 self._leave(path, "is not understood")
 
     def _forward_pass(self, folder: Path) -> None:
@@ -211,7 +209,7 @@ def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     found = sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
-    return [path for path in found if not _TEMPORARY.fullmatch(path.name)]
+    return [path for path in found if not TEMPORARY.fullmatch(path.name)]
 
 
 def _all_below(folder: Path) -> Sequence[Path]:

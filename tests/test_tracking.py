@@ -236,3 +236,18 @@ def test_importing_the_tracker_loads_neither_mlflow_nor_torch() -> None:
         "sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_a_killed_write_has_left_is_no_artifact(tmp_path: Path) -> None:
+    tracker = MlflowTracker(tmp_path)
+    tracker.start(manifest(), "name: quick\n", TAGS)
+    figures = tmp_path / "reports" / "quick" / "figures"
+    figures.mkdir(parents=True)
+    (figures / "losses.svg").write_text("<svg/>")
+    (figures / ".losses.0123abcd.tmp.svg").write_text("<sv")
+    tracker.log_artifacts(figures.parent)
+    tracker.finish("FINISHED")
+    tracker.close(60)
+
+    kept = [p.name for p in (tmp_path / "mlartifacts").rglob("*.svg")]
+    assert kept == ["losses.svg"]

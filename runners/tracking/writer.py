@@ -20,7 +20,7 @@ from runners.tracking.events import (
 )
 from runners.tracking.metrics import LONGEST_VALUE, differences, flatten
 from runners.tracking.words import EXPERIMENT_KIND, child_tags, parent_tags, run_name
-from yolact_bench.results.files import atomic_path
+from yolact_bench.results.files import atomic_path, is_temporary
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Metric
@@ -139,11 +139,17 @@ class Writer:
             case Failed():
                 self._fail(event)
             case Artifacts():
-                folder = self._work_dir / event.folder
-                if folder.is_dir():
-                    self._tell(self._client.log_artifacts, self._parent, str(folder))
+                self._copy(self._work_dir / event.folder)
             case Finished():
                 self._finish(event)
+
+    def _copy(self, folder: Path) -> None:
+        """Copy a folder to the parent run, without what a killed write has left in it."""
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and not is_temporary(file):
+                inside = file.parent.relative_to(folder).as_posix()
+                place = None if inside == "." else inside
+                self._tell(self._client.log_artifact, self._parent, str(file), place)
 
     def doubt(self) -> None:
         """After an error: what was sent may be there, or not. Look before sending it again."""

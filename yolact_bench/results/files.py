@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +11,20 @@ from pathlib import Path
 
 from yolact_bench.errors import ArmError
 
+# The names that `atomic_path` gives to what is not yet whole.
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\.[^.]+)?")
+
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Put `content` at `path`; a reader sees the old file or the new one, never a part."""
     data = content.encode() if isinstance(content, str) else content
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file is called as `atomic_path` calls what is not yet whole."""
+    return TEMPORARY.fullmatch(path.name) is not None
 
 
 @contextmanager
