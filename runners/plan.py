@@ -14,8 +14,10 @@ from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.dataset import DatasetSpec
 from yolact_bench.spec.external import KEY
 from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
+from yolact_bench.spec.run import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,15 +203,20 @@ def _units(
     for arm in ablation.arms:
         run, data = check(arm.run, where=arm.where, data_root=data_root, device=place.device)
         if not only or arm.name in (*only, ablation.baseline):
-            units += [
-                Unit(
-                    ablation=ablation.name,
-                    arm=arm.name,
-                    seed=seed,
-                    run=replace(run, seed=run.seed + seed),
-                    data=data,
-                    proxy=ablation.budget != FULL,
-                )
-                for seed in ablation.seeds
-            ]
+            units += units_of(ablation, arm.name, run, data)
     return units
+
+
+def units_of(ablation: Ablation, arm: str, run: Run, data: DatasetSpec) -> list[Unit]:
+    """Return a resolved arm with each seed; an arm's own seed is added to those of the ablation."""
+    return [
+        Unit(
+            ablation=ablation.name,
+            arm=arm,
+            seed=seed,
+            run=replace(run, seed=run.seed + seed),
+            data=data,
+            proxy=ablation.budget != FULL,
+        )
+        for seed in ablation.seeds
+    ]

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.arm import Unit, Workplace
+from runners.plan import units_of
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import Ablation
-from yolact_bench.spec.budget import FULL
 from yolact_bench.spec.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
@@ -113,17 +113,7 @@ def _member(ablation: Ablation, data_root: Path | None, absent: dict[str, None])
             raise type(error)(f"{arm.where}: {error}") from error
         if not seen:
             absent[data.name] = None
-        units += [
-            Unit(
-                ablation=ablation.name,
-                arm=arm.name,
-                seed=seed,
-                run=replace(run, seed=run.seed + seed),
-                data=data,
-                proxy=ablation.budget != FULL,
-            )
-            for seed in ablation.seeds
-        ]
+        units += units_of(ablation, arm.name, run, data)
     return Member(ablation=ablation, units=tuple(units))
 
 

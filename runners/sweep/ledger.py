@@ -4,8 +4,7 @@ import hashlib
 import json
 import logging
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from runners.sweep.study import Study, Tried
@@ -43,7 +42,6 @@ class Ledger:
     space: Space
     coordinator: str
     own_storage: bool  # no other coordinator can reach it
-    facts: Mapping[str, object] = field(default_factory=dict)  # kept with every trial
 
     def recover(self) -> int:
         """Take in the trials that were running when this coordinator was killed; return how many.
@@ -116,7 +114,7 @@ class Ledger:
 
     @property
     def _mine(self) -> dict[str, object]:
-        return {COORDINATOR: self.coordinator, **self.facts}
+        return {COORDINATOR: self.coordinator}
 
     def _running(self) -> list[Tried]:
         return [t for t in self.study.trials() if t.state == "running" and self._is_mine(t)]

@@ -22,7 +22,7 @@ def storage_url(asked: str | None, work_dir: Path) -> str:
         return f"sqlite:///{(work_dir / 'optuna.db').absolute()}"
     if "://" not in url:
         raise SpecError(
-            f"--storage {url}: expected a database URL such as sqlite:///work/optuna.db or "
+            f"--storage {url}: expected a database URL such as sqlite:///optuna.db or "
             "postgresql+psycopg2://user@host/name"
         )
     if _same(url, store_uri(work_dir)):
