@@ -1,5 +1,6 @@
 """The C++ compiler behind inductor, and the libraries it leaves in inductor's cache."""
 
+import inspect
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -21,8 +22,11 @@ def compiler_fault(device_type: str) -> str:
     from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler
 
+    # torch 2.15 asks for the kind of device, 2.11 to 2.14 take no argument.
+    find: Callable[..., object] = get_cpp_compiler
+    arguments = (device_type,) if inspect.signature(find).parameters else ()
     try:
-        get_cpp_compiler(device_type)
+        find(*arguments)
     except InvalidCxxCompiler:
         return _NO_COMPILER
     return ""
