@@ -1,1 +1,1 @@
-"""Doing: command line, experiments, training, measuring. Owns disk, devices and time."""
+"""Doing: what trains, evaluates, times and keeps records; owner of disk, devices and processes."""

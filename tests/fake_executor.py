@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tracked_arms import accuracy, failure
 
-from runners.jobs import Done, Job
+from runners.arms.job import Done, Job
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.spec.run import Run
 

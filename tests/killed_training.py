@@ -11,16 +11,18 @@ from typing import BinaryIO
 
 import torch
 
-from runners import checkpoint, training_loop, validation
-from runners.arm import Unit, Workplace, ensure_trained
-from runners.training_log import TrainingLog
+from runners.arms import validation
+from runners.arms.arm import Unit, Workplace, ensure_trained
+from runners.training import checkpoint
+from runners.training import loop as training_loop
+from runners.training.log import TrainingLog
 from yolact_bench.data.batch import Batch
 
 LOG_EVERY = 3
 
 # Forked from a process that has imported torch but never used it: quick, and as good as new.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["runners.arm"])
+_PROCESSES.set_forkserver_preload(["runners.arms.arm"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from small_ablation import bench, planned, write_spec
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from runners.arm import Unit, Workplace
-from runners.rank_processes import Parent
-from runners.ranks import Ranks
+from runners.arms.arm import Unit, Workplace
+from runners.system.rank_processes import Parent
+from runners.system.ranks import Ranks
 from yolact_bench.model.joint_batch_norm import share_batch_norm
 
 # Four images a batch, so that two ranks have two each. In bf16, the last bits of a mean become

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from runners.ablation import run_ablation
-from runners.arm import Workplace
-from runners.bench import Bench
-from runners.plan import Plan, make_plan
-from runners.time_arms import Timing
+from runners.ablation.context import Bench
+from runners.ablation.flow import run_ablation
+from runners.arms.arm import Workplace
+from runners.planning.plan import Plan, make_plan
+from runners.timing.records import Timing
 from runners.tracking import NoTracker, Tracker
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.store import Store

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reports.paper import paper_groups
-from runners.cli import app
+from runners.cli.main import app
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.manifest import load as load_manifest
 from yolact_bench.results.record import Accuracy, Latency

@@ -2,7 +2,7 @@
 
 import torch
 
-from runners.batch_losses import BatchLosses
+from runners.training.losses import BatchLosses
 from yolact_bench.build import build_losses_for, build_network, prototype_size
 from yolact_bench.shapes import Target
 from yolact_bench.spec.presets import preset

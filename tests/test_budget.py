@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_ablation import SPEC, bench, planned, write_spec
 
-from runners.lint import check_arms
+from runners.planning.spec_checks import check_arms
 from yolact_bench.catalog import components
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture

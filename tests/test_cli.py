@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from small_ablation import SPEC, bench, carried_out, write_spec
 
-from runners import cli
+from runners.cli import main as cli
 from yolact_bench.errors import SpecError
 
 
@@ -52,7 +52,7 @@ def test_commands_that_only_tell_load_no_torch(words: list[str], work: Path) -> 
     program = (
         "import sys\n"
         f"sys.argv = ['yolact-bench', *{[*words, *place]!r}]\n"
-        "from runners.cli import main\n"
+        "from runners.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
         "heavy = {'torch', 'mlflow', 'optuna'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -63,7 +63,7 @@ def test_commands_that_only_tell_load_no_torch(words: list[str], work: Path) -> 
 
 def test_help_starts_at_once() -> None:
     """Under half a second is the promise; no heavy import is what keeps it (tested above)."""
-    program = "import sys; import runners.cli; print(len(sys.modules))"
+    program = "import sys; import runners.cli.main; print(len(sys.modules))"
     done = python(program)
     assert int(done.stdout) < 600  # pydantic, numpy and pandas are not among them
 
@@ -153,7 +153,8 @@ def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path: Path) -> None:
     words = ["train", "yolact_tiny", "--work-dir", str(tmp_path / "work"), "--workers", "1"]
     words += ["--set", "image_size=72", "--set", "schedule.batch_size=6", "--validate-every", "0"]
     program = (
-        f"import sys; sys.argv = ['yolact-bench', *{words!r}]; import runners.cli as c; c.main()"
+        f"import sys; sys.argv = ['yolact-bench', *{words!r}]\n"
+        "from runners.cli.main import main; main()"
     )
     running = subprocess.Popen(
         [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -11,7 +11,7 @@ import pytest
 from coco_like import coco_like, names_of
 from test_coco_map import NAMES, scene
 
-from runners.coco_map import SCORING, engine_name, score
+from runners.evaluation.coco.score import SCORING, engine_name, score
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import ApSummary
 from yolact_bench.statistics.matches import Matches, load_matches

@@ -203,7 +203,7 @@ def test_the_command_loads_no_torch_takes_under_a_second_of_cpu_and_can_set_its_
     program = (
         "import sys, time\n"
         f"sys.argv = ['yolact-bench', *{words!r}]\n"
-        "from runners.cli import main\n"
+        "from runners.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    assert stop.code == 1, stop.code\n"
         "heavy = {'torch', 'mlflow', 'matplotlib', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -245,7 +245,7 @@ def test_the_list_of_runs_says_how_far_each_is(
 
 
 def test_a_proxy_is_marked_in_the_list_of_runs(tmp_path: Path) -> None:
-    from runners.run_table import run_lines
+    from runners.workdir.list_runs import run_lines
 
     work = write(tmp_path / "work", [], replace(manifest(), budget="smoke"))
     assert next(iter(run_lines(work))).startswith("quick [smoke budget: a proxy]:")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from data_fixtures import square_annotation, tiny_content, tiny_spec
 
-from runners.datasets import Finding, check_dataset, write_shapes
+from runners.workdir.dataset_files import Finding, check_dataset, write_shapes
 from yolact_bench.data import open_dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.dataset import dataset_choice, resolve_dataset
@@ -43,7 +43,7 @@ def test_an_interrupted_writing_leaves_nothing(
     def full(*_: object) -> bool:
         raise OSError("disk full")
 
-    monkeypatch.setattr("runners.datasets.cv2.imwrite", full)
+    monkeypatch.setattr("runners.workdir.dataset_files.cv2.imwrite", full)
     with pytest.raises(OSError, match="disk full"):
         write_shapes(tmp_path / "out", OPTIONS)
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ import pytest
 import torch
 from deform_cases import CASES, Case, device_for, largest_faults, value_and_gradients
 
-from runners.arm import check
+from runners.arms.arm import check
 from yolact_bench.build import load_detector
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.deform import torchvision_deform, triton_deform

@@ -7,9 +7,9 @@ import pytest
 import torch
 from fake_nvml import SLICE, UUID, FakeNvml
 
-from runners.device_watch import DeviceWatch, watch
-from runners.host_load import HostReading, host_facts, host_warnings, read_host
-from runners.nvml import is_own_process, open_gpu, reason_words
+from runners.timing.device.host import HostReading, host_facts, host_warnings, read_host
+from runners.timing.device.nvml import is_own_process, open_gpu, reason_words
+from runners.timing.device.watch import DeviceWatch, watch
 from yolact_bench.results.device_facts import DeviceFacts, HostFacts, read_device_facts
 from yolact_bench.results.serialise import to_plain
 

@@ -5,9 +5,9 @@ import os
 import pytest
 from fake_nvml import UUID, FakeNvml
 
-from runners import doctor
-from runners.device_watch import DeviceWatch
-from runners.doctor import Check
+from runners.cli import doctor
+from runners.cli.doctor import Check
+from runners.timing.device.watch import DeviceWatch
 from yolact_bench.results.device_facts import DeviceFacts, HostFacts
 
 

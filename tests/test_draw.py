@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from runners.draw import COLOURS, _place, _Rectangle, draw
+from runners.arms.draw import COLOURS, _place, _Rectangle, draw
 from yolact_bench.detect.pipeline import Found, to_detections
 
 CLASSES = ["disc", "a class with a remarkably long name"]

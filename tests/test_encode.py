@@ -15,12 +15,12 @@ import torch
 from test_coco_map import NAMES, scene
 from test_evaluate import KEY, Oracle, Squares
 
-from runners import evaluate as evaluating
-from runners import scoring
-from runners.companion import Companion
-from runners.encode import Encoders, _packed, _unpacked, encoded
-from runners.evaluate import predict
-from runners.result_files import BOX_FILE, MASK_FILE, prediction_files
+from runners.evaluation import predict as evaluating
+from runners.evaluation import score as scoring
+from runners.evaluation.encode import Encoders, _packed, _unpacked, encoded
+from runners.evaluation.files import BOX_FILE, MASK_FILE, prediction_files
+from runners.evaluation.predict import predict
+from runners.system.helper_process import Companion
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.geometry.run_lengths import mask_run_lengths
@@ -143,7 +143,7 @@ def test_a_companion_that_was_killed_is_an_error_of_the_arm() -> None:
 
 KILLED = """
 import os, signal
-from runners.companion import Companion
+from runners.system.helper_process import Companion
 if __name__ == "__main__":
     companion = Companion()
     companion.send(os.getpid)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from runners.device_watch import watch
-from runners.energy import energy_per_image
-from runners.footprint import Caller, energies_mj, peak_memory_mb
+from runners.timing.device.watch import watch
+from runners.timing.energy import energy_per_image
+from runners.timing.footprint import Caller, energies_mj, peak_memory_mb
 
 
 class Bench:

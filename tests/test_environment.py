@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners import doctor
-from runners import environment as module
-from runners.doctor import Check, diagnose
-from runners.environment import cpu_name, environment, source_commit
+from runners.cli import doctor
+from runners.cli.doctor import Check, diagnose
+from runners.system import environment as module
+from runners.system.environment import cpu_name, environment, source_commit
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_coco_map import NAMES, scene
 
-from runners.coco_map import encode_pixels, overlaps, score
-from runners.error_split import (
+from runners.evaluation.coco.score import encode_pixels, overlaps, score
+from runners.evaluation.error_types import (
     ERROR_TYPES,
     OPPOSITES,
     ErrorSplit,

@@ -7,11 +7,11 @@ import pytest
 from small_ablation import write_spec
 from test_replay import VARIANTS, units_in
 
-from runners.arm import ensure_trained, evaluate_unit
-from runners.error_split import ERROR_TYPES, OPPOSITES
-from runners.errors import analyse
-from runners.oracles import ORACLES
-from runners.shared_pass import keep_pass
+from runners.arms.arm import ensure_trained, evaluate_unit
+from runners.arms.error_analysis import analyse
+from runners.arms.shared_pass import keep_pass
+from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
+from runners.evaluation.oracles import ORACLES
 from yolact_bench.detector import Detector
 from yolact_bench.results.store import Store
 

@@ -8,12 +8,12 @@ import fake_work
 import pytest
 from small_ablation import bench, planned, write_spec
 
-from runners.arm import run_yaml
-from runners.bench import Bench
-from runners.environment import environment
-from runners.estimate import Estimate, estimate
-from runners.plan import Plan
-from runners.plan_table import plan_facts, plan_lines
+from runners.ablation.context import Bench
+from runners.arms.arm import run_yaml
+from runners.planning.cost import Estimate, estimate
+from runners.planning.plan import Plan
+from runners.planning.text.ablation import plan_facts, plan_lines
+from runners.system.environment import environment
 from yolact_bench.build import build_network
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy

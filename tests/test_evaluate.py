@@ -11,9 +11,9 @@ import pytest
 import torch
 from pycocotools import mask as rle
 
-from runners.evaluate import detections, predict, validate
-from runners.result_files import is_complete
-from runners.scoring import evaluate
+from runners.evaluation.files import is_complete
+from runners.evaluation.predict import detections, predict, validate
+from runners.evaluation.score import evaluate
 from yolact_bench.detect.pipeline import Found, mask_chunks
 from yolact_bench.errors import ArmError, SpecError
 

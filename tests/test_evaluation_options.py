@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from reports.caveats import caveats
 from reports.origins import origin
-from runners.arm import ensure_trained, evaluate_unit
-from runners.cli import app
-from runners.commands import workplace
-from runners.companion import Companion, can_have_companions
-from runners.forward_pass import META_FILE
-from runners.shared_pass import predict_together
+from runners.arms.arm import ensure_trained, evaluate_unit
+from runners.arms.shared_pass import predict_together
+from runners.cli.commands import workplace
+from runners.cli.main import app
+from runners.evaluation.stored_pass import META_FILE
+from runners.system.helper_process import Companion, can_have_companions
 from yolact_bench.errors import SpecError
 
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from runners import latency
-from runners.event_clock import EventClock, disagreements
-from runners.latency import PROBES, timer_for
-from runners.stage_times import stage_times
+from runners.timing import clocks as latency
+from runners.timing.clocks import PROBES, timer_for
+from runners.timing.event_clock import EventClock, disagreements
+from runners.timing.stages import stage_times
 from yolact_bench.clock import Clock
 
 
@@ -104,7 +104,7 @@ def test_on_a_gpu_stages_come_from_events_and_the_second_pass_checks_them(
     """The fake device needs 2 ms for NMS, whether anybody waits or not: by the host's clock the
     call takes no time, which is what the synchronised pass sees and the note says."""
     device = FakeDevice()
-    monkeypatch.setattr("runners.stage_times.EventClock", lambda: EventClock(device.event))
+    monkeypatch.setattr("runners.timing.stages.EventClock", lambda: EventClock(device.event))
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
 
     class Ready:

@@ -12,12 +12,12 @@ from small_ablation import SPEC, bench, carried_out, planned, write_spec
 from test_kill_training import differences
 from worker_processes import Killer, local, until, worker_of
 
-from runners.ablation import run_ablation
-from runners.arm import Workplace, ensure_trained
-from runners.bench import Bench
+from runners.ablation.context import Bench
+from runners.ablation.flow import run_ablation
+from runners.arms.arm import Workplace, ensure_trained
+from runners.arms.job import Done, Job
 from runners.executors.local import LocalExecutor
-from runners.jobs import Done, Job
-from runners.plan import Plan
+from runners.planning.plan import Plan
 from runners.tracking import NoTracker, Phase
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency

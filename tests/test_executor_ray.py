@@ -13,10 +13,10 @@ import torch
 from ray_nodes import Cluster, cluster
 from small_ablation import SPEC, bench, planned, write_spec
 
-from runners.ablation import run_ablation
-from runners.bench import Bench
-from runners.executors.ray_cluster import RayExecutor
-from runners.jobs import Job
+from runners.ablation.context import Bench
+from runners.ablation.flow import run_ablation
+from runners.arms.job import Job
+from runners.executors.ray.executor import RayExecutor
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy, Failure
 

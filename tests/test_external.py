@@ -11,10 +11,10 @@ from external_truth import DATA, drawn, true_masks
 from small_ablation import bench, carried_out, planned
 
 from reports.sessions import read_session
-from runners.datasets import write_shapes
-from runners.external_predict import predict_external
-from runners.plan import make_plan
-from runners.run_table import run_facts
+from runners.arms.external.predict import predict_external
+from runners.planning.plan import make_plan
+from runners.workdir.dataset_files import write_shapes
+from runners.workdir.list_runs import run_facts
 from yolact_bench.data import Dataset
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.record import Accuracy, Errors, Failure, Latency

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.external_command import run_command
+from runners.arms.external.command import run_command
 from yolact_bench.errors import ArmError
 
 HANGING = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from external_truth import drawn, true_masks
 
-from runners.external_results import adopt, read_facts, read_latency
+from runners.arms.external.results import adopt, read_facts, read_latency
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
 

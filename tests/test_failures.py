@@ -14,10 +14,11 @@ from small_ablation import bench, carried_out, planned, write_spec
 from test_train import weights
 
 from reports.build import read
-from runners import checkpoint, retry
-from runners.arm import ensure_trained
-from runners.failures import kind_of
-from runners.retry import resumed
+from runners.arms.arm import ensure_trained
+from runners.arms.failure import kind_of
+from runners.system import retry
+from runners.system.retry import resumed
+from runners.training import checkpoint
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_path, out_of_space
@@ -60,7 +61,7 @@ def test_a_training_whose_worker_is_killed_goes_on_and_ends_bit_for_bit_the_same
         if len(saved) <= 2:  # two retries are what there is
             kill_workers()
 
-    monkeypatch.setattr("runners.training_loop.save_training", save_then_kill)
+    monkeypatch.setattr("runners.training.loop.save_training", save_then_kill)
     ensure_trained(unit, killed)
     assert saved == [1, 2, 3]  # nothing trained twice: each death came after a checkpoint
     one, other = weights(alone.weights(unit.run)), weights(killed.weights(unit.run))
@@ -83,7 +84,7 @@ def test_a_worker_that_dies_every_time_makes_a_failure_and_the_others_go_on(
 
     spec = write_spec(tmp_path)
     planned_first = planned(spec, at).steps[0].unit.run.train_digest
-    monkeypatch.setattr("runners.training_loop.save_training", kill_then_save)
+    monkeypatch.setattr("runners.training.loop.save_training", kill_then_save)
     carried_out(spec, at)
     assert deaths == [1, 1, 1]
     assert failures(tmp_path) == [
@@ -140,9 +141,10 @@ def test_a_full_disk_fails_the_arm_with_the_path_and_leaves_nothing_half_written
 
     trainings = []
     opened = checkpoint.save_final
-    monkeypatch.setattr("runners.checkpoint.torch.save", fill)
+    monkeypatch.setattr("runners.training.checkpoint.torch.save", fill)
     monkeypatch.setattr(
-        "runners.train.save_final", lambda path, **k: (trainings.append(path), opened(path, **k))
+        "runners.training.run.save_final",
+        lambda path, **k: (trainings.append(path), opened(path, **k)),
     )
     carried_out(write_spec(tmp_path), bench(tmp_path))
     assert failures(tmp_path) == [
@@ -227,8 +229,8 @@ def test_a_shared_pass_that_breaks_costs_no_arm_its_result(
     def broken(*_: object) -> None:
         raise IndexError("out of range")
 
-    monkeypatch.setattr("runners.jobs.predict_together", broken)
-    monkeypatch.setattr("runners.ablation.time_arms", lambda *_: None)
+    monkeypatch.setattr("runners.arms.job.predict_together", broken)
+    monkeypatch.setattr("runners.ablation.flow.time_arms", lambda *_: None)
     carried_out(write_spec(tmp_path), bench(tmp_path / "work"))
     records = bench(tmp_path / "work").store.records()
     # k_2 and, once k_4 is done, sequential share their pass with nobody: the error is their own.

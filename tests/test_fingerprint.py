@@ -11,7 +11,7 @@ from reports.caveats import caveats
 from reports.sessions import read_sessions
 from reports.time_changes import latency_changes
 from reports.timing import Session
-from runners.device_watch import DeviceWatch
+from runners.timing.device.watch import DeviceWatch
 from yolact_bench.results.fingerprint import differences, fingerprint, timing_facts
 from yolact_bench.results.record import Latency
 from yolact_bench.results.serialise import to_plain

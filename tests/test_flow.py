@@ -71,7 +71,11 @@ def test_running_twice_trains_evaluates_and_times_nothing_the_second_time(
     spec, work, _ = finished
     before = (work / "results.jsonl").read_bytes()
     table = build(work, "small").table
-    for name in ("runners.arm.train", "runners.arm.predict", "runners.time_arms.measure"):
+    for name in (
+        "runners.arms.arm.train",
+        "runners.arms.arm.predict",
+        "runners.timing.records.measure",
+    ):
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("did something again"))
     again = Listener()
     carried_out(spec, bench(work, tracker=again))

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from runners.executors.follow import LogFollower
-from runners.training_log import TrainingLog
+from runners.executors.log_follower import LogFollower
+from runners.training.log import TrainingLog
 
 
 def losses(iteration: int) -> dict[str, object]:

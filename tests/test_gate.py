@@ -9,12 +9,12 @@ from fake_work import environment
 from small_ablation import SPEC, bench, planned, write_spec
 
 from reports.build import build
-from runners import gate as module
-from runners.ablation import run_ablation
-from runners.gate import declared, latency_first, lines, without
-from runners.host_load import host_facts, read_host
-from runners.measure import Measured
-from runners.timed_arms import TimingError
+from runners.ablation import latency_gate as module
+from runners.ablation.flow import run_ablation
+from runners.ablation.latency_gate import declared, latency_first, lines, without
+from runners.timing.calls import TimingError
+from runners.timing.device.host import host_facts, read_host
+from runners.timing.session import Measured
 from yolact_bench.errors import SpecError
 from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.results.gate import FILE_NAME, Gate, Judged, load, save

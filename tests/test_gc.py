@@ -11,7 +11,7 @@ from fake_sweeps import save_sweep, sweep_of, trial_of
 from fake_work import accuracy, manifest, write_work
 from test_cli import called
 
-from runners.gc import FRESH_SECONDS, Found, find, remove
+from runners.workdir.gc import FRESH_SECONDS, Found, find, remove
 from yolact_bench.errors import SpecError
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy, Record

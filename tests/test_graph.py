@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recorders import Event, Recorder
 from torch import Tensor, nn
 
-from runners.latency import StageClock
+from runners.timing.clocks import StageClock
 from yolact_bench.build import build_detector, build_network, load_detector
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.compiled import compile_function

@@ -3,7 +3,7 @@
 import numpy as np
 from test_graph import RESCORED, Recorder, eager_detector, graphed
 
-from runners.planted import planting
+from runners.timing.detection_load import planting
 from yolact_bench.spec.loads import constant_load
 
 

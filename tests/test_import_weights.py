@@ -13,7 +13,7 @@ from data_fixtures import SIZE, tiny_content, write_set
 from golden_reference import released_file
 from test_released import theirs
 
-from runners import cli
+from runners.cli import main as cli
 from yolact_bench.build import load_detector
 
 

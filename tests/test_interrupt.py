@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from small_ablation import SPEC, write_spec
 
-from runners.interrupt import graceful_stop, terminable
+from runners.system.interrupt import graceful_stop, terminable
 
 # The command line, without MLflow, which alone would take seconds, and with a function that
 # leaves a mark and then takes a minute.
 PROGRAM = """\
 import importlib, signal, sys, time
 from pathlib import Path
-from runners import cli, commands
+from runners.cli import main as cli
+from runners.cli import commands
 from runners.tracking import NoTracker
 
 # A shell's background job, such as the tests' own process, starts without Ctrl-C.
@@ -39,11 +40,11 @@ commands.MlflowTracker = lambda _: NoTracker()
 cli.main()
 """
 PHASES = {
-    "training": ("runners.training_loop:Loop", "step"),
-    "validation": ("runners.validation", "validate"),
-    "evaluation": ("runners.arm", "predict"),
-    "resampling": ("runners.analysis", "resample"),
-    "timing": ("runners.time_arms", "measure"),
+    "training": ("runners.training.loop:Loop", "step"),
+    "validation": ("runners.arms.validation", "validate"),
+    "evaluation": ("runners.arms.arm", "predict"),
+    "resampling": ("runners.arms.analyse", "resample"),
+    "timing": ("runners.timing.records", "measure"),
     "report": ("reports.build", "build"),
 }
 

@@ -12,8 +12,8 @@ from fake_nvml import UUID, FakeNvml
 from small_ablation import bench, write_spec
 
 from reports.build import build
-from runners import cli
-from runners.device_watch import DeviceWatch
+from runners.cli import main as cli
+from runners.timing.device.watch import DeviceWatch
 from yolact_bench.results.device_facts import read_device_facts
 from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency
@@ -44,7 +44,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the small ablation with a watch, and return the exit code."""
 
     def once(watch: Callable[[object], DeviceWatch]) -> int:
-        monkeypatch.setattr("runners.measure.watch", watch)
+        monkeypatch.setattr("runners.timing.session.watch", watch)
         place = ("--work-dir", str(folder / "work"), "--device", "cpu", "--workers", "0")
         words = ("run", str(write_spec(folder)), "--rounds", "2", "--json", *place)
         monkeypatch.setattr(sys, "argv", ["yolact-bench", *words])

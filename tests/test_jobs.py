@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from small_ablation import SPEC, bench, carried_out, planned, write_spec
 
-from runners import jobs
-from runners.arm import Unit, Workplace
-from runners.jobs import Job, carry_out
+from runners.arms import job as jobs
+from runners.arms.arm import Unit, Workplace
+from runners.arms.job import Job, carry_out
 from yolact_bench.errors import ArmError
 from yolact_bench.results.record import Accuracy, Failure
 

@@ -18,8 +18,9 @@ import torch
 from small_ablation import SPEC, write_spec
 from test_kill_training import differences
 
-from runners import cli, commands
-from runners.gc import find
+from runners.cli import commands
+from runners.cli import main as cli
+from runners.workdir.gc import find
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.results.store import Store
 
@@ -40,7 +41,9 @@ MOMENTS = (
 _FILE_EVENTS = {"open": 0, "os.rename": 1, "os.remove": 0, "sqlite3.connect": 0}
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["runners.commands", "reports.build", "reports.plots", "mlflow"])
+_PROCESSES.set_forkserver_preload(
+    ["runners.cli.commands", "reports.build", "reports.plots", "mlflow"]
+)
 
 
 def run(spec: Path, work: Path, moment: str = "", *, seed: int = 0) -> int:

@@ -10,8 +10,8 @@ import torch
 from killed_training import DEATHS, LOG_EVERY, Kill, train_until
 from small_ablation import bench, planned, write_spec
 
-from runners.arm import Unit
-from runners.gc import find
+from runners.arms.arm import Unit
+from runners.workdir.gc import find
 
 ITERATIONS, VALIDATE_EVERY = 8, 4
 LENGTH: Mapping[str, object] = {"schedule.iterations": ITERATIONS, "schedule.steps": [5]}

@@ -4,8 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
-from runners import latency
-from runners.latency import TIMERS, StageClock, Step, time_together, timer_for, wall_ms, warm_up
+from runners.timing import clocks as latency
+from runners.timing.clocks import (
+    TIMERS,
+    StageClock,
+    Step,
+    time_together,
+    timer_for,
+    wall_ms,
+    warm_up,
+)
 from yolact_bench.clock import STAGES
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reports import latency_curve as telling
-from runners import cli
+from runners.cli import main as cli
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 
 ARM = ["yolact_tiny", "--dataset", "shapes", "--set", "image_size=96", "--rounds", "10"]
@@ -16,7 +16,7 @@ ARM = ["yolact_tiny", "--dataset", "shapes", "--set", "image_size=96", "--rounds
 
 def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(sys, "argv", ["yolact-bench", "-q", "latency", *words])
-    monkeypatch.setattr("runners.rounds.MOST_CALLS", 1)
+    monkeypatch.setattr("runners.timing.rounds.MOST_CALLS", 1)
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     code = stopped.value.code

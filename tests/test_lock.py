@@ -13,13 +13,13 @@ import pytest
 from small_ablation import write_spec
 from test_cli import called
 
-from runners.lock import LOCK_FILE, holder_of, locked
+from runners.workdir.lock import LOCK_FILE, holder_of, locked
 from yolact_bench.errors import SpecError
 
 HOLD = """\
 import os, sys, time
 from pathlib import Path
-from runners.lock import locked
+from runners.workdir.lock import locked
 with locked(Path(sys.argv[1]), command="yolact-bench run other.yaml"):
     if sys.argv[2] == "fork" and os.fork() == 0:
         os.close(1)  # the parent's pipe

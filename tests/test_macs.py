@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runners.mac_formulas import FORMULAS, Formula
-from runners.macs import IMAGE_SIZE, OBJECTS, Cost, UncountableError, _Counter, count, total
+from runners.units.mac_formulas import FORMULAS, Formula
+from runners.units.macs import IMAGE_SIZE, OBJECTS, Cost, UncountableError, _Counter, count, total
 from yolact_bench.build import build_network
 from yolact_bench.detect.nms import NMS
 from yolact_bench.model.backbone import BACKBONES

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from small_ablation import bench, carried_out, planned, write_spec
 
-from runners.arm import ensure_trained, evaluate_unit
-from runners.shared_pass import predict_together
+from runners.arms.arm import ensure_trained, evaluate_unit
+from runners.arms.shared_pass import predict_together
 from yolact_bench.results.record import Accuracy, Failure
 
 SLOW = "{name: mask_scoring, roi_size: 4, channels: 6, hidden: 10}"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from runners import measure as module
-from runners.measure import TWIN, measure
-from runners.pictures import as_picture
-from runners.timed_arms import TimingError
+from runners.timing import session as module
+from runners.timing.calls import TimingError
+from runners.timing.images import as_picture
+from runners.timing.session import TWIN, measure
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 
@@ -50,7 +50,7 @@ def timed(
 @pytest.fixture(autouse=True)
 def _one_call_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls of nothing are short; a turn would be many of them."""
-    monkeypatch.setattr("runners.rounds.MOST_CALLS", 1)
+    monkeypatch.setattr("runners.timing.rounds.MOST_CALLS", 1)
 
 
 def test_every_arm_sees_the_same_image_in_the_same_round() -> None:

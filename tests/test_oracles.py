@@ -9,8 +9,8 @@ import torch
 from pycocotools import mask as rle
 from torch import Tensor, nn
 
-from runners.coco_map import encode_pixels
-from runners.oracles import ORACLES, fitted_coefficients, oracle_entries, oracle_ladder
+from runners.evaluation.coco.score import encode_pixels
+from runners.evaluation.oracles import ORACLES, fitted_coefficients, oracle_entries, oracle_ladder
 from yolact_bench.data.objects import Objects
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.pipeline import Candidates

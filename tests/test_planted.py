@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from runners.pictures import as_picture
-from runners.planted import PlantedNetwork, planted_rows, planting
-from runners.scenarios import CALLS, Setup, detections_in
+from runners.timing.detection_load import PlantedNetwork, planted_rows, planting
+from runners.timing.images import as_picture
+from runners.timing.scenarios import CALLS, Setup, detections_in
 from yolact_bench.build import load_detector
 from yolact_bench.clock import no_clock
 from yolact_bench.detect.candidates import candidate_rows

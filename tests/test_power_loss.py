@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fake_work import failure
 
-from runners.forward_pass import META_FILE, PASS_SCHEMA, _resumable, open_pass
-from runners.training_log import TrainingLog
+from runners.evaluation.stored_pass import META_FILE, PASS_SCHEMA, _resumable, open_pass
+from runners.training.log import TrainingLog
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.store import Store
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from reports.profile import table, write
-from runners.host_load import host_facts, read_host
-from runners.macs import Cost, count
-from runners.measure import Measured
-from runners.probes import Sizes, measure_ceiling
-from runners.profile import profile_arm, stage_profiles
+from runners.profiling.ceilings import Sizes, measure_ceiling
+from runners.profiling.profile import profile_arm, stage_profiles
+from runners.timing.device.host import host_facts, read_host
+from runners.timing.session import Measured
+from runners.units.macs import Cost, count
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.device_facts import DeviceFacts

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from small_ablation import SPEC, bench, write_spec
 
-from runners.cli import main
-from runners.given_rates import GivenRates, given_rates
-from runners.programme import Programme, make_programme
-from runners.programme_cost import Priced, price, tasks_of
-from runners.programme_table import programme_facts, programme_lines
-from runners.scaled import scaled
-from runners.throughput import Throughput
+from runners.cli.main import main
+from runners.planning.rates import GivenRates, given_rates
+from runners.planning.scaling_study import scaled
+from runners.planning.suite import Programme, make_programme
+from runners.planning.suite_cost import Priced, price, tasks_of
+from runners.planning.text.suite import programme_facts, programme_lines
+from runners.planning.throughput import Throughput
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.ablation import load
 

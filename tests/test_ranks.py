@@ -12,10 +12,10 @@ import pytest
 import torch
 from rank_cases import largest_difference, norm_of_one, norm_of_rank, shared_unit, weights
 
-from runners.arm import ensure_trained, evaluate_unit
-from runners.interrupt import Stopped
-from runners.rank_processes import share_devices
-from runners.stop_file import ask_to_stop, clear
+from runners.arms.arm import ensure_trained, evaluate_unit
+from runners.system.interrupt import Stopped
+from runners.system.rank_processes import share_devices
+from runners.workdir.stop_file import ask_to_stop, clear
 from yolact_bench.errors import ArmError, SpecError
 
 pytestmark = pytest.mark.slow  # each starts processes that load torch

@@ -8,11 +8,11 @@ import pytest
 import torch
 from small_ablation import bench, carried_out, planned, write_spec
 
-from runners import shared_pass
-from runners.arm import Unit, Workplace, ensure_trained, evaluate_unit
-from runners.forward_pass import META_FILE, open_pass
-from runners.replay import EncodedMasks
-from runners.shared_pass import predict_together
+from runners.arms import shared_pass
+from runners.arms.arm import Unit, Workplace, ensure_trained, evaluate_unit
+from runners.arms.shared_pass import predict_together
+from runners.evaluation.replay import EncodedMasks
+from runners.evaluation.stored_pass import META_FILE, open_pass
 from yolact_bench.catalog import components
 from yolact_bench.detect.pipeline import Candidates, Found
 from yolact_bench.errors import ArmError, SpecError

@@ -23,7 +23,7 @@ from reports.sweep import build_sweep, check_sweep, hides_a_sweep, sweep_called
 from reports.sweep_numbers import ranked, running_best
 from reports.sweep_tables import best_trials, command, failures
 from reports.sweep_words import expected_maximum, headline, warnings
-from runners.settings import parse_settings
+from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
 
 STATES = ("complete", "pruned", "over_budget", "failed", "lost", "skipped", "running")

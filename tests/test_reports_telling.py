@@ -19,8 +19,8 @@ from reports.markdown import markdown_report
 from reports.origins import origins
 from reports.plots import errors as errors_figure
 from reports.tables import comparison
-from runners.error_split import ERROR_TYPES, OPPOSITES
-from runners.oracles import ORACLES as ANALYSED
+from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
+from runners.evaluation.oracles import ORACLES as ANALYSED
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Record
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from runners.latency import Sample, Step
-from runners.rounds import Order, Rounds, alternate, calls_in_a_turn, widths
+from runners.timing.clocks import Sample, Step
+from runners.timing.rounds import Order, Rounds, alternate, calls_in_a_turn, widths
 from yolact_bench.statistics.timing import half_width, paired_ratio
 
 ARMS = ("a", "b", "c")

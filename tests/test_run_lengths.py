@@ -11,7 +11,7 @@ from pycocotools import mask as rle
 from soft_masks import blobs
 from torch import Tensor
 
-from runners.coco_map import encode_pixels
+from runners.evaluation.coco.score import encode_pixels
 from yolact_bench.geometry import run_lengths
 from yolact_bench.geometry.masks import crop, upsample
 from yolact_bench.geometry.run_lengths import encode_toggles, mask_run_lengths

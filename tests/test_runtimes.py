@@ -15,7 +15,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 from torch._inductor.exc import InvalidCxxCompiler
 
-from runners.arm import ensure_trained
+from runners.arms.arm import ensure_trained
 from yolact_bench.build import (
     build_detector,
     build_losses,

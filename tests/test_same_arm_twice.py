@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from runners.measure import measure
-from runners.pictures import as_picture
+from runners.timing.images import as_picture
+from runners.timing.session import measure
 from yolact_bench.build import load_detector
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.loads import constant_load

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from runners.schedule_simulation import Schedule, Task, enough_devices, simulate
+from runners.planning.simulation import Schedule, Task, enough_devices, simulate
 
 
 def tasks(*seconds: float) -> list[Task]:

@@ -12,8 +12,8 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from runners.evaluate import predict
-from runners.scoring import evaluate
+from runners.evaluation.predict import predict
+from runners.evaluation.score import evaluate
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.spec.dataset import resolve_dataset

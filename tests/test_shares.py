@@ -6,10 +6,10 @@ import pytest
 from rank_cases import shared_unit
 from torch import nn
 
-from runners.arm import ensure_trained
-from runners.launcher import Launched, launched
-from runners.ranks import check_devices, device_of
-from runners.shares import check_shares, scaled
+from runners.arms.arm import ensure_trained
+from runners.system.ranks import check_devices, device_of
+from runners.system.torchrun import Launched, launched
+from runners.units.lr_scaling import check_shares, scaled
 from yolact_bench.build import build_network, build_schedule, build_training_loader
 from yolact_bench.errors import SpecError
 from yolact_bench.model.joint_batch_norm import JointBatchNorm2d, share_batch_norm

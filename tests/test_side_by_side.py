@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from small_ablation import SPEC, bench, planned, write_spec
 
-from runners import jobs
-from runners.ablation import run_ablation
-from runners.arm import Unit
-from runners.bench import Bench
-from runners.interrupt import Stopped
-from runners.jobs import Done, Job, carry_out
+from runners.ablation.context import Bench
+from runners.ablation.flow import run_ablation
+from runners.arms import job as jobs
+from runners.arms.arm import Unit
+from runners.arms.job import Done, Job, carry_out
+from runners.system.interrupt import Stopped
 from runners.tracking import NoTracker, Status
 from yolact_bench.errors import ArmError
 

@@ -31,7 +31,7 @@ if [[ "$1" == show ]]; then hostname; echo another; fi
 """
 PROGRAM = f"""\
 #!{sys.executable}
-from runners.cli import main
+from runners.cli.main import main
 main()
 """
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_coco_map import NAMES, by_hand, scene
 
-from runners.coco_map import score
-from runners.resample import resample
+from runners.evaluation.coco.score import score
+from runners.evaluation.resample import resample
 from yolact_bench.errors import SpecError
 from yolact_bench.statistics.bootstrap import RECALLS, multiplicities, resampled_ap
 from yolact_bench.statistics.matches import (

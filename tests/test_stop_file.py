@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from small_ablation import bench, planned, write_spec
 
-from runners.arm import ensure_trained
-from runners.interrupt import Stopped
-from runners.stop_file import StopFileWatch, ask_to_stop, clear, was_asked
+from runners.arms.arm import ensure_trained
+from runners.system.interrupt import Stopped
+from runners.workdir.stop_file import StopFileWatch, ask_to_stop, clear, was_asked
 
 
 def test_a_training_that_is_asked_by_file_stops_with_a_checkpoint_and_goes_on_later(
@@ -39,7 +39,7 @@ def test_the_file_is_looked_for_once_a_second_at_most(
 ) -> None:
     """Looks are at 10.0 and 11.0 of the clock's times; the request comes after the first."""
     times = iter([10.0, 10.9, 11.0])
-    monkeypatch.setattr("runners.stop_file.time.monotonic", lambda: next(times))
+    monkeypatch.setattr("runners.workdir.stop_file.time.monotonic", lambda: next(times))
     file = StopFileWatch(tmp_path)
     assert not file()
     ask_to_stop(tmp_path)

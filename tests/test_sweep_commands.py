@@ -7,8 +7,8 @@ from fake_sweeps import budget_sweep, pareto_sweep, save_sweep, sweep_of
 from fake_work import NAME, write_work
 from typer.testing import CliRunner
 
-from runners.cli import app
-from runners.sweep_table import sweep_lines
+from runners.cli.main import app
+from runners.workdir.list_sweeps import sweep_lines
 
 
 def invoke(*words: str) -> str:

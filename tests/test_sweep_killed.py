@@ -39,7 +39,7 @@ def started(folder: Path) -> subprocess.Popen[bytes]:
     words += ["--device", "cpu", "--workers", "0", "--slots", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(
-        [sys.executable, "-c", "from runners.cli import main; main()", *words], env=environment
+        [sys.executable, "-c", "from runners.cli.main import main; main()", *words], env=environment
     )
 
 

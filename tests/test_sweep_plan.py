@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from small_ablation import bench
 
-from runners.given_rates import GivenRates
-from runners.sweep_plan import SweepPlan, plan_sweep, scale_sweep
-from runners.sweep_plan_table import sweep_facts, sweep_lines
-from runners.throughput import Throughput
+from runners.planning.rates import GivenRates
+from runners.planning.sweep import SweepPlan, plan_sweep, scale_sweep
+from runners.planning.text.sweep import sweep_facts, sweep_lines
+from runners.planning.throughput import Throughput
 from yolact_bench.spec.sweep import load_sweep
 
 HEAD = """\

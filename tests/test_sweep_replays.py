@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from small_ablation import bench
 
-from runners.arm import ensure_trained, evaluate_unit
-from runners.jobs import Executor
-from runners.sweep.run import SweepBench, check_sweep, run_sweep
-from runners.time_arms import Timing
+from runners.arms.arm import ensure_trained, evaluate_unit
+from runners.arms.job import Executor
+from runners.sweep.flow import SweepBench, check_sweep, run_sweep
+from runners.timing.records import Timing
 from runners.tracking import NoTracker
 from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.sweep import load_sweep

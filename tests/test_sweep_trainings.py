@@ -6,8 +6,8 @@ import pytest
 from fake_executor import FakeExecutor
 from small_ablation import bench
 
-from runners.sweep.run import SweepBench, check_sweep, run_sweep
-from runners.time_arms import Timing
+from runners.sweep.flow import SweepBench, check_sweep, run_sweep
+from runners.timing.records import Timing
 from runners.tracking import NoTracker
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run

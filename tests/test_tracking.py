@@ -10,8 +10,8 @@ from tracked_arms import DIGESTS, TAGS, accuracy, failure, latency, manifest, pl
 
 from runners import tracking
 from runners.tracking import MlflowTracker, NoTracker
+from runners.tracking.from_records import started_event
 from runners.tracking.metrics import differences, flatten
-from runners.tracking.records import started_event
 
 
 @pytest.fixture(autouse=True)
@@ -232,7 +232,7 @@ def test_importing_the_tracker_loads_neither_mlflow_nor_torch() -> None:
     import sys
 
     code = (
-        "import sys, runners.tracking.backfill, runners.track_commands; "
+        "import sys, runners.tracking.backfill, runners.cli.track; "
         "sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -27,7 +27,7 @@ from told_execution import (
 from tracked_arms import accuracy, planned
 from typer.testing import CliRunner
 
-from runners.cli import app
+from runners.cli.main import app
 from runners.tracking.backfill import backfill
 from runners.tracking.journal import journals, read_events
 from runners.tracking.writer import Writer

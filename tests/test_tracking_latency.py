@@ -10,8 +10,8 @@ from tracked_arms import TAGS, latency, manifest, planned
 
 from runners.tracking import MlflowTracker
 from runners.tracking.events import event_from_plain, event_to_plain
+from runners.tracking.from_records import latency_event
 from runners.tracking.metrics import differences, latency_metrics, latency_tags
-from runners.tracking.records import latency_event
 from yolact_bench.results.record import Latency
 
 END_TO_END = latency("fast")

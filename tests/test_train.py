@@ -8,8 +8,8 @@ import pytest
 import torch
 from small_ablation import SPEC, bench, planned, write_spec
 
-from runners.arm import Unit, Workplace, ensure_trained
-from runners.checkpoint import load_facts
+from runners.arms.arm import Unit, Workplace, ensure_trained
+from runners.training.checkpoint import load_facts
 from yolact_bench.build import load_detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.schedule import steps
@@ -43,7 +43,7 @@ def test_a_training_that_was_stopped_ends_bit_for_bit_as_one_that_was_not(
     broken = replace(broken, run=run)
     asked = iter([False] * (stop_after - 1) + [True])
     with monkeypatch.context() as patch:
-        patch.setattr("runners.arm.graceful_stop", lambda: _Asked(asked))
+        patch.setattr("runners.arms.arm.graceful_stop", lambda: _Asked(asked))
         with pytest.raises(KeyboardInterrupt):
             ensure_trained(broken, other)
     assert (other.checkpoint_folder(run) / "last.pt").is_file()

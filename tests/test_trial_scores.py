@@ -10,13 +10,14 @@ from planted_pass import plant
 from small_ablation import bench, planned, write_spec
 from test_replay import VARIANTS
 
-from runners import kept_detections, trial_images
-from runners.arm import Unit, Workplace, check, ensure_trained
-from runners.coco_index import truth_index
-from runners.known_overlaps import Objects
-from runners.scoring import Scores, evaluate
-from runners.shared_pass import keep_pass, predict_together
-from runners.trial_scores import TrialScorer
+from runners.arms.arm import Unit, Workplace, check, ensure_trained
+from runners.arms.shared_pass import keep_pass, predict_together
+from runners.evaluation.coco.index import truth_index
+from runners.evaluation.score import Scores, evaluate
+from runners.sweep.replay import images as trial_images
+from runners.sweep.replay import kept as kept_detections
+from runners.sweep.replay.overlaps import Objects
+from runners.sweep.replay.scorer import TrialScorer
 from yolact_bench.catalog import components
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.run import Run

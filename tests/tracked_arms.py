@@ -1,6 +1,6 @@
 """Records, manifests and failures of arms as tests tell them to a tracker."""
 
-from runners.environment import environment
+from runners.system.environment import environment
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, ApSummary, Failure, Latency
 from yolact_bench.spec.presets import preset

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from runners.jobs import Executor
+from runners.arms.job import Executor
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
 
@@ -39,7 +39,7 @@ def executor_of(
     """
     _check(asked)
     if asked.executor == "ray":
-        from runners.executors.ray_cluster import RayExecutor
+        from runners.executors.ray.executor import RayExecutor
 
         return RayExecutor(
             address=asked.address,

@@ -3,9 +3,9 @@
 import logging
 from collections import Counter
 
-from runners.failures import failure_of
-from runners.jobs import Job
-from runners.retry import RETRIES
+from runners.arms.failure import failure_of
+from runners.arms.job import Job
+from runners.system.retry import RETRIES
 from yolact_bench.errors import ArmError
 from yolact_bench.results.record import Failure
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 
+from runners.arms.job import Done, Job
 from runners.executors.attempts import Attempts
-from runners.jobs import Done, Job
-from runners.progress import PLAIN
-from runners.stop_file import ask_to_stop, clear
+from runners.system.progress import PLAIN
+from runners.workdir.stop_file import ask_to_stop, clear
 from yolact_bench.results.record import Accuracy, Failure
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from runners.interrupt import Stopped, terminable
-from runners.mistakes import INTERRUPTED
+from runners.system.exit_codes import INTERRUPTED
+from runners.system.interrupt import Stopped, terminable
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _serve(line: "Connection[Any, Any]") -> None:
-    from runners.jobs import Job, carry_out
+    from runners.arms.job import Job, carry_out
 
     datasets = None
     while True:

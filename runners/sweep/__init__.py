@@ -1,1 +1,4 @@
-"""Sweeps: a study asks for parameters, an executor tries them, and the study is told."""
+"""Optuna sweeps over arms.
+
+Public: `run_sweep`, `SweepRequest`.
+"""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from runners.ablation import run_ablation
-from runners.bench import Bench
-from runners.plan import make_plan
-from runners.sweep.run import SweepBench
+from runners.ablation.context import Bench
+from runners.ablation.flow import run_ablation
+from runners.planning.plan import make_plan
+from runners.sweep.flow import SweepBench
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.sweep import Sweep, save

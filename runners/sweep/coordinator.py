@@ -5,13 +5,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runners.arm import Unit
-from runners.sweep.account import DETECTED, METRICS, TRAINED, Account
-from runners.sweep.candidate import Maker, missing_metric
+from runners.arms.arm import Unit
 from runners.sweep.ledger import Ledger
 from runners.sweep.samplers import OVER_BUDGET
+from runners.sweep.stopwatch import Stopwatch
 from runners.sweep.study import Tried
-from runners.sweep.timing import Stopwatch
+from runners.sweep.summary_file import DETECTED, METRICS, TRAINED, Account
+from runners.sweep.trial import Maker, missing_metric
 from runners.tracking import Phase, Tracker
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.manifest import PlannedRun

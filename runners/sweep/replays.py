@@ -3,15 +3,15 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from runners.arm import Unit, Workplace
-from runners.forward_pass import lowest_score
-from runners.interrupt import stoppable
-from runners.scoring import Scores, evaluate
-from runners.shared_pass import predict_alone
-from runners.sweep.candidate import metrics_of_scores
+from runners.arms.arm import Unit, Workplace
+from runners.arms.shared_pass import predict_alone
+from runners.evaluation.score import Scores, evaluate
+from runners.evaluation.stored_pass import lowest_score
 from runners.sweep.coordinator import Coordinator
+from runners.sweep.replay.scorer import TrialScorer
 from runners.sweep.study import Tried
-from runners.trial_scores import TrialScorer
+from runners.sweep.trial import metrics_of_scores
+from runners.system.interrupt import stoppable
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.run import Run
 

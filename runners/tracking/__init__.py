@@ -10,8 +10,7 @@ from typing import Protocol
 
 from runners.tracking.delivery import Delivery
 from runners.tracking.events import Artifacts, Event, Finished, Phase, Points, Status
-from runners.tracking.journal import Journal, journal_path
-from runners.tracking.records import (
+from runners.tracking.from_records import (
     accuracy_event,
     arm_event,
     failure_event,
@@ -19,6 +18,7 @@ from runners.tracking.records import (
     started_event,
     unannounced_event,
 )
+from runners.tracking.journal import Journal, journal_path
 from runners.tracking.writer import Writer, store_uri
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency

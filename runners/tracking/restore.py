@@ -13,15 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from runners.tracking.events import Artifacts, Event, Finished, Phase, Points
-from runners.tracking.metrics import curve_metrics
-from runners.tracking.records import (
+from runners.tracking.from_records import (
     accuracy_event,
     arm_event,
     failure_event,
     latency_event,
     started_event,
 )
-from runners.tracking.words import word
+from runners.tracking.metrics import curve_metrics
+from runners.tracking.tags import word
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Environment, Failure, Latency
 from yolact_bench.results.store import Store

@@ -19,7 +19,7 @@ from runners.tracking.events import (
     Status,
 )
 from runners.tracking.metrics import LONGEST_VALUE, differences, flatten
-from runners.tracking.words import EXPERIMENT_KIND, child_tags, parent_tags, run_name
+from runners.tracking.tags import EXPERIMENT_KIND, child_tags, parent_tags, run_name
 from yolact_bench.results.files import atomic_path, is_temporary
 
 if TYPE_CHECKING:

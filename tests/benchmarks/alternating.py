@@ -16,8 +16,8 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from runners.environment import environment
-from runners.latency import Step, time_together, wall_ms, warm_up
+from runners.system.environment import environment
+from runners.timing.clocks import Step, time_together, wall_ms, warm_up
 from yolact_bench.statistics.timing import paired_ratio
 
 Call = Callable[[], object]

@@ -8,11 +8,11 @@ from statistics import median
 import torch
 from gpu_size import Part, Size
 
-from runners.drawn_pictures import drawn_pictures
-from runners.macs import count, total
-from runners.measure import Measured, measure
-from runners.pictures import Picture
-from runners.timed_arms import TimingError
+from runners.timing.calls import TimingError
+from runners.timing.drawn_images import drawn_pictures
+from runners.timing.images import Picture
+from runners.timing.session import Measured, measure
+from runners.units.macs import count, total
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector
 from yolact_bench.resolve import resolve_architecture

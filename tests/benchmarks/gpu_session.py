@@ -26,7 +26,7 @@ from gpu_size import FULL, SMALL, Part, Size
 from gpu_table import table_of
 from gpu_training import training_part
 
-from runners.environment import SOURCE_TREE, environment
+from runners.system.environment import SOURCE_TREE, environment
 from yolact_bench.results.files import write_atomically
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from functools import partial
 
 import torch
 
-from runners.latency import PROBES, timer_for, warm_up
-from runners.rounds import Order, alternate, calls_in_a_turn
+from runners.timing.clocks import PROBES, timer_for, warm_up
+from runners.timing.rounds import Order, alternate, calls_in_a_turn
 from yolact_bench.statistics.timing import median_interval, paired_ratio
 
 Part = Mapping[str, object]  # plain data, as it goes into the record

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from gpu_size import Part, Size, timed_together
 
-from runners.training_loop import Loop, TrainingOptions
+from runners.training.loop import Loop, TrainingOptions
 from yolact_bench.build import (
     build_losses_for,
     build_network,

@@ -10,9 +10,9 @@ from alternating import compare
 from coco_like import CLASSES, coco_like, names_of
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from runners.coco_map import SCORING, score
-from runners.encode import Encoders, encoded
-from runners.lines import Lines
+from runners.evaluation.coco.score import SCORING, score
+from runners.evaluation.encode import Encoders, encoded
+from runners.evaluation.lines import Lines
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.geometry.masks import crop
 from yolact_bench.results.record import ApSummary

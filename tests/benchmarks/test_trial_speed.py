@@ -9,10 +9,10 @@ from planted_pass import plant
 from pytest_benchmark.fixture import BenchmarkFixture
 from small_ablation import bench, planned, write_spec
 
-from runners.arm import check, ensure_trained
-from runners.scoring import Scores, evaluate
-from runners.shared_pass import keep_pass, predict_together
-from runners.trial_scores import TrialScorer
+from runners.arms.arm import check, ensure_trained
+from runners.arms.shared_pass import keep_pass, predict_together
+from runners.evaluation.score import Scores, evaluate
+from runners.sweep.replay.scorer import TrialScorer
 
 SPEC = """\
 # How fast is a trial?

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runners.datasets import write_shapes
+from runners.workdir.dataset_files import write_shapes
 from yolact_bench.data import DATASETS, Dataset, open_dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.dataset import DATASET_SPECS, DatasetSpec, resolve_dataset

@@ -1,0 +1,215 @@
+"""The flow: a spec becomes records. What is finished is skipped, by digest."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from runners.ablation.context import Bench, curves_of, planned_of, standing_failure, tell_ap
+from runners.ablation.latency_gate import latency_first, without
+from runners.ablation.parallel import carry_out_side_by_side
+from runners.arms.analyse import ensure_errors
+from runners.arms.arm import Unit, Workplace, ensure_trained, evaluate_unit
+from runners.arms.external.row import adopt_files, bring_external_to_record
+from runners.arms.failure import failure_of, free_memory, kind_of
+from runners.arms.job import predict_as_one, resample_or_say
+from runners.planning.plan import Plan, Step, manifest_of, timed_as, timed_digests
+from runners.system.environment import environment
+from runners.timing.calls import TimingError
+from runners.timing.records import time_units
+from runners.tracking import Phase
+from runners.training.run import Trained
+from runners.units.device_checks import check_suited
+from yolact_bench.errors import ArmError
+from yolact_bench.results.manifest import Manifest, save
+from yolact_bench.results.record import Accuracy
+
+log = logging.getLogger(__name__)
+
+
+def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
+    """Bring every arm of a plan to a finished record, or to a failure with its reason.
+
+    The plan has been checked as a whole, so a typo in the last arm has stopped it before the
+    first could train. After a crash, or after adding an arm, the same command does only what
+    is missing.
+    """
+    _open_data(plan, bench.place)
+    manifest = manifest_of(plan, command=command)
+    folder = bench.place.work_dir / "reports" / manifest.name
+    if bench.latency_first:
+        dropped = latency_first(plan, bench.place, bench.store, folder, timing=bench.timing)
+        manifest, plan = replace(manifest, dropped=dropped), without(plan, dropped)
+    save(manifest, folder)
+    _tell_start(plan, manifest, bench)
+    try:
+        if bench.executor is not None:
+            carry_out_side_by_side(plan, bench.executor, bench, manifest)
+        for step in plan.steps:
+            bring_to_record(step, plan, bench, manifest)
+        for other in plan.external:
+            bring_external_to_record(other, bench, errors="errors" in manifest.measure)
+        # Times compare only within one session: a single new arm means timing them all again.
+        if "latency" in manifest.measure:
+            time_arms(plan, bench)
+    except BaseException:
+        bench.tracker.finish("KILLED")
+        raise
+    bench.tracker.finish("FINISHED")
+    return manifest
+
+
+def _open_data(plan: Plan, place: Workplace) -> None:
+    """Read all annotations that will be needed: their mistakes must show before a training."""
+    for step in plan.steps:
+        if step.trains:
+            place.datasets.open(step.unit.data, "train")
+        if not step.evaluated:
+            place.datasets.open(step.unit.data, step.unit.split)
+    adopt_files(plan.external, place)
+
+
+def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) -> None:
+    """Train and evaluate one unit unless its record is there, or it has failed before.
+
+    The first unit of those that share a forward pass leaves the predictions of all.
+    """
+    unit, store, tracker = step.unit, bench.store, bench.tracker
+    brought = bench.brought.get((unit.arm, unit.seed))
+    if brought is not None:
+        if isinstance(brought, Accuracy):
+            _analyse(unit, bench, manifest)
+        return
+    planned = planned_of(unit, manifest)
+    accuracy = store.accuracy(unit.run.detect_digest)
+    failed = standing_failure(unit, bench)
+    phase: Phase = "train+evaluate" if step.trains and not failed else "evaluate"
+    tracker.arm_started(planned, "reuse" if accuracy else phase)
+    if failed is not None:
+        log.warning("%s: failed before (%s); --retry-failed tries again", unit.title, failed.kind)
+        tracker.log_failure(failed)
+        return
+    if accuracy is None:
+        stage = "evaluate"
+        try:
+            check_suited(unit.run, bench.place.device)
+            stage = "train"
+            training = _train(unit, bench)
+            stage = "evaluate"
+            predict_as_one(_sharing(unit, plan, bench), bench.place)
+            accuracy = evaluate_unit(unit, bench.place, training)
+        except Exception as error:
+            _record_failure(unit, bench, stage, error)
+            return
+        store.add(accuracy)
+        tell_ap(unit, accuracy)
+    # The work may have been done for another arm or ablation; here it is this unit's.
+    tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
+    _analyse(unit, bench, manifest)
+
+
+def _analyse(unit: Unit, bench: Bench, manifest: Manifest) -> None:
+    """Resample the images and, if it is measured, split the errors."""
+    resample_or_say(unit, bench.place, sizes=bench.sizes)
+    if "errors" not in manifest.measure or standing_failure(unit, bench, ("errors",)):
+        return
+    try:
+        ensure_errors(unit, bench.place, bench.store)
+    except Exception as error:
+        _record_failure(unit, bench, "errors", error)
+
+
+def _train(unit: Unit, bench: Bench) -> Trained:
+    """Train the unit, or find it trained, or found to be impossible a moment ago."""
+    digest = unit.run.train_digest
+    before = bench.failed_trainings.get(digest)
+    if before is not None:
+        raise ArmError(before.kind, str(before))
+    try:
+        return ensure_trained(unit, bench.place, on_log=curves_of(unit, bench.tracker))
+    except Exception as error:
+        message = f"the training, shared with {unit.title}, failed: {error}"
+        bench.failed_trainings[digest] = ArmError(kind_of(error), message)
+        raise
+
+
+def _record_failure(unit: Unit, bench: Bench, phase: str, error: Exception) -> None:
+    failure = failure_of(unit, bench.place, phase, error)
+    log.error("%s: failed (%s): %s", unit.title, failure.kind, failure.message)
+    bench.store.add(failure)
+    bench.tracker.log_failure(failure)
+    free_memory()
+
+
+def _sharing(unit: Unit, plan: Plan, bench: Bench) -> list[Unit]:
+    """The unit, then those that need the same forward pass and have neither record nor failure."""
+    others = [
+        step.unit
+        for step in plan.steps
+        if step.unit.run.forward_digest == unit.run.forward_digest
+        and step.unit.run.detect_digest != unit.run.detect_digest
+        and bench.store.accuracy(step.unit.run.detect_digest) is None
+        and standing_failure(step.unit, bench) is None
+    ]
+    return list({u.run.detect_digest: u for u in [unit, *others]}.values())
+
+
+def time_arms(plan: Plan, bench: Bench) -> None:
+    """Time all arms that have a result, in one session for each scenario, unless that is there.
+
+    An arm that cannot be timed becomes a failure, and the others are timed without it.
+    """
+    for scenario in plan.ablation.latency.scenarios:
+        units = [s.unit for s in plan.steps if s.unit.seed == plan.ablation.seeds[0]]
+        units = [u for u in units if bench.store.accuracy(u.run.detect_digest) is not None]
+        units = [u for u in units if standing_failure(u, bench, ("latency",)) is None]
+        units, session = _timed_in(scenario, units, plan, bench)
+        digests = timed_digests(plan.ablation, units)
+        timed = bench.store.latency_sessions(digests).get(session or "", {})
+        for unit in units:
+            latency = timed[unit.run.detect_digest]
+            bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.seed))
+
+
+def _timed_in(
+    scenario: str, units: list[Unit], plan: Plan, bench: Bench
+) -> tuple[list[Unit], str | None]:
+    """Return the units that could be timed, and their session: one of before, or a new one."""
+    how = plan.ablation.latency
+    while units:
+        digests = timed_digests(plan.ablation, units)
+        session = bench.store.timed_together(digests, like=timed_as(how, scenario))
+        if session is not None:
+            return units, session
+        bench.tracker.drain()  # its thread would be timed too
+        try:
+            timed = time_units(
+                units,
+                scenario,
+                how=bench.timing.of(how),
+                baseline=plan.ablation.baseline,
+                rounds=bench.timing.rounds,
+                place=bench.place,
+            )
+        except TimingError as error:
+            cause = error.__cause__
+            assert isinstance(cause, Exception)
+            failed = next(u for u in units if u.arm == error.arm)
+            _record_failure(failed, bench, "latency", cause)
+            units = [unit for unit in units if unit is not failed]
+            continue
+        for latency in timed:
+            bench.store.add(latency)
+        return units, timed[0].session
+    return [], None
+
+
+def _tell_start(plan: Plan, manifest: Manifest, bench: Bench) -> None:
+    env = environment(bench.place.device)
+    text = Path(plan.ablation.file).read_text(encoding="utf-8")
+    tags = {
+        "spec": Path(plan.ablation.file).name,
+        "git_commit": env.commit,
+        "dirty": str(env.dirty).lower(),
+        "device": env.device,
+    }
+    bench.tracker.start(manifest, text, tags)

@@ -1,0 +1,191 @@
+"""The latency-first gate: time arms before they are trained, and drop those over the budget."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from runners.arms.arm import Unit, Workplace, now
+from runners.planning.plan import Plan, Step
+from runners.system.environment import environment
+from runners.timing.calls import TimingError
+from runners.timing.images import read_pictures
+from runners.timing.records import Timing
+from runners.timing.session import Measured, measure
+from yolact_bench.build import build_detector, build_network
+from yolact_bench.detector import Detector
+from yolact_bench.results import gate as gates
+from yolact_bench.results.fingerprint import environment_facts, fingerprint
+from yolact_bench.results.gate import Gate, Judged
+from yolact_bench.results.store import Store
+from yolact_bench.spec.latency import OWN, LatencyPlan
+from yolact_bench.spec.loads import Load, find_load
+from yolact_bench.statistics.timing import median_interval, period_of
+
+log = logging.getLogger(__name__)
+
+UNTRAINED_LOAD = "coco_like"  # where the spec says that arms are timed with their own detections
+
+
+def latency_first(
+    plan: Plan, place: Workplace, store: Store, folder: Path, *, timing: Timing | None = None
+) -> Mapping[str, str]:
+    """Return arm → why it is not worth a training; what was timed before is not timed again.
+
+    All arms of the first seed are timed as they are built, with random weights and a declared
+    detection load. Dropped is who has no result yet and whose 95 % interval of the median lies
+    above the spec's `latency.budget_ms`. A session that does not count drops nobody and is not
+    kept.
+    """
+    units = [step.unit for step in plan.steps if step.unit.seed == plan.ablation.seeds[0]]
+    timing = timing or Timing()
+    how = declared(timing.of(plan.ablation.latency))
+    question = _question(units, how, place)
+    gate = gates.load(folder, question)
+    if gate is None:
+        gate = _timed(units, how, place, question, plan.ablation.baseline, timing.rounds)
+        if gate is None:
+            return {}
+        gates.save(gate, folder)
+    baseline = plan.ablation.baseline
+    for line in lines(gate, how.budget_ms, baseline=baseline):
+        log.info(line)
+    done = {u.arm for u in units if store.accuracy(u.run.detect_digest) is not None}
+    dropped = gate.dropped(how.budget_ms, baseline=baseline)
+    return {arm: reason for arm, reason in dropped.items() if arm not in done}
+
+
+def declared(plan: LatencyPlan) -> LatencyPlan:
+    """Return the plan with a declared load: an untrained arm's own detections are none."""
+    return replace(plan, load=UNTRAINED_LOAD) if plan.load == OWN else plan
+
+
+def without(plan: Plan, dropped: Mapping[str, str]) -> Plan:
+    """Return the plan without these arms; who shared the training of one of them trains itself."""
+    kept: list[Step] = []
+    owner: dict[str, str] = {}
+    for step in plan.steps:
+        if step.unit.arm in dropped:
+            continue
+        first = owner.setdefault(step.unit.run.train_digest, step.unit.title)
+        own = first == step.unit.title
+        kept.append(replace(step, trains=own and not step.trained, shares=None if own else first))
+    return replace(plan, steps=tuple(kept))
+
+
+def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
+    """Return the table of the gate as lines of text."""
+    told = [
+        f"latency first: untrained, {gate.scenario}, batch of {gate.batch_size}, load "
+        f"{gate.load}, {gate.environment.device}"
+    ]
+    for one in gate.arms:
+        interval = "" if one.low_ms is None else f" [{one.low_ms:.2f}, {one.high_ms:.2f}]"
+        over = budget_ms is not None and one.exceeds(budget_ms)
+        verdict = "over the budget" if over else ""
+        if over and one.arm == baseline:
+            verdict = "over the budget, and kept: it is the baseline"
+        told.append(f"  {one.arm:<24} {one.median_ms:8.2f} ms{interval}  {verdict}".rstrip())
+    told += [f"  {arm:<24} could not be timed, and is kept" for arm in gate.untimed]
+    if budget_ms is None:
+        told.append("  no arm is dropped: the spec sets no latency: {budget_ms: …}")
+    return told
+
+
+def _question(units: Sequence[Unit], how: LatencyPlan, place: Workplace) -> str:
+    facts = {
+        "arms": [(unit.arm, unit.run.detect_digest) for unit in units],
+        "scenario": how.scenarios[0],
+        "load": how.load,
+        "batch_size": how.batch_size,
+        "protocol": how.protocol(),
+        "where": fingerprint(environment_facts(environment(place.device))),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _timed(
+    units: Sequence[Unit],
+    how: LatencyPlan,
+    place: Workplace,
+    question: str,
+    baseline: str,
+    rounds: int | None,
+) -> Gate | None:
+    log.info("latency first: %d arms in alternating rounds on %s", len(units), place.device)
+    measured, untimed = measure_untrained(list(units), how, place, baseline, rounds)
+    invalid = next((m.invalid for m in measured.values() if m.invalid), "")
+    if invalid:
+        log.warning("latency first: does not count, no arm is dropped: %s", invalid)
+        return None
+    return Gate(
+        question=question,
+        scenario=how.scenarios[0],
+        load=how.load,
+        batch_size=how.batch_size,
+        arms=tuple(judged(unit, measured[unit.arm]) for unit in units if unit.arm in measured),
+        untimed=tuple(untimed),
+        environment=environment(place.device),
+        time=now(),
+    )
+
+
+def measure_untrained(
+    units: list[Unit], how: LatencyPlan, place: Workplace, baseline: str, rounds: int | None
+) -> tuple[Mapping[str, Measured], list[str]]:
+    """Time arms as they are built, together; return also those that could not be timed."""
+    untimed: list[str] = []
+    pictures = read_pictures(place.datasets.open(units[0].data, units[0].split))
+    load = find_load(how.load)
+    while units:
+        first = baseline if any(unit.arm == baseline for unit in units) else None
+        try:
+            detectors = {unit.arm: _untrained(unit, place) for unit in units}
+            measured = measure(
+                detectors,
+                pictures,
+                scenario=how.scenarios[0],
+                plan=how,
+                baseline=first,
+                loads=_loads(detectors, load),
+                rounds=rounds,
+            )
+        except TimingError as error:
+            log.warning("latency first: %s: %s", error, error.__cause__)
+            untimed.append(error.arm)
+            units = [unit for unit in units if unit.arm != error.arm]
+            continue
+        return measured, untimed
+    return {}, untimed
+
+
+def _loads(detectors: Mapping[str, Detector], load: Load) -> Mapping[str, Load]:
+    return dict.fromkeys(detectors, load)
+
+
+def _untrained(unit: Unit, place: Workplace) -> Detector:
+    try:
+        network = build_network(unit.run, initial=False)
+        return build_detector(unit.run, network, device=place.device)
+    except Exception as error:
+        raise TimingError(unit.arm) from error
+
+
+def judged(unit: Unit, measured: Measured) -> Judged:
+    """Return what a budget is compared with."""
+    calls = measured.protocol.get("calls_per_round", 1)
+    assert isinstance(calls, int)
+    interval = median_interval(
+        measured.samples_ms, period=period_of(measured.image_ids), calls=calls
+    )
+    return Judged(
+        arm=unit.arm,
+        detect_digest=unit.run.detect_digest,
+        median_ms=median(measured.samples_ms),
+        low_ms=None if interval is None else interval[0],
+        high_ms=None if interval is None else interval[1],
+        num_samples=len(measured.samples_ms),
+    )

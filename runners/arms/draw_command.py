@@ -1,0 +1,106 @@
+"""Draw detections on an image, or on every image of a folder."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from runners.arms.draw import draw
+from runners.units.settings import parse_settings
+from yolact_bench.build import load_detector, recognise_weights
+from yolact_bench.detect.pipeline import Found
+from yolact_bench.errors import SpecError
+from yolact_bench.results.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+
+def predict(
+    source: Path,
+    *,
+    weights: Path,
+    arm: str | None,
+    out: Path,
+    min_score: float,
+    settings: Sequence[str],
+    device: str | None,
+    as_json: bool,
+) -> None:
+    """Write one picture per image to `out`, and say what was found.
+
+    Raises:
+        SpecError: no image there, one that cannot be read, or weights that do not fit.
+    """
+    images = _images(source)
+    detector = load_detector(
+        arm or _arm_of(weights), weights=weights, device=device or "cpu", **parse_settings(settings)
+    )
+    told = []
+    for path in images:
+        image = read_image(path)
+        found = detector.find([image])[0].cpu()
+        picture = out / f"{path.stem}.png"
+        _write(picture, draw(image, found, detector.classes, min_score=min_score))
+        facts = _facts(found, detector.classes, min_score)
+        told.append({"image": str(path), "picture": str(picture), "found": facts})
+        if not as_json:
+            names = ", ".join(f"{fact['label']} {fact['score']:.2f}" for fact in facts)
+            typer.echo(f"{picture}: {names or f'nothing at or above {min_score}'}")
+    if as_json:
+        typer.echo(json.dumps({"images": told}))
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return an image file as RGB uint8 [H, W, 3].
+
+    Raises:
+        SpecError: it cannot be read, or not to its end.
+    """
+    data = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if data is None:
+        raise SpecError(f"{path}: is not a readable image; convert it to JPEG or PNG")
+    return cv2.cvtColor(data, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def _arm_of(weights: Path) -> str:
+    """Return what the weights belong to: the run.yaml beside them, or what they look like."""
+    beside = weights.parent / "run.yaml"
+    if beside.is_file():
+        return str(beside)
+    if weights.suffix == ".pth":
+        return recognise_weights(weights)
+    raise SpecError(f"predict: no run.yaml lies beside {weights}; say what it is with --arm")
+
+
+def _images(source: Path) -> list[Path]:
+    if source.is_dir():
+        images = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        if not images:
+            raise SpecError(
+                f"{source}: the folder has no image ({', '.join(sorted(IMAGE_SUFFIXES))})"
+            )
+        return images
+    if not source.is_file():
+        raise SpecError(f"{source}: there is no such image or folder")
+    return [source]
+
+
+def _facts(found: Found, classes: Sequence[str], min_score: float) -> list[dict[str, object]]:
+    rows = zip(found.labels.tolist(), found.scores.tolist(), found.boxes_px.tolist(), strict=True)
+    return [
+        {"label": classes[label], "score": score, "box_px": box}
+        for label, score, box in rows
+        if score >= min_score
+    ]
+
+
+def _write(path: Path, picture: NDArray[np.uint8]) -> None:
+    with atomic_path(path) as temporary:
+        cv2.imwrite(str(temporary), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

@@ -1,0 +1,1 @@
+"""Rows measured by other programs: run their command, read their results."""

@@ -1,0 +1,59 @@
+"""Rows of other frameworks in a plan: which results they stand for, and which are there."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runners.arms.arm import Unit
+from runners.arms.external.predict import ExternalUnit
+from yolact_bench.errors import MissingDataError
+from yolact_bench.results.store import Store
+from yolact_bench.spec.external import External
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalStep:
+    """One external result of a plan, and whether its record is there."""
+
+    unit: ExternalUnit
+    evaluated: bool
+    failed: str | None  # the standing failure, if any
+
+
+def external_steps(
+    rows: Sequence[External], *, baseline: Unit, seeds: Sequence[int], store: Store, proxy: bool
+) -> tuple[ExternalStep, ...]:
+    """Return the results that the rows stand for, on the baseline's evaluation images.
+
+    A row whose spec does not say `{seed}` is one result, beside the first seed. `proxy`: the
+    evaluation images are a stand-in. A shorter schedule of ours makes no proxy of it.
+
+    Raises:
+        MissingDataError: a result file or a program that is not there.
+    """
+    steps = []
+    for row in rows:
+        for seed in seeds if row.per_seed else seeds[:1]:
+            missing = row.missing(seed=seed, default_python=sys.executable)
+            if missing:
+                raise MissingDataError(f"{row.where}: {missing}; or take the row out")
+            eval_data = baseline.run.eval_data
+            unit = ExternalUnit(
+                ablation=baseline.ablation,
+                external=row,
+                seed=seed,
+                digest=row.digest(seed=seed, eval_data=eval_data),
+                data=baseline.data,
+                split=baseline.split,
+                eval_data=eval_data,
+                proxy=proxy,
+            )
+            failures = store.failures([unit.digest])
+            steps.append(
+                ExternalStep(
+                    unit=unit,
+                    evaluated=store.accuracy(unit.digest) is not None,
+                    failed=f"{failures[-1].phase}: {failures[-1].message}" if failures else None,
+                )
+            )
+    return tuple(steps)

@@ -1,0 +1,175 @@
+"""Predictions of other frameworks: from result files, or a command that writes them."""
+
+import contextlib
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners.arms.arm import Workplace
+from runners.arms.external.command import run_command
+from runners.arms.external.results import adopt
+from runners.evaluation.files import is_complete
+from runners.workdir.dataset_files import write_split
+from yolact_bench.data import Dataset
+from yolact_bench.errors import ArmError
+from yolact_bench.results.files import write_atomically
+from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.spec.dataset import DatasetSpec, FileSplit
+from yolact_bench.spec.external import Command, External
+
+log = logging.getLogger(__name__)
+
+LOG_FILE = "output.log"
+_RESULTS = {"segm": "segm.json", "bbox": "bbox.json", "latency": "latency.json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalUnit:
+    """One result of another framework: what is scored once."""
+
+    ablation: str
+    external: External
+    seed: int
+    digest: str
+    data: DatasetSpec
+    split: str
+    eval_data: str
+    proxy: bool
+
+    @property
+    def arm(self) -> str:
+        """The name of its row."""
+        return self.external.name
+
+    @property
+    def title(self) -> str:
+        """How log lines call it."""
+        return f"{self.arm} seed {self.seed}" if self.seed else self.arm
+
+    @property
+    def runs_a_command(self) -> bool:
+        """Whether its predictions are made here, and not given as files."""
+        return isinstance(self.external.source, Command)
+
+    @property
+    def train_digest(self) -> str:
+        """A name of its own: nothing is known of its training, so nothing shares it."""
+        return f"external-{self.digest}"
+
+    def planned(self) -> PlannedRun:
+        """Return the line of the manifest; its `run` is empty, as we know no slots of it."""
+        return PlannedRun(
+            arm=self.arm,
+            seed=self.seed,
+            train_digest=self.train_digest,
+            forward_digest=self.digest,
+            detect_digest=self.digest,
+            run={},
+        )
+
+
+def predict_external(unit: ExternalUnit, place: Workplace) -> Path:
+    """Return the folder of the unit's predictions, which are there or are made now.
+
+    Raises:
+        SpecError: what was written is no result of the evaluation images.
+        ArmError: the command failed.
+    """
+    dataset = place.datasets.open(unit.data, unit.split)
+    folder = place.predictions(unit.digest)
+    origin = unit.external.origin
+    if is_complete(folder, digest=unit.digest, weights=origin, num_images=len(dataset)):
+        return folder
+    if not isinstance(unit.external.source, Command):
+        files = unit.external.files(unit.seed)
+        adopt(files, dataset, folder, digest=unit.digest, origin=origin)
+        return folder
+    with _scratch(unit, place) as out:
+        files = _run(unit, unit.external.source, dataset, out, place)
+        adopt(files, dataset, folder, digest=unit.digest, origin=origin)
+    return folder
+
+
+def _run(
+    unit: ExternalUnit, command: Command, dataset: Dataset, out: Path, place: Workplace
+) -> dict[str, Path]:
+    """Run the command and return the files that it wrote."""
+    images, annotations = _data_files(unit, dataset, place)
+    values = {
+        "python": unit.external.python(sys.executable),
+        "images": str(images.absolute()),
+        "annotations": str(annotations.absolute()),
+        "out": str(out),
+        "device": place.device,
+        "seed": str(unit.seed),
+    }
+    log_file = out / LOG_FILE
+    log.info("%s: %s; its output: %s", unit.title, command.text, log_file)
+    run_command(
+        unit.external.words(values),
+        folder=unit.external.folder,
+        log_file=log_file,
+        timeout=60.0 * command.timeout_minutes,
+    )
+    files = {kind: out / name for kind, name in _RESULTS.items() if (out / name).is_file()}
+    if "segm" not in files:
+        raise ArmError(
+            "no_results", f"the command ended well, but wrote no {_RESULTS['segm']} into {{out}}"
+        )
+    return files
+
+
+@contextlib.contextmanager
+def _scratch(unit: ExternalUnit, place: Workplace) -> Iterator[Path]:
+    """Yield an empty folder that is gone afterwards, whatever happens.
+
+    What a killed run left is removed first: a command that outlived it finds no place to write.
+    """
+    parent = place.work_dir.absolute() / "external"
+    parent.mkdir(parents=True, exist_ok=True)
+    for stale in parent.glob(f"{unit.digest}-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    out = Path(tempfile.mkdtemp(prefix=f"{unit.digest}-", dir=parent))
+    try:
+        yield out
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def _data_files(unit: ExternalUnit, dataset: Dataset, place: Workplace) -> tuple[Path, Path]:
+    """Return the folder of the evaluation images and their annotations, as files.
+
+    Images that are drawn are written to work/data/<fingerprint> once. Annotations of which only
+    some classes are evaluated are written without the others.
+    """
+    files = unit.data.split(unit.split)
+    folder = place.work_dir / "data" / unit.eval_data
+    written = folder / "annotations" / f"instances_{unit.split}.json"
+    if isinstance(files, FileSplit):
+        if not unit.data.subset:
+            return files.images, files.annotations
+        if not written.is_file():
+            write_atomically(written, json.dumps(dataset.ground_truth()))
+        return files.images, written
+    if not written.is_file():
+        _whole(folder, lambda partial: write_split(dataset, unit.split, partial))
+    return folder / "images" / unit.split, written
+
+
+def _whole(folder: Path, write: Callable[[Path], None]) -> None:
+    """Have `write` fill a folder that appears whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for stale in folder.parent.glob(f".{folder.name}-*"):  # of a run that was killed
+        shutil.rmtree(stale)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        write(partial)
+        partial.chmod(0o755)  # a temporary folder is private
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,234 @@
+"""Result files of other frameworks: checked, and taken over in the layout of our own."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeGuard
+
+from runners.evaluation.coco.index import Entry, Rle
+from runners.evaluation.coco.rle import as_run_lengths, box_around
+from runners.evaluation.files import prediction_files
+from yolact_bench.data.protocol import Dataset
+from yolact_bench.errors import SpecError
+from yolact_bench.results.files import write_atomically
+from yolact_bench.results.serialise import from_plain, to_plain
+from yolact_bench.slots import hint
+
+LATENCY_SCHEMA = 1
+FACTS_FILE = "external.json"
+_LATENCY_KEYS = {
+    "schema": f"{LATENCY_SCHEMA}",
+    "device": "what it was timed on, such as NVIDIA H200",
+    "precision": "fp32, fp16, bf16, …",
+    "scenario": "end_to_end (decoded image in, masks at image size out), or what else was timed",
+    "batch_size": "1",
+    "samples_ms": "milliseconds of single images",
+    "median_ms": "their median, where there are no samples",
+    "software": "package → version",
+}
+_REQUIRED = ("device", "precision", "scenario")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedLatency:
+    """What a framework says of its own time, batch of one."""
+
+    device: str
+    precision: str
+    scenario: str
+    samples_ms: tuple[float, ...]  # of single images; one value, the median, if that is all
+    only_median: bool
+    software: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of predictions beside the predictions."""
+
+    boxes_around_masks: bool  # no boxes were given
+    latency: ReportedLatency | None
+
+
+class _Images:
+    """Which images, sizes and categories a result may speak of."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        images = dataset.ground_truth()["images"]
+        assert isinstance(images, list)
+        self.sizes = {int(i["id"]): (int(i["height"]), int(i["width"])) for i in images}
+        self.categories = frozenset(dataset.category_ids)
+
+
+def adopt(
+    files: Mapping[str, Path],
+    dataset: Dataset,
+    folder: Path,
+    *,
+    digest: str,
+    origin: str,
+) -> None:
+    """Leave the predictions of another framework in `folder`, in the layout of our own.
+
+    `files` has "segm" and may have "bbox", both in COCO's result format, and "latency". Without
+    boxes, those around the masks are taken, with the masks' scores.
+
+    Raises:
+        SpecError: a file is missing or malformed, or speaks of other images or categories.
+    """
+    known = _Images(dataset)
+    latency = read_latency(files["latency"]) if "latency" in files else None
+    masks = _masks(files["segm"], known)
+    boxes = _boxes(files["bbox"], known) if "bbox" in files else [_around(m) for m in masks]
+    facts = Facts(boxes_around_masks="bbox" not in files, latency=latency)
+    # First, as the predictions count as complete with the last of their own files.
+    write_atomically(folder / FACTS_FILE, json.dumps(to_plain(facts), indent=1) + "\n")
+    with prediction_files(
+        folder, digest=digest, weights=origin, num_images=len(dataset)
+    ) as predictions:
+        predictions.extend(boxes, masks)
+
+
+def read_facts(folder: Path) -> Facts:
+    """Return what `adopt` noted beside the predictions.
+
+    Raises:
+        SpecError: the note is missing or damaged.
+    """
+    path = folder / FACTS_FILE
+    try:
+        return from_plain(Facts, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise SpecError(f"{path}: {error}; delete the folder, and run again") from error
+
+
+def read_latency(path: Path) -> ReportedLatency:
+    """Return the time that a latency.json reports.
+
+    Raises:
+        SpecError: a key is missing, unknown or has a wrong value.
+    """
+    data = _json(path)
+    if not isinstance(data, dict) or data.get("schema") != LATENCY_SCHEMA:
+        raise SpecError(f"{path}: expected a mapping with schema: {LATENCY_SCHEMA}")
+    for key in data:
+        if key not in _LATENCY_KEYS:
+            raise SpecError(f"{path}: unknown key {key!r}{hint(key, _LATENCY_KEYS)}")
+    for key in _REQUIRED:
+        if not isinstance(data.get(key), str) or not data[key]:
+            raise SpecError(f"{path}: {key}: expected text: {_LATENCY_KEYS[key]}")
+    if data.get("batch_size", 1) != 1:
+        raise SpecError(f"{path}: batch_size: {data['batch_size']!r}; only single images compare")
+    software = data.get("software", {})
+    if not isinstance(software, dict):
+        raise SpecError(f"{path}: software: expected {_LATENCY_KEYS['software']}")
+    return ReportedLatency(
+        device=data["device"],
+        precision=data["precision"],
+        scenario=data["scenario"],
+        samples_ms=_milliseconds(path, data),
+        only_median="samples_ms" not in data,
+        software={str(key): str(value) for key, value in software.items()},
+    )
+
+
+def _milliseconds(path: Path, data: Mapping[str, object]) -> tuple[float, ...]:
+    if ("samples_ms" in data) == ("median_ms" in data):
+        raise SpecError(f"{path}: give either samples_ms, a list of milliseconds, or median_ms")
+    samples = data.get("samples_ms", [data.get("median_ms")])
+    if not isinstance(samples, list) or not samples:
+        raise SpecError(f"{path}: samples_ms: expected a list of milliseconds")
+    for sample in samples:
+        if not _is_number(sample) or sample <= 0:
+            raise SpecError(f"{path}: {sample!r} is no time in milliseconds")
+    return tuple(float(sample) for sample in samples)
+
+
+def _masks(path: Path, known: _Images) -> list[Entry]:
+    masks: list[Entry] = []
+    for where, entry in _entries(path, known, "segmentation"):
+        height, width = known.sizes[_number(entry["image_id"])]
+        try:
+            mask: Rle = as_run_lengths(entry["segmentation"], height=height, width=width)
+        except ValueError as error:
+            raise SpecError(f"{where}: segmentation: {error}") from error
+        masks.append({**_subject(entry), "segmentation": mask, "score": entry["score"]})
+    return masks
+
+
+def _boxes(path: Path, known: _Images) -> list[Entry]:
+    boxes: list[Entry] = []
+    for where, entry in _entries(path, known, "bbox"):
+        box = entry["bbox"]
+        if not isinstance(box, list) or not _is_box(box):
+            raise SpecError(f"{where}: bbox: {box!r} is no [x, y, width, height] in pixels")
+        boxes.append({**_subject(entry), "bbox": box, "score": entry["score"]})
+    return boxes
+
+
+def _around(mask: Entry) -> Entry:
+    region: Rle = mask["segmentation"]  # type: ignore[assignment]
+    return {**_subject(mask), "bbox": box_around(region), "score": mask["score"]}
+
+
+def _subject(entry: Entry) -> dict[str, object]:
+    return {"image_id": entry["image_id"], "category_id": entry["category_id"]}
+
+
+def _entries(path: Path, known: _Images, shape: str) -> Iterable[tuple[str, dict[str, object]]]:
+    """Yield where it stands, and the entry, whose image, category and score are right."""
+    data = _json(path)
+    if not isinstance(data, list):
+        raise SpecError(f"{path}: expected a list of detections, COCO's result format")
+    for number, entry in enumerate(data, start=1):
+        where = f"{path}: entry {number}"
+        keys = ("image_id", "category_id", "score", shape)
+        _check_keys(where, entry, keys)
+        _check_known(where, "image_id", entry["image_id"], known.sizes)
+        _check_known(where, "category_id", entry["category_id"], known.categories)
+        if not _is_number(entry["score"]):
+            raise SpecError(f"{where}: score: {entry['score']!r} is no number")
+        yield where, entry
+
+
+def _check_keys(where: str, entry: object, keys: Sequence[str]) -> None:
+    if not isinstance(entry, dict):
+        raise SpecError(f"{where}: expected a mapping with {', '.join(keys)}")
+    missing = [key for key in keys if key not in entry]
+    if missing:
+        raise SpecError(f"{where}: {', '.join(missing)} is missing")
+
+
+def _check_known(
+    where: str, key: str, value: object, known: Mapping[int, object] | frozenset[int]
+) -> None:
+    if type(value) is not int or value not in known:
+        some = ", ".join(map(str, sorted(known)[:8]))
+        raise SpecError(
+            f"{where}: {key} {value!r} is not in the evaluation data, which has {some}"
+            f"{', …' if len(known) > 8 else ''}; were these predictions made on other data?"
+        )
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _is_box(box: Sequence[object]) -> bool:
+    numbers = [side for side in box if _is_number(side)]
+    return len(box) == len(numbers) == 4 and min(numbers[2:]) >= 0
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise SpecError(f"{path}: not JSON ({error})") from error

@@ -1,0 +1,54 @@
+"""Why an arm could not be finished, as a record."""
+
+import gc
+import traceback
+
+import torch
+
+from runners.arms.arm import Unit, Workplace, now
+from runners.system.environment import environment
+from yolact_bench.errors import ArmError
+from yolact_bench.results.files import out_of_space
+from yolact_bench.results.record import Failure
+
+# What PyTorch calls a lack of memory where it has no type for it.
+_NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
+
+def failure_of(unit: Unit, place: Workplace, phase: str, error: Exception) -> Failure:
+    """Return the record of an error that ended `phase` (train, evaluate, latency) for a unit."""
+    kind = kind_of(error)
+    message = str(error) or type(error).__name__
+    if kind == "disk_full" and not isinstance(error, ArmError):
+        message = f"{place.work_dir}: {message}"
+    return Failure(
+        ablation=unit.ablation,
+        arm=unit.arm,
+        seed=unit.seed,
+        train_digest=unit.run.train_digest,
+        detect_digest=unit.run.detect_digest,
+        phase=phase,
+        kind=kind,
+        message=message,
+        traceback="".join(traceback.format_exception(error)),
+        environment=environment(place.device),
+        time=now(),
+    )
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the machine-readable reason: what an `ArmError` says, out_of_memory, … or error."""
+    if isinstance(error, ArmError):
+        return error.kind
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "out_of_memory"
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY):
+        return "out_of_memory"
+    return "disk_full" if out_of_space(error) else "error"
+
+
+def free_memory() -> None:
+    """Give back what a failed arm has left on the device, for the arms after it."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

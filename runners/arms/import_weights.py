@@ -1,0 +1,75 @@
+"""Turn a released YOLACT .pth into a checkpoint of ours: final.pt, and run.yaml beside it."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from runners.arms.arm import run_yaml
+from runners.training.checkpoint import save_final
+from yolact_bench.build import build_network, load_weights, recognise_weights
+from yolact_bench.resolve import file_sha256, resolve_architecture
+from yolact_bench.results.files import write_atomically
+from yolact_bench.spec.ablation import read_run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import wrote."""
+
+    arm: str  # preset or path that the weights belong to
+    weights: Path
+    run: Path
+
+
+def import_weights(file: Path, *, arm: str | None, out: Path) -> Imported:
+    """Write the weights of `file` and the run that they belong to into the folder `out`.
+
+    Without `arm` the configuration is recognised by keys and shapes, and by the file's name
+    where several are alike.
+
+    Raises:
+        SpecError: not a released file, or of which configuration cannot be told.
+    """
+    arm = arm or recognise_weights(file)
+    run = resolve_architecture(read_run(arm, relative_to=Path()))
+    network = build_network(run, initial=False)
+    load_weights(network, file)
+    out.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "imported_from": file.name,
+        "sha256": file_sha256(file),
+        "iterations": _iterations(file.name),
+        # How it was trained is not known.
+        "seconds": 0.0,
+        "images_per_second": 0.0,
+        "skipped_annotations": 0,
+        "peak_memory_mb": None,
+    }
+    save_final(out / "final.pt", facts=facts, network=network)
+    write_atomically(out / "run.yaml", run_yaml(run))
+    return Imported(arm=arm, weights=out / "final.pt", run=out / "run.yaml")
+
+
+def tell(imported: Imported, *, as_json: bool) -> None:
+    """Print what was written, and what can be done with it."""
+    if as_json:
+        facts = {
+            "arm": imported.arm,
+            "weights": str(imported.weights),
+            "run": str(imported.run),
+        }
+        typer.echo(json.dumps(facts))
+        return
+    typer.echo(f"{imported.arm}: {imported.weights}, {imported.run}")
+    typer.echo(
+        f"  yolact-bench evaluate {imported.run} --weights {imported.weights} --dataset coco"
+    )
+
+
+def _iterations(file_name: str) -> int:
+    """Return the iteration of a name `<config>_<epoch>_<iteration>.pth`, 0 of any other."""
+    match = re.fullmatch(r".+_\d+_(\d+)(?:_interrupt)?\.pth", file_name)
+    return int(match[1]) if match else 0

@@ -1,0 +1,253 @@
+"""Single units, as `run` calls them: train one arm, evaluate it; check data."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import typer
+
+from runners.arms.arm import Unit, Workplace, check, ensure_trained, evaluate_unit, trained
+from runners.arms.sole_trainer import held_by_first
+from runners.evaluation.predict import predict
+from runners.evaluation.predict_sharded import predict_sharded
+from runners.evaluation.score import evaluate as score
+from runners.evaluation.submission import images_name, write_submission
+from runners.system.ranks import check_devices, joined_by_launcher
+from runners.system.torchrun import refuse_launched
+from runners.units.lr_scaling import KEEP, RULES, scaled
+from runners.units.settings import parse_settings
+from runners.workdir.dataset_files import check_dataset
+from runners.workdir.lock import locked
+from yolact_bench.build import build_detector, build_network, load_weights
+from yolact_bench.data import Dataset
+from yolact_bench.errors import SpecError
+from yolact_bench.resolve import file_sha256
+from yolact_bench.results.record import Accuracy
+from yolact_bench.results.store import Store
+from yolact_bench.spec.ablation import changed, read_run
+from yolact_bench.spec.dataset import dataset_choice, resolve_dataset
+from yolact_bench.spec.run import Run
+
+log = logging.getLogger(__name__)
+
+_SHOWN = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_100")
+
+
+def train(
+    arm: str,
+    *,
+    dataset: str | None,
+    settings: Sequence[str],
+    place: Workplace,
+    data_root: Path | None,
+    scaling: str = KEEP,
+) -> None:
+    """Train one arm, or say that it is trained. Under torchrun all processes do so together."""
+    with joined_by_launcher(place.device, devices=place.devices) as (ranks, device):
+        devices = max(place.devices, ranks.size)
+        check_devices(place.device, place.devices)
+        at = replace(place, ranks=ranks, device=device)
+        unit = ranks.agreed(
+            lambda: single_unit(
+                arm, dataset, settings, at, data_root, split="val", scaling=scaling, devices=devices
+            )
+        )
+        rule = RULES[scaling].format(devices=devices)
+        if devices > 1:
+            log.info("%d devices, --scaling %s: %s", devices, scaling, rule)
+        was_there = trained(unit, at)
+        with held_by_first(ranks, locked(place.work_dir, command=f"yolact-bench train {arm}")):
+            result = ensure_trained(unit, at)
+    if not ranks.first:
+        return
+    verb = "was trained before" if was_there else "trained"
+    typer.echo(
+        f"{verb}: {result.iterations} iterations, {result.seconds:.0f} s, "
+        f"{result.images_per_second:.1f} images/s; weights: {result.weights}"
+    )
+    if devices > 1:
+        typer.echo(f"devices: {result.devices}; --scaling {scaling}: {rule}")
+    if scaling != KEEP and devices > 1:
+        typer.echo(f"to score it: yolact-bench evaluate {result.weights.with_name('run.yaml')}")
+
+
+def evaluate(
+    arm: str,
+    *,
+    weights: Path | None,
+    dataset: str | None,
+    split: str,
+    settings: Sequence[str],
+    place: Workplace,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
+    """Score one arm: with its own training found by digest, or with given weights.
+
+    Images without any annotation (COCO's test) are not scored: their result files are written.
+    """
+    refuse_launched("evaluate")
+    check_devices(place.device, place.devices)
+    unit = single_unit(arm, dataset, settings, place, data_root, split=split)
+    if weights is None and not trained(unit, place):
+        raise SpecError(
+            f"{arm}: no training with these settings is in {place.work_dir} (digest "
+            f"{unit.run.train_digest}); run `yolact-bench train` with the same options, or "
+            "give --weights"
+        )
+    store = Store(place.work_dir / "results.jsonl")
+    accuracy = store.accuracy(unit.run.detect_digest) if weights is None else None
+    if accuracy is None:
+        opened = place.datasets.open(unit.data, split)
+        if not _annotated(opened):
+            file = weights or place.weights(unit.run)
+            _submit(unit, opened, file, place, as_json=as_json)
+            return
+    if weights is not None:
+        folder = _predicted(unit, opened, weights, place)
+        scores = score(opened, folder, scoring=place.scoring)
+        box, mask, images = scores.box, scores.mask, len(opened)
+        facts: dict[str, object] = {"weights": str(weights), "sha256": file_sha256(weights)}
+    else:
+        if accuracy is None:
+            with locked(place.work_dir, command=f"yolact-bench evaluate {arm}"):
+                accuracy = evaluate_unit(unit, place, ensure_trained(unit, place))
+                store.add(accuracy)
+        box, mask, images = accuracy.box, accuracy.mask, accuracy.num_images
+        facts = {"record": _traced(accuracy)}
+    if as_json:
+        typer.echo(json.dumps({**facts, "box": asdict(box), "mask": asdict(mask)}))
+        return
+    typer.echo(f"{arm} on {unit.data.name} {split}, {images} images")
+    typer.echo("        " + "".join(f"{name:>10}" for name in _SHOWN))
+    for kind, summary in (("box", box), ("mask", mask)):
+        cells = (getattr(summary, name) for name in _SHOWN)
+        typer.echo(f"  {kind:<6}" + "".join(f"{_points(cell):>10}" for cell in cells))
+
+
+def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
+    """Print what training would leave out; exit 2 with `strict` if there is anything."""
+    choice = dataset_choice(dataset, relative_to=Path())
+    checked = check_dataset(resolve_dataset(choice, data_root=data_root))
+    for count in checked.counts:
+        typer.echo(
+            f"{count.split}: {count.images} images ({count.images_without_objects} without "
+            f"objects), {count.objects} objects, {count.crowds} crowd regions"
+        )
+        by_class = sorted(count.objects_by_class.items(), key=lambda item: -item[1])
+        typer.echo("  " + ", ".join(f"{name} {number}" for name, number in by_class))
+    for finding in checked.findings:
+        what = "" if finding.annotation_id is None else f" annotation {finding.annotation_id}:"
+        typer.echo(f"{finding.split}: image {finding.image_id}:{what} {finding.reason}")
+    typer.echo(f"{len(checked.findings)} cannot be used")
+    if strict and checked.findings:
+        raise typer.Exit(2)
+
+
+def single_unit(
+    arm: str,
+    dataset: str | None,
+    settings: Sequence[str],
+    place: Workplace,
+    data_root: Path | None,
+    *,
+    split: str,
+    scaling: str = KEEP,
+    devices: int = 1,
+) -> Unit:
+    """Return one arm on its own, checked, with the settings of the command line.
+
+    With a `scaling` it is the arm as it is trained on so many devices.
+
+    Raises:
+        SpecError: whatever is wrong with it.
+    """
+    run: Run = read_run(arm, relative_to=Path())
+    if dataset is not None:
+        run = changed(run, "dataset", dataset, relative_to=Path())
+    for path, value in parse_settings(settings).items():
+        try:
+            run = changed(run, path, value, relative_to=Path())
+        except SpecError as error:
+            raise SpecError(f"--set {path}: {error}") from error
+    run = scaled(run, scaling=scaling, devices=devices)
+    resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
+    return Unit(
+        ablation="",
+        arm=Path(arm).stem,
+        seed=resolved.seed,
+        run=resolved,
+        data=data,
+        split=split,
+    )
+
+
+def _annotated(dataset: Dataset) -> bool:
+    return any(len(dataset.objects(index)) for index in range(len(dataset)))
+
+
+def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) -> Path:
+    """Return the folder of the predictions with given weights, made if they are not there."""
+    if not weights.is_file():
+        raise SpecError(f"weights: there is no file at {weights}")
+    sha256 = file_sha256(weights)
+    folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
+    with locked(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
+        if place.devices > 1:
+            return predict_sharded(
+                unit.run,
+                unit.data,
+                unit.split,
+                dataset,
+                folder,
+                file=weights,
+                weights=sha256,
+                batch_size=place.eval_batch,
+                device=place.device,
+                devices=place.devices,
+                title="evaluate",
+            )
+        network = build_network(unit.run, initial=False)
+        load_weights(network, weights)
+        return predict(
+            build_detector(unit.run, network, device=place.device),
+            dataset,
+            folder,
+            digest=unit.run.detect_digest,
+            weights=sha256,
+            batch_size=place.eval_batch,
+            processes=place.encoders,
+        )
+
+
+def _submit(
+    unit: Unit, dataset: Dataset, weights: Path, place: Workplace, *, as_json: bool
+) -> None:
+    """Write the result files for the server that has the annotations."""
+    written = write_submission(
+        _predicted(unit, dataset, weights, place),
+        place.work_dir / "submissions" / unit.arm,
+        images=images_name(unit.data, unit.split),
+        arm=unit.arm,
+    )
+    if as_json:
+        typer.echo(json.dumps({"submission": {k: str(v) for k, v in asdict(written).items()}}))
+        return
+    typer.echo(f"{unit.data.name} {unit.split} has no annotations to score with; for the server:")
+    typer.echo(f"  {written.box}\n  {written.mask}\nzip each by itself")
+
+
+def _traced(accuracy: Accuracy) -> dict[str, object]:
+    return {
+        "train_digest": accuracy.train_digest,
+        "detect_digest": accuracy.detect_digest,
+        "commit": accuracy.environment.commit,
+        "device": accuracy.environment.device,
+        "time": accuracy.time,
+    }
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"

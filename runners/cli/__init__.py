@@ -1,0 +1,4 @@
+"""The command line: options and rendering.
+
+Public: `main`.
+"""

@@ -1,0 +1,4 @@
+"""Predictions on disk, then their scores.
+
+Public: `predict`, `replay`, `score_predictions`.
+"""

@@ -1,0 +1,1 @@
+"""COCO average precision: one index of the annotations, three engines."""

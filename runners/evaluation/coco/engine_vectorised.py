@@ -1,0 +1,159 @@
+"""COCO's evaluation without loops over detections: pycocotools' overlaps, the rest at once."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as rle
+from pycocotools.cocoeval import Params
+
+from runners.evaluation.coco.index import Index, Kind
+from runners.evaluation.coco.matching import MAX_DETECTIONS, Scored, instances_of, match
+from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, Matches
+
+Float64 = NDArray[np.float64]
+Entry = dict[str, Any]
+
+_RECALLS: Float64 = Params("bbox").recThrs
+_SHIFTS = np.arange(len(IOU_THRESHOLDS), dtype=np.uint16)[:, None]
+_AT_ONCE = 128  # pycocotools 2.0.11 overflows on the areas of more than 255 masks at a time
+_SPACING = np.spacing(1)
+
+
+def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] | None) -> Scored:
+    """Return COCO's metrics; `truth` and `found` are written into.
+
+    Overlaps are computed where an image has both detections and objects of a class, and are
+    pycocotools' own; every later step does its arithmetic in its order. So all numbers are the
+    same to the bit.
+
+    Source: pycocotools, COCOeval: computeIoU, evaluateImg, accumulate, summarize.
+    """
+    annotations = found.dataset["annotations"]
+    if kind == "segm":
+        sizes = areas([one["segmentation"] for one in annotations])
+        for annotation, area in zip(annotations, sizes, strict=True):
+            annotation["area"] = area
+    asked = truth.imgs if image_ids is None else image_ids
+    images = {number: row for row, number in enumerate(sorted(asked))}
+    classes = {number: column for column, number in enumerate(sorted(truth.cats))}
+    matches = match(
+        instances_of(annotations, images, classes),
+        instances_of(truth.dataset["annotations"], images, classes),
+        {
+            (images[image], classes[category]): iou
+            for (image, category), iou in _overlaps(truth, found, kind).items()
+            if image in images
+        },
+        num_images=len(images),
+        num_classes=len(classes),
+    )
+    return scored(matches, tuple(classes))
+
+
+def scored(matches: Matches, category_ids: tuple[int, ...]) -> Scored:
+    """Return the metrics that follow from matches; `category_ids` are ascending."""
+    precision, recall = accumulate(matches)
+    return Scored(
+        stats=_stats(precision, recall),
+        precision=precision[0],
+        category_ids=category_ids,
+        matches=lambda: matches,
+    )
+
+
+def accumulate(matches: Matches) -> tuple[Float64, Float64]:
+    """Return precision [A, T, R, K] and recall [A + 2, T, K]; -1 where a class has no objects.
+
+    A ranges of size, T thresholds of IoU, R levels of recall, K classes. The last two rows of
+    recall are over all sizes, with only the best detection and the best ten of an image and
+    class.
+
+    Source: pycocotools, COCOeval.accumulate.
+    """
+    shape = len(AREAS), len(IOU_THRESHOLDS), len(_RECALLS), matches.num_classes
+    precision = np.full(shape, -1.0)
+    recall = np.full((len(AREAS) + 2, len(IOU_THRESHOLDS), matches.num_classes), -1.0)
+    labels = np.arange(matches.num_classes + 1)
+    bounds = np.searchsorted(matches.label, labels)
+    truths = np.searchsorted(matches.truth_label, labels)
+    for label in range(matches.num_classes):
+        of_class = slice(bounds[label], bounds[label + 1])
+        objects = matches.truth_count[:, truths[label] : truths[label + 1]].sum(1)
+        matched, counts = matches.matched[:, of_class], ~matches.ignored[:, of_class]
+        hit = (matched & counts)[:, None] >> _SHIFTS & 1  # [A, T, D]
+        missed = (~matched & counts)[:, None] >> _SHIFTS & 1
+        rank = _rank(matches.image[of_class])
+        for area in np.flatnonzero(objects):
+            precision[area, :, :, label] = _curve(hit[area], missed[area], objects[area])
+            recall[area, :, label] = hit[area].sum(1) / objects[area]
+        if objects[0]:
+            for row, most in ((-2, 1), (-1, 10)):
+                recall[row, :, label] = hit[0][:, rank < most].sum(1) / objects[0]
+    return precision, recall
+
+
+def _curve(hit: NDArray[np.uint16], missed: NDArray[np.uint16], objects: int) -> Float64:
+    """Return precision [T, R] of ranked detections [T, D]."""
+    hits = np.cumsum(hit, axis=1, dtype=np.float64)
+    misses = np.cumsum(missed, axis=1, dtype=np.float64)
+    at_hit = hits / (misses + hits + _SPACING)
+    # The best precision at this recall or a higher one; none behind the last detection.
+    best = np.maximum.accumulate(at_hit[:, ::-1], axis=1)[:, ::-1]
+    best = np.hstack([best, np.zeros((len(best), 1))])
+    recall = hits / objects
+    reached = [np.searchsorted(levels, _RECALLS) for levels in recall]
+    return np.stack([row[place] for row, place in zip(best, reached, strict=True)])
+
+
+def _rank(image: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return how many detections of the same image stand before each."""
+    order = np.argsort(image, kind="stable")
+    ordered = image[order]
+    rank = np.empty(len(image), np.int64)
+    rank[order] = np.arange(len(image)) - np.searchsorted(ordered, ordered)
+    return rank
+
+
+def _stats(precision: Float64, recall: Float64) -> Float64:
+    every, small, medium, large, best, best_ten = range(len(AREAS) + 2)
+    ap = [precision[every], precision[every, :1], precision[every, 5:6]]
+    ap += [precision[area] for area in (small, medium, large)]
+    ar = [recall[row] for row in (best, best_ten, every, small, medium, large)]
+    return np.array([_mean(values) for values in (*ap, *ar)])
+
+
+def _mean(values: Float64) -> float:
+    present = values[values > -1]
+    return float(present.mean()) if len(present) else -1.0
+
+
+def areas(masks: Sequence[Any]) -> list[float]:
+    """Return how many pixels each of the run-length encoded masks has."""
+    parts = (masks[start : start + _AT_ONCE] for start in range(0, len(masks), _AT_ONCE))
+    return [float(area) for part in parts for area in rle.area(part)]
+
+
+def _overlaps(truth: Index, found: Index, kind: Kind) -> dict[tuple[int, int], Float64]:
+    """Return IoU [D, G] by image id and category id, where there are both."""
+    objects, detections = _by_pair(truth), _by_pair(found)
+    overlaps = {}
+    for pair in objects.keys() & detections.keys():
+        there = objects[pair]
+        best = sorted(detections[pair], key=lambda one: -one["score"])[:MAX_DETECTIONS]
+        crowd = [int(one["iscrowd"]) for one in there]
+        if kind == "bbox":
+            shapes = [one["bbox"] for one in best], [one["bbox"] for one in there]
+        else:
+            shapes = [one["segmentation"] for one in best], [truth.annToRLE(one) for one in there]
+        overlaps[pair] = np.asarray(rle.iou(*shapes, crowd), np.float64)
+    return overlaps
+
+
+def _by_pair(index: Index) -> dict[tuple[int, int], list[Entry]]:
+    pairs: dict[tuple[int, int], list[Entry]] = defaultdict(list)
+    for annotation in index.dataset["annotations"]:
+        pairs[annotation["image_id"], annotation["category_id"]].append(annotation)
+    return pairs

@@ -1,0 +1,210 @@
+"""Detections → the lines of COCO's result files: here, or in processes beside this one."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import fields
+from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runners.evaluation.coco.index import Entry, Rle
+from runners.evaluation.lines import Lines, as_lines
+from runners.system.helper_process import Companion
+from yolact_bench.errors import ArmError
+from yolact_bench.geometry.run_lengths import mask_run_lengths
+
+if TYPE_CHECKING:
+    from yolact_bench.detect.pipeline import Found
+
+Float32 = NDArray[np.float32]
+
+_AHEAD = 2  # images of each process that wait to be encoded
+
+
+def encoded(
+    found: Iterable[tuple["Found", int]],
+    category_ids: Sequence[int],
+    encoders: "Encoders | None" = None,
+) -> Iterator[Lines]:
+    """Yield the lines of each image, given as its detections and image id, in order.
+
+    With `encoders` they are made beside this process, from the same numbers in the same way,
+    while the next detections are looked for.
+
+    Raises:
+        ArmError: a score is not finite, or a process died.
+    """
+    if encoders is None:
+        for in_image, image_id in found:
+            yield lines_of(in_image.cpu(), image_id, category_ids)
+        return
+    waiting: deque[Future[Lines]] = deque()
+    for in_image, image_id in found:
+        waiting.append(encoders.submit(in_image.cpu(), image_id, category_ids))
+        if len(waiting) > _AHEAD * encoders.processes:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+class Encoders:
+    """Processes that make lines, each with a thread here that waits for it.
+
+    So the bytes move while the main thread goes on.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self.processes = processes
+        self._threads = ThreadPoolExecutor(max_workers=processes, thread_name_prefix="encode")
+        self._stack = ExitStack()
+        self._companions = [self._stack.enter_context(Companion()) for _ in range(processes)]
+        self._idle: SimpleQueue[Companion] = SimpleQueue()
+        for companion in self._companions:
+            self._idle.put(companion)
+
+    def __enter__(self) -> "Encoders":
+        return self
+
+    def submit(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Future[Lines]:
+        return self._threads.submit(self._encode, found, image_id, tuple(category_ids))
+
+    def _encode(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+        companion = self._idle.get()
+        try:
+            companion.send(_lines_of_parts, _parts(found), image_id, category_ids)
+            lines: Lines = companion.receive()
+        finally:
+            self._idle.put(companion)
+        return lines
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            for companion in self._companions:
+                companion.kill()
+        self._threads.shutdown(cancel_futures=True)
+        self._stack.close()
+
+
+def lines_of(found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+    """Return the lines of one image, whose detections are on the host.
+
+    Raises:
+        ArmError: a score is not finite.
+    """
+    boxes, masks = entries(found, run_lengths(found), image_id, category_ids)
+    return Lines(as_lines(boxes), as_lines(masks), len(boxes))
+
+
+def run_lengths(found: "Found") -> list[Rle]:
+    """Return the mask of each detection at image size, as COCO's run lengths."""
+    size = (found.height, found.width)
+    texts = mask_run_lengths(found.soft_masks, *size, threshold=found.mask_threshold)
+    return [{"size": list(size), "counts": counts} for counts in texts]
+
+
+def entries(
+    found: "Found", masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
+) -> tuple[list[Entry], list[Entry]]:
+    """Return the box entries, with class scores, and the mask entries, with rescored ones.
+
+    A detection whose integer box has no area is left out of both.
+
+    Raises:
+        ArmError: a score is not finite.
+
+    Source: dbolya/yolact@902073d eval.py, `Detections.add_bbox` and `add_mask`.
+    """
+    if not (found.scores.isfinite().all() and found.mask_scores.isfinite().all()):
+        raise ArmError("non_finite_score", f"image {image_id}: a score is not finite")
+    rows = zip(
+        found.boxes_px.tolist(),
+        found.scores.tolist(),
+        found.mask_scores.tolist(),
+        found.labels.tolist(),
+        masks,
+        strict=True,
+    )
+    of_boxes: list[Entry] = []
+    of_masks: list[Entry] = []
+    for (x1, y1, x2, y2), class_score, mask_score, label, run in rows:
+        if (x2 - x1) * (y2 - y1) <= 0:
+            continue
+        box = [round(float(side), 1) for side in (x1, y1, x2 - x1, y2 - y1)]
+        what = {"image_id": image_id, "category_id": int(category_ids[label])}
+        of_boxes.append({**what, "bbox": box, "score": class_score})
+        of_masks.append({**what, "segmentation": run, "score": mask_score})
+    return of_boxes, of_masks
+
+
+def _parts(found: "Found") -> dict[str, object]:
+    """Arrays instead of tensors: those would go through files that are shared, one a tensor."""
+    parts = {field.name: getattr(found, field.name) for field in fields(found)}
+    arrays = {name: p.numpy() if isinstance(p, Tensor) else p for name, p in parts.items()}
+    return {**arrays, "soft_masks": _packed(arrays["soft_masks"], found.mask_threshold)}
+
+
+def _lines_of_parts(
+    parts: Mapping[str, object], image_id: int, category_ids: Sequence[int]
+) -> Lines:
+    """Return the lines of detections that came as arrays.
+
+    Their class is not looked up: that would load detectors, of which nothing else is needed.
+    """
+    whole = {**parts, "soft_masks": _unpacked(cast(_Packed, parts["soft_masks"]))}
+    tensors = {
+        name: torch.from_numpy(part) if isinstance(part, np.ndarray) else part
+        for name, part in whole.items()
+    }
+    return lines_of(cast("Found", SimpleNamespace(**tensors)), image_id, category_ids)
+
+
+class _Packed(NamedTuple):
+    """Soft masks without the cells that no pixel of the mask depends on: a tenth of the bytes."""
+
+    shape: tuple[int, ...]
+    bounds: list[list[int]]  # of each mask: first row, end, first column, end
+    values: Float32  # within them, one mask behind the other
+
+
+def _packed(soft: Float32, threshold: float) -> _Packed:
+    """A pixel lies between cells that touch, so one beside the last above the threshold is enough.
+
+    What is left out becomes 0, which is as little above the threshold as it was.
+    """
+    if threshold < 0:  # then 0 would be above it
+        bounds = [[0, soft.shape[1], 0, soft.shape[2]]] * len(soft)
+    else:
+        above = soft > threshold
+        rows = _extents(np.logical_or.reduce(above, axis=2))
+        columns = _extents(np.logical_or.reduce(above, axis=1))
+        bounds = np.hstack([rows, columns]).tolist()
+    pieces = [soft[n, a:b, c:d].reshape(-1) for n, (a, b, c, d) in enumerate(bounds)]
+    return _Packed(soft.shape, bounds, np.concatenate([np.empty(0, np.float32), *pieces]))
+
+
+def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the first and the end [N, 2] of what is occupied, and one more on either side."""
+    cells = occupied.shape[1]
+    first = (occupied.argmax(1) - 1).clip(0)
+    end = (cells + 1 - occupied[:, ::-1].argmax(1)).clip(max=cells)
+    found = np.logical_or.reduce(occupied, axis=1)
+    extents: NDArray[np.int64] = np.stack([first, end], 1) * found[:, None]
+    return extents
+
+
+def _unpacked(packed: _Packed) -> Float32:
+    soft = np.zeros(packed.shape, np.float32)
+    start = 0
+    for mask, (top, bottom, left, right) in zip(soft, packed.bounds, strict=True):
+        shape = bottom - top, right - left
+        end = start + shape[0] * shape[1]
+        mask[top:bottom, left:right] = packed.values[start:end].reshape(shape)
+        start = end
+    return soft

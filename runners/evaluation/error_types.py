@@ -1,0 +1,244 @@
+"""What a detector loses AP50 to: each false positive and false negative has one type of error.
+
+How much a type costs is how far AP50 rises when its errors alone are mended; so the costs need
+not add up to what is missing.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runners.evaluation.coco.index import Entry, Kind
+from runners.evaluation.coco.score import Overlaps, overlaps
+from yolact_bench.errors import SpecError
+
+FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU: an object is found; an object is touched at all
+MAX_DETECTIONS = 100  # of an image and class, as COCO counts them
+
+# The order in which a false positive is tried; the last one fits always.
+_FALSE_POSITIVES = ("localisation", "classification", "duplicate", "both", "background")
+_LOCALISATION, _CLASSIFICATION, _DUPLICATE, _BOTH, _BACKGROUND, _CORRECT, _IGNORED = range(7)
+_MOVED = (_LOCALISATION, _CLASSIFICATION)  # mended by making them find the object they mean
+_NOTHING = -1
+
+ERROR_TYPES = (*_FALSE_POSITIVES, "missed")
+OPPOSITES = ("false_positive", "false_negative")
+
+_RECALLS = np.linspace(0.0, 1.0, 101)
+
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorSplit:
+    """All detections that count, best first, each correct or of one type of error; all objects."""
+
+    type: Integers  # [N] position in `ERROR_TYPES`, or one past the false positives: correct
+    category: Integers  # [N]
+    object: Integers  # [N] which it finds, or was meant to find; -1: none
+    true_category: Integers  # [M] of each object that is not a crowd
+    found: Flags  # [M]
+    missed: Flags  # [M] not found, and no error of localisation or classification means it
+
+    def count(self, name: str) -> int:
+        """Return how many errors of a type there are."""
+        if name == "missed":
+            return int(self.missed.sum())
+        return int((self.type == _FALSE_POSITIVES.index(name)).sum())
+
+    def ap50(self, mended: Collection[str] = ()) -> float:
+        """Return AP50, as a fraction, when all errors of the types `mended` are mended.
+
+        Localisation and classification: the detection finds the object it means, unless a better
+        one does; of two that would find one object the lower score goes. Duplicate, both and
+        background: it goes. Missed: its object is not counted. All false positives go, all that
+        is not found is not counted.
+
+        Source: TIDE (arXiv:2008.08115), section 2, the oracles. In dbolya/tide@09eeffb a mended
+        detection never replaces a correct one of lower score. A class whose objects are all taken
+        out of the count has AP 1 without detections and 0 with them; the paper leaves that open.
+        """
+        category, correct = self.category, self.type == _CORRECT
+        wrong = [number for number, name in enumerate(_FALSE_POSITIVES) if name in mended]
+        moved = np.isin(self.type, [number for number in wrong if number in _MOVED])
+        if moved.any():
+            category = np.where(moved, self.true_category[self.object], category)
+            correct = _best_of_each(correct | moved, self.object)
+        keep = correct | ~np.isin(self.type, [*wrong, _CORRECT])
+        if "false_positive" in mended:
+            keep = correct
+        counted = np.ones(len(self.true_category), bool)
+        if "missed" in mended:
+            counted &= ~self.missed
+        if "false_negative" in mended:
+            counted &= self.found
+        return self._mean_ap(category[keep], correct[keep], counted)
+
+    def _mean_ap(self, category: Integers, correct: Flags, counted: Flags) -> float:
+        present = np.unique(self.true_category)
+        values = [
+            average_precision(
+                correct[category == one], int(counted[self.true_category == one].sum())
+            )
+            for one in present
+        ]
+        return float(np.mean(values))
+
+
+def error_gains(
+    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: Kind
+) -> dict[str, float]:
+    """Return how far AP50 rises, as a fraction, for each type of error mended alone.
+
+    "ap50" is COCO's AP50 as it stands. `OPPOSITES` are all false positives and
+    all false negatives. A gain can be a little below 0: mending one error may move another.
+
+    Raises:
+        SpecError: the file is not COCO results, names an unknown image or category, or there is
+            nothing to find.
+    """
+    split = split_errors(overlaps(ground_truth, results, kind=kind))
+    if not len(split.true_category):
+        raise SpecError("ground truth: it has no object that is not a crowd; nothing can be found")
+    base = split.ap50()
+    gains = {name: split.ap50({name}) - base for name in (*ERROR_TYPES, *OPPOSITES)}
+    return {"ap50": base, **gains}
+
+
+def split_errors(
+    images: Iterable[Overlaps], *, foreground: float = FOREGROUND, background: float = BACKGROUND
+) -> ErrorSplit:
+    """Return every detection with its type of error, and every object.
+
+    A detection that is matched as COCO does at IoU `foreground` is correct, or left out where it
+    lies in a crowd of its class. Of any other one, with its best IoU with objects of its own
+    class and of others:
+
+    - localisation: own class, from `background` up to `foreground`;
+    - classification: another class, at least `foreground`;
+    - duplicate: own class, at least `foreground`, but a better detection has the object;
+    - both: another class, from `background` up to `foreground`;
+    - background: below that with everything.
+
+    The first that fits holds. An object is missed if nothing found it and no error of
+    localisation or classification means it.
+
+    Source: TIDE (arXiv:2008.08115), section 2.2. It leaves open which of two types holds that
+    both fit; the order is that of dbolya/tide@09eeffb tidecv/quantify.py. There, at most 100
+    detections an image count; here, as in COCO's AP, 100 of each class.
+    """
+    nothing = np.empty(0, np.int64)
+    scores, columns, true_categories = [np.empty(0)], [(nothing,) * 3], [nothing]
+    count = 0
+    for image in images:
+        rows = _ranked(image)
+        type_, object_ = _types(image, rows, foreground, background)
+        object_ = np.where(object_ == _NOTHING, _NOTHING, object_ + count)
+        counts = type_ != _IGNORED
+        scores.append(image.scores[rows][counts])
+        columns.append((type_[counts], image.categories[rows][counts], object_[counts]))
+        true_categories.append(image.true_categories[~image.is_crowd])
+        count += len(true_categories[-1])
+    # Equal scores stay in the order of their images, as COCO ranks them.
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    type_, category, object_ = (np.concatenate(one)[order] for one in zip(*columns, strict=True))
+    found = _mentioned(object_[type_ == _CORRECT], count)
+    return ErrorSplit(
+        type=type_,
+        category=category,
+        object=object_,
+        true_category=np.concatenate(true_categories),
+        found=found,
+        missed=~found & ~_mentioned(object_[np.isin(type_, _MOVED)], count),
+    )
+
+
+def average_precision(correct: Flags, num_objects: int) -> float:
+    """Return COCO's average precision of the detections of one class, best first.
+
+    Source: Lin et al., Microsoft COCO (arXiv:1405.0312); pycocotools, COCOeval.accumulate.
+    """
+    if not num_objects:
+        return 0.0 if len(correct) else 1.0
+    true = np.cumsum(correct)
+    precision = true / np.arange(1, len(correct) + 1)
+    # The best precision at this recall or a higher one; none where recall is not reached.
+    best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return float(best[np.searchsorted(true / num_objects, _RECALLS, side="left")].mean())
+
+
+def _ranked(image: Overlaps) -> Integers:
+    """Return the rows of the detections that count, best first."""
+    order = np.argsort(-image.scores, kind="stable")
+    if len(order) <= MAX_DETECTIONS:
+        return order
+    categories = image.categories[order]
+    by_class = np.argsort(categories, kind="stable")
+    _, starts, sizes = np.unique(categories[by_class], return_index=True, return_counts=True)
+    rank = np.empty(len(order), np.int64)  # within the class
+    rank[by_class] = np.arange(len(order)) - np.repeat(starts, sizes)
+    return order[rank < MAX_DETECTIONS]
+
+
+def _types(
+    image: Overlaps, rows: Integers, foreground: float, background: float
+) -> tuple[Integers, Integers]:
+    """Return, of each of `rows`, its type and the object, of those that are no crowds."""
+    same = image.categories[rows][:, None] == image.true_categories
+    own = np.where(same, image.iou[rows], 0.0)
+    in_crowd = (own[:, image.is_crowd] >= foreground).any(axis=1)
+    own = own[:, ~image.is_crowd]
+    other = np.where(same, 0.0, image.iou[rows])[:, ~image.is_crowd]
+    matched = _matches(own, foreground)
+    own_iou, own_object = _best(own)
+    other_iou, other_object = _best(other)
+    states = {
+        _CORRECT: matched != _NOTHING,
+        _IGNORED: in_crowd,
+        _LOCALISATION: (own_iou >= background) & (own_iou < foreground),
+        _CLASSIFICATION: other_iou >= foreground,
+        _DUPLICATE: own_iou >= foreground,
+        _BOTH: other_iou >= background,
+    }
+    type_ = np.select(list(states.values()), list(states), default=_BACKGROUND).astype(np.int64)
+    meant = {_CORRECT: matched, _LOCALISATION: own_object, _CLASSIFICATION: other_object}
+    has = [type_ == one for one in meant]
+    return type_, np.select(has, list(meant.values()), default=_NOTHING)
+
+
+def _matches(iou: NDArray[np.float64], foreground: float) -> Integers:
+    """Return the object that each detection, best first, gets; each object goes only once."""
+    matched = np.full(len(iou), _NOTHING, np.int64)
+    taken = np.zeros(iou.shape[1], bool)
+    for row in np.flatnonzero((iou >= foreground).any(axis=1)):
+        free = np.where(taken, 0.0, iou[row])
+        column = len(free) - 1 - int(free[::-1].argmax())  # the last of equals, as COCOeval
+        if free[column] >= foreground:
+            matched[row], taken[column] = column, True
+    return matched
+
+
+def _best(iou: NDArray[np.float64]) -> tuple[NDArray[np.float64], Integers]:
+    """Return the best IoU of each row and its column; 0 and none where there is no column."""
+    if not iou.shape[1]:
+        return np.zeros(len(iou)), np.full(len(iou), _NOTHING, np.int64)
+    return iou.max(axis=1), iou.argmax(axis=1)
+
+
+def _best_of_each(claims: Flags, objects: Integers) -> Flags:
+    """Return the first claim to each object; the other ones would be duplicates of it."""
+    rows = np.flatnonzero(claims)
+    _, first = np.unique(objects[rows], return_index=True)
+    best = np.zeros(len(claims), bool)
+    best[rows[first]] = True
+    return best
+
+
+def _mentioned(objects: Integers, count: int) -> Flags:
+    flags = np.zeros(count, bool)
+    flags[objects] = True
+    return flags

@@ -1,0 +1,268 @@
+"""What mask AP would be if one part of the pipeline were perfect, from stored candidates.
+
+Each oracle corrects one thing with the ground truth and leaves all else as detected:
+
+- `none`: nothing; the run as it is.
+- `crop_gt_box`: a mask is cut with the true box of the object of its class that its box overlaps
+  best, not with its own. What is gained is lost to leakage: boxes that are too wide let in what
+  lies beside the object, too tight ones cut it. Scores stay; without such an object the mask does.
+- `rescore_gt`: mask score = class score × true IoU of the mask with its best object of the class.
+- `class_gt`: the label is that of the object that the box overlaps best, from an IoU of 0.5 on.
+  Detections of one object in two classes become duplicates; the lower score counts as wrong.
+- `project_gt`: in place of the detections, every true object with its own class and box, the best
+  mask that the prototypes can express, and that mask's true IoU as its score: scored alike, good
+  masks would pay for bad ones. What is missing to 1, no head could ever find.
+
+Crowds take no part. The network need not run.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from runners.evaluation.coco.index import Entry, Rle
+from runners.evaluation.coco.score import encode_outlines, encode_pixels, mask_iou, score
+from runners.evaluation.encode import entries, run_lengths
+from runners.system.progress import progress
+from yolact_bench.data.objects import Objects, Segment, rasterise
+from yolact_bench.data.protocol import Dataset
+from yolact_bench.detect.pipeline import Candidates, Found, detect
+from yolact_bench.detector import Detector
+from yolact_bench.geometry.boxes import box_iou
+from yolact_bench.geometry.masks import Assembly, crop
+from yolact_bench.shapes import Kept
+
+ORACLES = ("none", "crop_gt_box", "rescore_gt", "class_gt", "project_gt")
+
+SAME_OBJECT_IOU = 0.5  # of boxes, for `class_gt`
+# Where the projected masks aim: σ(±2) = 0.88 and 0.12. Steeper, the edge follows the cells of the
+# prototypes instead of lying between them; flatter, a mask threshold above 0.5 would shrink it.
+_LOGIT = 2.0
+# Part of the mean diagonal of PᵀP that is added to it. Prototypes often nearly repeat each other,
+# or a box has fewer cells than there are prototypes.
+_RIDGE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Truth:
+    """The objects of one image that are no crowds."""
+
+    boxes: Float[Tensor, "G 4"]  # corner fractions
+    labels: Int64[Tensor, " G"]
+    segments: tuple[Segment, ...]
+    masks: list[Rle]
+    height: int
+    width: int
+
+
+def oracle_ladder(
+    detector: Detector,
+    dataset: Dataset,
+    candidates: Callable[[int], Candidates],
+    *,
+    title: str = "oracles",
+) -> dict[str, float]:
+    """Return mask AP, as a fraction, with each of `ORACLES`, from one look at every image.
+
+    `candidates` gives those of an image by its index. The detector's network is not used.
+
+    Raises:
+        ArmError: a score is not finite.
+    """
+    collected: dict[str, list[Entry]] = {name: [] for name in ORACLES}
+    with progress(title, len(dataset)) as shown:
+        for index in range(len(dataset)):
+            found = oracle_entries(detector, candidates(index), dataset, index)
+            for name, of_image in found.items():
+                collected[name] += of_image
+            shown.advance(index + 1, f"{len(collected['none'])} detections")
+    return _scored(dataset, collected)
+
+
+@torch.inference_mode()
+def oracle_entries(
+    detector: Detector, candidates: Candidates, dataset: Dataset, index: int
+) -> dict[str, list[Entry]]:
+    """Return, for each of `ORACLES`, the mask entries of one image in COCO's result format.
+
+    Raises:
+        ArmError: a score is not finite.
+    """
+    truth = _truth(dataset.objects(index))
+    kept = detector.nms(candidates.boxes, candidates.probabilities)
+    found = _found(detector, candidates, kept, truth)
+    masks = run_lengths(found)
+    cropped, cropped_masks = _cropped(detector.assembly, candidates, kept, found, masks, truth)
+    ideal = _projected(detector.assembly, candidates, truth)
+    ideal_masks = run_lengths(ideal)
+    with_oracle: Mapping[str, tuple[Found, list[Rle]]] = {
+        "none": (found, masks),
+        "crop_gt_box": (cropped, cropped_masks),
+        "rescore_gt": (_rescored(found, masks, truth), masks),
+        "class_gt": (_reclassified(found, truth), masks),
+        "project_gt": (_rescored(ideal, ideal_masks, truth), ideal_masks),
+    }
+    return {
+        name: entries(*one, dataset.image_id(index), dataset.category_ids)[1]
+        for name, one in with_oracle.items()
+    }
+
+
+def fitted_coefficients(
+    prototypes: Float[Tensor, "h w k"], masks: Bool[Tensor, "G h w"], cells: Bool[Tensor, "G h w"]
+) -> Float[Tensor, "G k"]:
+    """Return the coefficients whose logits on `cells` come nearest to ±`_LOGIT`, + on the mask.
+
+    Least squares before the sigmoid, where the assembly is linear: one normal equation for each
+    object, all solved at once. On the cells that the crop keeps, because no others are ever
+    seen; over the whole image, a small object would be given up for the sake of its background.
+    The coefficients are not bounded, as those of the network are by tanh.
+    """
+    flat = prototypes.flatten(0, 1).double()  # [h·w, k]
+    inside = [flat[one.flatten()] for one in cells]
+    aims = [
+        torch.where(mask[one], _LOGIT, -_LOGIT).to(flat)
+        for mask, one in zip(masks, cells, strict=True)
+    ]
+    gram = torch.stack([part.T @ part for part in inside])  # [G, k, k]
+    right = torch.stack([part.T @ aim for part, aim in zip(inside, aims, strict=True)])
+    diagonal = gram.diagonal(dim1=1, dim2=2).mean(1)[:, None]
+    # Where all prototypes are 0, so are the coefficients.
+    ridge = (_RIDGE * diagonal + torch.finfo(flat.dtype).tiny).expand(-1, flat.shape[1])
+    factor = torch.linalg.cholesky(gram + torch.diag_embed(ridge))
+    return torch.cholesky_solve(right[:, :, None], factor)[:, :, 0].to(prototypes.dtype)
+
+
+def _truth(objects: Objects) -> _Truth:
+    rows = np.flatnonzero(~objects.is_crowd)
+    size = np.array([objects.width, objects.height] * 2)
+    segments = tuple(objects.segments[row] for row in rows)
+    height, width = objects.height, objects.width
+    return _Truth(
+        boxes=torch.from_numpy(objects.boxes_px[rows] / size).float(),
+        labels=torch.from_numpy(objects.labels[rows]),
+        segments=segments,
+        masks=[
+            encode_outlines(one, height=height, width=width)
+            if isinstance(one, tuple)
+            else encode_pixels(one)
+            for one in segments
+        ],
+        height=height,
+        width=width,
+    )
+
+
+def _found(detector: Detector, candidates: Candidates, kept: Kept, truth: _Truth) -> Found:
+    """Return the detections as the detector would, with an NMS that has already chosen."""
+    return detect(
+        candidates,
+        nms=lambda boxes, scores: kept,
+        assembly=detector.assembly,
+        rescorer=detector.rescorer,
+        rescore_net=detector.rescore_net,
+        height=truth.height,
+        width=truth.width,
+    ).cpu()
+
+
+def _cropped(
+    assembly: Assembly,
+    candidates: Candidates,
+    kept: Kept,
+    found: Found,
+    masks: list[Rle],
+    truth: _Truth,
+) -> tuple[Found, list[Rle]]:
+    overlap = _overlap(found, truth) * (found.labels[:, None] == truth.labels)
+    rows, objects = _best(overlap, above=0.0)
+    if not len(rows):
+        return found, masks
+    boxes = truth.boxes[objects].to(candidates.boxes)
+    coefficients = candidates.coefficients[kept.anchor[rows.to(kept.anchor.device)]]
+    # Cut once more, for assemblies that do not cut.
+    soft = crop(assembly(candidates.prototypes.contiguous(), coefficients, boxes), boxes)
+    cut = found.soft_masks.clone()
+    cut[rows] = soft.cpu()
+    changed = replace(found, soft_masks=cut)
+    chosen = torch.zeros(len(found), dtype=torch.bool)
+    chosen[rows] = True
+    new = iter(run_lengths(changed.where(chosen)))
+    return changed, [
+        next(new) if is_new else mask for mask, is_new in zip(masks, chosen.tolist(), strict=True)
+    ]
+
+
+def _rescored(found: Found, masks: list[Rle], truth: _Truth) -> Found:
+    iou = torch.from_numpy(mask_iou(masks, truth.masks)).to(found.scores)
+    iou *= found.labels[:, None] == truth.labels
+    best = iou.amax(1) if len(truth.labels) else torch.zeros(len(found))
+    return replace(found, mask_scores=found.scores * best)
+
+
+def _reclassified(found: Found, truth: _Truth) -> Found:
+    rows, objects = _best(_overlap(found, truth), above=SAME_OBJECT_IOU)
+    labels = found.labels.clone()
+    labels[rows] = truth.labels[objects]
+    return replace(found, labels=labels)
+
+
+def _projected(assembly: Assembly, candidates: Candidates, truth: _Truth) -> Found:
+    """Return every true object as a detection, with the best mask of these prototypes."""
+    prototypes = candidates.prototypes.contiguous()
+    h, w, _ = prototypes.shape
+    assert h == w, "the network's input is square"
+    boxes = truth.boxes.to(candidates.boxes)
+    to_cells = np.array([[w / truth.width, 0.0, 0.0], [0.0, h / truth.height, 0.0]])
+    masks = torch.from_numpy(rasterise(truth.segments, to_cells, w)).bool().to(prototypes.device)
+    count = len(truth.labels)
+    soft_masks = prototypes.new_zeros((count, h, w))
+    if count:
+        cells = crop(torch.ones_like(soft_masks), boxes) > 0
+        coefficients = fitted_coefficients(prototypes, masks, cells)
+        soft_masks = crop(assembly(prototypes, coefficients, boxes), boxes)
+    sure = torch.ones(count)
+    size = torch.tensor([truth.width, truth.height] * 2)
+    boxes_px = truth.boxes * size
+    return Found(
+        boxes=truth.boxes,
+        # Outwards to whole pixels: an object thinner than one must not vanish.
+        boxes_px=torch.cat([boxes_px[:, :2].floor(), boxes_px[:, 2:].ceil()], 1),
+        scores=sure,
+        mask_scores=sure,
+        labels=truth.labels,
+        soft_masks=soft_masks.cpu(),
+        height=truth.height,
+        width=truth.width,
+        mask_threshold=assembly.mask_threshold,
+    )
+
+
+def _overlap(found: Found, truth: _Truth) -> Float[Tensor, "N G"]:
+    size = torch.tensor([truth.width, truth.height] * 2)
+    return box_iou(found.boxes_px, truth.boxes * size)
+
+
+def _best(
+    overlap: Float[Tensor, "N G"], *, above: float
+) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"]]:
+    """Return the detections that overlap an object enough, and the one each overlaps best."""
+    if not overlap.shape[1]:
+        return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+    best = overlap.max(1)
+    rows = ((best.values >= above) & (best.values > 0)).nonzero()[:, 0]
+    return rows, best.indices[rows]
+
+
+def _scored(dataset: Dataset, collected: Mapping[str, Iterable[Entry]]) -> dict[str, float]:
+    truth = dataset.ground_truth()
+    names = dict(zip(dataset.category_ids, dataset.classes, strict=True))
+    found = {
+        name: score(truth, list(of_oracle), kind="segm", class_names=names).ap
+        for name, of_oracle in collected.items()
+    }
+    return {name: 0.0 if value is None else value for name, value in found.items()}

@@ -1,0 +1,133 @@
+"""Predict to disk, to be scored from there: a mistake in scoring never costs a forward pass."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from runners.evaluation.coco.index import Entry
+from runners.evaluation.coco.score import score
+from runners.evaluation.decode import decoded_batches
+from runners.evaluation.encode import Encoders, encoded, entries, run_lengths
+from runners.evaluation.files import is_complete, prediction_files
+from runners.evaluation.lines import Lines
+from runners.evaluation.score import Scores, class_names
+from runners.system.helper_process import can_have_companions
+from runners.system.progress import progress
+from yolact_bench.data.protocol import Dataset
+from yolact_bench.detect.pipeline import Found
+from yolact_bench.detector import Detector
+
+_WORTH_A_PROCESS = 200  # images: a process takes a second or two to start
+
+
+def predict(
+    detector: Detector,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    digest: str,
+    weights: str,
+    batch_size: int = 1,
+    processes: int = 0,
+    title: str = "evaluate",
+) -> Path:
+    """Return `folder`, holding the detector's predictions on every image of `dataset`.
+
+    bbox.json and segm.json are COCO result files; meta.json, written last, says that both are
+    complete and from which detection digest and weights (a checkpoint's name or digest).
+    Predictions that are complete already are not made again.
+
+    Larger batches round otherwise in the network's sums: scores differ from the sixth digit on.
+    `processes` beside this one encode masks while the network goes on, where there are images
+    enough for them; they change nothing.
+
+    Raises:
+        ArmError: an image that cannot be read.
+    """
+    if is_complete(folder, digest=digest, weights=weights, num_images=len(dataset)):
+        return folder
+    enough = len(dataset) // _WORTH_A_PROCESS if can_have_companions() else 0
+    processes = min(processes, enough)
+    found = _found(detector, dataset, range(len(dataset)), batch_size, threads=max(1, processes))
+    with Encoders(processes) if processes else nullcontext() as encoders:
+        write_predictions(
+            encoded(found, dataset.category_ids, encoders),
+            folder,
+            digest=digest,
+            weights=weights,
+            num_images=len(dataset),
+            batch_size=batch_size,
+            title=title,
+        )
+    return folder
+
+
+def write_predictions(
+    all_lines: Iterable[Lines],
+    folder: Path,
+    *,
+    digest: str,
+    weights: str,
+    num_images: int,
+    batch_size: int,
+    title: str,
+) -> None:
+    """Write the lines of each image, in order, to files that are then complete."""
+    with (
+        prediction_files(
+            folder,
+            digest=digest,
+            weights=weights,
+            num_images=num_images,
+            batch_size=batch_size,
+        ) as predictions,
+        progress(title, num_images) as shown,
+    ):
+        for done, lines in enumerate(all_lines, start=1):
+            predictions.write(lines)
+            shown.advance(done, f"{predictions.length} detections")
+
+
+def validate(
+    detector: Detector, dataset: Dataset, *, max_images: int | None = None, batch_size: int = 1
+) -> Scores:
+    """Return the scores on the first `max_images` images, or all, without writing a file.
+
+    For a look at a network in training; results come from `predict` and `scoring.evaluate`.
+    """
+    images = range(len(dataset))[:max_images]
+    boxes: list[Entry] = []
+    masks: list[Entry] = []
+    for image_boxes, image_masks in detections(detector, dataset, images, batch_size=batch_size):
+        boxes += image_boxes
+        masks += image_masks
+    truth, names = dataset.ground_truth(), class_names(dataset)
+    ids = [dataset.image_id(index) for index in images]
+    return Scores(
+        box=score(truth, boxes, kind="bbox", class_names=names, image_ids=ids),
+        mask=score(truth, masks, kind="segm", class_names=names, image_ids=ids),
+    )
+
+
+def detections(
+    detector: Detector, dataset: Dataset, indices: Sequence[int], *, batch_size: int = 1
+) -> Iterator[tuple[list[Entry], list[Entry]]]:
+    """Yield box entries and mask entries of each image, in order, in COCO's result format."""
+    for found, image_id in _found(detector, dataset, indices, batch_size, threads=1):
+        in_image = found.cpu()
+        yield entries(in_image, run_lengths(in_image), image_id, dataset.category_ids)
+
+
+def _found(
+    detector: Detector,
+    dataset: Dataset,
+    indices: Sequence[int],
+    batch_size: int,
+    *,
+    threads: int,
+) -> Iterator[tuple[Found, int]]:
+    """Yield the detections in each image and its id, in order."""
+    for batch in decoded_batches(dataset, indices, size=batch_size, threads=threads):
+        found = detector.find([image for _, image in batch])
+        for (index, _), in_image in zip(batch, found, strict=True):
+            yield in_image, dataset.image_id(index)

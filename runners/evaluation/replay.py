@@ -1,0 +1,161 @@
+"""Replays: the detections of several arms from one stored forward pass, image by image."""
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runners.evaluation.coco.index import Rle
+from runners.evaluation.encode import entries, run_lengths
+from runners.evaluation.files import Predictions, prediction_files
+from runners.evaluation.stored_pass import StoredPass
+from runners.system.progress import duration, progress
+from yolact_bench.data.protocol import Dataset
+from yolact_bench.detect.pipeline import Found, detect
+from yolact_bench.detector import Detector
+from yolact_bench.errors import ArmError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One way to detect: the parts of a detector whose network need not run."""
+
+    detector: Detector
+    folder: Path  # for its predictions
+    digest: str  # of its detections
+    title: str
+
+
+def replay(
+    stored: StoredPass, variants: Sequence[Variant], dataset: Dataset, *, weights: str
+) -> None:
+    """Leave the predictions of every variant on disk, as the whole detector would.
+
+    All variants see an image before the next is read, and a mask that two of them keep is
+    encoded once. A variant whose scores are not finite is left without predictions; evaluating
+    it alone says why.
+    """
+    began = time.monotonic()
+    names = ", ".join(variant.title for variant in variants)
+    arms = [_Arm(variant, weights, stored) for variant in variants]
+    try:
+        with progress(f"replay {names}", len(dataset)) as shown:
+            for index in range(len(dataset)):
+                arms = _replay_image(stored, arms, dataset, index)
+                shown.advance(index + 1, f"{len(arms)} arms")
+    except BaseException:
+        for arm in arms:
+            arm.give_up()
+        raise
+    for arm in arms:
+        arm.finish()
+    seconds = time.monotonic() - began
+    log.info("replayed %d arms on %d images in %s", len(arms), len(dataset), duration(seconds))
+
+
+def _replay_image(
+    stored: StoredPass, arms: Sequence["_Arm"], dataset: Dataset, index: int
+) -> list["_Arm"]:
+    """Add the detections of one image to each arm; return the arms that go on."""
+    if not arms:
+        return []
+    candidates, height, width = stored.candidates(index, arms[0].detector.device)
+    encoded = EncodedMasks()
+    going_on = []
+    for arm in arms:
+        with torch.inference_mode():
+            found = detect(
+                candidates,
+                nms=arm.detector.nms,
+                assembly=arm.detector.assembly,
+                rescorer=arm.detector.rescorer,
+                rescore_net=arm.detector.rescore_net,
+                height=height,
+                width=width,
+            ).cpu()
+        masks = encoded.run_lengths(found)
+        try:
+            arm.predictions.extend(
+                *entries(found, masks, dataset.image_id(index), dataset.category_ids)
+            )
+        except ArmError as error:
+            log.warning("%s: %s", arm.title, error)
+            arm.give_up()
+        else:
+            going_on.append(arm)
+    return going_on
+
+
+class EncodedMasks:
+    """The run lengths of the masks of one image, kept for every variant that finds them again.
+
+    Variants that keep the same candidate assemble the same soft mask, to the bit. That is
+    compared before run lengths are used again, so they are always those of the mask at hand.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[NDArray[np.float32], float, Rle]] = {}
+
+    def run_lengths(self, found: Found) -> list[Rle]:
+        """Return the run lengths of each detection of the image."""
+        soft_masks = found.soft_masks.numpy()
+        keys = [box.tobytes() for box in found.boxes.numpy()]
+        runs = [
+            self._find(key, mask, found.mask_threshold)
+            for key, mask in zip(keys, soft_masks, strict=True)
+        ]
+        new = [row for row, run in enumerate(runs) if run is None]
+        if new:
+            for row, run in zip(
+                new, run_lengths(found.where(_marked(new, len(runs)))), strict=True
+            ):
+                runs[row] = run
+                self._known[keys[row]] = (soft_masks[row], found.mask_threshold, run)
+        return [run for run in runs if run is not None]
+
+    def _find(self, key: bytes, mask: NDArray[np.float32], threshold: float) -> Rle | None:
+        entry = self._known.get(key)
+        if entry is None or entry[1] != threshold or not np.array_equal(entry[0], mask):
+            return None
+        return entry[2]
+
+
+def _marked(rows: Sequence[int], length: int) -> Tensor:
+    marked = torch.zeros(length, dtype=torch.bool)
+    marked[list(rows)] = True
+    return marked
+
+
+class _Arm:
+    """A variant and its prediction files while they are written."""
+
+    def __init__(self, variant: Variant, weights: str, stored: StoredPass) -> None:
+        self.detector, self.title = variant.detector, variant.title
+        self._files: AbstractContextManager[Predictions] = prediction_files(
+            variant.folder,
+            digest=variant.digest,
+            weights=weights,
+            num_images=stored.num_images,
+            batch_size=stored.batch_size,
+        )
+        self.predictions = self._files.__enter__()
+
+    def finish(self) -> None:
+        """Let the files appear."""
+        self._files.__exit__(None, None, None)
+
+    def give_up(self) -> None:
+        """Leave nothing, because of the exception that is being handled."""
+        kind, error, trace = sys.exc_info()
+        with suppress(BaseException):
+            self._files.__exit__(kind, error, trace)

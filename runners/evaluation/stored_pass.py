@@ -1,0 +1,248 @@
+"""Stored forward passes: what the network says of every evaluation image, kept to be replayed.
+
+An NMS, a threshold, a crop or a re-scoring changes nothing before the candidates, so one pass
+over the images serves all of them.
+"""
+
+import json
+import logging
+import time
+import zipfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runners.evaluation.decode import decoded_batches
+from runners.system.progress import duration, progress
+from yolact_bench.data.protocol import Dataset
+from yolact_bench.detect.pipeline import Candidates, candidates_of
+from yolact_bench.detector import Detector
+from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.resolve import can_replay
+from yolact_bench.results.files import atomic_path, sync, write_atomically
+from yolact_bench.spec.run import Run
+
+log = logging.getLogger(__name__)
+
+Part = NDArray[Any]
+
+PASS_SCHEMA = 1
+_PARTS = ("boxes", "probabilities", "coefficients", "prototypes")
+META_FILE = "pass.json"
+
+_WRITTEN_BEHIND = 8  # images that wait to be written while the network goes on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPass:
+    """A complete forward pass on disk: the candidates above `min_score` of every image."""
+
+    folder: Path
+    min_score: float
+    num_images: int
+    num_bytes: int
+    batch_size: int = 1  # images that went through the network together
+
+    def candidates(
+        self, index: int, device: str | torch.device = "cpu"
+    ) -> tuple[Candidates, int, int]:
+        """Return the candidates of one image, bit for bit as the network gave them, and its size.
+
+        Raises:
+            SpecError: the file is gone or damaged.
+        """
+        path = _file(self.folder, index)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                # Copied into memory of torch's own: products depend on its alignment.
+                tensors = {name: torch.tensor(file[name], device=device) for name in _PARTS}
+                height, width = file["size"].tolist()
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise SpecError(
+                f"{path}: the stored forward pass is damaged ({error}); delete {self.folder} and "
+                "run again"
+            ) from error
+        return Candidates(**tensors, features=None), height, width
+
+
+def lowest_score(run: Run) -> float | None:
+    """Return the score below which the run's detection looks at no candidate.
+
+    None: its NMS has no such limit, or its re-scoring reads the feature maps; such a run is
+    evaluated by the whole detector.
+    """
+    if not can_replay(run):
+        return None
+    limit = run.nms.get("min_score")
+    return float(limit) if isinstance(limit, int | float) else None
+
+
+def open_pass(folder: Path, *, digest: str, weights: str, num_images: int) -> StoredPass | None:
+    """Return the complete pass of this forward digest in `folder`, if there is one."""
+    try:
+        meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
+        expected = _identity(digest, weights, num_images)
+        if any(meta[key] != value for key, value in expected.items()):
+            return None
+        return StoredPass(
+            folder=folder,
+            min_score=float(meta["min_score"]),
+            num_images=num_images,
+            num_bytes=int(meta["bytes"]),
+            batch_size=int(meta.get("batch_size", 1)),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def store_pass(
+    detector: Detector,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    digest: str,
+    weights: str,
+    min_score: float,
+    max_bytes: float,
+    title: str,
+    batch_size: int = 1,
+) -> StoredPass:
+    """Run the network on every image of `dataset` and keep its candidates in `folder`.
+
+    One file an image, so that a pass that was interrupted goes on where it stopped; the meta
+    file, written last, says that all are there. `digest` and `weights` identify the pass, of
+    `batch_size` images at a time.
+
+    Raises:
+        ArmError: an image cannot be read, or more than `max_bytes` would be kept.
+    """
+    partial = {
+        **_identity(digest, weights, len(dataset)),
+        "min_score": min_score,
+        "batch_size": batch_size,
+    }
+    began = time.monotonic()
+    written = _resumable(folder, partial)
+    with progress(title, len(dataset), len(written)) as shown, _Writer() as writer:
+        total = sum(written.values())
+        missing = [index for index in range(len(dataset)) if index not in written]
+        each = _candidates(detector, dataset, missing, min_score, batch_size)
+        for done, (index, parts) in enumerate(each, start=len(written) + 1):
+            total += sum(part.nbytes for part in parts.values())
+            if total > max_bytes:
+                raise ArmError(
+                    "store_full",
+                    f"the stored forward pass would be larger than --max-store "
+                    f"({max_bytes / 1e9:.1f} GB) at image {done} of {len(dataset)}; allow more, "
+                    "raise min_score, or give --max-store 0 to run the whole detector per arm",
+                )
+            writer.write(_file(folder, index), parts)
+            shown.advance(done, f"{total / 1e6:.0f} MB")
+    for index in range(len(dataset)):
+        sync(_file(folder, index))  # before the file that says they are there
+    meta = {**partial, "bytes": total}
+    write_atomically(folder / META_FILE, json.dumps(meta, indent=2) + "\n")
+    seconds = time.monotonic() - began
+    log.info("%s: %d images in %s, %.0f MB", title, len(missing), duration(seconds), total / 1e6)
+    opened = open_pass(folder, digest=digest, weights=weights, num_images=len(dataset))
+    assert opened is not None, "just written"
+    return opened
+
+
+def _candidates(
+    detector: Detector,
+    dataset: Dataset,
+    indices: Sequence[int],
+    min_score: float,
+    batch_size: int,
+) -> Iterator[tuple[int, dict[str, Part]]]:
+    """Yield index and parts of one image after the other."""
+    for batch in decoded_batches(dataset, indices, size=batch_size):
+        with torch.inference_mode():
+            predictions = detector.predict(detector.preprocess([image for _, image in batch]))
+        for place, (index, image) in enumerate(batch):
+            with torch.inference_mode():
+                candidates = candidates_of(predictions, place).above(min_score)
+                parts = {**_on_host(candidates), "size": np.array(image.shape[:2])}
+            yield index, parts
+
+
+def _identity(digest: str, weights: str, num_images: int) -> dict[str, object]:
+    return {
+        "schema": PASS_SCHEMA,
+        "complete": True,
+        "forward_digest": digest,
+        "weights": weights,
+        "num_images": num_images,
+    }
+
+
+def _resumable(folder: Path, partial: dict[str, object]) -> dict[int, int]:
+    """Return image → bytes of what an interrupted pass of the same kind has left; else clear."""
+    (folder / META_FILE).unlink(missing_ok=True)  # first: from here on the pass is not complete
+    note = folder / "partial.json"
+    text = json.dumps(partial, sort_keys=True) + "\n"
+    same = note.is_file() and note.read_text(encoding="utf-8") == text
+    if not same:
+        for path in sorted(folder.glob("*")):
+            path.unlink()
+        write_atomically(note, text)
+    paths = sorted(folder.glob("[0-9]*.npz"))
+    return {int(path.stem): path.stat().st_size for path in paths if _is_whole(path)}
+
+
+def _is_whole(path: Path) -> bool:
+    """A file that was renamed in time may still be empty after a power loss."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _file(folder: Path, index: int) -> Path:
+    return folder / f"{index:07d}.npz"
+
+
+def _on_host(candidates: Candidates) -> dict[str, Part]:
+    def plain(values: Tensor) -> Part:
+        return values.contiguous().cpu().numpy()
+
+    return {name: plain(getattr(candidates, name)) for name in _PARTS}
+
+
+def _save(path: Path, parts: dict[str, Part]) -> None:
+    with atomic_path(path, durable=False) as temporary:
+        np.savez(temporary, allow_pickle=False, **parts)
+
+
+class _Writer:
+    """Writes files in a thread, in order, a bounded number behind."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward-pass")
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def write(self, path: Path, parts: dict[str, Part]) -> None:
+        """Hand over one file; wait where too many are behind. Raises what writing raised."""
+        self._waiting.append(self._pool.submit(_save, path, parts))
+        while len(self._waiting) > _WRITTEN_BEHIND:
+            self._waiting.popleft().result()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            while kind is None and self._waiting:
+                self._waiting.popleft().result()
+        finally:
+            self._pool.shutdown(cancel_futures=True)

@@ -1,0 +1,201 @@
+"""Jobs on the machines of a Ray cluster. The only file that imports Ray.
+
+Ray places tasks and tells of lost machines; it repeats nothing itself. What a lost machine was at
+goes on elsewhere from its checkpoint in the work directory, which all machines share.
+"""
+
+import logging
+import time
+from collections import deque
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from runners.arms.failure import failure_of
+from runners.arms.job import Done, Job
+from runners.executors.attempts import Attempts
+from runners.executors.ray.nodes import Nodes, first_line
+from runners.executors.ray.shared_folder import Mark, put_mark, take_mark
+from runners.executors.ray.task import Answer, carry_out_there
+from runners.workdir.stop_file import ask_to_stop, clear
+from yolact_bench.errors import SpecError
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 120.0  # seconds for trainings to write their checkpoints when all is to end
+
+
+class RayExecutor:
+    """An `Executor` whose jobs are Ray tasks; nodes that join later take part."""
+
+    def __init__(
+        self,
+        *,
+        address: str | None,
+        work_dir: Path,
+        device: str,
+        devices: int = 1,
+        slots: int | None = None,
+    ) -> None:
+        """Connect, and have every node show that it can take part.
+
+        Raises:
+            SpecError: no cluster, no node with so many devices, or a node that cannot take part.
+        """
+        self._ray = _ray()
+        self._device = device  # cpu or cuda
+        on_gpu = device == "cuda"
+        self._takes = {"num_gpus": devices, "num_cpus": 1} if on_gpu else {"num_cpus": devices}
+        self._most = slots
+        self._queue: deque[Job] = deque()  # beyond `slots`
+        self._tasks: dict[ObjectRef[Any], Job] = {}
+        self._ended: deque[Done] = deque()
+        self._attempts = Attempts()
+        self._barred: set[str] = set()  # nodes that joined later and cannot take part
+        self._mark: Mark | None = None
+        self._nodes = Nodes(self._ray, kind="GPU" if on_gpu else "CPU", need=devices)
+        self._nodes.connect(address)
+        try:
+            self._nodes.check_room()
+            self._mark = put_mark(work_dir)
+            self._nodes.check(self._mark)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def slots(self) -> int:
+        """How many jobs run side by side on the nodes that are there now."""
+        return self._most or max(1, self._nodes.room(self._barred))
+
+    def submit(self, job: Job) -> None:
+        """Carry out a job when there is room."""
+        clear(job.folder)
+        self._queue.append(job)
+        self._assign()
+
+    def wait(self, timeout: float | None = None) -> Done | None:
+        """Return the next job that has ended; None if none has within `timeout` seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self._ended:
+            if not self._tasks:
+                return None
+            left = None if until is None else max(0.0, until - time.monotonic())
+            ready, _ = self._ray.wait(list(self._tasks), num_returns=1, timeout=left)
+            if not ready:
+                return None
+            for task in ready:
+                self._take(task, self._tasks.pop(task))
+            self._assign()
+        return self._ended.popleft()
+
+    def stop(self, key: str) -> None:
+        """Ask a job to end; one that has not begun ends when its turn comes."""
+        for job in [job for job in self._queue if job.key == key]:
+            self._queue.remove(job)
+            self._ended.append(Done(job=job, results=(), stopped=True))
+        for job in self._tasks.values():
+            if job.key == key:
+                ask_to_stop(job.folder)
+
+    def close(self) -> None:
+        """End all tasks, a training with a checkpoint, and leave the cluster as it was."""
+        if not self._ray.is_initialized():
+            return
+        self._queue.clear()
+        try:
+            for task in self._tasks:
+                self._ray.cancel(task, force=False)  # as Ctrl-C there
+            tasks = list(self._tasks)
+            if tasks:
+                self._ray.wait(tasks, num_returns=len(tasks), timeout=_PATIENCE)
+        finally:
+            self._tasks.clear()
+            self._ray.shutdown()  # ends what still runs
+            if self._mark is not None:
+                take_mark(self._mark)
+
+    def _assign(self) -> None:
+        while self._queue and (self._most is None or len(self._tasks) < self._most):
+            job = self._queue.popleft()
+            there = job.portable().at(device=self._device)
+            task = self._ray.remote(_on_node).options(
+                max_retries=0,
+                **self._takes,
+                scheduling_strategy=self._nodes.all_but(self._barred),
+            )
+            self._tasks[task.remote(there, self._mark)] = job
+
+    def _take(self, task: "ObjectRef[Any]", job: Job) -> None:
+        """Take the answer of a task, or find its worker or its node lost."""
+        errors = self._ray.exceptions
+        try:
+            answer: Answer = self._ray.get(task)
+        except errors.RuntimeEnvSetupError as error:
+            raise SpecError(f"--executor ray: a node cannot run the code: {error}") from error
+        except errors.RayTaskError as error:  # what a job does not tell as a failure
+            failures = tuple(
+                failure_of(u, self._here(job).place, "train", error) for u in job.units
+            )
+            self._end(Done(job=job, results=failures))
+        except errors.RayError as error:
+            self._lost(job, first_line(error))
+        else:
+            self._answered(answer, job)
+
+    def _answered(self, answer: Answer, job: Job) -> None:
+        if answer.kind == "refused":
+            log.error("%s: node %s %s. It gets no more work.", job.title, answer.host, answer.why)
+            self._barred.add(answer.node)
+            self._again(job)
+        elif answer.kind == "interrupted":  # its node is being taken away
+            log.warning("%s: node %s ends. Going on elsewhere.", job.title, answer.host)
+            self._again(job)
+        else:
+            stopped = answer.kind == "stopped"
+            self._end(Done(job=job, results=answer.results, stopped=stopped))
+
+    def _lost(self, job: Job, how: str) -> None:
+        failed = self._attempts.after_death(self._here(job), how)
+        if failed is None:
+            self._again(job)
+        else:
+            self._end(Done(job=job, results=failed))
+
+    def _again(self, job: Job) -> None:
+        self._queue.appendleft(job)
+        if not self._nodes.room(self._barred):
+            log.warning("%s: no node is left that could take it; waiting for one", job.title)
+
+    def _end(self, done: Done) -> None:
+        clear(done.job.folder)
+        self._attempts.forget(done.job)
+        self._ended.append(done)
+
+    def _here(self, job: Job) -> Job:
+        """The job as this process can speak of it: it may have no device of the nodes' kind."""
+        return job if torch.cuda.is_available() else job.at(device="cpu")
+
+
+def _on_node(job: Job, mark: Mark) -> Answer:
+    """The task: a process of a node begins here, in its main thread."""
+    import ray
+
+    return carry_out_there(job, mark, node=ray.get_runtime_context().get_node_id())
+
+
+def _ray() -> ModuleType:
+    try:
+        import ray
+        import ray.exceptions
+        import ray.util.scheduling_strategies
+    except ImportError as error:
+        raise SpecError(
+            "--executor ray: Ray is not installed; pip install 'yolact-bench[ray]' on every node"
+        ) from error
+    return ray

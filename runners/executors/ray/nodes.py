@@ -1,0 +1,151 @@
+"""The nodes of a Ray cluster: joining them, and whether each of them can take part."""
+
+import logging
+import os
+import socket
+from collections.abc import Collection, Mapping
+from types import ModuleType
+from typing import Any
+
+from runners.executors.ray.shared_folder import Mark, objection, was_answered
+from runners.system.environment import SOURCE_TREE
+from runners.system.progress import PLAIN
+from yolact_bench.errors import SpecError
+
+_PROBE_SECONDS = 120.0  # for a node to start a process and look at the work directory
+_REACH_SECONDS = 10.0
+_FORWARDED = ("OMP_NUM_THREADS", "YOLACT_BENCH_LOG_LEVEL", "YOLACT_DATA")
+_START = (
+    "start one with `ray start --head --port 6379` on this machine and `ray start --address "
+    "HOST:6379` on the others, or name one that this machine is part of with --address HOST:6379"
+)
+
+
+class Nodes:
+    """The nodes that are there at the moment of asking. `ray` is the package."""
+
+    def __init__(self, ray: ModuleType, *, kind: str, need: int) -> None:
+        self._ray = ray
+        self._kind, self._need = kind, need  # what an arm takes: GPU, 2
+
+    def connect(self, address: str | None) -> None:
+        """Join a cluster that runs. One is never started: it would be of this machine alone.
+
+        Raises:
+            SpecError: there is none, this machine is not part of it, or its Ray is another.
+        """
+        asked = address or os.environ.get("RAY_ADDRESS") or "auto"
+        if asked.startswith("ray://"):
+            raise SpecError(
+                f"--address {asked}: give HOST:6379, on a machine of the cluster; this process "
+                "writes the results, and must see the work directory"
+            )
+        try:
+            _reach(asked)
+            self._ray.init(
+                address=asked,
+                namespace="yolact-bench",
+                runtime_env={"env_vars": _environment()},
+                logging_level=logging.WARNING,
+            )
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            told = " ".join(str(error).split())
+            if "ersion mismatch" in told:
+                remedy = "install the same versions on all machines"
+                raise SpecError(f"--address {asked}: {told}; {remedy}") from error
+            raise SpecError(
+                f"--address {asked}: no Ray cluster can be joined ({told}); {_START}"
+            ) from error
+
+    def room(self, barred: Collection[str] = ()) -> int:
+        """Return how many arms fit on all nodes but those barred, side by side."""
+        nodes = [node for node in self._alive() if node["NodeID"] not in barred]
+        return sum(self._has(node) // self._need for node in nodes)
+
+    def all_but(self, barred: Collection[str]) -> object:
+        """Return the scheduling strategy that avoids some nodes."""
+        strategies = self._ray.util.scheduling_strategies
+        if not barred:
+            return "DEFAULT"
+        elsewhere = {"ray.io/node-id": strategies.NotIn(*barred)}
+        return strategies.NodeLabelSchedulingStrategy(hard=elsewhere)
+
+    def check_room(self) -> None:
+        """Do nothing if some node can take an arm.
+
+        Raises:
+            SpecError: none can, and Ray would wait for one without end.
+        """
+        if self.room():
+            return
+        found = ", ".join(f"{_name(node)} {self._has(node)}" for node in self._alive())
+        raise SpecError(
+            f"--executor ray: an arm needs {self._need} {self._kind} of one node, and no node has "
+            f"so many ({found}); give fewer --devices, another --device, or start such a node"
+        )
+
+    def check(self, mark: Mark) -> None:
+        """Have every node find the mark in the work directory, and find every node's answer.
+
+        Raises:
+            SpecError: naming the nodes that cannot take part, and why.
+        """
+        affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        probe = self._ray.remote(objection)
+        asked = []
+        for node in self._alive():
+            there = affinity(node["NodeID"], soft=False)
+            on_node = probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
+            asked.append((node, on_node.remote(mark, me=node["NodeID"])))
+        found = [(node, self._answer(task, mark, node["NodeID"])) for node, task in asked]
+        objections = [f"node {_name(node)} {why}" for node, why in found if why is not None]
+        if objections:
+            raise SpecError(f"--executor ray: {'; '.join(objections)}")
+
+    def _answer(self, task: object, mark: Mark, node: str) -> str | None:
+        try:
+            why: str | None = self._ray.get(task, timeout=_PROBE_SECONDS)
+        except self._ray.exceptions.RayTaskError as error:
+            cause = str(error).strip().splitlines()[-1]
+            return f"cannot run the code of {SOURCE_TREE} ({cause}); install it there"
+        except self._ray.exceptions.RayError as error:
+            return f"does not answer ({first_line(error)}); look at it with `ray status`"
+        if why is None and not was_answered(mark, by=node):
+            return f"writes to another folder at {mark.work_dir}; mount the same storage"
+        return why
+
+    def _alive(self) -> list[Mapping[str, Any]]:
+        return [node for node in self._ray.nodes() if node["Alive"]]
+
+    def _has(self, node: Mapping[str, Any]) -> int:
+        return int(node["Resources"].get(self._kind, 0))
+
+
+def _reach(address: str) -> None:
+    """Do nothing if somebody listens at HOST:PORT; Ray would try for minutes, and end the process.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the beginning of one of Ray's long messages."""
+    text = str(error).strip()
+    return (text.splitlines()[0] if text else type(error).__name__).rstrip(".")
+
+
+def _environment() -> dict[str, str]:
+    """What processes on the nodes have in their environment: this code first, where it is there."""
+    found = {name: os.environ[name] for name in _FORWARDED if os.environ.get(name)}
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if SOURCE_TREE.name not in ("site-packages", "dist-packages"):
+        paths.insert(0, str(SOURCE_TREE))
+    return {**found, PLAIN: "1", **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"

@@ -1,0 +1,122 @@
+"""Whether other machines can work with this one: the same work directory, code and packages."""
+
+import contextlib
+import hashlib
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners.system.environment import SOURCE_TREE, package_versions, source_commit
+from yolact_bench.errors import SpecError
+from yolact_bench.results.files import write_atomically
+
+_SOURCES = ("yolact_bench", "runners")
+_SECONDS_TO_APPEAR = 10.0  # network file systems tell of a new file only after a while
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A folder in the work directory whose secret only those can read who share it."""
+
+    folder: Path
+    secret: str
+    source: str  # a hash of the code
+    commit: str
+    packages: Mapping[str, str]  # versions
+
+    @property
+    def work_dir(self) -> Path:
+        """The work directory, as all machines have to see it."""
+        return self.folder.parent
+
+
+def put_mark(work_dir: Path) -> Mark:
+    """Leave a mark in the work directory, for other machines to find.
+
+    Raises:
+        SpecError: nobody can write there.
+    """
+    work_dir = work_dir.absolute()
+    # Called as what `gc` removes when its process was killed.
+    mark = Mark(
+        folder=work_dir / f".shared.{secrets.token_hex(4)}.tmp",
+        secret=secrets.token_hex(16),
+        source=source_hash(),
+        commit=source_commit()[0],
+        packages=package_versions(),
+    )
+    try:
+        write_atomically(mark.folder / "secret", mark.secret)
+    except OSError as error:
+        raise SpecError(
+            f"--work-dir {work_dir}: cannot be written ({error.strerror}); choose another"
+        ) from error
+    return mark
+
+
+def take_mark(mark: Mark) -> None:
+    """Remove the mark."""
+    shutil.rmtree(mark.folder, ignore_errors=True)
+
+
+def objection(mark: Mark, *, me: str) -> str | None:
+    """Return why this machine must not take part, for people; leave an answer named `me`.
+
+    Called on each of the other machines: a result must not depend on which one an arm ran on.
+    """
+    if not _appears(mark.folder / "secret"):
+        return (
+            f"does not see {mark.work_dir}; put the work directory on storage that all machines "
+            "mount at the same path, and name it with --work-dir"
+        )
+    if (mark.folder / "secret").read_text(encoding="utf-8") != mark.secret:
+        return f"sees another folder at {mark.work_dir}; mount the same storage on all machines"
+    try:
+        write_atomically(mark.folder / me, "")
+    except OSError as error:
+        return f"cannot write in {mark.work_dir} ({error.strerror}); check its owner and its quota"
+    return _other_code(mark)
+
+
+def was_answered(mark: Mark, *, by: str) -> bool:
+    """Return whether the answer of another machine can be seen here."""
+    return _appears(mark.folder / by)
+
+
+def source_hash(tree: Path = SOURCE_TREE) -> str:
+    """Return a hash of the code that decides results; it also tells uncommitted changes apart."""
+    digest = hashlib.sha256()
+    for path in sorted(p for folder in _SOURCES for p in (tree / folder).rglob("*.py")):
+        digest.update(path.relative_to(tree).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _other_code(mark: Mark) -> str | None:
+    mine = package_versions()
+    differing = [
+        f"{name} {mine.get(name, 'missing')} (here {version})"
+        for name, version in mark.packages.items()
+        if mine.get(name) != version
+    ]
+    if differing:
+        return f"has {', '.join(differing)}; install the same versions on all machines"
+    if source_hash() != mark.source:
+        return (
+            f"has other code in {SOURCE_TREE} (commit {source_commit()[0][:10]}; here "
+            f"{mark.commit[:10]}); update it, or keep one copy on shared storage"
+        )
+    return None
+
+
+def _appears(path: Path) -> bool:
+    deadline = time.monotonic() + _SECONDS_TO_APPEAR
+    while not path.exists():
+        if time.monotonic() > deadline or not path.parent.parent.is_dir():
+            return False
+        with contextlib.suppress(OSError):
+            list(path.parent.iterdir())  # has a network file system look again
+        time.sleep(0.2)
+    return True

@@ -1,0 +1,65 @@
+"""A job as a task on a node of a cluster. Runs in the main thread of a worker process there."""
+
+import logging
+import os
+import socket
+import sys
+from dataclasses import dataclass
+
+from runners.arms.arm import Datasets
+from runners.arms.job import Job, carry_out
+from runners.executors.ray.shared_folder import Mark, objection
+from runners.system.interrupt import Stopped, terminable
+from runners.workdir.stop_file import was_asked
+from yolact_bench.results.record import Accuracy, Failure
+
+# Kept while the process lives, which takes one task after the other: checking the annotations of
+# COCO takes most of a minute.
+_opened = Datasets()
+_accepted: set[str] = set()  # marks that this process has found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What comes back of a task."""
+
+    kind: str  # done, stopped, interrupted or refused
+    host: str
+    node: str  # Ray's id of it
+    results: tuple[Accuracy | Failure, ...] = ()
+    why: str = ""  # it was refused
+
+
+def carry_out_there(job: Job, mark: Mark, *, node: str) -> Answer:
+    """Carry out a job where this process is, if its machine can take part."""
+    host = socket.gethostname()
+    if mark.secret not in _accepted:
+        _log_to_stderr()
+        why = objection(mark, me=node)
+        if why is not None:
+            return Answer(kind="refused", host=host, node=node, why=why)
+        _accepted.add(mark.secret)
+    if was_asked(job.folder):
+        return Answer(kind="stopped", host=host, node=node)
+    try:
+        with terminable():
+            results = carry_out(job.at(datasets=_opened))
+    except Stopped:
+        return Answer(kind="stopped", host=host, node=node)
+    except KeyboardInterrupt:
+        return Answer(kind="interrupted", host=host, node=node)
+    return Answer(kind="done", host=host, node=node, results=results)
+
+
+def _log_to_stderr() -> None:
+    """Ray brings the lines to the coordinator, with the name of the machine.
+
+    Whatever is printed goes there too: the standard output of the command is its result.
+    """
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    logging.basicConfig(
+        level=logging.getLevelName(os.environ.get("YOLACT_BENCH_LOG_LEVEL", "INFO")),
+        format="%(asctime)s  %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )

@@ -1,0 +1,222 @@
+"""What an ablation would do: its units, what they share, what is already done."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runners.arms.arm import Unit, Workplace, check, trained
+from runners.arms.external.plan import ExternalStep, external_steps
+from yolact_bench.errors import SpecError
+from yolact_bench.results.expect import check_expectation
+from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.record import Latency
+from yolact_bench.results.store import Store
+from yolact_bench.slots import hint
+from yolact_bench.spec.ablation import Ablation
+from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.dataset import DatasetSpec
+from yolact_bench.spec.external import KEY
+from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
+from yolact_bench.spec.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One unit of a plan, and what it still needs."""
+
+    unit: Unit
+    trains: bool  # its training is missing, and it is the first unit to need it
+    shares: str | None  # the unit whose training it uses, if not its own
+    shares_forward: str | None  # the unit whose pass over the evaluation images it uses, likewise
+    trained: bool
+    evaluated: bool
+    failed: str | None  # the standing failure, if any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All units of an ablation, in order; those of one training together."""
+
+    ablation: Ablation
+    steps: tuple[Step, ...]
+    timed: bool  # all arms that can be timed have been timed together
+    external: tuple[ExternalStep, ...] = ()  # rows of other frameworks
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings are still to be done."""
+        return sum(step.trains for step in self.steps)
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations are still to be done."""
+        return sum(not step.evaluated for step in self.steps)
+
+    @property
+    def passes(self) -> frozenset[str]:
+        """The digests of the forward passes that evaluations still need."""
+        return frozenset(s.unit.run.forward_digest for s in self.steps if not s.evaluated)
+
+
+def make_plan(
+    ablation: Ablation,
+    *,
+    place: Workplace,
+    store: Store,
+    data_root: Path | None,
+    only: Sequence[str] = (),
+) -> Plan:
+    """Return the plan, having checked every arm.
+
+    Raises:
+        SpecError: any arm that cannot work; nothing has run yet.
+    """
+    units = _units(ablation, place, data_root, only)
+    failures = {failure.detect_digest: failure for failure in store.failures()}
+    owner: dict[str, str] = {}
+    passes: dict[str, str] = {}
+    steps = []
+    for unit in units:
+        first = owner.setdefault(unit.run.train_digest, unit.title)
+        passed = passes.setdefault(unit.run.forward_digest, unit.title)
+        failure = failures.get(unit.run.detect_digest)
+        done = trained(unit, place)
+        steps.append(
+            Step(
+                unit=unit,
+                trains=not done and first == unit.title,
+                shares=None if first == unit.title else first,
+                shares_forward=None if passed == unit.title else passed,
+                trained=done,
+                evaluated=store.accuracy(unit.run.detect_digest) is not None,
+                failed=f"{failure.phase}: {failure.message}" if failure else None,
+            )
+        )
+    could_be_timed = [unit for unit in units if unit.run.detect_digest not in failures]
+    return Plan(
+        ablation=ablation,
+        steps=tuple(steps),
+        timed=all(
+            store.timed_together(
+                timed_digests(ablation, could_be_timed), like=timed_as(ablation.latency, scenario)
+            )
+            for scenario in ablation.latency.scenarios
+        ),
+        external=external_steps(
+            [row for row in ablation.external if not only or row.name in only],
+            baseline=next(unit for unit in units if unit.arm == ablation.baseline),
+            seeds=ablation.seeds,
+            store=store,
+            proxy=ablation.budget == "smoke",
+        ),
+    )
+
+
+def check_words(ablation: Ablation, check_paper: Callable[[str, Sequence[str]], None]) -> None:
+    """Check what an ablation says about results: expectations and rows of the paper.
+
+    Raises:
+        SpecError: an expectation that cannot be read or names an unknown arm, or unknown rows.
+    """
+    if ablation.paper is not None:
+        try:
+            check_paper(ablation.paper, list(ablation.paper_rows.values()))
+        except SpecError as error:
+            raise SpecError(f"{ablation.file}: {error}") from error
+    for text in ablation.expect:
+        try:
+            check_expectation(text, ablation.rows)
+        except SpecError as error:
+            raise SpecError(f"{ablation.file}: expect: {error}") from error
+
+
+def timed_digests(ablation: Ablation, units: Sequence[Unit]) -> list[str]:
+    """Return the detection digests of the units that are timed: all arms, with the first seed."""
+    return [u.run.detect_digest for u in units if u.seed == ablation.seeds[0]]
+
+
+def timed_as(how: LatencyPlan, scenario: str) -> Callable[[Latency], bool]:
+    """Return whether a record was measured in that scenario as the plan wants it, and counts."""
+
+    def accepted(latency: Latency) -> bool:
+        asked = latency.protocol.get("rel_ci")
+        return (
+            latency.scenario == scenario
+            and latency.protocol_version == PROTOCOL_VERSION
+            and latency.batch_size == how.batch_size
+            and latency.load == how.load_name
+            and isinstance(asked, float | int)
+            and asked <= how.rel_ci
+            and not latency.invalid
+            and not latency.reported
+        )
+
+    return accepted
+
+
+def manifest_of(plan: Plan, *, command: str) -> Manifest:
+    """Return what a report needs to know of the plan."""
+    ablation = plan.ablation
+    chosen = {step.unit.arm for step in plan.steps}
+    others: dict[str, Mapping[str, object]] = {
+        step.unit.arm: {KEY: step.unit.external.origin} for step in plan.external
+    }
+    return Manifest(
+        name=ablation.name,
+        question=ablation.question,
+        command=command,
+        base=ablation.base,
+        baseline=ablation.baseline,
+        changes=ablation.changes,
+        arm_changes={arm.name: arm.changes for arm in ablation.arms if arm.name in chosen} | others,
+        seeds=ablation.seeds,
+        measure=ablation.measure,
+        dataset=ablation.dataset,
+        paper=ablation.paper,
+        paper_rows=ablation.paper_rows,
+        expect=ablation.expect,
+        budget=ablation.budget,
+        runs=tuple(
+            PlannedRun(
+                arm=step.unit.arm,
+                seed=step.unit.seed,
+                train_digest=step.unit.run.train_digest,
+                forward_digest=step.unit.run.forward_digest,
+                detect_digest=step.unit.run.detect_digest,
+                run=step.unit.run.as_dict(),
+            )
+            for step in plan.steps
+        )
+        + tuple(step.unit.planned() for step in plan.external),
+    )
+
+
+def _units(
+    ablation: Ablation, place: Workplace, data_root: Path | None, only: Sequence[str]
+) -> list[Unit]:
+    """Return every chosen arm × seed, all arms checked. A Δ needs the baseline: it is always in."""
+    names = dict.fromkeys(ablation.rows)
+    for name in only:
+        if name not in names:
+            raise SpecError(f"--only {name}: no such arm{hint(name, names)}")
+    units = []
+    for arm in ablation.arms:
+        run, data = check(arm.run, where=arm.where, data_root=data_root, device=place.device)
+        if not only or arm.name in (*only, ablation.baseline):
+            units += units_of(ablation, arm.name, run, data)
+    return units
+
+
+def units_of(ablation: Ablation, arm: str, run: Run, data: DatasetSpec) -> list[Unit]:
+    """Return a resolved arm with each seed; an arm's own seed is added to those of the ablation."""
+    return [
+        Unit(
+            ablation=ablation.name,
+            arm=arm,
+            seed=seed,
+            run=replace(run, seed=run.seed + seed),
+            data=data,
+            proxy=ablation.budget != FULL,
+        )
+        for seed in ablation.seeds
+    ]

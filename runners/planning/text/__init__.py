@@ -1,0 +1,1 @@
+"""Plans as lines of text and as JSON."""

@@ -1,0 +1,166 @@
+"""A plan and its estimate, as lines for people and as plain data."""
+
+from dataclasses import asdict
+
+from runners.arms.external.plan import ExternalStep
+from runners.planning.cost import Estimate, StepCost
+from runners.planning.plan import Plan, Step
+from runners.planning.text.words import HOUR, aligned, counted, spoken_time
+from yolact_bench.spec.budget import BUDGETS, FULL
+
+_SHOWN = 8  # characters of a digest: enough to see what is shared
+_HEADS = ("arm, seed", "training", "forward pass", "to do", "hours")
+
+
+def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
+    """Return the plan as text, a line a unit, and what it would cost."""
+    ablation = plan.ablation
+    lines = [f"{ablation.name}: {ablation.question}"]
+    if ablation.budget != FULL:
+        lines.append(
+            f"budget {ablation.budget}: {BUDGETS[ablation.budget]}; no result is the paper's"
+        )
+    rows = [_HEADS, *(_row(plan, s, c) for s, c in zip(plan.steps, cost.steps, strict=True))]
+    rows += [_external_row(step) for step in plan.external]
+    lines += aligned(rows)
+    timing = "done" if plan.timed else "all arms, in one session"
+    parts = [
+        counted(plan.trainings, "training"),
+        counted(len(plan.passes), "forward pass", "forward passes"),
+        counted(plan.evaluations, "evaluation"),
+    ]
+    waiting = sum(not step.evaluated for step in plan.external)
+    if waiting:
+        parts.append(counted(waiting, "row of another framework", "rows of other frameworks"))
+    if "latency" in ablation.measure:
+        parts.append(f"latency: {timing}")
+    return [*lines, f"to do: {', '.join(parts)}", *_cost_lines(plan, cost)]
+
+
+def plan_facts(plan: Plan, cost: Estimate) -> dict[str, object]:
+    """Return the plan and its estimate as plain data."""
+    return {
+        "ablation": plan.ablation.name,
+        "budget": plan.ablation.budget,
+        "trainings": plan.trainings,
+        "forward_passes": len(plan.passes),
+        "evaluations": plan.evaluations,
+        "timed": plan.timed,
+        "estimate": {
+            "device": cost.device,
+            "train_seconds": cost.train_seconds,
+            "detect_seconds": cost.detect_seconds,
+            "checkpoint_bytes": cost.checkpoint_bytes,
+            "training_bytes": cost.training_bytes,
+            "forward_bytes": cost.forward_bytes,
+            "free_bytes": cost.free_bytes,
+        },
+        "units": [_unit_facts(step, of) for step, of in zip(plan.steps, cost.steps, strict=True)],
+        "external": [_external_facts(step) for step in plan.external],
+    }
+
+
+def _unit_facts(step: Step, cost: StepCost) -> dict[str, object]:
+    run = step.unit.run
+    return {
+        "arm": step.unit.arm,
+        "seed": step.unit.seed,
+        "training_seed": run.seed,
+        "train_digest": run.train_digest,
+        "forward_digest": run.forward_digest,
+        "detect_digest": run.detect_digest,
+        "trains": step.trains,
+        "shares": step.shares,
+        "shares_forward": step.shares_forward,
+        "evaluated": step.evaluated,
+        "failed": step.failed,
+        **asdict(cost),
+    }
+
+
+def _row(plan: Plan, step: Step, cost: StepCost) -> tuple[str, ...]:
+    run = step.unit.run
+    training = f"of {step.shares}" if step.shares else run.train_digest[:_SHOWN]
+    forward = f"of {step.shares_forward}" if step.shares_forward else run.forward_digest[:_SHOWN]
+    seconds = [cost.train_seconds, cost.detect_seconds]
+    if step.evaluated or step.failed:
+        return step.unit.title, training, forward, _needs(step), ""
+    hours = "?" if None in seconds else f"{sum(s or 0.0 for s in seconds) / HOUR:.2f}"
+    return step.unit.title, training, forward, _needs(step), hours
+
+
+def _external_row(step: ExternalStep) -> tuple[str, ...]:
+    if step.failed:
+        needs = f"failed before ({step.failed}); --retry-failed tries again"
+    elif step.evaluated:
+        needs = "done"
+    else:
+        needs = f"{'run, ' if step.unit.runs_a_command else ''}score"
+    kind = "command" if step.unit.runs_a_command else "files"
+    return step.unit.title, f"external: {kind}", "", needs, ""
+
+
+def _external_facts(step: ExternalStep) -> dict[str, object]:
+    return {
+        "arm": step.unit.arm,
+        "seed": step.unit.seed,
+        "origin": step.unit.external.origin,
+        "detect_digest": step.unit.digest,
+        "evaluated": step.evaluated,
+        "failed": step.failed,
+    }
+
+
+def _needs(step: Step) -> str:
+    if step.failed:
+        return f"failed before ({step.failed}); --retry-failed tries again"
+    if step.evaluated:
+        return "done"
+    first = ["train"] if step.trains else []
+    passes = [] if step.shares_forward else ["forward pass"]
+    return ", ".join([*first, *passes, "detect, score"])
+
+
+def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
+    if not plan.trainings and not plan.evaluations:
+        return []
+    return [
+        *_time_lines(plan, cost),
+        f"disk: checkpoints {_size(cost.checkpoint_bytes)}"
+        + (f" (and {_size(cost.training_bytes)} while one trains)" if plan.trainings else "")
+        + f", stored forward passes about {_size(cost.forward_bytes)}; "
+        f"{_size(cost.free_bytes)} are free"
+        + (": NOT ENOUGH; `yolact-bench gc` shows what can go" if _short_of_disk(cost) else ""),
+    ]
+
+
+def _short_of_disk(cost: Estimate) -> bool:
+    return cost.checkpoint_bytes + cost.training_bytes + cost.forward_bytes > cost.free_bytes
+
+
+def _time_lines(plan: Plan, cost: Estimate) -> list[str]:
+    lines = []
+    if plan.trainings:
+        train = cost.train_seconds
+        known = (
+            f"{spoken_time(train)} ({'; '.join(cost.sources)})" if train is not None else "unknown"
+        )
+        lines.append(f"time on {cost.device}: training {known}")
+    if plan.trainings and cost.train_seconds is None:
+        lines.append(
+            "  no record here tells how fast every arm trains: give --images-per-second, or "
+            "measure with --budget short --only ARM"
+        )
+    if plan.evaluations:
+        seconds = cost.detect_seconds
+        shown = (
+            "unknown until arms have been timed"
+            if seconds is None
+            else f"at most {spoken_time(seconds)}"
+        )
+        lines.append(f"time on {cost.device}: evaluation, but its scoring, {shown}")
+    return lines
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

@@ -1,0 +1,1 @@
+"""Where the time of one arm goes: operators, bytes and the ceilings of the device."""

@@ -1,0 +1,161 @@
+"""Profile one arm: what its stages cost, how long they take, what the device could do."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from runners.arms.arm import now
+from runners.profiling.ceilings import measure_ceiling
+from runners.system.environment import environment
+from runners.timing.drawn_images import COUNT, HEIGHT, WIDTH, drawn_pictures
+from runners.timing.session import Measured, measure
+from runners.units.macs import Cost, UncountableError, count, total
+from runners.units.settings import parse_settings
+from yolact_bench.build import build_detector, build_network, load_weights
+from yolact_bench.clock import STAGES
+from yolact_bench.errors import SpecError
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.results.profile import Profile, StageProfile
+from yolact_bench.spec.ablation import changed, read_run
+from yolact_bench.spec.latency import OWN, LatencyPlan
+from yolact_bench.spec.loads import find_load
+from yolact_bench.spec.run import Run
+
+NETWORK = ("backbone", "fpn", "protonet", "head")  # what runs in the runtime's precision
+# Stages that a scenario ends before; `model` is the network alone.
+_AFTER_DETECTOR = ("upsample", "copy")
+_EAGER_BYTES = (
+    "MB: every operator reads its arguments and writes its result, as the eager runtime does."
+)
+_FUSED_BYTES = (
+    "MB: only what has MACs reads its arguments and writes its result, as if all else were fused."
+)
+
+
+def profile_arm(
+    arm: str,
+    *,
+    device: str,
+    weights: Path | None = None,
+    settings: Sequence[str] = (),
+    plan: LatencyPlan | None = None,
+    scenario: str = "detector",
+) -> Profile:
+    """Return the profile of a preset, or of a resolved run.yaml, on drawn 480×640 images.
+
+    Raises:
+        SpecError: an unknown name, weights that do not fit, an operator without a formula.
+        TimingError: the detector failed.
+    """
+    plan = plan or LatencyPlan()
+    run = _resolved(arm, settings)
+    try:
+        costs = count(run)
+    except UncountableError as error:
+        raise SpecError(f"{arm}: {error}") from error
+    network = build_network(run, initial=False)
+    if weights is not None:
+        load_weights(network, weights)
+    name = Path(arm).stem
+    detector = build_detector(run, network, device=device)
+    loads = {} if plan.load == OWN else {name: find_load(plan.load)}
+    timed = measure({name: detector}, drawn_pictures(), scenario=scenario, plan=plan, loads=loads)[
+        name
+    ]
+    precision = str(run.runtime.get("precision", "fp32"))
+    return Profile(
+        arm=name,
+        weights="untrained" if weights is None else "trained",
+        scenario=scenario,
+        runtime=f"{run.runtime['name']} {precision}",
+        batch_size=plan.batch_size,
+        load=timed.load,
+        images=f"{COUNT} drawn images of {HEIGHT}×{WIDTH}",
+        samples=len(timed.samples_ms),
+        median_ms=median(timed.samples_ms),
+        stages=stage_profiles(costs, timed, run, plan.batch_size),
+        ceiling=measure_ceiling(torch.device(device), precision),
+        bytes_are=_EAGER_BYTES if _is_eager(run) else _FUSED_BYTES,
+        peak_memory_mb=timed.peak_memory_mb,
+        energy_mj=timed.energy_mj,
+        environment=environment(device),
+        time=now(),
+    )
+
+
+def stage_profiles(
+    costs: Mapping[str, Cost], timed: Measured, run: Run, batch_size: int
+) -> tuple[StageProfile, ...]:
+    """Return every stage that was counted or timed, in order of execution.
+
+    A timed stage that is none of those counted, such as a whole graph, costs what all counted
+    stages without a time of their own cost together.
+    """
+    ms = {stage: median(taken) for stage, taken in timed.stages_ms.items()}
+    order = {stage: place for place, stage in enumerate(STAGES)}
+    untimed = {stage: cost for stage, cost in costs.items() if stage not in ms}
+    unnamed = [stage for stage in ms if stage not in order]
+    stages = [stage for stage in order if stage in ms or (stage in costs and not unnamed)]
+    return tuple(
+        _stage(stage, _shared(stage, costs, untimed, unnamed), ms.get(stage), run, batch_size)
+        for stage in (*stages, *unnamed)
+        if stage in ms or _belongs(stage, timed.scenario)
+    )
+
+
+def _belongs(stage: str, scenario: str) -> bool:
+    if scenario == "model":
+        return stage in NETWORK
+    return scenario == "end_to_end" or stage not in _AFTER_DETECTOR
+
+
+def _shared(
+    stage: str, costs: Mapping[str, Cost], untimed: Mapping[str, Cost], unnamed: Sequence[str]
+) -> Mapping[str, Cost]:
+    if unnamed and stage == unnamed[0]:
+        return untimed
+    return {stage: costs[stage]} if stage in costs else {}
+
+
+def _stage(
+    name: str, costs: Mapping[str, Cost], ms: float | None, run: Run, batch_size: int
+) -> StageProfile:
+    cost = total(costs)
+    return StageProfile(
+        stage=name,
+        parameters=cost.parameters,
+        macs=cost.macs * batch_size,
+        operations=cost.operations * batch_size,
+        moved_bytes=sum(_moved(stage, of, run, batch_size) for stage, of in costs.items()),
+        ms=ms,
+    )
+
+
+def _moved(stage: str, cost: Cost, run: Run, batch_size: int) -> int:
+    """Return the traffic of a batch: weights are read once, the rest for each image.
+
+    Counted in float32; the network of a half precision moves half of it.
+    """
+    moved = cost.moved_bytes if _is_eager(run) else cost.fused_bytes
+    if not _is_eager(run) and stage not in NETWORK:
+        moved = cost.moved_bytes  # nothing there has weights to fuse with
+    weights = min(4 * cost.parameters, moved)
+    once = weights + batch_size * (moved - weights)
+    half = stage in NETWORK and str(run.runtime.get("precision", "fp32")) != "fp32"
+    return once // 2 if half else once
+
+
+def _is_eager(run: Run) -> bool:
+    return run.runtime["name"] == "eager"
+
+
+def _resolved(arm: str, settings: Sequence[str]) -> Run:
+    run = read_run(arm, relative_to=Path())
+    for path, value in parse_settings(settings).items():
+        try:
+            run = changed(run, path, value, relative_to=Path())
+        except SpecError as error:
+            raise SpecError(f"--set {path}: {error}") from error
+    return resolve_architecture(run)

@@ -1,0 +1,1 @@
+"""Trials of detection settings, scored from one stored forward pass."""

@@ -1,0 +1,133 @@
+"""What one way to detect keeps in one image, and how that lies over the image's objects."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runners.evaluation.encode import run_lengths
+from runners.sweep.replay.overlaps import Facts, Key, KnownOverlaps
+from yolact_bench.detect.pipeline import Candidates, Found, detect
+from yolact_bench.detect.rescore import Rescorer, keep_scores
+from yolact_bench.detector import Detector
+from yolact_bench.errors import ArmError
+from yolact_bench.shapes import Kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picture:
+    """What the network said of one image."""
+
+    image_id: int
+    candidates: Candidates
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KeptInImage:
+    """Detections of one image as result files would list them, in their order."""
+
+    label: NDArray[np.int64]  # [D]
+    score: NDArray[np.float64]  # [D] of boxes
+    mask_score: NDArray[np.float64]  # [D]
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """How the detections of a variant are made."""
+
+    detector: Detector
+    rescores: bool
+    # Whether no mask's bits depend on which others are made with it.
+    row_by_row: bool
+
+
+def kept_in(picture: Picture, making: Making, known: KnownOverlaps) -> KeptInImage:
+    """Return what is kept in one image; only masks that are not known yet are encoded.
+
+    Masks are known by the candidate where they are made row by row, else by all their bits.
+    Where the variant re-scores, all masks go through its network, in one batch as ever: there,
+    too, the last bits of one can depend on the others.
+
+    Raises:
+        ArmError: a score is not finite.
+    """
+    with torch.inference_mode():
+        kept = making.detector.nms(picture.candidates.boxes, picture.candidates.probabilities)
+        keys: list[Key] = kept.anchor.tolist()
+        found: Found | None = None
+        if making.rescores or not making.row_by_row:
+            found = _found(picture, kept, making.detector, making.detector.rescorer)
+        if found is not None and not making.row_by_row:
+            keys = list(zip(kept.anchor.tolist(), prints(found.soft_masks), strict=True))
+        missing = known.missing(keys)
+        if missing:
+            chosen = torch.zeros_like(kept.anchor, dtype=torch.bool)
+            chosen[list(missing.values())] = True
+            new = found.where(chosen) if found else _masks_of(kept.anchor[chosen], picture, making)
+            known.add(missing, _boxes(new.cpu()), run_lengths(new.cpu()))
+    mask_scores = kept.score if found is None else found.mask_scores
+    if not (kept.score.isfinite().all() and mask_scores.isfinite().all()):
+        raise ArmError("non_finite_score", f"image {picture.image_id}: a score is not finite")
+    facts = known.facts(keys)
+    listed = facts.box_area > 0  # as in result files
+    return KeptInImage(
+        label=kept.label.cpu().numpy()[listed],
+        score=kept.score.double().cpu().numpy()[listed],
+        mask_score=mask_scores.double().cpu().numpy()[listed],
+        facts=facts.where(listed),
+    )
+
+
+def _masks_of(anchor: Int64[Tensor, " N"], picture: Picture, making: Making) -> Found:
+    none = torch.zeros_like(anchor)
+    kept = Kept(anchor=anchor, label=none, score=none.float())
+    return _found(picture, kept, making.detector, keep_scores)
+
+
+def _found(picture: Picture, kept: Kept, detector: Detector, rescorer: Rescorer) -> Found:
+    """Return the detections that an NMS has decided for."""
+
+    def decided(boxes: Float[Tensor, "A 4"], scores: Float[Tensor, "A C"]) -> Kept:
+        return kept
+
+    return detect(
+        picture.candidates,
+        nms=decided,
+        assembly=detector.assembly,
+        rescorer=rescorer,
+        rescore_net=detector.rescore_net,
+        height=picture.height,
+        width=picture.width,
+    )
+
+
+def _boxes(found: Found) -> NDArray[np.float64]:
+    """Return x, y, width and height as result files have them."""
+    corners = found.boxes_px.double().numpy()
+    boxes: NDArray[np.float64] = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+    return boxes.round(1)
+
+
+def prints(soft_masks: Float[Tensor, "N h w"]) -> list[int]:
+    """Return a number of 64 bits for each mask, another one where a single bit differs.
+
+    That two masks share one is an accident of one in billions at most. Whole numbers have the
+    same sum in any order, also on a GPU.
+    """
+    bits = soft_masks.contiguous().view(torch.int32).flatten(1).long()
+    numbers: list[int] = (bits * _weights(bits.shape[1], bits.device)).sum(1).tolist()
+    return numbers
+
+
+@lru_cache(maxsize=4)
+def _weights(cells: int, device: torch.device) -> Int64[Tensor, " cells"]:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(-(2**62), 2**62, (cells,), generator=generator)
+    return (2 * drawn + 1).to(device)  # odd: a bit that differs is never multiplied away

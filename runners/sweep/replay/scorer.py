@@ -1,0 +1,149 @@
+"""Scores of many ways to detect with one trained network, each in a second or less.
+
+A trial of a search over detection asks for a few numbers, not for files. What the network said
+stays in memory, and of a candidate that an earlier trial kept it is known how it lies over the
+objects; so little more than NMS and matching is left to do.
+"""
+
+import contextlib
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from runners.arms.arm import Unit, Workplace, trained_detector
+from runners.arms.shared_pass import keep_pass
+from runners.evaluation.coco.engine_vectorised import scored
+from runners.evaluation.coco.index import Kind, truth_index
+from runners.evaluation.coco.matching import Instances, instances_of, match
+from runners.evaluation.coco.score import summary
+from runners.evaluation.score import Scores, class_names
+from runners.evaluation.stored_pass import lowest_score
+from runners.sweep.replay.images import TrialImages
+from runners.sweep.replay.kept import KeptInImage
+from runners.sweep.replay.overlaps import Objects
+from yolact_bench.data import Dataset
+from yolact_bench.errors import SpecError
+from yolact_bench.results.record import ApSummary
+from yolact_bench.spec.run import Run
+
+CANDIDATE_BYTES = 4e9  # above, candidates are read from the stored pass for every trial
+KNOWN_BYTES = 2e9  # of overlaps, those not used for longest are forgotten
+
+
+class TrialScorer:
+    """Box and mask AP of detection variants of one trained network, from its stored forward pass.
+
+    The scores are those of `evaluate_unit`, to the bit.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        place: Workplace,
+        *,
+        min_score: float,
+        candidate_bytes: float = CANDIDATE_BYTES,
+        known_bytes: float = KNOWN_BYTES,
+    ) -> None:
+        """Open the stored pass of a trained unit with the candidates above `min_score`, or make it.
+
+        In memory are `candidate_bytes` (of the device), `known_bytes` and one trial's detections.
+
+        Raises:
+            SpecError: the stored pass is damaged.
+            ArmError: an image cannot be read, or the pass is larger than may be stored.
+        """
+        self._run = unit.run
+        dataset = place.datasets.open(unit.data, unit.split)
+        stored = keep_pass(unit, place, min_score=min_score)
+        self._min_score = stored.min_score
+        self._truth = _Truth(dataset)
+        self._images = TrialImages(
+            stored,
+            trained_detector(unit.run, place).network,
+            self._truth.objects,
+            range(len(dataset)),
+            device=place.device,
+            candidate_bytes=candidate_bytes,
+            known_bytes=known_bytes,
+        )
+
+    def can_score(self, run: Run) -> bool:
+        """Return whether `score` takes this run."""
+        return not self.fault(run)
+
+    def fault(self, run: Run) -> str:
+        """Return why a run cannot be scored from the stored pass, or nothing."""
+        lowest = lowest_score(run)
+        if run.forward_digest != self._run.forward_digest:
+            return "more than nms, assembly and rescore differs, so that the network must run"
+        if lowest is None:
+            return "its detection looks at more than a stored forward pass holds"
+        if lowest < self._min_score:
+            return (
+                f"nms.min_score is {lowest:g}, and the stored forward pass holds only candidates "
+                f"above {self._min_score:g}"
+            )
+        return ""
+
+    def score(self, run: Run) -> Scores:
+        """Return what `evaluate_unit` would say of this run.
+
+        Raises:
+            SpecError: it cannot be scored from the stored pass.
+            ArmError: a score is not finite.
+        """
+        fault = self.fault(run)
+        if fault:
+            raise SpecError(f"trial: {fault}; evaluate it by itself")
+        kept = self._images.kept(run)
+        return Scores(box=self._truth.scores(kept, "bbox"), mask=self._truth.scores(kept, "segm"))
+
+
+class _Truth:
+    """What detections are scored against."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress by print
+            index = truth_index(dataset.ground_truth())
+        classes = {number: column for column, number in enumerate(sorted(index.cats))}
+        rows = {number: row for row, number in enumerate(sorted(index.imgs))}
+        image_ids = [dataset.image_id(place) for place in range(len(dataset))]
+        self.objects = [Objects(index, image_id, classes) for image_id in image_ids]
+        self._instances = instances_of(index.dataset["annotations"], rows, classes)
+        self._num_images = len(rows)
+        self._names, self._category_ids = class_names(dataset), tuple(classes)
+        self._row = [rows[image_id] for image_id in image_ids]  # of each image of the data set
+        self._column = np.array([classes[number] for number in dataset.category_ids], np.int64)
+
+    def scores(self, kept: Sequence[KeptInImage], kind: Kind) -> ApSummary:
+        """Return COCO's metrics of what was kept in each image of the data set."""
+        parts, overlaps = [], {}
+        for row, image, objects in zip(self._row, kept, self.objects, strict=True):
+            label = self._column[image.label]
+            score = image.score if kind == "bbox" else image.mask_score
+            area, iou = image.facts.of(kind)
+            parts.append((np.full(len(label), row), label, area, score))
+            for column, of_class in objects.by_class(label, score, iou):
+                overlaps[row, column] = of_class
+        matches = match(
+            _instances(parts),
+            self._instances,
+            overlaps,
+            num_images=self._num_images,
+            num_classes=len(self._category_ids),
+        )
+        return summary(scored(matches, self._category_ids), self._names)
+
+
+def _instances(parts: Sequence[tuple[np.ndarray, ...]]) -> Instances:
+    """Return detections of image after image as one."""
+    image, label, area, score = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Instances(
+        image=image,
+        label=label,
+        area=area,
+        score=score,
+        is_crowd=np.zeros(len(image), bool),
+    )

@@ -1,0 +1,111 @@
+"""Milliseconds of trials: always beside the base, in alternating rounds of one session."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from runners.ablation.latency_gate import declared, judged, measure_untrained
+from runners.arms.arm import Unit, Workplace
+from runners.sweep.study import Study
+from runners.sweep.trial import BASE, timed_as
+from runners.timing.calls import TimingError
+from runners.timing.records import Timing, time_units
+from yolact_bench.errors import ArmError
+from yolact_bench.results.gate import Judged
+from yolact_bench.results.record import Latency
+from yolact_bench.spec.latency import LatencyPlan
+from yolact_bench.spec.sweep import SweepSpec
+
+log = logging.getLogger(__name__)
+
+BASE_MS = "base_ms"  # the base's median in the first session, which others refer to
+_MOST_SECONDS = 20.0  # of a session, where the spec does not say: a sweep has many of them
+
+
+@dataclass(slots=True, kw_only=True)
+class Stopwatch:
+    """Times trials of one sweep. Nothing else may run on the device meanwhile."""
+
+    spec: SweepSpec
+    base: Unit
+    place: Workplace
+    timing: Timing
+    study: Study  # keeps what later coordinators refer to
+    quiet: Callable[[], None]  # waits until nothing of this process disturbs a timing
+
+    def time_trained(self, units: Sequence[Unit]) -> Mapping[str, Mapping[str, float] | ArmError]:
+        """Return latency_ms and latency_ratio of trained units, by arm, or why there is none.
+
+        Times of two sessions do not compare, ratios to the base within each do: latency_ms is
+        the ratio times the base's median of the first session.
+
+        Raises:
+            ArmError: the session does not count, or the base cannot be timed.
+        """
+        self.quiet()
+        found: dict[str, Mapping[str, float] | ArmError] = {}
+        units = list(units)
+        while units:
+            try:
+                records = time_units(
+                    [self.base, *units],
+                    self.plan.scenarios[0],
+                    how=self.plan,
+                    baseline=BASE,
+                    rounds=self.timing.rounds,
+                    place=self.place,
+                )
+            except TimingError as error:
+                if error.arm == BASE:
+                    raise ArmError(
+                        "latency", f"the base cannot be timed: {error.__cause__}"
+                    ) from error
+                found[error.arm] = ArmError("latency", f"it cannot be timed: {error.__cause__}")
+                units = [unit for unit in units if unit.arm != error.arm]
+                continue
+            return {**found, **self._ratios(records)}
+        return found
+
+    def judge_untrained(self, unit: Unit) -> Judged | None:
+        """Return the time of a unit with random weights; None where it does not count.
+
+        What was timed once is not timed again.
+        """
+        key = f"untrained {timed_as(unit.run)}"
+        known = self.study.kept(key)
+        if isinstance(known, dict):
+            return Judged(arm=unit.arm, detect_digest=unit.run.detect_digest, **known)
+        self.quiet()
+        units, how = [self.base, unit], declared(self.plan)
+        measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
+        if unit.arm not in measured or any(one.invalid for one in measured.values()):
+            return None
+        found = judged(unit, measured[unit.arm])
+        if not isinstance(self.study.kept(BASE_MS), float):
+            self.study.keep(BASE_MS, judged(self.base, measured[BASE]).median_ms)
+        names = ("median_ms", "low_ms", "high_ms", "num_samples")
+        self.study.keep(key, {name: getattr(found, name) for name in names})
+        return found
+
+    @property
+    def plan(self) -> LatencyPlan:
+        """How trials are timed."""
+        plan = self.timing.of(self.spec.latency)
+        written = self.spec.source.data.get("latency")
+        said = isinstance(written, Mapping) and "max_s" in written
+        return plan if said else replace(plan, max_s=min(plan.max_s, _MOST_SECONDS))
+
+    def _ratios(self, records: Sequence[Latency]) -> Mapping[str, Mapping[str, float]]:
+        invalid = next((record.invalid for record in records if record.invalid), "")
+        if invalid:
+            raise ArmError("latency", f"the session does not count: {invalid}")
+        base, *others = records
+        first = self.study.kept(BASE_MS)
+        if not isinstance(first, float):
+            first = base.median_ms
+            self.study.keep(BASE_MS, first)
+        found: dict[str, Mapping[str, float]] = {}
+        for record in others:
+            ratio = record.median_ms / base.median_ms
+            found[record.arm] = {"latency_ratio": ratio, "latency_ms": ratio * first}
+        return found

@@ -1,0 +1,1 @@
+"""Leaves: processes, ranks, signals, the environment, exit codes."""

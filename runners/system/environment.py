@@ -1,0 +1,106 @@
+"""Where a number comes from: source tree, device, driver, versions. Reads, never changes."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from yolact_bench.results.record import Environment
+
+SOURCE_TREE = Path(__file__).resolve().parents[2]
+# What decides a number. A README or a spec that changed does not make its numbers doubtful.
+_SOURCE_PATHS = ("yolact_bench", "runners", "reports", "pyproject.toml")
+_PACKAGES = ("torch", "torchvision", "numpy", "pycocotools", "opencv-python-headless")
+
+
+def environment(device: str) -> Environment:
+    """Return where a number measured on `device` ("cpu", "cuda", "cuda:1") comes from."""
+    # Imported here: a command that measures nothing starts without loading torch.
+    import torch
+
+    commit, dirty = source_commit()
+    on_gpu = device.startswith("cuda")
+    versions = package_versions()
+    if torch.version.cuda:
+        versions["cuda"] = torch.version.cuda
+    return Environment(
+        commit=commit,
+        dirty=dirty,
+        device=torch.cuda.get_device_name(device) if on_gpu else f"{cpu_name()} (CPU)",
+        device_type="cuda" if on_gpu else "cpu",
+        threads=torch.get_num_threads(),
+        driver=gpu_driver() if on_gpu else "",
+        os=f"{platform.system()} {platform.release()}",
+        versions=versions,
+    )
+
+
+def source_commit(tree: Path = SOURCE_TREE) -> tuple[str, bool]:
+    """Return the commit of the source tree and whether the source differs from it.
+
+    ("unknown", False) without git, and where the tree is no repository of its own: a package
+    installed below somebody's repository must not borrow that repository's commit.
+    """
+    top = _git(tree, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != tree.resolve():
+        return "unknown", False
+    commit = _git(tree, "rev-parse", "HEAD")
+    changes = _git(tree, "status", "--porcelain", "--", *_SOURCE_PATHS)
+    if commit is None or changes is None:
+        return "unknown", False
+    return commit, bool(changes)
+
+
+def cpu_name() -> str:
+    """Return the CPU's model name, or its architecture where the system hides the name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "model name" and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def gpu_driver() -> str:
+    """Return the version of the GPU driver, or "unknown" where NVML cannot be asked."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return "unknown"
+    try:
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return "unknown"
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that can change a number."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _git(tree: Path, *arguments: str) -> str | None:
+    """Return git's answer, or None where there is no git or no repository."""
+    # Inside a git hook GIT_DIR and its kin name the hook's repository, not this tree's.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    command = ["git", "--no-optional-locks", "-C", str(tree), *arguments]
+    try:
+        answer = subprocess.run(
+            command, env=inherited, capture_output=True, text=True, check=True, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

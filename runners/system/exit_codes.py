@@ -1,0 +1,32 @@
+"""Exit codes, and which of them an exception means."""
+
+import typer
+
+from runners.system.torchrun import speaks
+
+USAGE, FAILED_ARMS, UNMET, INVALID, INTERRUPTED = 2, 3, 4, 5, 130
+
+
+def exit_code_of(error: Exception) -> int:
+    """Tell a user's mistake in one message and return its exit code; raise anything else.
+
+    Of several processes that torchrun has started, the first tells it.
+    """
+    from yolact_bench.errors import ArmError, SpecError
+
+    show = getattr(error, "show", None)  # of click's errors: typer may bring its own click
+    if callable(show):
+        show()
+    elif isinstance(error, SpecError):
+        _tell(f"error: {error}")
+    elif isinstance(error, ArmError):
+        _tell(f"failed ({error.kind}): {error}")
+        return FAILED_ARMS
+    else:
+        raise error
+    return USAGE
+
+
+def _tell(message: str) -> None:
+    if speaks():
+        typer.echo(message, err=True)

@@ -1,0 +1,211 @@
+"""A process for each device of a training on this machine, and the parent that watches them."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar, cast
+
+import torch
+
+from runners.system.ranks import check_devices, device_of, joined, lost_another, portable
+from runners.system.torchrun import Launched
+from yolact_bench.errors import ArmError
+
+T = TypeVar("T")
+Tell = Callable[[int, Mapping[str, float]], None]
+
+_LAST_WORDS = 5.0  # seconds in which the other ranks may say why they fail, too
+_LOOK_EVERY = 0.2  # seconds between looks at whether a stop was asked for
+_STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """What a rank hears from and tells the process that has started it."""
+
+    should_stop: Callable[[], bool]
+    tell: Tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    place: Launched
+    device: str
+    meet_at: str
+    threads: int
+    log_level: int
+
+
+def share_devices(
+    task: Callable[..., T],
+    arguments: Sequence[object],
+    *,
+    devices: int,
+    device: str,
+    should_stop: Callable[[], bool],
+    tell: Tell | None,
+) -> T:
+    """Return what the first rank returns of `task(ranks, device, parent, *arguments)`.
+
+    Each rank is a process of its own, the first on `device`, the next on the one after it; a
+    CPU's threads are shared out. None outlives this call or this process.
+
+    Raises:
+        ArmError: a rank has died.
+        BaseException: what a rank has raised; the others are then ended.
+    """
+    check_devices(device, devices)
+    with tempfile.TemporaryDirectory(prefix="yolact-bench-") as folder:
+        start = _Start(
+            place=Launched(rank=0, local_rank=0, size=devices),
+            device=device,
+            meet_at=f"file://{Path(folder).resolve() / 'meeting'}",
+            threads=max(1, torch.get_num_threads() // devices),
+            log_level=logging.getLogger().getEffectiveLevel(),
+        )
+        processes = _Processes(start, task, arguments)
+        try:
+            processes.watch(should_stop, tell)
+        finally:
+            processes.end()
+    return cast(T, processes.answers[0])
+
+
+class _Processes:
+    def __init__(
+        self, start: _Start, task: Callable[..., object], arguments: Sequence[object]
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.answers: dict[int, object] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._lines: dict[Connection[Any, Any], int] = {}  # that are still open, to their rank
+        self._processes: list[BaseProcess] = []
+        for rank in range(start.place.size):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, start, rank, task, arguments))
+            process.start()
+            theirs.close()  # or the line would never break
+            self._lines[ours] = rank
+            self._processes.append(process)
+
+    def watch(self, should_stop: Callable[[], bool], tell: Tell | None) -> None:
+        """Wait until all have answered, or one has failed and the others had time to say so."""
+        asked, give_up = False, float("inf")
+        while self._lines and time.monotonic() < give_up:
+            if not asked and should_stop():
+                asked = True
+                self._ask_to_stop()
+            for line in wait(list(self._lines), timeout=_LOOK_EVERY):
+                assert isinstance(line, Connection)
+                self._hear(line, tell)
+            if self._errors and give_up == float("inf"):
+                give_up = time.monotonic() + _LAST_WORDS
+        if self._errors:
+            raise self._reason()
+
+    def end(self) -> None:
+        """Kill who is left: after a failure, each waits for one who will not come."""
+        for process in self._processes:
+            process.join(0 if self._errors or self._lines else _LAST_WORDS)
+            if process.is_alive():
+                process.kill()
+                process.join()
+        for line in self._lines:
+            line.close()
+
+    def _ask_to_stop(self) -> None:
+        for line in self._lines:
+            try:
+                line.send(_STOP)
+            except OSError:  # it is gone, and its line will say so
+                continue
+
+    def _hear(self, line: "Connection[Any, Any]", tell: Tell | None) -> None:
+        rank = self._lines[line]
+        try:
+            kind, content = line.recv()
+        except (EOFError, OSError):
+            if rank not in self.answers and rank not in self._errors:
+                self._errors[rank] = self._death(rank)
+            del self._lines[line]
+            line.close()
+            return
+        if kind == "points" and tell is not None:
+            tell(*content)
+        elif kind == "answer":
+            self.answers[rank] = content
+        elif kind == "error":
+            self._errors[rank] = content
+
+    def _death(self, rank: int) -> ArmError:
+        process = self._processes[rank]
+        process.join(_LAST_WORDS)
+        code = process.exitcode
+        how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        return ArmError(
+            "rank_died",
+            f"process {rank} of the {len(self._processes)} that shared the training died ({how}); "
+            "where memory ran out, take more devices or a smaller batch. The same command goes on "
+            "from the last checkpoint",
+        )
+
+    def _reason(self) -> BaseException:
+        """Return the error that came first in truth: a rank whose partner is gone fails, too."""
+        errors = [self._errors[rank] for rank in sorted(self._errors)]
+        return min(errors, key=_follows)
+
+
+def _follows(error: BaseException) -> int:
+    """Return how far an error may be a consequence of another."""
+    if lost_another(error):
+        return 2
+    return 1 if isinstance(error, ArmError) and error.kind == "rank_died" else 0
+
+
+def _serve(
+    line: "Connection[Any, Any]",
+    start: _Start,
+    rank: int,
+    task: Callable[..., object],
+    arguments: Sequence[object],
+) -> None:
+    """Carry out the task as one rank. Interrupts from the keyboard are the parent's to pass on."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, ask)
+    threading.Thread(target=_listen, args=(line, stop), daemon=True).start()
+    level = start.log_level if rank == 0 else logging.ERROR
+    logging.basicConfig(level=level, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(start.threads)
+    device = device_of(start.device, rank)
+    place = Launched(rank=rank, local_rank=rank, size=start.place.size)
+    parent = Parent(should_stop=stop.is_set, tell=lambda *points: line.send(("points", points)))
+    try:
+        with joined(place, device=device, meet_at=start.meet_at) as ranks:
+            answer = task(ranks, device, parent, *arguments)
+        line.send(("answer", answer))
+    except BaseException as error:
+        line.send(("error", portable(error)))
+
+
+def _listen(line: "Connection[Any, Any]", stop: threading.Event) -> None:
+    """Pass a stop on; end with the parent, however it has ended."""
+    try:
+        while line.recv() == _STOP:
+            stop.set()
+    except (EOFError, OSError):
+        os._exit(1)

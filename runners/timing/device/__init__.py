@@ -1,0 +1,1 @@
+"""The state of the device while it is timed: clocks, throttling, other load."""

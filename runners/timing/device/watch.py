@@ -1,0 +1,213 @@
+"""Watch the machine between timed calls, and say afterwards whether the times count."""
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+
+import torch
+
+from runners.timing.device.host import host_facts, host_warnings, read_host
+from runners.timing.device.nvml import Gpu, Nvml, open_gpu
+from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, GpuSample, Spread
+
+# Held back by heat or by a failing supply: no time counts.
+_HELD_BACK = frozenset(
+    {
+        "hardware slowdown",
+        "software thermal slowdown",
+        "hardware thermal slowdown",
+        "power brake",
+    }
+)
+# Many GPUs touch their power cap under load and hardly slow down, so these count only where the
+# clock fell by more than a twentieth of the highest of the session.
+_CAPPED = frozenset({"power cap", "sync boost"})
+_FALLEN = 0.95
+# Utilization is averaged over up to a second.
+_REST_S, _RESTING_PERCENT = 1.2, 5.0
+_UNSEEN = "a process that NVML does not list"
+
+
+class DeviceWatch:
+    """Samples of a device between rounds; `facts` after the block, or in it for so far.
+
+    A sample asks NVML some ten questions, milliseconds in all. It is taken where no call is being
+    timed, at most every `interval_s`, by the timing thread itself: a thread of its own would
+    take the interpreter from the calls.
+    """
+
+    def __init__(
+        self,
+        uuid: str | None,
+        *,
+        nvml: Nvml | None = None,
+        interval_s: float = 0.5,
+        now: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Watch the GPU with that UUID, or with None the CPU alone."""
+        self._uuid, self._nvml, self._interval_s = uuid, nvml, interval_s
+        self._now, self._sleep = now, sleep
+        self._stack = ExitStack()
+        self._gpu: Gpu | None = None
+        self._unknown = ""  # why the GPU cannot be watched
+        self._unseen = 0  # times that it worked for somebody while this process rested
+        self._during: list[GpuSample] = []
+        self._facts: DeviceFacts | None = None
+
+    def __enter__(self) -> "DeviceWatch":
+        if self._uuid is not None:
+            try:
+                self._gpu = self._stack.enter_context(open_gpu(self._uuid, nvml=self._nvml))
+            except LookupError as error:
+                self._unknown = str(error)
+        self._rest()
+        self._before = self._gpu.sample() if self._gpu else None
+        self._held_before = self._gpu.held_back_ms() if self._gpu else (None, None)
+        self._host_before = read_host()
+        self._last = self._now()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._facts = self._collect()
+        finally:
+            self._gpu = None
+            self._stack.close()
+
+    def look(self, number: int = 0) -> None:
+        """Take a sample if the last is old enough; to be called where nothing is being timed.
+
+        Number 0 is the first round: what the host did until then, compiling perhaps, no longer
+        counts.
+        """
+        if number == 0 and not self._during:
+            self._host_before = read_host()
+        if self._gpu is None or self._now() < self._last + self._interval_s:
+            return
+        self._during.append(self._gpu.sample())
+        self._last = self._now()
+
+    def facts(self) -> DeviceFacts:
+        """Return what was seen."""
+        return self._facts if self._facts is not None else self._collect()
+
+    @property
+    def energy_mj(self) -> float | None:
+        """The energy that the GPU has drawn, ever; None where nobody counts it."""
+        return self._gpu.energy_mj if self._gpu else None
+
+    def _rest(self) -> None:
+        """See whether the GPU works while this process does not, where processes are hidden."""
+        if self._gpu is None or self._gpu.lists_processes:
+            return
+        self._sleep(_REST_S)
+        used = self._gpu.utilization
+        if used is None:
+            self._unknown = "NVML lists no processes here: whether others used the GPU is not known"
+        elif used > _RESTING_PERCENT:
+            self._unseen += 1
+
+    def _collect(self) -> DeviceFacts:
+        host = host_facts(self._host_before, read_host())
+        warnings = host_warnings(host)
+        gpu = None
+        if self._gpu is not None and self._before is not None:
+            after = self._gpu.sample()
+            held = tuple(
+                None if new is None or old is None else new - old
+                for old, new in zip(self._held_before, self._gpu.held_back_ms(), strict=True)
+            )
+            self._rest()
+            gpu = _gpu_facts(self._gpu, self._before, self._during, after, held, self._unseen)
+        if self._unknown:
+            warnings = (*warnings, self._unknown)
+        invalid = "" if gpu is None else why_invalid(gpu, self._during)
+        return DeviceFacts(host=host, gpu=gpu, invalid=invalid, warnings=warnings)
+
+
+def watch(device: torch.device | str) -> DeviceWatch:
+    """Return a watch of a torch device: its GPU, or of "cpu" the CPU alone."""
+    if torch.device(device).type != "cuda":
+        return DeviceWatch(None)
+    return DeviceWatch(str(torch.cuda.get_device_properties(device).uuid))
+
+
+def why_invalid(gpu: GpuFacts, during: Sequence[GpuSample]) -> str:
+    """Return why no time of the session counts: throttled or shared. "" where it does.
+
+    `during` are the samples between its rounds. The samples before and after tell of sharing
+    only: what held the clocks back then, held back no timed call.
+    """
+    reasons = [*_throttled(gpu, during)]
+    if gpu.others:
+        names = ", ".join(gpu.others)
+        reasons.append(f"shared: the GPU was in use by {names} as well")
+    return "; ".join(reasons)
+
+
+def _throttled(gpu: GpuFacts, during: Sequence[GpuSample]) -> Iterable[str]:
+    held = Counter(word for sample in during for word in sample.reasons if word in _HELD_BACK)
+    for word, times in held.items():
+        yield f"throttled: {word} in {times} of {len(during)} samples"
+    if gpu.thermal_ms:
+        yield f"throttled: heat held the clocks back for {gpu.thermal_ms:.0f} ms"
+    highest = max((s.sm_mhz for s in during if s.sm_mhz is not None), default=0.0)
+    fallen = [
+        (sample.sm_mhz, word)
+        for sample in during
+        for word in sample.reasons
+        if word in _CAPPED and sample.sm_mhz is not None and sample.sm_mhz < _FALLEN * highest
+    ]
+    if fallen:
+        lowest, word = min(fallen)
+        yield f"throttled: {word} held the clock at {lowest:.0f} MHz, {highest:.0f} MHz before"
+
+
+def _gpu_facts(
+    gpu: Gpu,
+    before: GpuSample,
+    during: Sequence[GpuSample],
+    after: GpuSample,
+    held_ms: Sequence[float | None],
+    unseen: int,
+) -> GpuFacts:
+    every = [before, *during, after]
+    others = Counter(name for sample in every for name in set(sample.others))
+    if unseen:
+        others[_UNSEEN] = unseen
+    return GpuFacts(
+        name=gpu.name,
+        driver=gpu.driver,
+        memory_gib=gpu.memory_gib,
+        mig=gpu.mig,
+        max_sm_mhz=gpu.max_sm_mhz,
+        power_limit_w=gpu.power_limit_w,
+        samples=len(during),
+        before=before,
+        after=after,
+        sm_mhz=_spread(sample.sm_mhz for sample in during),
+        memory_mhz=_spread(sample.memory_mhz for sample in during),
+        power_w=_spread(sample.power_w for sample in during),
+        temperature_c=_spread(sample.temperature_c for sample in during),
+        reasons=dict(Counter(word for sample in during for word in sample.reasons)),
+        others=dict(others),
+        thermal_ms=held_ms[0],
+        power_ms=held_ms[1],
+    )
+
+
+def _spread(values: Iterable[float | None]) -> Spread | None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Spread(low=min(known), median=statistics.median(known), high=max(known))

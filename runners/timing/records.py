@@ -1,0 +1,114 @@
+"""Arms with weights to records of their times, all of one session."""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from runners.arms.arm import Unit, Workplace, now, trained_detector
+from runners.system.environment import environment
+from runners.timing.calls import TimingError
+from runners.timing.images import read_pictures
+from runners.timing.session import Measured, measure
+from yolact_bench.detector import Detector
+from yolact_bench.results.fingerprint import fingerprint, timing_facts
+from yolact_bench.results.record import Latency
+from yolact_bench.results.serialise import to_plain
+from yolact_bench.spec.latency import OWN, LatencyPlan
+from yolact_bench.spec.loads import find_load
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Bounds that an execution sets to the rounds of every spec."""
+
+    rounds: int | None = None  # None: as many as the plan's width and time ask for
+    max_seconds: float | None = None
+
+    def of(self, how: LatencyPlan) -> LatencyPlan:
+        """Return the plan within the bounds."""
+        if self.max_seconds is None:
+            return how
+        return replace(how, max_s=min(how.max_s, self.max_seconds))
+
+
+def time_units(
+    units: Sequence[Unit],
+    scenario: str,
+    *,
+    how: LatencyPlan,
+    baseline: str,
+    rounds: int | None,
+    place: Workplace,
+) -> list[Latency]:
+    """Return one record for each unit, all of one new session in one scenario.
+
+    A load that the plan declares is imposed on every arm.
+
+    Raises:
+        TimingError: a unit that cannot be built or called; nothing of the session is kept.
+    """
+    log.info("latency: %s, %d arms in alternating rounds on %s", scenario, len(units), place.device)
+    pictures = read_pictures(place.datasets.open(units[0].data, "val"))
+    detectors = {unit.arm: _timed_detector(unit, place) for unit in units}
+    measured = measure(
+        detectors,
+        pictures,
+        scenario=scenario,
+        plan=how,
+        baseline=baseline if baseline in detectors else None,
+        loads={} if how.load == OWN else dict.fromkeys(detectors, find_load(how.load)),
+        rounds=rounds,
+    )
+    for arm in measured.values():
+        if arm.invalid:
+            log.error("latency: the session does not count: %s", arm.invalid)
+            break
+    session = uuid.uuid4().hex[:12]
+    arms = [unit.arm for unit in units]
+    return [latency_record(u, measured[u.arm], session, arms, place.device) for u in units]
+
+
+def latency_record(
+    unit: Unit, measured: Measured, session: str, together: Sequence[str], device: str
+) -> Latency:
+    """Return what is stored of one arm's times."""
+    facts = to_plain(measured.facts)
+    assert isinstance(facts, dict)
+    record = Latency(
+        ablation=unit.ablation,
+        arm=unit.arm,
+        seed=unit.seed,
+        train_digest=unit.run.train_digest,
+        detect_digest=unit.run.detect_digest,
+        session=session,
+        interleaved_with=tuple(together),
+        scenario=measured.scenario,
+        timer=measured.timer,
+        precision=str(unit.run.runtime.get("precision", "fp32")),
+        samples_ms=measured.samples_ms,
+        enqueue_ms=measured.enqueue_ms,
+        stages_ms=measured.stages_ms,
+        image_ids=measured.image_ids,
+        warmup=measured.warmup,
+        peak_memory_mb=measured.peak_memory_mb,
+        environment=environment(device),
+        time=now(),
+        batch_size=measured.batch_size,
+        load=measured.load,
+        protocol=measured.protocol,
+        invalid=measured.invalid,
+        inexact=measured.inexact,
+        facts=facts,
+        energy_mj=measured.energy_mj,
+    )
+    return replace(record, fingerprint=fingerprint(timing_facts(record)))
+
+
+def _timed_detector(unit: Unit, place: Workplace) -> Detector:
+    try:
+        return trained_detector(unit.run, place)
+    except Exception as error:
+        raise TimingError(unit.arm) from error

@@ -1,0 +1,4 @@
+"""One training, resumable bit for bit.
+
+Public: `train`, `TrainingOptions`, `Trained`.
+"""

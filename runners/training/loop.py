@@ -1,0 +1,268 @@
+"""The loop of a training: its state, one step of it, and what happens between steps."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from runners.system.interrupt import Stopped
+from runners.system.progress import losses_text
+from runners.system.ranks import ALONE, Ranks
+from runners.training.checkpoint import load_training, save_training
+from runners.training.log import TrainingLog
+from runners.training.losses import joint_window, shared_losses
+from runners.workdir.stop_file import StopFileWatch
+from yolact_bench.build import freezes_batch_norm
+from yolact_bench.data.batch import Batch, TrainingLoader
+from yolact_bench.errors import ArmError
+from yolact_bench.geometry.pixels import normalise
+from yolact_bench.loss.total import Losses
+from yolact_bench.model.batch_norm import set_training_mode
+from yolact_bench.model.network import Yolact
+from yolact_bench.schedule import Schedule
+from yolact_bench.spec.run import Run
+
+LOG_EVERY = 10  # iterations; the only places where the loop waits for the device
+
+# A validation looks at the network after some iterations and returns numbers such as mask_ap.
+Validate = Callable[[Yolact], Mapping[str, float]]
+Logged = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions:
+    """How a training is carried out; nothing here changes its result beyond rounding.
+
+    `compile_network` has inductor compile the training step's forward and backward pass. Weights
+    and checkpoints are those of the network itself: a training may go on with or without it.
+    """
+
+    device: str
+    workers: int
+    validate: Validate | None = None
+    validate_every: int = 0  # iterations; 0: never
+    checkpoint_seconds: float = 120.0
+    compile_network: bool = False
+    on_log: Logged | None = None
+    should_stop: Callable[[], bool] = lambda: False
+    ranks: Ranks = ALONE  # this process's place among those that share each batch
+
+
+class Verdict(IntEnum):
+    """What follows an iteration. Of several ranks' verdicts the highest counts."""
+
+    GO_ON = 0
+    CHECKPOINT = 1
+    STOP = 2
+    STOP_BY_FILE = 3
+
+
+class Loop:
+    """The state of a training, and one step of it."""
+
+    def __init__(
+        self,
+        run: Run,
+        network: Yolact,
+        schedule: Schedule,
+        losses: Losses,
+        folder: Path,
+        how: TrainingOptions,
+    ) -> None:
+        self.run, self.network, self.schedule = run, network, schedule
+        self.folder, self.how, self.ranks = folder, how, how.ranks
+        self.log = TrainingLog(folder / "log.jsonl")
+        self.asked_by_file = StopFileWatch(folder)
+        self.frozen = freezes_batch_norm(run)
+        set_training_mode(network, frozen_batch_norm=self.frozen)
+        self.losses = shared_losses(
+            network,
+            losses,
+            ranks=how.ranks,
+            precision=run.precision,
+            compile_network=how.compile_network,
+            # Without objects, nothing reaches the re-scoring network.
+            reaches_all=network.rescore_net is None and run.semantic_loss["name"] != "none",
+        )
+        self.optimizer = _optimizer(network, schedule)
+        self.scaler = torch.amp.GradScaler(how.device, enabled=run.precision == "fp16")
+        self.generator = torch.Generator(how.device)
+        self.iteration = 0
+        self.seconds = 0.0
+        self.window: list[dict[str, Tensor]] = []  # losses since the last log line
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint."""
+        self.iteration, self.seconds, window = load_training(
+            path,
+            train_digest=self.run.train_digest,
+            network=self.network,
+            optimizer=self.optimizer,
+            scaler=self.scaler,
+        )
+        device = self.how.device
+        self.window = [{name: loss.to(device) for name, loss in w.items()} for w in window]
+
+    def run_all(self, loader: TrainingLoader, advance: Callable[[int, str], None]) -> None:
+        """Train to the end of the schedule."""
+        cut_short = self.validation_due() and not self.log.validated(self.iteration)
+        if self.ranks.told_by_first(cut_short):
+            self.validate()  # it came after the checkpoint
+        began = written = time.monotonic()
+        before = self.seconds
+        for batch in self.batches(loader):
+            self.step(batch)
+            self.iteration += 1
+            self.seconds = before + time.monotonic() - began
+            done = self.iteration == self.schedule.iterations
+            if self.iteration % LOG_EVERY == 0 or done:
+                advance(self.iteration, self.write_log())
+            due = time.monotonic() - written > self.how.checkpoint_seconds
+            verdict = self.verdict(due, done)  # asked once: the answer may change at any time
+            if verdict > Verdict.GO_ON:
+                self.checkpoint()
+                written = time.monotonic()
+            if verdict > Verdict.CHECKPOINT:
+                raise Stopped if verdict == Verdict.STOP_BY_FILE else KeyboardInterrupt
+            if self.validation_due():
+                pause = time.monotonic()
+                self.validate()
+                began += time.monotonic() - pause  # validation is no training time
+
+    def batches(self, loader: TrainingLoader) -> Iterator[Batch]:
+        """Yield the batches; what a loader of any rank raises is raised on all."""
+        iterator = iter(loader)
+        while True:
+            batch, failed = None, None
+            try:
+                batch = next(iterator, None)
+            except Exception as error:
+                failed = error
+            self.ranks.settle(failed)
+            if batch is None:
+                return
+            yield batch
+
+    def verdict(self, due: bool, done: bool) -> Verdict:
+        """Return what all ranks do now: the first looks at clock and file, any may be signalled.
+
+        Who asks by file after the last iteration gets the result instead.
+        """
+        own = Verdict.GO_ON
+        if self.how.should_stop():
+            own = Verdict.STOP
+        elif self.ranks.first and not done and self.asked_by_file():
+            own = Verdict.STOP_BY_FILE
+        elif self.ranks.first and due and not done:
+            own = Verdict.CHECKPOINT
+        return Verdict(self.ranks.highest(own))
+
+    def step(self, batch: Batch) -> None:
+        """One optimiser step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.lr_at(self.iteration)
+        device = self.how.device
+        batch = batch.to(device)
+        x = normalise(batch.images, self.network.mean, self.network.std)
+        # Keyed to the iteration, so that a resumed training draws the same subsets.
+        self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
+        losses = self.losses(x, batch.targets, self.generator)
+        total = torch.stack(list(losses.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        if self.schedule.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.window.append({name: loss.detach() for name, loss in losses.items()})
+
+    def write_log(self) -> str:
+        """Check, log and clear the losses since the last line; return them as text."""
+        self.check_finite()
+        values = {name: torch.stack([w[name] for w in self.window]) for name in self.window[0]}
+        means = {name: float(value.mean()) for name, value in values.items()}
+        self.window.clear()
+        done = self.iteration * self.schedule.batch_size
+        line = {
+            "iteration": self.iteration,
+            "losses": means,
+            "total": sum(means.values()),
+            "lr": self.schedule.lr_at(self.iteration - 1),
+            "images_per_second": done / max(self.seconds, 1e-9),
+            "seconds": self.seconds,
+        }
+        self.ranks.first_does(lambda: self.log.append(line))
+        if self.how.on_log:
+            rates = {"lr": line["lr"], "images_per_second": line["images_per_second"]}
+            curves = {f"loss_{name}": value for name, value in means.items()}
+            self.how.on_log(self.iteration, {**curves, "loss": line["total"], **rates})  # type: ignore[dict-item]
+        return f"{losses_text(means)}  {line['images_per_second']:.1f} images/s"
+
+    def check_finite(self) -> None:
+        """Raise ArmError for the first iteration of the window whose loss is not finite.
+
+        The losses of the window are those of the joint batch from here on, on every rank.
+        """
+        self.window = joint_window(self.window, self.ranks)
+        first = self.iteration - len(self.window)
+        for offset, losses in enumerate(self.window):
+            bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
+            if bad:
+                raise ArmError(
+                    "non_finite_loss",
+                    f"the {', '.join(bad)} loss is not finite at iteration {first + offset} "
+                    f"(learning rate {self.schedule.lr_at(first + offset):.3g}); lower "
+                    "schedule.lr, lengthen schedule.warmup, or set schedule.clip_norm",
+                )
+
+    def checkpoint(self) -> None:
+        """Write last.pt, unless the losses since the last look are not finite."""
+        self.check_finite()
+        self.ranks.first_does(self.save)
+
+    def save(self) -> None:
+        """Write last.pt, and what it rests on."""
+        self.log.sync()
+        save_training(
+            self.folder / "last.pt",
+            train_digest=self.run.train_digest,
+            iteration=self.iteration,
+            seconds=self.seconds,
+            network=self.network,
+            optimizer=self.optimizer,
+            scaler=self.scaler,
+            window=self.window,
+        )
+
+    def validation_due(self) -> bool:
+        """Return whether a validation follows the last iteration; the end has an evaluation."""
+        every, last = self.how.validate_every, self.schedule.iterations
+        return bool(every) and 0 < self.iteration < last and self.iteration % every == 0
+
+    def validate(self) -> None:
+        """Look at the network in evaluation mode, log it, and go on as before."""
+        if self.how.validate is not None:
+            self.ranks.first_does(lambda: self.look(self.how.validate))
+            set_training_mode(self.network, frozen_batch_norm=self.frozen)
+
+    def look(self, validate: Validate | None) -> None:
+        """Validate, and log what comes of it."""
+        assert validate is not None
+        self.network.eval()
+        metrics = dict(validate(self.network))
+        self.log.append({"iteration": self.iteration, "validation": metrics})
+        if self.how.on_log:
+            self.how.on_log(self.iteration, {f"val/{k}": v for k, v in metrics.items()})
+
+
+def _optimizer(network: Yolact, schedule: Schedule) -> torch.optim.Optimizer:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    lr, weight_decay = schedule.lr_at(0), schedule.weight_decay
+    if schedule.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    return torch.optim.SGD(parameters, lr=lr, momentum=schedule.momentum, weight_decay=weight_decay)

@@ -1,0 +1,81 @@
+"""The losses of a batch, which several ranks may share, as a module that DDP can wrap."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from runners.system.ranks import Ranks
+from yolact_bench.detect.compiler import with_whole_libraries
+from yolact_bench.detect.runtime import HALF
+from yolact_bench.loss.total import Losses
+from yolact_bench.model.network import Yolact
+from yolact_bench.shapes import Predictions, Target
+
+
+def shared_losses(
+    network: Yolact,
+    losses: Losses,
+    *,
+    ranks: Ranks,
+    precision: str,
+    compile_network: bool,
+    reaches_all: bool,
+) -> nn.Module:
+    """Return a module from images and targets to the losses; gradients are averaged over ranks.
+
+    It stands beside the network, not in its place: validation and checkpoints use that itself.
+    `reaches_all` says that every parameter has a part in the loss of every batch.
+    """
+    forward = _compiled(network) if compile_network else network.__call__
+    module = BatchLosses(network, forward, losses, precision)
+    if ranks.size == 1:
+        return module
+    return DistributedDataParallel(
+        module,
+        broadcast_buffers=False,  # batch norm's are equal already
+        find_unused_parameters=not reaches_all,
+    )
+
+
+def joint_window(window: list[dict[str, Tensor]], ranks: Ranks) -> list[dict[str, Tensor]]:
+    """Return the losses of the joint batch; the same again of those that are joint already."""
+    if ranks.size == 1 or not window:
+        return window
+    names = list(window[0])
+    table = torch.stack([torch.stack([losses[name] for name in names]) for losses in window])
+    return [dict(zip(names, row, strict=True)) for row in ranks.mean(table).unbind()]
+
+
+class BatchLosses(nn.Module):
+    """The losses of a batch as one module, so that DDP sees all that they reach.
+
+    The re-scoring network is called by the losses, not by the network's forward pass.
+    """
+
+    def __init__(
+        self,
+        network: Yolact,
+        forward: Callable[[Tensor], Predictions],
+        losses: Losses,
+        precision: str,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._through, self._losses = forward, losses
+        self._dtype = HALF.get(precision)
+
+    def forward(
+        self, x: Tensor, targets: list[Target], generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Return the terms of the loss by name."""
+        dtype = self._dtype
+        with torch.autocast(x.device.type, dtype=dtype, enabled=dtype is not None):
+            raw = self._through(x)
+        return self._losses(raw, targets, generator)
+
+
+def _compiled(network: Yolact) -> Callable[[Tensor], Predictions]:
+    program = torch.compile(network, dynamic=False)
+    return lambda x: with_whole_libraries(lambda: program(x))

@@ -1,0 +1,153 @@
+"""A training from its first to its last iteration. Resumes where it stopped."""
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from runners.system.progress import progress
+from runners.system.ranks import Ranks
+from runners.training.checkpoint import load_facts, save_final, seed_generators
+from runners.training.loop import Loop, TrainingOptions
+from yolact_bench.build import (
+    build_losses_for,
+    build_network,
+    build_schedule,
+    build_training_loader,
+    freezes_batch_norm,
+)
+from yolact_bench.data import Dataset
+from yolact_bench.errors import SpecError
+from yolact_bench.loss.total import Losses
+from yolact_bench.model.joint_batch_norm import share_batch_norm
+from yolact_bench.model.network import Yolact
+from yolact_bench.spec.run import Run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What a finished training is known by."""
+
+    weights: Path
+    iterations: int
+    seconds: float
+    images_per_second: float
+    skipped_annotations: int
+    peak_memory_mb: float | None  # of the first device
+    devices: int = 1  # that shared each batch at the end; those of resumed parts may differ
+
+
+def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: TrainingOptions) -> Trained:
+    """Train `run` in `folder` (work/checkpoints/<train_digest>) and return what came of it.
+
+    A last.pt there is continued from: on a CPU the result is the one of an unbroken training.
+    Each of several ranks calls this; the first writes, and all return the same.
+
+    Raises:
+        ArmError: a loss is not finite, or an image cannot be read.
+        KeyboardInterrupt: `how.should_stop` said so; a checkpoint has been written.
+        Stopped: a file `stop` in the folder said so; likewise.
+    """
+    _warn_of_slow_bf16(run, how.device)
+    if torch.device(how.device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(how.device)  # of an arm before, in this process
+    seed_generators(run.seed)
+    network = build_network(run).to(torch.device(how.device))
+    network = network.to(memory_format=torch.channels_last)
+    schedule, ranks = build_schedule(run), how.ranks
+    loop = Loop(run, network, schedule, _joint_losses(run, network, ranks), folder, how)
+    last = folder / "last.pt"
+    if ranks.told_by_first(last.is_file()):
+        _resume(loop, last)
+        log.info("%s: goes on from iteration %d", title, loop.iteration)
+    ranks.first_does(lambda: loop.log.cut(loop.iteration))
+    loader = build_training_loader(
+        run,
+        network,
+        dataset,
+        start_iteration=loop.iteration,
+        workers=how.workers,
+        rank=ranks.rank,
+        world_size=ranks.size,
+    )
+    with progress(title, schedule.iterations, loop.iteration) if ranks.first else _Unseen() as bar:
+        loop.run_all(loader, bar.advance)
+    trained = Trained(
+        weights=folder / "final.pt",
+        iterations=schedule.iterations,
+        seconds=loop.seconds,
+        images_per_second=schedule.iterations * schedule.batch_size / max(loop.seconds, 1e-9),
+        skipped_annotations=sum(dataset.skipped.values()),
+        peak_memory_mb=_peak_memory_mb(how.device),
+        devices=ranks.size,
+    )
+    ranks.first_does(lambda: _save(trained, run, network))
+    last.unlink(missing_ok=True)
+    return trained
+
+
+def found_trained(weights: Path) -> Trained:
+    """Return what is known of a finished training, by its final.pt."""
+    facts = load_facts(weights)
+    return Trained(
+        weights=weights,
+        iterations=int(facts["iterations"]),  # type: ignore[call-overload]
+        seconds=float(facts["seconds"]),  # type: ignore[arg-type]
+        images_per_second=float(facts["images_per_second"]),  # type: ignore[arg-type]
+        skipped_annotations=int(facts["skipped_annotations"]),  # type: ignore[call-overload]
+        peak_memory_mb=facts["peak_memory_mb"],  # type: ignore[arg-type]
+        devices=int(facts.get("devices", 1)),  # type: ignore[call-overload]
+    )
+
+
+class _Unseen:
+    """Progress of a rank that does not tell."""
+
+    def __enter__(self) -> "_Unseen":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def advance(self, done: int, facts: str) -> None:
+        return None
+
+
+def _joint_losses(run: Run, network: Yolact, ranks: Ranks) -> Losses:
+    """Return the losses over the joint batch, having joined the batch norm of the network."""
+    if ranks.size > 1 and not freezes_batch_norm(run):
+        share_batch_norm(network, ranks.statistics)
+    losses = build_losses_for(run, network)
+    losses.ranks, losses.sum_over_ranks = ranks.size, ranks.sum
+    return losses
+
+
+def _resume(loop: Loop, last: Path) -> None:
+    """Continue from a checkpoint, all ranks from the same."""
+    failed = None
+    loop.ranks.agreed(lambda: loop.resume(last))
+    if loop.ranks.told_by_first(loop.iteration) != loop.iteration:
+        failed = SpecError(f"{last}: differs between machines; give a --work-dir that they share")
+    loop.ranks.settle(failed)
+
+
+def _save(trained: Trained, run: Run, network: Yolact) -> None:
+    facts = {"train_digest": run.train_digest, **asdict(trained)}
+    del facts["weights"]
+    save_final(trained.weights, facts=facts, network=network)
+
+
+def _warn_of_slow_bf16(run: Run, device: str) -> None:
+    """Say so before hours are spent: the result is right, but float32 may be there earlier."""
+    fast: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if run.precision == "bf16" and torch.device(device).type == "cpu" and not fast:
+        log.warning("PyTorch has no fast bf16 for this CPU; --set precision=fp32 may train faster")
+
+
+def _peak_memory_mb(device: str) -> float | None:
+    if torch.device(device).type != "cuda":
+        return None
+    return torch.cuda.max_memory_allocated(device) / 2**20

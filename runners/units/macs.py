@@ -1,0 +1,253 @@
+"""What one image costs in a run: MACs, operations and traffic of every stage, nothing left out.
+
+The network is counted on the meta device, what follows it on the CPU with planted candidates, so
+that it takes a second whatever the size. Counted is what is defined, not how it is executed:
+the plain runtime and torchvision's deformable layers, whatever the arm is timed with.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from runners.units.mac_formulas import FORMULAS
+from yolact_bench.build import build_detector, build_network
+from yolact_bench.clock import STAGES
+from yolact_bench.detect.pipeline import find, to_detections
+from yolact_bench.detector import Detector
+from yolact_bench.geometry.boxes import encode
+from yolact_bench.model.network import Yolact
+from yolact_bench.shapes import Predictions
+from yolact_bench.spec.loads import LOADS
+from yolact_bench.spec.run import Run
+
+log = logging.getLogger(__name__)
+
+LOAD = LOADS["crowded_100"]  # planted: the most detections that COCO scores
+OBJECTS = LOAD.of(0)
+CANDIDATES = OBJECTS * LOAD.candidates_per_detection
+IMAGE_SIZE = (480, 640)  # the most frequent one of COCO
+
+
+class UncountableError(ValueError):
+    """An operator without a formula, so no count would be true."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Of one stage, for one image."""
+
+    macs: int = 0
+    operations: int = 0  # on single values: activations, comparisons, box arithmetic
+    moved_bytes: int = 0  # every operator reads its arguments and writes its result, as eager does
+    fused_bytes: int = 0  # only operators with MACs do, as if all others were part of those
+    parameters: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            macs=self.macs + other.macs,
+            operations=self.operations + other.operations,
+            moved_bytes=self.moved_bytes + other.moved_bytes,
+            fused_bytes=self.fused_bytes + other.fused_bytes,
+            parameters=self.parameters + other.parameters,
+        )
+
+
+def total(costs: Mapping[str, Cost]) -> Cost:
+    """Return the sum over stages."""
+    return sum(costs.values(), Cost())
+
+
+def macs_or_none(run: Run, *, title: str) -> int | None:
+    """Return the MACs of an image; None, and a warning, where an operator has no formula."""
+    try:
+        return total(count(run)).macs
+    except UncountableError as error:
+        log.warning("%s: MACs are not counted: %s", title, error)
+        return None
+
+
+def count(run: Run) -> Mapping[str, Cost]:
+    """Return the cost of every stage for one 480×640 image with 100 objects, in float32.
+
+    Candidates for the NMS are planted as the load `crowded_100` declares. A stage that does
+    nothing, such as re-scoring without a network, is left out.
+
+    Raises:
+        UncountableError: an operator has no formula.
+    """
+    plain = run.changed({"runtime": {"name": "eager"}, "deform": {"name": "torchvision"}})
+    with torch.device("meta"):
+        network = build_network(plain, initial=False)
+    detector = build_detector(plain, network, device="meta")
+    counter = _Counter()
+    with torch.inference_mode(), counter:
+        image = np.zeros((*IMAGE_SIZE, 3), dtype=np.uint8)
+        with counter.clock("preprocess"):
+            batch = detector.preprocess([image])
+        raw = detector.predict(batch, counter.clock)
+    _count_detection(detector, _planted(raw), counter)
+    parameters = _parameters(network)
+    return {
+        stage: replace(counter.costs.get(stage, Cost()), parameters=parameters.get(stage, 0))
+        for stage in STAGES
+        if stage in counter.costs
+    }
+
+
+def _parameters(network: Yolact) -> dict[str, int]:
+    """Of inference: the semantic layer serves its loss alone."""
+    parts: dict[str, nn.Module | None] = {
+        "backbone": network.backbone,
+        "fpn": network.fpn,
+        "protonet": network.protonet,
+        "head": network.head,
+        "rescore": network.rescore_net,
+    }
+    return {
+        stage: sum(p.numel() for p in part.parameters())
+        for stage, part in parts.items()
+        if part is not None
+    }
+
+
+def _count_detection(detector: Detector, planted: Predictions, counter: "_Counter") -> None:
+    net = detector.rescore_net
+    if net is not None:
+        net = net.to_empty(device="cpu")
+        for values in (*net.parameters(), *net.buffers()):
+            values.data.zero_()
+    height, width = IMAGE_SIZE
+    with torch.inference_mode(), counter:
+        found = find(
+            planted,
+            0,
+            nms=detector.nms,
+            assembly=detector.assembly,
+            rescorer=detector.rescorer,
+            rescore_net=net,
+            height=height,
+            width=width,
+            clock=counter.clock,
+        )
+        with counter.clock("upsample"):
+            # Off the CPU it is one interpolation of whole masks, which is how it is defined.
+            to_detections(replace(found, soft_masks=found.soft_masks.to("meta")))
+
+
+def _planted(raw: Predictions) -> Predictions:
+    """Return predictions of the shapes of `raw` with candidates for disjoint objects in a grid."""
+    anchors = raw.anchors.cpu() if raw.anchors.device.type != "meta" else _grid(raw.anchors)
+    num_anchors, num_scores = raw.scores.shape[1:]
+    candidates = min(CANDIDATES, num_anchors)
+    rows = torch.arange(candidates) * num_anchors // candidates
+    objects = torch.arange(candidates) % OBJECTS
+    boxes = torch.zeros(1, num_anchors, 4)
+    boxes[0, rows] = encode(_objects()[objects], anchors[rows])
+    scores = torch.full((1, num_anchors, num_scores), -20.0)
+    scores[0, :, 0] = 10.0
+    sure = 0.95 - 0.8 * torch.arange(candidates) / candidates
+    scores[0, rows, 0] = 0.0
+    scores[0, rows, 1 + objects % (num_scores - 1)] = sure.logit()
+    features = raw.features
+    return Predictions(
+        boxes=boxes,
+        scores=scores,
+        coefficients=torch.zeros(raw.coefficients.shape),
+        prototypes=torch.zeros(raw.prototypes.shape),
+        anchors=anchors,
+        semantic=None,
+        features=None if features is None else tuple(torch.zeros(f.shape) for f in features),
+    )
+
+
+def _grid(anchors: Tensor) -> Tensor:
+    """Stand-ins for anchors whose values the meta device does not hold: any will do."""
+    return torch.tensor([0.5, 0.5, 0.1, 0.1]).repeat(len(anchors), 1)
+
+
+def _objects() -> Tensor:
+    side = math.isqrt(OBJECTS)
+    place = torch.arange(OBJECTS)
+    corner = torch.stack([place % side, place // side], 1) / side
+    return torch.cat([corner + 0.1 / side, corner + 0.9 / side], 1)
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the cost of every operator that is called, by the stage that is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.costs: dict[str, Cost] = {}
+        self._stage: str | None = None
+
+    @contextmanager
+    def clock(self, stage: str) -> Iterator[None]:
+        """Count the block as part of `stage`."""
+        before, self._stage = self._stage, stage
+        try:
+            yield
+        finally:
+            self._stage = before
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
+        name: str = func._schema.name  # type: ignore[attr-defined]
+        if name not in FORMULAS:
+            with self:
+                parts = func.decompose(*args, **kwargs)  # type: ignore[attr-defined]
+            if parts is NotImplemented:
+                raise UncountableError(
+                    f"no formula says what {name} costs; add it to runners/units/mac_formulas.py"
+                )
+            return parts
+        out = func(*args, **kwargs)
+        if self._stage is not None:
+            cost = _cost(name, args, out)
+            self.costs[self._stage] = self.costs.get(self._stage, Cost()) + cost
+        return out
+
+
+def _cost(name: str, args: tuple[Any, ...], out: object) -> Cost:
+    formula = FORMULAS[name]
+    results = _tensors(out)
+    if not results:
+        return Cost()
+    macs = formula.macs(args, results[0])
+    # A broadcast argument is read once, not as often as its shape says.
+    moved = sum(_stored_bytes(tensor) for tensor in (*_tensors(args), *results))
+    moved = moved if formula.moves else 0
+    return Cost(
+        macs=macs,
+        operations=formula.operations(args, results[0]),
+        moved_bytes=moved,
+        fused_bytes=moved if macs else 0,
+    )
+
+
+def _tensors(values: object) -> list[Tensor]:
+    if isinstance(values, Tensor):
+        return [values]
+    if isinstance(values, (tuple, list)):
+        return [tensor for value in values for tensor in _tensors(value)]
+    return []
+
+
+def _stored_bytes(tensor: Tensor) -> int:
+    cells = math.prod(
+        size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride != 0
+    )
+    return cells * tensor.element_size()

@@ -1,0 +1,1 @@
+"""The work directory: its lock, its contents, what may be deleted."""

@@ -1,0 +1,229 @@
+"""What a work directory holds that no record and no manifest needs, and its removal."""
+
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from runners.workdir.lock import LOCK_FILE, holder_of
+from runners.workdir.references import Needs, needs_of
+from runners.workdir.stop_file import STOP_FILE
+from yolact_bench.errors import SpecError
+from yolact_bench.results.files import TEMPORARY
+
+FRESH_SECONDS = 3600.0  # a training writes its checkpoint every two minutes
+_CHECKPOINT = {"run.yaml", "last.pt", "final.pt", "log.jsonl", LOCK_FILE, STOP_FILE}
+_PASS_FILES = ("pass.json", "partial.json")
+_DETECTION_FILES = ("meta.json", "bbox.json", "segm.json")
+# Results, their copies and what people made: never touched.
+_KEPT = {
+    *("results.jsonl", "resamples", "reports", "executions", "submissions", "imported", LOCK_FILE),
+    *("data", "external"),  # images drawn for other frameworks, and where their commands write
+    *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"),
+    *("optuna.db", "optuna.db-journal", "sweeps"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A file or folder that can go."""
+
+    path: Path
+    size: int  # bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """Something that looks as if it could go, and why it stays."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a look at a work directory found."""
+
+    work_dir: Path
+    items: tuple[Item, ...]
+    left: tuple[Left, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that can be freed."""
+        return sum(item.size for item in self.items)
+
+
+def check(work_dir: Path) -> None:
+    """Do nothing if there is such a work directory.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if not work_dir.is_dir():
+        raise SpecError(f"--work-dir {work_dir}: there is no such folder")
+
+
+def find(work_dir: Path, *, superseded: bool = False, now: float | None = None) -> Found:
+    """Return what can be removed: nothing that is not understood or was written in the last hour.
+
+    A checkpoint or its predictions are needed while a manifest or a record refers to them. With
+    `superseded` a record is not enough: work of arms that no manifest shows any more goes, too.
+
+    Raises:
+        SpecError: there is no such work directory, or its records cannot be read.
+    """
+    check(work_dir)
+    search = _Search(work_dir, needs_of(work_dir, superseded=superseded), now or time.time())
+    search.checkpoints()
+    search.predictions()
+    search.temporaries()
+    search.strangers()
+    return Found(work_dir=work_dir, items=tuple(search.items), left=tuple(search.left))
+
+
+def remove(found: Found) -> None:
+    """Remove what was found. A folder disappears whole: renamed first, then emptied."""
+    for item in found.items:
+        if item.path.is_dir():
+            doomed = item.path.with_name(f".{item.path.name}.{secrets.token_hex(4)}.tmp")
+            item.path.rename(doomed)
+            shutil.rmtree(doomed)
+        else:
+            item.path.unlink(missing_ok=True)
+
+
+def lines(found: Found, *, deleted: bool) -> Iterator[str]:
+    """Yield what was found, for people: sizes, reasons, what stays, and the total."""
+    for item in found.items:
+        yield f"{_megabytes(item.size):>12}  {_relative(item.path, found)}: {item.reason}"
+    for left in found.left:
+        yield f"{'left':>12}  {_relative(left.path, found)}: {left.reason}"
+    done = "removed" if deleted else "can be removed; --delete does it"
+    yield f"{_megabytes(found.size):>12}  in {len(found.items)} places {done}"
+
+
+def facts(found: Found, *, deleted: bool) -> dict[str, object]:
+    """Return what was found as plain data."""
+    items = [{**asdict(item), "path": _relative(item.path, found)} for item in found.items]
+    left = [{**asdict(one), "path": _relative(one.path, found)} for one in found.left]
+    return {"bytes": found.size, "deleted": deleted, "items": items, "left": left}
+
+
+class _Search:
+    """One pass over a work directory."""
+
+    def __init__(self, work_dir: Path, needs: Needs, now: float) -> None:
+        self.work_dir, self.needs, self.now = work_dir, needs, now
+        self.items: list[Item] = []
+        self.left: list[Left] = [
+            Left(path=path, reason=f"cannot be read ({why}), so no checkpoint or prediction goes")
+            for path, why in needs.unreadable.items()
+        ]
+        other = holder_of(work_dir)
+        if other is not None and (other.pid, other.host) != (os.getpid(), socket.gethostname()):
+            reason = f"`{other.command}` (process {other.pid} on {other.host}) writes here now"
+            self.left.append(Left(path=work_dir, reason=reason))
+
+    def temporaries(self) -> None:
+        """Files and folders that a killed process has left half-written."""
+        places = ("checkpoints", "predictions", "reports", "resamples", "sweeps")
+        found = [path for place in places for path in _all_below(self.work_dir / place)]
+        for path in [*sorted(self.work_dir.iterdir()), *found]:
+            if TEMPORARY.fullmatch(path.name):
+                self._offer(path, "left by a write that was killed")
+
+    def checkpoints(self) -> None:
+        """Trainings that nothing refers to, and interim checkpoints of finished ones."""
+        for folder in _folders(self.work_dir / "checkpoints"):
+            names = {path.name for path in folder.iterdir()}
+            unknown = {n for n in names - _CHECKPOINT if not TEMPORARY.fullmatch(n)}
+            if unknown:
+                self._leave(folder, f"holds {', '.join(sorted(unknown))}, which is not understood")
+            elif folder.name not in self.needs.trainings and not self.needs.unreadable:
+                state = "a training" if "final.pt" in names else "an unfinished training"
+                self._offer(folder, f"{state} that {self.needs.nobody} refers to")
+            elif {"last.pt", "final.pt"} <= names:
+                path = folder / "last.pt"
+                reason = "its training is finished: final.pt is beside it"
+                self.items.append(Item(path=path, size=_size(path), reason=reason))
+
+    def predictions(self) -> None:
+        """Detections that nothing refers to, and stored passes that nothing will replay."""
+        for folder in _folders(self.work_dir / "predictions"):
+            names = {path.name for path in folder.iterdir()}
+            names = {name for name in names if not TEMPORARY.fullmatch(name)}
+            if names.intersection(_PASS_FILES):
+                self._forward_pass(folder)
+            elif names.intersection(_DETECTION_FILES) or not names:
+                self._detections(folder)
+            else:
+                self._leave(folder, "is not understood")
+
+    def strangers(self) -> None:
+        """Name what does not belong to a work directory."""
+        for path in sorted(self.work_dir.iterdir()):
+            known = path.name in _KEPT | {"checkpoints", "predictions"}
+            if not known and not TEMPORARY.fullmatch(path.name):
+                self._leave(path, "is not understood")
+
+    def _forward_pass(self, folder: Path) -> None:
+        if self.needs.unreadable:
+            return
+        waiting = self.needs.passes.get(folder.name)
+        if waiting is None:
+            self._offer(folder, f"a forward pass that {self.needs.nobody} refers to")
+        elif not waiting:
+            reason = "a forward pass; all that replay it are evaluated"
+            self._offer(folder, reason, finished=(folder / "pass.json").is_file())
+
+    def _detections(self, folder: Path) -> None:
+        if self.needs.unreadable or folder.name in self.needs.detections:
+            return
+        digest, _, weights = folder.name.partition("-")
+        if weights:
+            reason = f"detections of {digest} with given weights, which no record is made of"
+        else:
+            reason = f"detections that {self.needs.nobody} refers to"
+        self._offer(folder, reason)
+
+    def _offer(self, path: Path, reason: str, *, finished: bool = False) -> None:
+        """List it, unless somebody may still be writing it or looking at what came out."""
+        inside = [path, *_all_below(path)] if path.is_dir() else [path]
+        newest = max(one.stat().st_mtime for one in inside)
+        if self.now - newest < FRESH_SECONDS and not finished:
+            self._leave(path, f"{reason}; but written within the last hour")
+        elif not any(path.is_relative_to(item.path) for item in self.items):
+            self.items.append(Item(path=path, size=_size(path), reason=reason))
+
+    def _leave(self, path: Path, reason: str) -> None:
+        self.left.append(Left(path=path, reason=reason))
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    found = sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+    return [path for path in found if not TEMPORARY.fullmatch(path.name)]
+
+
+def _all_below(folder: Path) -> Sequence[Path]:
+    return sorted(path for path in folder.rglob("*") if not path.is_symlink())
+
+
+def _size(path: Path) -> int:
+    inside = _all_below(path) if path.is_dir() else [path]
+    return sum(one.stat().st_size for one in inside if one.is_file())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _relative(path: Path, found: Found) -> str:
+    return str(path.relative_to(found.work_dir))
