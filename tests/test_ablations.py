@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reports.paper import paper_groups
+from reports.summary.paper import paper_groups
 from runners.cli.main import app
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.manifest import load as load_manifest

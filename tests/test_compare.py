@@ -18,7 +18,7 @@ from fake_work import (
 )
 from test_cli import called
 
-from reports.compare import Compared, compare, lines
+from reports.compare.compare import Compared, compare, lines
 from yolact_bench.results.manifest import Manifest, save
 from yolact_bench.results.record import Record
 from yolact_bench.results.store import Store

@@ -9,8 +9,8 @@ from fake_work import accuracy, manifest
 from test_replay import VARIANTS, units_in, write_spec
 from typer.testing import CliRunner
 
-from reports.caveats import caveats
-from reports.origins import origin
+from reports.summary.caveats import caveats
+from reports.tables.origins import origin
 from runners.arms.arm import ensure_trained, evaluate_unit
 from runners.arms.shared_pass import predict_together
 from runners.cli.commands import workplace

@@ -10,7 +10,7 @@ import pytest
 from external_truth import DATA, drawn, true_masks
 from small_ablation import bench, carried_out, planned
 
-from reports.sessions import read_session
+from reports.summary.sessions import read_session
 from runners.arms.external.predict import predict_external
 from runners.planning.plan import make_plan
 from runners.workdir.dataset_files import write_shapes

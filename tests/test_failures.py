@@ -13,7 +13,7 @@ import torch
 from small_ablation import bench, carried_out, planned, write_spec
 from test_train import weights
 
-from reports.build import read
+from reports.pages.build import read
 from runners.arms.arm import ensure_trained
 from runners.arms.failure import kind_of
 from runners.system import retry

@@ -7,10 +7,10 @@ import fake_work
 import pytest
 from fake_nvml import UUID, FakeNvml
 
-from reports.caveats import caveats
-from reports.sessions import read_sessions
-from reports.time_changes import latency_changes
-from reports.timing import Session
+from reports.compare.times import latency_changes
+from reports.summary.caveats import caveats
+from reports.summary.sessions import read_sessions
+from reports.summary.timings import Session
 from runners.timing.device.watch import DeviceWatch
 from yolact_bench.results.fingerprint import differences, fingerprint, timing_facts
 from yolact_bench.results.record import Latency

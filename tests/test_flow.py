@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_ablation import SPEC, bench, carried_out, planned, write_spec
 
-from reports.build import build
+from reports.pages.build import build
 from runners.tracking import NoTracker, Phase
 from yolact_bench.errors import SpecError
 from yolact_bench.results.manifest import PlannedRun

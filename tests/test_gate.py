@@ -8,7 +8,7 @@ import pytest
 from fake_work import environment
 from small_ablation import SPEC, bench, planned, write_spec
 
-from reports.build import build
+from reports.pages.build import build
 from runners.ablation import latency_gate as module
 from runners.ablation.flow import run_ablation
 from runners.ablation.latency_gate import declared, latency_first, lines, without

@@ -45,7 +45,7 @@ PHASES = {
     "evaluation": ("runners.arms.arm", "predict"),
     "resampling": ("runners.arms.analyse", "resample"),
     "timing": ("runners.timing.records", "measure"),
-    "report": ("reports.build", "build"),
+    "report": ("reports.pages.build", "build"),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from fake_nvml import UUID, FakeNvml
 from small_ablation import bench, write_spec
 
-from reports.build import build
+from reports.pages.build import build
 from runners.cli import main as cli
 from runners.timing.device.watch import DeviceWatch
 from yolact_bench.results.device_facts import read_device_facts

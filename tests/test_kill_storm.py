@@ -42,7 +42,7 @@ _FILE_EVENTS = {"open": 0, "os.rename": 1, "os.remove": 0, "sqlite3.connect": 0}
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
-    ["runners.cli.commands", "reports.build", "reports.plots", "mlflow"]
+    ["runners.cli.commands", "reports.pages.build", "reports.figures", "mlflow"]
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports import latency_curve as telling
+from reports.pages import curve_page as telling
 from runners.cli import main as cli
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reports.profile import table, write
+from reports.pages.profile_page import table, write
 from runners.profiling.ceilings import Sizes, measure_ceiling
 from runners.profiling.profile import profile_arm, stage_profiles
 from runners.timing.device.host import host_facts, read_host

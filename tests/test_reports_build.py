@@ -12,9 +12,9 @@ from pathlib import Path
 import fake_work
 import pytest
 
-from reports.build import build, check_report, read
-from reports.curves import read_curve
-from reports.markdown import markdown_report
+from reports.pages.build import build, check_report, read
+from reports.pages.markdown import markdown_report
+from reports.summary.curves import read_curve
 from yolact_bench.errors import SpecError
 
 FIGURES = {"ap_against_ms", "ap_by_iou", "differences", "errors", "losses", "stages"}

@@ -7,13 +7,13 @@ from statistics import NormalDist
 import fake_work
 import pytest
 
-from reports.aggregate import Summary
-from reports.build import read
-from reports.contrasts import Contrast
-from reports.csv_table import csv_files
-from reports.difference_table import differences
-from reports.markdown import markdown_table
-from reports.tables import comparison
+from reports.pages.build import read
+from reports.pages.markdown import markdown_table
+from reports.summary.aggregate import Summary
+from reports.summary.contrasts import Contrast
+from reports.tables.csv import csv_files
+from reports.tables.differences import differences
+from reports.tables.main import comparison
 from yolact_bench.results.record import Accuracy
 
 PLAIN = ("fast", "sequential", "cross_class_fast")  # one checkpoint

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.figure_math import Box, label_places, pareto, smoothed
+from reports.figures.geometry import Box, label_places, pareto, smoothed
 
 FRAME = Box(0, 0, 500, 300)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.build import check_paper
-from reports.paper import paper_group, paper_groups
+from reports.pages.build import check_paper
+from reports.summary.paper import paper_group, paper_groups
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.presets import PRESETS

@@ -18,11 +18,11 @@ from fake_sweeps import (
 )
 from fake_work import NAME, write_work
 
-from reports.plots.sweep import stems
-from reports.sweep import build_sweep, check_sweep, hides_a_sweep, sweep_called
-from reports.sweep_numbers import ranked, running_best
-from reports.sweep_tables import best_trials, command, failures
-from reports.sweep_words import expected_maximum, headline, warnings
+from reports.sweeps.build import build_sweep, check_sweep, hides_a_sweep, sweep_called
+from reports.sweeps.figures.page import stems
+from reports.sweeps.numbers import ranked, running_best
+from reports.sweeps.sentences import expected_maximum, headline, warnings
+from reports.sweeps.tables import best_trials, command, failures
 from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
 

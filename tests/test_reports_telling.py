@@ -8,17 +8,18 @@ from pathlib import Path
 import fake_work
 import pytest
 
-from reports import paper_table, sections
-from reports.aggregate import Summary
-from reports.build import read
-from reports.csv_table import csv_files
-from reports.error_table import ORACLES, TYPES, ladder, split
-from reports.html import html_report
-from reports.latex import latex_report
-from reports.markdown import markdown_report
-from reports.origins import origins
-from reports.plots import errors as errors_figure
-from reports.tables import comparison
+from reports.figures import errors as errors_figure
+from reports.pages import sections
+from reports.pages.build import read
+from reports.pages.html import html_report
+from reports.pages.latex import latex_report
+from reports.pages.markdown import markdown_report
+from reports.summary.aggregate import Summary
+from reports.tables import paper as paper_table
+from reports.tables.csv import csv_files
+from reports.tables.errors import ORACLES, TYPES, ladder, split
+from reports.tables.main import comparison
+from reports.tables.origins import origins
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
 from runners.evaluation.oracles import ORACLES as ANALYSED
 from yolact_bench.results.manifest import Manifest
@@ -118,7 +119,7 @@ def test_a_proxy_says_so_in_every_title_row_and_file(tmp_path: Path, budget: str
 
 
 def test_a_figure_of_a_proxy_carries_the_word(tmp_path: Path) -> None:
-    from reports import plots
+    from reports import figures as plots
 
     records = [fake_work.accuracy("fast"), fake_work.errors("fast")]
     plan = fake_work.manifest(budget="smoke")

@@ -6,11 +6,11 @@ from pathlib import Path
 import fake_work
 import pytest
 
-from reports import latency_table
-from reports.build import read
-from reports.csv_table import csv_files
-from reports.sessions import read_session, read_sessions
-from reports.tables import comparison
+from reports.pages.build import read
+from reports.summary.sessions import read_session, read_sessions
+from reports.tables import latency as latency_table
+from reports.tables.csv import csv_files
+from reports.tables.main import comparison
 from yolact_bench.results.record import Latency
 from yolact_bench.results.store import Store
 

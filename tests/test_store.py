@@ -204,7 +204,6 @@ def test_a_file_that_could_not_be_written_whole_leaves_the_old_one(tmp_path: Pat
 
 
 def test_results_and_reports_load_no_torch() -> None:
-    code = (
-        "import sys, reports.build, yolact_bench.results.expect; sys.exit('torch' in sys.modules)"
-    )
+    modules = "sys, reports.pages.build, yolact_bench.results.expect"
+    code = f"import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

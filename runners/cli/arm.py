@@ -144,7 +144,7 @@ def latency(
     if curve is None:
         latencies.latency(request, as_json=as_json)
         return
-    from reports import latency_curve as telling
+    from reports.pages import curve_page as telling
     from runners.timing import curve as measuring
 
     found = measuring.latency_curve(request, curve)

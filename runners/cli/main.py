@@ -54,7 +54,7 @@ from runners.system.interrupt import terminable
 from runners.system.torchrun import speaks
 
 if TYPE_CHECKING:
-    from reports.build import Report
+    from reports.pages.build import Report
 
 app = typer.Typer(
     name="yolact-bench",
@@ -228,14 +228,14 @@ def report(
     check: Annotated[bool, typer.Option("--check", help="compare only; write nothing")] = False,
 ) -> None:
     """Write tables, figures and the page of an ablation or a sweep again, from its records."""
-    from reports import sweep as sweeps
+    from reports.sweeps import build as sweeps
 
     swept = sweeps.sweep_called(work_dir, name)
     if swept is None and sweeps.hides_a_sweep(work_dir, name):
         message = f"{name}: of the ablation; for the sweep of that name: report sweeps/{name}"
         typer.echo(message, err=True)
     if check:
-        from reports.build import check_report
+        from reports.pages.build import check_report
 
         differences = (
             check_report(work_dir, name) if swept is None else sweeps.check_sweep(work_dir, swept)
@@ -266,13 +266,13 @@ def doctor(work_dir: WorkDir = WORK, data_root: DataRoot = None) -> None:
 
 def _write_report(work_dir: Path, name: str) -> "Report":
     """Reports know nothing of runs, nor runs of reports: only this file knows both."""
-    from reports.build import build
+    from reports.pages.build import build
 
     return build(work_dir, name)
 
 
 def _check_paper(key: str, rows: Sequence[str]) -> None:
-    from reports.build import check_paper
+    from reports.pages.build import check_paper
 
     check_paper(key, rows)
 

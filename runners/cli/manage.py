@@ -39,7 +39,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Say what changed between two work directories or two reports."""
-    from reports import compare as comparing
+    from reports.compare import compare as comparing
 
     found = comparing.compare(a, b, name=name, work_dir=work_dir)
     if as_json:

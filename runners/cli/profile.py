@@ -24,8 +24,8 @@ def profile(
     as_json: AsJson = False,
 ) -> None:
     """Break one arm down: parameters, MACs, bytes and time of its stages, and a roofline."""
-    from reports.markdown import markdown_table
-    from reports.profile import table, write
+    from reports.pages.markdown import markdown_table
+    from reports.pages.profile_page import table, write
     from runners.cli import commands
     from runners.profiling.profile import profile_arm
     from yolact_bench.results.serialise import to_plain

@@ -95,8 +95,8 @@ def sweep(
     for line in lines:
         asking.log.info(line)
     ended = asking.sweep(request, found)
-    from reports.build import build
-    from reports.sweep import build_sweep
+    from reports.pages.build import build
+    from reports.sweeps.build import build_sweep
 
     if ended.confirm and confirm is not None:
         build(work_dir, ended.confirm)

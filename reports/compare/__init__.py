@@ -1,0 +1,4 @@
+"""Two work directories or reports side by side.
+
+Public: `compare`.
+"""

@@ -1,0 +1,243 @@
+"""How one ablation differs from another: arms, settings, numbers, failures, provenance, times."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+from reports.compare.sides import Place, Side, paired_arms, read_side
+from reports.compare.times import LatencyChange, latency_changes
+from yolact_bench.results.fingerprint import environment_facts
+from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.record import Accuracy, Environment, Failure
+
+_METRICS = {
+    **{"AP": "ap", "AP50": "ap50", "AP75": "ap75"},
+    **{"AP small": "ap_small", "AP medium": "ap_medium", "AP large": "ap_large"},
+}
+_SETTINGS = (
+    *("question", "base", "baseline", "changes", "seeds", "measure", "dataset", "paper"),
+    *("expect", "budget"),
+)
+_OF_PLACE = {"file", "root", "seed"}  # where data lies changes nothing; seeds are rows
+_FACTS = ("dataset", "eval_data", "num_images", "parameters", "iterations", "skipped_annotations")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something that is told in words."""
+
+    what: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmChange:
+    """An option that differs in some arms in the same way."""
+
+    arms: tuple[str, ...]
+    what: str  # slot or slot.option
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberChange:
+    """A metric that differs, in percent points."""
+
+    arm: str
+    seed: int
+    metric: str
+    a: float | None
+    b: float | None
+    delta: float | None
+    same_digest: bool  # the same choices on the same data: then code or hardware made it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What changed from one ablation to another."""
+
+    title: str
+    settings: tuple[Change, ...]
+    arms_added: tuple[str, ...]
+    arms_removed: tuple[str, ...]
+    arms_renamed: tuple[Change, ...]  # equal digests under another name
+    arm_settings: tuple[ArmChange, ...]
+    numbers: tuple[NumberChange, ...]
+    records: tuple[ArmChange, ...]  # facts that are no metric, and records that only one has
+    failures: tuple[Change, ...]
+    provenance: tuple[Change, ...]  # commits, devices, versions
+    latencies: tuple[LatencyChange, ...]
+    latency_refused: str | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything but provenance and times differs."""
+        found = (self.settings, self.arms_added, self.arms_removed, self.arms_renamed)
+        return any((*found, self.arm_settings, self.numbers, self.records, self.failures))
+
+
+_Told = tuple[str, str, str, str]  # arm, what, a, b
+
+
+def compare_places(a: Place, b: Place) -> Comparison:
+    """Return what changed from one ablation to the other.
+
+    Arms with an equal detection digest are the same, whatever they are called; the others are
+    compared by name.
+
+    Raises:
+        SpecError: a manifest or a store that cannot be read.
+    """
+    left, right = read_side(a), read_side(b)
+    pairs = paired_arms(left.manifest, right.manifest)
+    names = (left.manifest.name, right.manifest.name)
+    latencies, refused = latency_changes(left.sessions, right.sessions, pairs)
+    return Comparison(
+        title=names[0] if names[0] == names[1] else f"{names[0]} → {names[1]}",
+        settings=tuple(_settings(left.manifest, right.manifest)),
+        arms_added=tuple(arm for arm in right.arms if arm not in pairs.values()),
+        arms_removed=tuple(arm for arm in left.arms if arm not in pairs),
+        arms_renamed=tuple(Change(what="arm", a=x, b=y) for x, y in pairs.items() if x != y),
+        arm_settings=_grouped(_arm_settings(left, right, pairs)),
+        numbers=tuple(_numbers(left, right, pairs)),
+        records=_grouped(_records(left, right, pairs)),
+        failures=tuple(_failures(left, right, pairs)),
+        provenance=tuple(_provenance(left.environments(), right.environments())),
+        latencies=latencies,
+        latency_refused=refused,
+    )
+
+
+def _settings(a: Manifest, b: Manifest) -> Iterator[Change]:
+    for what in _SETTINGS:
+        old, new = getattr(a, what), getattr(b, what)
+        if old != new:
+            yield Change(what=what, a=_words(old), b=_words(new))
+
+
+def _arm_settings(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[_Told]:
+    for x, y in pairs.items():
+        seed = next((seed for seed in a.runs[x] if seed in b.runs[y]), None)
+        if seed is None:
+            continue
+        old, new = _options(a.runs[x][seed].run), _options(b.runs[y][seed].run)
+        for what in dict.fromkeys([*old, *new]):
+            if old.get(what) != new.get(what):
+                yield x, what, _words(old.get(what, "–")), _words(new.get(what, "–"))
+
+
+def _options(run: Mapping[str, object]) -> dict[str, object]:
+    """Return slot.option → value of a resolved run."""
+    options: dict[str, object] = {}
+    for slot, choice in run.items():
+        if isinstance(choice, Mapping):
+            options |= {
+                (slot if key == "name" else f"{slot}.{key}"): value
+                for key, value in choice.items()
+                if key not in _OF_PLACE
+            }
+        elif slot not in _OF_PLACE:
+            options[slot] = choice
+    return options
+
+
+def _both(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[tuple[PlannedRun, PlannedRun]]:
+    for x, y in pairs.items():
+        for seed, run in a.runs[x].items():
+            if seed in b.runs[y]:
+                yield run, b.runs[y][seed]
+
+
+def _numbers(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[NumberChange]:
+    for old, new in _both(a, b, pairs):
+        first, second = a.accuracies.get(old.detect_digest), b.accuracies.get(new.detect_digest)
+        if first is None or second is None:
+            continue
+        for kind, (name, field) in product(("mask", "box"), _METRICS.items()):
+            x, y = (_points(record, kind, field) for record in (first, second))
+            if x != y:
+                yield NumberChange(
+                    arm=old.arm,
+                    seed=old.seed,
+                    metric=f"{kind} {name}",
+                    a=x,
+                    b=y,
+                    delta=None if x is None or y is None else y - x,
+                    same_digest=old.detect_digest == new.detect_digest,
+                )
+
+
+def _records(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[_Told]:
+    for old, new in _both(a, b, pairs):
+        who = f"{old.arm} seed {old.seed}"
+        first, second = a.accuracies.get(old.detect_digest), b.accuracies.get(new.detect_digest)
+        if first is None or second is None:
+            if first is not second:
+                yield who, "accuracy", _presence(first), _presence(second)
+            continue
+        for fact in _FACTS:
+            x, y = getattr(first, fact), getattr(second, fact)
+            if x != y:
+                yield who, fact, _words(x), _words(y)
+
+
+def _failures(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[Change]:
+    for old, new in _both(a, b, pairs):
+        first, second = (
+            _failure(side.failures.get(run.detect_digest)) for side, run in ((a, old), (b, new))
+        )
+        if first != second:
+            yield Change(what=f"arm {old.arm} seed {old.seed}", a=first, b=second)
+
+
+def _provenance(a: Iterable[Environment], b: Iterable[Environment]) -> Iterator[Change]:
+    old, new = (_facts_of(environments) for environments in (a, b))
+    for what in dict.fromkeys([*old, *new]):
+        first, second = (", ".join(sorted(side.get(what, ()))) or "–" for side in (old, new))
+        if first != second:
+            yield Change(what=what, a=first, b=second)
+
+
+def _facts_of(environments: Iterable[Environment]) -> dict[str, set[str]]:
+    facts: dict[str, set[str]] = {}
+    for environment in environments:
+        commit = environment.commit[:10] + ("+changes" if environment.dirty else "")
+        for what, value in {"commit": commit, **environment_facts(environment)}.items():
+            facts.setdefault(what, set()).add(value)
+    return facts
+
+
+def _grouped(told: Iterable[_Told]) -> tuple[ArmChange, ...]:
+    """Say once what several arms have in common."""
+    arms: dict[tuple[str, str, str], list[str]] = {}
+    for arm, *change in told:
+        arms.setdefault((change[0], change[1], change[2]), []).append(arm)
+    return tuple(
+        ArmChange(arms=tuple(names), what=what, a=a, b=b) for (what, a, b), names in arms.items()
+    )
+
+
+def _points(record: Accuracy, kind: str, field: str) -> float | None:
+    fraction: float | None = getattr(getattr(record, kind), field)
+    return None if fraction is None else 100 * fraction
+
+
+def _presence(record: Accuracy | None) -> str:
+    if record is None:
+        return "not there"
+    value = _points(record, "mask", "ap")
+    return "there" if value is None else f"there, mask AP {value:.2f}"
+
+
+def _failure(failure: Failure | None) -> str:
+    if failure is None:
+        return "none"
+    return f"{failure.phase} ({failure.kind}): {' '.join(failure.message.split())}"
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(str(item) for item in value)}]"
+    return "none" if value is None else str(value)

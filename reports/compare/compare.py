@@ -1,0 +1,178 @@
+"""What changed between two work directories, or between two reports."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.compare.changes import (
+    ArmChange,
+    Comparison,
+    NumberChange,
+    compare_places,
+)
+from reports.compare.sides import Place
+from reports.compare.times import LatencyChange
+from yolact_bench.errors import SpecError
+from yolact_bench.results import manifest as manifests
+from yolact_bench.slots import hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Everything found between A and B."""
+
+    a: str
+    b: str
+    only_in_a: tuple[str, ...]  # ablations
+    only_in_b: tuple[str, ...]
+    ablations: tuple[Comparison, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether arms, settings, numbers or failures differ. Provenance and times may."""
+        alone = self.only_in_a or self.only_in_b
+        return bool(alone) or any(ablation.differs for ablation in self.ablations)
+
+
+def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> Compared:
+    """Return what changed from A to B: two work directories, or two ablations.
+
+    An ablation is given by its folder (work/reports/<name>) or by its name in `work_dir`.
+
+    Raises:
+        SpecError: there is no such thing, or the two are not of one kind.
+    """
+    work_a, work_b = _is_work(Path(a)), _is_work(Path(b))
+    if work_a != work_b:
+        lone = a if work_a else b
+        raise SpecError(
+            f"compare: {lone} is a work directory and {b if work_a else a} is one ablation; give "
+            f"two of a kind, such as {lone}/reports/<name>"
+        )
+    if not work_a:
+        if name is not None:
+            raise SpecError("compare: --name chooses an ablation of two work directories")
+        pair = compare_places(_ablation(a, work_dir), _ablation(b, work_dir))
+        return Compared(a=a, b=b, only_in_a=(), only_in_b=(), ablations=(pair,))
+    names_a, names_b = _names(Path(a)), _names(Path(b))
+    if name is not None:
+        for work, names in ((a, names_a), (b, names_b)):
+            if name not in names:
+                known = dict.fromkeys(names)
+                raise SpecError(
+                    f"compare: {work} has no ablation named {name!r}{hint(name, known)}"
+                )
+        names_a = names_b = [name]
+    return Compared(
+        a=a,
+        b=b,
+        only_in_a=tuple(n for n in names_a if n not in names_b),
+        only_in_b=tuple(n for n in names_b if n not in names_a),
+        ablations=tuple(
+            compare_places(_place(Path(a), one), _place(Path(b), one))
+            for one in names_a
+            if one in names_b
+        ),
+    )
+
+
+def lines(compared: Compared) -> Iterator[str]:
+    """Yield what was found, for people; `a → b` throughout."""
+    yield f"A {compared.a}"
+    yield f"B {compared.b}"
+    for names, side in ((compared.only_in_a, "A"), (compared.only_in_b, "B")):
+        yield from (f"ablation {name}: only in {side}" for name in names)
+    for pair in compared.ablations:
+        yield ""
+        yield pair.title + ("" if pair.differs else ": no difference in arms, settings or numbers")
+        for line in _told(pair):
+            yield f"  {line}"
+
+
+def _told(pair: Comparison) -> Iterator[str]:
+    yield from (f"{c.what}: {c.a} → {c.b}" for c in pair.settings)
+    yield from (f"arm {arm}: only in A" for arm in pair.arms_removed)
+    yield from (f"arm {arm}: only in B" for arm in pair.arms_added)
+    yield from (f"arm {c.a} is called {c.b} in B" for c in pair.arms_renamed)
+    yield from _arms(pair.arm_settings)
+    yield from _numbers(pair.numbers)
+    yield from _arms(pair.records)
+    yield from (f"failure, {c.what}: {c.a} → {c.b}" for c in pair.failures)
+    yield from (f"{c.what}: {c.a} → {c.b}" for c in pair.provenance)
+    yield from _latencies(pair.latencies)
+    if pair.latency_refused:
+        yield f"latencies not compared: {pair.latency_refused}"
+
+
+def _arms(changes: Sequence[ArmChange]) -> Iterator[str]:
+    for change in changes:
+        yield f"arm {', '.join(change.arms)}: {change.what}: {change.a} → {change.b}"
+
+
+def _numbers(changes: Sequence[NumberChange]) -> Iterator[str]:
+    rows = [("arm", "seed", "metric", "A", "B", "Δ", "")]
+    for c in changes:
+        delta = "" if c.delta is None else f"{c.delta:+.2f}"
+        same = "the same choices and data" if c.same_digest else ""
+        rows.append((c.arm, str(c.seed), c.metric, _points(c.a), _points(c.b), delta, same))
+    yield from _columns(rows, left=(0, 2, 6))
+
+
+def _latencies(changes: Sequence[LatencyChange]) -> Iterator[str]:
+    rows = [("arm", "scenario", "ms in A", "ms in B", "B / A", "")]
+    for c in changes:
+        note = c.refused or ("one session" if c.same_session else "two sessions")
+        ratio = "–" if c.ratio is None else f"{c.ratio:.3f}"
+        rows.append((c.arm, c.scenario, _ms(c.a), _ms(c.b), ratio, note))
+    yield from _columns(rows, left=(0, 1, 5))
+
+
+def _columns(rows: Sequence[Sequence[str]], *, left: Sequence[int]) -> Iterator[str]:
+    """Yield aligned rows; nothing if there is only the head."""
+    if len(rows) < 2:
+        return
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = [
+            cell.ljust(widths[i]) if i in left else cell.rjust(widths[i])
+            for i, cell in enumerate(row)
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _is_work(path: Path) -> bool:
+    """A work directory has records or reports; a report's folder has a manifest of its own."""
+    if (path / manifests.FILE_NAME).is_file():
+        return False
+    return (path / "results.jsonl").is_file() or (path / "reports").is_dir()
+
+
+def _names(work_dir: Path) -> list[str]:
+    files = sorted((work_dir / "reports").glob(f"*/{manifests.FILE_NAME}"))
+    return [file.parent.name for file in files]
+
+
+def _ablation(word: str, work_dir: Path) -> Place:
+    folder = Path(word)
+    if (folder / manifests.FILE_NAME).is_file():
+        return Place(work_dir=folder.resolve().parents[1], folder=folder)
+    place = _place(work_dir, word)
+    if not (place.folder / manifests.FILE_NAME).is_file():
+        known = dict.fromkeys(_names(work_dir))
+        raise SpecError(
+            f"compare: {word!r} is no work directory, no report's folder, and no ablation of "
+            f"{work_dir}{hint(word, known)}"
+        )
+    return place
+
+
+def _place(work_dir: Path, name: str) -> Place:
+    return Place(work_dir=work_dir, folder=work_dir / "reports" / name)

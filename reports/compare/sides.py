@@ -1,0 +1,91 @@
+"""An ablation as one side of a comparison, and which arms of two sides belong together."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from reports.summary.sessions import read_sessions
+from reports.summary.timings import Session
+from yolact_bench.results import manifest as manifests
+from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.record import Accuracy, Environment, Failure
+from yolact_bench.results.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an ablation's manifest and records are."""
+
+    work_dir: Path
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One ablation with its records."""
+
+    manifest: Manifest
+    runs: Mapping[str, Mapping[int, PlannedRun]]  # arm → seed → run
+    accuracies: Mapping[str, Accuracy]  # by detect digest
+    failures: Mapping[str, Failure]
+    sessions: tuple[Session, ...]  # one of each scenario, batch size and load
+
+    @property
+    def arms(self) -> list[str]:
+        """Names, in table order."""
+        return list(self.runs)
+
+    def environments(self) -> list[Environment]:
+        """Return where its numbers come from."""
+        found = [record.environment for record in self.accuracies.values()]
+        return found + [session.environment for session in self.sessions]
+
+
+def read_side(place: Place) -> Side:
+    """Return the manifest and the latest records of an ablation.
+
+    Raises:
+        SpecError: a manifest or a store that cannot be read.
+    """
+    manifest = manifests.load(place.folder)
+    store = Store(place.work_dir / "results.jsonl")
+    digests = list(dict.fromkeys(run.detect_digest for run in manifest.runs))
+    found = {digest: store.accuracy(digest) for digest in digests}
+    runs: dict[str, dict[int, PlannedRun]] = {}
+    for run in manifest.runs:
+        runs.setdefault(run.arm, {})[run.seed] = run
+    by_seed = {
+        seed: {arm: of[seed].detect_digest for arm, of in runs.items() if seed in of}
+        for seed in manifest.seeds
+    }
+    return Side(
+        manifest=manifest,
+        runs=runs,
+        accuracies={digest: record for digest, record in found.items() if record is not None},
+        failures={failure.detect_digest: failure for failure in store.failures(digests)},
+        sessions=read_sessions(store, by_seed, manifest.baseline),
+    )
+
+
+def paired_arms(a: Manifest, b: Manifest) -> dict[str, str]:
+    """Return arm of A → arm of B: equal digests and name, then equal digests, then the name."""
+    left, right = _digests(a), _digests(b)
+    rules: tuple[Callable[[str, str], bool], ...] = (
+        lambda x, y: x == y and bool(left[x] & right[y]),
+        lambda x, y: bool(left[x] & right[y]),
+        lambda x, y: x == y,
+    )
+    pairs: dict[str, str] = {}
+    for rule in rules:
+        for x, y in product(left, right):
+            if x not in pairs and y not in pairs.values() and rule(x, y):
+                pairs[x] = y
+    return {x: pairs[x] for x in left if x in pairs}
+
+
+def _digests(manifest: Manifest) -> dict[str, set[str]]:
+    digests: dict[str, set[str]] = {}
+    for run in manifest.runs:
+        digests.setdefault(run.arm, set()).add(run.detect_digest)
+    return digests

@@ -1,0 +1,90 @@
+"""Times of two ablations side by side, where hardware, software and protocol are the same."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.summary.timings import Session
+from yolact_bench.results.fingerprint import differences
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyChange:
+    """Median times of one arm."""
+
+    arm: str
+    scenario: str  # and batch size and load, where they are not the usual ones
+    a: float | None  # ms
+    b: float | None
+    ratio: float | None  # b / a
+    same_session: bool
+    refused: str | None  # why the two may not be compared
+
+
+def latency_changes(
+    a: Sequence[Session], b: Sequence[Session], pairs: Mapping[str, str]
+) -> tuple[tuple[LatencyChange, ...], str | None]:
+    """Return the times of every pair of arms, and why others may not be compared.
+
+    Times are compared in sessions of one kind: of equal scenario, batch size and load. Within one
+    session arms alternate; two sessions differ in temperature and clocks besides, so the ratio
+    of two sessions has no interval.
+    """
+    old, new = ({_kind(session): session for session in side} for side in (a, b))
+    kinds = list(dict.fromkeys([*old, *new]))
+    changes: list[LatencyChange] = []
+    reasons = []
+    for kind in kinds:
+        first, second = old.get(kind), new.get(kind)
+        reason = _refused(first, second)
+        if reason:
+            label = next(s.label for s in (first, second) if s is not None)
+            reasons.append(f"{label}: {reason}" if len(kinds) > 1 else reason)
+        elif first is not None and second is not None:
+            changes += _changes(first, second, pairs)
+    return tuple(changes), "; ".join(reasons) or None
+
+
+def _kind(session: Session) -> tuple[str, int, str]:
+    return session.scenario, session.batch_size, session.load
+
+
+def _refused(a: Session | None, b: Session | None) -> str | None:
+    if a is None or b is None:
+        return f"{'A' if a is None else 'B'} has none"
+    return _incomparable(a, b)
+
+
+def _changes(a: Session, b: Session, pairs: Mapping[str, str]) -> Iterator[LatencyChange]:
+    for x, y in pairs.items():
+        old, new = a.timings.get(x), b.timings.get(y)
+        if old is None and new is None:
+            continue
+        refused = None
+        if old is None or new is None:
+            refused = f"not timed in {'A' if old is None else 'B'}"
+        elif old.precision != new.precision:
+            refused = f"{old.precision} in A, {new.precision} in B"
+        yield LatencyChange(
+            arm=x,
+            scenario=a.label,
+            a=old.median_ms if old else None,
+            b=new.median_ms if new else None,
+            ratio=None if refused or not (old and new) else new.median_ms / old.median_ms,
+            same_session=a.name == b.name,
+            refused=refused,
+        )
+
+
+def _incomparable(a: Session, b: Session) -> str | None:
+    """Why times of the two may not stand side by side: invalid, or taken in different ways."""
+    invalid = [
+        f"those of {name} do not count ({s.invalid})" for name, s in _sides(a, b) if s.invalid
+    ]
+    if invalid:
+        return "; ".join(invalid)
+    old, new = ({**s.facts, "num_images": str(s.num_images)} for _, s in _sides(a, b))
+    return differences(old, new, words=("in A", "in B")) or None
+
+
+def _sides(a: Session, b: Session) -> tuple[tuple[str, Session], ...]:
+    return ("A", a), ("B", b)

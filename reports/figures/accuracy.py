@@ -1,0 +1,78 @@
+"""Accuracy as figures: against time, and by IoU threshold."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from reports.figures.geometry import pareto
+from reports.figures.labels import Label, write_labels
+from reports.figures.legend import legend_below, numbers
+from reports.figures.style import DASHES, SOFT, arm_colours
+from reports.summary.aggregate import Summary
+from reports.summary.arm_rows import ArmRow
+from reports.summary.metrics import IOUS
+
+
+def ap_against_ms(summary: Summary) -> Figure | None:
+    """Return mask AP against milliseconds: up and to the left is better."""
+    points = [
+        (row, row.timing.median_ms, value.mean)
+        for row in summary.rows
+        if row.timing and (value := row.metrics["mask_ap"])
+    ]
+    if not points or summary.session is None:
+        return None
+    figure = Figure(figsize=(8, 5))
+    axes = figure.subplots()
+    front = pareto([(ms, ap) for _, ms, ap in points])
+    axes.plot(*zip(*front, strict=True), color=SOFT, lw=1.2, ls=(0, (4, 2)), zorder=1)
+    colours = arm_colours(summary)
+    for row, ms, ap in points:
+        value = row.metrics["mask_ap"]
+        if value and value.spread is not None:
+            axes.errorbar(ms, ap, yerr=value.spread, color=colours[row.arm], capsize=3, lw=1.2)
+        marker, size = ("D", 95) if row.is_baseline else ("o", 80)
+        axes.scatter(ms, ap, s=size, marker=marker, color=colours[row.arm], ec="white", zorder=3)
+    axes.margins(0.16, 0.18)
+    device = summary.session.device
+    unit = "ms a call (CPU)" if summary.session.device_type == "cpu" else "ms a call"
+    label = summary.session.label
+    axes.set(xlabel=f"{unit}, {label}, median, on {device}", ylabel="mask AP, points")
+    axes.set_title("Accuracy against time")
+    hint = "dashed: no arm is both faster and better"
+    axes.set_title(hint, loc="right", fontsize=9, weight="normal", color=SOFT)
+    labels = [_label(row, (ms, ap), colours[row.arm]) for row, ms, ap in points]
+    write_labels(axes, labels, front)
+    return figure
+
+
+def ap_by_iou(summary: Summary) -> Figure | None:
+    """Return mask AP at each threshold and, as arms differ by little, the difference beside it."""
+    rows = [row for row in summary.rows if any(v is not None for v in row.mask_by_iou)]
+    if not rows:
+        return None
+    baseline = next((row for row in rows if row.is_baseline), None)
+    width = 1 if baseline is None or len(rows) == 1 else 2
+    figure = Figure(figsize=(5.4 * width, 4.6))
+    panels = np.atleast_1d(figure.subplots(1, width)).tolist()
+    colours = arm_colours(summary)
+    dashes = {row.arm: DASHES[i % len(DASHES)] for i, row in enumerate(summary.rows)}
+    for row in rows:
+        style = {"color": colours[row.arm], "ls": dashes[row.arm], "lw": 1.9, "label": row.arm}
+        panels[0].plot(IOUS, numbers(row.mask_by_iou), **style)
+        if baseline is not None and width == 2:
+            difference = np.subtract(numbers(row.mask_by_iou), numbers(baseline.mask_by_iou))
+            panels[1].plot(IOUS, difference, **style)
+    panels[0].set(title="Mask AP at each IoU threshold", ylabel="mask AP, points")
+    panels[0].set_ylim(bottom=0)
+    if baseline is not None and width == 2:
+        panels[1].set(title=f"Difference to {baseline.arm}", ylabel="Δ mask AP, points")
+    for axes in panels:
+        axes.set(xlabel="IoU threshold", xticks=IOUS[::2])
+    legend_below(figure, panels[0])
+    return figure
+
+
+def _label(row: ArmRow, point: tuple[float, float], colour: str) -> Label:
+    if row.is_baseline:
+        return Label(text=f"{row.arm} (baseline)", point=point, colour=colour, weight="bold")
+    return Label(text=row.arm, point=point, colour=colour)

@@ -1,0 +1,50 @@
+"""What every arm loses AP to."""
+
+from matplotlib.figure import Figure
+
+from reports.figures.legend import legend_below
+from reports.figures.style import INK, PALETTE
+from reports.summary.aggregate import Summary
+from reports.tables.errors import TYPES, error_types, errors_of, mean_points
+from yolact_bench.results.record import Errors
+
+# The pair counts what the types count already: not in the same bar.
+_TOTALS = ("false_positive", "false_negative")
+
+
+def errors(summary: Summary) -> Figure | None:
+    """Return a bar for every arm, cut into the AP50 that each type of error costs."""
+    rows = [row for row in summary.rows if errors_of(row, summary)]
+    names = [name for name in error_types(summary, _mask) if name not in _TOTALS]
+    if not rows or not names:
+        return None
+    figure = Figure(figsize=(8.6, 1.7 + 0.5 * len(rows)))
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        left = 0.0
+        for i, name in enumerate(names):
+            # An error whose mending would cost AP (it happens, by little) has no length.
+            points = max(0.0, mean_points(errors_of(row, summary), _mask, name) or 0.0)
+            axes.barh(
+                place,
+                points,
+                left=left,
+                height=0.62,
+                color=PALETTE[i % len(PALETTE)],
+                ec="white",
+                lw=0.6,
+                label=TYPES.get(name, name) if place == 0 else None,
+            )
+            left += points
+    axes.set_yticks(range(len(rows)), [row.arm for row in rows])
+    for tick in axes.get_yticklabels():
+        tick.set_color(INK)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set(title="What mask AP50 is lost to", xlabel="points of AP50 gained by mending each type")
+    legend_below(figure, axes, columns=6)
+    return figure
+
+
+def _mask(found: Errors) -> dict[str, float]:
+    return dict(found.mask)

@@ -1,0 +1,86 @@
+"""Every arm's difference to the baseline, with its interval."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from reports.figures.style import FAINT, INK, SOFT, arm_colours
+from reports.summary.aggregate import Summary
+from reports.summary.contrasts import HEADLINE, Contrast
+from reports.summary.metrics import title
+from reports.tables.cells import signed
+
+_BAND = 0.72  # height of the band of what could not be seen
+
+
+def differences(summary: Summary) -> Figure | None:
+    """Return a panel for mask AP and one for box AP, a line for every arm; filled: real."""
+    panels = {
+        metric: [c for row in summary.rows if (c := summary.contrasts.of(row.arm, metric))]
+        for metric in HEADLINE
+    }
+    panels = {metric: found for metric, found in panels.items() if found}
+    if not panels:
+        return None
+    arms = [row.arm for row in summary.rows if any(c.arm == row.arm for c in _all(panels))]
+    figure = Figure(figsize=(1.2 + 4.7 * len(panels), 1.75 + 0.52 * len(arms)))
+    drawn = np.atleast_1d(figure.subplots(1, len(panels), sharey=True)).tolist()
+    colours = arm_colours(summary)
+    for axes, (metric, found) in zip(drawn, panels.items(), strict=True):
+        for contrast in found:
+            _line(axes, contrast, arms.index(contrast.arm), colours[contrast.arm])
+        axes.axvline(0, color=INK, lw=1.1, zorder=1)
+        axes.set(title=f"Δ {title(metric)}", xlabel=f"points, to {summary.manifest.baseline}")
+        axes.margins(x=0.12)
+        axes.grid(axis="y", visible=False)
+    drawn[0].set_yticks(range(len(arms)), arms)
+    drawn[0].set_ylim(len(arms) - 0.45, -0.55)
+    for tick in drawn[0].get_yticklabels():
+        tick.set_color(INK)
+    figure.supxlabel(_hint(_all(panels)), fontsize=9, color=SOFT, x=0.02, ha="left")
+    return figure
+
+
+def _line(axes: Axes, contrast: Contrast, place: int, colour: str) -> None:
+    """One arm: the band of what could not be seen, its interval, its value."""
+    if contrast.judged:
+        corner = (-contrast.mde, place - _BAND / 2)
+        band = Rectangle(corner, 2 * contrast.mde, _BAND, color=FAINT, alpha=0.55, lw=0, zorder=0)
+        axes.add_patch(band)
+    axes.plot([contrast.low, contrast.high], [place, place], color=colour, lw=2.2, zorder=2)
+    axes.plot(
+        contrast.value,
+        place,
+        marker="o",
+        ms=9,
+        mew=2,
+        color=colour,
+        mfc=colour if contrast.is_real else "white",
+        zorder=3,
+    )
+    axes.annotate(
+        f"{signed(contrast.value, 2)} {contrast.verdict}",
+        (contrast.value, place),
+        xytext=(0, 9),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=8.5,
+        color=INK,
+        bbox={"fc": "white", "alpha": 0.75, "lw": 0, "pad": 0.8},
+        zorder=4,
+    )
+
+
+def _hint(found: Sequence[Contrast]) -> str:
+    parts = ["lines: 95 % intervals", "filled: real", "open: not shown to be real"]
+    if any(c.judged for c in found):
+        parts.append("grey: smaller than what would be found with 80 % probability")
+    return "; ".join(parts)
+
+
+def _all(panels: dict[str, list[Contrast]]) -> list[Contrast]:
+    return [contrast for found in panels.values() for contrast in found]

@@ -1,0 +1,106 @@
+"""The figures of a profile: a bar of its stages, and where they are below the roof."""
+
+from collections.abc import Callable, Mapping
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from reports.figures import encoded, styled
+from reports.figures.style import INK, SOFT
+from yolact_bench.results.profile import Profile
+
+
+def draw(profile: Profile) -> dict[str, dict[str, bytes]]:
+    """Return stem → suffix → file content of every figure."""
+    files = {}
+    for stem, drawing in _DRAWINGS.items():
+        with styled(stem):
+            figure = drawing(profile)
+            files[stem] = {kind: encoded(figure, kind) for kind in ("svg", "png")}
+    return files
+
+
+def roofline(profile: Profile) -> Figure:
+    """Return achieved GFLOP/s against FLOP a byte, below what the device was measured to do."""
+    figure = Figure(figsize=(8.6, 5.2))
+    axes = figure.subplots()
+    placed = [
+        (stage, intensity, gflops)
+        for stage in profile.stages
+        if (intensity := stage.intensity) and (gflops := stage.gflops)
+    ]
+    intensities = [intensity for _, intensity, _ in placed]
+    top = profile.ceiling
+    ridge = top.gflops / top.gigabytes_per_second
+    low = min([*intensities, ridge]) / 3
+    high = max([*intensities, ridge]) * 4
+    x = np.geomspace(low, high, 200)
+    axes.plot(x, [top.at(float(value)) for value in x], color=INK, lw=1.6)
+    axes.annotate(
+        f"{top.gflops:.0f} GFLOP/s",
+        (high, top.gflops),
+        xytext=(-4, 5),
+        textcoords="offset points",
+        ha="right",
+        color=SOFT,
+    )
+    axes.annotate(
+        f"{top.gigabytes_per_second:.0f} GB/s",
+        (low * 1.3, top.at(low * 1.3)),
+        xytext=(-24, 20),
+        textcoords="offset points",
+        color=SOFT,
+    )
+    colours = mpl.colormaps["tab20"](np.arange(len(placed)) * 2 % 20 + np.arange(len(placed)) // 10)
+    for place, (stage, intensity, gflops) in enumerate(placed):
+        share = (stage.ms or 0.0) / profile.stages_ms
+        axes.scatter(
+            intensity,
+            gflops,
+            s=30 + 900 * share,
+            color=colours[place],
+            alpha=0.75,
+            edgecolor="white",
+        )
+        axes.plot([], [], "o", color=colours[place], label=f"{stage.stage} {share:.0%}")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="FLOP for each byte moved",
+        ylabel="GFLOP/s",
+        title=f"{profile.arm}, {profile.runtime}: below the roof; area is time",
+    )
+    figure.legend(loc="outside right upper", fontsize=9)
+    return figure
+
+
+def stage_bar(profile: Profile) -> Figure:
+    """Return one bar for every timed stage, in order of execution."""
+    timed = [stage for stage in profile.stages if stage.ms is not None]
+    figure = Figure(figsize=(8.2, 1.4 + 0.36 * len(timed)))
+    axes = figure.subplots()
+    colours = mpl.colormaps["tab20c"]([0])
+    axes.barh([s.stage for s in timed], [s.ms or 0.0 for s in timed], color=colours, height=0.62)
+    for place, stage in enumerate(timed):
+        ms = stage.ms or 0.0
+        axes.annotate(
+            f"{ms:.2f} ms, {ms / profile.stages_ms:.1%}",
+            (ms, place),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.22)
+    env = profile.environment
+    axes.set(title=f"{profile.arm}, {profile.runtime}", xlabel=f"ms, median, on {env.device}")
+    return figure
+
+
+_DRAWINGS: Mapping[str, Callable[[Profile], Figure]] = {
+    "stages": stage_bar,
+    "roofline": roofline,
+}

@@ -1,0 +1,4 @@
+"""Tables and figures as pages: Markdown, HTML and LaTeX.
+
+Public: `build`.
+"""

@@ -1,0 +1,145 @@
+"""One ablation to all its pages, and the check that the pages are still what the records say."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports import figures as plots
+from reports.pages.html import html_report
+from reports.pages.latex import latex_report
+from reports.pages.markdown import markdown_report, markdown_table
+from reports.summary.aggregate import Summary, summarise
+from reports.summary.paper import paper_group
+from reports.tables import main as tables
+from reports.tables.csv import csv_files
+from yolact_bench.errors import SpecError
+from yolact_bench.results import manifest as manifests
+from yolact_bench.results.expect import Outcome
+from yolact_bench.results.files import write_atomically
+from yolact_bench.results.record import Failure
+from yolact_bench.results.store import Store
+from yolact_bench.slots import hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was written, and what the caller must tell the user."""
+
+    folder: Path
+    markdown: str  # the whole page
+    table: str  # the main table alone
+    paths: tuple[Path, ...]
+    failures: tuple[Failure, ...]
+    outcomes: tuple[Outcome, ...]  # of the expectations
+    summary: Summary
+
+
+def build(work_dir: Path, name: str) -> Report:
+    """Write the page (md, html, tex), its tables as CSV and the figures; return what was told.
+
+    The same manifest, records and logs give the same text, as nothing in it depends on when or
+    where it is built. Every file appears whole or not at all.
+
+    Raises:
+        SpecError: no such ablation, a broken manifest or store, an invalid expectation.
+    """
+    folder = report_folder(work_dir, name)
+    summary = read(work_dir, name)
+    drawn = plots.draw(summary)
+    files: dict[str, str | bytes] = {
+        f"figures/{stem}.{kind}": data
+        for stem, kinds in drawn.items()
+        for kind, data in kinds.items()
+    }
+    texts = _texts(summary, list(drawn))
+    svgs = {stem: kinds["svg"].decode() for stem, kinds in drawn.items()}
+    files |= {**texts, "report.html": html_report(summary, svgs)}
+    for path, content in files.items():
+        write_atomically(folder / path, content)
+    return Report(
+        folder=folder,
+        markdown=texts["report.md"],
+        table=markdown_table(tables.comparison(summary)),
+        paths=tuple(folder / path for path in files),
+        failures=summary.failures,
+        outcomes=summary.outcomes,
+        summary=summary,
+    )
+
+
+def check_report(work_dir: Path, name: str) -> tuple[str, ...]:
+    """Return how the files on disk differ from what the records say now; empty if they agree.
+
+    Figures are compared by presence only: they depend on the version of matplotlib.
+
+    Raises:
+        SpecError: as `build`.
+    """
+    folder = report_folder(work_dir, name)
+    summary = read(work_dir, name)
+    stems = plots.stems(summary)
+    differences = []
+    for path, expected in _texts(summary, stems).items():
+        if not (folder / path).exists():
+            differences.append(f"{path}: missing")
+            continue
+        found = (folder / path).read_text()
+        lines = difflib.unified_diff(
+            found.splitlines(), expected.splitlines(), f"{path} on disk", f"{path} rebuilt", n=0
+        )
+        if found != expected:
+            differences.append("\n".join(line.rstrip("\n") for line in lines))
+    for path in [f"figures/{s}.{kind}" for s in stems for kind in ("svg", "png")]:
+        if not (folder / path).exists():
+            differences.append(f"{path}: missing")
+    return tuple(differences)
+
+
+def check_paper(key: str, rows: Iterable[str] = ()) -> None:
+    """Do nothing if that group of published rows has all these; for use before anything runs.
+
+    Raises:
+        SpecError: no such group or row; the message names the nearest.
+    """
+    known = {row.name: row for row in paper_group(key).rows}
+    for name in rows:
+        if name not in known:
+            raise SpecError(f"paper_rows: {key} has no row named {name!r}{hint(name, known)}")
+
+
+def read(work_dir: Path, name: str) -> Summary:
+    """Return the rows of an ablation without writing anything.
+
+    Raises:
+        SpecError: as `build`.
+    """
+    folder = report_folder(work_dir, name)
+    store = Store(work_dir / "results.jsonl")
+    return summarise(manifests.load(folder), store, work_dir)
+
+
+def report_folder(work_dir: Path, name: str) -> Path:
+    """Return the folder of that ablation's report.
+
+    Raises:
+        SpecError: the ablation was never run in this work directory.
+    """
+    reports = work_dir / "reports"
+    folder = reports / name
+    if not name or not (folder / manifests.FILE_NAME).exists():
+        known = [path.parent.name for path in sorted(reports.glob(f"*/{manifests.FILE_NAME}"))]
+        known += [path.parent.name for path in sorted(work_dir.glob("sweeps/*/sweep.json"))]
+        raise SpecError(
+            f"report: {work_dir} has no ablation or sweep named "
+            f"{name!r}{hint(name, dict.fromkeys(known))}"
+        )
+    return folder
+
+
+def _texts(summary: Summary, figures: Sequence[str]) -> dict[str, str]:
+    return {
+        "report.md": markdown_report(summary, figures),
+        "report.tex": latex_report(summary),
+        **csv_files(summary),
+    }

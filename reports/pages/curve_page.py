@@ -1,0 +1,75 @@
+"""A curve of latency as text, table files and a figure."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from reports.figures.latency_curve import draw_curve
+from reports.tables.cells import DASH, FEW
+from yolact_bench.results.curve import CurvePoint, LatencyCurve
+from yolact_bench.results.files import write_atomically
+
+WORDS = {"detections": "detections an image", "image_size": "image size, px"}
+
+
+def write_curve(work_dir: Path, curve: LatencyCurve) -> Path:
+    """Write table, numbers and figure; return their folder. Another curve of it is replaced."""
+    folder = work_dir / "reports" / f"latency-{curve.varied}-{curve.scenario}"
+    files: dict[str, str | bytes] = {
+        "curve.md": as_text(curve) + "\n",
+        "curve.csv": _csv(curve),
+        "curve.json": as_json(curve),
+        **{f"curve.{kind}": data for kind, data in draw_curve(curve, WORDS[curve.varied]).items()},
+    }
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    return folder
+
+
+def as_json(curve: LatencyCurve) -> str:
+    """Return everything, every sample included."""
+    return json.dumps(asdict(curve))
+
+
+def as_text(curve: LatencyCurve) -> str:
+    """Return a Markdown table: a row for every value, a column for every arm."""
+    head = [WORDS[curve.varied], *(f"{arm}, {_unit(curve)}" for arm in curve.arms)]
+    rows = [
+        [str(value), *(_cell(curve.at(arm, value)) for arm in curve.arms)] for value in curve.values
+    ]
+    threads = f", {curve.threads} threads" if curve.device_type == "cpu" else ""
+    about = (
+        f"Median and 95 % interval; {curve.scenario}, batch of {curve.batch_size}, {curve.timer}, "
+        f"{curve.device}{threads}. All arms and values in alternating rounds of one session."
+    )
+    lines = ["| " + " | ".join(line) + " |" for line in [head, ["---:"] * len(head), *rows]]
+    return "\n".join([*lines, "", about, *curve.notes])
+
+
+def _cell(point: CurvePoint | None) -> str:
+    if point is None:
+        return DASH
+    if not point.interval_ms:
+        return f"{point.median_ms:.2f} {FEW}"
+    low, high = point.interval_ms
+    return f"{point.median_ms:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _unit(curve: LatencyCurve) -> str:
+    return "ms (CPU)" if curve.device_type == "cpu" else "ms"
+
+
+def _csv(curve: LatencyCurve) -> str:
+    out = io.StringIO()
+    stages = list(dict.fromkeys(stage for point in curve.points for stage in point.stages_ms))
+    names = ["arm", curve.varied, "median_ms", "low_ms", "high_ms", "found", "n"]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*names, *(f"{stage}_ms" for stage in stages)])
+    for point in curve.points:
+        low, high = point.interval_ms or (None, None)
+        of_stages = [point.stages_ms.get(stage) for stage in stages]
+        facts = [point.arm, point.value, point.median_ms, low, high, point.detections]
+        writer.writerow([*facts, len(point.samples_ms), *of_stages])
+    return out.getvalue()

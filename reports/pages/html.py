@@ -1,0 +1,55 @@
+"""The report as one self-contained HTML page: styles and figures are inside."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.pages.sections import figures_of, mark, provenance, sections, verdicts
+from reports.summary.aggregate import Summary
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def html_report(summary: Summary, figures: Mapping[str, str]) -> str:
+    """Return the page; `figures` are stem → SVG text."""
+    template = pages().get_template("report.html.jinja")
+    return template.render(
+        manifest=summary.manifest,
+        proxy=mark(summary),
+        warnings=summary.warnings,
+        verdicts=verdicts(summary),
+        sections=[
+            (section, [(inline(figures[stem]), text) for stem, text in drawn])
+            for section in sections(summary)
+            for drawn in [figures_of(section, list(figures))]
+        ],
+        provenance=provenance(summary),
+    )
+
+
+def pages() -> Environment:
+    """Return the templates of all pages; what is put into them is escaped."""
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def inline(svg: str) -> Markup:
+    """Return the <svg> element alone, without the prologue that only a file of its own may have.
+
+    Our own figures are the only text that goes into the page unescaped.
+    """
+    element = svg[svg.index("<svg") :]
+    # Its size in points would overflow narrow windows; viewBox keeps the proportions.
+    return Markup(re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", _no_height(element), count=1))
+
+
+def _no_height(element: str) -> str:
+    return re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1)

@@ -1,0 +1,101 @@
+"""The main tables as LaTeX, to be included in a paper."""
+
+from collections.abc import Sequence
+
+from reports.pages.sections import main_tables, mark
+from reports.summary.aggregate import Summary
+from reports.tables.table import Table
+
+_HEAD = r"""% Ablation {name}{proxy}: {question}
+% {command}
+% \usepackage{{booktabs,graphicx}} and UTF-8 input; \input this file.
+"""
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "Δ": r"$\Delta$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "½": r"$\frac{1}{2}$",
+    "†": r"\textdagger{}",
+    "≈": r"$\approx$",
+    "→": r"$\rightarrow$",
+    "·": r"$\cdot$",
+    "…": r"\ldots{}",
+    # A row that starts with one would be read as the option of the \\ before it.
+    "[": "{[}",
+    "]": "{]}",
+    "—": "---",
+    "–": "--",
+    **{chr(code): rf"\textsuperscript{{{n}}}" for n, code in enumerate(map(ord, "⁰¹²³⁴⁵⁶⁷⁸⁹"))},
+}
+
+
+def latex_report(summary: Summary) -> str:
+    """Return the tables that a paper would print as `table` environments."""
+    manifest = summary.manifest
+    head = _HEAD.format(
+        name=manifest.name,
+        proxy=mark(summary),
+        question=" ".join(manifest.question.split()),
+        command=" ".join(manifest.command.split()),
+    )
+    body = [
+        _environment(table, f"tab:{manifest.name}-{place}")
+        for place, table in enumerate(main_tables(summary), start=1)
+    ]
+    return head + "\n" + "\n".join(body)
+
+
+def latex_table(table: Table) -> str:
+    """Return the table as a `tabular`: the baseline's name slanted, who really leads in bold."""
+    align = "".join("l" if i in table.words else "r" for i in range(len(table.columns)))
+    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _line(table.columns), r"\midrule"]
+    for place, row in enumerate(table.rows):
+        cells = [
+            rf"\textbf{{{escaped(cell)}}}" if (place, i) in table.bold else escaped(cell)
+            for i, cell in enumerate(row)
+        ]
+        if place == table.baseline:
+            cells[0] = rf"\textit{{{cells[0]}}}"
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def escaped(text: str) -> str:
+    """Return the text with everything replaced that LaTeX would read as a command."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(escaped(cell) for cell in cells) + r" \\"
+
+
+def _environment(table: Table, label: str) -> str:
+    notes = [rf"\par {escaped(note)}" for note in table.notes]
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escaped(table.title)}}}",
+        rf"\label{{{label}}}",
+        r"\small",
+        # As wide as it is, or as the column where that is narrower.
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        f"{latex_table(table)}}}",
+        *([r"\par\smallskip\footnotesize\raggedright", *notes] if notes else []),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"

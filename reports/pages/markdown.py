@@ -1,0 +1,72 @@
+"""The report as Markdown, for terminals, repositories and READMEs."""
+
+import re
+from collections.abc import Sequence
+
+from reports.pages.sections import Section, figures_of, mark, provenance, sections, verdicts
+from reports.summary.aggregate import Summary
+from reports.tables.table import Table
+
+
+def markdown_table(table: Table) -> str:
+    """Return the table with its notes: the baseline's name slanted, who really leads in bold."""
+    rows = [[escaped(cell) for cell in row] for row in (table.columns, *table.rows)]
+    for place, column in table.bold:
+        rows[place + 1][column] = f"**{rows[place + 1][column]}**"
+    if table.baseline is not None:
+        rows[table.baseline + 1][0] = f"*{rows[table.baseline + 1][0]}*"
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(table.columns))]
+    rule = [
+        "-" * width if i in table.words else "-" * (width - 1) + ":"
+        for i, width in enumerate(widths)
+    ]
+    padded = [
+        [
+            cell.ljust(width) if i in table.words else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        for row in rows
+    ]
+    lines = [_line(padded[0]), _line(rule), *map(_line, padded[1:])]
+    notes = [f"{escaped(note)}  " for note in table.notes]
+    return "\n".join([*lines, *([""] if notes else []), *notes]).rstrip()
+
+
+def markdown_report(summary: Summary, figures: Sequence[str]) -> str:
+    """Return the whole page; `figures` are the stems of the pictures that were drawn."""
+    manifest = summary.manifest
+    parts = [
+        f"# {manifest.name}{mark(summary)}",
+        escaped(manifest.question),
+        f"```\n{manifest.command}\n```",
+    ]
+    if summary.warnings:
+        parts.append("\n".join(f"> **Note:** {escaped(text)}" for text in summary.warnings))
+    if summary.outcomes:
+        lines = [f"- {mark} `{text}` ({detail})" for mark, text, detail in verdicts(summary)]
+        parts.append("## Expected\n\n" + "\n".join(lines))
+    for section in sections(summary):
+        parts += _section(section, figures)
+    facts = [f"- {name}: {escaped(text)}" for name, text in provenance(summary)]
+    parts.append("## Where the numbers come from\n\n" + "\n".join(facts))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return the text as Markdown that shows it as it is."""
+    # Not _: inside words it is plain text to every reader, and names are full of it. Nor a star
+    # between blanks, which opens no emphasis: the mark of a real difference.
+    return re.sub(r"([|`<\\]|(?<!\s)\*|\*(?=\S))", r"\\\1", " ".join(text.split()))
+
+
+def _section(section: Section, figures: Sequence[str]) -> list[str]:
+    parts = [f"## {section.title}"]
+    for table in section.tables:
+        parts += [f"### {table.title}"] if table.title != section.title else []
+        parts.append(markdown_table(table))
+    parts += [f"![{caption}](figures/{stem}.png)" for stem, caption in figures_of(section, figures)]
+    return parts if len(parts) > 1 else []
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

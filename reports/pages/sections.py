@@ -1,0 +1,160 @@
+"""The order in which a report tells its story; the same in Markdown and HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from reports.summary.aggregate import Summary
+from reports.tables import errors as error_table
+from reports.tables import latency as latency_table
+from reports.tables import main as tables
+from reports.tables import paper as paper_table
+from reports.tables.differences import differences
+from reports.tables.origins import origins
+from reports.tables.table import Table
+
+CAPTIONS = {
+    "differences": "Differences to the baseline with 95 % intervals; filled: real",
+    "errors": "What mask AP50 is lost to",
+    "ap_against_ms": "Mask AP against milliseconds",
+    "ap_by_iou": "Mask AP at every IoU threshold",
+    "losses": "Losses and validation during training",
+    "stages": "Where the milliseconds go",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading, its tables and the stems of its figures."""
+
+    title: str
+    tables: tuple[Table, ...]
+    figures: tuple[str, ...] = ()
+    folded: bool = False  # long: closed at first where a page can do that
+    proxy: str = ""  # what its captions end with, where a shortened schedule stands in
+
+
+def sections(summary: Summary) -> tuple[Section, ...]:
+    """Return the sections that have something to show."""
+    published = (paper_table.against_paper(summary), paper_table.published(summary))
+    found = [
+        Section(
+            title="Result",
+            tables=(tables.comparison(summary), tables.changes(summary)),
+            figures=("differences", "ap_against_ms"),
+        ),
+        Section(title="Differences", tables=(differences(summary),)),
+        Section(title="Published numbers", tables=tuple(table for table in published if table)),
+        Section(
+            title="Accuracy in detail",
+            tables=(tables.sizes(summary), tables.ious(summary)),
+            figures=("ap_by_iou",),
+        ),
+        Section(
+            title="Errors",
+            tables=(
+                error_table.split(summary, "mask"),
+                error_table.split(summary, "box"),
+                error_table.ladder(summary),
+            ),
+            figures=("errors",),
+        ),
+        Section(title="Mask AP by class", tables=(tables.classes(summary),), folded=True),
+        Section(
+            title="Latency in detail",
+            tables=tuple(
+                table
+                for session in summary.sessions
+                for table in (
+                    latency_table.latency(summary, session),
+                    latency_table.stages(summary, session),
+                )
+            ),
+            figures=("stages",),
+        ),
+        Section(title="Training", tables=(tables.trainings(summary),), figures=("losses",)),
+        Section(title="Where each number comes from", tables=(origins(summary),), folded=True),
+    ]
+    return tuple(
+        replace(section, tables=shown, proxy=mark(summary))
+        for section in found
+        if (shown := tuple(marked(table, summary) for table in section.tables if table.rows))
+    )
+
+
+def main_tables(summary: Summary) -> tuple[Table, ...]:
+    """Return those tables that a paper would print."""
+    found = [
+        tables.comparison(summary),
+        differences(summary),
+        paper_table.against_paper(summary),
+        paper_table.published(summary),
+        error_table.split(summary, "mask"),
+        error_table.ladder(summary),
+        *(latency_table.latency(summary, session) for session in summary.sessions[1:]),
+    ]
+    return tuple(marked(table, summary) for table in found if table is not None and table.rows)
+
+
+def mark(summary: Summary) -> str:
+    """Return what follows a title where a shortened schedule stands in; else nothing."""
+    return f" (proxy: {summary.proxy} budget)" if summary.proxy else ""
+
+
+def marked(table: Table, summary: Summary) -> Table:
+    """Return the table, its title saying so if its numbers stand in for others."""
+    measured = not table.title.startswith("Published: ")
+    return replace(table, title=table.title + mark(summary)) if measured else table
+
+
+def figures_of(section: Section, drawn: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return stem and caption of those of the section's figures that were drawn."""
+    found = [stem for stem in section.figures if stem in drawn]
+    return tuple((stem, CAPTIONS[stem] + section.proxy) for stem in found)
+
+
+def verdicts(summary: Summary) -> tuple[tuple[str, str, str], ...]:
+    """Return verdict, expectation and numbers of every expectation."""
+    words = {True: "met", False: "NOT MET", None: "cannot be told"}
+    return tuple((words[o.met], o.text, o.detail) for o in summary.outcomes)
+
+
+def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
+    """Return what one must know to measure the numbers again."""
+    manifest = summary.manifest
+    facts = [
+        ("data", "; ".join(summary.datasets) or manifest.dataset),
+        ("seeds", ", ".join(map(str, manifest.seeds))),
+        ("declared changes", ", ".join(manifest.changes)),
+    ]
+    for environment in summary.environments:
+        dirty = " with uncommitted changes" if environment.dirty else ""
+        versions = ", ".join(f"{name} {v}" for name, v in environment.versions.items() if v)
+        driver = f", driver {environment.driver}" if environment.driver else ""
+        facts += [
+            ("commit", f"{environment.commit}{dirty}"),
+            (
+                "device",
+                f"{environment.device}{driver}, {environment.threads} CPU threads, "
+                f"{environment.os}",
+            ),
+            ("versions", versions),
+        ]
+    for s in (session for session in summary.sessions if session.timings):
+        warmup = sorted({timing.warmup for timing in s.timings.values()})
+        facts.append(
+            (
+                "timing",
+                f"session {s.name}, seed {s.seed}, {s.timer}, {s.label}, "
+                f"{' to '.join(str(n) for n in dict.fromkeys((warmup[0], warmup[-1])))} "
+                "warm-up calls an arm",
+            )
+        )
+    if any(row.proxy for row in summary.rows):
+        arms = ", ".join(row.arm for row in summary.rows if row.proxy)
+        facts.append(("proxy", f"shortened schedules{_budget(summary)}: {arms}"))
+    failed = [f"{f.arm}, {f.phase} ({f.kind}): {f.message}" for f in summary.failures]
+    return (*facts, *(("failed", text) for text in failed))
+
+
+def _budget(summary: Summary) -> str:
+    return f" (--budget {summary.proxy})" if summary.proxy else ""

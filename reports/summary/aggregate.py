@@ -1,0 +1,174 @@
+"""Manifest, records and training logs to typed rows: one per arm, with everything a page prints."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.summary.arm_rows import FULL_BUDGET, ArmRow, arm_row, is_external
+from reports.summary.caveats import caveats
+from reports.summary.contrasts import Contrasts, contrasts
+from reports.summary.curves import Curve, read_curve
+from reports.summary.paper import PaperGroup, paper_group
+from reports.summary.resamples import stored_resamples
+from reports.summary.sessions import read_sessions
+from reports.summary.timings import Session, Timing
+from yolact_bench.results.expect import Outcome, evaluate_expectation
+from yolact_bench.results.manifest import Manifest
+from yolact_bench.results.record import Accuracy, Environment, Errors, Failure
+from yolact_bench.results.store import Store
+
+_OF_TIMING: Mapping[str, Callable[[Timing], float | None]] = {
+    "latency_ms": lambda timing: timing.median_ms,
+    "latency_p90_ms": lambda timing: timing.p90_ms,
+    "fps": lambda timing: timing.fps,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRow:
+    """One training and the arms that use its checkpoint."""
+
+    train_digest: str
+    label: str
+    iterations: int
+    seconds: float
+    images_per_second: float
+    peak_memory_mb: float | None
+    skipped_annotations: int
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """An ablation, ready to be told."""
+
+    manifest: Manifest
+    rows: tuple[ArmRow, ...]
+    contrasts: Contrasts
+    errors: Mapping[str, Errors]  # by detect digest, of the runs that were analysed
+    trainings: tuple[TrainingRow, ...]
+    curves: tuple[Curve, ...]
+    session: Session | None  # the first of `sessions`: its times stand beside accuracies
+    sessions: tuple[Session, ...]  # one for each scenario, batch size and load
+    paper: PaperGroup | None
+    outcomes: tuple[Outcome, ...]
+    failures: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+    environments: tuple[Environment, ...]  # different ones, of accuracies then latencies
+    datasets: tuple[str, ...]  # name and number of images, as evaluated
+
+    @property
+    def proxy(self) -> str | None:
+        """The budget, if it stands in for the one that the spec asks for."""
+        return None if self.manifest.budget == FULL_BUDGET else self.manifest.budget
+
+
+def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
+    """Return the rows of the ablation; the same records always give the same rows."""
+    arms = _arms(manifest)
+    digests = list(dict.fromkeys(run.detect_digest for run in manifest.runs))
+    found = {digest: store.accuracy(digest) for digest in digests}
+    accuracies = {digest: a for digest, a in found.items() if a is not None}
+    failures = store.failures(digests)
+    sessions = _sessions(manifest, store)
+    session = sessions[0] if sessions else None
+    rows = tuple(arm_row(arm, manifest, accuracies, failures, session) for arm in arms)
+    labels = _training_labels(manifest)
+    checkpoints = work_dir / "checkpoints"
+    curves = [
+        read_curve(checkpoints / digest / "log.jsonl", train_digest=digest, label=label)
+        for digest, label in labels.items()
+    ]
+    environments = [a.environment for a in accuracies.values()]
+    return Summary(
+        manifest=manifest,
+        rows=rows,
+        contrasts=contrasts(
+            manifest, accuracies, stored_resamples(work_dir / "resamples", accuracies)
+        ),
+        errors={digest: e for digest in digests if (e := store.errors(digest)) is not None},
+        trainings=_trainings(labels, accuracies.values()),
+        curves=tuple(curve for curve in curves if curve is not None),
+        session=session,
+        sessions=sessions,
+        paper=paper_group(manifest.paper) if manifest.paper else None,
+        outcomes=_outcomes(manifest, rows),
+        failures=failures,
+        warnings=caveats(manifest, list(accuracies.values()), sessions),
+        environments=tuple(_distinct([*environments, *(s.environment for s in sessions)])),
+        datasets=tuple(
+            dict.fromkeys(f"{a.dataset}, {a.num_images} images" for a in accuracies.values())
+        ),
+    )
+
+
+def _arms(manifest: Manifest) -> list[str]:
+    planned = {run.arm for run in manifest.runs}
+    return [arm for arm in manifest.arm_changes if arm in planned]
+
+
+def _sessions(manifest: Manifest, store: Store) -> tuple[Session, ...]:
+    if "latency" not in manifest.measure:
+        return ()
+    by_seed = {
+        seed: {run.arm: run.detect_digest for run in manifest.runs if run.seed == seed}
+        for seed in manifest.seeds
+    }
+    return read_sessions(store, by_seed, manifest.baseline)
+
+
+def _training_labels(manifest: Manifest) -> dict[str, str]:
+    """Training → the arms that use it, in the order of the manifest."""
+    users: dict[str, list[str]] = {}
+    seeds: dict[str, int] = {}
+    for run in (planned for planned in manifest.runs if not is_external(planned)):
+        users.setdefault(run.train_digest, []).append(run.arm)
+        seeds[run.train_digest] = run.seed
+    several = len(manifest.seeds) > 1
+    return {
+        digest: ", ".join(dict.fromkeys(arms)) + (f" (seed {seeds[digest]})" if several else "")
+        for digest, arms in users.items()
+    }
+
+
+def _trainings(labels: Mapping[str, str], found: Iterable[Accuracy]) -> tuple[TrainingRow, ...]:
+    by_training: dict[str, Accuracy] = {}
+    for accuracy in found:
+        by_training.setdefault(accuracy.train_digest, accuracy)
+    return tuple(
+        TrainingRow(
+            train_digest=digest,
+            label=label,
+            iterations=a.iterations,
+            seconds=a.train_seconds,
+            images_per_second=a.train_images_per_second,
+            peak_memory_mb=a.peak_memory_mb,
+            skipped_annotations=a.skipped_annotations,
+            parameters=a.parameters,
+        )
+        for digest, label in labels.items()
+        if (a := by_training.get(digest)) is not None
+    )
+
+
+def _outcomes(manifest: Manifest, rows: Sequence[ArmRow]) -> tuple[Outcome, ...]:
+    by_arm = {row.arm: row for row in rows}
+
+    def value_of(quantity: str, arm: str) -> float | None:
+        row = by_arm[arm]
+        if quantity == "parameters":
+            return row.parameters
+        if quantity in _OF_TIMING:
+            return None if row.timing is None else _OF_TIMING[quantity](row.timing)
+        value = row.metrics[quantity]
+        return None if value is None else value.mean
+
+    return tuple(evaluate_expectation(text, list(by_arm), value_of) for text in manifest.expect)
+
+
+def _distinct(environments: Iterable[Environment]) -> list[Environment]:
+    distinct: list[Environment] = []
+    for environment in environments:
+        if environment not in distinct:
+            distinct.append(environment)
+    return distinct

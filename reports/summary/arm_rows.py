@@ -1,0 +1,146 @@
+"""One row for every arm: its accuracies over seeds, its time, and why a number is missing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from reports.summary.metrics import IOUS, METRICS, fraction, seeds_text
+from reports.summary.timings import Session, Timing
+from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.record import Accuracy, Failure
+
+FULL_BUDGET = "full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A metric of one arm, over its seeds. AP in percent points."""
+
+    mean: float
+    spread: float | None  # standard deviation over seeds; None with one seed
+    delta: float | None  # to the baseline, mean over the seeds that both have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRow:
+    """Everything known about one arm."""
+
+    arm: str
+    is_baseline: bool
+    is_external: bool  # predicted by another program: only scored here
+    changes: Mapping[str, object]
+    seeds_planned: int
+    seeds_done: int
+    metrics: Mapping[str, Value | None]  # mask_ap, mask_ap50, …, box_ar_large; None: undefined
+    mask_by_iou: tuple[float | None, ...]  # points, at IOUS
+    mask_by_class: Mapping[str, float | None]  # points
+    parameters: int | None
+    macs: int | None
+    timing: Timing | None
+    timing_refused: str | None
+    missing: tuple[str, ...]  # why numbers are missing: failures, or not run yet
+    proxy: bool
+    runs: tuple[PlannedRun, ...]
+    accuracies: Mapping[int, Accuracy]  # by seed
+
+
+def arm_row(
+    arm: str,
+    manifest: Manifest,
+    accuracies: Mapping[str, Accuracy],
+    failures: Sequence[Failure],
+    session: Session | None,
+) -> ArmRow:
+    """Return the row of that arm; `accuracies` are by detect digest."""
+    runs = tuple(run for run in manifest.runs if run.arm == arm)
+    done = {r.seed: accuracies[r.detect_digest] for r in runs if r.detect_digest in accuracies}
+    baseline = {
+        run.seed: accuracies[run.detect_digest]
+        for run in manifest.runs
+        if run.arm == manifest.baseline and run.detect_digest in accuracies
+    }
+    own = list(done.values())
+    is_baseline = arm == manifest.baseline
+    external = any(is_external(run) for run in runs)
+    reference = {} if is_baseline else baseline
+    return ArmRow(
+        arm=arm,
+        is_baseline=is_baseline,
+        is_external=external,
+        changes=manifest.arm_changes[arm],
+        seeds_planned=len(runs),
+        seeds_done=len(done),
+        metrics={name: _value(name, done, reference) for name in METRICS},
+        mask_by_iou=tuple(_mean([a.mask.ap_by_iou[i] for a in own]) for i in range(len(IOUS))),
+        mask_by_class={
+            name: _mean([a.mask.ap_by_class.get(name) for a in own])
+            for name in dict.fromkeys(n for a in own for n in a.mask.ap_by_class)
+        },
+        parameters=own[0].parameters if own and not external else None,
+        macs=own[0].macs if own and not external else None,
+        timing=session.timings.get(arm) if session else None,
+        timing_refused=session.refused.get(arm) if session else None,
+        missing=tuple(_missing(runs, done, failures, manifest)),
+        proxy=manifest.budget != FULL_BUDGET or any(a.proxy for a in own),
+        runs=runs,
+        accuracies=done,
+    )
+
+
+def is_external(planned: PlannedRun) -> bool:
+    """Return whether another program made the predictions, so that no training is known."""
+    return not planned.run
+
+
+def _value(
+    metric: str, done: Mapping[int, Accuracy], baseline: Mapping[int, Accuracy]
+) -> Value | None:
+    own = {seed: _points(a, metric) for seed, a in done.items()}
+    defined = [value for value in own.values() if value is not None]
+    if not defined:
+        return None
+    base = {seed: _points(a, metric) for seed, a in baseline.items()}
+    deltas = [
+        value - reference
+        for seed, value in own.items()
+        if value is not None and (reference := base.get(seed)) is not None
+    ]
+    return Value(
+        mean=fmean(defined),
+        spread=stdev(defined) if len(defined) > 1 else None,
+        delta=fmean(deltas) if deltas else None,
+    )
+
+
+def _points(accuracy: Accuracy, metric: str) -> float | None:
+    found = fraction(accuracy, metric)
+    return None if found is None else 100 * found
+
+
+def _mean(fractions: Iterable[float | None]) -> float | None:
+    defined = [fraction for fraction in fractions if fraction is not None]
+    return 100 * fmean(defined) if defined else None
+
+
+def _missing(
+    runs: Sequence[PlannedRun],
+    done: Mapping[int, Accuracy],
+    failures: Sequence[Failure],
+    manifest: Manifest,
+) -> list[str]:
+    """Reasons for missing numbers, each with the seeds it holds for."""
+    reasons: dict[str, list[int]] = {}
+    for run in runs:
+        failed = [f for f in failures if f.detect_digest == run.detect_digest]
+        told = [f"{f.phase} failed ({f.kind}): {_one_line(f.message)}" for f in failed]
+        if run.seed not in done and not failed and "accuracy" in manifest.measure:
+            told.append((manifest.dropped or {}).get(run.arm, "not run yet"))
+        for reason in told:
+            reasons.setdefault(reason, []).append(run.seed)
+    if len(manifest.seeds) == 1:
+        return list(reasons)
+    return [f"{seeds_text(seeds)}: {reason}" for reason, seeds in reasons.items()]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

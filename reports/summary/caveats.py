@@ -1,0 +1,61 @@
+"""What a reader must know before comparing two rows of a table."""
+
+from collections.abc import Iterable, Sequence
+
+from reports.summary.timings import Session
+from yolact_bench.results.manifest import Manifest
+from yolact_bench.results.record import Accuracy
+
+
+def caveats(
+    manifest: Manifest, accuracies: Sequence[Accuracy], sessions: Sequence[Session]
+) -> tuple[str, ...]:
+    """Return one sentence for everything that differs between rows but is no declared change."""
+    environments = [a.environment for a in accuracies]
+    environments += [session.environment for session in sessions]
+    sentences = [
+        _mixed(
+            "The numbers come from different commits of the source",
+            (e.commit for e in environments),
+        ),
+        _mixed(
+            "The accuracies were measured on different devices",
+            (a.environment.device for a in accuracies),
+        ),
+        _mixed("The accuracies were scored by different engines", (a.scoring for a in accuracies)),
+        _mixed(
+            "The arms were evaluated in batches of different size, which round differently",
+            (str(a.eval_batch) for a in accuracies),
+        ),
+        _mixed(
+            "The numbers come from different versions of torch",
+            (e.versions.get("torch", "unknown") for e in environments),
+        ),
+        _mixed(
+            "The arms were evaluated on different images, so Δ compares data, too",
+            (f"{a.dataset} ({a.eval_data})" for a in accuracies),
+        ),
+    ]
+    if any(e.dirty for e in environments):
+        sentences.append("Some numbers were measured with uncommitted changes in the source.")
+    for session in sessions:
+        sentences += _of_times(session)
+    if accuracies and not _has_baseline(manifest, accuracies):
+        sentences.append(f"The baseline {manifest.baseline} has no accuracy, so there is no Δ.")
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _of_times(session: Session) -> list[str]:
+    if session.invalid:
+        return [f"The times ({session.label}) do not count: {session.invalid}."]
+    return [f"While the arms were timed ({session.label}): {w}." for w in session.warnings]
+
+
+def _mixed(sentence: str, values: Iterable[str]) -> str:
+    distinct = list(dict.fromkeys(values))
+    return f"{sentence}: {', '.join(distinct)}." if len(distinct) > 1 else ""
+
+
+def _has_baseline(manifest: Manifest, accuracies: Sequence[Accuracy]) -> bool:
+    digests = {run.detect_digest for run in manifest.runs if run.arm == manifest.baseline}
+    return any(a.detect_digest in digests for a in accuracies)

@@ -1,0 +1,136 @@
+"""Published numbers, read from paper.yaml and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import hint
+
+PAPER_SCHEMA = 1
+FILE = Path(__file__).parents[1] / "paper.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """How a kind of number is headed and printed."""
+
+    label: str
+    digits: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperRow:
+    """One line of a published table, or one published effect."""
+
+    name: str
+    values: Mapping[str, float]  # AP in percent points; keys of `units`
+    split: str
+    gpu: str | None  # of the speeds
+    source: str
+    where: str | None  # table, row or section
+    checked: bool  # false: recalled, not read again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperGroup:
+    """The rows that an ablation prints beside its own."""
+
+    key: str
+    title: str
+    rows: tuple[PaperRow, ...]
+    units: Mapping[str, Unit]  # of the values that occur, in table order
+
+
+def paper_group(key: str, file: Path = FILE) -> PaperGroup:
+    """Return the group of that name, such as "yolact_plus.dcn".
+
+    Raises:
+        SpecError: there is none, or the file of published numbers is wrong.
+    """
+    groups = paper_groups(file)
+    if key not in groups:
+        raise SpecError(f"paper: no rows are named {key!r}{hint(key, groups)}")
+    return groups[key]
+
+
+@cache
+def paper_groups(file: Path = FILE) -> Mapping[str, PaperGroup]:
+    """Return all groups of the file by name.
+
+    Raises:
+        SpecError: another schema, a missing or unknown key, an unknown source or unit.
+    """
+    data = yaml.safe_load(file.read_text())
+    if not isinstance(data, dict) or data.get("schema") != PAPER_SCHEMA:
+        raise SpecError(f"{file.name}: expected schema: {PAPER_SCHEMA} at the top")
+    units = {
+        key: Unit(label=u["label"], digits=u["digits"], signed=u.get("signed", False))
+        for key, u in data["units"].items()
+    }
+    return {
+        key: _group(f"{file.name}: {key}", key, group, units, data["sources"])
+        for key, group in data["groups"].items()
+    }
+
+
+def _group(
+    where: str,
+    key: str,
+    data: Mapping[str, object],
+    units: Mapping[str, Unit],
+    sources: Mapping[str, str],
+) -> PaperGroup:
+    _only(where, data, ("title", "split", "gpu", "rows"))
+    rows = data["rows"]
+    assert isinstance(rows, list)
+    defaults = {"split": data["split"], "gpu": data["gpu"]}
+    read = tuple(_row(where, {**defaults, **row}, units, sources) for row in rows)
+    occurring = {name for row in read for name in row.values}
+    return PaperGroup(
+        key=key,
+        title=str(data["title"]),
+        rows=read,
+        units={name: unit for name, unit in units.items() if name in occurring},
+    )
+
+
+def _row(
+    where: str,
+    data: Mapping[str, object],
+    units: Mapping[str, Unit],
+    sources: Mapping[str, str],
+) -> PaperRow:
+    where = f"{where}: row {data.get('name')!r}"
+    _only(where, data, ("name", "values", "split", "gpu", "source", "where", "checked"))
+    values, source = data["values"], str(data["source"])
+    if not isinstance(values, dict) or not values:
+        raise SpecError(f"{where}: 'values' must be a mapping with at least one number")
+    for name in values:
+        if name not in units:
+            raise SpecError(f"{where}: no unit is named {name!r}{hint(str(name), units)}")
+    if source not in sources:
+        raise SpecError(f"{where}: no source is named {source!r}{hint(source, sources)}")
+    return PaperRow(
+        name=str(data["name"]),
+        values={name: float(value) for name, value in values.items()},
+        split=str(data["split"]),
+        gpu=None if data["gpu"] is None else str(data["gpu"]),
+        source=sources[source],
+        where=None if data["where"] is None else str(data["where"]),
+        checked=data["checked"] is True,
+    )
+
+
+def _only(where: str, data: Mapping[str, object], keys: tuple[str, ...]) -> None:
+    known = dict.fromkeys(keys)
+    for key in data:
+        if key not in known:
+            raise SpecError(f"{where}: unknown key {key!r}{hint(key, known)}")
+    missing = [key for key in keys if key not in data]
+    if missing:
+        raise SpecError(f"{where}: missing {', '.join(missing)}")

@@ -1,0 +1,4 @@
+"""Pages of sweeps.
+
+Public: `build`.
+"""

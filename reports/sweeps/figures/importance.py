@@ -1,0 +1,41 @@
+"""Which parameters the objectives go with."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.figures.style import INK, PALETTE
+from reports.sweeps.numbers import unit
+from yolact_bench.results.sweep import Sweep
+
+_SHOWN = 12
+
+
+def importance(sweep: Sweep) -> Figure | None:
+    """Return bars for each objective, largest first."""
+    found = {metric: shares for metric, shares in sweep.importance.items() if shares}
+    if not found:
+        return None
+    longest = min(_SHOWN, max(len(shares) for shares in found.values()))
+    figure = Figure(figsize=(8.6 if len(found) == 1 else 5.2 * len(found), 1.2 + 0.42 * longest))
+    panels = np.atleast_1d(figure.subplots(1, len(found))).tolist()
+    for place, (axes, (metric, shares)) in enumerate(zip(panels, found.items(), strict=True)):
+        largest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+        _bars(axes, largest, PALETTE[place % len(PALETTE)])
+        axes.set(title=unit(metric).words, xlabel="share")
+        axes.set_ylim(longest - 0.45, -0.55)
+    return figure
+
+
+def _bars(axes: Axes, shares: list[tuple[str, float]], colour: str) -> None:
+    values = [share for _, share in shares]
+    axes.barh(range(len(shares)), values, height=0.62, color=colour)
+    axes.set_yticks(range(len(shares)), [name for name, _ in shares])
+    for tick in axes.get_yticklabels():
+        tick.set_color(INK)
+    for place, share in enumerate(values):
+        axes.annotate(f"{100 * share:.0f} %", (share, place), xytext=(5, 0), va="center",
+                      textcoords="offset points", fontsize=9.5, color=INK)  # fmt: skip
+    axes.set_xlim(0, max([*values, 1e-9]) * 1.16)
+    axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
+    axes.grid(axis="y", visible=False)

@@ -1,0 +1,57 @@
+"""What the figures of a sweep share: where the scale ends, and the marks of trials and base."""
+
+from collections.abc import Sequence
+from statistics import quantiles
+
+from matplotlib.axes import Axes
+
+from reports.figures.style import INK, PALETTE, SOFT
+from reports.sweeps.numbers import base_value, unit
+from yolact_bench.results.sweep import Objective, Sweep
+
+BLUE, ORANGE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2]
+_REACH = 2.5  # interquartile ranges: trials worse than that by far would flatten all others
+
+
+def scale_of(
+    values: Sequence[float], objective: Objective, also: Sequence[float] = ()
+) -> tuple[float, float]:
+    """Return both ends of an axis: all good trials, and bad ones unless they are far off."""
+    low, high = min([*values, *also]), max([*values, *also])
+    if len(values) >= 4:
+        lower, _, upper = quantiles(values, method="inclusive")
+        reach = _REACH * max(upper - lower, 0.05 * (high - low))
+        if objective.maximise:
+            low = min([max(low, lower - reach), *also])
+        else:
+            high = max([min(high, upper + reach), *also])
+    room = 0.07 * (high - low) or abs(high) * 0.02 or 1.0
+    return low - room, high + room
+
+
+def shown(value: float, scale: tuple[float, float]) -> tuple[float, str]:
+    """Return where a value is drawn and with what marker: beyond the scale, a wedge at its end."""
+    if value < scale[0]:
+        return scale[0] + 0.02 * (scale[1] - scale[0]), "v"
+    if value > scale[1]:
+        return scale[1] - 0.02 * (scale[1] - scale[0]), "^"
+    return value, "o"
+
+
+def base_line(axes: Axes, sweep: Sweep, objective: Objective) -> None:
+    """Draw the base as a dashed line across."""
+    base = base_value(sweep, objective.metric)
+    if base is not None:
+        axes.axhline(
+            unit(objective.metric).of(base),
+            color=INK,
+            lw=1.1,
+            ls=(0, (5, 3)),
+            zorder=1,
+            label="base",
+        )
+
+
+def hint(axes: Axes, text: str) -> None:
+    """Write a remark at the right end of the title's line."""
+    axes.set_title(text, loc="right", fontsize=9, weight="normal", color=SOFT)

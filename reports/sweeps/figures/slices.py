@@ -1,0 +1,136 @@
+"""An objective against each parameter."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from reports.figures.style import INK
+from reports.sweeps.figures.marks import BLUE, ORANGE, base_line, scale_of, shown
+from reports.sweeps.numbers import base_value, scored, unit
+from yolact_bench.results.sweep import Objective, Sweep, Trial
+
+_PANELS = 6  # of one objective
+_BESIDE = 4  # of several: one line of panels for each
+_WIDE = 20  # a range of so many times its smallest value is drawn on a logarithmic axis
+_FEW = 8  # different values: drawn as places, not along an axis
+_GOLDEN = 0.6180339887  # multiples of it, without their whole parts, are spread evenly
+_LATE = LinearSegmentedColormap.from_list("late", ["#b9d7ea", BLUE, "#00304d"])
+
+
+def slices(sweep: Sweep) -> Figure | None:
+    """Return a row for every objective, a panel for every parameter that mattered."""
+    names = _parameters(sweep)
+    if not names or len(scored(sweep)) < 2:
+        return None
+    several = len(sweep.objectives) > 1
+    columns = min(_BESIDE if several else 3, len(names))
+    lines = -(-len(names) // columns)
+    rows = lines * len(sweep.objectives)
+    figure = Figure(figsize=(1.0 + (2.7 if several else 3.3) * columns, 0.5 + 2.75 * rows))
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for place, objective in enumerate(sweep.objectives):
+        scale = _scale(sweep, objective)
+        for i in range(lines * columns):
+            axes = panels[place * lines + i // columns][i % columns]
+            if i >= len(names):
+                axes.set_visible(False)
+                continue
+            _panel(axes, sweep, objective, names[i], scale)
+            if i % columns == 0:
+                axes.set_ylabel(unit(objective.metric).words)
+            else:
+                axes.tick_params(labelleft=False)
+    return figure
+
+
+def _parameters(sweep: Sweep) -> list[str]:
+    """The parameters that varied, most important first, for all objectives together."""
+    varied = {
+        name: {str(t.params[name]) for t in scored(sweep) if name in t.params}
+        for trial in scored(sweep)
+        for name in trial.params
+    }
+    names = [name for name, found in varied.items() if len(found) > 1]
+    shares = {
+        name: max([of.get(name, 0.0) for of in sweep.importance.values()], default=0.0)
+        for name in names
+    }
+    return sorted(names, key=lambda name: -shares[name])[
+        : _PANELS if len(sweep.objectives) == 1 else _BESIDE
+    ]
+
+
+def _scale(sweep: Sweep, objective: Objective) -> tuple[float, float]:
+    metric, base = unit(objective.metric), base_value(sweep, objective.metric)
+    values = [metric.of(trial.metrics[objective.metric]) for trial in scored(sweep)]
+    return scale_of(values, objective, [] if base is None else [metric.of(base)])
+
+
+def _panel(
+    axes: Axes, sweep: Sweep, objective: Objective, name: str, scale: tuple[float, float]
+) -> None:
+    trials = [trial for trial in scored(sweep) if name in trial.params]
+    across = _places(axes, [trial.params[name] for trial in trials], trials)
+    metric = unit(objective.metric)
+    points = [shown(metric.of(trial.metrics[objective.metric]), scale) for trial in trials]
+    last = max(1, *(trial.number for trial in sweep.trials))
+    base_line(axes, sweep, objective)
+    for x, (y, marker), trial in zip(across, points, trials, strict=True):
+        is_best = trial.number in sweep.best
+        axes.scatter(
+            x,
+            y,
+            s=46 if is_best else 24,
+            marker=marker,
+            color=[_LATE(trial.number / last)],
+            ec=ORANGE if is_best else "white",
+            lw=1.7 if is_best else 0.4,
+            zorder=4 if is_best else 2,
+        )
+    axes.set_ylim(*scale)
+    axes.set_title(name, fontsize=10, color=INK)
+
+
+def _places(axes: Axes, values: Sequence[object], trials: Sequence[Trial]) -> list[float]:
+    """Where each value lies across; of few different ones, beside each other by chance's look."""
+    different = sorted(set(map(str, values)), key=_order)
+    are_numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    # Numbers that never occur twice are drawn from a range, however few there are yet.
+    if are_numbers and (len(different) > _FEW or len(different) == len(values)):
+        numbers = [float(str(value)) for value in values]
+        if min(numbers) > 0 and max(numbers) / min(numbers) >= _WIDE:
+            axes.set_xscale("log")
+            # Below two decades, powers of ten alone would leave an axis with one number.
+            steps = (1.0,) if max(numbers) / min(numbers) >= 100 else (1.0, 3.0)
+            axes.xaxis.set_major_locator(LogLocator(subs=steps))
+            axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            axes.locator_params(axis="x", nbins=5)
+        return numbers
+    axes.set_xticks(range(len(different)), [_shortened(text) for text in different])
+    axes.set_xlim(-0.6, len(different) - 0.4)
+    axes.grid(axis="x", visible=False)
+    places = {text: place for place, text in enumerate(different)}
+    return [
+        places[str(value)] + 0.56 * ((trial.number * _GOLDEN) % 1 - 0.5)
+        for value, trial in zip(values, trials, strict=True)
+    ]
+
+
+def _order(text: str) -> tuple[float, str]:
+    """Numbers by size, words by letters."""
+    try:
+        return float(text), ""
+    except ValueError:
+        return float("inf"), text
+
+
+def _shortened(text: str) -> str:
+    try:
+        return f"{float(text):.3g}"
+    except ValueError:
+        return text if len(text) <= 14 else f"{text[:13]}…"

@@ -1,0 +1,130 @@
+"""The numbers of a sweep as people read them: units, differences, the order of trials."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.tables.cells import choices, signed
+from yolact_bench.results.sweep import Objective, Sweep, Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """How a metric is printed."""
+
+    words: str  # with its unit
+    scale: float  # what a recorded value is multiplied by
+    digits: int
+
+    def of(self, value: float) -> float:
+        """Return a recorded value in this unit."""
+        return self.scale * value
+
+    def text(self, value: float) -> str:
+        """Return a recorded value as printed."""
+        return f"{self.of(value):.{self.digits}f}".replace("-", "−")
+
+    def delta(self, value: float, base: float) -> str:
+        """Return the difference of two recorded values, with its sign."""
+        return signed(self.of(value - base), self.digits)
+
+
+_UNITS: Mapping[str, Unit] = {
+    "latency_ms": Unit(words="latency, ms", scale=1, digits=2),
+    "latency_ratio": Unit(words="latency to the base", scale=1, digits=3),
+    "macs": Unit(words="GMACs", scale=1e-9, digits=2),
+    "parameters": Unit(words="parameters, M", scale=1e-6, digits=2),
+    "train_seconds": Unit(words="training, s", scale=1, digits=0),
+    "peak_memory_mb": Unit(words="peak memory, MB", scale=1, digits=0),
+}
+
+
+def unit(metric: str) -> Unit:
+    """Return how a metric is printed; AP and AR, recorded as fractions, in points."""
+    if metric.startswith(("mask_a", "box_a")):
+        kind, name = metric.split("_", 1)
+        words = f"{kind} {name[:2].upper()}{name[2:].replace('_', ' ')}"
+        return Unit(words=words, scale=100, digits=2)
+    return _UNITS.get(metric, Unit(words=metric.replace("_", " "), scale=1, digits=3))
+
+
+def value(trial: Trial, metric: str) -> float | None:
+    """Return the metric of a trial; None where it is not known, or not a number."""
+    found = trial.metrics.get(metric)
+    return found if found is not None and math.isfinite(found) else None
+
+
+def base_value(sweep: Sweep, metric: str) -> float | None:
+    """Return the metric of the base itself; None where it is not known."""
+    found = sweep.baseline.get(metric)
+    return found if found is not None and math.isfinite(found) else None
+
+
+def is_better(a: float, b: float, objective: Objective) -> bool:
+    """Return whether `a` is really better than `b`."""
+    return a > b if objective.maximise else a < b
+
+
+def scored(sweep: Sweep) -> tuple[Trial, ...]:
+    """Return the complete trials of which every objective is known, in the order asked."""
+    return tuple(
+        trial
+        for trial in sweep.trials
+        if trial.state == "complete"
+        and all(value(trial, objective.metric) is not None for objective in sweep.objectives)
+    )
+
+
+def ranked(sweep: Sweep) -> tuple[Trial, ...]:
+    """Return the scored trials, best first.
+
+    Of several objectives: the front, then the front of what remains, and so on; within a front
+    best first objective first. Of equals the one asked earlier leads.
+    """
+    rest, order = list(scored(sweep)), []
+    while rest:
+        front = [t for t in rest if not any(_dominates(o, t, sweep.objectives) for o in rest)]
+        order += sorted(front, key=lambda trial: _keys(trial, sweep.objectives))
+        rest = [trial for trial in rest if trial not in front]
+    return tuple(order)
+
+
+def running_best(sweep: Sweep, objective: Objective) -> list[tuple[int, float]]:
+    """Return number and value of every trial that was better than all before it."""
+    best: list[tuple[int, float]] = []
+    for trial in sorted(scored(sweep), key=lambda trial: trial.number):
+        found = value(trial, objective.metric)
+        if found is not None and (not best or is_better(found, best[-1][1], objective)):
+            best.append((trial.number, found))
+    return best
+
+
+def states(sweep: Sweep) -> dict[str, int]:
+    """Return how many trials are in each state that occurs, commonest first."""
+    counts: dict[str, int] = {}
+    for trial in sweep.trials:
+        counts[trial.state] = counts.get(trial.state, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def short_choices(trial: Trial) -> str:
+    """Return what a trial changes, numbers rounded for reading; commands have them in full."""
+    return choices({path: _rounded(choice) for path, choice in trial.changes.items()})
+
+
+def _rounded(choice: object) -> object:
+    if isinstance(choice, Mapping):
+        return {key: _rounded(item) for key, item in choice.items()}
+    return f"{choice:.3g}" if isinstance(choice, float) else choice
+
+
+def _keys(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    """What sorts trials by the first objective, then the next; small is good."""
+    signs = [-1.0 if objective.maximise else 1.0 for objective in objectives]
+    found = [trial.metrics[objective.metric] for objective in objectives]
+    return tuple(sign * number for sign, number in zip(signs, found, strict=True))
+
+
+def _dominates(a: Trial, b: Trial, objectives: Sequence[Objective]) -> bool:
+    first, second = _keys(a, objectives), _keys(b, objectives)
+    return first != second and all(x <= y for x, y in zip(first, second, strict=True))

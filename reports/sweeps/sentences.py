@@ -1,0 +1,220 @@
+"""What a sweep says in sentences: its headline, its warnings, where it came from."""
+
+import math
+import re
+from statistics import NormalDist
+
+from reports.sweeps.numbers import (
+    base_value,
+    ranked,
+    scored,
+    short_choices,
+    states,
+    unit,
+    value,
+)
+from reports.tables.cells import duration
+from yolact_bench.results.sweep import Objective, Sweep, Trial
+
+_FEW = 20  # complete trials: shares of importance from fewer are little more than chance
+_WORDS = {"over_budget": "over budget", "lost": "lost and asked again"}
+
+
+def headline(sweep: Sweep) -> tuple[str, ...]:
+    """Return the result in sentences: what was found, and what it took."""
+    found = _found(sweep)
+    return (found[0].upper() + found[1:], _effort(sweep))
+
+
+def warnings(sweep: Sweep) -> tuple[str, ...]:
+    """Return what a reader must know before believing the result."""
+    told = []
+    left = sweep.asked - _counted(sweep)
+    if left > 0:
+        verb = "is" if left == 1 else "are"
+        told.append(f"Not finished: {left} of {sweep.asked} trials {verb} still to come.")
+    proxy = re.search(r"--budget[ =](smoke|short)\b", sweep.command)
+    if proxy:
+        told.append(
+            f"Proxy: with the {proxy[1]} budget a shortened schedule stands in for the real one; "
+            "the commands below train the whole schedule."
+        )
+    if scored(sweep):
+        told.append(_selection(sweep))
+    if any(trial.state == "failed" for trial in sweep.trials):
+        count = states(sweep)["failed"]
+        word = "trial" if count == 1 else "trials"
+        told.append(f"{count} {word} failed; the reasons are below.")
+    return tuple(told)
+
+
+def importance_note(sweep: Sweep) -> str:
+    """Return what the shares mean, and what they do not."""
+    count = len(scored(sweep))
+    few = (
+        f" There are only {count} complete trials; with fewer than {_FEW} the shares are little "
+        "more than chance."
+        if count < _FEW
+        else ""
+    )
+    return (
+        "Share of the variation among the better trials that each parameter goes with, within the "
+        "ranges searched. A small share means that the choice hardly matters there, not that the "
+        "part does nothing; a wider range would give other shares. It is no cause: the sampler "
+        "chose the trials, and parameters that were tried together share what they do." + few
+    )
+
+
+def provenance(sweep: Sweep) -> tuple[tuple[str, str], ...]:
+    """Return what one must know to repeat the sweep."""
+    e = sweep.environment
+    dirty = " with uncommitted changes" if e.dirty else ""
+    driver = f", driver {e.driver}" if e.driver else ""
+    facts = [
+        ("command", sweep.command),
+        ("base, data", f"{sweep.base} on {sweep.dataset}"),
+        ("mode", _mode(sweep)),
+        ("sampler", sweep.sampler),
+        ("pruner", sweep.pruner or "none"),
+        ("commit", f"{e.commit}{dirty}"),
+        ("device", f"{e.device}{driver}, {e.threads} CPU threads, {e.os}"),
+        ("versions", ", ".join(f"{name} {v}" for name, v in e.versions.items() if v)),
+        ("last change", sweep.time),
+    ]
+    if sweep.settings:
+        facts.insert(2, ("set", "; ".join(f"{path}: {v}" for path, v in sweep.settings.items())))
+    return tuple(facts)
+
+
+def tally(sweep: Sweep) -> str:
+    """Return how many trials there are of each state: 200 trials: 180 complete, 20 pruned."""
+    counts = [f"{n} {_WORDS.get(state, state)}" for state, n in states(sweep).items()]
+    total = len(sweep.trials)
+    return f"{total} trial{'' if total == 1 else 's'}" + (
+        f": {', '.join(counts)}" if counts else ""
+    )
+
+
+def expected_maximum(count: int) -> float:
+    """Return what the largest of so many standard normal draws is on average, by Blom.
+
+    Within 0.05 of the truth for any count; 0 of one draw.
+    """
+    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
+
+
+def _found(sweep: Sweep) -> str:
+    order = ranked(sweep)
+    if not order:
+        return "No trial is complete yet, so there is nothing to choose from."
+    if len(sweep.objectives) > 1:
+        return _front_found(sweep, order)
+    chosen, objective = order[0], sweep.objectives[0]
+    words, number = unit(objective.metric), chosen.metrics[objective.metric]
+    base = base_value(sweep, objective.metric)
+    label, suffix = _label(objective)
+    changed = f"with {short_choices(chosen) or 'the choices of the base'}"
+    if base is None:
+        return f"{label} {words.text(number)}{suffix} in trial {chosen.number}, {changed}."
+    delta = words.delta(number, base)
+    return (
+        f"{label} {words.text(base)} → {words.text(number)}{suffix} ({delta}) in trial "
+        f"{chosen.number}, {changed}."
+    )
+
+
+def _front_found(sweep: Sweep, order: tuple[Trial, ...]) -> str:
+    front = [trial for trial in order if trial.number in sweep.best] or [order[0]]
+    spans = []
+    for objective in sweep.objectives:
+        label, suffix = _label(objective)
+        found = [trial.metrics[objective.metric] for trial in front]
+        words, base = unit(objective.metric), base_value(sweep, objective.metric)
+        of_base = "" if base is None else f" (base {words.text(base)}{suffix})"
+        low, high = words.text(min(found)), words.text(max(found))
+        span = low if low == high else f"{low} to {high}"
+        spans.append(f"{label} {span}{suffix}{of_base}")
+    word = "trial is" if len(front) == 1 else "trials are"
+    return f"{len(front)} {word} on the front: {', '.join(spans)}. {_beats(sweep, front)}".strip()
+
+
+def _beats(sweep: Sweep, front: list[Trial]) -> str:
+    """Whether any trial is better than the base in everything."""
+    bases = {o: base_value(sweep, o.metric) for o in sweep.objectives}
+    if any(base is None for base in bases.values()):
+        return ""
+    numbers = [
+        str(trial.number)
+        for trial in front
+        if all(
+            base is not None
+            and (m := value(trial, o.metric)) is not None
+            and _not_worse(m, base, o)
+            for o, base in bases.items()
+        )
+    ]
+    if not numbers:
+        return "None of them is at least as good as the base in every objective."
+    word = "Trial" if len(numbers) == 1 else "Trials"
+    verb = "is" if len(numbers) == 1 else "are"
+    return f"{word} {', '.join(numbers)} {verb} at least as good as the base in every objective."
+
+
+def _not_worse(found: float, base: float, objective: Objective) -> bool:
+    return found >= base if objective.maximise else found <= base
+
+
+def _effort(sweep: Sweep) -> str:
+    ended = [t for t in sweep.trials if t.state not in ("running", "skipped", "lost")]
+    minutes = sweep.seconds / 60
+    rate = len(ended) / minutes if minutes else math.inf
+    if not ended or not math.isfinite(rate):
+        return f"{tally(sweep)}."
+    speed = f"{rate:.1f} trials a minute" if rate >= 1 else f"{60 * rate:.2g} trials an hour"
+    how = "" if sweep.trains else ", none of them trained: stored forward passes were replayed"
+    return f"{tally(sweep)}. {duration(sweep.seconds)}, {speed}{how}."
+
+
+def _selection(sweep: Sweep) -> str:
+    """The winner's curse, and what to do about it."""
+    count = len(scored(sweep))
+    if sweep.confirm:
+        return (
+            "The numbers here were chosen as the best and flatter themselves; those of "
+            f"{sweep.confirm}, more seeds of the chosen trials, are the ones to quote."
+        )
+    best = "best trials" if len(sweep.objectives) > 1 else "best trial"
+    verb = "were" if len(sweep.objectives) > 1 else "was"
+    size = (
+        f" Were all {count} equally good, and their errors independent, the best would still "
+        f"look {expected_maximum(count):.1f} standard errors better than it is."
+        if count > 1
+        else ""
+    )
+    again = re.sub(r" --confirm[ =]\S+", "", sweep.command) + " --confirm 3"
+    return (
+        f"The {best} of {count} {verb} chosen on the very images that scored "
+        f"{'them' if len(sweep.objectives) > 1 else 'it'}, so "
+        f"what is shown is optimistic.{size} Before quoting a number, confirm it with more seeds "
+        f"(`{again}`) or on other images."
+    )
+
+
+def _counted(sweep: Sweep) -> int:
+    """Trials that count towards those asked for: ended, not repeats, not lost and asked again."""
+    return sum(trial.state not in ("running", "skipped", "lost") for trial in sweep.trials)
+
+
+def _label(objective: Objective) -> tuple[str, str]:
+    """Words and unit apart: `latency` and ` ms`."""
+    words, _, suffix = unit(objective.metric).words.partition(", ")
+    return words, f" {suffix}" if suffix else ""
+
+
+def _mode(sweep: Sweep) -> str:
+    sought = ", ".join(
+        f"{'largest' if o.maximise else 'smallest'} {unit(o.metric).words}"
+        for o in sweep.objectives
+    )
+    budget = sweep.latency_budget_ms
+    return f"{sweep.mode}: {sought}" + (f", at most {budget:g} ms" if budget is not None else "")

@@ -1,0 +1,178 @@
+"""Numbers as table cells: how they are rounded, and which footnote says why one is missing."""
+
+from collections.abc import Iterable, Mapping
+
+from reports.summary.arm_rows import ArmRow, Value
+from reports.summary.contrasts import Contrast
+from reports.summary.timings import Session, Timing
+
+DASH = "—"  # a number that should be there and is not: always with a note
+FEW = "–"  # too few samples for this quantile, or nothing to say
+WIDE = 1.0  # points: an interval is wide from here on
+UNDEFINED = "n/a"
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Notes:
+    """Numbered footnotes of one table; equal texts share a number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, *texts: str) -> str:
+        """Return the superscript numbers of the notes."""
+        numbers = [self._numbers.setdefault(text, len(self._numbers) + 1) for text in texts]
+        return " ".join(str(number).translate(_SUPERSCRIPTS) for number in numbers)
+
+    def lines(self, *general: str) -> tuple[str, ...]:
+        """Return all notes, numbered ones first."""
+        numbered = [f"{str(n).translate(_SUPERSCRIPTS)} {t}" for t, n in self._numbers.items()]
+        return (*numbered, *(text for text in general if text))
+
+
+def value(row: ArmRow, value: Value | None, notes: Notes) -> str:
+    """Return AP in points with one decimal, and its spread over seeds."""
+    if value is None:
+        return UNDEFINED if row.seeds_done else absent(row, notes)
+    spread = "" if value.spread is None else f" ± {value.spread:.1f}"
+    few = row.seeds_done < row.seeds_planned
+    return f"{value.mean:.1f}{spread}" + (f" {absent_mark(row, notes)}" if few else "")
+
+
+def point(row: ArmRow, points: float | None, notes: Notes) -> str:
+    """Return AP in points with one decimal."""
+    if points is None:
+        return UNDEFINED if row.seeds_done else absent(row, notes)
+    return f"{points:.1f}"
+
+
+def delta(value: Value | None, contrast: Contrast | None, digits: int = 2) -> str:
+    """Return a difference in points, its interval and its mark; nothing for the baseline."""
+    if contrast is not None:
+        shown = signed(contrast.value, digits)
+        return f"{shown} {interval(contrast, digits)} {contrast.verdict}"
+    return "" if value is None or value.delta is None else signed(value.delta, digits)
+
+
+def interval(contrast: Contrast, digits: int = 2) -> str:
+    """Return the interval of a difference, in points."""
+    return f"[{signed(contrast.low, digits)}, {signed(contrast.high, digits)}]"
+
+
+def delta_digits(contrasts: Iterable[Contrast]) -> int:
+    """Return with how many decimals a column of differences is printed.
+
+    One where every interval is so wide that a second would be noise; two otherwise.
+    """
+    widths = [contrast.high - contrast.low for contrast in contrasts]
+    return 1 if widths and min(widths) > WIDE else 2
+
+
+def probability(p: float | None) -> str:
+    """Return a p-value with three decimals; a short dash where nothing could be tested."""
+    if p is None:
+        return FEW
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def signed(number: float, digits: int) -> str:
+    """Return the number with + or a true minus sign; no sign on a zero."""
+    text = f"{number:+.{digits}f}".replace("-", "−")
+    return text[1:] if float(f"{number:.{digits}f}") == 0 else text
+
+
+def millions(row: ArmRow, notes: Notes) -> str:
+    """Return the number of parameters in millions."""
+    if row.is_external:
+        return FEW  # nobody has told
+    return absent(row, notes) if row.parameters is None else f"{row.parameters / 1e6:.2f}"
+
+
+def giga_macs(row: ArmRow, notes: Notes) -> str:
+    """Return the MACs of one image in billions; a short dash where nothing counted them."""
+    if row.macs is not None:
+        return f"{row.macs / 1e9:.2f}"
+    return absent(row, notes) if row.parameters is None and not row.is_external else FEW
+
+
+def absent(row: ArmRow, notes: Notes) -> str:
+    """Return a dash with the reason: what failed, or that it was not run."""
+    return f"{DASH} {absent_mark(row, notes)}".strip()
+
+
+def absent_mark(row: ArmRow, notes: Notes) -> str:
+    """Return the mark of the reasons for missing numbers."""
+    return notes.mark(*row.missing)
+
+
+def untimed(row: ArmRow, notes: Notes, refused: str | None) -> str:
+    """Return a dash with the reason why there is no time."""
+    if row.missing:
+        return absent(row, notes)
+    return f"{DASH} {notes.mark(refused or 'not timed yet')}"
+
+
+def optional_ms(ms: float | None) -> str:
+    """Return milliseconds, or a short dash."""
+    return FEW if ms is None else f"{ms:.2f}"
+
+
+def megabytes(mb: float | None) -> str:
+    """Return memory in MB where a device reports it."""
+    return UNDEFINED if mb is None else f"{mb:.0f}"
+
+
+def millijoules(mj: float | None) -> str:
+    """Return energy in mJ where a GPU counts it."""
+    return UNDEFINED if mj is None else f"{mj:.0f}"
+
+
+def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
+    """Return the time relative to the baseline, with its interval."""
+    if row.is_baseline:
+        return ""
+    if timing.ratio is None:
+        return f"{DASH} {notes.mark('not timed on the same rounds and images as the baseline')}"
+    return with_interval(timing.ratio, timing.ratio_interval, 3)
+
+
+def with_interval(value: float, found: tuple[float, float] | None, digits: int = 2) -> str:
+    """Return a number and its interval, if it has one."""
+    if found is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} [{found[0]:.{digits}f}, {found[1]:.{digits}f}]"
+
+
+def speed(row: ArmRow, notes: Notes) -> tuple[str, str, str]:
+    """Return median, ratio to the baseline and images per second."""
+    t = row.timing
+    if t is None:
+        return (untimed(row, notes, row.timing_refused),) * 3
+    return f"{t.median_ms:.1f}", ratio(row, t, notes), f"{t.fps:.1f}"
+
+
+def milliseconds(session: Session | None) -> str:
+    """Return the head of a column of times, with its scenario; a CPU's are marked as such."""
+    if session is None:
+        return "ms"
+    return f"{'ms (CPU)' if session.device_type == 'cpu' else 'ms'}, {session.label}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds, minutes or hours, whichever reads best."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def choices(changes: Mapping[str, object]) -> str:
+    """Return slot paths and their values, as one would write them in a spec."""
+    parts = []
+    for path, choice in changes.items():
+        if isinstance(choice, Mapping):
+            options = ", ".join(f"{k} = {v}" for k, v in choice.items() if k != "name")
+            named = str(choice.get("name", ""))
+            parts.append(f"{path}: {named}" + (f" ({options})" if options else ""))
+        else:
+            parts.append(f"{path}: {choice}")
+    return "; ".join(parts)

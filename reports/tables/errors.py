@@ -1,0 +1,113 @@
+"""What each arm loses AP to, and what it would reach with one part perfect."""
+
+from collections.abc import Callable, Iterable, Mapping
+from statistics import fmean, stdev
+
+from reports.summary.aggregate import Summary
+from reports.summary.arm_rows import ArmRow
+from reports.tables import cells
+from reports.tables.table import Table
+from yolact_bench.results.record import Errors
+
+AS_IS = "ap50"
+NONE = "none"
+# Names of the records → words of the table; another name stands for itself.
+TYPES: Mapping[str, str] = {
+    "classification": "class",
+    "localisation": "location",
+    "both": "both",
+    "duplicate": "duplicate",
+    "background": "background",
+    "missed": "missed",
+    "false_positive": "all false positives",
+    "false_negative": "all false negatives",
+}
+ORACLES: Mapping[str, str] = {
+    NONE: "as it is",
+    "crop_gt_box": "cropped with true boxes",
+    "rescore_gt": "scored by true mask IoU",
+    "class_gt": "true classes",
+    "project_gt": "true masks in the prototypes",
+}
+Part = Callable[[Errors], Mapping[str, float]]
+
+
+def errors_of(row: ArmRow, summary: Summary) -> tuple[Errors, ...]:
+    """Return the analyses of the arm's seeds."""
+    return tuple(
+        summary.errors[run.detect_digest] for run in row.runs if run.detect_digest in summary.errors
+    )
+
+
+def error_types(summary: Summary, part: Part) -> tuple[str, ...]:
+    """Return the names that occur in the records, in our order, then unknown ones in theirs."""
+    found = dict.fromkeys(name for e in summary.errors.values() for name in part(e))
+    known = [name for name in (*TYPES, *ORACLES) if name in found]
+    return (*known, *(name for name in found if name not in known and name != AS_IS))
+
+
+def mean_points(found: Iterable[Errors], part: Part, name: str) -> float | None:
+    """Return the mean over seeds, in points."""
+    values = [part(e)[name] for e in found if name in part(e)]
+    return 100 * fmean(values) if values else None
+
+
+def split(summary: Summary, kind: str) -> Table:
+    """Return AP50 and what mending one type of error would add to it; `kind` is mask or box."""
+    part: Part = (lambda e: e.mask) if kind == "mask" else (lambda e: e.box)
+    names = error_types(summary, part)
+    return Table(
+        title=f"What {kind} AP50 is lost to",
+        columns=("arm", "AP50", *(TYPES.get(name, name) for name in names)),
+        rows=_rows(summary, part, (AS_IS, *names)),
+        baseline=_baseline(summary),
+        notes=(
+            "Points of AP50 gained if the errors of one type alone were mended; they need not add "
+            "up, as mending one hides or uncovers others. class: right place, wrong class; "
+            "location: right class, IoU 0.1 to 0.5; both: both; duplicate: the object has a "
+            "better detection; background: no object there; missed: an object without any of "
+            "these. After TIDE (arXiv:2008.08115).",
+        ),
+    )
+
+
+def ladder(summary: Summary) -> Table:
+    """Return mask AP of every arm with one part perfect at a time."""
+    names = error_types(summary, _oracles)
+    return Table(
+        title="What mask AP could reach",
+        columns=("arm", *(ORACLES.get(name, name) for name in names)),
+        rows=_rows(summary, _oracles, names) if names else (),
+        baseline=_baseline(summary),
+        notes=(
+            "Mask AP in points with one part replaced by the truth, all else as it is. true masks "
+            "in the prototypes: the best masks that the predicted prototypes can express, with "
+            "true boxes and classes.",
+        ),
+    )
+
+
+def _oracles(errors: Errors) -> Mapping[str, float]:
+    return errors.oracles
+
+
+def _rows(summary: Summary, part: Part, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    lines = []
+    for row in summary.rows:
+        found = errors_of(row, summary)
+        if found:
+            lines.append((row.arm, *(_cell(found, part, name) for name in names)))
+    return tuple(lines)
+
+
+def _cell(found: tuple[Errors, ...], part: Part, name: str) -> str:
+    values = [100 * part(e)[name] for e in found if name in part(e)]
+    if not values:
+        return cells.FEW
+    spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{fmean(values):.1f}{spread}"
+
+
+def _baseline(summary: Summary) -> int | None:
+    analysed = [row for row in summary.rows if errors_of(row, summary)]
+    return next((place for place, row in enumerate(analysed) if row.is_baseline), None)

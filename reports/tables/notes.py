@@ -1,0 +1,149 @@
+"""What the notes under a table say about how its numbers are to be read."""
+
+from reports.summary.aggregate import Summary
+from reports.summary.arm_rows import ArmRow
+from reports.summary.contrasts import LEVEL, Contrast
+from reports.summary.timings import Session
+from reports.tables.cells import Notes
+
+
+def meaning(summary: Summary) -> tuple[str, ...]:
+    """Return how AP, Δ and its marks are to be read."""
+    several = len(summary.manifest.seeds) > 1
+    where = f" on {' and '.join(summary.datasets)}" if summary.datasets else ""
+    spread = "; ± is the standard deviation over seeds" if several else ""
+    texts = [
+        f"AP in percent points (COCO, IoU 0.50:0.95){where}{spread}. "
+        f"Δ: difference in points to {summary.manifest.baseline}.{_without_intervals(summary)}",
+        *intervals(summary),
+        *marks(summary),
+        *missing(summary),
+    ]
+    if summary.contrasts.leaders or (summary.session and summary.session.fastest):
+        texts.append(
+            "Bold: the best of its column, where its differences to the second best and to all "
+            f"others are real (p < {LEVEL:g} after Holm's correction over them); for times, where "
+            "the 95 % interval of the ratio to the second best excludes 1."
+        )
+    return tuple(texts)
+
+
+def intervals(summary: Summary) -> tuple[str, ...]:
+    """Return what the interval of a Δ covers."""
+    found = summary.contrasts.found.values()
+    if not found:
+        return ()
+    covers = (
+        "the choice of images and the seeds"
+        if any(c.seed_se is not None for c in found)
+        else "the choice of images"
+    )
+    return (
+        f"[ ]: 95 % interval of Δ, for {covers}: {summary.contrasts.replicates:,} resamples of "
+        "the images, the same ones for both arms.",
+    )
+
+
+def marks(summary: Summary) -> tuple[str, ...]:
+    """Return what the marks behind a Δ say, and how small a difference could have been seen."""
+    found = [c for c in summary.contrasts.found.values() if c.metric in ("mask_ap", "box_ap")]
+    texts = []
+    if any(c.judged for c in found):
+        n = summary.contrasts.tests(headline=True)
+        texts.append(
+            f"* real: p < {LEVEL:g} after Holm's correction over {n} "
+            f"{'tests' if n > 1 else 'test'} (mask and box AP of every other arm), where images "
+            "and seeds both allow it. n.s.: not shown to be real, even where its interval alone "
+            "excludes 0; which is not the same as equal."
+        )
+        texts.append(
+            "Smallest true difference that would be found with 80 % probability, in points: "
+            f"{_range(found, 'mask_ap')} of mask AP, {_range(found, 'box_ap')} of box AP."
+        )
+    if any(not c.judged for c in found):
+        texts.append(
+            "1 seed: different trainings of one seed each. The interval covers images only; what "
+            "another seed would change is unknown, so no such Δ is called real."
+        )
+    return tuple(texts)
+
+
+def missing(summary: Summary) -> tuple[str, ...]:
+    """Return why a Δ has no interval, and how to get one."""
+    reasons = summary.contrasts.missing
+    if not reasons or len(summary.rows) < 2:
+        return ()
+    return (f"Without interval: {'; '.join(reasons)}. To add it: {summary.manifest.command}",)
+
+
+def arm(summary: Summary, row: ArmRow, notes: Notes) -> str:
+    """Return the arm's name, marked if it stands in for a longer one or was measured elsewhere."""
+    marks = [_proxy(summary)] if row.proxy else []
+    marks += [_external(row)] if row.is_external else []
+    return f"{row.arm} {notes.mark(*marks)}" if marks else row.arm
+
+
+MACS = (
+    "GMAC: billions of multiply-accumulates for one 480×640 image with 100 objects, deformable "
+    "sampling, mask assembly, re-scoring and upsampling included; 2 FLOP each."
+)
+
+
+def times(session: Session | None) -> tuple[str, ...]:
+    """Return how the times were taken, on what, and what they compare with."""
+    if session is None or not session.timings:
+        return ()
+    n = sorted({timing.n for timing in session.timings.values()})
+    calls = f"{n[0]}" if n[:1] == n[-1:] and n else " to ".join(map(str, (n[:1] + n[-1:])))
+    threads = f", {session.threads} threads" if session.device_type == "cpu" else ""
+    batch = "one" if session.batch_size == 1 else str(session.batch_size)
+    how = (
+        f"Times: {session.device}{threads}; {session.timer}; {session.scenario}: "
+        f"{session.meaning}; batch of {batch}; {calls} calls of each arm in alternating rounds "
+        f"over {session.num_images} images in one session. × baseline: median ratio of paired "
+        "rounds with a 95 % bootstrap interval of this session."
+    )
+    if session.device_type == "cpu":
+        how += " CPU times say nothing about a GPU."
+    load = (
+        f"† declared detection load {session.load}: the network runs as it is and its predictions "
+        f"are replaced by planted ones ({session.load_source})."
+    )
+    return (how, load) if session.load else (how,)
+
+
+def _external(row: ArmRow) -> str:
+    """Who made the predictions, as far as the records say."""
+    said = dict.fromkeys(a.origin for a in row.accuracies.values() if a.origin)
+    who = f" ({'; '.join(said)})" if said else ""
+    return f"measured elsewhere: another program's predictions{who}, scored here"
+
+
+def _without_intervals(summary: Summary) -> str:
+    """What must be said where no Δ has an interval."""
+    if summary.contrasts.found or len(summary.rows) < 2:
+        return ""
+    if len(summary.manifest.seeds) > 1:
+        return " It pairs equal seeds; whether it exceeds chance is not tested here."
+    return " One seed: the spread between trainings is unknown, so a small Δ may be chance."
+
+
+def _range(found: list[Contrast], metric: str) -> str:
+    sizes = sorted(c.mde for c in found if c.metric == metric and c.judged)
+    if not sizes:
+        return "unknown"
+    low, high = f"{sizes[0]:.2f}", f"{sizes[-1]:.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _proxy(summary: Summary) -> str:
+    """What a shortened schedule means for a row; the words depend on the budget."""
+    if summary.proxy is None:
+        return "proxy: a shortened schedule stands in for the paper's"
+    told = (
+        f"proxy: run with --budget {summary.proxy}, a shortened schedule that stands in for the "
+        "one of the spec; its numbers are no result"
+    )
+    if summary.proxy == "smoke":
+        told += "; so that it runs anywhere, cuda_graph is run as compiled and fp16 as fp32"
+    return told

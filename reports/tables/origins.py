@@ -1,0 +1,94 @@
+"""Where a number comes from: digests, commit, device, and the command that measures it again."""
+
+import shlex
+from collections.abc import Iterator
+
+from reports.summary.aggregate import Summary
+from reports.summary.arm_rows import ArmRow
+from reports.tables.cells import DASH
+from reports.tables.table import Table
+from yolact_bench.results.record import Accuracy, Environment
+
+_COLUMNS = (
+    "arm",
+    "seed",
+    "what",
+    "run",
+    "forward pass",
+    "training",
+    "commit",
+    "device",
+    "measured",
+    "again",
+)
+
+
+def anchor(place: int) -> str:
+    """Return the name by which other tables point at the first line of the arm in that place."""
+    return f"from-{place}"
+
+
+def origin(accuracy: Accuracy, seed: int) -> str:
+    """Return the origin of one accuracy in one line."""
+    return (
+        f"seed {seed}: run {accuracy.detect_digest}, commit {commit(accuracy.environment)}, "
+        f"{accuracy.environment.device}, {accuracy.time}{_how(accuracy)}"
+    )
+
+
+def _how(accuracy: Accuracy) -> str:
+    """What is said of an evaluation that was not made as all are unless told otherwise."""
+    scored = "" if accuracy.scoring == "pycocotools" else f", scored by {accuracy.scoring}"
+    return scored + (f", in batches of {accuracy.eval_batch}" if accuracy.eval_batch != 1 else "")
+
+
+def commit(environment: Environment) -> str:
+    """Return the commit, shortened, and whether the source had changes beyond it."""
+    return f"{environment.commit[:12]}{' + changes' if environment.dirty else ''}"
+
+
+def command(summary: Summary, arm: str) -> str:
+    """Return the command that measures one arm, and the baseline, again."""
+    return f"{summary.manifest.command} --only {shlex.quote(arm)}"
+
+
+def origins(summary: Summary) -> Table:
+    """Return a line for everything that was measured: arm by arm, seed by seed."""
+    lines: list[tuple[str, ...]] = []
+    anchors: dict[int, str] = {}
+    for place, row in enumerate(summary.rows):
+        anchors[len(lines)] = anchor(place)
+        lines += _lines(summary, row)
+    return Table(
+        title="Where each number comes from",
+        columns=_COLUMNS,
+        rows=tuple(lines),
+        words=frozenset(range(len(_COLUMNS))) - {_COLUMNS.index("seed")},
+        anchors=anchors,
+        notes=(
+            "run: the digest that the records in results.jsonl, the folder in predictions and the "
+            "MLflow tag detect_digest carry. again: in a fresh --work-dir, as what is there is "
+            "not measured twice; the baseline is measured along.",
+        ),
+    )
+
+
+def _lines(summary: Summary, row: ArmRow) -> Iterator[tuple[str, ...]]:
+    again = command(summary, row.arm)
+    for run in row.runs:
+        digests = (run.detect_digest, run.forward_digest, run.train_digest)
+        found, analysis = row.accuracies.get(run.seed), summary.errors.get(run.detect_digest)
+        made = _made(found.environment, found.time) if found else (DASH,) * 3
+        what = f"AP{_how(found)}" if found else "AP"
+        yield (row.arm, str(run.seed), what, *digests, *made, again)
+        if analysis:
+            made = _made(analysis.environment, analysis.time)
+            yield (row.arm, str(run.seed), "errors", *digests, *made, again)
+        session = summary.session
+        if row.timing and session and session.seed == run.seed:
+            made = _made(session.environment, f"session {session.name}")
+            yield (row.arm, str(run.seed), "ms", *digests, *made, again)
+
+
+def _made(environment: Environment, when: str) -> tuple[str, str, str]:
+    return commit(environment), environment.device, when
