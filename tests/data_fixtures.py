@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from yolact_bench.spec.dataset import DatasetSpec, dataset_choice, resolve_dataset
+from yolact_bench.spec.dataset.dataset import DatasetSpec, dataset_choice, resolve_dataset
 
 SIZE = (40, 60)  # height, width of every image
 FILL = (124.0, 117.0, 104.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from yolact_bench.model.backbone.deform import DeformImplementation
+from yolact_bench.deform import DeformImplementation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

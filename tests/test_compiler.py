@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from yolact_bench.detect.compiler import with_whole_libraries
+from yolact_bench.runtime.compiler import with_whole_libraries
 
 # In a process of its own: what is once loaded stays loaded.
 PROGRAM = """\
 import logging, torch
 from torch import nn
-from yolact_bench.detect.compiled import CompiledStage
+from yolact_bench.runtime.compiled import CompiledStage
 
 logging.basicConfig()
 

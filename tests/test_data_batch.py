@@ -12,7 +12,7 @@ from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.data.augment import AUGMENTATIONS
 from yolact_bench.data.batch import Batch, IterationSampler, training_loader
 from yolact_bench.errors import ArmError
-from yolact_bench.spec.dataset import resolve_dataset
+from yolact_bench.spec.dataset.dataset import resolve_dataset
 
 SSD = partial(AUGMENTATIONS["ssd"], masks="prototype_size")
 

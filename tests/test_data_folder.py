@@ -9,7 +9,7 @@ from data_fixtures import square_annotation, tiny_content, tiny_spec
 from runners.workdir.dataset_files import Finding, check_dataset, write_shapes
 from yolact_bench.data import open_dataset
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.dataset import dataset_choice, resolve_dataset
+from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 
 OPTIONS = {"train_images": 3, "val_images": 2}
 

@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 
 from yolact_bench.build import build_losses, load_detector
-from yolact_bench.detector import Detector
-from yolact_bench.model.backbone.deform import (
+from yolact_bench.deform import (
     DeformableConv2d,
     DeformImplementation,
     gather_deform,
     torchvision_deform,
 )
-from yolact_bench.model.released import our_key
+from yolact_bench.detector import Detector
+from yolact_bench.model.weights.released import our_key
 
 PLUS = "yolact_plus_resnet50"
 

@@ -17,8 +17,8 @@ from deform_cases import CASES, Case, device_for, largest_faults, value_and_grad
 
 from runners.arms.arm import check
 from yolact_bench.build import load_detector
+from yolact_bench.deform import torchvision_deform, triton_deform
 from yolact_bench.errors import SpecError
-from yolact_bench.model.backbone.deform import torchvision_deform, triton_deform
 from yolact_bench.spec.ablation import read_run
 
 TESTS = Path(__file__).parent
@@ -111,7 +111,7 @@ def kernels() -> ModuleType:
     pytest.importorskip("triton")
     if INTERPRETED:
         pytest.skip("interpreted kernels are not compiled")
-    from yolact_bench.model.backbone import deform_triton_kernels
+    from yolact_bench.deform import triton_kernels as deform_triton_kernels
 
     return deform_triton_kernels
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from yolact_bench.detect.fixed import FixedFound, find_fixed, to_found
-from yolact_bench.detect.fixed_pairs import FixedKept
+from yolact_bench.detect.graph.fixed import FixedFound, find_fixed, to_found
+from yolact_bench.detect.graph.pairs import FixedKept
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.nms.fast import fast_nms_per_class
 from yolact_bench.detect.nms.fixed import FIXED_NMS

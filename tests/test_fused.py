@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.build import load_detector
-from yolact_bench.model.backbone.deform import DeformableConv2d
-from yolact_bench.model.fused import InferenceNetwork, fold_batch_norm, merged_branches
+from yolact_bench.deform import DeformableConv2d
+from yolact_bench.model.inference.fused import InferenceNetwork, fold_batch_norm, merged_branches
 from yolact_bench.model.network import Yolact
 from yolact_bench.shapes import Predictions
 

@@ -14,16 +14,22 @@ from torch import Tensor, nn
 from runners.timing.clocks import StageClock
 from yolact_bench.build import build_detector, build_network, load_detector
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.compiled import compile_function
-from yolact_bench.detect.fixed import FixedFound
-from yolact_bench.detect.fixed_program import FixedProgram
-from yolact_bench.detect.graph import GraphClock, GraphedDetection, Outcome, state_of, taken_from
+from yolact_bench.detect.graph.fixed import FixedFound
+from yolact_bench.detect.graph.graph import (
+    GraphClock,
+    GraphedDetection,
+    Outcome,
+    state_of,
+    taken_from,
+)
+from yolact_bench.detect.graph.program import FixedProgram
 from yolact_bench.detect.nms.fixed import FIXED_NMS
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
-from yolact_bench.model.fused import InferenceNetwork
+from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
+from yolact_bench.runtime.compiled import compile_function
 from yolact_bench.shapes import Predictions
 from yolact_bench.spec.presets import preset
 

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from yolact_bench.build import load_detector
-from yolact_bench.detect.compiled import CompiledStage
-from yolact_bench.model.fused import InferenceNetwork
-from yolact_bench.model.minimal_convolution import MinimalConvolution, with_fewer_products
+from yolact_bench.model.inference.fused import InferenceNetwork
+from yolact_bench.model.inference.minimal_convolution import MinimalConvolution, with_fewer_products
 from yolact_bench.model.network import Yolact
+from yolact_bench.runtime.compiled import CompiledStage
 
 
 def convolution(**options: int | bool) -> nn.Conv2d:

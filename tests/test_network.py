@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from yolact_bench.build import build_network, load_detector
+from yolact_bench.deform import DeformableConv2d, torchvision_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import anchor_grid, level_sizes, one_scale
 from yolact_bench.model.backbone.dcn import every_nth, last_blocks
-from yolact_bench.model.backbone.deform import DeformableConv2d, torchvision_deform
 from yolact_bench.model.backbone.weights import load_backbone
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.resolve import resolve_architecture

@@ -23,13 +23,13 @@ from yolact_bench.build import (
     device_fault,
     load_detector,
 )
-from yolact_bench.detect.compiled import CompiledStage
-from yolact_bench.detect.compiler import compiler_fault
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.record import Accuracy, Latency
+from yolact_bench.runtime.compiled import CompiledStage
+from yolact_bench.runtime.compiler import compiler_fault
 from yolact_bench.slots import Choice
 from yolact_bench.spec.budget import budgeted, smoke_sides
 from yolact_bench.spec.presets import preset

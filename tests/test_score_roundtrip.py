@@ -16,7 +16,7 @@ from runners.evaluation.predict import predict
 from runners.evaluation.score import evaluate
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detect.pipeline import Found
-from yolact_bench.spec.dataset import resolve_dataset
+from yolact_bench.spec.dataset.dataset import resolve_dataset
 
 IMAGES, SIDE = 120, 96
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.space import Number, Values, all_params, changes_of, params_of
-from yolact_bench.spec.space_borders import borders
-from yolact_bench.spec.sweep import load_sweep
-from yolact_bench.spec.sweep_keys import Sought
+from yolact_bench.spec.sweep.corners import borders
+from yolact_bench.spec.sweep.keys import Sought
+from yolact_bench.spec.sweep.space import Number, Values, all_params, changes_of, params_of
+from yolact_bench.spec.sweep.sweep import load_sweep
 
 SWEEPS = sorted((Path(__file__).parent.parent / "sweeps").glob("*.yaml"))
 SPEC = """\

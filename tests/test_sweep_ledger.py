@@ -9,7 +9,7 @@ from runners.sweep.ledger import Ledger, counts
 from runners.sweep.storage import is_own, shown, storage_url
 from runners.sweep.study import Study
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.sweep import load_sweep
+from yolact_bench.spec.sweep.sweep import load_sweep
 
 FINITE = SPEC[: SPEC.index("space:")] + "space: {protonet.k: [4, 8], nms: {soft: {}, fast: {}}}\n"
 

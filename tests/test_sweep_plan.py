@@ -10,7 +10,7 @@ from runners.planning.rates import GivenRates
 from runners.planning.sweep import SweepPlan, plan_sweep, scale_sweep
 from runners.planning.text.sweep import sweep_facts, sweep_lines
 from runners.planning.throughput import Throughput
-from yolact_bench.spec.sweep import load_sweep
+from yolact_bench.spec.sweep.sweep import load_sweep
 
 HEAD = """\
 # Is there anything to find?

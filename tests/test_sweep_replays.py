@@ -11,7 +11,7 @@ from runners.sweep.flow import SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing
 from runners.tracking import NoTracker
 from yolact_bench.results.record import Accuracy
-from yolact_bench.spec.sweep import load_sweep
+from yolact_bench.spec.sweep.sweep import load_sweep
 
 SPEC = """\
 # Which NMS?

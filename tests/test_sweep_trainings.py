@@ -11,7 +11,7 @@ from runners.timing.records import Timing
 from runners.tracking import NoTracker
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run
-from yolact_bench.spec.sweep import load_sweep
+from yolact_bench.spec.sweep.sweep import load_sweep
 
 SPEC = """\
 # Which rate?

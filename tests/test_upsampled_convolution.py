@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from yolact_bench.model.upsampled_convolution import UpsampledConvolution, doubled
+from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution, doubled
 
 
 def plain_convolution() -> nn.Conv2d:

@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from yolact_bench.catalog import components
 from yolact_bench.data import Dataset
 from yolact_bench.data.batch import TrainingLoader, training_loader
-from yolact_bench.detect.compiled import compile_function
-from yolact_bench.detect.fixed import check_fixed_size
-from yolact_bench.detect.fixed_program import FixedProgram
-from yolact_bench.detect.graph import GraphedDetection
+from yolact_bench.detect.graph.fixed import check_fixed_size
+from yolact_bench.detect.graph.graph import GraphedDetection
+from yolact_bench.detect.graph.program import FixedProgram
 from yolact_bench.detect.nms.fixed import FIXED_NMS
-from yolact_bench.detect.runtime import Runtime
 from yolact_bench.detector import Detector, MakeGraph
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
 from yolact_bench.loss.total import Losses
-from yolact_bench.model.fused import InferenceNetwork
+from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
-from yolact_bench.model.released import preset_named, recognise, signature_of, to_ours
-from yolact_bench.model.state_file import counters_of, load_exactly, read_state, tensors_of
+from yolact_bench.model.weights.released import preset_named, recognise, signature_of, to_ours
+from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.resolve import resolve_architecture
+from yolact_bench.runtime import Runtime
+from yolact_bench.runtime.compiled import compile_function
 from yolact_bench.schedule import Schedule
 from yolact_bench.slots import Choice, named, pick
 from yolact_bench.spec.ablation import read_run

@@ -6,9 +6,9 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from yolact_bench.data.augment import AUGMENTATIONS
+from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.rescore import RESCORERS
-from yolact_bench.detect.runtime import RUNTIMES
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import ANCHORS
 from yolact_bench.geometry.masks import ASSEMBLIES
@@ -20,13 +20,13 @@ from yolact_bench.loss.match import MATCHERS
 from yolact_bench.loss.semantic import SEMANTIC_LOSSES
 from yolact_bench.model.backbone import BACKBONES
 from yolact_bench.model.backbone.dcn import DCN_PLACEMENTS
-from yolact_bench.model.backbone.deform import DEFORM_IMPLEMENTATIONS
 from yolact_bench.model.backbone.weights import INITS
 from yolact_bench.model.batch_norm import BATCH_NORMS
 from yolact_bench.model.fpn import FPNS
 from yolact_bench.model.head import HEADS
 from yolact_bench.model.protonet import PROTONETS
 from yolact_bench.model.rescore import RESCORE_NETS
+from yolact_bench.runtime import RUNTIMES
 from yolact_bench.schedule import SCHEDULES
 
 # Components differ in what they take and return; each table's own type says it.

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.graph import Outcome, taken_from
+from yolact_bench.detect.graph.graph import Outcome, taken_from
 from yolact_bench.detect.nms import Nms
 from yolact_bench.detect.pipeline import Found, find, to_detections
 from yolact_bench.detect.rescore import Rescorer
-from yolact_bench.detect.runtime import HALF, Precision
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import Assembly
+from yolact_bench.runtime import HALF, Precision
 from yolact_bench.shapes import Detections, Predictions
 from yolact_bench.spec.run import Run
 

@@ -9,7 +9,7 @@ from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.shapes import needs_features
 from yolact_bench.slots import Choice, resolve
-from yolact_bench.spec.dataset import DatasetSpec, resolve_dataset
+from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.run import Run
 
 TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")

@@ -35,7 +35,7 @@ from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detector import Detector
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.record import Accuracy
-from yolact_bench.spec.dataset import DatasetSpec
+from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from yolact_bench.resolve import file_sha256
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import changed, read_run
-from yolact_bench.spec.dataset import dataset_choice, resolve_dataset
+from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)

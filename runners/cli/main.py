@@ -205,7 +205,7 @@ def check(specs: Specs, budget: Budget = "full", data_root: DataRoot = None) -> 
     """Check ablations and sweeps without running them: names, options, networks, data."""
     from runners.cli import commands
     from runners.sweep.command import check_file
-    from yolact_bench.spec.sweep import is_sweep
+    from yolact_bench.spec.sweep.sweep import is_sweep
 
     for spec in specs:
         if is_sweep(spec):

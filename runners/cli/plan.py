@@ -22,7 +22,7 @@ from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
-from yolact_bench.spec.sweep import is_sweep, load_sweep
+from yolact_bench.spec.sweep.sweep import is_sweep, load_sweep
 
 GPUS = (8, 64, 512)
 

@@ -19,7 +19,7 @@ from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
-from yolact_bench.spec.dataset import DatasetSpec
+from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)

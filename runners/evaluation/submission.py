@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runners.evaluation.files import BOX_FILE, MASK_FILE
 from yolact_bench.results.files import atomic_path
-from yolact_bench.spec.dataset import DatasetSpec, FileSplit
+from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

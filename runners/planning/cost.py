@@ -17,7 +17,7 @@ from runners.system.environment import environment
 from yolact_bench.build import build_network, build_schedule, prototype_size
 from yolact_bench.errors import SpecError
 from yolact_bench.results.store import Store
-from yolact_bench.spec.dataset import ShapesSplit
+from yolact_bench.spec.dataset.dataset import ShapesSplit
 from yolact_bench.spec.run import ARCHITECTURE, Run
 
 _FLOAT32 = 4  # bytes

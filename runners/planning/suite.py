@@ -10,7 +10,7 @@ from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import Ablation
-from yolact_bench.spec.dataset import DatasetSpec
+from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
 _DRAWN = "shapes"  # the kind of data set that is drawn, not read

@@ -8,8 +8,8 @@ from runners.planning.simulation import Task
 from runners.planning.suite import Member, Programme
 from runners.planning.throughput import Throughput
 from yolact_bench.build import build_schedule
-from yolact_bench.spec.dataset import ShapesSplit
-from yolact_bench.spec.dataset_sizes import PUBLISHED_SIZES
+from yolact_bench.spec.dataset.dataset import ShapesSplit
+from yolact_bench.spec.dataset.sizes import PUBLISHED_SIZES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from runners.planning.throughput import Throughput
 from yolact_bench.build import build_schedule
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.run import Run
-from yolact_bench.spec.space import all_params, changes_of
-from yolact_bench.spec.space_borders import borders
-from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep.corners import borders
+from yolact_bench.spec.sweep.space import all_params, changes_of
+from yolact_bench.spec.sweep.sweep import SweepSpec
 
 # Of a space that can be counted so many settings are all looked at; of others, its ends.
 _MOST_SETTINGS = 500

@@ -19,8 +19,8 @@ from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.store import Store
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.budget import FULL
-from yolact_bench.spec.space import parameters
-from yolact_bench.spec.sweep import load_sweep
+from yolact_bench.spec.sweep.space import parameters
+from yolact_bench.spec.sweep.sweep import load_sweep
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.sweep import Sweep, save
 from yolact_bench.spec.ablation import load
-from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep.sweep import SweepSpec
 
 _MOST_ARMS = 12  # of a front
 

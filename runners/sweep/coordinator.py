@@ -15,8 +15,8 @@ from runners.sweep.trial import Maker, missing_metric
 from runners.tracking import Phase, Tracker
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.manifest import PlannedRun
-from yolact_bench.spec.space import changes_of
-from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep.space import changes_of
+from yolact_bench.spec.sweep.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 

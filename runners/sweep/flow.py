@@ -27,8 +27,8 @@ from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import Store
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run
-from yolact_bench.spec.space import all_params, params_of
-from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep.space import all_params, params_of
+from yolact_bench.spec.sweep.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 

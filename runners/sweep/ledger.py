@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners.sweep.study import Study, Tried
-from yolact_bench.spec.space import Params, Space, active, all_params
+from yolact_bench.spec.sweep.space import Params, Space, active, all_params
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep.sweep import SweepSpec
 
 OVER_BUDGET = "over_budget"  # the fact: ms; above 0: not feasible
 

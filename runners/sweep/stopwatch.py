@@ -14,7 +14,7 @@ from yolact_bench.errors import ArmError
 from yolact_bench.results.gate import Judged
 from yolact_bench.results.record import Latency
 from yolact_bench.spec.latency import LatencyPlan
-from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 

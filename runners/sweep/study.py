@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from runners.sweep.samplers import pruner_of, sampler_of
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.space import Components, Domain, Params, Space, Value, Values, active
-from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep.space import Components, Domain, Params, Space, Value, Values, active
+from yolact_bench.spec.sweep.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 

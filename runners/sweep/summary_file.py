@@ -13,8 +13,8 @@ from runners.sweep.study import Study, Tried
 from runners.system.environment import environment
 from yolact_bench.errors import SpecError
 from yolact_bench.results.sweep import Objective, Sweep, Trial, load, save
-from yolact_bench.spec.space import active, changes_of
-from yolact_bench.spec.sweep import SweepSpec
+from yolact_bench.spec.sweep.space import active, changes_of
+from yolact_bench.spec.sweep.sweep import SweepSpec
 
 METRICS, TRAINED, DETECTED, ORIGIN = "metrics", "train_digest", "detect_digest", "origin"
 _SECONDS_BETWEEN = 5.0

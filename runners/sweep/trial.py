@@ -14,10 +14,10 @@ from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, ApSummary
 from yolact_bench.spec.budget import FULL
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, MEASUREMENT, Run
-from yolact_bench.spec.space import Params, changes_of
-from yolact_bench.spec.space_borders import borders
-from yolact_bench.spec.sweep import SweepSpec
-from yolact_bench.spec.sweep_keys import AP_METRICS
+from yolact_bench.spec.sweep.corners import borders
+from yolact_bench.spec.sweep.keys import AP_METRICS
+from yolact_bench.spec.sweep.space import Params, changes_of
+from yolact_bench.spec.sweep.sweep import SweepSpec
 
 BASE = "base"
 

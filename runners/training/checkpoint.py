@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
-from yolact_bench.model.state_file import read_state
+from yolact_bench.model.weights.state_file import read_state
 from yolact_bench.results.files import atomic_path
 
 CHECKPOINT_SCHEMA = 1

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from runners.system.ranks import Ranks
-from yolact_bench.detect.compiler import with_whole_libraries
-from yolact_bench.detect.runtime import HALF
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.network import Yolact
+from yolact_bench.runtime import HALF
+from yolact_bench.runtime.compiler import with_whole_libraries
 from yolact_bench.shapes import Predictions, Target
 
 

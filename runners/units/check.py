@@ -8,7 +8,7 @@ from runners.units.device_checks import check_possible
 from yolact_bench.build import build_detector, build_losses_for, build_network, build_schedule
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_run
-from yolact_bench.spec.dataset import DatasetSpec
+from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
 

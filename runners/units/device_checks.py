@@ -6,8 +6,8 @@ A spec for a GPU is no mistake where there is none: its arm fails alone, before 
 import torch
 
 from yolact_bench.build import device_fault, freezes_batch_norm
+from yolact_bench.deform.triton_layer import check_device
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.model.backbone.deform_triton import check_device
 from yolact_bench.spec.run import Run
 
 

@@ -11,7 +11,7 @@ import cv2
 
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.spec.dataset import DatasetSpec, FileSplit, resolve_dataset
+from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit, resolve_dataset
 
 _DATASET_YAML = """\
 name: {name}

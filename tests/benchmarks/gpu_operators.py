@@ -8,7 +8,7 @@ import torch
 from gpu_size import Part, Size, timed_together
 from torch import Tensor
 
-from yolact_bench.model.backbone.deform import DEFORM_IMPLEMENTATIONS
+from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from alternating import compare
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
-from yolact_bench.model.backbone.deform import (
+from yolact_bench.deform import (
     DeformableConv2d,
     DeformImplementation,
     gather_deform,

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from yolact_bench.deform import torchvision_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone import BACKBONES
 from yolact_bench.model.backbone.dcn import every_block, nowhere
-from yolact_bench.model.backbone.deform import torchvision_deform
 
 EVERY = pytest.mark.parametrize("name", sorted(BACKBONES))
 

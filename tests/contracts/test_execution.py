@@ -6,14 +6,14 @@ from deform_cases import CASES, device_for, largest_faults, value_and_gradients
 from torch import nn
 
 from yolact_bench.build import load_detector
-from yolact_bench.detect.runtime import RUNTIMES, Runtime
+from yolact_bench.deform import DEFORM_IMPLEMENTATIONS, torchvision_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone import BACKBONES
 from yolact_bench.model.backbone.dcn import nowhere
-from yolact_bench.model.backbone.deform import DEFORM_IMPLEMENTATIONS, torchvision_deform
 from yolact_bench.model.backbone.weights import INITS
-from yolact_bench.model.fused import InferenceNetwork
+from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
+from yolact_bench.runtime import RUNTIMES, Runtime
 
 
 @pytest.mark.parametrize("stride", [1, 2])

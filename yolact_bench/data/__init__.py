@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from yolact_bench.data.coco import open_coco
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.data.synthetic import open_shapes
-from yolact_bench.spec.dataset import DatasetSpec
+from yolact_bench.spec.dataset.dataset import DatasetSpec
 
 __all__ = ["DATASETS", "Dataset", "open_dataset"]
 

@@ -14,7 +14,7 @@ from yolact_bench.data.annotations import Annotations, read_annotations, read_js
 from yolact_bench.data.objects import Objects
 from yolact_bench.data.protocol import Degenerate
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.spec.dataset import DatasetSpec, FileSplit
+from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
 
 _RGB = cv2.IMREAD_COLOR_RGB  # straight from the decoder: nothing is left to convert
 

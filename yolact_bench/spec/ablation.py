@@ -7,7 +7,7 @@ from pathlib import Path
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
 from yolact_bench.spec.budget import BUDGETS, FULL, budgeted, smoke_sides
-from yolact_bench.spec.dataset import dataset_choice
+from yolact_bench.spec.dataset.dataset import dataset_choice
 from yolact_bench.spec.expand import grid_arms, one_factor_arms
 from yolact_bench.spec.external import KEY, External, read_external
 from yolact_bench.spec.factors import check_factors

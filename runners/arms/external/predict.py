@@ -19,7 +19,7 @@ from yolact_bench.data import Dataset
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.manifest import PlannedRun
-from yolact_bench.spec.dataset import DatasetSpec, FileSplit
+from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
 from yolact_bench.spec.external import Command, External
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from yolact_bench.detect.candidates import best_first, candidate_rows
-from yolact_bench.detect.fixed_pairs import (
+from yolact_bench.detect.graph.pairs import (
     FixedKept,
     best_anchors,
     boxes_of,

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from yolact_bench.detect.candidates import candidate_rows, kept_of_ranked, ranked_per_class
-from yolact_bench.detect.fixed_pairs import (
+from yolact_bench.detect.graph.pairs import (
     ANCHORS,
     FixedKept,
     best_pairs,

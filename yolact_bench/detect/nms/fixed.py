@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from yolact_bench.detect.fixed_pairs import FixedKept, FixedNms
+from yolact_bench.detect.graph.pairs import FixedKept, FixedNms
 from yolact_bench.detect.nms.cross_class_fast import fixed_cross_class_fast_nms
 from yolact_bench.detect.nms.fast import fixed_fast_nms
 from yolact_bench.detect.nms.sequential import fixed_sequential_nms

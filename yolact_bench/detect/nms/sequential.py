@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from yolact_bench.detect.candidates import best_first
-from yolact_bench.detect.fixed_pairs import (
+from yolact_bench.detect.graph.pairs import (
     ANCHORS,
     FixedKept,
     best_pairs,

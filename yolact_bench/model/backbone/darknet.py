@@ -3,9 +3,9 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from yolact_bench.deform import DeformImplementation
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.dcn import Placement
-from yolact_bench.model.backbone.deform import DeformImplementation
 
 STAGE_BLOCKS = (1, 2, 8, 8, 4)
 

@@ -4,8 +4,8 @@ import torchvision
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from yolact_bench.deform import DeformableConv2d, DeformImplementation
 from yolact_bench.model.backbone.dcn import Placement
-from yolact_bench.model.backbone.deform import DeformableConv2d, DeformImplementation
 
 # RGB on the 0-255 scale. Source: dbolya/yolact@902073d data/config.py, MEANS and STD (there BGR).
 IMAGENET_MEAN = (123.68, 116.78, 103.94)

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from yolact_bench.deform import DeformableConv2d
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.darknet import DarkNetBlock
-from yolact_bench.model.backbone.deform import DeformableConv2d
 from yolact_bench.model.backbone.resnet import ResNet
-from yolact_bench.model.released import our_key
-from yolact_bench.model.state_file import counters_of, load_exactly, read_state, tensors_of
+from yolact_bench.model.weights.released import our_key
+from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 
 # What stands behind the last stage of a classification network.
 CLASSIFIERS = ("fc.", "linear.", "classifier.")

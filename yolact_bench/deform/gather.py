@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from yolact_bench.model.backbone.deform_gather_gradient import GatheredConvolution
-from yolact_bench.model.backbone.deform_places import bordered, find_places, sample
+from yolact_bench.deform.gather_gradient import GatheredConvolution
+from yolact_bench.deform.tap_positions import bordered, find_places, sample
 
 _ONE_SIDE = 3  # of the kernel
 

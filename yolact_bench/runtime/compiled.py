@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from yolact_bench.detect.compiler import compiler_fault, with_whole_libraries
 from yolact_bench.errors import ArmError
+from yolact_bench.runtime.compiler import compiler_fault, with_whole_libraries
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from yolact_bench.model.backbone.deform_places import (
+from yolact_bench.deform.tap_positions import (
     Places,
     bordered,
     corner_weights,

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from yolact_bench.model.backbone.deform_gather import gather_deform
-from yolact_bench.model.backbone.deform_triton import triton_deform
+from yolact_bench.deform.gather import gather_deform
+from yolact_bench.deform.triton_layer import triton_deform
 
 KERNEL_TAPS = 9
 

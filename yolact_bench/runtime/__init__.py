@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import nn
 
-from yolact_bench.detect.compiled import Tuning, compile_stages
-from yolact_bench.detect.compiler import compiler_fault
+from yolact_bench.runtime.compiled import Tuning, compile_stages
+from yolact_bench.runtime.compiler import compiler_fault
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 HALF: Mapping[str, torch.dtype] = MappingProxyType({"bf16": torch.bfloat16, "fp16": torch.float16})

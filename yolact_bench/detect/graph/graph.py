@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, TakesTimes, no_clock
-from yolact_bench.detect.fixed import FixedFound
+from yolact_bench.detect.graph.fixed import FixedFound
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.geometry.boxes import to_pixels
 from yolact_bench.shapes import Predictions

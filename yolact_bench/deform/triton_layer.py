@@ -39,7 +39,7 @@ def triton_deform(
     if x.dtype not in _PRECISIONS:
         raise TypeError(f"deform: triton computes in float32, bfloat16 or float16, not {x.dtype}")
     # Triton, which CPU installations may lack, is imported by the first call.
-    from yolact_bench.model.backbone.deform_triton_operator import deformable_convolution
+    from yolact_bench.deform.triton_operator import deformable_convolution
 
     out: Tensor = deformable_convolution(x, offset, modulation, weight, bias, stride)
     return out

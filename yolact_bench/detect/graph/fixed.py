@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.fixed_pairs import FixedNms
+from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.detect.rescore import RescoreNet, Rescorer
 from yolact_bench.errors import SpecError

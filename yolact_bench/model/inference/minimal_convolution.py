@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from yolact_bench.model.upsampled_convolution import UpsampledConvolution
+from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
 
 # What F(2×2, 3×3) makes of a kernel, in each direction: 3 weights → 4 factors.
 _KERNEL = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from yolact_bench.spec.source import KeyPath, Source
-from yolact_bench.spec.space import Components, Domain, Number, Space, Values, to_stored
+from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, Values, to_stored
 
 _NUMBER_KEYS = {"low": 0, "high": 0, "log": False, "step": None}
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from yolact_bench.model.backbone.deform_triton_kernels import (
+from yolact_bench.deform.triton_kernels import (
     BLOCKS,
     add_to_pixels,
     gather_columns,

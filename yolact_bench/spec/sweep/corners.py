@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from yolact_bench.spec.space import Components, Domain, Space
+from yolact_bench.spec.sweep.space import Components, Domain, Space
 
 
 def borders(space: Space) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:

@@ -12,9 +12,7 @@ from yolact_bench.spec.latency import KEY as LATENCY
 from yolact_bench.spec.latency import LatencyPlan, read_latency
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
 from yolact_bench.spec.source import Source, read
-from yolact_bench.spec.space import Components, Space, parameters
-from yolact_bench.spec.space_reading import read_space
-from yolact_bench.spec.sweep_keys import (
+from yolact_bench.spec.sweep.keys import (
     MODES,
     TIME_METRICS,
     Sought,
@@ -25,6 +23,8 @@ from yolact_bench.spec.sweep_keys import (
     whole_in,
     word_in,
 )
+from yolact_bench.spec.sweep.space import Components, Space, parameters
+from yolact_bench.spec.sweep.space_reading import read_space
 
 SWEEP_SCHEMA = 1
 # A trial compares with another by what it reaches on the same data.

@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.model.backbone.deform import (
+from yolact_bench.deform import (
     DeformableConv2d,
     torchvision_deform,
 )
 from yolact_bench.model.backbone.resnet import ResNet
 from yolact_bench.model.head import SharedHead
-from yolact_bench.model.minimal_convolution import with_fewer_products
+from yolact_bench.model.inference.minimal_convolution import with_fewer_products
+from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
 from yolact_bench.model.network import StagedNetwork, Yolact
 from yolact_bench.model.protonet import FcnProtonet
-from yolact_bench.model.upsampled_convolution import UpsampledConvolution
 from yolact_bench.shapes import Predictions, needs_features
 
 log = logging.getLogger(__name__)

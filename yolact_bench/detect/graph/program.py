@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock
-from yolact_bench.detect.compiled import compile_function
-from yolact_bench.detect.fixed import (
+from yolact_bench.detect.graph.fixed import (
     Chosen,
     FixedFound,
     assemble,
@@ -16,10 +15,11 @@ from yolact_bench.detect.fixed import (
     choose,
     rescored,
 )
-from yolact_bench.detect.fixed_pairs import FixedNms
-from yolact_bench.detect.graph import Outcome, state_of
+from yolact_bench.detect.graph.graph import Outcome, state_of
+from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.rescore import Rescorer
 from yolact_bench.geometry.masks import Assembly
+from yolact_bench.runtime.compiled import compile_function
 from yolact_bench.shapes import Predictions
 
 

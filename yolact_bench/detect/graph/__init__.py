@@ -1,0 +1,1 @@
+"""Detection of a fixed shape, for programs that are recorded once: CUDA graphs."""

@@ -1,0 +1,1 @@
+"""Networks rewritten for inference: folded norms, minimal and merged convolutions."""

@@ -1,0 +1,1 @@
+"""Weights from outside: released checkpoints and state files."""

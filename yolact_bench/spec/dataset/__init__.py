@@ -1,0 +1,1 @@
+"""Data set specs: files, classes and sizes."""

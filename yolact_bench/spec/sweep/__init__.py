@@ -1,0 +1,1 @@
+"""Sweep specs: the search space and the objective."""
