@@ -27,12 +27,12 @@ lint: $(STAMP)
 bench: $(STAMP)
 	mkdir -p work
 	status=0; OMP_NUM_THREADS=1 $(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only \
-		-m "not gpu" -o addopts=--strict-markers --benchmark-json=work/benchmarks.json || status=$$?; \
-	$(BIN)/python tests/benchmarks/table.py work/benchmarks.json; exit $$status
+		-m "not gpu" -o addopts="--strict-markers --import-mode=importlib" --benchmark-json=work/benchmarks.json || status=$$?; \
+	$(BIN)/python -m tests.benchmarks.table work/benchmarks.json; exit $$status
 
 # On a machine with a GPU, starting nothing new after nine minutes: reports/records/<gpu>.json, and its table.
 bench-gpu: $(STAMP)
-	$(BIN)/python tests/benchmarks/gpu_session.py
+	$(BIN)/python -m tests.benchmarks.gpu_session
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ABLATIONS as ABLATION_FILES
+from tests.support.paths import ROOT
 from yolact_bench.spec.ablation import load
 
-ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     p for d in ("yolact_bench", "runners", "reports") for p in (ROOT / d).rglob("*.py")
 )
-ABLATIONS = sorted((ROOT / "ablations").glob("*.yaml"))
+ABLATIONS = sorted(ABLATION_FILES.glob("*.yaml"))
 GRAB_BAGS = {"utils", "helpers", "common", "misc", "manager", "base"}
 
 

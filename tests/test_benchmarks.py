@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-import alternating
 import pytest
 import torch
-from alternating import Ratio, at_threads, compare
 from pytest_benchmark.fixture import BenchmarkFixture
-from table import table_of
+
+from tests.benchmarks import alternating
+from tests.benchmarks.alternating import Ratio, at_threads, compare
+from tests.benchmarks.table import table_of
 
 
 class FakeClock:

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
-import gpu_session
 import pytest
 import torch
-from gpu_networks import _GPU_ARMS, REFERENCE
-from gpu_session import file_name, main, parts_of, run_session
-from gpu_size import FULL, SMALL
-from gpu_table import table_of
+
+from tests.benchmarks import gpu_session
+from tests.benchmarks.gpu_networks import _GPU_ARMS, REFERENCE
+from tests.benchmarks.gpu_session import file_name, main, parts_of, run_session
+from tests.benchmarks.gpu_size import FULL, SMALL
+from tests.benchmarks.gpu_table import table_of
 
 CPU = torch.device("cpu")
 

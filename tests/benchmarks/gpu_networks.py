@@ -6,13 +6,13 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from gpu_size import Part, Size
 
 from runners.timing.calls import TimingError
 from runners.timing.drawn_images import drawn_pictures
 from runners.timing.images import Picture
 from runners.timing.session import Measured, measure
 from runners.units.macs import count, total
+from tests.benchmarks.gpu_size import Part, Size
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector
 from yolact_bench.resolve import resolve_architecture

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from itertools import product
 
 import torch
-from gpu_size import Part, Size, timed_together
 from torch import Tensor
 
+from tests.benchmarks.gpu_size import Part, Size, timed_together
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,8 @@
 """One session on a GPU: what each runtime takes, the deformable kernel, training.
 
-    python tests/benchmarks/gpu_session.py                       # writes reports/records/<gpu>.json
-    python tests/benchmarks/gpu_session.py --table FILE.json     # its table again
-    python tests/benchmarks/gpu_session.py --small --device cpu  # the same at a small size
+    python -m tests.benchmarks.gpu_session                       # writes reports/records/<gpu>.json
+    python -m tests.benchmarks.gpu_session --table FILE.json     # its table again
+    python -m tests.benchmarks.gpu_session --small --device cpu  # the same at a small size
 
 Everything is timed in alternating rounds, and every session times its first arm twice: the
 interval of that ratio must contain 1, or the session does not count. What is done is written
@@ -20,13 +20,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from gpu_networks import networks_part
-from gpu_operators import deform_part
-from gpu_size import FULL, SMALL, Part, Size
-from gpu_table import table_of
-from gpu_training import training_part
 
 from runners.system.environment import SOURCE_TREE, environment
+from tests.benchmarks.gpu_networks import networks_part
+from tests.benchmarks.gpu_operators import deform_part
+from tests.benchmarks.gpu_size import FULL, SMALL, Part, Size
+from tests.benchmarks.gpu_table import table_of
+from tests.benchmarks.gpu_training import training_part
 from yolact_bench.results.files import write_atomically
 
 log = logging.getLogger(__name__)

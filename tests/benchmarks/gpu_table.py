@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gpu_size import TWIN
+from tests.benchmarks.gpu_size import TWIN
 
 # Aims on an H200: milliseconds to masks at prototype size with batch 1 in one graph, and the least
 # ratio to eager fp32; times as fast as torchvision; images a second of training.

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from gpu_size import Part, Size, timed_together
 
 from runners.training.loop import Loop, TrainingOptions
+from tests.benchmarks.gpu_size import Part, Size, timed_together
 from yolact_bench.build import (
     build_losses_for,
     build_network,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from data_fixtures import coco_subset
 
+from tests.support.data_fixtures import coco_subset
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.spec.dataset.classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from plain_postprocess import jaccard, plain_run_lengths
 from torch import Tensor
 
+from tests.benchmarks.plain_postprocess import jaccard, plain_run_lengths
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.boxes import decode
 from yolact_bench.model.network import Yolact

@@ -1,6 +1,6 @@
 """The Markdown table of a benchmark run, from the JSON that `make bench` leaves.
 
-python tests/benchmarks/table.py work/benchmarks.json
+python -m tests.benchmarks.table work/benchmarks.json
 """
 
 import json

@@ -12,10 +12,10 @@ import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F
-from alternating import compare
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
+from tests.benchmarks.alternating import compare
 from yolact_bench.deform import (
     DeformableConv2d,
     DeformImplementation,

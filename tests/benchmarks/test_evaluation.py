@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from alternating import compare
-from coco_like import CLASSES, coco_like, names_of
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from runners.evaluation.coco.score import SCORING, score
 from runners.evaluation.encode import Encoders, encoded
 from runners.evaluation.lines import Lines
+from tests.benchmarks.alternating import compare
+from tests.support.coco_like import CLASSES, coco_like, names_of
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.geometry.masks import crop
 from yolact_bench.results.record import ApSummary

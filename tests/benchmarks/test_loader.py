@@ -10,11 +10,11 @@ from statistics import median
 import cv2
 import numpy as np
 import pytest
-from alternating import compare
-from loader_images import drawn_photographs, real_photographs
-from plain_augmentation import plain_ssd
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from tests.benchmarks.alternating import compare
+from tests.benchmarks.loader_images import drawn_photographs, real_photographs
+from tests.benchmarks.plain_augmentation import plain_ssd
 from yolact_bench.data import Dataset
 from yolact_bench.data.augment import Augmentation, ssd
 from yolact_bench.data.augment.view import seen_image, seen_target, whole_image

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from alternating import compare
-from plain_losses import plain_match, plain_ohem
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from tests.benchmarks.alternating import compare
+from tests.benchmarks.plain_losses import plain_match, plain_ohem
 from yolact_bench.geometry.anchors import anchor_grid, three_scales
 from yolact_bench.loss.classify import ohem_cross_entropy
 from yolact_bench.loss.match import ssd_match

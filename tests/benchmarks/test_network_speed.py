@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pycocotools.mask
 import pytest
 import torch
-from alternating import AT_ONE_AND_TWO_THREADS, compare
-from golden_reference import images, released_file
-from plain_detector import plain_detections, read_rgb
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from tests.benchmarks.alternating import AT_ONE_AND_TWO_THREADS, compare
+from tests.benchmarks.plain_detector import plain_detections, read_rgb
+from tests.support.golden_reference import images, released_file
 from yolact_bench.build import load_detector
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.run_lengths import mask_run_lengths

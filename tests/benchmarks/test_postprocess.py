@@ -4,9 +4,11 @@ from functools import partial
 
 import pytest
 import torch
-from alternating import compare
-from nms_scenes import clustered_logits
-from plain_postprocess import (
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from tests.benchmarks.alternating import compare
+from tests.benchmarks.plain_postprocess import (
     PlainKept,
     best_of_pairs,
     plain_batched_nms,
@@ -14,10 +16,8 @@ from plain_postprocess import (
     plain_run_lengths,
     sure_pairs,
 )
-from pytest_benchmark.fixture import BenchmarkFixture
-from soft_masks import blobs_of_area
-from torch import Tensor
-
+from tests.support.nms_scenes import clustered_logits
+from tests.support.soft_masks import blobs_of_area
 from yolact_bench.detect.candidates import candidate_rows
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.nms.fast import fast_nms, fast_nms_per_class

@@ -4,15 +4,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from alternating import compare
-from planted_pass import plant
 from pytest_benchmark.fixture import BenchmarkFixture
-from small_ablation import bench, planned, write_spec
 
 from runners.arms.arm import check, ensure_trained
 from runners.arms.shared_pass import keep_pass, predict_together
 from runners.evaluation.score import Scores, evaluate
 from runners.sweep.replay.scorer import TrialScorer
+from tests.benchmarks.alternating import compare
+from tests.support.planted_pass import plant
+from tests.support.small_ablation import bench, planned, write_spec
 
 SPEC = """\
 # How fast is a trial?

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from deform_cases import CASES, device_for, largest_faults, value_and_gradients
 from torch import nn
 
+from tests.support.deform_cases import CASES, device_for, largest_faults, value_and_gradients
 from yolact_bench.build import load_detector
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS, torchvision_deform
 from yolact_bench.errors import SpecError

@@ -1,0 +1,135 @@
+"""The whole flow on an ablation of seconds: what is done once is not done again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from reports.pages.build import build
+from runners.tracking import NoTracker, Phase
+from tests.support.small_ablation import SPEC, bench, carried_out, planned, write_spec
+from yolact_bench.errors import SpecError
+from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.results.record import Accuracy, Failure, Latency
+
+
+class Listener(NoTracker):
+    """A tracker that remembers who trained."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, Phase] = {}
+        self.trained: set[str] = set()
+
+    def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
+        self.phases[planned.arm] = phase
+
+    def log_training(
+        self, arm: str, seed: int, iteration: int, metrics: Mapping[str, float]
+    ) -> None:
+        self.trained.add(arm)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Listener]:
+    """A work directory in which the small ablation has been run once."""
+    folder = tmp_path_factory.mktemp("flow")
+    spec, listener = write_spec(folder), Listener()
+    carried_out(spec, bench(folder / "work", tracker=listener))
+    return spec, folder / "work", listener
+
+
+def test_every_arm_has_an_accuracy_and_a_latency_of_one_session(
+    finished: tuple[Path, Path, Listener],
+) -> None:
+    records = bench(finished[1]).store.records()
+    assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4", "k_2", "sequential"]
+    latencies = [r for r in records if isinstance(r, Latency)]
+    assert [r.arm for r in latencies] == ["k_4", "k_2", "sequential"]
+    assert len({r.session for r in latencies}) == 1
+    assert all(r.timer == "wall clock" for r in latencies)
+
+
+def test_an_arm_that_changes_detection_alone_trains_nothing(
+    finished: tuple[Path, Path, Listener],
+) -> None:
+    _, work, listener = finished
+    assert listener.trained == {"k_4", "k_2"}
+    assert listener.phases["sequential"] == "evaluate"
+    assert len(list((work / "checkpoints").iterdir())) == 2
+
+
+def test_the_report_tells_every_arm(finished: tuple[Path, Path, Listener]) -> None:
+    report = build(finished[1], "small")
+    assert all(arm in report.table for arm in ("k_4", "k_2", "sequential"))
+    assert (report.folder / "report.html").read_text().startswith("<!")
+    assert {p.suffix for p in report.paths} >= {".md", ".html", ".csv", ".tex", ".png", ".svg"}
+
+
+def test_running_twice_trains_evaluates_and_times_nothing_the_second_time(
+    finished: tuple[Path, Path, Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, work, _ = finished
+    before = (work / "results.jsonl").read_bytes()
+    table = build(work, "small").table
+    for name in (
+        "runners.arms.arm.train",
+        "runners.arms.arm.predict",
+        "runners.timing.records.measure",
+    ):
+        monkeypatch.setattr(name, lambda *_, **__: pytest.fail("did something again"))
+    again = Listener()
+    carried_out(spec, bench(work, tracker=again))
+    assert again.trained == set()
+    assert (work / "results.jsonl").read_bytes() == before
+    assert build(work, "small").table == table
+
+
+def test_a_plan_says_what_is_shared_and_what_is_done(
+    finished: tuple[Path, Path, Listener], tmp_path: Path
+) -> None:
+    spec, work, _ = finished
+    fresh = planned(spec, bench(tmp_path))
+    assert (fresh.trainings, fresh.evaluations, fresh.timed) == (2, 3, False)
+    assert [step.shares for step in fresh.steps] == [None, None, "k_4"]
+    done = planned(spec, bench(work))
+    assert (done.trainings, done.evaluations, done.timed) == (0, 0, True)
+
+
+def test_a_typo_in_the_last_arm_stops_before_any_training(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, SPEC.replace("grid_px: 72", "grid_pz: 64"))
+    wanted = r"small\.yaml:\d+: arms\.sequential.*did you mean 'grid_px'"
+    with pytest.raises(SpecError, match=wanted):
+        carried_out(spec, bench(tmp_path / "work"))
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_failing_arm_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
+    failing = "  k_2: {protonet.k: 2, schedule.lr: 1.0e+30}\n"
+    spec = write_spec(tmp_path, SPEC.replace("  k_2: {protonet.k: 2}\n", failing))
+    work = tmp_path / "work"
+    carried_out(spec, bench(work))
+    store = bench(work).store
+    failures = [r for r in store.records() if isinstance(r, Failure)]
+    assert [(f.arm, f.phase, f.kind) for f in failures] == [("k_2", "train", "non_finite_loss")]
+    assert "schedule.lr" in failures[0].message
+    done = [r.arm for r in store.records() if isinstance(r, Accuracy)]
+    assert done == ["k_4", "sequential"]
+
+    carried_out(spec, bench(work))  # is not tried again unasked
+    assert sum(isinstance(r, Failure) for r in store.records()) == 1
+    carried_out(spec, bench(work, retry_failed=True))
+    assert sum(isinstance(r, Failure) for r in store.records()) == 2
+    assert "k_2" in build(work, "small").table
+
+
+def test_a_new_arm_trains_alone_but_is_timed_with_the_others(
+    finished: tuple[Path, Path, Listener], tmp_path: Path
+) -> None:
+    spec, work, _ = finished
+    larger = write_spec(tmp_path, spec.read_text() + "  k_3: {protonet.k: 3}\n")
+    listener = Listener()
+    carried_out(larger, bench(work, tracker=listener))
+    assert listener.trained == {"k_3"}
+    latest = bench(work).store.records()[-4:]
+    assert [r.arm for r in latest] == ["k_4", "k_2", "sequential", "k_3"]
+    assert all(isinstance(r, Latency) for r in latest)

@@ -1,0 +1,209 @@
+"""The latency-first gate: who is dropped, what is stored, what the report says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reports.pages.build import build
+from runners.ablation import latency_gate as module
+from runners.ablation.flow import run_ablation
+from runners.ablation.latency_gate import declared, latency_first, lines, without
+from runners.timing.calls import TimingError
+from runners.timing.device.host import host_facts, read_host
+from runners.timing.session import Measured
+from tests.support.fake_work import environment
+from tests.support.small_ablation import SPEC, bench, planned, write_spec
+from yolact_bench.errors import SpecError
+from yolact_bench.results.device_facts import DeviceFacts
+from yolact_bench.results.gate import FILE_NAME, Gate, Judged, load, save
+from yolact_bench.results.manifest import Manifest
+from yolact_bench.results.record import Accuracy
+from yolact_bench.spec.latency import LatencyPlan
+
+BUDGET = SPEC + "latency: {budget_ms: 20}\n"
+MS = {"k_4": 30.0, "k_2": 25.0, "sequential": 10.0}
+
+
+def judged(arm: str, low: float | None, high: float | None) -> Judged:
+    return Judged(
+        arm=arm, detect_digest=arm, median_ms=41.2, low_ms=low, high_ms=high, num_samples=64
+    )
+
+
+def gate(*arms: Judged) -> Gate:
+    return Gate(
+        question="q",
+        scenario="end_to_end",
+        load="coco_like",
+        batch_size=1,
+        arms=arms,
+        untimed=(),
+        environment=environment(),
+        time="2026-01-01T00:00:00+00:00",
+    )
+
+
+class FakeMeasure:
+    """Gives every arm its milliseconds, and counts how often it is asked."""
+
+    def __init__(self, fails: str = "", invalid: str = "") -> None:
+        self.asked, self.fails, self.invalid = 0, fails, invalid
+        self.loads: set[str] = set()
+
+    def __call__(
+        self, detectors: Mapping[str, object], pictures: Sequence[object], **options: object
+    ) -> dict[str, Measured]:
+        self.asked += 1
+        if self.fails in detectors:
+            raise TimingError(self.fails)
+        loads = options["loads"]
+        assert isinstance(loads, Mapping) and loads.keys() == detectors.keys()
+        self.loads |= {each.name for each in loads.values()}
+        return {arm: self._measured(MS[arm]) for arm in detectors}
+
+    def _measured(self, ms: float) -> Measured:
+        return Measured(
+            scenario="end_to_end",
+            timer="wall clock",
+            batch_size=1,
+            samples_ms=tuple(ms + 0.01 * (i % 7) for i in range(64)),
+            enqueue_ms=(),
+            image_ids=(1,) * 64,
+            stages_ms={},
+            warmup=3,
+            peak_memory_mb=None,
+            load="coco_like",
+            protocol={"calls_per_round": 1},
+            invalid=self.invalid,
+            facts=DeviceFacts(host=host_facts(read_host(), read_host())),
+            energy_mj=None,
+        )
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> FakeMeasure:
+    fake = FakeMeasure()
+    monkeypatch.setattr(module, "measure", fake)
+    return fake
+
+
+def decide(spec: Path, work: Path) -> Mapping[str, str]:
+    at = bench(work)
+    return latency_first(planned(spec, at), at.place, at.store, work / "reports" / "small")
+
+
+def run(spec: Path, work: Path, *, gated: bool) -> Manifest:
+    at = replace(bench(work), latency_first=gated)
+    return run_ablation(planned(spec, at), at, command="yolact-bench run small.yaml")
+
+
+def test_an_arm_is_dropped_only_if_its_whole_interval_is_over_the_budget() -> None:
+    found = gate(judged("base", 40.0, 42.0), judged("over", 40.0, 42.0), judged("near", 32.9, 42.0))
+    dropped = found.dropped(33.0, baseline="base")
+    assert dropped.keys() == {"over"}
+    assert dropped["over"].startswith("dropped before training: 41.2 ms > budget 33 ms")
+
+
+def test_nobody_is_dropped_without_a_budget_or_without_an_interval() -> None:
+    found = gate(judged("base", 1.0, 2.0), judged("over", 40.0, 42.0), judged("few", None, None))
+    assert found.dropped(None, baseline="base") == {}
+    assert found.dropped(33.0, baseline="base").keys() == {"over"}
+    assert "no arm is dropped" in lines(found, None, baseline="base")[-1]
+
+
+def test_a_baseline_over_the_budget_is_kept_and_told() -> None:
+    told = lines(gate(judged("base", 40.0, 42.0)), 33.0, baseline="base")
+    assert "over the budget, and kept: it is the baseline" in told[-1]
+
+
+def test_untrained_arms_are_timed_with_a_declared_load() -> None:
+    assert declared(LatencyPlan()).load == "coco_like"
+    assert declared(LatencyPlan(load="crowded_100")).load == "crowded_100"
+
+
+def test_the_slow_arm_is_dropped_and_the_second_time_nothing_is_timed(
+    tmp_path: Path, timed: FakeMeasure
+) -> None:
+    """k_4 takes 30 ms and k_2 25 ms of 20, but k_4 is the baseline."""
+    spec = write_spec(tmp_path, BUDGET)
+    first = decide(spec, tmp_path / "work")
+    assert first.keys() == {"k_2"}
+    assert decide(spec, tmp_path / "work") == first
+    assert (timed.asked, timed.loads) == (1, {"coco_like"})
+
+
+def test_another_budget_is_answered_from_the_same_times(tmp_path: Path, timed: FakeMeasure) -> None:
+    work = tmp_path / "work"
+    decide(write_spec(tmp_path, BUDGET), work)
+    larger = write_spec(tmp_path, BUDGET.replace("20", "28"))
+    assert decide(larger, work) == {}
+    assert timed.asked == 1
+
+
+def test_a_new_arm_is_a_new_question(tmp_path: Path, timed: FakeMeasure) -> None:
+    work = tmp_path / "work"
+    decide(write_spec(tmp_path, BUDGET), work)
+    decide(write_spec(tmp_path, BUDGET.replace("{protonet.k: 2}", "{protonet.k: 3}")), work)
+    assert timed.asked == 2
+
+
+def test_a_session_that_does_not_count_drops_nobody_and_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "measure", FakeMeasure(invalid="throttled"))
+    assert decide(write_spec(tmp_path, BUDGET), tmp_path / "work") == {}
+    assert not (tmp_path / "work" / "reports" / "small" / FILE_NAME).exists()
+
+
+def test_an_arm_that_cannot_be_timed_is_kept_and_the_others_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "measure", FakeMeasure(fails="sequential"))
+    spec = write_spec(tmp_path, BUDGET)
+    at = bench(tmp_path / "work")
+    assert decide(spec, tmp_path / "work").keys() == {"k_2"}
+    digest = module._question(
+        [step.unit for step in planned(spec, at).steps], declared(LatencyPlan()), at.place
+    )
+    stored = load(tmp_path / "work" / "reports" / "small", digest)
+    assert stored is not None and stored.untimed == ("sequential",)
+
+
+def test_who_shared_the_training_of_a_dropped_arm_trains_itself(tmp_path: Path) -> None:
+    at = bench(tmp_path / "work")
+    plan = planned(write_spec(tmp_path), at)
+    kept = without(plan, {"k_4": "too slow"})
+    assert [(step.unit.arm, step.trains, step.shares) for step in kept.steps] == [
+        ("k_2", True, None),
+        ("sequential", True, None),
+    ]
+
+
+def test_a_dropped_arm_is_told_in_the_report_and_trained_once_the_flag_is_gone(
+    tmp_path: Path, timed: FakeMeasure
+) -> None:
+    spec = write_spec(tmp_path, BUDGET.replace("latency:", "measure: [accuracy]\nlatency:"))
+    work = tmp_path / "work"
+    manifest = run(spec, work, gated=True)
+    assert manifest.dropped is not None and manifest.dropped.keys() == {"k_2"}
+    records = bench(work).store.records()
+    assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4", "sequential"]
+    table = build(work, "small").table
+    assert "dropped before training: 25.0 ms > budget 20 ms" in table
+
+    assert run(spec, work, gated=False).dropped is None
+    records = bench(work).store.records()
+    assert {r.arm for r in records if isinstance(r, Accuracy)} == {"k_4", "sequential", "k_2"}
+    assert "dropped" not in build(work, "small").table
+
+
+def test_a_stored_gate_reads_back_and_a_broken_one_is_told(tmp_path: Path) -> None:
+    found = gate(judged("base", 40.0, 42.0))
+    save(found, tmp_path)
+    assert load(tmp_path, "q") == found
+    assert load(tmp_path, "another question") is None
+    (tmp_path / FILE_NAME).write_text("{")
+    with pytest.raises(SpecError, match="delete it"):
+        load(tmp_path, "q")

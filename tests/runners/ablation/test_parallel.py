@@ -1,0 +1,123 @@
+"""The flow through an executor: what is asked for, and what becomes of what comes back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runners.ablation.context import Bench
+from runners.ablation.flow import run_ablation
+from runners.arms import job as jobs
+from runners.arms.arm import Unit
+from runners.arms.job import Done, Job, carry_out
+from runners.system.interrupt import Stopped
+from runners.tracking import NoTracker, Status
+from tests.support.small_ablation import SPEC, bench, planned, write_spec
+from yolact_bench.errors import ArmError
+
+ensure_trained = jobs.ensure_trained  # as it is before a test breaks it
+
+# `again` needs the same detections as `k_4`.
+TWINS = SPEC.replace("baseline:", "measure: [accuracy]\nbaseline:") + (
+    "  again: {protonet.k: 4, schedule.lr: 0.001}\n"
+)
+
+
+class OneByOne:
+    """An executor that carries out a job when it is waited for, last come, first served."""
+
+    slots = 2
+
+    def __init__(self, *, stopping: bool = False) -> None:
+        self.jobs: list[Job] = []
+        self.asked: list[tuple[str, ...]] = []
+        self.closed = False
+        self._stopping = stopping
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+        self.asked.append(tuple(unit.arm for unit in job.units))
+
+    def wait(self, timeout: float | None = None) -> Done | None:
+        job = self.jobs.pop()
+        if self._stopping:
+            return Done(job=job, results=(), stopped=True)
+        return Done(job=job, results=carry_out(job))
+
+    def stop(self, key: str) -> None:
+        raise AssertionError
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Ending(NoTracker):
+    status = ""
+
+    def finish(self, status: Status) -> None:
+        self.status = status
+
+
+def carried_out(folder: Path, executor: OneByOne, at: Bench) -> dict[str, str]:
+    """Run the ablation; return detect digests by arm."""
+    at = replace(at, executor=executor)
+    plan = planned(write_spec(folder, TWINS), at)
+    run_ablation(plan, at, command="yolact-bench run small.yaml")
+    return {step.unit.arm: step.unit.run.detect_digest for step in plan.steps}
+
+
+def test_units_of_one_training_are_one_job_and_none_is_asked_for_twice(tmp_path: Path) -> None:
+    at = bench(tmp_path / "work")
+    first, second = OneByOne(), OneByOne()
+    digests = carried_out(tmp_path, first, at)
+    assert first.asked == [("k_4", "sequential"), ("k_2",)]
+    assert first.closed
+    assert all(at.store.accuracy(digest) for digest in digests.values())
+    carried_out(tmp_path, second, at)
+    assert second.asked == []
+
+
+def test_a_failed_training_is_tried_again_only_when_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = bench(tmp_path / "work")
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "ensure_trained", _failing)
+        digests = carried_out(tmp_path, OneByOne(), at)
+    failed = {f.arm for f in at.store.failures(list(digests.values()))}
+    assert failed == {"k_4", "sequential"}
+    assert at.store.accuracy(digests["k_2"]) is not None
+    carried_out(tmp_path, again := OneByOne(), at)
+    assert again.asked == []
+    carried_out(tmp_path, retried := OneByOne(), bench(tmp_path / "work", retry_failed=True))
+    assert retried.asked == [("k_4", "sequential")]
+    assert bench(tmp_path / "work").store.accuracy(digests["again"]) is not None
+
+
+def test_a_twin_of_a_unit_whose_training_failed_does_not_train_in_the_coordinator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when failures are retried: here the last attempt is a moment old."""
+    monkeypatch.setattr(jobs, "ensure_trained", _failing)
+    at = bench(tmp_path / "work", retry_failed=True)
+    carried_out(tmp_path, OneByOne(), at)
+    assert not at.place.checkpoint_folder(_unit(tmp_path, at, "again").run).exists()
+
+
+def test_a_job_that_somebody_has_stopped_ends_the_command_as_ctrl_c_does(tmp_path: Path) -> None:
+    executor, ending = OneByOne(stopping=True), Ending()
+    with pytest.raises(Stopped):
+        carried_out(tmp_path, executor, bench(tmp_path / "work", tracker=ending))
+    assert executor.closed
+    assert ending.status == "KILLED"
+
+
+def _failing(unit: Unit, *arguments: object, **options: object) -> object:
+    if unit.arm == "k_2":
+        return ensure_trained(unit, *arguments, **options)  # type: ignore[arg-type]
+    raise ArmError("non_finite_loss", "the box loss is not finite")
+
+
+def _unit(folder: Path, at: Bench, arm: str) -> Unit:
+    plan = planned(write_spec(folder, TWINS), at)
+    return next(step.unit for step in plan.steps if step.unit.arm == arm)

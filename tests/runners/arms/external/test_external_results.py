@@ -1,0 +1,76 @@
+"""Result files of other frameworks: what is taken, and what is refused with its place."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runners.arms.external.results import adopt, read_facts, read_latency
+from tests.support.external_truth import drawn, true_masks
+from yolact_bench.data import Dataset
+from yolact_bench.errors import SpecError
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return drawn()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_id": 99}, r"entry 2: image_id 99 is not in the evaluation data, which has 1, 2"),
+        ({"category_id": 0}, r"entry 2: category_id 0 is not in"),
+        ({"score": float("nan")}, r"entry 2: score: nan is no number"),
+        ({"segmentation": {"size": [95, 96], "counts": "a"}}, r"is \[95, 96\] .*image \[96, 96\]"),
+        ({"segmentation": 7}, r"entry 2: segmentation: neither run lengths nor polygons"),
+        ({"segmentation": [[1, 2, 3, 4]]}, r"a polygon is \[x1, y1"),
+        ({"segmentation": {"size": [96, 96], "counts": [0, 9217]}}, r"cover 9217 pixels of 9216"),
+    ],
+)
+def test_a_wrong_detection_is_told_with_its_file_and_number(
+    tmp_path: Path, dataset: Dataset, change: dict[str, object], message: str
+) -> None:
+    masks = true_masks(dataset)
+    masks[1].update(change)
+    (tmp_path / "masks.json").write_text(json.dumps(masks))
+    with pytest.raises(SpecError, match=r"masks\.json: .*" + message):
+        files = {"segm": tmp_path / "masks.json"}
+        adopt(files, dataset, tmp_path / "out", digest="d", origin="files")
+
+
+def test_polygons_are_taken_too(tmp_path: Path, dataset: Dataset) -> None:
+    """A square from (10, 20) to (20, 40) in pixels: its box is x 10, y 20, 10 wide and 20 high."""
+    square = [[10, 20, 20, 20, 20, 40, 10, 40]]
+    entry = {"image_id": 1, "category_id": 1, "score": 1, "segmentation": square}
+    (tmp_path / "masks.json").write_text(json.dumps([entry]))
+    adopt({"segm": tmp_path / "masks.json"}, dataset, tmp_path / "out", digest="d", origin="files")
+    (box,) = json.loads((tmp_path / "out/bbox.json").read_text())
+    assert box["bbox"] == [10, 20, 10, 20]
+    assert read_facts(tmp_path / "out").boxes_around_masks
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 2}, "schema: 1"),
+        ({"device": ""}, "device: expected text"),
+        ({"batch_size": 8}, "batch_size: 8; only single images compare"),
+        ({"samples_ms": [3.0]}, "give either samples_ms"),
+        ({"median_ms": -1.0}, "-1.0 is no time"),
+        ({"median_s": 1.0}, "'median_s' .did you mean 'median_ms'"),
+    ],
+)
+def test_a_wrong_latency_file_is_refused(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    right = {"schema": 1, "device": "T4", "precision": "fp32", "scenario": "x", "median_ms": 2.5}
+    path = tmp_path / "latency.json"
+    path.write_text(json.dumps(right))
+    assert read_latency(path).samples_ms == (2.5,)
+    path.write_text(json.dumps({**right, **change}))
+    with pytest.raises(SpecError, match=message):
+        read_latency(path)
+
+
+# A parent that starts a child in the background, notes its id, and hangs.

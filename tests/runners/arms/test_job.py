@@ -1,0 +1,98 @@
+"""A job in this process: its units' results are those that the flow finds one by one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from runners.arms import job as jobs
+from runners.arms.arm import Unit, Workplace
+from runners.arms.job import Job, carry_out
+from tests.support.small_ablation import SPEC, bench, carried_out, planned, write_spec
+from yolact_bench.errors import ArmError
+from yolact_bench.results.record import Accuracy, Failure
+
+# One training; two precisions of inference, each with two variants of NMS.
+TWO_PASSES = (
+    SPEC[: SPEC.index("changes:")]
+    + """\
+measure: [accuracy]
+changes: [nms, runtime]
+arms:
+  k_4: {}
+  halved: {runtime: {name: eager, precision: bf16}}
+  soft: {nms: {name: soft}}
+  halved_soft: {nms: {name: soft}, runtime: {name: eager, precision: bf16}}
+"""
+)
+
+
+def job_of(folder: Path, text: str) -> Job:
+    at = bench(folder / "job")
+    units = tuple(step.unit for step in planned(write_spec(folder, text), at).steps)
+    return Job(units=units, place=at.place)
+
+
+def lasting(result: Accuracy | Failure) -> object:
+    assert isinstance(result, Accuracy), result
+    return result.arm, result.detect_digest, result.box, result.mask, result.num_images
+
+
+def test_a_job_of_two_forward_passes_finds_what_the_flow_finds(tmp_path: Path) -> None:
+    job = job_of(tmp_path, TWO_PASSES)
+    assert len({unit.run.forward_digest for unit in job.units}) == 2
+    flow = bench(tmp_path / "flow")
+    carried_out(write_spec(tmp_path, TWO_PASSES), flow)
+    one_by_one = [flow.store.accuracy(unit.run.detect_digest) for unit in job.units]
+    results = carry_out(job)
+    assert [lasting(result) for result in results] == [lasting(r) for r in one_by_one if r]
+    for unit in job.units:  # detections too, as scores of three images may agree by chance
+        mine, flows = (at.predictions(unit.run.detect_digest) for at in (job.place, flow.place))
+        assert (mine / "bbox.json").read_bytes() == (flows / "bbox.json").read_bytes()
+        assert (mine / "segm.json").read_bytes() == (flows / "segm.json").read_bytes()
+
+
+def test_units_that_cannot_be_predicted_together_are_predicted_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a unit would fail for what is wrong with another that shares its pass."""
+
+    job = job_of(tmp_path, TWO_PASSES)
+    monkeypatch.setattr(jobs, "predict_together", _only_alone)
+    assert [type(result) for result in carry_out(job)] == [Accuracy] * 4
+
+
+def _only_alone(units: Sequence[Unit], place: Workplace) -> None:
+    if len(units) > 1:
+        raise ValueError("one of these cannot be replayed")
+
+
+def test_an_accuracy_stands_where_its_intervals_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(jobs, "ensure_resampled", broken)
+    job = job_of(tmp_path, TWO_PASSES)
+    results = carry_out(job)
+    assert [type(result) for result in results] == [Accuracy] * 4
+
+
+def test_a_training_that_fails_fails_all_its_units_and_is_tried_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def broken(unit: Unit, place: Workplace, **_: object) -> None:
+        tried.append(unit.arm)
+        raise ArmError("non_finite_loss", "the box loss is not finite")
+
+    monkeypatch.setattr(jobs, "ensure_trained", broken)
+    results = carry_out(job_of(tmp_path, TWO_PASSES))
+    assert tried == ["k_4"]
+    assert all(isinstance(result, Failure) for result in results)
+    told = {(r.phase, r.kind) for r in results if isinstance(r, Failure)}
+    assert told == {("train", "non_finite_loss")}
+    assert isinstance(results[1], Failure)
+    assert "shared with k_4" in results[1].message

@@ -1,0 +1,182 @@
+"""The command line: start-up, exit codes, messages, and what it must not import."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runners.cli import main as cli
+from tests.support.small_ablation import SPEC, bench, carried_out, write_spec
+from yolact_bench.errors import SpecError
+
+
+def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["yolact-bench", *words])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    code = stopped.value.code
+    return int(code) if code else 0
+
+
+def python(program: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-c", program]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work directory with the small ablation in it."""
+    folder = tmp_path_factory.mktemp("cli")
+    carried_out(write_spec(folder), bench(folder / "work"))
+    return folder / "work"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["list", "presets"],
+        ["list", "runs"],
+        ["list", "sweeps"],
+        ["report", "small"],
+    ],
+)
+def test_commands_that_only_tell_load_no_torch(words: list[str], work: Path) -> None:
+    place = ["--work-dir", str(work)] if words[0] in {"list", "report"} else []
+    program = (
+        "import sys\n"
+        f"sys.argv = ['yolact-bench', *{[*words, *place]!r}]\n"
+        "from runners.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "heavy = {'torch', 'mlflow', 'optuna'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = python(program)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_starts_at_once() -> None:
+    """Under half a second is the promise; no heavy import is what keeps it (tested above)."""
+    program = "import sys; import runners.cli.main; print(len(sys.modules))"
+    done = python(program)
+    assert int(done.stdout) < 600  # pydantic, numpy and pandas are not among them
+
+
+def test_a_plan_is_one_json_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = str(write_spec(tmp_path))
+    words = ("plan", spec, "--json", "--work-dir", str(tmp_path / "work"))
+    assert called(*words, monkeypatch=monkeypatch) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["trainings"] == 2
+    assert [u["shares"] for u in facts["units"]] == [None, None, "k_4"]
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_finished_ablation_runs_again_in_an_instant_and_prints_its_table(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("run", str(work.parent / "small.yaml"), "--work-dir", str(work), "--device", "cpu")
+    assert called(*words, monkeypatch=monkeypatch) == 0
+    assert "k_4" in capsys.readouterr().out
+
+
+def test_an_unmet_expectation_is_exit_code_4(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = SPEC + 'expect: ["mask_ap[k_4] >= 99"]\n'
+    spec = write_spec(work.parent, text)
+    words = ("run", str(spec), "--work-dir", str(work), "--device", "cpu")
+    assert called(*words, monkeypatch=monkeypatch) == 4
+    write_spec(work.parent)
+
+
+def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = "  k_2: {protonet.k: 2, schedule.lr: 1.0e+30}\n"
+    spec = write_spec(tmp_path, SPEC.replace("  k_2: {protonet.k: 2}\n", failing))
+    words = ("run", str(spec), "--work-dir", str(tmp_path / "work"), "--rounds", "2")
+    assert called(*words, "--workers", "0", monkeypatch=monkeypatch) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "{tmp}/none.yaml"], "there is no such file"),
+        (["run", "{spec}", "--set", "protonet.kk=3"], "did you mean 'k'"),
+        (["run", "{spec}", "--set", "protonet.k"], "write path=value"),
+        (["run", "{spec_with_paper}"], "did you mean 'yolact_plus.dcn'"),
+        (["check", "{spec_with_paper}"], "did you mean 'yolact_plus.dcn'"),
+        (["run", "{spec}", "--set", "dataset=cocoo"], "did you mean 'coco'"),
+        (["run", "{spec}", "--only", "k_44"], "did you mean 'k_4'"),
+        (["run", "{spec}", "--device", "cuda:99"], "--device cpu"),
+        (["run", "{spec}", "--scoring", "vectorized"], "did you mean 'vectorised'"),
+        (["train", "yolact_tinny"], "did you mean 'yolact_tiny'"),
+        (["train", "yolact_tiny", "--dataset", "cocoo"], "did you mean 'coco'"),
+        (["train", "yolact_tiny", "--dataset", "{tmp}/d.yaml"], "d.yaml"),
+        (["train", "yolact_tiny", "--dataset", "coco"], "YOLACT_DATA"),
+        (["evaluate", "yolact_tiny", "--weights", "{tmp}/no.pt"], "there is no file"),
+        (["report", "smal"], "no ablation or sweep named 'smal'"),
+        (["list", "component"], "did you mean 'components'"),
+        (["predict", "{tmp}/no.jpg", "--weights", "{tmp}/no.pt"], "there is no such image"),
+        (["data", "check", "{tmp}/d.yaml"], "d.yaml"),
+        (["runn"], "No such command"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("YOLACT_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    spec = write_spec(tmp_path)
+    paper = tmp_path / "paper.yaml"
+    paper.write_text(SPEC + "paper: yolact_plus.dcm\n")
+    places = {"tmp": tmp_path, "spec": spec, "spec_with_paper": paper}
+    words = [word.format(**places) for word in words]
+    assert called(*words, monkeypatch=monkeypatch) == 2
+    told = capsys.readouterr()
+    assert message in told.err
+    assert "Traceback" not in told.err
+    assert not (tmp_path / "work").exists()
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path: Path) -> None:
+    """The signal goes to the whole process group, loader workers included, as a terminal does."""
+    words = ["train", "yolact_tiny", "--work-dir", str(tmp_path / "work"), "--workers", "1"]
+    words += ["--set", "image_size=72", "--set", "schedule.batch_size=6", "--validate-every", "0"]
+    program = (
+        f"import sys; sys.argv = ['yolact-bench', *{words!r}]\n"
+        "from runners.cli.main import main; main()"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    log = tmp_path / "work" / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(log.glob("*/log.jsonl")) and running.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.killpg(running.pid, signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 130, told
+    assert "the same command goes on from here" in told
+    assert len(list(log.glob("*/last.pt"))) == 1
+
+
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_under_torchrun_only_a_training_is_shared(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for word in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(word, "0")
+    spec = write_spec(tmp_path)
+    with pytest.raises(SpecError, match="without torchrun"):
+        cli.app([command, str(spec), "--work-dir", str(tmp_path)], standalone_mode=False)

@@ -1,0 +1,98 @@
+"""How an evaluation is carried out: engine and batch size, and that records say so."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from reports.summary.caveats import caveats
+from reports.tables.origins import origin
+from runners.arms.arm import ensure_trained, evaluate_unit
+from runners.arms.shared_pass import predict_together
+from runners.cli.commands import workplace
+from runners.cli.main import app
+from runners.evaluation.stored_pass import META_FILE
+from runners.system.helper_process import Companion, can_have_companions
+from tests.runners.evaluation.test_replay import VARIANTS, units_in, write_spec
+from tests.support.fake_work import accuracy, manifest
+from yolact_bench.errors import SpecError
+
+
+def test_a_record_says_what_scored_it_and_in_which_batches(tmp_path: Path) -> None:
+    """Two units from a stored pass in batches of two, a third by the whole detector."""
+    units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
+    place = replace(place, scoring="vectorised", eval_batch=2)
+    training = ensure_trained(units[0], place)
+
+    predict_together(units[:2], place)
+    replayed = [evaluate_unit(unit, place, training) for unit in units[:2]]
+
+    stored = place.predictions(units[0].run.forward_digest) / META_FILE
+    assert json.loads(stored.read_text())["batch_size"] == 2
+    # Predictions are there: that a record asks for another batch size now makes none.
+    later = evaluate_unit(units[0], replace(place, scoring="pycocotools", eval_batch=1), training)
+    alone = evaluate_unit(units[4], place, training)
+    assert [one.eval_batch for one in (*replayed, alone, later)] == [2, 2, 2, 2]
+    assert [one.scoring for one in (*replayed, later)] == [*["vectorised"] * 2, "pycocotools"]
+    assert later.mask == replayed[0].mask
+
+
+def test_a_pass_begun_in_other_batches_is_made_anew(tmp_path: Path) -> None:
+    """Half of it would round otherwise than the other half."""
+    units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
+    predict_together(units[:2], place)
+    stored = place.predictions(units[0].run.forward_digest) / META_FILE
+    stored.unlink()
+    for unit in units[:2]:
+        (place.predictions(unit.run.detect_digest) / "meta.json").unlink()
+    first = stored.with_name("0000000.npz")
+    before = first.stat().st_mtime_ns
+
+    predict_together(units[:2], replace(place, eval_batch=2))
+
+    assert first.stat().st_mtime_ns > before
+
+
+def test_origins_tell_another_engine_and_batch_size() -> None:
+    told = origin(accuracy("fast", scoring="faster-coco-eval 1.8.0", eval_batch=8), 0)
+
+    assert told.endswith(", scored by faster-coco-eval 1.8.0, in batches of 8")
+    assert "scored" not in origin(accuracy("fast"), 0)
+
+
+def test_mixed_engines_and_batch_sizes_are_told_beside_the_table() -> None:
+    mixed = [accuracy("fast"), accuracy("fast", seed=1, scoring="vectorised", eval_batch=4)]
+
+    told = caveats(manifest(), mixed, [])
+
+    assert "The accuracies were scored by different engines: pycocotools, vectorised." in told
+    assert any("batches of different size" in sentence and "1, 4" in sentence for sentence in told)
+    assert not any("engine" in sentence for sentence in caveats(manifest(), mixed[:1], []))
+
+
+def test_an_engine_that_is_not_there_stops_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="--scoring: no engine is named 'cocoeval'"):
+        workplace(tmp_path, "cpu", None, None, scoring="cocoeval")
+
+
+def test_masks_are_encoded_beside_where_workers_are_asked_for(tmp_path: Path) -> None:
+    """On a CPU the network has the cores, unless it is told otherwise."""
+    assert workplace(tmp_path, "cpu", None, None).encoders == 0
+    assert workplace(tmp_path, "cpu", 3, None).encoders == 3
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate"])
+def test_both_commands_take_engine_and_batch_size(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+
+    assert "--scoring" in shown
+    assert "--eval-batch" in shown
+
+
+def test_a_companion_may_not_have_companions_and_knows() -> None:
+    assert can_have_companions()
+    with Companion() as companion:
+        companion.send(can_have_companions)
+        assert companion.receive() is False

@@ -1,0 +1,233 @@
+"""Worker processes of this machine: what they bring, how they die, and how they are ended."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from runners.ablation.context import Bench
+from runners.ablation.flow import run_ablation
+from runners.arms.arm import Workplace, ensure_trained
+from runners.arms.job import Done, Job
+from runners.executors.local import LocalExecutor
+from runners.planning.plan import Plan
+from runners.tracking import NoTracker, Phase
+from tests.runners.training.test_kill_training import differences
+from tests.support.small_ablation import SPEC, bench, carried_out, planned, write_spec
+from tests.support.worker_processes import Killer, local, until, worker_of
+from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.results.record import Accuracy, Failure, Latency
+
+LONG = SPEC.replace("iterations: 3", "iterations: 60").replace("[2]", "[40]")
+ENDLESS = SPEC.replace("iterations: 3", "iterations: 100000")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums of two threads differ in the last digits from those of one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def two() -> Iterator[LocalExecutor]:
+    executor = local(2)
+    yield executor
+    executor.close()
+
+
+class Heard(NoTracker):
+    """Keeps what it is told of arms; `drain` comes right before arms are timed."""
+
+    def __init__(self, executor: LocalExecutor | None = None) -> None:
+        self.executor = executor
+        self.told: list[tuple[object, ...]] = []
+        self.workers_at_timing: list[bool] = []
+
+    def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
+        self.told.append((planned.arm, phase))
+
+    def log_training(
+        self, arm: str, seed: int, iteration: int, metrics: Mapping[str, float]
+    ) -> None:
+        self.told.append((arm, iteration, *sorted(_untimed(metrics).items()), *sorted(metrics)))
+
+    def log_accuracy(self, accuracy: Accuracy) -> None:
+        self.told.append((accuracy.arm, accuracy.mask, accuracy.box))
+
+    def log_latency(self, latency: Latency) -> None:
+        self.told.append((latency.arm, "latency"))
+
+    def drain(self, timeout: float = 30.0) -> None:
+        if self.executor is not None:
+            self.workers_at_timing.append(any(self.executor._workers))
+
+
+def _untimed(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if "per_second" not in name}
+
+
+def validating(at: Bench) -> Bench:
+    return replace(at, place=replace(at.place, validate_every=2))
+
+
+def lasting(result: object) -> object:
+    assert isinstance(result, Accuracy), result
+    return result.arm, result.train_digest, result.mask, result.box, result.iterations
+
+
+def job_of(plan: Plan, place: Workplace, arm: str) -> Job:
+    return Job(units=(next(s.unit for s in plan.steps if s.unit.arm == arm),), place=place)
+
+
+def ended(executor: LocalExecutor, killer: Killer) -> Done:
+    """Wait for a job while a killer looks at it."""
+    give_up = time.monotonic() + 300
+    while time.monotonic() < give_up:
+        killer()
+        if (done := executor.wait(0.02)) is not None:
+            return done
+    raise AssertionError("no job ends")
+
+
+def test_two_workers_bring_what_one_process_brings_and_are_gone_before_the_timing(
+    tmp_path: Path, two: LocalExecutor
+) -> None:
+    """Records, curves, validations and phases; the times themselves are another session's."""
+    spec, alone, heard = write_spec(tmp_path), Heard(), Heard(two)
+    here = validating(bench(tmp_path / "here", tracker=alone))
+    carried_out(spec, here)
+    side = replace(
+        validating(bench(tmp_path / "side", tracker=heard)),
+        executor=two,
+    )
+    carried_out(spec, side)
+
+    digests = [step.unit.run.detect_digest for step in planned(spec, here).steps]
+    found = [[lasting(at.store.accuracy(d)) for d in digests] for at in (here, side)]
+    assert found[0] == found[1]
+    assert sorted(alone.told, key=str) == sorted(heard.told, key=str)
+    assert any("val/mask_ap" in event for event in heard.told)
+    assert heard.workers_at_timing == [False]
+    for digest in digests:
+        assert (side.place.work_dir / "resamples" / f"{digest}.npz").is_file()
+
+
+def test_a_queued_job_that_is_stopped_never_begins(tmp_path: Path) -> None:
+    """Without a slot all jobs are queued."""
+    at = bench(tmp_path / "work")
+    executor = LocalExecutor([], device="cpu")
+    executor.submit(job := job_of(planned(write_spec(tmp_path), at), at.place, "k_4"))
+    executor.stop(job.key)
+    assert executor.wait(0) == Done(job=job, results=(), stopped=True)
+    assert not job.folder.exists()
+    executor.close()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_the_training_ends_with_the_same_bits(
+    tmp_path: Path, two: LocalExecutor
+) -> None:
+    spec = write_spec(tmp_path, LONG)
+    whole = bench(tmp_path / "whole").place
+    plan = planned(spec, bench(tmp_path / "plan"))
+    place = replace(bench(tmp_path / "killed").place, checkpoint_seconds=-1.0)
+    job = job_of(plan, place, "k_2")
+    ensure_trained(job.units[0], whole)
+
+    killer = Killer(two, job.key, job.folder / "last.pt", kills=2)
+    two.submit(job)
+    done = ended(two, killer)
+    assert len(killer.killed) == 2
+    assert [type(result) for result in done.results] == [Accuracy]
+    one, other = (torch.load(at.weights(job.units[0].run)) for at in (whole, place))
+    assert differences(one["network"], other["network"]) == []
+    assert one["facts"]["iterations"] == other["facts"]["iterations"] == 60
+
+
+@pytest.mark.slow
+def test_three_deaths_are_one_failure_and_the_other_arms_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = local(2)
+    at = bench(tmp_path / "work")
+    at = replace(at, place=replace(at.place, checkpoint_seconds=-1.0), executor=executor)
+    plan = planned(write_spec(tmp_path, LONG), at)
+    doomed = job_of(plan, at.place, "k_2")
+    killer = Killer(executor, doomed.key, doomed.folder / "last.pt", kills=3)
+    wait = executor.wait
+
+    def wait_and_kill(timeout: float | None = None) -> Done | None:
+        killer()
+        return wait(0.02)
+
+    monkeypatch.setattr(executor, "wait", wait_and_kill)
+    run_ablation(plan, at, command="yolact-bench run small.yaml")
+    digests = {step.unit.arm: step.unit.run.detect_digest for step in plan.steps}
+    failures = at.store.failures(list(digests.values()))
+    assert [(f.arm, f.phase, f.kind) for f in failures] == [("k_2", "train", "worker_died")]
+    assert "died (SIGKILL), as in 2 attempts before" in failures[0].message
+    assert "--retry-failed goes on from the last checkpoint" in failures[0].message
+    for arm in ("k_4", "sequential"):
+        assert at.store.accuracy(digests[arm]) is not None
+    assert at.store.accuracy(digests["k_2"]) is None
+
+
+@pytest.mark.slow
+def test_a_job_that_is_stopped_leaves_a_checkpoint_and_the_worker_takes_the_next(
+    tmp_path: Path,
+) -> None:
+    place = bench(tmp_path / "work").place
+    endless = planned(write_spec(tmp_path, ENDLESS), bench(tmp_path / "plan"))
+    (tmp_path / "short").mkdir()
+    short = planned(write_spec(tmp_path / "short"), bench(tmp_path / "plan"))
+    first, last = job_of(endless, place, "k_4"), job_of(short, place, "k_2")
+    executor = local(1)
+    try:
+        for job in (first, last):
+            executor.submit(job)
+        assert executor.wait(0.0) is None
+        until((first.folder / "log.jsonl").exists, seconds=120)
+        before = worker_of(executor, first.key)
+        executor.stop(first.key)
+        done = executor.wait(60.0)
+        assert done is not None
+        assert (done.job.key, done.stopped, done.results) == (first.key, True, ())
+        assert (first.folder / "last.pt").is_file()
+        assert not (first.folder / "stop").exists()  # it can go on another time
+        assert worker_of(executor, last.key) == before
+        done = executor.wait(120.0)
+        assert done is not None
+        assert [type(result) for result in done.results] == [Accuracy]
+    finally:
+        executor.close()
+
+
+@pytest.mark.slow
+def test_an_arm_that_fails_is_told_and_its_worker_replaced(tmp_path: Path) -> None:
+    """A learning rate that ends in no number; what it leaves on a device is not known."""
+    text = LONG.replace("lr: 0.003", "lr: 1.0e+30").replace("warmup: 1", "warmup: 0")
+    text = text.replace("{protonet.k: 4, schedule.lr: 0.001", "{protonet.k: 4, schedule.lr: 0.002")
+    at = bench(tmp_path / "work")
+    plan = planned(write_spec(tmp_path, text), at)
+    executor = local(1)
+    try:
+        executor.submit(job_of(plan, at.place, "k_2"))
+        failing = executor._workers[0]
+        assert failing is not None
+        done = executor.wait(120.0)
+        assert done is not None
+        (failure,) = done.results
+        assert isinstance(failure, Failure)
+        assert (failure.phase, failure.kind) == ("train", "non_finite_loss")
+        assert executor._workers == [None]
+        with pytest.raises(ProcessLookupError):
+            os.kill(failing._process.pid, 0)
+    finally:
+        executor.close()

@@ -1,0 +1,190 @@
+"""The estimate of a plan: from this work directory's own records, scaled as said, or unknown."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runners.ablation.context import Bench
+from runners.arms.arm import run_yaml
+from runners.planning.cost import Estimate, estimate
+from runners.planning.plan import Plan
+from runners.planning.text.ablation import plan_facts, plan_lines
+from runners.system.environment import environment
+from tests.support import fake_work
+from tests.support.small_ablation import bench, planned, write_spec
+from yolact_bench.build import build_network
+from yolact_bench.errors import SpecError
+from yolact_bench.results.record import Accuracy
+from yolact_bench.spec.run import Run
+
+
+def here() -> dict[str, object]:
+    return {"environment": environment("cpu")}
+
+
+def recorded(at: Bench, run: Run, **changes: object) -> None:
+    """Put an accuracy of a training of that run, and its run.yaml, into the work directory."""
+    values = {**here(), "train_digest": run.train_digest, "iterations": 100, **changes}
+    at.store.add(fake_work.accuracy("fast", **values))
+    folder = at.place.checkpoint_folder(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.yaml").write_text(run_yaml(run))
+
+
+def other(run: Run, **changes: object) -> Run:
+    return replace(run, seed=77).changed(changes)
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Bench:
+    return bench(tmp_path / "work")
+
+
+@pytest.fixture
+def plan(at: Bench, tmp_path: Path) -> Plan:
+    return planned(write_spec(tmp_path), at)
+
+
+def cost(plan: Plan, at: Bench, *, given: float | None = None) -> Estimate:
+    return estimate(plan, at.place, at.store, images_per_second=given)
+
+
+def test_what_nothing_tells_is_unknown_and_says_how_to_know(plan: Plan, at: Bench) -> None:
+    found = cost(plan, at)
+    assert found.train_seconds is None
+    assert found.detect_seconds is None
+    text = "\n".join(plan_lines(plan, found))
+    assert "training unknown" in text
+    assert "--images-per-second" in text
+
+
+def test_a_given_rate_makes_seconds_of_images(plan: Plan, at: Bench) -> None:
+    """3 iterations of 2 images at 4 images/s are 1.5 s; k_4 and k_2 train, `sequential` shares."""
+    found = cost(plan, at, given=4.0)
+    assert [step.train_seconds for step in found.steps] == [1.5, 1.5, 0.0]
+    assert found.train_seconds == 3.0
+    with pytest.raises(SpecError, match="expected a number above 0"):
+        cost(plan, at, given=0.0)
+
+
+def test_the_same_network_trains_as_fast_as_it_did(plan: Plan, at: Bench) -> None:
+    """6 images at 2 images/s; k_2 is not that network, but has its backbone and size."""
+    run = plan.steps[0].unit.run
+    recorded(at, other(run), train_images_per_second=2.0)
+    found = cost(plan, at)
+    assert [step.train_seconds for step in found.steps] == [3.0, 3.0, 0.0]
+    assert found.steps[0].train_source == "2 images/s measured on fast"
+    assert "a network much like it" in found.steps[1].train_source
+
+
+def test_another_size_is_scaled_by_image_area_and_said_so(plan: Plan, at: Bench) -> None:
+    """At 144 px a quarter of the images of 72 px: 2 images/s there are 8 here; 6 / 8 = 0.75 s."""
+    recorded(at, other(plan.steps[0].unit.run, image_size=144), train_images_per_second=2.0)
+    step = cost(plan, at).steps[0]
+    assert step.train_seconds == 0.75
+    assert step.train_source == "8 images/s that of fast at 144 px, scaled by image area"
+
+
+@pytest.mark.parametrize(
+    ("changes", "record"),
+    [
+        ({"backbone": {"name": "resnet34"}}, {}),
+        ({"precision": "fp32"}, {}),
+        ({}, {"iterations": 3}),
+        ({}, {"environment": fake_work.environment(device="another machine")}),
+    ],
+)
+def test_no_rate_is_taken_from_what_does_not_compare(
+    plan: Plan, at: Bench, changes: dict[str, object], record: dict[str, object]
+) -> None:
+    recorded(at, other(plan.steps[0].unit.run, **changes), **record)
+    assert cost(plan, at).train_seconds is None
+
+
+def test_an_interrupted_training_needs_only_what_is_left(plan: Plan, at: Bench) -> None:
+    """It has done 40 of 60 iterations at 5 images/s: 20 · 2 / 5 = 8 s."""
+    first = plan.steps[0]
+    run = first.unit.run.changed({"schedule.iterations": 60})
+    longer = replace(plan, steps=(replace(first, unit=replace(first.unit, run=run)),))
+    folder = at.place.checkpoint_folder(run)
+    folder.mkdir(parents=True)
+    (folder / "last.pt").touch()
+    line = json.dumps({"iteration": 40, "images_per_second": 5.0})
+    (folder / "log.jsonl").write_text(line + '\n{"iteration": 41, "ima')
+    assert cost(longer, at).steps[0].train_seconds == 8.0
+
+
+def test_evaluation_takes_the_time_of_its_images(plan: Plan, at: Bench) -> None:
+    """Three validation images at 40 ms, the median of the fake's rounds."""
+    run = other(plan.steps[0].unit.run)
+    recorded(at, run)
+    timed = fake_work.latency("fast", train_digest=run.train_digest, **here())
+    at.store.add(timed)
+    found = cost(plan, at)
+    assert found.steps[0].detect_seconds == pytest.approx(3 * timed.median_ms / 1e3)
+    assert timed.median_ms == pytest.approx(40, abs=0.5)
+
+
+def test_disk_is_counted_from_the_networks(plan: Plan, at: Bench) -> None:
+    """SGD remembers one number a weight. Of the three arms, two share a pass: it alone is stored.
+
+    72 px: P3 has 9 cells a side, prototypes 18; 3 images of 18 · 18 · 4 prototype values and
+    1000 candidates of 4 + 6 + 4 numbers, 4 bytes each.
+    """
+    found = cost(plan, at)
+    sizes = []
+    for step in plan.steps[:2]:
+        state = build_network(step.unit.run, initial=False).state_dict().values()
+        sizes.append(sum(t.numel() * t.element_size() for t in state))
+    assert found.checkpoint_bytes == sum(sizes)
+    assert found.training_bytes == 2 * max(sizes)
+    assert found.forward_bytes == 3 * 4 * (18 * 18 * 4 + 1000 * 14)
+
+
+def test_passes_larger_than_may_be_stored_are_refused_before_anything_runs(
+    plan: Plan, at: Bench
+) -> None:
+    """3 images of 18 · 18 · 4 prototype values and 1000 candidates of 14, 4 bytes each: 183,552."""
+    for most, refused in ((183_551.0, True), (183_552.0, False), (0.0, False)):
+        place = replace(at.place, max_store=most)
+        if refused:
+            with pytest.raises(SpecError, match=r"stored forward passes .*--max-store 0"):
+                estimate(plan, place, at.store)
+        else:
+            found = estimate(plan, place, at.store)
+            assert bool(found.forward_bytes) == bool(most)
+
+
+def test_the_plan_shows_who_shares_what_and_its_facts_are_json(plan: Plan, at: Bench) -> None:
+    lines = plan_lines(plan, cost(plan, at, given=4.0))
+    k_4, k_2, sequential = lines[2:5]
+    assert plan.steps[0].unit.run.train_digest[:8] in k_4
+    assert "train, forward pass, detect, score" in k_2
+    assert sequential.split("  ")[1:2] == ["sequential"]
+    assert sequential.count("of k_4") == 2
+    assert "2 trainings, 2 forward passes, 3 evaluations" in "\n".join(lines)
+    facts = json.loads(json.dumps(plan_facts(plan, cost(plan, at, given=4.0))))
+    assert facts["estimate"]["train_seconds"] == 3.0
+    assert [unit["shares_forward"] for unit in facts["units"]] == [None, None, "k_4"]
+
+
+def test_a_disk_that_is_too_small_is_told(plan: Plan, at: Bench) -> None:
+    found = cost(plan, at)
+    needed = found.checkpoint_bytes + found.training_bytes + found.forward_bytes
+    for free, told in ((needed, False), (needed - 1, True)):
+        last = plan_lines(plan, replace(found, free_bytes=free))[-1]
+        assert ("NOT ENOUGH" in last) == told
+
+
+def test_what_is_done_costs_nothing(plan: Plan, at: Bench, tmp_path: Path) -> None:
+    for step in plan.steps:
+        run = step.unit.run
+        recorded(at, run, detect_digest=run.detect_digest, train_digest=run.train_digest)
+        at.place.weights(run).touch()
+    done = planned(write_spec(tmp_path), at)
+    found = cost(done, at)
+    assert (found.train_seconds, found.detect_seconds, found.checkpoint_bytes) == (0.0, 0.0, 0)
+    assert isinstance(at.store.records()[0], Accuracy)
+    assert not any(line.startswith(("time", "disk")) for line in plan_lines(done, found))

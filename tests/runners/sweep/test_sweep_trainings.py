@@ -1,0 +1,142 @@
+"""Trials that train, with an executor that only pretends to."""
+
+from pathlib import Path
+
+import pytest
+
+from runners.sweep.flow import SweepBench, check_sweep, run_sweep
+from runners.timing.records import Timing
+from runners.tracking import NoTracker
+from tests.support.fake_executor import FakeExecutor
+from tests.support.small_ablation import bench
+from yolact_bench.results.sweep import Sweep
+from yolact_bench.spec.run import Run
+from yolact_bench.spec.sweep.sweep import load_sweep
+
+SPEC = """\
+# Which rate?
+schema: 1
+name: rates
+base: yolact_tiny
+dataset: {name: shapes, train_images: 6, val_images: 3, size: 96}
+set: {image_size: 72, schedule.iterations: 40, schedule.warmup: 2}
+trials: 12
+pruner: {name: median, n_startup_trials: 2}
+space: {schedule.lr: {low: 0.001, high: 0.1, log: true}}
+"""
+
+
+def rate_of(run: Run) -> float:
+    return float(str(run.schedule["lr"]))
+
+
+def sweep_with(executor: FakeExecutor, folder: Path, text: str = SPEC) -> Sweep:
+    file = folder / "rates.yaml"
+    file.write_text(text)
+    at = bench(folder / "work")
+    checked = check_sweep(load_sweep(file), at.place, None)
+    made = SweepBench(
+        place=at.place,
+        store=at.store,
+        tracker=NoTracker(),
+        timing=Timing(),
+        data_root=None,
+        storage=None,
+        make_executor=lambda: executor,
+    )
+    return run_sweep(checked, made, command="yolact-bench sweep rates.yaml")
+
+
+def numbers(sweep: Sweep, state: str) -> list[int]:
+    return [trial.number for trial in sweep.trials if trial.state == state]
+
+
+def test_the_best_rate_is_found_and_what_falls_behind_is_stopped(tmp_path: Path) -> None:
+    """AP is the rate itself: whoever is stopped had a lower one than half of those before."""
+    executor = FakeExecutor(rate_of)
+
+    sweep = sweep_with(executor, tmp_path)
+
+    complete, pruned = numbers(sweep, "complete"), numbers(sweep, "pruned")
+    assert len(complete) + len(pruned) == 12
+    assert pruned
+    rates = {trial.number: float(str(trial.params["schedule.lr"])) for trial in sweep.trials}
+    assert sweep.best == (max(complete, key=rates.__getitem__),)
+    assert max(rates[number] for number in pruned) < rates[sweep.best[0]]
+    assert executor.most_at_once == 2
+    assert executor.closed
+    best = sweep.trials[sweep.best[0]]
+    assert best.metrics["mask_ap"] == rates[best.number]
+    assert best.iterations == (10, 20, 30)
+
+
+def test_a_sweep_that_is_over_asks_nothing_more(tmp_path: Path) -> None:
+    first = sweep_with(FakeExecutor(rate_of), tmp_path)
+    again = FakeExecutor(rate_of)
+
+    second = sweep_with(again, tmp_path)
+
+    assert again.submitted == []
+    assert second.trials == first.trials
+
+
+def test_a_failed_trial_counts_and_says_why(tmp_path: Path) -> None:
+    executor = FakeExecutor(lambda run: None if rate_of(run) > 0.01 else rate_of(run))
+
+    sweep = sweep_with(executor, tmp_path)
+
+    failed = [trial for trial in sweep.trials if trial.state == "failed"]
+    assert failed
+    assert all("loss" in trial.reason for trial in failed)
+    assert len(sweep.trials) == 12
+
+
+def test_choices_that_do_not_go_together_fail_alone(tmp_path: Path) -> None:
+    """Each is possible beside the base; re-scoring without its network is not."""
+    text = SPEC.replace("schedule.lr: {low: 0.001, high: 0.1, log: true}", "k: 0").replace(
+        "{k: 0}",
+        "{rescore: {none: {}, mask_iou: {}}, mask_iou_loss: {none: {}}, "
+        "rescore_net: {none: {}, mask_iou: {channels: [[8, 16, 32]]}}}",
+    )
+    net = "rescore_net: {name: mask_iou, channels: [8, 16, 32]}"
+    text = text.replace("\nset: {", f"\nset: {{{net}, ")
+    sweep = sweep_with(FakeExecutor(lambda run: 0.1), tmp_path, text)
+
+    (failed,) = [trial for trial in sweep.trials if trial.state == "failed"]
+    assert failed.changes["rescore"] == {"name": "mask_iou"}
+    assert failed.changes["rescore_net"] == {"name": "none"}
+    assert "rescore_net is none" in failed.reason
+    assert len(numbers(sweep, "complete")) == 3
+
+
+def test_a_killed_coordinators_trials_are_finished_once(tmp_path: Path) -> None:
+    class Killed(FakeExecutor):
+        def wait(self, timeout: float | None = None) -> None:
+            raise SystemExit("killed")  # nothing is told any more
+
+    with pytest.raises(SystemExit):
+        sweep_with(Killed(rate_of), tmp_path)
+
+    sweep = sweep_with(FakeExecutor(rate_of), tmp_path)
+
+    lost = numbers(sweep, "lost")
+    assert lost == [0, 1]
+    retries = {trial.origin: trial for trial in sweep.trials if trial.origin}
+    assert sorted(retries) == ["retry of 0", "retry of 1"]
+    assert retries["retry of 1"].params == sweep.trials[1].params
+    ended = [str(t.params) for t in sweep.trials if t.state in ("complete", "pruned")]
+    assert len(ended) == len(set(ended)) == 12
+
+
+def test_an_interrupted_sweep_goes_on_with_what_was_running(tmp_path: Path) -> None:
+    class Interrupted(FakeExecutor):
+        def wait(self, timeout: float | None = None) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep_with(Interrupted(rate_of), tmp_path)
+
+    sweep = sweep_with(FakeExecutor(rate_of), tmp_path)
+
+    origins = [trial.origin for trial in sweep.trials if trial.origin]
+    assert origins == ["goes on from 0", "goes on from 1"]

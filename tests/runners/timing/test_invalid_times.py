@@ -1,0 +1,92 @@
+"""Times of a throttled or shared GPU: kept, marked, told, and taken again by the next run."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reports.pages.build import build
+from runners.cli import main as cli
+from runners.timing.device.watch import DeviceWatch
+from tests.support.fake_nvml import UUID, FakeNvml
+from tests.support.small_ablation import bench, write_spec
+from yolact_bench.results.device_facts import read_device_facts
+from yolact_bench.results.fingerprint import fingerprint, timing_facts
+from yolact_bench.results.record import Latency
+
+REASON = "throttled: hardware thermal slowdown in"
+
+
+def hot(_: object) -> DeviceWatch:
+    """A watch that takes this machine for a GPU that is too hot."""
+    nvml = FakeNvml(pids=(os.getpid(),), reasons=0x40)
+    return DeviceWatch(UUID, nvml=nvml, interval_s=0.0)
+
+
+def cool(_: object) -> DeviceWatch:
+    return DeviceWatch(UUID, nvml=FakeNvml(pids=(os.getpid(),)), interval_s=0.0)
+
+
+Run = Callable[[Callable[[object], DeviceWatch]], int]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("invalid")
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the small ablation with a watch, and return the exit code."""
+
+    def once(watch: Callable[[object], DeviceWatch]) -> int:
+        monkeypatch.setattr("runners.timing.session.watch", watch)
+        place = ("--work-dir", str(folder / "work"), "--device", "cpu", "--workers", "0")
+        words = ("run", str(write_spec(folder)), "--rounds", "2", "--json", *place)
+        monkeypatch.setattr(sys, "argv", ["yolact-bench", *words])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return int(stopped.value.code or 0)
+
+    return once
+
+
+def latencies(folder: Path) -> list[Latency]:
+    return [r for r in bench(folder / "work").store.records() if isinstance(r, Latency)]
+
+
+def test_a_throttled_gpu_ends_a_run_with_5_after_everything_is_written(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(hot) == 5
+    told = capsys.readouterr()
+    assert json.loads(told.out)["times_invalid"].startswith(REASON)
+    records = latencies(folder)
+    assert [record.arm for record in records] == ["k_4", "k_2", "sequential"]
+    assert all(record.invalid.startswith(REASON) and record.samples_ms for record in records)
+    report = build(folder / "work", "small")
+    assert REASON in report.markdown
+    with (report.folder / "table.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert all(line["latency_median_ms"] == "" for line in lines)
+    assert all(line["mask_ap"] != "" for line in lines)
+
+
+def test_the_next_run_takes_the_times_again(run: Run, folder: Path) -> None:
+    assert run(cool) == 0
+    assert [record.invalid == "" for record in latencies(folder)] == [False] * 3 + [True] * 3
+    assert REASON not in build(folder / "work", "small").markdown
+
+
+def test_records_hold_the_facts_of_the_device_and_a_fingerprint(folder: Path) -> None:
+    for record in latencies(folder)[3:]:
+        facts = read_device_facts(record.facts)
+        assert facts is not None
+        assert facts.gpu is not None
+        assert facts.gpu.samples >= 2  # one before each round
+        assert facts.host.seconds > 0
+        assert record.fingerprint == fingerprint(timing_facts(record))

@@ -1,0 +1,97 @@
+"""What the times of an arm are called in MLflow, and how those that don't count are kept apart."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runners.tracking import MlflowTracker
+from runners.tracking.events import event_from_plain, event_to_plain
+from runners.tracking.from_records import latency_event
+from runners.tracking.metrics import differences, latency_metrics, latency_tags
+from tests.support.mlflow_store import seen
+from tests.support.tracked_arms import TAGS, latency, manifest, planned
+from yolact_bench.results.record import Latency
+
+END_TO_END = latency("fast")
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in [key for key in os.environ if key.startswith("MLFLOW_")]:
+        monkeypatch.delenv(key)
+
+
+def test_end_to_end_times_have_the_short_names() -> None:
+    """Samples 3, 1, 2 ms, NMS 0.5, 0.7, 0.6 ms: medians 2 and 0.6."""
+    assert latency_metrics(replace(END_TO_END, energy_mj=7.5, enqueue_ms=(0.5, 0.7, 0.6))) == {
+        "latency/e2e_p50_ms": 2.0,
+        "latency/samples": 3.0,
+        "latency/e2e_enqueue_p50_ms": 0.6,
+        "latency/stage/nms_ms": 0.6,
+        "memory/peak_mb": 64.0,
+        "energy/e2e_mj": 7.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("scenario", "batch_size", "name"),
+    [("model", 1, "model"), ("detector", 8, "detector_b8"), ("end_to_end", 8, "e2e_b8")],
+)
+def test_another_scenario_or_batch_size_is_in_every_name(
+    scenario: str, batch_size: int, name: str
+) -> None:
+    other = replace(END_TO_END, scenario=scenario, batch_size=batch_size)
+    assert set(latency_metrics(other)) == {
+        f"latency/{name}_p50_ms",
+        f"latency/{name}_samples",
+        f"latency/{name}_stage/nms_ms",
+        f"memory/{name}_peak_mb",
+    }
+
+
+def samples(n: int) -> Latency:
+    return replace(END_TO_END, samples_ms=tuple(map(float, range(1, n + 1))))
+
+
+@pytest.mark.parametrize(("n", "told"), [(63, ()), (64, (90,)), (661, (90,)), (662, (90, 99))])
+def test_far_quantiles_need_enough_samples(n: int, told: tuple[int, ...]) -> None:
+    found = latency_metrics(samples(n))
+    assert {p for p in (90, 99) if f"latency/e2e_p{p}_ms" in found} == set(told)
+
+
+def test_times_that_do_not_count_are_no_metric_of_the_comparison() -> None:
+    invalid = latency_metrics(replace(END_TO_END, invalid="shared"))
+    assert all(name.startswith("invalid/") for name in invalid)
+    valid = latency_metrics(END_TO_END)
+    assert invalid == {f"invalid/{name}": value for name, value in valid.items()}
+    assert differences({("fast", 0): valid, ("soft", 0): invalid}, "fast") == {}
+
+
+def test_the_tag_says_why_times_do_not_count() -> None:
+    assert latency_tags(END_TO_END) == {}
+    tags = latency_tags(replace(END_TO_END, invalid="throttled: power brake in 1 of 3 samples"))
+    assert tags == {"latency_invalid": "end_to_end: throttled: power brake in 1 of 3 samples"}
+
+
+def test_tags_of_points_survive_the_journal() -> None:
+    event = latency_event(replace(END_TO_END, invalid="shared"), time_ms=1)
+    assert event_from_plain(event_to_plain(event)) == event
+    old = event_to_plain(event)
+    del old["tags"]  # as written before there were any
+    assert event_from_plain(old) == replace(event, tags={})
+
+
+def test_an_invalid_time_is_tagged_on_its_own_run(tmp_path: Path) -> None:
+    tracker = MlflowTracker(tmp_path)
+    tracker.start(manifest(), "", TAGS)
+    tracker.arm_started(planned("fast"), "reuse")
+    tracker.log_latency(replace(END_TO_END, invalid="shared"))
+    tracker.finish("FINISHED")
+    tracker.close(60.0)
+    found = seen(f"sqlite:///{tmp_path}/mlflow.db", "quick")
+    assert found["fast 0"].tags["latency_invalid"] == "end_to_end: shared"
+    assert found["fast 0"].points["invalid/latency/e2e_p50_ms"] == [(0, 2.0)]
+    assert "latency/e2e_p50_ms" not in found["fast 0"].points
+    assert "latency_invalid" not in found["parent"].tags

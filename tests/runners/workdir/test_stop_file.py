@@ -1,0 +1,47 @@
+"""The file by which another process asks a training to end."""
+
+from pathlib import Path
+
+import pytest
+
+from runners.arms.arm import ensure_trained
+from runners.system.interrupt import Stopped
+from runners.workdir.stop_file import StopFileWatch, ask_to_stop, clear, was_asked
+from tests.support.small_ablation import bench, planned, write_spec
+
+
+def test_a_training_that_is_asked_by_file_stops_with_a_checkpoint_and_goes_on_later(
+    tmp_path: Path,
+) -> None:
+    at = bench(tmp_path / "work")
+    unit = planned(write_spec(tmp_path), at).steps[0].unit
+    folder = at.place.checkpoint_folder(unit.run)
+    ask_to_stop(folder)
+    with pytest.raises(Stopped):
+        ensure_trained(unit, at.place)
+    assert (folder / "last.pt").is_file()
+    clear(folder)
+    assert ensure_trained(unit, at.place).iterations == 3
+
+
+def test_a_request_stands_until_it_is_taken_back(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    clear(folder)
+    assert not was_asked(folder)
+    ask_to_stop(folder)
+    assert was_asked(folder)
+    clear(folder)
+    assert not was_asked(folder)
+
+
+def test_the_file_is_looked_for_once_a_second_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looks are at 10.0 and 11.0 of the clock's times; the request comes after the first."""
+    times = iter([10.0, 10.9, 11.0])
+    monkeypatch.setattr("runners.workdir.stop_file.time.monotonic", lambda: next(times))
+    file = StopFileWatch(tmp_path)
+    assert not file()
+    ask_to_stop(tmp_path)
+    assert not file()
+    assert file()

@@ -1,0 +1,1 @@
+"""What tests share: fakes, fixtures and small cases."""

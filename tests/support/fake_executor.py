@@ -1,0 +1,64 @@
+"""An executor that trains nothing: what comes of a job is a function of its run."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+from runners.arms.job import Done, Job
+from tests.support.tracked_arms import accuracy, failure
+from yolact_bench.results.record import Accuracy, Failure
+from yolact_bench.spec.run import Run
+
+
+class FakeExecutor:
+    """Takes a few looks for each job, and shows its curve meanwhile."""
+
+    def __init__(self, quality: Callable[[Run], float | None], *, slots: int = 2) -> None:
+        self.quality = quality  # mask AP; None: the training fails
+        self.slots = slots
+        self.submitted: list[Job] = []
+        self.most_at_once = 0
+        self.stopped: list[str] = []
+        self.closed = False
+        self._running: list[tuple[Job, int]] = []
+
+    def submit(self, job: Job) -> None:
+        assert job.key not in {other.key for other, _ in self._running}
+        self.submitted.append(job)
+        self._running.append((job, 0))
+        self.most_at_once = max(self.most_at_once, len(self._running))
+
+    def wait(self, timeout: float | None = None) -> Done | None:
+        """Show one more point of the oldest job's curve; it ends after three."""
+        job, points = self._running.pop(0)
+        if job.key in self.stopped:
+            return Done(job=job, results=(), stopped=True)
+        run = job.units[0].run
+        quality = self.quality(run)
+        if points == 3 or quality is None:
+            return Done(job=job, results=(self._result(job, quality),))
+        job.folder.mkdir(parents=True, exist_ok=True)
+        line = {"iteration": 10 * (points + 1), "validation": {"mask_ap": quality * (points + 1)}}
+        with (job.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self._running.append((job, points + 1))
+        return None
+
+    def stop(self, key: str) -> None:
+        self.stopped.append(key)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _result(self, job: Job, quality: float | None) -> Accuracy | Failure:
+        unit = job.units[0]
+        known = {
+            "ablation": unit.ablation,
+            "arm": unit.arm,
+            "train_digest": unit.run.train_digest,
+            "detect_digest": unit.run.detect_digest,
+        }
+        if quality is None:
+            return replace(failure(unit.arm), **known)
+        found = accuracy(unit.arm)
+        return replace(found, mask=replace(found.mask, ap=quality), **known)
