@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runners.arms.arm import Unit, Workplace
 from runners.arms.job import Executor
 from runners.timing.records import Timing
 from runners.tracking import Tracker
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure

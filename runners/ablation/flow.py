@@ -8,10 +8,11 @@ from runners.ablation.context import Bench, curves_of, planned_of, standing_fail
 from runners.ablation.latency_gate import latency_first, without
 from runners.ablation.parallel import carry_out_side_by_side
 from runners.arms.analyse import ensure_errors
-from runners.arms.arm import Unit, Workplace, ensure_trained, evaluate_unit
+from runners.arms.evaluate import evaluate_unit
 from runners.arms.external.row import adopt_files, bring_external_to_record
 from runners.arms.failure import failure_of, free_memory, kind_of
 from runners.arms.job import predict_as_one, resample_or_say
+from runners.arms.train import ensure_trained
 from runners.planning.plan import Plan, Step, manifest_of, timed_as, timed_digests
 from runners.system.environment import environment
 from runners.timing.calls import TimingError
@@ -19,6 +20,8 @@ from runners.timing.records import time_units
 from runners.tracking import Phase
 from runners.training.run import Trained
 from runners.units.device_checks import check_suited
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
 from yolact_bench.results.record import Accuracy

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from runners.arms.arm import Unit, Workplace, now
 from runners.planning.plan import Plan, Step
-from runners.system.environment import environment
+from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
 from runners.timing.images import read_pictures
 from runners.timing.records import Timing
 from runners.timing.session import Measured, measure
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector
 from yolact_bench.results import gate as gates

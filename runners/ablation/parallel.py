@@ -4,12 +4,12 @@ import logging
 from collections.abc import Sequence
 
 from runners.ablation.context import Bench, curves_of, planned_of, standing_failure, tell_ap
-from runners.arms.arm import Unit
 from runners.arms.job import Executor, Job
 from runners.executors.log_follower import LogFollower
 from runners.planning.plan import Plan
 from runners.system.interrupt import Stopped
 from runners.tracking import Phase
+from runners.units.unit import Unit
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy, Failure

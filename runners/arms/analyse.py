@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from runners.arms.arm import Unit, Workplace
 from runners.arms.error_analysis import analyse
 from runners.arms.shared_pass import predict_alone
 from runners.evaluation.resample import resample
 from runners.evaluation.score import evaluate
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Errors
 from yolact_bench.results.store import Store

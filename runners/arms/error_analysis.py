@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import torch
 
-from runners.arms.arm import Unit, Workplace, now, trained_detector
 from runners.arms.shared_pass import predict_alone
 from runners.evaluation.error_types import error_gains
 from runners.evaluation.files import BOX_FILE, MASK_FILE
 from runners.evaluation.oracles import oracle_ladder
 from runners.evaluation.stored_pass import lowest_score, open_pass
-from runners.system.environment import environment
+from runners.system.environment import environment, now
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.data import Dataset
 from yolact_bench.detect.pipeline import Candidates, candidates_of
 from yolact_bench.detector import Detector

@@ -5,8 +5,9 @@ import traceback
 
 import torch
 
-from runners.arms.arm import Unit, Workplace, now
-from runners.system.environment import environment
+from runners.system.environment import environment, now
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import out_of_space
 from yolact_bench.results.record import Failure

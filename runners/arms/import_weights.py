@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
-from runners.arms.arm import run_yaml
 from runners.training.checkpoint import save_final
+from runners.units.unit import run_yaml
 from yolact_bench.build import build_network, load_weights, recognise_weights
 from yolact_bench.resolve import file_sha256, resolve_architecture
 from yolact_bench.results.files import write_atomically

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Protocol
 
 from runners.arms.analyse import ensure_resampled
-from runners.arms.arm import Datasets, Unit, Workplace, ensure_trained, evaluate_unit, trained
+from runners.arms.evaluate import evaluate_unit
 from runners.arms.failure import failure_of, free_memory
 from runners.arms.shared_pass import predict_together
+from runners.arms.train import ensure_trained
 from runners.units.device_checks import check_suited
+from runners.units.unit import Unit
+from runners.units.workplace import Datasets, Workplace, trained
 from yolact_bench.errors import ArmError
 from yolact_bench.results.record import Accuracy, Failure
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from runners.arms.arm import Unit, Workplace, predict_unit, trained_detector
+from runners.arms.evaluate import predict_unit
 from runners.evaluation.files import is_complete
 from runners.evaluation.replay import Variant, replay
 from runners.evaluation.stored_pass import StoredPass, lowest_score, open_pass, store_pass
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.build import build_detector
 from yolact_bench.data import Dataset
 

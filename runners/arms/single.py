@@ -8,16 +8,19 @@ from pathlib import Path
 
 import typer
 
-from runners.arms.arm import Unit, Workplace, check, ensure_trained, evaluate_unit, trained
+from runners.arms.evaluate import evaluate_unit
 from runners.arms.sole_trainer import held_by_first
+from runners.arms.train import ensure_trained
 from runners.evaluation.predict import predict
 from runners.evaluation.predict_sharded import predict_sharded
 from runners.evaluation.score import evaluate as score
 from runners.evaluation.submission import images_name, write_submission
 from runners.system.ranks import check_devices, joined_by_launcher
 from runners.system.torchrun import refuse_launched
-from runners.units.lr_scaling import KEEP, RULES, scaled
-from runners.units.settings import parse_settings
+from runners.units.lr_scaling import KEEP, RULES
+from runners.units.resolve import resolve_unit
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace, trained
 from runners.workdir.dataset_files import check_dataset
 from runners.workdir.lock import locked
 from yolact_bench.build import build_detector, build_network, load_weights
@@ -26,9 +29,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.resolve import file_sha256
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import Store
-from yolact_bench.spec.ablation import changed, read_run
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
-from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def train(
         check_devices(place.device, place.devices)
         at = replace(place, ranks=ranks, device=device)
         unit = ranks.agreed(
-            lambda: single_unit(
+            lambda: resolve_unit(
                 arm, dataset, settings, at, data_root, split="val", scaling=scaling, devices=devices
             )
         )
@@ -90,7 +91,7 @@ def evaluate(
     """
     refuse_launched("evaluate")
     check_devices(place.device, place.devices)
-    unit = single_unit(arm, dataset, settings, place, data_root, split=split)
+    unit = resolve_unit(arm, dataset, settings, place, data_root, split=split)
     if weights is None and not trained(unit, place):
         raise SpecError(
             f"{arm}: no training with these settings is in {place.work_dir} (digest "
@@ -144,44 +145,6 @@ def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
     typer.echo(f"{len(checked.findings)} cannot be used")
     if strict and checked.findings:
         raise typer.Exit(2)
-
-
-def single_unit(
-    arm: str,
-    dataset: str | None,
-    settings: Sequence[str],
-    place: Workplace,
-    data_root: Path | None,
-    *,
-    split: str,
-    scaling: str = KEEP,
-    devices: int = 1,
-) -> Unit:
-    """Return one arm on its own, checked, with the settings of the command line.
-
-    With a `scaling` it is the arm as it is trained on so many devices.
-
-    Raises:
-        SpecError: whatever is wrong with it.
-    """
-    run: Run = read_run(arm, relative_to=Path())
-    if dataset is not None:
-        run = changed(run, "dataset", dataset, relative_to=Path())
-    for path, value in parse_settings(settings).items():
-        try:
-            run = changed(run, path, value, relative_to=Path())
-        except SpecError as error:
-            raise SpecError(f"--set {path}: {error}") from error
-    run = scaled(run, scaling=scaling, devices=devices)
-    resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
-    return Unit(
-        ablation="",
-        arm=Path(arm).stem,
-        seed=resolved.seed,
-        run=resolved,
-        data=data,
-        split=split,
-    )
 
 
 def _annotated(dataset: Dataset) -> bool:

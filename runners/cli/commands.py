@@ -14,8 +14,6 @@ import typer
 
 from runners.ablation.context import Bench
 from runners.ablation.flow import run_ablation
-from runners.arms.arm import Workplace
-from runners.arms.arm import check as check_arm
 from runners.cli.doctor import diagnose
 from runners.evaluation.coco.score import engine_name
 from runners.executors import Placement, executor_of
@@ -30,7 +28,9 @@ from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_launched
 from runners.timing.records import Timing
 from runners.tracking import MlflowTracker
+from runners.units.check import check as check_arm
 from runners.units.settings import parse_settings
+from runners.units.workplace import Workplace
 from runners.workdir.lock import locked
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.expect import Outcome

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import typer
 
-from runners.arms.arm import Workplace
 from runners.cli import commands
 from runners.planning.rates import GivenRates
 from runners.planning.scaling_study import scaled
@@ -19,6 +18,7 @@ from runners.planning.text.sweep import sweep_facts, sweep_lines
 from runners.planning.throughput import Throughput
 from runners.system.environment import environment
 from runners.units.settings import parse_settings
+from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load

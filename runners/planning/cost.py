@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 
-from runners.arms.arm import Unit, Workplace
 from runners.arms.shared_pass import replayable
 from runners.planning.plan import Plan, Step
 from runners.planning.rates import GivenRates
 from runners.planning.throughput import Throughput
 from runners.system.environment import environment
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.build import build_network, build_schedule, prototype_size
 from yolact_bench.errors import SpecError
 from yolact_bench.results.store import Store

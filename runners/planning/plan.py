@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runners.arms.arm import Unit, Workplace, check, trained
 from runners.arms.external.plan import ExternalStep, external_steps
+from runners.units.check import check
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace, trained
 from yolact_bench.errors import SpecError
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.manifest import Manifest, PlannedRun

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runners.arms.arm import Unit, Workplace
 from runners.planning.plan import units_of
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.store import Store

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from runners.arms.arm import Unit, Workplace
 from runners.planning.simulation import Task
 from runners.planning.suite import Member, Programme
 from runners.planning.throughput import Throughput
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
 from yolact_bench.spec.dataset.dataset import ShapesSplit
 from yolact_bench.spec.dataset.sizes import PUBLISHED_SIZES

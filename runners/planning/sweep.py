@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from runners.arms.arm import Workplace
 from runners.planning.scaling_study import Scaled, scaled
 from runners.planning.simulation import Task
 from runners.planning.suite import resolved_anywhere
 from runners.planning.throughput import Throughput
+from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.run import Run

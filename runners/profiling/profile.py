@@ -6,9 +6,8 @@ from statistics import median
 
 import torch
 
-from runners.arms.arm import now
 from runners.profiling.ceilings import measure_ceiling
-from runners.system.environment import environment
+from runners.system.environment import environment, now
 from runners.timing.drawn_images import COUNT, HEIGHT, WIDTH, drawn_pictures
 from runners.timing.session import Measured, measure
 from runners.units.macs import Cost, UncountableError, count, total

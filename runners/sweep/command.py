@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runners.arms.arm import Workplace
 from runners.arms.job import Executor
 from runners.executors import Placement, executor_of
 from runners.sweep.confirm import confirm
@@ -14,6 +13,7 @@ from runners.sweep.flow import Checked, SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing
 from runners.tracking import MlflowTracker
 from runners.units.settings import parse_settings
+from runners.units.workplace import Workplace
 from runners.workdir.lock import locked
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.store import Store

@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runners.arms.arm import Unit
 from runners.sweep.ledger import Ledger
 from runners.sweep.samplers import OVER_BUDGET
 from runners.sweep.stopwatch import Stopwatch
@@ -13,6 +12,7 @@ from runners.sweep.study import Tried
 from runners.sweep.summary_file import DETECTED, METRICS, TRAINED, Account
 from runners.sweep.trial import Maker, missing_metric
 from runners.tracking import Phase, Tracker
+from runners.units.unit import Unit
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.spec.sweep.space import changes_of

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.arms.arm import Unit, Workplace, ensure_trained, evaluate_unit, trained
+from runners.arms.evaluate import evaluate_unit
 from runners.arms.job import Executor
+from runners.arms.train import ensure_trained
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.ledger import Ledger, coordinator_of
 from runners.sweep.replays import Scorer, try_replays
@@ -20,6 +21,8 @@ from runners.sweep.trial import Maker, metrics_of, missing_metric
 from runners.system.environment import environment
 from runners.timing.records import Timing
 from runners.tracking import Tracker
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace, trained
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from runners.arms.arm import Unit, Workplace
 from runners.arms.shared_pass import predict_alone
 from runners.evaluation.score import Scores, evaluate
 from runners.evaluation.stored_pass import lowest_score
@@ -12,6 +11,8 @@ from runners.sweep.replay.scorer import TrialScorer
 from runners.sweep.study import Tried
 from runners.sweep.trial import metrics_of_scores
 from runners.system.interrupt import stoppable
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.run import Run
 

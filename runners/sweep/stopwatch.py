@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runners.ablation.latency_gate import declared, judged, measure_untrained
-from runners.arms.arm import Unit, Workplace
 from runners.sweep.study import Study
 from runners.sweep.trial import BASE, timed_as
 from runners.timing.calls import TimingError
 from runners.timing.records import Timing, time_units
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.gate import Judged
 from yolact_bench.results.record import Latency

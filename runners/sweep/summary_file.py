@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runners.arms.arm import now
 from runners.sweep.ledger import GOES_ON, LOST, REASON, RETRY_OF, SKIPPED
 from runners.sweep.samplers import OVER_BUDGET
 from runners.sweep.stopwatch import BASE_MS
 from runners.sweep.study import Study, Tried
-from runners.system.environment import environment
+from runners.system.environment import environment, now
 from yolact_bench.errors import SpecError
 from yolact_bench.results.sweep import Objective, Sweep, Trial, load, save
 from yolact_bench.spec.sweep.space import active, changes_of

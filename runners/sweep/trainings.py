@@ -4,13 +4,13 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from runners.arms.arm import Unit
 from runners.arms.job import Done, Executor, Job
 from runners.executors.log_follower import LogFollower
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.study import Tried
 from runners.sweep.trial import metrics_of, with_validation
 from runners.system.interrupt import stoppable
+from runners.units.unit import Unit
 from yolact_bench.results.record import Failure
 from yolact_bench.results.store import Store
 

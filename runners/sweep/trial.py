@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runners.arms.arm import Unit, Workplace, check
 from runners.evaluation.score import Scores
+from runners.units.check import check
 from runners.units.device_checks import check_possible
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, ApSummary

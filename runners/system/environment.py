@@ -1,5 +1,6 @@
 """Where a number comes from: source tree, device, driver, versions. Reads, never changes."""
 
+import datetime
 import os
 import platform
 import subprocess
@@ -104,3 +105,8 @@ def _git(tree: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
+
+
+def now() -> str:
+    """Return the time, ISO 8601 in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import typer
 
-from runners.arms.arm import Unit, Workplace, now, trained
-from runners.arms.single import single_unit
-from runners.system.environment import environment
+from runners.system.environment import environment, now
 from runners.system.exit_codes import INVALID
 from runners.timing.calls import TimingError
 from runners.timing.images import Picture, read_pictures
 from runners.timing.session import Measured, measure
+from runners.units.resolve import resolve_unit
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace, trained
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
@@ -112,7 +113,7 @@ def units_of(request: Request) -> dict[str, Unit]:
     if request.weights is not None and len(request.arms) > 1:
         raise SpecError("--weights: belongs to one arm; name one, or leave it out")
     return {
-        arm: single_unit(
+        arm: resolve_unit(
             arm, request.dataset, request.settings, request.place, request.data_root, split="val"
         )
         for arm in request.arms

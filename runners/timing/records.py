@@ -5,11 +5,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from runners.arms.arm import Unit, Workplace, now, trained_detector
-from runners.system.environment import environment
+from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
 from runners.timing.images import read_pictures
 from runners.timing.session import Measured, measure
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.detector import Detector
 from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from runners.arms.arm import check, ensure_trained
 from runners.arms.shared_pass import keep_pass, predict_together
+from runners.arms.train import ensure_trained
 from runners.evaluation.score import Scores, evaluate
 from runners.sweep.replay.scorer import TrialScorer
+from runners.units.check import check
 from tests.benchmarks.alternating import compare
 from tests.support.planted_pass import plant
 from tests.support.small_ablation import bench, planned, write_spec

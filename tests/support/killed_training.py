@@ -12,17 +12,19 @@ from typing import BinaryIO
 import torch
 
 from runners.arms import validation
-from runners.arms.arm import Unit, Workplace, ensure_trained
+from runners.arms.train import ensure_trained
 from runners.training import checkpoint
 from runners.training import loop as training_loop
 from runners.training.log import TrainingLog
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.data.batch import Batch
 
 LOG_EVERY = 3
 
 # Forked from a process that has imported torch but never used it: quick, and as good as new.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["runners.arms.arm"])
+_PROCESSES.set_forkserver_preload(["runners.arms.train"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from runners.arms.arm import Unit, Workplace
 from runners.system.rank_processes import Parent
 from runners.system.ranks import Ranks
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from tests.support.small_ablation import bench, planned, write_spec
 from yolact_bench.model.joint_batch_norm import share_batch_norm
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from runners.ablation.context import Bench
 from runners.ablation.flow import run_ablation
-from runners.arms.arm import Workplace
 from runners.planning.plan import Plan, make_plan
 from runners.timing.records import Timing
 from runners.tracking import NoTracker, Tracker
+from runners.units.workplace import Workplace
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load

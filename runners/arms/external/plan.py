@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runners.arms.arm import Unit
 from runners.arms.external.predict import ExternalUnit
+from runners.units.unit import Unit
 from yolact_bench.errors import MissingDataError
 from yolact_bench.results.store import Store
 from yolact_bench.spec.external import External

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.arms.arm import Workplace
 from runners.arms.external.command import run_command
 from runners.arms.external.results import adopt
 from runners.evaluation.files import is_complete
+from runners.units.workplace import Workplace
 from runners.workdir.dataset_files import write_split
 from yolact_bench.data import Dataset
 from yolact_bench.errors import ArmError

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 from runners.arms.analyse import has_resamples
-from runners.arms.arm import Workplace, now
 from runners.arms.external.plan import ExternalStep
 from runners.arms.external.predict import ExternalUnit, predict_external
 from runners.arms.external.results import Facts, ReportedLatency, read_facts
@@ -18,8 +17,9 @@ from runners.evaluation.error_types import error_gains
 from runners.evaluation.files import BOX_FILE, MASK_FILE
 from runners.evaluation.resample import resample
 from runners.evaluation.score import evaluate
-from runners.system.environment import environment
+from runners.system.environment import environment, now
 from runners.tracking import Tracker
+from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy, Environment, Errors, Failure, Latency
 from yolact_bench.results.store import Store

@@ -6,10 +6,10 @@ import socket
 import sys
 from dataclasses import dataclass
 
-from runners.arms.arm import Datasets
 from runners.arms.job import Job, carry_out
 from runners.executors.ray.shared_folder import Mark, objection
 from runners.system.interrupt import Stopped, terminable
+from runners.units.workplace import Datasets
 from runners.workdir.stop_file import was_asked
 from yolact_bench.results.record import Accuracy, Failure
 

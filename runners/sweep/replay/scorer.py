@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runners.arms.arm import Unit, Workplace, trained_detector
 from runners.arms.shared_pass import keep_pass
 from runners.evaluation.coco.engine_vectorised import scored
 from runners.evaluation.coco.index import Kind, truth_index
@@ -22,6 +21,8 @@ from runners.evaluation.stored_pass import lowest_score
 from runners.sweep.replay.images import TrialImages
 from runners.sweep.replay.kept import KeptInImage
 from runners.sweep.replay.overlaps import Objects
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import ApSummary

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from reports.pages.build import read
-from runners.arms.arm import ensure_trained
 from runners.arms.failure import kind_of
+from runners.arms.train import ensure_trained
 from runners.system import retry
 from runners.system.retry import resumed
 from runners.training import checkpoint

@@ -72,8 +72,8 @@ def test_running_twice_trains_evaluates_and_times_nothing_the_second_time(
     before = (work / "results.jsonl").read_bytes()
     table = build(work, "small").table
     for name in (
-        "runners.arms.arm.train",
-        "runners.arms.arm.predict",
+        "runners.arms.train.train",
+        "runners.arms.evaluate.predict",
         "runners.timing.records.measure",
     ):
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("did something again"))

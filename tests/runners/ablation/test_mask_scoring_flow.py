@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from runners.arms.arm import ensure_trained, evaluate_unit
+from runners.arms.evaluate import evaluate_unit
 from runners.arms.shared_pass import predict_together
+from runners.arms.train import ensure_trained
 from tests.support.small_ablation import bench, carried_out, planned, write_spec
 from yolact_bench.results.record import Accuracy, Failure
 

@@ -8,10 +8,10 @@ import pytest
 from runners.ablation.context import Bench
 from runners.ablation.flow import run_ablation
 from runners.arms import job as jobs
-from runners.arms.arm import Unit
 from runners.arms.job import Done, Job, carry_out
 from runners.system.interrupt import Stopped
 from runners.tracking import NoTracker, Status
+from runners.units.unit import Unit
 from tests.support.small_ablation import SPEC, bench, planned, write_spec
 from yolact_bench.errors import ArmError
 

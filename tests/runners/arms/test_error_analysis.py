@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from runners.arms.arm import ensure_trained, evaluate_unit
 from runners.arms.error_analysis import analyse
+from runners.arms.evaluate import evaluate_unit
 from runners.arms.shared_pass import keep_pass
+from runners.arms.train import ensure_trained
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
 from runners.evaluation.oracles import ORACLES
 from tests.runners.evaluation.test_replay import VARIANTS, units_in

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from runners.arms import job as jobs
-from runners.arms.arm import Unit, Workplace
 from runners.arms.job import Job, carry_out
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from tests.support.small_ablation import SPEC, bench, carried_out, planned, write_spec
 from yolact_bench.errors import ArmError
 from yolact_bench.results.record import Accuracy, Failure

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from reports.summary.caveats import caveats
 from reports.tables.origins import origin
-from runners.arms.arm import ensure_trained, evaluate_unit
+from runners.arms.evaluate import evaluate_unit
 from runners.arms.shared_pass import predict_together
+from runners.arms.train import ensure_trained
 from runners.cli.commands import workplace
 from runners.cli.main import app
 from runners.evaluation.stored_pass import META_FILE

@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from runners.arms import shared_pass
-from runners.arms.arm import Unit, Workplace, ensure_trained, evaluate_unit
+from runners.arms.evaluate import evaluate_unit
 from runners.arms.shared_pass import predict_together
+from runners.arms.train import ensure_trained
 from runners.evaluation.replay import EncodedMasks
 from runners.evaluation.stored_pass import META_FILE, open_pass
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from tests.support.small_ablation import bench, carried_out, planned, write_spec
 from yolact_bench.catalog import components
 from yolact_bench.detect.pipeline import Candidates, Found

@@ -11,11 +11,12 @@ import torch
 
 from runners.ablation.context import Bench
 from runners.ablation.flow import run_ablation
-from runners.arms.arm import Workplace, ensure_trained
 from runners.arms.job import Done, Job
+from runners.arms.train import ensure_trained
 from runners.executors.local import LocalExecutor
 from runners.planning.plan import Plan
 from runners.tracking import NoTracker, Phase
+from runners.units.workplace import Workplace
 from tests.runners.training.test_kill_training import differences
 from tests.support.small_ablation import SPEC, bench, carried_out, planned, write_spec
 from tests.support.worker_processes import Killer, local, until, worker_of

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from runners.ablation.context import Bench
-from runners.arms.arm import run_yaml
 from runners.planning.cost import Estimate, estimate
 from runners.planning.plan import Plan
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.system.environment import environment
+from runners.units.unit import run_yaml
 from tests.support import fake_work
 from tests.support.small_ablation import bench, planned, write_spec
 from yolact_bench.build import build_network

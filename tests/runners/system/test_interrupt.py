@@ -42,7 +42,7 @@ cli.main()
 PHASES = {
     "training": ("runners.training.loop:Loop", "step"),
     "validation": ("runners.arms.validation", "validate"),
-    "evaluation": ("runners.arms.arm", "predict"),
+    "evaluation": ("runners.arms.evaluate", "predict"),
     "resampling": ("runners.arms.analyse", "resample"),
     "timing": ("runners.timing.records", "measure"),
     "report": ("reports.pages.build", "build"),

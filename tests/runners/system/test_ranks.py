@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.arms.arm import ensure_trained, evaluate_unit
+from runners.arms.evaluate import evaluate_unit
+from runners.arms.train import ensure_trained
 from runners.system.interrupt import Stopped
 from runners.system.rank_processes import share_devices
 from runners.workdir.stop_file import ask_to_stop, clear

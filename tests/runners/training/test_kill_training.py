@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.arms.arm import Unit
+from runners.units.unit import Unit
 from runners.workdir.gc import find
 from tests.support.killed_training import DEATHS, LOG_EVERY, Kill, train_until
 from tests.support.small_ablation import bench, planned, write_spec

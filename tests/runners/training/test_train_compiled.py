@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.arms.arm import Unit, Workplace, ensure_trained
+from runners.arms.train import ensure_trained
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from tests.support.small_ablation import bench, planned, write_spec
 
 SIX_STEPS = {"schedule.iterations": 6, "schedule.steps": [4]}
@@ -53,7 +55,7 @@ def test_a_training_stopped_while_compiled_goes_on_without_to_the_same_losses(
     monkeypatch.setattr(torch, "compile", lambda m, **k: seen.append("") or compile_(m, **k))
     asked = iter([False, False, True])
     with monkeypatch.context() as patch:
-        patch.setattr("runners.arms.arm.graceful_stop", lambda: _Asked(asked))
+        patch.setattr("runners.arms.train.graceful_stop", lambda: _Asked(asked))
         with pytest.raises(KeyboardInterrupt):
             ensure_trained(mixed, other)
     stopped = torch.load(other.checkpoint_folder(mixed.run) / "last.pt", weights_only=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.arms.arm import Unit, Workplace, ensure_trained
+from runners.arms.train import ensure_trained
 from runners.training.checkpoint import load_facts
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from tests.support.small_ablation import SPEC, bench, planned, write_spec
 from yolact_bench.build import load_detector
 from yolact_bench.errors import ArmError, SpecError
@@ -43,7 +45,7 @@ def test_a_training_that_was_stopped_ends_bit_for_bit_as_one_that_was_not(
     broken = replace(broken, run=run)
     asked = iter([False] * (stop_after - 1) + [True])
     with monkeypatch.context() as patch:
-        patch.setattr("runners.arms.arm.graceful_stop", lambda: _Asked(asked))
+        patch.setattr("runners.arms.train.graceful_stop", lambda: _Asked(asked))
         with pytest.raises(KeyboardInterrupt):
             ensure_trained(broken, other)
     assert (other.checkpoint_folder(run) / "last.pt").is_file()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from runners.arms.arm import ensure_trained
+from runners.arms.train import ensure_trained
 from runners.system.ranks import check_devices, device_of
 from runners.system.torchrun import Launched, launched
 from runners.units.lr_scaling import check_shares, scaled

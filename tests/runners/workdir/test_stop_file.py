@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.arms.arm import ensure_trained
+from runners.arms.train import ensure_trained
 from runners.system.interrupt import Stopped
 from runners.workdir.stop_file import StopFileWatch, ask_to_stop, clear, was_asked
 from tests.support.small_ablation import bench, planned, write_spec

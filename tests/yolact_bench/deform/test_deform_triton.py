@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from runners.arms.arm import check
+from runners.units.check import check
 from tests.support.deform_cases import CASES, Case, device_for, largest_faults, value_and_gradients
 from tests.support.paths import ROOT
 from yolact_bench.build import load_detector

@@ -14,7 +14,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 from torch._inductor.exc import InvalidCxxCompiler
 
-from runners.arms.arm import ensure_trained
+from runners.arms.train import ensure_trained
 from tests.support.small_ablation import bench, carried_out, planned, write_spec
 from yolact_bench.build import (
     build_detector,

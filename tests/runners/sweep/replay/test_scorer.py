@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from runners.arms.arm import Unit, Workplace, check, ensure_trained
 from runners.arms.shared_pass import keep_pass, predict_together
+from runners.arms.train import ensure_trained
 from runners.evaluation.coco.index import truth_index
 from runners.evaluation.score import Scores, evaluate
 from runners.sweep.replay import images as trial_images
 from runners.sweep.replay import kept as kept_detections
 from runners.sweep.replay.overlaps import Objects
 from runners.sweep.replay.scorer import TrialScorer
+from runners.units.check import check
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from tests.runners.evaluation.test_replay import VARIANTS
 from tests.support.planted_pass import plant
 from tests.support.small_ablation import bench, planned, write_spec

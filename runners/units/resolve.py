@@ -1,0 +1,51 @@
+"""An arm named on the command line as a unit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runners.units.check import check
+from runners.units.lr_scaling import KEEP, scaled
+from runners.units.settings import parse_settings
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
+from yolact_bench.errors import SpecError
+from yolact_bench.spec.ablation import changed, read_run
+from yolact_bench.spec.run import Run
+
+
+def resolve_unit(
+    arm: str,
+    dataset: str | None,
+    settings: Sequence[str],
+    place: Workplace,
+    data_root: Path | None,
+    *,
+    split: str,
+    scaling: str = KEEP,
+    devices: int = 1,
+) -> Unit:
+    """Return one arm on its own, checked, with the settings of the command line.
+
+    With a `scaling` it is the arm as it is trained on so many devices.
+
+    Raises:
+        SpecError: whatever is wrong with it.
+    """
+    run: Run = read_run(arm, relative_to=Path())
+    if dataset is not None:
+        run = changed(run, "dataset", dataset, relative_to=Path())
+    for path, value in parse_settings(settings).items():
+        try:
+            run = changed(run, path, value, relative_to=Path())
+        except SpecError as error:
+            raise SpecError(f"--set {path}: {error}") from error
+    run = scaled(run, scaling=scaling, devices=devices)
+    resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
+    return Unit(
+        ablation="",
+        arm=Path(arm).stem,
+        seed=resolved.seed,
+        run=resolved,
+        data=data,
+        split=split,
+    )

@@ -1,0 +1,77 @@
+"""Where and on what arms are trained and evaluated."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runners.system.ranks import ALONE, Ranks
+from runners.units.unit import Unit
+from yolact_bench.build import build_detector, build_network, load_weights
+from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.detector import Detector
+from yolact_bench.spec.dataset.dataset import DatasetSpec
+from yolact_bench.spec.run import Run
+
+
+class Datasets:
+    """Opened splits, kept: checking the annotations of COCO takes most of a minute."""
+
+    def __init__(self) -> None:
+        self._opened: dict[tuple[str, str], Dataset] = {}
+
+    def open(self, data: DatasetSpec, split: str) -> Dataset:
+        """Return a split, its annotations checked; the same object when asked again.
+
+        Raises:
+            SpecError: files that are missing, malformed or without any use.
+        """
+        key = data.fingerprint(split), split
+        if key not in self._opened:
+            self._opened[key] = open_dataset(data, split)
+        return self._opened[key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """Where and on what arms are carried out."""
+
+    work_dir: Path
+    device: str
+    workers: int
+    devices: int = 1  # that share each batch of a training, from `device` on; a CPU in parts
+    validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
+    checkpoint_seconds: float = 120.0
+    compile_training: bool = False
+    max_store: float = 100e9  # bytes that stored forward passes may take; 0: none is stored
+    encoders: int = 0  # processes that encode masks while the device goes on
+    eval_batch: int = 1  # images a forward pass
+    scoring: str = "pycocotools"  # the engine
+    datasets: Datasets = field(default_factory=Datasets)
+    ranks: Ranks = ALONE  # where this process shares a training with others already
+
+    def checkpoint_folder(self, run: Run) -> Path:
+        """Return work/checkpoints/<train_digest>."""
+        return self.work_dir / "checkpoints" / run.train_digest
+
+    def predictions(self, digest: str) -> Path:
+        """Return work/predictions/<digest>, of detections or of a stored forward pass."""
+        return self.work_dir / "predictions" / digest
+
+    def resamples(self, run: Run) -> Path:
+        """Return where AP on resampled images is, or will be."""
+        return self.work_dir / "resamples" / f"{run.detect_digest}.npz"
+
+    def weights(self, run: Run) -> Path:
+        """Return where the trained weights of a run are, or will be."""
+        return self.checkpoint_folder(run) / "final.pt"
+
+
+def trained(unit: Unit, place: Workplace) -> bool:
+    """Return whether the unit's checkpoint is there."""
+    return place.weights(unit.run).is_file()
+
+
+def trained_detector(run: Run, place: Workplace) -> Detector:
+    """Return the detector of a run with its trained weights."""
+    network = build_network(run, initial=False)
+    load_weights(network, place.weights(run))
+    return build_detector(run, network, device=place.device)
