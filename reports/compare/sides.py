@@ -10,7 +10,7 @@ from reports.summary.timings import Session
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Environment, Failure
-from yolact_bench.results.store import Store
+from yolact_bench.results.store import open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def read_side(place: Place) -> Side:
         SpecError: a manifest or a store that cannot be read.
     """
     manifest = manifests.load(place.folder)
-    store = Store(place.work_dir / "results.jsonl")
+    store = open_store(place.work_dir)
     digests = list(dict.fromkeys(run.detect_digest for run in manifest.runs))
     found = {digest: store.accuracy(digest) for digest in digests}
     runs: dict[str, dict[int, PlannedRun]] = {}

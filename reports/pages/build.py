@@ -18,7 +18,7 @@ from yolact_bench.results import manifest as manifests
 from yolact_bench.results.expect import Outcome
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.record import Failure
-from yolact_bench.results.store import Store
+from yolact_bench.results.store import open_store
 from yolact_bench.slots import hint
 
 
@@ -115,7 +115,7 @@ def read(work_dir: Path, name: str) -> Summary:
         SpecError: as `build`.
     """
     folder = report_folder(work_dir, name)
-    store = Store(work_dir / "results.jsonl")
+    store = open_store(work_dir)
     return summarise(manifests.load(folder), store, work_dir)
 
 

@@ -17,7 +17,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.files import write_atomically
-from yolact_bench.results.store import Store
+from yolact_bench.results.store import open_store
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.slots import hint
 
@@ -128,7 +128,7 @@ def _confirmed(work_dir: Path, sweep: Sweep) -> tuple[Table, ...]:
     folder = work_dir / "reports" / sweep.confirm
     if not sweep.confirm or not (folder / manifests.FILE_NAME).exists():
         return ()
-    store = Store(work_dir / "results.jsonl")
+    store = open_store(work_dir)
     found = tables.comparison(summarise(manifests.load(folder), store, work_dir))
     # Its numbers link to rows of the page it is taken from.
     return (replace(found, title=f"From {sweep.confirm}", tips={}, links={}, anchors={}),)

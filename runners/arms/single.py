@@ -28,7 +28,6 @@ from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import file_sha256
 from yolact_bench.results.record import Accuracy
-from yolact_bench.results.store import Store
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 
 log = logging.getLogger(__name__)
@@ -98,7 +97,7 @@ def evaluate(
             f"{unit.run.train_digest}); run `yolact-bench train` with the same options, or "
             "give --weights"
         )
-    store = Store(place.work_dir / "results.jsonl")
+    store = place.store
     accuracy = store.accuracy(unit.run.detect_digest) if weights is None else None
     if accuracy is None:
         opened = place.datasets.open(unit.data, split)

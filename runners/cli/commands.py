@@ -130,7 +130,7 @@ def run(
     Exit 3 if an arm failed, 5 if the times do not count, 4 if an expectation is not met.
     """
     refuse_launched("run")
-    store = Store(place.work_dir / "results.jsonl")
+    store = place.store
     made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
     cost = estimate(made, place, store, images_per_second=images_per_second)
     if dry_run:
@@ -204,7 +204,7 @@ def plan(
     check_paper: CheckPaper,
 ) -> None:
     """Print what `run` would do, and how long with `slots` trainings at once on `devices` each."""
-    store = Store(place.work_dir / "results.jsonl")
+    store = place.store
     made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
     cost = estimate(made, place, store, given=given)
     scale = scale_plan(made, cost, slots=slots, devices=devices, efficiency=efficiency)

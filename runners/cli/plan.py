@@ -117,7 +117,7 @@ def _of_programme(asked: Asked, numbers: Sequence[int]) -> None:
     """All arms and seeds of all specs, shared across them, on each number of devices."""
     if asked.only or asked.scale.slots > 1:
         raise SpecError("--only and --slots are of one SPEC's plan; give --gpus 8,64,512 here")
-    store, changes = _store(asked), parse_settings(asked.settings)
+    store, changes = asked.place.store, parse_settings(asked.settings)
     ablations = [
         load(spec, settings=changes, seeds=asked.seeds, budget=asked.budget) for spec in asked.specs
     ]
@@ -146,7 +146,7 @@ def _of_sweep(asked: Asked, numbers: Sequence[int]) -> None:
     if asked.only or asked.seeds:
         raise SpecError("--only and --seeds are of an ablation; a sweep has trials")
     spec = load_sweep(asked.specs[0], settings=parse_settings(asked.settings), budget=asked.budget)
-    plan = plan_sweep(spec, asked.rates(_store(asked)), asked.place, data_root=asked.data_root)
+    plan = plan_sweep(spec, asked.rates(asked.place.store), asked.place, data_root=asked.data_root)
     scale = scale_sweep(
         plan, numbers, devices=asked.scale.devices, efficiency=asked.scale.efficiency
     )
@@ -168,10 +168,6 @@ def _show(
         return
     for line in lines():
         typer.echo(line)
-
-
-def _store(asked: Asked) -> Store:
-    return Store(asked.place.work_dir / "results.jsonl")
 
 
 def _titles(programme: Programme) -> dict[str, str]:

@@ -16,7 +16,6 @@ from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
 from runners.workdir.lock import locked
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.results.store import Store
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.budget import FULL
 from yolact_bench.spec.sweep.space import parameters
@@ -107,7 +106,7 @@ def sweep(request: Request, found: Checked) -> Sweep:
     place, command = request.place, _command(request)
     smoke = request.budget == "smoke"
     timing = Timing(rounds=2, max_seconds=4.0) if smoke else Timing(rounds=request.rounds)
-    store = Store(place.work_dir / "results.jsonl")
+    store = place.store
 
     def make_executor() -> Executor:
         made = executor_of(

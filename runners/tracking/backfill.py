@@ -10,7 +10,7 @@ from runners.tracking.restore import restored_events
 from runners.tracking.writer import Writer, first_line, store_uri
 from yolact_bench.errors import SpecError
 from yolact_bench.results.manifest import FILE_NAME, load
-from yolact_bench.results.store import Store
+from yolact_bench.results.store import open_store
 from yolact_bench.slots import hint
 
 
@@ -72,7 +72,7 @@ def _from_journal(work_dir: Path, path: Path, *, last: bool) -> Backfilled:
 def _from_records(work_dir: Path, ablation: str) -> list[Backfilled]:
     file = work_dir / "reports" / ablation / FILE_NAME
     with held(file) as ours:
-        store = Store(work_dir / "results.jsonl")
+        store = open_store(work_dir)
         events = restored_events(load(file), store, work_dir) if ours else []
         if not events:
             return []

@@ -8,6 +8,7 @@ from runners.units.unit import Unit
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detector import Detector
+from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
@@ -47,6 +48,10 @@ class Workplace:
     scoring: str = "pycocotools"  # the engine
     datasets: Datasets = field(default_factory=Datasets)
     ranks: Ranks = ALONE  # where this process shares a training with others already
+    store: Store = field(init=False, repr=False, compare=False)  # of `work_dir`
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "store", open_store(self.work_dir))
 
     def checkpoint_folder(self, run: Run) -> Path:
         """Return work/checkpoints/<train_digest>."""

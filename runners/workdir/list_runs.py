@@ -7,7 +7,7 @@ from pathlib import Path
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
-from yolact_bench.results.store import Store
+from yolact_bench.results.store import Store, open_store
 
 _HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
 _TEXT = {"arm", "state", "commit", "when"}  # to the left; numbers to the right
@@ -57,7 +57,7 @@ def run_facts(work_dir: Path) -> dict[str, object]:
 
 
 def _groups(work_dir: Path) -> list[Group]:
-    store = Store(work_dir / "results.jsonl")
+    store = open_store(work_dir)
     files = sorted((work_dir / "reports").glob(f"*/{manifests.FILE_NAME}"))
     shown = [manifests.load(file) for file in files]
     groups = [_ablation(manifest, store) for manifest in shown]

@@ -9,7 +9,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.record import Accuracy
-from yolact_bench.results.store import Store
+from yolact_bench.results.store import open_store
 
 _GIVEN_UP = ("pruned", "over_budget", "skipped")  # trials that nobody goes on with
 
@@ -35,7 +35,7 @@ def needs_of(work_dir: Path, *, superseded: bool) -> Needs:
     """
     trainings, detections = set[str](), set[str]()
     passes = defaultdict[str, set[str]](set)
-    records = [r for r in Store(work_dir / "results.jsonl").records() if isinstance(r, Accuracy)]
+    records = [r for r in open_store(work_dir).records() if isinstance(r, Accuracy)]
     evaluated = {record.detect_digest for record in records}
     for record in records:
         if not superseded or not record.ablation:

@@ -42,7 +42,8 @@ class Store:
     """Records of all ablations of one work directory, looked up by digest, never by arm name.
 
     The file is read once and then only where it has grown, so queries are cheap while other
-    processes append. "Latest" means last in the file: clocks of machines may disagree.
+    processes append. "Latest" means last in the file: clocks of machines may disagree. A pickled
+    store is its path; another process reads the file itself.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,6 +51,9 @@ class Store:
         self._lines: list[_Line] = []
         self._read_to = 0  # bytes
         self._breaks = 0  # line breaks up to there
+
+    def __reduce__(self) -> tuple[type["Store"], tuple[Path]]:
+        return Store, (self.path,)
 
     def add(self, record: Record) -> None:
         """Append `record` as one line, on disk when this returns.
@@ -237,6 +241,11 @@ class Store:
         log.warning("%s: cut off an incomplete last line, %d bytes", self.path, len(last))
         os.ftruncate(descriptor, size - len(last))
         return b""
+
+
+def open_store(work_dir: Path) -> Store:
+    """Return the store of a work directory."""
+    return Store(work_dir / "results.jsonl")
 
 
 def _fields(record: Record) -> dict[str, object]:
