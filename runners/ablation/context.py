@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class AblationContext:
     """What the flow works with."""
 
     place: Workplace
@@ -37,7 +37,7 @@ class Bench:
 
 
 def standing_failure(
-    unit: Unit, bench: Bench, phases: Sequence[str] = ("train", "evaluate")
+    unit: Unit, bench: AblationContext, phases: Sequence[str] = ("train", "evaluate")
 ) -> Failure | None:
     """Return a failure of this unit in these phases that was not asked to be retried."""
     if bench.retry_failed:

@@ -4,13 +4,19 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from runners.ablation.context import Bench, curves_of, planned_of, standing_failure, tell_ap
+from runners.ablation.context import (
+    AblationContext,
+    curves_of,
+    planned_of,
+    standing_failure,
+    tell_ap,
+)
 from runners.ablation.latency_gate import latency_first, without
 from runners.ablation.parallel import carry_out_side_by_side
 from runners.arms.analyse import ensure_errors
 from runners.arms.evaluate import evaluate_unit
 from runners.arms.external.row import adopt_files, bring_external_to_record
-from runners.arms.failure import failure_of, free_memory, kind_of
+from runners.arms.failure import failure_kind, failure_record, free_memory
 from runners.arms.job import predict_as_one, resample_or_say
 from runners.arms.train import ensure_trained
 from runners.planning.plan import Plan, Step, manifest_of, timed_as, timed_digests
@@ -19,7 +25,7 @@ from runners.timing.calls import TimingError
 from runners.timing.records import time_units
 from runners.tracking import Phase
 from runners.training.run import Trained
-from runners.units.device_checks import check_suited
+from runners.units.device_checks import check_runtime
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
@@ -29,7 +35,7 @@ from yolact_bench.results.record import Accuracy
 log = logging.getLogger(__name__)
 
 
-def run_ablation(plan: Plan, bench: Bench, *, command: str) -> Manifest:
+def run_ablation(plan: Plan, bench: AblationContext, *, command: str) -> Manifest:
     """Bring every arm of a plan to a finished record, or to a failure with its reason.
 
     The plan has been checked as a whole, so a typo in the last arm has stopped it before the
@@ -71,7 +77,7 @@ def _open_data(plan: Plan, place: Workplace) -> None:
     adopt_files(plan.external, place)
 
 
-def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) -> None:
+def bring_to_record(step: Step, plan: Plan, bench: AblationContext, manifest: Manifest) -> None:
     """Train and evaluate one unit unless its record is there, or it has failed before.
 
     The first unit of those that share a forward pass leaves the predictions of all.
@@ -94,7 +100,7 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
     if accuracy is None:
         stage = "evaluate"
         try:
-            check_suited(unit.run, bench.place.device)
+            check_runtime(unit.run, bench.place.device)
             stage = "train"
             training = _train(unit, bench)
             stage = "evaluate"
@@ -110,7 +116,7 @@ def bring_to_record(step: Step, plan: Plan, bench: Bench, manifest: Manifest) ->
     _analyse(unit, bench, manifest)
 
 
-def _analyse(unit: Unit, bench: Bench, manifest: Manifest) -> None:
+def _analyse(unit: Unit, bench: AblationContext, manifest: Manifest) -> None:
     """Resample the images and, if it is measured, split the errors."""
     resample_or_say(unit, bench.place, sizes=bench.sizes)
     if "errors" not in manifest.measure or standing_failure(unit, bench, ("errors",)):
@@ -121,7 +127,7 @@ def _analyse(unit: Unit, bench: Bench, manifest: Manifest) -> None:
         _record_failure(unit, bench, "errors", error)
 
 
-def _train(unit: Unit, bench: Bench) -> Trained:
+def _train(unit: Unit, bench: AblationContext) -> Trained:
     """Train the unit, or find it trained, or found to be impossible a moment ago."""
     digest = unit.run.train_digest
     before = bench.failed_trainings.get(digest)
@@ -131,19 +137,19 @@ def _train(unit: Unit, bench: Bench) -> Trained:
         return ensure_trained(unit, bench.place, on_log=curves_of(unit, bench.tracker))
     except Exception as error:
         message = f"the training, shared with {unit.title}, failed: {error}"
-        bench.failed_trainings[digest] = ArmError(kind_of(error), message)
+        bench.failed_trainings[digest] = ArmError(failure_kind(error), message)
         raise
 
 
-def _record_failure(unit: Unit, bench: Bench, phase: str, error: Exception) -> None:
-    failure = failure_of(unit, bench.place, phase, error)
+def _record_failure(unit: Unit, bench: AblationContext, phase: str, error: Exception) -> None:
+    failure = failure_record(unit, bench.place, phase, error)
     log.error("%s: failed (%s): %s", unit.title, failure.kind, failure.message)
     bench.store.add(failure)
     bench.tracker.log_failure(failure)
     free_memory()
 
 
-def _sharing(unit: Unit, plan: Plan, bench: Bench) -> list[Unit]:
+def _sharing(unit: Unit, plan: Plan, bench: AblationContext) -> list[Unit]:
     """The unit, then those that need the same forward pass and have neither record nor failure."""
     others = [
         step.unit
@@ -156,7 +162,7 @@ def _sharing(unit: Unit, plan: Plan, bench: Bench) -> list[Unit]:
     return list({u.run.detect_digest: u for u in [unit, *others]}.values())
 
 
-def time_arms(plan: Plan, bench: Bench) -> None:
+def time_arms(plan: Plan, bench: AblationContext) -> None:
     """Time all arms that have a result, in one session for each scenario, unless that is there.
 
     An arm that cannot be timed becomes a failure, and the others are timed without it.
@@ -174,7 +180,7 @@ def time_arms(plan: Plan, bench: Bench) -> None:
 
 
 def _timed_in(
-    scenario: str, units: list[Unit], plan: Plan, bench: Bench
+    scenario: str, units: list[Unit], plan: Plan, bench: AblationContext
 ) -> tuple[list[Unit], str | None]:
     """Return the units that could be timed, and their session: one of before, or a new one."""
     how = plan.ablation.latency
@@ -206,7 +212,7 @@ def _timed_in(
     return [], None
 
 
-def _tell_start(plan: Plan, manifest: Manifest, bench: Bench) -> None:
+def _tell_start(plan: Plan, manifest: Manifest, bench: AblationContext) -> None:
     env = environment(bench.place.device)
     text = Path(plan.ablation.file).read_text(encoding="utf-8")
     tags = {

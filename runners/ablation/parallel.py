@@ -3,7 +3,13 @@
 import logging
 from collections.abc import Sequence
 
-from runners.ablation.context import Bench, curves_of, planned_of, standing_failure, tell_ap
+from runners.ablation.context import (
+    AblationContext,
+    curves_of,
+    planned_of,
+    standing_failure,
+    tell_ap,
+)
 from runners.arms.job import Executor, Job
 from runners.executors.log_follower import LogFollower
 from runners.planning.plan import Plan
@@ -20,7 +26,7 @@ _SECONDS_BETWEEN_LOOKS = 2.0  # at the curves of running trainings
 
 
 def carry_out_side_by_side(
-    plan: Plan, executor: Executor, bench: Bench, manifest: Manifest
+    plan: Plan, executor: Executor, bench: AblationContext, manifest: Manifest
 ) -> None:
     """Bring what has neither a record nor a standing failure to one, through an executor.
 
@@ -50,14 +56,14 @@ def carry_out_side_by_side(
         executor.close()
 
 
-def _tell_begin(job: Job, bench: Bench, manifest: Manifest) -> None:
+def _tell_begin(job: Job, bench: AblationContext, manifest: Manifest) -> None:
     for row, unit in enumerate(job.units):
         trains = row == 0 and not job.trained
         phase: Phase = "train+evaluate" if trains else "evaluate"
         bench.tracker.arm_started(planned_of(unit, manifest), phase)
 
 
-def _take(job: Job, results: Sequence[Accuracy | Failure], bench: Bench) -> None:
+def _take(job: Job, results: Sequence[Accuracy | Failure], bench: AblationContext) -> None:
     for unit, result in zip(job.units, results, strict=True):
         bench.brought[unit.arm, unit.seed] = result
         bench.store.add(result)
@@ -72,7 +78,7 @@ def _take(job: Job, results: Sequence[Accuracy | Failure], bench: Bench) -> None
         bench.tracker.log_accuracy(result)
 
 
-def _missing_jobs(plan: Plan, bench: Bench) -> list[Job]:
+def _missing_jobs(plan: Plan, bench: AblationContext) -> list[Job]:
     """Return a job for each training of which a unit is missing; no detections are made twice."""
     missing: dict[str, dict[str, Unit]] = {}
     for step in plan.steps:

@@ -16,9 +16,9 @@ from yolact_bench.results.record import Failure
 _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
-def failure_of(unit: Unit, place: Workplace, phase: str, error: Exception) -> Failure:
+def failure_record(unit: Unit, place: Workplace, phase: str, error: Exception) -> Failure:
     """Return the record of an error that ended `phase` (train, evaluate, latency) for a unit."""
-    kind = kind_of(error)
+    kind = failure_kind(error)
     message = str(error) or type(error).__name__
     if kind == "disk_full" and not isinstance(error, ArmError):
         message = f"{place.work_dir}: {message}"
@@ -37,7 +37,7 @@ def failure_of(unit: Unit, place: Workplace, phase: str, error: Exception) -> Fa
     )
 
 
-def kind_of(error: BaseException) -> str:
+def failure_kind(error: BaseException) -> str:
     """Return the machine-readable reason: what an `ArmError` says, out_of_memory, … or error."""
     if isinstance(error, ArmError):
         return error.kind

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from runners.arms.analyse import ensure_resampled
 from runners.arms.evaluate import evaluate_unit
-from runners.arms.failure import failure_of, free_memory
+from runners.arms.failure import failure_record, free_memory
 from runners.arms.shared_pass import predict_together
 from runners.arms.train import ensure_trained
-from runners.units.device_checks import check_suited
+from runners.units.device_checks import check_runtime
 from runners.units.unit import Unit
 from runners.units.workplace import Datasets, Workplace, trained
 from yolact_bench.errors import ArmError
@@ -71,7 +71,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class JobResult:
     """A job that has ended."""
 
     job: Job
@@ -99,7 +99,7 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Carry out a job when there is room. No two of the same key at a time."""
 
-    def wait(self, timeout: float | None = None) -> Done | None:
+    def wait(self, timeout: float | None = None) -> JobResult | None:
         """Return the next job that has ended; None if none has within `timeout` seconds."""
 
     def stop(self, key: str) -> None:
@@ -121,7 +121,7 @@ def carry_out(job: Job, *, curves: Curves | None = None) -> tuple[Accuracy | Fai
     for row, unit in enumerate(job.units):
         phase = "evaluate"
         try:
-            check_suited(unit.run, job.place.device)
+            check_runtime(unit.run, job.place.device)
             phase = "train"
             if lost is not None:
                 raise lost
@@ -131,7 +131,7 @@ def carry_out(job: Job, *, curves: Curves | None = None) -> tuple[Accuracy | Fai
             predict_as_one(sharing, job.place)
             results.append(evaluate_unit(unit, job.place, training))
         except Exception as error:
-            failure = failure_of(unit, job.place, phase, error)
+            failure = failure_record(unit, job.place, phase, error)
             results.append(failure)
             if phase == "train":
                 message = f"the training, shared with {unit.title}, failed: {error}"

@@ -15,14 +15,14 @@ from runners.evaluation.predict import predict
 from runners.evaluation.predict_sharded import predict_sharded
 from runners.evaluation.score import evaluate as score
 from runners.evaluation.submission import images_name, write_submission
-from runners.system.ranks import check_devices, joined_by_launcher
-from runners.system.torchrun import refuse_launched
+from runners.system.ranks import check_devices, join_torchrun
+from runners.system.torchrun import refuse_torchrun
 from runners.units.lr_scaling import KEEP, RULES
 from runners.units.resolve import resolve_unit
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained
 from runners.workdir.dataset_files import check_dataset
-from runners.workdir.lock import locked
+from runners.workdir.lock import hold_lock
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
@@ -45,11 +45,11 @@ def train(
     scaling: str = KEEP,
 ) -> None:
     """Train one arm, or say that it is trained. Under torchrun all processes do so together."""
-    with joined_by_launcher(place.device, devices=place.devices) as (ranks, device):
+    with join_torchrun(place.device, devices=place.devices) as (ranks, device):
         devices = max(place.devices, ranks.size)
         check_devices(place.device, place.devices)
         at = replace(place, ranks=ranks, device=device)
-        unit = ranks.agreed(
+        unit = ranks.do_on_all(
             lambda: resolve_unit(
                 arm, dataset, settings, at, data_root, split="val", scaling=scaling, devices=devices
             )
@@ -58,7 +58,7 @@ def train(
         if devices > 1:
             log.info("%d devices, --scaling %s: %s", devices, scaling, rule)
         was_there = trained(unit, at)
-        with held_by_first(ranks, locked(place.work_dir, command=f"yolact-bench train {arm}")):
+        with held_by_first(ranks, hold_lock(place.work_dir, command=f"yolact-bench train {arm}")):
             result = ensure_trained(unit, at)
     if not ranks.first:
         return
@@ -88,7 +88,7 @@ def evaluate(
 
     Images without any annotation (COCO's test) are not scored: their result files are written.
     """
-    refuse_launched("evaluate")
+    refuse_torchrun("evaluate")
     check_devices(place.device, place.devices)
     unit = resolve_unit(arm, dataset, settings, place, data_root, split=split)
     if weights is None and not trained(unit, place):
@@ -112,7 +112,7 @@ def evaluate(
         facts: dict[str, object] = {"weights": str(weights), "sha256": file_sha256(weights)}
     else:
         if accuracy is None:
-            with locked(place.work_dir, command=f"yolact-bench evaluate {arm}"):
+            with hold_lock(place.work_dir, command=f"yolact-bench evaluate {arm}"):
                 accuracy = evaluate_unit(unit, place, ensure_trained(unit, place))
                 store.add(accuracy)
         box, mask, images = accuracy.box, accuracy.mask, accuracy.num_images
@@ -156,7 +156,7 @@ def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) ->
         raise SpecError(f"weights: there is no file at {weights}")
     sha256 = file_sha256(weights)
     folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
-    with locked(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
+    with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
         if place.devices > 1:
             return predict_sharded(
                 unit.run,

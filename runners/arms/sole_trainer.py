@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from runners.system.ranks import Ranks
-from runners.workdir.lock import holder_of, locked
+from runners.workdir.lock import hold_lock, lock_holder
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +23,10 @@ def sole_trainer(folder: Path, title: str, ranks: Ranks) -> Iterator[None]:
     Raises:
         SpecError: another process trains there, and goes on doing so.
     """
-    other = holder_of(folder) if ranks.first and folder.is_dir() else None
+    other = lock_holder(folder) if ranks.first and folder.is_dir() else None
     if other is not None:
         log.info("%s: waits for process %d on %s, which is at it", title, other.pid, other.host)
-    with held_by_first(ranks, locked(folder, command=title, patience=PATIENCE)):
+    with held_by_first(ranks, hold_lock(folder, command=title, patience=PATIENCE)):
         yield
 
 
@@ -38,5 +38,5 @@ def held_by_first(ranks: Ranks, lock: AbstractContextManager[object]) -> Iterato
         SpecError: it cannot have it; on all ranks.
     """
     with ExitStack() as stack:
-        ranks.first_does(lambda: stack.enter_context(lock))
+        ranks.do_on_first(lambda: stack.enter_context(lock))
         yield

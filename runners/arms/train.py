@@ -9,7 +9,7 @@ from runners.arms.validation import validation_of
 from runners.system.interrupt import graceful_stop
 from runners.system.rank_processes import Parent, share_devices
 from runners.system.ranks import Ranks
-from runners.system.retry import resumed
+from runners.system.retry import retry_dead_workers
 from runners.training.loop import Logged, TrainingOptions
 from runners.training.run import Trained, found_trained, train
 from runners.units.lr_scaling import check_shares
@@ -31,12 +31,12 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
     """
     weights, ranks, title = place.weights(unit.run), place.ranks, f"train {unit.title}"
     folder = weights.parent
-    if not ranks.told_by_first(weights.is_file()):
+    if not ranks.broadcast_from_first(weights.is_file()):
         check_shares(build_schedule(unit.run).batch_size, max(place.devices, ranks.size))
         with graceful_stop() as stop, sole_trainer(folder, title, ranks):
-            if not ranks.told_by_first(weights.is_file()):  # or while it was waited for
-                ranks.first_does(lambda: write_atomically(folder / "run.yaml", run_yaml(unit.run)))
-                return resumed(lambda: _train(unit, place, stop, on_log), title=title)
+            if not ranks.broadcast_from_first(weights.is_file()):  # or while it was waited for
+                ranks.do_on_first(lambda: write_atomically(folder / "run.yaml", run_yaml(unit.run)))
+                return retry_dead_workers(lambda: _train(unit, place, stop, on_log), title=title)
     (folder / "last.pt").unlink(missing_ok=True)  # of a process killed right after final.pt
     return found_trained(weights)
 

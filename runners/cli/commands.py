@@ -12,11 +12,11 @@ from typing import Protocol
 import torch
 import typer
 
-from runners.ablation.context import Bench
+from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.cli.doctor import diagnose
 from runners.evaluation.coco.score import engine_name
-from runners.executors import Placement, executor_of
+from runners.executors import Placement, make_executor
 from runners.planning.cost import Estimate, estimate
 from runners.planning.plan import Plan, check_words, make_plan
 from runners.planning.rates import GivenRates
@@ -25,13 +25,13 @@ from runners.planning.tasks import priced, scale_lines, scale_plan
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.text.scaling import scaled_facts
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
-from runners.system.torchrun import refuse_launched
+from runners.system.torchrun import refuse_torchrun
 from runners.timing.records import Timing
 from runners.tracking import MlflowTracker
 from runners.units.check import check as check_arm
 from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
-from runners.workdir.lock import locked
+from runners.workdir.lock import hold_lock
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.expect import Outcome
 from yolact_bench.results.record import Failure
@@ -129,7 +129,7 @@ def run(
 
     Exit 3 if an arm failed, 5 if the times do not count, 4 if an expectation is not met.
     """
-    refuse_launched("run")
+    refuse_torchrun("run")
     store = place.store
     made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
     cost = estimate(made, place, store, images_per_second=images_per_second)
@@ -141,10 +141,10 @@ def run(
     command = _command(spec, settings, seeds, budget)
     command += " --latency-first" if latency_first else ""
     with (
-        locked(place.work_dir, command=command),
+        hold_lock(place.work_dir, command=command),
         closing(MlflowTracker(place.work_dir)) as tracker,
     ):
-        bench = Bench(
+        bench = AblationContext(
             place=place if budget != "smoke" else replace(place, validate_every=0),
             store=store,
             tracker=tracker,
@@ -152,7 +152,7 @@ def run(
             retry_failed=retry_failed,
             sizes=sizes,
             latency_first=latency_first,
-            executor=executor_of(
+            executor=make_executor(
                 placement, work_dir=place.work_dir, device=place.device, chosen=device_chosen
             ),
         )

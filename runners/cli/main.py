@@ -51,7 +51,7 @@ from runners.cli.options import (
 )
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
-from runners.system.torchrun import speaks
+from runners.system.torchrun import is_first_process
 
 if TYPE_CHECKING:
     from reports.pages.build import Report
@@ -75,7 +75,11 @@ def start(
 ) -> None:
     """Set up logging, for every command."""
     logging.basicConfig(
-        level=logging.ERROR if not speaks() else logging.WARNING if quiet else logging.INFO,
+        level=logging.ERROR
+        if not is_first_process()
+        else logging.WARNING
+        if quiet
+        else logging.INFO,
         format="%(asctime)s  %(message)s",
         datefmt="%H:%M:%S",
         stream=sys.stderr,
@@ -289,7 +293,7 @@ def main() -> None:
         code = 1
     except Exception as error:
         code = exit_code_of(error)
-    if code == INTERRUPTED and speaks():
+    if code == INTERRUPTED and is_first_process():
         typer.echo("interrupted; the same command goes on from here", err=True)
     sys.exit(code)
 

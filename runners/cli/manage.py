@@ -62,11 +62,11 @@ def gc(
 ) -> None:
     """Find what no record and no manifest needs; with --delete remove it."""
     from runners.workdir import gc as collecting
-    from runners.workdir.lock import locked
+    from runners.workdir.lock import hold_lock
 
     collecting.check(work_dir)
     if delete:
-        with locked(work_dir, command="yolact-bench gc --delete"):
+        with hold_lock(work_dir, command="yolact-bench gc --delete"):
             found = collecting.find(work_dir, superseded=superseded)
             collecting.remove(found)
     else:

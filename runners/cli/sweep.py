@@ -58,9 +58,9 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Search a space of slots and options; the same command again goes on where it stopped."""
-    from runners.system.torchrun import refuse_launched
+    from runners.system.torchrun import refuse_torchrun
 
-    refuse_launched("sweep")
+    refuse_torchrun("sweep")
     from runners.cli import commands
     from runners.executors import Placement
     from runners.sweep import command as asking

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from runners.evaluation.coco.index import Entry, Rle
 from runners.evaluation.lines import Lines, as_lines
-from runners.system.helper_process import Companion
+from runners.system.helper_process import HelperProcess
 from yolact_bench.errors import ArmError
 from yolact_bench.geometry.run_lengths import mask_run_lengths
 
@@ -64,10 +64,10 @@ class Encoders:
         self.processes = processes
         self._threads = ThreadPoolExecutor(max_workers=processes, thread_name_prefix="encode")
         self._stack = ExitStack()
-        self._companions = [self._stack.enter_context(Companion()) for _ in range(processes)]
-        self._idle: SimpleQueue[Companion] = SimpleQueue()
-        for companion in self._companions:
-            self._idle.put(companion)
+        self._helpers = [self._stack.enter_context(HelperProcess()) for _ in range(processes)]
+        self._idle: SimpleQueue[HelperProcess] = SimpleQueue()
+        for helper in self._helpers:
+            self._idle.put(helper)
 
     def __enter__(self) -> "Encoders":
         return self
@@ -76,18 +76,18 @@ class Encoders:
         return self._threads.submit(self._encode, found, image_id, tuple(category_ids))
 
     def _encode(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
-        companion = self._idle.get()
+        helper = self._idle.get()
         try:
-            companion.send(_lines_of_parts, _parts(found), image_id, category_ids)
-            lines: Lines = companion.receive()
+            helper.send(_lines_of_parts, _parts(found), image_id, category_ids)
+            lines: Lines = helper.receive()
         finally:
-            self._idle.put(companion)
+            self._idle.put(helper)
         return lines
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
-            for companion in self._companions:
-                companion.kill()
+            for helper in self._helpers:
+                helper.kill()
         self._threads.shutdown(cancel_futures=True)
         self._stack.close()
 

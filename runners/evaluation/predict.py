@@ -11,7 +11,7 @@ from runners.evaluation.encode import Encoders, encoded, entries, run_lengths
 from runners.evaluation.files import is_complete, prediction_files
 from runners.evaluation.lines import Lines
 from runners.evaluation.score import Scores, class_names
-from runners.system.helper_process import can_have_companions
+from runners.system.helper_process import can_start_helpers
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Found
@@ -46,7 +46,7 @@ def predict(
     """
     if is_complete(folder, digest=digest, weights=weights, num_images=len(dataset)):
         return folder
-    enough = len(dataset) // _WORTH_A_PROCESS if can_have_companions() else 0
+    enough = len(dataset) // _WORTH_A_PROCESS if can_start_helpers() else 0
     processes = min(processes, enough)
     found = _found(detector, dataset, range(len(dataset)), batch_size, threads=max(1, processes))
     with Encoders(processes) if processes else nullcontext() as encoders:

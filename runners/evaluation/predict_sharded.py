@@ -13,7 +13,7 @@ from runners.evaluation.encode import lines_of
 from runners.evaluation.files import is_complete
 from runners.evaluation.lines import Lines
 from runners.evaluation.predict import write_predictions
-from runners.system.helper_process import Companion
+from runners.system.helper_process import HelperProcess
 from runners.system.ranks import check_devices, device_of
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.data import Dataset, open_dataset
@@ -61,7 +61,7 @@ def predict_sharded(
         range(num_images)[first : first + batch_size] for first in range(0, num_images, batch_size)
     ]
     with ExitStack() as stack:
-        workers = [stack.enter_context(Companion()) for _ in range(devices)]
+        workers = [stack.enter_context(HelperProcess()) for _ in range(devices)]
         threads = max(1, torch.get_num_threads() // devices)
         for number, worker in enumerate(workers):
             of_rank = device_of(device, number)
@@ -80,9 +80,9 @@ def predict_sharded(
     return folder
 
 
-def _lines(workers: Sequence[Companion], batches: Sequence[range]) -> Iterator[Lines]:
+def _lines(workers: Sequence[HelperProcess], batches: Sequence[range]) -> Iterator[Lines]:
     """Yield the lines of each image in order; each worker is kept a few batches ahead."""
-    waiting: deque[Companion] = deque()
+    waiting: deque[HelperProcess] = deque()
     asked = 0
     while asked < len(batches) or waiting:
         while asked < len(batches) and len(waiting) < _AHEAD * len(workers):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runners.evaluation.coco.index import Kind
 from runners.evaluation.coco.score import score
 from runners.evaluation.files import BOX_FILE, MASK_FILE
-from runners.system.helper_process import Companion, can_have_companions
+from runners.system.helper_process import HelperProcess, can_start_helpers
 from yolact_bench.results.record import ApSummary
 from yolact_bench.statistics.matches import FILES as MATCH_FILES
 
@@ -42,10 +42,10 @@ def evaluate(dataset: "Dataset", folder: Path, *, scoring: str = "pycocotools") 
         box = score_file(truth, folder, kind="bbox", class_names=names, scoring=scoring)
         mask = score_file(truth, folder, kind="segm", class_names=names, scoring=scoring)
         return Scores(box=box, mask=mask)
-    with Companion() as companion:
-        companion.send(score_file, truth, folder, kind="bbox", class_names=names, scoring=scoring)
+    with HelperProcess() as helper:
+        helper.send(score_file, truth, folder, kind="bbox", class_names=names, scoring=scoring)
         mask = score_file(truth, folder, kind="segm", class_names=names, scoring=scoring)
-        return Scores(box=companion.receive(), mask=mask)
+        return Scores(box=helper.receive(), mask=mask)
 
 
 def score_file(
@@ -82,4 +82,4 @@ def _worth_a_process(results: Path) -> bool:
         large = results.stat().st_size >= _WORTH_A_PROCESS
     except OSError:
         return False  # scoring says what is wrong with it
-    return large and len(os.sched_getaffinity(0)) > 1 and can_have_companions()
+    return large and len(os.sched_getaffinity(0)) > 1 and can_start_helpers()

@@ -11,7 +11,7 @@ from runners.arms.job import Executor
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
 
-__all__ = ["EXECUTORS", "Placement", "executor_of", "slot_environments"]
+__all__ = ["EXECUTORS", "Placement", "make_executor", "slot_environments"]
 
 EXECUTORS = ("here", "local", "ray")
 
@@ -26,7 +26,7 @@ class Placement:
     address: str | None = None  # of a Ray cluster
 
 
-def executor_of(
+def make_executor(
     asked: Placement, *, work_dir: Path, device: str, chosen: bool, workers: bool = False
 ) -> Executor | None:
     """Return where to carry out jobs; None: in this process, one after the other.

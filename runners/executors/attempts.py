@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 
-from runners.arms.failure import failure_of
+from runners.arms.failure import failure_record
 from runners.arms.job import Job
 from runners.system.retry import RETRIES
 from yolact_bench.errors import ArmError
@@ -34,7 +34,7 @@ class Attempts:
             f"{how}, as in {RETRIES} attempts before. Where the memory ran out, give fewer "
             "--slots or --workers 0; --retry-failed goes on from the last checkpoint",
         )
-        return tuple(failure_of(unit, job.place, phase, error) for unit in job.units)
+        return tuple(failure_record(unit, job.place, phase, error) for unit in job.units)
 
     def forget(self, job: Job) -> None:
         """Begin anew with a job that has ended: it may be asked for again."""

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 
-from runners.arms.job import Done, Job
+from runners.arms.job import Job, JobResult
 from runners.executors.attempts import Attempts
 from runners.system.progress import PLAIN
-from runners.workdir.stop_file import ask_to_stop, clear
+from runners.workdir.stop_file import clear_stop_request, request_stop
 from yolact_bench.results.record import Accuracy, Failure
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class LocalExecutor:
         self._workers: list[_Worker | None] = [None] * len(environments)
         self._environments = environments
         self._queue: deque[Job] = deque()
-        self._ended: deque[Done] = deque()  # without a worker
+        self._ended: deque[JobResult] = deque()  # without a worker
         self._attempts = Attempts()
         # Breaks when this process ends, however it ends.
         self._life, self._held = os.pipe()
@@ -50,11 +50,11 @@ class LocalExecutor:
 
     def submit(self, job: Job) -> None:
         """Carry out a job when a worker is free."""
-        clear(job.folder)
+        clear_stop_request(job.folder)
         self._queue.append(job)
         self._assign()
 
-    def wait(self, timeout: float | None = None) -> Done | None:
+    def wait(self, timeout: float | None = None) -> JobResult | None:
         """Return the next job that has ended; None if none has within `timeout` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
         while not self._ended:
@@ -75,10 +75,10 @@ class LocalExecutor:
         """Ask a job to end; one that has not begun ends at once."""
         for job in [job for job in self._queue if job.key == key]:
             self._queue.remove(job)
-            self._ended.append(Done(job=job, results=(), stopped=True))
+            self._ended.append(JobResult(job=job, results=(), stopped=True))
         for worker in self._workers:
             if worker and worker.job and worker.job.key == key:
-                ask_to_stop(worker.job.folder)
+                request_stop(worker.job.folder)
 
     def close(self) -> None:
         """End all workers; a training among them writes a checkpoint first."""
@@ -119,10 +119,10 @@ class LocalExecutor:
             self._died(job, f"the worker of slot {slot} died ({worker.ending()})")
             return
         kind, results = answer
-        clear(job.folder)
+        clear_stop_request(job.folder)
         self._attempts.forget(job)
         worker.job = None
-        done = Done(job=job, results=results, stopped=kind == "stopped")
+        done = JobResult(job=job, results=results, stopped=kind == "stopped")
         self._ended.append(done)
         if done.failed:
             worker.end()
@@ -134,7 +134,7 @@ class LocalExecutor:
         if failed is None:
             self._queue.appendleft(job)
         else:
-            self._ended.append(Done(job=job, results=failed))
+            self._ended.append(JobResult(job=job, results=failed))
 
 
 class _Worker:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.arms.job import Executor
-from runners.executors import Placement, executor_of
+from runners.executors import Placement, make_executor
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import Checked, SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing
 from runners.tracking import MlflowTracker
 from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
-from runners.workdir.lock import locked
+from runners.workdir.lock import hold_lock
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.budget import FULL
@@ -108,8 +108,8 @@ def sweep(request: Request, found: Checked) -> Sweep:
     timing = Timing(rounds=2, max_seconds=4.0) if smoke else Timing(rounds=request.rounds)
     store = place.store
 
-    def make_executor() -> Executor:
-        made = executor_of(
+    def start_workers() -> Executor:
+        made = make_executor(
             request.placement,
             work_dir=place.work_dir,
             device=place.device,
@@ -119,7 +119,7 @@ def sweep(request: Request, found: Checked) -> Sweep:
         assert made is not None, "asked for workers"
         return made
 
-    with locked(place.work_dir, command=command):
+    with hold_lock(place.work_dir, command=command):
         with closing(MlflowTracker(place.work_dir)) as tracker:
             bench = SweepBench(
                 place=place,
@@ -128,7 +128,7 @@ def sweep(request: Request, found: Checked) -> Sweep:
                 timing=timing,
                 data_root=request.data_root,
                 storage=request.storage,
-                make_executor=make_executor,
+                make_executor=start_workers,
             )
             ended = run_sweep(found, bench, command=command)
         if request.confirm_seeds is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from runners.ablation.context import Bench
+from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.planning.plan import make_plan
 from runners.sweep.flow import SweepBench
@@ -33,7 +33,7 @@ def confirm(spec: SweepSpec, sweep: Sweep, bench: SweepBench, *, seeds: int, com
     file = write_confirmation(spec, sweep, folder, seeds=seeds)
     plan = make_plan(load(file), place=place, store=bench.store, data_root=bench.data_root)
     executor = bench.make_executor() if spec.trains else None
-    ablation = Bench(
+    ablation = AblationContext(
         place=place,
         store=bench.store,
         tracker=bench.tracker,

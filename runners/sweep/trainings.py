@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from runners.arms.job import Done, Executor, Job
+from runners.arms.job import Executor, Job, JobResult
 from runners.executors.log_follower import LogFollower
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.study import Tried
@@ -120,7 +120,7 @@ class Trainings:
                 one.pruned = True
                 self.executor.stop(one.job.key)
 
-    def _take(self, one: _Running, done: Done) -> None:
+    def _take(self, one: _Running, done: JobResult) -> None:
         if done.stopped and not one.pruned:
             raise KeyboardInterrupt  # somebody else has asked it to stop
         if done.stopped:

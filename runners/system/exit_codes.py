@@ -2,7 +2,7 @@
 
 import typer
 
-from runners.system.torchrun import speaks
+from runners.system.torchrun import is_first_process
 
 USAGE, FAILED_ARMS, UNMET, INVALID, INTERRUPTED = 2, 3, 4, 5, 130
 
@@ -28,5 +28,5 @@ def exit_code_of(error: Exception) -> int:
 
 
 def _tell(message: str) -> None:
-    if speaks():
+    if is_first_process():
         typer.echo(message, err=True)

@@ -14,17 +14,17 @@ T = TypeVar("T")
 _PATIENCE = 5.0  # seconds for a process without work to end by itself
 
 
-def can_have_companions() -> bool:
+def can_start_helpers() -> bool:
     """Return whether this process may start others, which one that is such itself may not."""
     return not multiprocessing.current_process().daemon
 
 
-class Companion:
+class HelperProcess:
     """One process and the line to it. Calls are answered one at a time, in order.
 
     It starts from nothing rather than as a copy, which would hold the locks of other threads and
     a device that cannot be shared. Where this process ends, however it ends, the line breaks and
-    the companion stops after the call at hand. Interrupts from the keyboard are left to this
+    the helper stops after the call at hand. Interrupts from the keyboard are left to this
     process.
     """
 
@@ -35,7 +35,7 @@ class Companion:
         self._process.start()
         theirs.close()  # or the line would never break
 
-    def __enter__(self) -> "Companion":
+    def __enter__(self) -> "HelperProcess":
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -52,7 +52,7 @@ class Companion:
         self._process.kill()
 
     def send(self, function: Callable[..., T], *arguments: object, **options: object) -> None:
-        """Let the companion call a function of a module, whose answer `receive` returns."""
+        """Let the helper call a function of a module, whose answer `receive` returns."""
         with suppress(BrokenPipeError):  # `receive` says it
             self._line.send((function, arguments, options))
 

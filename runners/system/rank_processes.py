@@ -17,8 +17,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 
-from runners.system.ranks import check_devices, device_of, joined, lost_another, portable
-from runners.system.torchrun import Launched
+from runners.system.ranks import check_devices, device_of, is_lost_rank, join_group, portable
+from runners.system.torchrun import TorchrunProcess
 from yolact_bench.errors import ArmError
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Parent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Start:
-    place: Launched
+    place: TorchrunProcess
     device: str
     meet_at: str
     threads: int
@@ -67,7 +67,7 @@ def share_devices(
     check_devices(device, devices)
     with tempfile.TemporaryDirectory(prefix="yolact-bench-") as folder:
         start = _Start(
-            place=Launched(rank=0, local_rank=0, size=devices),
+            place=TorchrunProcess(rank=0, local_rank=0, size=devices),
             device=device,
             meet_at=f"file://{Path(folder).resolve() / 'meeting'}",
             threads=max(1, torch.get_num_threads() // devices),
@@ -167,7 +167,7 @@ class _Processes:
 
 def _follows(error: BaseException) -> int:
     """Return how far an error may be a consequence of another."""
-    if lost_another(error):
+    if is_lost_rank(error):
         return 2
     return 1 if isinstance(error, ArmError) and error.kind == "rank_died" else 0
 
@@ -192,10 +192,10 @@ def _serve(
     logging.basicConfig(level=level, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(start.threads)
     device = device_of(start.device, rank)
-    place = Launched(rank=rank, local_rank=rank, size=start.place.size)
+    place = TorchrunProcess(rank=rank, local_rank=rank, size=start.place.size)
     parent = Parent(should_stop=stop.is_set, tell=lambda *points: line.send(("points", points)))
     try:
-        with joined(place, device=device, meet_at=start.meet_at) as ranks:
+        with join_group(place, device=device, meet_at=start.meet_at) as ranks:
             answer = task(ranks, device, parent, *arguments)
         line.send(("answer", answer))
     except BaseException as error:

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from runners.system.torchrun import Launched, launched
+from runners.system.torchrun import TorchrunProcess, torchrun_process
 from yolact_bench.errors import ArmError, SpecError
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Ranks:
         dist.all_reduce(told, op=dist.ReduceOp.MAX, group=self.control)
         return int(told)
 
-    def told_by_first(self, number: int) -> int:
+    def broadcast_from_first(self, number: int) -> int:
         """Return the number that the first rank gives; that of others does not count."""
         if self.size == 1:
             return number
@@ -71,7 +71,7 @@ class Ranks:
         dist.broadcast(told, 0, group=self.control)
         return int(told)
 
-    def settle(self, error: BaseException | None) -> None:
+    def raise_on_all(self, error: BaseException | None) -> None:
         """Raise an error that any rank has met, the same on all.
 
         Raises:
@@ -85,7 +85,7 @@ class Ranks:
         if error is not None:
             raise error
 
-    def agreed(self, action: Callable[[], T]) -> T:
+    def do_on_all(self, action: Callable[[], T]) -> T:
         """Return what `action` returns here, once it has succeeded on every rank.
 
         Raises:
@@ -96,23 +96,23 @@ class Ranks:
             found.append(action())
         except Exception as error:
             failed = error
-        self.settle(failed)
+        self.raise_on_all(failed)
         return found[0]
 
-    def first_does(self, action: Callable[[], object]) -> None:
+    def do_on_first(self, action: Callable[[], object]) -> None:
         """Let the first rank act while the others wait; an error of it is everybody's.
 
         Raises:
             Exception: whatever `action` raised, on all ranks.
         """
-        self.agreed(lambda: action() if self.first else None)
+        self.do_on_all(lambda: action() if self.first else None)
 
 
 ALONE = Ranks()
 
 
 @contextmanager
-def joined(place: Launched, *, device: str, meet_at: str) -> Iterator[Ranks]:
+def join_group(place: TorchrunProcess, *, device: str, meet_at: str) -> Iterator[Ranks]:
     """Join the group of `place.size` processes that meet at a URL, for the length of a block.
 
     Messages between CPUs go over gloo, between GPUs over nccl.
@@ -147,14 +147,14 @@ def _group(backend: str | None) -> dist.ProcessGroup:
 
 
 @contextmanager
-def joined_by_launcher(device: str, *, devices: int) -> Iterator[tuple[Ranks, str]]:
+def join_torchrun(device: str, *, devices: int) -> Iterator[tuple[Ranks, str]]:
     """Join the processes of torchrun; yield this one's place and device. By itself: alone.
 
     Raises:
         SpecError: `devices` contradicts torchrun, or the machine has too few.
         ArmError: another process has ended.
     """
-    place = launched()
+    place = torchrun_process()
     if place is None:
         yield ALONE, device
         return
@@ -166,10 +166,10 @@ def joined_by_launcher(device: str, *, devices: int) -> Iterator[tuple[Ranks, st
     own = device_of(device, place.local_rank)
     check_devices(own, 1)
     try:
-        with joined(place, device=own, meet_at="env://") as ranks:
+        with join_group(place, device=own, meet_at="env://") as ranks:
             yield ranks, own
     except RuntimeError as error:
-        if not lost_another(error):
+        if not is_lost_rank(error):
             raise
         raise ArmError(
             "rank_died", "another process of this training has ended; its own message says why"
@@ -200,7 +200,7 @@ def check_devices(device: str, devices: int) -> None:
         )
 
 
-def lost_another(error: BaseException) -> bool:
+def is_lost_rank(error: BaseException) -> bool:
     """Return whether an error says no more than that another rank is gone."""
     ours = isinstance(error, ArmError | torch.OutOfMemoryError)
     return isinstance(error, RuntimeError) and not ours and bool(_LOST.search(str(error)))

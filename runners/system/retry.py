@@ -13,7 +13,7 @@ RETRIES = 2
 T = TypeVar("T")
 
 
-def resumed(attempt: Callable[[], T], *, title: str) -> T:
+def retry_dead_workers(attempt: Callable[[], T], *, title: str) -> T:
     """Return what `attempt` returns, called again where a loader's worker died, twice at most.
 
     `attempt` goes on from its own checkpoint. Workers die of a lack of (shared) memory, or

@@ -10,7 +10,7 @@ _WORDS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Launched:
+class TorchrunProcess:
     """The place of a process that torchrun has started."""
 
     rank: int  # of all, on all machines; the first writes and tells
@@ -18,30 +18,30 @@ class Launched:
     size: int
 
 
-def launched(environment: Mapping[str, str] = os.environ) -> Launched | None:
+def torchrun_process(environment: Mapping[str, str] = os.environ) -> TorchrunProcess | None:
     """Return this process's place under torchrun; None where it was started by itself."""
     if not all(word in environment for word in _WORDS):
         return None
-    return Launched(
+    return TorchrunProcess(
         rank=int(environment["RANK"]),
         local_rank=int(environment["LOCAL_RANK"]),
         size=int(environment["WORLD_SIZE"]),
     )
 
 
-def speaks() -> bool:
+def is_first_process() -> bool:
     """Return whether this process tells what happens: of those under torchrun, the first does."""
-    place = launched()
+    place = torchrun_process()
     return place is None or place.rank == 0
 
 
-def refuse_launched(command: str) -> None:
+def refuse_torchrun(command: str) -> None:
     """Refuse a command that many processes alike would carry out many times.
 
     Raises:
         SpecError: torchrun has started this process.
     """
-    if launched() is not None:
+    if torchrun_process() is not None:
         raise SpecError(
             f"{command}: torchrun starts several processes, which only `yolact-bench train` "
             f"shares work among; write `yolact-bench {command} …` without torchrun"

@@ -110,7 +110,7 @@ class Loop:
     def run_all(self, loader: TrainingLoader, advance: Callable[[int, str], None]) -> None:
         """Train to the end of the schedule."""
         cut_short = self.validation_due() and not self.log.validated(self.iteration)
-        if self.ranks.told_by_first(cut_short):
+        if self.ranks.broadcast_from_first(cut_short):
             self.validate()  # it came after the checkpoint
         began = written = time.monotonic()
         before = self.seconds
@@ -142,7 +142,7 @@ class Loop:
                 batch = next(iterator, None)
             except Exception as error:
                 failed = error
-            self.ranks.settle(failed)
+            self.ranks.raise_on_all(failed)
             if batch is None:
                 return
             yield batch
@@ -196,7 +196,7 @@ class Loop:
             "images_per_second": done / max(self.seconds, 1e-9),
             "seconds": self.seconds,
         }
-        self.ranks.first_does(lambda: self.log.append(line))
+        self.ranks.do_on_first(lambda: self.log.append(line))
         if self.how.on_log:
             rates = {"lr": line["lr"], "images_per_second": line["images_per_second"]}
             curves = {f"loss_{name}": value for name, value in means.items()}
@@ -223,7 +223,7 @@ class Loop:
     def checkpoint(self) -> None:
         """Write last.pt, unless the losses since the last look are not finite."""
         self.check_finite()
-        self.ranks.first_does(self.save)
+        self.ranks.do_on_first(self.save)
 
     def save(self) -> None:
         """Write last.pt, and what it rests on."""
@@ -247,7 +247,7 @@ class Loop:
     def validate(self) -> None:
         """Look at the network in evaluation mode, log it, and go on as before."""
         if self.how.validate is not None:
-            self.ranks.first_does(lambda: self.look(self.how.validate))
+            self.ranks.do_on_first(lambda: self.look(self.how.validate))
             set_training_mode(self.network, frozen_batch_norm=self.frozen)
 
     def look(self, validate: Validate | None) -> None:

@@ -60,10 +60,10 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
     schedule, ranks = build_schedule(run), how.ranks
     loop = Loop(run, network, schedule, _joint_losses(run, network, ranks), folder, how)
     last = folder / "last.pt"
-    if ranks.told_by_first(last.is_file()):
+    if ranks.broadcast_from_first(last.is_file()):
         _resume(loop, last)
         log.info("%s: goes on from iteration %d", title, loop.iteration)
-    ranks.first_does(lambda: loop.log.cut(loop.iteration))
+    ranks.do_on_first(lambda: loop.log.cut(loop.iteration))
     loader = build_training_loader(
         run,
         network,
@@ -84,7 +84,7 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
         peak_memory_mb=_peak_memory_mb(how.device),
         devices=ranks.size,
     )
-    ranks.first_does(lambda: _save(trained, run, network))
+    ranks.do_on_first(lambda: _save(trained, run, network))
     last.unlink(missing_ok=True)
     return trained
 
@@ -128,10 +128,10 @@ def _joint_losses(run: Run, network: Yolact, ranks: Ranks) -> Losses:
 def _resume(loop: Loop, last: Path) -> None:
     """Continue from a checkpoint, all ranks from the same."""
     failed = None
-    loop.ranks.agreed(lambda: loop.resume(last))
-    if loop.ranks.told_by_first(loop.iteration) != loop.iteration:
+    loop.ranks.do_on_all(lambda: loop.resume(last))
+    if loop.ranks.broadcast_from_first(loop.iteration) != loop.iteration:
         failed = SpecError(f"{last}: differs between machines; give a --work-dir that they share")
-    loop.ranks.settle(failed)
+    loop.ranks.raise_on_all(failed)
 
 
 def _save(trained: Trained, run: Run, network: Yolact) -> None:

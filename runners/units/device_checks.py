@@ -21,7 +21,7 @@ def check_possible(run: Run, device: str) -> None:
     _check_batch_norm(run)
 
 
-def check_suited(run: Run, device: str) -> None:
+def check_runtime(run: Run, device: str) -> None:
     """Check that the runtime of an arm can run on a device, before the arm trains for nothing.
 
     Raises:

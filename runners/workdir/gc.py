@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from runners.workdir.lock import LOCK_FILE, holder_of
-from runners.workdir.references import Needs, needs_of
+from runners.workdir.lock import LOCK_FILE, lock_holder
+from runners.workdir.references import References, find_references
 from runners.workdir.stop_file import STOP_FILE
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import TEMPORARY
@@ -79,7 +79,7 @@ def find(work_dir: Path, *, superseded: bool = False, now: float | None = None) 
         SpecError: there is no such work directory, or its records cannot be read.
     """
     check(work_dir)
-    search = _Search(work_dir, needs_of(work_dir, superseded=superseded), now or time.time())
+    search = _Search(work_dir, find_references(work_dir, superseded=superseded), now or time.time())
     search.checkpoints()
     search.predictions()
     search.temporaries()
@@ -118,14 +118,14 @@ def facts(found: Found, *, deleted: bool) -> dict[str, object]:
 class _Search:
     """One pass over a work directory."""
 
-    def __init__(self, work_dir: Path, needs: Needs, now: float) -> None:
+    def __init__(self, work_dir: Path, needs: References, now: float) -> None:
         self.work_dir, self.needs, self.now = work_dir, needs, now
         self.items: list[Item] = []
         self.left: list[Left] = [
             Left(path=path, reason=f"cannot be read ({why}), so no checkpoint or prediction goes")
             for path, why in needs.unreadable.items()
         ]
-        other = holder_of(work_dir)
+        other = lock_holder(work_dir)
         if other is not None and (other.pid, other.host) != (os.getpid(), socket.gethostname()):
             reason = f"`{other.command}` (process {other.pid} on {other.host}) writes here now"
             self.left.append(Left(path=work_dir, reason=reason))

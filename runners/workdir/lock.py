@@ -31,7 +31,7 @@ class Holder:
 
 
 @contextmanager
-def locked(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterator[Holder]:
+def hold_lock(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterator[Holder]:
     """Give this process the work directory alone until the block ends; readers never wait.
 
     The lock belongs to the open file, so the kernel takes it back however the process ends. The
@@ -59,7 +59,7 @@ def locked(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterator[H
         os.close(descriptor)
 
 
-def holder_of(work_dir: Path) -> Holder | None:
+def lock_holder(work_dir: Path) -> Holder | None:
     """Return who writes to the work directory now, without waiting; None if nobody does.
 
     Raises:

@@ -15,7 +15,7 @@ _GIVEN_UP = ("pruned", "over_budget", "skipped")  # trials that nobody goes on w
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class References:
     """Digests that something refers to."""
 
     trainings: frozenset[str]
@@ -25,7 +25,7 @@ class Needs:
     nobody: str  # who was asked, for messages
 
 
-def needs_of(work_dir: Path, *, superseded: bool) -> Needs:
+def find_references(work_dir: Path, *, superseded: bool) -> References:
     """Return what is referred to; with `superseded`, by manifests and by nothing else.
 
     Records of single commands belong to no manifest: what they refer to is always needed.
@@ -65,7 +65,7 @@ def needs_of(work_dir: Path, *, superseded: bool) -> Needs:
         detections.update(trial.detect_digest for trial in wanted)
     # An arm's record may name a folder of its own.
     detections.update(Path(r.predictions).name for r in records if r.detect_digest in detections)
-    return Needs(
+    return References(
         trainings=frozenset(trainings),
         detections=frozenset(detections),
         passes={digest: frozenset(waiting) for digest, waiting in passes.items()},

@@ -11,18 +11,18 @@ STOP_FILE = "stop"
 _SECONDS_BETWEEN_LOOKS = 1.0  # a shared file system answers slowly
 
 
-def ask_to_stop(folder: Path) -> None:
+def request_stop(folder: Path) -> None:
     """Ask whoever trains in a checkpoint folder to end with a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP_FILE).touch()
 
 
-def was_asked(folder: Path) -> bool:
+def has_stop_request(folder: Path) -> bool:
     """Return whether the training in a checkpoint folder is to end."""
     return (folder / STOP_FILE).exists()
 
 
-def clear(folder: Path) -> None:
+def clear_stop_request(folder: Path) -> None:
     """Let the training in a checkpoint folder go on, now or another time."""
     (folder / STOP_FILE).unlink(missing_ok=True)
 
@@ -40,5 +40,5 @@ class StopFileWatch:
         now = time.monotonic()
         if now - self._looked >= _SECONDS_BETWEEN_LOOKS:
             self._looked = now
-            self._asked = was_asked(self._folder)
+            self._asked = has_stop_request(self._folder)
         return self._asked

@@ -13,7 +13,7 @@ from runners.sweep.replay.scorer import TrialScorer
 from runners.units.check import check
 from tests.benchmarks.alternating import compare
 from tests.support.planted_pass import plant
-from tests.support.small_ablation import bench, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, write_spec
 
 SPEC = """\
 # How fast is a trial?
@@ -36,8 +36,8 @@ def test_a_trial_of_a_search(benchmark: BenchmarkFixture, tmp_path: Path) -> Non
     """192×192 pixels, 4 objects and 170 candidates an image; most masks known from other trials."""
     images = 4 if benchmark.disabled else 50
     spec = write_spec(tmp_path, SPEC.replace("IMAGES", str(images)))
-    unit = planned(spec, bench(tmp_path / "work")).steps[0].unit
-    place = bench(tmp_path / "work").place
+    unit = plan_spec(spec, context(tmp_path / "work")).steps[0].unit
+    place = context(tmp_path / "work").place
     ensure_trained(unit, place)
     dataset = place.datasets.open(unit.data, unit.split)
     plant(keep_pass(unit, place, min_score=0.01).folder, dataset)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from runners.arms.job import Done, Job
+from runners.arms.job import Job, JobResult
 from tests.support.tracked_arms import accuracy, failure
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.spec.run import Run
@@ -28,15 +28,15 @@ class FakeExecutor:
         self._running.append((job, 0))
         self.most_at_once = max(self.most_at_once, len(self._running))
 
-    def wait(self, timeout: float | None = None) -> Done | None:
+    def wait(self, timeout: float | None = None) -> JobResult | None:
         """Show one more point of the oldest job's curve; it ends after three."""
         job, points = self._running.pop(0)
         if job.key in self.stopped:
-            return Done(job=job, results=(), stopped=True)
+            return JobResult(job=job, results=(), stopped=True)
         run = job.units[0].run
         quality = self.quality(run)
         if points == 3 or quality is None:
-            return Done(job=job, results=(self._result(job, quality),))
+            return JobResult(job=job, results=(self._result(job, quality),))
         job.folder.mkdir(parents=True, exist_ok=True)
         line = {"iteration": 10 * (points + 1), "validation": {"mask_ap": quality * (points + 1)}}
         with (job.folder / "log.jsonl").open("a") as file:

@@ -11,7 +11,7 @@ from runners.system.rank_processes import Parent
 from runners.system.ranks import Ranks
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from tests.support.small_ablation import bench, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, write_spec
 from yolact_bench.model.joint_batch_norm import share_batch_norm
 
 # Four images a batch, so that two ranks have two each. In bf16, the last bits of a mean become
@@ -24,8 +24,8 @@ def shared_unit(
 ) -> tuple[Unit, Workplace]:
     """The baseline of the small ablation, with a batch that two can share."""
     folder.mkdir(exist_ok=True)
-    at = bench(folder / "work")
-    unit = planned(write_spec(folder), at).steps[0].unit
+    at = context(folder / "work")
+    unit = plan_spec(write_spec(folder), at).steps[0].unit
     run = unit.run.changed({**SHARED, **(changes or {})})
     return replace(unit, run=run), replace(at.place, devices=devices)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runners.ablation.context import Bench
+from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.planning.plan import Plan, make_plan
 from runners.timing.records import Timing
@@ -38,9 +38,11 @@ def write_spec(folder: Path, text: str = SPEC) -> Path:
     return path
 
 
-def bench(work_dir: Path, *, tracker: Tracker | None = None, retry_failed: bool = False) -> Bench:
-    """Return a bench that works on the CPU in this process."""
-    return Bench(
+def context(
+    work_dir: Path, *, tracker: Tracker | None = None, retry_failed: bool = False
+) -> AblationContext:
+    """Return the context of an ablation on the CPU of this process."""
+    return AblationContext(
         place=Workplace(work_dir=work_dir, device="cpu", workers=0, validate_every=0),
         store=Store(work_dir / "results.jsonl"),
         tracker=tracker or NoTracker(),
@@ -49,11 +51,11 @@ def bench(work_dir: Path, *, tracker: Tracker | None = None, retry_failed: bool 
     )
 
 
-def planned(spec: Path, at: Bench) -> Plan:
+def plan_spec(spec: Path, at: AblationContext) -> Plan:
     """Return the plan of a spec."""
     return make_plan(load(spec), place=at.place, store=at.store, data_root=None)
 
 
-def carried_out(spec: Path, at: Bench) -> Manifest:
+def run_spec(spec: Path, at: AblationContext) -> Manifest:
     """Plan and run a spec."""
-    return run_ablation(planned(spec, at), at, command="yolact-bench run small.yaml")
+    return run_ablation(plan_spec(spec, at), at, command="yolact-bench run small.yaml")

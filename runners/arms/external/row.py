@@ -11,7 +11,7 @@ from runners.arms.analyse import has_resamples
 from runners.arms.external.plan import ExternalStep
 from runners.arms.external.predict import ExternalUnit, predict_external
 from runners.arms.external.results import Facts, ReportedLatency, read_facts
-from runners.arms.failure import kind_of
+from runners.arms.failure import failure_kind
 from runners.evaluation.coco.score import engine_name
 from runners.evaluation.error_types import error_gains
 from runners.evaluation.files import BOX_FILE, MASK_FILE
@@ -190,7 +190,7 @@ def _record_failure(unit: ExternalUnit, bench: Bench, phase: str, error: Excepti
         train_digest=unit.train_digest,
         detect_digest=unit.digest,
         phase=phase,
-        kind="bad_results" if isinstance(error, SpecError) else kind_of(error),
+        kind="bad_results" if isinstance(error, SpecError) else failure_kind(error),
         message=str(error) or type(error).__name__,
         traceback="".join(traceback.format_exception(error)),
         environment=environment(bench.place.device),

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from runners.arms.failure import failure_of
-from runners.arms.job import Done, Job
+from runners.arms.failure import failure_record
+from runners.arms.job import Job, JobResult
 from runners.executors.attempts import Attempts
 from runners.executors.ray.nodes import Nodes, first_line
 from runners.executors.ray.shared_folder import Mark, put_mark, take_mark
 from runners.executors.ray.task import Answer, carry_out_there
-from runners.workdir.stop_file import ask_to_stop, clear
+from runners.workdir.stop_file import clear_stop_request, request_stop
 from yolact_bench.errors import SpecError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class RayExecutor:
         self._most = slots
         self._queue: deque[Job] = deque()  # beyond `slots`
         self._tasks: dict[ObjectRef[Any], Job] = {}
-        self._ended: deque[Done] = deque()
+        self._ended: deque[JobResult] = deque()
         self._attempts = Attempts()
         self._barred: set[str] = set()  # nodes that joined later and cannot take part
         self._mark: Mark | None = None
@@ -75,11 +75,11 @@ class RayExecutor:
 
     def submit(self, job: Job) -> None:
         """Carry out a job when there is room."""
-        clear(job.folder)
+        clear_stop_request(job.folder)
         self._queue.append(job)
         self._assign()
 
-    def wait(self, timeout: float | None = None) -> Done | None:
+    def wait(self, timeout: float | None = None) -> JobResult | None:
         """Return the next job that has ended; None if none has within `timeout` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
         while not self._ended:
@@ -98,10 +98,10 @@ class RayExecutor:
         """Ask a job to end; one that has not begun ends when its turn comes."""
         for job in [job for job in self._queue if job.key == key]:
             self._queue.remove(job)
-            self._ended.append(Done(job=job, results=(), stopped=True))
+            self._ended.append(JobResult(job=job, results=(), stopped=True))
         for job in self._tasks.values():
             if job.key == key:
-                ask_to_stop(job.folder)
+                request_stop(job.folder)
 
     def close(self) -> None:
         """End all tasks, a training with a checkpoint, and leave the cluster as it was."""
@@ -140,9 +140,9 @@ class RayExecutor:
             raise SpecError(f"--executor ray: a node cannot run the code: {error}") from error
         except errors.RayTaskError as error:  # what a job does not tell as a failure
             failures = tuple(
-                failure_of(u, self._here(job).place, "train", error) for u in job.units
+                failure_record(u, self._here(job).place, "train", error) for u in job.units
             )
-            self._end(Done(job=job, results=failures))
+            self._end(JobResult(job=job, results=failures))
         except errors.RayError as error:
             self._lost(job, first_line(error))
         else:
@@ -158,22 +158,22 @@ class RayExecutor:
             self._again(job)
         else:
             stopped = answer.kind == "stopped"
-            self._end(Done(job=job, results=answer.results, stopped=stopped))
+            self._end(JobResult(job=job, results=answer.results, stopped=stopped))
 
     def _lost(self, job: Job, how: str) -> None:
         failed = self._attempts.after_death(self._here(job), how)
         if failed is None:
             self._again(job)
         else:
-            self._end(Done(job=job, results=failed))
+            self._end(JobResult(job=job, results=failed))
 
     def _again(self, job: Job) -> None:
         self._queue.appendleft(job)
         if not self._nodes.room(self._barred):
             log.warning("%s: no node is left that could take it; waiting for one", job.title)
 
-    def _end(self, done: Done) -> None:
-        clear(done.job.folder)
+    def _end(self, done: JobResult) -> None:
+        clear_stop_request(done.job.folder)
         self._attempts.forget(done.job)
         self._ended.append(done)
 

@@ -10,7 +10,7 @@ from runners.arms.job import Job, carry_out
 from runners.executors.ray.shared_folder import Mark, objection
 from runners.system.interrupt import Stopped, terminable
 from runners.units.workplace import Datasets
-from runners.workdir.stop_file import was_asked
+from runners.workdir.stop_file import has_stop_request
 from yolact_bench.results.record import Accuracy, Failure
 
 # Kept while the process lives, which takes one task after the other: checking the annotations of
@@ -39,7 +39,7 @@ def carry_out_there(job: Job, mark: Mark, *, node: str) -> Answer:
         if why is not None:
             return Answer(kind="refused", host=host, node=node, why=why)
         _accepted.add(mark.secret)
-    if was_asked(job.folder):
+    if has_stop_request(job.folder):
         return Answer(kind="stopped", host=host, node=node)
     try:
         with terminable():

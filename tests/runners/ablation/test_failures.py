@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from reports.pages.build import read
-from runners.arms.failure import kind_of
+from runners.arms.failure import failure_kind
 from runners.arms.train import ensure_trained
 from runners.system import retry
-from runners.system.retry import resumed
+from runners.system.retry import retry_dead_workers
 from runners.training import checkpoint
 from tests.runners.training.test_training import weights
-from tests.support.small_ablation import bench, carried_out, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_path, out_of_space
@@ -47,12 +47,12 @@ def kill_workers() -> None:
 def test_a_training_whose_worker_is_killed_goes_on_and_ends_bit_for_bit_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = planned(write_spec(tmp_path), bench(tmp_path / "a")).steps[0]
+    step = plan_spec(write_spec(tmp_path), context(tmp_path / "a")).steps[0]
     unit = replace(step.unit, run=step.unit.run.changed(LONGER))
-    alone = bench(tmp_path / "a").place
+    alone = context(tmp_path / "a").place
     ensure_trained(unit, alone)
 
-    killed = replace(bench(tmp_path / "b").place, workers=1, checkpoint_seconds=-1.0)
+    killed = replace(context(tmp_path / "b").place, workers=1, checkpoint_seconds=-1.0)
     save, saved = checkpoint.save_training, []
 
     def save_then_kill(path: Path, **state: object) -> None:
@@ -72,7 +72,7 @@ def test_a_worker_that_dies_every_time_makes_a_failure_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third death of k_4 is its last; `sequential` shares the training and its failure."""
-    at = bench(tmp_path)
+    at = context(tmp_path)
     at = replace(at, place=replace(at.place, workers=1, checkpoint_seconds=-1.0))
     save, deaths = checkpoint.save_training, []
 
@@ -83,9 +83,9 @@ def test_a_worker_that_dies_every_time_makes_a_failure_and_the_others_go_on(
         save(path, **state)  # type: ignore[arg-type]
 
     spec = write_spec(tmp_path)
-    planned_first = planned(spec, at).steps[0].unit.run.train_digest
+    planned_first = plan_spec(spec, at).steps[0].unit.run.train_digest
     monkeypatch.setattr("runners.training.loop.save_training", kill_then_save)
-    carried_out(spec, at)
+    run_spec(spec, at)
     assert deaths == [1, 1, 1]
     assert failures(tmp_path) == [
         ("k_4", "train", "worker_died"),
@@ -104,23 +104,25 @@ def test_only_dead_workers_are_worth_another_attempt() -> None:
         raise RuntimeError(message)
 
     with pytest.raises(RuntimeError, match="shape"):
-        resumed(lambda: fail("a shape does not fit"), title="t")
+        retry_dead_workers(lambda: fail("a shape does not fit"), title="t")
     assert len(attempts) == 1
     with pytest.raises(ArmError, match="attempt 3") as dead:
-        resumed(lambda: fail("DataLoader worker (pid(s) 7) exited unexpectedly"), title="t")
+        retry_dead_workers(
+            lambda: fail("DataLoader worker (pid(s) 7) exited unexpectedly"), title="t"
+        )
     assert (dead.value.kind, len(attempts)) == ("worker_died", 1 + 1 + retry.RETRIES)
 
 
 def test_a_lack_of_memory_is_known_whatever_it_is_called() -> None:
     """The second is what PyTorch really says of 2^60 bytes on a CPU: no type of its own."""
-    assert kind_of(torch.OutOfMemoryError("CUDA out of memory")) == "out_of_memory"
+    assert failure_kind(torch.OutOfMemoryError("CUDA out of memory")) == "out_of_memory"
     with pytest.raises(RuntimeError) as refused:
         torch.empty(1 << 60, dtype=torch.uint8)
-    assert kind_of(refused.value) == "out_of_memory"
+    assert failure_kind(refused.value) == "out_of_memory"
     with pytest.raises(MemoryError) as exhausted:
         np.empty(1 << 60, np.uint8)
-    assert kind_of(exhausted.value) == "out_of_memory"
-    assert kind_of(ValueError("anything else")) == "error"
+    assert failure_kind(exhausted.value) == "out_of_memory"
+    assert failure_kind(ValueError("anything else")) == "error"
 
 
 def test_a_checkpoint_on_a_full_disk_is_known_as_such() -> None:
@@ -128,7 +130,7 @@ def test_a_checkpoint_on_a_full_disk_is_known_as_such() -> None:
     with pytest.raises((OSError, RuntimeError)) as refused, Path("/dev/full").open("wb") as file:
         torch.save({"weights": torch.zeros(100_000)}, file)
     assert out_of_space(refused.value)
-    assert kind_of(refused.value) == "disk_full"
+    assert failure_kind(refused.value) == "disk_full"
     assert not out_of_space(PermissionError(errno.EACCES, "no"))
 
 
@@ -146,11 +148,11 @@ def test_a_full_disk_fails_the_arm_with_the_path_and_leaves_nothing_half_written
         "runners.training.run.save_final",
         lambda path, **k: (trainings.append(path), opened(path, **k)),
     )
-    carried_out(write_spec(tmp_path), bench(tmp_path))
+    run_spec(write_spec(tmp_path), context(tmp_path))
     assert failures(tmp_path) == [
         (arm, "train", "disk_full") for arm in ("k_4", "k_2", "sequential")
     ]
-    messages = [r.message for r in bench(tmp_path).store.failures()]
+    messages = [r.message for r in context(tmp_path).store.failures()]
     assert "final.pt: no space is left" in messages[0]
     assert "shared with k_4" in messages[2]
     assert len(trainings) == 2  # that of k_4 was not tried again for `sequential`
@@ -191,7 +193,7 @@ def test_a_file_that_finds_no_room_names_itself(tmp_path: Path) -> None:
 def test_an_arm_that_cannot_be_timed_does_not_take_the_times_of_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec, at = write_spec(tmp_path), bench(tmp_path / "work")
+    spec, at = write_spec(tmp_path), context(tmp_path / "work")
     find = Detector.find
     scarce = True
 
@@ -202,19 +204,19 @@ def test_an_arm_that_cannot_be_timed_does_not_take_the_times_of_the_others(
         return find(self, images, *clock)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Detector, "find", out_of_memory)
-    carried_out(spec, at)
+    run_spec(spec, at)
     assert failures(tmp_path / "work") == [("k_2", "latency", "out_of_memory")]
     timed = [r for r in at.store.records() if isinstance(r, Latency)]
     assert [r.arm for r in timed] == ["k_4", "sequential"]
     told = {row.arm: row.missing for row in read(tmp_path / "work", "small").rows}
     assert told["k_2"] == ("latency failed (out_of_memory): CUDA out of memory",)
-    assert planned(spec, at).timed
+    assert plan_spec(spec, at).timed
 
     size = at.store.path.stat().st_size
-    carried_out(spec, at)  # nothing is left to do
+    run_spec(spec, at)  # nothing is left to do
     assert at.store.path.stat().st_size == size
     scarce = False
-    carried_out(spec, replace(at, retry_failed=True))
+    run_spec(spec, replace(at, retry_failed=True))
     assert at.store.failures() == ()
     again = [r for r in at.store.records() if isinstance(r, Latency)][2:]
     assert [r.arm for r in again] == ["k_4", "k_2", "sequential"]
@@ -231,8 +233,8 @@ def test_a_shared_pass_that_breaks_costs_no_arm_its_result(
 
     monkeypatch.setattr("runners.arms.job.predict_together", broken)
     monkeypatch.setattr("runners.ablation.flow.time_arms", lambda *_: None)
-    carried_out(write_spec(tmp_path), bench(tmp_path / "work"))
-    records = bench(tmp_path / "work").store.records()
+    run_spec(write_spec(tmp_path), context(tmp_path / "work"))
+    records = context(tmp_path / "work").store.records()
     # k_2 and, once k_4 is done, sequential share their pass with nobody: the error is their own.
     assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4"]
     assert failures(tmp_path / "work") == [

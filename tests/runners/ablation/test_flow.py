@@ -7,7 +7,7 @@ import pytest
 
 from reports.pages.build import build
 from runners.tracking import NoTracker, Phase
-from tests.support.small_ablation import SPEC, bench, carried_out, planned, write_spec
+from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from yolact_bench.errors import SpecError
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
@@ -34,14 +34,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, List
     """A work directory in which the small ablation has been run once."""
     folder = tmp_path_factory.mktemp("flow")
     spec, listener = write_spec(folder), Listener()
-    carried_out(spec, bench(folder / "work", tracker=listener))
+    run_spec(spec, context(folder / "work", tracker=listener))
     return spec, folder / "work", listener
 
 
 def test_every_arm_has_an_accuracy_and_a_latency_of_one_session(
     finished: tuple[Path, Path, Listener],
 ) -> None:
-    records = bench(finished[1]).store.records()
+    records = context(finished[1]).store.records()
     assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4", "k_2", "sequential"]
     latencies = [r for r in records if isinstance(r, Latency)]
     assert [r.arm for r in latencies] == ["k_4", "k_2", "sequential"]
@@ -78,7 +78,7 @@ def test_running_twice_trains_evaluates_and_times_nothing_the_second_time(
     ):
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("did something again"))
     again = Listener()
-    carried_out(spec, bench(work, tracker=again))
+    run_spec(spec, context(work, tracker=again))
     assert again.trained == set()
     assert (work / "results.jsonl").read_bytes() == before
     assert build(work, "small").table == table
@@ -88,10 +88,10 @@ def test_a_plan_says_what_is_shared_and_what_is_done(
     finished: tuple[Path, Path, Listener], tmp_path: Path
 ) -> None:
     spec, work, _ = finished
-    fresh = planned(spec, bench(tmp_path))
+    fresh = plan_spec(spec, context(tmp_path))
     assert (fresh.trainings, fresh.evaluations, fresh.timed) == (2, 3, False)
     assert [step.shares for step in fresh.steps] == [None, None, "k_4"]
-    done = planned(spec, bench(work))
+    done = plan_spec(spec, context(work))
     assert (done.trainings, done.evaluations, done.timed) == (0, 0, True)
 
 
@@ -99,7 +99,7 @@ def test_a_typo_in_the_last_arm_stops_before_any_training(tmp_path: Path) -> Non
     spec = write_spec(tmp_path, SPEC.replace("grid_px: 72", "grid_pz: 64"))
     wanted = r"small\.yaml:\d+: arms\.sequential.*did you mean 'grid_px'"
     with pytest.raises(SpecError, match=wanted):
-        carried_out(spec, bench(tmp_path / "work"))
+        run_spec(spec, context(tmp_path / "work"))
     assert not (tmp_path / "work").exists()
 
 
@@ -107,17 +107,17 @@ def test_a_failing_arm_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
     failing = "  k_2: {protonet.k: 2, schedule.lr: 1.0e+30}\n"
     spec = write_spec(tmp_path, SPEC.replace("  k_2: {protonet.k: 2}\n", failing))
     work = tmp_path / "work"
-    carried_out(spec, bench(work))
-    store = bench(work).store
+    run_spec(spec, context(work))
+    store = context(work).store
     failures = [r for r in store.records() if isinstance(r, Failure)]
     assert [(f.arm, f.phase, f.kind) for f in failures] == [("k_2", "train", "non_finite_loss")]
     assert "schedule.lr" in failures[0].message
     done = [r.arm for r in store.records() if isinstance(r, Accuracy)]
     assert done == ["k_4", "sequential"]
 
-    carried_out(spec, bench(work))  # is not tried again unasked
+    run_spec(spec, context(work))  # is not tried again unasked
     assert sum(isinstance(r, Failure) for r in store.records()) == 1
-    carried_out(spec, bench(work, retry_failed=True))
+    run_spec(spec, context(work, retry_failed=True))
     assert sum(isinstance(r, Failure) for r in store.records()) == 2
     assert "k_2" in build(work, "small").table
 
@@ -128,8 +128,8 @@ def test_a_new_arm_trains_alone_but_is_timed_with_the_others(
     spec, work, _ = finished
     larger = write_spec(tmp_path, spec.read_text() + "  k_3: {protonet.k: 3}\n")
     listener = Listener()
-    carried_out(larger, bench(work, tracker=listener))
+    run_spec(larger, context(work, tracker=listener))
     assert listener.trained == {"k_3"}
-    latest = bench(work).store.records()[-4:]
+    latest = context(work).store.records()[-4:]
     assert [r.arm for r in latest] == ["k_4", "k_2", "sequential", "k_3"]
     assert all(isinstance(r, Latency) for r in latest)

@@ -14,7 +14,7 @@ from runners.timing.calls import TimingError
 from runners.timing.device.host import host_facts, read_host
 from runners.timing.session import Measured
 from tests.support.fake_work import environment
-from tests.support.small_ablation import SPEC, bench, planned, write_spec
+from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import SpecError
 from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.results.gate import FILE_NAME, Gate, Judged, load, save
@@ -90,13 +90,13 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> FakeMeasure:
 
 
 def decide(spec: Path, work: Path) -> Mapping[str, str]:
-    at = bench(work)
-    return latency_first(planned(spec, at), at.place, at.store, work / "reports" / "small")
+    at = context(work)
+    return latency_first(plan_spec(spec, at), at.place, at.store, work / "reports" / "small")
 
 
 def run(spec: Path, work: Path, *, gated: bool) -> Manifest:
-    at = replace(bench(work), latency_first=gated)
-    return run_ablation(planned(spec, at), at, command="yolact-bench run small.yaml")
+    at = replace(context(work), latency_first=gated)
+    return run_ablation(plan_spec(spec, at), at, command="yolact-bench run small.yaml")
 
 
 def test_an_arm_is_dropped_only_if_its_whole_interval_is_over_the_budget() -> None:
@@ -162,18 +162,18 @@ def test_an_arm_that_cannot_be_timed_is_kept_and_the_others_judged(
 ) -> None:
     monkeypatch.setattr(module, "measure", FakeMeasure(fails="sequential"))
     spec = write_spec(tmp_path, BUDGET)
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     assert decide(spec, tmp_path / "work").keys() == {"k_2"}
     digest = module._question(
-        [step.unit for step in planned(spec, at).steps], declared(LatencyPlan()), at.place
+        [step.unit for step in plan_spec(spec, at).steps], declared(LatencyPlan()), at.place
     )
     stored = load(tmp_path / "work" / "reports" / "small", digest)
     assert stored is not None and stored.untimed == ("sequential",)
 
 
 def test_who_shared_the_training_of_a_dropped_arm_trains_itself(tmp_path: Path) -> None:
-    at = bench(tmp_path / "work")
-    plan = planned(write_spec(tmp_path), at)
+    at = context(tmp_path / "work")
+    plan = plan_spec(write_spec(tmp_path), at)
     kept = without(plan, {"k_4": "too slow"})
     assert [(step.unit.arm, step.trains, step.shares) for step in kept.steps] == [
         ("k_2", True, None),
@@ -188,13 +188,13 @@ def test_a_dropped_arm_is_told_in_the_report_and_trained_once_the_flag_is_gone(
     work = tmp_path / "work"
     manifest = run(spec, work, gated=True)
     assert manifest.dropped is not None and manifest.dropped.keys() == {"k_2"}
-    records = bench(work).store.records()
+    records = context(work).store.records()
     assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4", "sequential"]
     table = build(work, "small").table
     assert "dropped before training: 25.0 ms > budget 20 ms" in table
 
     assert run(spec, work, gated=False).dropped is None
-    records = bench(work).store.records()
+    records = context(work).store.records()
     assert {r.arm for r in records if isinstance(r, Accuracy)} == {"k_4", "sequential", "k_2"}
     assert "dropped" not in build(work, "small").table
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from runners.arms.evaluate import evaluate_unit
 from runners.arms.shared_pass import predict_together
 from runners.arms.train import ensure_trained
-from tests.support.small_ablation import bench, carried_out, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
 from yolact_bench.results.record import Accuracy, Failure
 
 SLOW = "{name: mask_scoring, roi_size: 4, channels: 6, hidden: 10}"
@@ -41,8 +41,8 @@ arms:
 
 
 def test_the_slow_head_trains_and_is_evaluated_beside_the_fast_network(tmp_path: Path) -> None:
-    at = bench(tmp_path / "work")
-    carried_out(write_spec(tmp_path, HEAD + TRAINED), at)
+    at = context(tmp_path / "work")
+    run_spec(write_spec(tmp_path, HEAD + TRAINED), at)
     records = at.store.records()
     assert not [record for record in records if isinstance(record, Failure)]
     trained = {record.arm: record for record in records if isinstance(record, Accuracy)}
@@ -57,8 +57,8 @@ def test_an_arm_that_looks_at_feature_maps_is_not_replayed_and_its_siblings_are(
 ) -> None:
     """One training, one pass for two arms; the third gets the whole detector, all end the same."""
     spec = write_spec(tmp_path, HEAD + SHARED)
-    at = bench(tmp_path / "work")
-    units = [step.unit for step in planned(spec, at).steps]
+    at = context(tmp_path / "work")
+    units = [step.unit for step in plan_spec(spec, at).steps]
     training = ensure_trained(units[0], at.place)
     predict_together(units, at.place)
     folders = {unit.arm: at.place.predictions(unit.run.detect_digest) for unit in units}

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from runners.ablation.context import Bench
+from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.arms import job as jobs
-from runners.arms.job import Done, Job, carry_out
+from runners.arms.job import Job, JobResult, carry_out
 from runners.system.interrupt import Stopped
 from runners.tracking import NoTracker, Status
 from runners.units.unit import Unit
-from tests.support.small_ablation import SPEC, bench, planned, write_spec
+from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import ArmError
 
 ensure_trained = jobs.ensure_trained  # as it is before a test breaks it
@@ -38,11 +38,11 @@ class OneByOne:
         self.jobs.append(job)
         self.asked.append(tuple(unit.arm for unit in job.units))
 
-    def wait(self, timeout: float | None = None) -> Done | None:
+    def wait(self, timeout: float | None = None) -> JobResult | None:
         job = self.jobs.pop()
         if self._stopping:
-            return Done(job=job, results=(), stopped=True)
-        return Done(job=job, results=carry_out(job))
+            return JobResult(job=job, results=(), stopped=True)
+        return JobResult(job=job, results=carry_out(job))
 
     def stop(self, key: str) -> None:
         raise AssertionError
@@ -58,16 +58,16 @@ class Ending(NoTracker):
         self.status = status
 
 
-def carried_out(folder: Path, executor: OneByOne, at: Bench) -> dict[str, str]:
+def carried_out(folder: Path, executor: OneByOne, at: AblationContext) -> dict[str, str]:
     """Run the ablation; return detect digests by arm."""
     at = replace(at, executor=executor)
-    plan = planned(write_spec(folder, TWINS), at)
+    plan = plan_spec(write_spec(folder, TWINS), at)
     run_ablation(plan, at, command="yolact-bench run small.yaml")
     return {step.unit.arm: step.unit.run.detect_digest for step in plan.steps}
 
 
 def test_units_of_one_training_are_one_job_and_none_is_asked_for_twice(tmp_path: Path) -> None:
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     first, second = OneByOne(), OneByOne()
     digests = carried_out(tmp_path, first, at)
     assert first.asked == [("k_4", "sequential"), ("k_2",)]
@@ -80,7 +80,7 @@ def test_units_of_one_training_are_one_job_and_none_is_asked_for_twice(tmp_path:
 def test_a_failed_training_is_tried_again_only_when_that_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     with monkeypatch.context() as patched:
         patched.setattr(jobs, "ensure_trained", _failing)
         digests = carried_out(tmp_path, OneByOne(), at)
@@ -89,9 +89,9 @@ def test_a_failed_training_is_tried_again_only_when_that_is_asked_for(
     assert at.store.accuracy(digests["k_2"]) is not None
     carried_out(tmp_path, again := OneByOne(), at)
     assert again.asked == []
-    carried_out(tmp_path, retried := OneByOne(), bench(tmp_path / "work", retry_failed=True))
+    carried_out(tmp_path, retried := OneByOne(), context(tmp_path / "work", retry_failed=True))
     assert retried.asked == [("k_4", "sequential")]
-    assert bench(tmp_path / "work").store.accuracy(digests["again"]) is not None
+    assert context(tmp_path / "work").store.accuracy(digests["again"]) is not None
 
 
 def test_a_twin_of_a_unit_whose_training_failed_does_not_train_in_the_coordinator(
@@ -99,7 +99,7 @@ def test_a_twin_of_a_unit_whose_training_failed_does_not_train_in_the_coordinato
 ) -> None:
     """Also when failures are retried: here the last attempt is a moment old."""
     monkeypatch.setattr(jobs, "ensure_trained", _failing)
-    at = bench(tmp_path / "work", retry_failed=True)
+    at = context(tmp_path / "work", retry_failed=True)
     carried_out(tmp_path, OneByOne(), at)
     assert not at.place.checkpoint_folder(_unit(tmp_path, at, "again").run).exists()
 
@@ -107,7 +107,7 @@ def test_a_twin_of_a_unit_whose_training_failed_does_not_train_in_the_coordinato
 def test_a_job_that_somebody_has_stopped_ends_the_command_as_ctrl_c_does(tmp_path: Path) -> None:
     executor, ending = OneByOne(stopping=True), Ending()
     with pytest.raises(Stopped):
-        carried_out(tmp_path, executor, bench(tmp_path / "work", tracker=ending))
+        carried_out(tmp_path, executor, context(tmp_path / "work", tracker=ending))
     assert executor.closed
     assert ending.status == "KILLED"
 
@@ -118,6 +118,6 @@ def _failing(unit: Unit, *arguments: object, **options: object) -> object:
     raise ArmError("non_finite_loss", "the box loss is not finite")
 
 
-def _unit(folder: Path, at: Bench, arm: str) -> Unit:
-    plan = planned(write_spec(folder, TWINS), at)
+def _unit(folder: Path, at: AblationContext, arm: str) -> Unit:
+    plan = plan_spec(write_spec(folder, TWINS), at)
     return next(step.unit for step in plan.steps if step.unit.arm == arm)

@@ -9,7 +9,7 @@ from runners.arms import job as jobs
 from runners.arms.job import Job, carry_out
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from tests.support.small_ablation import SPEC, bench, carried_out, planned, write_spec
+from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from yolact_bench.errors import ArmError
 from yolact_bench.results.record import Accuracy, Failure
 
@@ -29,8 +29,8 @@ arms:
 
 
 def job_of(folder: Path, text: str) -> Job:
-    at = bench(folder / "job")
-    units = tuple(step.unit for step in planned(write_spec(folder, text), at).steps)
+    at = context(folder / "job")
+    units = tuple(step.unit for step in plan_spec(write_spec(folder, text), at).steps)
     return Job(units=units, place=at.place)
 
 
@@ -42,8 +42,8 @@ def lasting(result: Accuracy | Failure) -> object:
 def test_a_job_of_two_forward_passes_finds_what_the_flow_finds(tmp_path: Path) -> None:
     job = job_of(tmp_path, TWO_PASSES)
     assert len({unit.run.forward_digest for unit in job.units}) == 2
-    flow = bench(tmp_path / "flow")
-    carried_out(write_spec(tmp_path, TWO_PASSES), flow)
+    flow = context(tmp_path / "flow")
+    run_spec(write_spec(tmp_path, TWO_PASSES), flow)
     one_by_one = [flow.store.accuracy(unit.run.detect_digest) for unit in job.units]
     results = carry_out(job)
     assert [lasting(result) for result in results] == [lasting(r) for r in one_by_one if r]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runners.cli import main as cli
-from tests.support.small_ablation import SPEC, bench, carried_out, write_spec
+from tests.support.small_ablation import SPEC, context, run_spec, write_spec
 from yolact_bench.errors import SpecError
 
 
@@ -32,7 +32,7 @@ def python(program: str) -> subprocess.CompletedProcess[str]:
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A work directory with the small ablation in it."""
     folder = tmp_path_factory.mktemp("cli")
-    carried_out(write_spec(folder), bench(folder / "work"))
+    run_spec(write_spec(folder), context(folder / "work"))
     return folder / "work"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.paths import ROOT
 from tests.support.ray_nodes import descendants, kill
-from tests.support.small_ablation import SPEC, bench, planned, write_spec
+from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import Store
 
@@ -121,8 +121,8 @@ def test_the_batch_file_of_ray_stops_with_checkpoints_and_asks_to_be_queued_agai
 ) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'yolact-bench[ray]'")
     spec = write_spec(tmp_path, SPEC.replace("iterations: 3,", "iterations: 100000,"))
-    at = bench(tmp_path / "work")
-    folders = {at.place.checkpoint_folder(s.unit.run) for s in planned(spec, at).steps}
+    at = context(tmp_path / "work")
+    folders = {at.place.checkpoint_folder(s.unit.run) for s in plan_spec(spec, at).steps}
     assert len(folders) == 2
     words = ["--work-dir", str(tmp_path / "work"), "--device", "cpu", "--workers", "0"]
     job.start("yolact_bench_ray.sbatch", str(spec), *words)

@@ -18,7 +18,7 @@ from runners.evaluation import score as scoring
 from runners.evaluation.encode import Encoders, _packed, _unpacked, encoded
 from runners.evaluation.files import BOX_FILE, MASK_FILE, prediction_files
 from runners.evaluation.predict import predict
-from runners.system.helper_process import Companion
+from runners.system.helper_process import HelperProcess
 from tests.runners.evaluation.coco.test_coco_score import NAMES, scene
 from tests.runners.evaluation.test_predict import KEY, Oracle, Squares
 from yolact_bench.detect.pipeline import Found
@@ -113,46 +113,46 @@ def test_prediction_files_are_the_same_to_the_byte_with_processes(
 
 
 def test_few_images_start_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Companion) -> None:
+    def refuse(self: HelperProcess) -> None:
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(Companion, "__init__", refuse)
+    monkeypatch.setattr(HelperProcess, "__init__", refuse)
     predict(Oracle(), Squares(), tmp_path, processes=4, **KEY)
 
 
-def test_a_companion_answers_in_order_and_hands_on_what_is_raised() -> None:
-    with Companion() as companion:
-        companion.send(operator.add, 1, 2)
-        companion.send(operator.truediv, 1, 0)
-        companion.send(pow, 7, exp=2)
-        assert companion.receive() == 3
+def test_a_helper_answers_in_order_and_hands_on_what_is_raised() -> None:
+    with HelperProcess() as helper:
+        helper.send(operator.add, 1, 2)
+        helper.send(operator.truediv, 1, 0)
+        helper.send(pow, 7, exp=2)
+        assert helper.receive() == 3
         with pytest.raises(ZeroDivisionError):
-            companion.receive()
-        assert companion.receive() == 49
+            helper.receive()
+        assert helper.receive() == 49
 
 
-def test_a_companion_that_was_killed_is_an_error_of_the_arm() -> None:
-    with Companion() as companion:
-        companion.send(os.getpid)
-        os.kill(companion.receive(), signal.SIGKILL)
+def test_a_helper_that_was_killed_is_an_error_of_the_arm() -> None:
+    with HelperProcess() as helper:
+        helper.send(os.getpid)
+        os.kill(helper.receive(), signal.SIGKILL)
         with pytest.raises(ArmError, match="exit code -9") as stopped:
-            companion.send(os.getpid)
-            companion.receive()
+            helper.send(os.getpid)
+            helper.receive()
     assert stopped.value.kind == "process_died"
 
 
 KILLED = """
 import os, signal
-from runners.system.helper_process import Companion
+from runners.system.helper_process import HelperProcess
 if __name__ == "__main__":
-    companion = Companion()
-    companion.send(os.getpid)
-    print(companion.receive(), flush=True)
+    helper = HelperProcess()
+    helper.send(os.getpid)
+    print(helper.receive(), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_companion_ends_when_its_main_process_is_killed(tmp_path: Path) -> None:
+def test_a_helper_ends_when_its_main_process_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)

@@ -15,7 +15,7 @@ from runners.arms.train import ensure_trained
 from runners.cli.commands import workplace
 from runners.cli.main import app
 from runners.evaluation.stored_pass import META_FILE
-from runners.system.helper_process import Companion, can_have_companions
+from runners.system.helper_process import HelperProcess, can_start_helpers
 from tests.runners.evaluation.test_replay import VARIANTS, units_in, write_spec
 from tests.support.fake_work import accuracy, manifest
 from yolact_bench.errors import SpecError
@@ -92,8 +92,8 @@ def test_both_commands_take_engine_and_batch_size(command: str) -> None:
     assert "--eval-batch" in shown
 
 
-def test_a_companion_may_not_have_companions_and_knows() -> None:
-    assert can_have_companions()
-    with Companion() as companion:
-        companion.send(can_have_companions)
-        assert companion.receive() is False
+def test_a_helper_may_not_have_helpers_and_knows() -> None:
+    assert can_start_helpers()
+    with HelperProcess() as helper:
+        helper.send(can_start_helpers)
+        assert helper.receive() is False

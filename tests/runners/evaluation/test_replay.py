@@ -15,7 +15,7 @@ from runners.evaluation.replay import EncodedMasks
 from runners.evaluation.stored_pass import META_FILE, open_pass
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from tests.support.small_ablation import bench, carried_out, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
 from yolact_bench.catalog import components
 from yolact_bench.detect.pipeline import Candidates, Found
 from yolact_bench.errors import ArmError, SpecError
@@ -56,8 +56,8 @@ def units_in(
     work_dir: Path, spec: Path, *, max_store: float = 100e9
 ) -> tuple[list[Unit], Workplace]:
     """Return the units of a spec and a place where their training is done."""
-    at = bench(work_dir)
-    units = [step.unit for step in planned(spec, at).steps]
+    at = context(work_dir)
+    units = [step.unit for step in plan_spec(spec, at).steps]
     place = replace(at.place, max_store=max_store)
     ensure_trained(units[0], place)
     return units, place
@@ -109,10 +109,10 @@ def test_the_network_sees_each_image_once_for_all_variants(
         return detector
 
     monkeypatch.setattr(shared_pass, "trained_detector", counting)
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     spec = write_spec(tmp_path, VARIANTS)
 
-    manifest = carried_out(spec, at)
+    manifest = run_spec(spec, at)
 
     assert calls == 3
     assert all(at.store.accuracy(run.detect_digest) for run in manifest.runs)

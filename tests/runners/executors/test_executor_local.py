@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.ablation.context import Bench
+from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
-from runners.arms.job import Done, Job
+from runners.arms.job import Job, JobResult
 from runners.arms.train import ensure_trained
 from runners.executors.local import LocalExecutor
 from runners.planning.plan import Plan
 from runners.tracking import NoTracker, Phase
 from runners.units.workplace import Workplace
 from tests.runners.training.test_kill_training import differences
-from tests.support.small_ablation import SPEC, bench, carried_out, planned, write_spec
+from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from tests.support.worker_processes import Killer, local, until, worker_of
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
@@ -74,7 +74,7 @@ def _untimed(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if "per_second" not in name}
 
 
-def validating(at: Bench) -> Bench:
+def validating(at: AblationContext) -> AblationContext:
     return replace(at, place=replace(at.place, validate_every=2))
 
 
@@ -87,7 +87,7 @@ def job_of(plan: Plan, place: Workplace, arm: str) -> Job:
     return Job(units=(next(s.unit for s in plan.steps if s.unit.arm == arm),), place=place)
 
 
-def ended(executor: LocalExecutor, killer: Killer) -> Done:
+def ended(executor: LocalExecutor, killer: Killer) -> JobResult:
     """Wait for a job while a killer looks at it."""
     give_up = time.monotonic() + 300
     while time.monotonic() < give_up:
@@ -102,15 +102,15 @@ def test_two_workers_bring_what_one_process_brings_and_are_gone_before_the_timin
 ) -> None:
     """Records, curves, validations and phases; the times themselves are another session's."""
     spec, alone, heard = write_spec(tmp_path), Heard(), Heard(two)
-    here = validating(bench(tmp_path / "here", tracker=alone))
-    carried_out(spec, here)
+    here = validating(context(tmp_path / "here", tracker=alone))
+    run_spec(spec, here)
     side = replace(
-        validating(bench(tmp_path / "side", tracker=heard)),
+        validating(context(tmp_path / "side", tracker=heard)),
         executor=two,
     )
-    carried_out(spec, side)
+    run_spec(spec, side)
 
-    digests = [step.unit.run.detect_digest for step in planned(spec, here).steps]
+    digests = [step.unit.run.detect_digest for step in plan_spec(spec, here).steps]
     found = [[lasting(at.store.accuracy(d)) for d in digests] for at in (here, side)]
     assert found[0] == found[1]
     assert sorted(alone.told, key=str) == sorted(heard.told, key=str)
@@ -122,11 +122,11 @@ def test_two_workers_bring_what_one_process_brings_and_are_gone_before_the_timin
 
 def test_a_queued_job_that_is_stopped_never_begins(tmp_path: Path) -> None:
     """Without a slot all jobs are queued."""
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     executor = LocalExecutor([], device="cpu")
-    executor.submit(job := job_of(planned(write_spec(tmp_path), at), at.place, "k_4"))
+    executor.submit(job := job_of(plan_spec(write_spec(tmp_path), at), at.place, "k_4"))
     executor.stop(job.key)
-    assert executor.wait(0) == Done(job=job, results=(), stopped=True)
+    assert executor.wait(0) == JobResult(job=job, results=(), stopped=True)
     assert not job.folder.exists()
     executor.close()
 
@@ -136,9 +136,9 @@ def test_a_killed_worker_is_replaced_and_the_training_ends_with_the_same_bits(
     tmp_path: Path, two: LocalExecutor
 ) -> None:
     spec = write_spec(tmp_path, LONG)
-    whole = bench(tmp_path / "whole").place
-    plan = planned(spec, bench(tmp_path / "plan"))
-    place = replace(bench(tmp_path / "killed").place, checkpoint_seconds=-1.0)
+    whole = context(tmp_path / "whole").place
+    plan = plan_spec(spec, context(tmp_path / "plan"))
+    place = replace(context(tmp_path / "killed").place, checkpoint_seconds=-1.0)
     job = job_of(plan, place, "k_2")
     ensure_trained(job.units[0], whole)
 
@@ -157,14 +157,14 @@ def test_three_deaths_are_one_failure_and_the_other_arms_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executor = local(2)
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     at = replace(at, place=replace(at.place, checkpoint_seconds=-1.0), executor=executor)
-    plan = planned(write_spec(tmp_path, LONG), at)
+    plan = plan_spec(write_spec(tmp_path, LONG), at)
     doomed = job_of(plan, at.place, "k_2")
     killer = Killer(executor, doomed.key, doomed.folder / "last.pt", kills=3)
     wait = executor.wait
 
-    def wait_and_kill(timeout: float | None = None) -> Done | None:
+    def wait_and_kill(timeout: float | None = None) -> JobResult | None:
         killer()
         return wait(0.02)
 
@@ -184,10 +184,10 @@ def test_three_deaths_are_one_failure_and_the_other_arms_go_on(
 def test_a_job_that_is_stopped_leaves_a_checkpoint_and_the_worker_takes_the_next(
     tmp_path: Path,
 ) -> None:
-    place = bench(tmp_path / "work").place
-    endless = planned(write_spec(tmp_path, ENDLESS), bench(tmp_path / "plan"))
+    place = context(tmp_path / "work").place
+    endless = plan_spec(write_spec(tmp_path, ENDLESS), context(tmp_path / "plan"))
     (tmp_path / "short").mkdir()
-    short = planned(write_spec(tmp_path / "short"), bench(tmp_path / "plan"))
+    short = plan_spec(write_spec(tmp_path / "short"), context(tmp_path / "plan"))
     first, last = job_of(endless, place, "k_4"), job_of(short, place, "k_2")
     executor = local(1)
     try:
@@ -215,8 +215,8 @@ def test_an_arm_that_fails_is_told_and_its_worker_replaced(tmp_path: Path) -> No
     """A learning rate that ends in no number; what it leaves on a device is not known."""
     text = LONG.replace("lr: 0.003", "lr: 1.0e+30").replace("warmup: 1", "warmup: 0")
     text = text.replace("{protonet.k: 4, schedule.lr: 0.001", "{protonet.k: 4, schedule.lr: 0.002")
-    at = bench(tmp_path / "work")
-    plan = planned(write_spec(tmp_path, text), at)
+    at = context(tmp_path / "work")
+    plan = plan_spec(write_spec(tmp_path, text), at)
     executor = local(1)
     try:
         executor.submit(job_of(plan, at.place, "k_2"))

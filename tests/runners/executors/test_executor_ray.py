@@ -11,12 +11,12 @@ from threading import Thread
 import pytest
 import torch
 
-from runners.ablation.context import Bench
+from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.arms.job import Job
 from runners.executors.ray.executor import RayExecutor
 from tests.support.ray_nodes import Cluster, cluster
-from tests.support.small_ablation import SPEC, bench, planned, write_spec
+from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy, Failure
 
@@ -39,7 +39,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-def executor_at(nodes: Cluster, at: Bench, **options: object) -> RayExecutor:
+def executor_at(nodes: Cluster, at: AblationContext, **options: object) -> RayExecutor:
     return RayExecutor(
         address=nodes.address,
         work_dir=at.place.work_dir,
@@ -47,9 +47,9 @@ def executor_at(nodes: Cluster, at: Bench, **options: object) -> RayExecutor:
     )
 
 
-def jobs_of(folder: Path, text: str, at: Bench) -> dict[str, Job]:
+def jobs_of(folder: Path, text: str, at: AblationContext) -> dict[str, Job]:
     """A job for each arm that trains, by name."""
-    steps = planned(write_spec(folder, text), at).steps
+    steps = plan_spec(write_spec(folder, text), at).steps
     units = [step.unit for step in steps if step.shares is None]
     return {unit.arm: Job(units=(unit,), place=at.place, intervals=False) for unit in units}
 
@@ -77,7 +77,7 @@ def threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def accuracies(at: Bench) -> dict[str, dict[str, object]]:
+def accuracies(at: AblationContext) -> dict[str, dict[str, object]]:
     """What every accuracy says, but for times, by arm."""
     timed = ("time", "train_seconds", "train_images_per_second")
     found = [asdict(record) for record in at.store.records() if isinstance(record, Accuracy)]
@@ -89,12 +89,12 @@ def test_a_node_lost_in_the_middle_of_a_training_changes_no_result(
 ) -> None:
     """Two trainings on two nodes of one CPU each: the one of the lost node goes on on the other."""
     spec = write_spec(tmp_path, LONG)
-    calm, lossy = bench(tmp_path / "calm"), bench(tmp_path / "lossy")
+    calm, lossy = context(tmp_path / "calm"), context(tmp_path / "lossy")
     with threads(1):
-        run_ablation(planned(spec, calm), calm, command="yolact-bench run small.yaml")
+        run_ablation(plan_spec(spec, calm), calm, command="yolact-bench run small.yaml")
 
     lossy = replace(lossy, place=replace(lossy.place, checkpoint_seconds=0.5))
-    plan = planned(spec, lossy)
+    plan = plan_spec(spec, lossy)
     folders = {lossy.place.checkpoint_folder(step.unit.run) for step in plan.steps}
     with cluster() as nodes:
         second = nodes.add()
@@ -117,7 +117,7 @@ def test_a_node_lost_in_the_middle_of_a_training_changes_no_result(
 def test_a_job_asked_to_stop_and_one_that_goes_on(
     tmp_path: Path, head: Cluster, one_thread: None
 ) -> None:
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     endless, short = jobs_of(tmp_path, ENDLESS, at)["k_4"], jobs_of(tmp_path, SPEC, at)["k_2"]
     executor = executor_at(head, at)
     try:
@@ -140,7 +140,7 @@ def test_a_job_asked_to_stop_and_one_that_goes_on(
 def test_closing_ends_a_training_with_a_checkpoint(
     tmp_path: Path, head: Cluster, one_thread: None
 ) -> None:
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     job = jobs_of(tmp_path, ENDLESS, at)["k_4"]
     executor = executor_at(head, at)
     executor.submit(job)
@@ -155,7 +155,7 @@ def test_a_job_whose_worker_dies_every_time_is_one_failure_of_each_unit(
     tmp_path: Path, head: Cluster, one_thread: None
 ) -> None:
     """Three attempts, each ended by SIGKILL."""
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     job = jobs_of(tmp_path, ENDLESS, at)["k_4"]
     at = replace(at, place=replace(at.place, checkpoint_seconds=0.0))
     executor = executor_at(head, at)
@@ -181,7 +181,7 @@ def test_a_node_that_sees_another_folder_is_named_before_anything_runs(
 ) -> None:
     if os.geteuid():
         pytest.skip("only root can give a process another view of the disk")
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     at.place.work_dir.mkdir()
     hide = f'mount -t tmpfs none {at.place.work_dir} && exec "$@"'
     with cluster() as nodes:
@@ -198,7 +198,7 @@ def test_a_node_that_joins_later_and_sees_another_folder_gets_no_work(
     """The head node is busy, so that the other job goes to the new node first, and then back."""
     if os.geteuid():
         pytest.skip("only root can give a process another view of the disk")
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     jobs = jobs_of(tmp_path, LONG, at)
     hide = f'mount -t tmpfs none {at.place.work_dir} && exec "$@"'
     with cluster() as nodes:
@@ -218,7 +218,7 @@ def test_a_node_that_joins_later_and_sees_another_folder_gets_no_work(
 def test_more_devices_than_a_node_has_are_refused(
     tmp_path: Path, head: Cluster, one_thread: None
 ) -> None:
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     with pytest.raises(SpecError, match="needs 1 GPU of one node, and no node has so many"):
         executor_at(head, at, device="cuda")
     with pytest.raises(SpecError, match="needs 2 CPU of one node"):

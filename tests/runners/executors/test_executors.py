@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.executors import Placement, executor_of, slot_environments
+from runners.executors import Placement, make_executor, slot_environments
 from runners.executors.local import LocalExecutor
 from yolact_bench.errors import SpecError
 
@@ -19,7 +19,7 @@ def four_threads() -> object:
 
 
 def on_cpu(asked: Placement, *, workers: bool = False) -> object:
-    return executor_of(asked, work_dir=Path(), device="cpu", chosen=False, workers=workers)
+    return make_executor(asked, work_dir=Path(), device="cpu", chosen=False, workers=workers)
 
 
 def devices(asked: Placement, *, device: str = "cuda", chosen: bool = False) -> list[str]:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from runners.ablation.context import Bench
+from runners.ablation.context import AblationContext
 from runners.planning.cost import Estimate, estimate
 from runners.planning.plan import Plan
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.system.environment import environment
 from runners.units.unit import run_yaml
 from tests.support import fake_work
-from tests.support.small_ablation import bench, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, write_spec
 from yolact_bench.build import build_network
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy
@@ -24,7 +24,7 @@ def here() -> dict[str, object]:
     return {"environment": environment("cpu")}
 
 
-def recorded(at: Bench, run: Run, **changes: object) -> None:
+def recorded(at: AblationContext, run: Run, **changes: object) -> None:
     """Put an accuracy of a training of that run, and its run.yaml, into the work directory."""
     values = {**here(), "train_digest": run.train_digest, "iterations": 100, **changes}
     at.store.add(fake_work.accuracy("fast", **values))
@@ -38,20 +38,22 @@ def other(run: Run, **changes: object) -> Run:
 
 
 @pytest.fixture
-def at(tmp_path: Path) -> Bench:
-    return bench(tmp_path / "work")
+def at(tmp_path: Path) -> AblationContext:
+    return context(tmp_path / "work")
 
 
 @pytest.fixture
-def plan(at: Bench, tmp_path: Path) -> Plan:
-    return planned(write_spec(tmp_path), at)
+def plan(at: AblationContext, tmp_path: Path) -> Plan:
+    return plan_spec(write_spec(tmp_path), at)
 
 
-def cost(plan: Plan, at: Bench, *, given: float | None = None) -> Estimate:
+def cost(plan: Plan, at: AblationContext, *, given: float | None = None) -> Estimate:
     return estimate(plan, at.place, at.store, images_per_second=given)
 
 
-def test_what_nothing_tells_is_unknown_and_says_how_to_know(plan: Plan, at: Bench) -> None:
+def test_what_nothing_tells_is_unknown_and_says_how_to_know(
+    plan: Plan, at: AblationContext
+) -> None:
     found = cost(plan, at)
     assert found.train_seconds is None
     assert found.detect_seconds is None
@@ -60,7 +62,7 @@ def test_what_nothing_tells_is_unknown_and_says_how_to_know(plan: Plan, at: Benc
     assert "--images-per-second" in text
 
 
-def test_a_given_rate_makes_seconds_of_images(plan: Plan, at: Bench) -> None:
+def test_a_given_rate_makes_seconds_of_images(plan: Plan, at: AblationContext) -> None:
     """3 iterations of 2 images at 4 images/s are 1.5 s; k_4 and k_2 train, `sequential` shares."""
     found = cost(plan, at, given=4.0)
     assert [step.train_seconds for step in found.steps] == [1.5, 1.5, 0.0]
@@ -69,7 +71,7 @@ def test_a_given_rate_makes_seconds_of_images(plan: Plan, at: Bench) -> None:
         cost(plan, at, given=0.0)
 
 
-def test_the_same_network_trains_as_fast_as_it_did(plan: Plan, at: Bench) -> None:
+def test_the_same_network_trains_as_fast_as_it_did(plan: Plan, at: AblationContext) -> None:
     """6 images at 2 images/s; k_2 is not that network, but has its backbone and size."""
     run = plan.steps[0].unit.run
     recorded(at, other(run), train_images_per_second=2.0)
@@ -79,7 +81,7 @@ def test_the_same_network_trains_as_fast_as_it_did(plan: Plan, at: Bench) -> Non
     assert "a network much like it" in found.steps[1].train_source
 
 
-def test_another_size_is_scaled_by_image_area_and_said_so(plan: Plan, at: Bench) -> None:
+def test_another_size_is_scaled_by_image_area_and_said_so(plan: Plan, at: AblationContext) -> None:
     """At 144 px a quarter of the images of 72 px: 2 images/s there are 8 here; 6 / 8 = 0.75 s."""
     recorded(at, other(plan.steps[0].unit.run, image_size=144), train_images_per_second=2.0)
     step = cost(plan, at).steps[0]
@@ -97,13 +99,13 @@ def test_another_size_is_scaled_by_image_area_and_said_so(plan: Plan, at: Bench)
     ],
 )
 def test_no_rate_is_taken_from_what_does_not_compare(
-    plan: Plan, at: Bench, changes: dict[str, object], record: dict[str, object]
+    plan: Plan, at: AblationContext, changes: dict[str, object], record: dict[str, object]
 ) -> None:
     recorded(at, other(plan.steps[0].unit.run, **changes), **record)
     assert cost(plan, at).train_seconds is None
 
 
-def test_an_interrupted_training_needs_only_what_is_left(plan: Plan, at: Bench) -> None:
+def test_an_interrupted_training_needs_only_what_is_left(plan: Plan, at: AblationContext) -> None:
     """It has done 40 of 60 iterations at 5 images/s: 20 · 2 / 5 = 8 s."""
     first = plan.steps[0]
     run = first.unit.run.changed({"schedule.iterations": 60})
@@ -116,7 +118,7 @@ def test_an_interrupted_training_needs_only_what_is_left(plan: Plan, at: Bench) 
     assert cost(longer, at).steps[0].train_seconds == 8.0
 
 
-def test_evaluation_takes_the_time_of_its_images(plan: Plan, at: Bench) -> None:
+def test_evaluation_takes_the_time_of_its_images(plan: Plan, at: AblationContext) -> None:
     """Three validation images at 40 ms, the median of the fake's rounds."""
     run = other(plan.steps[0].unit.run)
     recorded(at, run)
@@ -127,7 +129,7 @@ def test_evaluation_takes_the_time_of_its_images(plan: Plan, at: Bench) -> None:
     assert timed.median_ms == pytest.approx(40, abs=0.5)
 
 
-def test_disk_is_counted_from_the_networks(plan: Plan, at: Bench) -> None:
+def test_disk_is_counted_from_the_networks(plan: Plan, at: AblationContext) -> None:
     """SGD remembers one number a weight. Of the three arms, two share a pass: it alone is stored.
 
     72 px: P3 has 9 cells a side, prototypes 18; 3 images of 18 · 18 · 4 prototype values and
@@ -144,7 +146,7 @@ def test_disk_is_counted_from_the_networks(plan: Plan, at: Bench) -> None:
 
 
 def test_passes_larger_than_may_be_stored_are_refused_before_anything_runs(
-    plan: Plan, at: Bench
+    plan: Plan, at: AblationContext
 ) -> None:
     """3 images of 18 · 18 · 4 prototype values and 1000 candidates of 14, 4 bytes each: 183,552."""
     for most, refused in ((183_551.0, True), (183_552.0, False), (0.0, False)):
@@ -157,7 +159,9 @@ def test_passes_larger_than_may_be_stored_are_refused_before_anything_runs(
             assert bool(found.forward_bytes) == bool(most)
 
 
-def test_the_plan_shows_who_shares_what_and_its_facts_are_json(plan: Plan, at: Bench) -> None:
+def test_the_plan_shows_who_shares_what_and_its_facts_are_json(
+    plan: Plan, at: AblationContext
+) -> None:
     lines = plan_lines(plan, cost(plan, at, given=4.0))
     k_4, k_2, sequential = lines[2:5]
     assert plan.steps[0].unit.run.train_digest[:8] in k_4
@@ -170,7 +174,7 @@ def test_the_plan_shows_who_shares_what_and_its_facts_are_json(plan: Plan, at: B
     assert [unit["shares_forward"] for unit in facts["units"]] == [None, None, "k_4"]
 
 
-def test_a_disk_that_is_too_small_is_told(plan: Plan, at: Bench) -> None:
+def test_a_disk_that_is_too_small_is_told(plan: Plan, at: AblationContext) -> None:
     found = cost(plan, at)
     needed = found.checkpoint_bytes + found.training_bytes + found.forward_bytes
     for free, told in ((needed, False), (needed - 1, True)):
@@ -178,12 +182,12 @@ def test_a_disk_that_is_too_small_is_told(plan: Plan, at: Bench) -> None:
         assert ("NOT ENOUGH" in last) == told
 
 
-def test_what_is_done_costs_nothing(plan: Plan, at: Bench, tmp_path: Path) -> None:
+def test_what_is_done_costs_nothing(plan: Plan, at: AblationContext, tmp_path: Path) -> None:
     for step in plan.steps:
         run = step.unit.run
         recorded(at, run, detect_digest=run.detect_digest, train_digest=run.train_digest)
         at.place.weights(run).touch()
-    done = planned(write_spec(tmp_path), at)
+    done = plan_spec(write_spec(tmp_path), at)
     found = cost(done, at)
     assert (found.train_seconds, found.detect_seconds, found.checkpoint_bytes) == (0.0, 0.0, 0)
     assert isinstance(at.store.records()[0], Accuracy)

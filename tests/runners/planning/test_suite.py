@@ -13,7 +13,7 @@ from runners.planning.suite_cost import Priced, price, tasks_of
 from runners.planning.text.suite import programme_facts, programme_lines
 from runners.planning.throughput import Throughput
 from tests.support.paths import ABLATIONS
-from tests.support.small_ablation import SPEC, bench, write_spec
+from tests.support.small_ablation import SPEC, context, write_spec
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.ablation import load
 
@@ -31,13 +31,13 @@ def small(tmp_path: Path) -> Programme:
     first = write_spec(tmp_path)
     second = tmp_path / "other.yaml"
     second.write_text(OTHER.replace("baseline:", "seeds: [0, 1]\nbaseline:"))
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     specs = [load(first), load(second)]
     return make_programme(specs, place=at.place, store=at.store, data_root=None)
 
 
 def priced(programme: Programme, folder: Path, given: GivenRates) -> Priced:
-    at = bench(folder / "work")
+    at = context(folder / "work")
     rates = Throughput(at.store, at.place.work_dir, device="none", given=given)
     return price(programme, rates, at.place)
 
@@ -115,7 +115,7 @@ def test_what_nothing_tells_stays_unknown_and_says_how_to_give_it(
 
 
 def test_what_has_been_trained_is_not_scheduled(small: Programme, tmp_path: Path) -> None:
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     run = small.members[0].units[0].run
     at.place.weights(run).parent.mkdir(parents=True)
     at.place.weights(run).touch()
@@ -129,7 +129,7 @@ def test_what_has_been_trained_is_not_scheduled(small: Programme, tmp_path: Path
 
 def test_a_rate_of_a_preset_goes_before_that_of_all_and_is_scaled_by_area(tmp_path: Path) -> None:
     """r101 at 550 px trains at 45 images/s as given; at 700 px at 45 · (550 / 700)²."""
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     specs = [load(FOLDER / name) for name in ("image_size.yaml", "backbone.yaml")]
     programme = make_programme(specs, place=at.place, store=at.store, data_root=tmp_path)
     given = given_rates(["20", "yolact_r101=45"])
@@ -183,7 +183,7 @@ def test_all_ablations_plan_without_their_data_in_lines_of_a_page(
 
 def test_data_sets_that_are_not_here_are_told_apart_by_name(tmp_path: Path) -> None:
     """Runs on coco and on sbd share nothing, and nms finds the training of backbone's resnet101."""
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     names = ("backbone.yaml", "nms.yaml", "sbd.yaml")
     specs = [load(FOLDER / name) for name in names]
     programme = make_programme(specs, place=at.place, store=at.store, data_root=tmp_path)

@@ -10,7 +10,7 @@ from runners.planning.sweep import SweepPlan, plan_sweep, scale_sweep
 from runners.planning.text.sweep import sweep_facts, sweep_lines
 from runners.planning.throughput import Throughput
 from tests.support.paths import SWEEPS
-from tests.support.small_ablation import bench
+from tests.support.small_ablation import context
 from yolact_bench.spec.sweep.sweep import load_sweep
 
 HEAD = """\
@@ -31,7 +31,7 @@ REPLAY = HEAD + "space: {nms.max_iou: {low: 0.3, high: 0.8}}\n"
 def planned(folder: Path, text: str, given: GivenRates) -> SweepPlan:
     file = folder / "search.yaml"
     file.write_text(text)
-    at = bench(folder / "work")
+    at = context(folder / "work")
     rates = Throughput(at.store, at.place.work_dir, device="none", given=given)
     return plan_sweep(load_sweep(file), rates, at.place, data_root=None)
 
@@ -87,7 +87,7 @@ def test_a_rate_that_nothing_tells_stays_unknown(tmp_path: Path) -> None:
 def test_sweeps_of_the_repository_plan_without_their_data(tmp_path: Path, name: str) -> None:
     """Both time every trial beside the base, for at most 60 s."""
     file = SWEEPS / f"{name}.yaml"
-    at = bench(tmp_path)
+    at = context(tmp_path)
     rates = Throughput(at.store, tmp_path, device="none", given=GivenRates(every=50.0))
     spec = load_sweep(file)
     plan = plan_sweep(spec, rates, at.place, data_root=tmp_path)

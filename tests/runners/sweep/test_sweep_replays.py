@@ -10,7 +10,7 @@ from runners.arms.train import ensure_trained
 from runners.sweep.flow import SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing
 from runners.tracking import NoTracker
-from tests.support.small_ablation import bench
+from tests.support.small_ablation import context
 from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.sweep.sweep import load_sweep
 
@@ -42,7 +42,7 @@ def test_trials_have_the_numbers_of_evaluate_and_the_best_leaves_its_record(
 ) -> None:
     file = tmp_path / "replays.yaml"
     file.write_text(SPEC)
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     checked = check_sweep(load_sweep(file), at.place, None)
     made = SweepBench(
         place=at.place,

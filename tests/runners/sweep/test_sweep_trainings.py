@@ -8,7 +8,7 @@ from runners.sweep.flow import SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing
 from runners.tracking import NoTracker
 from tests.support.fake_executor import FakeExecutor
-from tests.support.small_ablation import bench
+from tests.support.small_ablation import context
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.sweep.sweep import load_sweep
@@ -33,7 +33,7 @@ def rate_of(run: Run) -> float:
 def sweep_with(executor: FakeExecutor, folder: Path, text: str = SPEC) -> Sweep:
     file = folder / "rates.yaml"
     file.write_text(text)
-    at = bench(folder / "work")
+    at = context(folder / "work")
     checked = check_sweep(load_sweep(file), at.place, None)
     made = SweepBench(
         place=at.place,

@@ -15,7 +15,7 @@ from runners.arms.evaluate import evaluate_unit
 from runners.arms.train import ensure_trained
 from runners.system.interrupt import Stopped
 from runners.system.rank_processes import share_devices
-from runners.workdir.stop_file import ask_to_stop, clear
+from runners.workdir.stop_file import clear_stop_request, request_stop
 from tests.support.rank_cases import (
     largest_difference,
     norm_of_one,
@@ -85,10 +85,10 @@ def test_a_training_goes_on_with_another_number_of_devices_and_ends_the_same(
     whole = trained_by(tmp_path, 1, changes)
     unit, place = shared_unit(tmp_path / "broken", devices=2, changes=changes)
     folder = place.checkpoint_folder(unit.run)
-    ask_to_stop(folder)
+    request_stop(folder)
     with pytest.raises(Stopped):
         ensure_trained(unit, place)
-    clear(folder)
+    clear_stop_request(folder)
     done = ensure_trained(unit, replace(place, devices=1))
     assert largest_difference(whole, weights(done.weights)) < 1e-3
     line = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])

@@ -13,7 +13,7 @@ from reports.pages.build import build
 from runners.cli import main as cli
 from runners.timing.device.watch import DeviceWatch
 from tests.support.fake_nvml import UUID, FakeNvml
-from tests.support.small_ablation import bench, write_spec
+from tests.support.small_ablation import context, write_spec
 from yolact_bench.results.device_facts import read_device_facts
 from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency
@@ -56,7 +56,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def latencies(folder: Path) -> list[Latency]:
-    return [r for r in bench(folder / "work").store.records() if isinstance(r, Latency)]
+    return [r for r in context(folder / "work").store.records() if isinstance(r, Latency)]
 
 
 def test_a_throttled_gpu_ends_a_run_with_5_after_everything_is_written(

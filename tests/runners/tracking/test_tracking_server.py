@@ -17,7 +17,7 @@ import pytest
 from runners.tracking import MlflowTracker, Phase, delivery
 from runners.tracking.backfill import backfill
 from tests.support.mlflow_store import Seen, seen
-from tests.support.small_ablation import bench, carried_out, write_spec
+from tests.support.small_ablation import context, run_spec, write_spec
 from yolact_bench.results.manifest import PlannedRun
 
 pytestmark = pytest.mark.slow
@@ -118,7 +118,7 @@ def test_a_server_killed_in_the_middle_ends_with_what_it_would_have(
     spec = write_spec(tmp_path)
     quiet = tmp_path / "undisturbed"
     tracker = MlflowTracker(quiet)
-    carried_out(spec, bench(quiet, tracker=tracker))
+    run_spec(spec, context(quiet, tracker=tracker))
     tracker.close(60.0)
     expected = account(f"sqlite:///{quiet}/mlflow.db")
 
@@ -128,7 +128,7 @@ def test_a_server_killed_in_the_middle_ends_with_what_it_would_have(
     if comes_back == "during the run":
         happens["sequential"] = server.start
     disturbed = Disturbed(work, happens)
-    carried_out(spec, bench(work, tracker=disturbed))
+    run_spec(spec, context(work, tracker=disturbed))
     disturbed.drain(60.0)
     disturbed.close(60.0)
     told = "track backfill small" in caplog.text

@@ -11,7 +11,7 @@ import torch
 from runners.units.unit import Unit
 from runners.workdir.gc import find
 from tests.support.killed_training import DEATHS, LOG_EVERY, Kill, train_until
-from tests.support.small_ablation import bench, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, write_spec
 
 ITERATIONS, VALIDATE_EVERY = 8, 4
 LENGTH: Mapping[str, object] = {"schedule.iterations": ITERATIONS, "schedule.steps": [5]}
@@ -68,7 +68,7 @@ def carried_out(
     workers: int = 0,
 ) -> Left:
     """Train the unit with a kill in each attempt but the last."""
-    place = replace(bench(folder / "work").place, workers=workers, validate_every=VALIDATE_EVERY)
+    place = replace(context(folder / "work").place, workers=workers, validate_every=VALIDATE_EVERY)
     for seconds, kill in kills:
         often = replace(place, checkpoint_seconds=seconds)
         assert train_until(unit, often, folder / "kept", kill) == -9, kill
@@ -78,7 +78,7 @@ def carried_out(
 
 def unit(folder: Path, settings: Mapping[str, object]) -> Unit:
     """The baseline of the small ablation, changed."""
-    one = planned(write_spec(folder), bench(folder / "plan")).steps[0].unit
+    one = plan_spec(write_spec(folder), context(folder / "plan")).steps[0].unit
     return replace(one, run=one.run.changed(settings))
 
 

@@ -10,7 +10,7 @@ import torch
 from runners.arms.train import ensure_trained
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from tests.support.small_ablation import bench, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, write_spec
 
 SIX_STEPS = {"schedule.iterations": 6, "schedule.steps": [4]}
 
@@ -18,8 +18,8 @@ SIX_STEPS = {"schedule.iterations": 6, "schedule.steps": [4]}
 def unit(folder: Path, *, compiled: bool) -> tuple[Unit, Workplace]:
     """The baseline of the small ablation, six steps long."""
     folder.mkdir()
-    at = bench(folder / "work")
-    one = planned(write_spec(folder), at).steps[0].unit
+    at = context(folder / "work")
+    one = plan_spec(write_spec(folder), at).steps[0].unit
     place = replace(at.place, compile_training=compiled)
     return replace(one, run=one.run.changed(SIX_STEPS)), place
 

@@ -11,7 +11,7 @@ from runners.arms.train import ensure_trained
 from runners.training.checkpoint import load_facts
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from tests.support.small_ablation import SPEC, bench, planned, write_spec
+from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.build import load_detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.schedule import steps
@@ -21,8 +21,8 @@ SIX_STEPS = {"schedule.iterations": 6, "schedule.steps": [4], "schedule.clip_nor
 
 def unit(folder: Path) -> tuple[Unit, Workplace]:
     """The baseline of the small ablation."""
-    at = bench(folder / "work")
-    return planned(write_spec(folder), at).steps[0].unit, at.place
+    at = context(folder / "work")
+    return plan_spec(write_spec(folder), at).steps[0].unit, at.place
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -121,7 +121,7 @@ def test_frozen_batch_norm_on_random_weights_is_refused(tmp_path: Path) -> None:
     """Nothing would normalise the activations; with ImageNet weights it is the paper's way."""
     text = SPEC.replace("batch_norm: train", "batch_norm: auto")
     with pytest.raises(SpecError, match=r"batch_norm: \{name: train\}"):
-        planned(write_spec(tmp_path, text), bench(tmp_path))
+        plan_spec(write_spec(tmp_path, text), context(tmp_path))
 
 
 def test_the_published_schedule_has_its_learning_rates() -> None:

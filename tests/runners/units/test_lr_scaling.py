@@ -7,7 +7,7 @@ from torch import nn
 
 from runners.arms.train import ensure_trained
 from runners.system.ranks import check_devices, device_of
-from runners.system.torchrun import Launched, launched
+from runners.system.torchrun import TorchrunProcess, torchrun_process
 from runners.units.lr_scaling import check_shares, scaled
 from tests.support.rank_cases import shared_unit
 from yolact_bench.build import build_network, build_schedule, build_training_loader
@@ -94,9 +94,9 @@ def test_fewer_than_one_device_and_more_than_there_are_is_refused(
 
 def test_torchrun_is_recognised_by_all_of_its_words() -> None:
     words = {"RANK": "5", "LOCAL_RANK": "1", "WORLD_SIZE": "8"}
-    assert launched(words) is None
+    assert torchrun_process(words) is None
     words |= {"MASTER_ADDR": "node0", "MASTER_PORT": "29500"}
-    assert launched(words) == Launched(rank=5, local_rank=1, size=8)
+    assert torchrun_process(words) == TorchrunProcess(rank=5, local_rank=1, size=8)
 
 
 def test_a_joint_batch_norm_has_the_names_of_a_plain_one() -> None:

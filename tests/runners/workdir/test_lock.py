@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.workdir.lock import LOCK_FILE, holder_of, locked
+from runners.workdir.lock import LOCK_FILE, hold_lock, lock_holder
 from tests.runners.cli.test_cli import called
 from tests.support.small_ablation import write_spec
 from yolact_bench.errors import SpecError
@@ -19,8 +19,8 @@ from yolact_bench.errors import SpecError
 HOLD = """\
 import os, sys, time
 from pathlib import Path
-from runners.workdir.lock import locked
-with locked(Path(sys.argv[1]), command="yolact-bench run other.yaml"):
+from runners.workdir.lock import hold_lock
+with hold_lock(Path(sys.argv[1]), command="yolact-bench run other.yaml"):
     if sys.argv[2] == "fork" and os.fork() == 0:
         os.close(1)  # the parent's pipe
         time.sleep(60)
@@ -59,15 +59,15 @@ class Other:
 
 def test_a_second_process_is_told_who_writes_and_what_to_do(tmp_path: Path) -> None:
     with Other(tmp_path) as other:
-        with pytest.raises(SpecError) as refused, locked(tmp_path, command="second"):
+        with pytest.raises(SpecError) as refused, hold_lock(tmp_path, command="second"):
             pytest.fail("two writers")
         told = str(refused.value)
         words = ("`yolact-bench run other.yaml`", str(other.process.pid), os.uname().nodename)
         assert all(word in told for word in (*words, "--work-dir", "wait", "stop it"))
-        holder = holder_of(tmp_path)
+        holder = lock_holder(tmp_path)
         assert holder is not None
         assert holder.pid == other.process.pid
-    assert holder_of(tmp_path) is None
+    assert lock_holder(tmp_path) is None
 
 
 @pytest.mark.parametrize("how", ["plain", "fork"])
@@ -77,16 +77,16 @@ def test_a_killed_process_leaves_no_lock_even_if_its_child_lives_on(
     """A child of `fork` shares the parent's open file, as a loader's worker would."""
     with Other(tmp_path, how) as other:
         other.kill()
-        with locked(tmp_path, command="mine") as mine:
+        with hold_lock(tmp_path, command="mine") as mine:
             assert mine.pid == os.getpid()
 
 
 def test_the_lock_ends_with_its_block_also_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), locked(tmp_path, command="first"):
+    with pytest.raises(ZeroDivisionError), hold_lock(tmp_path, command="first"):
         raise ZeroDivisionError
-    with locked(tmp_path, command="second"):
-        assert holder_of(tmp_path) is not None
-    assert holder_of(tmp_path) is None
+    with hold_lock(tmp_path, command="second"):
+        assert lock_holder(tmp_path) is not None
+    assert lock_holder(tmp_path) is None
 
 
 def test_commands_that_write_stop_and_commands_that_read_go_on(
@@ -113,7 +113,7 @@ def test_a_file_system_without_locks_is_named_as_such(
     monkeypatch.setattr(fcntl, "flock", refuse)
     with (
         pytest.raises(SpecError, match=r"cannot lock files .*local disk"),
-        locked(tmp_path, command="mine"),
+        hold_lock(tmp_path, command="mine"),
     ):
         pytest.fail("went on without a lock")
 
@@ -122,6 +122,6 @@ def test_a_place_where_nobody_can_write_is_a_mistake_of_the_user(tmp_path: Path)
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(SpecError, match=r"file/work: cannot be written"),
-        locked(tmp_path / "file" / "work", command="mine"),
+        hold_lock(tmp_path / "file" / "work", command="mine"),
     ):
         pytest.fail("a folder below a file")

@@ -6,32 +6,37 @@ import pytest
 
 from runners.arms.train import ensure_trained
 from runners.system.interrupt import Stopped
-from runners.workdir.stop_file import StopFileWatch, ask_to_stop, clear, was_asked
-from tests.support.small_ablation import bench, planned, write_spec
+from runners.workdir.stop_file import (
+    StopFileWatch,
+    clear_stop_request,
+    has_stop_request,
+    request_stop,
+)
+from tests.support.small_ablation import context, plan_spec, write_spec
 
 
 def test_a_training_that_is_asked_by_file_stops_with_a_checkpoint_and_goes_on_later(
     tmp_path: Path,
 ) -> None:
-    at = bench(tmp_path / "work")
-    unit = planned(write_spec(tmp_path), at).steps[0].unit
+    at = context(tmp_path / "work")
+    unit = plan_spec(write_spec(tmp_path), at).steps[0].unit
     folder = at.place.checkpoint_folder(unit.run)
-    ask_to_stop(folder)
+    request_stop(folder)
     with pytest.raises(Stopped):
         ensure_trained(unit, at.place)
     assert (folder / "last.pt").is_file()
-    clear(folder)
+    clear_stop_request(folder)
     assert ensure_trained(unit, at.place).iterations == 3
 
 
 def test_a_request_stands_until_it_is_taken_back(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "there"
-    clear(folder)
-    assert not was_asked(folder)
-    ask_to_stop(folder)
-    assert was_asked(folder)
-    clear(folder)
-    assert not was_asked(folder)
+    clear_stop_request(folder)
+    assert not has_stop_request(folder)
+    request_stop(folder)
+    assert has_stop_request(folder)
+    clear_stop_request(folder)
+    assert not has_stop_request(folder)
 
 
 def test_the_file_is_looked_for_once_a_second_at_most(
@@ -42,6 +47,6 @@ def test_the_file_is_looked_for_once_a_second_at_most(
     monkeypatch.setattr("runners.workdir.stop_file.time.monotonic", lambda: next(times))
     file = StopFileWatch(tmp_path)
     assert not file()
-    ask_to_stop(tmp_path)
+    request_stop(tmp_path)
     assert not file()
     assert file()

@@ -15,7 +15,7 @@ from torch._dynamo.utils import counters
 from torch._inductor.exc import InvalidCxxCompiler
 
 from runners.arms.train import ensure_trained
-from tests.support.small_ablation import bench, carried_out, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
 from yolact_bench.build import (
     build_detector,
     build_losses,
@@ -217,8 +217,8 @@ def test_an_arm_for_another_device_fails_alone_and_its_training_is_not_begun(
     tmp_path: Path,
 ) -> None:
     """The graph comes first, so that its training would have been the one of all."""
-    at = bench(tmp_path)
-    carried_out(write_spec(tmp_path, RUN), at)
+    at = context(tmp_path)
+    run_spec(write_spec(tmp_path, RUN), at)
     (failure,) = at.store.failures()
     assert (failure.arm, failure.phase, failure.kind) == ("graph", "evaluate", "unsuited_device")
     assert "needs a CUDA device" in failure.message
@@ -236,9 +236,11 @@ def test_a_look_in_training_is_eager_whatever_the_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights change before the next look: a program compiled for one would serve once."""
-    at = bench(tmp_path)
+    at = context(tmp_path)
     place = replace(at.place, validate_every=1)
-    (step,) = [s for s in planned(write_spec(tmp_path, RUN), at).steps if s.unit.arm == "compiled"]
+    (step,) = [
+        s for s in plan_spec(write_spec(tmp_path, RUN), at).steps if s.unit.arm == "compiled"
+    ]
     looked: list[Mapping[str, float]] = []
     monkeypatch.setattr(CompiledStage, "forward", _refuse)
     ensure_trained(step.unit, place, on_log=lambda _, metrics: looked.append(metrics))

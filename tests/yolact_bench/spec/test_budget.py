@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runners.planning.spec_checks import check_arms
-from tests.support.small_ablation import SPEC, bench, planned, write_spec
+from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.catalog import components
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
@@ -150,7 +150,7 @@ def test_a_mistake_about_budgets_or_factors_is_told(
 
 
 def test_an_arms_own_seed_is_added_to_those_of_the_ablation(tmp_path: Path) -> None:
-    plan = planned(write_spec(tmp_path, AA), bench(tmp_path / "work"))
+    plan = plan_spec(write_spec(tmp_path, AA), context(tmp_path / "work"))
     seeds = [(s.unit.arm, s.unit.seed, s.unit.run.seed) for s in plan.steps]
     assert seeds == [
         ("one", 0, 0),
@@ -188,8 +188,8 @@ def test_an_option_at_its_default_makes_no_other_run(tmp_path: Path) -> None:
 def test_arms_that_a_budget_makes_equal_are_no_mistake(tmp_path: Path) -> None:
     text = SPEC.replace("schedule.lr]", "schedule.lr, schedule.iterations]")
     text += "  longer: {protonet.k: 4, schedule.lr: 0.001, schedule.iterations: 4}\n"
-    at = bench(tmp_path / "work")
-    plan = planned(write_spec(tmp_path, text), at)
+    at = context(tmp_path / "work")
+    plan = plan_spec(write_spec(tmp_path, text), at)
     assert plan.trainings == 3
     check_arms(loaded(tmp_path, text, budget="smoke"))
 

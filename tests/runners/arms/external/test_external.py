@@ -14,7 +14,7 @@ from runners.workdir.dataset_files import write_shapes
 from runners.workdir.list_runs import run_facts
 from tests.support import fake_work
 from tests.support.external_truth import DATA, drawn, true_masks
-from tests.support.small_ablation import bench, carried_out, planned
+from tests.support.small_ablation import context, plan_spec, run_spec
 from yolact_bench.data import Dataset
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.record import Accuracy, Errors, Failure, Latency
@@ -90,9 +90,9 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
     (tmp_path / "masks.json").write_text(json.dumps(true_masks(dataset)))
     spec = write_spec(tmp_path, PERFECT + BROKEN + "  given: {segm: masks.json}\n")
     spec.write_text(spec.read_text().replace("[accuracy]", "[accuracy, errors]"))
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
 
-    manifest = carried_out(spec, at)
+    manifest = run_spec(spec, at)
 
     records = at.store.records()
     found = {r.arm: r for r in records if isinstance(r, Accuracy)}
@@ -126,7 +126,7 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
     assert not list((tmp_path / "work/external").iterdir())
 
     before = len(records)
-    carried_out(spec, at)
+    run_spec(spec, at)
     assert len(at.store.records()) == before  # nothing is predicted or scored again
     assert (tmp_path / "predictor.calls").read_text() == "called\n"
 
@@ -137,8 +137,8 @@ def test_a_command_sees_only_the_classes_that_are_evaluated(tmp_path: Path) -> N
     file.write_text(file.read_text() + "classes: [square, triangle]\n")
     spec = write_spec(tmp_path, PERFECT)
     spec.write_text(spec.read_text().replace(SPEC_DATA, "dataset: set/dataset.yaml"))
-    at = bench(tmp_path / "work")
-    (step,) = planned(spec, at).external
+    at = context(tmp_path / "work")
+    (step,) = plan_spec(spec, at).external
     folder = predict_external(step.unit, at.place)
     found = {one["category_id"] for one in json.loads((folder / "segm.json").read_text())}
     assert found == {2, 3}
@@ -160,7 +160,7 @@ def test_a_wrong_result_file_stops_before_any_training(tmp_path: Path) -> None:
     (tmp_path / "masks.json").write_text('[{"image_id": 1}]')
     spec = write_spec(tmp_path, "  given: {segm: masks.json}\n")
     with pytest.raises(SpecError, match=r"external\.given: .*masks\.json: entry 1: category_id"):
-        carried_out(spec, bench(tmp_path / "work"))
+        run_spec(spec, context(tmp_path / "work"))
     assert not (tmp_path / "work/checkpoints").exists()
     assert not (tmp_path / "work/results.jsonl").exists()
 
@@ -174,18 +174,18 @@ def test_a_command_that_writes_nonsense_fails_alone(tmp_path: Path) -> None:
         '  nonsense: {command: "{python} nonsense.py {out}", version: "1"}\n'
         '  nothing: {command: "{python} nothing.py {out}", version: "1"}\n',
     )
-    at = bench(tmp_path / "work")
-    carried_out(spec, at)
+    at = context(tmp_path / "work")
+    run_spec(spec, at)
     kinds = {f.arm: (f.kind, f.message) for f in at.store.failures()}
     assert kinds["nonsense"][0] == "bad_results"
     assert "segm.json: not JSON" in kinds["nonsense"][1]
     assert kinds["nothing"][0] == "no_results"
     assert kinds.keys() == {"nonsense", "nothing"}
 
-    plan = planned(spec, at)
+    plan = plan_spec(spec, at)
     assert [step.evaluated for step in plan.external] == [False, False]
     (tmp_path / "nothing.py").write_text(PREDICTOR.replace("map(", "list(map(").replace("\n", "#"))
-    changed = planned(spec, at)  # the script is part of what makes the result
+    changed = plan_spec(spec, at)  # the script is part of what makes the result
     assert changed.external[1].failed is None
     assert changed.external[0].failed is not None
 
@@ -222,9 +222,9 @@ def test_a_file_that_is_not_there_stops_the_plan_but_not_the_check(tmp_path: Pat
     spec = write_spec(tmp_path, "  given: {segm: masks.json}\n")
     (row,) = load(spec).external
     assert "masks.json" in row.missing(seed=0, default_python=sys.executable)
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     with pytest.raises(MissingDataError, match=r"external\.given: no file .*masks\.json"):
-        planned(spec, at)
+        plan_spec(spec, at)
     only = make_plan(load(spec), place=at.place, store=at.store, data_root=None, only=["ours"])
     assert only.external == ()
 
@@ -247,7 +247,7 @@ def test_a_row_with_seeds_has_a_result_for_each(tmp_path: Path) -> None:
     for seed, score in enumerate((0.9, 0.8)):
         (tmp_path / f"s{seed}.json").write_text(json.dumps([score]))
     spec = write_spec(tmp_path, "  both: {segm: 's{seed}.json'}\n  one: {segm: s0.json}\n")
-    at = bench(tmp_path / "work")
+    at = context(tmp_path / "work")
     ablation = load(spec, seeds=2)
     plan = make_plan(ablation, place=at.place, store=at.store, data_root=None)
     assert [(s.unit.arm, s.unit.seed) for s in plan.external] == [

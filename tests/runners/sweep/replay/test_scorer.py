@@ -20,7 +20,7 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from tests.runners.evaluation.test_replay import VARIANTS
 from tests.support.planted_pass import plant
-from tests.support.small_ablation import bench, planned, write_spec
+from tests.support.small_ablation import context, plan_spec, write_spec
 from yolact_bench.catalog import components
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.run import Run
@@ -83,8 +83,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """One object of each image is a crowd; one candidate of each lies beside its image."""
     folder = tmp_path_factory.mktemp("scene")
     spec = VARIANTS.replace("val_images: 3", "val_images: 6")
-    units = [step.unit for step in planned(write_spec(folder, spec), bench(folder)).steps]
-    place = bench(folder / "work").place
+    units = [step.unit for step in plan_spec(write_spec(folder, spec), context(folder)).steps]
+    place = context(folder / "work").place
     ensure_trained(units[0], place)
     stored = keep_pass(units[0], place, min_score=0.01)
     dataset = place.datasets.open(units[0].data, "val")
