@@ -18,12 +18,12 @@ from runners.cli.doctor import diagnose
 from runners.evaluation.coco.score import engine_name
 from runners.executors import Placement, make_executor
 from runners.planning.cost import Estimate, estimate
-from runners.planning.plan import Plan, check_words, make_plan
+from runners.planning.plan import Plan, check_claims, make_plan
 from runners.planning.rates import GivenRates
 from runners.planning.spec_checks import check_arms
-from runners.planning.tasks import priced, scale_lines, scale_plan
+from runners.planning.tasks import scale_plan
 from runners.planning.text.ablation import plan_facts, plan_lines
-from runners.planning.text.scaling import scaled_facts
+from runners.planning.text.scaling import cost_lines, price_of, scaling_facts
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
 from runners.timing.records import Timing
@@ -132,7 +132,7 @@ def run(
     refuse_torchrun("run")
     store = place.store
     made = _plan(spec, only, settings, seeds, budget, place, store, data_root, check_paper)
-    cost = estimate(made, place, store, images_per_second=images_per_second)
+    cost = estimate(made, place, store, given=GivenRates(every=images_per_second))
     if dry_run:
         _show_plan(made, cost, as_json=as_json)
         return
@@ -209,10 +209,10 @@ def plan(
     cost = estimate(made, place, store, given=given)
     scale = scale_plan(made, cost, slots=slots, devices=devices, efficiency=efficiency)
     if as_json:
-        facts = {"schedule": scaled_facts(scale), "price": priced(scale, price_per_hour)}
+        facts = {"schedule": scaling_facts(scale), "price": price_of(scale, price_per_hour)}
         typer.echo(json.dumps({**plan_facts(made, cost), **facts}))
         return
-    for line in [*plan_lines(made, cost), *scale_lines(scale, price=price_per_hour)]:
+    for line in [*plan_lines(made, cost), *cost_lines(scale, per_hour=price_per_hour)]:
         typer.echo(line)
 
 
@@ -222,7 +222,7 @@ def check(
     """Check every arm of every spec; data sets that are not on this machine are not opened."""
     for spec in specs:
         ablation = load(spec, budget=budget)
-        check_words(ablation, check_paper)
+        check_claims(ablation, check_paper)
         missing = ""
         for arm in ablation.arms:
             try:
@@ -262,7 +262,7 @@ def _plan(
     check_paper: CheckPaper,
 ) -> Plan:
     ablation = load(spec, settings=parse_settings(settings), seeds=seeds, budget=budget)
-    check_words(ablation, check_paper)
+    check_claims(ablation, check_paper)
     check_arms(ablation)
     return make_plan(ablation, place=place, store=store, data_root=data_root, only=only)
 

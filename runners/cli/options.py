@@ -36,7 +36,7 @@ EvaluationRate = Annotated[
 ]
 Gpus = Annotated[
     str | None,
-    typer.Option(metavar="N,N,…", help="plan as a programme on so many devices: 8,64,512"),
+    typer.Option(metavar="N,N,…", help="Numbers of devices to plan the suite for: 8,64,512."),
 ]
 Efficiency = Annotated[
     float | None,

@@ -1,4 +1,4 @@
-"""What `plan` does: of one spec what `run` would, of several a programme, of a sweep its bounds."""
+"""What `plan` does: of one spec what `run` would, of several a suite, of a sweep its bounds."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,14 +8,13 @@ from pathlib import Path
 import typer
 
 from runners.cli import commands
-from runners.planning.rates import GivenRates
-from runners.planning.scaling_study import scaled
-from runners.planning.suite import Programme, make_programme
-from runners.planning.suite_cost import price, tasks_of
+from runners.planning.rates import GivenRates, Throughput
+from runners.planning.simulation import study_scaling
+from runners.planning.suite import Suite, make_suite
+from runners.planning.suite_cost import estimate_suite, suite_tasks
 from runners.planning.sweep import plan_sweep, scale_sweep
-from runners.planning.text.suite import programme_facts, programme_lines
+from runners.planning.text.suite import suite_facts, suite_lines
 from runners.planning.text.sweep import sweep_facts, sweep_lines
-from runners.planning.throughput import Throughput
 from runners.system.environment import environment
 from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
@@ -34,7 +33,7 @@ class Scale:
     slots: int = 1  # trainings side by side
     devices: int = 1  # of each training
     efficiency: float | None = None  # share of the ideal speed-up; None: not known
-    gpus: str | None = None  # of a programme: numbers with commas
+    gpus: str | None = None  # of a suite: numbers with commas
     price_per_hour: float | None = None
 
     def numbers(self, default: Sequence[int]) -> tuple[int, ...]:
@@ -83,12 +82,12 @@ def plan_command(asked: Asked, *, check_paper: commands.CheckPaper) -> None:
     sweeps = [spec for spec in asked.specs if is_sweep(spec)]
     several = len(asked.specs) > 1
     if sweeps and several:
-        raise SpecError(f"{sweeps[0]}: a sweep is planned by itself, not in a programme")
+        raise SpecError(f"{sweeps[0]}: a sweep is planned by itself, not in a suite")
     scale = asked.scale
     if sweeps:
         _of_sweep(asked, scale.numbers([scale.slots * scale.devices]))
     elif several or scale.gpus is not None:
-        _of_programme(asked, scale.numbers(GPUS))
+        _of_suite(asked, scale.numbers(GPUS))
     else:
         scale.numbers(())  # checks them
         _of_ablation(asked, check_paper)
@@ -113,7 +112,7 @@ def _of_ablation(asked: Asked, check_paper: commands.CheckPaper) -> None:
     )
 
 
-def _of_programme(asked: Asked, numbers: Sequence[int]) -> None:
+def _of_suite(asked: Asked, numbers: Sequence[int]) -> None:
     """All arms and seeds of all specs, shared across them, on each number of devices."""
     if asked.only or asked.scale.slots > 1:
         raise SpecError("--only and --slots are of one SPEC's plan; give --gpus 8,64,512 here")
@@ -121,23 +120,23 @@ def _of_programme(asked: Asked, numbers: Sequence[int]) -> None:
     ablations = [
         load(spec, settings=changes, seeds=asked.seeds, budget=asked.budget) for spec in asked.specs
     ]
-    programme = make_programme(ablations, place=asked.place, store=store, data_root=asked.data_root)
-    priced = price(programme, asked.rates(store), asked.place)
+    suite = make_suite(ablations, place=asked.place, store=store, data_root=asked.data_root)
+    cost = estimate_suite(suite, asked.rates(store), asked.place)
     schedules = [
-        scaled(
-            lambda devices, reached: tasks_of(priced, devices=devices, efficiency=reached),
+        study_scaling(
+            lambda devices, share: suite_tasks(cost, devices=devices, efficiency=share),
             numbers,
             devices=devices,
             efficiency=asked.scale.efficiency,
-            titles=_titles(programme),
+            titles=_titles(suite),
         )
         for devices in dict.fromkeys((1, asked.scale.devices))
     ]
     hourly = asked.scale.price_per_hour
     _show(
         asked,
-        lambda: programme_lines(priced, schedules, price=hourly),
-        lambda: programme_facts(priced, schedules, price=hourly),
+        lambda: suite_lines(cost, schedules, price=hourly),
+        lambda: suite_facts(cost, schedules, price=hourly),
     )
 
 
@@ -170,9 +169,9 @@ def _show(
         typer.echo(line)
 
 
-def _titles(programme: Programme) -> dict[str, str]:
+def _titles(suite: Suite) -> dict[str, str]:
     """Return what to call each training: the first unit that needs it."""
     titles: dict[str, str] = {}
-    for unit in programme.units:
+    for unit in suite.units:
         titles.setdefault(unit.run.train_digest, f"{unit.ablation}/{unit.title}")
     return titles

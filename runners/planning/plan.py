@@ -114,7 +114,7 @@ def make_plan(
     )
 
 
-def check_words(ablation: Ablation, check_paper: Callable[[str, Sequence[str]], None]) -> None:
+def check_claims(ablation: Ablation, check_paper: Callable[[str, Sequence[str]], None]) -> None:
     """Check what an ablation says about results: expectations and rows of the paper.
 
     Raises:

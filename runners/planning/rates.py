@@ -1,25 +1,37 @@
-"""Rates that a user gives in place of measured ones: by hand, or from a file."""
+"""How fast this machine trains and detects: given by the user, or measured here; never a guess."""
 
-from collections.abc import Mapping, Sequence
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+import yaml
+
 from yolact_bench.errors import SpecError
+from yolact_bench.resolve import resolve_run
+from yolact_bench.results.record import Accuracy, Latency
+from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.presets import PRESETS
+from yolact_bench.spec.run import ARCHITECTURE, Run
 from yolact_bench.spec.source import Source, read
 
+log = logging.getLogger(__name__)
+
+MIN_ITERATIONS = 20  # a shorter training measures start-up
+MIN_ROUNDS = 10  # likewise for timing
 _FLAG = "--images-per-second"
 _SINGLE = ("every", "evaluation")
-_KEYS = dict.fromkeys((*_SINGLE, "presets"))
+_SAME, _ALIKE, _SAME_BACKBONE = 3, 2, 1  # how much two networks have in common
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenRates:
     """Images per second on one device, as given; None where nothing was."""
 
-    every: float | None = None  # of every training that no preset's rate tells of
+    every: float | None = None  # of every training without a preset's rate
     of_preset: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     evaluation: float | None = None  # network and detection, whatever the arm
 
@@ -27,26 +39,31 @@ class GivenRates:
         """Check every number.
 
         Raises:
-            SpecError: one that is no rate, or a preset that does not exist.
+            SpecError: an invalid rate, or a preset that does not exist.
         """
-        _check(_FLAG, self.every)
-        _check("--evaluation-images-per-second", self.evaluation)
+        rates: dict[str, float | None] = {
+            _FLAG: self.every,
+            "--evaluation-images-per-second": self.evaluation,
+        }
         for name, rate in self.of_preset.items():
             if name not in PRESETS:
                 raise SpecError(f"{_FLAG} {name}: no such preset{hint(name, PRESETS)}")
-            _check(f"{_FLAG} {name}=", rate)
+            rates[f"{_FLAG} {name}="] = rate
+        for where, given in rates.items():
+            if given is not None and not 0 < given < float("inf"):
+                raise SpecError(f"{where} {given}: expected a number above 0")
 
 
 def given_rates(
     words: Sequence[str], *, evaluation: float | None = None, file: Path | None = None
 ) -> GivenRates:
-    """Return the rates that a command line gives; its words go before those of the file.
+    """Return the rates of a command line; its words take precedence over those of the file.
 
     Raises:
-        SpecError: what is neither a number nor PRESET=NUMBER, or a mistake in the file.
+        SpecError: neither a number nor PRESET=NUMBER, or a mistake in the file.
     """
-    written = GivenRates() if file is None else read_rates(file)
-    every, of_preset = written.every, dict(written.of_preset)
+    base = GivenRates() if file is None else _read_rates(file)
+    every, of_preset = base.every, dict(base.of_preset)
     for word in words:
         name, equals, number = word.rpartition("=")
         try:
@@ -63,18 +80,14 @@ def given_rates(
     return GivenRates(
         every=every,
         of_preset=of_preset,
-        evaluation=evaluation if evaluation is not None else written.evaluation,
+        evaluation=evaluation if evaluation is not None else base.evaluation,
     )
 
 
-def read_rates(file: Path) -> GivenRates:
-    """Return the rates of a YAML file: `every`, `presets` (name → rate) and `evaluation`.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
+def _read_rates(file: Path) -> GivenRates:
+    """Return the rates of a YAML file: `every`, `presets` (name → rate) and `evaluation`."""
     source = read(file)
-    source.check_keys((), source.data, _KEYS)
+    source.check_keys((), source.data, dict.fromkeys((*_SINGLE, "presets")))
     presets = source.data.get("presets", {})
     if not isinstance(presets, Mapping):
         raise source.error(("presets",), f"expected preset: rate, got {presets!r}")
@@ -93,6 +106,171 @@ def _number(source: Source, path: tuple[str, ...], values: Mapping[str, object])
     return value
 
 
-def _check(where: str, rate: float | None) -> None:
-    if rate is not None and not 0 < rate < float("inf"):
-        raise SpecError(f"{where} {rate}: expected a number above 0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """Images per second, and how they are known."""
+
+    per_second: float
+    source: str  # text: what it was measured on, what it is scaled from
+
+    @property
+    def text(self) -> str:
+        """The rate with its source."""
+        return f"{self.per_second:.3g} images/s {self.source}"
+
+    def seconds(self, num_images: int) -> float:
+        """Return how long so many images take."""
+        return num_images / self.per_second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measurement:
+    """A rate and the run that it belongs to."""
+
+    run: Run
+    per_second: float
+    arm: str
+    verb: str = "measured on"
+
+
+class Throughput:
+    """Rates of training and of detection on one device, looked up by run.
+
+    Given rates take precedence over measured ones, a preset's over the one for every training.
+    """
+
+    def __init__(self, store: Store, work_dir: Path, *, device: str, given: GivenRates) -> None:
+        self.device = device
+        self._given = given
+        self._work_dir = work_dir
+        self._presets = [
+            _Measurement(
+                run=resolve_run(PRESETS[name], data_root=None, data=False)[0],
+                per_second=per_second,
+                arm=name,
+                verb="as given for",
+            )
+            for name, per_second in given.of_preset.items()
+        ]
+        runs: dict[str, Run | None] = {}
+        records = store.records()
+        self._training = self._measured(
+            (
+                (r.train_digest, r.train_images_per_second, r.arm)
+                for r in records
+                if isinstance(r, Accuracy)
+                and r.environment.device == device
+                and r.iterations >= MIN_ITERATIONS
+            ),
+            runs,
+        )
+        # Only end_to_end counts an image from its bytes, or its pixels, to its masks.
+        self._detection = self._measured(
+            (
+                (r.train_digest, 1e3 * r.batch_size / r.median_ms, r.arm)
+                for r in records
+                if isinstance(r, Latency)
+                and r.environment.device == device
+                and r.scenario == "end_to_end"
+                and len(r.samples_ms) >= MIN_ROUNDS
+            ),
+            runs,
+        )
+
+    def training(self, run: Run) -> Rate | None:
+        """Return images per second of training a run, or None if unknown."""
+        of_preset = _nearest(run, self._presets, precision=True)
+        if of_preset is not None:
+            return of_preset
+        if self._given.every is not None:
+            return Rate(per_second=self._given.every, source="as given")
+        line = self._last_line(run)
+        if line is not None and int(str(line["iteration"])) >= MIN_ITERATIONS:
+            rate = float(str(line["images_per_second"]))
+            return Rate(per_second=rate, source="measured so far in it")
+        return _nearest(run, self._training, precision=True)
+
+    def detection(self, run: Run) -> Rate | None:
+        """Return images per second from image to masks, one at a time, or None if unknown."""
+        if self._given.evaluation is not None:
+            return Rate(per_second=self._given.evaluation, source="as given")
+        return _nearest(run, self._detection, precision=False)
+
+    def iterations_done(self, run: Run) -> int:
+        """Return the iteration at which an interrupted training resumes; 0 without one."""
+        line = self._last_line(run)
+        return 0 if line is None else int(str(line["iteration"]))
+
+    def _last_line(self, run: Run) -> dict[str, object] | None:
+        folder = self._work_dir / "checkpoints" / run.train_digest
+        if not (folder / "last.pt").is_file() or not (folder / "log.jsonl").is_file():
+            return None
+        for text in reversed((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()):
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue  # cut off when the training was interrupted
+            if "images_per_second" in line:
+                assert isinstance(line, dict)
+                return line
+        return None
+
+    def _measured(
+        self, rows: Iterable[tuple[str, float, str]], runs: dict[str, Run | None]
+    ) -> list[_Measurement]:
+        """Return (train digest, images per second, arm) with the run beside the checkpoint."""
+        found = []
+        for digest, per_second, arm in rows:
+            if digest not in runs:
+                runs[digest] = _read_run(self._work_dir / "checkpoints" / digest / "run.yaml")
+            run = runs[digest]
+            if run is not None and per_second > 0:
+                found.append(_Measurement(run=run, per_second=per_second, arm=arm))
+        return found
+
+
+def _read_run(file: Path) -> Run | None:
+    try:
+        return Run.from_dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None  # removed to free space: the rate stays unknown
+    except (SpecError, yaml.YAMLError, TypeError) as error:
+        log.warning("%s: ignored in the estimate: %s", file, error)
+        return None
+
+
+def _nearest(run: Run, known: Sequence[_Measurement], *, precision: bool) -> Rate | None:
+    """Return the rate of the same network, or of one with its backbone, scaled by image area."""
+    ranked = [
+        ((rank, -abs(run.image_size - one.run.image_size), index), one)
+        for index, one in enumerate(known)
+        if (rank := _likeness(run, one.run, precision=precision))
+    ]
+    if not ranked:
+        return None
+    (rank, *_), best = max(ranked, key=lambda pair: pair[0])  # the latest of equals
+    size = best.run.image_size
+    if rank == _SAME:
+        source = f"{best.verb} {best.arm}"
+    elif size == run.image_size:
+        source = f"that of {best.arm}, a network much like it"
+    else:
+        source = f"that of {best.arm} at {size} px, scaled by image area"
+    return Rate(per_second=best.per_second * (size / run.image_size) ** 2, source=source)
+
+
+def _likeness(run: Run, other: Run, *, precision: bool) -> int:
+    """Return how much two networks have in common; 0: too little to compare their rates."""
+    same_mode = run.precision == other.precision if precision else run.runtime == other.runtime
+    if run.backbone != other.backbone or not same_mode:
+        return 0
+    slots = [slot for slot in ARCHITECTURE if slot != "classes"]
+    if all(getattr(run, slot) == getattr(other, slot) for slot in slots):
+        return _SAME
+    return _ALIKE if run.dcn == other.dcn else _SAME_BACKBONE
+
+
+def total(seconds: Iterable[float | None]) -> float | None:
+    """Return the sum, or None if any is unknown."""
+    values = list(seconds)
+    return None if None in values else sum(value for value in values if value is not None)

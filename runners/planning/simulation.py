@@ -1,13 +1,15 @@
 """When tasks of known length would run on a number of equal devices: a simulation, no clock."""
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from yolact_bench.errors import SpecError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Work that holds a number of devices for a time, once all that it waits for has ended."""
+    """Work that holds a number of devices for a time, once the tasks before it have ended."""
 
     key: str
     seconds: float
@@ -16,8 +18,8 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """A task and when it would run, in seconds from the start."""
+class Span:
+    """A task and when it runs, in seconds from the start."""
 
     task: Task
     start: float
@@ -25,22 +27,22 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """What list scheduling makes of tasks on a number of devices."""
+class Simulation:
+    """The list schedule of tasks on a number of devices."""
 
     num_devices: int
-    placed: tuple[Placed, ...]  # in the order of their starts
+    spans: tuple[Span, ...]  # in the order of their starts
     chain: tuple[Task, ...]  # the critical path: no number of devices is faster
 
     @property
     def seconds(self) -> float:
         """From the first start to the last end."""
-        return max((one.end for one in self.placed), default=0.0)
+        return max((span.end for span in self.spans), default=0.0)
 
     @property
     def busy_seconds(self) -> float:
         """Device-seconds of all tasks."""
-        return sum(one.task.seconds * one.task.devices for one in self.placed)
+        return sum(span.task.seconds * span.task.devices for span in self.spans)
 
     @property
     def idle_seconds(self) -> float:
@@ -48,7 +50,7 @@ class Schedule:
         return self.num_devices * self.seconds - self.busy_seconds
 
     @property
-    def used(self) -> float:
+    def utilisation(self) -> float:
         """The share of all device-seconds in which a device works; 1 without tasks."""
         whole = self.num_devices * self.seconds
         return self.busy_seconds / whole if whole else 1.0
@@ -56,50 +58,62 @@ class Schedule:
     @property
     def chain_seconds(self) -> float:
         """The length of the critical path."""
-        return sum(task.seconds for task in self.chain)
+        return _length(self.chain)
 
 
-def simulate(tasks: Sequence[Task], num_devices: int) -> Schedule:
-    """Return the schedule in which a free device always takes the task with most behind it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingStudy:
+    """One list of tasks simulated at several numbers of devices."""
 
-    Most behind it: the longest chain of tasks that begins with it; of equals, the first in
-    `tasks`. A task for which too few devices are free lets smaller ones pass. Such a schedule
-    takes at most twice the shortest possible time where every task holds one device.
+    devices: int  # per training
+    efficiency: float
+    assumption: str  # about several devices of one training; empty for one
+    simulations: tuple[Simulation, ...]  # empty where the time of a task is unknown
+    enough: int  # devices with which the wall time is shortest
+    titles: Mapping[str, str]  # display name of a task, by its key
+
+
+def simulate(tasks: Sequence[Task], num_devices: int) -> Simulation:
+    """Simulate list scheduling: a free device takes the task that starts the longest chain.
+
+    Of equals, the first in `tasks`. A task for which too few devices are free lets smaller ones
+    pass. Such a schedule takes at most twice the shortest possible time where every task holds
+    one device.
     """
     assert all(task.devices <= num_devices for task in tasks), "a task needs more than there is"
     assert len({task.key for task in tasks}) == len(tasks), "two tasks of one key"
     tails = _tails(tasks)
     waiting = sorted(tasks, key=lambda task: -_length(tails[task.key]))
-    running: list[tuple[float, int]] = []  # when a placed task ends, and its place
-    placed: list[Placed] = []
+    running: list[tuple[float, int]] = []  # when a span ends, and its index
+    spans: list[Span] = []
     ended: set[str] = set()
     free, now = num_devices, 0.0
     while waiting:
-        held: list[Task] = []
+        blocked: list[Task] = []
         for task in waiting:
             if task.devices <= free and ended.issuperset(task.after):
                 free -= task.devices
-                heapq.heappush(running, (now + task.seconds, len(placed)))
-                placed.append(Placed(task=task, start=now, end=now + task.seconds))
+                heapq.heappush(running, (now + task.seconds, len(spans)))
+                spans.append(Span(task=task, start=now, end=now + task.seconds))
             else:
-                held.append(task)
-        waiting = held
+                blocked.append(task)
+        waiting = blocked
         if waiting:
-            now, place = heapq.heappop(running)
-            free += placed[place].task.devices
-            ended.add(placed[place].task.key)
+            now, index = heapq.heappop(running)
+            free += spans[index].task.devices
+            ended.add(spans[index].task.key)
     chain = max(tails.values(), key=_length, default=())
-    return Schedule(num_devices=num_devices, placed=tuple(placed), chain=chain)
+    return Simulation(num_devices=num_devices, spans=tuple(spans), chain=chain)
 
 
 def enough_devices(tasks: Sequence[Task]) -> int:
     """Return a number of devices with which the schedule is as short as with one for every task.
 
-    It is found by halving: fewer may do where list scheduling is luckier with fewer devices.
+    Found by bisection: fewer may do where list scheduling is luckier with fewer devices.
     """
-    most = sum(task.devices for task in tasks)
-    best = simulate(tasks, most).seconds
-    low, high = max((task.devices for task in tasks), default=0), most
+    high = sum(task.devices for task in tasks)
+    low = max((task.devices for task in tasks), default=0)
+    best = simulate(tasks, high).seconds
     while low < high:
         middle = (low + high) // 2
         if simulate(tasks, middle).seconds <= best:
@@ -109,6 +123,53 @@ def enough_devices(tasks: Sequence[Task]) -> int:
     return high
 
 
+def speed_up(devices: int, efficiency: float) -> float:
+    """Return how much faster a training is on `devices` at a share of the ideal speed-up."""
+    return 1.0 if devices == 1 else devices * efficiency
+
+
+def study_scaling(
+    tasks: Callable[[int, float], Sequence[Task] | None],
+    numbers: Sequence[int],
+    *,
+    devices: int = 1,
+    efficiency: float | None = None,
+    titles: Mapping[str, str],
+) -> ScalingStudy:
+    """Simulate `tasks(devices, efficiency)` on each number of devices.
+
+    Without an efficiency an ideal speed-up is assumed, and stated.
+
+    Raises:
+        SpecError: an invalid efficiency, or fewer devices than one training takes.
+    """
+    if efficiency is not None and not 0 < efficiency <= 1:
+        raise SpecError(
+            f"--scaling-efficiency {efficiency}: expected a share of the ideal speed-up, "
+            "above 0 and at most 1"
+        )
+    for number in numbers:
+        if number < devices:
+            raise SpecError(
+                f"{number} devices cannot hold one training on {devices}; ask for {devices} or more"
+            )
+    share, assumption = 1.0, ""
+    if devices > 1 and efficiency is None:
+        assumption = "assumes an ideal speed-up; give --scaling-efficiency"
+    elif devices > 1 and efficiency is not None:
+        share = efficiency
+        assumption = f"assumes {efficiency:.0%} of the ideal speed-up, as given"
+    work = tasks(devices, share)
+    return ScalingStudy(
+        devices=devices,
+        efficiency=share,
+        assumption=assumption,
+        simulations=() if work is None else tuple(simulate(work, number) for number in numbers),
+        enough=0 if work is None else enough_devices(work),
+        titles=titles,
+    )
+
+
 def _tails(tasks: Sequence[Task]) -> Mapping[str, tuple[Task, ...]]:
     """Return the longest chain of tasks that begins with each task."""
     followers: dict[str, list[Task]] = {task.key: [] for task in tasks}
@@ -116,16 +177,14 @@ def _tails(tasks: Sequence[Task]) -> Mapping[str, tuple[Task, ...]]:
         for key in task.after:
             followers[key].append(task)
     tails: dict[str, tuple[Task, ...]] = {}
-    begun: set[str] = set()
+    visited: set[str] = set()
 
     def tail(task: Task) -> tuple[Task, ...]:
         if task.key not in tails:
-            assert task.key not in begun, "tasks wait for one another in a circle"
-            begun.add(task.key)
-            tails[task.key] = (
-                task,
-                *max((tail(one) for one in followers[task.key]), key=_length, default=()),
-            )
+            assert task.key not in visited, "tasks wait for one another in a circle"
+            visited.add(task.key)
+            rest = max((tail(one) for one in followers[task.key]), key=_length, default=())
+            tails[task.key] = (task, *rest)
         return tails[task.key]
 
     for task in tasks:

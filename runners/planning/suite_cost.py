@@ -1,30 +1,30 @@
-"""What a programme costs in device-hours, and the tasks that it is on a number of devices."""
+"""What a suite costs in device-hours, and the tasks that it is on a number of devices."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from runners.planning.simulation import Task
-from runners.planning.suite import Member, Programme
-from runners.planning.throughput import Throughput
+from runners.planning.cost import num_images
+from runners.planning.rates import Throughput, total
+from runners.planning.simulation import Task, speed_up
+from runners.planning.suite import Member, Suite
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
-from yolact_bench.spec.dataset.dataset import ShapesSplit
-from yolact_bench.spec.dataset.sizes import PUBLISHED_SIZES
+from yolact_bench.spec.dataset.published import PUBLISHED_SIZES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Priced:
-    """A programme and the seconds of all that is in it, on one device; None where unknown.
+class SuiteCost:
+    """A suite and the seconds of all its work on one device; None where unknown.
 
-    They are those of the whole: what is done in the work directory already counts in them.
+    Work that the work directory has already is included.
     """
 
-    programme: Programme
+    suite: Suite
     train_seconds: Mapping[str, float | None]  # by train digest
-    detect_seconds: Mapping[str, float | None]  # by detect digest: at most, and without scoring
+    detect_seconds: Mapping[str, float | None]  # by detect digest: at most, without scoring
     sources: tuple[str, ...]  # how the rates of training are known
-    unknown: tuple[str, ...]  # arms whose rate of training is not
+    unknown: tuple[str, ...]  # arms without a known rate of training
 
     @property
     def counts_evaluation(self) -> bool:
@@ -33,27 +33,21 @@ class Priced:
 
     def seconds(self, trainings: Iterable[str], evaluations: Iterable[str]) -> float | None:
         """Return device-seconds of trainings and evaluations by digest, repetitions counted."""
-        found = [self.train_seconds[digest] for digest in trainings]
+        of_each = [self.train_seconds[digest] for digest in trainings]
         if self.counts_evaluation:
-            found += [self.detect_seconds[digest] for digest in evaluations]
-        known = [value for value in found if value is not None]
-        return sum(known) if len(known) == len(found) else None
+            of_each += [self.detect_seconds[digest] for digest in evaluations]
+        return total(of_each)
 
     @property
     def unshared(self) -> float | None:
         """Device-seconds if every arm with every seed were trained and evaluated by itself."""
-        runs = [unit.run for unit in self.programme.units]
+        runs = [unit.run for unit in self.suite.units]
         return self.seconds((r.train_digest for r in runs), (r.detect_digest for r in runs))
 
     @property
     def shared_within(self) -> float | None:
-        """Device-seconds if each ablation shared its own, in a work directory of its own."""
-        parts = [
-            self.seconds(member.trainings, {unit.run.detect_digest for unit in member.units})
-            for member in self.programme.members
-        ]
-        known = [part for part in parts if part is not None]
-        return sum(known) if len(known) == len(parts) else None
+        """Device-seconds if each ablation had a work directory to itself."""
+        return total(self.seconds(one.trainings, one.evaluations) for one in self.suite.members)
 
     @property
     def shared(self) -> float | None:
@@ -62,33 +56,30 @@ class Priced:
 
     def added_by(self, member: Member) -> float | None:
         """Return device-seconds that a member adds to those before it."""
-        programme = self.programme
-        return self.seconds(programme.new_trainings(member), programme.new_evaluations(member))
+        return self.seconds(self.suite.new_trainings(member), self.suite.new_evaluations(member))
 
 
-def price(programme: Programme, rates: Throughput, place: Workplace) -> Priced:
-    """Return what a programme costs, from rates as `Throughput` knows them."""
+def estimate_suite(suite: Suite, rates: Throughput, place: Workplace) -> SuiteCost:
+    """Return what a suite costs, at rates as `Throughput` knows them."""
     train: dict[str, float | None] = {}
     detect: dict[str, float | None] = {}
     sources: dict[str, None] = {}
     unknown: dict[str, None] = {}
-    for unit in programme.units:
+    for unit in suite.units:
         run = unit.run
         if run.train_digest not in train:
             rate, schedule = rates.training(run), build_schedule(run)
-            num_images = schedule.iterations * schedule.batch_size
-            train[run.train_digest] = None if rate is None else num_images / rate.per_second
+            num = schedule.iterations * schedule.batch_size
+            train[run.train_digest] = rate.seconds(num) if rate else None
             if rate is None:
                 unknown[f"{unit.ablation}/{unit.arm}"] = None
             else:
-                sources[f"{rate.per_second:.3g} images/s {rate.source}"] = None
+                sources[rate.text] = None
         if run.detect_digest not in detect:
             rate = rates.detection(run)
-            detect[run.detect_digest] = (
-                None if rate is None else num_evaluated(unit, place) / rate.per_second
-            )
-    return Priced(
-        programme=programme,
+            detect[run.detect_digest] = rate.seconds(_num_images(unit, place)) if rate else None
+    return SuiteCost(
+        suite=suite,
         train_seconds=train,
         detect_seconds=detect,
         sources=tuple(sources),
@@ -96,61 +87,44 @@ def price(programme: Programme, rates: Throughput, place: Workplace) -> Priced:
     )
 
 
-def tasks_of(priced: Priced, *, devices: int = 1, efficiency: float = 1.0) -> list[Task] | None:
+def suite_tasks(cost: SuiteCost, *, devices: int = 1, efficiency: float = 1.0) -> list[Task] | None:
     """Return what is still to be done as tasks; None if the time of any training is unknown.
 
-    A task is a training and the evaluations of its arms. They take turns on one of its devices
-    while the others wait: that evaluation is sharded is not counted on. The arms of an ablation
-    are timed on one device once all of its trainings are there: as long as rounds may take.
-    `efficiency` is the share of `devices` × the speed of one that a training reaches.
+    A task is a training and the evaluations of its arms, one after the other on one of its
+    devices while the others wait: sharded evaluation is not assumed. The arms of an ablation are
+    timed on one device after its trainings, as long as rounds may take. `efficiency` is the
+    share of `devices` × the speed of one that a training reaches.
     """
-    programme = priced.programme
-    following: dict[str, set[str]] = {}
-    for unit in programme.units:
-        following.setdefault(unit.run.train_digest, set()).add(unit.run.detect_digest)
+    suite = cost.suite
+    evaluations: dict[str, set[str]] = {}
+    for unit in suite.units:
+        evaluations.setdefault(unit.run.train_digest, set()).add(unit.run.detect_digest)
     tasks = []
-    for digest, evaluations in following.items():
-        alone = priced.train_seconds[digest]
+    for digest, detections in evaluations.items():
+        alone = cost.train_seconds[digest]
         if alone is None:
             return None
-        train = 0.0 if digest in programme.trained else alone / _speed_up(devices, efficiency)
-        detect = priced.seconds((), evaluations - programme.evaluated)
+        train = 0.0 if digest in suite.trained else alone / speed_up(devices, efficiency)
+        detect = cost.seconds((), detections - suite.evaluated)
         if train or detect:
             tasks.append(Task(key=digest, seconds=train + (detect or 0.0), devices=devices))
-    return tasks + _timing(programme, {task.key for task in tasks})
+    keys = {task.key for task in tasks}
+    return tasks + [
+        _timing(one, keys) for one in suite.members if "latency" in one.ablation.measure
+    ]
 
 
-def num_evaluated(unit: Unit, place: Workplace) -> int:
-    """Return how many images a unit is evaluated on, without opening a published data set.
+def _timing(member: Member, trainings: set[str]) -> Task:
+    ablation = member.ablation
+    first = {u.run.train_digest for u in member.units if u.seed == ablation.seeds[0]}
+    return Task(
+        key=f"timing {ablation.name}",
+        seconds=ablation.latency.max_s * len(ablation.latency.scenarios),
+        after=tuple(sorted(first & trainings)),
+    )
 
-    Raises:
-        SpecError: a data set of the user's own that cannot be read.
-    """
-    split = unit.data.split(unit.split)
-    if isinstance(split, ShapesSplit):
-        return split.num_images
+
+def _num_images(unit: Unit, place: Workplace) -> int:
+    """Return how many images a unit is evaluated on, without opening a published data set."""
     published = PUBLISHED_SIZES.get(unit.data.name, {})
-    if unit.split in published:
-        return published[unit.split]
-    return len(place.datasets.open(unit.data, unit.split))
-
-
-def _timing(programme: Programme, trainings: set[str]) -> list[Task]:
-    tasks = []
-    for member in programme.members:
-        ablation = member.ablation
-        first = [unit for unit in member.units if unit.seed == ablation.seeds[0]]
-        after = {unit.run.train_digest for unit in first} & trainings
-        if member.timed:
-            tasks.append(
-                Task(
-                    key=f"timing {ablation.name}",
-                    seconds=ablation.latency.max_s * len(ablation.latency.scenarios),
-                    after=tuple(sorted(after)),
-                )
-            )
-    return tasks
-
-
-def _speed_up(devices: int, efficiency: float) -> float:
-    return 1.0 if devices == 1 else devices * efficiency
+    return published.get(unit.split) or num_images(unit, place)

@@ -1,23 +1,21 @@
 """What a sweep would do and cost at most: trainings, or replays of one forward pass."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from runners.planning.scaling_study import Scaled, scaled
-from runners.planning.simulation import Task
-from runners.planning.suite import resolved_anywhere
-from runners.planning.throughput import Throughput
+from runners.planning.rates import Throughput
+from runners.planning.simulation import ScalingStudy, Task, speed_up, study_scaling
+from runners.planning.suite import resolve_anywhere
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.run import Run
-from yolact_bench.spec.sweep.corners import borders
-from yolact_bench.spec.sweep.space import all_params, changes_of
+from yolact_bench.spec.sweep.space import all_params, changes_of, corners
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
-# Of a space that can be counted so many settings are all looked at; of others, its ends.
+# A finite space of at most so many settings is enumerated; of others, only the ends are used.
 _MOST_SETTINGS = 500
 
 
@@ -26,7 +24,7 @@ class SweepPlan:
     """A sweep without what its sampler will choose: numbers are bounds over its space."""
 
     spec: SweepSpec
-    trainings: int  # at most: no pruning is counted on; those already done are not known
+    trainings: int  # at most: no pruning is assumed; those already done are not known
     settings: int  # of the space that were looked at
     whole: bool  # whether these are all there are
     cheapest_seconds: float | None  # of one training on one device
@@ -35,7 +33,7 @@ class SweepPlan:
     source: str  # how the rates are known
 
     def device_seconds(self, of_each: float | None) -> float | None:
-        """Return what the trainings take at most if each took so long."""
+        """Return what the trainings take at most if each took that long."""
         return None if of_each is None else self.trainings * of_each
 
 
@@ -47,29 +45,26 @@ def plan_sweep(
     Raises:
         SpecError: a setting of its space that cannot work.
     """
-    base = _resolved(spec, spec.run, data_root)
-    runs, whole = [base], True
+    runs, whole = [_resolve(spec, spec.run, data_root)], True
     if spec.trains:
         chosen, whole = _settings(spec)
-        runs = [_resolved(spec, run, data_root) for run in chosen]
-    known = {run.train_digest: run for run in runs}
-    seconds: list[float | None] = []
+        runs = [_resolve(spec, run, data_root) for run in chosen]
+    trainings = {run.train_digest: run for run in runs}
+    seconds: list[float] = []
     sources: dict[str, None] = {}
-    for run in known.values():
+    for run in trainings.values():
         rate, schedule = rates.training(run), build_schedule(run)
-        images = schedule.iterations * schedule.batch_size
-        seconds.append(None if rate is None else images / rate.per_second)
         if rate is not None:
+            seconds.append(rate.seconds(schedule.iterations * schedule.batch_size))
             sources[rate.source] = None
-    found = [value for value in seconds if value is not None]
-    complete = len(found) == len(seconds)
+    complete = len(seconds) == len(trainings)
     return SweepPlan(
         spec=spec,
-        trainings=_num_trainings(spec, known, place, whole=whole),
+        trainings=_num_trainings(spec, trainings, place, whole=whole),
         settings=len(runs),
         whole=whole,
-        cheapest_seconds=min(found) if complete else None,
-        dearest_seconds=max(found) if complete else None,
+        cheapest_seconds=min(seconds) if complete else None,
+        dearest_seconds=max(seconds) if complete else None,
         timing_seconds=_timing_seconds(spec),
         source=", ".join(sources),
     )
@@ -77,23 +72,23 @@ def plan_sweep(
 
 def scale_sweep(
     plan: SweepPlan, numbers: Sequence[int], *, devices: int, efficiency: float | None
-) -> Scaled:
-    """Return schedules in which every trial is the dearest there is: at most that long.
+) -> ScalingStudy:
+    """Simulate a sweep in which every trial is the dearest there is: an upper bound.
 
-    Trials are taken as ready from the start; a sampler that learns has them ready when a device
-    is free. Replays, whose time is not known, are not in it.
+    Trials are ready from the start; a sampler that learns has them ready when a device is free.
+    Replays, whose time is unknown, are not included.
     """
 
-    def tasks(number: int, reached: float) -> list[Task] | None:
+    def tasks(number: int, share: float) -> list[Task] | None:
         if plan.dearest_seconds is None:
             return None
-        each = plan.dearest_seconds / (1.0 if number == 1 else number * reached)
-        names = [f"dearest trial {row}" for row in range(plan.trainings)]
-        made = [Task(key=name, seconds=each, devices=number) for name in names]
-        timing = Task(key="timing", seconds=plan.timing_seconds, after=tuple(names))
-        return [*made, timing] if plan.timing_seconds else made
+        each = plan.dearest_seconds / speed_up(number, share)
+        names = tuple(f"dearest trial {row}" for row in range(plan.trainings))
+        trials = [Task(key=name, seconds=each, devices=number) for name in names]
+        timing = Task(key="timing", seconds=plan.timing_seconds, after=names)
+        return [*trials, timing] if plan.timing_seconds else trials
 
-    return scaled(tasks, numbers, devices=devices, efficiency=efficiency, titles={})
+    return study_scaling(tasks, numbers, devices=devices, efficiency=efficiency, titles={})
 
 
 def _settings(spec: SweepSpec) -> tuple[list[Run], bool]:
@@ -102,20 +97,22 @@ def _settings(spec: SweepSpec) -> tuple[list[Run], bool]:
     few = [] if every is None else list(islice(every, _MOST_SETTINGS + 1))
     if every is not None and len(few) <= _MOST_SETTINGS:
         return [spec.changed(changes_of(spec.space, params)) for params in few], True
-    return [spec.changed(changes) for _, changes in borders(spec.space)], False
+    return [spec.changed(changes) for _, changes in corners(spec.space)], False
 
 
-def _resolved(spec: SweepSpec, run: Run, data_root: Path | None) -> Run:
+def _resolve(spec: SweepSpec, run: Run, data_root: Path | None) -> Run:
     try:
-        return resolved_anywhere(run, data_root)[0]
+        return resolve_anywhere(run, data_root)[0]
     except SpecError as error:
         raise type(error)(f"{spec.where()}: {error}") from error
 
 
-def _num_trainings(spec: SweepSpec, known: dict[str, Run], place: Workplace, *, whole: bool) -> int:
+def _num_trainings(
+    spec: SweepSpec, trainings: Mapping[str, Run], place: Workplace, *, whole: bool
+) -> int:
     if not spec.trains:
-        return sum(not place.weights(run).is_file() for run in known.values())
-    return min(spec.trials, len(known)) if whole else spec.trials
+        return sum(not place.weights(run).is_file() for run in trainings.values())
+    return min(spec.trials, len(trainings)) if whole else spec.trials
 
 
 def _timing_seconds(spec: SweepSpec) -> float:

@@ -16,9 +16,8 @@ from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, ApSummary
 from yolact_bench.spec.budget import FULL
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, MEASUREMENT, Run
-from yolact_bench.spec.sweep.corners import borders
 from yolact_bench.spec.sweep.keys import AP_METRICS
-from yolact_bench.spec.sweep.space import Params, changes_of
+from yolact_bench.spec.sweep.space import Params, changes_of, corners
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
 BASE = "base"
@@ -75,7 +74,7 @@ class Maker:
             SpecError: with the line of the first that cannot be.
         """
         found = []
-        for inner, changes in borders(self.spec.space):
+        for inner, changes in corners(self.spec.space):
             run, _ = check(
                 self.spec.changed(changes),
                 where=self.spec.where("space", *inner),

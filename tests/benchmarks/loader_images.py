@@ -8,8 +8,8 @@ import numpy as np
 
 from tests.support.data_fixtures import coco_subset
 from yolact_bench.data import Dataset, open_dataset
-from yolact_bench.spec.dataset.classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
+from yolact_bench.spec.dataset.published import COCO_CATEGORY_IDS, COCO_CLASSES
 
 HEIGHT, WIDTH, OBJECTS = 480, 640, 7
 

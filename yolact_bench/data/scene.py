@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
-from yolact_bench.spec.dataset.classes import SHAPES_CLASSES
+from yolact_bench.spec.dataset.published import SHAPES_CLASSES
 
 MAX_OBJECTS = 8
 _TRIES = 12  # places tried for an object before it is given up

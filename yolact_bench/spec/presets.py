@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import Choice, hint
-from yolact_bench.spec.dataset.classes import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
+from yolact_bench.spec.dataset.published import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.spec.run import Run
 
 _COCO_SCHEDULE: Choice = {

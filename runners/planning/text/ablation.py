@@ -5,7 +5,7 @@ from dataclasses import asdict
 from runners.arms.external.plan import ExternalStep
 from runners.planning.cost import Estimate, StepCost
 from runners.planning.plan import Plan, Step
-from runners.planning.text.words import HOUR, aligned, counted, spoken_time
+from runners.planning.text.scaling import HOUR, aligned, counted, spoken_time
 from yolact_bench.spec.budget import BUDGETS, FULL
 
 _SHOWN = 8  # characters of a digest: enough to see what is shared
@@ -18,7 +18,7 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
     lines = [f"{ablation.name}: {ablation.question}"]
     if ablation.budget != FULL:
         lines.append(
-            f"budget {ablation.budget}: {BUDGETS[ablation.budget]}; no result is the paper's"
+            f"budget {ablation.budget}: {BUDGETS[ablation.budget]}; not comparable with the paper"
         )
     rows = [_HEADS, *(_row(plan, s, c) for s, c in zip(plan.steps, cost.steps, strict=True))]
     rows += [_external_row(step) for step in plan.external]

@@ -1,39 +1,41 @@
 """The plan of a sweep: as lines and as plain data."""
 
-from runners.planning.scaling_study import Scaled
+from runners.planning.simulation import ScalingStudy
 from runners.planning.sweep import SweepPlan
-from runners.planning.text.scaling import scaled_facts, scaled_lines
-from runners.planning.text.words import HOUR, counted, device_hours, spoken_time
+from runners.planning.text.scaling import (
+    HOUR,
+    counted,
+    device_hours,
+    scaling_facts,
+    scaling_lines,
+    spoken_time,
+)
 
 
-def sweep_lines(plan: SweepPlan, scale: Scaled, *, price: float | None) -> list[str]:
+def sweep_lines(plan: SweepPlan, study: ScalingStudy, *, price: float | None) -> list[str]:
     """Return what a sweep would do, what it costs at most, and how long that takes."""
     spec = plan.spec
-    does = "each a training" if spec.trains else "each a replay of the base's forward pass"
+    kind = "each a training" if spec.trains else "each a replay of the base's forward pass"
     lines = [
         f"{spec.name}: {spec.question}",
-        f"sweep of {counted(spec.trials, 'trial')}, {does}; mode {spec.mode}",
+        f"sweep of {counted(spec.trials, 'trial')}, {kind}; mode {spec.mode}",
     ]
+    trainings = counted(plan.trainings, "training")
     if spec.trains:
-        looked_at = "all settings" if plan.whole else "settings at the ends of its ranges"
-        lines.append(
-            f"to do: at most {counted(plan.trainings, 'training')}, were nothing ended early; "
-            f"{looked_at}: {plan.settings}"
-        )
+        scope = "all settings" if plan.whole else "settings at the ends of its ranges"
+        lines.append(f"to do: at most {trainings}, if no trial is pruned; {scope}: {plan.settings}")
     else:
-        lines.append(
-            f"to do: {counted(plan.trainings, 'training')} of the base, one forward pass, "
-            f"{counted(spec.trials, 'replay')}"
-        )
+        replays = counted(spec.trials, "replay")
+        lines.append(f"to do: {trainings} of the base, one forward pass, {replays}")
     lines += _cost_lines(plan, price)
     if plan.timing_seconds:
         lines.append(f"timing on one device: at most {spoken_time(plan.timing_seconds)}")
     if not spec.trains:
         lines.append("forward pass and replays are not counted: their rate is unknown")
-    return [*lines, *scaled_lines(scale)] if plan.trainings else lines
+    return [*lines, *scaling_lines(study)] if plan.trainings else lines
 
 
-def sweep_facts(plan: SweepPlan, scale: Scaled, *, price: float | None) -> dict[str, object]:
+def sweep_facts(plan: SweepPlan, study: ScalingStudy, *, price: float | None) -> dict[str, object]:
     """Return the same as plain data; times in seconds, null where unknown."""
     most = plan.device_seconds(plan.dearest_seconds)
     return {
@@ -48,7 +50,7 @@ def sweep_facts(plan: SweepPlan, scale: Scaled, *, price: float | None) -> dict[
         "device_seconds_at_most": [plan.device_seconds(plan.cheapest_seconds), most],
         "timing_seconds_at_most": plan.timing_seconds,
         "price_at_most": None if price is None or most is None else most / HOUR * price,
-        "schedule": scaled_facts(scale),
+        "schedule": scaling_facts(study),
     }
 
 
@@ -59,10 +61,12 @@ def _cost_lines(plan: SweepPlan, price: float | None) -> list[str]:
     if low is None or high is None:
         return ["training: time unknown; give --images-per-second 50, or yolact_r101=45"]
     each = spoken_time(low) if low == high else f"{spoken_time(low)} to {spoken_time(high)}"
-    lines = [f"training: {each} on one device ({plan.source})"]
     least, most = (device_hours(plan.device_seconds(value)) for value in (low, high))
     spread = most if least == most else f"{least} (all cheapest) to {most} (all dearest)"
-    lines.append(f"device-hours of training: {spread}")
+    lines = [
+        f"training: {each} on one device ({plan.source})",
+        f"device-hours of training: {spread}",
+    ]
     if price is not None:
         cost = plan.trainings * high / HOUR * price
         lines.append(f"price: {cost:,.0f} at {price:g} per device-hour (all dearest)")

@@ -4,15 +4,15 @@ import random
 
 import pytest
 
-from runners.planning.simulation import Schedule, Task, enough_devices, simulate
+from runners.planning.simulation import Simulation, Task, enough_devices, simulate
 
 
 def tasks(*seconds: float) -> list[Task]:
     return [Task(key=f"t{row}", seconds=length) for row, length in enumerate(seconds)]
 
 
-def starts(schedule: Schedule) -> dict[str, float]:
-    return {one.task.key: one.start for one in schedule.placed}
+def starts(schedule: Simulation) -> dict[str, float]:
+    return {one.task.key: one.start for one in schedule.spans}
 
 
 def test_the_longest_task_goes_first() -> None:
@@ -22,7 +22,7 @@ def test_the_longest_task_goes_first() -> None:
     assert schedule.seconds == 11
     assert schedule.busy_seconds == 20
     assert schedule.idle_seconds == 2 * 11 - 20
-    assert schedule.used == 20 / 22
+    assert schedule.utilisation == 20 / 22
 
 
 def test_a_task_waits_for_those_that_it_comes_after() -> None:
@@ -55,7 +55,7 @@ def test_more_devices_than_tasks_help_nothing() -> None:
     """6, 3, 3 take 6 s on two devices, and never less: two are enough."""
     assert enough_devices(tasks(6, 3, 3)) == 2
     assert simulate(tasks(6, 3, 3), 512).seconds == 6
-    assert simulate(tasks(6, 3, 3), 512).used == 12 / (512 * 6)
+    assert simulate(tasks(6, 3, 3), 512).utilisation == 12 / (512 * 6)
 
 
 def test_nothing_takes_no_time() -> None:
@@ -81,10 +81,10 @@ def test_no_schedule_beats_its_bounds_nor_uses_a_device_twice(seed: int) -> None
     work = sum(task.seconds for task in made) / num
     assert schedule.seconds >= max(schedule.chain_seconds, work)
     assert schedule.seconds <= schedule.chain_seconds + work
-    ends = {one.task.key: one.end for one in schedule.placed}
+    ends = {one.task.key: one.end for one in schedule.spans}
     assert len(ends) == len(made)
-    for one in schedule.placed:
+    for one in schedule.spans:
         assert all(ends[key] <= one.start for key in one.task.after)
-        at_once = [o for o in schedule.placed if o.start <= one.start < o.end]
+        at_once = [o for o in schedule.spans if o.start <= one.start < o.end]
         assert len(at_once) <= num
     assert simulate(made, num) == schedule

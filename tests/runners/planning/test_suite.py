@@ -1,4 +1,4 @@
-"""Several ablations as one programme: what is shared, what it costs, what stays unknown."""
+"""Several ablations as one suite: what is shared, what it costs, what stays unknown."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from runners.cli.main import main
-from runners.planning.rates import GivenRates, given_rates
-from runners.planning.scaling_study import scaled
-from runners.planning.suite import Programme, make_programme
-from runners.planning.suite_cost import Priced, price, tasks_of
-from runners.planning.text.suite import programme_facts, programme_lines
-from runners.planning.throughput import Throughput
+from runners.planning.rates import GivenRates, Throughput, given_rates
+from runners.planning.simulation import study_scaling
+from runners.planning.suite import Suite, make_suite
+from runners.planning.suite_cost import SuiteCost, estimate_suite, suite_tasks
+from runners.planning.text.suite import suite_facts, suite_lines
 from tests.support.paths import ABLATIONS
 from tests.support.small_ablation import SPEC, context, write_spec
 from yolact_bench.errors import SpecError
@@ -26,20 +25,20 @@ SECONDS = 3 * 2 / 4.0  # 3 iterations of 2 images at 4 images/s
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Programme:
+def small(tmp_path: Path) -> Suite:
     """small: k_4, k_2, sequential (of k_4); other: k_4, k_8, sequential, with seeds 0 and 1."""
     first = write_spec(tmp_path)
     second = tmp_path / "other.yaml"
     second.write_text(OTHER.replace("baseline:", "seeds: [0, 1]\nbaseline:"))
     at = context(tmp_path / "work")
     specs = [load(first), load(second)]
-    return make_programme(specs, place=at.place, store=at.store, data_root=None)
+    return make_suite(specs, place=at.place, store=at.store, data_root=None)
 
 
-def priced(programme: Programme, folder: Path, given: GivenRates) -> Priced:
+def priced(suite: Suite, folder: Path, given: GivenRates) -> SuiteCost:
     at = context(folder / "work")
     rates = Throughput(at.store, at.place.work_dir, device="none", given=given)
-    return price(programme, rates, at.place)
+    return estimate_suite(suite, rates, at.place)
 
 
 def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -49,7 +48,7 @@ def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(str(left.value.code or 0))
 
 
-def test_what_an_ablation_before_has_trained_is_not_trained_again(small: Programme) -> None:
+def test_what_an_ablation_before_has_trained_is_not_trained_again(small: Suite) -> None:
     """small trains k_4, k_2; other needs k_4, k_8 of seeds 0, 1, and finds k_4 of seed 0."""
     first, second = small.members
     assert [len(first.units), len(second.units)] == [3, 6]
@@ -58,9 +57,7 @@ def test_what_an_ablation_before_has_trained_is_not_trained_again(small: Program
     assert [len(small.new_evaluations(one)) for one in small.members] == [3, 4]
 
 
-def test_savings_are_those_of_the_trainings_that_are_shared(
-    small: Programme, tmp_path: Path
-) -> None:
+def test_savings_are_those_of_the_trainings_that_are_shared(small: Suite, tmp_path: Path) -> None:
     """9 units; 2 + 4 trainings within each; 2 + 3 across. Evaluation has no rate and no part."""
     cost = priced(small, tmp_path, GivenRates(every=4.0))
     assert not cost.counts_evaluation
@@ -70,7 +67,7 @@ def test_savings_are_those_of_the_trainings_that_are_shared(
     assert [cost.added_by(one) for one in small.members] == [2 * SECONDS, 3 * SECONDS]
 
 
-def test_evaluation_counts_once_its_rate_is_given(small: Programme, tmp_path: Path) -> None:
+def test_evaluation_counts_once_its_rate_is_given(small: Suite, tmp_path: Path) -> None:
     """3 images at 2 images/s are 1.5 s for each of 9 units, of which 3 + 4 are distinct."""
     cost = priced(small, tmp_path, GivenRates(every=4.0, evaluation=2.0))
     assert cost.unshared == 9 * SECONDS + 9 * 1.5
@@ -78,11 +75,11 @@ def test_evaluation_counts_once_its_rate_is_given(small: Programme, tmp_path: Pa
 
 
 def test_a_training_is_one_task_with_its_evaluations_and_timing_comes_last(
-    small: Programme, tmp_path: Path
+    small: Suite, tmp_path: Path
 ) -> None:
     """k_4 of seed 0 is evaluated by its own NMS and by `sequential`: 1.5 + 2 · 1.5 s."""
     cost = priced(small, tmp_path, GivenRates(every=4.0, evaluation=2.0))
-    tasks = tasks_of(cost)
+    tasks = suite_tasks(cost)
     assert tasks is not None
     lengths = {task.key: task.seconds for task in tasks}
     digests = {u.title: u.run.train_digest for u in small.members[0].units}
@@ -92,37 +89,37 @@ def test_a_training_is_one_task_with_its_evaluations_and_timing_comes_last(
     assert set(timing) == {"timing small", "timing other"}
     assert timing["timing small"].seconds == 300  # the rounds of one scenario take at most so long
     assert set(timing["timing small"].after) == {digests["k_4"], digests["k_2"]}
-    wide = tasks_of(cost, devices=2, efficiency=0.75)
+    wide = suite_tasks(cost, devices=2, efficiency=0.75)
     assert wide is not None
     assert wide[0].seconds == SECONDS / 1.5 + 2 * 1.5  # evaluation is not counted as sharded
     assert wide[0].devices == 2
 
 
 def test_what_nothing_tells_stays_unknown_and_says_how_to_give_it(
-    small: Programme, tmp_path: Path
+    small: Suite, tmp_path: Path
 ) -> None:
     cost = priced(small, tmp_path, GivenRates())
     assert cost.shared is None
-    assert tasks_of(cost) is None
-    schedule = scaled(lambda d, e: tasks_of(cost), [8], titles={})
-    text = "\n".join(programme_lines(cost, [schedule], price=None))
+    assert suite_tasks(cost) is None
+    schedule = study_scaling(lambda d, e: suite_tasks(cost), [8], titles={})
+    text = "\n".join(suite_lines(cost, [schedule], price=None))
     assert "give --images-per-second" in text
     assert "unknown: not every arm's rate of training is known" in text
-    facts = json.loads(json.dumps(programme_facts(cost, [schedule], price=2.0)))
+    facts = json.loads(json.dumps(suite_facts(cost, [schedule], price=2.0)))
     assert facts["device_seconds"] == {"unshared": None, "shared_within": None, "shared": None}
     assert facts["schedules"][0]["at"] == []
     assert facts["price"] is None
 
 
-def test_what_has_been_trained_is_not_scheduled(small: Programme, tmp_path: Path) -> None:
+def test_what_has_been_trained_is_not_scheduled(small: Suite, tmp_path: Path) -> None:
     at = context(tmp_path / "work")
     run = small.members[0].units[0].run
     at.place.weights(run).parent.mkdir(parents=True)
     at.place.weights(run).touch()
     specs = [member.ablation for member in small.members]
-    again = make_programme(specs, place=at.place, store=at.store, data_root=None)
+    again = make_suite(specs, place=at.place, store=at.store, data_root=None)
     assert again.trained == {run.train_digest}
-    tasks = tasks_of(priced(again, tmp_path, GivenRates(every=4.0)))
+    tasks = suite_tasks(priced(again, tmp_path, GivenRates(every=4.0)))
     assert tasks is not None
     assert run.train_digest not in {task.key for task in tasks}
 
@@ -131,12 +128,12 @@ def test_a_rate_of_a_preset_goes_before_that_of_all_and_is_scaled_by_area(tmp_pa
     """r101 at 550 px trains at 45 images/s as given; at 700 px at 45 · (550 / 700)²."""
     at = context(tmp_path / "work")
     specs = [load(FOLDER / name) for name in ("image_size.yaml", "backbone.yaml")]
-    programme = make_programme(specs, place=at.place, store=at.store, data_root=tmp_path)
+    suite = make_suite(specs, place=at.place, store=at.store, data_root=tmp_path)
     given = given_rates(["20", "yolact_r101=45"])
     rates = Throughput(at.store, tmp_path, device="none", given=given)
-    found = {unit.arm: rates.training(unit.run) for unit in programme.units}
+    found = {unit.arm: rates.training(unit.run) for unit in suite.units}
     by_arm = {arm: rate.per_second for arm, rate in found.items() if rate is not None}
-    sizes = {unit.arm: unit.run.image_size for unit in programme.members[0].units}
+    sizes = {unit.arm: unit.run.image_size for unit in suite.members[0].units}
     for arm, size in sizes.items():
         assert by_arm[arm] == pytest.approx(45 * (550 / size) ** 2)
     assert by_arm["resnet50"] == by_arm["darknet53"] == 20
@@ -167,7 +164,7 @@ def test_all_ablations_plan_without_their_data_in_lines_of_a_page(
     assert called("plan", *specs, *options, monkeypatch=monkeypatch) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 110
-    assert "left out, as their data is drawn: aa, quickstart, shapes" in text
+    assert "left out, synthetic data: aa, quickstart, shapes" in text
     assert "not on this machine: coco, sbd" in text
     assert called("plan", *specs, *options, "--json", monkeypatch=monkeypatch) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -186,10 +183,10 @@ def test_data_sets_that_are_not_here_are_told_apart_by_name(tmp_path: Path) -> N
     at = context(tmp_path / "work")
     names = ("backbone.yaml", "nms.yaml", "sbd.yaml")
     specs = [load(FOLDER / name) for name in names]
-    programme = make_programme(specs, place=at.place, store=at.store, data_root=tmp_path)
-    assert programme.absent == ("coco", "sbd")
-    assert [len(programme.new_trainings(one)) for one in programme.members] == [9, 0, 15]
-    assert not programme.members[1].trainings - programme.members[0].trainings
+    suite = make_suite(specs, place=at.place, store=at.store, data_root=tmp_path)
+    assert suite.absent == ("coco", "sbd")
+    assert [len(suite.new_trainings(one)) for one in suite.members] == [9, 0, 15]
+    assert not suite.members[1].trainings - suite.members[0].trainings
 
 
 def test_one_ablation_is_planned_at_a_scale(
@@ -206,7 +203,7 @@ def test_one_ablation_is_planned_at_a_scale(
     assert at["idle_device_seconds"] == 300
     assert called(*words, *options, "--devices", "2", monkeypatch=monkeypatch) == 0
     text = capsys.readouterr().out
-    assert "2 devices a training" in text
+    assert "2 devices per training" in text
     assert "assumes an ideal speed-up; give --scaling-efficiency" in text
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.planning.rates import GivenRates
+from runners.planning.rates import GivenRates, Throughput
 from runners.planning.sweep import SweepPlan, plan_sweep, scale_sweep
 from runners.planning.text.sweep import sweep_facts, sweep_lines
-from runners.planning.throughput import Throughput
 from tests.support.paths import SWEEPS
 from tests.support.small_ablation import context
 from yolact_bench.spec.sweep.sweep import load_sweep
@@ -43,7 +42,7 @@ def test_settings_that_share_a_training_are_trained_once(tmp_path: Path) -> None
     assert plan.trainings == 2
     assert [plan.cheapest_seconds, plan.dearest_seconds] == [30.0, 120.0]
     text = "\n".join(sweep_lines(plan, scale_sweep(plan, [2], devices=1, efficiency=None), price=1))
-    assert "at most 2 trainings, were nothing ended early; all settings: 6" in text
+    assert "at most 2 trainings, if no trial is pruned; all settings: 6" in text
     assert "price: 0 at 1 per device-hour" in text
 
 
@@ -54,9 +53,9 @@ def test_no_more_is_trained_than_there_are_trials(tmp_path: Path) -> None:
     plan = planned(tmp_path, text, GivenRates(every=4.0))
     assert not plan.whole
     assert plan.trainings == 10
-    (schedule,) = scale_sweep(plan, [4], devices=1, efficiency=None).schedules
+    (schedule,) = scale_sweep(plan, [4], devices=1, efficiency=None).simulations
     assert schedule.seconds == 360
-    (wide,) = scale_sweep(plan, [4], devices=2, efficiency=0.75).schedules
+    (wide,) = scale_sweep(plan, [4], devices=2, efficiency=0.75).simulations
     assert wide.seconds == 5 * 120 / 1.5  # two at a time, each 1.5 times as fast
 
 
@@ -74,7 +73,7 @@ def test_a_rate_that_nothing_tells_stays_unknown(tmp_path: Path) -> None:
     plan = planned(tmp_path, TRAINING, GivenRates())
     schedule = scale_sweep(plan, [8], devices=1, efficiency=None)
     assert plan.dearest_seconds is None
-    assert schedule.schedules == ()
+    assert schedule.simulations == ()
     assert "time unknown; give --images-per-second" in "\n".join(
         sweep_lines(plan, schedule, price=2.0)
     )

@@ -21,8 +21,8 @@ from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.data.coco import CocoDataset
 from yolact_bench.data.segmentation import packed_segmentation, usable_box
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.spec.dataset.classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
+from yolact_bench.spec.dataset.published import COCO_CATEGORY_IDS, COCO_CLASSES
 
 mask = pytest.importorskip("pycocotools.mask")
 HEIGHT, WIDTH = SIZE

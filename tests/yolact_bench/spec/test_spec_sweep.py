@@ -6,9 +6,8 @@ import pytest
 
 from tests.support.paths import SWEEPS as SWEEP_FILES
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.sweep.corners import borders
 from yolact_bench.spec.sweep.keys import Sought
-from yolact_bench.spec.sweep.space import Number, Values, all_params, changes_of, params_of
+from yolact_bench.spec.sweep.space import Number, Values, all_params, changes_of, corners, params_of
 from yolact_bench.spec.sweep.sweep import load_sweep
 
 SWEEPS = sorted(SWEEP_FILES.glob("*.yaml"))
@@ -107,7 +106,7 @@ def test_a_space_with_a_range_of_numbers_has_no_end(tmp_path: Path) -> None:
 
 
 def test_every_component_and_both_ends_are_a_border(tmp_path: Path) -> None:
-    found = [changes for _, changes in borders(load_sweep(written(tmp_path)).space)]
+    found = [changes for _, changes in corners(load_sweep(written(tmp_path)).space)]
 
     assert {"nms": {"name": "fast", "top_k": 100, "max_iou": 0.7}} in found
     assert {"nms": {"name": "soft"}} in found
@@ -169,7 +168,7 @@ def test_what_makes_trials_comparable_is_known_by_name(tmp_path: Path) -> None:
 
 def test_an_option_beside_components_is_checked_with_each_of_them(tmp_path: Path) -> None:
     text = SPEC.replace("protonet.k: [4, 8]", "nms.top_k: [50, 100]")
-    found = [changes for _, changes in borders(load_sweep(written(tmp_path, text)).space)]
+    found = [changes for _, changes in corners(load_sweep(written(tmp_path, text)).space)]
 
     together = [c["nms"]["name"] for c in found if "nms.top_k" in c]  # type: ignore[index]
     assert together == ["fast", "fast", "soft", "soft"]

@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.slots import Choice, hint, pick
-from yolact_bench.spec.dataset.classes import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.spec.dataset.file import read_dataset_file
+from yolact_bench.spec.dataset.published import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 
 # Raise when the same options give other images: old checkpoints and scores are then not reused.
 SHAPES_VERSION = 1

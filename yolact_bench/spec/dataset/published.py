@@ -1,4 +1,6 @@
-"""Class names of the named data sets, in label order, and COCO's category ids."""
+"""Facts of the published data sets: class names in label order, category ids and sizes."""
+
+from collections.abc import Mapping
 
 # fmt: off
 COCO_CLASSES = (
@@ -24,3 +26,11 @@ SHAPES_CLASSES = ("disc", "square", "triangle", "star", "ring")
 # COCO numbers its 80 categories 1 to 90; these numbers are unused.
 _COCO_GAPS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 COCO_CATEGORY_IDS = tuple(number for number in range(1, 91) if number not in _COCO_GAPS)
+
+# Images by split, so that what is not on this machine can be planned.
+# Source: Lin et al., Microsoft COCO, 2017 splits (cocodataset.org); Hariharan et al., Semantic
+# Contours (ICCV 2011), the splits that dbolya/yolact converts to COCO's format.
+PUBLISHED_SIZES: Mapping[str, Mapping[str, int]] = {
+    "coco": {"train": 118_287, "val": 5_000},
+    "sbd": {"train": 8_498, "val": 2_857},
+}
