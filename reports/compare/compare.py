@@ -14,6 +14,7 @@ from reports.compare.sides import Place
 from reports.compare.times import LatencyChange
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
+from yolact_bench.results.text import aligned, decimal, milliseconds
 from yolact_bench.slots import hint
 
 
@@ -114,38 +115,20 @@ def _numbers(changes: Sequence[NumberChange]) -> Iterator[str]:
     for c in changes:
         delta = "" if c.delta is None else f"{c.delta:+.2f}"
         same = "the same choices and data" if c.same_digest else ""
-        rows.append((c.arm, str(c.seed), c.metric, _points(c.a), _points(c.b), delta, same))
-    yield from _columns(rows, left=(0, 2, 6))
+        rows.append((c.arm, str(c.seed), c.metric, decimal(c.a), decimal(c.b), delta, same))
+    if changes:
+        yield from aligned(rows, left=(0, 2, 6), indent=0)
 
 
 def _latencies(changes: Sequence[LatencyChange]) -> Iterator[str]:
     rows = [("arm", "scenario", "ms in A", "ms in B", "B / A", "")]
     for c in changes:
         note = c.refused or ("one session" if c.same_session else "two sessions")
-        ratio = "–" if c.ratio is None else f"{c.ratio:.3f}"
-        rows.append((c.arm, c.scenario, _ms(c.a), _ms(c.b), ratio, note))
-    yield from _columns(rows, left=(0, 1, 5))
-
-
-def _columns(rows: Sequence[Sequence[str]], *, left: Sequence[int]) -> Iterator[str]:
-    """Yield aligned rows; nothing if there is only the head."""
-    if len(rows) < 2:
-        return
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        cells = [
-            cell.ljust(widths[i]) if i in left else cell.rjust(widths[i])
-            for i, cell in enumerate(row)
-        ]
-        yield "  ".join(cells).rstrip()
-
-
-def _points(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
-def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+        rows.append(
+            (c.arm, c.scenario, milliseconds(c.a), milliseconds(c.b), decimal(c.ratio, 3), note)
+        )
+    if changes:
+        yield from aligned(rows, left=(0, 1, 5), indent=0)
 
 
 def _is_work(path: Path) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from reports.pages.sections import Section, figures_of, mark, provenance, sections, verdicts
 from reports.summary.aggregate import Summary
 from reports.tables.table import Table
+from yolact_bench.results.text import aligned
 
 
 def markdown_table(table: Table) -> str:
@@ -20,14 +21,7 @@ def markdown_table(table: Table) -> str:
         "-" * width if i in table.words else "-" * (width - 1) + ":"
         for i, width in enumerate(widths)
     ]
-    padded = [
-        [
-            cell.ljust(width) if i in table.words else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        for row in rows
-    ]
-    lines = [_line(padded[0]), _line(rule), *map(_line, padded[1:])]
+    lines = aligned([rows[0], rule, *rows[1:]], left=table.words, pipes=True)
     notes = [f"{escaped(note)}  " for note in table.notes]
     return "\n".join([*lines, *([""] if notes else []), *notes]).rstrip()
 
@@ -66,7 +60,3 @@ def _section(section: Section, figures: Sequence[str]) -> list[str]:
         parts.append(markdown_table(table))
     parts += [f"![{caption}](figures/{stem}.png)" for stem, caption in figures_of(section, figures)]
     return parts if len(parts) > 1 else []
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

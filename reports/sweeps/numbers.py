@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.tables.cells import choices, signed
+from reports.tables.cells import choices
 from yolact_bench.results.sweep import Objective, Sweep, Trial
+from yolact_bench.results.text import signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

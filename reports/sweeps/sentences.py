@@ -13,8 +13,8 @@ from reports.sweeps.numbers import (
     unit,
     value,
 )
-from reports.tables.cells import duration
 from yolact_bench.results.sweep import Objective, Sweep, Trial
+from yolact_bench.results.text import duration
 
 _FEW = 20  # complete trials: shares of importance from fewer are little more than chance
 _WORDS = {"over_budget": "over budget", "lost": "lost and asked again"}

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import yaml
 
 from reports.sweeps.numbers import base_value, ranked, short_choices, unit, value
-from reports.tables.cells import DASH, FEW, duration
+from reports.tables.cells import DASH, FEW
 from reports.tables.table import Table
 from yolact_bench.results.sweep import Sweep, Trial
+from yolact_bench.results.text import duration
 
 SHOWN = 10
 _LISTED = 40  # failures: what is in no table is in trials.csv

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from reports.summary.arm_rows import ArmRow, Value
 from reports.summary.contrasts import Contrast
 from reports.summary.timings import Session, Timing
+from yolact_bench.results.text import difference, signed, with_interval
 
 DASH = "—"  # a number that should be there and is not: always with a note
 FEW = "–"  # too few samples for this quantile, or nothing to say
@@ -49,14 +50,9 @@ def point(row: ArmRow, points: float | None, notes: Notes) -> str:
 def delta(value: Value | None, contrast: Contrast | None, digits: int = 2) -> str:
     """Return a difference in points, its interval and its mark; nothing for the baseline."""
     if contrast is not None:
-        shown = signed(contrast.value, digits)
-        return f"{shown} {interval(contrast, digits)} {contrast.verdict}"
+        found = difference(contrast.value, contrast.low, contrast.high, digits)
+        return f"{found} {contrast.verdict}"
     return "" if value is None or value.delta is None else signed(value.delta, digits)
-
-
-def interval(contrast: Contrast, digits: int = 2) -> str:
-    """Return the interval of a difference, in points."""
-    return f"[{signed(contrast.low, digits)}, {signed(contrast.high, digits)}]"
 
 
 def delta_digits(contrasts: Iterable[Contrast]) -> int:
@@ -73,12 +69,6 @@ def probability(p: float | None) -> str:
     if p is None:
         return FEW
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
-
-
-def signed(number: float, digits: int) -> str:
-    """Return the number with + or a true minus sign; no sign on a zero."""
-    text = f"{number:+.{digits}f}".replace("-", "−")
-    return text[1:] if float(f"{number:.{digits}f}") == 0 else text
 
 
 def millions(row: ArmRow, notes: Notes) -> str:
@@ -112,11 +102,6 @@ def untimed(row: ArmRow, notes: Notes, refused: str | None) -> str:
     return f"{DASH} {notes.mark(refused or 'not timed yet')}"
 
 
-def optional_ms(ms: float | None) -> str:
-    """Return milliseconds, or a short dash."""
-    return FEW if ms is None else f"{ms:.2f}"
-
-
 def megabytes(mb: float | None) -> str:
     """Return memory in MB where a device reports it."""
     return UNDEFINED if mb is None else f"{mb:.0f}"
@@ -136,13 +121,6 @@ def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
     return with_interval(timing.ratio, timing.ratio_interval, 3)
 
 
-def with_interval(value: float, found: tuple[float, float] | None, digits: int = 2) -> str:
-    """Return a number and its interval, if it has one."""
-    if found is None:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{found[0]:.{digits}f}, {found[1]:.{digits}f}]"
-
-
 def speed(row: ArmRow, notes: Notes) -> tuple[str, str, str]:
     """Return median, ratio to the baseline and images per second."""
     t = row.timing
@@ -156,13 +134,6 @@ def milliseconds(session: Session | None) -> str:
     if session is None:
         return "ms"
     return f"{'ms (CPU)' if session.device_type == 'cpu' else 'ms'}, {session.label}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds, minutes or hours, whichever reads best."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def choices(changes: Mapping[str, object]) -> str:

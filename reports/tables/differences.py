@@ -6,6 +6,7 @@ from reports.summary.metrics import AP_METRICS, title
 from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.table import Table
+from yolact_bench.results.text import decimal, signed, signed_interval
 
 
 def differences(summary: Summary) -> Table:
@@ -44,13 +45,13 @@ def _line(c: Contrast) -> tuple[str, ...]:
     return (
         title(c.metric),
         c.arm,
-        cells.signed(c.value, 2),
-        cells.interval(c),
+        signed(c.value),
+        signed_interval(c.low, c.high),
         f"{c.image_se:.2f}",
-        cells.FEW if c.seed_se is None else f"{c.seed_se:.2f}",
+        decimal(c.seed_se),
         cells.probability(c.p),
         cells.probability(c.p_holm),
-        f"{c.mde:.2f}" if c.judged else cells.FEW,
+        decimal(c.mde if c.judged else None),
         str(c.pairs),
         {"*": "real", "n.s.": "n.s.", "1 seed": "1 seed: not judged"}[c.verdict],
     )

@@ -8,6 +8,7 @@ from reports.tables import notes as legends
 from reports.tables.cells import Notes
 from reports.tables.main import baseline_row
 from reports.tables.table import Table
+from yolact_bench.results.text import milliseconds, with_interval
 from yolact_bench.statistics.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
 
@@ -56,10 +57,10 @@ def _name(row: ArmRow, t: Timing, notes: Notes) -> str:
 
 def _numbers(row: ArmRow, t: Timing, notes: Notes) -> tuple[str, ...]:
     return (
-        cells.with_interval(t.median_ms, t.interval_ms),
+        with_interval(t.median_ms, t.interval_ms),
         f"{t.iqr_ms:.2f}",
-        cells.optional_ms(t.p90_ms),
-        cells.optional_ms(t.p99_ms),
+        milliseconds(t.p90_ms),
+        milliseconds(t.p99_ms),
         str(t.n),
         f"{t.fps:.1f}",
         cells.ratio(row, t, notes),
@@ -79,7 +80,7 @@ def stages(summary: Summary, session: Session) -> Table:
         if t is None:
             numbers = [cells.untimed(row, notes, session.refused.get(row.arm))] * len(names)
         else:
-            numbers = [cells.optional_ms(t.stages_ms.get(name)) for name in names]
+            numbers = [milliseconds(t.stages_ms.get(name)) for name in names]
         rows.append((row.arm, *numbers))
     return Table(
         title=f"Stages, median ms: {session.label}",

@@ -8,6 +8,7 @@ from reports.tables import notes as legends
 from reports.tables.cells import UNDEFINED, Notes
 from reports.tables.origins import anchor, origin
 from reports.tables.table import Table
+from yolact_bench.results.text import duration
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
 _LED = {"mask_ap": 1, "mask_ap50": 3, "mask_ap75": 4, "box_ap": 5}  # columns of the main table
@@ -129,7 +130,7 @@ def trainings(summary: Summary) -> Table:
         (
             t.label,
             f"{t.iterations:,}",
-            cells.duration(t.seconds),
+            duration(t.seconds),
             f"{t.images_per_second:.1f}",
             cells.megabytes(t.peak_memory_mb),
             str(t.skipped_annotations),

@@ -9,6 +9,7 @@ from reports.summary.metrics import IOUS
 from reports.summary.paper import PaperGroup, PaperRow, Unit
 from reports.tables import cells
 from reports.tables.table import Table
+from yolact_bench.results.text import signed
 
 _SPEEDS = ("fps", "ms", "delta_ms")
 
@@ -126,7 +127,7 @@ def _difference(
     other_split = "another split of the same data set"
     ours_split, theirs = _words(ours.where), _words(paper.split)
     mark = "" if theirs <= ours_split else f" {notes.mark(other_split)}"
-    return cells.signed(ours.points - paper.values[name], 2) + mark
+    return signed(ours.points - paper.values[name], 2) + mark
 
 
 def _incomparable(summary: Summary, row: ArmRow, paper: PaperRow, name: str) -> str | None:
@@ -193,7 +194,7 @@ _POINTS: Mapping[str, Callable[[Summary, ArmRow], float | None]] = {
 def _number(number: float | None, unit: Unit) -> str:
     if number is None:
         return ""
-    return cells.signed(number, unit.digits) if unit.signed else f"{number:.{unit.digits}f}"
+    return signed(number, unit.digits) if unit.signed else f"{number:.{unit.digits}f}"
 
 
 def _source(row: PaperRow) -> str:

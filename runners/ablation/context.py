@@ -13,6 +13,7 @@ from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.results.store import Store
+from yolact_bench.results.text import points
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,4 @@ def curves_of(unit: Unit, tracker: Tracker) -> Callable[[int, Mapping[str, float
 
 def tell_ap(unit: Unit, found: Accuracy) -> None:
     """Say what a unit has reached."""
-    log.info("%s: mask AP %s, box AP %s", unit.title, _ap(found.mask.ap), _ap(found.box.ap))
-
-
-def _ap(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
+    log.info("%s: mask AP %s, box AP %s", unit.title, points(found.mask.ap), points(found.box.ap))

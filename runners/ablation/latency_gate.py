@@ -22,6 +22,7 @@ from yolact_bench.results import gate as gates
 from yolact_bench.results.fingerprint import environment_facts, fingerprint
 from yolact_bench.results.gate import Gate, Judged
 from yolact_bench.results.store import Store
+from yolact_bench.results.text import DASH, aligned, with_interval
 from yolact_bench.spec.latency import OWN, LatencyPlan
 from yolact_bench.spec.loads import Load, find_load
 from yolact_bench.statistics.timing import median_interval, period_of
@@ -79,21 +80,20 @@ def without(plan: Plan, dropped: Mapping[str, str]) -> Plan:
 
 def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
     """Return the table of the gate as lines of text."""
-    told = [
+    title = (
         f"latency first: untrained, {gate.scenario}, batch of {gate.batch_size}, load "
         f"{gate.load}, {gate.environment.device}"
-    ]
+    )
+    rows = [("arm", "median ms [95 %]", "")]
     for one in gate.arms:
-        interval = "" if one.low_ms is None else f" [{one.low_ms:.2f}, {one.high_ms:.2f}]"
+        both = None if one.low_ms is None or one.high_ms is None else (one.low_ms, one.high_ms)
         over = budget_ms is not None and one.exceeds(budget_ms)
-        verdict = "over the budget" if over else ""
-        if over and one.arm == baseline:
-            verdict = "over the budget, and kept: it is the baseline"
-        told.append(f"  {one.arm:<24} {one.median_ms:8.2f} ms{interval}  {verdict}".rstrip())
-    told += [f"  {arm:<24} could not be timed, and is kept" for arm in gate.untimed]
-    if budget_ms is None:
-        told.append("  no arm is dropped: the spec sets no latency: {budget_ms: …}")
-    return told
+        kept = ", and kept: it is the baseline" if one.arm == baseline else ""
+        verdict = f"over the budget{kept}" if over else ""
+        rows.append((one.arm, with_interval(one.median_ms, both), verdict))
+    rows += [(arm, DASH, "could not be timed, and is kept") for arm in gate.untimed]
+    unset = ["  no arm is dropped: the spec sets no latency: {budget_ms: …}"]
+    return [title, *aligned(rows, left=(0, 2)), *(unset if budget_ms is None else [])]
 
 
 def _question(units: Sequence[Unit], how: LatencyPlan, place: Workplace) -> str:

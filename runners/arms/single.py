@@ -28,6 +28,7 @@ from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import file_sha256
 from yolact_bench.results.record import Accuracy
+from yolact_bench.results.text import aligned, points
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 
 log = logging.getLogger(__name__)
@@ -121,10 +122,10 @@ def evaluate(
         typer.echo(json.dumps({**facts, "box": asdict(box), "mask": asdict(mask)}))
         return
     typer.echo(f"{arm} on {unit.data.name} {split}, {images} images")
-    typer.echo("        " + "".join(f"{name:>10}" for name in _SHOWN))
+    rows: list[tuple[str, ...]] = [("", *_SHOWN)]
     for kind, summary in (("box", box), ("mask", mask)):
-        cells = (getattr(summary, name) for name in _SHOWN)
-        typer.echo(f"  {kind:<6}" + "".join(f"{_points(cell):>10}" for cell in cells))
+        rows.append((kind, *(points(getattr(summary, name)) for name in _SHOWN)))
+    typer.echo("\n".join(aligned(rows, left=(0,))))
 
 
 def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
@@ -209,7 +210,3 @@ def _traced(accuracy: Accuracy) -> dict[str, object]:
         "device": accuracy.environment.device,
         "time": accuracy.time,
     }
-
-
-def _points(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"

@@ -17,11 +17,12 @@ from runners.evaluation.coco.index import Rle
 from runners.evaluation.encode import entries, run_lengths
 from runners.evaluation.files import Predictions, prediction_files
 from runners.evaluation.stored_pass import StoredPass
-from runners.system.progress import duration, progress
+from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Found, detect
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
+from yolact_bench.results.text import elapsed
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def replay(
     for arm in arms:
         arm.finish()
     seconds = time.monotonic() - began
-    log.info("replayed %d arms on %d images in %s", len(arms), len(dataset), duration(seconds))
+    log.info("replayed %d arms on %d images in %s", len(arms), len(dataset), elapsed(seconds))
 
 
 def _replay_image(

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.evaluation.decode import decoded_batches
-from runners.system.progress import duration, progress
+from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Candidates, candidates_of
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.resolve import can_replay
 from yolact_bench.results.files import atomic_path, sync, write_atomically
+from yolact_bench.results.text import elapsed
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ def store_pass(
     meta = {**partial, "bytes": total}
     write_atomically(folder / META_FILE, json.dumps(meta, indent=2) + "\n")
     seconds = time.monotonic() - began
-    log.info("%s: %d images in %s, %.0f MB", title, len(missing), duration(seconds), total / 1e6)
+    log.info("%s: %d images in %s, %.0f MB", title, len(missing), elapsed(seconds), total / 1e6)
     opened = open_pass(folder, digest=digest, weights=weights, num_images=len(dataset))
     assert opened is not None, "just written"
     return opened

@@ -15,6 +15,7 @@ from runners.tracking import Phase, Tracker
 from runners.units.unit import Unit
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.results.text import metric_value
 from yolact_bench.spec.sweep.space import changes_of
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
@@ -153,7 +154,10 @@ class Coordinator:
         return True
 
     def _shown(self, metrics: Mapping[str, float]) -> list[str]:
-        return [f"{one.metric} {shown(one.metric, metrics)}" for one in self.spec.objectives]
+        return [
+            f"{one.metric} {metric_value(one.metric, metrics.get(one.metric))}"
+            for one in self.spec.objectives
+        ]
 
     def _say(self, trial: Tried, what: str) -> None:
         self._told += 1
@@ -168,15 +172,6 @@ class Coordinator:
             *(trial.number, self.ledger.settled(), self.spec.trials, what, label, front, rate),
         )
         self.account.write()
-
-
-def shown(metric: str, metrics: Mapping[str, float]) -> str:
-    """Return a metric as people read it: AP in points, times in ms."""
-    value = metrics.get(metric)
-    if value is None:
-        return "–"
-    is_ap = metric.startswith(("mask_a", "box_a"))
-    return f"{100 * value:.2f}" if is_ap else f"{value:.4g}"
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
+from yolact_bench.results.text import elapsed
+
 log = logging.getLogger(__name__)
 
 # In the environment: lines even on a terminal, which several processes share.
@@ -36,7 +38,7 @@ class _Lines:
         self.last = now
         rate = (done - self.start) / max(now - self.began, 1e-9)
         left = (self.total - done) / rate if rate else 0.0
-        log.info("%s  %d/%d  %s  %s left", self.title, done, self.total, facts, duration(left))
+        log.info("%s  %d/%d  %s  %s left", self.title, done, self.total, facts, elapsed(left))
 
 
 @contextmanager
@@ -66,16 +68,6 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Progress]:
                 bar.update(task, completed=done, facts=facts)
 
         yield _Bar()
-
-
-def duration(seconds: float) -> str:
-    """Return "42 s", "3 min 20 s" or "5 h 12 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def losses_text(losses: Mapping[str, float]) -> str:

@@ -18,6 +18,7 @@ from runners.units.workplace import Workplace, trained
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
+from yolact_bench.results.text import aligned, decimal, milliseconds, with_interval
 from yolact_bench.spec.latency import OWN, SCENARIOS, LatencyPlan
 from yolact_bench.spec.loads import LOADS, Load, find_load
 from yolact_bench.statistics.timing import (
@@ -186,25 +187,32 @@ def _lines(
 ) -> list[str]:
     first = next(iter(measured.values()))
     lines = ["", f"{scenario}: {SCENARIOS[scenario]}; {first.timer}, {_end(first)}"]
-    lines.append(
-        f"  {'arm':<24}{'median ms [95 %]':>26}{'p90':>9}{'fps':>8}"
-        f"{'× ' + next(iter(measured)):>26}{'n':>7}  weights"
-    )
-    for arm, m in measured.items():
-        middle = quantile(m.samples_ms, 0.5)
-        p90 = f"{quantile(m.samples_ms, 0.9):.2f}" if len(m.samples_ms) >= MIN_SAMPLES_P90 else "–"
-        load = f", load {m.load} †" if m.load else ""
-        peak = "" if m.peak_memory_mb is None else f", peak {m.peak_memory_mb:.0f} MB"
-        energy = "" if m.energy_mj is None else f", {m.energy_mj:.0f} mJ an image"
-        lines.append(
-            f"  {arm:<24}{_with_interval(middle, interval_of(m), 2):>26}{p90:>9}"
-            f"{1000 * m.batch_size / middle:>8.1f}{_ratio(m, first):>26}"
-            f"{len(m.samples_ms):>7}  {sources[arm]}{load}{peak}{energy}"
-        )
+    rows: list[tuple[str, ...]] = [
+        ("arm", "median ms [95 %]", "p90", "fps", f"× {next(iter(measured))}", "n", "weights")
+    ]
+    rows += [_row(arm, m, first, sources[arm]) for arm, m in measured.items()]
+    lines += aligned(rows, left=(0, 6))
     notes = dict.fromkeys(note for m in measured.values() for note in _notes(m))
     loads = {m.load for m in measured.values() if m.load}
     legends = [f"† {load}: {find_load(load).source}" for load in sorted(loads)]
     return [*lines, *(f"  {note}" for note in (*notes, *legends))]
+
+
+def _row(arm: str, m: Measured, first: Measured, source: str) -> tuple[str, ...]:
+    middle = quantile(m.samples_ms, 0.5)
+    p90 = quantile(m.samples_ms, 0.9) if len(m.samples_ms) >= MIN_SAMPLES_P90 else None
+    load = f", load {m.load} †" if m.load else ""
+    peak = "" if m.peak_memory_mb is None else f", peak {m.peak_memory_mb:.0f} MB"
+    energy = "" if m.energy_mj is None else f", {m.energy_mj:.0f} mJ an image"
+    return (
+        arm,
+        with_interval(middle, interval_of(m)),
+        milliseconds(p90),
+        decimal(1000 * m.batch_size / middle, 1),
+        _ratio(m, first),
+        str(len(m.samples_ms)),
+        f"{source}{load}{peak}{energy}",
+    )
 
 
 def _end(m: Measured) -> str:
@@ -225,11 +233,4 @@ def _ratio(m: Measured, first: Measured) -> str:
     ratio, interval = paired_ratio(
         m.samples_ms, first.samples_ms, period=period_of(m.image_ids), calls=_calls(m)
     )
-    return _with_interval(ratio, interval, 3)
-
-
-def _with_interval(value: float, interval: Interval | None, digits: int) -> str:
-    if interval is None:
-        return f"{value:.{digits}f}"
-    low, high = interval
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return with_interval(ratio, interval, 3)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
-from runners.system.progress import duration
 from runners.timing.clocks import MIN_ROUNDS, Probe, Sample, Step
+from yolact_bench.results.text import elapsed
 from yolact_bench.statistics.timing import half_width, median_interval, paired_ratio
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def _ended(found: Rounds, order: Order, end: float, now: Callable[[], float]) ->
 def _tell(found: Rounds, order: Order, *, left: float) -> None:
     """Say how far it is, while nobody is being timed."""
     width = max(found.widths.values())
-    more = "" if found.ended else f", for at most {duration(max(left, 0.0))} more"
+    more = "" if found.ended else f", for at most {elapsed(max(left, 0.0))} more"
     log.info(
         "%d rounds: intervals within ±%.1f %%, of %g %% that are wanted%s",
         found.rounds,

@@ -14,6 +14,7 @@ from runners.workdir.references import References, find_references
 from runners.workdir.stop_file import STOP_FILE
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import TEMPORARY
+from yolact_bench.results.text import size
 
 FRESH_SECONDS = 3600.0  # a training writes its checkpoint every two minutes
 _CHECKPOINT = {"run.yaml", "last.pt", "final.pt", "log.jsonl", LOCK_FILE, STOP_FILE}
@@ -101,11 +102,11 @@ def remove(found: Found) -> None:
 def lines(found: Found, *, deleted: bool) -> Iterator[str]:
     """Yield what was found, for people: sizes, reasons, what stays, and the total."""
     for item in found.items:
-        yield f"{_megabytes(item.size):>12}  {_relative(item.path, found)}: {item.reason}"
+        yield f"{size(item.size):>12}  {_relative(item.path, found)}: {item.reason}"
     for left in found.left:
         yield f"{'left':>12}  {_relative(left.path, found)}: {left.reason}"
     done = "removed" if deleted else "can be removed; --delete does it"
-    yield f"{_megabytes(found.size):>12}  in {len(found.items)} places {done}"
+    yield f"{size(found.size):>12}  in {len(found.items)} places {done}"
 
 
 def facts(found: Found, *, deleted: bool) -> dict[str, object]:
@@ -219,10 +220,6 @@ def _all_below(folder: Path) -> Sequence[Path]:
 def _size(path: Path) -> int:
     inside = _all_below(path) if path.is_dir() else [path]
     return sum(one.stat().st_size for one in inside if one.is_file())
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 def _relative(path: Path, found: Found) -> str:

@@ -8,9 +8,9 @@ from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
 from yolact_bench.results.store import Store, open_store
+from yolact_bench.results.text import aligned, decimal
 
 _HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
-_TEXT = {"arm", "state", "commit", "when"}  # to the left; numbers to the right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,20 +158,14 @@ def _single(record: Accuracy) -> Row:
     )
 
 
-def _table(rows: Sequence[Row]) -> Iterator[str]:
-    cells = [_HEADS, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADS))]
-    for number, line in enumerate(cells):
-        padded = [
-            cell.ljust(width) if head in _TEXT else cell.rjust(width)
-            for head, cell, width in zip(_HEADS, line, widths, strict=True)
-        ]
-        detail = rows[number - 1].detail if number else ""
-        yield "  " + "  ".join([*padded, detail]).rstrip()
+def _table(rows: Sequence[Row]) -> list[str]:
+    # The detail, which may be a long message, is the last column and has no head.
+    cells = [(*_HEADS, ""), *((*_cells(row), row.detail) for row in rows)]
+    return aligned(cells, left=(0, 5, 6, 7, 8))
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    numbers = [("–" if x is None else f"{x:.1f}") for x in (row.mask_ap, row.box_ap, row.ms)]
+    numbers = (decimal(number, 1) for number in (row.mask_ap, row.box_ap, row.ms))
     return (row.arm, str(row.seed), *numbers, row.state, row.commit, row.when)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.sweep import Sweep
+from yolact_bench.results.text import DASH, aligned, metric_value
 
 _HEADS = ("sweep", "mode", "trials", "best", "when", "question")
 
@@ -32,11 +33,7 @@ def sweep_lines(work_dir: Path) -> Iterator[str]:
     if not rows:
         yield f"no sweep has been run in {work_dir}"
         return
-    lines = [_HEADS, *map(_cells, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADS))]
-    for line in lines:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        yield "  ".join(padded).rstrip()
+    yield from aligned([_HEADS, *map(_cells, rows)], indent=0)
 
 
 def sweep_facts(work_dir: Path) -> dict[str, object]:
@@ -74,10 +71,6 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _best(row: Row) -> str:
     if row.on_front > 1:
         return f"{row.on_front} on the front"
-    return ", ".join(_number(metric, value) for metric, value in row.best.items()) or "–"
-
-
-def _number(metric: str, value: float) -> str:
-    """AP and AR in points, as everywhere that people read."""
-    is_ap = metric.startswith(("mask_a", "box_a"))
-    return f"{metric} {100 * value:.2f}" if is_ap else f"{metric} {value:.4g}"
+    return (
+        ", ".join(f"{name} {metric_value(name, best)}" for name, best in row.best.items()) or DASH
+    )

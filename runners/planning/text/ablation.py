@@ -5,7 +5,7 @@ from dataclasses import asdict
 from runners.arms.external.plan import ExternalStep
 from runners.planning.cost import Estimate, StepCost
 from runners.planning.plan import Plan, Step
-from runners.planning.text.scaling import HOUR, aligned, counted, spoken_time
+from yolact_bench.results.text import HOUR, aligned, count, duration, size
 from yolact_bench.spec.budget import BUDGETS, FULL
 
 _SHOWN = 8  # characters of a digest: enough to see what is shared
@@ -25,13 +25,13 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
     lines += aligned(rows)
     timing = "done" if plan.timed else "all arms, in one session"
     parts = [
-        counted(plan.trainings, "training"),
-        counted(len(plan.passes), "forward pass", "forward passes"),
-        counted(plan.evaluations, "evaluation"),
+        count(plan.trainings, "training"),
+        count(len(plan.passes), "forward pass", "forward passes"),
+        count(plan.evaluations, "evaluation"),
     ]
     waiting = sum(not step.evaluated for step in plan.external)
     if waiting:
-        parts.append(counted(waiting, "row of another framework", "rows of other frameworks"))
+        parts.append(count(waiting, "row of another framework", "rows of other frameworks"))
     if "latency" in ablation.measure:
         parts.append(f"latency: {timing}")
     return [*lines, f"to do: {', '.join(parts)}", *_cost_lines(plan, cost)]
@@ -126,10 +126,10 @@ def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
         return []
     return [
         *_time_lines(plan, cost),
-        f"disk: checkpoints {_size(cost.checkpoint_bytes)}"
-        + (f" (and {_size(cost.training_bytes)} while one trains)" if plan.trainings else "")
-        + f", stored forward passes about {_size(cost.forward_bytes)}; "
-        f"{_size(cost.free_bytes)} are free"
+        f"disk: checkpoints {size(cost.checkpoint_bytes)}"
+        + (f" (and {size(cost.training_bytes)} while one trains)" if plan.trainings else "")
+        + f", stored forward passes about {size(cost.forward_bytes)}; "
+        f"{size(cost.free_bytes)} are free"
         + (": NOT ENOUGH; `yolact-bench gc` shows what can go" if _short_of_disk(cost) else ""),
     ]
 
@@ -142,9 +142,7 @@ def _time_lines(plan: Plan, cost: Estimate) -> list[str]:
     lines = []
     if plan.trainings:
         train = cost.train_seconds
-        known = (
-            f"{spoken_time(train)} ({'; '.join(cost.sources)})" if train is not None else "unknown"
-        )
+        known = f"{duration(train)} ({'; '.join(cost.sources)})" if train is not None else "unknown"
         lines.append(f"time on {cost.device}: training {known}")
     if plan.trainings and cost.train_seconds is None:
         lines.append(
@@ -156,11 +154,7 @@ def _time_lines(plan: Plan, cost: Estimate) -> list[str]:
         shown = (
             "unknown until arms have been timed"
             if seconds is None
-            else f"at most {spoken_time(seconds)}"
+            else f"at most {duration(seconds)}"
         )
         lines.append(f"time on {cost.device}: evaluation, but its scoring, {shown}")
     return lines
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

@@ -1,46 +1,12 @@
-"""Times and counts of a plan in words, and simulated schedules as lines and as plain data."""
-
-from collections.abc import Sequence
+"""Simulated schedules as lines and as plain data."""
 
 from runners.planning.simulation import ScalingStudy
-
-HOUR = 3600.0
-
-
-def aligned(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[str]:
-    """Return rows as lines of even columns; all but the first to the right where `numbers`."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  " + "  ".join(_cells(row, widths, numbers)).rstrip() for row in rows]
-
-
-def counted(number: int, word: str, plural: str | None = None) -> str:
-    """Return a number with its noun."""
-    return f"{number} {word if number == 1 else plural or word + 's'}"
-
-
-def spoken_time(seconds: float) -> str:
-    """Return a time with a unit that keeps its number readable."""
-    for unit, least, length in (
-        ("days", 48 * HOUR, 24 * HOUR),
-        ("h", 1.5 * HOUR, HOUR),
-        ("min", 90.0, 60.0),
-    ):
-        if seconds >= least:
-            return f"{seconds / length:,.1f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def device_hours(seconds: float | None) -> str:
-    """Return device-seconds as hours, with the precision at which a sum of them is read."""
-    if seconds is None:
-        return "?"
-    hours = seconds / HOUR
-    return f"{hours:,.0f}" if hours >= 100 else f"{round(hours, 4):.3g}"
+from yolact_bench.results.text import HOUR, aligned, count, device_hours, duration
 
 
 def scaling_lines(study: ScalingStudy) -> list[str]:
     """Return a table of simulations, and where more devices stop helping."""
-    each = counted(study.devices, "device") + " per training"
+    each = count(study.devices, "device") + " per training"
     assumption = f"; {study.assumption}" if study.assumption else ""
     lines = [f"simulation, {each}, longest first{assumption}"]
     if not study.simulations:
@@ -49,7 +15,7 @@ def scaling_lines(study: ScalingStudy) -> list[str]:
     rows = [
         (
             str(one.num_devices),
-            spoken_time(one.seconds),
+            duration(one.seconds),
             f"{one.utilisation:.1%}",
             device_hours(one.idle_seconds),
         )
@@ -59,9 +25,9 @@ def scaling_lines(study: ScalingStudy) -> list[str]:
     chain = " + ".join(study.titles.get(task.key, task.key) for task in first.chain)
     return [
         *lines,
-        *aligned([heads, *rows], numbers=True),
-        f"  critical path {spoken_time(first.chain_seconds)}: {chain or 'nothing is left to do'}",
-        f"  shortest with {counted(study.enough, 'device')}; more do not help",
+        *aligned([heads, *rows], left=(0,)),
+        f"  critical path {duration(first.chain_seconds)}: {chain or 'nothing is left to do'}",
+        f"  shortest with {count(study.enough, 'device')}; more do not help",
     ]
 
 
@@ -105,8 +71,3 @@ def cost_lines(study: ScalingStudy, *, per_hour: float | None) -> list[str]:
     if price is not None:
         lines.append(f"price: {price:,.2f} at {per_hour:g} per device-hour")
     return [*lines, *scaling_lines(study)] if simulation.num_devices > 1 else lines
-
-
-def _cells(row: Sequence[str], widths: Sequence[int], numbers: bool) -> list[str]:
-    pairs = enumerate(zip(row, widths, strict=True))
-    return [cell.rjust(w) if numbers and column else cell.ljust(w) for column, (cell, w) in pairs]

@@ -4,14 +4,8 @@ from collections.abc import Sequence
 
 from runners.planning.simulation import ScalingStudy
 from runners.planning.suite_cost import SuiteCost
-from runners.planning.text.scaling import (
-    HOUR,
-    aligned,
-    counted,
-    device_hours,
-    scaling_facts,
-    scaling_lines,
-)
+from runners.planning.text.scaling import scaling_facts, scaling_lines
+from yolact_bench.results.text import HOUR, aligned, count, device_hours
 from yolact_bench.spec.budget import BUDGETS, FULL
 
 _HEADS = ("ablation", "arms×seeds", "own trainings", "new ones", "own passes", "new device-hours")
@@ -24,7 +18,7 @@ def suite_lines(
     """Return what is shared, what it costs and how long it takes at which scale."""
     members = cost.suite.members
     datasets = dict.fromkeys(member.ablation.dataset for member in members)
-    lines = [f"suite of {counted(len(members), 'ablation')} ({', '.join(datasets)})"]
+    lines = [f"suite of {count(len(members), 'ablation')} ({', '.join(datasets)})"]
     rows = [
         (
             member.ablation.name,
@@ -44,7 +38,7 @@ def suite_lines(
         str(sum(len(member.passes) for member in members)),
         device_hours(cost.shared),
     )
-    lines += aligned([_HEADS, *rows, sums], numbers=True)
+    lines += aligned([_HEADS, *rows, sums], left=(0,))
     lines += [*_notes(cost), *_unknown_notes(cost), *_sharing_lines(cost)]
     if price is not None and cost.shared is not None:
         lines.append(f"price: {cost.shared / HOUR * price:,.0f} at {price:g} per device-hour")
@@ -100,7 +94,7 @@ def _notes(cost: SuiteCost) -> list[str]:
         absent = ", ".join(suite.absent)
         notes.append(f"not on this machine: {absent}; finished work on them is not recognised")
     if suite.trained:
-        notes.append(f"{counted(len(suite.trained), 'training')} of these exist here already")
+        notes.append(f"{count(len(suite.trained), 'training')} of these exist here already")
     notes += [f"training: {source}" for source in cost.sources[:_SHOWN]]
     if len(cost.sources) > _SHOWN:
         notes.append(f"training: and {len(cost.sources) - _SHOWN} more rates; --json has all")
@@ -136,4 +130,4 @@ def _sharing_lines(cost: SuiteCost) -> list[str]:
         saved = None if whole is None or seconds is None else whole - seconds
         part = f"{saved / whole:.1%}" if whole and saved is not None else ""
         rows.append((name, str(number), device_hours(seconds), device_hours(saved), part))
-    return aligned(rows, numbers=True)
+    return aligned(rows, left=(0,))

@@ -2,14 +2,8 @@
 
 from runners.planning.simulation import ScalingStudy
 from runners.planning.sweep import SweepPlan
-from runners.planning.text.scaling import (
-    HOUR,
-    counted,
-    device_hours,
-    scaling_facts,
-    scaling_lines,
-    spoken_time,
-)
+from runners.planning.text.scaling import scaling_facts, scaling_lines
+from yolact_bench.results.text import HOUR, count, device_hours, duration
 
 
 def sweep_lines(plan: SweepPlan, study: ScalingStudy, *, price: float | None) -> list[str]:
@@ -18,18 +12,18 @@ def sweep_lines(plan: SweepPlan, study: ScalingStudy, *, price: float | None) ->
     kind = "each a training" if spec.trains else "each a replay of the base's forward pass"
     lines = [
         f"{spec.name}: {spec.question}",
-        f"sweep of {counted(spec.trials, 'trial')}, {kind}; mode {spec.mode}",
+        f"sweep of {count(spec.trials, 'trial')}, {kind}; mode {spec.mode}",
     ]
-    trainings = counted(plan.trainings, "training")
+    trainings = count(plan.trainings, "training")
     if spec.trains:
         scope = "all settings" if plan.whole else "settings at the ends of its ranges"
         lines.append(f"to do: at most {trainings}, if no trial is pruned; {scope}: {plan.settings}")
     else:
-        replays = counted(spec.trials, "replay")
+        replays = count(spec.trials, "replay")
         lines.append(f"to do: {trainings} of the base, one forward pass, {replays}")
     lines += _cost_lines(plan, price)
     if plan.timing_seconds:
-        lines.append(f"timing on one device: at most {spoken_time(plan.timing_seconds)}")
+        lines.append(f"timing on one device: at most {duration(plan.timing_seconds)}")
     if not spec.trains:
         lines.append("forward pass and replays are not counted: their rate is unknown")
     return [*lines, *scaling_lines(study)] if plan.trainings else lines
@@ -60,7 +54,7 @@ def _cost_lines(plan: SweepPlan, price: float | None) -> list[str]:
     low, high = plan.cheapest_seconds, plan.dearest_seconds
     if low is None or high is None:
         return ["training: time unknown; give --images-per-second 50, or yolact_r101=45"]
-    each = spoken_time(low) if low == high else f"{spoken_time(low)} to {spoken_time(high)}"
+    each = duration(low) if low == high else f"{duration(low)} to {duration(high)}"
     least, most = (device_hours(plan.device_seconds(value)) for value in (low, high))
     spread = most if least == most else f"{least} (all cheapest) to {most} (all dearest)"
     lines = [
