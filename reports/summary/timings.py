@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from yolact_bench.clock import STAGES
-from yolact_bench.results.fingerprint import differences, timing_facts
 from yolact_bench.results.record import Environment, Latency
 from yolact_bench.spec.latency import SCENARIOS
 from yolact_bench.spec.loads import find_load
@@ -18,7 +17,6 @@ from yolact_bench.statistics.timing import (
     quantile,
 )
 
-_HERE_THERE = ("here", "with the others")
 # Of the time that a call takes on the GPU: from here on the host is what holds it up.
 LAUNCH_BOUND = 0.8
 _PROTOCOL_1 = "decoded image to bit masks at image size"
@@ -105,13 +103,6 @@ def paired(latency: Latency, other: Latency) -> bool:
     return len(latency.samples_ms) == len(other.samples_ms) and latency.image_ids == other.image_ids
 
 
-def incomparable(latency: Latency, reference: Latency) -> str | None:
-    """Why a time may not stand in one column with the others: invalid, or taken in another way."""
-    if latency.invalid:
-        return f"the measurement does not count ({latency.invalid})"
-    return differences(timing_facts(latency), timing_facts(reference), words=_HERE_THERE) or None
-
-
 def timing_of(latency: Latency, reference: Latency | None) -> Timing:
     """Return an arm's numbers, those relative to the reference if there is one."""
     n = len(latency.samples_ms)
@@ -124,7 +115,9 @@ def timing_of(latency: Latency, reference: Latency | None) -> Timing:
         n=n,
         median_ms=latency.median_ms,
         interval_ms=median_interval(
-            latency.samples_ms, period=period_of(latency.image_ids), calls=latency.calls_per_round
+            latency.samples_ms,
+            period=period_of(latency.image_ids),
+            calls=latency.protocol.calls_per_round,
         ),
         iqr_ms=latency.quantile_ms(0.75) - latency.quantile_ms(0.25),
         p90_ms=latency.quantile_ms(0.9) if n >= MIN_SAMPLES_P90 else None,
@@ -137,7 +130,7 @@ def timing_of(latency: Latency, reference: Latency | None) -> Timing:
         energy_mj=latency.energy_mj,
         warmup=latency.warmup,
         precision=latency.precision,
-        detections=_number(latency.protocol.get("detections")),
+        detections=latency.protocol.detections,
         warnings=tuple(_warnings(latency)),
     )
 
@@ -147,7 +140,7 @@ def _ratio(latency: Latency, reference: Latency) -> tuple[float, Interval | None
         latency.samples_ms,
         reference.samples_ms,
         period=period_of(latency.image_ids),
-        calls=latency.calls_per_round,
+        calls=latency.protocol.calls_per_round,
     )
 
 
@@ -160,14 +153,8 @@ def _warnings(latency: Latency) -> Iterator[str]:
                 f"launch-bound: the host is busy for {share:.0%} of a call, so a faster GPU "
                 "would not help"
             )
-    if latency.protocol.get("warmup_stable") is False:
+    if latency.protocol.warmup_stable is False:
         yield "its times were still changing when the warm-up ended"
     if latency.inexact:
         yield f"{latency.inexact} images for which fixed numbers of candidates were too small"
-    notes = latency.protocol.get("stage_notes")
-    if isinstance(notes, list):
-        yield from map(str, notes)
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, float | int) else None
+    yield from latency.protocol.stage_notes

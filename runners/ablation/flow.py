@@ -1,6 +1,7 @@
 """The flow: a spec becomes records. What is finished is skipped, by digest."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from runners.arms.external.row import adopt_files, bring_external_to_record
 from runners.arms.failure import failure_kind, failure_record, free_memory
 from runners.arms.job import predict_as_one, resample_or_say
 from runners.arms.train import ensure_trained
-from runners.planning.plan import Plan, Step, manifest_of, timed_as, timed_digests
+from runners.planning.plan import Plan, Step, manifest_of, session_of
 from runners.system.environment import environment
 from runners.timing.calls import TimingError
 from runners.timing.records import time_units
@@ -30,7 +31,7 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
-from yolact_bench.results.record import Accuracy
+from yolact_bench.results.record import Accuracy, Latency
 
 log = logging.getLogger(__name__)
 
@@ -171,24 +172,21 @@ def time_arms(plan: Plan, bench: AblationContext) -> None:
         units = [s.unit for s in plan.steps if s.unit.seed == plan.ablation.seeds[0]]
         units = [u for u in units if bench.store.accuracy(u.run.detect_digest) is not None]
         units = [u for u in units if standing_failure(u, bench, ("latency",)) is None]
-        units, session = _timed_in(scenario, units, plan, bench)
-        digests = timed_digests(plan.ablation, units)
-        timed = bench.store.latency_sessions(digests).get(session or "", {})
+        units, times = _timed_in(scenario, units, plan, bench)
         for unit in units:
-            latency = timed[unit.run.detect_digest]
+            latency = times[unit.run.detect_digest]
             bench.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.seed))
 
 
 def _timed_in(
     scenario: str, units: list[Unit], plan: Plan, bench: AblationContext
-) -> tuple[list[Unit], str | None]:
-    """Return the units that could be timed, and their session: one of before, or a new one."""
+) -> tuple[list[Unit], Mapping[str, Latency]]:
+    """The units that could be timed, and their times: of an earlier session, or of a new one."""
     how = plan.ablation.latency
     while units:
-        digests = timed_digests(plan.ablation, units)
-        session = bench.store.timed_together(digests, like=timed_as(how, scenario))
+        session = session_of(plan.ablation, scenario, units, bench.store)
         if session is not None:
-            return units, session
+            return units, session.records
         bench.tracker.drain()  # its thread would be timed too
         try:
             timed = time_units(
@@ -208,8 +206,8 @@ def _timed_in(
             continue
         for latency in timed:
             bench.store.add(latency)
-        return units, timed[0].session
-    return [], None
+        return units, {latency.detect_digest: latency for latency in timed}
+    return [], {}
 
 
 def _tell_start(plan: Plan, manifest: Manifest, bench: AblationContext) -> None:

@@ -21,6 +21,7 @@ from yolact_bench.detector import Detector
 from yolact_bench.results import gate as gates
 from yolact_bench.results.fingerprint import environment_facts, fingerprint
 from yolact_bench.results.gate import Gate, Judged
+from yolact_bench.results.sessions import why_invalid
 from yolact_bench.results.store import Store
 from yolact_bench.results.text import DASH, aligned, with_interval
 from yolact_bench.spec.latency import OWN, LatencyPlan
@@ -118,7 +119,7 @@ def _timed(
 ) -> Gate | None:
     log.info("latency first: %d arms in alternating rounds on %s", len(units), place.device)
     measured, untimed = measure_untrained(list(units), how, place, baseline, rounds)
-    invalid = next((m.invalid for m in measured.values() if m.invalid), "")
+    invalid = why_invalid(measured.values())
     if invalid:
         log.warning("latency first: does not count, no arm is dropped: %s", invalid)
         return None
@@ -177,10 +178,10 @@ def _untrained(unit: Unit, place: Workplace) -> Detector:
 
 def judged(unit: Unit, measured: Measured) -> Judged:
     """Return what a budget is compared with."""
-    calls = measured.protocol.get("calls_per_round", 1)
-    assert isinstance(calls, int)
     interval = median_interval(
-        measured.samples_ms, period=period_of(measured.image_ids), calls=calls
+        measured.samples_ms,
+        period=period_of(measured.image_ids),
+        calls=measured.protocol.calls_per_round,
     )
     return Judged(
         arm=unit.arm,

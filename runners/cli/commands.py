@@ -35,6 +35,7 @@ from runners.workdir.lock import hold_lock
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.expect import Outcome
 from yolact_bench.results.record import Failure
+from yolact_bench.results.sessions import why_times_invalid
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.budget import FULL
@@ -270,7 +271,7 @@ def _plan(
 def _uncounted(made: Plan, store: Store) -> str:
     if "latency" not in made.ablation.measure:
         return ""
-    return store.uncounted([step.unit.run.detect_digest for step in made.steps])
+    return why_times_invalid(store, [step.unit.run.detect_digest for step in made.steps])
 
 
 def _show_plan(made: Plan, cost: Estimate, *, as_json: bool) -> None:

@@ -11,14 +11,14 @@ from runners.units.workplace import Workplace, trained
 from yolact_bench.errors import SpecError
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.manifest import Manifest, PlannedRun
-from yolact_bench.results.record import Latency
+from yolact_bench.results.sessions import Kind, Session, session_for
 from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.budget import FULL
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.external import KEY
-from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
+from yolact_bench.spec.latency import PROTOCOL_VERSION
 from yolact_bench.spec.run import Run
 
 
@@ -99,9 +99,7 @@ def make_plan(
         ablation=ablation,
         steps=tuple(steps),
         timed=all(
-            store.timed_together(
-                timed_digests(ablation, could_be_timed), like=timed_as(ablation.latency, scenario)
-            )
+            session_of(ablation, scenario, could_be_timed, store) is not None
             for scenario in ablation.latency.scenarios
         ),
         external=external_steps(
@@ -132,28 +130,17 @@ def check_claims(ablation: Ablation, check_paper: Callable[[str, Sequence[str]],
             raise SpecError(f"{ablation.file}: expect: {error}") from error
 
 
-def timed_digests(ablation: Ablation, units: Sequence[Unit]) -> list[str]:
-    """Return the detection digests of the units that are timed: all arms, with the first seed."""
-    return [u.run.detect_digest for u in units if u.seed == ablation.seeds[0]]
-
-
-def timed_as(how: LatencyPlan, scenario: str) -> Callable[[Latency], bool]:
-    """Return whether a record was measured in that scenario as the plan wants it, and counts."""
-
-    def accepted(latency: Latency) -> bool:
-        asked = latency.protocol.get("rel_ci")
-        return (
-            latency.scenario == scenario
-            and latency.protocol_version == PROTOCOL_VERSION
-            and latency.batch_size == how.batch_size
-            and latency.load == how.load_name
-            and isinstance(asked, float | int)
-            and asked <= how.rel_ci
-            and not latency.invalid
-            and not latency.reported
-        )
-
-    return accepted
+def session_of(
+    ablation: Ablation, scenario: str, units: Sequence[Unit], store: Store
+) -> Session | None:
+    """The session of before that times the units of the first seed as the ablation asks for."""
+    how = ablation.latency
+    return session_for(
+        store,
+        [unit.run.detect_digest for unit in units if unit.seed == ablation.seeds[0]],
+        Kind(scenario, PROTOCOL_VERSION, how.batch_size, how.load_name),
+        rel_ci=how.rel_ci,
+    )
 
 
 def manifest_of(plan: Plan, *, command: str) -> Manifest:

@@ -14,6 +14,7 @@ from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.gate import Judged
 from yolact_bench.results.record import Latency
+from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
@@ -79,7 +80,7 @@ class Stopwatch:
         self.quiet()
         units, how = [self.base, unit], declared(self.plan)
         measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
-        if unit.arm not in measured or any(one.invalid for one in measured.values()):
+        if unit.arm not in measured or why_invalid(measured.values()):
             return None
         found = judged(unit, measured[unit.arm])
         if not isinstance(self.study.kept(BASE_MS), float):
@@ -97,7 +98,7 @@ class Stopwatch:
         return plan if said else replace(plan, max_s=min(plan.max_s, _MOST_SECONDS))
 
     def _ratios(self, records: Sequence[Latency]) -> Mapping[str, Mapping[str, float]]:
-        invalid = next((record.invalid for record in records if record.invalid), "")
+        invalid = why_invalid(records)
         if invalid:
             raise ArmError("latency", f"the session does not count: {invalid}")
         base, *others = records

@@ -18,6 +18,8 @@ from runners.units.workplace import Workplace, trained
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
+from yolact_bench.results.serialise import plain_fields
+from yolact_bench.results.sessions import why_invalid
 from yolact_bench.results.text import aligned, decimal, milliseconds, with_interval
 from yolact_bench.spec.latency import OWN, SCENARIOS, LatencyPlan
 from yolact_bench.spec.loads import LOADS, Load, find_load
@@ -88,7 +90,9 @@ def latency(request: Request, *, as_json: bool) -> None:
     env = environment(request.place.device)
     if as_json:
         scenarios = {
-            scenario: {arm: {**asdict(m), "weights": weights[arm]} for arm, m in measured.items()}
+            scenario: {
+                arm: {**plain_fields(m), "weights": weights[arm]} for arm, m in measured.items()
+            }
             for scenario, measured in found.items()
         }
         facts = {"environment": asdict(env), "time": now(), "scenarios": scenarios}
@@ -98,7 +102,7 @@ def latency(request: Request, *, as_json: bool) -> None:
         for scenario, measured in found.items():
             for line in _lines(scenario, measured, weights):
                 typer.echo(line)
-    invalid = {m.invalid for measured in found.values() for m in measured.values() if m.invalid}
+    invalid = {why_invalid(measured.values()) for measured in found.values()} - {""}
     for reason in sorted(invalid):
         typer.echo(f"the measurement does not count: {reason}", err=True)
     if invalid:
@@ -179,7 +183,7 @@ def interval_of(m: Measured) -> Interval | None:
 
 
 def _calls(m: Measured) -> int:
-    return int(str(m.protocol["calls_per_round"]))
+    return m.protocol.calls_per_round
 
 
 def _lines(
@@ -217,14 +221,12 @@ def _row(arm: str, m: Measured, first: Measured, source: str) -> tuple[str, ...]
 
 def _end(m: Measured) -> str:
     words = {"narrow": "as narrow as asked", "time": "out of time", "rounds": "all rounds made"}
-    return f"{m.protocol['rounds']} rounds, {words[str(m.protocol['ended'])]}"
+    return f"{m.protocol.rounds} rounds, {words[m.protocol.ended]}"
 
 
 def _notes(m: Measured) -> list[str]:
-    notes = m.protocol["stage_notes"]
-    assert isinstance(notes, list)
-    restless = [] if m.protocol["warmup_stable"] else ["not every arm was stable after its warm-up"]
-    return [*restless, *map(str, notes), *m.facts.warnings]
+    restless = [] if m.protocol.warmup_stable else ["not every arm was stable after its warm-up"]
+    return [*restless, *m.protocol.stage_notes, *m.facts.warnings]
 
 
 def _ratio(m: Measured, first: Measured) -> str:

@@ -11,6 +11,7 @@ from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
+from yolact_bench.results.sessions import why_invalid
 from yolact_bench.slots import hint
 from yolact_bench.spec.loads import Load, constant_load
 
@@ -60,7 +61,7 @@ def latency_curve(request: Request, varied: str) -> LatencyCurve:
         timer=some.timer,
         batch_size=some.batch_size,
         points=tuple(_point(places[name], m) for name, m in measured.items()),
-        notes=(_note(varied), *sorted({m.invalid for m in measured.values() if m.invalid})),
+        notes=(_note(varied), *filter(None, [why_invalid(measured.values())])),
     )
 
 
@@ -98,8 +99,7 @@ _SETUPS = {"detections": _by_detections, "image_size": _by_image_size}
 
 
 def _point(place: _Place, m: Measured) -> CurvePoint:
-    found = m.protocol["detections"]
-    assert found is None or isinstance(found, float)
+    found = m.protocol.detections
     return CurvePoint(
         arm=place.arm,
         value=place.value,

@@ -15,6 +15,7 @@ from yolact_bench.detector import Detector
 from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency
 from yolact_bench.results.serialise import to_plain
+from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.latency import OWN, LatencyPlan
 from yolact_bench.spec.loads import find_load
 
@@ -63,10 +64,9 @@ def time_units(
         loads={} if how.load == OWN else dict.fromkeys(detectors, find_load(how.load)),
         rounds=rounds,
     )
-    for arm in measured.values():
-        if arm.invalid:
-            log.error("latency: the session does not count: %s", arm.invalid)
-            break
+    invalid = why_invalid(measured.values())
+    if invalid:
+        log.error("latency: the times do not count: %s", invalid)
     session = uuid.uuid4().hex[:12]
     arms = [unit.arm for unit in units]
     return [latency_record(u, measured[u.arm], session, arms, place.device) for u in units]

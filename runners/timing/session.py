@@ -17,7 +17,9 @@ from runners.timing.scenarios import Setup, images_of
 from runners.timing.stages import StageTimes, stage_times
 from yolact_bench.detector import Detector
 from yolact_bench.results.device_facts import DeviceFacts
-from yolact_bench.spec.latency import LatencyPlan
+from yolact_bench.results.record import TimingProtocol
+from yolact_bench.results.sessions import twin_fault
+from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 from yolact_bench.spec.loads import Load
 from yolact_bench.statistics.timing import paired_ratio
 
@@ -40,8 +42,8 @@ class Measured:
     warmup: int  # calls before the first sample
     peak_memory_mb: float | None  # weights and the most that one call needs; None on CPU
     load: str  # declared detection load, or "" for the arm's own detections
-    protocol: Mapping[str, object]  # how it was measured
-    invalid: str  # why the session does not count, or ""
+    protocol: TimingProtocol  # how it was measured
+    invalid: str  # the reason that was found while measuring, or ""
     facts: DeviceFacts  # of the machine during the session
     energy_mj: float | None  # an image; None where no GPU counts it
     inexact: int = 0  # images in timed calls for which fixed numbers of candidates were too small
@@ -166,7 +168,7 @@ def _inexact(arms: Mapping[str, TimedArm]) -> dict[str, int]:
 def _told(
     session: _Session, arms: Mapping[str, TimedArm], facts: DeviceFacts
 ) -> dict[str, Measured]:
-    twin, unlike = _twin(session.found, session.order)
+    twin, fault = _twin(session.found, session.order)
     samples = session.found.samples
     return {
         name: Measured(
@@ -180,8 +182,8 @@ def _told(
             warmup=session.warm[name].calls,
             peak_memory_mb=session.peaks_mb[name],
             load=arm.load,
-            protocol={**session.plan.protocol(), **_protocol(session, name), **twin},
-            invalid="; ".join(reason for reason in (facts.invalid, unlike) if reason),
+            protocol=_protocol(session, name, twin),
+            invalid="; ".join(reason for reason in (facts.invalid, fault) if reason),
             facts=facts,
             energy_mj=session.energies_mj[name],
             inexact=session.inexact[name],
@@ -225,42 +227,41 @@ def _warmed(
     )
 
 
-def _twin(found: Rounds, order: Order) -> tuple[dict[str, object], str]:
-    """Return the ratio of the baseline to itself and its samples, and what is wrong with it."""
+def _twin(found: Rounds, order: Order) -> tuple[TimingProtocol, str]:
+    """Return the fields of the baseline's second times, and what is wrong with them."""
     first = order.baseline
     if first + TWIN not in found.samples:
-        return {}, ""
+        return TimingProtocol(), ""
     times = found.ms(first + TWIN)
     ratio, interval = paired_ratio(
         times, found.ms(first), period=order.period, calls=order.calls, seed=order.seed
     )
-    facts: dict[str, object] = {
-        "twin_of": first,
-        "twin_ratio": ratio,
-        "twin_interval": list(interval or ()),
-        "twin_samples_ms": times,
-    }
-    if interval is None:
-        return facts, f"too few rounds ({found.rounds}) to compare {first} with itself"
-    low, high = interval
-    if low <= 1 <= high:
-        return facts, ""
-    return facts, f"{first} timed twice differs from itself: ratio {low:.4f} to {high:.4f}"
+    twin = TimingProtocol(
+        twin_of=first,
+        twin_ratio=ratio,
+        twin_interval=interval or (),
+        twin_samples_ms=tuple(times),
+    )
+    return twin, twin_fault(first, interval or (), rounds=found.rounds)
 
 
-def _protocol(session: _Session, name: str) -> dict[str, object]:
+def _protocol(session: _Session, name: str, twin: TimingProtocol) -> TimingProtocol:
     found, stages = session.found, session.stages[name]
-    return {
-        "rounds": found.rounds,
-        "calls_per_round": session.order.calls,
-        "baseline": session.order.baseline,
-        "ended": found.ended,
-        "half_width": found.width(name),
-        "warmup_stable": session.warm[name].stable,
-        "detections": stages.detections,
-        "stages_synchronised_ms": stages.synchronised_ms,
-        "stage_notes": list(stages.notes),
-    }
+    return replace(
+        twin,
+        version=PROTOCOL_VERSION,
+        rel_ci=session.plan.rel_ci,
+        max_s=session.plan.max_s,
+        rounds=found.rounds,
+        calls_per_round=session.order.calls,
+        baseline=session.order.baseline,
+        ended=found.ended,
+        half_width=found.width(name),
+        warmup_stable=session.warm[name].stable,
+        detections=stages.detections,
+        stages_synchronised_ms=stages.synchronised_ms,
+        stage_notes=stages.notes,
+    )
 
 
 def _image_ids(setup: Setup, period: int, count: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from yolact_bench.results.record import Accuracy, ApSummary, Latency
+from yolact_bench.results.sessions import why_invalid
 
 T = TypeVar("T")
 
@@ -78,15 +79,14 @@ def latency_metrics(latency: Latency) -> dict[str, float]:
         metrics[f"memory/{part}peak_mb"] = latency.peak_memory_mb
     if latency.energy_mj is not None:
         metrics[f"energy/{whole}_mj"] = latency.energy_mj
-    prefix = "invalid/" if latency.invalid else ""
+    prefix = "invalid/" if why_invalid([latency]) else ""
     return {prefix + name: value for name, value in metrics.items()}
 
 
 def latency_tags(latency: Latency) -> dict[str, str]:
     """Return why the times do not count, where they don't."""
-    if not latency.invalid:
-        return {}
-    return {"latency_invalid": f"{latency.scenario}: {latency.invalid}"[:LONGEST_VALUE]}
+    reason = why_invalid([latency])
+    return {"latency_invalid": f"{latency.scenario}: {reason}"[:LONGEST_VALUE]} if reason else {}
 
 
 def curve_metrics(line: Mapping[str, object]) -> tuple[int, dict[str, float]]:

@@ -8,7 +8,7 @@ several executions did what (they become one).
 import datetime
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from runners.tracking.from_records import (
 from runners.tracking.metrics import curve_metrics
 from runners.tracking.tags import word
 from yolact_bench.results.manifest import Manifest, PlannedRun
-from yolact_bench.results.record import Accuracy, Environment, Failure, Latency
+from yolact_bench.results.record import Accuracy, Environment, Failure
+from yolact_bench.results.sessions import latest_session, read_sessions
 from yolact_bench.results.store import Store
 
 
@@ -97,27 +98,17 @@ class _Found:
         """Yield the milliseconds of the latest session of each scenario that has all timed arms."""
         timed = [p for p in self.manifest.runs if p.seed == self.manifest.seeds[0]]
         digests = [p.detect_digest for p in timed if (p.arm, p.seed) in self.records]
-        sessions = self.store.latency_sessions(digests)
         if "latency" not in self.manifest.measure:
             return
-        records = [record for of in sessions.values() for record in of.values()]
-        for scenario in dict.fromkeys(r.scenario for r in records if not r.reported):
-            session = self._session(digests, scenario)
-            for planned in timed if session is not None else ():
-                latency = sessions[session or ""].get(planned.detect_digest)
-                if latency is not None:
+        scenarios = [session.kind.scenario for session in read_sessions(self.store, digests)]
+        for scenario in dict.fromkeys(scenarios):
+            session = latest_session(self.store, digests, scenario)
+            times = session.records if session is not None else {}
+            for planned in timed:
+                if planned.detect_digest in times:
+                    latency = times[planned.detect_digest]
                     mine = replace(latency, arm=planned.arm, seed=planned.seed)
                     yield latency_event(mine, time_ms=_ms(latency.time))
-
-    def _session(self, digests: Sequence[str], scenario: str) -> str | None:
-        """The latest session of all these runs that counts, or else the latest."""
-
-        def counts(record: Latency) -> bool:
-            return record.scenario == scenario and not record.invalid
-
-        return self.store.timed_together(digests, like=counts) or self.store.timed_together(
-            digests, like=lambda record: record.scenario == scenario
-        )
 
     def _phase(self, planned: PlannedRun, record: Accuracy | Failure) -> Phase:
         own = (record.ablation, record.arm, record.seed) == (

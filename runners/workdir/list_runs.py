@@ -7,6 +7,7 @@ from pathlib import Path
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
+from yolact_bench.results.sessions import Session, listed_session
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.results.text import aligned, decimal
 
@@ -23,7 +24,7 @@ class Row:
     box_ap: float | None
     ms: float | None  # median, of the session that the whole ablation is shown with
     state: str  # done, partly, failed or open
-    detail: str  # what is missing, or why it failed
+    detail: str  # what is missing, why it failed, or why its times do not count
     commit: str
     when: str
     train_digest: str
@@ -77,43 +78,32 @@ def _groups(work_dir: Path) -> list[Group]:
 def _ablation(manifest: Manifest, store: Store) -> Group:
     digests = [run.detect_digest for run in manifest.runs]
     failures = {failure.detect_digest: failure for failure in store.failures(digests)}
-    timed = _session(store, digests)
+    session = listed_session(store, digests)
     rows = tuple(
-        _row(run, manifest, store.accuracy(run.detect_digest), timed, failures)
+        _row(run, manifest, store.accuracy(run.detect_digest), session, failures)
         for run in manifest.runs
     )
     proxy = "" if manifest.budget == "full" else f" [{manifest.budget} budget: a proxy]"
-    on = next((f"; times on {one.environment.device}" for one in timed.values()), "")
+    timed = session.records.values() if session else ()
+    on = next((f"; times on {one.environment.device}" for one in timed), "")
     return Group(name=f"{manifest.name}{proxy}", about=f"{manifest.question}{on}", rows=rows)
-
-
-def _session(store: Store, digests: Sequence[str]) -> Mapping[str, Latency]:
-    """Return detect digest → latency of the session that has most of them, the latest of equals.
-
-    One of the scenario end_to_end, where there is any: it is what stands in the tables.
-    """
-    best: Mapping[str, Latency] = {}
-    rank = (False, 0)
-    for session in store.latency_sessions(digests).values():
-        ours = {digest: one for digest, one in session.items() if not one.reported}
-        whole = any(one.scenario == "end_to_end" for one in ours.values())
-        if ours and (whole, len(ours)) >= rank:
-            best, rank = ours, (whole, len(ours))
-    return best
 
 
 def _row(
     run: PlannedRun,
     manifest: Manifest,
     accuracy: Accuracy | None,
-    timed: Mapping[str, Latency],
+    session: Session | None,
     failures: Mapping[str, Failure],
 ) -> Row:
-    failure, latency = failures.get(run.detect_digest), timed.get(run.detect_digest)
+    failure = failures.get(run.detect_digest)
+    latency = session.records.get(run.detect_digest) if session else None
     newest = max((r for r in (accuracy, latency, failure) if r), key=lambda r: r.time, default=None)
     ours = bool(run.run)  # of other frameworks no slots are known, and nothing is timed
     is_timed = ours and "latency" in manifest.measure and run.seed == manifest.seeds[0]
     state, detail = _state(accuracy, latency, failure, is_timed=is_timed)
+    if session and latency and session.invalid and not detail:
+        detail = f"times do not count: {session.invalid}"
     return Row(
         arm=run.arm,
         seed=run.seed,

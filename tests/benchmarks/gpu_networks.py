@@ -16,6 +16,8 @@ from tests.benchmarks.gpu_size import Part, Size
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector
 from yolact_bench.resolve import resolve_architecture
+from yolact_bench.results.serialise import plain_fields
+from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.ablation import read_run
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.loads import find_load
@@ -75,7 +77,7 @@ def networks_part(preset: str, batch: int, size: Size, device: torch.device) -> 
         "load": LOAD,
         "gmac": total(count(_run(preset, size, *_arms(device)[REFERENCE]))).macs / 1e9,
         "twin": {} if reference is None else _twin(reference),
-        "invalid": next((m.invalid for m in measured.values() if m.invalid), ""),
+        "invalid": why_invalid(measured.values()),
         "arms": {name: _told(m, reference, batch) for name, m in measured.items()},
         "failed": failed,
     }
@@ -123,13 +125,12 @@ def _run(preset: str, size: Size, runtime: Mapping[str, str], deform: str) -> Ru
 
 
 def _twin(reference: Measured) -> dict[str, object]:
-    said = reference.protocol
-    return {"ratio": said.get("twin_ratio"), "interval": said.get("twin_interval")}
+    protocol = reference.protocol
+    return {"ratio": protocol.twin_ratio, "interval": protocol.twin_interval or None}
 
 
 def _told(measured: Measured, reference: Measured | None, batch: int) -> dict[str, object]:
-    calls, period = measured.protocol.get("calls_per_round", 1), period_of(measured.image_ids)
-    assert isinstance(calls, int)
+    calls, period = measured.protocol.calls_per_round, period_of(measured.image_ids)
     how = {"period": period, "calls": calls}
     ms = median(measured.samples_ms)
     told: dict[str, object] = {
@@ -140,7 +141,9 @@ def _told(measured: Measured, reference: Measured | None, batch: int) -> dict[st
         "enqueue_ms": median(measured.enqueue_ms) if measured.enqueue_ms else None,
         "peak_memory_mb": measured.peak_memory_mb,
         "samples_ms": measured.samples_ms,
-        "protocol": {k: v for k, v in measured.protocol.items() if k != "twin_samples_ms"},
+        "protocol": {
+            k: v for k, v in plain_fields(measured.protocol).items() if k != "twin_samples_ms"
+        },
     }
     if reference is not None:
         ratio, interval = paired_ratio(reference.samples_ms, measured.samples_ms, **how)

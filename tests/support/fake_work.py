@@ -16,6 +16,7 @@ from yolact_bench.results.record import (
     Failure,
     Latency,
     Record,
+    TimingProtocol,
 )
 from yolact_bench.results.store import Store
 from yolact_bench.statistics.resamples import save_resamples
@@ -129,7 +130,7 @@ def latency(arm: str, *, seed: int = 0, session: str = "s1", **changes: object) 
         "peak_memory_mb": None,
         "environment": environment(),
         "time": "2026-01-01T01:00:00Z",
-        "protocol": {"version": 2, "rounds": ROUNDS, "calls_per_round": 1, "detections": 12.5},
+        "protocol": TimingProtocol(version=2, rounds=ROUNDS, detections=12.5),
     }
     return Latency(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -36,7 +36,7 @@ def timing_facts(latency: Latency) -> dict[str, str]:
     facts["detections"] = latency.load or "its own"
     # Of the protocol its version alone: what a session merely found, such as its number of
     # rounds, makes no other protocol of it.
-    facts["protocol version"] = str(latency.protocol_version)
+    facts["protocol version"] = str(latency.protocol.version)
     return facts
 
 

@@ -1,7 +1,7 @@
 """Records of the result store. A record says what was measured, on what, and from which code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 SCHEMA = 1
 
@@ -73,6 +73,35 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimingProtocol:
+    """How the times of one arm were measured. The defaults are those of a record without any."""
+
+    version: int = 1  # what the name of a scenario means
+    rel_ci: float | None = None  # half-width of the 95 % intervals that ends the rounds
+    max_s: float | None = None  # time limit of the rounds
+    rounds: int | None = None
+    calls_per_round: int = 1  # neighbouring samples of one round and one arm
+    baseline: str = ""  # the arm that the others are compared with
+    ended: str = ""  # narrow, time or rounds
+    half_width: float | None = None  # at the end; None: too few rounds
+    warmup_stable: bool | None = None
+    detections: float | None = None  # mean of a call; None: raw predictions, or unknown
+    stages_synchronised_ms: Mapping[str, float] = field(default_factory=dict)
+    stage_notes: tuple[str, ...] = ()  # contradictions between two measurements of the stages
+    twin_of: str = ""  # the arm that was timed twice
+    twin_ratio: float | None = None  # of its two sets of times
+    twin_interval: tuple[float, ...] = ()  # 95 %
+    twin_samples_ms: tuple[float, ...] = ()
+
+    def omitted(self) -> frozenset[str]:
+        """Fields that the JSON form leaves out: those of a twin without one, or all."""
+        names = [f.name for f in fields(self)]
+        if self == TimingProtocol():
+            return frozenset(names)
+        return frozenset() if self.twin_of else frozenset(n for n in names if n.startswith("twin_"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
     """Times of one arm in one scenario; a session is the rounds of one scenario."""
 
@@ -97,26 +126,12 @@ class Latency:
     batch_size: int = 1
     enqueue_ms: tuple[float, ...] = ()  # until the call returned to the host; of a GPU's samples
     load: str = ""  # the declared detection load; "": the arm's own detections
-    protocol: Mapping[str, object] = field(default_factory=dict)  # version, rounds, warm-up, …
+    protocol: TimingProtocol = field(default_factory=TimingProtocol)
     fingerprint: str = ""  # of hardware, software and protocol
     facts: Mapping[str, object] | None = None  # of the device while it was timed
-    invalid: str = ""  # why the measurement does not count
+    invalid: str = ""  # reason found while measuring; `sessions` says whether a session counts
     energy_mj: float | None = None  # an image
     inexact: int = 0  # images for which fixed numbers of candidates were too small
-
-    @property
-    def protocol_version(self) -> int:
-        """What the scenario's name means; 1 for records from before versions were written."""
-        version = self.protocol.get("version", 1)
-        assert isinstance(version, int)
-        return version
-
-    @property
-    def calls_per_round(self) -> int:
-        """How many neighbouring samples are of one round, one image and one arm."""
-        calls = self.protocol.get("calls_per_round", 1)
-        assert isinstance(calls, int)
-        return calls
 
     @property
     def median_ms(self) -> float:

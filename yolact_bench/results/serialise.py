@@ -2,16 +2,33 @@
 
 import dataclasses
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from numbers import Integral, Real
-from typing import TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
 
 T = TypeVar("T")
 Reader = Callable[[object], object]
+
+
+@runtime_checkable
+class Partial(Protocol):
+    """A dataclass whose JSON form may leave fields out."""
+
+    def omitted(self) -> Collection[str]:
+        """Names of these fields."""
+        ...
 
 
 def to_plain(value: object) -> object:
@@ -23,7 +40,9 @@ def to_plain(value: object) -> object:
     if value is None or isinstance(value, (str, bool)):
         return value
     if dataclasses.is_dataclass(value):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        omitted = value.omitted() if isinstance(value, Partial) else ()
+        names = [f.name for f in dataclasses.fields(value) if f.name not in omitted]
+        return {name: to_plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -33,6 +52,13 @@ def to_plain(value: object) -> object:
     if isinstance(value, Real):
         return float(value)
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be stored")
+
+
+def plain_fields(value: object) -> dict[str, object]:
+    """Return a dataclass as a dictionary that JSON can hold."""
+    data = to_plain(value)
+    assert isinstance(data, dict)
+    return data
 
 
 def from_plain(kind: type[T], data: Mapping[str, object]) -> T:

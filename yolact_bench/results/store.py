@@ -4,7 +4,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pydantic_core import from_json  # three times as fast as json.loads
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import disk_full, make_folder, out_of_space, sync
 from yolact_bench.results.record import SCHEMA, Accuracy, Errors, Failure, Latency, Record
-from yolact_bench.results.serialise import from_plain, to_plain
+from yolact_bench.results.serialise import from_plain, plain_fields
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Store:
         Raises:
             ArmError: the disk is full; the file is as it was.
         """
-        data = {"schema": SCHEMA, "type": type(record).__name__, **_fields(record)}
+        data = {"schema": SCHEMA, "type": type(record).__name__, **plain_fields(record)}
         line = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         make_folder(self.path.parent)
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -104,53 +104,15 @@ class Store:
                 return record
         return None
 
-    def latency_sessions(
-        self, detect_digests: Sequence[str] | None = None
-    ) -> dict[str, dict[str, Latency]]:
-        """Return session → detect digest → latency, earliest session first.
-
-        With `detect_digests`, only sessions and records of those runs.
-        """
+    def latencies(self, detect_digests: Sequence[str] | None = None) -> Iterator[Latency]:
+        """Yield the times of these runs, or of all, in the order they were added."""
         self._refresh()
         wanted = None if detect_digests is None else frozenset(detect_digests)
-        sessions: dict[str, dict[str, Latency]] = {}
         for line in self._lines:
             if line.kind is Latency and (wanted is None or line.digest in wanted):
                 record = self._record(line)
                 assert isinstance(record, Latency)
-                sessions.setdefault(line.session_or_phase, {})[line.digest] = record
-        return sessions
-
-    def timed_together(
-        self, detect_digests: Sequence[str], *, like: Callable[[Latency], bool] = lambda _: True
-    ) -> str | None:
-        """Return the latest session in which all of these runs were timed, if there is one.
-
-        `like` says of a record whether it was measured as is wanted.
-        """
-        wanted = frozenset(detect_digests)
-        sessions = self.latency_sessions(detect_digests)
-        complete = [
-            name
-            for name, timed in sessions.items()
-            if wanted <= timed.keys() and all(like(record) for record in timed.values())
-        ]
-        return complete[-1] if wanted and complete else None
-
-    def uncounted(self, detect_digests: Sequence[str]) -> str:
-        """Return why the times of these runs do not count; "" where they do, or there are none.
-
-        Of each scenario the session that has most of the runs decides, the latest of equals: one
-        of another ablation, with some of the runs, may not count without harm to this one's.
-        """
-        best: dict[str, tuple[int, str]] = {}
-        for timed in self.latency_sessions(detect_digests).values():
-            own = [latency for latency in timed.values() if not latency.reported]
-            for scenario in {latency.scenario for latency in own}:
-                reason = next((latency.invalid for latency in own if latency.invalid), "")
-                if len(own) >= best.get(scenario, (0, ""))[0]:
-                    best[scenario] = len(own), reason
-        return "; ".join(dict.fromkeys(reason for _, reason in best.values() if reason))
+                yield record
 
     def failures(self, detect_digests: Sequence[str] | None = None) -> tuple[Failure, ...]:
         """Return the latest failure of each run that nothing later has made good.
@@ -246,12 +208,6 @@ class Store:
 def open_store(work_dir: Path) -> Store:
     """Return the store of a work directory."""
     return Store(work_dir / "results.jsonl")
-
-
-def _fields(record: Record) -> dict[str, object]:
-    data = to_plain(record)
-    assert isinstance(data, dict)
-    return data
 
 
 def _is_json(line: bytes) -> bool:

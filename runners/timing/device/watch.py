@@ -12,20 +12,8 @@ import torch
 from runners.timing.device.host import host_facts, host_warnings, read_host
 from runners.timing.device.nvml import Gpu, Nvml, open_gpu
 from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, GpuSample, Spread
+from yolact_bench.results.sessions import device_fault
 
-# Held back by heat or by a failing supply: no time counts.
-_HELD_BACK = frozenset(
-    {
-        "hardware slowdown",
-        "software thermal slowdown",
-        "hardware thermal slowdown",
-        "power brake",
-    }
-)
-# Many GPUs touch their power cap under load and hardly slow down, so these count only where the
-# clock fell by more than a twentieth of the highest of the session.
-_CAPPED = frozenset({"power cap", "sync boost"})
-_FALLEN = 0.95
 # Utilization is averaged over up to a second.
 _REST_S, _RESTING_PERCENT = 1.2, 5.0
 _UNSEEN = "a process that NVML does not list"
@@ -131,7 +119,7 @@ class DeviceWatch:
             gpu = _gpu_facts(self._gpu, self._before, self._during, after, held, self._unseen)
         if self._unknown:
             warnings = (*warnings, self._unknown)
-        invalid = "" if gpu is None else why_invalid(gpu, self._during)
+        invalid = "" if gpu is None else device_fault(gpu, self._during)
         return DeviceFacts(host=host, gpu=gpu, invalid=invalid, warnings=warnings)
 
 
@@ -140,37 +128,6 @@ def watch(device: torch.device | str) -> DeviceWatch:
     if torch.device(device).type != "cuda":
         return DeviceWatch(None)
     return DeviceWatch(str(torch.cuda.get_device_properties(device).uuid))
-
-
-def why_invalid(gpu: GpuFacts, during: Sequence[GpuSample]) -> str:
-    """Return why no time of the session counts: throttled or shared. "" where it does.
-
-    `during` are the samples between its rounds. The samples before and after tell of sharing
-    only: what held the clocks back then, held back no timed call.
-    """
-    reasons = [*_throttled(gpu, during)]
-    if gpu.others:
-        names = ", ".join(gpu.others)
-        reasons.append(f"shared: the GPU was in use by {names} as well")
-    return "; ".join(reasons)
-
-
-def _throttled(gpu: GpuFacts, during: Sequence[GpuSample]) -> Iterable[str]:
-    held = Counter(word for sample in during for word in sample.reasons if word in _HELD_BACK)
-    for word, times in held.items():
-        yield f"throttled: {word} in {times} of {len(during)} samples"
-    if gpu.thermal_ms:
-        yield f"throttled: heat held the clocks back for {gpu.thermal_ms:.0f} ms"
-    highest = max((s.sm_mhz for s in during if s.sm_mhz is not None), default=0.0)
-    fallen = [
-        (sample.sm_mhz, word)
-        for sample in during
-        for word in sample.reasons
-        if word in _CAPPED and sample.sm_mhz is not None and sample.sm_mhz < _FALLEN * highest
-    ]
-    if fallen:
-        lowest, word = min(fallen)
-        yield f"throttled: {word} held the clock at {lowest:.0f} MHz, {highest:.0f} MHz before"
 
 
 def _gpu_facts(

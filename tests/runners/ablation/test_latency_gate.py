@@ -19,7 +19,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.results.gate import FILE_NAME, Gate, Judged, load, save
 from yolact_bench.results.manifest import Manifest
-from yolact_bench.results.record import Accuracy
+from yolact_bench.results.record import Accuracy, TimingProtocol
 from yolact_bench.spec.latency import LatencyPlan
 
 BUDGET = SPEC + "latency: {budget_ms: 20}\n"
@@ -75,7 +75,7 @@ class FakeMeasure:
             warmup=3,
             peak_memory_mb=None,
             load="coco_like",
-            protocol={"calls_per_round": 1},
+            protocol=TimingProtocol(),
             invalid=self.invalid,
             facts=DeviceFacts(host=host_facts(read_host(), read_host())),
             energy_mj=None,

@@ -16,6 +16,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.results.profile import Ceiling, Profile, StageProfile
+from yolact_bench.results.record import TimingProtocol
 from yolact_bench.results.serialise import from_plain
 from yolact_bench.spec.ablation import read_run
 from yolact_bench.spec.latency import LatencyPlan
@@ -45,7 +46,7 @@ def timed(stages_ms: dict[str, float], scenario: str = "detector") -> Measured:
         warmup=1,
         peak_memory_mb=None,
         load="crowded_100",
-        protocol={},
+        protocol=TimingProtocol(),
         invalid="",
         facts=DeviceFacts(host=host_facts(read_host(), read_host())),
         energy_mj=None,

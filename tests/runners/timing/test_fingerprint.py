@@ -13,7 +13,7 @@ from runners.timing.device.watch import DeviceWatch
 from tests.support import fake_work
 from tests.support.fake_nvml import UUID, FakeNvml
 from yolact_bench.results.fingerprint import differences, fingerprint, timing_facts
-from yolact_bench.results.record import Latency
+from yolact_bench.results.record import Latency, TimingProtocol
 from yolact_bench.results.serialise import to_plain
 from yolact_bench.results.store import Store
 
@@ -51,7 +51,7 @@ def session_of(folder: Path, *latencies: Latency) -> Session:
         ({"scenario": "model"}, "scenario end_to_end here, model there"),
         ({"batch_size": 8}, "batch size 1 here, 8 there"),
         ({"load": "coco_like"}, "detections its own here, coco_like there"),
-        ({"protocol": {"version": 3}}, "protocol version 2 here, 3 there"),
+        ({"protocol": TimingProtocol(version=3)}, "protocol version 2 here, 3 there"),
         ({"facts": gpu_facts(FakeNvml())}, "GPU memory unknown here, 140 GiB there; MIG unknown"),
     ],
 )
@@ -68,7 +68,7 @@ def test_each_of_these_makes_another_fingerprint_and_is_told_in_words(
     [
         {"environment": fake_work.environment(commit="other", dirty=True)},
         {"precision": "bf16"},
-        {"protocol": {"version": 2, "rounds": 80}},
+        {"protocol": TimingProtocol(version=2, rounds=80)},
         {"samples_ms": (1.0,), "warmup": 3, "session": "other"},
     ],
 )

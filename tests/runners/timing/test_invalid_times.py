@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,14 @@ import pytest
 from reports.pages.build import build
 from runners.cli import main as cli
 from runners.timing.device.watch import DeviceWatch
+from runners.workdir.list_runs import run_facts
 from tests.support.fake_nvml import UUID, FakeNvml
 from tests.support.small_ablation import context, write_spec
+from yolact_bench.results import sessions
 from yolact_bench.results.device_facts import read_device_facts
 from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency
+from yolact_bench.results.sessions import Times
 
 REASON = "throttled: hardware thermal slowdown in"
 
@@ -90,3 +93,30 @@ def test_records_hold_the_facts_of_the_device_and_a_fingerprint(folder: Path) ->
         assert facts.gpu.samples >= 2  # one before each round
         assert facts.host.seconds > 0
         assert record.fingerprint == fingerprint(timing_facts(record))
+
+
+def test_a_new_rule_is_one_entry_that_run_report_and_list_obey(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The times of two rounds counted until the rule forbids them: they are taken again."""
+    reason = "fewer than 3 rounds"
+
+    def few_rounds(arms: Sequence[Times]) -> str:
+        return reason if any((arm.protocol.rounds or 0) < 3 for arm in arms) else ""
+
+    def details() -> set[str]:
+        ablations = run_facts(folder / "work")["ablations"]
+        assert isinstance(ablations, list)
+        return {row["detail"] for row in ablations[0]["rows"]}
+
+    assert run(cool) == 0
+    before = len(latencies(folder))
+    assert details() == {""}
+
+    monkeypatch.setattr(sessions, "RULES", (*sessions.RULES, few_rounds))
+    capsys.readouterr()
+    assert run(cool) == 5
+    assert len(latencies(folder)) == before + 3
+    assert json.loads(capsys.readouterr().out)["times_invalid"] == reason
+    assert f"do not count: {reason}" in build(folder / "work", "small").markdown
+    assert details() == {f"times do not count: {reason}"}

@@ -52,7 +52,7 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
                 timer=timer,
             )
             protocol = measured["arm"].protocol
-            low, high = protocol["twin_interval"]  # type: ignore[misc]
+            low, high = protocol.twin_interval
             contain += low <= 1 <= high
             widths.append(half_width((low, high)))
             others.append(measured["arm"].facts.host.others_cores or 0.0)

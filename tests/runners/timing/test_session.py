@@ -74,8 +74,8 @@ def test_one_sample_a_call_and_timer_and_protocol_are_named() -> None:
         assert arm.timer == "wall clock"
         assert arm.enqueue_ms == ()  # a call has ended when it returns
         assert arm.peak_memory_mb is None  # not known on a CPU
-        assert arm.protocol["version"] == PROTOCOL_VERSION
-        assert (arm.protocol["rounds"], arm.protocol["ended"]) == (12, "rounds")
+        assert arm.protocol.version == PROTOCOL_VERSION
+        assert (arm.protocol.rounds, arm.protocol.ended) == (12, "rounds")
 
 
 def test_samples_are_taken_without_the_stage_clock() -> None:
@@ -99,13 +99,13 @@ def test_a_stage_that_a_round_did_not_enter_took_no_time_in_it() -> None:
 def test_little_time_still_gives_ten_rounds() -> None:
     measured = timed([], rounds=100, max_s=1e-9)
     assert {len(arm.samples_ms) for arm in measured.values()} == {10}
-    assert measured["fast"].protocol["ended"] == "time"
+    assert measured["fast"].protocol.ended == "time"
 
 
 def test_rounds_end_when_the_intervals_are_narrow() -> None:
     """An interval of anything is narrower than 99 % of its centre: the first look ends it."""
     measured = timed([], rounds=None, rel_ci=0.99)
-    assert measured["soft"].protocol["ended"] == "narrow"
+    assert measured["soft"].protocol.ended == "narrow"
     assert len(measured["soft"].samples_ms) in (32, 48, 72)
 
 
@@ -148,8 +148,8 @@ def test_a_twin_is_the_baseline_again_and_no_arm_of_its_own() -> None:
     measured = timed(calls, twin=True)
     assert set(measured) == {"fast", "soft"}
     protocol = measured["soft"].protocol
-    assert protocol["twin_of"] == "fast"
-    assert len(protocol["twin_samples_ms"]) == 12  # type: ignore[arg-type]
+    assert protocol.twin_of == "fast"
+    assert len(protocol.twin_samples_ms) == 12
 
 
 def test_a_session_whose_twin_differs_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

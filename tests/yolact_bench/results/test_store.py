@@ -89,44 +89,6 @@ def test_a_line_of_another_shape_is_an_error(
         Store(store.path).records()
 
 
-def test_a_session_counts_only_if_it_covers_all_runs(tmp_path: Path) -> None:
-    store = _store(tmp_path)
-    for session, arms in (
-        ("s1", ["fast", "sequential"]),
-        ("s2", ["fast", "sequential"]),
-        ("s3", ["fast"]),
-    ):
-        for arm in arms:
-            store.add(fake_work.latency(arm, session=session))
-    assert store.timed_together(["d-fast-0", "d-sequential-0"]) == "s2"
-    assert store.timed_together(["d-fast-0"]) == "s3"
-    assert store.timed_together(["d-fast-0", "d-deformable-0"]) is None
-    assert store.timed_together([]) is None
-    assert list(store.latency_sessions(["d-sequential-0"])) == ["s1", "s2"]
-
-
-def test_a_session_can_be_asked_to_count(tmp_path: Path) -> None:
-    store = _store(tmp_path)
-    store.add(fake_work.latency("fast", session="good"))
-    store.add(fake_work.latency("fast", session="bad", invalid="shared"))
-    assert store.timed_together(["d-fast-0"]) == "bad"
-    assert store.timed_together(["d-fast-0"], like=lambda record: not record.invalid) == "good"
-
-
-def test_the_session_with_most_runs_says_whether_times_count(tmp_path: Path) -> None:
-    both = ["d-fast-0", "d-sequential-0"]
-    store = _store(tmp_path)
-    assert store.uncounted(both) == ""
-    for session, reason in (("s1", "shared"), ("s2", "")):
-        for arm in ("fast", "sequential"):
-            store.add(fake_work.latency(arm, session=session, invalid=reason))
-        assert store.uncounted(both) == reason
-    store.add(fake_work.latency("fast", session="s3", invalid="of another ablation"))
-    assert store.uncounted(both) == ""
-    store.add(fake_work.latency("fast", session="s4", scenario="model", invalid="throttled"))
-    assert store.uncounted(both) == "throttled"
-
-
 def test_only_the_same_phase_makes_a_failure_good(tmp_path: Path) -> None:
     store = _store(tmp_path)
     store.add(fake_work.failure("fast", phase="train"))
