@@ -5,134 +5,200 @@ from typing import Annotated
 
 import typer
 
-Spec = Annotated[Path, typer.Argument(help="an ablation's YAML file", metavar="SPEC")]
-SweepFile = Annotated[Path, typer.Argument(help="a sweep's YAML file", metavar="SPEC")]
-Specs = Annotated[list[Path], typer.Argument(help="YAML files of ablations", metavar="SPEC…")]
+WORK = Path("work")
+
+# What to work on
+Spec = Annotated[Path, typer.Argument(help="YAML file of an ablation.", metavar="SPEC")]
+SweepFile = Annotated[Path, typer.Argument(help="YAML file of a sweep.", metavar="SPEC")]
+Specs = Annotated[
+    list[Path], typer.Argument(help="YAML files of ablations or sweeps.", metavar="SPEC…")
+]
+Arm = Annotated[str, typer.Argument(help="Name of a preset, or path of a run.yaml.", metavar="ARM")]
+Preset = Annotated[
+    str | None, typer.Option(help="Name of a preset. Default: the run.yaml beside the weights.")
+]
+Dataset = Annotated[
+    str | None,
+    typer.Option(help="Data set: coco, sbd, shapes, or the path of a dataset.yaml."),
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="Checkpoint (final.pt) or released YOLACT file (.pth).")
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="change a slot or option in every arm"),
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Change to a slot or option of every arm. Repeatable."
+    ),
 ]
-Only = Annotated[list[str] | None, typer.Option("--only", metavar="ARM", help="these arms alone")]
-Seeds = Annotated[int | None, typer.Option(help="seeds 0 … N-1 instead of the file's")]
-Budget = Annotated[str, typer.Option(help="smoke (seconds), short (a proxy) or full")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="ARM", help="Name of an arm to run alone. Repeatable."),
+]
+Seeds = Annotated[
+    int | None, typer.Option(help="Number of seeds, 0 … N-1. Default: the seeds of the file.")
+]
+Budget = Annotated[
+    str, typer.Option(help="Effort: smoke (seconds), short (a proxy of the result) or full.")
+]
+
+# Where to work
+WorkDir = Annotated[Path, typer.Option(help="Folder for checkpoints, results and reports.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(envvar="YOLACT_DATA", help="Folder that holds COCO (and sbd/) for the presets."),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Device: cpu, cuda or cuda:N. Default: cuda if there is one, else cpu."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes that load images and encode masks; results do not depend on it. "
+        "Default: 4 with CUDA, 1 without."
+    ),
+]
+Devices = Annotated[int, typer.Option(help="Devices that share each batch of a training.")]
+ExecutorName = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help="Where arms run: here (this process), local (a worker process per slot) or ray. "
+        "Default: local with more than one slot, else here.",
+    ),
+]
+Slots = Annotated[
+    int | None,
+    typer.Option(help="Arms side by side. Default: one per CUDA device; 1 on a CPU."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(envvar="RAY_ADDRESS", help="Address of the Ray cluster (HOST:6379 or auto)."),
+]
+
+# How to train
+ValidateEvery = Annotated[
+    int | None,
+    typer.Option(
+        help="Iterations between validations; 0 for none. Default: a fifth of the schedule."
+    ),
+]
+Compile = Annotated[
+    bool,
+    typer.Option("--compile", help="Training with a compiled network; takes minutes to start."),
+]
+Scaling = Annotated[
+    str,
+    typer.Option(
+        help="Schedule on several devices: keep (as in the spec) or linear (batch and rate "
+        "multiplied by --devices, iterations divided by it)."
+    ),
+]
+
+# How to evaluate
+MaxStore = Annotated[
+    float,
+    typer.Option(
+        help="Space for stored forward passes, GB; 0 stores none and runs the whole detector "
+        "per arm."
+    ),
+]
+Sizes = Annotated[
+    bool,
+    typer.Option("--sizes", help="Intervals for small, medium and large objects as well."),
+]
+Scoring = Annotated[
+    str,
+    typer.Option(
+        envvar="YOLACT_SCORING",
+        help="Engine for COCO's metrics: pycocotools, vectorised or faster (faster-coco-eval).",
+    ),
+]
+EvalBatch = Annotated[
+    int,
+    typer.Option(min=1, help="Images per forward pass; above 1 the last digits of scores change."),
+]
+
+# How to time
+Rounds = Annotated[
+    int | None,
+    typer.Option(help="Maximum number of timing rounds. Default: no maximum."),
+]
+Scenario = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What is timed: model, detector or end_to_end. Repeatable. Default: end_to_end."
+    ),
+]
+RelCi = Annotated[
+    float,
+    typer.Option(help="Relative half-width of the intervals at which timing stops."),
+]
+MaxSeconds = Annotated[float, typer.Option(help="Time limit per scenario, seconds.")]
+Batch = Annotated[int, typer.Option(help="Batch size.")]
+DetectionLoad = Annotated[
+    str | None,
+    typer.Option(
+        "--load",
+        help="Detections per image: own, coco_like, crowded_100 or constant_N. Default: own for "
+        "trained arms, coco_like for others.",
+    ),
+]
+LatencyFirst = Annotated[
+    bool,
+    typer.Option(
+        "--latency-first",
+        help="Timing before training; skips arms slower than latency.budget_ms of the spec.",
+    ),
+]
+
+# What a plan assumes
 Rate = Annotated[
-    float | None, typer.Option("--images-per-second", help="of training, for the plan's estimate")
+    float | None,
+    typer.Option(
+        "--images-per-second",
+        help="Training throughput for the estimate, images per second. Default: measured rates.",
+    ),
 ]
 Rates = Annotated[
     list[str] | None,
     typer.Option(
         "--images-per-second",
         metavar="RATE|PRESET=RATE",
-        help="of training on one device: 50 for every one, yolact_r101=45 for those like it; "
-        "may be given again",
+        help="Training throughput of one device, images per second: 50 for every arm, "
+        "yolact_r101=45 for arms of that preset. Repeatable. Default: measured rates.",
     ),
 ]
 RatesFile = Annotated[
-    Path | None, typer.Option("--rates", help="YAML with rates: every, presets, evaluation")
+    Path | None,
+    typer.Option("--rates", help="YAML file with throughputs: every, presets, evaluation."),
 ]
 EvaluationRate = Annotated[
     float | None,
-    typer.Option("--evaluation-images-per-second", help="of network and detection, on one device"),
+    typer.Option(
+        "--evaluation-images-per-second",
+        help="Throughput of network and detection on one device, images per second. "
+        "Default: measured rates.",
+    ),
 ]
 Gpus = Annotated[
     str | None,
-    typer.Option(metavar="N,N,…", help="Numbers of devices to plan the suite for: 8,64,512."),
+    typer.Option(
+        metavar="N,N,…",
+        help="Numbers of devices to plan the suite for. Default: 8,64,512 for several SPECs.",
+    ),
 ]
 Efficiency = Annotated[
     float | None,
-    typer.Option("--scaling-efficiency", help="share of the ideal speed-up on several devices"),
-]
-Price = Annotated[float | None, typer.Option("--price-per-hour", help="of one device")]
-WorkDir = Annotated[Path, typer.Option(help="where checkpoints, results and reports go")]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(envvar="YOLACT_DATA", help="folder that holds COCO (and sbd/), for the presets"),
-]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda if there is one")]
-Workers = Annotated[
-    int | None,
-    typer.Option(help="processes that load images and encode masks; never changes a result"),
-]
-Compile = Annotated[
-    bool, typer.Option("--compile", help="train with a compiled network; starts minutes later")
-]
-ExecutorName = Annotated[
-    str | None,
     typer.Option(
-        "--executor",
-        help="here, local (a worker process a slot) or ray; default: local where there is more "
-        "than one slot",
+        "--scaling-efficiency",
+        help="Fraction of the ideal speed-up on several devices, 0 to 1. Default: 1.",
     ),
 ]
-Slots = Annotated[
-    int | None,
-    typer.Option(help="arms side by side; default: one for each CUDA device, 1 on a CPU"),
-]
-Devices = Annotated[int, typer.Option(help="devices that share each batch of a training")]
-Address = Annotated[
-    str | None, typer.Option(envvar="RAY_ADDRESS", help="of a Ray cluster: HOST:6379, or auto")
-]
-Scaling = Annotated[
-    str,
-    typer.Option(
-        help="keep: the schedule is the spec's; linear: batch and rate times --devices, "
-        "iterations divided by it"
-    ),
-]
-Dataset = Annotated[
-    str | None, typer.Option(help="coco, sbd, shapes, or the path of a dataset.yaml")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
-Arm = Annotated[str, typer.Argument(help="a preset, or the path of a run.yaml", metavar="ARM")]
-LatencyFirst = Annotated[
-    bool,
-    typer.Option(
-        "--latency-first",
-        help="time arms before training; who is over the spec's latency.budget_ms is left out",
-    ),
-]
-MaxStore = Annotated[
-    float, typer.Option(help="GB for stored forward passes; 0: none, the whole detector per arm")
-]
-Sizes = Annotated[
-    bool, typer.Option("--sizes", help="intervals for small, medium and large objects too")
-]
-Scoring = Annotated[
-    str,
-    typer.Option(
-        envvar="YOLACT_SCORING",
-        help="engine of COCO's metrics: pycocotools, vectorised or faster (faster-coco-eval)",
-    ),
-]
-EvalBatch = Annotated[
-    int, typer.Option(min=1, help="images a forward pass; beyond 1, last digits of scores change")
-]
-Weights = Annotated[
-    Path | None, typer.Option(help="a checkpoint (final.pt), or a released YOLACT .pth")
+Price = Annotated[
+    float | None, typer.Option("--price-per-hour", help="Price per device-hour. Default: none.")
 ]
 
-WORK = Path("work")
-ValidateEvery = Annotated[int | None, typer.Option(help="iterations; 0: never")]
-Rounds = Annotated[
-    int | None, typer.Option(help="at most so many of alternating timing; default: no such bound")
-]
-Scenario = Annotated[
-    list[str] | None,
-    typer.Option(help="model, detector or end_to_end; may be given again; default: end_to_end"),
-]
-RelCi = Annotated[float, typer.Option(help="half-width of the intervals at which rounds end")]
-MaxSeconds = Annotated[float, typer.Option(help="of rounds, for each scenario")]
-Batch = Annotated[int, typer.Option(help="images in a call")]
-DetectionLoad = Annotated[
-    str | None,
-    typer.Option(
-        "--load",
-        help="own, coco_like, crowded_100 or constant_N detections; default: own for trained "
-        "arms, coco_like for others",
-    ),
-]
-Preset = Annotated[
-    str | None, typer.Option(help="a preset; default: the run.yaml beside the weights")
-]
-Out = Annotated[Path, typer.Option(help="folder for the pictures")]
-MinScore = Annotated[float, typer.Option(help="draw detections from this score on")]
+# What comes out
+AsJson = Annotated[bool, typer.Option("--json", help="Output of one JSON object on stdout.")]
+DryRun = Annotated[bool, typer.Option(help="Output of the plan alone.")]

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.cli import commands
 from runners.cli import main as cli
+from runners.cli import workplace
 from runners.workdir.gc import find
 from tests.runners.training.test_kill_training import differences
 from tests.support.small_ablation import SPEC, write_spec
@@ -42,7 +42,7 @@ _FILE_EVENTS = {"open": 0, "os.rename": 1, "os.remove": 0, "sqlite3.connect": 0}
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
-    ["runners.cli.commands", "reports.pages.build", "reports.figures", "mlflow"]
+    ["runners.cli.run", "reports.pages.build", "reports.figures", "mlflow"]
 )
 
 
@@ -59,8 +59,8 @@ def _run(spec: Path, work: Path, moment: str, seed: int) -> None:
     os.setsid()
     multiprocessing.set_start_method("fork", force=True)  # as in a process of its own
     torch.set_num_threads(1)
-    make = commands.workplace
-    commands.workplace = lambda *words, **options: replace(  # type: ignore[assignment]
+    make = workplace.make_workplace
+    workplace.make_workplace = lambda *words, **options: replace(  # type: ignore[assignment]
         make(*words, **options), checkpoint_seconds=-1.0
     )
     if moment:

@@ -167,7 +167,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path: Path) -> None:
     os.killpg(running.pid, signal.SIGINT)
     _, told = running.communicate(timeout=60)
     assert running.returncode == 130, told
-    assert "the same command goes on from here" in told
+    assert "the same command resumes where this one stopped" in told
     assert len(list(log.glob("*/last.pt"))) == 1
 
 

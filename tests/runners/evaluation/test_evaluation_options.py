@@ -12,8 +12,8 @@ from reports.tables.origins import origin
 from runners.arms.evaluate import evaluate_unit
 from runners.arms.shared_pass import predict_together
 from runners.arms.train import ensure_trained
-from runners.cli.commands import workplace
 from runners.cli.main import app
+from runners.cli.workplace import make_workplace
 from runners.evaluation.stored_pass import META_FILE
 from runners.system.helper_process import HelperProcess, can_start_helpers
 from tests.runners.evaluation.test_replay import VARIANTS, units_in, write_spec
@@ -75,13 +75,13 @@ def test_mixed_engines_and_batch_sizes_are_told_beside_the_table() -> None:
 
 def test_an_engine_that_is_not_there_stops_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="--scoring: no engine is named 'cocoeval'"):
-        workplace(tmp_path, "cpu", None, None, scoring="cocoeval")
+        make_workplace(tmp_path, "cpu", scoring="cocoeval")
 
 
 def test_masks_are_encoded_beside_where_workers_are_asked_for(tmp_path: Path) -> None:
     """On a CPU the network has the cores, unless it is told otherwise."""
-    assert workplace(tmp_path, "cpu", None, None).encoders == 0
-    assert workplace(tmp_path, "cpu", 3, None).encoders == 3
+    assert make_workplace(tmp_path, "cpu").encoders == 0
+    assert make_workplace(tmp_path, "cpu", workers=3).encoders == 3
 
 
 @pytest.mark.parametrize("command", ["run", "evaluate"])

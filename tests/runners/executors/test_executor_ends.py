@@ -62,7 +62,7 @@ def test_a_signal_to_the_command_ends_its_workers_with_checkpoints(
     running.process.send_signal(number)
     _, told = running.process.communicate(timeout=90)
     assert running.process.returncode == 130, told
-    assert "the same command goes on from here" in told
+    assert "the same command resumes where this one stopped" in told
     assert "Traceback" not in told
     assert len(list(running.checkpoints.glob("*/last.pt"))) == 2
     assert running.gone()

@@ -18,7 +18,7 @@ PROGRAM = """\
 import importlib, signal, sys, time
 from pathlib import Path
 from runners.cli import main as cli
-from runners.cli import commands
+from runners.cli import run as command
 from runners.tracking import NoTracker
 
 # A shell's background job, such as the tests' own process, starts without Ctrl-C.
@@ -36,7 +36,7 @@ if module:
     *above, last = module.split(":")
     owner = importlib.import_module(above[0] if above else last)
     setattr(getattr(owner, last) if above else owner, name, slow)
-commands.MlflowTracker = lambda _: NoTracker()
+command.MlflowTracker = lambda _: NoTracker()
 cli.main()
 """
 PHASES = {
@@ -102,7 +102,7 @@ def test_sigterm_in_a_training_leaves_a_checkpoint_and_the_same_command_ends_it(
     code, told = first.end()
     assert code == 130, told
     assert "stopping after this iteration, with a checkpoint" in told
-    assert "the same command goes on from here" in told
+    assert "the same command resumes where this one stopped" in told
     assert len(list(checkpoints.glob("*/last.pt"))) == 1
 
     second = Command(tmp_path, phase="training", spec=spec)
@@ -138,7 +138,7 @@ def test_a_signal_in_any_other_phase_stops_at_once_and_the_same_command_goes_on(
         code, told = running.end(timeout=30)
         assert code == 130, (phase, told)
         assert "Traceback" not in told
-        assert "the same command goes on from here" in told
+        assert "the same command resumes where this one stopped" in told
     code, told = Command(tmp_path).end(timeout=120)
     assert code == 0, told
 

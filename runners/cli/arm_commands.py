@@ -1,0 +1,259 @@
+"""The commands of single arms: train, evaluate, latency, profile, predict, import-weights."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runners.cli.options import (
+    WORK,
+    Arm,
+    AsJson,
+    Batch,
+    Compile,
+    DataRoot,
+    Dataset,
+    DetectionLoad,
+    Device,
+    Devices,
+    EvalBatch,
+    MaxSeconds,
+    Preset,
+    RelCi,
+    Rounds,
+    Scaling,
+    Scenario,
+    Scoring,
+    Set,
+    ValidateEvery,
+    Weights,
+    WorkDir,
+    Workers,
+)
+
+
+def train(
+    arm: Arm,
+    dataset: Dataset = None,
+    settings: Set = None,
+    work_dir: WorkDir = WORK,
+    data_root: DataRoot = None,
+    device: Device = None,
+    workers: Workers = None,
+    validate_every: ValidateEvery = None,
+    compile_network: Compile = False,
+    devices: Devices = 1,
+    scaling: Scaling = "keep",
+) -> None:
+    """Train one arm; the same command resumes an interrupted training. Also under torchrun."""
+    from runners.arms import single
+    from runners.cli.workplace import make_workplace
+
+    single.train(
+        arm,
+        dataset=dataset,
+        settings=settings or [],
+        place=make_workplace(
+            work_dir,
+            device,
+            workers=workers,
+            validate_every=validate_every,
+            compile_training=compile_network,
+            devices=devices,
+        ),
+        data_root=data_root,
+        scaling=scaling,
+    )
+
+
+def evaluate(
+    arm: Arm,
+    weights: Weights = None,
+    dataset: Dataset = None,
+    split: Annotated[str, typer.Option(help="Split of the data set: train, val, test, ….")] = "val",
+    settings: Set = None,
+    work_dir: WorkDir = WORK,
+    data_root: DataRoot = None,
+    device: Device = None,
+    workers: Workers = None,
+    scoring: Scoring = "pycocotools",
+    eval_batch: EvalBatch = 1,
+    devices: Devices = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Score one arm with COCO's box and mask AP; for test images write the server's files."""
+    from runners.arms import single
+    from runners.cli.workplace import make_workplace
+
+    single.evaluate(
+        arm,
+        weights=weights,
+        dataset=dataset,
+        split=split,
+        settings=settings or [],
+        place=make_workplace(
+            work_dir,
+            device,
+            workers=workers,
+            scoring=scoring,
+            eval_batch=eval_batch,
+            devices=devices,
+        ),
+        data_root=data_root,
+        as_json=as_json,
+    )
+
+
+def latency(
+    arms: Annotated[
+        list[str], typer.Argument(help="Presets, or paths of run.yaml files.", metavar="ARM…")
+    ],
+    weights: Weights = None,
+    dataset: Dataset = None,
+    settings: Set = None,
+    work_dir: WorkDir = WORK,
+    data_root: DataRoot = None,
+    device: Device = None,
+    scenario: Scenario = None,
+    rel_ci: RelCi = 0.01,
+    max_seconds: MaxSeconds = 300.0,
+    rounds: Rounds = None,
+    batch: Batch = 1,
+    load: DetectionLoad = None,
+    twin: Annotated[
+        bool, typer.Option(help="Second timing of the first arm, as a check of the method.")
+    ] = False,
+    curve: Annotated[
+        str | None,
+        typer.Option(help="Table and figure of the time against detections or image_size."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time arms together, in alternating rounds, until the intervals are narrow."""
+    from runners.cli.workplace import make_workplace
+    from runners.timing import command as timing
+
+    request = timing.Request(
+        arms=arms,
+        weights=weights,
+        dataset=dataset,
+        settings=settings or [],
+        place=make_workplace(work_dir, device),
+        data_root=data_root,
+        plan=timing.plan_of(
+            scenarios=tuple(scenario) if scenario else None,
+            rel_ci=rel_ci,
+            max_s=max_seconds,
+            batch_size=batch,
+            load=load,
+            twin=twin,
+        ),
+        load=load,
+        rounds=rounds,
+    )
+    if curve is None:
+        timing.latency(request, as_json=as_json)
+        return
+    from reports.pages import curve_page
+    from runners.timing.curve import latency_curve
+
+    points = latency_curve(request, curve)
+    folder = curve_page.write_curve(work_dir, points)
+    typer.echo(curve_page.as_json(points) if as_json else curve_page.as_text(points))
+    typer.echo(f"figure: {folder / 'curve.png'}", err=True)
+
+
+def profile(
+    arm: Arm,
+    weights: Weights = None,
+    settings: Set = None,
+    device: Device = None,
+    scenario: Annotated[
+        str, typer.Option(help="What is timed: model, detector or end_to_end.")
+    ] = "detector",
+    load: Annotated[
+        str | None,
+        typer.Option(
+            help="Detections per image: own, coco_like, crowded_100 or constant_N. Default: own "
+            "with weights, crowded_100 without."
+        ),
+    ] = None,
+    batch: Batch = 1,
+    max_seconds: Annotated[float, typer.Option(help="Time limit of the timing, seconds.")] = 30.0,
+    work_dir: WorkDir = WORK,
+    as_json: AsJson = False,
+) -> None:
+    """Break one arm down: parameters, MACs, bytes and time of its stages, and a roofline."""
+    from reports.pages.markdown import markdown_table
+    from reports.pages.profile_page import table, write
+    from runners.cli.workplace import make_workplace
+    from runners.profiling.profile import profile_arm
+    from yolact_bench.results.serialise import to_plain
+    from yolact_bench.spec.latency import OWN, LatencyPlan
+
+    profiled = profile_arm(
+        arm,
+        device=make_workplace(work_dir, device).device,
+        weights=weights,
+        settings=settings or [],
+        plan=LatencyPlan(
+            scenarios=(scenario,),
+            batch_size=batch,
+            max_s=max_seconds,
+            load=load or (OWN if weights is not None else "crowded_100"),
+        ),
+        scenario=scenario,
+    )
+    page = write(profiled, work_dir / "reports" / f"profile-{profiled.arm}")
+    if as_json:
+        typer.echo(json.dumps(to_plain(profiled)))
+        return
+    typer.echo(markdown_table(table(profiled)))
+    typer.echo(f"figures: {page}", err=True)
+
+
+def predict(
+    source: Annotated[Path, typer.Argument(help="Image, or folder of images.")],
+    weights: Annotated[Path, typer.Option(help="Checkpoint (final.pt).")],
+    arm: Preset = None,
+    out: Annotated[Path, typer.Option(help="Folder for the drawn images.")] = Path("predictions"),
+    min_score: Annotated[float, typer.Option(help="Lowest score that is drawn, 0 to 1.")] = 0.3,
+    settings: Set = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw boxes, masks and labels on an image or on every image of a folder."""
+    from runners.arms import draw_command
+
+    draw_command.predict(
+        source,
+        weights=weights,
+        arm=arm,
+        out=out,
+        min_score=min_score,
+        settings=settings or [],
+        device=device,
+        as_json=as_json,
+    )
+
+
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="Released YOLACT file.", metavar="FILE.pth")],
+    arm: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a preset, or path of a run.yaml. Default: recognised by keys and name."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder to write to. Default: work/imported/<name>."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn released YOLACT weights into a checkpoint: final.pt, and run.yaml beside it."""
+    from runners.arms import import_weights as importing
+
+    folder = out or WORK / "imported" / file.stem
+    importing.tell(importing.import_weights(file, arm=arm, out=folder), as_json=as_json)

@@ -1,0 +1,59 @@
+"""What `yolact-bench check` does: every arm and every corner of a search space, unrun."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners.cli.specs import SpecOptions, check_texts
+from runners.planning.spec_checks import check_arms
+from runners.sweep.command import check_file
+from runners.units.check import check as check_run
+from yolact_bench.errors import MissingDataError
+from yolact_bench.spec.ablation import Arm
+from yolact_bench.spec.sweep.sweep import is_sweep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """Specs to check."""
+
+    specs: Sequence[Path]
+    options: SpecOptions
+
+
+def check(request: CheckRequest) -> Iterator[str]:
+    """Return one line per spec; a data set that is not on this machine is no mistake.
+
+    Raises:
+        SpecError: the first mistake.
+    """
+    budget, data_root = request.options.budget, request.options.data_root
+    for spec in request.specs:
+        if is_sweep(spec):
+            yield check_file(spec, budget=budget, data_root=data_root)
+        else:
+            yield _check_ablation(spec, request.options)
+
+
+def _check_ablation(spec: Path, options: SpecOptions) -> str:
+    ablation = options.load(spec)
+    check_texts(ablation)
+    missing = dict.fromkeys(filter(None, (_check(arm, options.data_root) for arm in ablation.arms)))
+    check_arms(ablation)
+    for row in ablation.external:
+        absent = row.missing(seed=ablation.seeds[0], default_python=sys.executable)
+        missing |= {f"{row.name}: {absent}": None} if absent else {}
+    external = f" and {len(ablation.external)} external" if ablation.external else ""
+    unavailable = "".join(f"; missing here: {what}" for what in missing)
+    return f"{spec}: {len(ablation.arms)} arms{external} OK{unavailable}"
+
+
+def _check(arm: Arm, data_root: Path | None) -> str:
+    """Check one arm; return which of its files are missing, or nothing."""
+    try:
+        check_run(arm.run, where=arm.where, data_root=data_root, device="cpu")
+    except MissingDataError as error:
+        check_run(arm.run, where=arm.where, data_root=None, device="cpu", data=False)
+        return str(error).removeprefix(f"{arm.where}: ")
+    return ""
