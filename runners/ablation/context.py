@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from runners.arms.job import Executor
 from runners.timing.records import Timing
-from runners.tracking import Tracker
+from runners.tracking.tracker import Tracker
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
@@ -56,8 +56,7 @@ def curves_of(unit: Unit, tracker: Tracker) -> Callable[[int, Mapping[str, float
     """Return where the curves of a unit's training go."""
 
     def log_curves(iteration: int, metrics: Mapping[str, float]) -> None:
-        named = {k if "/" in k else f"train/{k}": v for k, v in metrics.items()}
-        tracker.log_training(unit.arm, unit.seed, iteration, named)
+        tracker.log_training(unit.arm, unit.seed, iteration, metrics)
 
     return log_curves
 

@@ -24,7 +24,7 @@ from runners.planning.plan import Plan, Step, manifest_of, session_of
 from runners.system.environment import environment
 from runners.timing.calls import TimingError
 from runners.timing.records import time_units
-from runners.tracking import Phase
+from runners.tracking.events import Phase
 from runners.training.run import Trained
 from runners.units.device_checks import check_runtime
 from runners.units.unit import Unit

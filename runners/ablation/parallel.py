@@ -14,7 +14,7 @@ from runners.arms.job import Executor, Job
 from runners.executors.log_follower import LogFollower
 from runners.planning.plan import Plan
 from runners.system.interrupt import Stopped
-from runners.tracking import Phase
+from runners.tracking.events import Phase
 from runners.units.unit import Unit
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runners.system.environment import cpu_name, gpu_driver, package_versions
-from runners.tracking import store_uri
+from runners.tracking.writer import store_uri
 from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, HostFacts
 
 if TYPE_CHECKING:

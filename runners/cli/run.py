@@ -20,7 +20,7 @@ from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
 from runners.timing.records import Timing
-from runners.tracking import MlflowTracker
+from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
 from yolact_bench.results.sessions import why_times_invalid

@@ -2,10 +2,9 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
-Points = tuple[int, Mapping[str, float]]  # iteration, and values by name
+from yolact_bench.results.training_log import CurvePoints, curve_points
 
 
 class LogFollower:
@@ -21,7 +20,7 @@ class LogFollower:
         self._trained = -1  # iteration of the last losses that were told
         self._validated = -1
 
-    def new(self) -> list[Points]:
+    def new(self) -> list[CurvePoints]:
         """Return the points since the last look, in order; a line not yet whole comes later."""
         points = [_points(line) for line in self._whole_lines()]
         return [one for one in points if one is not None and self._is_new(one)]
@@ -41,9 +40,9 @@ class LogFollower:
         self._read = facts.st_ino, begin + len(whole)
         return whole.splitlines()
 
-    def _is_new(self, points: Points) -> bool:
+    def _is_new(self, points: CurvePoints) -> bool:
         iteration, values = points
-        if "loss" in values:
+        if "train/loss" in values:
             new = iteration > self._trained
             self._trained = max(self._trained, iteration)
         else:
@@ -52,17 +51,8 @@ class LogFollower:
         return new
 
 
-def _points(text: bytes) -> Points | None:
+def _points(text: bytes) -> CurvePoints | None:
     try:
-        line = json.loads(text)
-    except ValueError:
-        return None  # torn by a kill; it is trained and written again
-    if not isinstance(line, dict) or "iteration" not in line:
-        return None
-    if "validation" in line:
-        values = {f"val/{name}": float(value) for name, value in line["validation"].items()}
-    else:
-        losses = {f"loss_{name}": float(value) for name, value in line["losses"].items()}
-        rates = {name: float(line[name]) for name in ("lr", "images_per_second")}
-        values = {**losses, "loss": float(line["total"]), **rates}
-    return int(line["iteration"]), values
+        return curve_points(json.loads(text))
+    except (ValueError, KeyError, TypeError):
+        return None  # torn by a kill; its iterations are trained and logged again

@@ -11,7 +11,7 @@ from runners.executors import Placement, make_executor
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import Checked, SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing
-from runners.tracking import MlflowTracker
+from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock

@@ -11,7 +11,8 @@ from runners.sweep.stopwatch import Stopwatch
 from runners.sweep.study import Tried
 from runners.sweep.summary_file import DETECTED, METRICS, TRAINED, Account
 from runners.sweep.trial import Maker, missing_metric
-from runners.tracking import Phase, Tracker
+from runners.tracking.events import Phase
+from runners.tracking.tracker import Tracker
 from runners.units.unit import Unit
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.manifest import PlannedRun

@@ -20,7 +20,7 @@ from runners.sweep.trainings import Trainings
 from runners.sweep.trial import Maker, metrics_of, missing_metric
 from runners.system.environment import environment
 from runners.timing.records import Timing
-from runners.tracking import Tracker
+from runners.tracking.tracker import Tracker
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained
 from yolact_bench.errors import ArmError, SpecError

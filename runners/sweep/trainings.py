@@ -111,8 +111,7 @@ class Trainings:
         study = self.at.ledger.study
         known = study.tried(one.trial.number).curve
         for iteration, points in one.follower.new():
-            named = {k if "/" in k else f"train/{k}": v for k, v in points.items()}
-            self.at.tracker.log_training(one.unit.arm, 0, iteration, named)
+            self.at.tracker.log_training(one.unit.arm, 0, iteration, points)
             value = points.get(f"val/{self.at.spec.objectives[0].metric}")
             if value is None or iteration in known or len(self.at.spec.objectives) > 1:
                 continue

@@ -1,11 +1,11 @@
-"""What MLflow missed is told again: journals of executions, or else the records themselves."""
+"""Write to MLflow what it missed: from the journals of executions, or else from the records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runners.tracking.events import Artifacts, Event, Finished, Started
-from runners.tracking.journal import FOLDER, held, journals, read_events
+from runners.tracking.journal import FOLDER, journals, read_events, try_lock
 from runners.tracking.restore import restored_events
 from runners.tracking.writer import Writer, first_line, store_uri
 from yolact_bench.errors import SpecError
@@ -20,24 +20,24 @@ class Backfilled:
 
     ablation: str
     execution: str
-    running: bool  # its process is alive and tells MLflow itself; nothing was done
-    runs: int  # made now
-    points: int  # of metrics, added now
+    running: bool  # its process is alive and writes to MLflow itself: nothing was done
+    runs: int  # made by this backfill
+    points: int  # of metrics, added by this backfill
 
 
 def backfill(work_dir: Path, name: str | None = None) -> list[Backfilled]:
-    """Bring MLflow to what the work directory knows; a second time changes nothing.
+    """Bring MLflow to the state of the work directory; a second time changes nothing.
 
     Raises:
-        SpecError: no such ablation in the work directory, or MLflow cannot be written.
+        SpecError: the work directory has no such ablation, or MLflow cannot be written.
     """
-    found = []
+    done = []
     for ablation in _ablations(work_dir, name):
         paths = journals(work_dir, ablation)
-        found += [_from_journal(work_dir, path, last=path == paths[-1]) for path in paths]
+        done += [_from_journal(work_dir, path, last=path == paths[-1]) for path in paths]
         if not paths:
-            found += _from_records(work_dir, ablation)
-    return found
+            done += _from_records(work_dir, ablation)
+    return done
 
 
 def _ablations(work_dir: Path, name: str | None) -> list[str]:
@@ -58,43 +58,43 @@ def _ablations(work_dir: Path, name: str | None) -> list[str]:
 def _from_journal(work_dir: Path, path: Path, *, last: bool) -> Backfilled:
     """Repeat a journal, unless its process is still alive."""
     execution = path.stem.partition("-")[2]
-    with held(path) as ours:
-        if not ours:
+    with try_lock(path) as locked:
+        if not locked:
             return Backfilled(
                 ablation=path.parent.name, execution=execution, running=True, runs=0, points=0
             )
         events = [event for event, _ in read_events(path)]
-        # A later execution has written its report over this one's.
-        kept = [event for event in events if last or not isinstance(event, Artifacts)]
-        return _told(work_dir, path.parent.name, execution, tuple(_ended(kept)))
+        if not last:  # a later execution has overwritten its report
+            events = [event for event in events if not isinstance(event, Artifacts)]
+        return _write(work_dir, path.parent.name, execution, _with_end(events))
 
 
 def _from_records(work_dir: Path, ablation: str) -> list[Backfilled]:
     file = work_dir / "reports" / ablation / FILE_NAME
-    with held(file) as ours:
+    with try_lock(file) as locked:
         store = open_store(work_dir)
-        events = restored_events(load(file), store, work_dir) if ours else []
+        events = restored_events(load(file), store, work_dir) if locked else []
         if not events:
             return []
         assert isinstance(events[0], Started), "an execution begins with Started"
-        return [_told(work_dir, ablation, events[0].execution, events)]
+        return [_write(work_dir, ablation, events[0].execution, events)]
 
 
-def _ended(events: Sequence[Event]) -> Iterator[Event]:
-    """Add the end to an execution whose process was killed before it could say so."""
-    yield from events
-    if events and not any(isinstance(event, Finished) for event in events):
-        yield Finished(time_ms=max(event.time_ms for event in events), status="KILLED")
+def _with_end(events: Sequence[Event]) -> list[Event]:
+    """Add the end to an execution whose process was killed before it wrote one."""
+    if not events or any(isinstance(event, Finished) for event in events):
+        return list(events)
+    return [*events, Finished(time_ms=max(event.time_ms for event in events), status="KILLED")]
 
 
-def _told(work_dir: Path, ablation: str, execution: str, events: Sequence[Event]) -> Backfilled:
+def _write(work_dir: Path, ablation: str, execution: str, events: Sequence[Event]) -> Backfilled:
     try:
         writer = Writer(work_dir)
         for event in events:
             writer.apply(event)
             writer.flush(late_only=True)
         writer.flush()
-    except Exception as error:  # of MLflow, its database or its server: theirs to name
+    except Exception as error:  # of MLflow, its database or its server
         raise SpecError(
             f"{store_uri(work_dir)}: MLflow cannot be written ({type(error).__name__}: "
             f"{first_line(error)}); start its server, or set MLFLOW_TRACKING_URI, and try again"

@@ -1,4 +1,4 @@
-"""From the journal to MLflow, in a thread of its own, for as long as it takes MLflow to answer."""
+"""From the journal to MLflow, in a separate thread, for as long as MLflow takes to answer."""
 
 import logging
 import threading
@@ -10,19 +10,24 @@ from runners.tracking.writer import FLUSH_SECONDS, Writer, first_line, verdict
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts, doubled each time
+# Seconds between attempts, doubled each time.
+_FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
 
 
 class Delivery:
-    """Reads a journal as it grows and writes what it says.
+    """Reads a journal as it grows and writes its events.
 
-    The journal is the queue: nothing is kept in memory but a batch of points, nothing is
-    dropped when MLflow is away, and what is left at the end is there for a backfill.
+    The journal is the queue: nothing but a batch of points is kept in memory, nothing is
+    dropped while MLflow is away, and what is left at the end is there for a backfill.
     """
 
-    def __init__(self, path: Path, open_writer: Callable[[], Writer]) -> None:
-        self.reason = ""  # of the last failure, until an attempt succeeds
+    def __init__(
+        self, path: Path, open_writer: Callable[[], Writer], *, longest_pause: float = LONGEST_PAUSE
+    ) -> None:
+        self.fault = ""  # of the last attempt, until one succeeds
         self._path, self._open_writer = path, open_writer
+        self._longest_pause = longest_pause
         self._writer: Writer | None = None
         self._size = 0  # of the journal
         self._position = 0  # in the journal, of the first event not applied
@@ -34,19 +39,18 @@ class Delivery:
         self._thread.start()
 
     def wake(self, size: int) -> None:
-        """Say that the journal has grown to `size` bytes."""
+        """Announce that the journal has grown to `size` bytes."""
         with self._changed:
             self._size = size
             self._changed.notify_all()
 
-    def drain(self, timeout: float) -> bool:
-        """Wait until MLflow has all, or does not answer; return whether it has."""
+    def drain(self, timeout: float) -> None:
+        """Wait until MLflow has all, or does not answer, at most `timeout` seconds."""
         with self._changed:
             wanted = self._size
             self._flush_now = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._delivered >= wanted or bool(self.reason), timeout)
-        return self._delivered >= wanted
+            self._changed.wait_for(lambda: self._delivered >= wanted or bool(self.fault), timeout)
 
     def close(self, timeout: float) -> bool:
         """Make a last attempt, end the thread, and return whether MLflow has all."""
@@ -57,16 +61,15 @@ class Delivery:
         return self._delivered >= self._size
 
     def _serve(self) -> None:
-        while True:
+        closing = False
+        while not closing:
             closing = self._wait()
             self._attempt(flush=closing or self._flush_now)
-            if closing:
-                return
 
     def _wait(self) -> bool:
         """Wait until there is something to do; return whether it is the last."""
         with self._changed:
-            if self._pause:  # MLflow is away, and news are no reason to ask it sooner
+            if self._pause:  # MLflow is away: new events are no reason to try sooner
                 self._changed.wait_for(lambda: self._closing, self._pause)
             else:
                 waiting = self._writer is not None and self._writer.waiting
@@ -80,12 +83,12 @@ class Delivery:
         try:
             self._deliver(flush=flush)
         except Exception as error:  # any: a tracker must not end a training
-            self._failed(error)
+            self._fail(error)
             return
-        if self.reason:
+        if self.fault:
             log.info("MLflow answers again and has what it missed")
         with self._changed:
-            self._pause, self.reason = 0.0, ""
+            self._pause, self.fault = 0.0, ""
             self._flush_now = self._flush_now and not flush
             if self._writer is None or not self._writer.waiting:
                 self._delivered = self._position
@@ -99,16 +102,16 @@ class Delivery:
             self._writer.flush(late_only=True)
         self._writer.flush(late_only=not flush)
 
-    def _failed(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         """Keep the place in the journal, and wait twice as long as the last time."""
         if verdict(error) == "lost":  # another store has taken the place of the one written to
             self._writer, self._position, self._delivered = None, 0, 0
         elif self._writer is not None:
             self._writer.doubt()
-        reason = f"{type(error).__name__}: {first_line(error)}"
-        if not self.reason:
-            log.warning("MLflow cannot be written (%s); the run goes on and tries again", reason)
+        fault = f"{type(error).__name__}: {first_line(error)}"
+        if not self.fault:
+            log.warning("MLflow cannot be written (%s); the run continues and retries", fault)
         with self._changed:
-            self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
-            self.reason = reason
+            self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), self._longest_pause)
+            self.fault = fault
             self._changed.notify_all()

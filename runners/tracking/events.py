@@ -1,4 +1,4 @@
-"""What an execution tells MLflow, as records that a file can keep and a later day can repeat."""
+"""What an execution reports to MLflow, as records that a journal keeps and a backfill repeats."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Literal
 from yolact_bench.errors import SpecError
 from yolact_bench.results.serialise import from_plain, to_plain
 
-# What an execution did for an arm itself: "reuse" says that its records stood already.
+# What an execution did for an arm: with "reuse", its records existed already.
 Phase = Literal["train+evaluate", "evaluate", "latency", "reuse"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -23,12 +23,12 @@ class Started:
     command: str
     baseline: str  # the arm that differences refer to
     tags: Mapping[str, str]  # of the parent run and of every child
-    spec_text: str  # "" where it is not known any more
+    spec_text: str  # "" where it is no longer known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmStarted:
-    """An arm with one seed has its turn: a child run."""
+    """Work on an arm with one seed began: a child run."""
 
     time_ms: int
     arm: str
@@ -36,7 +36,7 @@ class ArmStarted:
     phase: Phase
     train_digest: str
     detect_digest: str
-    run: Mapping[str, object]  # the resolved choice of its slots; empty where there are none
+    run: Mapping[str, object]  # the resolved choices of its slots; may be empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +48,13 @@ class Points:
     seed: int
     step: int
     values: Mapping[str, float]
-    proxy: bool = False  # a shortened training stands behind them
-    tags: Mapping[str, str] = field(default_factory=dict)  # of the arm's run, besides
+    proxy: bool = False  # of a shortened training
+    tags: Mapping[str, str] = field(default_factory=dict)  # additional, of the arm's run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """An arm could not be finished."""
+    """An arm failed."""
 
     time_ms: int
     arm: str
@@ -83,12 +83,7 @@ class Finished:
 Event = Started | ArmStarted | Points | Failed | Artifacts | Finished
 
 _KINDS: dict[str, type[Event]] = {
-    "Started": Started,
-    "ArmStarted": ArmStarted,
-    "Points": Points,
-    "Failed": Failed,
-    "Artifacts": Artifacts,
-    "Finished": Finished,
+    kind.__name__: kind for kind in (Started, ArmStarted, Points, Failed, Artifacts, Finished)
 }
 
 
@@ -100,12 +95,12 @@ def event_to_plain(event: Event) -> dict[str, object]:
 
 
 def event_from_plain(data: object) -> Event:
-    """Return the event that `event_to_plain` wrote as `data`.
+    """Return the event that `event_to_plain` gave as `data`.
 
     Raises:
-        SpecError: no such event, or not one of this version.
+        SpecError: the data are not an event of this version.
     """
     if not isinstance(data, dict) or data.get("event") not in _KINDS:
-        raise SpecError(f"not an event of this version: {str(data)[:100]}")
+        raise SpecError(f"this version has no such event: {str(data)[:100]}")
     fields = {key: value for key, value in data.items() if key != "event"}
     return from_plain(_KINDS[data["event"]], fields)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from runners.tracking.events import ArmStarted, Failed, Phase, Points, Started
 from runners.tracking.metrics import accuracy_metrics, latency_metrics, latency_tags
-from runners.tracking.tags import word
+from runners.tracking.tags import flag
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
 
@@ -23,7 +23,7 @@ def started_event(
         tags={
             "spec": manifest.name,
             "budget": manifest.budget,
-            "proxy": word(manifest.budget != "full"),
+            "proxy": flag(manifest.budget != "full"),
             **tags,
         },
         spec_text=spec_text,
@@ -31,15 +31,31 @@ def started_event(
 
 
 def arm_event(planned: PlannedRun, phase: Phase, *, time_ms: int) -> ArmStarted:
-    """Return the beginning of an arm's turn."""
+    """Return the beginning of an arm's run."""
+    return _arm_event(planned, phase, time_ms, planned.run)
+
+
+def unplanned_arm_event(
+    record: Accuracy | Latency | Failure, phase: Phase, *, time_ms: int
+) -> ArmStarted:
+    """Return the beginning of an arm's run of which only a record is known."""
+    return _arm_event(record, phase, time_ms, {})
+
+
+def _arm_event(
+    source: PlannedRun | Accuracy | Latency | Failure,
+    phase: Phase,
+    time_ms: int,
+    run: Mapping[str, object],
+) -> ArmStarted:
     return ArmStarted(
         time_ms=time_ms,
-        arm=planned.arm,
-        seed=planned.seed,
+        arm=source.arm,
+        seed=source.seed,
         phase=phase,
-        train_digest=planned.train_digest,
-        detect_digest=planned.detect_digest,
-        run=planned.run,
+        train_digest=source.train_digest,
+        detect_digest=source.detect_digest,
+        run=run,
     )
 
 
@@ -68,7 +84,7 @@ def latency_event(latency: Latency, *, time_ms: int) -> Points:
 
 
 def failure_event(failure: Failure, *, time_ms: int) -> Failed:
-    """Return the end of an arm that could not be finished."""
+    """Return the end of an arm that failed."""
     return Failed(
         time_ms=time_ms,
         arm=failure.arm,
@@ -76,19 +92,4 @@ def failure_event(failure: Failure, *, time_ms: int) -> Failed:
         kind=failure.kind,
         message=failure.message,
         traceback=failure.traceback,
-    )
-
-
-def unannounced_event(
-    record: Accuracy | Latency | Failure, phase: Phase, *, time_ms: int
-) -> ArmStarted:
-    """Return the beginning of an arm that is known by its record alone."""
-    return ArmStarted(
-        time_ms=time_ms,
-        arm=record.arm,
-        seed=record.seed,
-        phase=phase,
-        train_digest=record.train_digest,
-        detect_digest=record.detect_digest,
-        run={},
     )

@@ -1,6 +1,6 @@
-"""The journal of an execution: a file of its events, from which MLflow can be told again.
+"""The journal of an execution: a file of its events, from which a backfill can repeat them.
 
-Its writer holds a lock for as long as it lives, so that nobody repeats what is still going on.
+Its process holds a lock for as long as it lives, so that no backfill repeats what it still writes.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ FOLDER = "executions"  # in the work directory
 
 
 def journal_path(work_dir: Path, started: Started) -> Path:
-    """Return work/executions/<ablation>/<time>-<execution>.jsonl: sorted, the last is the last."""
+    """Return work/executions/<ablation>/<time>-<execution>.jsonl, in order of time."""
     when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(started.time_ms / 1000))
     return work_dir / FOLDER / started.ablation / f"{when}-{started.execution}.jsonl"
 
@@ -38,7 +38,7 @@ class Journal:
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def append(self, event: Event) -> None:
-        """Add a line. It survives the end of the process, however it comes."""
+        """Add a line. It survives a kill of the process."""
         line = json.dumps(event_to_plain(event), ensure_ascii=False, separators=(",", ":"))
         data = line.encode() + b"\n"
         self.size += len(data)
@@ -46,17 +46,17 @@ class Journal:
             data = data[self._file.write(data) :]
 
     def close(self) -> None:
-        """Let others repeat the execution."""
+        """Release the lock, so that a backfill may repeat the execution."""
         self._file.close()
 
 
 def read_events(path: Path, start: int = 0) -> Iterator[tuple[Event, int]]:
     """Yield the events from byte `start` on, each with the byte at which the next begins.
 
-    A last line without its end was torn by a crash, or is just being written: it is left out.
+    A last line without its end was torn by a crash, or is being written: it is left out.
 
     Raises:
-        SpecError: another line that cannot be read.
+        SpecError: another line cannot be read.
     """
     with path.open("rb") as file:
         file.seek(start)
@@ -66,14 +66,17 @@ def read_events(path: Path, start: int = 0) -> Iterator[tuple[Event, int]]:
             try:
                 event = event_from_plain(json.loads(line))
             except (ValueError, SpecError) as error:
-                raise SpecError(f"{path}, byte {start}: {error}; remove this line") from error
+                raise SpecError(
+                    f"{path}, byte {start}: {error}; remove this line, or use the version that "
+                    "wrote it"
+                ) from error
             start += len(line)
             yield event, start
 
 
 @contextmanager
-def held(path: Path) -> Iterator[bool]:
-    """Yield whether the file could be locked: False where its writer is alive."""
+def try_lock(path: Path) -> Iterator[bool]:
+    """Hold the lock of a file; yield False where the process that writes it is alive."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         try:

@@ -1,14 +1,11 @@
-"""What a record is called in MLflow: metric names with values, parameters as text."""
+"""Records as MLflow metrics, choices of slots as MLflow parameters."""
 
 import json
 import statistics
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
 
 from yolact_bench.results.record import Accuracy, ApSummary, Latency
 from yolact_bench.results.sessions import why_invalid
-
-T = TypeVar("T")
 
 LONGEST_VALUE = 500
 _COMPARED = ("mask/AP", "box/AP", "latency/e2e_p50_ms")  # with the baseline
@@ -84,45 +81,22 @@ def latency_metrics(latency: Latency) -> dict[str, float]:
 
 
 def latency_tags(latency: Latency) -> dict[str, str]:
-    """Return why the times do not count, where they don't."""
+    """Return why the times do not count, if they do not."""
     reason = why_invalid([latency])
     return {"latency_invalid": f"{latency.scenario}: {reason}"[:LONGEST_VALUE]} if reason else {}
-
-
-def curve_metrics(line: Mapping[str, object]) -> tuple[int, dict[str, float]]:
-    """Return iteration and metrics of a line of log.jsonl, as a running training names them.
-
-    Raises:
-        KeyError, TypeError: not such a line.
-    """
-    iteration = _of_kind(line["iteration"], int)
-    if "validation" in line:
-        validation = _of_kind(line["validation"], dict)
-        return iteration, {f"val/{name}": value for name, value in validation.items()}
-    losses = _of_kind(line["losses"], dict)
-    values = {f"loss_{name}": value for name, value in losses.items()}
-    values["loss"] = line["total"]
-    values |= {name: line[name] for name in ("lr", "images_per_second")}
-    return iteration, {f"train/{name}": value for name, value in values.items()}
-
-
-def _of_kind(value: object, kind: type[T]) -> T:
-    if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
 
 
 def differences(
     results: Mapping[tuple[str, int], Mapping[str, float]], baseline: str
 ) -> dict[tuple[str, int], dict[str, float]]:
-    """Return for every arm and seed how far it is from the baseline with the same seed."""
-    found = {}
+    """Return for every arm and seed its differences to the baseline with the same seed."""
+    deltas = {}
     for (arm, seed), values in results.items():
         reference = results.get((baseline, seed), {})
         both = [name for name in _COMPARED if name in values and name in reference]
         if arm != baseline and both:
-            found[arm, seed] = {f"delta/{name}": values[name] - reference[name] for name in both}
-    return found
+            deltas[arm, seed] = {f"delta/{name}": values[name] - reference[name] for name in both}
+    return deltas
 
 
 def flatten(choices: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The events of an ablation without a journal, from what its work directory still knows.
 
 Records, manifest and the logs beside the checkpoints hold all but three things: the text of the
-spec, when each point of a curve was logged (reckoned from the seconds trained), and which of
+spec, when each point of a curve was logged (estimated from the seconds trained), and which of
 several executions did what (they become one).
 """
 
@@ -20,40 +20,39 @@ from runners.tracking.from_records import (
     latency_event,
     started_event,
 )
-from runners.tracking.metrics import curve_metrics
-from runners.tracking.tags import word
+from runners.tracking.tags import environment_tags
 from yolact_bench.results.manifest import Manifest, PlannedRun
-from yolact_bench.results.record import Accuracy, Environment, Failure
+from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.results.sessions import latest_session, read_sessions
 from yolact_bench.results.store import Store
+from yolact_bench.results.training_log import curve_points
 
 
 def restored_events(manifest: Manifest, store: Store, work_dir: Path) -> list[Event]:
-    """Return what an execution of the manifest would have told, in order; [] without a record."""
-    found = _Found(manifest, store, work_dir)
-    if not found.records:
+    """Return the events of an execution of the manifest, in order; [] without a record."""
+    source = _WorkDirectory(manifest, store, work_dir)
+    records = source.records.values()
+    if not records:
         return []
-    times = [_ms(record.time) for record in found.records.values()]
-    env = next(iter(found.records.values())).environment
+    times = [_ms(record.time) for record in records]
     started = started_event(
         manifest,
-        {"spec": _spec_name(manifest), **_tags(env)},
+        {"spec": _spec_name(manifest), **environment_tags(next(iter(records)).environment)},
         time_ms=min(times),
         execution=_key(manifest),
         spec_text="",
     )
-    report = Path("reports") / manifest.name
-    complete = len(found.records) == len(manifest.runs)
+    complete = len(records) == len(manifest.runs)
     return [
         started,
-        *(event for planned in manifest.runs for event in found.of_arm(planned)),
-        *found.latencies(),
+        *(event for planned in manifest.runs for event in source.arm_events(planned)),
+        *source.latency_events(),
         Finished(time_ms=max(times), status="FINISHED" if complete else "KILLED"),
-        Artifacts(time_ms=max(times), folder=str(report)),
+        Artifacts(time_ms=max(times), folder=str(Path("reports") / manifest.name)),
     ]
 
 
-class _Found:
+class _WorkDirectory:
     """What the work directory holds of the runs of a manifest."""
 
     def __init__(self, manifest: Manifest, store: Store, work_dir: Path) -> None:
@@ -65,10 +64,10 @@ class _Found:
             record = store.accuracy(planned.detect_digest) or failures.get(planned.detect_digest)
             if record is not None:
                 self.records[planned.arm, planned.seed] = record
-        self._curves_told: set[str] = set()
+        self._restored_curves: set[str] = set()  # by training
 
-    def of_arm(self, planned: PlannedRun) -> Iterator[Event]:
-        """Yield turn, curves and result of one arm with one seed."""
+    def arm_events(self, planned: PlannedRun) -> Iterator[Event]:
+        """Yield beginning, curves and result of one arm with one seed."""
         record = self.records.get((planned.arm, planned.seed))
         if record is None:
             return
@@ -79,22 +78,15 @@ class _Found:
         begin = end - round(1000 * seconds)
         yield arm_event(planned, phase, time_ms=begin)
         if trained:
-            self._curves_told.add(planned.train_digest)
+            self._restored_curves.add(planned.train_digest)
             yield from self._curves(planned, begin)
         if isinstance(record, Accuracy):
-            event = accuracy_event(record, time_ms=end)
-            yield Points(
-                time_ms=end,
-                arm=planned.arm,
-                seed=planned.seed,
-                step=0,
-                values=event.values,
-                proxy=event.proxy,
-            )
+            own = replace(record, arm=planned.arm, seed=planned.seed)
+            yield accuracy_event(own, time_ms=end)
         else:
             yield failure_event(record, time_ms=end)
 
-    def latencies(self) -> Iterator[Event]:
+    def latency_events(self) -> Iterator[Event]:
         """Yield the milliseconds of the latest session of each scenario that has all timed arms."""
         timed = [p for p in self.manifest.runs if p.seed == self.manifest.seeds[0]]
         digests = [p.detect_digest for p in timed if (p.arm, p.seed) in self.records]
@@ -107,18 +99,14 @@ class _Found:
             for planned in timed:
                 if planned.detect_digest in times:
                     latency = times[planned.detect_digest]
-                    mine = replace(latency, arm=planned.arm, seed=planned.seed)
-                    yield latency_event(mine, time_ms=_ms(latency.time))
+                    own = replace(latency, arm=planned.arm, seed=planned.seed)
+                    yield latency_event(own, time_ms=_ms(latency.time))
 
     def _phase(self, planned: PlannedRun, record: Accuracy | Failure) -> Phase:
-        own = (record.ablation, record.arm, record.seed) == (
-            self.manifest.name,
-            planned.arm,
-            planned.seed,
-        )
-        if not own:
+        arm = self.manifest.name, planned.arm, planned.seed
+        if (record.ablation, record.arm, record.seed) != arm:
             return "reuse"
-        if planned.train_digest in self._curves_told or not self._log(planned).is_file():
+        if planned.train_digest in self._restored_curves or not self._log(planned).is_file():
             return "evaluate"
         return "train+evaluate"
 
@@ -127,10 +115,10 @@ class _Found:
         for line in self._log(planned).read_text(encoding="utf-8").splitlines():
             try:
                 entry = json.loads(line)
-                step, values = curve_metrics(entry)
+                step, values = curve_points(entry)
                 seconds = float(entry.get("seconds", seconds))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # torn by an interruption; what it said was trained again
+            except (ValueError, KeyError, TypeError):
+                continue  # torn by an interruption; its iterations were trained again
             time_ms = begin + round(1000 * seconds)
             yield Points(
                 time_ms=time_ms, arm=planned.arm, seed=planned.seed, step=step, values=values
@@ -140,14 +128,10 @@ class _Found:
         return self.work_dir / "checkpoints" / planned.train_digest / "log.jsonl"
 
 
-def _tags(env: Environment) -> dict[str, str]:
-    return {"git_commit": env.commit, "dirty": word(env.dirty), "device": env.device}
-
-
 def _spec_name(manifest: Manifest) -> str:
-    """Return the name of the file that was run."""
-    words = manifest.command.split()
-    return next((Path(w).name for w in words if w.endswith((".yaml", ".yml"))), manifest.name)
+    """Return the file name of the spec in the manifest's command, or the ablation's name."""
+    parts = manifest.command.split()
+    return next((Path(p).name for p in parts if p.endswith((".yaml", ".yml"))), manifest.name)
 
 
 def _key(manifest: Manifest) -> str:

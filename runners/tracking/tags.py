@@ -3,6 +3,7 @@
 import time
 
 from runners.tracking.events import ArmStarted, Started
+from yolact_bench.results.record import Environment
 
 # Without it MLflow's page asks every reader what kind of experiment this is.
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -15,8 +16,13 @@ def run_name(event: Started | ArmStarted) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(event.time_ms / 1000))
 
 
+def environment_tags(env: Environment) -> dict[str, str]:
+    """Return commit and device."""
+    return {"git_commit": env.commit, "dirty": flag(env.dirty), "device": env.device}
+
+
 def parent_tags(event: Started) -> dict[str, str]:
-    """Return the tags of an execution: those of all its runs, and its question and command."""
+    """Return the tags of an execution: those of all its runs, its question and its command."""
     return {
         **_shared(event),
         "phase": "ablation",
@@ -32,21 +38,21 @@ def child_tags(event: Started, arm: ArmStarted, *, parent: str) -> dict[str, str
         "mlflow.parentRunId": parent,
         "arm": arm.arm,
         "seed": str(arm.seed),
-        "baseline": word(arm.arm == event.baseline),
+        "baseline": flag(arm.arm == event.baseline),
         "phase": arm.phase,
-        "trained_here": word(arm.phase == "train+evaluate"),
+        "trained_here": flag(arm.phase == "train+evaluate"),
         "train_digest": arm.train_digest,
         "detect_digest": arm.detect_digest,
     }
 
 
-def word(claim: bool) -> str:
-    """Return the claim as MLflow's filters compare it."""
-    return "true" if claim else "false"
+def flag(value: bool) -> str:
+    """Return a boolean as MLflow's filters compare it."""
+    return "true" if value else "false"
 
 
 def _shared(event: Started) -> dict[str, str]:
-    """Return what all runs of an execution carry, under MLflow's own names as well."""
+    """Return the tags of all runs of an execution, under MLflow's names as well."""
     return {
         **event.tags,
         "execution": event.execution,

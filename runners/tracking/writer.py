@@ -1,4 +1,4 @@
-"""Events become runs in MLflow. Told an event again, it adds only what the store does not have."""
+"""Events become runs in MLflow. An event that comes again adds only what the store lacks."""
 
 import json
 import logging
@@ -34,14 +34,14 @@ _METRICS_A_BATCH = 500
 _PARAMS_A_BATCH = 100  # MLflow's limit
 _MOST_RUNS = 10_000  # of one execution
 # A tracking server that is away may cost seconds a call, not the two minutes of the default.
-# MLflow's usage reports, progress bars and start-up messages are not wanted in a bench.
+# MLflow's usage reports, progress bars and start-up messages are off.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # that is for the answer of --json
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for --json
 }
 
 Verdict = Literal["again", "refused", "lost"]
@@ -53,9 +53,9 @@ def store_uri(work_dir: Path) -> str:
 
 
 def verdict(error: Exception) -> Verdict:
-    """Return what an error means: try later, never accepted, or the runs are not there any more.
+    """Return what an error means: try later, never accepted, or the runs no longer exist.
 
-    "refused" is MLflow's answer for a run that somebody deleted in its user interface.
+    "refused" is MLflow's answer for a run that was deleted in its user interface.
     """
     code = getattr(error, "error_code", "")
     if code == "RESOURCE_DOES_NOT_EXIST":
@@ -64,32 +64,30 @@ def verdict(error: Exception) -> Verdict:
 
 
 def first_line(error: Exception) -> str:
-    """Return what a warning says of an error: MLflow's messages may hold whole statements."""
+    """Return an error's message for a warning: MLflow's may hold whole SQL statements."""
     return (str(error).strip().splitlines() or [""])[0][:300]
 
 
 def _make_database(work_dir: Path) -> None:
     """Make MLflow's embedded database, whole or not at all.
 
-    MLflow makes its tables one by one and their version last: killed in between, it would leave
-    a database that it never opens again.
+    MLflow makes its tables one by one and their version last: a kill in between would leave a
+    database that it never opens again. The first query of a client makes the tables.
     """
     path = work_dir.resolve() / "mlflow.db"
     if path.exists():
         return
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from mlflow.tracking import MlflowClient
 
-    artifacts = (work_dir.resolve() / "mlartifacts").as_uri()
     with atomic_path(path) as temporary:
-        store = SqlAlchemyStore(f"sqlite:///{temporary}", artifacts)  # type: ignore[no-untyped-call]
-        store.engine.dispose()
+        MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
 
 
 class Writer:
     """The MLflow client with the runs of one execution. Used by one thread.
 
-    Runs are known by their tags (execution, arm, seed) and points by (metric, step). So after an
-    answer that never came, or from a process of another day, an event may be told again.
+    Runs are known by their tags (execution, arm, seed) and points by (metric, step). So an event
+    may be repeated: after an answer that never came, or by another process.
     """
 
     def __init__(self, work_dir: Path) -> None:
@@ -118,17 +116,12 @@ class Writer:
         self._flushed = time.monotonic()
 
     @property
-    def has_parent(self) -> bool:
-        """Whether there is a run to write to."""
-        return bool(self._parent)
-
-    @property
     def waiting(self) -> bool:
         """Whether there are points that have not been sent."""
         return bool(self._points)
 
     def apply(self, event: Event) -> None:
-        """Bring the store to where the event has happened."""
+        """Write what an event says."""
         match event:
             case Started():
                 self._start(event)
@@ -149,17 +142,17 @@ class Writer:
             if file.is_file() and not is_temporary(file):
                 inside = file.parent.relative_to(folder).as_posix()
                 place = None if inside == "." else inside
-                self._tell(self._client.log_artifact, self._parent, str(file), place)
+                self._call(self._client.log_artifact, self._parent, str(file), place)
 
     def doubt(self) -> None:
-        """After an error: what was sent may be there, or not. Look before sending it again."""
+        """After an error: what was sent may have arrived. Look before sending it again."""
         self._new.clear()
         self._steps.clear()
 
     def flush(self, *, late_only: bool = False) -> None:
-        """Send the points kept so far; those that could not be sent are kept.
+        """Send the points kept so far; keep those that could not be sent.
 
-        With `late_only`, only when they have waited for `FLUSH_SECONDS` or are many.
+        With `late_only`, only if they have waited for `FLUSH_SECONDS` or are many.
         """
         late = time.monotonic() - self._flushed > FLUSH_SECONDS
         many = sum(map(len, self._points.values())) >= _METRICS_A_BATCH
@@ -173,14 +166,14 @@ class Writer:
     def _start(self, event: Started) -> None:
         self._started = event
         self._experiment = self._experiment_id(event)
-        found = self._client.search_runs(
+        runs = self._client.search_runs(
             [self._experiment],
             f"tags.execution = '{event.execution}'",
             run_view_type=self._entities.ViewType.ALL,
             max_results=_MOST_RUNS,
         )
         parent = ""
-        for run in found:
+        for run in runs:
             tags = run.data.tags
             if "arm" in tags:
                 self._children[tags["arm"], int(tags["seed"])] = run.info.run_id
@@ -188,7 +181,7 @@ class Writer:
                 parent = run.info.run_id
         self._parent = parent or self._create(event, parent_tags(event))
         if event.spec_text:
-            self._tell(self._client.log_text, self._parent, event.spec_text, "spec.yaml")
+            self._call(self._client.log_text, self._parent, event.spec_text, "spec.yaml")
 
     def _start_arm(self, event: ArmStarted) -> None:
         assert self._started is not None, "an execution begins with Started"
@@ -199,16 +192,16 @@ class Writer:
         child = self._children[key]
         params = [self._entities.Param(name, value) for name, value in flatten(event.run)]
         for batch in _batches(params, _PARAMS_A_BATCH):
-            self._tell(self._client.log_batch, child, params=batch)
+            self._call(self._client.log_batch, child, params=batch)
         if event.run:
-            self._tell(self._client.log_text, child, _yaml(event.run), "run.yaml")
+            self._call(self._client.log_text, child, _yaml(event.run), "run.yaml")
 
     def _add(self, event: Points) -> None:
         child = self._children[event.arm, event.seed]
         if event.proxy:
-            self._tell(self._client.set_tag, child, "proxy", "true")
+            self._call(self._client.set_tag, child, "proxy", "true")
         for name, value in event.tags.items():
-            self._tell(self._client.set_tag, child, name, value)
+            self._call(self._client.set_tag, child, name, value)
         metric = self._entities.Metric
         self._points.setdefault(child, []).extend(
             metric(name, value, event.time_ms, event.step) for name, value in event.values.items()
@@ -218,9 +211,9 @@ class Writer:
 
     def _fail(self, event: Failed) -> None:
         child = self._children[event.arm, event.seed]
-        self._tell(self._client.set_tag, child, "failure", event.kind)
-        self._tell(self._client.set_tag, child, "failure_message", event.message[:LONGEST_VALUE])
-        self._tell(self._client.log_text, child, event.traceback, "traceback.txt")
+        self._call(self._client.set_tag, child, "failure", event.kind)
+        self._call(self._client.set_tag, child, "failure_message", event.message[:LONGEST_VALUE])
+        self._call(self._client.log_text, child, event.traceback, "traceback.txt")
         self._end(child, "FAILED", event.time_ms)
 
     def _finish(self, event: Finished) -> None:
@@ -234,7 +227,7 @@ class Writer:
     def _end(self, run: str, status: Status, time_ms: int) -> None:
         self.flush()
         if run not in self._ended:
-            self._tell(self._client.set_terminated, run, status, time_ms)
+            self._call(self._client.set_terminated, run, status, time_ms)
             self._ended.add(run)
 
     def _create(self, event: Started | ArmStarted, tags: Mapping[str, str]) -> str:
@@ -260,14 +253,14 @@ class Writer:
 
     def _send(self, run: str, points: Sequence["Metric"]) -> None:
         for batch in _batches(points, _METRICS_A_BATCH):
-            self._tell(self._client.log_batch, run, metrics=batch)
+            self._call(self._client.log_batch, run, metrics=batch)
             self.points_sent += len(batch)
 
-    def _tell(self, call: Callable[..., object], *arguments: object, **options: object) -> None:
-        """Call MLflow; what it will never accept is left out, as trying again would not help."""
+    def _call(self, call: Callable[..., object], *arguments: object, **options: object) -> None:
+        """Call MLflow; leave out what it will never accept, as retrying would not help."""
         try:
             call(*arguments, **options)
-        except Exception as error:  # MLflow's class is known once it has been imported
+        except Exception as error:  # MLflow's class is not imported here
             if verdict(error) != "refused":
                 raise
             log.warning("MLflow refuses a part of this execution: %s", first_line(error))
@@ -283,7 +276,7 @@ class Writer:
                     tags={"mlflow.note.content": event.question, **EXPERIMENT_KIND},
                 )
             )
-        if known.lifecycle_stage == "deleted":  # in the user interface, by somebody
+        if known.lifecycle_stage == "deleted":  # in the user interface
             self._client.restore_experiment(known.experiment_id)
         return str(known.experiment_id)
 

@@ -23,6 +23,7 @@ from yolact_bench.geometry.pixels import normalise
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.model.network import Yolact
+from yolact_bench.results.training_log import curve_points
 from yolact_bench.schedule import Schedule
 from yolact_bench.spec.run import Run
 
@@ -197,10 +198,7 @@ class Loop:
             "seconds": self.seconds,
         }
         self.ranks.do_on_first(lambda: self.log.append(line))
-        if self.how.on_log:
-            rates = {"lr": line["lr"], "images_per_second": line["images_per_second"]}
-            curves = {f"loss_{name}": value for name, value in means.items()}
-            self.how.on_log(self.iteration, {**curves, "loss": line["total"], **rates})  # type: ignore[dict-item]
+        self.report(line)
         return f"{losses_text(means)}  {line['images_per_second']:.1f} images/s"
 
     def check_finite(self) -> None:
@@ -254,10 +252,14 @@ class Loop:
         """Validate, and log what comes of it."""
         assert validate is not None
         self.network.eval()
-        metrics = dict(validate(self.network))
-        self.log.append({"iteration": self.iteration, "validation": metrics})
+        line = {"iteration": self.iteration, "validation": dict(validate(self.network))}
+        self.log.append(line)
+        self.report(line)
+
+    def report(self, line: Mapping[str, object]) -> None:
+        """Pass on a line of the log as points of curves."""
         if self.how.on_log:
-            self.how.on_log(self.iteration, {f"val/{k}": v for k, v in metrics.items()})
+            self.how.on_log(*curve_points(line))
 
 
 def _optimizer(network: Yolact, schedule: Schedule) -> torch.optim.Optimizer:

@@ -1,4 +1,4 @@
-"""An execution told to MLflow in two halves, and a store that goes away in between."""
+"""An execution that MLflow gets in two halves, and a store that is away in between."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.tracking import MlflowTracker, delivery
+from runners.tracking.mlflow_tracker import MlflowTracker
 from tests.support.mlflow_store import seen
 from tests.support.tracked_arms import TAGS, accuracy, failure, latency, manifest, planned
 from yolact_bench.results.manifest import save
@@ -26,14 +26,9 @@ def new_store(folder: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
     return address
 
 
-def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "_FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(delivery, "_LONGEST_PAUSE", 0.05)
-
-
 def begin(work: Path) -> MlflowTracker:
-    """Tell the first half of an execution."""
-    tracker = MlflowTracker(work)
+    """Log the first half of an execution."""
+    tracker = MlflowTracker(work, longest_pause=0.05)
     tracker.start(manifest(), "name: quick\n", TAGS)
     tracker.arm_started(planned("fast"), "train+evaluate")
     for iteration in ITERATIONS[:10]:
@@ -42,7 +37,7 @@ def begin(work: Path) -> MlflowTracker:
 
 
 def go_on(tracker: MlflowTracker, work: Path) -> None:
-    """Tell the second half."""
+    """Log the second half."""
     for iteration in ITERATIONS[10:]:
         tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0 / iteration})
     tracker.log_accuracy(accuracy("fast"))
@@ -70,10 +65,8 @@ def bring_back(folder: Path) -> None:
 
 
 def until_trouble(tracker: MlflowTracker) -> None:
-    sender = tracker._delivery
-    assert sender is not None
     deadline = time.monotonic() + 20
-    while not sender.reason:
+    while not tracker.fault:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -6,7 +6,7 @@ from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.planning.plan import Plan, make_plan
 from runners.timing.records import Timing
-from runners.tracking import NoTracker, Tracker
+from runners.tracking.tracker import NoTracker, Tracker
 from runners.units.workplace import Workplace
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.store import Store

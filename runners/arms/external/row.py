@@ -18,7 +18,7 @@ from runners.evaluation.files import BOX_FILE, MASK_FILE
 from runners.evaluation.resample import resample
 from runners.evaluation.score import evaluate
 from runners.system.environment import environment, now
-from runners.tracking import Tracker
+from runners.tracking.tracker import Tracker
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy, Environment, Errors, Failure, Latency

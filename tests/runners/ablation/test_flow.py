@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reports.pages.build import build
-from runners.tracking import NoTracker, Phase
+from runners.tracking.events import Phase
+from runners.tracking.tracker import NoTracker
 from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from yolact_bench.errors import SpecError
 from yolact_bench.results.manifest import PlannedRun

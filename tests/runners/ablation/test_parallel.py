@@ -10,7 +10,8 @@ from runners.ablation.flow import run_ablation
 from runners.arms import job as jobs
 from runners.arms.job import Job, JobResult, carry_out
 from runners.system.interrupt import Stopped
-from runners.tracking import NoTracker, Status
+from runners.tracking.events import Status
+from runners.tracking.tracker import NoTracker
 from runners.units.unit import Unit
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import ArmError

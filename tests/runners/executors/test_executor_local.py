@@ -15,7 +15,8 @@ from runners.arms.job import Job, JobResult
 from runners.arms.train import ensure_trained
 from runners.executors.local import LocalExecutor
 from runners.planning.plan import Plan
-from runners.tracking import NoTracker, Phase
+from runners.tracking.events import Phase
+from runners.tracking.tracker import NoTracker
 from runners.units.workplace import Workplace
 from tests.runners.training.test_kill_training import differences
 from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec

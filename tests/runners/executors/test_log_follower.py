@@ -28,7 +28,16 @@ def test_points_have_the_names_that_the_training_itself_tells(tmp_path: Path) ->
     log.append(losses(10))
     log.append({"iteration": 10, "validation": {"mask_ap": 0.25}})
     assert LogFollower(tmp_path / "log.jsonl").new() == [
-        (10, {"loss_box": 1.0, "loss_mask": 0.5, "loss": 1.5, "lr": 0.01, "images_per_second": 8}),
+        (
+            10,
+            {
+                "train/loss_box": 1.0,
+                "train/loss_mask": 0.5,
+                "train/loss": 1.5,
+                "train/lr": 0.01,
+                "train/images_per_second": 8,
+            },
+        ),
         (10, {"val/mask_ap": 0.25}),
     ]
 

@@ -9,7 +9,7 @@ from runners.arms.job import Executor
 from runners.arms.train import ensure_trained
 from runners.sweep.flow import SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing
-from runners.tracking import NoTracker
+from runners.tracking.tracker import NoTracker
 from tests.support.small_ablation import context
 from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.sweep.sweep import load_sweep

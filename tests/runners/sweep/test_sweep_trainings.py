@@ -6,7 +6,7 @@ import pytest
 
 from runners.sweep.flow import SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing
-from runners.tracking import NoTracker
+from runners.tracking.tracker import NoTracker
 from tests.support.fake_executor import FakeExecutor
 from tests.support.small_ablation import context
 from yolact_bench.results.sweep import Sweep

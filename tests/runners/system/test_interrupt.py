@@ -19,7 +19,7 @@ import importlib, signal, sys, time
 from pathlib import Path
 from runners.cli import main as cli
 from runners.cli import run as command
-from runners.tracking import NoTracker
+from runners.tracking.tracker import NoTracker
 
 # A shell's background job, such as the tests' own process, starts without Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

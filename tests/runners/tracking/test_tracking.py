@@ -3,15 +3,22 @@
 import logging
 import os
 import time
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from runners import tracking
-from runners.tracking import MlflowTracker, NoTracker
+from runners.system.environment import environment
+from runners.tracking.events import Status
 from runners.tracking.from_records import started_event
 from runners.tracking.metrics import differences, flatten
+from runners.tracking.mlflow_tracker import MlflowTracker
+from runners.tracking.tracker import NoTracker
+from runners.tracking.writer import Writer
 from tests.support.tracked_arms import DIGESTS, TAGS, accuracy, failure, latency, manifest, planned
+from yolact_bench.errors import SpecError
+from yolact_bench.results.manifest import Manifest
 
 
 @pytest.fixture(autouse=True)
@@ -74,8 +81,8 @@ def test_the_page_of_an_experiment_says_its_question(work_dir: Path) -> None:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{work_dir}/mlflow.db")
-    told = client.get_experiment_by_name("quick").tags["mlflow.note.content"]
-    assert told == "Does NMS matter?"
+    question = client.get_experiment_by_name("quick").tags["mlflow.note.content"]
+    assert question == "Does NMS matter?"
     note = runs(work_dir)["parent"].data.tags["mlflow.note.content"]
     assert note == "Does NMS matter?\n\n    yolact-bench run quickstart.yaml"
 
@@ -104,15 +111,15 @@ def test_a_budget_below_the_papers_is_a_proxy(budget: str, proxy: str) -> None:
     assert (event.tags["proxy"], event.tags["budget"]) == (proxy, budget)
 
 
-def test_it_shows_that_an_inference_only_arm_trained_nothing(work_dir: Path) -> None:
+def test_an_inference_only_arm_is_shown_as_not_trained(work_dir: Path) -> None:
     found = runs(work_dir)
-    told = {
+    shown = {
         a: (found[a].data.tags["phase"], found[a].data.tags["trained_here"])
         for a in found
         if a != "parent"
     }
-    assert told["fast"] == ("train+evaluate", "true")
-    assert told["soft"] == ("evaluate", "false")
+    assert shown["fast"] == ("train+evaluate", "true")
+    assert shown["soft"] == ("evaluate", "false")
     assert "train/loss_box" in found["fast"].data.metrics
     assert "train/loss_box" not in found["soft"].data.metrics
 
@@ -184,21 +191,19 @@ def test_a_store_that_cannot_be_opened_stops_nothing_and_warns_once(
         tracker.log_accuracy(accuracy("fast"))
         tracker.finish("FINISHED")
         tracker.close(30.0)
-    told = [r for r in caplog.records if "MLflow misses" in r.message]
-    assert len(told) == 1
-    assert "track backfill quick" in told[0].message
+    (warning,) = [r for r in caplog.records if "MLflow misses" in r.message]
+    assert "track backfill quick" in warning.message
 
 
 def test_a_store_that_hangs_is_waited_for_no_longer_than_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Hanging:
         def __init__(self, work_dir: Path) -> None:
             time.sleep(3.0)
             raise ConnectionError("at last")
 
-    monkeypatch.setattr(tracking, "Writer", Hanging)
-    tracker = MlflowTracker(tmp_path)
+    tracker = MlflowTracker(tmp_path, open_writer=Hanging)
     began = time.monotonic()
     tracker.start(manifest(), "", TAGS)
     tracker.log_accuracy(accuracy("fast"))
@@ -232,7 +237,7 @@ def test_importing_the_tracker_loads_neither_mlflow_nor_torch() -> None:
     import sys
 
     code = (
-        "import sys, runners.tracking.backfill, runners.cli.track; "
+        "import sys, runners.tracking.backfill, runners.cli.workdir_commands; "
         "sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -251,3 +256,44 @@ def test_what_a_killed_write_has_left_is_no_artifact(tmp_path: Path) -> None:
 
     kept = [p.name for p in (tmp_path / "mlartifacts").rglob("*.svg")]
     assert kept == ["losses.svg"]
+
+
+class Recorder(NoTracker):
+    """Keeps the start and the end of executions."""
+
+    def __init__(self) -> None:
+        self.log: list[object] = []
+
+    def start(self, manifest: Manifest, spec_text: str, tags: Mapping[str, str]) -> None:
+        self.log.append((manifest.name, spec_text, tags["spec"], tags["device"]))
+
+    def finish(self, status: Status) -> None:
+        self.log.append(status)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(None, "FINISHED"), (SpecError, "KILLED"), (KeyboardInterrupt, "KILLED")]
+)
+def test_an_execution_ends_finished_or_killed(
+    tmp_path: Path, error: type[BaseException] | None, status: Status
+) -> None:
+    (spec := tmp_path / "quick.yaml").write_text("name: quick\n")
+    tracker = Recorder()
+
+    with (
+        pytest.raises(error) if error else nullcontext(),
+        tracker.execution(manifest(), spec=spec, env=environment("cpu")),
+    ):
+        if error:
+            raise error
+
+    device = environment("cpu").device
+    assert tracker.log == [("quick", "name: quick\n", "quick.yaml", device), status]
+
+
+def test_making_the_database_leaves_nothing_but_it(tmp_path: Path) -> None:
+    """A client of MLflow makes its tables, and no folder in the current directory."""
+    before = set(Path().iterdir())
+    Writer(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+    assert set(Path().iterdir()) == before

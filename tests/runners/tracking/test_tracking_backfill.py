@@ -1,4 +1,4 @@
-"""What MLflow missed is written later, once, whoever was away: the store, or the process."""
+"""What MLflow missed is written later, once, whether the store or the process was away."""
 
 import json
 import os
@@ -25,7 +25,6 @@ from tests.support.recorded_execution import (
     bring_back,
     go_on,
     new_store,
-    quick_pauses,
     take_away,
     undisturbed,
     until_trouble,
@@ -56,7 +55,6 @@ def uri(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> s
 def test_a_store_that_is_away_for_a_while_ends_with_everything(
     tmp_path: Path, uri: str, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick_pauses(monkeypatch)
     work, store = tmp_path / "work", tmp_path / "store"
     tracker = begin(work)
     tracker.drain()
@@ -123,7 +121,6 @@ def test_an_answer_that_never_came_writes_nothing_twice(
 
     expected = undisturbed(tmp_path / "other", empty_store, monkeypatch)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    quick_pauses(monkeypatch)
     cut_off: set[tuple[object, ...]] = set()
     for name in ("create_run", "log_batch", "set_tag", "set_terminated", "create_experiment"):
         plain = getattr(MlflowClient, name)
@@ -142,9 +139,11 @@ def test_an_answer_that_never_came_writes_nothing_twice(
     tracker = begin(tmp_path / "work")
     go_on(tracker, tmp_path / "work")
     deadline = time.monotonic() + 30
-    while not tracker._delivery.drain(5.0):
+    tracker.drain(5.0)
+    while tracker.fault:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+        tracker.drain(5.0)
     tracker.close()
     assert len(cut_off) > 10
     assert accounts(uri) == expected
@@ -197,7 +196,7 @@ def test_a_line_torn_by_a_crash_is_left_out_and_another_is_an_error(
         list(read_events(path))
 
 
-def test_a_journal_that_somebody_deletes_stops_nothing(
+def test_deleting_the_journal_stops_nothing(
     tmp_path: Path, uri: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     tracker = begin(tmp_path)
@@ -254,7 +253,7 @@ def test_a_run_deleted_in_the_user_interface_stays_deleted(tmp_path: Path, uri: 
     assert set(seen(uri, "quick")) == {"parent", "fast 0", "broken 0"}
 
 
-def test_the_command_tells_what_it_added_and_what_is_wrong(
+def test_the_command_prints_what_it_added_and_what_is_wrong(
     tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ["track", "backfill", "--work-dir", str(tmp_path)]
@@ -267,8 +266,8 @@ def test_the_command_tells_what_it_added_and_what_is_wrong(
     assert first.startswith("quick restored-")
     assert ": 4 runs and " in first
     second = CliRunner().invoke(app, [*command, "--json"], catch_exceptions=False).output
-    (told,) = json.loads(second)["executions"]
-    assert (told["ablation"], told["runs"], told["points"]) == ("quick", 0, 0)
+    (execution,) = json.loads(second)["executions"]
+    assert (execution["ablation"], execution["runs"], execution["points"]) == ("quick", 0, 0)
     third = CliRunner().invoke(app, command, catch_exceptions=False).output
     assert third.rstrip().endswith("nothing was missing")
 

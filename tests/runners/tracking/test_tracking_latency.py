@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from runners.tracking import MlflowTracker
 from runners.tracking.events import event_from_plain, event_to_plain
 from runners.tracking.from_records import latency_event
 from runners.tracking.metrics import differences, latency_metrics, latency_tags
+from runners.tracking.mlflow_tracker import MlflowTracker
 from tests.support.mlflow_store import seen
 from tests.support.tracked_arms import TAGS, latency, manifest, planned
 from yolact_bench.results.record import Latency
@@ -55,10 +55,10 @@ def samples(n: int) -> Latency:
     return replace(END_TO_END, samples_ms=tuple(map(float, range(1, n + 1))))
 
 
-@pytest.mark.parametrize(("n", "told"), [(63, ()), (64, (90,)), (661, (90,)), (662, (90, 99))])
-def test_far_quantiles_need_enough_samples(n: int, told: tuple[int, ...]) -> None:
-    found = latency_metrics(samples(n))
-    assert {p for p in (90, 99) if f"latency/e2e_p{p}_ms" in found} == set(told)
+@pytest.mark.parametrize(("n", "percents"), [(63, ()), (64, (90,)), (661, (90,)), (662, (90, 99))])
+def test_far_quantiles_need_enough_samples(n: int, percents: tuple[int, ...]) -> None:
+    metrics = latency_metrics(samples(n))
+    assert {p for p in (90, 99) if f"latency/e2e_p{p}_ms" in metrics} == set(percents)
 
 
 def test_times_that_do_not_count_are_no_metric_of_the_comparison() -> None:

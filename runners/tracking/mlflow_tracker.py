@@ -1,0 +1,155 @@
+"""The tracker that copies an execution to MLflow from a separate thread."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from runners.tracking.delivery import LONGEST_PAUSE, Delivery
+from runners.tracking.events import Artifacts, Event, Finished, Phase, Points, Status
+from runners.tracking.from_records import (
+    accuracy_event,
+    arm_event,
+    failure_event,
+    latency_event,
+    started_event,
+    unplanned_arm_event,
+)
+from runners.tracking.journal import Journal, journal_path
+from runners.tracking.tracker import Tracker
+from runners.tracking.writer import Writer
+from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.record import Accuracy, Failure, Latency
+
+log = logging.getLogger(__name__)
+
+
+class MlflowTracker(Tracker):
+    """A `Tracker` whose calls only add a line to the journal of the execution.
+
+    Importing and opening MLflow takes seconds and a server may be away. A `Delivery` reads the
+    journal and writes to MLflow as soon as that answers; what is left when the process ends is
+    written by a backfill.
+    """
+
+    def __init__(
+        self,
+        work_dir: Path,
+        *,
+        open_writer: Callable[[Path], Writer] = Writer,
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
+        self._work_dir = work_dir
+        self._open_writer, self._longest_pause = open_writer, longest_pause
+        self._ablation = ""
+        self._announced: set[tuple[str, int]] = set()
+        self._journal: Journal | None = None
+        self._delivery: Delivery | None = None
+
+    @property
+    def fault(self) -> str:
+        """Why MLflow cannot be written, as far as is known; "" where it can."""
+        return self._delivery.fault if self._delivery else ""
+
+    def start(self, manifest: Manifest, spec_text: str, tags: Mapping[str, str]) -> None:
+        """Open the parent run, in the experiment named after the ablation."""
+        self._ablation = manifest.name
+        started = started_event(
+            manifest, tags, time_ms=_now_ms(), execution=uuid.uuid4().hex[:12], spec_text=spec_text
+        )
+        path = journal_path(self._work_dir, started)
+        try:
+            self._journal = Journal(path)
+        except OSError as error:
+            self._give_up(error)
+            return
+        open_writer = partial(self._open_writer, self._work_dir)
+        self._delivery = Delivery(path, open_writer, longest_pause=self._longest_pause)
+        self._put(started)
+
+    def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
+        """Open a child run with its slots as parameters and its run.yaml."""
+        self._announced.add((planned.arm, planned.seed))
+        self._put(arm_event(planned, phase, time_ms=_now_ms()))
+
+    def log_training(
+        self, arm: str, seed: int, iteration: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Add points to the curves of a child run."""
+        values = dict(metrics)
+        self._put(Points(time_ms=_now_ms(), arm=arm, seed=seed, step=iteration, values=values))
+
+    def log_accuracy(self, accuracy: Accuracy) -> None:
+        """Add mask/AP, box/AP and the cost of training to a child run."""
+        self._announce(accuracy, "evaluate")
+        self._put(accuracy_event(accuracy, time_ms=_now_ms()))
+
+    def log_latency(self, latency: Latency) -> None:
+        """Add latency/e2e_p50_ms and the stages to a child run."""
+        self._announce(latency, "latency")
+        self._put(latency_event(latency, time_ms=_now_ms()))
+
+    def log_failure(self, failure: Failure) -> None:
+        """End a child run as failed, with the reason as tags."""
+        self._announce(failure, "evaluate")
+        self._put(failure_event(failure, time_ms=_now_ms()))
+
+    def log_artifacts(self, folder: Path) -> None:
+        """Copy a folder to the parent run's artifacts."""
+        inside = folder.is_relative_to(self._work_dir)
+        relative = folder.relative_to(self._work_dir) if inside else folder.resolve()
+        self._put(Artifacts(time_ms=_now_ms(), folder=str(relative)))
+
+    def finish(self, status: Status) -> None:
+        """End the parent run, and with the same status the children still open."""
+        self._put(Finished(time_ms=_now_ms(), status=status))
+
+    def drain(self, timeout: float = 30.0) -> None:
+        """Wait until MLflow has all or does not answer, at most `timeout` seconds."""
+        if self._delivery is not None:
+            self._delivery.drain(timeout)
+
+    def close(self, timeout: float = 30.0) -> None:
+        """Write what is left, waiting at most `timeout` seconds for it."""
+        if self._delivery is None:
+            return
+        if not self._delivery.close(timeout):
+            log.warning(
+                "MLflow misses a part of this execution (%s); when it answers: "
+                "yolact-bench track backfill %s --work-dir %s",
+                self.fault or f"it did not finish within {timeout:.0f} s",
+                self._ablation,
+                self._work_dir,
+            )
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def _announce(self, record: Accuracy | Latency | Failure, phase: Phase) -> None:
+        """Open the child run of an arm whose record comes without `arm_started`."""
+        key = record.arm, record.seed
+        if key not in self._announced:
+            self._announced.add(key)
+            self._put(unplanned_arm_event(record, phase, time_ms=_now_ms()))
+
+    def _put(self, event: Event) -> None:
+        if self._journal is None:
+            return
+        try:
+            self._journal.append(event)
+        except OSError as error:
+            self._give_up(error)
+            return
+        if self._delivery is not None:
+            self._delivery.wake(self._journal.size)
+
+    def _give_up(self, error: OSError) -> None:
+        """Continue without tracking: a tracker must not end a training."""
+        self._journal = None
+        log.warning("MLflow misses a part of this execution: cannot write its journal: %s", error)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,40 @@
+"""Lines of log.jsonl become points under one set of names."""
+
+import pytest
+
+from yolact_bench.results.training_log import curve_points
+
+LOSSES: dict[str, object] = {
+    "iteration": 10,
+    "losses": {"box": 1.0, "mask": 0.5},
+    "total": 1.5,
+    "lr": 0.01,
+    "images_per_second": 8.0,
+    "seconds": 2.0,
+}
+
+
+def test_losses_and_rates_are_of_the_training() -> None:
+    assert curve_points(LOSSES) == (
+        10,
+        {
+            "train/loss_box": 1.0,
+            "train/loss_mask": 0.5,
+            "train/loss": 1.5,
+            "train/lr": 0.01,
+            "train/images_per_second": 8.0,
+        },
+    )
+
+
+def test_an_undefined_metric_of_a_validation_is_no_point() -> None:
+    line = {"iteration": 20, "validation": {"mask_ap": 0.25, "mask_ap50": None}}
+    assert curve_points(line) == (20, {"val/mask_ap": 0.25})
+
+
+@pytest.mark.parametrize(
+    "line", [{}, {"iteration": 1}, {"iteration": None}, {"iteration": 1, "validation": [0.5]}]
+)
+def test_another_line_is_an_error(line: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError)):
+        curve_points(line)
