@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reports.summary.aggregate import Summary
+from reports.tables import detail
 from reports.tables import errors as error_table
 from reports.tables import latency as latency_table
-from reports.tables import main as tables
 from reports.tables import paper as paper_table
 from reports.tables.differences import differences
+from reports.tables.main import comparison
 from reports.tables.origins import origins
 from reports.tables.table import Table
 
@@ -39,14 +40,14 @@ def sections(summary: Summary) -> tuple[Section, ...]:
     found = [
         Section(
             title="Result",
-            tables=(tables.comparison(summary), tables.changes(summary)),
+            tables=(comparison(summary), detail.changes(summary)),
             figures=("differences", "ap_against_ms"),
         ),
         Section(title="Differences", tables=(differences(summary),)),
         Section(title="Published numbers", tables=tuple(table for table in published if table)),
         Section(
             title="Accuracy in detail",
-            tables=(tables.sizes(summary), tables.ious(summary)),
+            tables=(detail.sizes(summary), detail.ious(summary)),
             figures=("ap_by_iou",),
         ),
         Section(
@@ -58,7 +59,7 @@ def sections(summary: Summary) -> tuple[Section, ...]:
             ),
             figures=("errors",),
         ),
-        Section(title="Mask AP by class", tables=(tables.classes(summary),), folded=True),
+        Section(title="Mask AP by class", tables=(detail.classes(summary),), folded=True),
         Section(
             title="Latency in detail",
             tables=tuple(
@@ -71,7 +72,7 @@ def sections(summary: Summary) -> tuple[Section, ...]:
             ),
             figures=("stages",),
         ),
-        Section(title="Training", tables=(tables.trainings(summary),), figures=("losses",)),
+        Section(title="Training", tables=(detail.trainings(summary),), figures=("losses",)),
         Section(title="Where each number comes from", tables=(origins(summary),), folded=True),
     ]
     return tuple(
@@ -84,7 +85,7 @@ def sections(summary: Summary) -> tuple[Section, ...]:
 def main_tables(summary: Summary) -> tuple[Table, ...]:
     """Return those tables that a paper would print."""
     found = [
-        tables.comparison(summary),
+        comparison(summary),
         differences(summary),
         paper_table.against_paper(summary),
         paper_table.published(summary),

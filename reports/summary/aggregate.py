@@ -58,6 +58,11 @@ class Summary:
     datasets: tuple[str, ...]  # name and number of images, as evaluated
 
     @property
+    def baseline_place(self) -> int | None:
+        """The place of the baseline among the rows."""
+        return next((place for place, row in enumerate(self.rows) if row.is_baseline), None)
+
+    @property
     def proxy(self) -> str | None:
         """The budget, if it stands in for the one that the spec asks for."""
         return None if self.manifest.budget == FULL_BUDGET else self.manifest.budget

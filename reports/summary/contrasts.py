@@ -16,8 +16,6 @@ LEVEL = 0.05
 # What the main table judges. The other metrics are a family of their own, so that looking at
 # more of them does not change the verdict on these.
 HEADLINE = ("mask_ap", "box_ap")
-# Columns of the main table in which somebody may lead.
-LED = ("mask_ap", "mask_ap50", "mask_ap75", "box_ap")
 
 Seeds = tuple[SeedResult, ...]
 _Key = tuple[str, str]  # arm, metric
@@ -58,13 +56,17 @@ class Contrasts:
     """All contrasts of an ablation, and what is missing for more."""
 
     found: Mapping[_Key, Contrast]
-    leaders: Mapping[str, str]  # metric → the best arm, where it is really ahead of the others
+    arms: "_Arms"
     replicates: int
     missing: tuple[str, ...]  # why some differences have no interval
 
     def of(self, arm: str, metric: str) -> Contrast | None:
         """Return the contrast, if there is one."""
         return self.found.get((arm, metric))
+
+    def leader(self, metric: str) -> str | None:
+        """Return the arm that is significantly better than every other; None without one."""
+        return self.arms.leader(metric)
 
     def tests(self, *, headline: bool) -> int:
         """Return over how many differences of that family the correction goes."""
@@ -89,7 +91,7 @@ def contrasts(
         found |= _judge(pairs)
     return Contrasts(
         found=found,
-        leaders={metric: arm for metric in LED if (arm := arms.leader(metric)) is not None},
+        arms=arms,
         replicates=resamples.replicates,
         missing=tuple(arms.lacking()),
     )
@@ -133,6 +135,7 @@ class _Arms:
     ) -> None:
         self._manifest = manifest
         self._resamples = resamples
+        self._leaders: dict[str, str | None] = {}
         self.names = [
             arm for arm in manifest.arm_changes if any(run.arm == arm for run in manifest.runs)
         ]
@@ -153,7 +156,13 @@ class _Arms:
         return results if np.count_nonzero(defined) > 1 else None
 
     def leader(self, metric: str) -> str | None:
-        """Return the best arm if it is ahead of the others by more than chance explains.
+        """Return the best arm if it is ahead of all others by more than chance explains."""
+        if metric not in self._leaders:
+            self._leaders[metric] = self._leader(metric)
+        return self._leaders[metric]
+
+    def _leader(self, metric: str) -> str | None:
+        """Test the best arm against every other.
 
         The second best must be judged, so that there is an answer; every other arm that is
         counts, too, and all of them are one family: the best of many is often so by luck.

@@ -172,7 +172,7 @@ def _effort(sweep: Sweep) -> str:
         return f"{tally(sweep)}."
     speed = f"{rate:.1f} trials a minute" if rate >= 1 else f"{60 * rate:.2g} trials an hour"
     how = "" if sweep.trains else ", none of them trained: stored forward passes were replayed"
-    return f"{tally(sweep)}. {duration(sweep.seconds)}, {speed}{how}."
+    return f"{tally(sweep)}. {duration(sweep.seconds, days=False)}, {speed}{how}."
 
 
 def _selection(sweep: Sweep) -> str:

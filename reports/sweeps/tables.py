@@ -58,7 +58,7 @@ def failures(sweep: Sweep) -> Table:
             str(trial.number),
             " ".join(trial.reason.split()) or "no reason recorded",
             short_choices(trial) or FEW,
-            FEW if trial.seconds is None else duration(trial.seconds),
+            FEW if trial.seconds is None else duration(trial.seconds, days=False),
         )
         for trial in failed[:_LISTED]
     ]

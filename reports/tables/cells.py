@@ -5,30 +5,13 @@ from collections.abc import Iterable, Mapping
 from reports.summary.arm_rows import ArmRow, Value
 from reports.summary.contrasts import Contrast
 from reports.summary.timings import Session, Timing
+from reports.tables.table import Notes
 from yolact_bench.results.text import difference, signed, with_interval
 
 DASH = "—"  # a number that should be there and is not: always with a note
 FEW = "–"  # too few samples for this quantile, or nothing to say
 WIDE = 1.0  # points: an interval is wide from here on
 UNDEFINED = "n/a"
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-class Notes:
-    """Numbered footnotes of one table; equal texts share a number."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def mark(self, *texts: str) -> str:
-        """Return the superscript numbers of the notes."""
-        numbers = [self._numbers.setdefault(text, len(self._numbers) + 1) for text in texts]
-        return " ".join(str(number).translate(_SUPERSCRIPTS) for number in numbers)
-
-    def lines(self, *general: str) -> tuple[str, ...]:
-        """Return all notes, numbered ones first."""
-        numbered = [f"{str(n).translate(_SUPERSCRIPTS)} {t}" for t, n in self._numbers.items()]
-        return (*numbered, *(text for text in general if text))
 
 
 def value(row: ArmRow, value: Value | None, notes: Notes) -> str:
@@ -121,12 +104,25 @@ def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
     return with_interval(timing.ratio, timing.ratio_interval, 3)
 
 
-def speed(row: ArmRow, notes: Notes) -> tuple[str, str, str]:
-    """Return median, ratio to the baseline and images per second."""
-    t = row.timing
-    if t is None:
-        return (untimed(row, notes, row.timing_refused),) * 3
-    return f"{t.median_ms:.1f}", ratio(row, t, notes), f"{t.fps:.1f}"
+def median(row: ArmRow, notes: Notes) -> str:
+    """Return the median time."""
+    if row.timing is None:
+        return untimed(row, notes, row.timing_refused)
+    return f"{row.timing.median_ms:.1f}"
+
+
+def ratio_to_baseline(row: ArmRow, notes: Notes) -> str:
+    """Return the time relative to the baseline."""
+    if row.timing is None:
+        return untimed(row, notes, row.timing_refused)
+    return ratio(row, row.timing, notes)
+
+
+def images_per_second(row: ArmRow, notes: Notes) -> str:
+    """Return images per second."""
+    if row.timing is None:
+        return untimed(row, notes, row.timing_refused)
+    return f"{row.timing.fps:.1f}"
 
 
 def milliseconds(session: Session | None) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.contrasts import HEADLINE, Contrast
-from reports.summary.metrics import IOUS
-from reports.summary.timings import Session, Timing
-from reports.tables.cells import choices
+from reports.summary.contrasts import Contrast
+from reports.summary.timings import Session
+from reports.tables import main
+from reports.tables.main import time_fields, verdict
 from reports.tables.origins import command
+from reports.tables.table import Column
 from yolact_bench.clock import STAGES
 
 _Line = Mapping[str, object]
@@ -19,8 +20,9 @@ _Line = Mapping[str, object]
 
 def csv_files(summary: Summary) -> dict[str, str]:
     """Return file name → text. Empty cells where there is no number."""
+    columns = main.columns(summary)
     return {
-        "table.csv": _csv([_arm(summary, row) for row in summary.rows]),
+        "table.csv": _csv([_arm(columns, row) for row in summary.rows]),
         "differences.csv": _csv(
             [_difference(summary, c) for c in summary.contrasts.found.values()]
         ),
@@ -39,56 +41,8 @@ def _csv(lines: Sequence[_Line]) -> str:
     return out.getvalue()
 
 
-def _arm(summary: Summary, row: ArmRow) -> _Line:
-    line: dict[str, object] = {
-        "arm": row.arm,
-        "baseline": row.is_baseline,
-        "external": row.is_external,
-        "changes": choices(row.changes),
-        "seeds": row.seeds_done,
-        "proxy": row.proxy,
-        "budget": summary.manifest.budget,
-    }
-    for name, measured in row.metrics.items():
-        line[name] = measured.mean if measured else None
-        if name in HEADLINE:
-            line[f"{name}_spread"] = measured.spread if measured else None
-            line |= _delta(name, measured.delta if measured else None, summary, row.arm)
-    line |= {f"mask_ap_iou_{iou:.2f}": p for iou, p in zip(IOUS, row.mask_by_iou, strict=True)}
-    line["parameters"] = row.parameters
-    line["macs"] = row.macs
-    line |= _times(row.timing, summary.session)
-    line["missing"] = "; ".join(_reasons(row))
-    return line
-
-
-def _delta(name: str, delta: float | None, summary: Summary, arm: str) -> _Line:
-    c = summary.contrasts.of(arm, name)
-    return {
-        f"{name}_delta": c.value if c else delta,
-        f"{name}_delta_low": c.low if c else None,
-        f"{name}_delta_high": c.high if c else None,
-        f"{name}_p_holm": c.p_holm if c else None,
-        f"{name}_verdict": _verdict(c) if c else None,
-    }
-
-
-def _times(t: Timing | None, session: Session | None) -> _Line:
-    low, high = (t.ratio_interval if t else None) or (None, None)
-    return {
-        "latency_median_ms": t.median_ms if t else None,
-        "latency_p90_ms": t.p90_ms if t else None,
-        "latency_p99_ms": t.p99_ms if t else None,
-        "latency_n": t.n if t else None,
-        "fps": t.fps if t else None,
-        "latency_ratio": t.ratio if t else None,
-        "latency_ratio_low": low,
-        "latency_ratio_high": high,
-        "energy_mj": t.energy_mj if t else None,
-        "latency_scenario": session.label if t and session else None,
-        "device": session.device if t and session else None,
-        "session": session.name if t and session else None,
-    }
+def _arm(columns: Sequence[Column[ArmRow]], row: ArmRow) -> _Line:
+    return {name: value for column in columns for name, value in column.fields(row).items()}
 
 
 def _time(summary: Summary, row: ArmRow, session: Session) -> _Line:
@@ -102,7 +56,7 @@ def _time(summary: Summary, row: ArmRow, session: Session) -> _Line:
         "batch": session.batch_size,
         "load": session.load,
         "precision": t.precision if t else None,
-        **_times(t, session),
+        **time_fields(t, session),
         "latency_median_low_ms": low,
         "latency_median_high_ms": high,
         "latency_iqr_ms": t.iqr_ms if t else None,
@@ -130,7 +84,7 @@ def _difference(summary: Summary, c: Contrast) -> _Line:
         "p_holm": c.p_holm,
         "detectable": c.mde if math.isfinite(c.mde) else None,
         "seeds": c.pairs,
-        "verdict": _verdict(c),
+        "verdict": verdict(c),
         "resamples": summary.contrasts.replicates,
         "budget": summary.manifest.budget,
     }
@@ -164,14 +118,3 @@ def _runs(summary: Summary, row: ArmRow) -> list[_Line]:
             }
         )
     return lines
-
-
-def _verdict(c: Contrast) -> str:
-    if not c.judged:
-        return "not judged"
-    return "real" if c.is_real else "not shown"
-
-
-def _reasons(row: ArmRow) -> Sequence[str]:
-    refused = [row.timing_refused] if row.timing_refused and not row.missing else []
-    return [*row.missing, *refused]

@@ -5,9 +5,7 @@ from reports.summary.arm_rows import ArmRow
 from reports.summary.timings import Session, Timing
 from reports.tables import cells
 from reports.tables import notes as legends
-from reports.tables.cells import Notes
-from reports.tables.main import baseline_row
-from reports.tables.table import Table
+from reports.tables.table import Notes, Table
 from yolact_bench.results.text import milliseconds, with_interval
 from yolact_bench.statistics.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
@@ -40,7 +38,7 @@ def latency(summary: Summary, session: Session) -> Table:
         title=f"Latency: {session.label}",
         columns=tuple(columns),
         rows=tuple(rows),
-        baseline=baseline_row(summary),
+        baseline=summary.baseline_place,
         words=frozenset({0, 1}),
         notes=notes.lines(
             *legends.times(session),
@@ -86,7 +84,7 @@ def stages(summary: Summary, session: Session) -> Table:
         title=f"Stages, median ms: {session.label}",
         columns=("arm", *names),
         rows=tuple(rows) if names else (),
-        baseline=baseline_row(summary),
+        baseline=summary.baseline_place,
         notes=notes.lines(_how(session)),
     )
 

@@ -1,202 +1,241 @@
-"""Rows to tables of text, whatever they are printed in. Formats numbers; computes none."""
+"""The main table: accuracy, size and speed of every arm beside the baseline."""
+
+from collections.abc import Mapping
+from dataclasses import replace
 
 from reports.summary.aggregate import Summary
-from reports.summary.contrasts import HEADLINE
+from reports.summary.arm_rows import ArmRow
+from reports.summary.contrasts import HEADLINE, Contrast
 from reports.summary.metrics import IOUS
+from reports.summary.timings import Session, Timing
 from reports.tables import cells
 from reports.tables import notes as legends
-from reports.tables.cells import UNDEFINED, Notes
+from reports.tables.cells import choices
 from reports.tables.origins import anchor, origin
-from reports.tables.table import Table
-from yolact_bench.results.text import duration
+from reports.tables.table import Column, Table, exported, tabulate
 
-_SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
-_LED = {"mask_ap": 1, "mask_ap50": 3, "mask_ap75": 4, "box_ap": 5}  # columns of the main table
+_Fields = Mapping[str, object]
+_FIRST = ("ap", "ap50", "ap75")  # the other metrics are in tables of their own, and in CSV
+
+
+def columns(summary: Summary) -> tuple[Column[ArmRow], ...]:
+    """Return the columns for Markdown, HTML, LaTeX, CSV and the terminal: add a new one here."""
+    return (
+        Column(
+            "arm",
+            lambda row, notes: legends.arm(summary, row, notes),
+            words=True,
+            export=lambda row: _identity(summary, row),
+        ),
+        _accuracy(summary, "mask AP", "mask_ap"),
+        _delta(summary, "mask_ap"),
+        _accuracy(summary, "AP50", "mask_ap50", drop=6),
+        _accuracy(summary, "AP75", "mask_ap75", drop=7),
+        exported(lambda row: _means(row, "mask", without=_FIRST)),
+        _accuracy(summary, "box AP", "box_ap", drop=3),
+        _delta(summary, "box_ap", drop=5),
+        exported(lambda row: _means(row, "box", without=("ap",))),
+        exported(_by_iou),
+        Column(
+            "params, M",
+            cells.millions,
+            drop=9,
+            tip=_origins,
+            export=lambda row: {"parameters": row.parameters},
+        ),
+        Column(
+            "GMAC",
+            cells.giga_macs,
+            shown=_counts_macs(summary),
+            drop=8,
+            tip=_origins,
+            export=lambda row: {"macs": row.macs},
+        ),
+        *_speed(summary),
+        exported(_missing),
+    )
 
 
 def comparison(summary: Summary) -> Table:
-    """Return the main table: accuracy, size and speed of every arm beside the baseline."""
-    notes = Notes()
-    timed = "latency" in summary.manifest.measure
-    found = [c for c in summary.contrasts.found.values() if c.metric in HEADLINE]
-    change = "Δ [95 %]" if found else "Δ"
-    columns = ["arm", "mask AP", change, "AP50", "AP75", "box AP", change, "params, M"]
-    columns += ["GMAC"] if _counted(summary) else []
-    if timed:
-        columns += [cells.milliseconds(summary.session), "× baseline [95 %]", "fps"]
-    digits = cells.delta_digits(found)
-    rows = []
-    for row in summary.rows:
-        metrics = row.metrics
-        mask, box = (summary.contrasts.of(row.arm, metric) for metric in ("mask_ap", "box_ap"))
-        rows.append(
-            (
-                legends.arm(summary, row, notes),
-                cells.value(row, metrics["mask_ap"], notes),
-                cells.delta(metrics["mask_ap"], mask, digits),
-                cells.value(row, metrics["mask_ap50"], notes),
-                cells.value(row, metrics["mask_ap75"], notes),
-                cells.value(row, metrics["box_ap"], notes),
-                cells.delta(metrics["box_ap"], box, digits),
-                cells.millions(row, notes),
-                *([cells.giga_macs(row, notes)] if _counted(summary) else []),
-                *(cells.speed(row, notes) if timed else ()),
-            )
-        )
-    return Table(
-        title="Accuracy and speed",
-        columns=tuple(columns),
-        rows=tuple(rows),
-        baseline=baseline_row(summary),
-        notes=notes.lines(
-            *legends.meaning(summary),
-            *([legends.MACS] if _counted(summary) else []),
-            *legends.times(summary.session),
-        ),
-        bold=_leading(summary),
-        faint=_unsure(summary),
-        tips=_origins(summary),
+    """Return the main table."""
+    table = tabulate(
+        "Accuracy and speed", columns(summary), summary.rows, baseline=summary.baseline_place
+    )
+    general = (
+        *legends.meaning(summary),
+        legends.BOLD if table.bold else "",
+        legends.MACS if _counts_macs(summary) else "",
+        *legends.times(summary.session),
+    )
+    return replace(
+        table,
+        notes=(*table.notes, *filter(None, general)),
         links={place: anchor(place) for place, row in enumerate(summary.rows) if row.accuracies},
     )
 
 
-def changes(summary: Summary) -> Table:
-    """Return what each arm changes."""
-    described = [(row.arm, cells.choices(row.changes) or "nothing") for row in summary.rows]
-    return Table(
-        title="What each arm changes",
-        columns=("arm", f"changes to {summary.manifest.base}"),
-        rows=tuple(described),
-        baseline=baseline_row(summary),
-        words=frozenset({0, 1}),
+def time_fields(t: Timing | None, session: Session | None) -> _Fields:
+    """Return the CSV fields about times."""
+    low, high = (t.ratio_interval if t else None) or (None, None)
+    return {
+        "latency_median_ms": t.median_ms if t else None,
+        "latency_p90_ms": t.p90_ms if t else None,
+        "latency_p99_ms": t.p99_ms if t else None,
+        "latency_n": t.n if t else None,
+        "fps": t.fps if t else None,
+        "latency_ratio": t.ratio if t else None,
+        "latency_ratio_low": low,
+        "latency_ratio_high": high,
+        "energy_mj": t.energy_mj if t else None,
+        "latency_scenario": session.label if t and session else None,
+        "device": session.device if t and session else None,
+        "session": session.name if t and session else None,
+    }
+
+
+def verdict(c: Contrast) -> str:
+    """Return the verdict on a difference as CSV files have it."""
+    if not c.judged:
+        return "not judged"
+    return "real" if c.is_real else "not shown"
+
+
+def _accuracy(summary: Summary, head: str, metric: str, *, drop: int = 0) -> Column[ArmRow]:
+    """A metric over the seeds, with its spread; bold where the arm is significantly the best."""
+    leader = summary.contrasts.leader(metric)
+
+    def export(row: ArmRow) -> _Fields:
+        value = row.metrics[metric]
+        spread = {f"{metric}_spread": value.spread if value else None}
+        return {metric: value.mean if value else None, **(spread if metric in HEADLINE else {})}
+
+    return Column(
+        head,
+        lambda row, notes: cells.value(row, row.metrics[metric], notes),
+        leads=lambda row: row.arm == leader,
+        tip=_origins,
+        drop=drop,
+        export=export,
     )
 
 
-def sizes(summary: Summary) -> Table:
-    """Return AP by object size, and average recall."""
-    names = [f"{kind}_ap{size}" for kind in ("mask", "box") for size in _SIZES]
-    names += ["mask_ar1", "mask_ar10", "mask_ar100"]
-    columns = [f"{kind} {size}" for kind in ("mask", "box") for size in _SIZES.values()]
-    columns += ["mask AR1", "AR10", "AR100"]
-    notes = Notes()
-    return Table(
-        title="By object size, and recall",
-        columns=("arm", *columns),
-        rows=tuple(
-            (row.arm, *(cells.value(row, row.metrics[name], notes) for name in names))
-            for row in summary.rows
+def _delta(summary: Summary, metric: str, *, drop: int = 0) -> Column[ArmRow]:
+    """The difference to the baseline with its interval; faint where it may be chance."""
+    judged = [c for c in summary.contrasts.found.values() if c.metric in HEADLINE]
+    digits = cells.delta_digits(judged)
+
+    def contrast(row: ArmRow) -> Contrast | None:
+        return summary.contrasts.of(row.arm, metric)
+
+    def is_unsure(row: ArmRow) -> bool:
+        found = contrast(row)
+        return found is not None and not found.is_real
+
+    def export(row: ArmRow) -> _Fields:
+        c, value = contrast(row), row.metrics[metric]
+        return {
+            f"{metric}_delta": c.value if c else value.delta if value else None,
+            f"{metric}_delta_low": c.low if c else None,
+            f"{metric}_delta_high": c.high if c else None,
+            f"{metric}_p_holm": c.p_holm if c else None,
+            f"{metric}_verdict": verdict(c) if c else None,
+        }
+
+    return Column(
+        "Δ [95 %]" if judged else "Δ",
+        lambda row, notes: cells.delta(row.metrics[metric], contrast(row), digits),
+        faint=is_unsure,
+        tip=_origins,
+        drop=drop,
+        export=export,
+    )
+
+
+def _speed(summary: Summary) -> tuple[Column[ArmRow], ...]:
+    """Median, ratio and rate in the session that stands beside the accuracies."""
+    session = summary.session
+    shown = "latency" in summary.manifest.measure
+
+    def leads(row: ArmRow) -> bool:
+        return session is not None and row.arm == session.fastest
+
+    def tip(row: ArmRow) -> str:
+        if session is None or row.timing is None:
+            return ""
+        commit = session.environment.commit
+        at = f"session {session.name}, {session.label}, seed {session.seed}"
+        return f"{at}, commit {commit}, {session.device}"
+
+    return (
+        Column(
+            cells.milliseconds(session),
+            cells.median,
+            leads=leads,
+            tip=tip,
+            shown=shown,
+            drop=1,
+            export=lambda row: time_fields(row.timing, session),
         ),
-        baseline=baseline_row(summary),
-        notes=notes.lines(
-            "S: objects under 32² px, M: under 96² px, L: larger. ARn: average recall with n "
-            f"detections an image. {UNDEFINED}: no ground truth of that size."
+        Column(
+            "× baseline [95 %]",
+            cells.ratio_to_baseline,
+            tip=tip,
+            shown=shown,
+            drop=2,
+            export=_exported_before,
+        ),
+        Column(
+            "fps",
+            cells.images_per_second,
+            leads=leads,
+            tip=tip,
+            shown=shown,
+            drop=4,
+            export=_exported_before,
         ),
     )
 
 
-def ious(summary: Summary) -> Table:
-    """Return mask AP at every IoU threshold."""
-    notes = Notes()
-    return Table(
-        title="Mask AP by IoU threshold",
-        columns=("arm", *(f"{iou:.2f}" for iou in IOUS)),
-        rows=tuple(
-            (row.arm, *(cells.point(row, value, notes) for value in row.mask_by_iou))
-            for row in summary.rows
-        ),
-        baseline=baseline_row(summary),
-        notes=notes.lines(),
-    )
+def _exported_before(row: ArmRow) -> _Fields:
+    """No field: the column of medians exports all times."""
+    return {}
 
 
-def classes(summary: Summary) -> Table:
-    """Return mask AP of every class; one column per arm."""
-    names = dict.fromkeys(name for row in summary.rows for name in row.mask_by_class)
-    notes = Notes()
-    return Table(
-        title="Mask AP by class",
-        columns=("class", *(row.arm for row in summary.rows)),
-        rows=tuple(
-            (name, *(cells.point(row, row.mask_by_class.get(name), notes) for row in summary.rows))
-            for name in names
-        ),
-        notes=notes.lines(),
-    )
+def _identity(summary: Summary, row: ArmRow) -> _Fields:
+    return {
+        "arm": row.arm,
+        "baseline": row.is_baseline,
+        "external": row.is_external,
+        "changes": choices(row.changes),
+        "seeds": row.seeds_done,
+        "proxy": row.proxy,
+        "budget": summary.manifest.budget,
+    }
 
 
-def trainings(summary: Summary) -> Table:
-    """Return the trainings, with the arms that share each."""
-    rows = [
-        (
-            t.label,
-            f"{t.iterations:,}",
-            duration(t.seconds),
-            f"{t.images_per_second:.1f}",
-            cells.megabytes(t.peak_memory_mb),
-            str(t.skipped_annotations),
-            t.train_digest,
-        )
-        for t in summary.trainings
-    ]
-    return Table(
-        title="Trainings",
-        columns=("arms", "iterations", "time", "images/s", "peak MB", "skipped", "digest"),
-        rows=tuple(rows),
-        words=frozenset({0, 6}),
-        notes=(
-            "Arms in one row share one checkpoint: they differ only after training.",
-            "skipped: degenerate annotations left out of training.",
-        ),
-    )
+def _means(row: ArmRow, kind: str, *, without: tuple[str, ...]) -> _Fields:
+    """The metrics of masks or boxes that have no column of their own."""
+    columns = {f"{kind}_{name}" for name in without}
+    return {
+        name: value.mean if value else None
+        for name, value in row.metrics.items()
+        if name.startswith(kind) and name not in columns
+    }
 
 
-def baseline_row(summary: Summary) -> int | None:
-    """Return the place of the baseline among the rows."""
-    places = [place for place, row in enumerate(summary.rows) if row.is_baseline]
-    return places[0] if places else None
+def _by_iou(row: ArmRow) -> _Fields:
+    return {f"mask_ap_iou_{iou:.2f}": ap for iou, ap in zip(IOUS, row.mask_by_iou, strict=True)}
 
 
-def _counted(summary: Summary) -> bool:
-    """Whether MACs are known: records from before they were counted have none."""
+def _missing(row: ArmRow) -> _Fields:
+    refused = [row.timing_refused] if row.timing_refused and not row.missing else []
+    return {"missing": "; ".join([*row.missing, *refused])}
+
+
+def _origins(row: ArmRow) -> str:
+    return "; ".join(origin(accuracy, seed) for seed, accuracy in row.accuracies.items())
+
+
+def _counts_macs(summary: Summary) -> bool:
+    """Whether MACs are known: the first records have none."""
     return any(row.macs is not None for row in summary.rows)
-
-
-def _first_of_speed(summary: Summary) -> int:
-    """The place of the first column about time in the main table."""
-    return 9 if _counted(summary) else 8
-
-
-def _leading(summary: Summary) -> frozenset[tuple[int, int]]:
-    """Cells of the main table whose arm is really ahead of the others."""
-    place = {row.arm: i for i, row in enumerate(summary.rows)}
-    leaders = summary.contrasts.leaders
-    found = {(place[leaders[name]], column) for name, column in _LED.items() if name in leaders}
-    if summary.session and summary.session.fastest is not None:
-        first = _first_of_speed(summary)
-        found |= {(place[summary.session.fastest], column) for column in (first, first + 2)}
-    return frozenset(found)
-
-
-def _unsure(summary: Summary) -> frozenset[tuple[int, int]]:
-    """Cells of the main table whose Δ may be chance."""
-    return frozenset(
-        (place, column)
-        for place, row in enumerate(summary.rows)
-        for metric, column in (("mask_ap", 2), ("box_ap", 6))
-        if (contrast := summary.contrasts.of(row.arm, metric)) and not contrast.is_real
-    )
-
-
-def _origins(summary: Summary) -> dict[tuple[int, int], str]:
-    """Where the numbers of the main table come from, for a page that shows it on demand."""
-    tips: dict[tuple[int, int], str] = {}
-    first = _first_of_speed(summary)
-    for place, row in enumerate(summary.rows):
-        text = "; ".join(origin(a, seed) for seed, a in row.accuracies.items())
-        tips |= {(place, column): text for column in range(1, first) if text}
-        if row.timing and summary.session:
-            s = summary.session
-            text = f"session {s.name}, {s.label}, seed {s.seed}, "
-            text += f"commit {s.environment.commit}, {s.device}"
-            tips |= {(place, column): text for column in range(first, first + 3)}
-    return tips

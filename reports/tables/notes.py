@@ -4,7 +4,7 @@ from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.summary.contrasts import LEVEL, Contrast
 from reports.summary.timings import Session
-from reports.tables.cells import Notes
+from reports.tables.table import Notes
 
 
 def meaning(summary: Summary) -> tuple[str, ...]:
@@ -19,13 +19,14 @@ def meaning(summary: Summary) -> tuple[str, ...]:
         *marks(summary),
         *missing(summary),
     ]
-    if summary.contrasts.leaders or (summary.session and summary.session.fastest):
-        texts.append(
-            "Bold: the best of its column, where its differences to the second best and to all "
-            f"others are real (p < {LEVEL:g} after Holm's correction over them); for times, where "
-            "the 95 % interval of the ratio to the second best excludes 1."
-        )
     return tuple(texts)
+
+
+BOLD = (
+    "Bold: the best of its column, where its differences to the second best and to all "
+    f"others are real (p < {LEVEL:g} after Holm's correction over them); for times, where "
+    "the 95 % interval of the ratio to the second best excludes 1."
+)
 
 
 def intervals(summary: Summary) -> tuple[str, ...]:

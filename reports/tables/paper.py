@@ -8,7 +8,7 @@ from reports.summary.arm_rows import ArmRow
 from reports.summary.metrics import IOUS
 from reports.summary.paper import PaperGroup, PaperRow, Unit
 from reports.tables import cells
-from reports.tables.table import Table
+from reports.tables.table import Notes, Table
 from yolact_bench.results.text import signed
 
 _SPEEDS = ("fps", "ms", "delta_ms")
@@ -59,7 +59,7 @@ def against_paper(summary: Summary) -> Table | None:
     if group is None or not named:
         return None
     by_name = {row.name: row for row in group.rows}
-    notes = cells.Notes()
+    notes = Notes()
     lines = [
         line
         for row in summary.rows
@@ -91,7 +91,7 @@ def against_paper(summary: Summary) -> Table | None:
 
 
 def _lines(
-    summary: Summary, row: ArmRow, paper: PaperRow, group: PaperGroup, notes: cells.Notes
+    summary: Summary, row: ArmRow, paper: PaperRow, group: PaperGroup, notes: Notes
 ) -> Iterator[tuple[str, ...]]:
     mark = "" if paper.checked else " †"
     for name, unit in group.units.items():
@@ -117,7 +117,7 @@ def _difference(
     paper: PaperRow,
     name: str,
     ours: _Measured,
-    notes: cells.Notes,
+    notes: Notes,
 ) -> str:
     if ours.points is None:
         return f"{cells.DASH} {notes.mark('not measured')}"

@@ -55,10 +55,10 @@ def with_interval(value: Number, interval: tuple[Number, Number] | None, digits:
     return f"{decimal(value, digits)} [{low}, {high}]"
 
 
-def duration(seconds: Number) -> str:
+def duration(seconds: Number, *, days: bool = True) -> str:
     """Return a duration in the unit that reads best: "42 s", "3.3 min", "5.2 h", "2.1 days"."""
     for unit, least, length in _UNITS:
-        if seconds >= least:
+        if seconds >= least and (days or unit != "days"):
             return f"{seconds / length:,.1f} {unit}"
     return f"{seconds:.0f} s"
 

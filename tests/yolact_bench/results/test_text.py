@@ -31,6 +31,10 @@ def test_a_duration_changes_its_unit_before_the_number_is_large(seconds: float, 
     assert text.duration(seconds) == words
 
 
+def test_pages_have_no_days() -> None:
+    assert text.duration(212 * 3600, days=False) == "212.0 h"
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(59.4, "59 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (3599.6, "1 h 00 min")],

@@ -1,0 +1,231 @@
+"""The result of an ablation for a terminal: a table as wide as it fits, and a verdict per arm."""
+
+import io
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reports.pages.sections import mark
+from reports.summary.aggregate import Summary
+from reports.summary.arm_rows import ArmRow
+from reports.summary.contrasts import HEADLINE, Contrast
+from reports.summary.timings import Timing
+from reports.tables import cells
+from reports.tables.main import comparison
+from reports.tables.table import Table
+from yolact_bench.results.text import (
+    count,
+    decimal,
+    difference,
+    signed,
+    signed_interval,
+    with_interval,
+)
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+MIN_WIDTH = 60
+PLAIN_WIDTH = 100  # of a pipe or a file
+_GAP = 2
+_NAME = 12  # characters that remain of a long name
+_MARKS = re.compile(r"\s*[⁰¹²³⁴⁵⁶⁷⁸⁹†]+(?=\s|$)")
+
+
+def render(
+    summary: Summary, *, width: int = PLAIN_WIDTH, notes: bool = False, colour: bool = False
+) -> str:
+    """Return the main table, fitted to `width`, and a verdict on every arm.
+
+    Columns that do not fit are dropped in the order that the table declares, and named. With
+    `notes`, the warnings and the notes of the report follow. A pipe gets the same without colour,
+    `PLAIN_WIDTH` characters wide.
+    """
+    width = max(width, MIN_WIDTH)
+    table = comparison(summary)
+    title = f"{summary.manifest.name}{mark(summary)}: {summary.manifest.question}"
+    parts = [wrap(title, width), render_table(table, width=width, notes=notes, colour=colour)]
+    verdicts = [wrap(text, width, indent=2) for text in arm_verdicts(summary)]
+    if verdicts:
+        against = f"Against {summary.manifest.baseline}, in mask AP and time:"
+        parts.append("\n".join([against, *verdicts]))
+    if notes:
+        parts.append("\n".join(wrap(f"Note: {text}", width) for text in summary.warnings))
+    elif summary.warnings:
+        parts.append(f"{count(len(summary.warnings), 'note')} on these numbers: -v shows all.")
+    return "\n\n".join(part for part in parts if part)
+
+
+def render_table(
+    table: Table, *, width: int = PLAIN_WIDTH, notes: bool = False, colour: bool = False
+) -> str:
+    """Return a table fitted to `width`; without its notes their marks go, too."""
+    if not notes:
+        table = _without_marks(table)
+    fitted, dropped = fit(table, width)
+    lines = [_grid(fitted, width, colour=colour)]
+    if dropped:
+        lines.append(wrap(f"Not shown at this width: {', '.join(dropped)}.", width))
+    if notes:
+        lines.append("\n".join(wrap(note, width, indent=2) for note in table.notes))
+    return "\n".join(line for line in lines if line)
+
+
+def fit(table: Table, width: int) -> tuple[Table, tuple[str, ...]]:
+    """Return the table with the columns that fit, and the heads of the others.
+
+    Columns that are never dropped come first, then each other one that still fits, the lowest
+    `drop` first.
+    """
+    drops = table.drops or (0,) * len(table.columns)
+    keep = [place for place, drop in enumerate(drops) if not drop]
+    for place in sorted(range(len(drops)), key=lambda place: drops[place]):
+        wider = sorted({*keep, place})
+        if _total(table.select(wider)) <= width:
+            keep = wider
+    dropped = tuple(_full_head(table, i) for i in range(len(drops)) if i not in keep)
+    return _shorten(table.select(keep), width), dropped
+
+
+def arm_verdicts(summary: Summary) -> tuple[str, ...]:
+    """Return a sentence on every arm but the baseline, by the rules of the table's marks."""
+    found = [c for c in summary.contrasts.found.values() if c.metric in HEADLINE]
+    digits = cells.delta_digits(found)
+    return tuple(_verdict(summary, row, digits) for row in summary.rows if not row.is_baseline)
+
+
+def wrap(text: str, width: int, *, indent: int = 0) -> str:
+    """Return the text in lines of at most `width`, never broken inside an interval."""
+    whole = re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\0"), text)
+    lines = textwrap.wrap(
+        whole,
+        width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * 2 * indent,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace("\0", " ")
+
+
+def _verdict(summary: Summary, row: ArmRow, digits: int) -> str:
+    contrast, value = summary.contrasts.of(row.arm, "mask_ap"), row.metrics["mask_ap"]
+    parts = []
+    if contrast is not None:
+        parts.append(_accuracy(contrast, digits))
+    elif value is not None and value.delta is not None:
+        parts.append(f"{signed(value.delta, digits)} mask AP, not tested")
+    if row.timing is not None and row.timing.ratio is not None:
+        parts.append(_speed(row.timing, row.timing.ratio))
+    elif row.timing_refused and not row.missing:
+        parts.append(f"no time: {row.timing_refused}")
+    parts += row.missing
+    if row.is_external:
+        parts.append("predictions of another program")
+    return f"{row.arm}: {'; '.join(parts) or 'no difference can be computed'}"
+
+
+def _accuracy(contrast: Contrast, digits: int) -> str:
+    if contrast.is_real:
+        direction = "better" if contrast.value > 0 else "worse"
+        interval = signed_interval(contrast.low, contrast.high, digits)
+        return f"{direction} by {decimal(abs(contrast.value), digits)} mask AP {interval}"
+    shown = difference(contrast.value, contrast.low, contrast.high, digits)
+    return f"no real difference shown ({shown}{'' if contrast.judged else ', one seed'})"
+
+
+def _speed(timing: Timing, ratio: float) -> str:
+    """Say how much faster or slower, if the interval of the ratio excludes 1."""
+    interval = timing.ratio_interval
+    if interval is None:
+        return f"{ratio:.2f}× the time, not tested"
+    if interval[0] <= 1 <= interval[1]:
+        return f"no difference in time shown ({with_interval(ratio, interval, 3)}×)"
+    if ratio > 1:
+        return _times(ratio, interval, "slower")
+    return _times(1 / ratio, (1 / interval[1], 1 / interval[0]), "faster")
+
+
+def _times(factor: float, interval: tuple[float, float], direction: str) -> str:
+    # Two decimals would print a small but real difference as 1.00.
+    digits = 2 if factor >= 1.1 else 3
+    low, high = (decimal(end, digits) for end in interval)
+    return f"{decimal(factor, digits)}× {direction} [{low}, {high}]"
+
+
+def _without_marks(table: Table) -> Table:
+    rows = tuple(tuple(_MARKS.sub("", cell) for cell in row) for row in table.rows)
+    return replace(table, rows=rows, columns=tuple(_MARKS.sub("", h) for h in table.columns))
+
+
+def _head(head: str) -> list[str]:
+    """The lines of a head: its interval and what follows a comma stand below."""
+    return [line for line in re.split(r", (?!M$)| (?=\[)", head) if line]
+
+
+def _full_head(table: Table, place: int) -> str:
+    """The head in one line; what occurs twice is named after the column before it."""
+    head = " ".join(_head(table.columns[place]))
+    is_twice = table.columns.count(table.columns[place]) > 1
+    return f"{table.columns[place - 1]} {head}" if is_twice else head
+
+
+def _widths(table: Table) -> list[int]:
+    return [
+        max(len(text) for text in [*_head(head), *(row[place] for row in table.rows)])
+        for place, head in enumerate(table.columns)
+    ]
+
+
+def _total(table: Table) -> int:
+    widths = _widths(table)
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _shorten(table: Table, width: int) -> Table:
+    """Shorten the names of rows, at most to `_NAME` characters, as far as necessary."""
+    room = max(_NAME, _widths(table)[0] - max(0, _total(table) - width))
+    rows = tuple(
+        (row[0] if len(row[0]) <= room else row[0][: room - 1] + "…", *row[1:])
+        for row in table.rows
+    )
+    return replace(table, rows=rows)
+
+
+def _grid(table: Table, width: int, *, colour: bool) -> str:
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    grid = Grid(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    for place, head in enumerate(table.columns):
+        is_word = place in table.words
+        # Words other than the row's name may take several lines, numbers never.
+        grid.add_column(
+            "\n".join(_head(head)),
+            justify="left" if is_word else "right",
+            no_wrap=not is_word or place == 0,
+        )
+    for place, row in enumerate(table.rows):
+        grid.add_row(*_styled(table, place, row))
+    out = io.StringIO()
+    Console(
+        file=out,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+    ).print(grid)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _styled(table: Table, place: int, row: Sequence[str]) -> list["Text"]:
+    from rich.text import Text
+
+    texts = []
+    for column, cell in enumerate(row):
+        style = "bold green" if (place, column) in table.bold else ""
+        style = "dim" if (place, column) in table.faint else style
+        if place == table.baseline and column == 0:
+            style = "italic cyan"
+        texts.append(Text(cell, style=style))
+    return texts
