@@ -60,6 +60,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._space = spec.space
+        self._url = storage
         self._study = _opened(spec, storage)
         # From the same seed a study that goes on would ask the same once more.
         seed = spec.sampler_seed + len(self._study.get_trials(deepcopy=False))
@@ -133,8 +134,10 @@ class Study:
 
     def _left_running(self, number: int) -> optuna.Trial:
         """Return a trial of an earlier coordinator, so that facts of it can be kept."""
-        frozen = self._study.get_trials(deepcopy=False)[number]
-        return optuna.Trial(self._study, frozen._trial_id)
+        storage = _storage(self._url)
+        study = storage.get_study_id_from_name(self._study.study_name)
+        trial = storage.get_trial_id_from_study_id_trial_number(study, number)
+        return optuna.Trial(self._study, trial)
 
     def keep(self, key: str, value: object) -> None:
         """Keep a fact of the whole study."""
@@ -227,7 +230,7 @@ def _opened(spec: SweepSpec, storage: str) -> optuna.Study:
         study = _patiently(
             lambda: optuna.create_study(
                 study_name=spec.name,
-                storage=optuna.storages.RDBStorage(storage, engine_kwargs=_engine(storage)),
+                storage=_storage(storage),
                 directions=directions,
                 load_if_exists=True,
             )
@@ -268,9 +271,10 @@ def _patiently(open_it: Callable[[], optuna.Study]) -> optuna.Study:
     return open_it()
 
 
-def _engine(storage: str) -> dict[str, object]:
-    """A reader such as optuna-dashboard may hold an sqlite file for a while."""
-    return {"connect_args": {"timeout": _PATIENCE}} if storage.startswith("sqlite") else {}
+def _storage(url: str) -> optuna.storages.RDBStorage:
+    """Return the storage; a reader such as optuna-dashboard may hold an sqlite file for a while."""
+    patience = {"connect_args": {"timeout": _PATIENCE}} if url.startswith("sqlite") else {}
+    return optuna.storages.RDBStorage(url, engine_kwargs=patience)
 
 
 def _tried(trial: FrozenTrial) -> Tried:

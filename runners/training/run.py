@@ -142,9 +142,16 @@ def _save(trained: Trained, run: Run, network: Yolact) -> None:
 
 def _warn_of_slow_bf16(run: Run, device: str) -> None:
     """Say so before hours are spent: the result is right, but float32 may be there earlier."""
-    fast: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    if run.precision == "bf16" and torch.device(device).type == "cpu" and not fast:
+    if run.precision == "bf16" and torch.device(device).type == "cpu" and not _has_fast_bf16():
         log.warning("PyTorch has no fast bf16 for this CPU; --set precision=fp32 may train faster")
+
+
+def _has_fast_bf16() -> bool:
+    """Return whether oneDNN, PyTorch's library for CPUs, has products of bf16 for this one."""
+    has = torch.cpu.get_capabilities().get
+    avx512 = all(has(f"avx512_{part}") for part in ("f", "bw", "vl", "dq"))
+    avx2 = has("avx_ne_convert") and has("avx_vnni_int8")
+    return bool(avx512 or avx2 or has("bf16"))
 
 
 def _peak_memory_mb(device: str) -> float | None:

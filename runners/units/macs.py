@@ -7,7 +7,7 @@ the plain runtime and torchvision's deformable layers, whatever the arm is timed
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from runners.units.mac_formulas import FORMULAS
 from yolact_bench.build import build_detector, build_network
@@ -27,6 +26,7 @@ from yolact_bench.model.network import Yolact
 from yolact_bench.shapes import Predictions
 from yolact_bench.spec.loads import LOADS
 from yolact_bench.spec.run import Run
+from yolact_bench.torch_internals import DispatchMode
 
 log = logging.getLogger(__name__)
 
@@ -180,11 +180,11 @@ def _objects() -> Tensor:
     return torch.cat([corner + 0.1 / side, corner + 0.9 / side], 1)
 
 
-class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Counter(DispatchMode):
     """Adds up the cost of every operator that is called, by the stage that is entered."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.costs: dict[str, Cost] = {}
         self._stage: str | None = None
 
@@ -199,16 +199,16 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
         self,
-        func: Callable[..., Any],
+        func: Any,  # noqa: ANN401 - an operator
         types: object,
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> object:
         kwargs = kwargs or {}
-        name: str = func._schema.name  # type: ignore[attr-defined]
+        name: str = func.name().partition(".")[0]  # without its overload
         if name not in FORMULAS:
             with self:
-                parts = func.decompose(*args, **kwargs)  # type: ignore[attr-defined]
+                parts = func.decompose(*args, **kwargs)
             if parts is NotImplemented:
                 raise UncountableError(
                     f"no formula says what {name} costs; add it to runners/units/mac_formulas.py"

@@ -20,6 +20,7 @@ from yolact_bench.data.augment import Augmentation
 from yolact_bench.data.protocol import Dataset as Annotated
 from yolact_bench.errors import ArmError
 from yolact_bench.shapes import Sample, Target
+from yolact_bench.torch_internals import shared_storage
 
 Key = tuple[int, int]  # epoch, index
 
@@ -93,8 +94,7 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
     num_bytes = math.prod(shape) * parts[0].element_size()
     if get_worker_info() is None or num_bytes == 0:
         return torch.cat(list(parts))
-    # As torch's own collation has it.
-    storage = torch.UntypedStorage._new_shared(num_bytes)  # type: ignore[no-untyped-call]
+    storage = shared_storage(num_bytes)  # as torch's own collation has it
     shared = parts[0].new_empty(0).set_(storage, 0, shape)  # type: ignore[call-overload]
     return torch.cat(list(parts), out=shared)
 

@@ -12,6 +12,7 @@ from yolact_bench.deform.tap_positions import (
     find_places,
     sample,
 )
+from yolact_bench.torch_internals import dots_of_bags
 
 _TAPS = 9
 
@@ -88,10 +89,7 @@ def _of_places(columns: Tensor, places: Places, table: Tensor) -> tuple[Tensor, 
     """Return the gradients of y, x and modulation of every place, each [n]."""
     exact = places.down.dtype
     corner = places.corner.view(-1)
-    bags = torch.arange(len(columns), device=corner.device, dtype=corner.dtype)
-    dots = torch.ops.aten._embedding_bag_per_sample_weights_backward(
-        columns.to(exact), table.to(exact), corner, bags * 4, bags.repeat_interleave(4), 0, -1
-    )
+    dots = dots_of_bags(columns.to(exact), table.to(exact), corner, size=4)
     above_left, above_right, below_left, below_right = dots.view(-1, 4).unbind(-1)
     right, down = places.right, places.down
     above = above_left + right * (above_right - above_left)

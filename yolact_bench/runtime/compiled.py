@@ -2,16 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from yolact_bench.errors import ArmError
 from yolact_bench.runtime.compiler import compiler_fault, with_whole_libraries
+from yolact_bench.torch_internals import constant_weights, operator_graph
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +18,8 @@ log = logging.getLogger(__name__)
 # libraries', which takes minutes.
 Tuning: TypeAlias = Literal["default", "max"]
 STAGES = ("backbone", "fpn", "protonet", "head")
+# Puts tensors where those of a value were.
+Grouping: TypeAlias = Callable[[Iterator[Tensor]], object]
 
 
 class CompiledStage(nn.Module):
@@ -32,7 +33,7 @@ class CompiledStage(nn.Module):
     def __init__(self, stage: nn.Module, *, name: str, tuning: Tuning = "default") -> None:
         super().__init__()
         self.stage, self.name, self.tuning = stage, name, tuning
-        self._programs: dict[object, tuple[Callable[..., Sequence[Tensor]], Any]] = {}
+        self._programs: dict[object, tuple[Callable[..., Sequence[Tensor]], Grouping]] = {}
 
     def forward(self, x: Tensor | Sequence[Tensor]) -> object:
         """Return what the stage returns.
@@ -47,12 +48,12 @@ class CompiledStage(nn.Module):
         with torch.inference_mode(False), torch.no_grad():
             if key not in self._programs:
                 self._programs[key] = self._compiled(tensors, single=isinstance(x, Tensor))
-            program, structure = self._programs[key]
-            return pytree.tree_unflatten(list(program(*tensors)), structure)
+            program, grouping = self._programs[key]
+            return grouping(iter(program(*tensors)))
 
     def _compiled(
         self, tensors: Sequence[Tensor], *, single: bool
-    ) -> tuple[Callable[..., Sequence[Tensor]], Any]:
+    ) -> tuple[Callable[..., Sequence[Tensor]], Grouping]:
         fault = compiler_fault(tensors[0].device.type)
         if fault:
             raise ArmError("compiler", fault)
@@ -64,14 +65,14 @@ class CompiledStage(nn.Module):
             torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=t.device).copy_(t)
             for t in tensors
         ]
-        recorded, structure = _recorded(self.stage, examples, single=single)
+        recorded, grouping = _recorded(self.stage, examples, single=single)
         program = torch.compile(
             recorded, dynamic=False, fullgraph=True, options=_options(self.tuning)
         )
-        with _freezing():
+        with constant_weights():
             with_whole_libraries(lambda: program(*examples))
         log.info("compiled %s in %.0f s", self.name, time.perf_counter() - start)
-        return program, structure
+        return program, grouping
 
 
 def compile_stages(network: nn.Module, *, tuning: Tuning = "default") -> nn.Module:
@@ -102,19 +103,35 @@ class _Called(nn.Module):
 
 def _recorded(
     stage: nn.Module, examples: Sequence[Tensor], *, single: bool
-) -> tuple[nn.Module, Any]:
-    """Return the stage as a graph of operators, tensors in and tensors out, and how to regroup."""
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    structure = None
+) -> tuple[nn.Module, Grouping]:
+    """Return the stage as a graph of operators, tensors in and tensors out, and their grouping."""
+    groupings: list[Grouping] = []
 
     def flat(*tensors: Tensor) -> tuple[Tensor, ...]:
-        nonlocal structure
         out = stage(tensors[0] if single else list(tensors))
-        leaves, structure = pytree.tree_flatten(out)
-        return tuple(leaves)
+        groupings.append(_grouping(out))
+        return tuple(_tensors(out))
 
-    return make_fx(flat)(*examples), structure
+    return operator_graph(flat, examples), groupings[-1]
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _tensors(part)
+
+
+def _grouping(value: object) -> Grouping:
+    """Return a function that builds such a value of other tensors, and keeps none of these."""
+    if isinstance(value, Tensor):
+        return next
+    if isinstance(value, tuple | list):
+        parts = [_grouping(part) for part in value]
+        make: Callable[..., object] = getattr(value, "_make", type(value))  # named or plain
+        return lambda tensors: make(part(tensors) for part in parts)
+    return lambda tensors: value
 
 
 def _options(tuning: Tuning) -> dict[str, Any]:
@@ -125,12 +142,3 @@ def _options(tuning: Tuning) -> dict[str, Any]:
         "guard_filter_fn": torch.compiler.skip_all_guards_unsafe,
         **({"max_autotune": True} if tuning == "max" else {}),
     }
-
-
-def _freezing() -> AbstractContextManager[Any]:
-    # The recorded weights must be seen as constants when the program is read, too, and that
-    # happens before its options are looked at.
-    from torch._inductor import config
-
-    context: AbstractContextManager[Any] = config.patch(freezing=True)
-    return context

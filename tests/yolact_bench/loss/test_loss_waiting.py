@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from yolact_bench.build import build_losses, load_detector
 from yolact_bench.loss import classify, match
 from yolact_bench.loss.match import ssd_match
 from yolact_bench.shapes import Predictions, Target
+from yolact_bench.torch_internals import DispatchMode
 
 _WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal"}
 
 
-class NoWaiting(TorchDispatchMode):
+class NoWaiting(DispatchMode):
     """Raises where the same call on a GPU would make the host wait."""
 
     def __torch_dispatch__(  # type: ignore[override]

@@ -70,7 +70,9 @@ def replaced(module: nn.Module, dtype: torch.dtype) -> bool:
 
 def test_in_float32_every_wide_one_is_replaced_in_halves_those_with_many_outputs() -> None:
     assert replaced(convolution(), torch.float32)
-    assert replaced(convolution(), torch.bfloat16) != torch.cpu._is_amx_tile_supported()
+    assert replaced(convolution(), torch.bfloat16) != torch.cpu.get_capabilities().get(
+        "amx_tile", False
+    )
     narrow = nn.Conv2d(64, 64, 3, padding=1)
     assert replaced(narrow, torch.float32)
     assert not replaced(narrow, torch.bfloat16)
@@ -101,7 +103,7 @@ def test_a_head_in_bfloat16_compiles_and_computes_the_same() -> None:
     network = load_detector("yolact_tiny").network
     assert isinstance(network, Yolact)
     halves = InferenceNetwork(network, dtype=torch.bfloat16)
-    assert minimal(halves.head) == (not torch.cpu._is_amx_tile_supported())
+    assert minimal(halves.head) == (not torch.cpu.get_capabilities().get("amx_tile", False))
     sides = (20, 10, 5, 3, 2)
     levels = [torch.randn(1, 64, side, side).relu() for side in sides]
     with torch.no_grad():

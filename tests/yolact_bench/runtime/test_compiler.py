@@ -4,11 +4,18 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from yolact_bench.runtime.compiler import with_whole_libraries
+from yolact_bench.runtime.compiler import (
+    compiler_probe,
+    remove_incomplete_libraries,
+    with_whole_libraries,
+)
 
 # In a process of its own: what is once loaded stays loaded.
 PROGRAM = """\
@@ -40,14 +47,65 @@ def compiled(cache: Path) -> str:
     return done.stderr
 
 
-def test_a_library_cut_short_is_compiled_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("age_s", [0, 3600])
+def test_a_library_cut_short_is_compiled_again(tmp_path: Path, age_s: int) -> None:
+    """Among them is the test of the vector unit: unread, generated code would not compile."""
     compiled(tmp_path)
     libraries = list(tmp_path.rglob("*.so"))
     assert libraries
     for library in libraries:
         library.write_bytes(library.read_bytes()[:100] if library.stat().st_size % 2 else b"")
-    assert "is incomplete; it is compiled again" in compiled(tmp_path)
+        os.utime(library, (time.time() - age_s,) * 2)
+    assert compiled(tmp_path).count("is incomplete; it is compiled again") == len(libraries)
     assert "is incomplete" not in compiled(tmp_path)
+
+
+def test_an_incomplete_library_is_waited_for(tmp_path: Path) -> None:
+    """Another process may be linking it: only one that was left is removed."""
+    whole = Path(torch.__file__).parent / "lib/libshm.so"
+    library = tmp_path / "ab/linked.so"
+    library.parent.mkdir()
+    library.write_bytes(whole.read_bytes()[:2000])
+    linker = threading.Timer(0.5, lambda: library.write_bytes(whole.read_bytes()))
+    linker.start()
+    remove_incomplete_libraries(tmp_path)
+    assert library.read_bytes() == whole.read_bytes()
+
+
+def test_a_probe_says_whether_a_program_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a compiler, with one that does not work, and with one that does: once."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "no C++ compiler" in probe(tmp_path)
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    assert probe(tmp_path).startswith("a small program does not compile: ")
+    monkeypatch.delenv("CXX")
+    assert probe(tmp_path) == ""
+    (done,) = tmp_path.glob("probed_*")
+    monkeypatch.setattr(torch, "compile", None)  # would fail
+    compiler_probe.cache_clear()
+    assert compiler_probe("cpu") == ""
+    done.unlink()
+    compiler_probe.cache_clear()
+    assert "TypeError" in compiler_probe("cpu")
+
+
+def probe(cache: Path) -> str:
+    """The verdict of another process."""
+    code = "from yolact_bench.runtime.compiler import compiler_probe; print(compiler_probe('cpu'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
 
 
 def test_another_error_is_raised_as_it_is(

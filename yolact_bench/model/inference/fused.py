@@ -196,7 +196,7 @@ def fold_batch_norm(module: nn.Module) -> int:
 def _pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
     """Yield a module and the names of a convolution in it and of the batch norm that follows."""
     for owner in module.modules():
-        names = list(owner._modules)
+        names = [name for name, _ in owner.named_children()]
         if isinstance(owner, nn.Sequential):
             following = list(itertools.pairwise(names))
         elif isinstance(owner, _NUMBERED):

@@ -108,7 +108,7 @@ def with_fewer_products(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     where the processor multiplies tiles of halves in hardware (AMX).
     """
     halves = dtype in _HALVES
-    if halves and torch.cpu._is_amx_tile_supported():
+    if halves and torch.cpu.get_capabilities().get("amx_tile", False):
         return module
     for owner in list(module.modules()):
         if isinstance(owner, MinimalConvolution | UpsampledConvolution):

@@ -1,0 +1,73 @@
+"""What PyTorch does not document has the shape that is relied on, or the door does without."""
+
+import importlib
+
+import pytest
+import torch
+from torch import Tensor
+
+from yolact_bench.torch_internals import (
+    DispatchMode,
+    constant_weights,
+    dots_of_bags,
+    operator_graph,
+    shared_storage,
+)
+
+
+class Names(DispatchMode):
+    """Collects the names of the operators that are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
+        self.names.append(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_dispatch_mode_sees_every_operator_by_its_name() -> None:
+    with Names() as mode:
+        torch.relu(torch.ones(2) + torch.ones(2))
+    assert [name.partition(".")[0] for name in mode.names if "ones" not in name] == [
+        "aten::add",
+        "aten::relu",
+    ]
+
+
+def test_a_graph_computes_what_the_function_did_and_holds_operators_only() -> None:
+    def function(x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(x * factor for factor in (2, 3))
+
+    graph = operator_graph(function, [torch.ones(2)])
+    assert [part.tolist() for part in graph(torch.tensor([1.0, 5.0]))] == [[2, 10], [3, 15]]
+    assert "aten.mul" in str(graph.code)  # type: ignore[attr-defined]
+
+
+def test_weights_are_constants_only_inside_the_context() -> None:
+    config = importlib.import_module("torch._inductor.config")
+    before = config.freezing
+    with constant_weights():
+        assert config.freezing is True
+    assert config.freezing == before
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_shared_storage_is_shared(private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not private:
+        monkeypatch.setattr(torch.UntypedStorage, "_new_shared", None, raising=False)
+    storage = shared_storage(12)
+    assert storage.nbytes() == 12
+    assert storage.is_shared()
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_dots_of_bags(private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows (1, 2) and (3, 4), two entries each: 1 + 2, 10; 3 + 4, 3 × 0 + 4 × 5."""
+    if not private:
+        monkeypatch.setattr(torch.ops, "aten", object())
+    rows = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    table = torch.tensor([[1.0, 1.0], [0.0, 5.0]])
+    index = torch.tensor([0, 1, 0, 1])
+    assert dots_of_bags(rows, table, index, size=2).tolist() == [3, 10, 7, 20]

@@ -1,0 +1,81 @@
+"""The one door to what PyTorch does not document: everything private of it that is used here.
+
+Each function says why no documented way will do, and what happens in a version that has no such
+name. `tests/yolact_bench/test_torch_internals.py` tests the shapes that are relied on. Everything
+is looked up by name, so no type checker sees a private signature.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+
+    class DispatchMode:
+        """A context in which `__torch_dispatch__` is called in place of every operator."""
+
+        def __enter__(self) -> "DispatchMode": ...
+        def __exit__(self, *error: object) -> None: ...
+        def __torch_dispatch__(
+            self,
+            func: Any,  # noqa: ANN401 - an operator
+            types: object,
+            args: tuple[Any, ...] = (),
+            kwargs: Mapping[str, Any] | None = None,
+        ) -> object: ...
+
+else:
+    # The documentation names it, but the module is private.
+    DispatchMode = importlib.import_module("torch.utils._python_dispatch").TorchDispatchMode
+
+
+def operator_graph(
+    function: Callable[..., object], examples: Sequence[Tensor], **options: object
+) -> nn.Module:
+    """Return what a function of tensors does to the examples, as a graph of operators.
+
+    `torch.export` refuses modules whose Python code depends on their configuration.
+    """
+    proxy_tensor = importlib.import_module("torch.fx.experimental.proxy_tensor")
+    graph: nn.Module = proxy_tensor.make_fx(function, **options)(*examples)
+    return graph
+
+
+def constant_weights() -> AbstractContextManager[object]:
+    """Return a context in which the weights of a recorded graph are read as constants.
+
+    The option "freezing" of `torch.compile` takes effect only after the graph was read.
+    """
+    config = importlib.import_module("torch._inductor.config")
+    context: AbstractContextManager[object] = config.patch(freezing=True)
+    return context
+
+
+def shared_storage(num_bytes: int) -> torch.UntypedStorage:
+    """Return uninitialised memory that other processes can map.
+
+    `share_memory_` does the same, but first fills and copies ordinary memory.
+    """
+    kind: Any = torch.UntypedStorage
+    create = getattr(kind, "_new_shared", None)
+    storage: torch.UntypedStorage = create(num_bytes) if create else kind(num_bytes).share_memory_()
+    return storage
+
+
+def dots_of_bags(rows: Tensor, table: Tensor, index: Tensor, *, size: int) -> Tensor:
+    """Return the dot product of row i // size with `table[index[i]]`, for all i.
+
+    The gradient of `embedding_bag` in its weights; autograd would need the forward pass as well.
+    """
+    bag = torch.arange(len(rows), device=index.device, dtype=index.dtype)
+    bag_of = bag.repeat_interleave(size)
+    name = "_embedding_bag_per_sample_weights_backward"
+    operator = getattr(torch.ops.aten, name, None)
+    if operator is None:
+        return (rows[bag_of] * table[index]).sum(-1)
+    dots: Tensor = operator(rows, table, index, bag * size, bag_of, 0, -1)
+    return dots
