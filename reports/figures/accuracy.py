@@ -9,7 +9,7 @@ from reports.figures.legend import legend_below, numbers
 from reports.figures.style import DASHES, SOFT, arm_colours
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.metrics import IOUS
+from yolact_bench.results.metrics import IOUS
 
 
 def ap_against_ms(summary: Summary) -> Figure | None:

@@ -9,8 +9,8 @@ from matplotlib.patches import Rectangle
 
 from reports.figures.style import FAINT, INK, SOFT, arm_colours
 from reports.summary.aggregate import Summary
-from reports.summary.contrasts import HEADLINE, Contrast
-from reports.summary.metrics import title
+from yolact_bench.results.contrasts import HEADLINE, Contrast
+from yolact_bench.results.metrics import title
 from yolact_bench.results.text import signed
 
 _BAND = 0.72  # height of the band of what could not be seen

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from reports.pages.sections import mark
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.contrasts import HEADLINE, Contrast
 from reports.summary.timings import Timing
 from reports.tables import cells
 from reports.tables.main import comparison
 from reports.tables.table import Table
+from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.text import (
     count,
     decimal,

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from reports.summary.arm_rows import FULL_BUDGET, ArmRow, arm_row, is_external
 from reports.summary.caveats import caveats
-from reports.summary.contrasts import Contrasts, contrasts
 from reports.summary.curves import Curve, read_curve
 from reports.summary.paper import PaperGroup, paper_group
-from reports.summary.resamples import stored_resamples
 from reports.summary.sessions import read_sessions
 from reports.summary.timings import Session, Timing
+from yolact_bench.results.contrasts import Contrasts, contrasts
 from yolact_bench.results.expect import Outcome, evaluate_expectation
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy, Environment, Errors, Failure
+from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.store import Store
 
 _OF_TIMING: Mapping[str, Callable[[Timing], float | None]] = {

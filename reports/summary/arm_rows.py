@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from reports.summary.metrics import IOUS, METRICS, fraction, seeds_text
 from reports.summary.timings import Session, Timing
 from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.metrics import IOUS, METRICS, fraction, seeds_text
 from yolact_bench.results.record import Accuracy, Failure
 
 FULL_BUDGET = "full"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from reports.summary.arm_rows import ArmRow, Value
-from reports.summary.contrasts import Contrast
 from reports.summary.timings import Session, Timing
 from reports.tables.table import Notes
+from yolact_bench.results.contrasts import Contrast
 from yolact_bench.results.text import difference, signed, with_interval
 
 DASH = "—"  # a number that should be there and is not: always with a note

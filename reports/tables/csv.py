@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.contrasts import Contrast
 from reports.summary.timings import Session
 from reports.tables import main
 from reports.tables.main import time_fields, verdict
 from reports.tables.origins import command
 from reports.tables.table import Column
 from yolact_bench.clock import STAGES
+from yolact_bench.results.contrasts import Contrast
 
 _Line = Mapping[str, object]
 

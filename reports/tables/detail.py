@@ -1,10 +1,10 @@
 """What each arm changes, its accuracy in detail, and its training."""
 
 from reports.summary.aggregate import Summary
-from reports.summary.metrics import IOUS
 from reports.tables import cells
 from reports.tables.cells import UNDEFINED
 from reports.tables.table import Notes, Table
+from yolact_bench.results.metrics import IOUS
 from yolact_bench.results.text import duration
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}

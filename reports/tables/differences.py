@@ -1,11 +1,11 @@
 """Every difference to the baseline with all that is known about it."""
 
 from reports.summary.aggregate import Summary
-from reports.summary.contrasts import HEADLINE, LEVEL, Contrast
-from reports.summary.metrics import AP_METRICS, title
 from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.table import Table
+from yolact_bench.results.contrasts import HEADLINE, LEVEL, Contrast
+from yolact_bench.results.metrics import AP_METRICS, title
 from yolact_bench.results.text import decimal, signed, signed_interval
 
 

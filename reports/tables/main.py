@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.contrasts import HEADLINE, Contrast
-from reports.summary.metrics import IOUS
 from reports.summary.timings import Session, Timing
 from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.cells import choices
 from reports.tables.origins import anchor, origin
 from reports.tables.table import Column, Table, exported, tabulate
+from yolact_bench.results.contrasts import HEADLINE, Contrast
+from yolact_bench.results.metrics import IOUS
 
 _Fields = Mapping[str, object]
 _FIRST = ("ap", "ap50", "ap75")  # the other metrics are in tables of their own, and in CSV

@@ -2,9 +2,9 @@
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.contrasts import LEVEL, Contrast
 from reports.summary.timings import Session
 from reports.tables.table import Notes
+from yolact_bench.results.contrasts import LEVEL, Contrast
 
 
 def meaning(summary: Summary) -> tuple[str, ...]:

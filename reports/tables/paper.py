@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.metrics import IOUS
 from reports.summary.paper import PaperGroup, PaperRow, Unit
 from reports.tables import cells
 from reports.tables.table import Notes, Table
+from yolact_bench.results.metrics import IOUS
 from yolact_bench.results.text import signed
 
 _SPEEDS = ("fps", "ms", "delta_ms")

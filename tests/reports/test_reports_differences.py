@@ -9,11 +9,11 @@ import pytest
 from reports.pages.build import read
 from reports.pages.markdown import markdown_table
 from reports.summary.aggregate import Summary
-from reports.summary.contrasts import Contrast
 from reports.tables.csv import csv_files
 from reports.tables.differences import differences
 from reports.tables.main import comparison
 from tests.support import fake_work
+from yolact_bench.results.contrasts import Contrast
 from yolact_bench.results.record import Accuracy
 
 PLAIN = ("fast", "sequential", "cross_class_fast")  # one checkpoint

@@ -6,10 +6,10 @@ from statistics import fmean
 
 import numpy as np
 
-from reports.summary.metrics import AP_METRICS, fraction, seeds_text
-from reports.summary.resamples import Resamples
 from yolact_bench.results.manifest import Manifest
+from yolact_bench.results.metrics import AP_METRICS, fraction, seeds_text
 from yolact_bench.results.record import Accuracy
+from yolact_bench.results.resamples import Resamples
 from yolact_bench.statistics.difference import Difference, SeedResult, difference, holm
 
 LEVEL = 0.05
