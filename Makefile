@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The lowest Python of pyproject.toml, for the lowest versions of everything else.
+PYTHON_OLDEST ?= python3.11
+OLDEST := .venv-oldest
 
-.PHONY: run test test-all lint bench bench-gpu clean
+.PHONY: run test test-all test-oldest lint bench bench-gpu clean
 
 run: $(STAMP)
 	$(BIN)/yolact-bench run ablations/quickstart.yaml
@@ -14,6 +17,11 @@ test: $(STAMP) lint
 
 test-all: $(STAMP) lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+
+# With the lowest versions that pyproject.toml allows: once before a release.
+test-oldest: $(OLDEST)/.installed
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto --dist loadfile -m "not slow and not gpu" \
+		--ignore=tests/benchmarks
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -42,5 +50,14 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+$(OLDEST)/.installed: pyproject.toml
+	@command -v $(PYTHON_OLDEST) >/dev/null || \
+		{ echo "Python 3.11 is needed: make test-oldest PYTHON_OLDEST=/path/to/python3.11"; exit 1; }
+	test -x $(OLDEST)/bin/python || $(PYTHON_OLDEST) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade pip uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct \
+		--editable '.[dev]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
