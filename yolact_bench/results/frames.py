@@ -22,6 +22,7 @@ from yolact_bench.results.files import atomic_path
 from yolact_bench.results.metrics import IOUS, METRICS, fraction
 from yolact_bench.results.record import Accuracy, Errors, Latency
 from yolact_bench.results.resamples import stored_resamples
+from yolact_bench.results.sessions import Session, read_sessions
 from yolact_bench.results.store import Store
 
 if TYPE_CHECKING:
@@ -94,13 +95,17 @@ class Results:
         )
 
     def latency(self) -> "pd.DataFrame":
-        """Return a row for each timed call, of every session; `invalid` says why one is void."""
-        timed = self._store.latency_sessions([run.detect_digest for run in self._runs()])
+        """Return a row for each timed call of every session.
+
+        `invalid` is why the session does not count, or "". Times that other programs report of
+        themselves are left out.
+        """
+        runs = self._runs()
         return _frame(
-            {**run.names, **_session(record), "sample": sample, "image_id": image, "ms": ms}
-            for session in timed.values()
-            for run in self._runs()
-            if (record := session.get(run.detect_digest)) is not None
+            {**run.names, **_facts(session, record), "sample": sample, "image_id": image, "ms": ms}
+            for session in read_sessions(self._store, [run.detect_digest for run in runs])
+            for run in runs
+            if (record := session.records.get(run.detect_digest)) is not None
             for sample, (ms, image) in enumerate(_calls(record))
         )
 
@@ -233,22 +238,21 @@ def _by_iou(record: Accuracy) -> _Row:
     return {f"mask_ap_iou_{iou:.2f}": _points(ap) for iou, ap in pairs}
 
 
-def _session(record: Latency) -> _Row:
+def _facts(session: Session, record: Latency) -> _Row:
     return {
-        "session": record.session,
-        "scenario": record.scenario,
-        "protocol": record.protocol_version,
-        "batch_size": record.batch_size,
-        "load": record.load,
+        "session": session.name,
+        "scenario": session.kind.scenario,
+        "protocol": session.kind.version,
+        "batch_size": session.kind.batch_size,
+        "load": session.kind.load,
         "precision": record.precision,
         "timer": record.timer,
         "device": record.environment.device,
-        "reported": record.reported,
-        "invalid": record.invalid,
+        "invalid": session.invalid,
     }
 
 
 def _calls(record: Latency) -> Iterator[tuple[float, int | None]]:
-    """Yield time and image of each call; records of other frameworks name no images."""
+    """Yield time and image of each call."""
     images = record.image_ids[: len(record.samples_ms)]
     return itertools.zip_longest(record.samples_ms, images)
