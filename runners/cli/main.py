@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runners.cli import arm_commands, spec_commands, workdir_commands
+from runners.cli import arm_commands, export, spec_commands, workdir_commands
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
 from runners.system.torchrun import is_first_process
@@ -58,6 +58,7 @@ for command in (
     arm_commands.import_weights,
     workdir_commands.list_,
     workdir_commands.compare,
+    export.export_results,
     workdir_commands.gc,
     workdir_commands.doctor,
 ):
