@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ from yolact_bench.catalog import components
 from yolact_bench.data import Dataset
 from yolact_bench.data.batch import TrainingLoader, training_loader
 from yolact_bench.detect.graph.fixed import check_fixed_size
-from yolact_bench.detect.graph.graph import GraphedDetection
 from yolact_bench.detect.graph.program import FixedProgram
 from yolact_bench.detect.nms.fixed import FIXED_NMS
-from yolact_bench.detector import Detector, MakeGraph
+from yolact_bench.detector import Detector, MakeFixed
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
 from yolact_bench.loss.total import Losses
@@ -25,16 +23,17 @@ from yolact_bench.model.network import Yolact
 from yolact_bench.model.weights.released import preset_named, recognise, signature_of, to_ours
 from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.runtime import Runtime
-from yolact_bench.runtime.compiled import compile_function
+from yolact_bench.runtime import FixedShapes, Program, Runtime, Step
 from yolact_bench.schedule import Schedule
-from yolact_bench.slots import Choice, named, pick
+from yolact_bench.slots import Choice, fact, named, pick
 from yolact_bench.spec.ablation import read_run
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
 
+# How a run is defined to be computed, whatever it is timed with.
+PLAIN = {"runtime": {"name": "eager"}, "deform": {"name": "torchvision"}}
 _BELOW_P3 = 2  # prototypes have twice the side of P3
 
 
@@ -102,7 +101,7 @@ def build_network(run: Run, *, initial: bool = True) -> Yolact:
     return network
 
 
-def build_detector(run: Run, network: nn.Module, *, device: str) -> Detector:
+def build_detector(run: Run, network: Program, *, device: str) -> Detector:
     """Return the detector around a network, which moves to `device` in evaluation mode.
 
     The network of another detector with the same runtime is taken as it is prepared there. On the
@@ -111,41 +110,53 @@ def build_detector(run: Run, network: nn.Module, *, device: str) -> Detector:
     Raises:
         SpecError: the runtime cannot run on the device, or with another choice of the run.
     """
-    runtime: Runtime = _pick(run, "runtime")()
+    runtime = runtime_of(run)
     fault = device_fault(run, device)
     if fault:
         raise SpecError(f"runtime: {fault}")
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
-    if not isinstance(network, InferenceNetwork):  # else another detector's, prepared already
-        network = runtime.prepare(_copy_for(runtime, network, device))
-    rescore_net = network.rescore_net
-    assert rescore_net is None or isinstance(rescore_net, nn.Module)
+    if isinstance(network, Yolact):  # otherwise another detector's, already prepared
+        if runtime.inference_copy:
+            network = InferenceNetwork(network, dtype=runtime.dtype, device=device)
+        network = runtime.prepare(network)
     return Detector(
         network,
         nms=_pick(run, "nms"),
         assembly=_pick(run, "assembly")(),
         rescorer=_pick(run, "rescore"),
-        rescore_net=rescore_net,
+        rescore_net=network.rescore_net,
         image_size=run.image_size,
         classes=run.classes,
         device=device,
-        precision=runtime.precision,
-        autocast=not runtime.inference_copy,
+        runtime=runtime,
         num_parameters=num_parameters,
-        graph=_graph_of(run, runtime, rescore_net) if runtime.graph else None,
+        fixed=_fixed_of(run, runtime.fixed_shapes, network.rescore_net)
+        if runtime.fixed_shapes
+        else None,
         run=run,
     )
 
 
+def runtime_of(run: Run) -> Runtime:
+    """Return the runtime of a run."""
+    runtime: Runtime = _pick(run, "runtime")()
+    return runtime
+
+
 def device_fault(run: Run, device: str) -> str:
     """Return why the runtime of a run cannot run on this device, or nothing."""
-    runtime: Runtime = _pick(run, "runtime")()
     kind = torch.device(device).type
-    return "" if kind == "meta" else runtime.fault(kind)
+    return "" if kind == "meta" else runtime_of(run).fault(kind)
 
 
-def _graph_of(run: Run, runtime: Runtime, rescore_net: nn.Module | None) -> MakeGraph:
-    """Return how to record the detector of a run.
+def deform_fault(run: Run, device: str) -> str:
+    """Return why the deformable layers of a run cannot be computed on this device, or nothing."""
+    fault: Callable[[str], str] | None = fact(_pick(run, "deform"), "fault")
+    return "" if fault is None else fault(torch.device(device).type)
+
+
+def _fixed_of(run: Run, shapes: FixedShapes, rescore_net: nn.Module | None) -> MakeFixed:
+    """Return how to make one program of the detector of a run.
 
     Raises:
         SpecError: an NMS or re-scoring network that does not work in fixed sizes.
@@ -163,20 +174,13 @@ def _graph_of(run: Run, runtime: Runtime, rescore_net: nn.Module | None) -> Make
         "assembly": _pick(run, "assembly")(),
         "rescorer": _pick(run, "rescore"),
         "rescore_net": rescore_net,
-        "compile_part": partial(compile_function, tuning=runtime.tuning),
+        "compile_part": shapes.compile_part,
     }
 
-    def make(mean: Tensor, std: Tensor) -> GraphedDetection:
-        return GraphedDetection(FixedProgram(mean=mean, std=std, **parts))
+    def make(mean: Tensor, std: Tensor) -> Step:
+        return shapes.record(FixedProgram(mean=mean, std=std, **parts))
 
     return make
-
-
-def _copy_for(runtime: Runtime, network: nn.Module, device: str) -> nn.Module:
-    if not runtime.inference_copy:
-        return network
-    assert isinstance(network, Yolact), "an inference copy is made of a network as trained"
-    return InferenceNetwork(network, dtype=runtime.dtype, device=device)
 
 
 def build_losses_for(run: Run, network: Yolact) -> Losses:

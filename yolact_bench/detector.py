@@ -1,7 +1,6 @@
 """The detector: network and pipeline as one callable. What is evaluated is what is timed."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -13,21 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.graph.graph import Outcome, taken_from
+from yolact_bench.detect.graph.outcome import Outcome, taken_from
 from yolact_bench.detect.nms import Nms
 from yolact_bench.detect.pipeline import Found, find, to_detections
 from yolact_bench.detect.rescore import Rescorer
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import Assembly
-from yolact_bench.runtime import HALF, Precision
+from yolact_bench.runtime import Program, Runtime, Step
+from yolact_bench.runtime.eager import eager
 from yolact_bench.shapes import Detections, Predictions
 from yolact_bench.spec.run import Run
 
 # RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
 Image: TypeAlias = NDArray[Any] | Tensor
-# All that follows resizing, recorded and replayed; made from the input's mean and deviation.
-Graph: TypeAlias = Callable[[nn.Module, Tensor, Clock], Outcome]
-MakeGraph: TypeAlias = Callable[[Tensor, Tensor], Graph]
+# Makes one program of all that follows resizing, from the input's mean and deviation.
+MakeFixed: TypeAlias = Callable[[Tensor, Tensor], Step]
+_PLAIN = eager()
 
 
 class Detector:
@@ -38,7 +38,7 @@ class Detector:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Program,
         *,
         nms: Nms,
         assembly: Assembly,
@@ -47,24 +47,22 @@ class Detector:
         image_size: int,
         classes: Sequence[str],
         device: str | torch.device = "cpu",
-        precision: Precision = "fp32",
-        autocast: bool = True,
+        runtime: Runtime = _PLAIN,
         num_parameters: int | None = None,
-        graph: MakeGraph | None = None,
+        fixed: MakeFixed | None = None,
         run: Run | None = None,
     ) -> None:
         """Put the network on the device, in evaluation mode.
 
-        `network` has `mean` and `std`, RGB on the scale of 0 to 255. Without `autocast` it computes
-        in the chosen precision by itself. `num_parameters` is for a network that is not as it was
-        trained: folding and what only trains change how many it has. With `graph`
-        all from normalising to detections is one replay.
+        `network` is as `runtime` has prepared it. `num_parameters` is for a network that is not as
+        it was trained: folding and layers for training alone change how many it has. With `fixed`
+        all from normalising to detections is one program.
 
         Raises:
             SpecError: fp16 on a CPU.
         """
         self.device = torch.device(device)
-        if precision == "fp16" and self.device.type == "cpu":
+        if runtime.precision == "fp16" and self.device.type == "cpu":
             raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
         self.network = network.to(self.device).eval()
         self.rescore_net = None if rescore_net is None else rescore_net.to(self.device).eval()
@@ -73,17 +71,16 @@ class Detector:
         self.rescorer = rescorer
         self.image_size = image_size
         self.classes = tuple(classes)
-        self.precision = precision
+        self.runtime = runtime
         self.run = run  # what it was built from; its losses need it
         own = sum(parameter.numel() for parameter in network.parameters())
         self.num_parameters = own if num_parameters is None else num_parameters
-        self._autocasts = autocast and precision != "fp32"
         self._mean, self._std = (
             torch.tensor(values, dtype=torch.float32, device=self.device)[:, None, None]
             for values in (network.mean, network.std)
         )
-        self.inexact = 0  # images for which a graph's fixed number of candidates was too small
-        self._graph = None if graph is None else graph(self._mean, self._std)
+        self.inexact = 0  # images for which a fixed number of candidates was too small
+        self._fixed = None if fixed is None else fixed(self._mean, self._std)
 
     def __call__(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Detections]:
         """Return the detections of each image on the host, masks at image size.
@@ -102,8 +99,8 @@ class Detector:
         """
         if not len(images):
             return []
-        if self._graph is not None:
-            return self._find_in_graph(self._graph, images, clock)
+        if self._fixed is not None:
+            return self._find_fixed(self._fixed, images, clock)
         with clock("preprocess"):
             batch = self.preprocess(images)
         predictions = self.predict(batch, clock)
@@ -122,11 +119,11 @@ class Detector:
             clock=clock,
         )
 
-    def _find_in_graph(self, graph: Graph, images: Sequence[Image], clock: Clock) -> list[Found]:
-        """Replay, wait once, and detect again where the graph's fixed numbers were too small."""
+    def _find_fixed(self, fixed: Step, images: Sequence[Image], clock: Clock) -> list[Found]:
+        """Run the program, wait once, and detect again where its fixed numbers were too small."""
         with clock("preprocess"):
             pixels = torch.stack([self._resized(image, i) for i, image in enumerate(images)])
-        outcome = graph(self.network, pixels, clock)
+        outcome: Outcome = fixed(self.network, pixels, clock)
         found = []
         with clock("copy"):
             state = outcome.state.tolist()
@@ -160,7 +157,7 @@ class Detector:
     @torch.inference_mode()
     def predict(self, batch: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
         """Return the network's raw outputs as float32, computed in the chosen precision."""
-        with self._autocast():
+        with self.runtime.context(self.device.type):
             raw: Predictions = self.network(batch, clock=clock)
         return replace(
             raw,
@@ -169,11 +166,6 @@ class Detector:
             coefficients=raw.coefficients.float(),
             prototypes=raw.prototypes.float(),
         )
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if not self._autocasts:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=HALF[self.precision])
 
     def _resized(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
         if str(image.dtype) not in {"uint8", "torch.uint8"} or image.shape[2:] != (3,):

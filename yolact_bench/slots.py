@@ -5,13 +5,14 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from yolact_bench.errors import SpecError
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., object])
 MOST_NAMED = 24  # words in a message
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}
 
@@ -34,6 +35,25 @@ def options_of(component: Callable[..., object]) -> dict[str, inspect.Parameter]
     """Return the options of a component: the keyword-only parameters of its signature."""
     parameters = inspect.signature(component).parameters.values()
     return {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def with_facts(**facts: object) -> Callable[[C], C]:
+    """Mark a component with what others must know of it; its slot says which facts it may have.
+
+    Nothing else in the program knows a component by its name or class.
+    """
+
+    def mark(component: C) -> C:
+        for name, value in facts.items():
+            setattr(component, name, value)
+        return component
+
+    return mark
+
+
+def fact(component: object, name: str) -> Any:  # noqa: ANN401
+    """Return a fact of a component, bound to options or not; None where it does not have it."""
+    return getattr(getattr(component, "func", component), name, None)
 
 
 def resolve(

@@ -146,5 +146,8 @@ def _proxy(summary: Summary) -> str:
         "one of the spec; its numbers are no result"
     )
     if summary.proxy == "smoke":
-        told += "; so that it runs anywhere, cuda_graph is run as compiled and fp16 as fp32"
+        told += (
+            "; so that it runs anywhere, fp16 is replaced by fp32, and a runtime that needs a GPU "
+            "by one that does not"
+        )
     return told

@@ -12,7 +12,7 @@ from runners.timing.drawn_images import COUNT, HEIGHT, WIDTH, drawn_pictures
 from runners.timing.session import Measured, measure
 from runners.units.macs import Cost, UncountableError, count, total
 from runners.units.settings import parse_settings
-from yolact_bench.build import build_detector, build_network, load_weights
+from yolact_bench.build import build_detector, build_network, load_weights, runtime_of
 from yolact_bench.clock import STAGES
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
@@ -63,7 +63,7 @@ def profile_arm(
     timed = measure({name: detector}, drawn_pictures(), scenario=scenario, plan=plan, loads=loads)[
         name
     ]
-    precision = str(run.runtime.get("precision", "fp32"))
+    precision = runtime_of(run).precision
     return Profile(
         arm=name,
         weights="untrained" if weights is None else "trained",
@@ -76,7 +76,7 @@ def profile_arm(
         median_ms=median(timed.samples_ms),
         stages=stage_profiles(costs, timed, run, plan.batch_size),
         ceiling=measure_ceiling(torch.device(device), precision),
-        bytes_are=_EAGER_BYTES if _is_eager(run) else _FUSED_BYTES,
+        bytes_are=_FUSED_BYTES if runtime_of(run).counts_as_fused else _EAGER_BYTES,
         peak_memory_mb=timed.peak_memory_mb,
         energy_mj=timed.energy_mj,
         environment=environment(device),
@@ -137,17 +137,14 @@ def _moved(stage: str, cost: Cost, run: Run, batch_size: int) -> int:
 
     Counted in float32; the network of a half precision moves half of it.
     """
-    moved = cost.moved_bytes if _is_eager(run) else cost.fused_bytes
-    if not _is_eager(run) and stage not in NETWORK:
-        moved = cost.moved_bytes  # nothing there has weights to fuse with
+    runtime = runtime_of(run)
+    # Outside the network nothing has weights to fuse with.
+    fused = runtime.counts_as_fused and stage in NETWORK
+    moved = cost.fused_bytes if fused else cost.moved_bytes
     weights = min(4 * cost.parameters, moved)
     once = weights + batch_size * (moved - weights)
-    half = stage in NETWORK and str(run.runtime.get("precision", "fp32")) != "fp32"
+    half = stage in NETWORK and runtime.precision != "fp32"
     return once // 2 if half else once
-
-
-def _is_eager(run: Run) -> bool:
-    return run.runtime["name"] == "eager"
 
 
 def _resolved(arm: str, settings: Sequence[str]) -> Run:

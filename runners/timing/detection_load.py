@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import encode
+from yolact_bench.runtime import Program
 from yolact_bench.shapes import Predictions
 from yolact_bench.spec.loads import Load
 
@@ -38,11 +39,11 @@ class PlantedRows:
     coefficients: Float[Tensor, "M k"]
 
 
-class PlantedNetwork(nn.Module):
+class PlantedNetwork(Program):
     """A network whose predictions are replaced by planted ones, right after it has run."""
 
     def __init__(
-        self, network: nn.Module, like: Predictions, per_image: Sequence[PlantedRows]
+        self, network: Program, like: Predictions, per_image: Sequence[PlantedRows]
     ) -> None:
         """Take the shapes, types and device from `like`, predictions for one batch."""
         super().__init__()

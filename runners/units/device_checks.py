@@ -5,8 +5,7 @@ A spec for a GPU is no mistake where there is none: its arm fails alone, before 
 
 import torch
 
-from yolact_bench.build import device_fault, freezes_batch_norm
-from yolact_bench.deform.triton_layer import check_device
+from yolact_bench.build import deform_fault, device_fault, freezes_batch_norm
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.run import Run
 
@@ -38,8 +37,9 @@ def _check_device(run: Run, device: str) -> None:
         raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
     if run.runtime.get("precision") == "fp16" and kind == "cpu":
         raise SpecError("runtime.precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
-    if run.deform["name"] == "triton":
-        check_device(torch.device(device))
+    fault = deform_fault(run, device)
+    if fault:
+        raise SpecError(f"deform: {fault}")
 
 
 def _check_batch_norm(run: Run) -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from runners.units.mac_formulas import FORMULAS
-from yolact_bench.build import build_detector, build_network
+from yolact_bench.build import PLAIN, build_detector, build_network
 from yolact_bench.clock import STAGES
 from yolact_bench.detect.pipeline import find, to_detections
 from yolact_bench.detector import Detector
@@ -83,7 +83,7 @@ def count(run: Run) -> Mapping[str, Cost]:
     Raises:
         UncountableError: an operator has no formula.
     """
-    plain = run.changed({"runtime": {"name": "eager"}, "deform": {"name": "torchvision"}})
+    plain = run.changed(PLAIN)
     with torch.device("meta"):
         network = build_network(plain, initial=False)
     detector = build_detector(plain, network, device="meta")

@@ -9,13 +9,18 @@ from torch import Tensor, nn
 
 from yolact_bench.deform.gather import gather_deform
 from yolact_bench.deform.triton_layer import triton_deform
+from yolact_bench.slots import fact, with_facts
 
 KERNEL_TAPS = 9
 
 
 @runtime_checkable
 class DeformImplementation(Protocol):
-    """Compute a modulated deformable 3×3 convolution with padding 1 and one offset group."""
+    """Compute a modulated deformable 3×3 convolution with padding 1 and one offset group.
+
+    Facts: `fault`, from a kind of device to why it cannot be computed there, or nothing;
+    `widens_halves`, whether halves are computed as float32, so that rounding weights loses.
+    """
 
     def __call__(
         self,
@@ -30,6 +35,7 @@ class DeformImplementation(Protocol):
         ...
 
 
+@with_facts(widens_halves=True)
 def torchvision_deform(
     x: Float[Tensor, "B I H W"],
     offset: Float[Tensor, "B 18 h w"],
@@ -88,6 +94,11 @@ class DeformableConv2d(nn.Module):
         )
         nn.init.zeros_(self.offset_mask.weight)
         nn.init.zeros_(self.offset_mask.bias)  # type: ignore[arg-type]
+
+    @property
+    def widens_halves(self) -> bool:
+        """Whether halves are computed as float32."""
+        return bool(fact(self.implementation, "widens_halves"))
 
     def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O h w"]:
         """Return the convolution at the learnt places."""

@@ -7,10 +7,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from yolact_bench.errors import SpecError
+from yolact_bench.slots import with_facts
 
 _PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
 
 
+def device_fault(device_type: str) -> str:
+    """Return why the kernel cannot run on a kind of device; under Triton's interpreter it can."""
+    if device_type in {"cuda", "meta"} or os.environ.get("TRITON_INTERPRET") == "1":
+        return ""
+    return (
+        f"triton needs a CUDA device and this is {device_type}; write deform: gather, "
+        "which gives the same results"
+    )
+
+
+@with_facts(fault=device_fault)
 def triton_deform(
     x: Float[Tensor, "B I H W"],
     offset: Float[Tensor, "B 18 h w"],
@@ -32,7 +44,9 @@ def triton_deform(
 
     Source: Deformable ConvNets v2 (arXiv:1811.11168); the kernel is ours.
     """
-    check_device(x.device)
+    fault = device_fault(x.device.type)
+    if fault:
+        raise SpecError(f"deform: {fault}")
     if torch.amp.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
         values = torch.get_autocast_dtype(x.device.type)
         x, weight, bias = x.to(values), weight.to(values), bias.to(values)
@@ -43,17 +57,3 @@ def triton_deform(
 
     out: Tensor = deformable_convolution(x, offset, modulation, weight, bias, stride)
     return out
-
-
-def check_device(device: torch.device) -> None:
-    """Accept a device the kernel runs on: CUDA, meta, or any under Triton's interpreter.
-
-    Raises:
-        SpecError: any other device.
-    """
-    if device.type in {"cuda", "meta"} or os.environ.get("TRITON_INTERPRET") == "1":
-        return
-    raise SpecError(
-        f"deform: triton needs a CUDA device and this is {device.type}; write deform: gather, "
-        "which gives the same results"
-    )

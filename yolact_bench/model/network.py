@@ -8,10 +8,11 @@ from yolact_bench.geometry.anchors import AnchorShapes, anchor_grid
 from yolact_bench.model.fpn import YolactFpn
 from yolact_bench.model.head import SharedHead
 from yolact_bench.model.protonet import FcnProtonet
+from yolact_bench.runtime import Program
 from yolact_bench.shapes import Predictions, needs_features
 
 
-class StagedNetwork(nn.Module):
+class StagedNetwork(Program):
     """A network in the stages that clocks time and compilers take one by one."""
 
     backbone: nn.Module
@@ -74,6 +75,7 @@ class Yolact(StagedNetwork):
     ) -> None:
         super().__init__()
         self.backbone, self.fpn, self.protonet, self.head = backbone, fpn, protonet, head
+        self.mean, self.std = backbone.mean, backbone.std  # type: ignore[assignment]
         self.semantic = nn.Conv2d(fpn.channels, num_classes, 1)
         self.rescore_net = rescore_net
         self.keeps_features = needs_features(rescore_net)
@@ -84,16 +86,6 @@ class Yolact(StagedNetwork):
         for part in (fpn, protonet, head, self.semantic, rescore_net):
             if part is not None:
                 part.apply(_xavier)
-
-    @property
-    def mean(self) -> tuple[float, float, float]:
-        """RGB mean of the input, 0-255 scale."""
-        return self.backbone.mean  # type: ignore[return-value]
-
-    @property
-    def std(self) -> tuple[float, float, float]:
-        """RGB standard deviation of the input, 0-255 scale."""
-        return self.backbone.std  # type: ignore[return-value]
 
 
 def _xavier(module: nn.Module) -> None:

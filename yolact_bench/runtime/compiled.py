@@ -1,144 +1,25 @@
-"""Programs of TorchInductor for the stages of a network, one for each shape of their input."""
+"""TorchInductor, stage by stage."""
 
-import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias
+from functools import partial
 
-import torch
-from torch import Tensor, nn
-
-from yolact_bench.errors import ArmError
-from yolact_bench.runtime.compiler import compiler_fault, with_whole_libraries
-from yolact_bench.torch_internals import constant_weights, operator_graph
-
-log = logging.getLogger(__name__)
-
-# What inductor does of itself, or all it can: on a GPU it then times its own kernels against the
-# libraries', which takes minutes.
-Tuning: TypeAlias = Literal["default", "max"]
-STAGES = ("backbone", "fpn", "protonet", "head")
-# Puts tensors where those of a value were.
-Grouping: TypeAlias = Callable[[Iterator[Tensor]], object]
+from yolact_bench.runtime.compiler import compiler_fault
+from yolact_bench.runtime.inductor import Tuning, compile_stages
+from yolact_bench.runtime.runtime import Precision, Runtime
 
 
-class CompiledStage(nn.Module):
-    """A stage that runs as a program of inductor, compiled when a new shape of input comes.
+def compiled(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Runtime:
+    """Return TorchInductor on the network's inference copy, with frozen, prepacked weights.
 
-    It takes one tensor or a sequence of tensors, and returns what the stage returns. The stage is
-    first recorded as a graph of operators, so that what its Python code does in between (checks
-    of shapes, loops over levels) is done once and is no part of what inductor sees.
+    Batch norm is folded, the head's branches are one convolution, tensors are channels-last and
+    half-precision weights are halves: no autocast. Each stage is one program, compiled when an
+    input of a new shape comes, which takes seconds. Detections follow the network as in `eager`.
+
+    Source: PyTorch 2 (Ansel et al., ASPLOS 2024), section 4; constants are frozen as inductor's
+    `freezing` describes.
     """
-
-    def __init__(self, stage: nn.Module, *, name: str, tuning: Tuning = "default") -> None:
-        super().__init__()
-        self.stage, self.name, self.tuning = stage, name, tuning
-        self._programs: dict[object, tuple[Callable[..., Sequence[Tensor]], Grouping]] = {}
-
-    def forward(self, x: Tensor | Sequence[Tensor]) -> object:
-        """Return what the stage returns.
-
-        Raises:
-            ArmError: compiler: there is none that works here.
-        """
-        tensors = [x] if isinstance(x, Tensor) else list(x)
-        shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
-        key = shapes, torch.get_num_threads()  # on a CPU their number is written into a program
-        # As it was compiled, whoever calls.
-        with torch.inference_mode(False), torch.no_grad():
-            if key not in self._programs:
-                self._programs[key] = self._compiled(tensors, single=isinstance(x, Tensor))
-            program, grouping = self._programs[key]
-            return grouping(iter(program(*tensors)))
-
-    def _compiled(
-        self, tensors: Sequence[Tensor], *, single: bool
-    ) -> tuple[Callable[..., Sequence[Tensor]], Grouping]:
-        fault = compiler_fault(tensors[0].device.type)
-        if fault:
-            raise ArmError("compiler", fault)
-        shown = ", ".join("×".join(map(str, t.shape)) for t in tensors)
-        log.info("compiling %s for %s; this takes seconds", self.name, shown)
-        start = time.perf_counter()
-        # A tensor made in inference mode cannot be recorded.
-        examples = [
-            torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=t.device).copy_(t)
-            for t in tensors
-        ]
-        recorded, grouping = _recorded(self.stage, examples, single=single)
-        program = torch.compile(
-            recorded, dynamic=False, fullgraph=True, options=_options(self.tuning)
-        )
-        with constant_weights():
-            with_whole_libraries(lambda: program(*examples))
-        log.info("compiled %s in %.0f s", self.name, time.perf_counter() - start)
-        return program, grouping
-
-
-def compile_stages(network: nn.Module, *, tuning: Tuning = "default") -> nn.Module:
-    """Return the network, an inference copy, with its stages replaced by compiled ones."""
-    for name in STAGES:
-        setattr(network, name, CompiledStage(getattr(network, name), name=name, tuning=tuning))
-    return network
-
-
-def compile_function(
-    function: Callable[..., object], *, name: str, tuning: Tuning = "default"
-) -> Callable[[Sequence[Tensor]], Any]:
-    """Return a function of tensors as a program that takes them as a sequence."""
-    return CompiledStage(_Called(function), name=name, tuning=tuning)
-
-
-class _Called(nn.Module):
-    """A function of several tensors as a stage."""
-
-    def __init__(self, function: Callable[..., object]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, tensors: Sequence[Tensor]) -> object:
-        """Return what the function returns."""
-        return self.function(*tensors)
-
-
-def _recorded(
-    stage: nn.Module, examples: Sequence[Tensor], *, single: bool
-) -> tuple[nn.Module, Grouping]:
-    """Return the stage as a graph of operators, tensors in and tensors out, and their grouping."""
-    groupings: list[Grouping] = []
-
-    def flat(*tensors: Tensor) -> tuple[Tensor, ...]:
-        out = stage(tensors[0] if single else list(tensors))
-        groupings.append(_grouping(out))
-        return tuple(_tensors(out))
-
-    return operator_graph(flat, examples), groupings[-1]
-
-
-def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _tensors(part)
-
-
-def _grouping(value: object) -> Grouping:
-    """Return a function that builds such a value of other tensors, and keeps none of these."""
-    if isinstance(value, Tensor):
-        return next
-    if isinstance(value, tuple | list):
-        parts = [_grouping(part) for part in value]
-        make: Callable[..., object] = getattr(value, "_make", type(value))  # named or plain
-        return lambda tensors: make(part(tensors) for part in parts)
-    return lambda tensors: value
-
-
-def _options(tuning: Tuning) -> dict[str, Any]:
-    return {
-        "freezing": True,
-        # What a program depends on is the key it is kept under. Any guard that failed besides, such
-        # as on tensors made in inference mode, would compile it anew and without frozen weights.
-        "guard_filter_fn": torch.compiler.skip_all_guards_unsafe,
-        **({"max_autotune": True} if tuning == "max" else {}),
-    }
+    return Runtime(
+        precision=precision,
+        prepare=partial(compile_stages, tuning=tuning),
+        inference_copy=True,
+        fault=compiler_fault,
+    )

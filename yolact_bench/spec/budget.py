@@ -39,6 +39,8 @@ SCALE_DEFAULTS: Mapping[str, Sequence[float]] = {
     "five_ratios": _YOLACT_SCALES,
     "pascal": [32.0, 64.0, 128.0, 256.0, 512.0],
 }
+# What stands in for a runtime that refuses a CPU.
+RUNTIME_ON_CPU: Mapping[str, str] = {"cuda_graph": "compiled"}
 RESCORE_CHANNELS = [8, 16, 32, 64, 128]
 
 
@@ -134,6 +136,6 @@ def _for_cpu(precision: str) -> str:
 
 
 def _runtime_for_cpu(runtime: Choice) -> Choice:
-    name = "compiled" if runtime["name"] == "cuda_graph" else runtime["name"]
+    name = RUNTIME_ON_CPU.get(str(runtime["name"]), runtime["name"])
     precise = {"precision": _for_cpu(str(runtime["precision"]))} if "precision" in runtime else {}
     return {**runtime, "name": name, **precise}

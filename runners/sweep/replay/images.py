@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from torch import nn
-
 from runners.evaluation.stored_pass import StoredPass
 from runners.sweep.replay.kept import KeptInImage, Making, Picture, kept_in
 from runners.sweep.replay.overlap_memory import OverlapMemory
 from runners.sweep.replay.overlaps import KnownOverlaps, Objects
 from yolact_bench.build import build_detector
+from yolact_bench.runtime import Program
 from yolact_bench.spec.run import Run
 
 # Assemblies of which, on a CPU, no mask's bits depend on which others are made with it.
@@ -21,7 +20,7 @@ class TrialImages:
     def __init__(
         self,
         stored: StoredPass,
-        network: nn.Module,
+        network: Program,
         objects: Sequence[Objects],
         indices: Sequence[int],
         *,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pycocotools import mask as rle
-from torch import Tensor, nn
+from torch import Tensor
 
 from runners.evaluation.coco.score import encode_pixels
 from runners.evaluation.oracles import ORACLES, fitted_coefficients, oracle_entries, oracle_ladder
@@ -17,6 +17,7 @@ from yolact_bench.detect.pipeline import Candidates
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.masks import ASSEMBLIES
+from yolact_bench.runtime import Program
 
 SIDE = 16  # of images and prototypes alike: nothing is lost or gained by upsampling
 
@@ -81,7 +82,7 @@ class Scene:
         }
 
 
-class NoNetwork(nn.Module):
+class NoNetwork(Program):
     mean = std = (1.0, 1.0, 1.0)
 
 

@@ -16,6 +16,7 @@ from yolact_bench.detect.rescore import RESCORERS, RescoreNet
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import ASSEMBLIES, upsample
+from yolact_bench.runtime import Program
 from yolact_bench.shapes import Predictions
 
 # Two anchors: a tall one left, a wide one right, both inside the image.
@@ -101,7 +102,7 @@ def test_re_scoring_changes_mask_scores_and_neither_scores_nor_order() -> None:
     assert ratio.tolist() == pytest.approx([0.1, 0.5])
 
 
-class FakeNetwork(nn.Module):
+class FakeNetwork(Program):
     """Finds one bright blob: its class logit is the mean of the normalised image."""
 
     mean = (100.0, 110.0, 120.0)

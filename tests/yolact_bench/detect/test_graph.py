@@ -8,20 +8,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from runners.timing.clocks import StageClock
 from tests.support.recorders import Event, Recorder
 from yolact_bench.build import build_detector, build_network, load_detector
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.graph.fixed import FixedFound
-from yolact_bench.detect.graph.graph import (
-    GraphClock,
-    GraphedDetection,
-    Outcome,
-    state_of,
-    taken_from,
-)
+from yolact_bench.detect.graph.outcome import Outcome, state_of, taken_from
 from yolact_bench.detect.graph.program import FixedProgram
 from yolact_bench.detect.nms.fixed import FIXED_NMS
 from yolact_bench.detector import Detector
@@ -29,7 +23,9 @@ from yolact_bench.errors import SpecError
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.runtime.compiled import compile_function
+from yolact_bench.runtime import Program, Step
+from yolact_bench.runtime.inductor import compile_function
+from yolact_bench.runtime.recording import GraphClock, RecordedStep
 from yolact_bench.shapes import Predictions
 from yolact_bench.spec.presets import preset
 
@@ -58,7 +54,7 @@ def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> 
     assert isinstance(network, Yolact) and detector.run is not None
     nms = FIXED_NMS[str(detector.run.nms["name"])]
 
-    def make(mean: Tensor, std: Tensor) -> GraphedDetection:
+    def make(mean: Tensor, std: Tensor) -> Step:
         program = FixedProgram(
             nms=nms,
             assembly=detector.assembly,
@@ -68,7 +64,7 @@ def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> 
             std=std,
             compile_part=compile_function if compiled else as_it_is,
         )
-        return GraphedDetection(program, record=record, event=Event)
+        return RecordedStep(program, record=record, event=Event)
 
     return Detector(
         InferenceNetwork(network),
@@ -78,7 +74,7 @@ def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> 
         rescore_net=detector.rescore_net,
         image_size=detector.image_size,
         classes=detector.classes,
-        graph=make,
+        fixed=make,
     )
 
 
@@ -127,8 +123,8 @@ def test_another_network_in_a_detector_is_recorded_anew(
     graph = graphed(pair[0], record)
     before = graph.find([image()])[0]
 
-    class Silent(nn.Module):
-        def __init__(self, network: nn.Module) -> None:
+    class Silent(Program):
+        def __init__(self, network: Program) -> None:
             super().__init__()
             self.network = network
 
@@ -165,17 +161,17 @@ def test_an_image_whose_flag_says_no_is_detected_again_and_counted(
 ) -> None:
     """The second of two images: its fixed detections are all wrong, and none of them comes out."""
     eager, graph, _ = pair
-    inner = graph._graph
+    inner = graph._fixed
     assert inner is not None
 
-    def doubtful(network: nn.Module, pixels: Tensor, clock: Clock = no_clock) -> Outcome:
+    def doubtful(network: Program, pixels: Tensor, clock: Clock = no_clock) -> Outcome:
         outcome = inner(network, pixels, clock)
         wrong = outcome.found.scores.clone()
         wrong[1] = 0.123
         found = replace(outcome.found, exact=torch.tensor([True, False]), scores=wrong)
         return Outcome(predictions=outcome.predictions, found=found, state=state_of(found))
 
-    monkeypatch.setattr(graph, "_graph", doubtful)
+    monkeypatch.setattr(graph, "_fixed", doubtful)
     monkeypatch.setattr(graph, "inexact", 0)
     images = [image(), image(seed=1)]
     for found, wanted in zip(graph.find(images), eager.find(images), strict=True):

@@ -8,7 +8,7 @@ from yolact_bench.build import load_detector
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.inference.minimal_convolution import MinimalConvolution, with_fewer_products
 from yolact_bench.model.network import Yolact
-from yolact_bench.runtime.compiled import CompiledStage
+from yolact_bench.runtime.inductor import CompiledStage
 
 
 def convolution(**options: int | bool) -> nn.Conv2d:

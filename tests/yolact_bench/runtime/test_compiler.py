@@ -21,7 +21,7 @@ from yolact_bench.runtime.compiler import (
 PROGRAM = """\
 import logging, torch
 from torch import nn
-from yolact_bench.runtime.compiled import CompiledStage
+from yolact_bench.runtime.inductor import CompiledStage
 
 logging.basicConfig()
 

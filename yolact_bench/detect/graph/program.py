@@ -1,8 +1,5 @@
 """The detector from resized pixels to detections of fixed number: what one graph records."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,23 +12,12 @@ from yolact_bench.detect.graph.fixed import (
     choose,
     rescored,
 )
-from yolact_bench.detect.graph.graph import Outcome, state_of
+from yolact_bench.detect.graph.outcome import Outcome, state_of
 from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.rescore import Rescorer
 from yolact_bench.geometry.masks import Assembly
-from yolact_bench.runtime.compiled import compile_function
+from yolact_bench.runtime import CompilePart, Program
 from yolact_bench.shapes import Predictions
-
-
-@runtime_checkable
-class CompilePart(Protocol):
-    """Make a program of a function of tensors, called with them in one sequence."""
-
-    def __call__(
-        self, function: Callable[..., object], *, name: str
-    ) -> Callable[[Sequence[Tensor]], Any]:
-        """Return the program."""
-        ...
 
 
 class FixedProgram:
@@ -53,7 +39,7 @@ class FixedProgram:
         rescore_net: nn.Module | None,
         mean: Float[Tensor, "3 1 1"],
         std: Float[Tensor, "3 1 1"],
-        compile_part: CompilePart = compile_function,
+        compile_part: CompilePart,
     ) -> None:
         check_fixed_size(rescore_net)
         self._mean, self._std = mean, std
@@ -80,9 +66,7 @@ class FixedProgram:
         self._assemble = compile_part(assembled, name="assembly")
         self._rescore = compile_part(scored, name="re-scoring")
 
-    def __call__(
-        self, network: nn.Module, pixels: Float[Tensor, "B 3 S S"], clock: Clock
-    ) -> Outcome:
+    def __call__(self, network: Program, pixels: Float[Tensor, "B 3 S S"], clock: Clock) -> Outcome:
         """Return predictions and detections of images as they are resized, 0 to 255."""
         with clock("preprocess"):
             batch = (pixels - self._mean) / self._std

@@ -13,10 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.deform import (
-    DeformableConv2d,
-    torchvision_deform,
-)
+from yolact_bench.deform import DeformableConv2d
 from yolact_bench.model.backbone.resnet import ResNet
 from yolact_bench.model.head import SharedHead
 from yolact_bench.model.inference.minimal_convolution import with_fewer_products
@@ -235,14 +232,9 @@ def _converted(stage: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return the stage, channels-last and in `dtype`."""
     half = dtype in _HALVES
     for part in stage.modules():
-        if half and isinstance(part, DeformableConv2d) and _only_float32(part):
+        if half and isinstance(part, DeformableConv2d) and part.widens_halves:
             continue
         for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
             if tensor.is_floating_point():
                 tensor.data = tensor.data.to(dtype)
     return stage.to(memory_format=torch.channels_last)
-
-
-def _only_float32(layer: DeformableConv2d) -> bool:
-    """Return whether a layer's implementation widens halves, so that rounded weights are lost."""
-    return getattr(layer.implementation, "func", layer.implementation) is torchvision_deform

@@ -1,0 +1,68 @@
+"""The whole detector as one CUDA graph."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from yolact_bench.runtime.inductor import Tuning, compile_function, compile_stages
+from yolact_bench.runtime.recording import Event, RecordedStep, Replay
+from yolact_bench.runtime.runtime import FixedShapes, Precision, Runtime, Step
+
+WARM_UPS = 3
+
+
+def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Runtime:
+    """Return the whole detector as one CUDA graph: from the resized image to masks.
+
+    The network is that of `compiled`. Detections have a fixed number of rows, of which those with
+    score 0 are empty, so nothing waits for the device; an image for which the device says that
+    the fixed number was too small is detected again as in `eager`, and counted.
+
+    Source: CUDA graphs in PyTorch (pytorch.org/blog/accelerating-pytorch-with-cuda-graphs).
+    """
+    return Runtime(
+        precision=precision,
+        prepare=partial(compile_stages, tuning=tuning),
+        inference_copy=True,
+        fixed_shapes=FixedShapes(
+            compile_part=partial(compile_function, tuning=tuning), record=_record
+        ),
+        fault=_needs_cuda,
+    )
+
+
+def _record(step: Step) -> RecordedStep:
+    return RecordedStep(step, record=record_cuda_graph, event=graph_event)
+
+
+def _needs_cuda(device_type: str) -> str:
+    if device_type == "cuda":
+        return ""
+    return (
+        f"cuda_graph needs a CUDA device, not {device_type}; write runtime: {{name: compiled}}, "
+        "or run on a machine with a GPU and --device cuda"
+    )
+
+
+def record_cuda_graph(run: Callable[[], None], warm_up: Callable[[], None]) -> Replay:
+    """Return the replay of a CUDA graph of `run`, after `warm_up` on a stream of its own.
+
+    Source: PyTorch's notes on CUDA semantics, section "CUDA Graphs".
+    """
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(WARM_UPS):
+            warm_up()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
+
+
+def graph_event() -> Event:
+    """Return an event with a time, whose mark a graph records as one of its own."""
+    event: Event = torch.cuda.Event(enable_timing=True, external=True)  # type: ignore[no-untyped-call]
+    return event

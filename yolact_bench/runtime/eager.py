@@ -1,0 +1,24 @@
+"""Plain PyTorch."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from yolact_bench.runtime.runtime import HALF, Precision, Runtime, no_context
+
+
+def eager(*, precision: Precision = "fp32") -> Runtime:
+    """Return plain PyTorch: operators are launched one by one, half precision is autocast's.
+
+    Source: PyTorch; what dbolya/yolact@902073d does, apart from its scripted FPN.
+    """
+
+    def autocast(device_type: str) -> AbstractContextManager[object]:
+        return torch.autocast(device_type, dtype=HALF[precision])
+
+    return Runtime(
+        precision=precision,
+        prepare=lambda network: network,
+        context=no_context if precision == "fp32" else autocast,
+        counts_as_fused=False,
+    )

@@ -1,0 +1,70 @@
+"""What a runtime is: the facts and steps by which a network is executed at inference."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from yolact_bench.clock import Clock, no_clock
+from yolact_bench.shapes import Predictions
+
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+HALF: Mapping[str, torch.dtype] = MappingProxyType({"bf16": torch.bfloat16, "fp16": torch.float16})
+
+
+class Program(nn.Module):
+    """What a detector calls: a network as trained, its copy, or a session of another library."""
+
+    mean: tuple[float, float, float]  # RGB of the input, 0-255 scale
+    std: tuple[float, float, float]
+    rescore_net: nn.Module | None
+
+    def forward(self, x: Tensor, clock: Clock = no_clock) -> Predictions:
+        """Return raw predictions for normalised images [B, 3, S, S]."""
+        raise NotImplementedError
+
+
+# Makes a program of a function of tensors, called with them in one sequence.
+CompilePart: TypeAlias = Callable[..., Callable[[Sequence[Tensor]], Any]]
+# A function of a program, a batch and a clock; it returns tensors of shapes that no value decides.
+Step: TypeAlias = Callable[[Program, Tensor, Clock], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedShapes:
+    """How to execute everything after resizing as one program of fixed shapes."""
+
+    compile_part: CompilePart  # for what follows the network
+    record: Callable[[Step], Step]
+
+
+def no_context(device_type: str) -> AbstractContextManager[object]:
+    """Return a context that changes nothing."""
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """A precision, how a network becomes a program, and what else has to know of it."""
+
+    precision: Precision
+    # Takes the network's inference copy, whose weights have the precision, or without
+    # `inference_copy` the network as trained.
+    prepare: Callable[[Program], Program]
+    inference_copy: bool = False
+    # Around every call of the program, for a kind of device.
+    context: Callable[[str], AbstractContextManager[object]] = no_context
+    # None: the network is one program, and detection follows it image by image.
+    fixed_shapes: FixedShapes | None = None
+    # Only operators with MACs count as memory traffic; otherwise every operator does.
+    counts_as_fused: bool = True
+    fault: Callable[[str], str] = lambda device_type: ""  # why a kind of device cannot run it
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision as torch calls it."""
+        return HALF.get(self.precision, torch.float32)
