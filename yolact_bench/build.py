@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from yolact_bench.catalog import components
 from yolact_bench.data import Dataset
 from yolact_bench.data.batch import TrainingLoader, training_loader
-from yolact_bench.detect.graph.fixed import check_fixed_size
-from yolact_bench.detect.graph.program import FixedProgram
-from yolact_bench.detect.nms.fixed import FIXED_NMS
+from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
+from yolact_bench.detect.nms import fixed_form
+from yolact_bench.detect.pipeline import DetectionHead
 from yolact_bench.detector import Detector, MakeFixed
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
@@ -119,20 +119,21 @@ def build_detector(run: Run, network: Program, *, device: str) -> Detector:
         if runtime.inference_copy:
             network = InferenceNetwork(network, dtype=runtime.dtype, device=device)
         network = runtime.prepare(network)
-    return Detector(
-        network,
+    head = DetectionHead(
         nms=_pick(run, "nms"),
         assembly=_pick(run, "assembly")(),
         rescorer=_pick(run, "rescore"),
         rescore_net=network.rescore_net,
+    )
+    return Detector(
+        network,
+        head=head,
         image_size=run.image_size,
         classes=run.classes,
         device=device,
         runtime=runtime,
         num_parameters=num_parameters,
-        fixed=_fixed_of(run, runtime.fixed_shapes, network.rescore_net)
-        if runtime.fixed_shapes
-        else None,
+        fixed=_fixed_of(run, head, runtime.fixed_shapes) if runtime.fixed_shapes else None,
         run=run,
     )
 
@@ -155,30 +156,24 @@ def deform_fault(run: Run, device: str) -> str:
     return "" if fault is None else fault(torch.device(device).type)
 
 
-def _fixed_of(run: Run, shapes: FixedShapes, rescore_net: nn.Module | None) -> MakeFixed:
+def _fixed_of(run: Run, head: DetectionHead, shapes: FixedShapes) -> MakeFixed:
     """Return how to make one program of the detector of a run.
 
     Raises:
         SpecError: an NMS or re-scoring network that does not work in fixed sizes.
     """
-    if run.nms["name"] not in FIXED_NMS:
+    nms = fixed_form(head.nms)
+    if nms is None:
+        known = [name for name, each in components("nms").items() if fixed_form(each)]
         raise SpecError(
-            f"nms: {run.nms['name']} has no form of fixed size, which the runtime "
-            f"{run.runtime['name']} needs; write one of "
-            f"{named(sorted(FIXED_NMS))}, or runtime: {{name: compiled}}"
+            f"nms: {run.nms['name']} has no form of fixed sizes, which the runtime "
+            f"{run.runtime['name']} needs; write one of {named(sorted(known))}, or "
+            "runtime: {name: compiled}"
         )
-    check_fixed_size(rescore_net)
-    nms = pick("nms", FIXED_NMS, run.nms)
-    parts = {
-        "nms": nms,
-        "assembly": _pick(run, "assembly")(),
-        "rescorer": _pick(run, "rescore"),
-        "rescore_net": rescore_net,
-        "compile_part": shapes.compile_part,
-    }
+    detection = FixedDetection(head, nms, shapes.compile_part)
 
     def make(mean: Tensor, std: Tensor) -> Step:
-        return shapes.record(FixedProgram(mean=mean, std=std, **parts))
+        return shapes.record(FixedProgram(detection=detection, mean=mean, std=std))
 
     return make
 

@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.graph.outcome import Outcome, taken_from
-from yolact_bench.detect.nms import Nms
-from yolact_bench.detect.pipeline import Found, find, to_detections
-from yolact_bench.detect.rescore import Rescorer
+from yolact_bench.detect.graph.fixed import Outcome, detections_of
+from yolact_bench.detect.pipeline import DetectionHead, Found, to_detections
 from yolact_bench.errors import SpecError
-from yolact_bench.geometry.masks import Assembly
 from yolact_bench.runtime import Program, Runtime, Step
 from yolact_bench.runtime.eager import eager
 from yolact_bench.shapes import Detections, Predictions
@@ -33,17 +30,14 @@ _PLAIN = eager()
 class Detector:
     """Images in, detections out, with named stages that a clock can time.
 
-    The parts are public: a latency or replay runner may swap the NMS of a loaded detector.
+    Network and head are public: a runner may put another in the place of either.
     """
 
     def __init__(
         self,
         network: Program,
         *,
-        nms: Nms,
-        assembly: Assembly,
-        rescorer: Rescorer,
-        rescore_net: nn.Module | None,
+        head: DetectionHead,
         image_size: int,
         classes: Sequence[str],
         device: str | torch.device = "cpu",
@@ -65,10 +59,9 @@ class Detector:
         if runtime.precision == "fp16" and self.device.type == "cpu":
             raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
         self.network = network.to(self.device).eval()
-        self.rescore_net = None if rescore_net is None else rescore_net.to(self.device).eval()
-        self.nms = nms
-        self.assembly = assembly
-        self.rescorer = rescorer
+        if isinstance(head.rescore_net, nn.Module):
+            head.rescore_net.to(self.device).eval()
+        self.head = head
         self.image_size = image_size
         self.classes = tuple(classes)
         self.runtime = runtime
@@ -107,17 +100,8 @@ class Detector:
         return [self._found(predictions, i, image, clock) for i, image in enumerate(images)]
 
     def _found(self, predictions: Predictions, index: int, image: Image, clock: Clock) -> Found:
-        return find(
-            predictions,
-            index,
-            nms=self.nms,
-            assembly=self.assembly,
-            rescorer=self.rescorer,
-            rescore_net=self.rescore_net,
-            height=image.shape[0],
-            width=image.shape[1],
-            clock=clock,
-        )
+        height, width = image.shape[:2]
+        return self.head.find(predictions, index, height=height, width=width, clock=clock)
 
     def _find_fixed(self, fixed: Step, images: Sequence[Image], clock: Clock) -> list[Found]:
         """Run the program, wait once, and detect again where its fixed numbers were too small."""
@@ -133,9 +117,9 @@ class Detector:
                 found.append(self._found(outcome.predictions, index, image, clock))
                 continue
             height, width = image.shape[:2]
-            threshold = self.assembly.mask_threshold
+            threshold = self.head.assembly.mask_threshold
             found.append(
-                taken_from(outcome.found, index, count, height, width, mask_threshold=threshold)
+                detections_of(outcome.found, index, count, height, width, mask_threshold=threshold)
             )
         return found
 

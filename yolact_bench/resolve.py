@@ -4,11 +4,11 @@ import hashlib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.shapes import needs_features
-from yolact_bench.slots import Choice, resolve
+from yolact_bench.slots import Choice, fact, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.run import Run
 
@@ -62,15 +62,19 @@ def can_replay(run: Run) -> bool:
 
     It holds no feature maps, so a network that re-scores from them must run with the detector.
     """
-    rescore_net = components("rescore_net")[str(run.rescore_net["name"])]
-    return run.rescore["name"] == "none" or not needs_features(rescore_net)
+    needs_net = fact_of(run, "rescore", "needs_net")
+    return not (needs_net and fact_of(run, "rescore_net", "needs_features"))
+
+
+def fact_of(run: Run, slot: str, name: str) -> Any:  # noqa: ANN401
+    """Return a fact of the component that a run chooses in a slot, None where it has none such."""
+    return fact(components(slot).get(str(getattr(run, slot).get("name"))), name)
 
 
 def _in_pixels_of_the_input(run: Run) -> Choice:
-    """The reference's sequential NMS counts pixels of its input, whose size is another slot's."""
-    if run.nms.get("name") != "sequential" or "grid_px" in run.nms:
-        return run.nms
-    return {**run.nms, "grid_px": run.image_size}
+    """Some NMS count pixels of the input, whose size is another slot's."""
+    option = fact_of(run, "nms", "image_size_option")
+    return run.nms if option is None else {option: run.image_size, **run.nms}
 
 
 def _check_settings(run: Run) -> None:
@@ -86,13 +90,13 @@ def _check_settings(run: Run) -> None:
 
 def _check_together(run: Run) -> None:
     """Refuse choices that cannot work together, naming both."""
-    has_net = run.rescore_net["name"] != "none"
-    if run.rescore["name"] != "none" and not has_net:
+    has_net = not fact_of(run, "rescore_net", "makes_nothing")
+    if fact_of(run, "rescore", "needs_net") and not has_net:
         raise SpecError(
             f"rescore: {run.rescore['name']} needs a network that predicts mask quality, but "
             "rescore_net is none; write rescore_net: {name: mask_iou} or {name: mask_scoring}"
         )
-    if run.mask_iou_loss["name"] != "none" and not has_net:
+    if fact_of(run, "mask_iou_loss", "needs_net") and not has_net:
         raise SpecError(
             f"mask_iou_loss: {run.mask_iou_loss['name']} trains a network that is not there "
             "(rescore_net is none); write rescore_net: {name: mask_iou} or {name: mask_scoring}"
@@ -107,7 +111,7 @@ def file_sha256(path: Path) -> str:
 def _with_sha256(init: dict[str, object] | object) -> dict[str, object]:
     """The contents of a weight file decide the result; where it lies does not."""
     assert isinstance(init, dict)
-    if init["name"] != "checkpoint":
+    if "sha256" not in init:
         return init
     path = Path(str(init["file"]))
     if not path.is_file():

@@ -30,7 +30,7 @@ from runners.evaluation.encode import entries, run_lengths
 from runners.system.progress import progress
 from yolact_bench.data.objects import Objects, Segment, rasterise
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.detect.pipeline import Candidates, Found, detect
+from yolact_bench.detect.pipeline import Candidates, Found
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.geometry.masks import Assembly, crop
@@ -93,11 +93,11 @@ def oracle_entries(
         ArmError: a score is not finite.
     """
     truth = _truth(dataset.objects(index))
-    kept = detector.nms(candidates.boxes, candidates.probabilities)
+    kept = detector.head.nms(candidates.boxes, candidates.probabilities)
     found = _found(detector, candidates, kept, truth)
     masks = run_lengths(found)
-    cropped, cropped_masks = _cropped(detector.assembly, candidates, kept, found, masks, truth)
-    ideal = _projected(detector.assembly, candidates, truth)
+    cropped, cropped_masks = _cropped(detector.head.assembly, candidates, kept, found, masks, truth)
+    ideal = _projected(detector.head.assembly, candidates, truth)
     ideal_masks = run_lengths(ideal)
     with_oracle: Mapping[str, tuple[Found, list[Rle]]] = {
         "none": (found, masks),
@@ -159,15 +159,7 @@ def _truth(objects: Objects) -> _Truth:
 
 def _found(detector: Detector, candidates: Candidates, kept: Kept, truth: _Truth) -> Found:
     """Return the detections as the detector would, with an NMS that has already chosen."""
-    return detect(
-        candidates,
-        nms=lambda boxes, scores: kept,
-        assembly=detector.assembly,
-        rescorer=detector.rescorer,
-        rescore_net=detector.rescore_net,
-        height=truth.height,
-        width=truth.width,
-    ).cpu()
+    return detector.head.finish(candidates, kept, height=truth.height, width=truth.width).cpu()
 
 
 def _cropped(

@@ -19,7 +19,7 @@ from runners.evaluation.files import Predictions, prediction_files
 from runners.evaluation.stored_pass import StoredPass
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.detect.pipeline import Found, detect
+from yolact_bench.detect.pipeline import Found
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.results.text import elapsed
@@ -75,15 +75,7 @@ def _replay_image(
     going_on = []
     for arm in arms:
         with torch.inference_mode():
-            found = detect(
-                candidates,
-                nms=arm.detector.nms,
-                assembly=arm.detector.assembly,
-                rescorer=arm.detector.rescorer,
-                rescore_net=arm.detector.rescore_net,
-                height=height,
-                width=width,
-            ).cpu()
+            found = arm.detector.head.detect(candidates, height=height, width=width).cpu()
         masks = encoded.run_lengths(found)
         try:
             arm.predictions.extend(

@@ -23,6 +23,7 @@ from yolact_bench.geometry.pixels import normalise
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.model.network import Yolact
+from yolact_bench.resolve import fact_of
 from yolact_bench.results.training_log import curve_points
 from yolact_bench.schedule import Schedule
 from yolact_bench.spec.run import Run
@@ -87,7 +88,8 @@ class Loop:
             precision=run.precision,
             compile_network=how.compile_network,
             # Without objects, nothing reaches the re-scoring network.
-            reaches_all=network.rescore_net is None and run.semantic_loss["name"] != "none",
+            reaches_all=network.rescore_net is None
+            and not fact_of(run, "semantic_loss", "makes_nothing"),
         )
         self.optimizer = _optimizer(network, schedule)
         self.scaler = torch.amp.GradScaler(how.device, enabled=run.precision == "fp16")

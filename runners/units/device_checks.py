@@ -7,6 +7,7 @@ import torch
 
 from yolact_bench.build import deform_fault, device_fault, freezes_batch_norm
 from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.resolve import fact_of
 from yolact_bench.spec.run import Run
 
 
@@ -43,7 +44,7 @@ def _check_device(run: Run, device: str) -> None:
 
 
 def _check_batch_norm(run: Run) -> None:
-    if run.init["name"] in {"none", "zero_gamma"} and freezes_batch_norm(run):
+    if fact_of(run, "init", "random") and freezes_batch_norm(run):
         raise SpecError(
             f"batch_norm: {run.batch_norm['name']} freezes batch norm at schedule.batch_size "
             f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) "

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from runners.units.mac_formulas import FORMULAS
 from yolact_bench.build import PLAIN, build_detector, build_network
 from yolact_bench.clock import STAGES
-from yolact_bench.detect.pipeline import find, to_detections
+from yolact_bench.detect.pipeline import to_detections
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.boxes import encode
 from yolact_bench.model.network import Yolact
@@ -119,24 +119,14 @@ def _parameters(network: Yolact) -> dict[str, int]:
 
 
 def _count_detection(detector: Detector, planted: Predictions, counter: "_Counter") -> None:
-    net = detector.rescore_net
-    if net is not None:
+    net = detector.head.rescore_net
+    if isinstance(net, nn.Module):
         net = net.to_empty(device="cpu")
         for values in (*net.parameters(), *net.buffers()):
             values.data.zero_()
     height, width = IMAGE_SIZE
     with torch.inference_mode(), counter:
-        found = find(
-            planted,
-            0,
-            nms=detector.nms,
-            assembly=detector.assembly,
-            rescorer=detector.rescorer,
-            rescore_net=net,
-            height=height,
-            width=width,
-            clock=counter.clock,
-        )
+        found = detector.head.find(planted, 0, height=height, width=width, clock=counter.clock)
         with counter.clock("upsample"):
             # Off the CPU it is one interpolation of whole masks, which is how it is defined.
             to_detections(replace(found, soft_masks=found.soft_masks.to("meta")))

@@ -35,7 +35,7 @@ def read_rgb(file: Path) -> NDArray[np.uint8]:
 def plain_detections(detector: Detector, file: Path) -> PlainDetections:
     """An image file → run lengths of every mask, with a detector whose runtime is `eager`."""
     network = detector.network
-    assert isinstance(network, Yolact) and detector.rescore_net is not None
+    assert isinstance(network, Yolact) and detector.head.rescore_net is not None
     image = read_rgb(file)
     raw = network(detector.preprocess([image]))
     scores = raw.scores[0].softmax(-1).T[1:].contiguous()  # [C, A]
@@ -43,7 +43,7 @@ def plain_detections(detector: Detector, file: Path) -> PlainDetections:
     boxes = decode(raw.boxes[0][row], raw.anchors[row])
     masks = torch.sigmoid(raw.prototypes[0] @ raw.coefficients[0][row].T)  # [h, w, N]
     masks = plain_crop(masks, boxes).permute(2, 0, 1).contiguous()
-    predicted = detector.rescore_net(masks[:, None]).gather(1, label[:, None])[:, 0]
+    predicted = detector.head.rescore_net(masks[:, None]).gather(1, label[:, None])[:, 0]
     return PlainDetections(label, score * predicted, plain_run_lengths(masks, *image.shape[:2]))
 
 

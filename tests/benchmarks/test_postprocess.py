@@ -20,8 +20,7 @@ from tests.support.nms_scenes import clustered_logits
 from tests.support.soft_masks import blobs_of_area
 from yolact_bench.detect.candidates import candidate_rows
 from yolact_bench.detect.nms import NMS
-from yolact_bench.detect.nms.fast import fast_nms, fast_nms_per_class
-from yolact_bench.detect.nms.fixed import FIXED_NMS
+from yolact_bench.detect.nms.fast import fast_nms, fast_nms_per_class, fixed_fast_nms
 from yolact_bench.detect.pipeline import likely_candidates
 from yolact_bench.geometry.boxes import decode, encode, to_cxcywh
 from yolact_bench.geometry.run_lengths import mask_run_lengths
@@ -169,7 +168,7 @@ def test_fixed_fast_nms_on_a_gpu(benchmark: BenchmarkFixture, anchors: int) -> N
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     boxes, scores = (part.cuda() for part in clustered(anchors))
-    fixed, expected = FIXED_NMS["fast"](boxes, scores), fast_nms_per_class(boxes, scores)
+    fixed, expected = fixed_fast_nms(boxes, scores), fast_nms_per_class(boxes, scores)
     assert bool(fixed.exact)
     assert torch.equal(fixed.kept().anchor, expected.anchor)
 
@@ -183,7 +182,7 @@ def test_fixed_fast_nms_on_a_gpu(benchmark: BenchmarkFixture, anchors: int) -> N
         f"Fast NMS on a GPU, {anchors} anchors",
         {
             "plain": lambda: finished(fast_nms_per_class, boxes, scores),
-            "fixed": lambda: finished(FIXED_NMS["fast"], boxes, scores),
+            "fixed": lambda: finished(fixed_fast_nms, boxes, scores),
             "fast": lambda: finished(fast_nms, boxes, scores),
         },
         reference="plain",

@@ -28,21 +28,14 @@ def predictions(config: str) -> Predictions:
 
 def faults_of_detection(config: str, **parts: object) -> list[str]:
     """What differs when parts of the pipeline are replaced."""
-    made = detector(config)
-    chosen = {
-        "nms": made.nms,
-        "assembly": made.assembly,
-        "rescorer": made.rescorer,
-        "rescore_net": made.rescore_net,
-    }
-    size = {"height": 480, "width": 640}
+    head = replace(detector(config).head, **parts)  # type: ignore[arg-type]
     with torch.inference_mode():
-        found = pipeline.find(predictions(config), 0, **{**chosen, **parts}, **size)  # type: ignore[arg-type]
+        found = head.find(predictions(config), 0, height=480, width=640)
         return detection_faults(config, 0, "fast", pipeline.to_detections(found))
 
 
 def _mean_pooled(masks: Tensor) -> Tensor:
-    net = detector(PLUS).rescore_net
+    net = detector(PLUS).head.rescore_net
     assert net is not None
     found: Tensor = net.layers(masks).mean(dim=(2, 3))
     return found
@@ -57,7 +50,7 @@ def _of_the_next_class(soft: Tensor, labels: Tensor, scores: Tensor, net: object
 
 
 PARTS: Mapping[str, tuple[str, dict[str, object]]] = {
-    "IoU limit 0.45": (V1, {"nms": lambda b, s: detector(V1).nms(b, s, max_iou=0.45)}),
+    "IoU limit 0.45": (V1, {"nms": lambda b, s: detector(V1).head.nms(b, s, max_iou=0.45)}),
     "no crop": (V1, {"assembly": LinearCombination(crop=False)}),
     "mask threshold 0.45": (V1, {"assembly": LinearCombination(mask_threshold=0.45)}),
     "score without class score": (PLUS, {"rescorer": _predicted_alone}),
@@ -122,16 +115,8 @@ def test_another_function_of_the_pipeline_is_noticed(
 def test_cropping_after_upsampling_is_noticed() -> None:
     made = detector(V1)
     with torch.inference_mode():
-        found = pipeline.find(
-            predictions(V1),
-            0,
-            nms=made.nms,
-            assembly=LinearCombination(crop=False),
-            rescorer=made.rescorer,
-            rescore_net=None,
-            height=480,
-            width=640,
-        )
+        head = replace(made.head, assembly=LinearCombination(crop=False), rescore_net=None)
+        found = head.find(predictions(V1), 0, height=480, width=640)
         detections = pipeline.to_detections(found)
         cropped = crop(detections.masks.float(), found.boxes) > 0
     assert detection_faults(V1, 0, "fast", replace(detections, masks=cropped))

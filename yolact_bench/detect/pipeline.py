@@ -17,13 +17,7 @@ from yolact_bench.detect.candidates import candidate_rows, rows_of_blocks
 from yolact_bench.detect.nms import Nms
 from yolact_bench.detect.rescore import RescoreNet, Rescorer, looking_at
 from yolact_bench.geometry.boxes import decode, to_pixels
-from yolact_bench.geometry.masks import (
-    Assembly,
-    MaskRegion,
-    mask_regions,
-    upsample,
-    upsample_chunks,
-)
+from yolact_bench.geometry.masks import Assembly, MaskRegion, mask_regions, upsample
 from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions
 
 
@@ -92,37 +86,68 @@ class Found:
         )
 
 
-def find(
-    predictions: Predictions,
-    image: int,
-    *,
-    nms: Nms,
-    assembly: Assembly,
-    rescorer: Rescorer,
-    rescore_net: RescoreNet | None,
-    height: int,
-    width: int,
-    clock: Clock = no_clock,
-) -> Found:
-    """Return the detections in one image of the batch, whose original size is given.
-
-    Everything from here on is float32, whatever precision the network ran in.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionHead:
+    """What makes detections of predictions. All of it is float32, in whatever the network ran.
 
     Source: dbolya/yolact@902073d layers/functions/detection.py and layers/output_utils.py.
     """
-    with clock("nms"):
-        candidates = likely_candidates(predictions, image, nms)
-        kept = nms(candidates.boxes, candidates.probabilities)
-    return _found(
-        candidates,
-        kept,
-        assembly=assembly,
-        rescorer=rescorer,
-        rescore_net=rescore_net,
-        height=height,
-        width=width,
-        clock=clock,
-    )
+
+    nms: Nms
+    assembly: Assembly
+    rescorer: Rescorer
+    rescore_net: RescoreNet | None
+
+    def find(
+        self,
+        predictions: Predictions,
+        image: int,
+        *,
+        height: int,
+        width: int,
+        clock: Clock = no_clock,
+    ) -> Found:
+        """Return the detections in one image of the batch, whose original size is given."""
+        with clock("nms"):
+            candidates = likely_candidates(predictions, image, self.nms)
+            kept = self.nms(candidates.boxes, candidates.probabilities)
+        return self.finish(candidates, kept, height=height, width=width, clock=clock)
+
+    def detect(self, candidates: Candidates, *, height: int, width: int) -> Found:
+        """Return the detections among the candidates of one image, whose original size is given."""
+        kept = self.nms(candidates.boxes, candidates.probabilities)
+        return self.finish(candidates, kept, height=height, width=width)
+
+    def finish(
+        self,
+        candidates: Candidates,
+        kept: Kept,
+        *,
+        height: int,
+        width: int,
+        clock: Clock = no_clock,
+    ) -> Found:
+        """Return the detections for which an NMS has decided."""
+        boxes = candidates.boxes[kept.anchor]
+        with clock("assembly"):
+            # Always in one layout: products of differently laid out matrices differ in their last
+            # bits.
+            prototypes = candidates.prototypes.contiguous()
+            soft_masks = self.assembly(prototypes, candidates.coefficients[kept.anchor], boxes)
+        with clock("rescore"):
+            net = looking_at(self.rescore_net, boxes, candidates.features)
+            mask_scores = self.rescorer(soft_masks, kept.label, kept.score, net)
+        return Found(
+            boxes=boxes,
+            boxes_px=to_pixels(boxes, height, width),
+            scores=kept.score,
+            mask_scores=mask_scores,
+            labels=kept.label,
+            soft_masks=soft_masks,
+            height=height,
+            width=width,
+            mask_threshold=self.assembly.mask_threshold,
+        )
 
 
 def candidates_of(predictions: Predictions, image: int) -> Candidates:
@@ -163,61 +188,6 @@ def _candidates_in(
     )
 
 
-def detect(
-    candidates: Candidates,
-    *,
-    nms: Nms,
-    assembly: Assembly,
-    rescorer: Rescorer,
-    rescore_net: RescoreNet | None,
-    height: int,
-    width: int,
-) -> Found:
-    """Return the detections among the candidates of one image, whose original size is given."""
-    return _found(
-        candidates,
-        nms(candidates.boxes, candidates.probabilities),
-        assembly=assembly,
-        rescorer=rescorer,
-        rescore_net=rescore_net,
-        height=height,
-        width=width,
-        clock=no_clock,
-    )
-
-
-def _found(
-    candidates: Candidates,
-    kept: Kept,
-    *,
-    assembly: Assembly,
-    rescorer: Rescorer,
-    rescore_net: RescoreNet | None,
-    height: int,
-    width: int,
-    clock: Clock,
-) -> Found:
-    boxes = candidates.boxes[kept.anchor]
-    with clock("assembly"):
-        # In one layout always: products of differently laid out matrices differ in their last bits.
-        prototypes = candidates.prototypes.contiguous()
-        soft_masks = assembly(prototypes, candidates.coefficients[kept.anchor], boxes)
-    with clock("rescore"):
-        net = looking_at(rescore_net, boxes, candidates.features)
-        mask_scores = rescorer(soft_masks, kept.label, kept.score, net)
-    return Found(
-        boxes=boxes,
-        boxes_px=to_pixels(boxes, height, width),
-        scores=kept.score,
-        mask_scores=mask_scores,
-        labels=kept.label,
-        soft_masks=soft_masks,
-        height=height,
-        width=width,
-        mask_threshold=assembly.mask_threshold,
-    )
-
-
 def to_detections(found: Found) -> Detections:
     """Return the detections with all masks at image size: N·H·W bytes."""
     return Detections(
@@ -226,13 +196,6 @@ def to_detections(found: Found) -> Detections:
         mask_scores=found.mask_scores,
         labels=found.labels,
         masks=upsample(found.soft_masks, found.height, found.width, threshold=found.mask_threshold),
-    )
-
-
-def mask_chunks(found: Found) -> Iterator[Bool[Tensor, "n H W"]]:
-    """Yield the masks at image size, in order, as many at a time as memory allows."""
-    return upsample_chunks(
-        found.soft_masks, found.height, found.width, threshold=found.mask_threshold
     )
 
 

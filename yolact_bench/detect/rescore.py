@@ -9,6 +9,7 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.shapes import FeatureMaps, needs_features
+from yolact_bench.slots import with_facts
 
 # Soft masks [N, 1, h, w] → predicted IoU of each mask for every class [N, C].
 RescoreNet = Callable[[Tensor], Tensor]
@@ -42,7 +43,11 @@ def looking_at(
 
 @runtime_checkable
 class Rescorer(Protocol):
-    """Give each mask a score of its own. Order and number of detections stay."""
+    """Give each mask a score of its own. Order and number of detections stay.
+
+    Facts: `needs_net`, whether it needs the re-scoring network; `keeps_scores`, whether masks have
+    the scores of their classes.
+    """
 
     def __call__(
         self,
@@ -55,6 +60,7 @@ class Rescorer(Protocol):
         ...
 
 
+@with_facts(keeps_scores=True)
 def keep_scores(
     soft_masks: Float[Tensor, "N h w"],
     labels: Int64[Tensor, " N"],
@@ -68,6 +74,7 @@ def keep_scores(
     return scores
 
 
+@with_facts(needs_net=True)
 def times_predicted_iou(
     soft_masks: Float[Tensor, "N h w"],
     labels: Int64[Tensor, " N"],

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from yolact_bench.slots import with_facts
+
 # Ceiling for what upsampling holds at once beyond its result: 100 masks of a 12-megapixel photo
 # would be 4.8 GB as floats.
 WORKING_BYTES = 48 * 2**20
@@ -19,7 +21,10 @@ BLOCK_ROWS = 16
 
 @runtime_checkable
 class Assembly(Protocol):
-    """Combine prototypes into one soft mask per detection, values from 0 to 1."""
+    """Combine prototypes into one soft mask per detection, values from 0 to 1.
+
+    Fact: `row_by_row`, whether on a CPU no mask's bits depend on the others made with it.
+    """
 
     @property
     def mask_threshold(self) -> float:
@@ -45,6 +50,7 @@ class MakeAssembly(Protocol):
         ...
 
 
+@with_facts(row_by_row=True)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearCombination:
     """σ(P·Cᵀ), cropped with the predicted box at prototype size, before any upsampling.

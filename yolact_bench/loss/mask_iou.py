@@ -11,11 +11,15 @@ from torch import Tensor, nn
 from yolact_bench.errors import SpecError
 from yolact_bench.loss.mask import SoftMasks
 from yolact_bench.shapes import needs_features
+from yolact_bench.slots import with_facts
 
 
 @runtime_checkable
 class MaskIouLoss(Protocol):
-    """Loss of the predicted mask IoU, divided by `normaliser`; None when there is no such term."""
+    """Loss of the predicted mask IoU, divided by `normaliser`; None when there is no such term.
+
+    Fact: `needs_net`, whether it needs the re-scoring network.
+    """
 
     def __call__(
         self,
@@ -27,6 +31,7 @@ class MaskIouLoss(Protocol):
         ...
 
 
+@with_facts(needs_net=True)
 def smooth_l1(
     images: Sequence[SoftMasks],
     rescore_net: nn.Module | None,

@@ -11,11 +11,15 @@ from torch import Tensor
 from yolact_bench.errors import SpecError
 from yolact_bench.loss.targets import masks_at
 from yolact_bench.shapes import Target
+from yolact_bench.slots import with_facts
 
 
 @runtime_checkable
 class SemanticLoss(Protocol):
-    """Loss of the semantic logits; None when there is no such term."""
+    """Loss of the semantic logits; None when there is no such term.
+
+    Fact: `makes_nothing`, whether there never is one.
+    """
 
     def __call__(
         self, logits: Float[Tensor, "B C h w"] | None, targets: Sequence[Target]
@@ -61,6 +65,7 @@ def class_maps(target: Target, shape: Sequence[int]) -> Float32[Tensor, "C h w"]
     return masks.new_zeros(tuple(shape)).index_add(0, labels, masks).clamp(max=1.0)
 
 
+@with_facts(makes_nothing=True)
 def no_semantic_loss(
     logits: Float[Tensor, "B C h w"] | None, targets: Sequence[Target]
 ) -> Float[Tensor, ""] | None:

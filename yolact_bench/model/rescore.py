@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
 from yolact_bench.model.mask_scoring import MaskScoringNet
+from yolact_bench.slots import with_facts
 
 
 class MaskIouNet(nn.Module):
@@ -51,13 +52,14 @@ class MaskIouNet(nn.Module):
         return out
 
 
+@with_facts(makes_nothing=True)
 def no_rescore_net(num_classes: int, mask_size: int, fpn_channels: int, image_size: int) -> None:
     """Return nothing: the network predicts no mask quality. Source: YOLACT (arXiv:1904.02689)."""
     return None
 
 
-# Classes, side of a prototype, channels of the FPN, side of the input → network. One that looks at
-# feature maps says so by `needs_features = True`.
+# Classes, side of a prototype, channels of the FPN, side of the input → network. Facts:
+# `needs_features`, whether it looks at feature maps; `makes_nothing`, whether there is none.
 RESCORE_NETS: Mapping[str, Callable[..., nn.Module | None]] = {
     "none": no_rescore_net,
     "mask_iou": MaskIouNet,

@@ -7,11 +7,9 @@ from runners.sweep.replay.kept import KeptInImage, Making, Picture, kept_in
 from runners.sweep.replay.overlap_memory import OverlapMemory
 from runners.sweep.replay.overlaps import KnownOverlaps, Objects
 from yolact_bench.build import build_detector
+from yolact_bench.resolve import fact_of
 from yolact_bench.runtime import Program
 from yolact_bench.spec.run import Run
-
-# Assemblies of which, on a CPU, no mask's bits depend on which others are made with it.
-ROW_BY_ROW = frozenset({"linear_combination"})
 
 
 class TrialImages:
@@ -51,8 +49,8 @@ class TrialImages:
         """
         making = Making(
             detector=build_detector(run, self._network, device=self._device),
-            rescores=run.rescore["name"] != "none",
-            row_by_row=self._device == "cpu" and run.assembly["name"] in ROW_BY_ROW,
+            rescores=not fact_of(run, "rescore", "keeps_scores"),
+            row_by_row=self._device == "cpu" and bool(fact_of(run, "assembly", "row_by_row")),
         )
         kept = []
         pictures: Iterable[Picture] = self._read() if self._pictures is None else self._pictures

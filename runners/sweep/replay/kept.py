@@ -1,6 +1,6 @@
 """What one way to detect keeps in one image, and how that lies over the image's objects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from runners.evaluation.encode import run_lengths
 from runners.sweep.replay.overlaps import Facts, Key, KnownOverlaps
-from yolact_bench.detect.pipeline import Candidates, Found, detect
-from yolact_bench.detect.rescore import Rescorer, keep_scores
+from yolact_bench.detect.pipeline import Candidates, DetectionHead, Found
+from yolact_bench.detect.rescore import keep_scores
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.shapes import Kept
@@ -59,11 +59,11 @@ def kept_in(picture: Picture, making: Making, known: KnownOverlaps) -> KeptInIma
         ArmError: a score is not finite.
     """
     with torch.inference_mode():
-        kept = making.detector.nms(picture.candidates.boxes, picture.candidates.probabilities)
+        kept = making.detector.head.nms(picture.candidates.boxes, picture.candidates.probabilities)
         keys: list[Key] = kept.anchor.tolist()
         found: Found | None = None
         if making.rescores or not making.row_by_row:
-            found = _found(picture, kept, making.detector, making.detector.rescorer)
+            found = _found(picture, kept, making.detector.head)
         if found is not None and not making.row_by_row:
             keys = list(zip(kept.anchor.tolist(), prints(found.soft_masks), strict=True))
         missing = known.missing(keys)
@@ -88,24 +88,11 @@ def kept_in(picture: Picture, making: Making, known: KnownOverlaps) -> KeptInIma
 def _masks_of(anchor: Int64[Tensor, " N"], picture: Picture, making: Making) -> Found:
     none = torch.zeros_like(anchor)
     kept = Kept(anchor=anchor, label=none, score=none.float())
-    return _found(picture, kept, making.detector, keep_scores)
+    return _found(picture, kept, replace(making.detector.head, rescorer=keep_scores))
 
 
-def _found(picture: Picture, kept: Kept, detector: Detector, rescorer: Rescorer) -> Found:
-    """Return the detections that an NMS has decided for."""
-
-    def decided(boxes: Float[Tensor, "A 4"], scores: Float[Tensor, "A C"]) -> Kept:
-        return kept
-
-    return detect(
-        picture.candidates,
-        nms=decided,
-        assembly=detector.assembly,
-        rescorer=rescorer,
-        rescore_net=detector.rescore_net,
-        height=picture.height,
-        width=picture.width,
-    )
+def _found(picture: Picture, kept: Kept, head: DetectionHead) -> Found:
+    return head.finish(picture.candidates, kept, height=picture.height, width=picture.width)
 
 
 def _boxes(found: Found) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from runners.evaluation.coco.score import encode_pixels
 from runners.evaluation.oracles import ORACLES, fitted_coefficients, oracle_entries, oracle_ladder
 from yolact_bench.data.objects import Objects
 from yolact_bench.detect.nms import NMS
-from yolact_bench.detect.pipeline import Candidates
+from yolact_bench.detect.pipeline import Candidates, DetectionHead
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.masks import ASSEMBLIES
@@ -89,10 +89,12 @@ class NoNetwork(Program):
 def detector(*, crop: bool = True) -> Detector:
     return Detector(
         NoNetwork(),
-        nms=NMS["cross_class_fast"],
-        assembly=ASSEMBLIES["linear_combination"](crop=crop),  # type: ignore[call-arg]
-        rescorer=RESCORERS["none"],
-        rescore_net=None,
+        head=DetectionHead(
+            nms=NMS["cross_class_fast"],
+            assembly=ASSEMBLIES["linear_combination"](crop=crop),  # type: ignore[call-arg]
+            rescorer=RESCORERS["none"],
+            rescore_net=None,
+        ),
         image_size=SIDE,
         classes=Scene.classes,
     )

@@ -14,7 +14,7 @@ from pycocotools import mask as rle
 from runners.evaluation.files import is_complete
 from runners.evaluation.predict import detections, predict, validate
 from runners.evaluation.score import evaluate
-from yolact_bench.detect.pipeline import Found, mask_chunks
+from yolact_bench.detect.pipeline import Found, to_detections
 from yolact_bench.errors import ArmError, SpecError
 
 HEIGHT, WIDTH = 32, 48
@@ -239,7 +239,7 @@ def test_run_lengths_from_regions_are_those_of_the_full_masks() -> None:
 
     [(_, entries)] = detections(One(), Squares(1), range(1))
 
-    full = torch.cat(list(mask_chunks(found))).numpy()
+    full = to_detections(found).masks.numpy()
     assert 0.1 < full.mean() < 0.9
     for entry, mask in zip(entries, full, strict=True):
         expected = rle.encode(np.asfortranarray(mask.astype(np.uint8)))

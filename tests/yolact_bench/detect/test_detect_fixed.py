@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from tests.support.nms_scenes import Scene, clustered_logits, random_scene, scenes
 from tests.support.paths import ROOT
-from yolact_bench.detect.graph.fixed import FixedFound, find_fixed, to_found
+from yolact_bench.detect.graph.fixed import FixedDetection, FixedFound, detections_of
 from yolact_bench.detect.graph.pairs import FixedKept
-from yolact_bench.detect.nms import NMS
+from yolact_bench.detect.nms import NMS, Nms, fixed_form
 from yolact_bench.detect.nms.fast import fast_nms_per_class
-from yolact_bench.detect.nms.fixed import FIXED_NMS
-from yolact_bench.detect.pipeline import Found, candidates_of, detect, find
+from yolact_bench.detect.pipeline import DetectionHead, Found, candidates_of
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import encode, to_cxcywh
@@ -28,6 +27,7 @@ from yolact_bench.shapes import Kept, Predictions
 from yolact_bench.slots import options_of
 from yolact_bench.torch_internals import operator_graph
 
+FIXED_NMS = {name: form for name, nms in NMS.items() if (form := fixed_form(nms)) is not None}
 EVERY = pytest.mark.parametrize("name", sorted(FIXED_NMS))
 NAMES = st.sampled_from(sorted(FIXED_NMS))
 
@@ -143,13 +143,20 @@ def predictions(objects: int = 6, images: int = 2, *, side: int = 40) -> Predict
     )
 
 
-def parts(rescore: str = "none") -> dict[str, object]:
+def head_of(nms: Nms, rescore: str = "none") -> DetectionHead:
     net = None if rescore == "none" else MaskIouNet(20, 40, 8, 64, channels=(4, 8)).eval()
-    return {
-        "assembly": ASSEMBLIES["linear_combination"](),
-        "rescorer": RESCORERS[rescore],
-        "rescore_net": net,
-    }
+    return DetectionHead(
+        nms=nms,
+        assembly=ASSEMBLIES["linear_combination"](),
+        rescorer=RESCORERS[rescore],
+        rescore_net=net,
+    )
+
+
+def in_image(fixed: FixedFound, index: int) -> Found:
+    """The detections of an image of 90 × 120 that are not empty."""
+    count = int((fixed.scores[index] > 0).sum())
+    return detections_of(fixed, index, count, 90, 120, mask_threshold=0.5)
 
 
 def assert_same(got: Found, expected: Found) -> None:
@@ -165,24 +172,24 @@ def assert_same(got: Found, expected: Found) -> None:
 @pytest.mark.parametrize("rescore", ["none", "mask_iou"])
 @torch.inference_mode()
 def test_fixed_detection_is_detection(name: str, rescore: str) -> None:
-    raw, common = predictions(), parts(rescore)
-    fixed = find_fixed(raw, nms=FIXED_NMS[name], **common)
+    raw, head = predictions(), head_of(NMS[name], rescore)
+    fixed = FixedDetection(head, FIXED_NMS[name])(raw)
     assert fixed.exact.tolist() == [True, True]
-    assert len(fixed) == 2
     for image in range(2):
-        expected = find(raw, image, nms=NMS[name], height=90, width=120, **common)
-        assert_same(to_found(fixed, image, 90, 120, expected.mask_threshold), expected)
-    assert len(to_found(fixed, 0, 90, 120, 0.5)) >= 6
-    assert len(to_found(fixed, 1, 90, 120, 0.5)) == 0
+        expected = head.find(raw, image, height=90, width=120)
+        assert_same(in_image(fixed, image), expected)
+    assert len(in_image(fixed, 0)) >= 6
+    assert len(in_image(fixed, 1)) == 0
 
 
 @pytest.mark.parametrize("objects", [0, 1, 6, 30])
 @torch.inference_mode()
 def test_leaving_sure_background_out_before_the_softmax_changes_no_bit(objects: int) -> None:
-    raw, common = predictions(objects, 1), parts()
+    raw = predictions(objects, 1)
     for nms in (*NMS.values(), partial(NMS["fast"], min_score=0.3, max_detections=7)):
-        got = find(raw, 0, nms=nms, height=90, width=120, **common)
-        expected = detect(candidates_of(raw, 0), nms=nms, height=90, width=120, **common)
+        head = head_of(nms)
+        got = head.find(raw, 0, height=90, width=120)
+        expected = head.detect(candidates_of(raw, 0), height=90, width=120)
         assert_same(got, expected)
         assert torch.equal(got.mask_scores, expected.mask_scores)
 
@@ -191,15 +198,16 @@ def test_a_re_scoring_network_of_feature_maps_is_refused() -> None:
     class Looks(nn.Module):
         needs_features = True
 
-    given = {**parts("mask_iou"), "rescore_net": Looks()}
+    head = replace(head_of(NMS["fast"], "mask_iou"), rescore_net=Looks())
     with pytest.raises(SpecError, match="mask_iou"):
-        find_fixed(predictions(), nms=FIXED_NMS["fast"], **given)
+        FixedDetection(head, FIXED_NMS["fast"])
 
 
 @EVERY
 def test_no_step_asks_for_a_value(name: str) -> None:
     """Fake tensors have shapes and no values: whoever asks for one gets an exception."""
-    raw, common = predictions(), parts("mask_iou")
+    raw = predictions()
+    detection = FixedDetection(head_of(NMS[name], "mask_iou"), FIXED_NMS[name])
 
     def found(boxes: Tensor, scores: Tensor, coefficients: Tensor, prototypes: Tensor) -> Tensor:
         part = Predictions(
@@ -210,8 +218,7 @@ def test_no_step_asks_for_a_value(name: str) -> None:
             anchors=raw.anchors.to(boxes.device),
             semantic=None,
         )
-        fixed: FixedFound = find_fixed(part, nms=FIXED_NMS[name], **common)
-        return fixed.mask_scores
+        return detection(part).mask_scores
 
     inputs = (raw.boxes, raw.scores, raw.coefficients, raw.prototypes)
     with torch.no_grad():
@@ -234,23 +241,24 @@ def test_a_captured_graph_replays_the_detection_of_other_images(name: str) -> No
     """Captured on an image of 6 objects, replayed on one of 3: a wait would fail the capture."""
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    common = parts("mask_iou")
-    common["rescore_net"].cuda()  # type: ignore[attr-defined]
+    head = head_of(NMS[name], "mask_iou")
+    assert isinstance(head.rescore_net, nn.Module)
+    head.rescore_net.cuda()
+    detection = FixedDetection(head, FIXED_NMS[name])
     first, second = on_gpu(predictions()), on_gpu(predictions(3))
-    nms = FIXED_NMS[name]
     side = torch.cuda.Stream()
     with torch.cuda.stream(side):
-        find_fixed(first, nms=nms, **common)
+        detection(first)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        fixed = find_fixed(first, nms=nms, **common)
+        fixed = detection(first)
     for part in ("boxes", "scores", "coefficients", "prototypes", "anchors"):
         getattr(first, part).copy_(getattr(second, part))
     graph.replay()
     for image in range(2):
-        expected = find(second, image, nms=NMS[name], height=90, width=120, **common)
-        got = to_found(fixed, image, 90, 120, expected.mask_threshold)
+        expected = head.find(second, image, height=90, width=120)
+        got = in_image(fixed, image)
         assert fixed.exact[image]
         assert torch.equal(got.labels, expected.labels)
         assert torch.equal(got.scores, expected.scores)
@@ -280,14 +288,16 @@ import sys
 import torch
 
 sys.path.insert(0, ".")
-from tests.yolact_bench.detect.test_detect_fixed import FIXED_NMS, find_fixed, parts, predictions
+from tests.yolact_bench.detect.test_detect_fixed import FIXED_NMS, head_of, predictions
+from yolact_bench.detect.graph.fixed import FixedDetection
+from yolact_bench.detect.nms import NMS
 
-common = parts("mask_iou")
 raw = predictions()
 for name, nms in FIXED_NMS.items():
-    compiled = torch.compile(find_fixed, backend="eager", fullgraph=True)
+    detection = FixedDetection(head_of(NMS[name], "mask_iou"), nms)
+    compiled = torch.compile(detection, backend="eager", fullgraph=True)
     with torch.no_grad():
-        got, expected = compiled(raw, nms=nms, **common), find_fixed(raw, nms=nms, **common)
+        got, expected = compiled(raw), detection(raw)
     assert torch.equal(got.mask_scores, expected.mask_scores), name
 """
 

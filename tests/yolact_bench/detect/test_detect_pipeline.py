@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from yolact_bench.clock import STAGES, Clock, no_clock
 from yolact_bench.detect.nms import NMS
-from yolact_bench.detect.pipeline import Found, find, mask_chunks, regions, to_detections
+from yolact_bench.detect.pipeline import DetectionHead, Found, regions, to_detections
 from yolact_bench.detect.rescore import RESCORERS, RescoreNet
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import ASSEMBLIES, upsample
 from yolact_bench.runtime import Program
+from yolact_bench.runtime.eager import eager
 from yolact_bench.shapes import Predictions
 
 # Two anchors: a tall one left, a wide one right, both inside the image.
@@ -40,15 +41,15 @@ def predictions(logits: Sequence[Sequence[float]]) -> Predictions:
 def found_in(
     logits: Sequence[Sequence[float]], rescorer: str = "none", net: RescoreNet | None = None
 ) -> Found:
-    return find(
-        predictions(logits),
-        0,
+    return head(rescorer, net).find(predictions(logits), 0, height=100, width=200)
+
+
+def head(rescorer: str = "none", net: RescoreNet | None = None) -> DetectionHead:
+    return DetectionHead(
         nms=NMS["sequential"],
         assembly=ASSEMBLIES["linear_combination"](),
         rescorer=RESCORERS[rescorer],
         rescore_net=net,
-        height=100,
-        width=200,
     )
 
 
@@ -77,10 +78,9 @@ def test_a_mask_is_cut_to_its_box_one_cell_wider() -> None:
     assert mask[50, 140]
 
 
-def test_chunks_and_regions_are_the_same_masks() -> None:
+def test_regions_are_the_same_masks() -> None:
     found = found_in(BOTH)
     masks = to_detections(found).masks
-    assert torch.equal(torch.cat(list(mask_chunks(found))), masks)
     for mask, region in zip(masks, regions(found), strict=True):
         assert int(region.mask.sum()) == int(mask.sum()) > 0
 
@@ -133,10 +133,7 @@ class FakeNetwork(Program):
 
 def detector(**changes: object) -> Detector:
     options: dict[str, object] = {
-        "nms": NMS["sequential"],
-        "assembly": ASSEMBLIES["linear_combination"](),
-        "rescorer": RESCORERS["none"],
-        "rescore_net": None,
+        "head": head(),
         "image_size": 32,
         "classes": ["disc", "star"],
     }
@@ -198,8 +195,8 @@ def test_tensors_and_reversed_views_are_images_too() -> None:
 def test_half_precision_on_a_cpu_is_bf16_or_refused() -> None:
     bright = [np.full((40, 60, 3), 255, dtype=np.uint8)]
     with pytest.raises(SpecError, match="fp16"):
-        detector(precision="fp16")
-    half = detector(precision="bf16")
+        detector(runtime=eager(precision="fp16"))
+    half = detector(runtime=eager(precision="bf16"))
     raw = half.predict(half.preprocess(bright))
     assert raw.coefficients.dtype == torch.float32
     assert len(half(bright)[0]) == 1

@@ -1,6 +1,6 @@
 """A detector as one graph, with a recorder that runs what it is given: no GPU is needed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -14,10 +14,16 @@ from runners.timing.clocks import StageClock
 from tests.support.recorders import Event, Recorder
 from yolact_bench.build import build_detector, build_network, load_detector
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.graph.fixed import FixedFound
-from yolact_bench.detect.graph.outcome import Outcome, state_of, taken_from
-from yolact_bench.detect.graph.program import FixedProgram
-from yolact_bench.detect.nms.fixed import FIXED_NMS
+from yolact_bench.detect.graph.fixed import (
+    FixedDetection,
+    FixedFound,
+    FixedProgram,
+    Outcome,
+    detections_of,
+    not_compiled,
+    state_of,
+)
+from yolact_bench.detect.nms import fixed_form
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.model.inference.fused import InferenceNetwork
@@ -35,10 +41,6 @@ RESCORED = {
 }
 
 
-def as_it_is(function: Callable[..., object], *, name: str) -> Callable[[Sequence[Tensor]], object]:
-    return lambda tensors: function(*tensors)
-
-
 def image(height: int = 96, width: int = 80, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
@@ -52,26 +54,18 @@ def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> 
     """The same detector with everything behind resizing as one recorded function."""
     network = detector.network
     assert isinstance(network, Yolact) and detector.run is not None
-    nms = FIXED_NMS[str(detector.run.nms["name"])]
+    nms = fixed_form(detector.head.nms)
+    assert nms is not None
+    compile_part = compile_function if compiled else not_compiled
+    detection = FixedDetection(detector.head, nms, compile_part)
 
     def make(mean: Tensor, std: Tensor) -> Step:
-        program = FixedProgram(
-            nms=nms,
-            assembly=detector.assembly,
-            rescorer=detector.rescorer,
-            rescore_net=detector.rescore_net,
-            mean=mean,
-            std=std,
-            compile_part=compile_function if compiled else as_it_is,
-        )
+        program = FixedProgram(detection=detection, mean=mean, std=std)
         return RecordedStep(program, record=record, event=Event)
 
     return Detector(
         InferenceNetwork(network),
-        nms=detector.nms,
-        assembly=detector.assembly,
-        rescorer=detector.rescorer,
-        rescore_net=detector.rescore_net,
+        head=detector.head,
         image_size=detector.image_size,
         classes=detector.classes,
         fixed=make,
@@ -143,7 +137,7 @@ def test_another_network_in_a_detector_is_recorded_anew(
 def test_what_is_taken_out_of_a_graph_is_its_own_memory() -> None:
     """A replay overwrites the graph's; detections of the image before must not change."""
     fixed = fixed_found(exact=[True])
-    found = taken_from(fixed, 0, 2, 50, 60, mask_threshold=0.5)
+    found = detections_of(fixed, 0, 2, 50, 60, mask_threshold=0.5)
     for name in ("boxes", "scores", "mask_scores", "labels", "soft_masks"):
         before = getattr(found, name).clone()
         getattr(fixed, name).zero_()
@@ -217,7 +211,10 @@ def test_a_clock_that_takes_no_times_is_refused(pair: tuple[Detector, Detector, 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"nms": {"name": "soft"}}, r"nms: soft has no form of fixed size.*cross_class_fast, fast"),
+        (
+            {"nms": {"name": "soft"}},
+            r"nms: soft has no form of fixed sizes.*cross_class_fast",
+        ),
         (
             {"rescore_net": {"name": "mask_scoring"}, "rescore": {"name": "mask_iou"}},
             r"rescore_net: .*feature maps.*name: compiled",

@@ -8,12 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.build import load_detector
-from yolact_bench.detect.nms import NMS
-from yolact_bench.detect.pipeline import candidates_of, detect
+from yolact_bench.detect.pipeline import Candidates, Found, candidates_of
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
-from yolact_bench.geometry.masks import ASSEMBLIES
 from yolact_bench.loss.mask import SoftMasks
 from yolact_bench.loss.mask_iou import smooth_l1
 from yolact_bench.model.mask_scoring import MaskScoringNet, fpn_level
@@ -213,7 +211,7 @@ def test_an_option_below_one_is_refused(option: str) -> None:
 def test_the_whole_detector_re_scores_and_changes_nothing_else() -> None:
     """The head is made to say ½ for every class: mask scores are half of the scores."""
     detector = load_detector("yolact_tiny", image_size=96, **CHOICE)  # type: ignore[arg-type]
-    head = detector.rescore_net
+    head = detector.head.rescore_net
     assert isinstance(head, MaskScoringNet)
     nn.init.zeros_(head.iou.weight)
     nn.init.constant_(head.iou.bias, 0.5)
@@ -222,7 +220,7 @@ def test_the_whole_detector_re_scores_and_changes_nothing_else() -> None:
     assert len(found) > 0
     assert torch.equal(found.mask_scores, found.scores / 2)
 
-    detector.rescorer = RESCORERS["none"]
+    detector.head = replace(detector.head, rescorer=RESCORERS["none"])
     (plain,) = detector([image])
     assert torch.equal(plain.scores, found.scores)
     assert torch.equal(plain.masks, found.masks)
@@ -255,17 +253,15 @@ def test_what_is_stored_without_features_can_be_replayed_unless_they_are_looked_
     detector = load_detector("yolact_tiny", image_size=96, **CHOICE)  # type: ignore[arg-type]
     whole = candidates_of(detector.predict(torch.randn(1, 3, 96, 96)), 0)
     stored = replace(whole, features=None)
-    rest = {
-        "nms": NMS["fast"],
-        "assembly": ASSEMBLIES["linear_combination"](),
-        "rescore_net": detector.rescore_net,
-        "height": 50,
-        "width": 60,
-    }
+
+    def detect(candidates: Candidates, rescorer: str) -> Found:
+        head = replace(detector.head, rescorer=RESCORERS[rescorer])
+        return head.detect(candidates, height=50, width=60)
+
     for rescorer, given in (("none", stored), ("none", whole), ("mask_iou", whole)):
-        assert len(detect(given, rescorer=RESCORERS[rescorer], **rest)) > 0  # type: ignore[arg-type]
+        assert len(detect(given, rescorer)) > 0
     with pytest.raises(AssertionError, match="feature maps"):
-        detect(stored, rescorer=RESCORERS["mask_iou"], **rest)  # type: ignore[arg-type]
+        detect(stored, "mask_iou")
 
 
 def test_a_run_says_whether_its_detections_can_be_replayed() -> None:

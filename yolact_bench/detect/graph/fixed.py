@@ -1,9 +1,10 @@
-"""Detection in fixed sizes: everything behind the network that one captured graph can hold.
+"""Detection in fixed sizes: everything after resizing that one recorded program can hold.
 
-The steps of `pipeline.find`, for all images of a batch and for as many detections as can ever
-come out. Nothing waits for the device until `to_found` drops the rows that are empty.
+The steps of `DetectionHead.find`, for all images of a batch and for as many detections as can
+ever come out. Nothing waits for the device until `detections_of` drops the empty rows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,11 +14,10 @@ from torch import Tensor
 
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.graph.pairs import FixedNms
-from yolact_bench.detect.pipeline import Found
-from yolact_bench.detect.rescore import RescoreNet, Rescorer
+from yolact_bench.detect.pipeline import DetectionHead, Found
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import decode, to_pixels
-from yolact_bench.geometry.masks import Assembly
+from yolact_bench.runtime import CompilePart, Program
 from yolact_bench.shapes import Predictions, needs_features
 
 
@@ -30,61 +30,16 @@ class FixedFound:
     mask_scores: Float[Tensor, "B N"]  # = scores without re-scoring
     labels: Int64[Tensor, "B N"]
     soft_masks: Float[Tensor, "B N h w"]  # of an empty row: of no meaning
-    exact: Bool[Tensor, " B"]  # the detections are all that `pipeline.find` returns
-
-    def __len__(self) -> int:
-        return len(self.exact)
+    exact: Bool[Tensor, " B"]  # the detections are all that `DetectionHead.find` returns
 
 
-def find_fixed(
-    predictions: Predictions,
-    *,
-    nms: FixedNms,
-    assembly: Assembly,
-    rescorer: Rescorer,
-    rescore_net: RescoreNet | None,
-    clock: Clock = no_clock,
-) -> FixedFound:
-    """Return the detections of all images of the batch, masks at prototype size.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a program leaves on the device, in memory that its next replay may overwrite."""
 
-    Where `exact` holds these are the detections of `pipeline.find`. On a CPU boxes, scores and
-    soft masks have the same bits, and mask scores differ by the rounding of another batch size;
-    on a GPU soft masks differ by that as well.
-
-    Raises:
-        SpecError: a re-scoring network that looks at feature maps: how many boxes belong to
-            which map is known on the device only.
-
-    Source: dbolya/yolact@902073d layers/functions/detection.py and layers/output_utils.py.
-    """
-    check_fixed_size(rescore_net)
-    with clock("nms"):
-        chosen = choose(predictions, nms)
-    with clock("assembly"):
-        soft_masks = assemble(chosen, assembly)
-    with clock("rescore"):
-        mask_scores = rescored(soft_masks, chosen.labels, chosen.scores, rescorer, rescore_net)
-    return FixedFound(
-        boxes=chosen.boxes,
-        scores=chosen.scores,
-        mask_scores=mask_scores,
-        labels=chosen.labels,
-        soft_masks=soft_masks,
-        exact=chosen.exact,
-    )
-
-
-def check_fixed_size(rescore_net: object) -> None:
-    """Check that a re-scoring network works in fixed sizes.
-
-    Raises:
-        SpecError: it looks at feature maps.
-    """
-    if rescore_net is not None and needs_features(rescore_net):
-        raise SpecError(
-            "rescore_net: a network that looks at feature maps does not work in fixed sizes; "
-            "write runtime: {name: eager} or {name: compiled}, or rescore_net: {name: mask_iou}"
-        )
+    predictions: Predictions
+    found: FixedFound
+    state: Int64[Tensor, "B 2"]  # how many rows are not empty; 1 where they are exact
 
 
 class Chosen(NamedTuple):
@@ -98,54 +53,118 @@ class Chosen(NamedTuple):
     prototypes: Float[Tensor, "B h w k"]
 
 
-def choose(predictions: Predictions, nms: FixedNms) -> Chosen:
-    """Return what the NMS keeps of the predictions: decode → NMS → rows."""
-    boxes = decode(predictions.boxes, predictions.anchors)
-    kept = nms(boxes, predictions.scores.float().softmax(-1)[..., 1:])
-    return Chosen(
-        boxes=_rows(boxes, kept.anchor),
-        scores=kept.score,
-        labels=kept.label,
-        exact=kept.exact,
-        coefficients=_rows(predictions.coefficients.float(), kept.anchor),
-        prototypes=predictions.prototypes.float().contiguous(),
-    )
+def not_compiled(function: Callable[..., object], *, name: str) -> Callable[..., object]:
+    """Return a function of tensors as one of their sequence, executed step by step."""
+    return lambda tensors: function(*tensors)
 
 
-def assemble(chosen: Chosen, assembly: Assembly) -> Float[Tensor, "B N h w"]:
-    """Return the soft masks of what was chosen."""
-    parts = zip(chosen.prototypes, chosen.coefficients, chosen.boxes, strict=True)
-    return torch.stack([assembly(*each) for each in parts])
+class FixedDetection:
+    """NMS, masks and re-scoring of all images of a batch, each a program that never waits.
+
+    Where `exact` holds, the detections are those of `DetectionHead.find`. On a CPU boxes, scores
+    and soft masks have the same bits, and mask scores differ by the rounding of another batch
+    size; on a GPU soft masks differ by that as well. Compiled, this is a few kernels instead of a
+    hundred, and its constants are on the device before a graph is recorded, which could not hold
+    their copies.
+
+    Raises:
+        SpecError: a re-scoring network that looks at feature maps: how many boxes belong to
+            which map is known on the device only.
+    """
+
+    def __init__(
+        self, head: DetectionHead, nms: FixedNms, compile_part: CompilePart = not_compiled
+    ) -> None:
+        if head.rescore_net is not None and needs_features(head.rescore_net):
+            raise SpecError(
+                "rescore_net: a network that looks at feature maps does not work in fixed sizes; "
+                "write runtime: {name: eager} or {name: compiled}, or rescore_net: "
+                "{name: mask_iou}"
+            )
+
+        def choose(
+            boxes: Tensor, scores: Tensor, coefficients: Tensor, prototypes: Tensor, anchors: Tensor
+        ) -> Chosen:
+            decoded = decode(boxes, anchors)
+            kept = nms(decoded, scores.float().softmax(-1)[..., 1:])
+            return Chosen(
+                boxes=_rows(decoded, kept.anchor),
+                scores=kept.score,
+                labels=kept.label,
+                exact=kept.exact,
+                coefficients=_rows(coefficients.float(), kept.anchor),
+                prototypes=prototypes.float().contiguous(),
+            )
+
+        def assemble(*parts: Tensor) -> Tensor:
+            chosen = Chosen(*parts)
+            images = zip(chosen.prototypes, chosen.coefficients, chosen.boxes, strict=True)
+            return torch.stack([head.assembly(*image) for image in images])
+
+        def rescore(masks: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
+            rows = masks.flatten(0, 1), labels.flatten(), scores.flatten()
+            return head.rescorer(*rows, head.rescore_net).view_as(scores)
+
+        self._choose = compile_part(choose, name="NMS")
+        self._assemble = compile_part(assemble, name="assembly")
+        self._rescore = compile_part(rescore, name="re-scoring")
+
+    def __call__(self, raw: Predictions, clock: Clock = no_clock) -> FixedFound:
+        """Return the detections of all images of the batch, masks at prototype size."""
+        with clock("nms"):
+            outputs = (raw.boxes, raw.scores, raw.coefficients, raw.prototypes, raw.anchors)
+            chosen = Chosen(*self._choose(outputs))
+        with clock("assembly"):
+            soft_masks: Tensor = self._assemble(chosen)
+        with clock("rescore"):
+            mask_scores = self._rescore((soft_masks, chosen.labels, chosen.scores))
+        return FixedFound(
+            boxes=chosen.boxes,
+            scores=chosen.scores,
+            mask_scores=mask_scores,
+            labels=chosen.labels,
+            soft_masks=soft_masks,
+            exact=chosen.exact,
+        )
 
 
-def rescored(
-    soft_masks: Float[Tensor, "B N h w"],
-    labels: Int64[Tensor, "B N"],
-    scores: Float[Tensor, "B N"],
-    rescorer: Rescorer,
-    rescore_net: RescoreNet | None,
-) -> Float[Tensor, "B N"]:
-    """Return the score of each mask, those of all images at once."""
-    flat = rescorer(soft_masks.flatten(0, 1), labels.flatten(), scores.flatten(), rescore_net)
-    return flat.view_as(scores)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedProgram:
+    """Normalisation, the network and detection: what one graph records."""
+
+    detection: FixedDetection
+    mean: Float[Tensor, "3 1 1"]
+    std: Float[Tensor, "3 1 1"]
+
+    def __call__(self, network: Program, pixels: Float[Tensor, "B 3 S S"], clock: Clock) -> Outcome:
+        """Return predictions and detections of images as they are resized, 0 to 255."""
+        with clock("preprocess"):
+            batch = (pixels - self.mean) / self.std
+        raw: Predictions = network(batch, clock=clock)
+        found = self.detection(raw, clock)
+        return Outcome(predictions=raw, found=found, state=state_of(found))
 
 
-def to_found(
-    fixed: FixedFound, index: int, height: int, width: int, mask_threshold: float
+def state_of(found: FixedFound) -> Int64[Tensor, "B 2"]:
+    """Return what the host must know of each image, in one tensor: it then waits once."""
+    return torch.stack([(found.scores > 0).sum(1), found.exact.long()], 1)
+
+
+def detections_of(
+    found: FixedFound, index: int, count: int, height: int, width: int, *, mask_threshold: float
 ) -> Found:
-    """Return the detections in one image of the batch; the host waits for the device.
+    """Return a copy of the first `count` detections in one image, which are all; nothing waits.
 
     `mask_threshold` is that of the assembly.
     """
-    some = fixed.scores[index] > 0
-    boxes = fixed.boxes[index][some]
+    boxes = found.boxes[index, :count].clone()
     return Found(
         boxes=boxes,
         boxes_px=to_pixels(boxes, height, width),
-        scores=fixed.scores[index][some],
-        mask_scores=fixed.mask_scores[index][some],
-        labels=fixed.labels[index][some],
-        soft_masks=fixed.soft_masks[index][some],
+        scores=found.scores[index, :count].clone(),
+        mask_scores=found.mask_scores[index, :count].clone(),
+        labels=found.labels[index, :count].clone(),
+        soft_masks=found.soft_masks[index, :count].clone(),
         height=height,
         width=width,
         mask_threshold=mask_threshold,

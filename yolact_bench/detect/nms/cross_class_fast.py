@@ -14,8 +14,35 @@ from yolact_bench.detect.graph.pairs import (
 )
 from yolact_bench.geometry.boxes import overlaps_a_better
 from yolact_bench.shapes import Kept
+from yolact_bench.slots import with_facts
 
 
+def fixed_cross_class_fast_nms(
+    boxes: Float[Tensor, "*batch A 4"],
+    scores: Float[Tensor, "*batch A C"],
+    *,
+    min_score: float = 0.05,
+    max_iou: float = 0.5,
+    top_k: int = 200,
+    max_detections: int | None = None,
+    spare: int = 56,
+) -> FixedKept:
+    """Return `cross_class_fast_nms` in fixed sizes, `top_k` rows or `max_detections`.
+
+    `spare` anchors more than `top_k` are ordered, for which of equal scores come first.
+
+    Source: dbolya/yolact@902073d layers/functions/detection.py, `cc_fast_nms`.
+    """
+    best = best_anchors(scores, min_score=min_score, anchors=top_k + spare)
+    competes = torch.arange(best.score.shape[-1], device=scores.device) < top_k
+    keep = ~overlaps_a_better(boxes_of(boxes, best), max_iou) & competes
+    settled = no_pair_left_out(best)
+    if best.score.shape[-1] >= top_k:
+        settled = settled | (best.score[..., top_k - 1] > best.cut[..., 0])
+    return first_rows(best, keep, top_k if max_detections is None else max_detections, settled)
+
+
+@with_facts(fixed=fixed_cross_class_fast_nms)
 def cross_class_fast_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
@@ -39,28 +66,3 @@ def cross_class_fast_nms(
     order = score.argsort(descending=True, stable=True)[:top_k]
     keep = order[~overlaps_a_better(boxes[rows[order]], max_iou)]
     return best_first(rows[keep], label[keep], score[keep], max_detections)
-
-
-def fixed_cross_class_fast_nms(
-    boxes: Float[Tensor, "*batch A 4"],
-    scores: Float[Tensor, "*batch A C"],
-    *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    top_k: int = 200,
-    max_detections: int | None = None,
-    spare: int = 56,
-) -> FixedKept:
-    """Return the same in fixed sizes, `top_k` rows unless fewer are asked for.
-
-    `spare` anchors more than `top_k` are ordered, for which of equal scores come first.
-
-    Source: dbolya/yolact@902073d layers/functions/detection.py, `cc_fast_nms`.
-    """
-    best = best_anchors(scores, min_score=min_score, anchors=top_k + spare)
-    competes = torch.arange(best.score.shape[-1], device=scores.device) < top_k
-    keep = ~overlaps_a_better(boxes_of(boxes, best), max_iou) & competes
-    settled = no_pair_left_out(best)
-    if best.score.shape[-1] >= top_k:
-        settled = settled | (best.score[..., top_k - 1] > best.cut[..., 0])
-    return first_rows(best, keep, top_k if max_detections is None else max_detections, settled)

@@ -19,12 +19,37 @@ from yolact_bench.detect.graph.pairs import (
 from yolact_bench.detect.leading import leading_pairs, unsuppressed
 from yolact_bench.geometry.boxes import box_iou, overlaps_a_better
 from yolact_bench.shapes import Kept
+from yolact_bench.slots import with_facts
 
 # How many of the best pairs of anchor and class are looked at, at the first attempt and at most.
 # Where not even these hold enough survivors, every class is ranked.
 ATTEMPTS = (512, 8192)
 
 
+def fixed_fast_nms(
+    boxes: Float[Tensor, "*batch A 4"],
+    scores: Float[Tensor, "*batch A C"],
+    *,
+    min_score: float = 0.05,
+    max_iou: float = 0.5,
+    top_k: int = 200,
+    max_detections: int = 100,
+    anchors: int = ANCHORS,
+    pairs: int = 2048,
+) -> FixedKept:
+    """Return `fast_nms` in fixed sizes, from one matrix over the best `pairs` of all classes.
+
+    Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
+    """
+    best = best_pairs(scores, min_score=min_score, every_class=True, anchors=anchors, pairs=pairs)
+    candidates = boxes_of(boxes, best)
+    better = betters_of(best)
+    overlapped = (box_iou(candidates, candidates) > max_iou) & better
+    keep = (num_marked(overlapped) == 0) & (num_marked(better) < top_k)
+    return first_rows(best, keep, max_detections, no_pair_left_out(best))
+
+
+@with_facts(fixed=fixed_fast_nms)
 def fast_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
@@ -88,29 +113,6 @@ def fast_nms_per_class(
     score, anchor = ranked_per_class(scores, min_score, top_k)  # [C, k]
     keep = ~overlaps_a_better(boxes[anchor], max_iou)
     return kept_of_ranked(score, anchor, keep, max_detections)
-
-
-def fixed_fast_nms(
-    boxes: Float[Tensor, "*batch A 4"],
-    scores: Float[Tensor, "*batch A C"],
-    *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    top_k: int = 200,
-    max_detections: int = 100,
-    anchors: int = ANCHORS,
-    pairs: int = 2048,
-) -> FixedKept:
-    """Return the same in fixed sizes, from one matrix over the best `pairs` of all classes.
-
-    Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
-    """
-    best = best_pairs(scores, min_score=min_score, every_class=True, anchors=anchors, pairs=pairs)
-    candidates = boxes_of(boxes, best)
-    better = betters_of(best)
-    overlapped = (box_iou(candidates, candidates) > max_iou) & better
-    keep = (num_marked(overlapped) == 0) & (num_marked(better) < top_k)
-    return first_rows(best, keep, max_detections, no_pair_left_out(best))
 
 
 def _kept_of_leading(

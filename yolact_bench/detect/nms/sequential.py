@@ -20,8 +20,44 @@ from yolact_bench.detect.graph.pairs import (
 )
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.shapes import Kept
+from yolact_bench.slots import with_facts
 
 
+def fixed_sequential_nms(
+    boxes: Float[Tensor, "*batch A 4"],
+    scores: Float[Tensor, "*batch A C"],
+    *,
+    min_score: float = 0.05,
+    max_iou: float = 0.5,
+    max_detections: int = 100,
+    grid_px: int | None = 550,
+    anchors: int = ANCHORS,
+    pairs: int = 1024,
+    rounds: int = 16,
+) -> FixedKept:
+    """Return `sequential_nms` in fixed sizes, by repeated matrix products.
+
+    After as many rounds as the longest chain of suppressions the result is the greedy one;
+    where `rounds` were not enough, `exact` says so. Overlaps are float64 as there, but without
+    the shift that keeps classes apart: only an IoU within 1e-12 of the limit could differ.
+
+    Source: Cluster-NMS (arXiv:2005.03572), section 3.3, of the rule of `sequential_nms`.
+    """
+    best = best_pairs(scores, min_score=min_score, every_class=False, anchors=anchors, pairs=pairs)
+    corners = boxes_of(boxes, best).double()
+    if grid_px is not None:
+        corners, max_iou = _on_grid(corners, grid_px), _just_below(max_iou)
+    conflicts = (box_iou(corners, corners) > max_iou) & betters_of(best)
+    # Counted as a product: exact in float32, whatever the order of the sum.
+    weights = (conflicts & (best.score >= 0)[..., :, None]).float()
+    keep = last = torch.ones_like(best.score)
+    for _ in range(rounds):
+        last, keep = keep, ((keep[..., None, :] @ weights)[..., 0, :] == 0).float()
+    kept = first_rows(best, keep > 0, max_detections, no_pair_left_out(best))
+    return replace(kept, exact=kept.exact & (keep == last).all(-1))
+
+
+@with_facts(fixed=fixed_sequential_nms, image_size_option="grid_px")
 def sequential_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
@@ -52,40 +88,6 @@ def sequential_nms(
         corners = corners - corners.min()
     keep = batched_nms(corners, score.double(), label, max_iou).sort().values
     return best_first(anchor[keep], label[keep], score[keep], max_detections)
-
-
-def fixed_sequential_nms(
-    boxes: Float[Tensor, "*batch A 4"],
-    scores: Float[Tensor, "*batch A C"],
-    *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    max_detections: int = 100,
-    grid_px: int | None = 550,
-    anchors: int = ANCHORS,
-    pairs: int = 1024,
-    rounds: int = 16,
-) -> FixedKept:
-    """Return the same in fixed sizes, by repeated matrix products.
-
-    After as many rounds as the longest chain of suppressions the result is the greedy one;
-    where `rounds` were not enough, `exact` says so. Overlaps are float64 as above, but without
-    the shift that keeps classes apart: only an IoU within 1e-12 of the limit could differ.
-
-    Source: Cluster-NMS (arXiv:2005.03572), section 3.3, of the rule of `sequential_nms`.
-    """
-    best = best_pairs(scores, min_score=min_score, every_class=False, anchors=anchors, pairs=pairs)
-    corners = boxes_of(boxes, best).double()
-    if grid_px is not None:
-        corners, max_iou = _on_grid(corners, grid_px), _just_below(max_iou)
-    conflicts = (box_iou(corners, corners) > max_iou) & betters_of(best)
-    # Counted as a product: exact in float32, whatever the order of the sum.
-    weights = (conflicts & (best.score >= 0)[..., :, None]).float()
-    keep = last = torch.ones_like(best.score)
-    for _ in range(rounds):
-        last, keep = keep, ((keep[..., None, :] @ weights)[..., 0, :] == 0).float()
-    kept = first_rows(best, keep > 0, max_detections, no_pair_left_out(best))
-    return replace(kept, exact=kept.exact & (keep == last).all(-1))
 
 
 def _on_grid(corners: Float64[Tensor, "*batch 4"], grid_px: int) -> Float64[Tensor, "*batch 4"]:

@@ -13,15 +13,18 @@ from yolact_bench.model.backbone.darknet import DarkNetBlock
 from yolact_bench.model.backbone.resnet import ResNet
 from yolact_bench.model.weights.released import our_key
 from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
+from yolact_bench.slots import with_facts
 
 # What stands behind the last stage of a classification network.
 CLASSIFIERS = ("fc.", "linear.", "classifier.")
 
 
+@with_facts(random=True)
 def none(backbone: nn.Module) -> None:
     """Leave the backbone at its random initialisation. Source: arXiv:1502.01852 (torchvision)."""
 
 
+@with_facts(random=True)
 def zero_gamma(backbone: nn.Module) -> None:
     """Leave random weights, but let every residual block begin as the identity.
 

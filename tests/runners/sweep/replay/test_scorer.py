@@ -11,7 +11,6 @@ from runners.arms.shared_pass import keep_pass, predict_together
 from runners.arms.train import ensure_trained
 from runners.evaluation.coco.index import truth_index
 from runners.evaluation.score import Scores, evaluate
-from runners.sweep.replay import images as trial_images
 from runners.sweep.replay import kept as kept_detections
 from runners.sweep.replay.overlaps import Objects
 from runners.sweep.replay.scorer import TrialScorer
@@ -23,6 +22,7 @@ from tests.support.planted_pass import plant
 from tests.support.small_ablation import context, plan_spec, write_spec
 from yolact_bench.catalog import components
 from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.geometry.masks import LinearCombination
 from yolact_bench.spec.run import Run
 
 NMS_OPTIONS: Mapping[str, tuple[dict[str, object], ...]] = {
@@ -152,7 +152,7 @@ def test_masks_told_apart_by_their_bits_change_no_score(
 ) -> None:
     """The way of a GPU, and of an assembly that does not make masks row by row."""
     expected = {name: scorer.score(scene.changed(change).run) for name, change in SOME.items()}
-    monkeypatch.setattr(trial_images, "ROW_BY_ROW", frozenset())
+    monkeypatch.setattr(LinearCombination, "row_by_row", False)
     by_bits = scene.scorer()
 
     for name, change in SOME.items():
