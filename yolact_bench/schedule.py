@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from yolact_bench.errors import SpecError
 
@@ -98,7 +98,17 @@ def cosine(
     )
 
 
-SCHEDULES: Mapping[str, Callable[..., Schedule]] = {"steps": steps, "cosine": cosine}
+class MakeSchedule(Protocol):
+    """An entry of `SCHEDULES`: these options, and others of its own."""
+
+    def __call__(
+        self, *, iterations: int = ..., batch_size: int = ..., lr: float = ...
+    ) -> Schedule:
+        """Return the schedule."""
+        ...
+
+
+SCHEDULES: Mapping[str, MakeSchedule] = {"steps": steps, "cosine": cosine}
 
 
 def _check(iterations: int, batch_size: int, lr: float) -> None:

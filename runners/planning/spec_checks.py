@@ -4,8 +4,7 @@ import json
 from dataclasses import replace
 
 from yolact_bench.errors import SpecError
-from yolact_bench.model.backbone import BACKBONES
-from yolact_bench.resolve import resolve_architecture
+from yolact_bench.resolve import fact_of, resolve_architecture
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.run import Run
 
@@ -36,11 +35,10 @@ def check_arms(ablation: Ablation) -> None:
 
 def _check_init(run: Run) -> None:
     """Weights that do not exist must show before the first arm trains, not in its turn."""
-    backbone = str(run.backbone["name"])
-    if run.init["name"] == "imagenet" and backbone in BACKBONES and "resnet" not in backbone:
+    if fact_of(run, "init", "needs_imagenet") and not fact_of(run, "backbone", "imagenet"):
         raise SpecError(
-            f"init: imagenet has no weights for {backbone}; write init: {{name: checkpoint, "
-            f"file: …}} with those of the reference, or init: {{name: none}}"
+            f"init: imagenet has no weights for {run.backbone['name']}; write init: "
+            "{name: checkpoint, file: …} with those of the reference, or init: {name: none}"
         )
 
 

@@ -111,7 +111,9 @@ FORMULAS: Mapping[str, Formula] = MappingProxyType(
     | _entries(
         "abs add add_ addcmul addcmul_ bitwise_and bitwise_not bitwise_or ceil clamp clamp_ "
         "clamp_min clamp_min_ clamp_max clamp_max_ cos div div_ eq exp exp_ floor fmod ge gelu gt "
-        "hardswish_ hardsigmoid hardswish isfinite isnan le leaky_relu leaky_relu_ log log2 "
+        "hardswish_ hardsigmoid hardsigmoid_ hardswish hardtanh hardtanh_ elu elu_ mish mish_ "
+        "softplus _prelu_kernel erf threshold threshold_ isfinite isnan le leaky_relu leaky_relu_ "
+        "log log2 "
         "logical_and logical_not logical_or logsumexp lt maximum minimum mul mul_ ne neg "
         "pow reciprocal relu relu_ remainder round rsqrt sigmoid sigmoid_ sign silu silu_ sin sqrt "
         "square sub sub_ tanh trunc where bitwise_left_shift floor_divide rsub",

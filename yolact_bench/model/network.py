@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.geometry.anchors import AnchorShapes, anchor_grid
+from yolact_bench.model.backbone import Backbone
 from yolact_bench.model.fpn import YolactFpn
 from yolact_bench.model.head import SharedHead
 from yolact_bench.model.protonet import FcnProtonet
@@ -64,7 +65,7 @@ class Yolact(StagedNetwork):
     def __init__(
         self,
         *,
-        backbone: nn.Module,
+        backbone: Backbone,
         fpn: YolactFpn,
         protonet: FcnProtonet,
         head: SharedHead,
@@ -75,7 +76,7 @@ class Yolact(StagedNetwork):
     ) -> None:
         super().__init__()
         self.backbone, self.fpn, self.protonet, self.head = backbone, fpn, protonet, head
-        self.mean, self.std = backbone.mean, backbone.std  # type: ignore[assignment]
+        self.mean, self.std = backbone.mean, backbone.std
         self.semantic = nn.Conv2d(fpn.channels, num_classes, 1)
         self.rescore_net = rescore_net
         self.keeps_features = needs_features(rescore_net)

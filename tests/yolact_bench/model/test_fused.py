@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from yolact_bench.build import load_detector
 from yolact_bench.deform import DeformableConv2d
-from yolact_bench.model.inference.fused import InferenceNetwork, fold_batch_norm, merged_branches
+from yolact_bench.model.inference.fold import fold_batch_norm
+from yolact_bench.model.inference.fused import InferenceNetwork, merged_branches
 from yolact_bench.model.network import Yolact
 from yolact_bench.shapes import Predictions
 
@@ -85,7 +86,7 @@ def test_a_copy_leaves_the_network_as_it_was() -> None:
 
 
 def test_a_batch_norm_that_does_not_follow_its_convolution_is_left_alone() -> None:
-    """In a pre-activation block bn1 comes before conv1; only a known order may be folded."""
+    """In a pre-activation block bn1 comes before conv1; the order seen is what counts."""
 
     class PreActivation(nn.Module):
         def __init__(self) -> None:
@@ -101,8 +102,34 @@ def test_a_batch_norm_that_does_not_follow_its_convolution_is_left_alone() -> No
     block.bn1.running_mean.fill_(5.0)
     x = torch.randn(1, 3, 4, 4)
     wanted = block(x)
-    assert fold_batch_norm(block) == 1
+    assert fold_batch_norm(block, x) == 1
     assert torch.equal(block(x), wanted)
+
+
+class Shared(nn.Module):
+    """A convolution whose output the batch norm behind it is not alone to read, and one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.of_stem = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        self.both, self.of_both = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        stem: Tensor = self.both(self.of_stem(self.stem(x)))
+        return stem + self.of_both(stem)
+
+
+def test_a_convolution_that_others_read_too_keeps_its_batch_norm() -> None:
+    """Names do not matter: what runs shows that `stem` can be folded and `both` cannot."""
+    module, x = Shared().eval(), torch.randn(1, 3, 4, 4)
+    for norm in (module.of_stem, module.of_both):
+        assert norm.running_mean is not None
+        norm.running_mean.fill_(5.0)
+    wanted = module(x)
+    assert fold_batch_norm(module, x) == 1
+    assert isinstance(module.of_stem, nn.Identity)
+    assert isinstance(module.of_both, nn.BatchNorm2d)
+    assert torch.allclose(module(x), wanted, atol=1e-5)
 
 
 def test_merged_branches_give_each_anchor_one_row() -> None:

@@ -1,10 +1,13 @@
 """DarkNet-53 as a feature extractor."""
 
+from collections.abc import Mapping
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.deform import DeformImplementation
 from yolact_bench.errors import SpecError
+from yolact_bench.model.backbone.backbone import Backbone
 from yolact_bench.model.backbone.dcn import Placement
 
 STAGE_BLOCKS = (1, 2, 8, 8, 4)
@@ -24,7 +27,7 @@ class DarkNetBlock(nn.Module):
         return out
 
 
-class DarkNet(nn.Module):
+class DarkNet(Backbone):
     """DarkNet-53 without its classifier; returns the outputs of the last three stages.
 
     Its input is x / 255: no mean is subtracted.
@@ -60,6 +63,24 @@ class DarkNet(nn.Module):
             x = stage(x)
             outputs.append(x)
         return outputs[-3:]
+
+    def residual_norms(self) -> list[nn.BatchNorm2d]:
+        """Return the last batch norm of each block."""
+        blocks = [part for part in self.modules() if isinstance(part, DarkNetBlock)]
+        return [
+            part for block in blocks for part in block.conv2 if isinstance(part, nn.BatchNorm2d)
+        ]
+
+    def own_names(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the tensors of the reference's darknet53.pth by the names used here."""
+        if not any(key.startswith("_preconv.") for key in state):
+            return state
+        parts = {"_preconv": "preconv", "layers": "stages"}
+        split = {key: key.partition(".") for key in state}
+        return {
+            parts.get(part, part) + dot + rest: state[key]
+            for key, (part, dot, rest) in split.items()
+        }
 
 
 def darknet53(placement: Placement, deform: DeformImplementation) -> DarkNet:

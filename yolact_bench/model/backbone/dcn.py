@@ -1,6 +1,7 @@
 """Where deformable convolutions go. Arithmetic on block numbers; no tensor is needed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Concatenate
 
 from yolact_bench.errors import SpecError
 
@@ -50,7 +51,7 @@ def last_blocks(blocks: Sequence[int], *, n: int = 10) -> frozenset[Block]:
     return frozenset(ordered[-n:])
 
 
-DCN_PLACEMENTS: Mapping[str, Callable[..., frozenset[Block]]] = {
+DCN_PLACEMENTS: Mapping[str, Callable[Concatenate[Sequence[int], ...], frozenset[Block]]] = {
     "nowhere": nowhere,
     "every_block": every_block,
     "every_nth": every_nth,

@@ -5,14 +5,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.deform import DeformableConv2d, DeformImplementation
+from yolact_bench.model.backbone.backbone import Backbone
 from yolact_bench.model.backbone.dcn import Placement
+from yolact_bench.slots import with_facts
 
 # RGB on the 0-255 scale. Source: dbolya/yolact@902073d data/config.py, MEANS and STD (there BGR).
 IMAGENET_MEAN = (123.68, 116.78, 103.94)
 IMAGENET_STD = (58.40, 57.12, 57.38)
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """torchvision's ResNet without its classifier; returns C3, C4 and C5.
 
     The stride of a bottleneck is in its 3×3 convolution. In every chosen block the second
@@ -27,7 +29,7 @@ class ResNet(nn.Module):
     def __init__(self, depth: int, placement: Placement, deform: DeformImplementation) -> None:
         super().__init__()
         net = getattr(torchvision.models, f"resnet{depth}")(weights=None)
-        self.depth = depth
+        self.imagenet = f"ResNet{depth}_Weights"
         self.conv1, self.bn1 = net.conv1, net.bn1
         self.relu, self.maxpool = net.relu, net.maxpool
         self.layer1, self.layer2 = net.layer1, net.layer2
@@ -47,22 +49,31 @@ class ResNet(nn.Module):
         c4 = self.layer3(c3)
         return [c3, c4, self.layer4(c4)]
 
+    def residual_norms(self) -> list[nn.BatchNorm2d]:
+        """Return the last batch norm of each block: bn3 of a bottleneck, bn2 of a basic block."""
+        blocks = [*self.layer1, *self.layer2, *self.layer3, *self.layer4]
+        return [getattr(block, "bn3", block.bn2) for block in blocks]
 
+
+@with_facts(imagenet="ResNet18_Weights")
 def resnet18(placement: Placement, deform: DeformImplementation) -> ResNet:
     """Return ResNet-18. Source: arXiv:1512.03385, table 1."""
     return ResNet(18, placement, deform)
 
 
+@with_facts(imagenet="ResNet34_Weights")
 def resnet34(placement: Placement, deform: DeformImplementation) -> ResNet:
     """Return ResNet-34. Source: arXiv:1512.03385, table 1."""
     return ResNet(34, placement, deform)
 
 
+@with_facts(imagenet="ResNet50_Weights")
 def resnet50(placement: Placement, deform: DeformImplementation) -> ResNet:
     """Return ResNet-50. Source: arXiv:1512.03385, table 1."""
     return ResNet(50, placement, deform)
 
 
+@with_facts(imagenet="ResNet101_Weights")
 def resnet101(placement: Placement, deform: DeformImplementation) -> ResNet:
     """Return ResNet-101. Source: arXiv:1512.03385, table 1."""
     return ResNet(101, placement, deform)

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Concatenate
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from yolact_bench.deform import DeformableConv2d
 from yolact_bench.errors import SpecError
-from yolact_bench.model.backbone.darknet import DarkNetBlock
-from yolact_bench.model.backbone.resnet import ResNet
-from yolact_bench.model.weights.released import our_key
+from yolact_bench.model.backbone.backbone import Backbone
 from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.slots import with_facts
 
@@ -20,12 +18,12 @@ CLASSIFIERS = ("fc.", "linear.", "classifier.")
 
 
 @with_facts(random=True)
-def none(backbone: nn.Module) -> None:
+def none(backbone: Backbone) -> None:
     """Leave the backbone at its random initialisation. Source: arXiv:1502.01852 (torchvision)."""
 
 
 @with_facts(random=True)
-def zero_gamma(backbone: nn.Module) -> None:
+def zero_gamma(backbone: Backbone) -> None:
     """Leave random weights, but let every residual block begin as the identity.
 
     The last batch norm of a block starts with weight 0. In a deep network of random weights the
@@ -34,13 +32,12 @@ def zero_gamma(backbone: nn.Module) -> None:
 
     Source: arXiv:1706.02677 §5.1.
     """
-    for module in backbone.modules():
-        last = _last_norm(module)
-        if last is not None:
-            nn.init.zeros_(last.weight)
+    for norm in backbone.residual_norms():
+        nn.init.zeros_(norm.weight)
 
 
-def imagenet(backbone: nn.Module, *, version: str = "IMAGENET1K_V1") -> None:
+@with_facts(needs_imagenet=True)
+def imagenet(backbone: Backbone, *, version: str = "IMAGENET1K_V1") -> None:
     """Load torchvision's ImageNet classification weights (downloaded once by torchvision).
 
     Source: torchvision.models `ResNet<depth>_Weights`; the reference trains from the same
@@ -49,14 +46,14 @@ def imagenet(backbone: nn.Module, *, version: str = "IMAGENET1K_V1") -> None:
     Raises:
         SpecError: the backbone has none in torchvision, or they cannot be downloaded.
     """
-    if not isinstance(backbone, ResNet):
+    if not backbone.imagenet:
         raise SpecError(
-            "init.imagenet: torchvision has ImageNet weights for resnets only; write "
+            "init.imagenet: torchvision has no ImageNet weights for this backbone; write "
             "init: {name: checkpoint, file: …} or init: {name: none}"
         )
     import torchvision
 
-    choices = getattr(torchvision.models, f"ResNet{backbone.depth}_Weights")
+    choices = getattr(torchvision.models, backbone.imagenet)
     if version not in choices.__members__:
         raise SpecError(
             f"init.imagenet.version: no weights are named {version!r}; there is: "
@@ -66,14 +63,14 @@ def imagenet(backbone: nn.Module, *, version: str = "IMAGENET1K_V1") -> None:
         state = choices[version].get_state_dict(progress=False, check_hash=True)
     except OSError as error:
         raise SpecError(
-            f"init.imagenet: the weights of resnet{backbone.depth} could not be downloaded "
+            f"init.imagenet: {backbone.imagenet} could not be downloaded "
             f"({error}); connect to the internet once, put the file at "
             f"{Path(torch.hub.get_dir()) / 'checkpoints'}, or write init: {{name: none}}"
         ) from error
     load_backbone(backbone, state, source=f"torchvision {version}")
 
 
-def checkpoint(backbone: nn.Module, *, file: str, sha256: str = "") -> None:
+def checkpoint(backbone: Backbone, *, file: str, sha256: str = "") -> None:
     """Load a state dict of this backbone from a file, ImageNet weights of the reference included.
 
     For resnets the keys are torchvision's (resnet50-19c8e357.pth, resnet101_reducedfc.pth); for
@@ -94,10 +91,10 @@ def checkpoint(backbone: nn.Module, *, file: str, sha256: str = "") -> None:
             f"{where}: {file} holds a whole detector and not a backbone; give it as weights, or "
             "give the ImageNet weights that it was trained from"
         )
-    load_backbone(backbone, _darknet_keys(state), source=file)
+    load_backbone(backbone, backbone.own_names(state), source=file)
 
 
-INITS: Mapping[str, Callable[..., None]] = {
+INITS: Mapping[str, Callable[Concatenate[Backbone, ...], None]] = {
     "none": none,
     "zero_gamma": zero_gamma,
     "imagenet": imagenet,
@@ -105,7 +102,7 @@ INITS: Mapping[str, Callable[..., None]] = {
 }
 
 
-def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
+def load_backbone(backbone: Backbone, state: Mapping[str, Tensor], *, source: str) -> None:
     """Load `state`, allowing exactly: a classifier too many, and what a DCN adds missing.
 
     A deformable layer takes the weight of the plain one; its offsets stay at zero.
@@ -125,22 +122,3 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], *, source: s
     fault = load_exactly(backbone, kept, may_miss=may_miss)
     if fault:
         raise SpecError(f"init: {source} does not fit the backbone: {fault}")
-
-
-def _last_norm(module: nn.Module) -> nn.BatchNorm2d | None:
-    """Return the batch norm that ends the residual branch of a block; None for what is none."""
-    if isinstance(module, Bottleneck):
-        return module.bn3  # type: ignore[no-any-return]
-    if isinstance(module, BasicBlock):
-        return module.bn2  # type: ignore[no-any-return]
-    if isinstance(module, DarkNetBlock):
-        return next(m for m in module.conv2 if isinstance(m, nn.BatchNorm2d))
-    return None
-
-
-def _darknet_keys(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Return the reference's keys of a DarkNet-53 by our names; those of a resnet as they are."""
-    if not any(key.startswith("_preconv.") for key in state):
-        return state
-    ours = {key: our_key(f"backbone.{key}") or f"backbone.{key}" for key in state}
-    return {ours[key].removeprefix("backbone."): value for key, value in state.items()}

@@ -1,31 +1,23 @@
 """The network as inference runs it: batch norm folded, head merged, nothing that only trains."""
 
 import copy
-import itertools
-import logging
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.deform import DeformableConv2d
-from yolact_bench.model.backbone.resnet import ResNet
 from yolact_bench.model.head import SharedHead
+from yolact_bench.model.inference.fold import fold_batch_norm
 from yolact_bench.model.inference.minimal_convolution import with_fewer_products
 from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
 from yolact_bench.model.network import StagedNetwork, Yolact
 from yolact_bench.model.protonet import FcnProtonet
 from yolact_bench.shapes import Predictions, needs_features
 
-log = logging.getLogger(__name__)
-
-# Where convN is followed by bnN and by nothing else; in a pre-activation block it would not be.
-_NUMBERED = (ResNet, BasicBlock, Bottleneck)
 _HALVES = (torch.bfloat16, torch.float16)
 
 
@@ -52,22 +44,21 @@ class InferenceNetwork(StagedNetwork):
         super().__init__()
         self.dtype = dtype
         on_cpu = torch.device(device).type == "cpu"
+        folded = copy.deepcopy(network).eval().requires_grad_(False)
+        fold_batch_norm(folded)
 
         def stage(module: nn.Module) -> nn.Module:
-            folded = _folded(module)
-            return _converted(with_fewer_products(folded, dtype) if on_cpu else folded, dtype)
+            return _converted(with_fewer_products(module, dtype) if on_cpu else module, dtype)
 
-        enlarging = on_cpu and type(network.protonet) is FcnProtonet
-        self.backbone = stage(network.backbone)
-        self.fpn = stage(network.fpn)
-        self.protonet = stage(
-            EnlargingProtonet(network.protonet) if enlarging else network.protonet
-        )
-        self.head = stage(MergedHead(network.head))
+        enlarging = on_cpu and type(folded.protonet) is FcnProtonet
+        self.backbone = stage(folded.backbone)
+        self.fpn = stage(folded.fpn)
+        self.protonet = stage(EnlargingProtonet(folded.protonet) if enlarging else folded.protonet)
+        self.head = stage(MergedHead(folded.head))
         self.keeps_features = network.keeps_features
         self.rescore_net = network.rescore_net
-        if self.rescore_net is not None and not needs_features(self.rescore_net):
-            self.rescore_net = MaskRescoring(stage(self.rescore_net), dtype)
+        if folded.rescore_net is not None and not needs_features(folded.rescore_net):
+            self.rescore_net = MaskRescoring(stage(folded.rescore_net), dtype)
         self.mean, self.std = network.mean, network.std
         self.image_size = network.image_size
         # Decoding needs it in float32 whatever the rest is in.
@@ -173,59 +164,6 @@ def merged_branches(branches: Sequence[nn.Conv2d], widths: Sequence[int]) -> nn.
     merged.weight = nn.Parameter(torch.cat(weights, 1).flatten(0, 1).detach())
     merged.bias = nn.Parameter(torch.cat(biases, 1).flatten(0, 1).detach())
     return merged
-
-
-def fold_batch_norm(module: nn.Module) -> int:
-    """Fold batch norm into the convolution before it, in place; return how many are left.
-
-    Folded where a module is known to apply the two in turn: neighbours in a `Sequential`, and
-    convN with bnN in the residual blocks here. Elsewhere batch norm stays, and stays right.
-
-    Source: the algebra of inference-time batch norm, as in Jacob et al. (arXiv:1712.05877), 3.2.
-    Computed in float64 and rounded once.
-    """
-    for owner, convolution, norm in list(_pairs(module)):
-        _fold(getattr(owner, convolution), getattr(owner, norm))
-        setattr(owner, norm, nn.Identity())
-    return sum(isinstance(part, nn.BatchNorm2d) for part in module.modules())
-
-
-def _pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
-    """Yield a module and the names of a convolution in it and of the batch norm that follows."""
-    for owner in module.modules():
-        names = [name for name, _ in owner.named_children()]
-        if isinstance(owner, nn.Sequential):
-            following = list(itertools.pairwise(names))
-        elif isinstance(owner, _NUMBERED):
-            following = [(name, re.sub("^conv", "bn", name)) for name in names]
-        else:
-            continue
-        for first, second in following:
-            convolution, norm = getattr(owner, first), getattr(owner, second)
-            if isinstance(convolution, nn.Conv2d | DeformableConv2d) and isinstance(
-                norm, nn.BatchNorm2d
-            ):
-                yield owner, first, second
-
-
-def _fold(convolution: nn.Conv2d | DeformableConv2d, norm: nn.BatchNorm2d) -> None:
-    assert norm.running_mean is not None and norm.running_var is not None
-    scale = norm.weight.double() * (norm.running_var.double() + norm.eps).rsqrt()
-    shift = norm.bias.double() - norm.running_mean.double() * scale
-    bias = shift if convolution.bias is None else shift + convolution.bias.double() * scale
-    weight = convolution.weight.double() * scale[:, None, None, None]
-    dtype = convolution.weight.dtype
-    convolution.weight = nn.Parameter(weight.to(dtype).detach())
-    convolution.bias = nn.Parameter(bias.to(dtype).detach())
-
-
-def _folded(module: nn.Module) -> nn.Module:
-    """Return a copy of a stage for inference, its batch norm folded."""
-    stage = copy.deepcopy(module).eval().requires_grad_(False)
-    left = fold_batch_norm(stage)
-    if left:
-        log.info("%s: %d batch norms could not be folded", type(module).__name__, left)
-    return stage
 
 
 def _converted(stage: nn.Module, dtype: torch.dtype) -> nn.Module:

@@ -1,0 +1,44 @@
+"""What a backbone is: an image in, three feature maps out, and what others must know of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from yolact_bench.deform import DeformImplementation
+from yolact_bench.model.backbone.dcn import Block, Placement
+
+
+class Backbone(nn.Module):
+    """A module that returns C3, C4 and C5, and says how its input is normalised.
+
+    A new one is a file with a subclass and a line in `BACKBONES`. Where batch norm follows a
+    convolution is found when the network is prepared for inference, and need not be stated.
+    """
+
+    mean: tuple[float, float, float]  # RGB, 0-255 scale
+    std: tuple[float, float, float]
+    channels: tuple[int, int, int]  # of C3, C4, C5
+    placed: frozenset[Block] = frozenset()  # blocks with a deformable layer
+    imagenet = ""  # torchvision's name of its ImageNet weights, such as ResNet50_Weights
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return C3, C4 and C5 of normalised images [B, 3, S, S], each side rounded up."""
+        raise NotImplementedError
+
+    def residual_norms(self) -> Sequence[nn.BatchNorm2d]:
+        """Return the batch norm that ends each residual branch; nothing without such branches."""
+        raise NotImplementedError
+
+    def own_names(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the tensors of another program's weight file by the names used here."""
+        return state
+
+
+@runtime_checkable
+class MakeBackbone(Protocol):
+    """An entry of `BACKBONES`. Fact: `imagenet`, as the attribute of its backbone."""
+
+    def __call__(self, placement: Placement, deform: DeformImplementation) -> Backbone:
+        """Return the backbone, its deformable layers where the placement says."""
+        ...
