@@ -43,11 +43,6 @@ def test_options_bind_through_the_slot(name: str) -> None:
     assert pick("assembly", ASSEMBLIES, choice)().mask_threshold == 0.4
 
 
-@EVERY
-def test_the_source_is_named(name: str) -> None:
-    assert "Source:" in (ASSEMBLIES[name].__doc__ or "")
-
-
 def test_a_linear_combination_is_the_sigmoid_of_the_sum() -> None:
     """Coefficients (1, −2) on prototypes (3, 1): σ(3 − 2) = 1 / (1 + e⁻¹) = 0.7310586."""
     prototypes = torch.tensor([3.0, 1.0]).expand(2, 2, 2)

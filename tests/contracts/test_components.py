@@ -21,11 +21,6 @@ FREE = {"sizes": [[[8.0 * 2**level, 8.0 * 2**level]] for level in range(5)]}
 
 
 @pytest.mark.parametrize(("slot", "name"), EVERY_COMPONENT)
-def test_a_component_names_its_source(slot: str, name: str) -> None:
-    assert "Source:" in (inspect.getdoc(components(slot)[name]) or ""), f"{slot}.{name}"
-
-
-@pytest.mark.parametrize(("slot", "name"), EVERY_COMPONENT)
 def test_every_option_has_a_default(slot: str, name: str) -> None:
     options = options_of(components(slot)[name])
     without = {o for o, p in options.items() if p.default is inspect.Parameter.empty}

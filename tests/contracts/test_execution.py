@@ -1,19 +1,15 @@
-"""What every initialisation, runtime and deformable-layer implementation must do."""
+"""What every initialisation and deformable-layer implementation must do."""
 
 import pytest
 import torch
 from torch import nn
 
 from tests.support.deform_cases import CASES, device_for, largest_faults, value_and_gradients
-from yolact_bench.build import load_detector
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS, torchvision_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone import BACKBONES
 from yolact_bench.model.backbone.dcn import nowhere
 from yolact_bench.model.backbone.weights import INITS
-from yolact_bench.model.inference.fused import InferenceNetwork
-from yolact_bench.model.network import Yolact
-from yolact_bench.runtime import RUNTIMES, Runtime
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -75,21 +71,6 @@ def test_a_layer_may_lie_in_memory_as_it_likes(name: str) -> None:
     for other in (cut, strided):
         found = DEFORM_IMPLEMENTATIONS[name](other, both[:, :18], both[:, 18:], last, bias, 1)
         assert max(largest_faults([found], [wanted])) < 2e-6
-
-
-@pytest.mark.parametrize("name", sorted(RUNTIMES))
-def test_a_runtime_keeps_what_a_network_computes(name: str) -> None:
-    """Given what it asks for: the network as trained, or its inference copy."""
-    runtime: Runtime = RUNTIMES[name]()
-    network = load_detector("yolact_tiny", image_size=72, protonet={"name": "fcn", "k": 4}).network
-    assert isinstance(network, Yolact)
-    x = torch.randn(1, 3, 72, 72)
-    assert runtime.precision in {"fp32", "bf16", "fp16"}
-    given = InferenceNetwork(network) if runtime.inference_copy else network
-    with torch.no_grad():
-        found, wanted = runtime.prepare(given)(x), network(x)
-    for output in ("boxes", "scores", "coefficients", "prototypes"):
-        assert torch.allclose(getattr(found, output), getattr(wanted, output), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(INITS))

@@ -33,11 +33,6 @@ def test_the_class_scores_are_left_as_they_were(name: str) -> None:
     assert scores.tolist() == pytest.approx([0.9, 0.8])
 
 
-@EVERY
-def test_the_source_is_named(name: str) -> None:
-    assert "Source:" in (RESCORERS[name].__doc__ or "")
-
-
 def test_mask_iou_multiplies_by_the_prediction_for_the_detections_own_class() -> None:
     """Classes 4 and 2 are predicted 0.4 and 0.2: 0.9 · 0.4 = 0.36, 0.5 · 0.2 = 0.1."""
     rescored = RESCORERS["mask_iou"](

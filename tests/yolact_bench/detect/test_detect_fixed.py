@@ -15,7 +15,7 @@ from tests.support.nms_scenes import Scene, clustered_logits, random_scene, scen
 from tests.support.paths import ROOT
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedFound, detections_of
 from yolact_bench.detect.graph.pairs import FixedKept
-from yolact_bench.detect.nms import NMS, Nms, fixed_form
+from yolact_bench.detect.nms import NMS, Nms
 from yolact_bench.detect.nms.fast import fast_nms_per_class
 from yolact_bench.detect.pipeline import DetectionHead, Found, candidates_of
 from yolact_bench.detect.rescore import RESCORERS
@@ -24,10 +24,10 @@ from yolact_bench.geometry.boxes import encode, to_cxcywh
 from yolact_bench.geometry.masks import ASSEMBLIES
 from yolact_bench.model.rescore import MaskIouNet
 from yolact_bench.shapes import Kept, Predictions
-from yolact_bench.slots import options_of
+from yolact_bench.slots import fact, options_of
 from yolact_bench.torch_internals import operator_graph
 
-FIXED_NMS = {name: form for name, nms in NMS.items() if (form := fixed_form(nms)) is not None}
+FIXED_NMS = {name: form for name, nms in NMS.items() if (form := fact(nms, "fixed"))}
 EVERY = pytest.mark.parametrize("name", sorted(FIXED_NMS))
 NAMES = st.sampled_from(sorted(FIXED_NMS))
 

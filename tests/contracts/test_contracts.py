@@ -1,0 +1,122 @@
+"""Every component keeps the contract of its slot, as does one of a package that is installed."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from yolact_bench.build import build_detector, build_network, load_detector
+from yolact_bench.catalog import OWN, components
+from yolact_bench.contracts import Check, checks_of
+from yolact_bench.detect.graph.fixed import FixedDetection
+from yolact_bench.detect.nms import fixed_form
+from yolact_bench.errors import SpecError
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.spec.presets import preset
+
+EVERY = [
+    pytest.param(slot, name, check, id=f"{slot}-{name}-{check.__name__}")
+    for slot, table in OWN.items()
+    for name in table
+    for check in checks_of(slot)
+]
+
+PACKAGE = '''
+"""NMS of another package: by classes together, and without a fixed form."""
+
+from functools import wraps
+
+from yolact_bench.detect.nms.cross_class_fast import (
+    cross_class_fast_nms,
+    fixed_cross_class_fast_nms,
+)
+from yolact_bench.slots import with_facts
+
+
+@with_facts(fixed=fixed_cross_class_fast_nms)
+def with_form(boxes, scores, *, min_score: float = 0.05, max_iou: float = 0.5, top_k: int = 200,
+              max_detections: int | None = None):
+    """Return what overlaps no better box. Source: this test."""
+    return cross_class_fast_nms(boxes, scores, min_score=min_score, max_iou=max_iou, top_k=top_k,
+                                max_detections=max_detections)
+
+
+def without_form(boxes, scores, *, min_score: float = 0.05, max_detections: int = 100):
+    """Return the same without a form of fixed sizes. Source: this test."""
+    return cross_class_fast_nms(boxes, scores, min_score=min_score, max_detections=max_detections)
+
+
+def careless(boxes, scores, *, min_score: float = 0.05, max_detections: int = 100):
+    """Return the same, worst first. Source: this test."""
+    kept = without_form(boxes, scores, min_score=min_score, max_detections=max_detections)
+    return type(kept)(anchor=kept.anchor.flip(0), label=kept.label, score=kept.score)
+'''
+ENTRIES = """[yolact_bench.nms]
+with_form = other_nms:with_form
+without_form = other_nms:without_form
+careless = other_nms:careless
+"""
+
+
+@pytest.mark.parametrize(("slot", "name", "check"), EVERY)
+def test_a_component_keeps_the_contract_of_its_slot(slot: str, name: str, check: Check) -> None:
+    check(slot, name)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package with three NMS, as pip would leave it."""
+    info = tmp_path / "other_nms-1.0.dist-info"
+    info.mkdir()
+    (tmp_path / "other_nms.py").write_text(PACKAGE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-nms\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    components.cache_clear()
+    yield
+    components.cache_clear()
+    sys.modules.pop("other_nms", None)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("name", ["with_form", "without_form"])
+@pytest.mark.parametrize("check", checks_of("nms"), ids=lambda check: check.__name__)
+def test_an_nms_of_another_package_keeps_the_contract(name: str, check: Check) -> None:
+    check("nms", name)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_careless_nms_of_another_package_is_noticed() -> None:
+    failed = []
+    for check in checks_of("nms"):
+        try:
+            check("nms", "careless")
+        except AssertionError:
+            failed.append(check.__name__)
+    assert "nms_keeps_boxes_that_do_not_overlap" in failed
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_nms_of_another_package_serves_a_graph_if_it_brings_a_fixed_form() -> None:
+    """On a CPU the program is built and run, though no graph can be recorded."""
+    detector = load_detector("yolact_tiny", image_size=72, nms={"name": "with_form"})
+    form = fixed_form(detector.head.nms)
+    assert form is not None
+    with torch.inference_mode():
+        raw = detector.predict(torch.randn(1, 3, 72, 72))
+        fixed = FixedDetection(detector.head, form)(raw)
+        wanted = detector.head.find(raw, 0, height=72, width=72)
+    assert bool(fixed.exact[0])
+    assert torch.equal(fixed.labels[0][fixed.scores[0] > 0], wanted.labels)
+    for name, fault in (("with_form", None), ("without_form", "no form of fixed sizes.*with_form")):
+        changes = {"runtime": {"name": "cuda_graph"}, "nms": {"name": name}}
+        run = resolve_architecture(preset("yolact_tiny").changed(changes))
+        with torch.device("meta"):
+            network = build_network(run, initial=False)
+        if fault is None:
+            build_detector(run, network, device="meta")
+        else:
+            with pytest.raises(SpecError, match=fault):
+                build_detector(run, network, device="meta")
