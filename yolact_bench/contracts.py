@@ -17,7 +17,6 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from yolact_bench.build import load_detector
 from yolact_bench.catalog import Component, components
@@ -32,6 +31,7 @@ from yolact_bench.model.network import Yolact
 from yolact_bench.runtime import Runtime
 from yolact_bench.shapes import Kept
 from yolact_bench.slots import fact, options_of, pick, resolve
+from yolact_bench.torch_internals import operator_graph
 
 Check: TypeAlias = Callable[[str, str], None]  # slot and name of a component
 
@@ -145,7 +145,7 @@ def nms_has_the_rows_of_its_fixed_form(slot: str, name: str) -> None:
             assert together.label[index][some].tolist() == wanted.label.tolist()
             assert torch.equal(together.score[index][some], wanted.score)
     assert bool(together.exact.any()), "it never says that its rows are exact"
-    make_fx(lambda b, s: form(b, s).score, tracing_mode="fake")(boxes, scores)
+    operator_graph(lambda b, s: form(b, s).score, (boxes, scores), tracing_mode="fake")
 
 
 def backbone_halves_sides_rounded_up(slot: str, name: str) -> None:

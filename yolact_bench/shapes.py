@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
+HALVES = (torch.bfloat16, torch.float16)
 # P3 … P7 of a batch, each [B, c, side, side]; c is the same on all levels.
 FeatureMaps: TypeAlias = tuple[Float[Tensor, "B c _ _"], ...]
 
@@ -79,6 +81,19 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def widened(x: Tensor) -> Tensor:
+    """Return halves as float32, anything else as it is."""
+    return x.float() if x.dtype in HALVES else x
+
+
+def reading_is_free(tensor: Tensor) -> bool:
+    """Return whether the host can read a number of the tensor without waiting for a device.
+
+    On a CPU it can, and less is computed for it; on a device the same comes from fixed shapes.
+    """
+    return tensor.device.type == "cpu"
 
 
 def needs_features(rescore_net: object) -> bool:

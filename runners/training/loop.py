@@ -17,9 +17,8 @@ from runners.training.log import TrainingLog
 from runners.training.losses import joint_window, shared_losses
 from runners.workdir.stop_file import StopFileWatch
 from yolact_bench.build import freezes_batch_norm
-from yolact_bench.data.batch import Batch, TrainingLoader
+from yolact_bench.data.batch import Batch, TrainingLoader, normalise
 from yolact_bench.errors import ArmError
-from yolact_bench.geometry.pixels import normalise
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.model.network import Yolact

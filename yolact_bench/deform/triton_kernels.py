@@ -96,7 +96,7 @@ def _weighted(values, down, right):
 @_kernel
 def convolve(
     x_ptr, offset_ptr, modulation_ptr, weight_ptr, bias_ptr, out_ptr,
-    rows, height, width, h, w, stride, channels, out_channels,
+    rows, height, width, h, w, stride, channels: tl.constexpr, out_channels,
     ob, oc, oy, ox, mb, mc, my, mx, wo, wi, wy, wx,
     precision: tl.constexpr,
     rows_block: tl.constexpr, out_block: tl.constexpr, channels_block: tl.constexpr,
@@ -133,7 +133,7 @@ def convolve(
 @_kernel
 def gather_columns(
     x_ptr, offset_ptr, modulation_ptr, columns_ptr,
-    rows, height, width, h, w, stride, channels,
+    rows, height, width, h, w, stride, channels: tl.constexpr,
     ob, oc, oy, ox, mb, mc, my, mx,
     rows_block: tl.constexpr, channels_block: tl.constexpr,
 ):  # fmt: skip
@@ -160,7 +160,7 @@ def gather_columns(
 @_kernel
 def add_to_pixels(
     of_columns_ptr, offset_ptr, modulation_ptr, of_x_ptr,
-    rows, height, width, h, w, stride, channels,
+    rows, height, width, h, w, stride, channels: tl.constexpr,
     ob, oc, oy, ox, mb, mc, my, mx,
     rows_block: tl.constexpr, channels_block: tl.constexpr,
 ):  # fmt: skip
@@ -193,7 +193,7 @@ def add_to_pixels(
 @_kernel
 def move_places(
     x_ptr, of_columns_ptr, offset_ptr, modulation_ptr, of_places_ptr,
-    rows, height, width, h, w, stride, channels,
+    rows, height, width, h, w, stride, channels: tl.constexpr,
     ob, oc, oy, ox, mb, mc, my, mx,
     rows_block: tl.constexpr, channels_block: tl.constexpr,
 ):  # fmt: skip

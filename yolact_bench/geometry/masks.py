@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
 from yolact_bench.slots import with_facts
@@ -98,6 +98,22 @@ def _combined(
 ASSEMBLIES: Mapping[str, MakeAssembly] = {
     "linear_combination": LinearCombination,
 }
+
+
+def masks_at(
+    masks: UInt8[Tensor, "N H W"], height: int, width: int
+) -> Float32[Tensor, "N {height} {width}"]:
+    """The masks at that size as 0.0 and 1.0; those that have it already are not resized.
+
+    Source: dbolya/yolact@902073d layers/modules/multibox_loss.py, `lincomb_mask_loss`:
+    bilinear without antialiasing, then above 0.5.
+    """
+    if len(masks) == 0:
+        return masks.new_zeros((0, height, width)).float()
+    if masks.shape[1:] == (height, width):
+        return masks.float()
+    resized = F.interpolate(masks.float()[:, None], (height, width), mode="bilinear")[:, 0]
+    return (resized > 0.5).float()
 
 
 def crop(

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from yolact_bench.loss.waiting import reading_is_free
+from yolact_bench.shapes import reading_is_free
 
 _LEFT_OUT = -100  # a label that cross_entropy skips
 _CACHED_LOGITS = 2**18  # of 1 MB

@@ -10,8 +10,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from yolact_bench.errors import SpecError
-from yolact_bench.geometry.masks import LinearCombination
-from yolact_bench.loss.targets import masks_at
+from yolact_bench.geometry.masks import LinearCombination, masks_at
 from yolact_bench.shapes import FeatureMaps
 
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import box_area, crowd_overlap
-from yolact_bench.loss.waiting import reading_is_free
-from yolact_bench.shapes import Target
+from yolact_bench.shapes import Target, reading_is_free
 
 IGNORED = -1
 BACKGROUND = 0

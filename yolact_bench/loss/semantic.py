@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from yolact_bench.errors import SpecError
-from yolact_bench.loss.targets import masks_at
+from yolact_bench.geometry.masks import masks_at
 from yolact_bench.shapes import Target
 from yolact_bench.slots import with_facts
 

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
+from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
+from yolact_bench.shapes import widened
 
 
 class FcnProtonet(nn.Module):
@@ -52,6 +54,31 @@ class FcnProtonet(nn.Module):
         if self.activation == "relu":
             prototypes = F.relu(prototypes)
         return prototypes.permute(0, 2, 3, 1)
+
+    def for_inference(self, *, on_cpu: bool) -> nn.Module:
+        """Return the same protonet, without gradients, in the form that takes the least time."""
+        # Of a subclass, whose forward may differ, nothing is known.
+        return EnlargingProtonet(self) if on_cpu and type(self) is FcnProtonet else self
+
+
+class EnlargingProtonet(nn.Module):
+    """`FcnProtonet` whose convolution at the large size is computed at the small one."""
+
+    def __init__(self, protonet: FcnProtonet) -> None:
+        super().__init__()
+        self.before, self.prototypes = protonet.before, protonet.prototypes
+        self.activation = protonet.activation
+        self.after = UpsampledConvolution(protonet.after)
+
+    def forward(self, p3: Float[Tensor, "B I h3 w3"]) -> Float[Tensor, "B h w k"]:
+        """Return prototypes at twice the size of P3, channels last, as float32."""
+        x = p3
+        for conv in self.before:
+            x = F.relu(conv(x))
+        prototypes: Tensor = self.prototypes(F.relu(self.after(x)))
+        if self.activation == "relu":
+            prototypes = F.relu(prototypes)
+        return widened(prototypes.permute(0, 2, 3, 1))
 
 
 PROTONETS: Mapping[str, Callable[..., FcnProtonet]] = {"fcn": FcnProtonet}

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from yolact_bench.errors import SpecError
+from yolact_bench.geometry.masks import masks_at
 from yolact_bench.loss.mask import Positives, lincomb_bce
-from yolact_bench.loss.targets import masks_at
 
 ONE = torch.tensor(1.0)
 SIDE = 8

@@ -61,17 +61,17 @@ def _followers(
 
     That convolution may have no other batch norm behind it, as one that levels share has.
     """
-    made: dict[int, tuple[Convolution, Tensor, int]] = {}
+    made: dict[int, tuple[Convolution, Tensor, Tensor]] = {}
     calls: dict[nn.Module, int] = {}
     inputs: dict[nn.BatchNorm2d, list[Convolution | None]] = {}
 
     def remember(convolution: Convolution, _: object, out: Tensor) -> None:
         calls[convolution] = calls.get(convolution, 0) + 1
-        made[id(out)] = convolution, out, out._version
+        made[id(out)] = convolution, out, out.clone()
 
     def look(norm: nn.BatchNorm2d, given: tuple[Tensor]) -> None:
-        convolution, out, version = made.get(id(given[0]), (None, given[0], -1))
-        unchanged = convolution is not None and out._version == version
+        convolution, out, copied = made.get(id(given[0]), (None, given[0], given[0]))
+        unchanged = torch.equal(out, copied)  # in place, too
         inputs.setdefault(norm, []).append(convolution if unchanged else None)
 
     with _hooks(module, remember, look):

@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
+from yolact_bench.shapes import HALVES
 
 # What F(2×2, 3×3) makes of a kernel, in each direction: 3 weights → 4 factors.
 _KERNEL = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
-_HALVES = (torch.bfloat16, torch.float16)
 # Fewer tiles than this in an image cost more to take apart than their products do.
 _FEWEST_TILES = 64
 _FEWEST_CHANNELS = 64
@@ -107,7 +107,7 @@ def with_fewer_products(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     outputs, such as the merged head's, for the others' products are too cheap to save, and none
     where the processor multiplies tiles of halves in hardware (AMX).
     """
-    halves = dtype in _HALVES
+    halves = dtype in HALVES
     if halves and torch.cpu.get_capabilities().get("amx_tile", False):
         return module
     for owner in list(module.modules()):
