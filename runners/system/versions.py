@@ -1,4 +1,4 @@
-"""The versions of other packages that were tested, as the package's own metadata states them."""
+"""The versions of other packages that were tested, as the metadata of this package states them."""
 
 from collections.abc import Mapping
 from importlib import metadata
@@ -6,7 +6,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 
 
-def tested_versions() -> Mapping[str, str]:
+def supported_versions() -> Mapping[str, str]:
     """Return package → range, such as ">=2.11,<2.16", of packages that have an upper bound."""
     ranges = {}
     for line in metadata.requires("yolact-bench") or ():
@@ -17,7 +17,7 @@ def tested_versions() -> Mapping[str, str]:
     return ranges
 
 
-def untested_packages() -> Mapping[str, str]:
+def unsupported_packages() -> Mapping[str, str]:
     """Return package → installed version, of packages outside the range that was tested."""
     outside = {}
     for line in metadata.requires("yolact-bench") or ():
