@@ -1,15 +1,23 @@
 """Check a run before anything of it is trained or timed."""
 
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from runners.units.device_checks import check_possible
 from yolact_bench.build import build_detector, build_losses_for, build_network, build_schedule
 from yolact_bench.errors import SpecError
+from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_run
 from yolact_bench.spec.dataset.dataset import DatasetSpec
-from yolact_bench.spec.run import Run
+from yolact_bench.spec.run import ARCHITECTURE, Run
 
 
 def check(
@@ -23,7 +31,8 @@ def check(
 ) -> tuple[Run, DatasetSpec]:
     """Return the run resolved, with its data set, having built it on the meta device.
 
-    Without `data` the files of the data set are not looked at.
+    Runs of one architecture share a network. Without `data` the files of the data set are not
+    looked at.
 
     Raises:
         SpecError: with `where`, for anything that could be known to fail before training.
@@ -32,15 +41,49 @@ def check(
     try:
         resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data)
         check_possible(resolved, device)
+        slots = [getattr(resolved, slot) for slot in (*ARCHITECTURE, "deform")]
+        network = _network_of(_Architecture(json.dumps(slots, sort_keys=True), resolved))
         with torch.device("meta"):
-            network = build_network(resolved, initial=False)
             build_losses_for(resolved, network)
             build_schedule(resolved)
-            size = resolved.image_size
-            network(torch.empty(1, 3, size, size))
         build_detector(resolved, network, device="meta")
     except SpecError as error:
         raise type(error)(f"{where}: {error}") from error
     except (ValueError, RuntimeError) as error:
         raise SpecError(f"{where}: the network cannot be built: {error}") from error
     return resolved, spec
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    key: str
+    run: Run = field(compare=False)
+
+
+@lru_cache(maxsize=64)  # a network without values takes about 1 MB
+def _network_of(architecture: _Architecture) -> Yolact:
+    """Return the network on the meta device, where an image has passed through it."""
+    run = architecture.run
+    with torch.device("meta"):
+        network = build_network(run, initial=False)
+    with torch.no_grad(), _WithoutBatchNorm():
+        network(torch.empty(1, 3, run.image_size, run.image_size, device="meta"))
+    return network
+
+
+class _WithoutBatchNorm(TorchFunctionMode):
+    """Checks the channels of a batch norm only: its meta kernel takes most of a pass."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever the function returns
+        if func is not nn.functional.batch_norm:
+            return func(*args, **(kwargs or {}))
+        features, mean = args[:2]
+        if mean is not None and features.shape[1] != mean.shape[0]:
+            raise ValueError(f"batch norm of {mean.shape[0]} channels, got {features.shape[1]}")
+        return features

@@ -1,0 +1,66 @@
+"""The check of a run before anything of it is trained: what it builds, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from runners.cli.check import CheckRequest, check
+from runners.cli.specs import SpecOptions
+from runners.units import check as module
+from tests.support.small_ablation import SPEC, write_spec
+from yolact_bench.errors import SpecError
+from yolact_bench.spec.run import Run
+
+# Five arms, two architectures; no other test has these, so that none is in the cache.
+ARMS = """\
+  sequential: {nms: sequential, protonet.k: 13}
+  soft: {nms: soft, protonet.k: 13}
+  slow: {schedule.lr: 0.0001, protonet.k: 13}
+  k_13: {protonet.k: 13}
+  k_11: {protonet.k: 11}
+"""
+HEAD, _, _ = SPEC.partition("arms:\n")
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """The runs whose network has been built."""
+    built: list[Run] = []
+    build = module.build_network
+
+    def counted(run: Run, **options: bool) -> object:
+        built.append(run)
+        return build(run, **options)
+
+    monkeypatch.setattr(module, "build_network", counted)
+    return built
+
+
+def lines_of(spec: Path) -> list[str]:
+    return list(check(CheckRequest(specs=[spec], options=SpecOptions())))
+
+
+def test_arms_of_one_architecture_build_one_network(tmp_path: Path, builds: list[Run]) -> None:
+    spec = write_spec(tmp_path, f"{HEAD}arms:\n{ARMS}".replace("baseline: k_4", "baseline: k_13"))
+    (line,) = lines_of(spec)
+    assert line == f"{spec}: 5 arms OK"
+    assert sorted(run.protonet["k"] for run in builds) == [11, 13]  # type: ignore[type-var]
+
+
+def test_an_arm_of_an_architecture_already_built_is_still_checked(
+    tmp_path: Path, builds: list[Run]
+) -> None:
+    wrong = "  wrong: {nms: {name: fast, max_iu: 0.5}, protonet.k: 9}\n"
+    text = (f"{HEAD}arms:\n{ARMS}" + wrong).replace("13", "9").replace(": k_4", ": k_9")
+    with pytest.raises(SpecError, match=r"arms\.wrong: nms\.fast: .*did you mean 'max_iou'"):
+        lines_of(write_spec(tmp_path, text))
+    assert [run.protonet["k"] for run in builds].count(9) == 1
+
+
+def test_a_batch_norm_of_other_channels_than_its_input_is_refused() -> None:
+    with torch.device("meta"):
+        norm = torch.nn.BatchNorm2d(4)
+        features = torch.empty(1, 3, 2, 2)
+    with pytest.raises(ValueError, match="4 channels, got 3"), module._WithoutBatchNorm():
+        norm(features)
