@@ -16,13 +16,15 @@ log = logging.getLogger(__name__)
 PLAIN = "YOLACT_BENCH_PLAIN"
 
 _SECONDS_BETWEEN_LINES = 10.0
+_BAR, _SHORTEST_BAR, _SHORTEST_TITLE = 24, 8, 8  # characters
+_GAP = "  "
 
 
 class Progress(Protocol):
-    """What a long loop tells about itself."""
+    """What a long loop reports to."""
 
     def advance(self, done: int, facts: str) -> None:
-        """Say that `done` units are finished, with a few facts such as the losses."""
+        """Report that `done` units are finished, with a few facts such as the losses."""
         ...
 
 
@@ -48,19 +50,28 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Progress]:
         yield _Lines(title, total, start)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[facts]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with RichProgress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+
+    class _Line(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            line = progress_line(
+                task.description,
+                int(task.completed),
+                total,
+                task.fields["facts"],
+                left=task.time_remaining,
+                width=console.width,
+            )
+            text = Text(line, no_wrap=True)
+            text.highlight_regex("━+", "cyan")
+            text.highlight_regex("─+", "dim")
+            return text
+
+    with RichProgress(_Line(), console=console) as bar:
         task = bar.add_task(title, total=total, completed=start, facts="")
 
         class _Bar:
@@ -70,6 +81,31 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Progress]:
         yield _Bar()
 
 
+def progress_line(
+    title: str, done: int, total: int, facts: str, *, left: float | None, width: int
+) -> str:
+    """Return one line of at most `width` characters, from 60 on with bar, count and time left.
+
+    What does not fit is left out: first facts, the last ones first, then a part of the bar, then
+    the end of the title.
+    """
+    count = f"{done}/{total}"
+    end = f"{'?' if left is None else elapsed(left)} left"
+    fixed = len(count) + len(end) + 3 * len(_GAP)
+    title_width = min(len(title), max(_SHORTEST_TITLE, width - fixed - _SHORTEST_BAR))
+    bar_width = max(_SHORTEST_BAR, min(_BAR, width - fixed - title_width))
+    room = width - fixed - title_width - bar_width
+    filled = bar_width * done // max(total, 1)
+    parts = ["━" * filled + "─" * (bar_width - filled), count]
+    for fact in facts.split(_GAP) if facts else ():
+        room -= len(_GAP) + len(fact)
+        if room < 0:
+            break
+        parts.append(fact)
+    short = title if len(title) <= title_width else title[: title_width - 1] + "…"
+    return _GAP.join([short, *parts, end])
+
+
 def losses_text(losses: Mapping[str, float]) -> str:
     """Return "box 1.20  class 3.40  …"."""
-    return "  ".join(f"{name} {value:.2f}" for name, value in losses.items())
+    return _GAP.join(f"{name} {value:.2f}" for name, value in losses.items())
