@@ -1,6 +1,7 @@
 """The commands of single arms: train, evaluate, latency, profile, predict, import-weights."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,8 @@ from runners.cli.options import (
     Workers,
 )
 
+log = logging.getLogger(__name__)
+
 
 def train(
     arm: Arm,
@@ -47,6 +50,7 @@ def train(
     scaling: Scaling = "keep",
 ) -> None:
     """Train one arm; the same command resumes an interrupted training. Also under torchrun."""
+    log.info("loading torch")
     from runners.arms import single
     from runners.cli.workplace import make_workplace
 
@@ -83,6 +87,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score one arm with COCO's box and mask AP; for test images write the server's files."""
+    log.info("loading torch")
     from runners.arms import single
     from runners.cli.workplace import make_workplace
 
@@ -131,6 +136,7 @@ def latency(
     as_json: AsJson = False,
 ) -> None:
     """Time arms together, in alternating rounds, until the intervals are narrow."""
+    log.info("loading torch")
     from runners.cli.workplace import make_workplace
     from runners.timing import command as timing
 
@@ -185,6 +191,7 @@ def profile(
     as_json: AsJson = False,
 ) -> None:
     """Break one arm down: parameters, MACs, bytes and time of its stages, and a roofline."""
+    log.info("loading torch")
     from reports.pages.markdown import markdown_table
     from reports.pages.profile_page import table, write
     from runners.cli.workplace import make_workplace
@@ -224,6 +231,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Draw boxes, masks and labels on an image or on every image of a folder."""
+    log.info("loading torch")
     from runners.arms import draw_command
 
     draw_command.predict(

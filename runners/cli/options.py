@@ -200,5 +200,8 @@ Price = Annotated[
 ]
 
 # What comes out
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="All notes and warnings below the table.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Output of one JSON object on stdout.")]
 DryRun = Annotated[bool, typer.Option(help="Output of the plan alone.")]

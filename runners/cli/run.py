@@ -12,6 +12,7 @@ from reports.pages.build import Report, build
 from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.cli.specs import SpecOptions
+from runners.cli.terminal import print_summary
 from runners.executors import Placement, make_executor
 from runners.planning.cost import estimate
 from runners.planning.plan import Plan
@@ -46,6 +47,7 @@ class RunRequest:
     sizes: bool = False
     retry_failed: bool = False
     latency_first: bool = False
+    verbose: bool = False
     dry_run: bool = False
     as_json: bool = False
 
@@ -90,7 +92,7 @@ def run(request: RunRequest) -> None:
     if request.as_json:
         typer.echo(json.dumps({**facts, **_report_facts(report, times_invalid)}))
     else:
-        typer.echo(report.table)
+        print_summary(report.summary, notes=request.verbose)
         typer.echo(f"report: {report.folder / 'report.html'}", err=True)
     _exit_by(report, times_invalid)
 

@@ -1,5 +1,6 @@
 """The commands of a spec: run, plan, check, sweep, report."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -36,9 +37,12 @@ from runners.cli.options import (
     Specs,
     SweepFile,
     ValidateEvery,
+    Verbose,
     WorkDir,
     Workers,
 )
+
+log = logging.getLogger(__name__)
 
 
 def run(
@@ -67,10 +71,12 @@ def run(
     slots: Slots = None,
     devices: Devices = 1,
     address: Address = None,
+    verbose: Verbose = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Train what is missing, evaluate, time all arms together and write the report."""
+    log.info("loading torch")
     from runners.cli.run import RunRequest
     from runners.cli.run import run as run_spec
     from runners.cli.specs import SpecOptions
@@ -111,6 +117,7 @@ def run(
             sizes=sizes,
             retry_failed=retry_failed,
             latency_first=latency_first,
+            verbose=verbose,
             dry_run=dry_run,
             as_json=as_json,
         )
@@ -168,6 +175,7 @@ def plan(
 
 def check(specs: Specs, budget: Budget = "full", data_root: DataRoot = None) -> None:
     """Check ablations and sweeps without running them: names, options, networks, data."""
+    log.info("loading torch")
     from runners.cli.check import CheckRequest
     from runners.cli.check import check as check_specs
     from runners.cli.specs import SpecOptions
@@ -215,6 +223,7 @@ def sweep(
     from runners.system.torchrun import refuse_torchrun
 
     refuse_torchrun("sweep")
+    log.info("loading torch")
     from runners.cli import sweep as action
     from runners.cli.workplace import make_workplace
     from runners.executors import Placement
@@ -251,6 +260,7 @@ def report(
     check: Annotated[
         bool, typer.Option("--check", help="Comparison with the files alone; writes nothing.")
     ] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write tables, figures and page of an ablation or a sweep again, from its records."""
     from reports.pages import build as ablations
@@ -269,7 +279,9 @@ def report(
         for difference in differences:
             typer.echo(difference)
         raise typer.Exit(1 if differences else 0)
-    written = (
-        ablations.build(work_dir, name) if swept is None else sweeps.build_sweep(work_dir, swept)
-    )
-    typer.echo(written.markdown)
+    if swept is not None:
+        typer.echo(sweeps.build_sweep(work_dir, swept).table)
+        return
+    from runners.cli.terminal import print_summary
+
+    print_summary(ablations.build(work_dir, name).summary, notes=verbose)

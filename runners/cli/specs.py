@@ -1,5 +1,6 @@
 """How commands read the spec of an ablation."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,11 @@ from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.results.store import Store
+from yolact_bench.results.text import count
 from yolact_bench.spec.ablation import Ablation, load
 from yolact_bench.spec.budget import FULL
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,7 @@ class SpecOptions:
             SpecError: whatever could be known to fail before the first arm trains.
         """
         ablation = self.load(spec)
+        log.info("checking %s", count(len(ablation.arms), "arm"))
         check_texts(ablation)
         check_arms(ablation)
         return make_plan(
