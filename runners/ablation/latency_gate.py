@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from runners.ablation.sessions import time_possible
 from runners.planning.plan import Plan, Step
 from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
@@ -22,10 +23,9 @@ from yolact_bench.results import gate as gates
 from yolact_bench.results.fingerprint import environment_facts, fingerprint
 from yolact_bench.results.gate import Gate, Judged
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.results.store import Store
 from yolact_bench.results.text import DASH, aligned, with_interval
 from yolact_bench.spec.latency import OWN, LatencyPlan
-from yolact_bench.spec.loads import Load, find_load
+from yolact_bench.spec.loads import find_load
 from yolact_bench.statistics.timing import median_interval, period_of
 
 log = logging.getLogger(__name__)
@@ -33,19 +33,19 @@ log = logging.getLogger(__name__)
 UNTRAINED_LOAD = "coco_like"  # where the spec says that arms are timed with their own detections
 
 
-def latency_first(
-    plan: Plan, place: Workplace, store: Store, folder: Path, *, timing: Timing | None = None
+def drop_slow_arms(
+    plan: Plan, place: Workplace, folder: Path, *, timing: Timing | None = None
 ) -> Mapping[str, str]:
-    """Return arm → why it is not worth a training; what was timed before is not timed again.
+    """Return arm → why it is not worth a training; earlier times are used again.
 
     All arms of the first seed are timed as they are built, with random weights and a declared
-    detection load. Dropped is who has no result yet and whose 95 % interval of the median lies
-    above the spec's `latency.budget_ms`. A session that does not count drops nobody and is not
-    kept.
+    detection load. An arm is dropped if it has no result yet and the 95 % interval of its median
+    lies above the spec's `latency.budget_ms`. A session that does not count drops no arm and is
+    not kept.
     """
     units = [step.unit for step in plan.steps if step.unit.seed == plan.ablation.seeds[0]]
     timing = timing or Timing()
-    how = declared(timing.of(plan.ablation.latency))
+    how = with_declared_load(timing.of(plan.ablation.latency))
     question = _question(units, how, place)
     gate = gates.load(folder, question)
     if gate is None:
@@ -56,27 +56,27 @@ def latency_first(
     baseline = plan.ablation.baseline
     for line in lines(gate, how.budget_ms, baseline=baseline):
         log.info(line)
-    done = {u.arm for u in units if store.accuracy(u.run.detect_digest) is not None}
+    done = {u.arm for u in units if place.store.accuracy(u.detect_digest) is not None}
     dropped = gate.dropped(how.budget_ms, baseline=baseline)
     return {arm: reason for arm, reason in dropped.items() if arm not in done}
 
 
-def declared(plan: LatencyPlan) -> LatencyPlan:
-    """Return the plan with a declared load: an untrained arm's own detections are none."""
+def with_declared_load(plan: LatencyPlan) -> LatencyPlan:
+    """Return the plan with a declared load: an untrained arm has no detections worth timing."""
     return replace(plan, load=UNTRAINED_LOAD) if plan.load == OWN else plan
 
 
-def without(plan: Plan, dropped: Mapping[str, str]) -> Plan:
-    """Return the plan without these arms; who shared the training of one of them trains itself."""
-    kept: list[Step] = []
+def drop_arms(plan: Plan, dropped: Mapping[str, str]) -> Plan:
+    """Return the plan without these arms; another arm takes over a training that they shared."""
+    steps: list[Step] = []
     owner: dict[str, str] = {}
     for step in plan.steps:
         if step.unit.arm in dropped:
             continue
         first = owner.setdefault(step.unit.run.train_digest, step.unit.title)
         own = first == step.unit.title
-        kept.append(replace(step, trains=own and not step.trained, shares=None if own else first))
-    return replace(plan, steps=tuple(kept))
+        steps.append(replace(step, trains=own and not step.trained, shares=None if own else first))
+    return replace(plan, steps=tuple(steps))
 
 
 def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
@@ -89,10 +89,10 @@ def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
     for one in gate.arms:
         both = None if one.low_ms is None or one.high_ms is None else (one.low_ms, one.high_ms)
         over = budget_ms is not None and one.exceeds(budget_ms)
-        kept = ", and kept: it is the baseline" if one.arm == baseline else ""
+        kept = ", but kept as the baseline" if one.arm == baseline else ""
         verdict = f"over the budget{kept}" if over else ""
         rows.append((one.arm, with_interval(one.median_ms, both), verdict))
-    rows += [(arm, DASH, "could not be timed, and is kept") for arm in gate.untimed]
+    rows += [(arm, DASH, "could not be timed; kept") for arm in gate.untimed]
     unset = ["  no arm is dropped: the spec sets no latency: {budget_ms: …}"]
     return [title, *aligned(rows, left=(0, 2)), *(unset if budget_ms is None else [])]
 
@@ -118,17 +118,17 @@ def _timed(
     rounds: int | None,
 ) -> Gate | None:
     log.info("latency first: %d arms in alternating rounds on %s", len(units), place.device)
-    measured, untimed = measure_untrained(list(units), how, place, baseline, rounds)
+    measured, untimed = measure_untrained(units, how, place, baseline, rounds)
     invalid = why_invalid(measured.values())
     if invalid:
-        log.warning("latency first: does not count, no arm is dropped: %s", invalid)
+        log.warning("latency first: the session does not count (%s); no arm is dropped", invalid)
         return None
     return Gate(
         question=question,
         scenario=how.scenarios[0],
         load=how.load,
         batch_size=how.batch_size,
-        arms=tuple(judged(unit, measured[unit.arm]) for unit in units if unit.arm in measured),
+        arms=tuple(judge(unit, measured[unit.arm]) for unit in units if unit.arm in measured),
         untimed=tuple(untimed),
         environment=environment(place.device),
         time=now(),
@@ -136,36 +136,29 @@ def _timed(
 
 
 def measure_untrained(
-    units: list[Unit], how: LatencyPlan, place: Workplace, baseline: str, rounds: int | None
+    units: Sequence[Unit], how: LatencyPlan, place: Workplace, baseline: str, rounds: int | None
 ) -> tuple[Mapping[str, Measured], list[str]]:
     """Time arms as they are built, together; return also those that could not be timed."""
     untimed: list[str] = []
     pictures = read_pictures(place.datasets.open(units[0].data, units[0].split))
-    load = find_load(how.load)
-    while units:
-        first = baseline if any(unit.arm == baseline for unit in units) else None
-        try:
-            detectors = {unit.arm: _untrained(unit, place) for unit in units}
-            measured = measure(
-                detectors,
-                pictures,
-                scenario=how.scenarios[0],
-                plan=how,
-                baseline=first,
-                loads=_loads(detectors, load),
-                rounds=rounds,
-            )
-        except TimingError as error:
-            log.warning("latency first: %s: %s", error, error.__cause__)
-            untimed.append(error.arm)
-            units = [unit for unit in units if unit.arm != error.arm]
-            continue
-        return measured, untimed
-    return {}, untimed
 
+    def session(units: Sequence[Unit]) -> Mapping[str, Measured]:
+        detectors = {unit.arm: _untrained(unit, place) for unit in units}
+        return measure(
+            detectors,
+            pictures,
+            scenario=how.scenarios[0],
+            plan=how,
+            baseline=baseline if baseline in detectors else None,
+            loads=dict.fromkeys(detectors, find_load(how.load)),
+            rounds=rounds,
+        )
 
-def _loads(detectors: Mapping[str, Detector], load: Load) -> Mapping[str, Load]:
-    return dict.fromkeys(detectors, load)
+    def skip(error: TimingError) -> None:
+        log.warning("latency first: %s: %s", error, error.__cause__)
+        untimed.append(error.arm)
+
+    return time_possible(units, session, skip) or {}, untimed
 
 
 def _untrained(unit: Unit, place: Workplace) -> Detector:
@@ -176,8 +169,8 @@ def _untrained(unit: Unit, place: Workplace) -> Detector:
         raise TimingError(unit.arm) from error
 
 
-def judged(unit: Unit, measured: Measured) -> Judged:
-    """Return what a budget is compared with."""
+def judge(unit: Unit, measured: Measured) -> Judged:
+    """Return the median and interval that a budget is compared with."""
     interval = median_interval(
         measured.samples_ms,
         period=period_of(measured.image_ids),

@@ -1,57 +1,109 @@
 """What is computed from scored predictions: AP on resampled images, and types of error."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from runners.arms.error_analysis import analyse
-from runners.arms.shared_pass import predict_alone
+import torch
+
+from runners.arms.evaluate import find_pass, predict_alone
+from runners.arms.external.predict import ExternalUnit, predict_external
+from runners.arms.external.records import bad_results
+from runners.evaluation.error_types import error_gains
+from runners.evaluation.files import BOX_FILE, MASK_FILE
+from runners.evaluation.oracles import oracle_ladder
 from runners.evaluation.resample import resample
 from runners.evaluation.score import evaluate
-from runners.units.unit import Unit
-from runners.units.workplace import Workplace
+from runners.evaluation.stored_pass import lowest_score
+from runners.system.environment import environment, now
+from runners.units.unit import Unit, Work
+from runners.units.workplace import Workplace, trained_detector
+from yolact_bench.detect.pipeline import Candidates, candidates_of
+from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Errors
-from yolact_bench.results.store import Store
 from yolact_bench.statistics.matches import FILES
 from yolact_bench.statistics.resamples import read_resamples
 
 
-def ensure_resampled(unit: Unit, place: Workplace, *, sizes: bool) -> None:
+def ensure_resampled(unit: Work, place: Workplace, *, sizes: bool) -> None:
     """Leave work/resamples/<detect_digest>.npz, with AP by object size if `sizes`.
 
-    Without it a table has differences but no intervals. Predictions or matches that have been
-    deleted since are made again.
+    Without it a table has differences but no intervals. Deleted predictions or matches are made
+    again.
 
     Raises:
         ArmError: an image cannot be read.
     """
-    out = place.resamples(unit.run)
-    if has_resamples(out, sizes=sizes):
+    out = place.work_dir / "resamples" / f"{unit.detect_digest}.npz"
+    if _has_resamples(out, sizes=sizes):
         return
-    folder = place.predictions(unit.run.detect_digest)
+    folder = place.predictions(unit.detect_digest)
     if not all((folder / name).is_file() for name in FILES.values()):
-        predict_alone(unit, place)
-        dataset = place.datasets.open(unit.data, unit.split)
-        evaluate(dataset, folder, scoring=place.scoring)
-    resample(folder, out, eval_data=unit.run.eval_data, areas=sizes)
+        folder = _predict(unit, place)
+        evaluate(place.datasets.open(unit.data, unit.split), folder, scoring=place.scoring)
+    resample(folder, out, eval_data=unit.eval_data, areas=sizes)
 
 
-def ensure_errors(unit: Unit, place: Workplace, store: Store) -> Errors:
-    """Return the error analysis of a unit, made and recorded unless its record is there.
+def analyse_errors(unit: Work, place: Workplace, *, oracles: bool = True) -> Errors:
+    """Return the types of error of a trained unit and, with `oracles`, its oracle ladder.
+
+    The types need the unit's predictions alone; deleted ones are made again. The ladder starts
+    from a stored forward pass that serves the unit, or else from the network. The result files of
+    another framework have no ladder: it needs candidates.
 
     Raises:
-        ArmError: an image cannot be read.
+        ArmError: an image cannot be read, or a score is not finite.
     """
-    errors = store.errors(unit.run.detect_digest)
-    if errors is None:
-        errors = analyse(unit, place)
-        store.add(errors)
-    return errors
+    folder = _predict(unit, place)
+    truth = place.datasets.open(unit.data, unit.split).ground_truth()
+    return Errors(
+        ablation=unit.ablation,
+        arm=unit.arm,
+        seed=unit.seed,
+        train_digest=unit.train_digest,
+        detect_digest=unit.detect_digest,
+        eval_data=unit.eval_data,
+        box=error_gains(truth, folder / BOX_FILE, kind="bbox"),
+        mask=error_gains(truth, folder / MASK_FILE, kind="segm"),
+        oracles=_ladder(unit, place) if oracles and isinstance(unit, Unit) else {},
+        environment=environment(place.device),
+        time=now(),
+    )
 
 
-def has_resamples(path: Path, *, sizes: bool) -> bool:
-    """Return whether a file holds AP on resampled images, by object size too if `sizes`."""
+def _predict(unit: Work, place: Workplace) -> Path:
+    if isinstance(unit, ExternalUnit):
+        with bad_results():
+            return predict_external(unit, place)
+    assert isinstance(unit, Unit)
+    return predict_alone(unit, place)
+
+
+def _has_resamples(path: Path, *, sizes: bool) -> bool:
     try:
         columns = read_resamples(path)
     except SpecError:
         return False
     return not sizes or "mask_ap_small" in columns
+
+
+def _ladder(unit: Unit, place: Workplace) -> dict[str, float]:
+    detector = trained_detector(unit.run, place)
+    dataset = place.datasets.open(unit.data, unit.split)
+    candidates = _candidates(unit, place, detector)
+    return oracle_ladder(detector, dataset, candidates, title=f"oracles {unit.title}")
+
+
+def _candidates(unit: Unit, place: Workplace, detector: Detector) -> Callable[[int], Candidates]:
+    """Return the source of an image's candidates; both sources give the same detections."""
+    stored, needed = find_pass(unit, place), lowest_score(unit.run)
+    if stored is not None and needed is not None and stored.min_score <= needed:
+        return lambda index: stored.candidates(index, detector.device)[0]
+    dataset = place.datasets.open(unit.data, unit.split)
+
+    @torch.inference_mode()
+    def from_network(index: int) -> Candidates:
+        batch = detector.preprocess([dataset.image(index)])
+        return candidates_of(detector.predict(batch), 0)
+
+    return from_network

@@ -1,15 +1,21 @@
-"""Evaluate a trained unit."""
+"""Predict and evaluate trained units; units that share a forward pass take it once."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 from runners.evaluation.coco.score import engine_name
-from runners.evaluation.files import batch_size_of
+from runners.evaluation.files import batch_size_of, is_complete
 from runners.evaluation.predict import predict
 from runners.evaluation.predict_sharded import predict_sharded
+from runners.evaluation.replay import Variant, replay
 from runners.evaluation.score import evaluate
+from runners.evaluation.stored_pass import StoredPass, lowest_score, open_pass, store_pass
 from runners.system.environment import environment, now
 from runners.training.run import Trained
 from runners.units.macs import macs_or_none
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained_detector
+from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.results.record import Accuracy
 
@@ -62,7 +68,7 @@ def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
         ArmError: an image cannot be read.
     """
     dataset = place.datasets.open(unit.data, unit.split)
-    folder = place.predictions(unit.run.detect_digest)
+    folder = place.predictions(unit.detect_digest)
     title = f"evaluate {unit.title}"
     if place.devices > 1:
         predict_sharded(
@@ -72,7 +78,7 @@ def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
             dataset,
             folder,
             file=place.weights(unit.run),
-            weights=unit.run.train_digest,
+            weights=unit.train_digest,
             batch_size=place.eval_batch,
             device=place.device,
             devices=place.devices,
@@ -83,9 +89,101 @@ def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
         detector,
         dataset,
         folder,
-        digest=unit.run.detect_digest,
-        weights=unit.run.train_digest,
+        digest=unit.detect_digest,
+        weights=unit.train_digest,
         batch_size=place.eval_batch,
         processes=place.encoders,
         title=title,
+    )
+
+
+def predict_together(units: Sequence[Unit], place: Workplace) -> None:
+    """Leave the predictions of units that share a forward digest on disk, from one pass.
+
+    The pass is stored where more than one unit needs it. A single unit, or one that cannot be
+    replayed, runs through the whole detector instead. Complete predictions are kept.
+
+    Raises:
+        ArmError: an image cannot be read, or the pass is larger than may be stored.
+    """
+    pending = [unit for unit in units if replayable(unit) and not _is_predicted(unit, place)]
+    if not pending or not place.max_store:
+        return
+    stored = find_pass(units[0], place)
+    threshold = min(score for u in pending if (score := lowest_score(u.run)) is not None)
+    if stored is None or stored.min_score > threshold:
+        if len(pending) == 1:
+            return
+        stored = keep_pass(units[0], place, min_score=threshold)
+    network = trained_detector(units[0].run, place).network
+    variants = [
+        Variant(
+            detector=build_detector(unit.run, network, device=place.device),
+            folder=place.predictions(unit.detect_digest),
+            digest=unit.detect_digest,
+            title=unit.title,
+        )
+        for unit in pending
+    ]
+    dataset = place.datasets.open(units[0].data, units[0].split)
+    replay(stored, variants, dataset, weights=units[0].train_digest)
+
+
+def predict_alone(unit: Unit, place: Workplace) -> Path:
+    """Return the folder of one unit's predictions, made from a stored pass where one serves.
+
+    Raises:
+        ArmError: as `predict_together`.
+    """
+    predict_together([unit], place)
+    if not _is_predicted(unit, place):
+        predict_unit(unit, trained_detector(unit.run, place), place)
+    return place.predictions(unit.detect_digest)
+
+
+def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
+    """Return the stored pass of a unit with the candidates above `min_score`, made if need be.
+
+    Raises:
+        ArmError: as `predict_together`.
+    """
+    stored = find_pass(unit, place)
+    if stored is not None:
+        if stored.min_score <= min_score:
+            return stored
+        min_score = min(min_score, stored.min_score)
+    return store_pass(
+        trained_detector(unit.run, place),
+        place.datasets.open(unit.data, unit.split),
+        place.predictions(unit.forward_digest),
+        digest=unit.forward_digest,
+        weights=unit.train_digest,
+        min_score=min_score,
+        max_bytes=place.max_store,
+        title=f"forward pass {unit.title}",
+        batch_size=place.eval_batch,
+    )
+
+
+def find_pass(unit: Unit, place: Workplace) -> StoredPass | None:
+    """Return the complete stored pass of a unit, if there is one."""
+    return open_pass(
+        place.predictions(unit.forward_digest),
+        digest=unit.forward_digest,
+        weights=unit.train_digest,
+        num_images=len(place.datasets.open(unit.data, unit.split)),
+    )
+
+
+def replayable(unit: Unit) -> bool:
+    """Return whether stored candidates are enough for the unit's detections."""
+    return lowest_score(unit.run) is not None
+
+
+def _is_predicted(unit: Unit, place: Workplace) -> bool:
+    return is_complete(
+        place.predictions(unit.detect_digest),
+        digest=unit.detect_digest,
+        weights=unit.train_digest,
+        num_images=len(place.datasets.open(unit.data, unit.split)),
     )

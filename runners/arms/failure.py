@@ -1,12 +1,14 @@
-"""Why an arm could not be finished, as a record."""
+"""Failures: the phase that failed, and the record of it."""
 
 import gc
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from runners.system.environment import environment, now
-from runners.units.unit import Unit
+from runners.units.unit import Work
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import out_of_space
@@ -16,8 +18,29 @@ from yolact_bench.results.record import Failure
 _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
-def failure_record(unit: Unit, place: Workplace, phase: str, error: Exception) -> Failure:
-    """Return the record of an error that ended `phase` (train, evaluate, latency) for a unit."""
+class PhaseError(Exception):
+    """An error that ended a phase of a unit."""
+
+    def __init__(self, phase: str, cause: Exception) -> None:
+        super().__init__(f"{phase}: {cause}")
+        self.phase, self.cause = phase, cause
+
+
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Name the phase (train, evaluate, errors) that an error of the block ends.
+
+    Raises:
+        PhaseError: the block raised an exception, which is its cause.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise PhaseError(name, error) from error
+
+
+def failure_record(unit: Work, place: Workplace, phase: str, error: Exception) -> Failure:
+    """Return the record of an error that ended `phase` of a unit (train, evaluate, latency, …)."""
     kind = failure_kind(error)
     message = str(error) or type(error).__name__
     if kind == "disk_full" and not isinstance(error, ArmError):
@@ -26,8 +49,8 @@ def failure_record(unit: Unit, place: Workplace, phase: str, error: Exception) -
         ablation=unit.ablation,
         arm=unit.arm,
         seed=unit.seed,
-        train_digest=unit.run.train_digest,
-        detect_digest=unit.run.detect_digest,
+        train_digest=unit.train_digest,
+        detect_digest=unit.detect_digest,
         phase=phase,
         kind=kind,
         message=message,
@@ -38,7 +61,7 @@ def failure_record(unit: Unit, place: Workplace, phase: str, error: Exception) -
 
 
 def failure_kind(error: BaseException) -> str:
-    """Return the machine-readable reason: what an `ArmError` says, out_of_memory, … or error."""
+    """Return the machine-readable reason: that of an `ArmError`, out_of_memory, … or error."""
     if isinstance(error, ArmError):
         return error.kind
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -49,7 +72,7 @@ def failure_kind(error: BaseException) -> str:
 
 
 def free_memory() -> None:
-    """Give back what a failed arm has left on the device, for the arms after it."""
+    """Release the device memory of a failed arm, for the arms after it."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

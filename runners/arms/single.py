@@ -8,9 +8,8 @@ from pathlib import Path
 
 import typer
 
-from runners.arms.evaluate import evaluate_unit
-from runners.arms.sole_trainer import held_by_first
-from runners.arms.train import ensure_trained
+from runners.arms.finish import ensure_accuracy
+from runners.arms.train import ensure_trained, hold_on_first
 from runners.evaluation.predict import predict
 from runners.evaluation.predict_sharded import predict_sharded
 from runners.evaluation.score import evaluate as score
@@ -59,7 +58,7 @@ def train(
         if devices > 1:
             log.info("%d devices, --scaling %s: %s", devices, scaling, rule)
         was_there = trained(unit, at)
-        with held_by_first(ranks, hold_lock(place.work_dir, command=f"yolact-bench train {arm}")):
+        with hold_on_first(ranks, hold_lock(place.work_dir, command=f"yolact-bench train {arm}")):
             result = ensure_trained(unit, at)
     if not ranks.first:
         return
@@ -114,8 +113,7 @@ def evaluate(
     else:
         if accuracy is None:
             with hold_lock(place.work_dir, command=f"yolact-bench evaluate {arm}"):
-                accuracy = evaluate_unit(unit, place, ensure_trained(unit, place))
-                store.add(accuracy)
+                accuracy = ensure_accuracy(unit, place)
         box, mask, images = accuracy.box, accuracy.mask, accuracy.num_images
         facts = {"record": _traced(accuracy)}
     if as_json:

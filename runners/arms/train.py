@@ -1,11 +1,12 @@
-"""Train a unit, or find it trained."""
+"""Train a unit, unless its weights are there."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
-from runners.arms.sole_trainer import sole_trainer
-from runners.arms.validation import validation_of
+from runners.evaluation.predict import validate
 from runners.system.interrupt import graceful_stop
 from runners.system.rank_processes import Parent, share_devices
 from runners.system.ranks import Ranks
@@ -15,37 +16,96 @@ from runners.training.run import Trained, found_trained, train
 from runners.units.lr_scaling import check_shares
 from runners.units.unit import Unit, run_yaml
 from runners.units.workplace import Datasets, Workplace
-from yolact_bench.build import build_schedule
+from runners.workdir.lock import hold_lock, lock_holder
+from yolact_bench.build import PLAIN, build_detector, build_schedule, runtime_of
+from yolact_bench.data import Dataset
+from yolact_bench.model.network import Yolact
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
 
+VALIDATION_IMAGES = 64
+PATIENCE = 180.0  # seconds: a worker that lost its coordinator may be writing its last checkpoint
+
 
 def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None) -> Trained:
-    """Train the unit unless its checkpoint is there; return what is known of the training.
+    """Train the unit unless its weights are there; return the facts of the training.
 
     Raises:
-        ArmError: the training cannot go on.
-        KeyboardInterrupt: a stop was asked for; a checkpoint has been written.
+        ArmError: the training cannot continue.
+        KeyboardInterrupt: a stop was requested; a checkpoint has been written.
     """
     weights, ranks, title = place.weights(unit.run), place.ranks, f"train {unit.title}"
     folder = weights.parent
     if not ranks.broadcast_from_first(weights.is_file()):
         check_shares(build_schedule(unit.run).batch_size, max(place.devices, ranks.size))
         with graceful_stop() as stop, sole_trainer(folder, title, ranks):
-            if not ranks.broadcast_from_first(weights.is_file()):  # or while it was waited for
+            if not ranks.broadcast_from_first(weights.is_file()):  # or while waiting
                 ranks.do_on_first(lambda: write_atomically(folder / "run.yaml", run_yaml(unit.run)))
                 return retry_dead_workers(lambda: _train(unit, place, stop, on_log), title=title)
-    (folder / "last.pt").unlink(missing_ok=True)  # of a process killed right after final.pt
+    # A process killed right after final.pt leaves it.
+    (folder / "last.pt").unlink(missing_ok=True)
     return found_trained(weights)
+
+
+@contextmanager
+def sole_trainer(folder: Path, title: str, ranks: Ranks) -> Iterator[None]:
+    """Train in `folder` alone until the block ends; the first of several ranks holds the lock.
+
+    Workers of executors do not hold the work directory's lock. A worker of an earlier run that is
+    still ending is waited for.
+
+    Raises:
+        SpecError: another process keeps training there.
+    """
+    other = lock_holder(folder) if ranks.first and folder.is_dir() else None
+    if other is not None:
+        log.info(
+            "%s: another process (%d on %s) is training this checkpoint; waiting",
+            *(title, other.pid, other.host),
+        )
+    with hold_on_first(ranks, hold_lock(folder, command=title, patience=PATIENCE)):
+        yield
+
+
+@contextmanager
+def hold_on_first(ranks: Ranks, lock: AbstractContextManager[object]) -> Iterator[None]:
+    """Let the first rank hold a lock until the block ends; the others wait until it has it.
+
+    Raises:
+        SpecError: the lock is not available; on all ranks.
+    """
+    with ExitStack() as stack:
+        ranks.do_on_first(lambda: stack.enter_context(lock))
+        yield
+
+
+def make_validation(
+    run: Run, open_images: Callable[[], Dataset], *, device: str
+) -> Callable[[Yolact], Mapping[str, float]]:
+    """Return the validation of a network of `run` in training; no number of a table comes from it.
+
+    It measures AP on the first validation images, without what the images leave undefined. It is
+    eager: the weights change before the next validation, so compiling would never pay.
+    """
+    plain = {**PLAIN["runtime"], "precision": runtime_of(run).precision}
+    eager = run.changed({"runtime": plain})
+
+    def validation(network: Yolact) -> Mapping[str, float]:
+        detector = build_detector(eager, network, device=device)
+        scores = validate(detector, open_images(), max_images=VALIDATION_IMAGES)
+        ap = {"mask_ap": scores.mask.ap, "mask_ap50": scores.mask.ap50, "box_ap": scores.box.ap}
+        return {name: value for name, value in ap.items() if value is not None}
+
+    return validation
 
 
 def _train(
     unit: Unit, place: Workplace, should_stop: Callable[[], bool], on_log: Logged | None
 ) -> Trained:
     if place.devices > 1 and place.ranks.size == 1:
-        place.datasets.open(unit.data, "train")  # its faults, and what it downloads, come once
+        place.datasets.open(unit.data, "train")  # downloads and faults come once, before the ranks
         return share_devices(
             _train_as_rank,
             (replace(unit, data=unit.data.portable()), replace(place, datasets=Datasets())),
@@ -58,7 +118,7 @@ def _train(
     how = TrainingOptions(
         device=place.device,
         workers=place.workers,
-        validate=validation_of(
+        validate=make_validation(
             unit.run, lambda: place.datasets.open(unit.data, "val"), device=place.device
         ),
         validate_every=_validate_every(unit.run, place),

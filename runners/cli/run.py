@@ -25,7 +25,6 @@ from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
 from yolact_bench.results.sessions import why_times_invalid
-from yolact_bench.results.store import Store
 from yolact_bench.spec.budget import FULL
 
 log = logging.getLogger(__name__)
@@ -83,7 +82,7 @@ def run(request: RunRequest) -> None:
         return
     for line in plan_lines(plan, cost):
         log.info(line)
-    report = _run_and_report(request, plan, store)
+    report = _run_and_report(request, plan)
     times_invalid = ""
     if "latency" in plan.ablation.measure:
         times_invalid = why_times_invalid(
@@ -97,7 +96,7 @@ def run(request: RunRequest) -> None:
     _exit_by(report, times_invalid)
 
 
-def _run_and_report(request: RunRequest, plan: Plan, store: Store) -> Report:
+def _run_and_report(request: RunRequest, plan: Plan) -> Report:
     place = request.place
     with (
         hold_lock(place.work_dir, command=request.command),
@@ -105,7 +104,6 @@ def _run_and_report(request: RunRequest, plan: Plan, store: Store) -> Report:
     ):
         context = AblationContext(
             place=replace(place, validate_every=0) if request.smoke else place,
-            store=store,
             tracker=tracker,
             timing=_SMOKE_TIMING if request.smoke else Timing(rounds=request.rounds),
             retry_failed=request.retry_failed,

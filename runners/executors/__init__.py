@@ -1,57 +1,83 @@
-"""Where jobs are carried out: worker processes of this machine, or a cluster."""
+"""Where jobs run: in this process, in worker processes of this machine, or on a Ray cluster.
+
+Public: `Executor`, `Placement`, `make_executor`.
+"""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
-from runners.arms.job import Executor
+from runners.arms.job import Job, JobResult
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
-
-__all__ = ["EXECUTORS", "Placement", "make_executor", "slot_environments"]
 
 EXECUTORS = ("here", "local", "ray")
 
 
+class Executor(Protocol):
+    """Where jobs run. One coordinator uses it, from one thread.
+
+    Workers never write records or to MLflow: results come back to the coordinator. A worker or a
+    node that dies is replaced and its job continues from its checkpoint, twice; then the job ends
+    with a failure of kind `worker_died`.
+    """
+
+    @property
+    def slots(self) -> int:
+        """How many jobs run side by side; more are queued."""
+
+    def submit(self, job: Job) -> None:
+        """Run a job when there is room. No two of the same key at a time."""
+
+    def wait(self, timeout: float | None = None) -> JobResult | None:
+        """Return the next result; None if there is none within `timeout` seconds."""
+
+    def stop(self, key: str) -> None:
+        """Ask a job to end: its training stops after the current iteration. `wait` returns it."""
+
+    def close(self) -> None:
+        """End all workers; a training continues from its checkpoint another time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where arms are to be carried out, as asked for."""
+    """Where arms run, as the command line asks for it."""
 
     executor: str | None = None  # of EXECUTORS; None: local where there is more than one slot
-    slots: int | None = None  # arms side by side; None: as many as there are devices for
+    slots: int | None = None  # arms side by side; None: one for each device, or set of devices
     devices: int = 1  # for each arm
     address: str | None = None  # of a Ray cluster
 
 
 def make_executor(
-    asked: Placement, *, work_dir: Path, device: str, chosen: bool, workers: bool = False
+    placement: Placement, *, work_dir: Path, device: str, chosen: bool, workers: bool = False
 ) -> Executor | None:
-    """Return where to carry out jobs; None: in this process, one after the other.
+    """Return the executor of other processes; None: jobs run in this one, one after the other.
 
     `chosen` says that the user has named the device, and so wants that one alone. With `workers`
-    this process is never the answer.
+    the result is never None.
 
     Raises:
-        SpecError: an executor, devices or a cluster that are not there.
+        SpecError: the executor, the devices or the cluster do not exist.
     """
-    _check(asked)
-    if asked.executor == "ray":
+    _check(placement)
+    if placement.executor == "ray":
         from runners.executors.ray.executor import RayExecutor
 
         return RayExecutor(
-            address=asked.address,
-            devices=asked.devices,
-            slots=asked.slots,
+            address=placement.address,
+            devices=placement.devices,
+            slots=placement.slots,
             work_dir=work_dir,
             device=torch.device(device).type,
         )
-    environments = slot_environments(asked, device=device, chosen=chosen)
-    if asked.executor == "here" and not workers:
-        return None
-    if asked.executor is None and len(environments) == 1 and not workers:
+    environments = slot_environments(placement, device=device, chosen=chosen)
+    single = placement.executor is None and len(environments) == 1
+    if not workers and (single or placement.executor == "here"):
         return None
     from runners.executors.local import LocalExecutor
 
@@ -59,48 +85,48 @@ def make_executor(
 
 
 def slot_environments(
-    asked: Placement, *, device: str, chosen: bool, num_cuda: int | None = None
+    placement: Placement, *, device: str, chosen: bool, num_cuda: int | None = None
 ) -> list[Mapping[str, str]]:
-    """Return what the environment of each slot's worker has of its own: its devices, or threads.
+    """Return the variables that differ between the slots' workers: their devices, or threads.
 
     Raises:
-        SpecError: more devices are asked for than there are.
+        SpecError: the machine has too few devices.
     """
     if torch.device(device).type != "cuda":
-        slots = asked.slots or 1
+        slots = placement.slots or 1
         threads = max(1, torch.get_num_threads() // slots)
         return [{"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}] * slots
     visible = _visible(torch.cuda.device_count() if num_cuda is None else num_cuda)
     if chosen and torch.device(device).index is not None:
-        visible = visible[torch.device(device).index :][: asked.devices]
-    room = len(visible) // asked.devices
-    slots = (1 if chosen else max(room, 1)) if asked.slots is None else asked.slots
+        visible = visible[torch.device(device).index :][: placement.devices]
+    room = len(visible) // placement.devices
+    slots = (1 if chosen else max(room, 1)) if placement.slots is None else placement.slots
     if slots > room:
         raise SpecError(
-            f"--slots {slots} of --devices {asked.devices} each need {slots * asked.devices} CUDA "
-            f"devices; there are {len(visible)}"
+            f"--slots {slots} of --devices {placement.devices} each need "
+            f"{slots * placement.devices} CUDA devices; there are {len(visible)}"
         )
-    groups = [visible[i * asked.devices : (i + 1) * asked.devices] for i in range(slots)]
+    groups = [visible[i * placement.devices : (i + 1) * placement.devices] for i in range(slots)]
     return [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups]
 
 
 def _visible(count: int) -> list[str]:
-    """The names by which a child process is given each CUDA device of this one."""
+    """Return the name by which a child process gets each CUDA device of this one."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = named.split(",") if named else [str(index) for index in range(count)]
     return [name.strip() for name in names][:count]
 
 
-def _check(asked: Placement) -> None:
-    if asked.executor is not None and asked.executor not in EXECUTORS:
-        known = dict.fromkeys(EXECUTORS)
+def _check(placement: Placement) -> None:
+    if placement.executor is not None and placement.executor not in EXECUTORS:
         raise SpecError(
-            f"--executor {asked.executor}: none is named so{hint(asked.executor, known)}"
+            f"--executor {placement.executor}: no such executor"
+            f"{hint(placement.executor, dict.fromkeys(EXECUTORS))}"
         )
-    if asked.address is not None and asked.executor != "ray":
-        raise SpecError(f"--address {asked.address}: is of a Ray cluster; add --executor ray")
-    for option, number in (("--slots", asked.slots), ("--devices", asked.devices)):
+    if placement.address is not None and placement.executor != "ray":
+        raise SpecError(f"--address {placement.address}: only valid with --executor ray")
+    for option, number in (("--slots", placement.slots), ("--devices", placement.devices)):
         if number is not None and number < 1:
             raise SpecError(f"{option} {number}: expected 1 or more")
-    if asked.executor == "here" and (asked.slots or 1) > 1:
-        raise SpecError("--executor here runs one arm at a time; leave --slots or --executor out")
+    if placement.executor == "here" and (placement.slots or 1) > 1:
+        raise SpecError("--executor here runs one arm at a time; omit --slots or --executor")

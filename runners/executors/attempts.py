@@ -28,7 +28,7 @@ class Attempts:
             log.warning("%s: %s. Going on from the last checkpoint.", job.title, how)
             return None
         self.forget(job)
-        phase = "evaluate" if job.trained else "train"
+        phase = "train" if job.trains else "evaluate"
         error = ArmError(
             "worker_died",
             f"{how}, as in {RETRIES} attempts before. Where the memory ran out, give fewer "

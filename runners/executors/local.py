@@ -17,7 +17,7 @@ from runners.arms.job import Job, JobResult
 from runners.executors.attempts import Attempts
 from runners.system.progress import PLAIN
 from runners.workdir.stop_file import clear_stop_request, request_stop
-from yolact_bench.results.record import Accuracy, Failure
+from yolact_bench.results.record import Record
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class LocalExecutor:
         """Ask a job to end; one that has not begun ends at once."""
         for job in [job for job in self._queue if job.key == key]:
             self._queue.remove(job)
-            self._ended.append(JobResult(job=job, results=(), stopped=True))
+            self._ended.append(JobResult(job=job, stopped=True))
         for worker in self._workers:
             if worker and worker.job and worker.job.key == key:
                 request_stop(worker.job.folder)
@@ -118,11 +118,11 @@ class LocalExecutor:
             self._workers[slot] = None
             self._died(job, f"the worker of slot {slot} died ({worker.ending()})")
             return
-        kind, results = answer
+        kind, records = answer
         clear_stop_request(job.folder)
         self._attempts.forget(job)
         worker.job = None
-        done = JobResult(job=job, results=results, stopped=kind == "stopped")
+        done = JobResult(job=job, records=tuple(records), stopped=kind == "stopped")
         self._ended.append(done)
         if done.failed:
             worker.end()
@@ -134,7 +134,7 @@ class LocalExecutor:
         if failed is None:
             self._queue.appendleft(job)
         else:
-            self._ended.append(JobResult(job=job, results=failed))
+            self._ended.append(JobResult(job=job, records=failed))
 
 
 class _Worker:
@@ -169,12 +169,12 @@ class _Worker:
         """Whether the process has ended; processes it has forked may still hold its line."""
         return self._process.poll() is not None
 
-    def answer(self) -> tuple[str, tuple[Accuracy | Failure, ...]] | None:
+    def answer(self) -> tuple[str, tuple[Record, ...]] | None:
         """Return how the job ended, and what came of it; None if the process died before."""
         try:
             if self.line.poll():
-                kind, results = self.line.recv()
-                return kind, results
+                kind, records = self.line.recv()
+                return kind, records
         except (EOFError, OSError):
             log.debug("slot %d: the line is broken", self.slot)
         return None

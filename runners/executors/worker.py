@@ -39,7 +39,8 @@ def main() -> None:
 
 
 def _serve(line: "Connection[Any, Any]") -> None:
-    from runners.arms.job import Job, carry_out
+    from runners.arms.finish import finish
+    from runners.arms.job import Job
 
     datasets = None
     while True:
@@ -50,9 +51,10 @@ def _serve(line: "Connection[Any, Any]") -> None:
         # Opened data sets are kept: checking the annotations of COCO takes most of a minute.
         datasets = datasets or job.place.datasets
         try:
-            answer = ("done", carry_out(job.at(datasets=datasets)))
+            units = list(finish(job.at(datasets=datasets)))
+            answer = "done", [record for records in units for record in records]
         except Stopped:
-            answer = ("stopped", ())
+            answer = "stopped", []
         try:
             line.send(answer)
         except OSError:

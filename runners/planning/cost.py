@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from runners.arms.shared_pass import replayable
+from runners.arms.evaluate import replayable
 from runners.planning.plan import Plan, Step
 from runners.planning.rates import GivenRates, Throughput, total
 from runners.system.environment import environment

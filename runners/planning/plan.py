@@ -6,11 +6,11 @@ from pathlib import Path
 
 from runners.arms.external.plan import ExternalStep, external_steps
 from runners.units.check import check
-from runners.units.unit import Unit
+from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, trained
 from yolact_bench.errors import SpecError
 from yolact_bench.results.expect import check_expectation
-from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.sessions import Kind, Session, session_for
 from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
@@ -141,6 +141,7 @@ def session_of(
 def manifest_of(plan: Plan, *, command: str) -> Manifest:
     """Return what a report needs to know of the plan."""
     ablation = plan.ablation
+    units: list[Work] = [*(s.unit for s in plan.steps), *(s.unit for s in plan.external)]
     chosen = {step.unit.arm for step in plan.steps}
     others: dict[str, Mapping[str, object]] = {
         step.unit.arm: {KEY: step.unit.external.origin} for step in plan.external
@@ -160,18 +161,7 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
         paper_rows=ablation.paper_rows,
         expect=ablation.expect,
         budget=ablation.budget,
-        runs=tuple(
-            PlannedRun(
-                arm=step.unit.arm,
-                seed=step.unit.seed,
-                train_digest=step.unit.run.train_digest,
-                forward_digest=step.unit.run.forward_digest,
-                detect_digest=step.unit.run.detect_digest,
-                run=step.unit.run.as_dict(),
-            )
-            for step in plan.steps
-        )
-        + tuple(step.unit.planned() for step in plan.external),
+        runs=tuple(planned_run(unit) for unit in units),
     )
 
 

@@ -6,8 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runners.arms.job import Executor
-from runners.executors import Placement, make_executor
+from runners.executors import Executor, Placement, make_executor
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import Checked, SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing

@@ -35,7 +35,6 @@ def confirm(spec: SweepSpec, sweep: Sweep, bench: SweepBench, *, seeds: int, com
     executor = bench.make_executor() if spec.trains else None
     ablation = AblationContext(
         place=place,
-        store=bench.store,
         tracker=bench.tracker,
         timing=bench.timing,
         executor=executor,

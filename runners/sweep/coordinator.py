@@ -13,9 +13,8 @@ from runners.sweep.summary_file import DETECTED, METRICS, TRAINED, Account
 from runners.sweep.trial import Maker, missing_metric
 from runners.tracking.events import Phase
 from runners.tracking.tracker import Tracker
-from runners.units.unit import Unit
+from runners.units.unit import Unit, planned_run
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.text import metric_value
 from yolact_bench.spec.sweep.space import changes_of
 from yolact_bench.spec.sweep.sweep import SweepSpec
@@ -67,7 +66,7 @@ class Coordinator:
             if self._over_budget(trial, unit):
                 continue
             phase: Phase = "evaluate" if self.spec.replays else "train+evaluate"
-            self.tracker.arm_started(_planned(unit), phase)
+            self.tracker.arm_started(planned_run(unit), phase)
             return trial, unit
         return None
 
@@ -180,14 +179,3 @@ def _text(value: object) -> str:
         options = [f"{k} {_text(v)}" for k, v in value.items() if k != "name"]
         return f"{value.get('name')}" + (f" ({', '.join(options)})" if options else "")
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _planned(unit: Unit) -> PlannedRun:
-    return PlannedRun(
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=unit.run.train_digest,
-        forward_digest=unit.run.forward_digest,
-        detect_digest=unit.run.detect_digest,
-        run=unit.run.as_dict(),
-    )

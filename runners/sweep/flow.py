@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.arms.evaluate import evaluate_unit
-from runners.arms.job import Executor
+from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained
+from runners.executors import Executor
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.ledger import Ledger, coordinator_of
 from runners.sweep.replays import Scorer, try_replays
@@ -21,7 +21,7 @@ from runners.sweep.trial import Maker, metrics_of, missing_metric
 from runners.system.environment import environment
 from runners.timing.records import Timing
 from runners.tracking.tracker import Tracker
-from runners.units.unit import Unit
+from runners.units.unit import Unit, planned_run
 from runners.units.workplace import Workplace, trained
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results import manifest as manifests
@@ -109,36 +109,42 @@ def run_sweep(checked: Checked, bench: SweepBench, *, command: str) -> Sweep:
         device=place.device,
         command=command,
     )
-    _start(checked, bench, command)
-    try:
-        account.baseline = _baseline(checked, bench) or account.baseline
-        _seed(checked, study, bench.store, place.work_dir)
-        at = Coordinator(
-            spec=spec,
-            ledger=ledger,
-            maker=checked.maker,
-            account=account,
-            tracker=bench.tracker,
-            stopwatch=Stopwatch(
-                spec=spec,
-                base=checked.base,
-                place=place,
-                timing=bench.timing,
-                study=study,
-                quiet=bench.tracker.drain,
-            ),
-        )
-        if at.left > 0:
-            _carry_out(checked, bench, at)
-        _confirm_best(checked, bench, study)
-    except BaseException:
-        account.write(last=True)
-        bench.tracker.finish("KILLED")
-        raise
-    sweep = account.write(last=True)
-    bench.tracker.finish("FINISHED")
+    manifest, file = _manifest(checked, command), Path(spec.source.file)
+    with bench.tracker.execution(manifest, spec=file, env=environment(place.device)):
+        try:
+            _search(checked, bench, study, ledger, account)
+        except BaseException:
+            account.write(last=True)
+            raise
+        sweep = account.write(last=True)
     assert sweep is not None
     return sweep
+
+
+def _search(
+    checked: Checked, bench: SweepBench, study: Study, ledger: Ledger, account: Account
+) -> None:
+    spec, place = checked.spec, bench.place
+    account.baseline = _baseline(checked, bench) or account.baseline
+    _seed(checked, study, bench.store, place.work_dir)
+    at = Coordinator(
+        spec=spec,
+        ledger=ledger,
+        maker=checked.maker,
+        account=account,
+        tracker=bench.tracker,
+        stopwatch=Stopwatch(
+            spec=spec,
+            base=checked.base,
+            place=place,
+            timing=bench.timing,
+            study=study,
+            quiet=bench.tracker.drain,
+        ),
+    )
+    if at.left > 0:
+        _carry_out(checked, bench, at)
+    _confirm_best(checked, bench, study)
 
 
 def _carry_out(checked: Checked, bench: SweepBench, at: Coordinator) -> None:
@@ -152,11 +158,10 @@ def _carry_out(checked: Checked, bench: SweepBench, at: Coordinator) -> None:
 def _baseline(checked: Checked, bench: SweepBench) -> Mapping[str, float]:
     """Return the metrics of the base, evaluated if that is needed or costs no training."""
     spec, base, place = checked.spec, checked.base, bench.place
-    found = bench.store.accuracy(base.run.detect_digest)
-    if found is None and (spec.replays or spec.timed or trained(base, place)):
-        found = evaluate_unit(base, place, ensure_trained(base, place))
-        bench.store.add(found)
-    return {} if found is None else metrics_of(found)
+    known = place.store.accuracy(base.detect_digest) is not None
+    if not (known or spec.replays or spec.timed or trained(base, place)):
+        return {}
+    return metrics_of(ensure_accuracy(base, place))
 
 
 def _seed(checked: Checked, study: Study, store: Store, work_dir: Path) -> None:
@@ -204,10 +209,7 @@ def _confirm_best(checked: Checked, bench: SweepBench, study: Study) -> None:
     for number in study.best():
         trial = study.tried(number)
         unit = checked.maker.trial(number, trial.params)
-        found = bench.store.accuracy(unit.run.detect_digest)
-        if found is None:
-            found = evaluate_unit(unit, bench.place, ensure_trained(unit, bench.place))
-            bench.store.add(found)
+        found = ensure_accuracy(unit, bench.place)
         told = trial.facts.get(METRICS, {})
         assert isinstance(told, dict)
         _check_equal(number, found, told)
@@ -223,10 +225,10 @@ def _check_equal(number: int, found: Accuracy, told: Mapping[str, float]) -> Non
             )
 
 
-def _start(checked: Checked, bench: SweepBench, command: str) -> None:
-    """Open the parent run in MLflow, in an experiment of the sweep's own."""
+def _manifest(checked: Checked, command: str) -> Manifest:
+    """Return what a tracker needs to know of the sweep: an experiment with its base."""
     spec, base = checked.spec, checked.base
-    manifest = Manifest(
+    return Manifest(
         name=f"sweep-{spec.name}",
         question=spec.question,
         command=command,
@@ -239,24 +241,6 @@ def _start(checked: Checked, bench: SweepBench, command: str) -> None:
         dataset=spec.dataset,
         paper=None,
         expect=(),
-        runs=(
-            PlannedRun(
-                arm=base.arm,
-                seed=0,
-                train_digest=base.run.train_digest,
-                forward_digest=base.run.forward_digest,
-                detect_digest=base.run.detect_digest,
-                run=base.run.as_dict(),
-            ),
-        ),
+        runs=(planned_run(base),),
         budget=spec.budget,
     )
-    env = environment(bench.place.device)
-    tags = {
-        "spec": Path(spec.source.file).name,
-        "git_commit": env.commit,
-        "dirty": str(env.dirty).lower(),
-        "device": env.device,
-    }
-    text = Path(spec.source.file).read_text(encoding="utf-8")
-    bench.tracker.start(manifest, text, tags)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from runners.arms.shared_pass import predict_alone
+from runners.arms.evaluate import predict_alone
 from runners.evaluation.score import Scores, evaluate
 from runners.evaluation.stored_pass import lowest_score
 from runners.sweep.coordinator import Coordinator

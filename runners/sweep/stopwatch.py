@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from runners.ablation.latency_gate import declared, judged, measure_untrained
+from runners.ablation.latency_gate import judge, measure_untrained, with_declared_load
 from runners.sweep.study import Study
 from runners.sweep.trial import BASE, timed_as
 from runners.timing.calls import TimingError
@@ -78,13 +78,13 @@ class Stopwatch:
         if isinstance(known, dict):
             return Judged(arm=unit.arm, detect_digest=unit.run.detect_digest, **known)
         self.quiet()
-        units, how = [self.base, unit], declared(self.plan)
+        units, how = [self.base, unit], with_declared_load(self.plan)
         measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
         if unit.arm not in measured or why_invalid(measured.values()):
             return None
-        found = judged(unit, measured[unit.arm])
+        found = judge(unit, measured[unit.arm])
         if not isinstance(self.study.kept(BASE_MS), float):
-            self.study.keep(BASE_MS, judged(self.base, measured[BASE]).median_ms)
+            self.study.keep(BASE_MS, judge(self.base, measured[BASE]).median_ms)
         names = ("median_ms", "low_ms", "high_ms", "num_samples")
         self.study.keep(key, {name: getattr(found, name) for name in names})
         return found

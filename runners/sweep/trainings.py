@@ -4,14 +4,15 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from runners.arms.job import Executor, Job, JobResult
+from runners.arms.job import Job, JobResult
+from runners.executors import Executor
 from runners.executors.log_follower import LogFollower
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.study import Tried
 from runners.sweep.trial import metrics_of, with_validation
 from runners.system.interrupt import stoppable
 from runners.units.unit import Unit
-from yolact_bench.results.record import Failure
+from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.results.store import Store
 
 log = logging.getLogger(__name__)
@@ -126,12 +127,13 @@ class Trainings:
             (one.job.folder / "last.pt").unlink(missing_ok=True)  # nobody goes on with it
             self.at.prune(one.trial, "worse than others were by then")
             return
-        (result,) = done.results
+        (result,) = done.records
         self.store.add(result)
         if isinstance(result, Failure):
             self.at.tracker.log_failure(result)
             self.at.fail(one.trial, f"{result.phase} ({result.kind}): {result.message}")
             return
+        assert isinstance(result, Accuracy)
         self.at.tracker.log_accuracy(result)
         self._tell(one.trial, one.unit, metrics_of(result))
 

@@ -1,11 +1,43 @@
 """One arm with one seed: what is trained and evaluated once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import yaml
 
+from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
+
+
+class Work(Protocol):
+    """What is evaluated once: a `Unit`, or the row of another framework."""
+
+    @property
+    def ablation(self) -> str: ...
+    @property
+    def arm(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def train_digest(self) -> str: ...
+    @property
+    def forward_digest(self) -> str: ...
+    @property
+    def detect_digest(self) -> str: ...
+    @property
+    def slots(self) -> Mapping[str, object]: ...
+    @property
+    def data(self) -> DatasetSpec: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def eval_data(self) -> str: ...
+    @property
+    def proxy(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +54,45 @@ class Unit:
 
     @property
     def title(self) -> str:
-        """How progress and log lines call it."""
+        """The name in progress bars and log lines."""
         return f"{self.arm} seed {self.seed}" if self.seed else self.arm
+
+    @property
+    def train_digest(self) -> str:
+        """The digest of what decides the trained weights."""
+        return self.run.train_digest
+
+    @property
+    def forward_digest(self) -> str:
+        """The digest of what decides the output of the network."""
+        return self.run.forward_digest
+
+    @property
+    def detect_digest(self) -> str:
+        """The digest of what decides the detections."""
+        return self.run.detect_digest
+
+    @property
+    def eval_data(self) -> str:
+        """The fingerprint of the evaluation images."""
+        return self.run.eval_data
+
+    @property
+    def slots(self) -> Mapping[str, object]:
+        """The resolved run as plain data."""
+        return self.run.as_dict()
+
+
+def planned_run(unit: Work) -> PlannedRun:
+    """Return the line of a manifest."""
+    return PlannedRun(
+        arm=unit.arm,
+        seed=unit.seed,
+        train_digest=unit.train_digest,
+        forward_digest=unit.forward_digest,
+        detect_digest=unit.detect_digest,
+        run=unit.slots,
+    )
 
 
 def run_yaml(run: Run) -> str:

@@ -1,8 +1,6 @@
 """Data sets on disk: the drawn shapes as a folder of files, and a check of any set."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ import cv2
 
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.results.files import atomic_folder
 from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit, resolve_dataset
 
 _DATASET_YAML = """\
@@ -63,17 +62,11 @@ def write_shapes(folder: Path, options: Mapping[str, object]) -> Path:
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SpecError(f"{folder}: exists and is not an empty folder; choose another")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with atomic_folder(folder) as partial:
         for split in spec.splits:
             write_split(open_dataset(spec, split), split, partial)
         text = _DATASET_YAML.format(name=json.dumps(folder.name))
         (partial / "dataset.yaml").write_text(text, encoding="utf-8")
-        partial.chmod(0o755)  # a temporary folder is private
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder / "dataset.yaml"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from runners.arms.shared_pass import keep_pass, predict_together
+from runners.arms.evaluate import keep_pass, predict_together
 from runners.arms.train import ensure_trained
 from runners.evaluation.score import Scores, evaluate
 from runners.sweep.replay.scorer import TrialScorer

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from runners.arms.job import Job, JobResult
+from runners.units.unit import Unit
 from tests.support.tracked_arms import accuracy, failure
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.spec.run import Run
@@ -32,11 +33,13 @@ class FakeExecutor:
         """Show one more point of the oldest job's curve; it ends after three."""
         job, points = self._running.pop(0)
         if job.key in self.stopped:
-            return JobResult(job=job, results=(), stopped=True)
-        run = job.units[0].run
+            return JobResult(job=job, stopped=True)
+        unit = job.units[0]
+        assert isinstance(unit, Unit)
+        run = unit.run
         quality = self.quality(run)
         if points == 3 or quality is None:
-            return JobResult(job=job, results=(self._result(job, quality),))
+            return JobResult(job=job, records=(self._result(job, quality),))
         job.folder.mkdir(parents=True, exist_ok=True)
         line = {"iteration": 10 * (points + 1), "validation": {"mask_ap": quality * (points + 1)}}
         with (job.folder / "log.jsonl").open("a") as file:
@@ -55,8 +58,8 @@ class FakeExecutor:
         known = {
             "ablation": unit.ablation,
             "arm": unit.arm,
-            "train_digest": unit.run.train_digest,
-            "detect_digest": unit.run.detect_digest,
+            "train_digest": unit.train_digest,
+            "detect_digest": unit.detect_digest,
         }
         if quality is None:
             return replace(failure(unit.arm), **known)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import torch
 
-from runners.arms import validation
+from runners.arms import train as arm_training
 from runners.arms.train import ensure_trained
 from runners.training import checkpoint
 from runners.training import loop as training_loop
@@ -144,7 +144,7 @@ def _in_validation(_: int) -> None:
     def deadly(*_: object, **__: object) -> None:
         _die()
 
-    validation.validate = deadly
+    arm_training.validate = deadly
 
 
 def _before_last_goes(_: int) -> None:

@@ -9,7 +9,6 @@ from runners.timing.records import Timing
 from runners.tracking.tracker import NoTracker, Tracker
 from runners.units.workplace import Workplace
 from yolact_bench.results.manifest import Manifest
-from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
 
 SPEC = """\
@@ -44,7 +43,6 @@ def context(
     """Return the context of an ablation on the CPU of this process."""
     return AblationContext(
         place=Workplace(work_dir=work_dir, device="cpu", workers=0, validate_every=0),
-        store=Store(work_dir / "results.jsonl"),
         tracker=tracker or NoTracker(),
         timing=Timing(rounds=2, max_seconds=5.0),
         retry_failed=retry_failed,

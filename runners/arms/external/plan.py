@@ -4,9 +4,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runners.arms.external.predict import ExternalUnit
+from runners.arms.external.predict import ExternalUnit, predict_external
 from runners.units.unit import Unit
-from yolact_bench.errors import MissingDataError
+from runners.units.workplace import Workplace
+from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.store import Store
 from yolact_bench.spec.external import External
 
@@ -18,6 +19,20 @@ class ExternalStep:
     unit: ExternalUnit
     evaluated: bool
     failed: str | None  # the standing failure, if any
+
+
+def adopt_files(steps: Sequence[ExternalStep], place: Workplace) -> None:
+    """Take over all result files of rows that have no record: their mistakes must show first.
+
+    Raises:
+        SpecError: a file does not hold results of the evaluation images.
+    """
+    for step in steps:
+        if not step.evaluated and not step.unit.runs_a_command:
+            try:
+                predict_external(step.unit, place)
+            except SpecError as error:
+                raise SpecError(f"{step.unit.external.where}: {error}") from error
 
 
 def external_steps(
@@ -42,17 +57,17 @@ def external_steps(
                 ablation=baseline.ablation,
                 external=row,
                 seed=seed,
-                digest=row.digest(seed=seed, eval_data=eval_data),
+                detect_digest=row.digest(seed=seed, eval_data=eval_data),
                 data=baseline.data,
                 split=baseline.split,
                 eval_data=eval_data,
                 proxy=proxy,
             )
-            failures = store.failures([unit.digest])
+            failures = store.failures([unit.detect_digest])
             steps.append(
                 ExternalStep(
                     unit=unit,
-                    evaluated=store.accuracy(unit.digest) is not None,
+                    evaluated=store.accuracy(unit.detect_digest) is not None,
                     failed=f"{failures[-1].phase}: {failures[-1].message}" if failures else None,
                 )
             )

@@ -6,7 +6,7 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from runners.units.workplace import Workplace
 from runners.workdir.dataset_files import write_split
 from yolact_bench.data import Dataset
 from yolact_bench.errors import ArmError
-from yolact_bench.results.files import write_atomically
-from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.results.files import atomic_folder, write_atomically
 from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
 from yolact_bench.spec.external import Command, External
 
@@ -35,7 +34,7 @@ class ExternalUnit:
     ablation: str
     external: External
     seed: int
-    digest: str
+    detect_digest: str
     data: DatasetSpec
     split: str
     eval_data: str
@@ -48,7 +47,7 @@ class ExternalUnit:
 
     @property
     def title(self) -> str:
-        """How log lines call it."""
+        """The name in log lines."""
         return f"{self.arm} seed {self.seed}" if self.seed else self.arm
 
     @property
@@ -58,40 +57,39 @@ class ExternalUnit:
 
     @property
     def train_digest(self) -> str:
-        """A name of its own: nothing is known of its training, so nothing shares it."""
-        return f"external-{self.digest}"
+        """A unique name: nothing is known of its training, so nothing shares it."""
+        return f"external-{self.detect_digest}"
 
-    def planned(self) -> PlannedRun:
-        """Return the line of the manifest; its `run` is empty, as we know no slots of it."""
-        return PlannedRun(
-            arm=self.arm,
-            seed=self.seed,
-            train_digest=self.train_digest,
-            forward_digest=self.digest,
-            detect_digest=self.digest,
-            run={},
-        )
+    @property
+    def forward_digest(self) -> str:
+        """The same as the digest of its detections."""
+        return self.detect_digest
+
+    @property
+    def slots(self) -> Mapping[str, object]:
+        """Nothing: its slots are unknown."""
+        return {}
 
 
 def predict_external(unit: ExternalUnit, place: Workplace) -> Path:
-    """Return the folder of the unit's predictions, which are there or are made now.
+    """Return the folder of the unit's predictions, made unless they are there.
 
     Raises:
-        SpecError: what was written is no result of the evaluation images.
+        SpecError: the files are not results of the evaluation images.
         ArmError: the command failed.
     """
     dataset = place.datasets.open(unit.data, unit.split)
-    folder = place.predictions(unit.digest)
+    folder = place.predictions(unit.detect_digest)
     origin = unit.external.origin
-    if is_complete(folder, digest=unit.digest, weights=origin, num_images=len(dataset)):
+    if is_complete(folder, digest=unit.detect_digest, weights=origin, num_images=len(dataset)):
         return folder
     if not isinstance(unit.external.source, Command):
         files = unit.external.files(unit.seed)
-        adopt(files, dataset, folder, digest=unit.digest, origin=origin)
+        adopt(files, dataset, folder, digest=unit.detect_digest, origin=origin)
         return folder
     with _scratch(unit, place) as out:
         files = _run(unit, unit.external.source, dataset, out, place)
-        adopt(files, dataset, folder, digest=unit.digest, origin=origin)
+        adopt(files, dataset, folder, digest=unit.detect_digest, origin=origin)
     return folder
 
 
@@ -119,22 +117,22 @@ def _run(
     files = {kind: out / name for kind, name in _RESULTS.items() if (out / name).is_file()}
     if "segm" not in files:
         raise ArmError(
-            "no_results", f"the command ended well, but wrote no {_RESULTS['segm']} into {{out}}"
+            "no_results", f"the command succeeded, but wrote no {_RESULTS['segm']} into {{out}}"
         )
     return files
 
 
 @contextlib.contextmanager
 def _scratch(unit: ExternalUnit, place: Workplace) -> Iterator[Path]:
-    """Yield an empty folder that is gone afterwards, whatever happens.
+    """Yield an empty folder that is removed afterwards, whatever happens.
 
-    What a killed run left is removed first: a command that outlived it finds no place to write.
+    Leftovers of a killed run are removed first: a command that outlived it has nowhere to write.
     """
     parent = place.work_dir.absolute() / "external"
     parent.mkdir(parents=True, exist_ok=True)
-    for stale in parent.glob(f"{unit.digest}-*"):
+    for stale in parent.glob(f"{unit.detect_digest}-*"):
         shutil.rmtree(stale, ignore_errors=True)
-    out = Path(tempfile.mkdtemp(prefix=f"{unit.digest}-", dir=parent))
+    out = Path(tempfile.mkdtemp(prefix=f"{unit.detect_digest}-", dir=parent))
     try:
         yield out
     finally:
@@ -157,19 +155,8 @@ def _data_files(unit: ExternalUnit, dataset: Dataset, place: Workplace) -> tuple
             write_atomically(written, json.dumps(dataset.ground_truth()))
         return files.images, written
     if not written.is_file():
-        _whole(folder, lambda partial: write_split(dataset, unit.split, partial))
+        for stale in folder.parent.glob(f".{folder.name}-*"):  # of a run that was killed
+            shutil.rmtree(stale)
+        with atomic_folder(folder) as partial:
+            write_split(dataset, unit.split, partial)
     return folder / "images" / unit.split, written
-
-
-def _whole(folder: Path, write: Callable[[Path], None]) -> None:
-    """Have `write` fill a folder that appears whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for stale in folder.parent.glob(f".{folder.name}-*"):  # of a run that was killed
-        shutil.rmtree(stale)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        write(partial)
-        partial.chmod(0o755)  # a temporary folder is private
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

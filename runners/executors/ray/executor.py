@@ -18,7 +18,7 @@ from runners.arms.job import Job, JobResult
 from runners.executors.attempts import Attempts
 from runners.executors.ray.nodes import Nodes, first_line
 from runners.executors.ray.shared_folder import Mark, put_mark, take_mark
-from runners.executors.ray.task import Answer, carry_out_there
+from runners.executors.ray.task import Answer, run_task
 from runners.workdir.stop_file import clear_stop_request, request_stop
 from yolact_bench.errors import SpecError
 
@@ -98,7 +98,7 @@ class RayExecutor:
         """Ask a job to end; one that has not begun ends when its turn comes."""
         for job in [job for job in self._queue if job.key == key]:
             self._queue.remove(job)
-            self._ended.append(JobResult(job=job, results=(), stopped=True))
+            self._ended.append(JobResult(job=job, stopped=True))
         for job in self._tasks.values():
             if job.key == key:
                 request_stop(job.folder)
@@ -142,7 +142,7 @@ class RayExecutor:
             failures = tuple(
                 failure_record(u, self._here(job).place, "train", error) for u in job.units
             )
-            self._end(JobResult(job=job, results=failures))
+            self._end(JobResult(job=job, records=failures))
         except errors.RayError as error:
             self._lost(job, first_line(error))
         else:
@@ -158,14 +158,14 @@ class RayExecutor:
             self._again(job)
         else:
             stopped = answer.kind == "stopped"
-            self._end(JobResult(job=job, results=answer.results, stopped=stopped))
+            self._end(JobResult(job=job, records=answer.records, stopped=stopped))
 
     def _lost(self, job: Job, how: str) -> None:
         failed = self._attempts.after_death(self._here(job), how)
         if failed is None:
             self._again(job)
         else:
-            self._end(JobResult(job=job, results=failed))
+            self._end(JobResult(job=job, records=failed))
 
     def _again(self, job: Job) -> None:
         self._queue.appendleft(job)
@@ -186,7 +186,7 @@ def _on_node(job: Job, mark: Mark) -> Answer:
     """The task: a process of a node begins here, in its main thread."""
     import ray
 
-    return carry_out_there(job, mark, node=ray.get_runtime_context().get_node_id())
+    return run_task(job, mark, node=ray.get_runtime_context().get_node_id())
 
 
 def _ray() -> ModuleType:

@@ -6,12 +6,13 @@ import socket
 import sys
 from dataclasses import dataclass
 
-from runners.arms.job import Job, carry_out
+from runners.arms.finish import finish
+from runners.arms.job import Job
 from runners.executors.ray.shared_folder import Mark, objection
 from runners.system.interrupt import Stopped, terminable
 from runners.units.workplace import Datasets
 from runners.workdir.stop_file import has_stop_request
-from yolact_bench.results.record import Accuracy, Failure
+from yolact_bench.results.record import Record
 
 # Kept while the process lives, which takes one task after the other: checking the annotations of
 # COCO takes most of a minute.
@@ -26,11 +27,11 @@ class Answer:
     kind: str  # done, stopped, interrupted or refused
     host: str
     node: str  # Ray's id of it
-    results: tuple[Accuracy | Failure, ...] = ()
+    records: tuple[Record, ...] = ()
     why: str = ""  # it was refused
 
 
-def carry_out_there(job: Job, mark: Mark, *, node: str) -> Answer:
+def run_task(job: Job, mark: Mark, *, node: str) -> Answer:
     """Carry out a job where this process is, if its machine can take part."""
     host = socket.gethostname()
     if mark.secret not in _accepted:
@@ -43,12 +44,13 @@ def carry_out_there(job: Job, mark: Mark, *, node: str) -> Answer:
         return Answer(kind="stopped", host=host, node=node)
     try:
         with terminable():
-            results = carry_out(job.at(datasets=_opened))
+            units = list(finish(job.at(datasets=_opened)))
     except Stopped:
         return Answer(kind="stopped", host=host, node=node)
     except KeyboardInterrupt:
         return Answer(kind="interrupted", host=host, node=node)
-    return Answer(kind="done", host=host, node=node, results=results)
+    records = tuple(record for one in units for record in one)
+    return Answer(kind="done", host=host, node=node, records=records)
 
 
 def _log_to_stderr() -> None:

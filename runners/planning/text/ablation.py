@@ -105,7 +105,7 @@ def _external_facts(step: ExternalStep) -> dict[str, object]:
         "arm": step.unit.arm,
         "seed": step.unit.seed,
         "origin": step.unit.external.origin,
-        "detect_digest": step.unit.digest,
+        "detect_digest": step.unit.detect_digest,
         "evaluated": step.evaluated,
         "failed": step.failed,
     }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runners.arms.shared_pass import keep_pass
+from runners.arms.evaluate import keep_pass
 from runners.evaluation.coco.engine_vectorised import scored
 from runners.evaluation.coco.index import Kind, truth_index
 from runners.evaluation.coco.matching import Instances, instances_of, match

@@ -150,11 +150,11 @@ def test_a_full_disk_fails_the_arm_with_the_path_and_leaves_nothing_half_written
     )
     run_spec(write_spec(tmp_path), context(tmp_path))
     assert failures(tmp_path) == [
-        (arm, "train", "disk_full") for arm in ("k_4", "k_2", "sequential")
+        (arm, "train", "disk_full") for arm in ("k_4", "sequential", "k_2")
     ]
     messages = [r.message for r in context(tmp_path).store.failures()]
     assert "final.pt: no space is left" in messages[0]
-    assert "shared with k_4" in messages[2]
+    assert "shared with k_4" in messages[1]
     assert len(trainings) == 2  # that of k_4 was not tried again for `sequential`
     left = {path.name for path in (tmp_path / "checkpoints").rglob("*") if path.is_file()}
     assert left == {"run.yaml", "log.jsonl", ".lock"}
@@ -231,13 +231,13 @@ def test_a_shared_pass_that_breaks_costs_no_arm_its_result(
     def broken(*_: object) -> None:
         raise IndexError("out of range")
 
-    monkeypatch.setattr("runners.arms.job.predict_together", broken)
+    monkeypatch.setattr("runners.arms.finish.predict_together", broken)
     monkeypatch.setattr("runners.ablation.flow.time_arms", lambda *_: None)
     run_spec(write_spec(tmp_path), context(tmp_path / "work"))
     records = context(tmp_path / "work").store.records()
     # k_2 and, once k_4 is done, sequential share their pass with nobody: the error is their own.
     assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4"]
     assert failures(tmp_path / "work") == [
-        ("k_2", "evaluate", "error"),
         ("sequential", "evaluate", "error"),
+        ("k_2", "evaluate", "error"),
     ]

@@ -43,7 +43,7 @@ def test_every_arm_has_an_accuracy_and_a_latency_of_one_session(
     finished: tuple[Path, Path, Listener],
 ) -> None:
     records = context(finished[1]).store.records()
-    assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4", "k_2", "sequential"]
+    assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4", "sequential", "k_2"]
     latencies = [r for r in records if isinstance(r, Latency)]
     assert [r.arm for r in latencies] == ["k_4", "k_2", "sequential"]
     assert len({r.session for r in latencies}) == 1

@@ -9,7 +9,7 @@ import pytest
 from reports.pages.build import build
 from runners.ablation import latency_gate as module
 from runners.ablation.flow import run_ablation
-from runners.ablation.latency_gate import declared, latency_first, lines, without
+from runners.ablation.latency_gate import drop_arms, drop_slow_arms, lines, with_declared_load
 from runners.timing.calls import TimingError
 from runners.timing.device.host import host_facts, read_host
 from runners.timing.session import Measured
@@ -91,7 +91,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> FakeMeasure:
 
 def decide(spec: Path, work: Path) -> Mapping[str, str]:
     at = context(work)
-    return latency_first(plan_spec(spec, at), at.place, at.store, work / "reports" / "small")
+    return drop_slow_arms(plan_spec(spec, at), at.place, work / "reports" / "small")
 
 
 def run(spec: Path, work: Path, *, gated: bool) -> Manifest:
@@ -115,12 +115,12 @@ def test_nobody_is_dropped_without_a_budget_or_without_an_interval() -> None:
 
 def test_a_baseline_over_the_budget_is_kept_and_told() -> None:
     told = lines(gate(judged("base", 40.0, 42.0)), 33.0, baseline="base")
-    assert "over the budget, and kept: it is the baseline" in told[-1]
+    assert "over the budget, but kept as the baseline" in told[-1]
 
 
 def test_untrained_arms_are_timed_with_a_declared_load() -> None:
-    assert declared(LatencyPlan()).load == "coco_like"
-    assert declared(LatencyPlan(load="crowded_100")).load == "crowded_100"
+    assert with_declared_load(LatencyPlan()).load == "coco_like"
+    assert with_declared_load(LatencyPlan(load="crowded_100")).load == "crowded_100"
 
 
 def test_the_slow_arm_is_dropped_and_the_second_time_nothing_is_timed(
@@ -165,7 +165,9 @@ def test_an_arm_that_cannot_be_timed_is_kept_and_the_others_judged(
     at = context(tmp_path / "work")
     assert decide(spec, tmp_path / "work").keys() == {"k_2"}
     digest = module._question(
-        [step.unit for step in plan_spec(spec, at).steps], declared(LatencyPlan()), at.place
+        [step.unit for step in plan_spec(spec, at).steps],
+        with_declared_load(LatencyPlan()),
+        at.place,
     )
     stored = load(tmp_path / "work" / "reports" / "small", digest)
     assert stored is not None and stored.untimed == ("sequential",)
@@ -174,7 +176,7 @@ def test_an_arm_that_cannot_be_timed_is_kept_and_the_others_judged(
 def test_who_shared_the_training_of_a_dropped_arm_trains_itself(tmp_path: Path) -> None:
     at = context(tmp_path / "work")
     plan = plan_spec(write_spec(tmp_path), at)
-    kept = without(plan, {"k_4": "too slow"})
+    kept = drop_arms(plan, {"k_4": "too slow"})
     assert [(step.unit.arm, step.trains, step.shares) for step in kept.steps] == [
         ("k_2", True, None),
         ("sequential", True, None),

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from runners.arms.evaluate import evaluate_unit
-from runners.arms.shared_pass import predict_together
+from runners.arms.evaluate import evaluate_unit, predict_together
 from runners.arms.train import ensure_trained
 from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
 from yolact_bench.results.record import Accuracy, Failure

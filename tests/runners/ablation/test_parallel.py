@@ -7,8 +7,9 @@ import pytest
 
 from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
-from runners.arms import job as jobs
-from runners.arms.job import Job, JobResult, carry_out
+from runners.arms import finish as engine
+from runners.arms.finish import finish
+from runners.arms.job import Job, JobResult
 from runners.system.interrupt import Stopped
 from runners.tracking.events import Status
 from runners.tracking.tracker import NoTracker
@@ -16,7 +17,7 @@ from runners.units.unit import Unit
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import ArmError
 
-ensure_trained = jobs.ensure_trained  # as it is before a test breaks it
+ensure_trained = engine.ensure_trained  # as it is before a test breaks it
 
 # `again` needs the same detections as `k_4`.
 TWINS = SPEC.replace("baseline:", "measure: [accuracy]\nbaseline:") + (
@@ -42,8 +43,9 @@ class OneByOne:
     def wait(self, timeout: float | None = None) -> JobResult | None:
         job = self.jobs.pop()
         if self._stopping:
-            return JobResult(job=job, results=(), stopped=True)
-        return JobResult(job=job, results=carry_out(job))
+            return JobResult(job=job, stopped=True)
+        records = [record for unit in finish(job) for record in unit]
+        return JobResult(job=job, records=tuple(records))
 
     def stop(self, key: str) -> None:
         raise AssertionError
@@ -83,7 +85,7 @@ def test_a_failed_training_is_tried_again_only_when_that_is_asked_for(
 ) -> None:
     at = context(tmp_path / "work")
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "ensure_trained", _failing)
+        patched.setattr(engine, "ensure_trained", _failing)
         digests = carried_out(tmp_path, OneByOne(), at)
     failed = {f.arm for f in at.store.failures(list(digests.values()))}
     assert failed == {"k_4", "sequential"}
@@ -99,7 +101,7 @@ def test_a_twin_of_a_unit_whose_training_failed_does_not_train_in_the_coordinato
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when failures are retried: here the last attempt is a moment old."""
-    monkeypatch.setattr(jobs, "ensure_trained", _failing)
+    monkeypatch.setattr(engine, "ensure_trained", _failing)
     at = context(tmp_path / "work", retry_failed=True)
     carried_out(tmp_path, OneByOne(), at)
     assert not at.place.checkpoint_folder(_unit(tmp_path, at, "again").run).exists()

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runners.arms.error_analysis import analyse
-from runners.arms.evaluate import evaluate_unit
-from runners.arms.shared_pass import keep_pass
+from runners.arms.analyse import analyse_errors
+from runners.arms.evaluate import evaluate_unit, keep_pass
 from runners.arms.train import ensure_trained
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
 from runners.evaluation.oracles import ORACLES
@@ -28,7 +27,7 @@ def test_an_evaluated_unit_is_analysed_from_its_own_numbers(
     if is_stored:
         keep_pass(unit, place, min_score=0.01)
 
-    errors = analyse(unit, place)
+    errors = analyse_errors(unit, place)
 
     assert set(errors.oracles) == set(ORACLES)
     assert errors.oracles["none"] == accuracy.mask.ap
@@ -45,20 +44,20 @@ def test_the_network_does_not_run_where_a_pass_is_stored(
 ) -> None:
     units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
     evaluate_unit(units[0], place, ensure_trained(units[0], place))
-    whole = analyse(units[0], place)
+    whole = analyse_errors(units[0], place)
     keep_pass(units[0], place, min_score=0.01)
     monkeypatch.setattr(Detector, "predict", lambda *_: pytest.fail("the network ran"))
 
-    assert analyse(units[0], place).oracles == whole.oracles
-    assert analyse(units[0], place, oracles=False).oracles == {}
+    assert analyse_errors(units[0], place).oracles == whole.oracles
+    assert analyse_errors(units[0], place, oracles=False).oracles == {}
 
 
 def test_predictions_that_were_deleted_are_made_again(tmp_path: Path) -> None:
     units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
     evaluate_unit(units[0], place, ensure_trained(units[0], place))
-    before = analyse(units[0], place, oracles=False)
+    before = analyse_errors(units[0], place, oracles=False)
     shutil.rmtree(place.predictions(units[0].run.detect_digest))
 
-    after = analyse(units[0], place, oracles=False)
+    after = analyse_errors(units[0], place, oracles=False)
 
     assert (after.box, after.mask) == (before.box, before.mask)

@@ -9,8 +9,7 @@ from typer.testing import CliRunner
 
 from reports.summary.caveats import caveats
 from reports.tables.origins import origin
-from runners.arms.evaluate import evaluate_unit
-from runners.arms.shared_pass import predict_together
+from runners.arms.evaluate import evaluate_unit, predict_together
 from runners.arms.train import ensure_trained
 from runners.cli.main import app
 from runners.cli.workplace import make_workplace

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.arms import shared_pass
-from runners.arms.evaluate import evaluate_unit
-from runners.arms.shared_pass import predict_together
+from runners.arms import evaluate as evaluate_module
+from runners.arms.evaluate import evaluate_unit, predict_together
 from runners.arms.train import ensure_trained
 from runners.evaluation.replay import EncodedMasks
 from runners.evaluation.stored_pass import META_FILE, open_pass
@@ -94,7 +93,7 @@ def test_the_network_sees_each_image_once_for_all_variants(
 ) -> None:
     """Three images and twelve arms: three passes."""
     calls = 0
-    original = shared_pass.trained_detector
+    original = evaluate_module.trained_detector
 
     def counting(*args: object) -> object:
         detector = original(*args)  # type: ignore[arg-type]
@@ -108,7 +107,7 @@ def test_the_network_sees_each_image_once_for_all_variants(
         detector.network.forward = counted
         return detector
 
-    monkeypatch.setattr(shared_pass, "trained_detector", counting)
+    monkeypatch.setattr(evaluate_module, "trained_detector", counting)
     at = context(tmp_path / "work")
     spec = write_spec(tmp_path, VARIANTS)
 
@@ -123,7 +122,7 @@ def test_a_variant_added_later_uses_the_pass_that_is_there(
 ) -> None:
     units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
     predict_together([unit for unit in units if unit.arm != "soft"], place)
-    monkeypatch.setattr(shared_pass, "store_pass", _refuse)
+    monkeypatch.setattr(evaluate_module, "store_pass", _refuse)
 
     soft = next(unit for unit in units if unit.arm == "soft")
     predict_together([soft], place)

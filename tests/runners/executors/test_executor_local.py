@@ -127,7 +127,7 @@ def test_a_queued_job_that_is_stopped_never_begins(tmp_path: Path) -> None:
     executor = LocalExecutor([], device="cpu")
     executor.submit(job := job_of(plan_spec(write_spec(tmp_path), at), at.place, "k_4"))
     executor.stop(job.key)
-    assert executor.wait(0) == JobResult(job=job, results=(), stopped=True)
+    assert executor.wait(0) == JobResult(job=job, stopped=True)
     assert not job.folder.exists()
     executor.close()
 
@@ -147,7 +147,7 @@ def test_a_killed_worker_is_replaced_and_the_training_ends_with_the_same_bits(
     two.submit(job)
     done = ended(two, killer)
     assert len(killer.killed) == 2
-    assert [type(result) for result in done.results] == [Accuracy]
+    assert [type(result) for result in done.records] == [Accuracy]
     one, other = (torch.load(at.weights(job.units[0].run)) for at in (whole, place))
     assert differences(one["network"], other["network"]) == []
     assert one["facts"]["iterations"] == other["facts"]["iterations"] == 60
@@ -200,13 +200,13 @@ def test_a_job_that_is_stopped_leaves_a_checkpoint_and_the_worker_takes_the_next
         executor.stop(first.key)
         done = executor.wait(60.0)
         assert done is not None
-        assert (done.job.key, done.stopped, done.results) == (first.key, True, ())
+        assert (done.job.key, done.stopped, done.records) == (first.key, True, ())
         assert (first.folder / "last.pt").is_file()
         assert not (first.folder / "stop").exists()  # it can go on another time
         assert worker_of(executor, last.key) == before
         done = executor.wait(120.0)
         assert done is not None
-        assert [type(result) for result in done.results] == [Accuracy]
+        assert [type(result) for result in done.records] == [Accuracy]
     finally:
         executor.close()
 
@@ -225,7 +225,7 @@ def test_an_arm_that_fails_is_told_and_its_worker_replaced(tmp_path: Path) -> No
         assert failing is not None
         done = executor.wait(120.0)
         assert done is not None
-        (failure,) = done.results
+        (failure,) = done.records
         assert isinstance(failure, Failure)
         assert (failure.phase, failure.kind) == ("train", "non_finite_loss")
         assert executor._workers == [None]

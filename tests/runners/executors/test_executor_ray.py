@@ -131,10 +131,10 @@ def test_a_job_asked_to_stop_and_one_that_goes_on(
         executor.close()
     assert first is not None
     assert second is not None
-    assert (first.job.key, first.stopped, first.results) == (endless.key, True, ())
+    assert (first.job.key, first.stopped, first.records) == (endless.key, True, ())
     assert (endless.folder / "last.pt").is_file()
     assert second.job.key == short.key
-    assert isinstance(second.results[0], Accuracy)
+    assert isinstance(second.records[0], Accuracy)
 
 
 def test_closing_ends_a_training_with_a_checkpoint(
@@ -171,7 +171,7 @@ def test_a_job_whose_worker_dies_every_time_is_one_failure_of_each_unit(
     finally:
         executor.close()
     assert done is not None
-    assert [(f.kind, f.phase) for f in done.results if isinstance(f, Failure)] == [
+    assert [(f.kind, f.phase) for f in done.records if isinstance(f, Failure)] == [
         ("worker_died", "train")
     ]
 
@@ -212,7 +212,7 @@ def test_a_node_that_joins_later_and_sees_another_folder_gets_no_work(
         finally:
             executor.close()
     assert "It gets no more work" in caplog.text
-    assert [type(done.results[0]) for done in found if done] == [Accuracy, Accuracy]
+    assert [type(done.records[0]) for done in found if done] == [Accuracy, Accuracy]
 
 
 def test_more_devices_than_a_node_has_are_refused(

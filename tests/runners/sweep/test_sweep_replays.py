@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from runners.arms.evaluate import evaluate_unit
-from runners.arms.job import Executor
 from runners.arms.train import ensure_trained
+from runners.executors import Executor
 from runners.sweep.flow import SweepBench, check_sweep, run_sweep
 from runners.timing.records import Timing
 from runners.tracking.tracker import NoTracker

@@ -41,7 +41,7 @@ cli.main()
 """
 PHASES = {
     "training": ("runners.training.loop:Loop", "step"),
-    "validation": ("runners.arms.validation", "validate"),
+    "validation": ("runners.arms.train", "validate"),
     "evaluation": ("runners.arms.evaluate", "predict"),
     "resampling": ("runners.arms.analyse", "resample"),
     "timing": ("runners.timing.records", "measure"),

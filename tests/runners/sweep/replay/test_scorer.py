@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from runners.arms.shared_pass import keep_pass, predict_together
+from runners.arms.evaluate import keep_pass, predict_together
 from runners.arms.train import ensure_trained
 from runners.evaluation.coco.index import truth_index
 from runners.evaluation.score import Scores, evaluate

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from runners.arms import job as jobs
-from runners.arms.job import Job, carry_out
+from runners.arms import finish as engine
+from runners.arms.finish import finish
+from runners.arms.job import Job
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from yolact_bench.errors import ArmError
-from yolact_bench.results.record import Accuracy, Failure
+from yolact_bench.results.record import Accuracy, Failure, Record
 
 # One training; two precisions of inference, each with two variants of NMS.
 TWO_PASSES = (
@@ -34,7 +35,11 @@ def job_of(folder: Path, text: str) -> Job:
     return Job(units=units, place=at.place)
 
 
-def lasting(result: Accuracy | Failure) -> object:
+def finish_all(job: Job) -> list[Record]:
+    return [record for records in finish(job) for record in records]
+
+
+def lasting(result: Record) -> object:
     assert isinstance(result, Accuracy), result
     return result.arm, result.detect_digest, result.box, result.mask, result.num_images
 
@@ -45,7 +50,7 @@ def test_a_job_of_two_forward_passes_finds_what_the_flow_finds(tmp_path: Path) -
     flow = context(tmp_path / "flow")
     run_spec(write_spec(tmp_path, TWO_PASSES), flow)
     one_by_one = [flow.store.accuracy(unit.run.detect_digest) for unit in job.units]
-    results = carry_out(job)
+    results = finish_all(job)
     assert [lasting(result) for result in results] == [lasting(r) for r in one_by_one if r]
     for unit in job.units:  # detections too, as scores of three images may agree by chance
         mine, flows = (at.predictions(unit.run.detect_digest) for at in (job.place, flow.place))
@@ -59,8 +64,8 @@ def test_units_that_cannot_be_predicted_together_are_predicted_one_by_one(
     """Else a unit would fail for what is wrong with another that shares its pass."""
 
     job = job_of(tmp_path, TWO_PASSES)
-    monkeypatch.setattr(jobs, "predict_together", _only_alone)
-    assert [type(result) for result in carry_out(job)] == [Accuracy] * 4
+    monkeypatch.setattr(engine, "predict_together", _only_alone)
+    assert [type(result) for result in finish_all(job)] == [Accuracy] * 4
 
 
 def _only_alone(units: Sequence[Unit], place: Workplace) -> None:
@@ -74,9 +79,9 @@ def test_an_accuracy_stands_where_its_intervals_cannot_be_had(
     def broken(*_: object, **__: object) -> None:
         raise OSError("no room")
 
-    monkeypatch.setattr(jobs, "ensure_resampled", broken)
+    monkeypatch.setattr(engine, "ensure_resampled", broken)
     job = job_of(tmp_path, TWO_PASSES)
-    results = carry_out(job)
+    results = finish_all(job)
     assert [type(result) for result in results] == [Accuracy] * 4
 
 
@@ -89,8 +94,8 @@ def test_a_training_that_fails_fails_all_its_units_and_is_tried_once(
         tried.append(unit.arm)
         raise ArmError("non_finite_loss", "the box loss is not finite")
 
-    monkeypatch.setattr(jobs, "ensure_trained", broken)
-    results = carry_out(job_of(tmp_path, TWO_PASSES))
+    monkeypatch.setattr(engine, "ensure_trained", broken)
+    results = finish_all(job_of(tmp_path, TWO_PASSES))
     assert tried == ["k_4"]
     assert all(isinstance(result, Failure) for result in results)
     told = {(r.phase, r.kind) for r in results if isinstance(r, Failure)}

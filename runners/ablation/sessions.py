@@ -1,0 +1,78 @@
+"""Timing sessions of an ablation: all arms with a result, timed together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from runners.ablation.context import AblationContext
+from runners.arms.failure import failure_record, free_memory
+from runners.planning.plan import Plan, session_of
+from runners.timing.calls import TimingError
+from runners.timing.records import time_units
+from runners.units.unit import Unit
+from yolact_bench.results.record import Latency
+
+T = TypeVar("T")
+
+
+def time_arms(plan: Plan, context: AblationContext) -> None:
+    """Time all arms that have a result, in one session for each scenario, unless that is there.
+
+    An arm that cannot be timed becomes a failure, and the others are timed without it.
+    """
+    for scenario in plan.ablation.latency.scenarios:
+        units = [
+            step.unit
+            for step in plan.steps
+            if step.unit.seed == plan.ablation.seeds[0]
+            and context.store.accuracy(step.unit.detect_digest) is not None
+            and context.standing_failure(step.unit, "latency") is None
+        ]
+        session = partial(_time, scenario=scenario, plan=plan, context=context)
+        timed = time_possible(units, session, partial(_keep_failure, units, context))
+        for unit, latency in timed or ():
+            context.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.seed))
+
+
+def _keep_failure(units: Sequence[Unit], context: AblationContext, error: TimingError) -> None:
+    unit = next(unit for unit in units if unit.arm == error.arm)
+    assert isinstance(error.__cause__, Exception)
+    context.keep(failure_record(unit, context.place, "latency", error.__cause__))
+    free_memory()
+
+
+def time_possible(
+    units: Sequence[Unit],
+    session: Callable[[Sequence[Unit]], T],
+    on_error: Callable[[TimingError], None],
+) -> T | None:
+    """Return `session(units)`, repeated without the arms that cannot be timed; None without any."""
+    while units:
+        try:
+            return session(units)
+        except TimingError as error:
+            on_error(error)
+            units = [unit for unit in units if unit.arm != error.arm]
+    return None
+
+
+def _time(
+    units: Sequence[Unit], scenario: str, plan: Plan, context: AblationContext
+) -> Sequence[tuple[Unit, Latency]]:
+    """Return units with their times: those of an earlier session that counts, or of a new one."""
+    session = session_of(plan.ablation, scenario, units, context.store)
+    if session is not None:
+        return [(unit, session.records[unit.detect_digest]) for unit in units]
+    context.tracker.drain()  # its thread would be timed too
+    records = time_units(
+        units,
+        scenario,
+        how=context.timing.of(plan.ablation.latency),
+        baseline=plan.ablation.baseline,
+        rounds=context.timing.rounds,
+        place=context.place,
+    )
+    for record in records:
+        context.store.add(record)
+    return list(zip(units, records, strict=True))
