@@ -16,8 +16,8 @@ from runners.executors import Executor
 from runners.executors.in_process import InProcessExecutor
 from runners.executors.log_follower import LogFollower
 from runners.planning.plan import Plan, manifest_of
-from runners.system.interrupt import Stopped
 from runners.system.environment import environment
+from runners.system.interrupt import Stopped
 from runners.tracking.events import Phase
 from runners.units.unit import Work, planned_run
 from runners.units.workplace import Workplace

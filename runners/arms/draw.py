@@ -15,7 +15,7 @@ Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 # RGB, far apart from each other in hue or lightness, bright enough to read on a photo. By rank
-# of the detection and not by class, so that neighbours of one class are told apart.
+# of the detection and not by class, so that neighbours of one class look different.
 COLOURS: tuple[Colour, ...] = (
     (255, 64, 64),
     (48, 160, 255),
@@ -85,9 +85,9 @@ def draw(
         _paint_mask(picture, instance)
     for instance in by_area:
         _outline(picture, instance, unit)
-    taken: list[_Rectangle] = []
+    occupied: list[_Rectangle] = []
     for instance in instances:  # best first: its tag gets the best place
-        taken.append(_paint_tag(picture, instance, taken))
+        occupied.append(_paint_tag(picture, instance, occupied))
     return picture
 
 
@@ -144,7 +144,7 @@ def _outline(picture: Picture, instance: _Instance, unit: int) -> None:
     cv2.rectangle(picture, (left, top), far, instance.colour, max(1, unit // 2))
 
 
-def _paint_tag(picture: Picture, instance: _Instance, taken: Sequence[_Rectangle]) -> _Rectangle:
+def _paint_tag(picture: Picture, instance: _Instance, occupied: Sequence[_Rectangle]) -> _Rectangle:
     """Draw class and score on a filled tag; return where."""
     height, width = picture.shape[:2]
     scale = float(np.clip(min(height, width) / 1100, 0.4, 4.0))
@@ -154,7 +154,7 @@ def _paint_tag(picture: Picture, instance: _Instance, taken: Sequence[_Rectangle
         text_width, text_height, below = _text_size(instance.text, scale)
     pad = max(2, round(6 * scale))
     size = (text_width + 2 * pad, text_height + below + 2 * pad)
-    tag = _place(instance.box, size, (width, height), taken)
+    tag = _place(instance.box, size, (width, height), occupied)
     far = (tag.left + tag.width - 1, tag.top + tag.height - 1)
     cv2.rectangle(picture, (tag.left, tag.top), far, instance.colour, cv2.FILLED)
     red, green, blue = instance.colour
@@ -169,12 +169,12 @@ def _place(
     box: tuple[int, int, int, int],
     size: tuple[int, int],
     image_size: tuple[int, int],
-    taken: Sequence[_Rectangle],
+    occupied: Sequence[_Rectangle],
 ) -> _Rectangle:
     """Return the place for a tag, inside the image, that covers the least of earlier tags.
 
     In order of preference: above the box, inside its top, below it, inside its bottom; at its
-    left, then at its right. Where all are taken, further down along the box, then away from it.
+    left, then at its right. Where all are occupied, further down along the box, then away from it.
     """
     left, top, right, bottom = box
     width, height = size
@@ -190,7 +190,7 @@ def _place(
                 width,
                 height,
             )
-            covered = sum(place.overlap(other) for other in taken)
+            covered = sum(place.overlap(other) for other in occupied)
             if best is None or covered < best[0]:
                 best = (covered, place)
             if not covered:

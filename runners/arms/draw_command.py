@@ -33,50 +33,50 @@ def predict(
     device: str | None,
     as_json: bool,
 ) -> None:
-    """Write one picture per image to `out`, and say what was found.
+    """Write one picture per image to `out`, and print the detections.
 
     Raises:
-        SpecError: no image there, one that cannot be read, or weights that do not fit.
+        SpecError: no image, an unreadable image, or weights that do not fit.
     """
     images = _images(source)
     detector = load_detector(
         arm or _arm_of(weights), weights=weights, device=device or "cpu", **parse_settings(settings)
     )
-    told = []
+    output = []
     for path in images:
         image = read_image(path)
         found = detector.find([image])[0].cpu()
         picture = out / f"{path.stem}.png"
         _write(picture, draw(image, found, detector.classes, min_score=min_score))
         facts = _facts(found, detector.classes, min_score)
-        told.append({"image": str(path), "picture": str(picture), "found": facts})
+        output.append({"image": str(path), "picture": str(picture), "found": facts})
         if not as_json:
             names = ", ".join(f"{fact['label']} {fact['score']:.2f}" for fact in facts)
             typer.echo(f"{picture}: {names or f'nothing at or above {min_score}'}")
     if as_json:
-        typer.echo(json.dumps({"images": told}))
+        typer.echo(json.dumps({"images": output}))
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Return an image file as RGB uint8 [H, W, 3].
 
     Raises:
-        SpecError: it cannot be read, or not to its end.
+        SpecError: the file is unreadable or cut short.
     """
     data = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if data is None:
-        raise SpecError(f"{path}: is not a readable image; convert it to JPEG or PNG")
+        raise SpecError(f"{path}: not a readable image; convert it to JPEG or PNG")
     return cv2.cvtColor(data, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def _arm_of(weights: Path) -> str:
-    """Return what the weights belong to: the run.yaml beside them, or what they look like."""
+    """Return the arm of the weights: the run.yaml beside them, or the preset that they fit."""
     beside = weights.parent / "run.yaml"
     if beside.is_file():
         return str(beside)
     if weights.suffix == ".pth":
         return recognise_weights(weights)
-    raise SpecError(f"predict: no run.yaml lies beside {weights}; say what it is with --arm")
+    raise SpecError(f"predict: no run.yaml lies beside {weights}; name the arm with --arm")
 
 
 def _images(source: Path) -> list[Path]:
@@ -88,7 +88,7 @@ def _images(source: Path) -> list[Path]:
             )
         return images
     if not source.is_file():
-        raise SpecError(f"{source}: there is no such image or folder")
+        raise SpecError(f"{source}: no such image or folder")
     return [source]
 
 

@@ -31,7 +31,7 @@ def import_weights(file: Path, *, arm: str | None, out: Path) -> Imported:
     where several are alike.
 
     Raises:
-        SpecError: not a released file, or of which configuration cannot be told.
+        SpecError: not a released file, or its configuration is ambiguous.
     """
     arm = arm or recognise_weights(file)
     run = resolve_architecture(read_run(arm, relative_to=Path()))
@@ -42,7 +42,7 @@ def import_weights(file: Path, *, arm: str | None, out: Path) -> Imported:
         "imported_from": file.name,
         "sha256": file_sha256(file),
         "iterations": _iterations(file.name),
-        # How it was trained is not known.
+        # The training is unknown.
         "seconds": 0.0,
         "images_per_second": 0.0,
         "skipped_annotations": 0,
@@ -53,8 +53,8 @@ def import_weights(file: Path, *, arm: str | None, out: Path) -> Imported:
     return Imported(arm=arm, weights=out / "final.pt", run=out / "run.yaml")
 
 
-def tell(imported: Imported, *, as_json: bool) -> None:
-    """Print what was written, and what can be done with it."""
+def show(imported: Imported, *, as_json: bool) -> None:
+    """Print the files and the command that evaluates them."""
     if as_json:
         facts = {
             "arm": imported.arm,

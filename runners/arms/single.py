@@ -44,7 +44,7 @@ def train(
     data_root: Path | None,
     scaling: str = KEEP,
 ) -> None:
-    """Train one arm, or say that it is trained. Under torchrun all processes do so together."""
+    """Train one arm unless it is trained. Under torchrun all processes do so together."""
     with join_torchrun(place.device, devices=place.devices) as (ranks, device):
         devices = max(place.devices, ranks.size)
         check_devices(place.device, place.devices)
@@ -62,7 +62,7 @@ def train(
             result = ensure_trained(unit, at)
     if not ranks.first:
         return
-    verb = "was trained before" if was_there else "trained"
+    verb = "already trained" if was_there else "trained"
     typer.echo(
         f"{verb}: {result.iterations} iterations, {result.seconds:.0f} s, "
         f"{result.images_per_second:.1f} images/s; weights: {result.weights}"
@@ -93,7 +93,7 @@ def evaluate(
     unit = resolve_unit(arm, dataset, settings, place, data_root, split=split)
     if weights is None and not trained(unit, place):
         raise SpecError(
-            f"{arm}: no training with these settings is in {place.work_dir} (digest "
+            f"{arm}: {place.work_dir} has no training with these settings (digest "
             f"{unit.run.train_digest}); run `yolact-bench train` with the same options, or "
             "give --weights"
         )
@@ -127,7 +127,7 @@ def evaluate(
 
 
 def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
-    """Print what training would leave out; exit 2 with `strict` if there is anything."""
+    """Print the annotations that training leaves out; exit 2 with `strict` if there is anything."""
     choice = dataset_choice(dataset, relative_to=Path())
     checked = check_dataset(resolve_dataset(choice, data_root=data_root))
     for count in checked.counts:
@@ -140,7 +140,7 @@ def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
     for finding in checked.findings:
         what = "" if finding.annotation_id is None else f" annotation {finding.annotation_id}:"
         typer.echo(f"{finding.split}: image {finding.image_id}:{what} {finding.reason}")
-    typer.echo(f"{len(checked.findings)} cannot be used")
+    typer.echo(f"{len(checked.findings)} unusable")
     if strict and checked.findings:
         raise typer.Exit(2)
 
@@ -152,7 +152,7 @@ def _annotated(dataset: Dataset) -> bool:
 def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) -> Path:
     """Return the folder of the predictions with given weights, made if they are not there."""
     if not weights.is_file():
-        raise SpecError(f"weights: there is no file at {weights}")
+        raise SpecError(f"weights: no such file: {weights}")
     sha256 = file_sha256(weights)
     folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
     with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
@@ -197,7 +197,7 @@ def _submit(
         typer.echo(json.dumps({"submission": {k: str(v) for k, v in asdict(written).items()}}))
         return
     typer.echo(f"{unit.data.name} {unit.split} has no annotations to score with; for the server:")
-    typer.echo(f"  {written.box}\n  {written.mask}\nzip each by itself")
+    typer.echo(f"  {written.box}\n  {written.mask}\nzip each separately")
 
 
 def _traced(accuracy: Accuracy) -> dict[str, object]:

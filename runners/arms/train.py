@@ -112,7 +112,7 @@ def _train(
             devices=place.devices,
             device=place.device,
             should_stop=should_stop,
-            tell=on_log,
+            on_log=on_log,
         )
     dataset = place.datasets.open(unit.data, "train")
     how = TrainingOptions(
@@ -136,7 +136,7 @@ def _train_as_rank(
     ranks: Ranks, device: str, parent: Parent, unit: Unit, place: Workplace
 ) -> Trained:
     own = replace(place, ranks=ranks, device=device)
-    return _train(unit, own, parent.should_stop, parent.tell)
+    return _train(unit, own, parent.should_stop, parent.on_log)
 
 
 def _validate_every(run: Run, place: Workplace) -> int:

@@ -264,4 +264,4 @@ def import_weights(
     from runners.arms import import_weights as importing
 
     folder = out or WORK / "imported" / file.stem
-    importing.tell(importing.import_weights(file, arm=arm, out=folder), as_json=as_json)
+    importing.show(importing.import_weights(file, arm=arm, out=folder), as_json=as_json)

@@ -21,21 +21,21 @@ class Attempts:
     def after_death(self, job: Job, how: str) -> tuple[Failure, ...] | None:
         """Return the failures of a job that has died too often; None: it is to be tried again.
 
-        `how` says who died, and of what.
+        `how` names the process that died, and the cause.
         """
         self._deaths[job.key] += 1
         if self._deaths[job.key] <= RETRIES:
-            log.warning("%s: %s. Going on from the last checkpoint.", job.title, how)
+            log.warning("%s: %s. Continuing from the last checkpoint.", job.title, how)
             return None
         self.forget(job)
         phase = "train" if job.trains else "evaluate"
         error = ArmError(
             "worker_died",
-            f"{how}, as in {RETRIES} attempts before. Where the memory ran out, give fewer "
-            "--slots or --workers 0; --retry-failed goes on from the last checkpoint",
+            f"{how}, as in {RETRIES} earlier attempts. If memory ran out, use fewer "
+            "--slots or --workers 0; --retry-failed continues from the last checkpoint",
         )
         return tuple(failure_record(unit, job.place, phase, error) for unit in job.units)
 
     def forget(self, job: Job) -> None:
-        """Begin anew with a job that has ended: it may be asked for again."""
+        """Reset the count of a job that has ended: it may be submitted again."""
         self._deaths.pop(job.key, None)

@@ -110,7 +110,7 @@ class LocalExecutor:
             free.start(self._queue.popleft(), self._device)
 
     def _take(self, worker: "_Worker") -> None:
-        """Take the answer of a worker, or find it dead."""
+        """Take the answer of a worker, or handle its death."""
         job, slot = worker.job, worker.slot
         assert job is not None
         answer = worker.answer()
@@ -190,16 +190,16 @@ class _Worker:
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            log.warning("slot %d: the worker does not end; it is killed", self.slot)
+            log.warning("slot %d: the worker does not end; killing it", self.slot)
 
     def kill(self) -> None:
-        """End the process now, and those it has started: they would go on for nobody."""
+        """End the process now, and those it has started: they would run on unsupervised."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def ending(self) -> str:
-        """Return how the process ended, for people."""
+        """Return how the process ended, as text."""
         try:
             code = self._process.wait(10.0)
         except subprocess.TimeoutExpired:

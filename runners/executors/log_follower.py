@@ -10,14 +10,14 @@ from yolact_bench.results.training_log import CurvePoints, curve_points
 class LogFollower:
     """What is new in the log.jsonl of a training, under the names that `on_log` has.
 
-    A training that is resumed cuts its log and writes some lines again: no iteration is told
-    twice. What was there before the follower is told, too.
+    A training that is resumed cuts its log and writes some lines again: each iteration
+    is returned once. Lines older than the follower are included.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = 0, 0  # which file, as a cut writes another; and up to which byte
-        self._trained = -1  # iteration of the last losses that were told
+        self._trained = -1  # iteration of the last losses that were returned
         self._validated = -1
 
     def new(self) -> list[CurvePoints]:

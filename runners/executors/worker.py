@@ -1,7 +1,7 @@
 """A worker process: takes jobs from a line, one after the other, and never outlives its sender.
 
 Started as `python -m runners.executors.worker LINE LIFE SLOT`, with two inherited descriptors: the
-line that jobs come by, and a pipe that nobody writes to, which breaks when the coordinator ends.
+line that jobs come by, and a silent pipe, which breaks when the coordinator ends.
 """
 
 import logging
@@ -58,7 +58,7 @@ def _serve(line: "Connection[Any, Any]") -> None:
         try:
             line.send(answer)
         except OSError:
-            log.warning("%s: nobody waits for it any more", job.title)
+            log.warning("%s: the coordinator no longer waits for it", job.title)
             return
 
 

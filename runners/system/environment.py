@@ -40,8 +40,8 @@ def environment(device: str) -> Environment:
 def source_commit(tree: Path = SOURCE_TREE) -> tuple[str, bool]:
     """Return the commit of the source tree and whether the source differs from it.
 
-    ("unknown", False) without git, and where the tree is no repository of its own: a package
-    installed below somebody's repository must not borrow that repository's commit.
+    ("unknown", False) without git, and where the tree is not the top of a repository: a package
+    installed below another repository must not borrow its commit.
     """
     top = _git(tree, "rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != tree.resolve():
@@ -67,7 +67,7 @@ def cpu_name() -> str:
 
 
 def gpu_driver() -> str:
-    """Return the version of the GPU driver, or "unknown" where NVML cannot be asked."""
+    """Return the version of the GPU driver, or "unknown" where NVML is not available."""
     import pynvml
 
     try:

@@ -8,9 +8,9 @@ USAGE, FAILED_ARMS, UNMET, INVALID, INTERRUPTED = 2, 3, 4, 5, 130
 
 
 def exit_code_of(error: Exception) -> int:
-    """Tell a user's mistake in one message and return its exit code; raise anything else.
+    """Print a user's mistake as one message and return its exit code; raise anything else.
 
-    Of several processes that torchrun has started, the first tells it.
+    Under torchrun the first process prints it.
     """
     from yolact_bench.errors import ArmError, SpecError
 
@@ -18,15 +18,15 @@ def exit_code_of(error: Exception) -> int:
     if callable(show):
         show()
     elif isinstance(error, SpecError):
-        _tell(f"error: {error}")
+        _print(f"error: {error}")
     elif isinstance(error, ArmError):
-        _tell(f"failed ({error.kind}): {error}")
+        _print(f"failed ({error.kind}): {error}")
         return FAILED_ARMS
     else:
         raise error
     return USAGE
 
 
-def _tell(message: str) -> None:
+def _print(message: str) -> None:
     if is_first_process():
         typer.echo(message, err=True)

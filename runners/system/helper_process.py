@@ -1,4 +1,4 @@
-"""A process beside this one that carries out calls, and never outlives it."""
+"""A process beside this one that runs calls, and never outlives it."""
 
 import multiprocessing
 import signal
@@ -15,7 +15,7 @@ _PATIENCE = 5.0  # seconds for a process without work to end by itself
 
 
 def can_start_helpers() -> bool:
-    """Return whether this process may start others, which one that is such itself may not."""
+    """Return whether this process may start others, which a helper process may not."""
     return not multiprocessing.current_process().daemon
 
 
@@ -24,7 +24,7 @@ class HelperProcess:
 
     It starts from nothing rather than as a copy, which would hold the locks of other threads and
     a device that cannot be shared. Where this process ends, however it ends, the line breaks and
-    the helper stops after the call at hand. Interrupts from the keyboard are left to this
+    the helper stops after its current call. Interrupts from the keyboard are left to this
     process.
     """
 
@@ -48,7 +48,7 @@ class HelperProcess:
             self._process.join()
 
     def kill(self) -> None:
-        """End the process now; who waits for it gets an `ArmError`."""
+        """End the process now; `receive` then raises an `ArmError`."""
         self._process.kill()
 
     def send(self, function: Callable[..., T], *arguments: object, **options: object) -> None:
@@ -69,8 +69,8 @@ class HelperProcess:
             self._process.join(_PATIENCE)
             raise ArmError(
                 "process_died",
-                f"a process beside this one died (exit code {self._process.exitcode}); where the "
-                "memory ran out, give --workers 0",
+                f"a process beside this one died (exit code {self._process.exitcode}); if "
+                "memory ran out, use --workers 0",
             ) from broken
         if error is not None:
             raise error
@@ -79,7 +79,7 @@ class HelperProcess:
 
 def _serve(line: "Connection[Any, Any]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(EOFError, OSError):  # the other end is gone: nobody waits for an answer
+    with suppress(EOFError, OSError):  # the other end is gone
         while True:
             function, arguments, options = line.recv()
             answer, failed = None, None

@@ -11,14 +11,14 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(KeyboardInterrupt):
-    """A training has ended because it was asked to, not its process; a checkpoint was written."""
+    """A request has ended a training, not its process; a checkpoint was written."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
     """Let SIGTERM, which schedulers and containers send, raise KeyboardInterrupt as Ctrl-C does.
 
-    Everything that cleans up or says how to go on then does so. Outside the main thread signals
+    Clean-up and hints how to continue then work as usual. Outside the main thread signals
     cannot be handled; nothing changes there.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -33,50 +33,50 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def graceful_stop() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether a stop was asked for. A second request stops at once.
+    """Yield a function that says whether a stop was requested. A second request stops at once.
 
     Outside the main thread signals cannot be handled; the function then always says no.
 
     Raises:
-        KeyboardInterrupt: at the end, if a stop was asked for and nobody asked for it any more.
+        KeyboardInterrupt: at the end, if a stop was requested that the block did not see.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    asked = False
+    requested = False
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+    def request(number: int, frame: FrameType | None) -> None:
+        nonlocal requested
+        if requested:
             raise KeyboardInterrupt
-        asked = True
+        requested = True
         log.warning("stopping after this iteration, with a checkpoint; again: stop at once")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: asked
+        yield lambda: requested
     except Exception as error:
-        if not asked:
+        if not requested:
             raise
-        log.warning("while stopping: %s", error)  # the same command meets it again
+        log.warning("while stopping: %s", error)  # repeating the command shows it again
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if asked:  # after the last iteration
+    if requested:  # after the last iteration
         raise KeyboardInterrupt
 
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], None]]:
-    """Give a function that raises KeyboardInterrupt if a stop was asked for since.
+    """Yield a function that raises KeyboardInterrupt if a stop was requested.
 
     Raised wherever the signal finds the program, it could be lost in a callback that swallows
     it, or come between two steps of a database. A second request stops at once.
     """
-    with graceful_stop() as asked:
+    with graceful_stop() as requested:
 
         def check() -> None:
-            if asked():
+            if requested():
                 raise KeyboardInterrupt
 
         yield check

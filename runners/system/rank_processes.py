@@ -22,19 +22,19 @@ from runners.system.torchrun import TorchrunProcess
 from yolact_bench.errors import ArmError
 
 T = TypeVar("T")
-Tell = Callable[[int, Mapping[str, float]], None]
+OnLog = Callable[[int, Mapping[str, float]], None]
 
 _LAST_WORDS = 5.0  # seconds in which the other ranks may say why they fail, too
-_LOOK_EVERY = 0.2  # seconds between looks at whether a stop was asked for
+_LOOK_EVERY = 0.2  # seconds between looks at whether a stop is requested
 _STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """What a rank hears from and tells the process that has started it."""
+    """What a rank gets from the process that has started it."""
 
     should_stop: Callable[[], bool]
-    tell: Tell
+    on_log: OnLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +53,11 @@ def share_devices(
     devices: int,
     device: str,
     should_stop: Callable[[], bool],
-    tell: Tell | None,
+    on_log: OnLog | None,
 ) -> T:
     """Return what the first rank returns of `task(ranks, device, parent, *arguments)`.
 
-    Each rank is a process of its own, the first on `device`, the next on the one after it; a
+    Each rank is a separate process, the first on `device`, the next on the one after it; a
     CPU's threads are shared out. None outlives this call or this process.
 
     Raises:
@@ -75,7 +75,7 @@ def share_devices(
         )
         processes = _Processes(start, task, arguments)
         try:
-            processes.watch(should_stop, tell)
+            processes.watch(should_stop, on_log)
         finally:
             processes.end()
     return cast(T, processes.answers[0])
@@ -98,23 +98,23 @@ class _Processes:
             self._lines[ours] = rank
             self._processes.append(process)
 
-    def watch(self, should_stop: Callable[[], bool], tell: Tell | None) -> None:
+    def watch(self, should_stop: Callable[[], bool], on_log: OnLog | None) -> None:
         """Wait until all have answered, or one has failed and the others had time to say so."""
-        asked, give_up = False, float("inf")
+        sent, give_up = False, float("inf")
         while self._lines and time.monotonic() < give_up:
-            if not asked and should_stop():
-                asked = True
+            if not sent and should_stop():
+                sent = True
                 self._ask_to_stop()
             for line in wait(list(self._lines), timeout=_LOOK_EVERY):
                 assert isinstance(line, Connection)
-                self._hear(line, tell)
+                self._hear(line, on_log)
             if self._errors and give_up == float("inf"):
                 give_up = time.monotonic() + _LAST_WORDS
         if self._errors:
             raise self._reason()
 
     def end(self) -> None:
-        """Kill who is left: after a failure, each waits for one who will not come."""
+        """Kill the rest: after a failure, each would wait for a lost rank."""
         for process in self._processes:
             process.join(0 if self._errors or self._lines else _LAST_WORDS)
             if process.is_alive():
@@ -130,7 +130,7 @@ class _Processes:
             except OSError:  # it is gone, and its line will say so
                 continue
 
-    def _hear(self, line: "Connection[Any, Any]", tell: Tell | None) -> None:
+    def _hear(self, line: "Connection[Any, Any]", on_log: OnLog | None) -> None:
         rank = self._lines[line]
         try:
             kind, content = line.recv()
@@ -140,8 +140,8 @@ class _Processes:
             del self._lines[line]
             line.close()
             return
-        if kind == "points" and tell is not None:
-            tell(*content)
+        if kind == "points" and on_log is not None:
+            on_log(*content)
         elif kind == "answer":
             self.answers[rank] = content
         elif kind == "error":
@@ -155,7 +155,7 @@ class _Processes:
         return ArmError(
             "rank_died",
             f"process {rank} of the {len(self._processes)} that shared the training died ({how}); "
-            "where memory ran out, take more devices or a smaller batch. The same command goes on "
+            "if memory ran out, use more devices or a smaller batch. The same command continues "
             "from the last checkpoint",
         )
 
@@ -193,7 +193,7 @@ def _serve(
     torch.set_num_threads(start.threads)
     device = device_of(start.device, rank)
     place = TorchrunProcess(rank=rank, local_rank=rank, size=start.place.size)
-    parent = Parent(should_stop=stop.is_set, tell=lambda *points: line.send(("points", points)))
+    parent = Parent(should_stop=stop.is_set, on_log=lambda *points: line.send(("points", points)))
     try:
         with join_group(place, device=device, meet_at=start.meet_at) as ranks:
             answer = task(ranks, device, parent, *arguments)

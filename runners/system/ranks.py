@@ -1,4 +1,4 @@
-"""Processes that share each batch of a training, and what they tell each other."""
+"""Processes that share each batch of a training, and what they exchange."""
 
 import datetime
 import pickle
@@ -40,7 +40,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Return whether this rank writes, tells and decides."""
+        """Return whether this rank writes, logs and decides."""
         return self.rank == 0
 
     def sum(self, count: Tensor) -> Tensor:
@@ -59,17 +59,17 @@ class Ranks:
         """Return the highest number that any rank gives."""
         if self.size == 1:
             return code
-        told = torch.tensor(code)
-        dist.all_reduce(told, op=dist.ReduceOp.MAX, group=self.control)
-        return int(told)
+        value = torch.tensor(code)
+        dist.all_reduce(value, op=dist.ReduceOp.MAX, group=self.control)
+        return int(value)
 
     def broadcast_from_first(self, number: int) -> int:
         """Return the number that the first rank gives; that of others does not count."""
         if self.size == 1:
             return number
-        told = torch.tensor(number)
-        dist.broadcast(told, 0, group=self.control)
-        return int(told)
+        value = torch.tensor(number)
+        dist.broadcast(value, 0, group=self.control)
+        return int(value)
 
     def raise_on_all(self, error: BaseException | None) -> None:
         """Raise an error that any rank has met, the same on all.
@@ -79,8 +79,8 @@ class Ranks:
         """
         if self.size > 1 and self.highest(int(error is not None)):
             errors: list[BaseException | None] = [None] * self.size
-            told = None if error is None else portable(error)
-            dist.all_gather_object(errors, told, group=self.control)
+            own = None if error is None else portable(error)
+            dist.all_gather_object(errors, own, group=self.control)
             error = error or next(one for one in errors if one is not None)
         if error is not None:
             raise error
@@ -91,16 +91,16 @@ class Ranks:
         Raises:
             Exception: what it raised on any rank, on all.
         """
-        found, failed = [], None
+        results, failed = [], None
         try:
-            found.append(action())
+            results.append(action())
         except Exception as error:
             failed = error
         self.raise_on_all(failed)
-        return found[0]
+        return results[0]
 
     def do_on_first(self, action: Callable[[], object]) -> None:
-        """Let the first rank act while the others wait; an error of it is everybody's.
+        """Let the first rank act while the others wait; all raise its error.
 
         Raises:
             Exception: whatever `action` raised, on all ranks.
@@ -201,7 +201,7 @@ def check_devices(device: str, devices: int) -> None:
 
 
 def is_lost_rank(error: BaseException) -> bool:
-    """Return whether an error says no more than that another rank is gone."""
+    """Return whether an error only says that another rank is gone."""
     ours = isinstance(error, ArmError | torch.OutOfMemoryError)
     return isinstance(error, RuntimeError) and not ours and bool(_LOST.search(str(error)))
 

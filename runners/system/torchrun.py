@@ -1,4 +1,4 @@
-"""What torchrun says of this process, one of several that it has started alike. Loads no torch."""
+"""The place of this process among those that torchrun has started. Loads no torch."""
 
 import os
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ _WORDS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 class TorchrunProcess:
     """The place of a process that torchrun has started."""
 
-    rank: int  # of all, on all machines; the first writes and tells
+    rank: int  # of all, on all machines; the first writes and logs
     local_rank: int  # of those on this machine, which is also the number of its device
     size: int
 
 
 def torchrun_process(environment: Mapping[str, str] = os.environ) -> TorchrunProcess | None:
-    """Return this process's place under torchrun; None where it was started by itself."""
+    """Return this process's place under torchrun; None without torchrun."""
     if not all(word in environment for word in _WORDS):
         return None
     return TorchrunProcess(
@@ -30,13 +30,13 @@ def torchrun_process(environment: Mapping[str, str] = os.environ) -> TorchrunPro
 
 
 def is_first_process() -> bool:
-    """Return whether this process tells what happens: of those under torchrun, the first does."""
+    """Return whether this process prints: under torchrun only the first does."""
     place = torchrun_process()
     return place is None or place.rank == 0
 
 
 def refuse_torchrun(command: str) -> None:
-    """Refuse a command that many processes alike would carry out many times.
+    """Refuse a command that each process of torchrun would repeat.
 
     Raises:
         SpecError: torchrun has started this process.

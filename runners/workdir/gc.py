@@ -40,15 +40,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """Something that looks as if it could go, and why it stays."""
+    """A file or folder that looks removable, and why it stays."""
 
     path: Path
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a look at a work directory found."""
+class Garbage:
+    """The removable contents of a work directory."""
 
     work_dir: Path
     items: tuple[Item, ...]
@@ -61,17 +61,17 @@ class Found:
 
 
 def check(work_dir: Path) -> None:
-    """Do nothing if there is such a work directory.
+    """Check that the work directory exists.
 
     Raises:
-        SpecError: there is none.
+        SpecError: it does not.
     """
     if not work_dir.is_dir():
-        raise SpecError(f"--work-dir {work_dir}: there is no such folder")
+        raise SpecError(f"--work-dir {work_dir}: no such folder")
 
 
-def find(work_dir: Path, *, superseded: bool = False, now: float | None = None) -> Found:
-    """Return what can be removed: nothing that is not understood or was written in the last hour.
+def find(work_dir: Path, *, superseded: bool = False, now: float | None = None) -> Garbage:
+    """Return what can be removed: nothing unknown, and nothing written in the last hour.
 
     A checkpoint or its predictions are needed while a manifest or a record refers to them. With
     `superseded` a record is not enough: work of arms that no manifest shows any more goes, too.
@@ -85,12 +85,12 @@ def find(work_dir: Path, *, superseded: bool = False, now: float | None = None) 
     search.predictions()
     search.temporaries()
     search.strangers()
-    return Found(work_dir=work_dir, items=tuple(search.items), left=tuple(search.left))
+    return Garbage(work_dir=work_dir, items=tuple(search.items), left=tuple(search.left))
 
 
-def remove(found: Found) -> None:
-    """Remove what was found. A folder disappears whole: renamed first, then emptied."""
-    for item in found.items:
+def remove(garbage: Garbage) -> None:
+    """Remove the items. A folder disappears whole: renamed first, then emptied."""
+    for item in garbage.items:
         if item.path.is_dir():
             doomed = item.path.with_name(f".{item.path.name}.{secrets.token_hex(4)}.tmp")
             item.path.rename(doomed)
@@ -99,32 +99,32 @@ def remove(found: Found) -> None:
             item.path.unlink(missing_ok=True)
 
 
-def lines(found: Found, *, deleted: bool) -> Iterator[str]:
-    """Yield what was found, for people: sizes, reasons, what stays, and the total."""
-    for item in found.items:
-        yield f"{size(item.size):>12}  {_relative(item.path, found)}: {item.reason}"
-    for left in found.left:
-        yield f"{'left':>12}  {_relative(left.path, found)}: {left.reason}"
+def lines(garbage: Garbage, *, deleted: bool) -> Iterator[str]:
+    """Yield the contents as text: sizes, reasons, what stays, and the total."""
+    for item in garbage.items:
+        yield f"{size(item.size):>12}  {_relative(item.path, garbage)}: {item.reason}"
+    for left in garbage.left:
+        yield f"{'left':>12}  {_relative(left.path, garbage)}: {left.reason}"
     done = "removed" if deleted else "can be removed; --delete does it"
-    yield f"{size(found.size):>12}  in {len(found.items)} places {done}"
+    yield f"{size(garbage.size):>12}  in {len(garbage.items)} places {done}"
 
 
-def facts(found: Found, *, deleted: bool) -> dict[str, object]:
-    """Return what was found as plain data."""
-    items = [{**asdict(item), "path": _relative(item.path, found)} for item in found.items]
-    left = [{**asdict(one), "path": _relative(one.path, found)} for one in found.left]
-    return {"bytes": found.size, "deleted": deleted, "items": items, "left": left}
+def facts(garbage: Garbage, *, deleted: bool) -> dict[str, object]:
+    """Return the contents as plain data."""
+    items = [{**asdict(item), "path": _relative(item.path, garbage)} for item in garbage.items]
+    left = [{**asdict(one), "path": _relative(one.path, garbage)} for one in garbage.left]
+    return {"bytes": garbage.size, "deleted": deleted, "items": items, "left": left}
 
 
 class _Search:
     """One pass over a work directory."""
 
-    def __init__(self, work_dir: Path, needs: References, now: float) -> None:
-        self.work_dir, self.needs, self.now = work_dir, needs, now
+    def __init__(self, work_dir: Path, references: References, now: float) -> None:
+        self.work_dir, self.references, self.now = work_dir, references, now
         self.items: list[Item] = []
         self.left: list[Left] = [
             Left(path=path, reason=f"cannot be read ({why}), so no checkpoint or prediction goes")
-            for path, why in needs.unreadable.items()
+            for path, why in references.unreadable.items()
         ]
         other = lock_holder(work_dir)
         if other is not None and (other.pid, other.host) != (os.getpid(), socket.gethostname()):
@@ -145,10 +145,10 @@ class _Search:
             names = {path.name for path in folder.iterdir()}
             unknown = {n for n in names - _CHECKPOINT if not TEMPORARY.fullmatch(n)}
             if unknown:
-                self._leave(folder, f"holds {', '.join(sorted(unknown))}, which is not understood")
-            elif folder.name not in self.needs.trainings and not self.needs.unreadable:
+                self._leave(folder, f"holds {', '.join(sorted(unknown))}, unknown to gc")
+            elif folder.name not in self.references.trainings and not self.references.unreadable:
                 state = "a training" if "final.pt" in names else "an unfinished training"
-                self._offer(folder, f"{state} that {self.needs.nobody} refers to")
+                self._offer(folder, f"{state} that {self.references.searched} refers to")
             elif {"last.pt", "final.pt"} <= names:
                 path = folder / "last.pt"
                 reason = "its training is finished: final.pt is beside it"
@@ -164,37 +164,37 @@ class _Search:
             elif names.intersection(_DETECTION_FILES) or not names:
                 self._detections(folder)
             else:
-                self._leave(folder, "is not understood")
+                self._leave(folder, "unknown to gc")
 
     def strangers(self) -> None:
         """Name what does not belong to a work directory."""
         for path in sorted(self.work_dir.iterdir()):
             known = path.name in _KEPT | {"checkpoints", "predictions"}
             if not known and not TEMPORARY.fullmatch(path.name):
-                self._leave(path, "is not understood")
+                self._leave(path, "unknown to gc")
 
     def _forward_pass(self, folder: Path) -> None:
-        if self.needs.unreadable:
+        if self.references.unreadable:
             return
-        waiting = self.needs.passes.get(folder.name)
+        waiting = self.references.passes.get(folder.name)
         if waiting is None:
-            self._offer(folder, f"a forward pass that {self.needs.nobody} refers to")
+            self._offer(folder, f"a forward pass that {self.references.searched} refers to")
         elif not waiting:
             reason = "a forward pass; all that replay it are evaluated"
             self._offer(folder, reason, finished=(folder / "pass.json").is_file())
 
     def _detections(self, folder: Path) -> None:
-        if self.needs.unreadable or folder.name in self.needs.detections:
+        if self.references.unreadable or folder.name in self.references.detections:
             return
         digest, _, weights = folder.name.partition("-")
         if weights:
             reason = f"detections of {digest} with given weights, which no record is made of"
         else:
-            reason = f"detections that {self.needs.nobody} refers to"
+            reason = f"detections that {self.references.searched} refers to"
         self._offer(folder, reason)
 
     def _offer(self, path: Path, reason: str, *, finished: bool = False) -> None:
-        """List it, unless somebody may still be writing it or looking at what came out."""
+        """List it, unless it was written within the last hour."""
         inside = [path, *_all_below(path)] if path.is_dir() else [path]
         newest = max(one.stat().st_mtime for one in inside)
         if self.now - newest < FRESH_SECONDS and not finished:
@@ -222,5 +222,5 @@ def _size(path: Path) -> int:
     return sum(one.stat().st_size for one in inside if one.is_file())
 
 
-def _relative(path: Path, found: Found) -> str:
-    return str(path.relative_to(found.work_dir))
+def _relative(path: Path, garbage: Garbage) -> str:
+    return str(path.relative_to(garbage.work_dir))

@@ -44,7 +44,7 @@ def run_lines(work_dir: Path) -> Iterator[str]:
     """Yield the runs as text, a table for each ablation: times of two never share a column."""
     groups = _groups(work_dir)
     if not groups:
-        yield f"nothing has been run in {work_dir}"
+        yield f"no runs in {work_dir}"
     for place, group in enumerate(groups):
         if place:
             yield ""
@@ -99,7 +99,7 @@ def _row(
     failure = failures.get(run.detect_digest)
     latency = session.records.get(run.detect_digest) if session else None
     newest = max((r for r in (accuracy, latency, failure) if r), key=lambda r: r.time, default=None)
-    ours = bool(run.run)  # of other frameworks no slots are known, and nothing is timed
+    ours = bool(run.run)  # rows of other frameworks have no slots and are not timed
     is_timed = ours and "latency" in manifest.measure and run.seed == manifest.seeds[0]
     state, detail = _state(accuracy, latency, failure, is_timed=is_timed)
     if session and latency and session.invalid and not detail:

@@ -31,7 +31,7 @@ def sweep_lines(work_dir: Path) -> Iterator[str]:
     """Yield the sweeps as a text table."""
     rows = _rows(work_dir)
     if not rows:
-        yield f"no sweep has been run in {work_dir}"
+        yield f"no sweeps in {work_dir}"
         return
     yield from aligned([_HEADS, *map(_cells, rows)], indent=0)
 

@@ -35,11 +35,11 @@ def hold_lock(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterato
     """Give this process the work directory alone until the block ends; readers never wait.
 
     The lock belongs to the open file, so the kernel takes it back however the process ends. The
-    file itself stays: removing it could take it from somebody who has just opened it. A living
+    file itself stays: another process may have just opened it. A living
     holder is waited for `patience` seconds.
 
     Raises:
-        SpecError: another process writes there, or nobody can write or lock there.
+        SpecError: another process writes there, or it cannot be written or locked.
     """
     descriptor = _opened(work_dir)
     _held.add(descriptor)
@@ -51,16 +51,16 @@ def hold_lock(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterato
             command=command,
             since=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        _tell(descriptor, asdict(holder))
+        _write(descriptor, asdict(holder))
         yield holder
-        _tell(descriptor, {})
+        _write(descriptor, {})
     finally:
         _held.discard(descriptor)
         os.close(descriptor)
 
 
 def lock_holder(work_dir: Path) -> Holder | None:
-    """Return who writes to the work directory now, without waiting; None if nobody does.
+    """Return the process that writes to the work directory now, if any, without waiting.
 
     Raises:
         SpecError: the file system has no locks.
@@ -104,7 +104,7 @@ def _take(descriptor: int, work_dir: Path, patience: float) -> None:
                 raise SpecError(
                     f"--work-dir {work_dir}: another process writes there: `{other.command}`, "
                     f"process {other.pid} on {other.host}, since {other.since}; wait for it, stop "
-                    "it (it goes on from its checkpoint later), or choose another --work-dir"
+                    "it (it can continue from its checkpoint), or choose another --work-dir"
                 ) from error
         else:
             return
@@ -131,7 +131,7 @@ def _lockless(work_dir: Path, error: OSError) -> SpecError:
     )
 
 
-def _tell(descriptor: int, facts: Mapping[str, object]) -> None:
+def _write(descriptor: int, facts: Mapping[str, object]) -> None:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(facts).encode() if facts else b"", 0)
 

@@ -11,18 +11,18 @@ from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import open_store
 
-_GIVEN_UP = ("pruned", "over_budget", "skipped")  # trials that nobody goes on with
+_GIVEN_UP = ("pruned", "over_budget", "skipped")  # trials that never continue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """Digests that something refers to."""
+    """Digests that manifests or records refer to."""
 
     trainings: frozenset[str]
     detections: frozenset[str]  # names of folders of predictions
     passes: Mapping[str, frozenset[str]]  # forward digest → detect digests not yet evaluated
     unreadable: Mapping[Path, str]  # manifests and sweeps that may refer to anything
-    nobody: str  # who was asked, for messages
+    searched: str  # "no manifest", for messages
 
 
 def find_references(work_dir: Path, *, superseded: bool) -> References:
@@ -59,16 +59,16 @@ def find_references(work_dir: Path, *, superseded: bool) -> References:
         except SpecError as error:
             unreadable[file] = str(error).removeprefix(f"{file}: ")
             continue
-        # One that was interrupted is asked again, and goes on from its checkpoint.
+        # An interrupted trial runs again, from its checkpoint.
         wanted = [trial for trial in found.trials if trial.state not in _GIVEN_UP]
         trainings.update(trial.train_digest for trial in wanted)
         detections.update(trial.detect_digest for trial in wanted)
-    # An arm's record may name a folder of its own.
+    # An arm's record may name a separate folder.
     detections.update(Path(r.predictions).name for r in records if r.detect_digest in detections)
     return References(
         trainings=frozenset(trainings),
         detections=frozenset(detections),
         passes={digest: frozenset(waiting) for digest, waiting in passes.items()},
         unreadable=unreadable,
-        nobody="no manifest" if superseded else "no record and no manifest",
+        searched="no manifest" if superseded else "no record and no manifest",
     )

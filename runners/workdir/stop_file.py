@@ -1,6 +1,6 @@
-"""How a training is asked to end from elsewhere: a file beside its checkpoint.
+"""A request to stop a training from elsewhere: a file beside its checkpoint.
 
-A signal reaches a process of this machine alone. The file reaches whoever trains there, on any
+A signal reaches a process of this machine alone. The file reaches a training on any
 machine that shares the work directory.
 """
 
@@ -12,7 +12,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0  # a shared file system answers slowly
 
 
 def request_stop(folder: Path) -> None:
-    """Ask whoever trains in a checkpoint folder to end with a checkpoint."""
+    """Ask the training in a checkpoint folder to end with a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP_FILE).touch()
 
@@ -23,22 +23,22 @@ def has_stop_request(folder: Path) -> bool:
 
 
 def clear_stop_request(folder: Path) -> None:
-    """Let the training in a checkpoint folder go on, now or another time."""
+    """Withdraw the request, so that the training can continue."""
     (folder / STOP_FILE).unlink(missing_ok=True)
 
 
 class StopFileWatch:
-    """Looks for the file every second at most, however often it is asked."""
+    """Looks for the file at most once a second, however often it is called."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._looked = float("-inf")
-        self._asked = False
+        self._requested = False
 
     def __call__(self) -> bool:
         """Return whether the training is to end."""
         now = time.monotonic()
         if now - self._looked >= _SECONDS_BETWEEN_LOOKS:
             self._looked = now
-            self._asked = has_stop_request(self._folder)
-        return self._asked
+            self._requested = has_stop_request(self._folder)
+        return self._requested

@@ -19,12 +19,12 @@ _TAIL_LINES, _TAIL_CHARACTERS = 12, 1500
 def run_command(words: Sequence[str], *, folder: Path, log_file: Path, timeout: float) -> None:
     """Run a command in `folder` until it ends; what it prints goes to `log_file`.
 
-    It has a process group of its own, which ends with it: on a timeout, on Ctrl-C, on SIGTERM.
+    It gets a process group, which ends with it: on a timeout, on Ctrl-C, on SIGTERM.
 
     Raises:
         ArmError: it cannot be started, exits with another code than 0, or takes longer than
             `timeout` seconds; the message ends with the last lines that it printed.
-        KeyboardInterrupt: a stop was asked for.
+        KeyboardInterrupt: a stop was requested.
     """
     environment = {key: value for key, value in os.environ.items() if key not in _OURS}
     with log_file.open("wb") as output, terminable():
@@ -66,7 +66,7 @@ def _tail(log_file: Path) -> str:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the command if it goes on, and whatever it has started."""
+    """End the command if it still runs, and all that it has started."""
     if process.poll() is None:
         _signal(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Result files of other frameworks: checked, and taken over in the layout of our own."""
+"""Result files of other frameworks: checked, and adopted in our layout."""
 
 import json
 import math
@@ -33,7 +33,7 @@ _REQUIRED = ("device", "precision", "scenario")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedLatency:
-    """What a framework says of its own time, batch of one."""
+    """The time that a framework reports of itself, batch of one."""
 
     device: str
     precision: str
@@ -45,14 +45,14 @@ class ReportedLatency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of predictions beside the predictions."""
+    """Facts about predictions, stored beside them."""
 
-    boxes_around_masks: bool  # no boxes were given
+    boxes_around_masks: bool  # the results have no boxes
     latency: ReportedLatency | None
 
 
 class _Images:
-    """Which images, sizes and categories a result may speak of."""
+    """The images, sizes and categories that results may name."""
 
     def __init__(self, dataset: Dataset) -> None:
         images = dataset.ground_truth()["images"]
@@ -72,10 +72,10 @@ def adopt(
     """Leave the predictions of another framework in `folder`, in the layout of our own.
 
     `files` has "segm" and may have "bbox", both in COCO's result format, and "latency". Without
-    boxes, those around the masks are taken, with the masks' scores.
+    boxes, it takes those around the masks, with the masks' scores.
 
     Raises:
-        SpecError: a file is missing or malformed, or speaks of other images or categories.
+        SpecError: a file is missing or malformed, or names other images or categories.
     """
     known = _Images(dataset)
     latency = read_latency(files["latency"]) if "latency" in files else None
@@ -141,7 +141,7 @@ def _milliseconds(path: Path, data: Mapping[str, object]) -> tuple[float, ...]:
         raise SpecError(f"{path}: samples_ms: expected a list of milliseconds")
     for sample in samples:
         if not _is_number(sample) or sample <= 0:
-            raise SpecError(f"{path}: {sample!r} is no time in milliseconds")
+            raise SpecError(f"{path}: {sample!r} is not a time in ms")
     return tuple(float(sample) for sample in samples)
 
 
@@ -162,7 +162,7 @@ def _boxes(path: Path, known: _Images) -> list[Entry]:
     for where, entry in _entries(path, known, "bbox"):
         box = entry["bbox"]
         if not isinstance(box, list) or not _is_box(box):
-            raise SpecError(f"{where}: bbox: {box!r} is no [x, y, width, height] in pixels")
+            raise SpecError(f"{where}: bbox: {box!r} is not [x, y, width, height] in pixels")
         boxes.append({**_subject(entry), "bbox": box, "score": entry["score"]})
     return boxes
 
@@ -188,7 +188,7 @@ def _entries(path: Path, known: _Images, shape: str) -> Iterable[tuple[str, dict
         _check_known(where, "image_id", entry["image_id"], known.sizes)
         _check_known(where, "category_id", entry["category_id"], known.categories)
         if not _is_number(entry["score"]):
-            raise SpecError(f"{where}: score: {entry['score']!r} is no number")
+            raise SpecError(f"{where}: score: {entry['score']!r} is not a number")
         yield where, entry
 
 

@@ -1,7 +1,7 @@
 """Jobs on the machines of a Ray cluster. The only file that imports Ray.
 
-Ray places tasks and tells of lost machines; it repeats nothing itself. What a lost machine was at
-goes on elsewhere from its checkpoint in the work directory, which all machines share.
+Ray places tasks and reports lost machines; it repeats nothing itself. The job of a lost machine
+continues elsewhere from its checkpoint in the work directory, which all machines share.
 """
 
 import logging
@@ -138,7 +138,7 @@ class RayExecutor:
             answer: Answer = self._ray.get(task)
         except errors.RuntimeEnvSetupError as error:
             raise SpecError(f"--executor ray: a node cannot run the code: {error}") from error
-        except errors.RayTaskError as error:  # what a job does not tell as a failure
+        except errors.RayTaskError as error:  # an error outside of what a job records
             failures = tuple(
                 failure_record(u, self._here(job).place, "train", error) for u in job.units
             )
@@ -150,11 +150,13 @@ class RayExecutor:
 
     def _answered(self, answer: Answer, job: Job) -> None:
         if answer.kind == "refused":
-            log.error("%s: node %s %s. It gets no more work.", job.title, answer.host, answer.why)
+            log.error(
+                "%s: node %s %s. It gets no further jobs.", job.title, answer.host, answer.why
+            )
             self._barred.add(answer.node)
             self._again(job)
         elif answer.kind == "interrupted":  # its node is being taken away
-            log.warning("%s: node %s ends. Going on elsewhere.", job.title, answer.host)
+            log.warning("%s: node %s ends. Continuing elsewhere.", job.title, answer.host)
             self._again(job)
         else:
             stopped = answer.kind == "stopped"
@@ -170,7 +172,7 @@ class RayExecutor:
     def _again(self, job: Job) -> None:
         self._queue.appendleft(job)
         if not self._nodes.room(self._barred):
-            log.warning("%s: no node is left that could take it; waiting for one", job.title)
+            log.warning("%s: no node left for it; waiting for one", job.title)
 
     def _end(self, done: JobResult) -> None:
         clear_stop_request(done.job.folder)

@@ -22,7 +22,7 @@ _START = (
 
 
 class Nodes:
-    """The nodes that are there at the moment of asking. `ray` is the package."""
+    """The nodes that are alive at each call. `ray` is the package."""
 
     def __init__(self, ray: ModuleType, *, kind: str, need: int) -> None:
         self._ray = ray
@@ -34,27 +34,27 @@ class Nodes:
         Raises:
             SpecError: there is none, this machine is not part of it, or its Ray is another.
         """
-        asked = address or os.environ.get("RAY_ADDRESS") or "auto"
-        if asked.startswith("ray://"):
+        target = address or os.environ.get("RAY_ADDRESS") or "auto"
+        if target.startswith("ray://"):
             raise SpecError(
-                f"--address {asked}: give HOST:6379, on a machine of the cluster; this process "
+                f"--address {target}: give HOST:6379, on a machine of the cluster; this process "
                 "writes the results, and must see the work directory"
             )
         try:
-            _reach(asked)
+            _reach(target)
             self._ray.init(
-                address=asked,
+                address=target,
                 namespace="yolact-bench",
                 runtime_env={"env_vars": _environment()},
                 logging_level=logging.WARNING,
             )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            told = " ".join(str(error).split())
-            if "ersion mismatch" in told:
+            reason = " ".join(str(error).split())
+            if "ersion mismatch" in reason:
                 remedy = "install the same versions on all machines"
-                raise SpecError(f"--address {asked}: {told}; {remedy}") from error
+                raise SpecError(f"--address {target}: {reason}; {remedy}") from error
             raise SpecError(
-                f"--address {asked}: no Ray cluster can be joined ({told}); {_START}"
+                f"--address {target}: no Ray cluster can be joined ({reason}); {_START}"
             ) from error
 
     def room(self, barred: Collection[str] = ()) -> int:
@@ -71,7 +71,7 @@ class Nodes:
         return strategies.NodeLabelSchedulingStrategy(hard=elsewhere)
 
     def check_room(self) -> None:
-        """Do nothing if some node can take an arm.
+        """Check that some node can take an arm.
 
         Raises:
             SpecError: none can, and Ray would wait for one without end.
@@ -81,7 +81,7 @@ class Nodes:
         found = ", ".join(f"{_name(node)} {self._has(node)}" for node in self._alive())
         raise SpecError(
             f"--executor ray: an arm needs {self._need} {self._kind} of one node, and no node has "
-            f"so many ({found}); give fewer --devices, another --device, or start such a node"
+            f"that many ({found}); give fewer --devices, another --device, or start such a node"
         )
 
     def check(self, mark: Mark) -> None:
@@ -92,12 +92,12 @@ class Nodes:
         """
         affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         probe = self._ray.remote(objection)
-        asked = []
+        tasks = []
         for node in self._alive():
             there = affinity(node["NodeID"], soft=False)
             on_node = probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-            asked.append((node, on_node.remote(mark, me=node["NodeID"])))
-        found = [(node, self._answer(task, mark, node["NodeID"])) for node, task in asked]
+            tasks.append((node, on_node.remote(mark, me=node["NodeID"])))
+        found = [(node, self._answer(task, mark, node["NodeID"])) for node, task in tasks]
         objections = [f"node {_name(node)} {why}" for node, why in found if why is not None]
         if objections:
             raise SpecError(f"--executor ray: {'; '.join(objections)}")
@@ -122,10 +122,10 @@ class Nodes:
 
 
 def _reach(address: str) -> None:
-    """Do nothing if somebody listens at HOST:PORT; Ray would try for minutes, and end the process.
+    """Check that a server listens at HOST:PORT; Ray would try for minutes, and end the process.
 
     Raises:
-        OSError: nobody does.
+        OSError: none does.
     """
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():

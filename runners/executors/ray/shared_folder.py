@@ -14,12 +14,12 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.files import write_atomically
 
 _SOURCES = ("yolact_bench", "runners")
-_SECONDS_TO_APPEAR = 10.0  # network file systems tell of a new file only after a while
+_SECONDS_TO_APPEAR = 10.0  # network file systems show a new file with a delay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A folder in the work directory whose secret only those can read who share it."""
+    """A folder in the work directory whose secret only machines that share it can read."""
 
     folder: Path
     secret: str
@@ -37,7 +37,7 @@ def put_mark(work_dir: Path) -> Mark:
     """Leave a mark in the work directory, for other machines to find.
 
     Raises:
-        SpecError: nobody can write there.
+        SpecError: the folder is not writable.
     """
     work_dir = work_dir.absolute()
     # Called as what `gc` removes when its process was killed.
@@ -63,7 +63,7 @@ def take_mark(mark: Mark) -> None:
 
 
 def objection(mark: Mark, *, me: str) -> str | None:
-    """Return why this machine must not take part, for people; leave an answer named `me`.
+    """Return why this machine must not take part, as text; leave an answer named `me`.
 
     Called on each of the other machines: a result must not depend on which one an arm ran on.
     """
@@ -87,7 +87,7 @@ def was_answered(mark: Mark, *, by: str) -> bool:
 
 
 def source_hash(tree: Path = SOURCE_TREE) -> str:
-    """Return a hash of the code that decides results; it also tells uncommitted changes apart."""
+    """Return a hash of the code that decides results; uncommitted changes count."""
     digest = hashlib.sha256()
     for path in sorted(p for folder in _SOURCES for p in (tree / folder).rglob("*.py")):
         digest.update(path.relative_to(tree).as_posix().encode() + b"\0" + path.read_bytes())

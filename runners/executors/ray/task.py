@@ -17,12 +17,12 @@ from yolact_bench.results.record import Record
 # Kept while the process lives, which takes one task after the other: checking the annotations of
 # COCO takes most of a minute.
 _opened = Datasets()
-_accepted: set[str] = set()  # marks that this process has found
+_accepted: set[str] = set()  # secrets of marks that this process has seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What comes back of a task."""
+    """The result of a task."""
 
     kind: str  # done, stopped, interrupted or refused
     host: str

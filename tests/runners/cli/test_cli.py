@@ -122,7 +122,7 @@ def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (["evaluate", "yolact_tiny", "--weights", "{tmp}/no.pt"], "there is no file"),
         (["report", "smal"], "no ablation or sweep named 'smal'"),
         (["list", "component"], "did you mean 'components'"),
-        (["predict", "{tmp}/no.jpg", "--weights", "{tmp}/no.pt"], "there is no such image"),
+        (["predict", "{tmp}/no.jpg", "--weights", "{tmp}/no.pt"], "no such image"),
         (["data", "check", "{tmp}/d.yaml"], "d.yaml"),
         (["runn"], "No such command"),
     ],

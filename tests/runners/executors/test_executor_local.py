@@ -174,8 +174,8 @@ def test_three_deaths_are_one_failure_and_the_other_arms_go_on(
     digests = {step.unit.arm: step.unit.run.detect_digest for step in plan.steps}
     failures = at.store.failures(list(digests.values()))
     assert [(f.arm, f.phase, f.kind) for f in failures] == [("k_2", "train", "worker_died")]
-    assert "died (SIGKILL), as in 2 attempts before" in failures[0].message
-    assert "--retry-failed goes on from the last checkpoint" in failures[0].message
+    assert "died (SIGKILL), as in 2 earlier attempts" in failures[0].message
+    assert "--retry-failed continues from the last checkpoint" in failures[0].message
     for arm in ("k_4", "sequential"):
         assert at.store.accuracy(digests[arm]) is not None
     assert at.store.accuracy(digests["k_2"]) is None

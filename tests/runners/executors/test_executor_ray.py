@@ -107,7 +107,7 @@ def test_a_node_lost_in_the_middle_of_a_training_changes_no_result(
         )
         killer.join()
 
-    assert "Going on from the last checkpoint" in caplog.text
+    assert "Continuing from the last checkpoint" in caplog.text
     assert len(accuracies(calm)) == 3
     assert accuracies(lossy) == accuracies(calm)
     assert not [record for record in lossy.store.records() if isinstance(record, Failure)]
@@ -211,7 +211,7 @@ def test_a_node_that_joins_later_and_sees_another_folder_gets_no_work(
             found = [executor.wait(120), executor.wait(120)]
         finally:
             executor.close()
-    assert "It gets no more work" in caplog.text
+    assert "It gets no further jobs" in caplog.text
     assert [type(done.records[0]) for done in found if done] == [Accuracy, Accuracy]
 
 
@@ -219,7 +219,7 @@ def test_more_devices_than_a_node_has_are_refused(
     tmp_path: Path, head: Cluster, one_thread: None
 ) -> None:
     at = context(tmp_path / "work")
-    with pytest.raises(SpecError, match="needs 1 GPU of one node, and no node has so many"):
+    with pytest.raises(SpecError, match="needs 1 GPU of one node, and no node has that many"):
         executor_at(head, at, device="cuda")
     with pytest.raises(SpecError, match="needs 2 CPU of one node"):
         executor_at(head, at, devices=2)

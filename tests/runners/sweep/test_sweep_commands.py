@@ -55,4 +55,4 @@ def test_the_list_of_sweeps_has_a_json_form(tmp_path: Path) -> None:
 
 
 def test_without_sweeps_the_list_says_so(tmp_path: Path) -> None:
-    assert list(sweep_lines(tmp_path)) == [f"no sweep has been run in {tmp_path}"]
+    assert list(sweep_lines(tmp_path)) == [f"no sweeps in {tmp_path}"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.workdir.gc import FRESH_SECONDS, Found, find, remove
+from runners.workdir.gc import FRESH_SECONDS, Garbage, find, remove
 from tests.runners.cli.test_cli import called
 from tests.support.fake_sweeps import save_sweep, sweep_of, trial_of
 from tests.support.fake_work import accuracy, manifest, write_work
@@ -48,8 +48,8 @@ def work(tmp_path: Path) -> Path:
     return work
 
 
-def paths(found: Found) -> list[str]:
-    return [str(item.path.relative_to(found.work_dir)) for item in found.items]
+def paths(garbage: Garbage) -> list[str]:
+    return [str(item.path.relative_to(garbage.work_dir)) for item in garbage.items]
 
 
 def tree(work: Path) -> dict[str, int]:
@@ -208,7 +208,7 @@ def test_a_dry_run_changes_nothing_and_delete_never_touches_the_records(
 
 
 def test_a_missing_work_directory_is_said_and_not_made(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="there is no such folder"):
+    with pytest.raises(SpecError, match="no such folder"):
         find(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 

@@ -21,7 +21,7 @@ def dataset() -> Dataset:
     [
         ({"image_id": 99}, r"entry 2: image_id 99 is not in the evaluation data, which has 1, 2"),
         ({"category_id": 0}, r"entry 2: category_id 0 is not in"),
-        ({"score": float("nan")}, r"entry 2: score: nan is no number"),
+        ({"score": float("nan")}, r"entry 2: score: nan is not a number"),
         ({"segmentation": {"size": [95, 96], "counts": "a"}}, r"is \[95, 96\] .*image \[96, 96\]"),
         ({"segmentation": 7}, r"entry 2: segmentation: neither run lengths nor polygons"),
         ({"segmentation": [[1, 2, 3, 4]]}, r"a polygon is \[x1, y1"),
@@ -57,7 +57,7 @@ def test_polygons_are_taken_too(tmp_path: Path, dataset: Dataset) -> None:
         ({"device": ""}, "device: expected text"),
         ({"batch_size": 8}, "batch_size: 8; only single images compare"),
         ({"samples_ms": [3.0]}, "give either samples_ms"),
-        ({"median_ms": -1.0}, "-1.0 is no time"),
+        ({"median_ms": -1.0}, "-1.0 is not a time"),
         ({"median_s": 1.0}, "'median_s' .did you mean 'median_ms'"),
     ],
 )
