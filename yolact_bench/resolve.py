@@ -1,8 +1,6 @@
 """From a run as written to a run with every option spelt out and its data fingerprinted."""
 
-import hashlib
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.slots import Choice, fact, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
+from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.spec.run import Run
 
 TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")
@@ -103,11 +102,6 @@ def _check_together(run: Run) -> None:
         )
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, computed once while it does not change."""
-    return _sha256_of(path, path.stat().st_mtime_ns)
-
-
 def _with_sha256(init: dict[str, object] | object) -> dict[str, object]:
     """The contents of a weight file decide the result; where it lies does not."""
     assert isinstance(init, dict)
@@ -123,9 +117,3 @@ def _with_sha256(init: dict[str, object] | object) -> dict[str, object]:
             "lies there now"
         )
     return {**init, "sha256": found}
-
-
-@cache
-def _sha256_of(path: Path, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,9 +10,10 @@ import typer
 from runners.training.checkpoint import save_final
 from runners.units.unit import run_yaml
 from yolact_bench.build import build_network, load_weights, recognise_weights
-from yolact_bench.resolve import file_sha256, resolve_architecture
+from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.file_hash import file_sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,10 +25,10 @@ from runners.workdir.lock import hold_lock
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
-from yolact_bench.resolve import file_sha256
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.text import aligned, points
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
+from yolact_bench.spec.file_hash import file_sha256
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
+from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.spec.source import KeyPath, Source
 
 # Raise when the same files or command would be scored otherwise: records are then not reused.
@@ -114,7 +115,7 @@ class External:
         if isinstance(self.source, Command):
             payload["command"] = _filled(self.source.text, {"seed": str(seed)})
             payload["version"] = self.source.version
-            payload["named"] = {name: _sha256(path) for name, path in self._named(seed)}
+            payload["named"] = {name: file_sha256(path) for name, path in self._named(seed)}
         else:
             payload["files"] = {
                 kind: self._contents(kind, path) for kind, path in self.files(seed).items()
@@ -135,7 +136,7 @@ class External:
     def _contents(self, kind: str, path: Path) -> str:
         if not path.is_file():
             raise SpecError(f"{self.where}.{kind}: there is no file {path}")
-        return _sha256(path)
+        return file_sha256(path)
 
     def _named(self, seed: int) -> Iterator[tuple[str, Path]]:
         """The files that the command's words name, but for the program itself."""
@@ -261,8 +262,3 @@ def _text(source: Source, path: KeyPath, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise source.error(path, f"expected text, got {value!r}")
     return value.strip()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

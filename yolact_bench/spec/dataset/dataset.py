@@ -13,6 +13,7 @@ from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.slots import Choice, hint, pick
 from yolact_bench.spec.dataset.file import read_dataset_file
 from yolact_bench.spec.dataset.published import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
+from yolact_bench.spec.file_hash import file_sha256
 
 # Raise when the same options give other images: old checkpoints and scores are then not reused.
 SHAPES_VERSION = 1
@@ -82,9 +83,7 @@ class DatasetSpec:
             content = json.dumps(["shapes", SHAPES_VERSION, *options])
         else:
             self.require(split)
-            stat = chosen.annotations.stat()
-            digest = _file_digest(chosen.annotations, stat.st_mtime_ns, stat.st_size)
-            content = json.dumps([digest, list(self.classes)])
+            content = json.dumps([file_sha256(chosen.annotations), list(self.classes)])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def require(self, split: str) -> None:
@@ -260,12 +259,6 @@ def _files(
 def _root(data_root: Path | None) -> Path:
     # Without a folder the classes are still known; a missing file then says what to set.
     return data_root if data_root is not None else Path(os.environ.get("YOLACT_DATA", "data"))
-
-
-@lru_cache(maxsize=64)
-def _file_digest(path: Path, mtime_ns: int, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _all_categories(spec: DatasetSpec) -> tuple[str, ...]:
