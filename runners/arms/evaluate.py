@@ -1,6 +1,7 @@
 """Predict and evaluate trained units; units that share a forward pass take it once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from runners.evaluation.coco.score import engine_name
@@ -13,7 +14,7 @@ from runners.evaluation.stored_pass import StoredPass, lowest_score, open_pass, 
 from runners.system.environment import environment, now
 from runners.training.run import Trained
 from runners.units.macs import macs_or_none
-from runners.units.unit import Unit
+from runners.units.unit import Unit, Work
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
@@ -26,38 +27,50 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
     Raises:
         ArmError: an image cannot be read.
     """
-    run = unit.run
-    dataset = place.datasets.open(unit.data, unit.split)
-    folder = place.predictions(run.detect_digest)
-    detector = trained_detector(run, place)
+    detector = trained_detector(unit.run, place)
     predict_unit(unit, detector, place)
-    scores = evaluate(dataset, folder, scoring=place.scoring)
-    return Accuracy(
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=run.train_digest,
-        forward_digest=run.forward_digest,
-        detect_digest=run.detect_digest,
-        dataset=f"{unit.data.name} {unit.split}",
-        eval_data=run.eval_data,
-        num_images=len(dataset),
-        box=scores.box,
-        mask=scores.mask,
+    folder = place.predictions(unit.detect_digest)
+    return replace(
+        score_predictions(unit, place, folder),
         parameters=detector.num_parameters,
         iterations=training.iterations,
         train_seconds=training.seconds,
         train_images_per_second=training.images_per_second,
         skipped_annotations=training.skipped_annotations,
         peak_memory_mb=training.peak_memory_mb,
+        eval_batch=batch_size_of(folder),
+        macs=macs_or_none(unit.run, title=unit.title),
+        devices=training.devices,
+    )
+
+
+def score_predictions(unit: Work, place: Workplace, folder: Path) -> Accuracy:
+    """Return the accuracy of predictions on disk; nothing is known of a network or a training."""
+    dataset = place.datasets.open(unit.data, unit.split)
+    scores = evaluate(dataset, folder, scoring=place.scoring)
+    return Accuracy(
+        ablation=unit.ablation,
+        arm=unit.arm,
+        seed=unit.seed,
+        train_digest=unit.train_digest,
+        forward_digest=unit.forward_digest,
+        detect_digest=unit.detect_digest,
+        dataset=f"{unit.data.name} {unit.split}",
+        eval_data=unit.eval_data,
+        num_images=len(dataset),
+        box=scores.box,
+        mask=scores.mask,
+        parameters=0,
+        iterations=0,
+        train_seconds=0.0,
+        train_images_per_second=0.0,
+        skipped_annotations=0,
+        peak_memory_mb=None,
         predictions=str(folder.relative_to(place.work_dir)),
         environment=environment(place.device),
         time=now(),
         proxy=unit.proxy,
         scoring=engine_name(place.scoring),
-        eval_batch=batch_size_of(folder),
-        macs=macs_or_none(run, title=unit.title),
-        devices=training.devices,
     )
 
 

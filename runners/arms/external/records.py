@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 
+from runners.arms.evaluate import score_predictions
 from runners.arms.external.predict import ExternalUnit, predict_external
-from runners.arms.external.results import Facts, ReportedLatency, read_facts
-from runners.evaluation.coco.score import engine_name
-from runners.evaluation.score import evaluate
-from runners.system.environment import environment, now
+from runners.arms.external.results import ReportedLatency, read_facts
+from runners.system.environment import now
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.results.record import Accuracy, Environment, Latency, Record
+from yolact_bench.results.record import Environment, Latency, Record
 
 
 def evaluate_external(unit: ExternalUnit, place: Workplace) -> tuple[Record, ...]:
@@ -23,7 +22,9 @@ def evaluate_external(unit: ExternalUnit, place: Workplace) -> tuple[Record, ...
     with bad_results():
         folder = predict_external(unit, place)
         facts = read_facts(folder)
-        accuracy = _accuracy(unit, place, folder, facts)
+        accuracy = score_predictions(unit, place, folder)
+    boxes = "; boxes are those around the masks" if facts.boxes_around_masks else ""
+    accuracy = replace(accuracy, origin=unit.external.origin + boxes)
     return (accuracy,) if facts.latency is None else (_latency(unit, facts.latency), accuracy)
 
 
@@ -38,37 +39,6 @@ def bad_results() -> Iterator[None]:
         yield
     except SpecError as error:
         raise ArmError("bad_results", str(error)) from error
-
-
-def _accuracy(unit: ExternalUnit, place: Workplace, folder: Path, facts: Facts) -> Accuracy:
-    dataset = place.datasets.open(unit.data, unit.split)
-    scores = evaluate(dataset, folder, scoring=place.scoring)
-    boxes = "; boxes are those around the masks" if facts.boxes_around_masks else ""
-    return Accuracy(
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=unit.train_digest,
-        forward_digest=unit.forward_digest,
-        detect_digest=unit.detect_digest,
-        dataset=f"{unit.data.name} {unit.split}",
-        eval_data=unit.eval_data,
-        num_images=len(dataset),
-        box=scores.box,
-        mask=scores.mask,
-        parameters=0,
-        iterations=0,
-        train_seconds=0.0,
-        train_images_per_second=0.0,
-        skipped_annotations=0,
-        peak_memory_mb=None,
-        predictions=str(folder.relative_to(place.work_dir)),
-        environment=environment(place.device),
-        time=now(),
-        proxy=unit.proxy,
-        scoring=engine_name(place.scoring),
-        origin=unit.external.origin + boxes,
-    )
 
 
 def _latency(unit: ExternalUnit, reported: ReportedLatency) -> Latency:
