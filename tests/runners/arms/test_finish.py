@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from runners.arms import finish as engine
+from runners.arms import train as training
 from runners.arms.finish import finish
 from runners.arms.job import Job
 from runners.units.unit import Unit
@@ -13,6 +16,7 @@ from runners.units.workplace import Workplace
 from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from yolact_bench.errors import ArmError
 from yolact_bench.results.record import Accuracy, Failure, Record
+from yolact_bench.spec.ablation import read_run
 
 # One training; two precisions of inference, each with two variants of NMS.
 TWO_PASSES = (
@@ -102,3 +106,14 @@ def test_a_training_that_fails_fails_all_its_units_and_is_tried_once(
     assert told == {("train", "non_finite_loss")}
     assert isinstance(results[1], Failure)
     assert "shared with k_4" in results[1].message
+
+
+def test_an_undefined_ap_is_left_out_of_a_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images without any object have no AP, which is not 0."""
+    mask, box = SimpleNamespace(ap=None, ap50=None), SimpleNamespace(ap=0.25)
+    scores = SimpleNamespace(mask=mask, box=box)
+    monkeypatch.setattr(training, "validate", lambda *_, **__: scores)
+    monkeypatch.setattr(training, "build_detector", lambda *_, **__: None)
+    run = read_run("yolact_tiny", relative_to=Path())
+    validation = training.make_validation(run, lambda: cast(Any, None), device="cpu")
+    assert validation(cast(Any, None)) == {"box_ap": 0.25}
