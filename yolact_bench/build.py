@@ -26,7 +26,7 @@ from yolact_bench.resolve import resolve_architecture
 from yolact_bench.runtime import FixedShapes, Program, Runtime, Step
 from yolact_bench.schedule import Schedule
 from yolact_bench.slots import Choice, fact, named, pick
-from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
 

@@ -12,7 +12,7 @@ from runners.units.unit import run_yaml
 from yolact_bench.build import build_network, load_weights, recognise_weights
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.files import write_atomically
-from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.file_hash import file_sha256
 
 

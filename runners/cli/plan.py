@@ -9,7 +9,7 @@ import typer
 
 from runners.cli.specs import SpecOptions
 from runners.planning.cost import estimate
-from runners.planning.rates import GivenRates, Throughput
+from runners.planning.rates import Throughput, UserRates
 from runners.planning.simulation import study_scaling
 from runners.planning.suite import make_suite
 from runners.planning.suite_cost import estimate_suite, suite_tasks
@@ -35,7 +35,7 @@ class PlanRequest:
     specs: Sequence[Path]
     options: SpecOptions
     place: Workplace
-    rates: GivenRates
+    rates: UserRates
     slots: int = 1  # trainings side by side
     devices: int = 1  # of each training
     efficiency: float | None = None  # share of the ideal speed-up; None: unknown

@@ -16,7 +16,7 @@ from runners.cli.terminal import print_summary
 from runners.executors import Placement, make_executor
 from runners.planning.cost import estimate
 from runners.planning.plan import Plan
-from runners.planning.rates import GivenRates
+from runners.planning.rates import UserRates
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
@@ -41,7 +41,7 @@ class RunRequest:
     place: Workplace
     placement: Placement
     device_chosen: bool  # the user named the device, and wants no other
-    rates: GivenRates  # of training, for the estimate
+    rates: UserRates  # of training, for the estimate
     rounds: int | None = None  # None: until the intervals are narrow
     sizes: bool = False
     retry_failed: bool = False

@@ -82,7 +82,7 @@ def run(
     from runners.cli.specs import SpecOptions
     from runners.cli.workplace import make_workplace
     from runners.executors import Placement
-    from runners.planning.rates import GivenRates
+    from runners.planning.rates import UserRates
 
     run_spec(
         RunRequest(
@@ -112,7 +112,7 @@ def run(
                 address=address if executor == "ray" else None,
             ),
             device_chosen=device is not None,
-            rates=GivenRates(every=images_per_second),
+            rates=UserRates(every=images_per_second),
             rounds=rounds,
             sizes=sizes,
             retry_failed=retry_failed,
@@ -149,7 +149,7 @@ def plan(
     from runners.cli.plan import plan as plan_specs
     from runners.cli.specs import SpecOptions
     from runners.cli.workplace import make_workplace
-    from runners.planning.rates import given_rates
+    from runners.planning.rates import parse_rates
 
     plan_specs(
         PlanRequest(
@@ -162,7 +162,7 @@ def plan(
                 data_root=data_root,
             ),
             place=make_workplace(work_dir, device, max_store_gb=max_store),
-            rates=given_rates(rates or [], evaluation=evaluation_rate, file=rates_file),
+            rates=parse_rates(rates or [], evaluation=evaluation_rate, file=rates_file),
             slots=1 if slots is None else slots,
             devices=devices,
             efficiency=efficiency,
@@ -227,9 +227,9 @@ def sweep(
     from runners.cli import sweep as action
     from runners.cli.workplace import make_workplace
     from runners.executors import Placement
-    from runners.sweep.command import Request
+    from runners.sweep.command import SweepRequest
 
-    request = Request(
+    request = SweepRequest(
         spec=spec,
         settings=settings or [],
         trials=trials,

@@ -10,7 +10,7 @@ import torch
 
 from runners.arms.evaluate import replayable
 from runners.planning.plan import Plan, Step
-from runners.planning.rates import GivenRates, Throughput, total
+from runners.planning.rates import Throughput, UserRates, total
 from runners.system.environment import environment
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
@@ -65,7 +65,7 @@ class Estimate:
 
 
 def estimate(
-    plan: Plan, place: Workplace, store: Store, *, given: GivenRates | None = None
+    plan: Plan, place: Workplace, store: Store, *, given: UserRates | None = None
 ) -> Estimate:
     """Return what is left of a plan in seconds and bytes.
 
@@ -76,7 +76,7 @@ def estimate(
             than may be stored.
     """
     device = environment(place.device).device
-    rates = Throughput(store, place.work_dir, device=device, given=given or GivenRates())
+    rates = Throughput(store, place.work_dir, device=device, given=given or UserRates())
     sizes: dict[str, int] = {}  # of weights, by architecture
     trainings = [step.unit.run for step in plan.steps if step.trains]
     weights = [_weights_bytes(run, sizes) for run in trainings]

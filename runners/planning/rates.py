@@ -1,4 +1,4 @@
-"""How fast this machine trains and detects: given by the user, or measured here; never a guess."""
+"""Rates of training and detection: from the user, or measured on this machine; never guessed."""
 
 import json
 import logging
@@ -28,8 +28,8 @@ _SAME, _ALIKE, _SAME_BACKBONE = 3, 2, 1  # how much two networks have in common
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenRates:
-    """Images per second on one device, as given; None where nothing was."""
+class UserRates:
+    """Images per second on one device, from the user; None where there is none."""
 
     every: float | None = None  # of every training without a preset's rate
     of_preset: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -49,20 +49,20 @@ class GivenRates:
             if name not in PRESETS:
                 raise SpecError(f"{_FLAG} {name}: no such preset{hint(name, PRESETS)}")
             rates[f"{_FLAG} {name}="] = rate
-        for where, given in rates.items():
-            if given is not None and not 0 < given < float("inf"):
-                raise SpecError(f"{where} {given}: expected a number above 0")
+        for where, value in rates.items():
+            if value is not None and not 0 < value < float("inf"):
+                raise SpecError(f"{where} {value}: expected a number above 0")
 
 
-def given_rates(
+def parse_rates(
     words: Sequence[str], *, evaluation: float | None = None, file: Path | None = None
-) -> GivenRates:
+) -> UserRates:
     """Return the rates of a command line; its words take precedence over those of the file.
 
     Raises:
         SpecError: neither a number nor PRESET=NUMBER, or a mistake in the file.
     """
-    base = GivenRates() if file is None else _read_rates(file)
+    base = UserRates() if file is None else _read_rates(file)
     every, of_preset = base.every, dict(base.of_preset)
     for word in words:
         name, equals, number = word.rpartition("=")
@@ -77,14 +77,14 @@ def given_rates(
             of_preset[name] = rate
         else:
             every = rate
-    return GivenRates(
+    return UserRates(
         every=every,
         of_preset=of_preset,
         evaluation=evaluation if evaluation is not None else base.evaluation,
     )
 
 
-def _read_rates(file: Path) -> GivenRates:
+def _read_rates(file: Path) -> UserRates:
     """Return the rates of a YAML file: `every`, `presets` (name → rate) and `evaluation`."""
     source = read(file)
     source.check_keys((), source.data, dict.fromkeys((*_SINGLE, "presets")))
@@ -94,7 +94,7 @@ def _read_rates(file: Path) -> GivenRates:
     of_preset = {str(name): _number(source, ("presets", str(name)), presets) for name in presets}
     single = {key: _number(source, (key,), source.data) for key in _SINGLE if key in source.data}
     try:
-        return GivenRates(of_preset=of_preset, **single)
+        return UserRates(of_preset=of_preset, **single)
     except SpecError as error:
         raise SpecError(f"{file}: {error}") from error
 
@@ -119,7 +119,7 @@ class Rate:
         return f"{self.per_second:.3g} images/s {self.source}"
 
     def seconds(self, num_images: int) -> float:
-        """Return how long so many images take."""
+        """Return how long that many images take."""
         return num_images / self.per_second
 
 
@@ -139,7 +139,7 @@ class Throughput:
     Given rates take precedence over measured ones, a preset's over the one for every training.
     """
 
-    def __init__(self, store: Store, work_dir: Path, *, device: str, given: GivenRates) -> None:
+    def __init__(self, store: Store, work_dir: Path, *, device: str, given: UserRates) -> None:
         self.device = device
         self._given = given
         self._work_dir = work_dir

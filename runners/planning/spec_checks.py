@@ -1,4 +1,4 @@
-"""Mistakes of a spec that only the resolved runs of all its arms show."""
+"""Mistakes of a spec that show only in the resolved runs of all its arms."""
 
 import json
 from dataclasses import replace
@@ -34,7 +34,7 @@ def check_arms(ablation: Ablation) -> None:
 
 
 def _check_init(run: Run) -> None:
-    """Weights that do not exist must show before the first arm trains, not in its turn."""
+    """Missing weights must stop the command before the first arm trains."""
     if fact_of(run, "init", "needs_imagenet") and not fact_of(run, "backbone", "imagenet"):
         raise SpecError(
             f"init: imagenet has no weights for {run.backbone['name']}; write init: "
@@ -46,7 +46,7 @@ def _fault(other: str, seed: int, other_seed: int) -> str:
     if seed == other_seed:
         return (
             f"is the same run as {other!r}, in every option; change or remove it, or, as an A/A "
-            "control, give it seeds of its own: {seed: 100}, with seed among changes"
+            "control, give it other seeds: {seed: 100}, with seed among changes"
         )
     return (
         f"with seed {seed} is the run of {other!r} with seed {other_seed}, as seeds are added to "

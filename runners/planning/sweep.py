@@ -15,7 +15,7 @@ from yolact_bench.spec.run import Run
 from yolact_bench.spec.sweep.space import all_params, changes_of, corners
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
-# A finite space of at most so many settings is enumerated; of others, only the ends are used.
+# Larger spaces are not enumerated; only their corners are used.
 _MOST_SETTINGS = 500
 
 

@@ -17,7 +17,7 @@ from yolact_bench.clock import STAGES
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.profile import Profile, StageProfile
-from yolact_bench.spec.ablation import changed, read_run
+from yolact_bench.spec.base_run import apply_settings, read_run
 from yolact_bench.spec.latency import OWN, LatencyPlan
 from yolact_bench.spec.loads import find_load
 from yolact_bench.spec.run import Run
@@ -149,9 +149,4 @@ def _moved(stage: str, cost: Cost, run: Run, batch_size: int) -> int:
 
 def _resolved(arm: str, settings: Sequence[str]) -> Run:
     run = read_run(arm, relative_to=Path())
-    for path, value in parse_settings(settings).items():
-        try:
-            run = changed(run, path, value, relative_to=Path())
-        except SpecError as error:
-            raise SpecError(f"--set {path}: {error}") from error
-    return resolve_architecture(run)
+    return resolve_architecture(apply_settings(run, parse_settings(settings)))

@@ -1,4 +1,4 @@
-"""What `yolact-bench sweep` does: check, tell what it would cost, search, confirm."""
+"""What `yolact-bench sweep` does: check, describe, search, confirm."""
 
 import logging
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runners.executors import Executor, Placement, make_executor
 from runners.sweep.confirm import confirm
-from runners.sweep.flow import Checked, SweepBench, check_sweep, run_sweep
+from runners.sweep.flow import CheckedSweep, SweepContext, check_sweep, run_sweep
 from runners.timing.records import Timing
 from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.settings import parse_settings
@@ -26,8 +26,8 @@ _SMOKE_TRIALS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A sweep as asked for on the command line."""
+class SweepRequest:
+    """A sweep to run, and how."""
 
     spec: Path
     settings: Sequence[str]
@@ -41,8 +41,31 @@ class Request:
     data_root: Path | None
     rounds: int | None
 
+    @property
+    def command(self) -> str:
+        """The command as a reader would repeat it: without the paths of this machine."""
+        file = self.spec if not self.spec.is_absolute() else Path(self.spec.name)
+        words = ["yolact-bench", "sweep", str(file)]
+        words += [word for setting in self.settings for word in ("--set", setting)]
+        words += ["--trials", str(self.trials)] if self.trials else []
+        words += ["--budget", self.budget] if self.budget != FULL else []
+        words += ["--confirm", str(self.confirm_seeds)] if self.confirm_seeds else []
+        return " ".join(words)
 
-def checked(request: Request) -> Checked:
+    def start_workers(self) -> Executor:
+        """Return where trials train."""
+        executor = make_executor(
+            self.placement,
+            work_dir=self.place.work_dir,
+            device=self.place.device,
+            chosen=self.device_chosen,
+            workers=True,
+        )
+        assert executor is not None, "workers=True"
+        return executor
+
+
+def check_request(request: SweepRequest) -> CheckedSweep:
     """Return the sweep of a request, its whole space checked.
 
     Raises:
@@ -61,7 +84,7 @@ def checked(request: Request) -> Checked:
 
 
 def check_file(path: Path, *, budget: str, data_root: Path | None) -> str:
-    """Check a sweep without running it, and say so; its data need not be on this machine.
+    """Check a sweep without running it and return the verdict; its data need not be here.
 
     Raises:
         SpecError: whatever is wrong with it.
@@ -70,84 +93,58 @@ def check_file(path: Path, *, budget: str, data_root: Path | None) -> str:
     place = Workplace(work_dir=Path(), device="cpu", workers=0)
     missing = ""
     try:
-        found = check_sweep(spec, place, data_root)
+        checked = check_sweep(spec, place, data_root)
     except MissingDataError as error:
-        found = check_sweep(spec, place, None, data=False)
-        missing = f"; not here: {str(error).removeprefix(spec.where('base') + ': ')}"
-    return f"{path}: {len(found.borders)} borders of the space are right{missing}"
+        checked = check_sweep(spec, place, None, data=False)
+        missing = f"; data not found: {str(error).removeprefix(spec.where('base') + ': ')}"
+    return f"{path}: checked {len(checked.corners)} corner points of the search space{missing}"
 
 
-def plan_lines(found: Checked) -> list[str]:
-    """Return what a sweep would do, as lines for people."""
-    spec = found.spec
-    sought = ", ".join(f"{'max' if o.maximise else 'min'} {o.metric}" for o in spec.objectives)
-    work = "a training each" if spec.trains else "no training but the base's"
+def plan_lines(checked: CheckedSweep) -> list[str]:
+    """Return what a sweep would do, as lines of text."""
+    spec = checked.spec
+    objectives = ", ".join(f"{'max' if o.maximise else 'min'} {o.metric}" for o in spec.objectives)
+    work = "one training each" if spec.trains else "no training except the base's"
     if spec.replays:
         work += "; all are scored from one stored forward pass"
     lines = [
         f"{spec.name}: {spec.question}",
-        f"base {spec.base} on {spec.dataset}; {spec.mode}: {sought}",
+        f"base {spec.base} on {spec.dataset}; {spec.mode}: {objectives}",
         f"{spec.trials} trials, {work}",
         f"sampler {spec.sampler} (seed {spec.sampler_seed}), pruner {spec.pruner}",
     ]
     if spec.latency.budget_ms is not None and spec.mode == "budget":
-        lines.append(f"budget: {spec.latency.budget_ms:g} ms, measured before the training")
-    lines += [f"  {name}: {domain}" for name, domain in parameters(spec.space).items()]
-    return lines
+        lines.append(f"budget: {spec.latency.budget_ms:g} ms, measured before training")
+    return lines + [f"  {name}: {domain}" for name, domain in parameters(spec.space).items()]
 
 
-def sweep(request: Request, found: Checked) -> Sweep:
-    """Carry out a checked sweep and, if asked, run its best again with more seeds.
+def sweep(request: SweepRequest, checked: CheckedSweep) -> Sweep:
+    """Run a checked sweep and, on request, its best trials again with more seeds.
 
     Raises:
         SpecError, ArmError, KeyboardInterrupt: as `run_sweep`.
     """
-    place, command = request.place, _command(request)
+    place, command = request.place, request.command
     smoke = request.budget == "smoke"
     timing = Timing(rounds=2, max_seconds=4.0) if smoke else Timing(rounds=request.rounds)
-    store = place.store
-
-    def start_workers() -> Executor:
-        made = make_executor(
-            request.placement,
-            work_dir=place.work_dir,
-            device=place.device,
-            chosen=request.device_chosen,
-            workers=True,
-        )
-        assert made is not None, "asked for workers"
-        return made
-
     with hold_lock(place.work_dir, command=command):
         with closing(MlflowTracker(place.work_dir)) as tracker:
-            bench = SweepBench(
+            at = SweepContext(
                 place=place,
-                store=store,
                 tracker=tracker,
                 timing=timing,
                 data_root=request.data_root,
                 storage=request.storage,
-                make_executor=start_workers,
+                make_executor=request.start_workers,
             )
-            ended = run_sweep(found, bench, command=command)
+            result = run_sweep(checked, at, command=command)
         if request.confirm_seeds is None:
-            return ended
+            return result
         with closing(MlflowTracker(place.work_dir)) as tracker:
             return confirm(
-                found.spec,
-                ended,
-                replace(bench, tracker=tracker),
+                checked.spec,
+                result,
+                replace(at, tracker=tracker),
                 seeds=request.confirm_seeds,
                 command=command,
             )
-
-
-def _command(request: Request) -> str:
-    """The command as a reader would repeat it: relative to the repository, no machine paths."""
-    file = request.spec if not request.spec.is_absolute() else Path(request.spec.name)
-    words = ["yolact-bench", "sweep", str(file)]
-    words += [word for setting in request.settings for word in ("--set", setting)]
-    words += ["--trials", str(request.trials)] if request.trials else []
-    words += ["--budget", request.budget] if request.budget != FULL else []
-    words += ["--confirm", str(request.confirm_seeds)] if request.confirm_seeds else []
-    return " ".join(words)

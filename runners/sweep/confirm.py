@@ -1,7 +1,7 @@
-"""The best of a sweep once more, with more seeds, as an ordinary ablation with the base beside it.
+"""The best trials of a sweep as an ordinary ablation, with more seeds and the base beside them.
 
-The best of many trials on the same images is better by luck, too. Other seeds show how much of it
-stays, with intervals and times of one session.
+The best of many trials on the same images is partly luck. Other seeds show how much of the gain
+remains, with intervals and times of one session.
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ import yaml
 from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.planning.plan import make_plan
-from runners.sweep.flow import SweepBench
+from runners.sweep.flow import SweepContext
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.sweep import Sweep, save
@@ -22,27 +22,25 @@ from yolact_bench.spec.sweep.sweep import SweepSpec
 _MOST_ARMS = 12  # of a front
 
 
-def confirm(spec: SweepSpec, sweep: Sweep, bench: SweepBench, *, seeds: int, command: str) -> Sweep:
-    """Run the base and what is best with seeds 0 … `seeds` - 1; return the account with its name.
+def confirm(spec: SweepSpec, sweep: Sweep, at: SweepContext, *, seeds: int, command: str) -> Sweep:
+    """Run the base and the best trials with seeds 0 … `seeds` - 1; return the sweep with its name.
 
     Raises:
         SpecError: no trial is complete.
     """
-    place = bench.place
-    folder = place.work_dir / "sweeps" / spec.name
+    folder = at.place.work_dir / "sweeps" / spec.name
     file = write_confirmation(spec, sweep, folder, seeds=seeds)
-    plan = make_plan(load(file), place=place, store=bench.store, data_root=bench.data_root)
-    executor = bench.make_executor() if spec.trains else None
-    ablation = AblationContext(
-        place=place,
-        tracker=bench.tracker,
-        timing=bench.timing,
-        executor=executor,
+    plan = make_plan(load(file), place=at.place, store=at.place.store, data_root=at.data_root)
+    context = AblationContext(
+        place=at.place,
+        tracker=at.tracker,
+        timing=at.timing,
+        executor=at.make_executor() if spec.trains else None,
     )
-    manifest = run_ablation(plan, ablation, command=command)
-    confirmed = replace(sweep, confirm=manifest.name)
-    save(confirmed, folder)
-    return confirmed
+    manifest = run_ablation(plan, context, command=command)
+    with_name = replace(sweep, confirm=manifest.name)
+    save(with_name, folder)
+    return with_name
 
 
 def write_confirmation(spec: SweepSpec, sweep: Sweep, folder: Path, *, seeds: int) -> Path:
@@ -54,29 +52,25 @@ def write_confirmation(spec: SweepSpec, sweep: Sweep, folder: Path, *, seeds: in
     best = [trial for number in sweep.best for trial in sweep.trials if trial.number == number]
     if not best:
         raise SpecError(f"--confirm: no trial of {sweep.name} is complete; there is nothing to run")
-    chosen = best[:: -(-len(best) // _MOST_ARMS)]  # spread over a long front
-    run_file = folder / "base.yaml"
-    text = yaml.safe_dump(spec.run.as_dict(), sort_keys=False, allow_unicode=True)
-    write_atomically(run_file, text)
+    trials = best[:: -(-len(best) // _MOST_ARMS)]  # spread over a long front
+    _write_yaml(folder / "base.yaml", spec.run.as_dict())
+    latency = spec.source.data.get("latency", {})
+    assert isinstance(latency, dict)
     data = {
         "schema": 1,
         "name": f"{sweep.name}-confirm",
-        "base": run_file.name,
+        "base": "base.yaml",
         "baseline": "base",
-        "changes": sorted({path for trial in chosen for path in trial.changes}),
+        "changes": sorted({path for trial in trials for path in trial.changes}),
         "seeds": list(range(seeds)),
         "measure": ["accuracy", "latency"],
-        "latency": _latency(spec),
-        "arms": {"base": {}, **{f"trial_{t.number}": dict(t.changes) for t in chosen}},
+        "latency": dict(latency),
+        "arms": {"base": {}, **{f"trial_{t.number}": dict(t.changes) for t in trials}},
     }
-    header = f"# Does what the sweep {sweep.name} found hold with {seeds} seeds?\n"
-    file = folder / "confirm.yaml"
-    body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-    write_atomically(file, header + body)
+    header = f"# Does the result of the sweep {sweep.name} hold with {seeds} seeds?\n"
+    return _write_yaml(folder / "confirm.yaml", data, header)
+
+
+def _write_yaml(file: Path, data: dict[str, object], header: str = "") -> Path:
+    write_atomically(file, header + yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
     return file
-
-
-def _latency(spec: SweepSpec) -> dict[str, object]:
-    written = spec.source.data.get("latency", {})
-    assert isinstance(written, dict)
-    return dict(written)

@@ -1,4 +1,4 @@
-"""A sweep from its spec to its account: open, seed, try, check what is best."""
+"""A sweep from its spec to its summary: open, seed, try, verify the best."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -10,14 +10,14 @@ from runners.arms.train import ensure_trained
 from runners.executors import Executor
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.ledger import Ledger, coordinator_of
-from runners.sweep.replays import Scorer, try_replays
+from runners.sweep.replays import Scorer, run_replays
 from runners.sweep.samplers import pruner_of
 from runners.sweep.stopwatch import Stopwatch
-from runners.sweep.storage import is_own, shown, storage_url
-from runners.sweep.study import Study
-from runners.sweep.summary_file import DETECTED, METRICS, ORIGIN, TRAINED, Account
+from runners.sweep.storage import is_own, storage_url, without_password
+from runners.sweep.study import DETECTED, METRICS, ORIGIN, TRAINED, Study
+from runners.sweep.summary_file import SweepSummary
 from runners.sweep.trainings import Trainings
-from runners.sweep.trial import Maker, metrics_of, missing_metric
+from runners.sweep.trial import TrialFactory, metrics_of, missing_metric
 from runners.system.environment import environment
 from runners.timing.records import Timing
 from runners.tracking.tracker import Tracker
@@ -25,9 +25,7 @@ from runners.units.unit import Unit, planned_run
 from runners.units.workplace import Workplace, trained
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results import manifest as manifests
-from yolact_bench.results.manifest import Manifest, PlannedRun
-from yolact_bench.results.record import Accuracy
-from yolact_bench.results.store import Store
+from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.sweep.space import all_params, params_of
@@ -37,11 +35,10 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepBench:
+class SweepContext:
     """What a sweep works with."""
 
     place: Workplace
-    store: Store
     tracker: Tracker
     timing: Timing
     data_root: Path | None
@@ -50,21 +47,21 @@ class SweepBench:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckedSweep:
     """A sweep whose whole space has been checked."""
 
     spec: SweepSpec
-    maker: Maker
+    factory: TrialFactory
     base: Unit
-    borders: tuple[Run, ...]  # every component and end of a range once
+    corners: tuple[Run, ...]  # every component and end of a range once
 
 
 def check_sweep(
     spec: SweepSpec, place: Workplace, data_root: Path | None, *, data: bool = True
-) -> Checked:
-    """Return the sweep with its base and the borders of its space, built on the meta device.
+) -> CheckedSweep:
+    """Return the sweep with its base and the corners of its space, built on the meta device.
 
-    Without `data` the files of the data set are not looked at; such a sweep is not to be run.
+    Without `data` the files of the data set are not looked at; such a sweep cannot be run.
 
     Raises:
         SpecError: whatever could be known to fail before the first trial.
@@ -75,22 +72,27 @@ def check_sweep(
             "or write sampler: tpe"
         )
     pruner_of(spec)
-    maker = Maker(spec=spec, place=place, data_root=data_root, data=data)
-    return Checked(spec=spec, maker=maker, base=maker.base(), borders=tuple(maker.check_space()))
+    factory = TrialFactory(spec=spec, place=place, data_root=data_root, data=data)
+    return CheckedSweep(
+        spec=spec,
+        factory=factory,
+        base=factory.base(),
+        corners=tuple(factory.check_corners()),
+    )
 
 
-def run_sweep(checked: Checked, bench: SweepBench, *, command: str) -> Sweep:
-    """Carry out what is left of a sweep; return its account.
+def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep:
+    """Run what is left of a sweep; return its summary.
 
     Raises:
         SpecError: a storage or data that cannot be used.
         ArmError: the base cannot be trained or evaluated, where all trials depend on it.
-        KeyboardInterrupt: the same command goes on.
+        KeyboardInterrupt: a stop was requested; the same command resumes.
     """
-    spec, place = checked.spec, bench.place
-    url = storage_url(bench.storage, place.work_dir)
+    spec, place = checked.spec, at.place
+    url = storage_url(at.storage, place.work_dir)
     study = Study(spec, url)
-    log.info("study %s in %s", spec.name, shown(url))
+    log.info("study %s in %s", spec.name, without_password(url))
     ledger = Ledger(
         study=study,
         space=spec.space,
@@ -102,132 +104,118 @@ def run_sweep(checked: Checked, bench: SweepBench, *, command: str) -> Sweep:
         log.info("%d trials were running when their coordinator ended", lost)
     if spec.sampler == "grid":
         ledger.enqueue_all()
-    account = Account(
+    summary = SweepSummary(
         spec=spec,
         study=study,
         folder=place.work_dir / "sweeps" / spec.name,
         device=place.device,
         command=command,
     )
-    manifest, file = _manifest(checked, command), Path(spec.source.file)
-    with bench.tracker.execution(manifest, spec=file, env=environment(place.device)):
-        try:
-            _search(checked, bench, study, ledger, account)
-        except BaseException:
-            account.write(last=True)
-            raise
-        sweep = account.write(last=True)
-    assert sweep is not None
+    try:
+        with at.tracker.execution(
+            _manifest(checked, command),
+            spec=Path(spec.source.file),
+            env=environment(place.device),
+        ):
+            summary.baseline = _baseline(checked, at) or summary.baseline
+            _seed(checked, study, at)
+            _run_trials(checked, at, ledger, summary)
+            _verify_best(checked, at, study)
+    finally:
+        sweep = summary.write()
     return sweep
 
 
-def _search(
-    checked: Checked, bench: SweepBench, study: Study, ledger: Ledger, account: Account
+def _run_trials(
+    checked: CheckedSweep, at: SweepContext, ledger: Ledger, summary: SweepSummary
 ) -> None:
-    spec, place = checked.spec, bench.place
-    account.baseline = _baseline(checked, bench) or account.baseline
-    _seed(checked, study, bench.store, place.work_dir)
-    at = Coordinator(
-        spec=spec,
-        ledger=ledger,
-        maker=checked.maker,
-        account=account,
-        tracker=bench.tracker,
-        stopwatch=Stopwatch(
-            spec=spec,
-            base=checked.base,
-            place=place,
-            timing=bench.timing,
-            study=study,
-            quiet=bench.tracker.drain,
-        ),
+    stopwatch = Stopwatch(
+        spec=checked.spec,
+        base=checked.base,
+        place=at.place,
+        timing=at.timing,
+        study=ledger.study,
+        quiet=at.tracker.drain,
     )
-    if at.left > 0:
-        _carry_out(checked, bench, at)
-    _confirm_best(checked, bench, study)
-
-
-def _carry_out(checked: Checked, bench: SweepBench, at: Coordinator) -> None:
-    if checked.spec.replays:
-        ensure_trained(checked.base, bench.place)
-        try_replays(at, Scorer(checked.base, bench.place, checked.borders))
+    coordinator = Coordinator(
+        spec=checked.spec,
+        ledger=ledger,
+        factory=checked.factory,
+        summary=summary,
+        tracker=at.tracker,
+        stopwatch=stopwatch,
+    )
+    if coordinator.left <= 0:
         return
-    Trainings(at=at, executor=bench.make_executor(), store=bench.store).run()
+    if checked.spec.replays:
+        ensure_trained(checked.base, at.place)
+        run_replays(coordinator, Scorer(checked.base, at.place, checked.corners))
+        return
+    Trainings(at=coordinator, executor=at.make_executor(), store=at.place.store).run()
 
 
-def _baseline(checked: Checked, bench: SweepBench) -> Mapping[str, float]:
+def _baseline(checked: CheckedSweep, at: SweepContext) -> Mapping[str, float]:
     """Return the metrics of the base, evaluated if that is needed or costs no training."""
-    spec, base, place = checked.spec, checked.base, bench.place
-    known = place.store.accuracy(base.detect_digest) is not None
-    if not (known or spec.replays or spec.timed or trained(base, place)):
+    spec, base = checked.spec, checked.base
+    known = at.place.store.accuracy(base.detect_digest) is not None
+    if not (known or spec.replays or spec.timed or trained(base, at.place)):
         return {}
-    return metrics_of(ensure_accuracy(base, place))
+    return metrics_of(ensure_accuracy(base, at.place))
 
 
-def _seed(checked: Checked, study: Study, store: Store, work_dir: Path) -> None:
+def _seed(checked: CheckedSweep, study: Study, at: SweepContext) -> None:
     """Add finished arms of ablations that lie in the space, each once."""
     spec = checked.spec
     known = {str(trial.facts.get(ORIGIN, "")) for trial in study.trials()}
     for name in spec.seed_from:
-        for planned in _runs(work_dir, name):
-            origin = f"arm {planned.arm} of {name}"
-            accuracy = store.accuracy(planned.detect_digest)
-            params = params_of(spec.space, planned.run)
-            if planned.seed != 0 or origin in known or accuracy is None or params is None:
+        folder = at.place.work_dir / "reports" / name
+        if not folder.is_dir():
+            log.info("not seeded with %s: no results in %s", name, at.place.work_dir)
+            continue
+        for run in manifests.load(folder).runs:
+            origin = f"arm {run.arm} of {name}"
+            accuracy = at.place.store.accuracy(run.detect_digest)
+            params = params_of(spec.space, run.run)
+            if run.seed != 0 or origin in known or accuracy is None or params is None:
                 continue
-            unit = checked.maker.trial(0, params)
+            unit = checked.factory.trial(0, params)
             metrics = metrics_of(accuracy)
-            if unit.run.detect_digest != planned.detect_digest or missing_metric(spec, metrics):
+            if unit.run.detect_digest != run.detect_digest or missing_metric(spec, metrics):
                 continue  # another base, or not measured there
             facts = {
                 ORIGIN: origin,
                 METRICS: metrics,
-                TRAINED: planned.train_digest,
-                DETECTED: planned.detect_digest,
+                TRAINED: run.train_digest,
+                DETECTED: run.detect_digest,
             }
             study.add(params, [metrics[one.metric] for one in spec.objectives], facts)
             log.info("seeded with %s", origin)
 
 
-def _runs(work_dir: Path, name: str) -> tuple[PlannedRun, ...]:
-    """Return the arms of an ablation, or none where it has not been run in this directory."""
-    folder = work_dir / "reports" / name
-    if not folder.is_dir():
-        log.info("not seeded with %s: it has not been run in %s", name, work_dir)
-        return ()
-    return manifests.load(folder).runs
-
-
-def _confirm_best(checked: Checked, bench: SweepBench, study: Study) -> None:
-    """Evaluate what is best the ordinary way, so that records and files of it are there.
+def _verify_best(checked: CheckedSweep, at: SweepContext, study: Study) -> None:
+    """Evaluate the best replays as arms, which leaves their records and files.
 
     Raises:
-        ArmError: the ordinary way gives another number, so that no trial can be trusted.
+        ArmError: evaluation gives another number, so that no trial can be trusted.
     """
     if not checked.spec.replays:
         return
     for number in study.best():
-        trial = study.tried(number)
-        unit = checked.maker.trial(number, trial.params)
-        found = ensure_accuracy(unit, bench.place)
-        told = trial.facts.get(METRICS, {})
-        assert isinstance(told, dict)
-        _check_equal(number, found, told)
+        trial = study.trial(number)
+        accuracy = ensure_accuracy(checked.factory.trial(number, trial.params), at.place)
+        for name, value in metrics_of(accuracy).items():
+            if trial.metrics.get(name, value) != value:
+                raise ArmError(
+                    "unequal_scores",
+                    f"trial {number}: {name} was {trial.metrics[name]}, but evaluation gives "
+                    f"{value}; no number of this sweep can be trusted; this is a bug in "
+                    "yolact-bench; please report it",
+                )
 
 
-def _check_equal(number: int, found: Accuracy, told: Mapping[str, float]) -> None:
-    for name, value in metrics_of(found).items():
-        if name in told and told[name] != value:
-            raise ArmError(
-                "unequal_scores",
-                f"trial {number}: its {name} was {told[name]}, and evaluated again it is {value}; "
-                "this is a mistake of yolact-bench: no number of this sweep can be trusted",
-            )
-
-
-def _manifest(checked: Checked, command: str) -> Manifest:
-    """Return what a tracker needs to know of the sweep: an experiment with its base."""
-    spec, base = checked.spec, checked.base
+def _manifest(checked: CheckedSweep, command: str) -> Manifest:
+    """Return what MLflow shows of the sweep."""
+    spec = checked.spec
     return Manifest(
         name=f"sweep-{spec.name}",
         question=spec.question,
@@ -241,6 +229,6 @@ def _manifest(checked: Checked, command: str) -> Manifest:
         dataset=spec.dataset,
         paper=None,
         expect=(),
-        runs=(planned_run(base),),
+        runs=(planned_run(checked.base),),
         budget=spec.budget,
     )

@@ -1,4 +1,4 @@
-"""Which trials are asked, which count, and what becomes of those whose coordinator was killed."""
+"""The ledger of a study: which trials are asked, which count, and how lost ones are recovered."""
 
 import hashlib
 import json
@@ -7,35 +7,36 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.sweep.study import Study, Tried
-from yolact_bench.spec.sweep.space import Params, Space, active, all_params
+from runners.sweep.study import (
+    COORDINATOR,
+    LOST,
+    REASON,
+    RESUMES,
+    RETRY_OF,
+    SKIPPED,
+    Study,
+    StudyTrial,
+)
+from yolact_bench.spec.sweep.space import Params, Space, all_params
 
 log = logging.getLogger(__name__)
 
-COORDINATOR, RETRY_OF, SKIPPED, REASON, GOES_ON, LOST = (
-    "coordinator",
-    "retry_of",
-    "skipped",
-    "reason",
-    "goes_on_from",
-    "lost",
-)
-_HELPED_FROM = 2  # sets in a row that were tried before, until others are offered or drawn
-_MOST_REPEATS = 40  # likewise, until there seem to be no others
+_RANDOM_AFTER = 2  # repeated sets in a row, until untried ones are queued or drawn at random
+_MOST_REPEATS = 40  # repeated sets in a row, until the space counts as exhausted
 
 
 def coordinator_of(work_dir: Path) -> str:
-    """Return who asks from a work directory: one at a time, as it is locked."""
+    """Return the identity of the coordinator in a work directory: one at a time, by its lock."""
     name = f"{socket.gethostname()}:{work_dir.absolute()}"
     return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """The rules by which a study is asked and its lost trials are tried again.
+    """The rules by which a study is asked and its lost trials are retried.
 
-    Every set of parameters that is asked for ends finished once, or failed with a reason. A study
-    in a shared storage has several coordinators; each looks after its own trials.
+    Every set of parameters is finished once, or fails with a reason. A study in a shared storage
+    has several coordinators; each looks after its own trials.
     """
 
     study: Study
@@ -44,97 +45,91 @@ class Ledger:
     own_storage: bool  # no other coordinator can reach it
 
     def recover(self) -> int:
-        """Take in the trials that were running when this coordinator was killed; return how many.
+        """Retry the trials that were running when this coordinator was killed; return how many.
 
-        Their parameters are asked once more. A kill in here does no harm: what is enqueued is
-        enqueued before the trial that it replaces is told, and never twice.
+        A kill in here is harmless: the retry is enqueued before the lost trial is closed, and
+        never twice.
         """
-        trials = self.study.trials()
-        retried = {t.facts.get(RETRY_OF) for t in trials}
+        retried = {t.facts.get(RETRY_OF) for t in self.study.trials()}
         lost = self._running()
         for trial in lost:
             if RETRY_OF in trial.facts:
-                reason = "its coordinator ended twice"
-            elif not self._is_whole(trial):
-                reason = "its coordinator ended before it was asked"
-                self.study.note(trial.number, **{LOST: True})
+                self.fail(trial.number, "its coordinator ended twice")
+            elif not trial.is_complete(self.space):
+                self._lose(trial, "its coordinator ended before it was asked")
             else:
-                reason = "its coordinator ended; tried again"
                 if trial.number not in retried:
                     self.study.enqueue(trial.params, {RETRY_OF: trial.number, **self._mine})
-                self.study.note(trial.number, **{LOST: True})
-            self.study.note(trial.number, **{REASON: reason})
-            self.study.fail(trial.number)
+                self._lose(trial, "its coordinator ended; tried again")
         return len(lost)
 
-    def let_go(self) -> None:
-        """Have the trials that were interrupted on purpose asked again by the next coordinator."""
+    def release(self) -> None:
+        """Leave interrupted trials to the next coordinator, which asks them again."""
         for trial in self._running():
             again = {key: trial.facts[key] for key in (RETRY_OF,) if key in trial.facts}
-            if self._is_whole(trial):
-                self.study.enqueue(trial.params, {**again, GOES_ON: trial.number, **self._mine})
-            self.study.note(trial.number, **{REASON: "interrupted; goes on later", LOST: True})
-            self.study.fail(trial.number)
+            if trial.is_complete(self.space):
+                self.study.enqueue(trial.params, {**again, RESUMES: trial.number, **self._mine})
+            self._lose(trial, "interrupted; resumed later")
 
     def fail(self, number: int, reason: str) -> None:
         """End a trial without a result."""
         self.study.note(number, **{REASON: reason})
         self.study.fail(number)
 
-    def settled(self) -> int:
-        """Return how many trials have come to an end that counts."""
+    def num_finished(self) -> int:
+        """Return how many trials have ended and count."""
         return sum(counts(trial) for trial in self.study.trials())
 
-    def running(self) -> int:
-        """Return how many trials are on their way, those of other coordinators too."""
+    def num_running(self) -> int:
+        """Return how many trials are running, those of other coordinators included."""
         return sum(trial.state == "running" for trial in self.study.trials())
 
-    def next(self) -> Tried | None:
-        """Return the next trial, with parameters that nobody has tried; None: there are none."""
+    def next(self) -> StudyTrial | None:
+        """Return the next trial, with untried parameters; None: the space is exhausted."""
         for repeats in range(_MOST_REPEATS + 1):
-            trial = self.study.ask(self._mine, at_random=repeats >= _HELPED_FROM)
+            trial = self.study.ask(self._mine, at_random=repeats >= _RANDOM_AFTER)
             same = self._same(trial)
             if same is None:
                 return trial
             self.study.note(trial.number, **{SKIPPED: f"same as trial {same.number}"})
             self.study.fail(trial.number)
-            if repeats + 1 >= _HELPED_FROM and not self._offer_untried():
+            if repeats + 1 >= _RANDOM_AFTER and not self._enqueue_untried():
                 break
         return None
 
     def enqueue_all(self) -> None:
-        """Have every set of a finite space asked, in order; those that were asked before are not.
-
-        The space is known to be finite.
-        """
-        asked = {_key(trial.params) for trial in self.study.trials()}
+        """Enqueue every untried set of a finite space, in order."""
+        known = self._known()
         for params in all_params(self.space) or ():
-            if _key(params) not in asked:
+            if _key(params) not in known:
                 self.study.enqueue(params, self._mine)
 
     @property
     def _mine(self) -> dict[str, object]:
         return {COORDINATOR: self.coordinator}
 
-    def _running(self) -> list[Tried]:
-        return [t for t in self.study.trials() if t.state == "running" and self._is_mine(t)]
+    def _running(self) -> list[StudyTrial]:
+        """The running trials of this coordinator."""
+        owners = {self.coordinator, None} if self.own_storage else {self.coordinator}
+        return [
+            trial
+            for trial in self.study.trials()
+            if trial.state == "running" and trial.facts.get(COORDINATOR) in owners
+        ]
 
-    def _is_mine(self, trial: Tried) -> bool:
-        who = trial.facts.get(COORDINATOR)
-        return who == self.coordinator or (who is None and self.own_storage)
+    def _lose(self, trial: StudyTrial, reason: str) -> None:
+        """End a trial that does not count, as another one repeats it."""
+        self.study.note(trial.number, **{LOST: True})
+        self.fail(trial.number, reason)
 
-    def _is_whole(self, trial: Tried) -> bool:
-        """Whether all its parameters were drawn: a kill may come between two of them."""
-        try:
-            return {name for name, _ in active(self.space, trial.params)} <= trial.params.keys()
-        except KeyError:
-            return False
+    def _known(self) -> set[str]:
+        return {_key(trial.params) for trial in self.study.trials()}
 
-    def _same(self, trial: Tried) -> Tried | None:
-        """Return another trial with these parameters that is finished or on its way."""
-        wanted = _key(trial.params)
+    def _same(self, trial: StudyTrial) -> StudyTrial | None:
+        """Return another trial with these parameters that is finished or running."""
+        key = _key(trial.params)
         for other in self.study.trials():
-            if other.number == trial.number or _key(other.params) != wanted:
+            if other.number == trial.number or _key(other.params) != key:
                 continue
             if other.state in ("complete", "pruned", "running"):
                 return other
@@ -142,21 +137,21 @@ class Ledger:
                 return other
         return None
 
-    def _offer_untried(self) -> bool:
-        """Enqueue a set of a finite space that nobody has asked for; return False without one."""
-        left = all_params(self.space)
-        if left is None:
+    def _enqueue_untried(self) -> bool:
+        """Enqueue one untried set of a finite space; return False if there is none."""
+        every = all_params(self.space)
+        if every is None:
             return True  # infinitely many: they are drawn at random
-        tried = {_key(trial.params) for trial in self.study.trials()}
-        untried = next((params for params in left if _key(params) not in tried), None)
+        known = self._known()
+        untried = next((params for params in every if _key(params) not in known), None)
         if untried is None:
             return False
         self.study.enqueue(untried, self._mine)
         return True
 
 
-def counts(trial: Tried) -> bool:
-    """Return whether a trial is one of those that were asked for, and at an end."""
+def counts(trial: StudyTrial) -> bool:
+    """Return whether a trial has ended and counts towards the number asked for."""
     if trial.state == "failed":
         return SKIPPED not in trial.facts and LOST not in trial.facts
     return trial.state in ("complete", "pruned")

@@ -1,18 +1,25 @@
-"""Optuna's samplers and pruners, as a spec names them."""
+"""Optuna's samplers, pruners and distributions for the words of a spec."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial
 
 from yolact_bench.errors import SpecError
+from yolact_bench.spec.sweep.space import Components, Domain, Space, Value, Values
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
-OVER_BUDGET = "over_budget"  # the fact: ms; above 0: not feasible
+OVER_BUDGET = "over_budget"  # fact of a trial: ms over the budget; above 0 is infeasible
 
 
 def sampler_of(spec: SweepSpec, seed: int) -> optuna.samplers.BaseSampler:
-    """Return what draws the parameters of trials."""
+    """Return the sampler of a spec."""
     constraints = _constraints if spec.mode == "budget" else None
     make: Mapping[str, Callable[[], optuna.samplers.BaseSampler]] = {
         "tpe": lambda: optuna.samplers.TPESampler(
@@ -35,10 +42,10 @@ def _constraints(trial: FrozenTrial) -> Sequence[float]:
 
 
 def pruner_of(spec: SweepSpec) -> optuna.pruners.BasePruner:
-    """Return what decides that a training is not worth going on with.
+    """Return the pruner of a spec.
 
     Raises:
-        SpecError: an option that it does not have, or a value that it refuses.
+        SpecError: an unknown option, or a value that the pruner refuses.
     """
     make: Mapping[str, Callable[..., optuna.pruners.BasePruner]] = {
         "median": optuna.pruners.MedianPruner,
@@ -50,3 +57,37 @@ def pruner_of(spec: SweepSpec) -> optuna.pruners.BasePruner:
         return make[spec.pruner](**spec.pruner_options)
     except (TypeError, ValueError) as error:
         raise SpecError(f"{spec.where('pruner')}: {spec.pruner}: {error}") from error
+
+
+def suggest(trial: optuna.Trial, space: Space) -> None:
+    """Draw the parameters of a trial; options of a component only where it is chosen."""
+    for path, entry in space.items():
+        if not isinstance(entry, Components):
+            _suggest(trial, path, entry)
+            continue
+        component = str(_suggest(trial, path, Values(values=tuple(entry.options))))
+        for name, domain in entry.options[component].items():
+            _suggest(trial, f"{path}.{component}.{name}", domain)
+
+
+def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
+    value: Value
+    if isinstance(domain, Values):
+        value = trial.suggest_categorical(name, domain.stored)
+    elif domain.whole:
+        low, high, step = int(domain.low), int(domain.high), int(domain.step or 1)
+        value = trial.suggest_int(name, low, high, log=domain.log, step=step)
+    else:
+        low_high = domain.low, domain.high
+        value = trial.suggest_float(name, *low_high, log=domain.log, step=domain.step)
+    return value
+
+
+def distribution(domain: Domain) -> BaseDistribution:
+    """Return a domain as Optuna stores it."""
+    if isinstance(domain, Values):
+        return CategoricalDistribution(domain.stored)
+    if domain.whole:
+        step = int(domain.step or 1)
+        return IntDistribution(int(domain.low), int(domain.high), log=domain.log, step=step)
+    return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)

@@ -1,4 +1,4 @@
-"""Milliseconds of trials: always beside the base, in alternating rounds of one session."""
+"""Latency of trials: always beside the base, in alternating rounds of one session."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from runners.ablation.latency_gate import judge, measure_untrained, with_declared_load
 from runners.sweep.study import Study
-from runners.sweep.trial import BASE, timed_as
+from runners.sweep.trial import BASE, timing_key
 from runners.timing.calls import TimingError
 from runners.timing.records import Timing, time_units
 from runners.units.unit import Unit
@@ -20,8 +20,8 @@ from yolact_bench.spec.sweep.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 
-BASE_MS = "base_ms"  # the base's median in the first session, which others refer to
-_MOST_SECONDS = 20.0  # of a session, where the spec does not say: a sweep has many of them
+BASE_MS = "base_ms"  # fact of the study: the base's median in the first session
+_MOST_SECONDS = 20.0  # per session by default: a sweep has many sessions
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,14 +32,14 @@ class Stopwatch:
     base: Unit
     place: Workplace
     timing: Timing
-    study: Study  # keeps what later coordinators refer to
-    quiet: Callable[[], None]  # waits until nothing of this process disturbs a timing
+    study: Study  # stores what later coordinators need
+    quiet: Callable[[], None]  # waits until this process is idle
 
     def time_trained(self, units: Sequence[Unit]) -> Mapping[str, Mapping[str, float] | ArmError]:
-        """Return latency_ms and latency_ratio of trained units, by arm, or why there is none.
+        """Return latency_ms and latency_ratio of trained units, by arm, or the error.
 
-        Times of two sessions do not compare, ratios to the base within each do: latency_ms is
-        the ratio times the base's median of the first session.
+        Times of two sessions are not comparable, ratios to the base within each are: latency_ms
+        is the ratio times the base's median of the first session.
 
         Raises:
             ArmError: the session does not count, or the base cannot be timed.
@@ -69,12 +69,9 @@ class Stopwatch:
         return found
 
     def judge_untrained(self, unit: Unit) -> Judged | None:
-        """Return the time of a unit with random weights; None where it does not count.
-
-        What was timed once is not timed again.
-        """
-        key = f"untrained {timed_as(unit.run)}"
-        known = self.study.kept(key)
+        """Return the time of a unit with random weights, measured once; None if it is invalid."""
+        key = f"untrained {timing_key(unit.run)}"
+        known = self.study.fact(key)
         if isinstance(known, dict):
             return Judged(arm=unit.arm, detect_digest=unit.run.detect_digest, **known)
         self.quiet()
@@ -83,10 +80,10 @@ class Stopwatch:
         if unit.arm not in measured or why_invalid(measured.values()):
             return None
         found = judge(unit, measured[unit.arm])
-        if not isinstance(self.study.kept(BASE_MS), float):
-            self.study.keep(BASE_MS, judge(self.base, measured[BASE]).median_ms)
+        if not isinstance(self.study.fact(BASE_MS), float):
+            self.study.set_fact(BASE_MS, judge(self.base, measured[BASE]).median_ms)
         names = ("median_ms", "low_ms", "high_ms", "num_samples")
-        self.study.keep(key, {name: getattr(found, name) for name in names})
+        self.study.set_fact(key, {name: getattr(found, name) for name in names})
         return found
 
     @property
@@ -102,10 +99,10 @@ class Stopwatch:
         if invalid:
             raise ArmError("latency", f"the session does not count: {invalid}")
         base, *others = records
-        first = self.study.kept(BASE_MS)
+        first = self.study.fact(BASE_MS)
         if not isinstance(first, float):
             first = base.median_ms
-            self.study.keep(BASE_MS, first)
+            self.study.set_fact(BASE_MS, first)
         found: dict[str, Mapping[str, float]] = {}
         for record in others:
             ratio = record.median_ms / base.median_ms

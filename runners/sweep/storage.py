@@ -10,13 +10,13 @@ from yolact_bench.errors import SpecError
 VARIABLE = "OPTUNA_STORAGE"
 
 
-def storage_url(asked: str | None, work_dir: Path) -> str:
-    """Return the database of a study: what was asked for, the environment's, or work/optuna.db.
+def storage_url(option: str | None, work_dir: Path) -> str:
+    """Return the database of a study: the option, the environment's, or work/optuna.db.
 
     Raises:
-        SpecError: no database URL, or the one that MLflow writes to: both call a table alembic's.
+        SpecError: not a database URL, or the one of MLflow, which uses equal table names.
     """
-    url = asked or os.environ.get(VARIABLE)
+    url = option or os.environ.get(VARIABLE)
     if not url:
         work_dir.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{(work_dir / 'optuna.db').absolute()}"
@@ -27,13 +27,13 @@ def storage_url(asked: str | None, work_dir: Path) -> str:
         )
     if _same(url, store_uri(work_dir)):
         raise SpecError(
-            f"--storage {shown(url)}: is the database of MLflow, whose tables would be taken for "
-            "those of the study; name another"
+            f"--storage {without_password(url)}: this is the database of MLflow, "
+            "whose table names clash with those of a study; give another"
         )
     return url
 
 
-def shown(url: str) -> str:
+def without_password(url: str) -> str:
     """Return a database URL without its password."""
     parts = urlsplit(url)
     if parts.password is None:
@@ -47,7 +47,7 @@ def is_own(url: str, work_dir: Path) -> bool:
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two URLs lead to one database, whoever logs in and by which driver."""
+    """Whether two URLs lead to one database, whatever the user and the driver."""
 
     def plain(url: str) -> str:
         scheme, _, rest = url.partition("://")

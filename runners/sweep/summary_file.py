@@ -1,27 +1,36 @@
-"""sweep.json: what a report reads, from the study and nothing else."""
+"""sweep.json, from which the report is built; derived from the study alone."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runners.sweep.ledger import GOES_ON, LOST, REASON, RETRY_OF, SKIPPED
 from runners.sweep.samplers import OVER_BUDGET
 from runners.sweep.stopwatch import BASE_MS
-from runners.sweep.study import Study, Tried
+from runners.sweep.study import (
+    DETECTED,
+    LOST,
+    ORIGIN,
+    REASON,
+    RESUMES,
+    RETRY_OF,
+    SKIPPED,
+    TRAINED,
+    Study,
+    StudyTrial,
+)
 from runners.system.environment import environment, now
 from yolact_bench.errors import SpecError
 from yolact_bench.results.sweep import Objective, Sweep, Trial, load, save
-from yolact_bench.spec.sweep.space import active, changes_of
+from yolact_bench.spec.sweep.space import changes_of
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
-METRICS, TRAINED, DETECTED, ORIGIN = "metrics", "train_digest", "detect_digest", "origin"
 _SECONDS_BETWEEN = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Account:
-    """Writes what has become of a sweep, not too often."""
+class SweepSummary:
+    """Writes the state of a sweep, at most every few seconds."""
 
     spec: SweepSpec
     study: Study
@@ -35,7 +44,7 @@ class Account:
     _written: float = float("-inf")
 
     def __post_init__(self) -> None:
-        """Take over what an earlier coordinator has counted."""
+        """Continue the totals of an earlier coordinator."""
         try:
             earlier = load(self.folder)
         except SpecError:
@@ -44,17 +53,22 @@ class Account:
         self.baseline = self.baseline or earlier.baseline
         self.confirm = self.confirm or earlier.confirm
 
-    def write(self, *, last: bool = False) -> Sweep | None:
-        """Write the account, with the importance of parameters at the `last`."""
-        if not last and time.monotonic() - self._written < _SECONDS_BETWEEN:
-            return None
-        sweep = self.sweep(importance=last)
+    def write(self) -> Sweep:
+        """Write and return the final state, with the importance of parameters."""
+        return self._write(importance=True)
+
+    def write_if_due(self) -> None:
+        """Write the current state, unless it has just been written."""
+        if time.monotonic() - self._written >= _SECONDS_BETWEEN:
+            self._write(importance=False)
+
+    def _write(self, *, importance: bool) -> Sweep:
+        sweep = self._sweep(importance=importance)
         save(sweep, self.folder)
         self._written = time.monotonic()
         return sweep
 
-    def sweep(self, *, importance: bool) -> Sweep:
-        """Return the account."""
+    def _sweep(self, *, importance: bool) -> Sweep:
         spec, study = self.spec, self.study
         spent = time.monotonic() - self._began
         return Sweep(
@@ -89,19 +103,18 @@ class Account:
         )
 
     def _base_time(self) -> dict[str, float]:
-        base_ms = self.study.kept(BASE_MS)
+        base_ms = self.study.fact(BASE_MS)
         return {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
 
-    def _trial(self, trial: Tried) -> Trial:
-        facts = trial.facts
-        metrics = facts.get(METRICS, {})
-        assert isinstance(metrics, dict)
+    def _trial(self, trial: StudyTrial) -> Trial:
+        facts, space = trial.facts, self.spec.space
         return Trial(
             number=trial.number,
             state=_state(trial),
-            changes=_changes(self.spec, trial),
+            # A trial that was killed while it was asked has only some of its parameters.
+            changes=changes_of(space, trial.params) if trial.is_complete(space) else {},
             params=dict(trial.params),
-            metrics={str(name): float(value) for name, value in metrics.items()},
+            metrics={str(name): float(value) for name, value in trial.metrics.items()},
             iterations=tuple(trial.curve),
             curve=tuple(trial.curve.values()),
             train_digest=str(facts.get(TRAINED, "")),
@@ -112,7 +125,7 @@ class Account:
         )
 
 
-def _state(trial: Tried) -> str:
+def _state(trial: StudyTrial) -> str:
     if trial.state == "failed" and SKIPPED in trial.facts:
         return "skipped"
     if trial.state == "failed" and LOST in trial.facts:
@@ -122,18 +135,9 @@ def _state(trial: Tried) -> str:
     return trial.state
 
 
-def _changes(spec: SweepSpec, trial: Tried) -> Mapping[str, object]:
-    """A trial that was killed while it was asked has only a part of its parameters."""
-    try:
-        whole = {name for name, _ in active(spec.space, trial.params)} <= trial.params.keys()
-    except KeyError:
-        return {}
-    return changes_of(spec.space, trial.params) if whole else {}
-
-
 def _origin(facts: Mapping[str, object]) -> str:
     if RETRY_OF in facts:
         return f"retry of {facts[RETRY_OF]}"
-    if GOES_ON in facts:
-        return f"goes on from {facts[GOES_ON]}"
+    if RESUMES in facts:
+        return f"resumes {facts[RESUMES]}"
     return str(facts.get(ORIGIN, ""))

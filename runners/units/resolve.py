@@ -8,8 +8,7 @@ from runners.units.lr_scaling import KEEP, scaled
 from runners.units.settings import parse_settings
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from yolact_bench.errors import SpecError
-from yolact_bench.spec.ablation import changed, read_run
+from yolact_bench.spec.base_run import apply_settings, change, read_run
 from yolact_bench.spec.run import Run
 
 
@@ -33,12 +32,8 @@ def resolve_unit(
     """
     run: Run = read_run(arm, relative_to=Path())
     if dataset is not None:
-        run = changed(run, "dataset", dataset, relative_to=Path())
-    for path, value in parse_settings(settings).items():
-        try:
-            run = changed(run, path, value, relative_to=Path())
-        except SpecError as error:
-            raise SpecError(f"--set {path}: {error}") from error
+        run = change(run, "dataset", dataset, relative_to=Path())
+    run = apply_settings(run, parse_settings(settings))
     run = scaled(run, scaling=scaling, devices=devices)
     resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
     return Unit(

@@ -18,7 +18,7 @@ from yolact_bench.detector import Detector
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.loads import find_load
 from yolact_bench.spec.run import Run

@@ -17,7 +17,7 @@ from yolact_bench.build import (
 from yolact_bench.data import open_dataset
 from yolact_bench.data.batch import Batch
 from yolact_bench.resolve import resolve_architecture, resolve_run
-from yolact_bench.spec.ablation import changed, read_run
+from yolact_bench.spec.base_run import change, read_run
 from yolact_bench.spec.run import Run
 
 
@@ -60,7 +60,7 @@ def _run(preset: str, size: Size) -> Run:
     run = read_run(preset, relative_to=Path())
     if size.image_size is not None:
         run = run.changed({"image_size": size.image_size})
-    run = changed(run, "schedule.batch_size", size.train_batch, relative_to=Path())
+    run = change(run, "schedule.batch_size", size.train_batch, relative_to=Path())
     slots = {"precision": "bf16", "init": {"name": "none"}, "batch_norm": {"name": "train"}}
     return resolve_architecture(run.changed(slots))
 

@@ -1,18 +1,19 @@
-"""Budgets: runs that stand in for a full one where seconds, or a tenth of the time, must do.
+"""Budgets: runs that stand in for a full one, in seconds or in a tenth of the time.
 
 A budget is a function of the runs alone, so its results have digests of their own: a proxy is
-never taken for the real thing, nor the other way round.
+never mistaken for the real one, nor vice versa.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from yolact_bench.slots import Choice
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import Choice, hint
 from yolact_bench.spec.run import Run
 
 FULL = "full"
 BUDGETS: Mapping[str, str] = {
-    "smoke": "2 iterations on drawn images of 65 px: shows that everything runs, and nothing else",
+    "smoke": "2 iterations on synthetic images of 65 px: shows only that everything runs",
     "short": "a tenth of the schedule: a proxy for the full one",
     FULL: "what the spec asks for",
 }
@@ -23,14 +24,11 @@ _SMOKE_IMAGES = {"train_images": 4, "val_images": 2, "size": 96}
 _SMOKE_SCHEDULE = {"iterations": 2, "batch_size": 2, "warmup": 1}
 _SMOKE_RESCORE_LAYERS = 3  # stride-2 layers without padding that 18 × 18 prototypes admit
 
-# What the components take where a run is silent; a test holds them against the signatures.
+# Defaults of the components; a test compares them with the signatures.
+_LENGTH: Mapping[str, object] = {"iterations": 800_000, "warmup": 500}
 SCHEDULE_DEFAULTS: Mapping[str, Mapping[str, object]] = {
-    "steps": {
-        "iterations": 800_000,
-        "warmup": 500,
-        "steps": [280_000, 600_000, 700_000, 750_000],
-    },
-    "cosine": {"iterations": 800_000, "warmup": 500},
+    "steps": {**_LENGTH, "steps": [280_000, 600_000, 700_000, 750_000]},
+    "cosine": _LENGTH,
 }
 _YOLACT_SCALES = [24.0, 48.0, 96.0, 192.0, 384.0]
 SCALE_DEFAULTS: Mapping[str, Sequence[float]] = {
@@ -42,6 +40,16 @@ SCALE_DEFAULTS: Mapping[str, Sequence[float]] = {
 # What stands in for a runtime that refuses a CPU.
 RUNTIME_ON_CPU: Mapping[str, str] = {"cuda_graph": "compiled"}
 RESCORE_CHANNELS = [8, 16, 32, 64, 128]
+
+
+def check_budget(name: str) -> None:
+    """Check the name of a budget.
+
+    Raises:
+        SpecError: there is none of that name.
+    """
+    if name not in BUDGETS:
+        raise SpecError(f"--budget {name}: there is no such budget{hint(name, BUDGETS)}")
 
 
 def budgeted(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
@@ -68,15 +76,16 @@ def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
 
 
 def _smoke(run: Run, side: int) -> Run:
-    # Only a set that is drawn can be drawn again: its seed and draw go on naming it.
+    # Only a synthetic set can be drawn again: its seed and draw still identify it.
     drawn = run.dataset if run.dataset.get("name") == "shapes" else {"name": "shapes"}
+    steps: Choice = {"steps": []} if run.schedule.get("name") == "steps" else {}
     return replace(
         run,
         image_size=side,
         anchors=_scaled(run.anchors, side / run.image_size),
         rescore_net=_fitting(run.rescore_net),
         dataset={**drawn, **_SMOKE_IMAGES},
-        schedule={**_without_steps(run.schedule), **_SMOKE_SCHEDULE},
+        schedule={**run.schedule, **steps, **_SMOKE_SCHEDULE},
         # Nothing is downloaded. Two iterations are too few for the statistics of random weights,
         # which must not be frozen, nor may a hundred layers multiply their error.
         init={"name": "zero_gamma"},
@@ -98,7 +107,7 @@ def _times(value: object, factor: float) -> object:
     """Return a number, or a nested list of numbers, multiplied."""
     if isinstance(value, list | tuple):
         return [_times(item, factor) for item in value]
-    # What is no number stays as it is: building the network says what is wrong with it.
+    # Other values stay as they are: building the network reports the mistake.
     return round(value * factor, 3) if isinstance(value, int | float) else value
 
 
@@ -109,20 +118,12 @@ def _fitting(rescore_net: Choice) -> Choice:
     return {**rescore_net, "channels": channels[:_SMOKE_RESCORE_LAYERS]}
 
 
-def _without_steps(schedule: Choice) -> Choice:
-    return {**schedule, "steps": []} if schedule.get("name") == "steps" else schedule
-
-
 def _shortened(schedule: Choice) -> Choice:
     """Iterations, decay steps and warm-up divided; batch size and rates as they are."""
     defaults = SCHEDULE_DEFAULTS.get(str(schedule.get("name")), {})
     lengths = {**defaults, **schedule}
-    short: dict[str, object] = {
-        option: _divided(lengths[option])
-        for option in ("iterations", "warmup", "steps")
-        if option in lengths
-    }
-    return {**schedule, **short}
+    names = [name for name in ("iterations", "warmup", "steps") if name in lengths]
+    return {**schedule, **{name: _divided(lengths[name]) for name in names}}
 
 
 def _divided(value: object) -> object:

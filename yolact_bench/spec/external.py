@@ -1,4 +1,4 @@
-"""Rows that other frameworks fill: by result files, or by a command that writes such files."""
+"""Rows of other frameworks: result files, or a command that writes such files."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from yolact_bench.slots import hint
 from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.spec.source import KeyPath, Source
 
-# Raise when the same files or command would be scored otherwise: records are then not reused.
+# Raise when the same files or command would get other scores: records are then not reused.
 EXTERNAL_VERSION = 1
 KEY = "external"
 DAY = 24.0 * 60.0  # minutes
@@ -29,7 +29,8 @@ PLACEHOLDERS: Mapping[str, str] = {
     "seed": "the seed; the row then has one result for every seed of the ablation",
 }
 _OF_FILES = dict.fromkeys(("segm", "bbox", "latency"))
-_OF_COMMAND = dict.fromkeys(("command", "version", "python", "timeout_minutes", "smoke"))
+_TIMEOUT = "timeout_minutes"
+_OF_COMMAND = dict.fromkeys(("command", "version", "python", _TIMEOUT, "smoke"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +44,17 @@ class ResultFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command that predicts, in an environment of its own, and writes result files."""
+    """A command that predicts, in its own environment, and writes result files."""
 
     text: str  # as written: placeholders stand
-    version: str  # what makes the result beside the command: versions, weights
+    version: str  # what else decides the result: versions, weights
     python: str | None
     timeout_minutes: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class External:
-    """One row of the table that another framework fills."""
+    """One row of the table for another framework."""
 
     name: str
     source: ResultFiles | Command
@@ -62,45 +63,39 @@ class External:
 
     @property
     def origin(self) -> str:
-        """Where the predictions come from, in words for a table."""
+        """Where the predictions come from, for a table."""
         if isinstance(self.source, Command):
             return f"command: {self.source.version}"
         return "files"
 
     @property
     def per_seed(self) -> bool:
-        """Whether each seed has a result of its own."""
+        """Whether the result depends on the seed."""
         source = self.source
-        texts = (
-            [source.text]
-            if isinstance(source, Command)
-            else [source.segm, source.bbox, source.latency]
-        )
-        return any("seed" in _fields(text) for text in texts if text is not None)
+        texts = [source.text] if isinstance(source, Command) else _written(source).values()
+        return any("seed" in _fields(text) for text in texts)
 
     def files(self, seed: int) -> dict[str, Path]:
         """Return "segm", "bbox" and "latency" → its file, of those that the spec names."""
         assert isinstance(self.source, ResultFiles)
-        written = {kind: getattr(self.source, kind) for kind in _OF_FILES}
         return {
-            kind: self.folder / _filled(text, {"seed": str(seed)})
-            for kind, text in written.items()
-            if text is not None
+            kind: self.folder / _fill(text, {"seed": str(seed)})
+            for kind, text in _written(self.source).items()
         }
 
     def words(self, values: Mapping[str, str]) -> list[str]:
-        """Return the words of the command with the placeholders filled; no shell reads them."""
+        """Return the words of the command with the placeholders filled; no shell is involved."""
         assert isinstance(self.source, Command)
-        return [_filled(word, values) for word in shlex.split(self.source.text)]
+        return [_fill(word, values) for word in shlex.split(self.source.text)]
 
     def python(self, default: str) -> str:
         """Return the interpreter for `{python}`: a path is relative to the spec."""
         assert isinstance(self.source, Command)
-        given = self.source.python
-        if given is None or os.sep not in given:
-            return given or default
+        python = self.source.python
+        if python is None or os.sep not in python:
+            return python or default
         # Not resolved: the interpreter of a virtual environment is a link that must stay one.
-        return str((self.folder / Path(given).expanduser()).absolute())
+        return str((self.folder / Path(python).expanduser()).absolute())
 
     def digest(self, *, seed: int, eval_data: str) -> str:
         """Return the identity of the result: what was predicted, and on which images.
@@ -113,18 +108,20 @@ class External:
         """
         payload: dict[str, object] = {"external": EXTERNAL_VERSION, "eval_data": eval_data}
         if isinstance(self.source, Command):
-            payload["command"] = _filled(self.source.text, {"seed": str(seed)})
+            payload["command"] = _fill(self.source.text, {"seed": str(seed)})
             payload["version"] = self.source.version
             payload["named"] = {name: file_sha256(path) for name, path in self._named(seed)}
         else:
-            payload["files"] = {
-                kind: self._contents(kind, path) for kind, path in self.files(seed).items()
-            }
+            files = self.files(seed)
+            for kind, path in files.items():
+                if not path.is_file():
+                    raise SpecError(f"{self.where}.{kind}: there is no file {path}")
+            payload["files"] = {kind: file_sha256(path) for kind, path in files.items()}
         text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def missing(self, *, seed: int, default_python: str) -> str:
-        """Return what this row needs and this machine has not, "" if nothing."""
+        """Return what this row needs and this machine lacks, "" if nothing."""
         if isinstance(self.source, ResultFiles):
             absent = [str(path) for path in self.files(seed).values() if not path.is_file()]
             return f"no file {', '.join(absent)}" if absent else ""
@@ -133,13 +130,8 @@ class External:
             return ""
         return f"no program {program}"
 
-    def _contents(self, kind: str, path: Path) -> str:
-        if not path.is_file():
-            raise SpecError(f"{self.where}.{kind}: there is no file {path}")
-        return file_sha256(path)
-
     def _named(self, seed: int) -> Iterator[tuple[str, Path]]:
-        """The files that the command's words name, but for the program itself."""
+        """The files among the words of the command, without the program itself."""
         for word in self.words({"seed": str(seed)})[1:]:
             name = word.partition("=")[2] if word.startswith("-") else word
             if name and (self.folder / name).is_file():
@@ -157,47 +149,41 @@ def read_external(
     Raises:
         SpecError: a wrong key, name or placeholder.
     """
-    written = source.data.get(KEY, {})
-    if not isinstance(written, Mapping):
+    content = source.data.get(KEY, {})
+    if not isinstance(content, Mapping):
         raise source.error((KEY,), "expected a mapping of names to result files or commands")
     rows = []
-    for key, options in written.items():
-        name = str(key)
-        if name in arms:
-            raise source.error((KEY, name), "an arm has this name, too; choose another")
-        made = _of_options(source, (KEY, name), options, smoke=smoke)
-        row = External(
-            name=name,
-            source=made,
-            folder=Path(source.file).parent,
-            where=source.where((KEY, name)),
-        )
-        if not smoke or isinstance(made, Command):
-            rows.append(row)
+    for key, options in content.items():
+        path = (KEY, str(key))
+        if path[1] in arms:
+            raise source.error(path, "an arm has this name, too; choose another")
+        if not isinstance(options, Mapping) or not {"segm", "command"} & options.keys():
+            raise source.error(
+                path, "expected {segm: results.json}, or {command: …, version: …} that writes it"
+            )
+        read_row = _command if "command" in options else _result_files
+        origin = read_row(source, path, options, smoke=smoke)
+        where = source.where(path)
+        if not smoke or isinstance(origin, Command):
+            rows.append(External(name=path[1], source=origin, folder=source.folder, where=where))
     return tuple(rows)
 
 
-def _of_options(
-    source: Source, path: KeyPath, options: object, *, smoke: bool
-) -> ResultFiles | Command:
-    if not isinstance(options, Mapping) or not {"segm", "command"} & options.keys():
-        raise source.error(
-            path, "expected {segm: results.json}, or {command: …, version: …} that writes it"
-        )
-    if "command" not in options:
-        source.check_keys(path, options, _OF_FILES)
-        files = {key: _text(source, (*path, key), value) for key, value in options.items()}
-        for key, text in files.items():
-            _check_fields(source, (*path, key), text, ["seed"])
-        return ResultFiles(**files)
-    source.check_keys(path, options, _OF_COMMAND)
-    return _command(source, path, options, smoke=smoke)
+def _result_files(
+    source: Source, path: KeyPath, options: Mapping[str, object], *, smoke: bool
+) -> ResultFiles:
+    source.check_keys(path, options, _OF_FILES)
+    files = {key: source.text((*path, key), value) for key, value in options.items()}
+    for key, text in files.items():
+        _check_fields(source, (*path, key), text, ["seed"])
+    return ResultFiles(**files)
 
 
 def _command(
     source: Source, path: KeyPath, options: Mapping[str, object], *, smoke: bool
 ) -> Command:
-    texts = {key: _text(source, (*path, key), options[key]) for key in options.keys() - {_TIMEOUT}}
+    source.check_keys(path, options, _OF_COMMAND)
+    texts = {key: source.text((*path, key), options[key]) for key in options.keys() - {_TIMEOUT}}
     if "version" not in texts:
         raise source.error(
             path, "version: missing; say what makes the result: versions and weights"
@@ -216,17 +202,13 @@ def _command(
     )
 
 
-_TIMEOUT = "timeout_minutes"
-
-
 def _check_command(source: Source, path: KeyPath, text: str) -> None:
     _check_fields(source, path, text, PLACEHOLDERS)
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise source.error(path, f"cannot be split into words ({error}); check the quotes") from (
-            error
-        )
+        message = f"cannot be split into words ({error}); check the quotes"
+        raise source.error(path, message) from error
     if not words or not any("out" in _fields(word) for word in words):
         raise source.error(path, "must write into {out}; say so in one of its words")
 
@@ -243,12 +225,17 @@ def _check_fields(source: Source, path: KeyPath, text: str, known: Collection[st
             )
 
 
+def _written(files: ResultFiles) -> dict[str, str]:
+    named = {kind: getattr(files, kind) for kind in _OF_FILES}
+    return {kind: text for kind, text in named.items() if text is not None}
+
+
 def _fields(text: str) -> list[str]:
     """Return the names in braces."""
     return [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
+def _fill(text: str, values: Mapping[str, str]) -> str:
     """Return `text` with the placeholders of `values` filled and the others left as they are."""
     parts = []
     for plain, field, _, _ in string.Formatter().parse(text):
@@ -256,9 +243,3 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
         if field is not None:
             parts.append(values.get(field, f"{{{field}}}"))
     return "".join(parts)
-
-
-def _text(source: Source, path: KeyPath, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise source.error(path, f"expected text, got {value!r}")
-    return value.strip()

@@ -1,4 +1,4 @@
-"""How arms are timed: the spec's `latency` key, and what the words in it mean."""
+"""How arms are timed: the spec's `latency` key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -23,7 +23,7 @@ SCENARIOS: Mapping[str, str] = MappingProxyType(
         "size as run lengths",
     }
 )
-OWN = "own"  # the load: whatever the arm itself detects
+OWN = "own"  # load: the arm's own detections
 KEY = "latency"
 
 
@@ -40,39 +40,26 @@ class LatencyPlan:
     twin: bool = False  # the baseline is timed twice; the interval must contain 1
 
     def __post_init__(self) -> None:
-        """Check every value.
-
-        Raises:
-            SpecError: naming the key, what it is and what it may be.
-        """
+        """Raise a SpecError for the first value that is wrong: key, value, what it may be."""
         for key, message in _mistakes(self):
             raise SpecError(f"{key}: {message}")
 
     def protocol(self) -> dict[str, object]:
-        """Return what a record says of the protocol; the key `version` is always there."""
-        return {
-            "version": PROTOCOL_VERSION,
-            "rel_ci": self.rel_ci,
-            "max_s": self.max_s,
-        }
+        """Return the protocol as a record stores it; the key `version` is always there."""
+        return {"version": PROTOCOL_VERSION, "rel_ci": self.rel_ci, "max_s": self.max_s}
 
     @property
     def load_name(self) -> str:
-        """The load as a record names it: nothing for the arm's own detections."""
+        """The load as a record stores it: "" for the arm's own detections."""
         return "" if self.load == OWN else self.load
 
 
 def read_latency(source: Source) -> LatencyPlan:
-    """Return the plan of a spec's `latency` key; the defaults where there is none.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
+    """Return the plan of a spec's `latency` key; the defaults where there is none."""
     data = source.data.get(KEY, {})
     if not isinstance(data, Mapping):
         raise source.error((KEY,), f"expected a mapping such as {{rel_ci: 0.01}}, got {data!r}")
-    known = {field.name: field for field in fields(LatencyPlan)}
-    source.check_keys((KEY,), data, known)
+    source.check_keys((KEY,), data, {field.name: field for field in fields(LatencyPlan)})
     values = {str(key): _typed(source, str(key), value) for key, value in data.items()}
     try:
         return LatencyPlan(**values)  # type: ignore[arg-type]
@@ -83,22 +70,20 @@ def read_latency(source: Source) -> LatencyPlan:
 
 def _typed(source: Source, key: str, value: object) -> object:
     """Return a value as YAML gives it with the type of its field."""
+    types: Mapping[str, tuple[tuple[type, ...], str]] = {
+        "twin": ((bool,), "true or false"),
+        "load": ((str,), "a word"),
+        "batch_size": ((int,), "a whole number"),
+        "budget_ms": ((int, float, type(None)), "a number"),
+        "scenarios": ((tuple,), "a list of words"),
+    }
+    known, words = types.get(key, ((int, float), "a number"))
     if key == "scenarios":
-        value = [value] if isinstance(value, str) else value
-        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-            raise source.error((KEY, key), f"expected a list of words, got {value!r}")
-        return tuple(value)
-    if key == "twin":
-        right = isinstance(value, bool)
-    elif key == "load":
-        right = isinstance(value, str)
-    elif key == "batch_size":
-        right = type(value) is int
-    else:
-        right = type(value) in (int, float) or (key == "budget_ms" and value is None)
-    if not right:
-        wanted = {"twin": "true or false", "load": "a word", "batch_size": "a whole number"}
-        raise source.error((KEY, key), f"expected {wanted.get(key, 'a number')}, got {value!r}")
+        items = [value] if isinstance(value, str) else value
+        if isinstance(items, list) and all(isinstance(item, str) for item in items):
+            value = tuple(items)
+    if type(value) not in known:
+        raise source.error((KEY, key), f"expected {words}, got {value!r}")
     return float(value) if type(value) is int and key != "batch_size" else value
 
 
@@ -107,23 +92,17 @@ def _mistakes(plan: LatencyPlan) -> list[tuple[str, str]]:
     budget = plan.budget_ms
     unknown = [word for word in plan.scenarios if word not in SCENARIOS]
     distinct = plan.scenarios and len(set(plan.scenarios)) == len(plan.scenarios)
-    checks = (
+    checks = [
         (not unknown, "scenarios", f"unknown {unknown[:1]}{hint(''.join(unknown[:1]), SCENARIOS)}"),
         (distinct, "scenarios", f"expected different ones of {', '.join(SCENARIOS)}"),
         (0 < plan.rel_ci < 1, "rel_ci", f"expected a fraction such as 0.01, got {plan.rel_ci}"),
         (plan.max_s > 0, "max_s", f"expected seconds above 0, got {plan.max_s}"),
         (plan.batch_size >= 1, "batch_size", f"expected 1 or more, got {plan.batch_size}"),
         (budget is None or budget > 0, "budget_ms", f"expected ms above 0, got {budget}"),
-        (not (wrong := _wrong_load(plan.load)), "load", wrong),
-    )
+    ]
+    if plan.load != OWN:
+        try:
+            find_load(plan.load)
+        except SpecError as error:
+            checks.append((False, "load", str(error)))
     return [(key, message) for right, key, message in checks if not right]
-
-
-def _wrong_load(name: str) -> str:
-    if name == OWN:
-        return ""
-    try:
-        find_load(name)
-    except SpecError as error:
-        return str(error)
-    return ""

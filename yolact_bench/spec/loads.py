@@ -1,7 +1,7 @@
-"""Detection loads: how many objects an untrained arm is made to find while it is timed.
+"""Detection loads: the number of detections that is imposed on an untrained arm during timing.
 
 The time of everything after the network depends on how many candidates there are and how many
-survive; an untrained network has none, or thousands. A load declares both, image by image.
+survive; an untrained network has none, or thousands. A load states both, image by image.
 """
 
 import re
@@ -18,12 +18,11 @@ _CONSTANT = re.compile(r"constant_(\d{1,4})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What is found in image 0, 1, 2, …; images beyond the last begin anew."""
+    """The detections in image 0, 1, 2, …, cyclically."""
 
     name: str
-    detections: tuple[int, ...]  # that survive the NMS
-    # Anchors above the score threshold for each that survives, itself included.
-    candidates_per_detection: int = 14
+    detections: tuple[int, ...]  # after NMS
+    candidates_per_detection: int = 14  # anchors above the score threshold, itself included
     source: str  # where the numbers come from
 
     def of(self, image: int) -> int:
@@ -44,21 +43,18 @@ _PER_OBJECT = 4  # an assumption: detections above a score of 0.05 for one annot
 
 LOADS: Mapping[str, Load] = MappingProxyType(
     {
-        load.name: load
-        for load in (
-            Load(
-                name="coco_like",
-                detections=tuple(min(100, _PER_OBJECT * n) for n in _COCO_OBJECTS),
-                source="object counts of 128 images of COCO val2017, 4 detections assumed for "
-                "each object, at most 100; 14 candidates assumed for each detection",
-            ),
-            Load(
-                name="crowded_100",
-                detections=(100,),
-                source="the most that COCO's evaluation counts: 100 detections in every image; "
-                "14 candidates assumed for each detection",
-            ),
-        )
+        "coco_like": Load(
+            name="coco_like",
+            detections=tuple(min(100, _PER_OBJECT * n) for n in _COCO_OBJECTS),
+            source="object counts of 128 images of COCO val2017, 4 detections assumed for "
+            "each object, at most 100; 14 candidates assumed for each detection",
+        ),
+        "crowded_100": Load(
+            name="crowded_100",
+            detections=(100,),
+            source="the most that COCO's evaluation counts: 100 detections in every image; "
+            "14 candidates assumed for each detection",
+        ),
     }
 )
 

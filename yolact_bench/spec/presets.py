@@ -124,5 +124,5 @@ def preset(name: str) -> Run:
         SpecError: there is none; the message lists what exists.
     """
     if name not in PRESETS:
-        raise SpecError(f"no preset is named {name!r}{hint(name, PRESETS)}")
+        raise SpecError(f"no preset is named {name!r}{hint(name, PRESETS)}; or give a .yaml file")
     return PRESETS[name]

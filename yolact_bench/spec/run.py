@@ -14,29 +14,12 @@ FORWARD_VERSION = 1
 DETECTION_VERSION = 1
 
 ARCHITECTURE = (
-    "backbone",
-    "dcn",
-    "fpn",
-    "protonet",
-    "anchors",
-    "head",
-    "rescore_net",
-    "image_size",
-    "classes",
+    *("backbone", "dcn", "fpn", "protonet", "anchors", "head"),
+    *("rescore_net", "image_size", "classes"),
 )
 TRAINING = (
-    "augment",
-    "matcher",
-    "class_loss",
-    "box_loss",
-    "mask_loss",
-    "semantic_loss",
-    "mask_iou_loss",
-    "schedule",
-    "init",
-    "batch_norm",
-    "precision",
-    "seed",
+    *("augment", "matcher", "class_loss", "box_loss", "mask_loss", "semantic_loss"),
+    *("mask_iou_loss", "schedule", "init", "batch_norm", "precision", "seed"),
 )
 DETECTION = ("nms", "rescore", "assembly")
 MEASUREMENT = ("runtime", "deform")
@@ -104,9 +87,9 @@ class Run:
             SpecError: unknown slot, or an option given to a setting that has none.
         """
         run = self
+        settable = {f.name: f for f in fields(Run) if not f.name.endswith("_data")}
         for path, value in changes.items():
             slot, _, option = path.partition(".")
-            settable = {f.name: f for f in fields(Run) if not f.name.endswith("_data")}
             if slot not in settable:
                 raise SpecError(f"no slot is named {slot!r}{hint(slot, settable)}")
             chosen = _chosen(slot, getattr(run, slot), option, value)
@@ -136,18 +119,14 @@ class Run:
 
     def _training(self) -> dict[str, object]:
         slots = {name: getattr(self, name) for name in ARCHITECTURE + TRAINING}
-        # A weight file is known by its contents (sha256), not by where it lies.
+        # A weight file is identified by its contents (sha256), not by its path.
         init = {key: value for key, value in self.init.items() if key != "file"}
         return {**slots, "init": init, "train_data": self.train_data}
 
     def _forward(self) -> dict[str, object]:
         slots = {name: getattr(self, name) for name in MEASUREMENT}
-        return {
-            "train": self.train_digest,
-            "forward": FORWARD_VERSION,
-            "eval_data": self.eval_data,
-            **slots,
-        }
+        versions = {"train": self.train_digest, "forward": FORWARD_VERSION}
+        return {**versions, "eval_data": self.eval_data, **slots}
 
 
 def _chosen(slot: str, current: object, option: str, value: object) -> object:

@@ -1,7 +1,7 @@
 """YAML read with the line of every key, so that an error can say where."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +37,49 @@ _Loader.add_implicit_resolver(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A YAML file: its data, its leading comment, and the line of every key."""
+    """A YAML file: its data, its leading comment, and the line of every key.
+
+    What its methods refuse they report as a SpecError with file, line and key.
+    """
 
     file: str  # as the user named it
     data: Mapping[str, object]
     lines: Mapping[KeyPath, int]
     header: tuple[str, ...]  # leading comment lines, without "# "
+
+    @property
+    def folder(self) -> Path:
+        """The folder that paths in the file are relative to."""
+        return Path(self.file).parent
+
+    @property
+    def question(self) -> str:
+        """The first line of the leading comment."""
+        return self.header[0] if self.header else ""
+
+    def name(self, budget: str) -> str:
+        """Return the spec's name, with the budget unless it is full."""
+        name = str(self.data.get("name", Path(self.file).stem))
+        return name if budget == "full" else f"{name}-{budget}"
+
+    def mapping(self, path: KeyPath, *, or_none: bool = False) -> Mapping[str, object]:
+        """Return the mapping under `path`; empty where the file has no such key."""
+        value: object = self.data
+        for key in path:
+            if isinstance(value, Mapping):
+                value = {str(name): one for name, one in value.items()}.get(key, {})
+        if value is None and or_none:
+            return {}
+        if not isinstance(value, Mapping):
+            raise self.error(path, f"expected a mapping of slots to choices, got {value!r}")
+        return {str(key): item for key, item in value.items()}
+
+    def strings(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
+        """Return the list of words under `key`; required without a default."""
+        value = self.data.get(key, default if default is None else list(default))
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error((key,), f"expected a list of words, got {value!r}")
+        return tuple(value)
 
     def where(self, path: KeyPath) -> str:
         """Return "file:line: a.b.c", with the line of the nearest key that the file has."""
@@ -55,6 +92,12 @@ class Source:
         """Return (not raise) a SpecError that says where."""
         return SpecError(f"{self.where(path)}: {message}")
 
+    def text(self, path: KeyPath, value: object) -> str:
+        """Return a value that must be a text, without spaces around it."""
+        if not isinstance(value, str) or not value.strip():
+            raise self.error(path, f"expected a text, got {value!r}")
+        return value.strip()
+
     def check_keys(
         self, path: KeyPath, found: Mapping[str, object], known: Mapping[str, object]
     ) -> None:
@@ -64,11 +107,24 @@ class Source:
                 raise self.error((*path, str(key)), f"unknown key{hint(str(key), known)}")
 
 
+def read_spec(path: Path, *, schema: int, keys: Sequence[str]) -> Source:
+    """Return the spec in `path`, its schema and top-level keys checked.
+
+    Raises:
+        SpecError: as `read`, or another schema, or an unknown key.
+    """
+    source = read(path)
+    source.check_keys((), source.data, dict.fromkeys(keys))
+    if source.data.get("schema") != schema:
+        raise source.error(("schema",), f"expected schema: {schema}")
+    return source
+
+
 def read(path: Path) -> Source:
     """Return the YAML mapping in `path`.
 
     Raises:
-        SpecError: missing file, malformed YAML, a key given twice, or no mapping.
+        SpecError: missing file, malformed YAML, a duplicate key, or not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A plan and its estimate, as lines for people and as plain data."""
+"""A plan and its estimate, as lines and as plain data."""
 
 from dataclasses import asdict
 
@@ -91,7 +91,7 @@ def _row(plan: Plan, step: Step, cost: StepCost) -> tuple[str, ...]:
 
 def _external_row(step: ExternalStep) -> tuple[str, ...]:
     if step.failed:
-        needs = f"failed before ({step.failed}); --retry-failed tries again"
+        needs = f"failed ({step.failed}); --retry-failed retries it"
     elif step.evaluated:
         needs = "done"
     else:
@@ -113,7 +113,7 @@ def _external_facts(step: ExternalStep) -> dict[str, object]:
 
 def _needs(step: Step) -> str:
     if step.failed:
-        return f"failed before ({step.failed}); --retry-failed tries again"
+        return f"failed ({step.failed}); --retry-failed retries it"
     if step.evaluated:
         return "done"
     first = ["train"] if step.trains else []
@@ -122,39 +122,32 @@ def _needs(step: Step) -> str:
 
 
 def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
-    if not plan.trainings and not plan.evaluations:
-        return []
-    return [
-        *_time_lines(plan, cost),
-        f"disk: checkpoints {size(cost.checkpoint_bytes)}"
-        + (f" (and {size(cost.training_bytes)} while one trains)" if plan.trainings else "")
-        + f", stored forward passes about {size(cost.forward_bytes)}; "
-        f"{size(cost.free_bytes)} are free"
-        + (": NOT ENOUGH; `yolact-bench gc` shows what can go" if _short_of_disk(cost) else ""),
-    ]
-
-
-def _short_of_disk(cost: Estimate) -> bool:
-    return cost.checkpoint_bytes + cost.training_bytes + cost.forward_bytes > cost.free_bytes
-
-
-def _time_lines(plan: Plan, cost: Estimate) -> list[str]:
     lines = []
     if plan.trainings:
         train = cost.train_seconds
-        known = f"{duration(train)} ({'; '.join(cost.sources)})" if train is not None else "unknown"
-        lines.append(f"time on {cost.device}: training {known}")
-    if plan.trainings and cost.train_seconds is None:
-        lines.append(
-            "  no record here tells how fast every arm trains: give --images-per-second, or "
-            "measure with --budget short --only ARM"
-        )
+        sources = "; ".join(cost.sources)
+        time = "unknown" if train is None else f"{duration(train)} ({sources})"
+        lines.append(f"time on {cost.device}: training {time}")
+        if train is None:
+            lines.append(
+                "  no measured training rate for every arm: give --images-per-second, or measure "
+                "with --budget short --only ARM"
+            )
     if plan.evaluations:
-        seconds = cost.detect_seconds
-        shown = (
+        detect = cost.detect_seconds
+        time = (
             "unknown until arms have been timed"
-            if seconds is None
-            else f"at most {duration(seconds)}"
+            if detect is None
+            else f"at most {duration(detect)}"
         )
-        lines.append(f"time on {cost.device}: evaluation, but its scoring, {shown}")
+        lines.append(f"time on {cost.device}: evaluation without scoring {time}")
+    if lines:
+        needed = cost.checkpoint_bytes + cost.training_bytes + cost.forward_bytes
+        extra = f" (and {size(cost.training_bytes)} while one trains)" if plan.trainings else ""
+        short = ": NOT ENOUGH; `yolact-bench gc` lists what can be removed"
+        lines.append(
+            f"disk: checkpoints {size(cost.checkpoint_bytes)}{extra}, stored forward passes about "
+            f"{size(cost.forward_bytes)}; {size(cost.free_bytes)} are free"
+            + (short if needed > cost.free_bytes else "")
+        )
     return lines

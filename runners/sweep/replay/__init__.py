@@ -1,1 +1,1 @@
-"""Trials of detection settings, scored from one stored forward pass."""
+"""Trials of detection settings, scored from one stored forward pass: `TrialScorer`."""

@@ -1,11 +1,10 @@
-"""Images whose candidates wait in memory for the next way to detect."""
+"""Images of a stored forward pass, in memory for one variant after the other."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from runners.evaluation.stored_pass import StoredPass
-from runners.sweep.replay.kept import KeptInImage, Making, Picture, kept_in
-from runners.sweep.replay.overlap_memory import OverlapMemory
-from runners.sweep.replay.overlaps import KnownOverlaps, Objects
+from runners.sweep.replay.kept import ImageCandidates, ImageDetections, Variant, detect_image
+from runners.sweep.replay.overlaps import KnownOverlaps, Objects, OverlapMemory
 from yolact_bench.build import build_detector
 from yolact_bench.resolve import fact_of
 from yolact_bench.runtime import Program
@@ -13,7 +12,7 @@ from yolact_bench.spec.run import Run
 
 
 class TrialImages:
-    """The candidates of some images, and how those that were kept so far lie over the objects."""
+    """The candidates of some images, and the known overlaps of detections so far."""
 
     def __init__(
         self,
@@ -26,9 +25,9 @@ class TrialImages:
         candidate_bytes: float,
         known_bytes: float,
     ) -> None:
-        """Take the images `indices` of a stored pass; `objects` are those of each.
+        """Open the images `indices` of a stored pass; `objects` has those of each.
 
-        Candidates are read again for every run where they would take more than `candidate_bytes`.
+        Candidates that would take more than `candidate_bytes` are read again for every run.
 
         Raises:
             SpecError: the stored pass is damaged.
@@ -36,35 +35,35 @@ class TrialImages:
         self._stored, self._network, self._device = stored, network, device
         self._objects, self._indices = objects, indices
         self._memory = OverlapMemory(known_bytes)
-        self._pictures: Sequence[Picture] | None = None
+        self._images: Sequence[ImageCandidates] | None = None
         if stored.num_bytes * len(indices) <= candidate_bytes * stored.num_images:
-            self._pictures = list(self._read())
+            self._images = list(self._read())
 
-    def kept(self, run: Run) -> list[KeptInImage]:
-        """Return what the run keeps in each image.
+    def detect(self, run: Run) -> list[ImageDetections]:
+        """Return the detections of a run in each image.
 
         Raises:
             ArmError: a score is not finite.
-            SpecError: parts of the run that do not fit together.
+            SpecError: components of the run that do not fit together.
         """
-        making = Making(
+        variant = Variant(
             detector=build_detector(run, self._network, device=self._device),
             rescores=not fact_of(run, "rescore", "keeps_scores"),
             row_by_row=self._device == "cpu" and bool(fact_of(run, "assembly", "row_by_row")),
         )
-        kept = []
-        pictures: Iterable[Picture] = self._read() if self._pictures is None else self._pictures
-        for place, picture in enumerate(pictures):
-            known = self._memory.recall(run.assembly, place)
-            if known is None or known.num_candidates != len(picture.candidates):
-                known = KnownOverlaps(self._objects[place], len(picture.candidates))
-            kept.append(kept_in(picture, making, known))
-            self._memory.keep(run.assembly, place, known)
-        return kept
+        detections = []
+        images: Iterable[ImageCandidates] = self._read() if self._images is None else self._images
+        for row, image in enumerate(images):
+            known = self._memory.recall(run.assembly, row)
+            if known is None or known.num_candidates != len(image.candidates):
+                known = KnownOverlaps(self._objects[row], len(image.candidates))
+            detections.append(detect_image(image, variant, known))
+            self._memory.keep(run.assembly, row, known)
+        return detections
 
-    def _read(self) -> Iterator[Picture]:
+    def _read(self) -> Iterator[ImageCandidates]:
         for index, objects in zip(self._indices, self._objects, strict=True):
             candidates, height, width = self._stored.candidates(index, self._device)
-            yield Picture(
+            yield ImageCandidates(
                 image_id=objects.image_id, candidates=candidates, height=height, width=width
             )

@@ -1,4 +1,4 @@
-"""What one way to detect keeps in one image, and how that lies over the image's objects."""
+"""The detections of one variant in one image, and their overlaps with the image's objects."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.evaluation.encode import run_lengths
-from runners.sweep.replay.overlaps import Facts, Key, KnownOverlaps
-from yolact_bench.detect.pipeline import Candidates, DetectionHead, Found
+from runners.sweep.replay.overlaps import DetectionFacts, Key, KnownOverlaps
+from yolact_bench.detect.pipeline import Candidates, Found
 from yolact_bench.detect.rescore import keep_scores
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
@@ -19,8 +19,8 @@ from yolact_bench.shapes import Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Picture:
-    """What the network said of one image."""
+class ImageCandidates:
+    """The output of the network for one image."""
 
     image_id: int
     candidates: Candidates
@@ -29,55 +29,56 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class KeptInImage:
-    """Detections of one image as result files would list them, in their order."""
+class ImageDetections:
+    """Detections of one image as in result files, in their order."""
 
     label: NDArray[np.int64]  # [D]
     score: NDArray[np.float64]  # [D] of boxes
     mask_score: NDArray[np.float64]  # [D]
-    facts: Facts
+    facts: DetectionFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Making:
-    """How the detections of a variant are made."""
+class Variant:
+    """A choice of detection settings."""
 
     detector: Detector
     rescores: bool
-    # Whether no mask's bits depend on which others are made with it.
-    row_by_row: bool
+    row_by_row: bool  # no mask's bits depend on which others are made with it
 
 
-def kept_in(picture: Picture, making: Making, known: KnownOverlaps) -> KeptInImage:
-    """Return what is kept in one image; only masks that are not known yet are encoded.
+def detect_image(image: ImageCandidates, variant: Variant, known: KnownOverlaps) -> ImageDetections:
+    """Return the detections of one image; only masks that are not known yet are encoded.
 
-    Masks are known by the candidate where they are made row by row, else by all their bits.
-    Where the variant re-scores, all masks go through its network, in one batch as ever: there,
-    too, the last bits of one can depend on the others.
+    A mask is known by its candidate where masks are made row by row, else by all its bits. A
+    variant that re-scores passes all masks through its network in one batch, as evaluation does:
+    there, too, the last bits of one can depend on the others.
 
     Raises:
         ArmError: a score is not finite.
     """
     with torch.inference_mode():
-        kept = making.detector.head.nms(picture.candidates.boxes, picture.candidates.probabilities)
+        kept = variant.detector.head.nms(image.candidates.boxes, image.candidates.probabilities)
         keys: list[Key] = kept.anchor.tolist()
         found: Found | None = None
-        if making.rescores or not making.row_by_row:
-            found = _found(picture, kept, making.detector.head)
-        if found is not None and not making.row_by_row:
+        if variant.rescores or not variant.row_by_row:
+            found = variant.detector.head.finish(
+                image.candidates, kept, height=image.height, width=image.width
+            )
+        if found is not None and not variant.row_by_row:
             keys = list(zip(kept.anchor.tolist(), prints(found.soft_masks), strict=True))
         missing = known.missing(keys)
         if missing:
             chosen = torch.zeros_like(kept.anchor, dtype=torch.bool)
             chosen[list(missing.values())] = True
-            new = found.where(chosen) if found else _masks_of(kept.anchor[chosen], picture, making)
+            new = found.where(chosen) if found else _masks_of(kept.anchor[chosen], image, variant)
             known.add(missing, _boxes(new.cpu()), run_lengths(new.cpu()))
     mask_scores = kept.score if found is None else found.mask_scores
     if not (kept.score.isfinite().all() and mask_scores.isfinite().all()):
-        raise ArmError("non_finite_score", f"image {picture.image_id}: a score is not finite")
+        raise ArmError("non_finite_score", f"image {image.image_id}: a score is not finite")
     facts = known.facts(keys)
     listed = facts.box_area > 0  # as in result files
-    return KeptInImage(
+    return ImageDetections(
         label=kept.label.cpu().numpy()[listed],
         score=kept.score.double().cpu().numpy()[listed],
         mask_score=mask_scores.double().cpu().numpy()[listed],
@@ -85,14 +86,11 @@ def kept_in(picture: Picture, making: Making, known: KnownOverlaps) -> KeptInIma
     )
 
 
-def _masks_of(anchor: Int64[Tensor, " N"], picture: Picture, making: Making) -> Found:
+def _masks_of(anchor: Int64[Tensor, " N"], image: ImageCandidates, variant: Variant) -> Found:
     none = torch.zeros_like(anchor)
     kept = Kept(anchor=anchor, label=none, score=none.float())
-    return _found(picture, kept, replace(making.detector.head, rescorer=keep_scores))
-
-
-def _found(picture: Picture, kept: Kept, head: DetectionHead) -> Found:
-    return head.finish(picture.candidates, kept, height=picture.height, width=picture.width)
+    head = replace(variant.detector.head, rescorer=keep_scores)
+    return head.finish(image.candidates, kept, height=image.height, width=image.width)
 
 
 def _boxes(found: Found) -> NDArray[np.float64]:

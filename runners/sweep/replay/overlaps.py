@@ -1,5 +1,6 @@
-"""How candidates lie over the objects of their image: found once, whichever trial keeps them."""
+"""Overlaps of candidates with the objects of their image, computed once for all trials."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from runners.evaluation.coco.engine_vectorised import areas
 from runners.evaluation.coco.index import Index, Kind, Rle
 from runners.evaluation.coco.matching import MAX_DETECTIONS
 from runners.evaluation.coco.score import iou
+from yolact_bench.slots import Choice
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -25,7 +27,7 @@ class Objects:
     """The objects of one image, in the order of the file."""
 
     def __init__(self, index: Index, image_id: int, classes: Mapping[int, int]) -> None:
-        """Take them from the ground truth; `classes` goes from category id to column."""
+        """Read them from the ground truth; `classes` maps a category id to a column."""
         self.image_id = image_id
         annotations: Sequence[Mapping[str, Any]] = index.imgToAnns.get(image_id, [])
         self.boxes = [one["bbox"] for one in annotations]
@@ -42,7 +44,7 @@ class Objects:
     def by_class(
         self, label: Int64, score: Float64, overlaps: Float64
     ) -> Iterator[tuple[int, Float64]]:
-        """Yield column and IoU [D, G] of each class of the image, as matching asks for them.
+        """Yield column and IoU [D, G] of each class of the image, in the order of matching.
 
         `label` [D], `score` [D] and `overlaps` [D, all objects] are of its detections, in order.
         """
@@ -56,19 +58,19 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Facts:
-    """What scoring asks of detections, D, beside class and score; objects, G, of their image."""
+class DetectionFacts:
+    """What scoring needs of detections, D, beside class and score; G: objects of the image."""
 
     box_area: Float64  # [D] not above 0: left out of results
     mask_area: Float64  # [D]
     box_iou: Float64  # [D, G]
     mask_iou: Float64  # [D, G]
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Facts":
-        """Return the facts of the chosen detections."""
+    def where(self, chosen: NDArray[np.bool_]) -> "DetectionFacts":
+        """The facts of the chosen detections."""
         if chosen.all():
             return self
-        return Facts(
+        return DetectionFacts(
             box_area=self.box_area[chosen],
             mask_area=self.mask_area[chosen],
             box_iou=self.box_iou[chosen],
@@ -76,37 +78,37 @@ class Facts:
         )
 
     def of(self, kind: Kind) -> tuple[Float64, Float64]:
-        """Return areas and overlaps of either kind."""
+        """Areas and overlaps of either kind."""
         return (self.box_area, self.box_iou) if kind == "bbox" else (self.mask_area, self.mask_iou)
 
 
 class KnownOverlaps:
-    """The facts of those detections of one image that some trial has kept, by key.
+    """The facts of every detection of one image that any trial has kept, by key.
 
     Equal keys must mean the same box and the same mask.
     """
 
     def __init__(self, objects: Objects, num_candidates: int) -> None:
-        self.num_candidates = num_candidates  # among which the keys are good
+        self.num_candidates = num_candidates  # that the keys refer to
         self._objects = objects
-        self._place: dict[Key, int] = {}
+        self._row: dict[Key, int] = {}
         self._facts = np.empty((0, 2 + 2 * len(objects)))  # the last rows may be spare
 
     @property
     def nbytes(self) -> int:
-        """How much memory it takes, nearly."""
-        return self._facts.nbytes + _KEY_BYTES * len(self._place)
+        """Approximate memory use."""
+        return self._facts.nbytes + _KEY_BYTES * len(self._row)
 
     def missing(self, keys: Sequence[Key]) -> dict[Key, int]:
-        """Return the keys that are not known, each with where it stands first."""
-        found: dict[Key, int] = {}
+        """Return the unknown keys, each with its first position."""
+        unknown: dict[Key, int] = {}
         for position, key in enumerate(keys):
-            if key not in self._place:
-                found.setdefault(key, position)
-        return found
+            if key not in self._row:
+                unknown.setdefault(key, position)
+        return unknown
 
     def add(self, keys: Collection[Key], boxes: Float64, masks: Sequence[Rle]) -> None:
-        """Take in what is missing: boxes [N, x y width height] in pixels, and run lengths."""
+        """Add missing detections: boxes [N, x y width height] in pixels, and run lengths."""
         objects, n = self._objects, len(self._objects)
         new = np.empty((len(keys), 2 + 2 * n))
         new[:, 0] = boxes[:, 2] * boxes[:, 3]
@@ -115,22 +117,62 @@ class KnownOverlaps:
             part = slice(start, start + _AT_ONCE)
             new[part, 2 : 2 + n] = iou(boxes[part].tolist(), objects.boxes, objects.crowd)
             new[part, 2 + n :] = iou(masks[part], objects.masks, objects.crowd)
-        start = len(self._place)
+        start = len(self._row)
         end = start + len(keys)
         if end > len(self._facts):
             spare = np.empty((end // 2, new.shape[1]))
             self._facts = np.concatenate([self._facts[:start], new, spare])
         else:
             self._facts[start:end] = new
-        self._place.update(zip(keys, range(start, end), strict=True))
+        self._row.update(zip(keys, range(start, end), strict=True))
 
-    def facts(self, keys: Sequence[Key]) -> Facts:
-        """Return the facts of detections, none of which is missing."""
-        places = np.array([self._place[key] for key in keys], np.int64)
-        found, n = self._facts[places], len(self._objects)
-        return Facts(
-            box_area=found[:, 0],
-            mask_area=found[:, 1],
-            box_iou=found[:, 2 : 2 + n],
-            mask_iou=found[:, 2 + n :],
+    def facts(self, keys: Sequence[Key]) -> DetectionFacts:
+        """Return the facts of detections, all of them known."""
+        rows = np.array([self._row[key] for key in keys], np.int64)
+        facts, n = self._facts[rows], len(self._objects)
+        return DetectionFacts(
+            box_area=facts[:, 0],
+            mask_area=facts[:, 1],
+            box_iou=facts[:, 2 : 2 + n],
+            mask_iou=facts[:, 2 + n :],
         )
+
+
+class OverlapMemory:
+    """The known overlaps of each image under each assembly, within a bound on memory.
+
+    An assembly with another option makes other masks. Where there is no room, the least recently
+    used assembly is dropped. What still has no room is computed for every trial: if images evicted
+    one another in turn, none would be present when needed.
+    """
+
+    def __init__(self, max_bytes: float) -> None:
+        self._max_bytes = max_bytes
+        self._by_assembly: dict[str, dict[int, KnownOverlaps]] = {}  # most recently used last
+        self._sizes: dict[tuple[str, int], int] = {}
+        self.nbytes = 0  # of all
+
+    def recall(self, assembly: Choice, image: int) -> KnownOverlaps | None:
+        """Return the known overlaps of an image."""
+        return self._by_assembly.get(json.dumps(assembly, sort_keys=True), {}).get(image)
+
+    def keep(self, assembly: Choice, image: int, known: KnownOverlaps) -> None:
+        """Store the known overlaps of an image, if there is room."""
+        key = json.dumps(assembly, sort_keys=True)
+        self._drop(key, image)
+        images = self._by_assembly.pop(key, {})
+        self._by_assembly[key] = images
+        while self.nbytes + known.nbytes > self._max_bytes and len(self._by_assembly) > 1:
+            oldest = next(iter(self._by_assembly))
+            for other in list(self._by_assembly[oldest]):
+                self._drop(oldest, other)
+            del self._by_assembly[oldest]
+        if self.nbytes + known.nbytes <= self._max_bytes:
+            images[image] = known
+            self._sizes[key, image] = known.nbytes
+            self.nbytes += known.nbytes
+
+    def _drop(self, key: str, image: int) -> None:
+        if (key, image) in self._sizes:
+            self.nbytes -= self._sizes.pop((key, image))
+            del self._by_assembly[key][image]

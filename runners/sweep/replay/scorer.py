@@ -1,8 +1,8 @@
-"""Scores of many ways to detect with one trained network, each in a second or less.
+"""Scores of many detection settings of one trained network, each in a second or less.
 
-A trial of a search over detection asks for a few numbers, not for files. What the network said
-stays in memory, and of a candidate that an earlier trial kept it is known how it lies over the
-objects; so little more than NMS and matching is left to do.
+A trial of a search over detection needs a few numbers, not files. The output of the network stays
+in memory, and so do the overlaps of candidates that an earlier trial kept; little more than NMS and
+matching is left to do.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from runners.evaluation.coco.score import summary
 from runners.evaluation.score import Scores, class_names
 from runners.evaluation.stored_pass import lowest_score
 from runners.sweep.replay.images import TrialImages
-from runners.sweep.replay.kept import KeptInImage
+from runners.sweep.replay.kept import ImageDetections
 from runners.sweep.replay.overlaps import Objects
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained_detector
@@ -28,8 +28,8 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.record import ApSummary
 from yolact_bench.spec.run import Run
 
-CANDIDATE_BYTES = 4e9  # above, candidates are read from the stored pass for every trial
-KNOWN_BYTES = 2e9  # of overlaps, those not used for longest are forgotten
+CANDIDATE_BYTES = 4e9  # above, every trial reads candidates from the stored pass
+KNOWN_BYTES = 2e9  # of overlaps
 
 
 class TrialScorer:
@@ -47,9 +47,9 @@ class TrialScorer:
         candidate_bytes: float = CANDIDATE_BYTES,
         known_bytes: float = KNOWN_BYTES,
     ) -> None:
-        """Open the stored pass of a trained unit with the candidates above `min_score`, or make it.
+        """Open or make the stored pass of a trained unit with the candidates above `min_score`.
 
-        In memory are `candidate_bytes` (of the device), `known_bytes` and one trial's detections.
+        Memory: `candidate_bytes` (of the device), `known_bytes` and one trial's detections.
 
         Raises:
             SpecError: the stored pass is damaged.
@@ -71,25 +71,25 @@ class TrialScorer:
         )
 
     def can_score(self, run: Run) -> bool:
-        """Return whether `score` takes this run."""
+        """Return whether `score` accepts this run."""
         return not self.fault(run)
 
     def fault(self, run: Run) -> str:
-        """Return why a run cannot be scored from the stored pass, or nothing."""
+        """Return why a run cannot be scored from the stored pass, or ""."""
         lowest = lowest_score(run)
         if run.forward_digest != self._run.forward_digest:
-            return "more than nms, assembly and rescore differs, so that the network must run"
+            return "slots other than nms, assembly and rescore differ: the network must run"
         if lowest is None:
-            return "its detection looks at more than a stored forward pass holds"
+            return "its detection needs more than a stored forward pass contains"
         if lowest < self._min_score:
             return (
-                f"nms.min_score is {lowest:g}, and the stored forward pass holds only candidates "
-                f"above {self._min_score:g}"
+                f"nms.min_score is {lowest:g}, and the stored forward pass contains only "
+                f"candidates above {self._min_score:g}"
             )
         return ""
 
     def score(self, run: Run) -> Scores:
-        """Return what `evaluate_unit` would say of this run.
+        """Return the scores that `evaluate_unit` would give this run.
 
         Raises:
             SpecError: it cannot be scored from the stored pass.
@@ -97,13 +97,15 @@ class TrialScorer:
         """
         fault = self.fault(run)
         if fault:
-            raise SpecError(f"trial: {fault}; evaluate it by itself")
-        kept = self._images.kept(run)
-        return Scores(box=self._truth.scores(kept, "bbox"), mask=self._truth.scores(kept, "segm"))
+            raise SpecError(f"trial: {fault}; evaluate it on its own")
+        images = self._images.detect(run)
+        return Scores(
+            box=self._truth.scores(images, "bbox"), mask=self._truth.scores(images, "segm")
+        )
 
 
 class _Truth:
-    """What detections are scored against."""
+    """The ground truth."""
 
     def __init__(self, dataset: Dataset) -> None:
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress by print
@@ -118,10 +120,10 @@ class _Truth:
         self._row = [rows[image_id] for image_id in image_ids]  # of each image of the data set
         self._column = np.array([classes[number] for number in dataset.category_ids], np.int64)
 
-    def scores(self, kept: Sequence[KeptInImage], kind: Kind) -> ApSummary:
-        """Return COCO's metrics of what was kept in each image of the data set."""
+    def scores(self, images: Sequence[ImageDetections], kind: Kind) -> ApSummary:
+        """Return COCO's metrics of the detections of each image of the data set."""
         parts, overlaps = [], {}
-        for row, image, objects in zip(self._row, kept, self.objects, strict=True):
+        for row, image, objects in zip(self._row, images, self.objects, strict=True):
             label = self._column[image.label]
             score = image.score if kind == "bbox" else image.mask_score
             area, iou = image.facts.of(kind)
@@ -139,7 +141,7 @@ class _Truth:
 
 
 def _instances(parts: Sequence[tuple[np.ndarray, ...]]) -> Instances:
-    """Return detections of image after image as one."""
+    """Concatenate the detections of all images."""
     image, label, area, score = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Instances(
         image=image,

@@ -9,7 +9,7 @@ import pytest
 from runners.ablation.context import AblationContext
 from runners.planning.cost import Estimate, estimate
 from runners.planning.plan import Plan
-from runners.planning.rates import GivenRates
+from runners.planning.rates import UserRates
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.system.environment import environment
 from runners.units.unit import run_yaml
@@ -49,7 +49,7 @@ def plan(at: AblationContext, tmp_path: Path) -> Plan:
 
 
 def cost(plan: Plan, at: AblationContext, *, given: float | None = None) -> Estimate:
-    return estimate(plan, at.place, at.store, given=GivenRates(every=given))
+    return estimate(plan, at.place, at.store, given=UserRates(every=given))
 
 
 def test_what_nothing_tells_is_unknown_and_says_how_to_know(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runners.cli.main import main
-from runners.planning.rates import GivenRates, Throughput, given_rates
+from runners.planning.rates import Throughput, UserRates, parse_rates
 from runners.planning.simulation import study_scaling
 from runners.planning.suite import Suite, make_suite
 from runners.planning.suite_cost import SuiteCost, estimate_suite, suite_tasks
@@ -35,7 +35,7 @@ def small(tmp_path: Path) -> Suite:
     return make_suite(specs, place=at.place, store=at.store, data_root=None)
 
 
-def priced(suite: Suite, folder: Path, given: GivenRates) -> SuiteCost:
+def priced(suite: Suite, folder: Path, given: UserRates) -> SuiteCost:
     at = context(folder / "work")
     rates = Throughput(at.store, at.place.work_dir, device="none", given=given)
     return estimate_suite(suite, rates, at.place)
@@ -59,7 +59,7 @@ def test_what_an_ablation_before_has_trained_is_not_trained_again(small: Suite) 
 
 def test_savings_are_those_of_the_trainings_that_are_shared(small: Suite, tmp_path: Path) -> None:
     """9 units; 2 + 4 trainings within each; 2 + 3 across. Evaluation has no rate and no part."""
-    cost = priced(small, tmp_path, GivenRates(every=4.0))
+    cost = priced(small, tmp_path, UserRates(every=4.0))
     assert not cost.counts_evaluation
     assert cost.unshared == 9 * SECONDS
     assert cost.shared_within == 6 * SECONDS
@@ -69,7 +69,7 @@ def test_savings_are_those_of_the_trainings_that_are_shared(small: Suite, tmp_pa
 
 def test_evaluation_counts_once_its_rate_is_given(small: Suite, tmp_path: Path) -> None:
     """3 images at 2 images/s are 1.5 s for each of 9 units, of which 3 + 4 are distinct."""
-    cost = priced(small, tmp_path, GivenRates(every=4.0, evaluation=2.0))
+    cost = priced(small, tmp_path, UserRates(every=4.0, evaluation=2.0))
     assert cost.unshared == 9 * SECONDS + 9 * 1.5
     assert cost.shared == 5 * SECONDS + 7 * 1.5
 
@@ -78,7 +78,7 @@ def test_a_training_is_one_task_with_its_evaluations_and_timing_comes_last(
     small: Suite, tmp_path: Path
 ) -> None:
     """k_4 of seed 0 is evaluated by its own NMS and by `sequential`: 1.5 + 2 · 1.5 s."""
-    cost = priced(small, tmp_path, GivenRates(every=4.0, evaluation=2.0))
+    cost = priced(small, tmp_path, UserRates(every=4.0, evaluation=2.0))
     tasks = suite_tasks(cost)
     assert tasks is not None
     lengths = {task.key: task.seconds for task in tasks}
@@ -98,7 +98,7 @@ def test_a_training_is_one_task_with_its_evaluations_and_timing_comes_last(
 def test_what_nothing_tells_stays_unknown_and_says_how_to_give_it(
     small: Suite, tmp_path: Path
 ) -> None:
-    cost = priced(small, tmp_path, GivenRates())
+    cost = priced(small, tmp_path, UserRates())
     assert cost.shared is None
     assert suite_tasks(cost) is None
     schedule = study_scaling(lambda d, e: suite_tasks(cost), [8], titles={})
@@ -119,7 +119,7 @@ def test_what_has_been_trained_is_not_scheduled(small: Suite, tmp_path: Path) ->
     specs = [member.ablation for member in small.members]
     again = make_suite(specs, place=at.place, store=at.store, data_root=None)
     assert again.trained == {run.train_digest}
-    tasks = suite_tasks(priced(again, tmp_path, GivenRates(every=4.0)))
+    tasks = suite_tasks(priced(again, tmp_path, UserRates(every=4.0)))
     assert tasks is not None
     assert run.train_digest not in {task.key for task in tasks}
 
@@ -129,7 +129,7 @@ def test_a_rate_of_a_preset_goes_before_that_of_all_and_is_scaled_by_area(tmp_pa
     at = context(tmp_path / "work")
     specs = [load(FOLDER / name) for name in ("image_size.yaml", "backbone.yaml")]
     suite = make_suite(specs, place=at.place, store=at.store, data_root=tmp_path)
-    given = given_rates(["20", "yolact_r101=45"])
+    given = parse_rates(["20", "yolact_r101=45"])
     rates = Throughput(at.store, tmp_path, device="none", given=given)
     found = {unit.arm: rates.training(unit.run) for unit in suite.units}
     by_arm = {arm: rate.per_second for arm, rate in found.items() if rate is not None}
@@ -142,17 +142,17 @@ def test_a_rate_of_a_preset_goes_before_that_of_all_and_is_scaled_by_area(tmp_pa
 @pytest.mark.parametrize("word", ["fast", "yolact_r999=3", "0", "yolact_r101=-1", "nan"])
 def test_what_is_no_rate_is_refused(word: str) -> None:
     with pytest.raises(SpecError, match="images-per-second"):
-        given_rates([word])
+        parse_rates([word])
 
 
 def test_rates_come_from_a_file_too_and_words_go_before_it(tmp_path: Path) -> None:
     file = tmp_path / "rates.yaml"
     file.write_text("every: 20\npresets: {yolact_r101: 45}\nevaluation: 30\n")
-    expected = GivenRates(every=25.0, of_preset={"yolact_r101": 45}, evaluation=30)
-    assert given_rates(["25"], file=file) == expected
+    expected = UserRates(every=25.0, of_preset={"yolact_r101": 45}, evaluation=30)
+    assert parse_rates(["25"], file=file) == expected
     file.write_text("every: fast\n")
     with pytest.raises(SpecError, match=r"rates.yaml:1: every: expected images per second"):
-        given_rates([], file=file)
+        parse_rates([], file=file)
 
 
 def test_all_ablations_plan_without_their_data_in_lines_of_a_page(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.planning.rates import GivenRates, Throughput
+from runners.planning.rates import Throughput, UserRates
 from runners.planning.sweep import SweepPlan, plan_sweep, scale_sweep
 from runners.planning.text.sweep import sweep_facts, sweep_lines
 from tests.support.paths import SWEEPS
@@ -27,7 +27,7 @@ TRAINING = HEAD + "space: {schedule.batch_size: [2, 8], nms.max_iou: [0.4, 0.5, 
 REPLAY = HEAD + "space: {nms.max_iou: {low: 0.3, high: 0.8}}\n"
 
 
-def planned(folder: Path, text: str, given: GivenRates) -> SweepPlan:
+def planned(folder: Path, text: str, given: UserRates) -> SweepPlan:
     file = folder / "search.yaml"
     file.write_text(text)
     at = context(folder / "work")
@@ -37,7 +37,7 @@ def planned(folder: Path, text: str, given: GivenRates) -> SweepPlan:
 
 def test_settings_that_share_a_training_are_trained_once(tmp_path: Path) -> None:
     """Of 2 · 3 settings two differ in training: 60 · 2 and 60 · 8 images at 4 images/s."""
-    plan = planned(tmp_path, TRAINING, GivenRates(every=4.0))
+    plan = planned(tmp_path, TRAINING, UserRates(every=4.0))
     assert plan.whole and plan.settings == 6
     assert plan.trainings == 2
     assert [plan.cheapest_seconds, plan.dearest_seconds] == [30.0, 120.0]
@@ -50,7 +50,7 @@ def test_no_more_is_trained_than_there_are_trials(tmp_path: Path) -> None:
     """10 trials of 120 s on 4 devices: 4, 4 and 2 at a time, three times 120 s."""
     uncounted = "space: {schedule.lr: {low: 0.001, high: 0.1, log: true}, "
     text = TRAINING.replace("space: {", uncounted)
-    plan = planned(tmp_path, text, GivenRates(every=4.0))
+    plan = planned(tmp_path, text, UserRates(every=4.0))
     assert not plan.whole
     assert plan.trainings == 10
     (schedule,) = scale_sweep(plan, [4], devices=1, efficiency=None).simulations
@@ -60,7 +60,7 @@ def test_no_more_is_trained_than_there_are_trials(tmp_path: Path) -> None:
 
 
 def test_replays_train_the_base_alone_and_only_once(tmp_path: Path) -> None:
-    plan = planned(tmp_path, REPLAY, GivenRates(every=4.0))
+    plan = planned(tmp_path, REPLAY, UserRates(every=4.0))
     assert plan.trainings == 1
     schedule = scale_sweep(plan, [1], devices=1, efficiency=None)
     text = "\n".join(sweep_lines(plan, schedule, price=None))
@@ -70,7 +70,7 @@ def test_replays_train_the_base_alone_and_only_once(tmp_path: Path) -> None:
 
 
 def test_a_rate_that_nothing_tells_stays_unknown(tmp_path: Path) -> None:
-    plan = planned(tmp_path, TRAINING, GivenRates())
+    plan = planned(tmp_path, TRAINING, UserRates())
     schedule = scale_sweep(plan, [8], devices=1, efficiency=None)
     assert plan.dearest_seconds is None
     assert schedule.simulations == ()
@@ -87,7 +87,7 @@ def test_sweeps_of_the_repository_plan_without_their_data(tmp_path: Path, name: 
     """Both time every trial beside the base, for at most 60 s."""
     file = SWEEPS / f"{name}.yaml"
     at = context(tmp_path)
-    rates = Throughput(at.store, tmp_path, device="none", given=GivenRates(every=50.0))
+    rates = Throughput(at.store, tmp_path, device="none", given=UserRates(every=50.0))
     spec = load_sweep(file)
     plan = plan_sweep(spec, rates, at.place, data_root=tmp_path)
     # Of the pareto's 4 + 1 + 1 ways to place layers, 3 k and 2 backbones 36 differ in training.

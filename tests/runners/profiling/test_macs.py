@@ -13,7 +13,7 @@ from yolact_bench.detect.nms import NMS
 from yolact_bench.model.backbone import BACKBONES
 from yolact_bench.model.rescore import RESCORE_NETS
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
 

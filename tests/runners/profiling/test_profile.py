@@ -18,7 +18,7 @@ from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.results.profile import Ceiling, Profile, StageProfile
 from yolact_bench.results.record import TimingProtocol
 from yolact_bench.results.serialise import from_plain
-from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.run import Run
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runners.sweep.ledger import Ledger, counts
-from runners.sweep.storage import is_own, shown, storage_url
+from runners.sweep.storage import is_own, storage_url, without_password
 from runners.sweep.study import Study
 from tests.yolact_bench.spec.test_spec_sweep import SPEC, written
 from yolact_bench.errors import SpecError
@@ -37,11 +37,11 @@ def test_a_trial_left_running_is_asked_once_more_and_has_then_failed(tmp_path: P
     assert again is not None
     assert again.params == lost.params
     assert again.facts["retry_of"] == lost.number
-    assert second.settled() == 0  # its second try is on its way
+    assert second.num_finished() == 0  # its second try is on its way
 
     third = opened(tmp_path)
     assert third.recover() == 1
-    assert third.settled() == 1  # failed for good
+    assert third.num_finished() == 1  # failed for good
     other = third.next()
     assert other is not None
     assert other.params != lost.params
@@ -72,7 +72,7 @@ def test_a_trial_that_was_interrupted_on_purpose_has_its_second_try_left(tmp_pat
     first = opened(tmp_path)
     stopped = first.next()
     assert stopped is not None
-    first.let_go()
+    first.release()
     second = opened(tmp_path)
     assert second.recover() == 0
     again = second.next()
@@ -85,7 +85,7 @@ def test_a_trial_that_was_interrupted_on_purpose_has_its_second_try_left(tmp_pat
     last = third.next()
     assert last is not None
     assert last.params == stopped.params
-    assert third.settled() == 0
+    assert third.num_finished() == 0
 
 
 def test_trials_of_another_coordinator_are_left_to_it(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_what_was_tried_is_not_tried_again_and_a_finite_space_ends(tmp_path: Pat
         ledger.study.tell(trial.number, [0.5])
 
     assert len(seen) == len(set(seen)) == 4
-    assert ledger.settled() == 4
+    assert ledger.num_finished() == 4
     skipped = [t for t in ledger.study.trials() if "skipped" in t.facts]
     assert all(not counts(t) and t.state == "failed" for t in skipped)
 
@@ -119,7 +119,7 @@ def test_a_sampler_in_love_with_one_set_is_helped_to_others(tmp_path: Path) -> N
         assert trial is not None
         ledger.study.tell(trial.number, [1.0 if trial.params["nms"] == "soft" else 0.1])
 
-    assert ledger.settled() == 30
+    assert ledger.num_finished() == 30
 
 
 def test_a_grid_asks_every_set_once_in_order(tmp_path: Path) -> None:
@@ -193,4 +193,4 @@ def test_a_path_is_no_database(tmp_path: Path) -> None:
 
 
 def test_a_password_is_never_shown() -> None:
-    assert shown("postgresql://me:secret@host:1/db") == "postgresql://me:…@host:1/db"
+    assert without_password("postgresql://me:secret@host:1/db") == "postgresql://me:…@host:1/db"

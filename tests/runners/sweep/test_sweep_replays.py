@@ -7,7 +7,7 @@ import pytest
 from runners.arms.evaluate import evaluate_unit
 from runners.arms.train import ensure_trained
 from runners.executors import Executor
-from runners.sweep.flow import SweepBench, check_sweep, run_sweep
+from runners.sweep.flow import SweepContext, check_sweep, run_sweep
 from runners.timing.records import Timing
 from runners.tracking.tracker import NoTracker
 from tests.support.small_ablation import context
@@ -44,9 +44,8 @@ def test_trials_have_the_numbers_of_evaluate_and_the_best_leaves_its_record(
     file.write_text(SPEC)
     at = context(tmp_path / "work")
     checked = check_sweep(load_sweep(file), at.place, None)
-    made = SweepBench(
+    made = SweepContext(
         place=at.place,
-        store=at.store,
         tracker=NoTracker(),
         timing=Timing(),
         data_root=None,
@@ -63,7 +62,7 @@ def test_trials_have_the_numbers_of_evaluate_and_the_best_leaves_its_record(
     recorded = at.store.accuracy(sweep.trials[best].detect_digest)
     assert isinstance(recorded, Accuracy)
     for trial in sweep.trials:
-        unit = checked.maker.trial(trial.number, trial.params)
+        unit = checked.factory.trial(trial.number, trial.params)
         found = evaluate_unit(unit, at.place, ensure_trained(unit, at.place))
         assert trial.metrics["box_ar_100"] == found.box.ar_100
         assert trial.metrics["mask_ap"] == pytest.approx(found.mask.ap, abs=0)

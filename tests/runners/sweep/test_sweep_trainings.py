@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.sweep.flow import SweepBench, check_sweep, run_sweep
+from runners.sweep.flow import SweepContext, check_sweep, run_sweep
 from runners.timing.records import Timing
 from runners.tracking.tracker import NoTracker
 from tests.support.fake_executor import FakeExecutor
@@ -35,9 +35,8 @@ def sweep_with(executor: FakeExecutor, folder: Path, text: str = SPEC) -> Sweep:
     file.write_text(text)
     at = context(folder / "work")
     checked = check_sweep(load_sweep(file), at.place, None)
-    made = SweepBench(
+    made = SweepContext(
         place=at.place,
-        store=at.store,
         tracker=NoTracker(),
         timing=Timing(),
         data_root=None,
@@ -139,4 +138,4 @@ def test_an_interrupted_sweep_goes_on_with_what_was_running(tmp_path: Path) -> N
     sweep = sweep_with(FakeExecutor(rate_of), tmp_path)
 
     origins = [trial.origin for trial in sweep.trials if trial.origin]
-    assert origins == ["goes on from 0", "goes on from 1"]
+    assert origins == ["resumes 0", "resumes 1"]

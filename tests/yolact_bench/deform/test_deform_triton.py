@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 from yolact_bench.build import load_detector
 from yolact_bench.deform import torchvision_deform, triton_deform
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.base_run import read_run
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 ON_A_CPU = pytest.mark.skipif(INTERPRETED, reason="interpreted, any device will do")

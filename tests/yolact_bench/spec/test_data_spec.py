@@ -24,7 +24,7 @@ def test_a_name_a_file_and_a_mapping_are_choices(tmp_path: Path) -> None:
 
 
 def test_an_unknown_word_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"'shape' is no data set \(did you mean 'shapes'\?\)"):
+    with pytest.raises(SpecError, match=r"'shape' is not a data set \(did you mean 'shapes'\?\)"):
         dataset_choice("shape", relative_to=tmp_path)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.paths import SWEEPS as SWEEP_FILES
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.sweep.keys import Sought
+from yolact_bench.spec.sweep.keys import Objective
 from yolact_bench.spec.sweep.space import Number, Values, all_params, changes_of, corners, params_of
 from yolact_bench.spec.sweep.sweep import load_sweep
 
@@ -39,7 +39,7 @@ def test_a_spec_says_what_is_sought_and_where(tmp_path: Path) -> None:
     spec = load_sweep(written(tmp_path))
 
     assert spec.question == "Which is best?"
-    assert spec.objectives == (Sought(metric="mask_ap", maximise=True),)
+    assert spec.objectives == (Objective(metric="mask_ap", maximise=True),)
     assert (spec.mode, spec.trials, spec.pruner, spec.sampler) == ("single", 7, "median", "tpe")
     assert spec.space["protonet.k"] == Values(values=(4, 8))
     assert spec.space["schedule.lr"] == Number(low=1e-4, high=1e-2, log=True)
@@ -130,7 +130,7 @@ def test_lists_and_mappings_are_values_too(tmp_path: Path) -> None:
         ("trials: 7", "trials: 0", ":8: trials", "from 1 on"),
         ("mask_ap: max", "mask_pa: max", ":7: objectives.mask_pa", "did you mean 'mask_ap'"),
         ("maximise", "more", ":7: objectives.mask_ap", "maximise or minimise"),
-        ("mask_ap: maximise", "latency_ms: minimise", ":7:", "finds nothing"),
+        ("mask_ap: maximise", "latency_ms: minimise", ":7:", "detects nothing"),
         ("protonet.k", "protonett.k", ":13: space.protonett.k", "did you mean 'protonet'"),
         ("[4, 8]", "[4, 4]", ":13: space.protonet.k", "twice"),
         ("[4, 8]", "4", ":13: space.protonet.k", "expected a list"),
@@ -142,7 +142,7 @@ def test_lists_and_mappings_are_values_too(tmp_path: Path) -> None:
         ("trials: 7", "mode: budget", ":8: mode", "budget_ms"),
         ("trials: 7", "sampler: tpee", ":8: sampler", "did you mean 'tpe'"),
         ("trials: 7", "pruner: mean", ":8: pruner", "did you mean 'median'"),
-        ("protonet.k: [4, 8]", "seed: [0, 1]", ":13: space.seed", "no choice"),
+        ("protonet.k: [4, 8]", "seed: [0, 1]", ":13: space.seed", "cannot vary"),
         ("base: yolact_tiny", "base: yolact_tine", ":4: base", "did you mean 'yolact_tiny'"),
     ],
 )
@@ -178,7 +178,7 @@ def test_an_option_beside_components_is_checked_with_each_of_them(tmp_path: Path
 def test_only_what_is_seen_in_training_can_end_a_trial_early(sought: str, tmp_path: Path) -> None:
     text = SPEC.replace("mask_ap: maximise", sought)
     assert load_sweep(written(tmp_path, text)).pruner == "none"
-    with pytest.raises(SpecError, match="before its end"):
+    with pytest.raises(SpecError, match="cannot be pruned"):
         load_sweep(written(tmp_path, f"{text}pruner: median\n"))
 
 

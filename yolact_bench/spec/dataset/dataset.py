@@ -18,8 +18,6 @@ from yolact_bench.spec.file_hash import file_sha256
 # Raise when the same options give other images: old checkpoints and scores are then not reused.
 SHAPES_VERSION = 1
 
-_ROOT_HINT = "give its folder with --data-root or the environment variable YOLACT_DATA"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSplit:
@@ -44,14 +42,13 @@ Split = FileSplit | ShapesSplit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSpec:
-    """A data set as named, before any of its files are read."""
+    """A data set by name, before any of its files are read."""
 
     name: str
     kind: str  # entry of `yolact_bench.data.DATASETS` that opens it
     classes: tuple[str, ...]  # in label order
     splits: Mapping[str, Split]
-    # The classes are a chosen part of the files' categories; otherwise they must be all.
-    subset: bool = False
+    subset: bool = False  # classes are some of the files' categories; otherwise all of them
     remedy: str = ""  # what to do about a missing file
 
     def split(self, name: str) -> Split:
@@ -65,8 +62,14 @@ class DatasetSpec:
         return self.splits[name]
 
     def portable(self) -> "DatasetSpec":
-        """Return the same for another process: plain data, and paths that need no folder."""
-        return replace(self, splits={name: _absolute(one) for name, one in self.splits.items()})
+        """Return the same for another process: plain data, absolute paths."""
+        splits = {
+            name: replace(one, images=one.images.absolute(), annotations=one.annotations.absolute())
+            if isinstance(one, FileSplit)
+            else one
+            for name, one in self.splits.items()
+        }
+        return replace(self, splits=splits)
 
     def fingerprint(self, split: str) -> str:
         """Return 16 hex digits that change when the split's images or annotations change.
@@ -96,21 +99,14 @@ class DatasetSpec:
         chosen = self.split(split)
         if isinstance(chosen, ShapesSplit):
             return
-        remedy = f"; {self.remedy}" if self.remedy else ""
+        missing = ""
         if not chosen.annotations.is_file():
-            raise MissingDataError(
-                f"dataset {self.name}, {split}: no annotation file {chosen.annotations}{remedy}"
-            )
-        if not chosen.images.is_dir():
-            raise MissingDataError(
-                f"dataset {self.name}, {split}: no image folder {chosen.images}{remedy}"
-            )
-
-
-def _absolute(split: Split) -> Split:
-    if isinstance(split, ShapesSplit):
-        return split
-    return FileSplit(images=split.images.absolute(), annotations=split.annotations.absolute())
+            missing = f"no annotation file {chosen.annotations}"
+        elif not chosen.images.is_dir():
+            missing = f"no image folder {chosen.images}"
+        if missing:
+            remedy = f"; {self.remedy}" if self.remedy else ""
+            raise MissingDataError(f"dataset {self.name}, {split}: {missing}{remedy}")
 
 
 def shapes(
@@ -128,9 +124,13 @@ def shapes(
 
     Source: this project's own; `yolact_bench.data.scene` draws it.
     """
-    numbers = {"seed": seed, "val_draw": val_draw}
-    sizes = {"train_images": (train_images, 1), "val_images": (val_images, 1), "size": (size, 96)}
-    for option, (value, least) in {**{k: (v, 0) for k, v in numbers.items()}, **sizes}.items():
+    for option, value, least in (
+        ("seed", seed, 0),
+        ("val_draw", val_draw, 0),
+        ("train_images", train_images, 1),
+        ("val_images", val_images, 1),
+        ("size", size, 96),
+    ):
         if value < least:
             raise SpecError(f"dataset.shapes.{option}: {value} is too small; at least {least}")
     splits: dict[str, Split] = {
@@ -148,17 +148,13 @@ def coco(data_root: Path | None) -> DatasetSpec:
     Source: Microsoft COCO (arXiv:1405.0312); splits as YOLACT uses them (arXiv:1904.02689).
     """
     root = _root(data_root)
-    notes = root / "annotations"
-    splits: dict[str, Split] = {
-        split: FileSplit(
-            images=root / f"{split}2017", annotations=notes / f"instances_{split}2017.json"
-        )
-        for split in ("train", "val")
+    names = {split: f"instances_{split}2017" for split in ("train", "val")}
+    names["test"] = "image_info_test-dev2017"
+    splits = {
+        split: (root / f"{split}2017", root / "annotations" / f"{name}.json")
+        for split, name in names.items()
     }
-    splits["test"] = FileSplit(
-        images=root / "test2017", annotations=notes / "image_info_test-dev2017.json"
-    )
-    return _files("coco", COCO_CLASSES, splits, remedy=_ROOT_HINT)
+    return _files("coco", COCO_CLASSES, splits)
 
 
 def sbd(data_root: Path | None) -> DatasetSpec:
@@ -167,11 +163,10 @@ def sbd(data_root: Path | None) -> DatasetSpec:
     Source: dbolya/yolact@902073d data/config.py, `pascal_sbd_dataset`.
     """
     root = _root(data_root) / "sbd"
-    splits: dict[str, Split] = {
-        split: FileSplit(images=root / "img", annotations=root / f"pascal_sbd_{split}.json")
-        for split in ("train", "val")
+    splits = {
+        split: (root / "img", root / f"pascal_sbd_{split}.json") for split in ("train", "val")
     }
-    return _files("sbd", PASCAL_CLASSES, splits, remedy=_ROOT_HINT)
+    return _files("sbd", PASCAL_CLASSES, splits)
 
 
 def coco_format(data_root: Path | None, *, file: str) -> DatasetSpec:
@@ -182,22 +177,13 @@ def coco_format(data_root: Path | None, *, file: str) -> DatasetSpec:
 
     Source: the annotation format of COCO (arXiv:1405.0312).
     """
-    described = read_dataset_file(Path(file))
-    splits: dict[str, Split] = {
-        name: FileSplit(images=images, annotations=annotations)
-        for name, (images, annotations) in described.splits.items()
-    }
-    remedy = f"check the paths in {file}"
-    spec = _files(described.name, (), splits, remedy=remedy)
-    for split in splits:
+    content = read_dataset_file(Path(file))
+    spec = _files(content.name, content.classes, content.splits, f"check the paths in {file}")
+    for split in spec.splits:
         spec.require(split)
-    return _files(
-        described.name,
-        described.classes or _all_categories(spec),
-        splits,
-        remedy=remedy,
-        subset=bool(described.classes),
-    )
+    if content.classes:
+        return replace(spec, subset=True)
+    return replace(spec, classes=_all_categories(spec))
 
 
 DATASET_SPECS: Mapping[str, Callable[..., DatasetSpec]] = {
@@ -218,7 +204,7 @@ def resolve_dataset(choice: Choice, *, data_root: Path | None) -> DatasetSpec:
 
 
 def dataset_choice(value: object, *, relative_to: Path) -> dict[str, object]:
-    """Return the choice that a user's word for a data set means: a name, a file or a mapping.
+    """Return the choice that a user gives as a name, a file or a mapping.
 
     Raises:
         SpecError: the value is neither a known name, nor a YAML file, nor a mapping.
@@ -233,7 +219,7 @@ def dataset_choice(value: object, *, relative_to: Path) -> dict[str, object]:
     if isinstance(value, str) and value in DATASET_SPECS and value != "coco_format":
         return {"name": value}
     raise SpecError(
-        f"dataset: {value!r} is no data set{hint(str(value), DATASET_SPECS)}; "
+        f"dataset: {value!r} is not a data set{hint(str(value), DATASET_SPECS)}; "
         "or the path of a dataset.yaml"
     )
 
@@ -241,23 +227,25 @@ def dataset_choice(value: object, *, relative_to: Path) -> dict[str, object]:
 def _files(
     name: str,
     classes: tuple[str, ...],
-    splits: Mapping[str, Split],
-    *,
-    remedy: str,
-    subset: bool = False,
+    splits: Mapping[str, tuple[Path, Path]],
+    remedy: str = "give its folder with --data-root or the environment variable YOLACT_DATA",
 ) -> DatasetSpec:
+    """A set of files, by split: image folder and annotation file."""
+    files: dict[str, Split] = {
+        split: FileSplit(images=images, annotations=annotations)
+        for split, (images, annotations) in splits.items()
+    }
     return DatasetSpec(
         name=name,
         kind="coco_format",
         classes=classes,
-        splits=MappingProxyType(dict(splits)),
-        subset=subset,
+        splits=MappingProxyType(files),
         remedy=remedy,
     )
 
 
 def _root(data_root: Path | None) -> Path:
-    # Without a folder the classes are still known; a missing file then says what to set.
+    # The classes are known without a folder; the error for a missing file says what to set.
     return data_root if data_root is not None else Path(os.environ.get("YOLACT_DATA", "data"))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.source import KeyPath, Source, read
+from yolact_bench.spec.source import Source, read
 
 SPLITS = ("train", "val", "test")
 _KEYS = ("name", "root", *SPLITS, "classes")
@@ -22,57 +22,42 @@ class DatasetFile:
 
 
 def read_dataset_file(path: Path) -> DatasetFile:
-    """Return what `path` describes. Paths in it are relative to its `root`, that to the file.
+    """Return the content of `path`. Its paths are relative to its `root`, and that to the file.
 
     Raises:
         SpecError: no such file, not YAML, an unknown or missing key, a value of a wrong type.
     """
     source = read(path)
-    content = source.data
-    source.check_keys((), content, dict.fromkeys(_KEYS))
-    name = _text(source, content, "name", (), default=path.parent.name or "data")
-    root = path.parent / _text(source, content, "root", (), default=".")
+    source.check_keys((), source.data, dict.fromkeys(_KEYS))
+    name = source.text(("name",), source.data.get("name", path.parent.name or "data"))
+    root = path.parent / source.text(("root",), source.data.get("root", "."))
     splits: dict[str, tuple[Path, Path]] = {}
     for split in SPLITS:
-        if split not in content:
-            continue
-        part = content[split]
+        if split not in source.data:
+            if split == "test":
+                continue
+            raise SpecError(
+                f"{path}: the key '{split}' is missing; "
+                f"write {split}: {{images: FOLDER, annotations: FILE.json}}"
+            )
+        part = source.data[split]
         if not isinstance(part, Mapping):
             raise source.error((split,), "expected {images: ..., annotations: ...}")
         source.check_keys((split,), part, dict.fromkeys(_SPLIT_KEYS))
-        images = _text(source, part, "images", (split,))
-        splits[split] = (root / images, root / _text(source, part, "annotations", (split,)))
-    for needed in ("train", "val"):
-        if needed not in splits:
-            raise SpecError(
-                f"{path}: the key '{needed}' is missing; "
-                f"write {needed}: {{images: FOLDER, annotations: FILE.json}}"
-            )
+        for key in _SPLIT_KEYS:
+            if key not in part:
+                raise source.error((split,), f"the key '{key}' is missing")
+        images, annotations = (source.text((split, key), part[key]) for key in _SPLIT_KEYS)
+        splits[split] = (root / images, root / annotations)
     return DatasetFile(name=name, splits=splits, classes=_classes(source))
-
-
-def _text(
-    source: Source,
-    content: Mapping[str, object],
-    key: str,
-    inside: KeyPath,
-    default: str | None = None,
-) -> str:
-    value = content.get(key, default)
-    if value is None:
-        raise source.error(inside, f"the key '{key}' is missing")
-    if not isinstance(value, str) or not value:
-        raise source.error((*inside, key), f"expected a text, got {value!r}")
-    return value
 
 
 def _classes(source: Source) -> tuple[str, ...]:
     if "classes" not in source.data:
         return ()
-    value = source.data["classes"]
-    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-        raise source.error(("classes",), f"expected a list of category names, got {value!r}")
-    doubled = sorted({name for name in value if value.count(name) > 1})
-    if doubled:
-        raise source.error(("classes",), f"named twice: {', '.join(doubled)}")
-    return tuple(value)
+    names = source.strings("classes")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        problem = f"named twice: {', '.join(twice)}" if twice else "names no category"
+        raise source.error(("classes",), problem)
+    return names

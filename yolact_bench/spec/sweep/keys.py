@@ -1,4 +1,7 @@
-"""The keys of a sweep's YAML: what is sought, by which sampler, with which pruner."""
+"""The keys of a sweep's YAML: mode, objectives, sampler, pruner.
+
+Every function raises a SpecError with file, line and key.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +11,8 @@ from yolact_bench.spec.source import Source
 
 MODES: Mapping[str, str] = {
     "single": "one objective",
-    "pareto": "two objectives or more, none of which is given up for another unasked",
-    "budget": "one objective, among what is within latency.budget_ms before it is trained",
+    "pareto": "the front of two or more objectives",
+    "budget": "one objective, among networks within latency.budget_ms before training",
 }
 SAMPLERS = ("tpe", "random", "nsga2", "grid")
 PRUNERS = ("median", "successive_halving", "hyperband", "none")
@@ -17,7 +20,7 @@ _OF_AP = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_1", "ar
 AP_METRICS = tuple(f"{kind}_{name}" for kind in ("mask", "box") for name in _OF_AP)
 TIME_METRICS = ("latency_ms", "latency_ratio")
 COST_METRICS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
-# What a look at a network in training tells, and a trial can be judged by.
+# Metrics of a validation during training, by which a trial can be pruned.
 VALIDATED = ("mask_ap", "mask_ap50", "box_ap")
 METRICS = (*AP_METRICS, *TIME_METRICS, *COST_METRICS)
 DIRECTIONS: Mapping[str, bool] = {
@@ -29,19 +32,15 @@ DIRECTIONS: Mapping[str, bool] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
-    """A metric, and which way is better."""
+class Objective:
+    """A metric and its direction."""
 
     metric: str
     maximise: bool
 
 
-def objectives_in(source: Source, mode: str) -> tuple[Sought, ...]:
-    """Return what is sought, which must fit the mode.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
+def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
+    """Return the objectives, which must fit the mode."""
     data = source.data.get("objectives", {"mask_ap": "maximise"})
     if not isinstance(data, Mapping) or not data:
         raise source.error(("objectives",), f"expected such as {{mask_ap: maximise}}, got {data!r}")
@@ -52,7 +51,7 @@ def objectives_in(source: Source, mode: str) -> tuple[Sought, ...]:
             raise source.error(
                 ("objectives", str(metric)), f"expected maximise or minimise, got {word!r}"
             )
-        found.append(Sought(metric=str(metric), maximise=DIRECTIONS[str(word)]))
+        found.append(Objective(metric=str(metric), maximise=DIRECTIONS[str(word)]))
     if mode == "pareto" and len(found) < 2:
         raise source.error(("objectives",), "pareto needs two or more; with one write mode: single")
     if mode != "pareto" and len(found) != 1:
@@ -61,42 +60,30 @@ def objectives_in(source: Source, mode: str) -> tuple[Sought, ...]:
     if timed and mode != "pareto":
         raise source.error(
             ("objectives", timed[0]),
-            "alone it would be won by a network that finds nothing; write mode: pareto with "
-            "mask_ap beside it, or mode: budget",
+            "alone, a network that detects nothing would win; write mode: pareto with mask_ap "
+            "beside it, or mode: budget",
         )
     return tuple(found)
 
 
-def word_in(source: Source, key: str, default: str, known: Mapping[str, object]) -> str:
-    """Return the word under `key`, one of those known.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
+def read_word(source: Source, key: str, default: str, known: Mapping[str, object]) -> str:
+    """Return the word under `key`, one of those known."""
     word = source.data.get(key, default)
     if word not in known:
         raise source.error((key,), f"unknown {word!r}{hint(str(word), known)}")
     return str(word)
 
 
-def whole_in(source: Source, key: str, default: int) -> int:
-    """Return the whole number under `key`, from 1 on.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
+def read_whole(source: Source, key: str, default: int) -> int:
+    """Return the whole number under `key`, from 1 on."""
     value = source.data.get(key, default)
     if type(value) is not int or value < min(1, default):
         raise source.error((key,), f"expected a whole number from 1 on, got {value!r}")
     return value
 
 
-def sampler_in(source: Source) -> tuple[str, int]:
-    """Return the sampler and its seed.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
+def read_sampler(source: Source) -> tuple[str, int]:
+    """Return the sampler and its seed."""
     data = source.data.get("sampler", "tpe")
     choice = {"name": data} if isinstance(data, str) else data
     if not isinstance(choice, Mapping):
@@ -111,14 +98,10 @@ def sampler_in(source: Source) -> tuple[str, int]:
     return str(name), seed
 
 
-def pruner_in(
-    source: Source, mode: str, objectives: Sequence[Sought]
+def read_pruner(
+    source: Source, mode: str, objectives: Sequence[Objective]
 ) -> tuple[str, Mapping[str, object]]:
-    """Return the pruner and its options, which are Optuna's.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
+    """Return the pruner and its options, which are Optuna's."""
     metric, maximised = objectives[0].metric, objectives[0].maximise
     can_prune = mode != "pareto" and maximised and metric in VALIDATED
     data = source.data.get("pruner", "median" if can_prune else "none")
@@ -129,24 +112,12 @@ def pruner_in(
     if mode == "pareto" and name != "none":
         raise source.error(
             ("pruner",),
-            "a trial with several objectives cannot be judged before its end; leave the key out",
+            "a trial with several objectives cannot be pruned; leave the key out",
         )
     if name != "none" and not can_prune:
         raise source.error(
             ("pruner",),
-            f"while a network trains, {', '.join(VALIDATED)} are looked at; a trial is not judged "
-            f"by {metric} before its end: leave the key out",
+            f"validation during training measures {', '.join(VALIDATED)}; a trial cannot be pruned "
+            f"by {metric}: leave the key out",
         )
     return name, {str(key): value for key, value in choice.items() if key != "name"}
-
-
-def seed_from_in(source: Source) -> tuple[str, ...]:
-    """Return the ablations whose arms become trials.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
-    value = source.data.get("seed_from", [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise source.error(("seed_from",), f"expected names of ablations, got {value!r}")
-    return tuple(value)

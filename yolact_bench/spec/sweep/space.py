@@ -1,8 +1,8 @@
 """The space of a sweep: which slots and options may vary, and how. No torch, no Optuna.
 
-A parameter is called as the path that it sets: `protonet.k`. Where a slot has several components,
-the choice among them is called as the slot (`nms`), and an option of one of them, which only
-matters where that component is chosen, as `nms.fast.max_iou`.
+A parameter has the name of the path that it sets: `protonet.k`. Where a slot has several
+components, the choice among them has the name of the slot (`nms`), and an option of one of them,
+which only matters where that component is chosen, a name such as `nms.fast.max_iou`.
 """
 
 import json
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from itertools import product
 
 Value = bool | int | float | str | None  # what a study stores
-_ABSENT = object()  # no value of any domain
+_ABSENT = object()  # in no domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """All numbers from `low` to `high`, or those in steps; whole numbers if all three are."""
+    """Numbers from `low` to `high`, continuous or in steps; whole numbers if all three are."""
 
     low: int | float
     high: int | float
-    log: bool = False  # drawn evenly in the logarithm
+    log: bool = False  # uniform in the logarithm
     step: int | float | None = None
 
     @property
     def whole(self) -> bool:
-        """Whether only whole numbers are meant."""
+        """Whether it is a range of whole numbers."""
         return all(type(one) is int for one in (self.low, self.high, self.step or 1))
 
     @property
@@ -46,12 +46,12 @@ class Number:
         return (self.low, self.high)
 
     def __str__(self) -> str:
-        """Return the range for people."""
+        """Return the range as text."""
         how = ", evenly in the logarithm" if self.log else f" by {self.step:g}" if self.step else ""
         return f"{self.low:g} to {self.high:g}{how}"
 
     def holds(self, value: object) -> bool:
-        """Return whether a value is of this domain."""
+        """Return whether a value is in this domain."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         known = self.values
@@ -62,7 +62,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """A few values, of any kind that a spec can say."""
+    """A list of values of any type."""
 
     values: tuple[object, ...]
 
@@ -77,11 +77,11 @@ class Values:
         return self.values
 
     def __str__(self) -> str:
-        """Return the values for people."""
+        """Return the values as text."""
         return ", ".join(map(str, self.values))
 
     def holds(self, value: object) -> bool:
-        """Return whether a value is of this domain."""
+        """Return whether a value is in this domain."""
         return value in self.values
 
 
@@ -101,45 +101,41 @@ Params = Mapping[str, Value]
 
 
 def parameters(space: Space) -> dict[str, Domain]:
-    """Return every parameter of the space by name; some only matter where others allow."""
-    found: dict[str, Domain] = {}
-    for path, entry in space.items():
-        if not isinstance(entry, Components):
-            found[path] = entry
-            continue
-        found[path] = Values(values=tuple(entry.options))
-        for component, options in entry.options.items():
-            found |= {f"{path}.{component}.{name}": domain for name, domain in options.items()}
-    return found
+    """Return every parameter of the space by name; some only matter for certain components."""
+    return dict(_parameters(space, None))
 
 
 def active(space: Space, params: Params) -> list[tuple[str, Domain]]:
-    """Return the parameters that matter together with these, by name.
+    """Return the parameters that matter for the chosen components, by name.
 
     Raises:
-        KeyError: the choice among components is not among them.
+        KeyError: the choice among components is missing.
     """
-    found: list[tuple[str, Domain]] = []
+    return list(_parameters(space, params))
+
+
+def _parameters(space: Space, params: Params | None) -> Iterator[tuple[str, Domain]]:
+    """Yield the parameters of the chosen components, or of all components without `params`."""
     for path, entry in space.items():
         if not isinstance(entry, Components):
-            found.append((path, entry))
+            yield path, entry
             continue
-        found.append((path, Values(values=tuple(entry.options))))
-        component = str(params[path])
-        found += [(f"{path}.{component}.{n}", d) for n, d in entry.options[component].items()]
-    return found
+        yield path, Values(values=tuple(entry.options))
+        for component in entry.options if params is None else (str(params[path]),):
+            for name, domain in entry.options[component].items():
+                yield f"{path}.{component}.{name}", domain
 
 
 def changes_of(space: Space, params: Params) -> dict[str, object]:
-    """Return what the parameters change, as an arm of an ablation would say it."""
+    """Return what the parameters change, as an arm of an ablation would."""
     changes: dict[str, object] = {}
     for path, entry in space.items():
         if not isinstance(entry, Components):
-            changes[path] = _meant(entry, params[path])
+            changes[path] = _value_of(entry, params[path])
             continue
         component = str(params[path])
         chosen = {
-            name: _meant(domain, params[f"{path}.{component}.{name}"])
+            name: _value_of(domain, params[f"{path}.{component}.{name}"])
             for name, domain in entry.options[component].items()
         }
         changes[path] = {"name": component, **entry.given[component], **chosen}
@@ -183,15 +179,21 @@ def all_params(space: Space) -> Iterator[Params] | None:
 def corners(space: Space) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
     """Yield every value of a list and both ends of a range once: its key, and what it changes.
 
-    One choice is changed at a time, the rest is the base's.
+    One choice is changed at a time, the rest is the base's. An option that varies beside the
+    components of its slot belongs to each of them.
     """
     for path, entry in space.items():
-        if isinstance(entry, Components):
-            yield from _of_components(path, entry)
+        if not isinstance(entry, Components):
+            for context in _contexts(space, path):
+                for value in entry.ends:
+                    yield (path,), {**context, path: value}
             continue
-        for above in _above(space, path):
-            for value in entry.ends:
-                yield (path,), {**above, path: value}
+        for component, options in entry.options.items():
+            first = _first(entry, component)
+            yield (path, component), {path: first}
+            for name, domain in options.items():
+                for value in domain.ends[1:]:
+                    yield (path, component, name), {path: {**first, name: value}}
 
 
 def to_stored(value: object) -> Value:
@@ -227,33 +229,22 @@ def _component_params(path: str, entry: Components, value: object) -> dict[str, 
     return {path: component, **chosen}
 
 
-def _meant(domain: Domain, stored: Value) -> object:
+def _value_of(domain: Domain, stored: Value) -> object:
     """Return the value that a study has stored."""
     if isinstance(domain, Number):
         return stored
     return domain.values[domain.stored.index(stored)]
 
 
-def _of_components(
-    path: str, entry: Components
-) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
-    for component, options in entry.options.items():
-        first = _first(entry, component, options)
-        yield (path, component), {path: first}
-        for name, domain in options.items():
-            for value in domain.ends[1:]:
-                yield (path, component, name), {path: {**first, name: value}}
-
-
-def _above(space: Space, path: str) -> list[dict[str, object]]:
-    """An option that varies beside the components of its slot belongs to every one of them."""
+def _contexts(space: Space, path: str) -> list[dict[str, object]]:
+    """Return the components of the slot that an option varies beside, or no change."""
     slot = path.partition(".")[0]
-    entry = space.get(slot)
-    if slot == path or not isinstance(entry, Components):
+    entry = None if slot == path else space.get(slot)
+    if not isinstance(entry, Components):
         return [{}]
-    return [{slot: _first(entry, name, options)} for name, options in entry.options.items()]
+    return [{slot: _first(entry, name)} for name in entry.options]
 
 
-def _first(entry: Components, component: str, options: Mapping[str, Domain]) -> dict[str, object]:
-    lowest = {name: domain.ends[0] for name, domain in options.items()}
+def _first(entry: Components, component: str) -> dict[str, object]:
+    lowest = {name: domain.ends[0] for name, domain in entry.options[component].items()}
     return {"name": component, **entry.given[component], **lowest}

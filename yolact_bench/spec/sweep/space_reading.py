@@ -1,19 +1,16 @@
-"""The `space` of a sweep's YAML, checked for what can be known without components."""
+"""The `space` of a sweep's YAML, checked for what can be known without components.
+
+Mistakes are SpecErrors with file, line and key.
+"""
 
 from collections.abc import Mapping
 
 from yolact_bench.spec.source import KeyPath, Source
 from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, Values, to_stored
 
-_NUMBER_KEYS = {"low": 0, "high": 0, "log": False, "step": None}
-
 
 def read_space(source: Source, key: str = "space") -> Space:
-    """Return the space in a spec.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
+    """Return the space in a spec."""
     data = source.data.get(key)
     if not isinstance(data, Mapping) or not data:
         raise source.error((key,), "expected a mapping of slots or options to what they may be")
@@ -60,8 +57,7 @@ def _domain(source: Source, path: KeyPath, value: object) -> Domain:
         if twice:
             raise source.error(path, f"the value {twice[0]!r} is given twice")
         return Values(values=tuple(value))
-    if _is_number(value):
-        assert isinstance(value, Mapping)
+    if isinstance(value, Mapping) and _is_number(value):
         return _number(source, path, value)
     raise source.error(
         path,
@@ -74,7 +70,7 @@ def _is_number(value: object) -> bool:
 
 
 def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Number:
-    source.check_keys(path, value, _NUMBER_KEYS)
+    source.check_keys(path, value, dict.fromkeys(("low", "high", "log", "step")))
     low, high, step = value.get("low"), value.get("high"), value.get("step")
     log = value.get("log", False)
     if type(low) not in (int, float) or type(high) not in (int, float):
@@ -88,6 +84,6 @@ def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Numbe
         raise source.error(path, f"low must be below high, got {low} and {high}")
     if log and (number.low <= 0 or step is not None):
         raise source.error(path, "a logarithmic range starts above 0 and has no step")
-    if step is not None and number.step is not None and number.step <= 0:
+    if number.step is not None and number.step <= 0:
         raise source.error((*path, "step"), f"expected a step above 0, got {step}")
     return number

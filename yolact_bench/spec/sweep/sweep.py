@@ -1,45 +1,40 @@
-"""From a sweep's YAML to what is sought, where, and how. No torch, no Optuna."""
+"""From a sweep's YAML to its base, space and objectives. No torch, no Optuna."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
-from yolact_bench.spec.ablation import changed, read_run
-from yolact_bench.spec.budget import BUDGETS, FULL, budgeted, smoke_sides
+from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name
+from yolact_bench.spec.budget import FULL, budgeted, check_budget, smoke_sides
 from yolact_bench.spec.latency import KEY as LATENCY
 from yolact_bench.spec.latency import LatencyPlan, read_latency
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
-from yolact_bench.spec.source import Source, read
+from yolact_bench.spec.source import Source, read, read_spec
 from yolact_bench.spec.sweep.keys import (
     MODES,
     TIME_METRICS,
-    Sought,
-    objectives_in,
-    pruner_in,
-    sampler_in,
-    seed_from_in,
-    whole_in,
-    word_in,
+    Objective,
+    read_objectives,
+    read_pruner,
+    read_sampler,
+    read_whole,
+    read_word,
 )
 from yolact_bench.spec.sweep.space import Components, Space, parameters
 from yolact_bench.spec.sweep.space_reading import read_space
 
 SWEEP_SCHEMA = 1
-# A trial compares with another by what it reaches on the same data.
-_FIXED = ("dataset", "seed")
-_KEYS = dict.fromkeys(
-    (
-        *("schema", "name", "base", "set", "dataset", "mode", "objectives", LATENCY, "trials"),
-        *("sampler", "pruner", "seed_from", "space", "validate_every"),
-    )
+_FIXED = ("dataset", "seed")  # trials are only comparable on the same data
+_KEYS = (
+    *("schema", "name", "base", "set", "dataset", "mode", "objectives", LATENCY, "trials"),
+    *("sampler", "pruner", "seed_from", "space", "validate_every"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSpec:
-    """A search: a base, a space around it, and what is sought there."""
+    """A search: a base, a space around it, and objectives."""
 
     name: str  # with the budget, if not full
     question: str
@@ -49,7 +44,7 @@ class SweepSpec:
     run: Run  # the base, with the file's `set`; names and options not yet checked
     dataset: str
     mode: str
-    objectives: tuple[Sought, ...]
+    objectives: tuple[Objective, ...]
     latency: LatencyPlan
     trials: int
     sampler: str
@@ -64,7 +59,7 @@ class SweepSpec:
 
     @property
     def trains(self) -> bool:
-        """Whether a trial may need a training of its own; otherwise all share the base's."""
+        """Whether trials may need trainings; otherwise all share the base's."""
         return any(path.partition(".")[0] in ARCHITECTURE + TRAINING for path in self.space)
 
     @property
@@ -74,7 +69,7 @@ class SweepSpec:
 
     @property
     def identity(self) -> Mapping[str, str]:
-        """What trials of one study have in common, so that they compare; by name, as text."""
+        """What the trials of one study must have in common to be comparable; by name, as text."""
         base = {f"base's {slot}": str(one) for slot, one in self.run.as_dict().items()}
         space = {f"range of {name}": str(one) for name, one in parameters(self.space).items()}
         given = {
@@ -82,16 +77,10 @@ class SweepSpec:
             for path, entry in self.space.items()
             if isinstance(entry, Components)
         }
-        sought = ", ".join(f"{one.metric} {one.maximise}" for one in self.objectives)
+        objective = ", ".join(f"{one.metric} {one.maximise}" for one in self.objectives)
         latency = str(self.latency) if self.timed or self.mode == "budget" else ""
-        return {
-            **base,
-            **space,
-            **given,
-            "mode": self.mode,
-            "objective": sought,
-            "latency": latency,
-        }
+        words = {"mode": self.mode, "objective": objective, "latency": latency}
+        return {**base, **space, **given, **words}
 
     @property
     def timed(self) -> bool:
@@ -110,7 +99,7 @@ class SweepSpec:
         """
         run = self.run
         for path, value in changes.items():
-            run = changed(run, path, value, relative_to=Path(self.source.file).parent)
+            run = change(run, path, value, relative_to=self.source.folder)
         return run
 
 
@@ -138,74 +127,41 @@ def load_sweep(
     Raises:
         SpecError: with file, line and key; and the nearest valid name for a misspelling.
     """
-    source = read(path)
-    source.check_keys((), source.data, _KEYS)
-    if source.data.get("schema") != SWEEP_SCHEMA:
-        raise source.error(("schema",), f"expected schema: {SWEEP_SCHEMA}")
-    run = _base(source, settings or {})
+    source = read_spec(path, schema=SWEEP_SCHEMA, keys=_KEYS)
+    run = apply_settings(base_run(source), settings or {})
     space = read_space(source)
     _check_space(source, run, space)
-    if budget not in BUDGETS:
-        raise SpecError(f"--budget {budget}: there is no such budget{hint(budget, BUDGETS)}")
+    check_budget(budget)
     run = budgeted(run, budget, sides=smoke_sides([run.image_size]))
-    mode = word_in(source, "mode", "single", MODES)
+    mode = read_word(source, "mode", "single", MODES)
     latency = read_latency(source)
-    objectives = objectives_in(source, mode)
+    objectives = read_objectives(source, mode)
     if mode == "budget" and latency.budget_ms is None:
         raise source.error(("mode",), "budget needs latency: {budget_ms: …}")
-    name = str(source.data.get("name", path.stem))
-    sampler, seed = sampler_in(source)
-    pruner, options = pruner_in(source, mode, objectives)
+    sampler, seed = read_sampler(source)
+    pruner, options = read_pruner(source, mode, objectives)
     return SweepSpec(
-        name=name if budget == FULL else f"{name}-{budget}",
-        question=source.header[0] if source.header else "",
+        name=source.name(budget),
+        question=source.question,
         header=source.header,
         base=str(source.data["base"]),
-        settings={**_own_settings(source), **(settings or {})},
+        settings={**source.mapping(("set",)), **(settings or {})},
         run=run,
-        dataset=Path(str(run.dataset.get("file", run.dataset["name"]))).stem,
+        dataset=dataset_name(run),
         mode=mode,
         objectives=objectives,
         latency=latency,
-        trials=trials if trials is not None else whole_in(source, "trials", 50),
+        trials=trials if trials is not None else read_whole(source, "trials", 50),
         sampler=sampler,
         sampler_seed=seed,
         pruner=pruner,
         pruner_options=options,
-        seed_from=seed_from_in(source),
+        seed_from=source.strings("seed_from", ()),
         space=space,
-        validate_every=whole_in(source, "validate_every", 0) or None,
+        validate_every=read_whole(source, "validate_every", 0) or None,
         budget=budget,
         source=source,
     )
-
-
-def _base(source: Source, settings: Mapping[str, object]) -> Run:
-    if "base" not in source.data:
-        raise source.error((), "base is missing: a preset, or a .yaml file")
-    folder = Path(source.file).parent
-    try:
-        run = read_run(str(source.data["base"]), relative_to=folder)
-    except SpecError as error:
-        raise source.error(("base",), str(error)) from error
-    own = _own_settings(source)
-    if "dataset" in source.data:
-        run = _changed(source, ("dataset",), run, source.data["dataset"], folder)
-    for path, value in own.items():
-        run = _changed(source, ("set", str(path)), run, value, folder)
-    for path, value in settings.items():
-        try:
-            run = changed(run, path, value, relative_to=Path())
-        except SpecError as error:
-            raise SpecError(f"--set {path}: {error}") from error
-    return run
-
-
-def _changed(source: Source, where: tuple[str, ...], run: Run, value: object, folder: Path) -> Run:
-    try:
-        return changed(run, where[-1], value, relative_to=folder)
-    except SpecError as error:
-        raise source.error(where, str(error)) from error
 
 
 def _check_space(source: Source, run: Run, space: Space) -> None:
@@ -214,22 +170,15 @@ def _check_space(source: Source, run: Run, space: Space) -> None:
         slot = path.partition(".")[0]
         if slot in _FIXED:
             raise source.error(
-                ("space", path), f"{slot} is no choice that a sweep can make; write it under set:"
+                ("space", path), f"{slot} cannot vary within a sweep; write it under set:"
             )
         values = (
             [{"name": name} for name in entry.options]
             if isinstance(entry, Components)
-            else list(entry.ends)
+            else entry.ends
         )
         for value in values:
             try:
                 run.changed({path: value})
             except SpecError as error:
                 raise source.error(("space", path), str(error)) from error
-
-
-def _own_settings(source: Source) -> dict[str, object]:
-    own = source.data.get("set", {})
-    if not isinstance(own, Mapping):
-        raise source.error(("set",), f"expected a mapping of slots to choices, got {own!r}")
-    return {str(path): value for path, value in own.items()}

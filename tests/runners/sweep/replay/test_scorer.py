@@ -225,7 +225,7 @@ def _fault(scene: Scene, scorer: TrialScorer, run: Run) -> str:
 def test_another_network_is_not_scored(scene: Scene, scorer: TrialScorer) -> None:
     other = scene.changed({"protonet.k": 4}).run
 
-    assert "more than nms, assembly and rescore" in _fault(scene, scorer, other)
+    assert "slots other than nms, assembly and rescore" in _fault(scene, scorer, other)
 
 
 def test_a_threshold_below_what_is_stored_is_not_scored(scene: Scene, scorer: TrialScorer) -> None:

@@ -1,0 +1,120 @@
+"""The arms of an ablation: names, factors that are expanded, and the check of what they change.
+
+Mistakes are SpecErrors with file, line and key.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+from yolact_bench.errors import SpecError
+from yolact_bench.spec.run import Run
+from yolact_bench.spec.source import Source
+
+ARM_KINDS = ("arms", "grid", "one_factor")
+ArmChanges = Mapping[str, Mapping[str, object]]  # name → slot or slot.option → value
+
+
+def read_arms(source: Source) -> tuple[str, ArmChanges]:
+    """Return the kind of arms that a spec has, and the changes of each arm."""
+    kinds = [kind for kind in ARM_KINDS if kind in source.data]
+    if len(kinds) != 1:
+        raise source.error((), f"give exactly one of {', '.join(ARM_KINDS)}; found {kinds}")
+    (kind,) = kinds
+    content = source.mapping((kind,))
+    if kind == "arms":
+        arms: ArmChanges = {name: source.mapping((kind, name), or_none=True) for name in content}
+    else:
+        factors: dict[str, list[object]] = {}
+        for path, values in content.items():
+            if not isinstance(values, list) or not values:
+                raise source.error((kind, path), "expected a list of values")
+            factors[path] = values
+        arms = _grid(factors) if kind == "grid" else _one_factor(factors)
+    if not arms:
+        raise source.error((kind,), "names no arm")
+    return kind, arms
+
+
+def check_factors(
+    changes: Sequence[str], arms: Mapping[str, tuple[Run, str]], baseline: str, *, where: str
+) -> None:
+    """Check that arms differ from the baseline in the declared factors, and only in them.
+
+    `arms` is name → run and where it is written; `where` is where the factors are declared.
+
+    Raises:
+        SpecError: an arm that differs elsewhere, which would be confounded; or a factor in which
+            no arm differs, which would claim a comparison that was not made.
+    """
+    touched: set[str] = set()
+    for run, place in arms.values():
+        for slot, options in _differences(run, arms[baseline][0]).items():
+            named = {f"{slot}.{option}" for option in options}
+            undeclared = sorted(named - set(changes))
+            if slot not in changes and (undeclared or not options):
+                raise SpecError(
+                    f"{place}: differs from the baseline {baseline!r} in "
+                    f"{undeclared[0] if undeclared else slot}, which is not among changes: "
+                    f"[{', '.join(changes)}]; declare it, or leave it alone"
+                )
+            touched |= {slot, *named}
+    for factor in changes:
+        # A slot that is replaced as a whole stands for all of its options.
+        if factor not in touched and f"{factor.partition('.')[0]}.name" not in touched:
+            raise SpecError(
+                f"{where}: {factor} is declared, but no arm differs from the baseline "
+                f"{baseline!r} in it; remove it, or add an arm that changes it"
+            )
+
+
+def _grid(factors: Mapping[str, list[object]]) -> ArmChanges:
+    """An arm for every combination of the factors' values."""
+    combinations = itertools.product(*factors.values())
+    return _named([dict(zip(factors, values, strict=True)) for values in combinations])
+
+
+def _one_factor(factors: Mapping[str, list[object]]) -> ArmChanges:
+    """An arm `base` that changes nothing, and one arm for every value of every factor."""
+    arms = _named([{path: value} for path, values in factors.items() for value in values])
+    return {"base": {}, **arms}
+
+
+def _named(arms: list[dict[str, object]]) -> ArmChanges:
+    named: dict[str, Mapping[str, object]] = {}
+    for changes in arms:
+        name = ".".join(_label(path, value) for path, value in changes.items())
+        if name in named:
+            raise SpecError(f"two arms would be named {name!r}; remove the repeated value")
+        named[name] = changes
+    return named
+
+
+def _label(path: str, value: object) -> str:
+    """`protonet.k: 8` → k_8; `dcn: {name: every_nth, n: 3}` → every_nth_n_3."""
+    if isinstance(value, Mapping):
+        options = [f"{key}_{_text(item)}" for key, item in value.items() if key != "name"]
+        return "_".join([str(value.get("name", path)), *options])
+    if isinstance(value, str):
+        return value
+    return f"{path.rpartition('.')[2]}_{_text(value)}"
+
+
+def _text(value: object) -> str:
+    return "-".join(map(_text, value)) if isinstance(value, list) else str(value)
+
+
+def _differences(ours: Run, theirs: Run) -> dict[str, list[str]]:
+    """Return slot → options that differ; no options where it is a single value."""
+    different: dict[str, list[str]] = {}
+    for field in fields(Run):
+        a, b = getattr(ours, field.name), getattr(theirs, field.name)
+        if a == b:
+            continue
+        if not isinstance(a, Mapping) or not isinstance(b, Mapping):
+            different[field.name] = []
+        elif a.get("name") != b.get("name"):
+            different[field.name] = ["name"]
+        else:
+            different[field.name] = [k for k in {**a, **b} if a.get(k) != b.get(k)]
+    return different

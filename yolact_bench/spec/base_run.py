@@ -1,0 +1,87 @@
+"""The run that a spec starts from: a preset or another file, the data set, `set` and `--set`.
+
+Mistakes are SpecErrors with file, line and key.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import hint
+from yolact_bench.spec.dataset.dataset import dataset_choice
+from yolact_bench.spec.presets import PRESETS, preset
+from yolact_bench.spec.run import Run
+from yolact_bench.spec.source import KeyPath, Source, read
+
+
+def read_run(name: str, *, relative_to: Path) -> Run:
+    """Return a preset, or the run of another YAML file: its `base` and what it sets.
+
+    Raises:
+        SpecError: there is neither.
+    """
+    if not name.endswith((".yaml", ".yml")):
+        return preset(name)
+    source = read(relative_to / name)
+    if "backbone" in source.data:
+        try:
+            return Run.from_dict(source.data)
+        except SpecError as error:
+            raise SpecError(f"{source.file}: {error}") from error
+    source.check_keys((), source.data, dict.fromkeys(("base", "set", "dataset")))
+    return base_run(source)
+
+
+def base_run(source: Source) -> Run:
+    """Return the run of a spec's `base`, `dataset` and `set`."""
+    if "base" not in source.data:
+        raise source.error(("base",), f"missing: a preset{hint('', PRESETS)}; or a .yaml file")
+    try:
+        run = read_run(str(source.data["base"]), relative_to=source.folder)
+    except SpecError as error:
+        raise source.error(("base",), str(error)) from error
+    if "dataset" in source.data:
+        run = apply_changes(source, (), run, {"dataset": source.data["dataset"]})
+    return apply_changes(source, ("set",), run, source.mapping(("set",)))
+
+
+def apply_changes(source: Source, path: KeyPath, run: Run, changes: Mapping[str, object]) -> Run:
+    """Return the run with the changes that a spec has under `path`."""
+    for key, value in changes.items():
+        try:
+            run = change(run, key, value, relative_to=source.folder)
+        except SpecError as error:
+            raise source.error((*path, key), str(error)) from error
+    return run
+
+
+def apply_settings(run: Run, settings: Mapping[str, object]) -> Run:
+    """Return the run with the settings of a command line: slot or slot.option → value.
+
+    Raises:
+        SpecError: naming the setting.
+    """
+    for key, value in settings.items():
+        try:
+            run = change(run, key, value, relative_to=Path())
+        except SpecError as error:
+            raise SpecError(f"--set {key}: {error}") from error
+    return run
+
+
+def change(run: Run, path: str, value: object, *, relative_to: Path) -> Run:
+    """Return the run with one slot or option changed as a user writes it.
+
+    A data set may be named, or given as the path of a dataset.yaml from `relative_to`.
+
+    Raises:
+        SpecError: an unknown slot, option or data set.
+    """
+    if path == "dataset":
+        value = dataset_choice(value, relative_to=relative_to)
+    return run.changed({path: value})
+
+
+def dataset_name(run: Run) -> str:
+    """Return the display name of the run's data set."""
+    return Path(str(run.dataset.get("file", run.dataset["name"]))).stem
