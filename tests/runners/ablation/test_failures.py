@@ -208,8 +208,8 @@ def test_an_arm_that_cannot_be_timed_does_not_take_the_times_of_the_others(
     assert failures(tmp_path / "work") == [("k_2", "latency", "out_of_memory")]
     timed = [r for r in at.store.records() if isinstance(r, Latency)]
     assert [r.arm for r in timed] == ["k_4", "sequential"]
-    told = {row.arm: row.missing for row in read(tmp_path / "work", "small").rows}
-    assert told["k_2"] == ("latency failed (out_of_memory): CUDA out of memory",)
+    missing = {row.arm: row.missing for row in read(tmp_path / "work", "small").rows}
+    assert missing["k_2"] == ("latency failed (out_of_memory): CUDA out of memory",)
     assert plan_spec(spec, at).timed
 
     size = at.store.path.stat().st_size
@@ -235,7 +235,7 @@ def test_a_shared_pass_that_breaks_costs_no_arm_its_result(
     monkeypatch.setattr("runners.ablation.flow.time_arms", lambda *_: None)
     run_spec(write_spec(tmp_path), context(tmp_path / "work"))
     records = context(tmp_path / "work").store.records()
-    # k_2 and, once k_4 is done, sequential share their pass with nobody: the error is their own.
+    # k_2 and, once k_4 is done, sequential share their pass with none: the error is theirs.
     assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4"]
     assert failures(tmp_path / "work") == [
         ("sequential", "evaluate", "error"),

@@ -15,7 +15,7 @@ from yolact_bench.results.record import Accuracy, Failure, Latency
 
 
 class Listener(NoTracker):
-    """A tracker that remembers who trained."""
+    """A tracker that remembers the arms that trained."""
 
     def __init__(self) -> None:
         self.phases: dict[str, Phase] = {}
@@ -59,7 +59,7 @@ def test_an_arm_that_changes_detection_alone_trains_nothing(
     assert len(list((work / "checkpoints").iterdir())) == 2
 
 
-def test_the_report_tells_every_arm(finished: tuple[Path, Path, Listener]) -> None:
+def test_the_report_has_every_arm(finished: tuple[Path, Path, Listener]) -> None:
     report = build(finished[1], "small")
     assert all(arm in report.table for arm in ("k_4", "k_2", "sequential"))
     assert (report.folder / "report.html").read_text().startswith("<!")
@@ -116,7 +116,7 @@ def test_a_failing_arm_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
     done = [r.arm for r in store.records() if isinstance(r, Accuracy)]
     assert done == ["k_4", "sequential"]
 
-    run_spec(spec, context(work))  # is not tried again unasked
+    run_spec(spec, context(work))  # is not repeated without --retry-failed
     assert sum(isinstance(r, Failure) for r in store.records()) == 1
     run_spec(spec, context(work, retry_failed=True))
     assert sum(isinstance(r, Failure) for r in store.records()) == 2

@@ -1,4 +1,4 @@
-"""An ablation killed with SIGKILL twenty times ends as one that nobody disturbed."""
+"""An ablation killed with SIGKILL twenty times ends as an undisturbed one."""
 
 import json
 import multiprocessing
@@ -140,10 +140,10 @@ def test_twenty_kills_change_nothing_that_was_measured(storm: tuple[Path, Path])
         one, other = (torch.load(p, weights_only=True) for p in (path, killed / name))
         assert differences(one["network"], other["network"]) == [], name
     for pattern in ("predictions/*/bbox.json", "predictions/*/segm.json", "resamples/*.npz"):
-        found = dict(files(calm, pattern))
-        assert len(found) == 6
+        result = dict(files(calm, pattern))
+        assert len(result) == 6
         assert all(
-            path.read_bytes() == (killed / name).read_bytes() for name, path in found.items()
+            path.read_bytes() == (killed / name).read_bytes() for name, path in result.items()
         )
 
 
@@ -151,9 +151,9 @@ def test_twenty_kills_change_nothing_that_was_measured(storm: tuple[Path, Path])
 def test_twenty_kills_leave_nothing_that_gc_does_not_know(storm: tuple[Path, Path]) -> None:
     _, killed = storm
     later = max(path.stat().st_mtime for path in killed.rglob("*")) + 1e5
-    found = find(killed, now=later)
-    assert not found.left
-    known = [item.path for item in found.items]
+    result = find(killed, now=later)
+    assert not result.left
+    known = [item.path for item in result.items]
     torn = [path for path in killed.rglob("*") if ".tmp" in path.name]
     assert torn  # or no kill came amidst a file
     unknown = [p for p in torn if not any(p.is_relative_to(item) for item in known)]

@@ -1,4 +1,4 @@
-"""The latency-first gate: who is dropped, what is stored, what the report says."""
+"""The latency-first gate: the arms it drops, what it stores, and the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -46,16 +46,16 @@ def gate(*arms: Judged) -> Gate:
 
 
 class FakeMeasure:
-    """Gives every arm its milliseconds, and counts how often it is asked."""
+    """Gives every arm its milliseconds, and counts its calls."""
 
     def __init__(self, fails: str = "", invalid: str = "") -> None:
-        self.asked, self.fails, self.invalid = 0, fails, invalid
+        self.calls, self.fails, self.invalid = 0, fails, invalid
         self.loads: set[str] = set()
 
     def __call__(
         self, detectors: Mapping[str, object], pictures: Sequence[object], **options: object
     ) -> dict[str, Measured]:
-        self.asked += 1
+        self.calls += 1
         if self.fails in detectors:
             raise TimingError(self.fails)
         loads = options["loads"]
@@ -100,22 +100,22 @@ def run(spec: Path, work: Path, *, gated: bool) -> Manifest:
 
 
 def test_an_arm_is_dropped_only_if_its_whole_interval_is_over_the_budget() -> None:
-    found = gate(judged("base", 40.0, 42.0), judged("over", 40.0, 42.0), judged("near", 32.9, 42.0))
-    dropped = found.dropped(33.0, baseline="base")
+    arms = judged("base", 40.0, 42.0), judged("over", 40.0, 42.0), judged("near", 32.9, 42.0)
+    dropped = gate(*arms).dropped(33.0, baseline="base")
     assert dropped.keys() == {"over"}
     assert dropped["over"].startswith("dropped before training: 41.2 ms > budget 33 ms")
 
 
-def test_nobody_is_dropped_without_a_budget_or_without_an_interval() -> None:
-    found = gate(judged("base", 1.0, 2.0), judged("over", 40.0, 42.0), judged("few", None, None))
-    assert found.dropped(None, baseline="base") == {}
-    assert found.dropped(33.0, baseline="base").keys() == {"over"}
-    assert "no arm is dropped" in lines(found, None, baseline="base")[-1]
+def test_no_arm_is_dropped_without_a_budget_or_without_an_interval() -> None:
+    result = gate(judged("base", 1.0, 2.0), judged("over", 40.0, 42.0), judged("few", None, None))
+    assert result.dropped(None, baseline="base") == {}
+    assert result.dropped(33.0, baseline="base").keys() == {"over"}
+    assert "no arm is dropped" in lines(result, None, baseline="base")[-1]
 
 
-def test_a_baseline_over_the_budget_is_kept_and_told() -> None:
-    told = lines(gate(judged("base", 40.0, 42.0)), 33.0, baseline="base")
-    assert "over the budget, but kept as the baseline" in told[-1]
+def test_a_baseline_over_the_budget_is_kept_and_named() -> None:
+    table = lines(gate(judged("base", 40.0, 42.0)), 33.0, baseline="base")
+    assert "over the budget, but kept as the baseline" in table[-1]
 
 
 def test_untrained_arms_are_timed_with_a_declared_load() -> None:
@@ -131,7 +131,7 @@ def test_the_slow_arm_is_dropped_and_the_second_time_nothing_is_timed(
     first = decide(spec, tmp_path / "work")
     assert first.keys() == {"k_2"}
     assert decide(spec, tmp_path / "work") == first
-    assert (timed.asked, timed.loads) == (1, {"coco_like"})
+    assert (timed.calls, timed.loads) == (1, {"coco_like"})
 
 
 def test_another_budget_is_answered_from_the_same_times(tmp_path: Path, timed: FakeMeasure) -> None:
@@ -139,17 +139,17 @@ def test_another_budget_is_answered_from_the_same_times(tmp_path: Path, timed: F
     decide(write_spec(tmp_path, BUDGET), work)
     larger = write_spec(tmp_path, BUDGET.replace("20", "28"))
     assert decide(larger, work) == {}
-    assert timed.asked == 1
+    assert timed.calls == 1
 
 
 def test_a_new_arm_is_a_new_question(tmp_path: Path, timed: FakeMeasure) -> None:
     work = tmp_path / "work"
     decide(write_spec(tmp_path, BUDGET), work)
     decide(write_spec(tmp_path, BUDGET.replace("{protonet.k: 2}", "{protonet.k: 3}")), work)
-    assert timed.asked == 2
+    assert timed.calls == 2
 
 
-def test_a_session_that_does_not_count_drops_nobody_and_is_not_kept(
+def test_a_session_that_does_not_count_drops_no_arm_and_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "measure", FakeMeasure(invalid="throttled"))
@@ -173,7 +173,7 @@ def test_an_arm_that_cannot_be_timed_is_kept_and_the_others_judged(
     assert stored is not None and stored.untimed == ("sequential",)
 
 
-def test_who_shared_the_training_of_a_dropped_arm_trains_itself(tmp_path: Path) -> None:
+def test_an_arm_takes_over_the_training_that_it_shared_with_a_dropped_arm(tmp_path: Path) -> None:
     at = context(tmp_path / "work")
     plan = plan_spec(write_spec(tmp_path), at)
     kept = drop_arms(plan, {"k_4": "too slow"})
@@ -183,7 +183,7 @@ def test_who_shared_the_training_of_a_dropped_arm_trains_itself(tmp_path: Path) 
     ]
 
 
-def test_a_dropped_arm_is_told_in_the_report_and_trained_once_the_flag_is_gone(
+def test_a_dropped_arm_is_named_in_the_report_and_trained_once_the_flag_is_gone(
     tmp_path: Path, timed: FakeMeasure
 ) -> None:
     spec = write_spec(tmp_path, BUDGET.replace("latency:", "measure: [accuracy]\nlatency:"))
@@ -201,10 +201,10 @@ def test_a_dropped_arm_is_told_in_the_report_and_trained_once_the_flag_is_gone(
     assert "dropped" not in build(work, "small").table
 
 
-def test_a_stored_gate_reads_back_and_a_broken_one_is_told(tmp_path: Path) -> None:
-    found = gate(judged("base", 40.0, 42.0))
-    save(found, tmp_path)
-    assert load(tmp_path, "q") == found
+def test_a_stored_gate_reads_back_and_a_broken_one_is_an_error(tmp_path: Path) -> None:
+    result = gate(judged("base", 40.0, 42.0))
+    save(result, tmp_path)
+    assert load(tmp_path, "q") == result
     assert load(tmp_path, "another question") is None
     (tmp_path / FILE_NAME).write_text("{")
     with pytest.raises(SpecError, match="delete it"):

@@ -1,4 +1,4 @@
-"""The flow through an executor: what is asked for, and what becomes of what comes back."""
+"""The flow through an executor: the jobs it submits, and what becomes of their results."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,13 +32,13 @@ class OneByOne:
 
     def __init__(self, *, stopping: bool = False) -> None:
         self.jobs: list[Job] = []
-        self.asked: list[tuple[str, ...]] = []
+        self.submitted: list[tuple[str, ...]] = []
         self.closed = False
         self._stopping = stopping
 
     def submit(self, job: Job) -> None:
         self.jobs.append(job)
-        self.asked.append(tuple(unit.arm for unit in job.units))
+        self.submitted.append(tuple(unit.arm for unit in job.units))
 
     def wait(self, timeout: float | None = None) -> JobResult | None:
         job = self.jobs.pop()
@@ -61,7 +61,7 @@ class Ending(NoTracker):
         self.status = status
 
 
-def carried_out(folder: Path, executor: OneByOne, at: AblationContext) -> dict[str, str]:
+def run_with(folder: Path, executor: OneByOne, at: AblationContext) -> dict[str, str]:
     """Run the ablation; return detect digests by arm."""
     at = replace(at, executor=executor)
     plan = plan_spec(write_spec(folder, TWINS), at)
@@ -69,31 +69,31 @@ def carried_out(folder: Path, executor: OneByOne, at: AblationContext) -> dict[s
     return {step.unit.arm: step.unit.run.detect_digest for step in plan.steps}
 
 
-def test_units_of_one_training_are_one_job_and_none_is_asked_for_twice(tmp_path: Path) -> None:
+def test_units_of_one_training_are_one_job_and_none_is_submitted_twice(tmp_path: Path) -> None:
     at = context(tmp_path / "work")
     first, second = OneByOne(), OneByOne()
-    digests = carried_out(tmp_path, first, at)
-    assert first.asked == [("k_4", "sequential"), ("k_2",)]
+    digests = run_with(tmp_path, first, at)
+    assert first.submitted == [("k_4", "sequential"), ("k_2",)]
     assert first.closed
     assert all(at.store.accuracy(digest) for digest in digests.values())
-    carried_out(tmp_path, second, at)
-    assert second.asked == []
+    run_with(tmp_path, second, at)
+    assert second.submitted == []
 
 
-def test_a_failed_training_is_tried_again_only_when_that_is_asked_for(
+def test_a_failed_training_is_tried_again_only_on_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = context(tmp_path / "work")
     with monkeypatch.context() as patched:
         patched.setattr(engine, "ensure_trained", _failing)
-        digests = carried_out(tmp_path, OneByOne(), at)
+        digests = run_with(tmp_path, OneByOne(), at)
     failed = {f.arm for f in at.store.failures(list(digests.values()))}
     assert failed == {"k_4", "sequential"}
     assert at.store.accuracy(digests["k_2"]) is not None
-    carried_out(tmp_path, again := OneByOne(), at)
-    assert again.asked == []
-    carried_out(tmp_path, retried := OneByOne(), context(tmp_path / "work", retry_failed=True))
-    assert retried.asked == [("k_4", "sequential")]
+    run_with(tmp_path, again := OneByOne(), at)
+    assert again.submitted == []
+    run_with(tmp_path, retried := OneByOne(), context(tmp_path / "work", retry_failed=True))
+    assert retried.submitted == [("k_4", "sequential")]
     assert context(tmp_path / "work").store.accuracy(digests["again"]) is not None
 
 
@@ -103,14 +103,14 @@ def test_a_twin_of_a_unit_whose_training_failed_does_not_train_in_the_coordinato
     """Also when failures are retried: here the last attempt is a moment old."""
     monkeypatch.setattr(engine, "ensure_trained", _failing)
     at = context(tmp_path / "work", retry_failed=True)
-    carried_out(tmp_path, OneByOne(), at)
+    run_with(tmp_path, OneByOne(), at)
     assert not at.place.checkpoint_folder(_unit(tmp_path, at, "again").run).exists()
 
 
-def test_a_job_that_somebody_has_stopped_ends_the_command_as_ctrl_c_does(tmp_path: Path) -> None:
+def test_a_job_stopped_from_elsewhere_ends_the_command_as_ctrl_c_does(tmp_path: Path) -> None:
     executor, ending = OneByOne(stopping=True), Ending()
     with pytest.raises(Stopped):
-        carried_out(tmp_path, executor, context(tmp_path / "work", tracker=ending))
+        run_with(tmp_path, executor, context(tmp_path / "work", tracker=ending))
     assert executor.closed
     assert ending.status == "KILLED"
 

@@ -102,8 +102,8 @@ def test_a_training_that_fails_fails_all_its_units_and_is_tried_once(
     results = finish_all(job_of(tmp_path, TWO_PASSES))
     assert tried == ["k_4"]
     assert all(isinstance(result, Failure) for result in results)
-    told = {(r.phase, r.kind) for r in results if isinstance(r, Failure)}
-    assert told == {("train", "non_finite_loss")}
+    output = {(r.phase, r.kind) for r in results if isinstance(r, Failure)}
+    assert output == {("train", "non_finite_loss")}
     assert isinstance(results[1], Failure)
     assert "shared with k_4" in results[1].message
 

@@ -28,7 +28,7 @@ SMALL = ("--set", "image_size=96", "--set", "protonet.k=4")
 
 
 def small_file(path: Path, *, classes: int) -> Path:
-    """The small network for so many classes, in the reference's format."""
+    """The small network for a number of classes, in the reference's format."""
     torch.manual_seed(0)
     names = tuple(f"class {i}" for i in range(classes))
     changed = {"image_size": 96, "protonet.k": 4, "classes": names}
@@ -78,9 +78,9 @@ def test_a_released_file_is_evaluated_without_being_imported(
     words = ("evaluate", "yolact_tiny", *SMALL, "--weights", file, "--dataset", data, "--json")
     place = ("--work-dir", tmp_path / "work", "--device", "cpu")
     assert called(*words, *place, monkeypatch=monkeypatch) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["weights"] == str(file)
-    assert set(told) == {"weights", "sha256", "box", "mask"}
+    output = json.loads(capsys.readouterr().out)
+    assert output["weights"] == str(file)
+    assert set(output) == {"weights", "sha256", "box", "mask"}
 
 
 def test_prediction_recognises_a_released_file(
@@ -112,12 +112,12 @@ def test_test_images_get_the_two_files_that_the_server_takes(
     words = ("evaluate", "yolact_tiny", *SMALL, "--weights", file, "--dataset", data)
     place = ("--split", "test", "--work-dir", tmp_path / "work", "--device", "cpu", "--json")
     assert called(*words, *place, monkeypatch=monkeypatch) == 0
-    told = json.loads(capsys.readouterr().out)["submission"]
+    output = json.loads(capsys.readouterr().out)["submission"]
     name = "detections_test-dev2017_yolact_tiny_results.json"
     folder = tmp_path / "work" / "submissions" / "yolact_tiny"
-    assert told == {"box": str(folder / "bbox" / name), "mask": str(folder / "segm" / name)}
-    boxes = json.loads(Path(told["box"]).read_text())
-    masks = json.loads(Path(told["mask"]).read_text())
+    assert output == {"box": str(folder / "bbox" / name), "mask": str(folder / "segm" / name)}
+    boxes = json.loads(Path(output["box"]).read_text())
+    masks = json.loads(Path(output["mask"]).read_text())
     assert len(boxes) == len(masks) > 0
     assert {entry["image_id"] for entry in boxes} <= {10, 30}
     assert {entry["category_id"] for entry in boxes} <= {3, 7}

@@ -60,10 +60,10 @@ def test_a_signal_to_the_command_ends_its_workers_with_checkpoints(
     commands.append(running := Command(tmp_path, ENDLESS))
     until(running.both_train, seconds=180)
     running.process.send_signal(number)
-    _, told = running.process.communicate(timeout=90)
-    assert running.process.returncode == 130, told
-    assert "the same command resumes where this one stopped" in told
-    assert "Traceback" not in told
+    _, output = running.process.communicate(timeout=90)
+    assert running.process.returncode == 130, output
+    assert "the same command resumes where this one stopped" in output
+    assert "Traceback" not in output
     assert len(list(running.checkpoints.glob("*/last.pt"))) == 2
     assert running.gone()
 
@@ -79,8 +79,8 @@ def test_workers_of_a_killed_command_write_checkpoints_and_are_gone_within_a_min
     began = time.monotonic()
     until(killed.gone, seconds=60)
     assert len(list(killed.checkpoints.glob("*/last.pt"))) == 2
-    told = killed.process.communicate()[1]
-    assert told.count("the coordinator is gone; stopping, with a checkpoint") == 2
+    output = killed.process.communicate()[1]
+    assert output.count("the coordinator is gone; stopping, with a checkpoint") == 2
     assert time.monotonic() - began < 60
 
 
@@ -96,17 +96,17 @@ def test_a_second_signal_does_not_wait_for_workers(tmp_path: Path, commands: lis
     time.sleep(2.0)
     assert running.process.poll() is None
     running.process.send_signal(signal.SIGINT)
-    _, told = running.process.communicate(timeout=30)
-    assert running.process.returncode == 130, told
+    _, output = running.process.communicate(timeout=30)
+    assert running.process.returncode == 130, output
     until(running.gone, seconds=10)
 
 
 @pytest.mark.slow
 def test_slots_leave_one_json_object_on_stdout(tmp_path: Path, commands: list[Command]) -> None:
     commands.append(running := Command(tmp_path))
-    out, told = running.process.communicate(timeout=240)
-    assert running.process.returncode == 0, told
+    out, output = running.process.communicate(timeout=240)
+    assert running.process.returncode == 0, output
     assert json.loads(out)["failures"] == []
-    assert "  [0]  " in told
-    assert "  [1]  " in told
+    assert "  [0]  " in output
+    assert "  [1]  " in output
     assert running.gone()

@@ -44,27 +44,27 @@ def two() -> Iterator[LocalExecutor]:
     executor.close()
 
 
-class Heard(NoTracker):
-    """Keeps what it is told of arms; `drain` comes right before arms are timed."""
+class Recorder(NoTracker):
+    """Keeps the events of arms; `drain` comes right before arms are timed."""
 
     def __init__(self, executor: LocalExecutor | None = None) -> None:
         self.executor = executor
-        self.told: list[tuple[object, ...]] = []
+        self.events: list[tuple[object, ...]] = []
         self.workers_at_timing: list[bool] = []
 
     def arm_started(self, planned: PlannedRun, phase: Phase) -> None:
-        self.told.append((planned.arm, phase))
+        self.events.append((planned.arm, phase))
 
     def log_training(
         self, arm: str, seed: int, iteration: int, metrics: Mapping[str, float]
     ) -> None:
-        self.told.append((arm, iteration, *sorted(_untimed(metrics).items()), *sorted(metrics)))
+        self.events.append((arm, iteration, *sorted(_untimed(metrics).items()), *sorted(metrics)))
 
     def log_accuracy(self, accuracy: Accuracy) -> None:
-        self.told.append((accuracy.arm, accuracy.mask, accuracy.box))
+        self.events.append((accuracy.arm, accuracy.mask, accuracy.box))
 
     def log_latency(self, latency: Latency) -> None:
-        self.told.append((latency.arm, "latency"))
+        self.events.append((latency.arm, "latency"))
 
     def drain(self, timeout: float = 30.0) -> None:
         if self.executor is not None:
@@ -102,21 +102,21 @@ def test_two_workers_bring_what_one_process_brings_and_are_gone_before_the_timin
     tmp_path: Path, two: LocalExecutor
 ) -> None:
     """Records, curves, validations and phases; the times themselves are another session's."""
-    spec, alone, heard = write_spec(tmp_path), Heard(), Heard(two)
+    spec, alone, recorder = write_spec(tmp_path), Recorder(), Recorder(two)
     here = validating(context(tmp_path / "here", tracker=alone))
     run_spec(spec, here)
     side = replace(
-        validating(context(tmp_path / "side", tracker=heard)),
+        validating(context(tmp_path / "side", tracker=recorder)),
         executor=two,
     )
     run_spec(spec, side)
 
     digests = [step.unit.run.detect_digest for step in plan_spec(spec, here).steps]
-    found = [[lasting(at.store.accuracy(d)) for d in digests] for at in (here, side)]
-    assert found[0] == found[1]
-    assert sorted(alone.told, key=str) == sorted(heard.told, key=str)
-    assert any("val/mask_ap" in event for event in heard.told)
-    assert heard.workers_at_timing == [False]
+    results = [[lasting(at.store.accuracy(d)) for d in digests] for at in (here, side)]
+    assert results[0] == results[1]
+    assert sorted(alone.events, key=str) == sorted(recorder.events, key=str)
+    assert any("val/mask_ap" in event for event in recorder.events)
+    assert recorder.workers_at_timing == [False]
     for digest in digests:
         assert (side.place.work_dir / "resamples" / f"{digest}.npz").is_file()
 
@@ -212,7 +212,7 @@ def test_a_job_that_is_stopped_leaves_a_checkpoint_and_the_worker_takes_the_next
 
 
 @pytest.mark.slow
-def test_an_arm_that_fails_is_told_and_its_worker_replaced(tmp_path: Path) -> None:
+def test_an_arm_that_fails_is_recorded_and_its_worker_replaced(tmp_path: Path) -> None:
     """A learning rate that ends in no number; what it leaves on a device is not known."""
     text = LONG.replace("lr: 0.003", "lr: 1.0e+30").replace("warmup: 1", "warmup: 0")
     text = text.replace("{protonet.k: 4, schedule.lr: 0.001", "{protonet.k: 4, schedule.lr: 0.002")

@@ -80,14 +80,14 @@ def threads(number: int) -> Iterator[None]:
 def accuracies(at: AblationContext) -> dict[str, dict[str, object]]:
     """What every accuracy says, but for times, by arm."""
     timed = ("time", "train_seconds", "train_images_per_second")
-    found = [asdict(record) for record in at.store.records() if isinstance(record, Accuracy)]
-    return {str(r["arm"]): {k: v for k, v in r.items() if k not in timed} for r in found}
+    results = [asdict(record) for record in at.store.records() if isinstance(record, Accuracy)]
+    return {str(r["arm"]): {k: v for k, v in r.items() if k not in timed} for r in results}
 
 
 def test_a_node_lost_in_the_middle_of_a_training_changes_no_result(
     tmp_path: Path, one_thread: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two trainings on two nodes of one CPU each: the one of the lost node goes on on the other."""
+    """Two trainings on two nodes of one CPU: that of the lost node continues on the other."""
     spec = write_spec(tmp_path, LONG)
     calm, lossy = context(tmp_path / "calm"), context(tmp_path / "lossy")
     with threads(1):
@@ -114,7 +114,7 @@ def test_a_node_lost_in_the_middle_of_a_training_changes_no_result(
     assert not list(lossy.place.work_dir.glob(".shared*"))
 
 
-def test_a_job_asked_to_stop_and_one_that_goes_on(
+def test_one_job_stops_on_request_and_another_continues(
     tmp_path: Path, head: Cluster, one_thread: None
 ) -> None:
     at = context(tmp_path / "work")
@@ -208,11 +208,11 @@ def test_a_node_that_joins_later_and_sees_another_folder_gets_no_work(
             executor.submit(jobs["k_2"])
             until((jobs["k_4"].folder / "log.jsonl").is_file, what="it trains")
             nodes.add(around=("unshare", "--mount", "sh", "-c", hide, "sh"))
-            found = [executor.wait(120), executor.wait(120)]
+            results = [executor.wait(120), executor.wait(120)]
         finally:
             executor.close()
     assert "It gets no further jobs" in caplog.text
-    assert [type(done.records[0]) for done in found if done] == [Accuracy, Accuracy]
+    assert [type(done.records[0]) for done in results if done] == [Accuracy, Accuracy]
 
 
 def test_more_devices_than_a_node_has_are_refused(

@@ -18,13 +18,13 @@ def four_threads() -> object:
     torch.set_num_threads(before)
 
 
-def on_cpu(asked: Placement, *, workers: bool = False) -> object:
-    return make_executor(asked, work_dir=Path(), device="cpu", chosen=False, workers=workers)
+def on_cpu(placement: Placement, *, workers: bool = False) -> object:
+    return make_executor(placement, work_dir=Path(), device="cpu", chosen=False, workers=workers)
 
 
-def devices(asked: Placement, *, device: str = "cuda", chosen: bool = False) -> list[str]:
-    found = slot_environments(asked, device=device, chosen=chosen, num_cuda=4)
-    return [one["CUDA_VISIBLE_DEVICES"] for one in found]
+def devices(placement: Placement, *, device: str = "cuda", chosen: bool = False) -> list[str]:
+    environments = slot_environments(placement, device=device, chosen=chosen, num_cuda=4)
+    return [one["CUDA_VISIBLE_DEVICES"] for one in environments]
 
 
 def test_one_slot_is_this_process_and_two_are_workers() -> None:
@@ -37,8 +37,8 @@ def test_one_slot_is_this_process_and_two_are_workers() -> None:
 
 @pytest.mark.parametrize(("slots", "threads"), [(1, "4"), (2, "2"), (3, "1"), (8, "1")])
 def test_slots_of_a_cpu_share_its_threads(slots: int, threads: str, four_threads: object) -> None:
-    found = slot_environments(Placement(slots=slots), device="cpu", chosen=False)
-    assert [one["OMP_NUM_THREADS"] for one in found] == [threads] * slots
+    environments = slot_environments(Placement(slots=slots), device="cpu", chosen=False)
+    assert [one["OMP_NUM_THREADS"] for one in environments] == [threads] * slots
 
 
 def test_each_arm_gets_devices_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,18 +62,18 @@ def test_a_named_device_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("placement", "message"),
     [
         (Placement(executor="loca"), "did you mean 'local'"),
         (Placement(slots=0), "--slots 0: expected 1 or more"),
         (Placement(devices=0), "--devices 0: expected 1 or more"),
-        (Placement(executor="here", slots=2), "leave --slots or --executor out"),
-        (Placement(address="10.0.0.1:6379"), "add --executor ray"),
+        (Placement(executor="here", slots=2), "omit --slots or --executor"),
+        (Placement(address="10.0.0.1:6379"), "only valid with --executor ray"),
     ],
 )
-def test_what_cannot_be_is_refused_with_what_to_write(asked: Placement, told: str) -> None:
-    with pytest.raises(SpecError, match=told):
-        on_cpu(asked)
+def test_what_cannot_be_is_refused_with_what_to_write(placement: Placement, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        on_cpu(placement)
 
 
 def test_more_devices_than_there_are_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_changed_or_new_source_makes_the_tree_dirty_and_a_changed_readme_does_no
     assert source_commit(repository)[1] is True
 
 
-def test_a_folder_below_somebodys_repository_has_no_commit(repository: Path) -> None:
+def test_a_folder_below_another_repository_has_no_commit(repository: Path) -> None:
     assert source_commit(repository / "runners") == ("unknown", False)
 
 
@@ -72,7 +72,7 @@ def test_the_environment_of_a_cpu_names_processor_threads_and_versions() -> None
     assert {"python", "torchvision", "numpy", "pycocotools"} <= set(here.versions)
 
 
-def test_a_gpu_whose_driver_cannot_be_asked_has_an_unknown_driver(
+def test_a_gpu_without_an_answer_of_its_driver_has_an_unknown_driver(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import pynvml

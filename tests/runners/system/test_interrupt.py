@@ -81,12 +81,12 @@ class Command:
     def end(self, timeout: float = 60) -> tuple[int, str]:
         """Return exit code and output."""
         try:
-            told = self.process.communicate(timeout=timeout)[0]
+            output = self.process.communicate(timeout=timeout)[0]
         finally:
             if self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
-        return self.process.returncode, told
+        return self.process.returncode, output
 
 
 def test_sigterm_in_a_training_leaves_a_checkpoint_and_the_same_command_ends_it(
@@ -99,10 +99,10 @@ def test_sigterm_in_a_training_leaves_a_checkpoint_and_the_same_command_ends_it(
         assert first.process.poll() is None, first.process.communicate()[0]
         time.sleep(0.1)
     first.send(signal.SIGTERM)
-    code, told = first.end()
-    assert code == 130, told
-    assert "stopping after this iteration, with a checkpoint" in told
-    assert "the same command resumes where this one stopped" in told
+    code, output = first.end()
+    assert code == 130, output
+    assert "stopping after this iteration, with a checkpoint" in output
+    assert "the same command resumes where this one stopped" in output
     assert len(list(checkpoints.glob("*/last.pt"))) == 1
 
     second = Command(tmp_path, phase="training", spec=spec)
@@ -111,9 +111,9 @@ def test_sigterm_in_a_training_leaves_a_checkpoint_and_the_same_command_ends_it(
     time.sleep(1.0)
     assert second.process.poll() is None  # the iteration is not at its end
     second.send(signal.SIGTERM)
-    code, told = second.end(timeout=20)
-    assert code == 130, told
-    assert "goes on from iteration" in told
+    code, output = second.end(timeout=20)
+    assert code == 130, output
+    assert "goes on from iteration" in output
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ def test_a_signal_in_any_other_phase_stops_at_once_and_the_same_command_goes_on(
         if phase == "validation":
             time.sleep(0.5)
             running.send(number)
-        code, told = running.end(timeout=30)
-        assert code == 130, (phase, told)
-        assert "Traceback" not in told
-        assert "the same command resumes where this one stopped" in told
-    code, told = Command(tmp_path).end(timeout=120)
-    assert code == 0, told
+        code, output = running.end(timeout=30)
+        assert code == 130, (phase, output)
+        assert "Traceback" not in output
+        assert "the same command resumes where this one stopped" in output
+    code, output = Command(tmp_path).end(timeout=120)
+    assert code == 0, output
 
 
 def test_sigterm_is_an_interrupt_until_the_command_ends() -> None:

@@ -35,7 +35,7 @@ RESCORED: dict[str, object] = {
 
 
 def trained_by(folder: Path, devices: int, changes: dict[str, object]) -> dict[str, torch.Tensor]:
-    """The weights after a training by so many processes."""
+    """The weights after a training by a number of processes."""
     unit, place = shared_unit(folder / str(devices), devices=devices, changes=changes)
     done = ensure_trained(unit, place)
     assert done.devices == devices
@@ -70,7 +70,7 @@ def test_joint_batch_norm_has_the_outputs_statistics_and_gradients_of_the_joint_
     The second process has twice the contrast of the first, so that its own statistics are others.
     """
     two = share_devices(
-        norm_of_rank, (), devices=2, device="cpu", should_stop=lambda: False, tell=None
+        norm_of_rank, (), devices=2, device="cpu", should_stop=lambda: False, on_log=None
     )
     one = norm_of_one()
     assert one.keys() == two.keys()
@@ -99,13 +99,13 @@ def test_evaluation_by_two_processes_leaves_the_files_of_one(tmp_path: Path) -> 
     unit, place = shared_unit(tmp_path, devices=1)
     training = ensure_trained(unit, place)
     folder = place.predictions(unit.run.detect_digest)
-    found = []
+    files = []
     for devices in (1, 2):
         accuracy = evaluate_unit(unit, replace(place, devices=devices), training)
-        found.append([(folder / name).read_bytes() for name in ("bbox.json", "segm.json")])
+        files.append([(folder / name).read_bytes() for name in ("bbox.json", "segm.json")])
         (folder / "meta.json").unlink()
         assert accuracy.num_images == 3
-    assert found[0] == found[1]
+    assert files[0] == files[1]
 
 
 def test_the_death_of_one_process_ends_the_training_with_one_message(tmp_path: Path) -> None:

@@ -57,21 +57,21 @@ def tree(work: Path) -> dict[str, int]:
 
 
 def test_what_records_and_manifests_refer_to_stays(work: Path) -> None:
-    found = find(work)
-    assert found.items == ()
-    assert found.left == ()
+    garbage = find(work)
+    assert garbage.items == ()
+    assert garbage.left == ()
 
 
 def test_a_training_that_nothing_refers_to_goes_with_its_folder(work: Path) -> None:
     put(work / "checkpoints" / "t-gone" / "final.pt", 3000)
     put(work / "checkpoints" / "t-gone" / "log.jsonl", 500)
     age(work)
-    found = find(work)
-    assert paths(found) == ["checkpoints/t-gone"]
-    assert found.size == 3500
-    assert "no record and no manifest" in found.items[0].reason
+    garbage = find(work)
+    assert paths(garbage) == ["checkpoints/t-gone"]
+    assert garbage.size == 3500
+    assert "no record and no manifest" in garbage.items[0].reason
     before = tree(work)
-    remove(found)
+    remove(garbage)
     gone = before.keys() - tree(work).keys()
     assert {Path(path).parent.name for path in gone} == {"t-gone"}
     assert not (work / "checkpoints" / "t-gone").exists()
@@ -80,9 +80,9 @@ def test_a_training_that_nothing_refers_to_goes_with_its_folder(work: Path) -> N
 def test_a_training_in_progress_is_left(work: Path) -> None:
     last = put(work / "checkpoints" / "t-new" / "last.pt")
     age(work, but=[last])
-    found = find(work)
-    assert found.items == ()
-    assert "within the last hour" in found.left[0].reason
+    garbage = find(work)
+    assert garbage.items == ()
+    assert "within the last hour" in garbage.left[0].reason
     os.utime(last, (0, 0))
     age(work)
     assert paths(find(work)) == ["checkpoints/t-new"]
@@ -90,9 +90,9 @@ def test_a_training_in_progress_is_left(work: Path) -> None:
 
 def test_an_interim_checkpoint_goes_once_its_training_is_finished(work: Path) -> None:
     put(work / "checkpoints" / "t-plain-0" / "last.pt", 7000)
-    found = find(work)
-    assert paths(found) == ["checkpoints/t-plain-0/last.pt"]
-    remove(found)
+    garbage = find(work)
+    assert paths(garbage) == ["checkpoints/t-plain-0/last.pt"]
+    remove(garbage)
     assert (work / "checkpoints" / "t-plain-0" / "final.pt").is_file()
 
 
@@ -109,9 +109,9 @@ def test_temporary_files_of_killed_writes_go_wherever_they_are(work: Path) -> No
         put(work / name)
     age(work)
     young = put(work / "checkpoints" / "t-plain-0" / ".last.11112222.tmp.pt")
-    found = find(work)
-    assert sorted(paths(found)) == sorted(names)
-    assert [left.path for left in found.left] == [young]
+    garbage = find(work)
+    assert sorted(paths(garbage)) == sorted(names)
+    assert [left.path for left in garbage.left] == [young]
 
 
 def test_a_stored_pass_goes_when_all_that_replay_it_are_evaluated(work: Path) -> None:
@@ -119,8 +119,8 @@ def test_a_stored_pass_goes_when_all_that_replay_it_are_evaluated(work: Path) ->
     for training in ("t-plain-0", "t-dcn-0"):
         put(work / "predictions" / f"f-{training}" / "pass.json")
         put(work / "predictions" / f"f-{training}" / "0000000.npz", 5000)
-    found = find(work)
-    assert paths(found) == ["predictions/f-t-dcn-0"]
+    garbage = find(work)
+    assert paths(garbage) == ["predictions/f-t-dcn-0"]
     Store(work / "results.jsonl").add(accuracy("broken"))
     assert paths(find(work)) == ["predictions/f-t-dcn-0", "predictions/f-t-plain-0"]
 
@@ -144,7 +144,7 @@ def only(arm: str) -> Manifest:
     )
 
 
-def test_work_that_a_record_alone_refers_to_goes_only_if_asked(tmp_path: Path) -> None:
+def test_work_that_a_record_alone_refers_to_goes_only_on_request(tmp_path: Path) -> None:
     records: list[Record] = [accuracy("fast"), accuracy("deformable")]
     work = write_work(tmp_path / "work", records, only("fast"))
     put(work / "checkpoints" / "t-plain-0" / "final.pt")
@@ -167,9 +167,9 @@ def test_nothing_that_is_not_understood_is_touched(work: Path) -> None:
     put(work / "predictions" / "mine" / "notes.txt")
     put(work / "notes.txt")
     age(work)
-    found = find(work)
-    assert found.items == ()
-    assert {str(left.path.relative_to(work)) for left in found.left} == {
+    garbage = find(work)
+    assert garbage.items == ()
+    assert {str(left.path.relative_to(work)) for left in garbage.left} == {
         "checkpoints/t-gone",
         "predictions/mine",
         "notes.txt",
@@ -182,9 +182,9 @@ def test_a_manifest_that_cannot_be_read_protects_everything(work: Path) -> None:
     (work / "reports" / "torn").mkdir()
     (work / "reports" / "torn" / "manifest.json").write_text("{")
     age(work)
-    found = find(work)
-    assert found.items == ()
-    assert "cannot be read" in found.left[0].reason
+    garbage = find(work)
+    assert garbage.items == ()
+    assert "cannot be read" in garbage.left[0].reason
 
 
 def test_a_dry_run_changes_nothing_and_delete_never_touches_the_records(
@@ -194,8 +194,8 @@ def test_a_dry_run_changes_nothing_and_delete_never_touches_the_records(
     age(work)
     before, words = tree(work), ("gc", "--work-dir", str(work))
     assert called(*words, monkeypatch=monkeypatch) == 0
-    told = capsys.readouterr().out
-    assert "2.5 MB  in 1 places can be removed; --delete does it" in told
+    output = capsys.readouterr().out
+    assert "2.5 MB  in 1 places can be removed; --delete does it" in output
     assert tree(work) == before
     assert called(*words, "--delete", "--json", monkeypatch=monkeypatch) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -218,10 +218,10 @@ def test_predictions_killed_before_any_was_whole_are_understood(work: Path) -> N
     put(work / "predictions" / "d-gone" / ".bbox.0123abcd.tmp.json")
     put(work / "predictions" / "d-sequential-0" / ".bbox.0123abcd.tmp.json")
     age(work)
-    found = find(work)
-    assert found.left == ()
+    garbage = find(work)
+    assert garbage.left == ()
     needed = "predictions/d-sequential-0/.bbox.0123abcd.tmp.json"
-    assert sorted(paths(found)) == ["predictions/d-gone", needed]
+    assert sorted(paths(garbage)) == ["predictions/d-gone", needed]
 
 
 def test_trainings_of_a_sweep_stay_but_for_those_that_were_given_up(work: Path) -> None:
@@ -237,7 +237,7 @@ def test_trainings_of_a_sweep_stay_but_for_those_that_were_given_up(work: Path) 
     put(work / "optuna.db")
     age(work)
 
-    found = find(work)
+    garbage = find(work)
 
-    assert paths(found) == ["checkpoints/t-pruned"]
-    assert found.left == ()
+    assert paths(garbage) == ["checkpoints/t-pruned"]
+    assert garbage.left == ()

@@ -30,7 +30,7 @@ with hold_lock(Path(sys.argv[1]), command="yolact-bench run other.yaml"):
 
 
 class Other:
-    """Another process, which holds the lock until it is told to end."""
+    """Another process, which holds the lock until it is asked to end."""
 
     def __init__(self, work: Path, how: str = "plain") -> None:
         words = [sys.executable, "-c", HOLD, str(work), how]
@@ -61,9 +61,9 @@ def test_a_second_process_is_told_who_writes_and_what_to_do(tmp_path: Path) -> N
     with Other(tmp_path) as other:
         with pytest.raises(SpecError) as refused, hold_lock(tmp_path, command="second"):
             pytest.fail("two writers")
-        told = str(refused.value)
+        output = str(refused.value)
         words = ("`yolact-bench run other.yaml`", str(other.process.pid), os.uname().nodename)
-        assert all(word in told for word in (*words, "--work-dir", "wait", "stop it"))
+        assert all(word in output for word in (*words, "--work-dir", "wait", "stop it"))
         holder = lock_holder(tmp_path)
         assert holder is not None
         assert holder.pid == other.process.pid
@@ -100,7 +100,7 @@ def test_commands_that_write_stop_and_commands_that_read_go_on(
             assert "another process writes there" in capsys.readouterr().err
         for words in (["plan", spec], ["run", spec, "--dry-run"], ["list", "runs"], ["gc"]):
             assert called(*words, *place, monkeypatch=monkeypatch) == 0
-        assert "run other.yaml" in capsys.readouterr().out  # gc says who is at work
+        assert "run other.yaml" in capsys.readouterr().out  # gc names the writer
     assert [path.name for path in work.iterdir()] == [LOCK_FILE]
 
 

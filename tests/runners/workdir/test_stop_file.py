@@ -15,7 +15,7 @@ from runners.workdir.stop_file import (
 from tests.support.small_ablation import context, plan_spec, write_spec
 
 
-def test_a_training_that_is_asked_by_file_stops_with_a_checkpoint_and_goes_on_later(
+def test_a_stop_file_ends_a_training_with_a_checkpoint_that_it_continues_from(
     tmp_path: Path,
 ) -> None:
     at = context(tmp_path / "work")

@@ -96,16 +96,16 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
     manifest = run_spec(spec, at)
 
     records = at.store.records()
-    found = {r.arm: r for r in records if isinstance(r, Accuracy)}
-    assert found.keys() == {"ours", "perfect", "given"}
+    accuracies = {r.arm: r for r in records if isinstance(r, Accuracy)}
+    assert accuracies.keys() == {"ours", "perfect", "given"}
     for arm in ("perfect", "given"):
-        assert found[arm].mask.ap == pytest.approx(1.0)
-        assert found[arm].box.ap == pytest.approx(1.0)
-        assert found[arm].eval_data == found["ours"].eval_data
-        columns = read_resamples(tmp_path / f"work/resamples/{found[arm].detect_digest}.npz")
+        assert accuracies[arm].mask.ap == pytest.approx(1.0)
+        assert accuracies[arm].box.ap == pytest.approx(1.0)
+        assert accuracies[arm].eval_data == accuracies["ours"].eval_data
+        columns = read_resamples(tmp_path / f"work/resamples/{accuracies[arm].detect_digest}.npz")
         assert columns["mask_ap"] == pytest.approx(1.0)
-    assert found["perfect"].origin == "command: 1"
-    assert found["given"].origin == "files; boxes are those around the masks"
+    assert accuracies["perfect"].origin == "command: 1"
+    assert accuracies["given"].origin == "files; boxes are those around the masks"
 
     split = {r.arm: r for r in records if isinstance(r, Errors)}
     assert split.keys() == {"ours", "perfect", "given"}
@@ -141,8 +141,8 @@ def test_a_command_sees_only_the_classes_that_are_evaluated(tmp_path: Path) -> N
     at = context(tmp_path / "work")
     (step,) = plan_spec(spec, at).external
     folder = predict_external(step.unit, at.place)
-    found = {one["category_id"] for one in json.loads((folder / "segm.json").read_text())}
-    assert found == {2, 3}
+    categories = {one["category_id"] for one in json.loads((folder / "segm.json").read_text())}
+    assert categories == {2, 3}
     assert not (tmp_path / f"work/data/{step.unit.eval_data}/images").exists()
 
 

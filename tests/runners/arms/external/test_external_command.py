@@ -58,7 +58,7 @@ def test_a_stop_ends_the_command_and_its_children(tmp_path: Path, number: signal
 
 
 def _is_gone(pid: int) -> bool:
-    """Whether a process has ended; it may stay as a zombie where nobody waits for orphans."""
+    """Whether a process has ended; it may stay as a zombie where no process reaps orphans."""
     for _ in range(100):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
