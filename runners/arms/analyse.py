@@ -11,8 +11,7 @@ from runners.arms.external.records import bad_results
 from runners.evaluation.error_types import error_gains
 from runners.evaluation.files import BOX_FILE, MASK_FILE
 from runners.evaluation.oracles import oracle_ladder
-from runners.evaluation.resample import resample
-from runners.evaluation.score import evaluate
+from runners.evaluation.score import resample, score_predictions
 from runners.evaluation.stored_pass import lowest_score
 from runners.system.environment import environment, now
 from runners.units.unit import Unit, Work
@@ -40,7 +39,7 @@ def ensure_resampled(unit: Work, place: Workplace, *, sizes: bool) -> None:
     folder = place.predictions(unit.detect_digest)
     if not all((folder / name).is_file() for name in FILES.values()):
         folder = _predict(unit, place)
-        evaluate(place.datasets.open(unit.data, unit.split), folder, scoring=place.scoring)
+        score_predictions(place.datasets.open(unit.data, unit.split), folder, scoring=place.scoring)
     resample(folder, out, eval_data=unit.eval_data, areas=sizes)
 
 

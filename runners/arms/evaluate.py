@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from runners.evaluation.coco.score import engine_name
-from runners.evaluation.files import batch_size_of, is_complete
+from runners.evaluation.files import PredictionKey, batch_size_of, is_complete
 from runners.evaluation.predict import predict
-from runners.evaluation.predict_sharded import predict_sharded
+from runners.evaluation.predict_sharded import Source, predict_sharded
 from runners.evaluation.replay import Variant, replay
-from runners.evaluation.score import evaluate
+from runners.evaluation.score import score_predictions
 from runners.evaluation.stored_pass import StoredPass, lowest_score, open_pass, store_pass
 from runners.system.environment import environment, now
 from runners.training.run import Trained
@@ -31,7 +31,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
     predict_unit(unit, detector, place)
     folder = place.predictions(unit.detect_digest)
     return replace(
-        score_predictions(unit, place, folder),
+        score_unit(unit, place, folder),
         parameters=detector.num_parameters,
         iterations=training.iterations,
         train_seconds=training.seconds,
@@ -44,10 +44,10 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
     )
 
 
-def score_predictions(unit: Work, place: Workplace, folder: Path) -> Accuracy:
+def score_unit(unit: Work, place: Workplace, folder: Path) -> Accuracy:
     """Return the accuracy of predictions on disk; nothing is known of a network or a training."""
     dataset = place.datasets.open(unit.data, unit.split)
-    scores = evaluate(dataset, folder, scoring=place.scoring)
+    scores = score_predictions(dataset, folder, scoring=place.scoring)
     return Accuracy(
         ablation=unit.ablation,
         arm=unit.arm,
@@ -82,16 +82,13 @@ def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
     """
     dataset = place.datasets.open(unit.data, unit.split)
     folder = place.predictions(unit.detect_digest)
-    title = f"evaluate {unit.title}"
+    key, title = _key(unit, unit.detect_digest, place), f"evaluate {unit.title}"
     if place.devices > 1:
+        file = place.weights(unit.run)
         predict_sharded(
-            unit.run,
-            unit.data,
-            unit.split,
-            dataset,
+            Source(run=unit.run, file=file, data=unit.data, split=unit.split),
             folder,
-            file=place.weights(unit.run),
-            weights=unit.train_digest,
+            key,
             batch_size=place.eval_batch,
             device=place.device,
             devices=place.devices,
@@ -102,8 +99,7 @@ def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
         detector,
         dataset,
         folder,
-        digest=unit.detect_digest,
-        weights=unit.train_digest,
+        key,
         batch_size=place.eval_batch,
         processes=place.encoders,
         title=title,
@@ -169,8 +165,7 @@ def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
         trained_detector(unit.run, place),
         place.datasets.open(unit.data, unit.split),
         place.predictions(unit.forward_digest),
-        digest=unit.forward_digest,
-        weights=unit.train_digest,
+        _key(unit, unit.forward_digest, place),
         min_score=min_score,
         max_bytes=place.max_store,
         title=f"forward pass {unit.title}",
@@ -180,12 +175,8 @@ def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
 
 def find_pass(unit: Unit, place: Workplace) -> StoredPass | None:
     """Return the complete stored pass of a unit, if there is one."""
-    return open_pass(
-        place.predictions(unit.forward_digest),
-        digest=unit.forward_digest,
-        weights=unit.train_digest,
-        num_images=len(place.datasets.open(unit.data, unit.split)),
-    )
+    folder = place.predictions(unit.forward_digest)
+    return open_pass(folder, _key(unit, unit.forward_digest, place))
 
 
 def replayable(unit: Unit) -> bool:
@@ -194,9 +185,10 @@ def replayable(unit: Unit) -> bool:
 
 
 def _is_predicted(unit: Unit, place: Workplace) -> bool:
-    return is_complete(
-        place.predictions(unit.detect_digest),
-        digest=unit.detect_digest,
-        weights=unit.train_digest,
-        num_images=len(place.datasets.open(unit.data, unit.split)),
-    )
+    folder = place.predictions(unit.detect_digest)
+    return is_complete(folder, _key(unit, unit.detect_digest, place))
+
+
+def _key(unit: Unit, digest: str, place: Workplace) -> PredictionKey:
+    num_images = len(place.datasets.open(unit.data, unit.split))
+    return PredictionKey(digest, unit.train_digest, num_images)

@@ -11,9 +11,9 @@ import typer
 from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained, hold_on_first
 from runners.evaluation.predict import predict
-from runners.evaluation.predict_sharded import predict_sharded
-from runners.evaluation.score import evaluate as score
-from runners.evaluation.submission import images_name, write_submission
+from runners.evaluation.predict_sharded import Source, predict_sharded
+from runners.evaluation.score import score_predictions
+from runners.evaluation.files import PredictionKey, images_name, write_submission
 from runners.system.ranks import check_devices, join_torchrun
 from runners.system.torchrun import refuse_torchrun
 from runners.units.lr_scaling import KEEP, RULES
@@ -107,7 +107,7 @@ def evaluate(
             return
     if weights is not None:
         folder = _predicted(unit, opened, weights, place)
-        scores = score(opened, folder, scoring=place.scoring)
+        scores = score_predictions(opened, folder, scoring=place.scoring)
         box, mask, images = scores.box, scores.mask, len(opened)
         facts: dict[str, object] = {"weights": str(weights), "sha256": file_sha256(weights)}
     else:
@@ -156,15 +156,12 @@ def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) ->
     sha256 = file_sha256(weights)
     folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
     with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
+        key = PredictionKey(unit.run.detect_digest, sha256, len(dataset))
         if place.devices > 1:
             return predict_sharded(
-                unit.run,
-                unit.data,
-                unit.split,
-                dataset,
+                Source(run=unit.run, file=weights, data=unit.data, split=unit.split),
                 folder,
-                file=weights,
-                weights=sha256,
+                key,
                 batch_size=place.eval_batch,
                 device=place.device,
                 devices=place.devices,
@@ -176,8 +173,7 @@ def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) ->
             build_detector(unit.run, network, device=place.device),
             dataset,
             folder,
-            digest=unit.run.detect_digest,
-            weights=sha256,
+            key,
             batch_size=place.eval_batch,
             processes=place.encoders,
         )

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runners.evaluation.coco.index import Entry, Rle
-from runners.evaluation.lines import Lines, as_lines
+from runners.evaluation.coco.index import Entry
+from runners.evaluation.coco.masks import Rle
+from runners.evaluation.files import Lines, as_lines
 from runners.system.helper_process import HelperProcess
 from yolact_bench.errors import ArmError
 from yolact_bench.geometry.run_lengths import mask_run_lengths
@@ -169,12 +170,11 @@ class _Packed(NamedTuple):
     """Soft masks without the cells that no pixel of the mask depends on: a tenth of the bytes."""
 
     shape: tuple[int, ...]
-    bounds: list[list[int]]  # of each mask: first row, end, first column, end
-    values: Float32  # within them, one mask behind the other
+    parts: list[tuple[list[int], Float32]]  # of each mask: first row, end, first column, end
 
 
 def _packed(soft: Float32, threshold: float) -> _Packed:
-    """A pixel lies between cells that touch, so one beside the last above the threshold is enough.
+    """A pixel lies between adjacent cells, so one beside the last above the threshold is enough.
 
     What is left out becomes 0, which is as little above the threshold as it was.
     """
@@ -182,15 +182,14 @@ def _packed(soft: Float32, threshold: float) -> _Packed:
         bounds = [[0, soft.shape[1], 0, soft.shape[2]]] * len(soft)
     else:
         above = soft > threshold
-        rows = _extents(np.logical_or.reduce(above, axis=2))
-        columns = _extents(np.logical_or.reduce(above, axis=1))
-        bounds = np.hstack([rows, columns]).tolist()
-    pieces = [soft[n, a:b, c:d].reshape(-1) for n, (a, b, c, d) in enumerate(bounds)]
-    return _Packed(soft.shape, bounds, np.concatenate([np.empty(0, np.float32), *pieces]))
+        rows, columns = np.logical_or.reduce(above, axis=2), np.logical_or.reduce(above, axis=1)
+        bounds = np.hstack([_extents(rows), _extents(columns)]).tolist()
+    parts = [(one, soft[n, slice(*one[:2]), slice(*one[2:])]) for n, one in enumerate(bounds)]
+    return _Packed(soft.shape, parts)
 
 
 def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the first and the end [N, 2] of what is occupied, and one more on either side."""
+    """Return the first and the end [N, 2] of the occupied cells, with one more on either side."""
     cells = occupied.shape[1]
     first = (occupied.argmax(1) - 1).clip(0)
     end = (cells + 1 - occupied[:, ::-1].argmax(1)).clip(max=cells)
@@ -201,10 +200,6 @@ def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _unpacked(packed: _Packed) -> Float32:
     soft = np.zeros(packed.shape, np.float32)
-    start = 0
-    for mask, (top, bottom, left, right) in zip(soft, packed.bounds, strict=True):
-        shape = bottom - top, right - left
-        end = start + shape[0] * shape[1]
-        mask[top:bottom, left:right] = packed.values[start:end].reshape(shape)
-        start = end
+    for mask, ((top, bottom, left, right), values) in zip(soft, packed.parts, strict=True):
+        mask[top:bottom, left:right] = values
     return soft

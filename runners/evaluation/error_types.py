@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.coco.index import Entry, Kind
+from runners.evaluation.coco.matching import MAX_DETECTIONS, RECALLS
 from runners.evaluation.coco.score import Overlaps, overlaps
 from yolact_bench.errors import SpecError
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU: an object is found; an object is touched at all
-MAX_DETECTIONS = 100  # of an image and class, as COCO counts them
 
 # The order in which a false positive is tried; the last one fits always.
 _FALSE_POSITIVES = ("localisation", "classification", "duplicate", "both", "background")
@@ -26,8 +26,6 @@ _NOTHING = -1
 
 ERROR_TYPES = (*_FALSE_POSITIVES, "missed")
 OPPOSITES = ("false_positive", "false_negative")
-
-_RECALLS = np.linspace(0.0, 1.0, 101)
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -103,7 +101,10 @@ def error_gains(
     """
     split = split_errors(overlaps(ground_truth, results, kind=kind))
     if not len(split.true_category):
-        raise SpecError("ground truth: it has no object that is not a crowd; nothing can be found")
+        raise SpecError(
+            "ground truth: every object is a crowd, so that nothing can be found; use a split that "
+            "has other objects, or leave out errors under measure"
+        )
     base = split.ap50()
     gains = {name: split.ap50({name}) - base for name in (*ERROR_TYPES, *OPPOSITES)}
     return {"ap50": base, **gains}
@@ -168,7 +169,7 @@ def average_precision(correct: Flags, num_objects: int) -> float:
     precision = true / np.arange(1, len(correct) + 1)
     # The best precision at this recall or a higher one; none where recall is not reached.
     best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-    return float(best[np.searchsorted(true / num_objects, _RECALLS, side="left")].mean())
+    return float(best[np.searchsorted(true / num_objects, RECALLS, side="left")].mean())
 
 
 def _ranked(image: Overlaps) -> Integers:

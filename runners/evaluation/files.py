@@ -1,24 +1,60 @@
-"""COCO result files of predictions: complete or absent, with a note of what they are."""
+"""COCO result files of predictions: complete or absent, with a note of what they are of."""
 
 import json
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from runners.evaluation.coco.index import Entry
-from runners.evaluation.lines import Lines, as_lines
 from yolact_bench.results.files import atomic_path, write_atomically
+from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
 
 META_SCHEMA = 1
 BOX_FILE, MASK_FILE, META_FILE = "bbox.json", "segm.json", "meta.json"
 
 
+@dataclass(frozen=True, slots=True)
+class PredictionKey:
+    """What predictions or a stored pass are of: where any of it differs, they are made again."""
+
+    digest: str  # of the detections, or of the forward pass
+    weights: str  # the digest of a training or of a file
+    num_images: int
+
+    def facts(self, digest_name: str, *, schema: int) -> dict[str, object]:
+        """Return what a meta file says of complete predictions."""
+        return {
+            "schema": schema,
+            "complete": True,
+            digest_name: self.digest,
+            "weights": self.weights,
+            "num_images": self.num_images,
+        }
+
+
+class Lines(NamedTuple):
+    """The entries of one image in both result files."""
+
+    boxes: str
+    masks: str
+    length: int  # number of entries in either
+
+
+def as_lines(entries: Iterable[Entry]) -> str:
+    """Return entries of a result file as JSON, one a line."""
+    return ",\n".join(
+        json.dumps(entry, separators=(",", ":"), allow_nan=False) for entry in entries
+    )
+
+
 @contextmanager
 def prediction_files(
-    folder: Path, *, digest: str, weights: str, num_images: int, batch_size: int = 1
+    folder: Path, key: PredictionKey, *, batch_size: int = 1
 ) -> Iterator["Predictions"]:
-    """Yield what takes the entries of one image after the other.
+    """Yield a writer that takes the entries of one image after the other.
 
     The files appear when the block ends without an exception, meta.json last. `batch_size` is
     that of the forward pass.
@@ -28,50 +64,39 @@ def prediction_files(
         predictions = Predictions(boxes, masks)
         yield predictions
     meta = {
-        **_identity(digest, weights, num_images),
+        **_facts(key),
         "num_detections": predictions.length,
         "batch_size": batch_size,
     }
     write_atomically(folder / META_FILE, json.dumps(meta, indent=2) + "\n")
 
 
-def is_complete(folder: Path, *, digest: str, weights: str, num_images: int) -> bool:
-    """Return whether `folder` holds all predictions of this digest, weights and data size."""
+def is_complete(folder: Path, key: PredictionKey) -> bool:
+    """Return whether `folder` holds all predictions of this key."""
     try:
         meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    expected = _identity(digest, weights, num_images)
     files = all((folder / name).is_file() for name in (BOX_FILE, MASK_FILE))
-    return files and all(meta.get(key) == value for key, value in expected.items())
+    return files and all(meta.get(name) == value for name, value in _facts(key).items())
 
 
 def batch_size_of(folder: Path) -> int:
-    """Return how many images went through the network together for complete predictions."""
+    """Return the batch size of the forward pass of complete predictions."""
     meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
     return int(meta.get("batch_size", 1))
 
 
-def _identity(digest: str, weights: str, num_images: int) -> dict[str, object]:
-    return {
-        "schema": META_SCHEMA,
-        "complete": True,
-        "detect_digest": digest,
-        "weights": weights,
-        "num_images": num_images,
-    }
+def _facts(key: PredictionKey) -> dict[str, object]:
+    return key.facts("detect_digest", schema=META_SCHEMA)
 
 
 class Predictions:
-    """Entries of images, written to two files as they come."""
+    """Writes entries of images to two JSON lists, one entry a line."""
 
-    def __init__(self, boxes: "_JsonList", masks: "_JsonList") -> None:
+    def __init__(self, boxes: TextIO, masks: TextIO) -> None:
+        self.length = 0  # detections so far
         self._boxes, self._masks = boxes, masks
-
-    @property
-    def length(self) -> int:
-        """How many detections there are so far."""
-        return self._boxes.length
 
     def extend(self, boxes: Sequence[Entry], masks: Sequence[Entry]) -> None:
         """Add the entries of the next image."""
@@ -79,29 +104,50 @@ class Predictions:
 
     def write(self, lines: Lines) -> None:
         """Add the lines of the next image."""
-        self._boxes.write(lines.boxes, lines.length)
-        self._masks.write(lines.masks, lines.length)
-
-
-class _JsonList:
-    """The entries of a JSON list, written one a line as they come."""
-
-    def __init__(self, file: TextIO) -> None:
-        self.length = 0
-        self._file = file
-
-    def write(self, lines: str, count: int) -> None:
-        """Write `count` entries behind those that stand."""
-        if count:
-            self._file.write(",\n" if self.length else "\n")
-            self._file.write(lines)
-            self.length += count
+        if lines.length:
+            separator = ",\n" if self.length else "\n"
+            self._boxes.write(separator + lines.boxes)
+            self._masks.write(separator + lines.masks)
+            self.length += lines.length
 
 
 @contextmanager
-def _json_list(path: Path) -> Iterator[_JsonList]:
+def _json_list(path: Path) -> Iterator[TextIO]:
     """Yield a JSON list that appears at `path` when the block ends without an exception."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write("[")
-        yield _JsonList(file)
+        yield file
         file.write("\n]\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """The two result files of one detector that the server of COCO's test images takes."""
+
+    box: Path
+    mask: Path
+
+
+def write_submission(predictions: Path, out: Path, *, images: str, arm: str) -> Submission:
+    """Copy the predictions that `predict` left to the names that the server expects.
+
+    Both tasks expect the same name, so each has a folder of its own.
+
+    Source: the upload page of COCO, `detections_[testset]_[algorithm]_results.json`.
+    """
+    name = f"detections_{images}_{arm}_results.json"
+    copied = []
+    for task, file in (("bbox", BOX_FILE), ("segm", MASK_FILE)):
+        (out / task).mkdir(parents=True, exist_ok=True)
+        with atomic_path(out / task / name) as temporary:
+            shutil.copyfile(predictions / file, temporary)
+        copied.append(out / task / name)
+    return Submission(box=copied[0], mask=copied[1])
+
+
+def images_name(data: DatasetSpec, split: str) -> str:
+    """Return the server's name for the images of a split, such as test-dev2017."""
+    files = data.split(split)
+    if isinstance(files, FileSplit) and files.annotations.stem.startswith("image_info_"):
+        return files.annotations.stem.removeprefix("image_info_")
+    return f"{data.name}-{split}"

@@ -24,8 +24,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from runners.evaluation.coco.index import Entry, Rle
-from runners.evaluation.coco.score import encode_outlines, encode_pixels, mask_iou, score
+from runners.evaluation.coco.index import Entry
+from runners.evaluation.coco.masks import Rle, encode_outlines, encode_pixels, mask_iou
+from runners.evaluation.coco.score import score
 from runners.evaluation.encode import entries, run_lengths
 from runners.system.progress import progress
 from yolact_bench.data.objects import Objects, Segment, rasterise

@@ -1,4 +1,4 @@
-"""Predict to disk, to be scored from there: a mistake in scoring never costs a forward pass."""
+"""Predictions on disk, to be scored from there: a fault in scoring costs no forward pass."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -8,8 +8,7 @@ from runners.evaluation.coco.index import Entry
 from runners.evaluation.coco.score import score
 from runners.evaluation.decode import decoded_batches
 from runners.evaluation.encode import Encoders, encoded, entries, run_lengths
-from runners.evaluation.files import is_complete, prediction_files
-from runners.evaluation.lines import Lines
+from runners.evaluation.files import Lines, PredictionKey, is_complete, prediction_files
 from runners.evaluation.score import Scores, class_names
 from runners.system.helper_process import can_start_helpers
 from runners.system.progress import progress
@@ -24,9 +23,8 @@ def predict(
     detector: Detector,
     dataset: Dataset,
     folder: Path,
+    key: PredictionKey,
     *,
-    digest: str,
-    weights: str,
     batch_size: int = 1,
     processes: int = 0,
     title: str = "evaluate",
@@ -34,54 +32,34 @@ def predict(
     """Return `folder`, holding the detector's predictions on every image of `dataset`.
 
     bbox.json and segm.json are COCO result files; meta.json, written last, says that both are
-    complete and from which detection digest and weights (a checkpoint's name or digest).
-    Predictions that are complete already are not made again.
+    complete and what they are of. Complete predictions of the same key are not made again.
 
-    Larger batches round otherwise in the network's sums: scores differ from the sixth digit on.
-    `processes` beside this one encode masks while the network goes on, where there are images
+    Larger batches round differently in the network's sums: scores differ from the sixth digit
+    on. `processes` helpers encode masks while the network goes on, where there are images
     enough for them; they change nothing.
 
     Raises:
-        ArmError: an image that cannot be read.
+        ArmError: an image cannot be read.
     """
-    if is_complete(folder, digest=digest, weights=weights, num_images=len(dataset)):
+    if is_complete(folder, key):
         return folder
     enough = len(dataset) // _WORTH_A_PROCESS if can_start_helpers() else 0
     processes = min(processes, enough)
-    found = _found(detector, dataset, range(len(dataset)), batch_size, threads=max(1, processes))
+    images = range(len(dataset))
+    found = find_all(detector, dataset, images, batch_size, threads=max(1, processes))
     with Encoders(processes) if processes else nullcontext() as encoders:
-        write_predictions(
-            encoded(found, dataset.category_ids, encoders),
-            folder,
-            digest=digest,
-            weights=weights,
-            num_images=len(dataset),
-            batch_size=batch_size,
-            title=title,
-        )
+        lines = encoded(found, dataset.category_ids, encoders)
+        write_predictions(lines, folder, key, batch_size=batch_size, title=title)
     return folder
 
 
 def write_predictions(
-    all_lines: Iterable[Lines],
-    folder: Path,
-    *,
-    digest: str,
-    weights: str,
-    num_images: int,
-    batch_size: int,
-    title: str,
+    all_lines: Iterable[Lines], folder: Path, key: PredictionKey, *, batch_size: int, title: str
 ) -> None:
     """Write the lines of each image, in order, to files that are then complete."""
     with (
-        prediction_files(
-            folder,
-            digest=digest,
-            weights=weights,
-            num_images=num_images,
-            batch_size=batch_size,
-        ) as predictions,
-        progress(title, num_images) as shown,
+        prediction_files(folder, key, batch_size=batch_size) as predictions,
+        progress(title, key.num_images) as shown,
     ):
         for done, lines in enumerate(all_lines, start=1):
             predictions.write(lines)
@@ -93,7 +71,7 @@ def validate(
 ) -> Scores:
     """Return the scores on the first `max_images` images, or all, without writing a file.
 
-    For a look at a network in training; results come from `predict` and `scoring.evaluate`.
+    To follow a training; results come from `predict` and `score_predictions`.
     """
     images = range(len(dataset))[:max_images]
     boxes: list[Entry] = []
@@ -113,12 +91,12 @@ def detections(
     detector: Detector, dataset: Dataset, indices: Sequence[int], *, batch_size: int = 1
 ) -> Iterator[tuple[list[Entry], list[Entry]]]:
     """Yield box entries and mask entries of each image, in order, in COCO's result format."""
-    for found, image_id in _found(detector, dataset, indices, batch_size, threads=1):
+    for found, image_id in find_all(detector, dataset, indices, batch_size, threads=1):
         in_image = found.cpu()
         yield entries(in_image, run_lengths(in_image), image_id, dataset.category_ids)
 
 
-def _found(
+def find_all(
     detector: Detector,
     dataset: Dataset,
     indices: Sequence[int],

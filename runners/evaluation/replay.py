@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runners.evaluation.coco.index import Rle
+from runners.evaluation.coco.masks import Rle
 from runners.evaluation.encode import entries, run_lengths
-from runners.evaluation.files import Predictions, prediction_files
+from runners.evaluation.files import PredictionKey, Predictions, prediction_files
 from runners.evaluation.stored_pass import StoredPass
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
@@ -40,7 +40,7 @@ class Variant:
 def replay(
     stored: StoredPass, variants: Sequence[Variant], dataset: Dataset, *, weights: str
 ) -> None:
-    """Leave the predictions of every variant on disk, as the whole detector would.
+    """Write the predictions of every variant, as the whole detector would.
 
     All variants see an image before the next is read, and a mask that two of them keep is
     encoded once. A variant whose scores are not finite is left without predictions; evaluating
@@ -67,12 +67,12 @@ def replay(
 def _replay_image(
     stored: StoredPass, arms: Sequence["_Arm"], dataset: Dataset, index: int
 ) -> list["_Arm"]:
-    """Add the detections of one image to each arm; return the arms that go on."""
+    """Add the detections of one image to each arm; return the arms without a fault."""
     if not arms:
         return []
     candidates, height, width = stored.candidates(index, arms[0].detector.device)
     encoded = EncodedMasks()
-    going_on = []
+    healthy = []
     for arm in arms:
         with torch.inference_mode():
             found = arm.detector.head.detect(candidates, height=height, width=width).cpu()
@@ -85,15 +85,15 @@ def _replay_image(
             log.warning("%s: %s", arm.title, error)
             arm.give_up()
         else:
-            going_on.append(arm)
-    return going_on
+            healthy.append(arm)
+    return healthy
 
 
 class EncodedMasks:
     """The run lengths of the masks of one image, kept for every variant that finds them again.
 
     Variants that keep the same candidate assemble the same soft mask, to the bit. That is
-    compared before run lengths are used again, so they are always those of the mask at hand.
+    compared before run lengths are used again, so they are always those of this very mask.
     """
 
     def __init__(self) -> None:
@@ -134,12 +134,9 @@ class _Arm:
 
     def __init__(self, variant: Variant, weights: str, stored: StoredPass) -> None:
         self.detector, self.title = variant.detector, variant.title
+        key = PredictionKey(variant.digest, weights, stored.num_images)
         self._files: AbstractContextManager[Predictions] = prediction_files(
-            variant.folder,
-            digest=variant.digest,
-            weights=weights,
-            num_images=stored.num_images,
-            batch_size=stored.batch_size,
+            variant.folder, key, batch_size=stored.batch_size
         )
         self.predictions = self._files.__enter__()
 

@@ -1,22 +1,28 @@
-"""Scores of predictions on disk: boxes and masks side by side where there are many."""
+"""Scores of predictions on disk, and AP on resampled images."""
 
+import logging
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.evaluation.coco.index import Kind
 from runners.evaluation.coco.score import score
 from runners.evaluation.files import BOX_FILE, MASK_FILE
 from runners.system.helper_process import HelperProcess, can_start_helpers
+from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
+from yolact_bench.statistics.bootstrap import multiplicities, resampled_ap, sampling_name
+from yolact_bench.statistics.matches import AREAS, load_matches
 from yolact_bench.statistics.matches import FILES as MATCH_FILES
+from yolact_bench.statistics.resamples import Values, ap_columns, save_resamples
 
-if TYPE_CHECKING:  # a process beside this one scores without loading what data sets need
+if TYPE_CHECKING:  # a helper process scores without loading what data sets need
     from yolact_bench.data.protocol import Dataset
 
-# Bytes of box results, some 40 000 detections, from which a process of its own pays.
+log = logging.getLogger(__name__)
+
+# Bytes of box results, some 40 000 detections, from which a helper process pays.
 _WORTH_A_PROCESS = 4_000_000
 
 
@@ -28,48 +34,52 @@ class Scores:
     mask: ApSummary
 
 
-def evaluate(dataset: "Dataset", folder: Path, *, scoring: str = "pycocotools") -> Scores:
+def score_predictions(dataset: "Dataset", folder: Path, *, scoring: str = "pycocotools") -> Scores:
     """Return box and mask AP of the predictions that `predict` left in `folder`.
 
-    What was matched is left beside them, for AP on resampled images. `scoring` names the engine.
+    The matches are left beside them, for `resample`. Boxes and masks are scored side by side where
+    there are many. `scoring` names the engine.
 
     Raises:
         SpecError: the files are missing or damaged, or belong to another data set.
-        ArmError: the process beside this one died.
+        ArmError: the helper process died.
     """
-    truth, names = dataset.ground_truth(), class_names(dataset)
+    run = partial(score, dataset.ground_truth(), class_names=class_names(dataset), scoring=scoring)
+    files = {kind: folder / name for kind, name in MATCH_FILES.items()}
+    score_boxes = partial(run, folder / BOX_FILE, kind="bbox", save_matches=files["box"])
+    score_masks = partial(run, folder / MASK_FILE, kind="segm", save_matches=files["mask"])
     if not _worth_a_process(folder / BOX_FILE):
-        box = score_file(truth, folder, kind="bbox", class_names=names, scoring=scoring)
-        mask = score_file(truth, folder, kind="segm", class_names=names, scoring=scoring)
-        return Scores(box=box, mask=mask)
+        return Scores(box=score_boxes(), mask=score_masks())
     with HelperProcess() as helper:
-        helper.send(score_file, truth, folder, kind="bbox", class_names=names, scoring=scoring)
-        mask = score_file(truth, folder, kind="segm", class_names=names, scoring=scoring)
+        helper.send(score_boxes)
+        mask = score_masks()
         return Scores(box=helper.receive(), mask=mask)
 
 
-def score_file(
-    truth: Mapping[str, object],
-    folder: Path,
-    *,
-    kind: Kind,
-    class_names: Mapping[int, str],
-    scoring: str,
-) -> ApSummary:
-    """Return the metrics of the boxes or the masks in `folder`, leaving the matches beside them.
+def resample(
+    folder: Path, out: Path, *, eval_data: str, replicates: int = 1000, areas: bool = False
+) -> None:
+    """Write box and mask AP, AP50 and AP75 on `replicates` resamples of the images to `out`.
+
+    `folder` holds the matches that scoring left beside its predictions; `eval_data` is the
+    fingerprint of the evaluation data, which decides the images drawn, so that all results on
+    the same data are paired. `areas` adds AP of small, medium and large objects.
 
     Raises:
-        SpecError: the file is missing or damaged, or belongs to another data set.
+        SpecError: the folder has no matches, or damaged ones.
     """
-    results, matches = (BOX_FILE, "box") if kind == "bbox" else (MASK_FILE, "mask")
-    return score(
-        truth,
-        folder / results,
-        kind=kind,
-        class_names=class_names,
-        save_matches=folder / MATCH_FILES[matches],
-        scoring=scoring,
-    )
+    columns: dict[str, Values] = {}
+    evaluated = {kind: load_matches(folder / name) for kind, name in MATCH_FILES.items()}
+    num_images = evaluated["box"].num_images
+    assert evaluated["mask"].num_images == num_images
+    weights = multiplicities(eval_data, num_images=num_images, replicates=replicates)
+    for kind, matches in evaluated.items():
+        for area in AREAS if areas else AREAS[:1]:
+            columns |= ap_columns(kind, area, resampled_ap(matches, weights, area=area))
+    sampling = sampling_name(eval_data, num_images=num_images, replicates=replicates)
+    with atomic_path(out) as temporary:
+        save_resamples(temporary, columns, sampling=sampling)
+    log.debug("%s: AP on %d resamples of %d images", out.name, replicates, num_images)
 
 
 def class_names(dataset: "Dataset") -> dict[int, str]:
@@ -81,5 +91,5 @@ def _worth_a_process(results: Path) -> bool:
     try:
         large = results.stat().st_size >= _WORTH_A_PROCESS
     except OSError:
-        return False  # scoring says what is wrong with it
+        return False  # scoring reports it
     return large and len(os.sched_getaffinity(0)) > 1 and can_start_helpers()

@@ -1,4 +1,4 @@
-"""Stored forward passes: what the network says of every evaluation image, kept to be replayed.
+"""Stored forward passes: the network's output for every evaluation image, kept to be replayed.
 
 An NMS, a threshold, a crop or a re-scoring changes nothing before the candidates, so one pass
 over the images serves all of them.
@@ -9,8 +9,9 @@ import logging
 import time
 import zipfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.evaluation.decode import decoded_batches
+from runners.evaluation.files import PredictionKey
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Candidates, candidates_of
@@ -39,7 +41,7 @@ PASS_SCHEMA = 1
 _PARTS = ("boxes", "probabilities", "coefficients", "prototypes")
 META_FILE = "pass.json"
 
-_WRITTEN_BEHIND = 8  # images that wait to be written while the network goes on
+_WRITTEN_BEHIND = 8  # images that wait to be written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +57,10 @@ class StoredPass:
     def candidates(
         self, index: int, device: str | torch.device = "cpu"
     ) -> tuple[Candidates, int, int]:
-        """Return the candidates of one image, bit for bit as the network gave them, and its size.
+        """Return the candidates of one image, bit for bit the network's, and its size.
 
         Raises:
-            SpecError: the file is gone or damaged.
+            SpecError: the file is missing or damaged.
         """
         path = _file(self.folder, index)
         try:
@@ -77,8 +79,8 @@ class StoredPass:
 def lowest_score(run: Run) -> float | None:
     """Return the score below which the run's detection looks at no candidate.
 
-    None: its NMS has no such limit, or its re-scoring reads the feature maps; such a run is
-    evaluated by the whole detector.
+    None: its NMS has no such limit, or its re-scoring reads the feature maps. Such a run needs the
+    whole detector.
     """
     if not can_replay(run):
         return None
@@ -86,17 +88,16 @@ def lowest_score(run: Run) -> float | None:
     return float(limit) if isinstance(limit, int | float) else None
 
 
-def open_pass(folder: Path, *, digest: str, weights: str, num_images: int) -> StoredPass | None:
-    """Return the complete pass of this forward digest in `folder`, if there is one."""
+def open_pass(folder: Path, key: PredictionKey) -> StoredPass | None:
+    """Return the complete pass of this key in `folder`, if there is one."""
     try:
         meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
-        expected = _identity(digest, weights, num_images)
-        if any(meta[key] != value for key, value in expected.items()):
+        if any(meta[name] != value for name, value in _facts(key).items()):
             return None
         return StoredPass(
             folder=folder,
             min_score=float(meta["min_score"]),
-            num_images=num_images,
+            num_images=key.num_images,
             num_bytes=int(meta["bytes"]),
             batch_size=int(meta.get("batch_size", 1)),
         )
@@ -108,9 +109,8 @@ def store_pass(
     detector: Detector,
     dataset: Dataset,
     folder: Path,
+    key: PredictionKey,
     *,
-    digest: str,
-    weights: str,
     min_score: float,
     max_bytes: float,
     title: str,
@@ -118,21 +118,16 @@ def store_pass(
 ) -> StoredPass:
     """Run the network on every image of `dataset` and keep its candidates in `folder`.
 
-    One file an image, so that a pass that was interrupted goes on where it stopped; the meta
-    file, written last, says that all are there. `digest` and `weights` identify the pass, of
-    `batch_size` images at a time.
+    One file an image, so that an interrupted pass continues where it stopped; the meta file,
+    written last, says that all exist. The network sees `batch_size` images at a time.
 
     Raises:
         ArmError: an image cannot be read, or more than `max_bytes` would be kept.
     """
-    partial = {
-        **_identity(digest, weights, len(dataset)),
-        "min_score": min_score,
-        "batch_size": batch_size,
-    }
+    partial = {**_facts(key), "min_score": min_score, "batch_size": batch_size}
     began = time.monotonic()
     written = _resumable(folder, partial)
-    with progress(title, len(dataset), len(written)) as shown, _Writer() as writer:
+    with progress(title, len(dataset), len(written)) as shown, _background_writer() as write:
         total = sum(written.values())
         missing = [index for index in range(len(dataset)) if index not in written]
         each = _candidates(detector, dataset, missing, min_score, batch_size)
@@ -145,15 +140,15 @@ def store_pass(
                     f"({max_bytes / 1e9:.1f} GB) at image {done} of {len(dataset)}; allow more, "
                     "raise min_score, or give --max-store 0 to run the whole detector per arm",
                 )
-            writer.write(_file(folder, index), parts)
+            write(_file(folder, index), parts)
             shown.advance(done, f"{total / 1e6:.0f} MB")
     for index in range(len(dataset)):
-        sync(_file(folder, index))  # before the file that says they are there
+        sync(_file(folder, index))  # before the file that says they exist
     meta = {**partial, "bytes": total}
     write_atomically(folder / META_FILE, json.dumps(meta, indent=2) + "\n")
     seconds = time.monotonic() - began
     log.info("%s: %d images in %s, %.0f MB", title, len(missing), elapsed(seconds), total / 1e6)
-    opened = open_pass(folder, digest=digest, weights=weights, num_images=len(dataset))
+    opened = open_pass(folder, key)
     assert opened is not None, "just written"
     return opened
 
@@ -176,18 +171,12 @@ def _candidates(
             yield index, parts
 
 
-def _identity(digest: str, weights: str, num_images: int) -> dict[str, object]:
-    return {
-        "schema": PASS_SCHEMA,
-        "complete": True,
-        "forward_digest": digest,
-        "weights": weights,
-        "num_images": num_images,
-    }
+def _facts(key: PredictionKey) -> dict[str, object]:
+    return key.facts("forward_digest", schema=PASS_SCHEMA)
 
 
 def _resumable(folder: Path, partial: dict[str, object]) -> dict[int, int]:
-    """Return image → bytes of what an interrupted pass of the same kind has left; else clear."""
+    """Return image → bytes of what an interrupted pass of the same kind left; clear any other."""
     (folder / META_FILE).unlink(missing_ok=True)  # first: from here on the pass is not complete
     note = folder / "partial.json"
     text = json.dumps(partial, sort_keys=True) + "\n"
@@ -225,25 +214,20 @@ def _save(path: Path, parts: dict[str, Part]) -> None:
         np.savez(temporary, allow_pickle=False, **parts)
 
 
-class _Writer:
-    """Writes files in a thread, in order, a bounded number behind."""
+@contextmanager
+def _background_writer() -> Iterator[Callable[[Path, dict[str, Part]], None]]:
+    """Yield a function that writes a file in a thread, a bounded number behind."""
+    waiting: deque[Future[None]] = deque()
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward-pass")
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward-pass")
-        self._waiting: deque[Future[None]] = deque()
+    def write(path: Path, parts: dict[str, Part]) -> None:
+        waiting.append(pool.submit(_save, path, parts))
+        if len(waiting) > _WRITTEN_BEHIND:
+            waiting.popleft().result()
 
-    def __enter__(self) -> "_Writer":
-        return self
-
-    def write(self, path: Path, parts: dict[str, Part]) -> None:
-        """Hand over one file; wait where too many are behind. Raises what writing raised."""
-        self._waiting.append(self._pool.submit(_save, path, parts))
-        while len(self._waiting) > _WRITTEN_BEHIND:
-            self._waiting.popleft().result()
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            while kind is None and self._waiting:
-                self._waiting.popleft().result()
-        finally:
-            self._pool.shutdown(cancel_futures=True)
+    try:
+        yield write
+        while waiting:
+            waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from runners.arms.evaluate import predict_alone
-from runners.evaluation.score import Scores, evaluate
+from runners.evaluation.score import Scores, score_predictions
 from runners.evaluation.stored_pass import lowest_score
 from runners.sweep.coordinator import Coordinator, Outcome
 from runners.sweep.replay.scorer import TrialScorer
@@ -69,4 +69,4 @@ class Scorer:
         predict_alone(unit, self._place)
         dataset = self._place.datasets.open(unit.data, unit.split)
         folder = self._place.predictions(unit.run.detect_digest)
-        return evaluate(dataset, folder, scoring="vectorised")
+        return score_predictions(dataset, folder, scoring="vectorised")

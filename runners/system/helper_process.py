@@ -53,8 +53,19 @@ class HelperProcess:
 
     def send(self, function: Callable[..., T], *arguments: object, **options: object) -> None:
         """Let the helper call a function of a module, whose answer `receive` returns."""
-        with suppress(BrokenPipeError):  # `receive` says it
-            self._line.send((function, arguments, options))
+        self._post("call", function, arguments, options)
+
+    def send_new(self, kind: Callable[..., object], *arguments: object) -> None:
+        """Let the helper make the object that it owns from now on; `receive` returns None."""
+        self._post("make", kind, arguments, {})
+
+    def send_to_owned(self, method: Callable[..., T], *arguments: object) -> None:
+        """Let the helper call a method of the object that it owns."""
+        self._post("owned", method, arguments, {})
+
+    def _post(self, *message: object) -> None:
+        with suppress(BrokenPipeError):  # `receive` reports it
+            self._line.send(message)
 
     def receive(self) -> Any:  # noqa: ANN401
         """Return what the oldest call without an answer has returned.
@@ -79,12 +90,18 @@ class HelperProcess:
 
 def _serve(line: "Connection[Any, Any]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    owned: object = None
     with suppress(EOFError, OSError):  # the other end is gone
         while True:
-            function, arguments, options = line.recv()
+            target, function, arguments, options = line.recv()
             answer, failed = None, None
             try:
-                answer = function(*arguments, **options)
+                if target == "make":
+                    owned = function(*arguments)
+                elif target == "owned":
+                    answer = function(owned, *arguments)
+                else:
+                    answer = function(*arguments, **options)
             except Exception as error:
                 failed = error
             line.send((answer, failed))

@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from runners.evaluation.coco.score import SCORING, score
 from runners.evaluation.encode import Encoders, encoded
-from runners.evaluation.lines import Lines
+from runners.evaluation.files import Lines
 from tests.benchmarks.alternating import compare
 from tests.support.coco_like import CLASSES, coco_like, names_of
 from yolact_bench.detect.pipeline import Found

@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from runners.arms.evaluate import keep_pass, predict_together
 from runners.arms.train import ensure_trained
-from runners.evaluation.score import Scores, evaluate
+from runners.evaluation.score import Scores, score_predictions
 from runners.sweep.replay.scorer import TrialScorer
 from runners.units.check import check
 from tests.benchmarks.alternating import compare
@@ -49,7 +49,7 @@ def test_a_trial_of_a_search(benchmark: BenchmarkFixture, tmp_path: Path) -> Non
     def through_files() -> Scores:
         shutil.rmtree(folder, ignore_errors=True)
         predict_together([trial], place)
-        return evaluate(dataset, folder)
+        return score_predictions(dataset, folder)
 
     def in_memory() -> Scores:
         return scorer.score(trial.run)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runners.arms.external.command import run_command
 from runners.arms.external.results import adopt
-from runners.evaluation.files import is_complete
+from runners.evaluation.files import PredictionKey, is_complete
 from runners.units.workplace import Workplace
 from runners.workdir.dataset_files import write_split
 from yolact_bench.data import Dataset
@@ -80,16 +80,16 @@ def predict_external(unit: ExternalUnit, place: Workplace) -> Path:
     """
     dataset = place.datasets.open(unit.data, unit.split)
     folder = place.predictions(unit.detect_digest)
-    origin = unit.external.origin
-    if is_complete(folder, digest=unit.detect_digest, weights=origin, num_images=len(dataset)):
+    key = PredictionKey(unit.detect_digest, unit.external.origin, len(dataset))
+    if is_complete(folder, key):
         return folder
     if not isinstance(unit.external.source, Command):
         files = unit.external.files(unit.seed)
-        adopt(files, dataset, folder, digest=unit.detect_digest, origin=origin)
+        adopt(files, dataset, folder, key)
         return folder
     with _scratch(unit, place) as out:
         files = _run(unit, unit.external.source, dataset, out, place)
-        adopt(files, dataset, folder, digest=unit.detect_digest, origin=origin)
+        adopt(files, dataset, folder, key)
     return folder
 
 

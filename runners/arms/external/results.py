@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-from runners.evaluation.coco.index import Entry, Rle
-from runners.evaluation.coco.rle import as_run_lengths, box_around
-from runners.evaluation.files import prediction_files
+from runners.evaluation.coco.index import Entry
+from runners.evaluation.coco.masks import Rle, as_run_lengths, box_around
+from runners.evaluation.files import PredictionKey, prediction_files
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import write_atomically
@@ -61,14 +61,7 @@ class _Images:
         self.categories = frozenset(dataset.category_ids)
 
 
-def adopt(
-    files: Mapping[str, Path],
-    dataset: Dataset,
-    folder: Path,
-    *,
-    digest: str,
-    origin: str,
-) -> None:
+def adopt(files: Mapping[str, Path], dataset: Dataset, folder: Path, key: PredictionKey) -> None:
     """Leave the predictions of another framework in `folder`, in the layout of our own.
 
     `files` has "segm" and may have "bbox", both in COCO's result format, and "latency". Without
@@ -84,9 +77,7 @@ def adopt(
     facts = Facts(boxes_around_masks="bbox" not in files, latency=latency)
     # First, as the predictions count as complete with the last of their own files.
     write_atomically(folder / FACTS_FILE, json.dumps(to_plain(facts), indent=1) + "\n")
-    with prediction_files(
-        folder, digest=digest, weights=origin, num_images=len(dataset)
-    ) as predictions:
+    with prediction_files(folder, key) as predictions:
         predictions.extend(boxes, masks)
 
 

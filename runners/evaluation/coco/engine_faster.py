@@ -1,17 +1,16 @@
-"""COCO's evaluation by faster-coco-eval: in C++ what pycocotools does in Python."""
+"""COCO's evaluation by faster-coco-eval: C++ for what pycocotools does in Python."""
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runners.evaluation.coco.index import Index, Kind
-from runners.evaluation.coco.matching import Scored, instances_of, match
+from runners.evaluation.coco.matching import Scored, matches_of
 from yolact_bench.errors import SpecError
-from yolact_bench.statistics.matches import Matches
 
 if TYPE_CHECKING:
-    from faster_coco_eval import COCO, COCOeval_faster
+    from faster_coco_eval import COCO
 
 INSTALL = "pip install 'yolact-bench[fast-eval]'"
 
@@ -20,7 +19,7 @@ def name() -> str:
     """Return the package and its version.
 
     Raises:
-        SpecError: it is not installed.
+        SpecError: the package is not installed.
     """
     try:
         import faster_coco_eval
@@ -40,7 +39,7 @@ def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] 
 
     if kind == "segm":
         _prepare_masks(truth, found)
-    # One thread: threads of its own gain little, and other arms may be at work.
+    # One thread: more gain little, and other arms may be at work.
     evaluation = COCOeval_faster(_adopted(truth), _adopted(found), kind, rle_iou_max_workers=1)
     if image_ids is not None:
         evaluation.params.imgIds = sorted(image_ids)
@@ -51,14 +50,14 @@ def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] 
         stats=np.asarray(evaluation.stats),
         precision=evaluation.eval["precision"][..., 0, 2],  # all sizes, 100 detections
         category_ids=tuple(evaluation.params.catIds),
-        matches=lambda: _matches_of(evaluation),
+        matches=lambda: matches_of(evaluation),
     )
 
 
 def _prepare_masks(truth: Index, found: Index) -> None:
-    """Fill in the areas, and empty the masks that will meet no object of their class.
+    """Fill in the areas, and empty the masks whose image has no object of their class.
 
-    Of those only the area counts; decoding them all takes the package a third of its time.
+    Of those only the area counts; decoding them would take a third of the package's time.
     """
     from faster_coco_eval import mask
 
@@ -73,29 +72,10 @@ def _prepare_masks(truth: Index, found: Index) -> None:
 
 
 def _adopted(index: Index) -> "COCO":
-    """Return the package's own index with what is in one of pycocotools: they are alike."""
+    """Return the content of an index of pycocotools as one of the package: they are alike."""
     from faster_coco_eval import COCO
 
     own = COCO()
     own.dataset, own.anns, own.cats, own.imgs = index.dataset, index.anns, index.cats, index.imgs
     own.imgToAnns, own.catToImgs = index.imgToAnns, index.catToImgs
     return own
-
-
-def _matches_of(evaluation: "COCOeval_faster") -> Matches:
-    """Return what matched what. The package keeps that in C++, so it is matched here once more."""
-    images = {number: row for row, number in enumerate(evaluation.params.imgIds)}
-    classes = {number: column for column, number in enumerate(evaluation.params.catIds)}
-    ious: Mapping[tuple[int, int], Any] = evaluation.ious
-    overlaps = {
-        (images[image], classes[category]): np.asarray(iou, np.float64)
-        for (image, category), iou in ious.items()
-        if len(iou)
-    }
-    return match(
-        instances_of(evaluation.cocoDt.dataset["annotations"], images, classes),
-        instances_of(evaluation.cocoGt.dataset["annotations"], images, classes),
-        overlaps,
-        num_images=len(images),
-        num_classes=len(classes),
-    )

@@ -1,24 +1,21 @@
 """COCO's evaluation without loops over detections: pycocotools' overlaps, the rest at once."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as rle
-from pycocotools.cocoeval import Params
 
-from runners.evaluation.coco.index import Index, Kind
-from runners.evaluation.coco.matching import MAX_DETECTIONS, Scored, instances_of, match
+from runners.evaluation.coco.index import Index, Kind, set_areas, shapes
+from runners.evaluation.coco.masks import iou
+from runners.evaluation.coco.matching import MAX_DETECTIONS, RECALLS, Scored, instances_of, match
 from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, Matches
 
 Float64 = NDArray[np.float64]
 Entry = dict[str, Any]
 
-_RECALLS: Float64 = Params("bbox").recThrs
 _SHIFTS = np.arange(len(IOU_THRESHOLDS), dtype=np.uint16)[:, None]
-_AT_ONCE = 128  # pycocotools 2.0.11 overflows on the areas of more than 255 masks at a time
 _SPACING = np.spacing(1)
 
 
@@ -33,18 +30,16 @@ def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] 
     """
     annotations = found.dataset["annotations"]
     if kind == "segm":
-        sizes = areas([one["segmentation"] for one in annotations])
-        for annotation, area in zip(annotations, sizes, strict=True):
-            annotation["area"] = area
-    asked = truth.imgs if image_ids is None else image_ids
-    images = {number: row for row, number in enumerate(sorted(asked))}
+        set_areas(found)
+    numbers = truth.imgs if image_ids is None else image_ids
+    images = {number: row for row, number in enumerate(sorted(numbers))}
     classes = {number: column for column, number in enumerate(sorted(truth.cats))}
     matches = match(
         instances_of(annotations, images, classes),
         instances_of(truth.dataset["annotations"], images, classes),
         {
-            (images[image], classes[category]): iou
-            for (image, category), iou in _overlaps(truth, found, kind).items()
+            (images[image], classes[category]): matrix
+            for (image, category), matrix in _overlaps(truth, found, kind).items()
             if image in images
         },
         num_images=len(images),
@@ -73,7 +68,7 @@ def accumulate(matches: Matches) -> tuple[Float64, Float64]:
 
     Source: pycocotools, COCOeval.accumulate.
     """
-    shape = len(AREAS), len(IOU_THRESHOLDS), len(_RECALLS), matches.num_classes
+    shape = len(AREAS), len(IOU_THRESHOLDS), len(RECALLS), matches.num_classes
     precision = np.full(shape, -1.0)
     recall = np.full((len(AREAS) + 2, len(IOU_THRESHOLDS), matches.num_classes), -1.0)
     labels = np.arange(matches.num_classes + 1)
@@ -104,7 +99,7 @@ def _curve(hit: NDArray[np.uint16], missed: NDArray[np.uint16], objects: int) ->
     best = np.maximum.accumulate(at_hit[:, ::-1], axis=1)[:, ::-1]
     best = np.hstack([best, np.zeros((len(best), 1))])
     recall = hits / objects
-    reached = [np.searchsorted(levels, _RECALLS) for levels in recall]
+    reached = [np.searchsorted(levels, RECALLS) for levels in recall]
     return np.stack([row[place] for row, place in zip(best, reached, strict=True)])
 
 
@@ -130,25 +125,15 @@ def _mean(values: Float64) -> float:
     return float(present.mean()) if len(present) else -1.0
 
 
-def areas(masks: Sequence[Any]) -> list[float]:
-    """Return how many pixels each of the run-length encoded masks has."""
-    parts = (masks[start : start + _AT_ONCE] for start in range(0, len(masks), _AT_ONCE))
-    return [float(area) for part in parts for area in rle.area(part)]
-
-
 def _overlaps(truth: Index, found: Index, kind: Kind) -> dict[tuple[int, int], Float64]:
     """Return IoU [D, G] by image id and category id, where there are both."""
     objects, detections = _by_pair(truth), _by_pair(found)
     overlaps = {}
     for pair in objects.keys() & detections.keys():
-        there = objects[pair]
         best = sorted(detections[pair], key=lambda one: -one["score"])[:MAX_DETECTIONS]
-        crowd = [int(one["iscrowd"]) for one in there]
-        if kind == "bbox":
-            shapes = [one["bbox"] for one in best], [one["bbox"] for one in there]
-        else:
-            shapes = [one["segmentation"] for one in best], [truth.annToRLE(one) for one in there]
-        overlaps[pair] = np.asarray(rle.iou(*shapes, crowd), np.float64)
+        there = objects[pair]
+        crowd = np.array([one["iscrowd"] for one in there], bool)
+        overlaps[pair] = iou(shapes(found, best, kind), shapes(truth, there, kind), crowd)
     return overlaps
 
 

@@ -1,24 +1,18 @@
-"""Ground truth and results in COCO's format, checked, as pycocotools looks them up."""
+"""Ground truth and results in COCO's format, checked, as an index of pycocotools."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
 
 from pycocotools.coco import COCO
 
+from runners.evaluation.coco.masks import areas
 from yolact_bench.errors import SpecError
 
 Index = COCO
 Kind = Literal["bbox", "segm"]
 Entry = Mapping[str, object]  # one detection, as COCO's result format has it
-
-
-class Rle(TypedDict):
-    """A run-length encoded mask, as COCO's result format has it."""
-
-    size: list[int]  # height, width
-    counts: str
 
 
 def read_results(path: Path) -> list[Entry]:
@@ -34,7 +28,10 @@ def read_results(path: Path) -> list[Entry]:
     except ValueError as error:
         raise SpecError(f"{path}: not JSON ({error}); delete it and evaluate again") from error
     if not isinstance(entries, list):
-        raise SpecError(f"{path}: expected a list of detections, got {type(entries).__name__}")
+        raise SpecError(
+            f"{path}: expected a list of detections, got "
+            f"{type(entries).__name__}; delete it and evaluate again"
+        )
     return entries
 
 
@@ -69,12 +66,28 @@ def result_index(truth: COCO, entries: Sequence[Entry], kind: Kind) -> COCO:
             and "score" in entry
             and shape in entry
         ):
-            raise _mistake(entry, truth, number, shape)
+            raise _fault(entry, truth, number, shape)
         annotations.append({**entry, "id": number, "iscrowd": 0})
-    if kind == "bbox":
-        for annotation in annotations:
-            annotation["area"] = _box_area(annotation["bbox"])
+        if kind == "bbox":
+            box = entry["bbox"]
+            assert isinstance(box, list)
+            annotations[-1]["area"] = float(box[2] * box[3])
     return _index({**truth.dataset, "annotations": annotations})
+
+
+def set_areas(index: COCO) -> None:
+    """Fill in the areas of masks."""
+    annotations = index.dataset["annotations"]
+    sizes = areas([one["segmentation"] for one in annotations])
+    for annotation, area in zip(annotations, sizes, strict=True):
+        annotation["area"] = area
+
+
+def shapes(index: COCO, entries: Sequence[Mapping[str, object]], kind: Kind) -> list[object]:
+    """Return boxes, or masks as run lengths, of entries of an index."""
+    if kind == "bbox":
+        return [one["bbox"] for one in entries]
+    return [index.annToRLE(one) for one in entries]
 
 
 def _index(dataset: Mapping[str, object]) -> COCO:
@@ -84,18 +97,17 @@ def _index(dataset: Mapping[str, object]) -> COCO:
     return index
 
 
-def _box_area(box: object) -> float:
-    assert isinstance(box, list)
-    return float(box[2] * box[3])
-
-
-def _mistake(entry: Entry, truth: COCO, number: int, shape: str) -> SpecError:
+def _fault(entry: Entry, truth: COCO, number: int, shape: str) -> SpecError:
     missing = [key for key in ("image_id", "category_id", "score", shape) if key not in entry]
     if missing:
-        return SpecError(f"results: detection {number} has no {', '.join(missing)}")
+        return SpecError(
+            f"results: detection {number} has no {', '.join(missing)}; write image_id, "
+            f"category_id, score and {shape} for every detection"
+        )
     known = {"image_id": truth.imgs, "category_id": truth.cats}
     key = next(key for key, numbers in known.items() if entry[key] not in numbers)
     return SpecError(
         f"results: detection {number} has {key} {entry[key]}, which is not in the ground truth; "
-        "were these predictions made on another data set?"
+        "evaluate on the data set that they were"
+        " made on"
     )

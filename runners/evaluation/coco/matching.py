@@ -1,4 +1,4 @@
-"""COCO's greedy matching of all images and classes at once, from overlaps that are known."""
+"""COCO's greedy matching of all images and classes at once, from known overlaps."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ Float64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MAX_DETECTIONS = 100  # an image and class
-# COCOeval's own numbers: thresholds to the last bit, sizes in square pixels, ends included.
+RECALLS: Float64 = np.linspace(0.0, 1.0, 101)
+# COCOeval's numbers: thresholds to the last bit, sizes in square pixels, ends included.
 _IOU = np.minimum(np.linspace(0.5, 0.95, 10), 1 - 1e-10)
 _SIZES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]], np.float64)
 _BITS = (1 << np.arange(len(_IOU))).astype(np.uint16)
@@ -24,7 +25,7 @@ _ALL_BITS = np.uint16(_BITS.sum())
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scored:
-    """What every engine makes of results: COCO's metrics, and what they follow from."""
+    """What every engine returns: COCO's metrics, and what they follow from."""
 
     stats: Float64  # [12] in COCOeval's order; -1 where there is nothing to find
     precision: Float64  # [10 IoU thresholds, 101 recalls, classes], all sizes, 100 detections
@@ -43,21 +44,15 @@ class Instances:
     is_crowd: Flags  # [N] False for detections
 
     def __getitem__(self, rows: Int64 | Flags) -> "Instances":
-        return Instances(
-            image=self.image[rows],
-            label=self.label[rows],
-            area=self.area[rows],
-            score=self.score[rows],
-            is_crowd=self.is_crowd[rows],
-        )
+        return Instances(**{name: getattr(self, name)[rows] for name in self.__slots__})
 
     @property
     def outside(self) -> Flags:
-        """Which are not of each range of sizes [A, N]."""
+        """Whether each is outside each range of sizes [A, N]."""
         return (self.area < _SIZES[:, :1]) | (self.area > _SIZES[:, 1:])
 
     def paired(self, num_images: int) -> Int64:
-        """The image and class of each as one number, by which images come class by class."""
+        """The image and class of each as one number, which orders them class by class."""
         return self.label * num_images + self.image
 
 
@@ -93,7 +88,7 @@ def match(
 
     `overlaps` goes from image and class, as rows and columns, to IoU [D, G]: detections as COCO
     ranks them, the best 100, with objects in the order of the file. Pairs without either may be
-    left out. The outcome is pycocotools' to the bit, where the overlaps are.
+    left out. The outcome is pycocotools' to the bit, if the overlaps are.
 
     Source: pycocotools, COCOeval.evaluateImg: by falling score, each detection takes the object
     it overlaps most; one that counts before one that is ignored; the last of equals.
@@ -124,9 +119,27 @@ def match(
     )
 
 
+def matches_of(evaluation: Any) -> Matches:  # noqa: ANN401  COCOeval of either package
+    """Return the matches of a finished evaluation, as computed again from its overlaps."""
+    images = {number: row for row, number in enumerate(evaluation.params.imgIds)}
+    classes = {number: column for column, number in enumerate(evaluation.params.catIds)}
+    overlaps = {
+        (images[image], classes[category]): np.asarray(iou, np.float64)
+        for (image, category), iou in evaluation.ious.items()
+        if len(iou)
+    }
+    return match(
+        instances_of(evaluation.cocoDt.dataset["annotations"], images, classes),
+        instances_of(evaluation.cocoGt.dataset["annotations"], images, classes),
+        overlaps,
+        num_images=len(images),
+        num_classes=len(classes),
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Group:
-    """Pairs of an image and a class with about equally many objects, the most detections first.
+    """Pairs of an image and a class with a similar number of objects, most detections first.
 
     Letters: P pairs, G objects of the pair that has most, D detections that can be matched.
     """
@@ -196,7 +209,7 @@ def _assign(group: _Group, truth: Instances) -> tuple[NDArray[np.uint16], NDArra
     ignored = np.zeros_like(matched)
     column = np.arange(objects)
     for step in range(int(group.lengths[0])):
-        n = int(np.searchsorted(-group.lengths, -step))  # pairs that have so many detections
+        n = int(np.searchsorted(-group.lengths, -step))  # pairs with more detections than that
         at = group.starts[:n] + step
         iou = group.iou[at][:, None, None]  # [n, 1, 1, G]
         allowed = (iou >= _IOU[:, None]) & (~taken[:n] | crowd[:n])  # [n, A, T, G]
@@ -213,7 +226,7 @@ def _assign(group: _Group, truth: Instances) -> tuple[NDArray[np.uint16], NDArra
 def _counts(
     truth: Instances, num_images: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.int32]]:
-    """Return images [P], classes [P] and how many objects of each size are to be found [A, P]."""
+    """Return images [P], classes [P] and the numbers of objects of each size [A, P]."""
     pairs, inverse = np.unique(truth.paired(num_images), return_inverse=True)
     counted = ~(truth.outside | truth.is_crowd)
     counts = np.stack([np.bincount(inverse[some], minlength=len(pairs)) for some in counted])
@@ -229,5 +242,4 @@ def _counts(
 def _count_up(lengths: Int64) -> Int64:
     """Return 0 … n - 1 for each of the lengths, one behind the other."""
     starts = np.cumsum(lengths) - lengths
-    counted: Int64 = np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
-    return counted
+    return np.arange(int(lengths.sum())) - np.repeat(starts, lengths)

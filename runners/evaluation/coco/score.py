@@ -1,4 +1,4 @@
-"""COCO's own evaluation: results and ground truth → average precision and recall."""
+"""COCO's evaluation: results and ground truth → average precision and recall."""
 
 import contextlib
 import io
@@ -8,21 +8,18 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as rle
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
-from runners.evaluation.coco import engine_faster as coco_faster
-from runners.evaluation.coco import engine_vectorised as coco_vectorised
+from runners.evaluation.coco import engine_faster, engine_pycocotools, engine_vectorised
 from runners.evaluation.coco.index import (
     Entry,
+    Index,
     Kind,
-    Rle,
     read_results,
     result_index,
+    shapes,
     truth_index,
 )
-from runners.evaluation.coco.matches import collect_matches
+from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.matching import Scored
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import atomic_path
@@ -44,8 +41,7 @@ def score(
 
     The numbers are those of the engine named by `scoring`. No detections at all score 0.
     `class_names` goes from category id to name; `image_ids` restricts the evaluation to these
-    images. What matched what is left in the file `save_matches`, from which AP on resampled
-    images follows.
+    images. The matches are left in the file `save_matches`, for AP on resampled images.
 
     Raises:
         SpecError: the file is not COCO results, or names an unknown image or category.
@@ -64,26 +60,19 @@ def score(
     return summary(scored, class_names)
 
 
+# The numbers of a summary in COCOeval's order.
+_STATS = "ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar_medium ar_large"
+
+
 def summary(scored: Scored, class_names: Mapping[int, str]) -> ApSummary:
-    """Return what an engine made of results as records have it; `class_names` as in `score`."""
+    """Return an engine's numbers as records have them; `class_names` as in `score`."""
     numbers = [_or_none(value) for value in scored.stats]
     by_class = {
         class_names[category]: _mean(scored.precision[:, :, column])
         for column, category in enumerate(scored.category_ids)
     }
     return ApSummary(
-        ap=numbers[0],
-        ap50=numbers[1],
-        ap75=numbers[2],
-        ap_small=numbers[3],
-        ap_medium=numbers[4],
-        ap_large=numbers[5],
-        ar_1=numbers[6],
-        ar_10=numbers[7],
-        ar_100=numbers[8],
-        ar_small=numbers[9],
-        ar_medium=numbers[10],
-        ar_large=numbers[11],
+        **dict(zip(_STATS.split(), numbers, strict=True)),
         ap_by_iou=tuple(_mean(at_threshold) for at_threshold in scored.precision),
         ap_by_class=by_class,
     )
@@ -91,17 +80,17 @@ def summary(scored: Scored, class_names: Mapping[int, str]) -> ApSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """What computes COCO's metrics. All engines have the same interface, and the same numbers."""
+    """Computes COCO's metrics. All engines have the same interface and give the same numbers."""
 
-    evaluate: Callable[[COCO, COCO, Kind, Collection[int] | None], Scored]
-    name: Callable[[], str]  # for records; raises SpecError where it is not installed
+    evaluate: Callable[[Index, Index, Kind, Collection[int] | None], Scored]
+    name: Callable[[], str]  # for records; raises SpecError if it is not installed
 
 
 def engine_name(scoring: str) -> str:
-    """Return how records call the engine, with the version of one that is not the default.
+    """Return the name of the engine in records, with the version where it is not the default.
 
     Raises:
-        SpecError: no such engine, or it is not installed.
+        SpecError: the engine does not exist, or is not installed.
     """
     if scoring not in SCORING:
         raise SpecError(f"--scoring: no engine is named {scoring!r}{hint(scoring, SCORING)}")
@@ -140,67 +129,8 @@ def overlaps(
             categories=np.array([one["category_id"] for one in entries], np.int64),
             true_categories=np.array([one["category_id"] for one in objects], np.int64),
             is_crowd=crowd,
-            iou=iou(_shapes(found, entries, kind), _shapes(truth, objects, kind), crowd),
+            iou=iou(shapes(found, entries, kind), shapes(truth, objects, kind), crowd),
         )
-
-
-def mask_iou(detections: Sequence[Rle], objects: Sequence[Rle]) -> NDArray[np.float64]:
-    """Return the IoU [D, G] of each mask with each object, neither of them a crowd."""
-    return iou(detections, objects, np.zeros(len(objects), bool))
-
-
-def iou(
-    detections: Sequence[object], objects: Sequence[object], crowd: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return the IoU [D, G] of boxes (x, y, width, height) or of run lengths, with each object.
-
-    With a crowd it is the part of the detection inside it.
-    """
-    if not detections or not objects:  # pycocotools gives a list here, without a shape
-        return np.zeros((len(detections), len(objects)))
-    return np.asarray(rle.iou(detections, objects, crowd.tolist()), np.float64)
-
-
-def encode_outlines(polygons: Sequence[NDArray[np.float64]], *, height: int, width: int) -> Rle:
-    """Return the run lengths of the union of polygons [P, 2], as scoring draws them."""
-    flat = [polygon.reshape(-1).tolist() for polygon in polygons]
-    united = rle.merge(rle.frPyObjects(flat, height, width))
-    return {"size": [height, width], "counts": united["counts"].decode("ascii")}
-
-
-def encode_pixels(pixels: NDArray[np.uint8]) -> Rle:
-    """Return the run lengths of a mask of 0 and 1."""
-    height, width = pixels.shape
-    packed = rle.encode(np.asfortranarray(pixels))
-    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
-
-
-def _shapes(index: COCO, entries: Sequence[Mapping[str, object]], kind: Kind) -> list[object]:
-    if kind == "bbox":
-        return [one["bbox"] for one in entries]
-    return [index.annToRLE(one) for one in entries]
-
-
-def _evaluate(truth: COCO, found: COCO, kind: Kind, image_ids: Collection[int] | None) -> Scored:
-    if kind == "segm":
-        # One by one: pycocotools 2.0.11 overflows on the areas of more than 255 at a time.
-        for annotation in found.dataset["annotations"]:
-            annotation["area"] = float(rle.area(annotation["segmentation"]))
-    evaluation = COCOeval(truth, found, kind)
-    if image_ids is not None:
-        evaluation.params.imgIds = sorted(image_ids)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    images, classes = evaluation.params.imgIds, evaluation.params.catIds
-    return Scored(
-        stats=evaluation.stats,
-        precision=evaluation.eval["precision"][..., 0, 2],  # all sizes, 100 detections
-        category_ids=tuple(classes),
-        matches=lambda: collect_matches(
-            evaluation.evalImgs, num_images=len(images), num_classes=len(classes)
-        ),
-    )
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:
@@ -214,7 +144,7 @@ def _or_none(value: float) -> float | None:
 
 
 SCORING: Mapping[str, Engine] = {
-    "pycocotools": Engine(evaluate=_evaluate, name=lambda: "pycocotools"),
-    "faster": Engine(evaluate=coco_faster.evaluate, name=coco_faster.name),
-    "vectorised": Engine(evaluate=coco_vectorised.evaluate, name=lambda: "vectorised"),
+    "pycocotools": Engine(evaluate=engine_pycocotools.evaluate, name=lambda: "pycocotools"),
+    "faster": Engine(evaluate=engine_faster.evaluate, name=engine_faster.name),
+    "vectorised": Engine(evaluate=engine_vectorised.evaluate, name=lambda: "vectorised"),
 }

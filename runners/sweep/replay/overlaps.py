@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.coco.engine_vectorised import areas
-from runners.evaluation.coco.index import Index, Kind, Rle
+from runners.evaluation.coco.index import Index, Kind
+from runners.evaluation.coco.masks import Rle, areas, iou
 from runners.evaluation.coco.matching import MAX_DETECTIONS
-from runners.evaluation.coco.score import iou
 from yolact_bench.slots import Choice
 
 Int64 = NDArray[np.int64]

@@ -16,7 +16,7 @@ import torch
 from runners.evaluation import predict as evaluating
 from runners.evaluation import score as scoring
 from runners.evaluation.encode import Encoders, _packed, _unpacked, encoded
-from runners.evaluation.files import BOX_FILE, MASK_FILE, prediction_files
+from runners.evaluation.files import BOX_FILE, MASK_FILE, PredictionKey, prediction_files
 from runners.evaluation.predict import predict
 from runners.system.helper_process import HelperProcess
 from tests.runners.evaluation.coco.test_coco_score import NAMES, scene
@@ -103,9 +103,9 @@ def test_an_interrupt_while_processes_work_leaves_none() -> None:
 def test_prediction_files_are_the_same_to_the_byte_with_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predict(Oracle(), Squares(), tmp_path / "serial", **KEY)
+    predict(Oracle(), Squares(), tmp_path / "serial", KEY)
     monkeypatch.setattr(evaluating, "_WORTH_A_PROCESS", 1)
-    predict(Oracle(), Squares(), tmp_path / "beside", processes=2, batch_size=2, **KEY)
+    predict(Oracle(), Squares(), tmp_path / "beside", KEY, processes=2, batch_size=2)
 
     for name in (BOX_FILE, MASK_FILE):
         ours, plain = (tmp_path / folder / name for folder in ("beside", "serial"))
@@ -117,7 +117,7 @@ def test_few_images_start_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise AssertionError("a process was started")
 
     monkeypatch.setattr(HelperProcess, "__init__", refuse)
-    predict(Oracle(), Squares(), tmp_path, processes=4, **KEY)
+    predict(Oracle(), Squares(), tmp_path, KEY, processes=4)
 
 
 def test_a_helper_answers_in_order_and_hands_on_what_is_raised() -> None:
@@ -183,15 +183,15 @@ def test_boxes_and_masks_scored_side_by_side_score_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth, boxes, masks = scene()
-    with prediction_files(tmp_path, digest="d", weights="w", num_images=12) as files:
+    with prediction_files(tmp_path, PredictionKey("d", "w", 12)) as files:
         files.extend(boxes, masks)
-    one_by_one = scoring.evaluate(Scene(truth), tmp_path)
+    one_by_one = scoring.score_predictions(Scene(truth), tmp_path)
     matches = {path: path.read_bytes() for path in tmp_path.glob("*.npz")}
     monkeypatch.setattr(scoring, "_worth_a_process", lambda results: True)
     for path in matches:
         path.unlink()
 
-    assert scoring.evaluate(Scene(truth), tmp_path) == one_by_one
+    assert scoring.score_predictions(Scene(truth), tmp_path) == one_by_one
     assert {path: path.read_bytes() for path in tmp_path.glob("*.npz")} == matches
 
 
@@ -200,10 +200,10 @@ def test_a_damaged_file_is_the_users_mistake_also_beside(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth, boxes, masks = scene(2)
-    with prediction_files(tmp_path, digest="d", weights="w", num_images=2) as files:
+    with prediction_files(tmp_path, PredictionKey("d", "w", 2)) as files:
         files.extend(boxes, masks)
     (tmp_path / name).write_text("[")
     monkeypatch.setattr(scoring, "_worth_a_process", lambda results: True)
 
     with pytest.raises(SpecError, match=f"{name}: not JSON"):
-        scoring.evaluate(Scene(truth), tmp_path)
+        scoring.score_predictions(Scene(truth), tmp_path)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from runners.evaluation.coco.score import encode_pixels, overlaps, score
+from runners.evaluation.coco.masks import encode_pixels
+from runners.evaluation.coco.score import overlaps, score
 from runners.evaluation.error_types import (
     ERROR_TYPES,
     OPPOSITES,

@@ -9,7 +9,7 @@ import torch
 from pycocotools import mask as rle
 from torch import Tensor
 
-from runners.evaluation.coco.score import encode_pixels
+from runners.evaluation.coco.masks import encode_pixels
 from runners.evaluation.oracles import ORACLES, fitted_coefficients, oracle_entries, oracle_ladder
 from yolact_bench.data.objects import Objects
 from yolact_bench.detect.nms import NMS

@@ -11,14 +11,14 @@ import pytest
 import torch
 from pycocotools import mask as rle
 
-from runners.evaluation.files import is_complete
+from runners.evaluation.files import PredictionKey, is_complete
 from runners.evaluation.predict import detections, predict, validate
-from runners.evaluation.score import evaluate
+from runners.evaluation.score import score_predictions
 from yolact_bench.detect.pipeline import Found, to_detections
 from yolact_bench.errors import ArmError, SpecError
 
 HEIGHT, WIDTH = 32, 48
-KEY = {"digest": "d1", "weights": "t1"}
+KEY = PredictionKey("d1", "t1", 5)
 
 
 class Squares:
@@ -100,7 +100,7 @@ class Oracle:
 
 
 def test_predictions_are_in_cocos_format_with_the_data_sets_own_numbers(tmp_path: Path) -> None:
-    predict(Oracle(), Squares(), tmp_path / "p", **KEY)
+    predict(Oracle(), Squares(), tmp_path / "p", KEY)
 
     boxes = json.loads((tmp_path / "p" / "bbox.json").read_text())
     masks = json.loads((tmp_path / "p" / "segm.json").read_text())
@@ -120,16 +120,16 @@ def test_predictions_are_in_cocos_format_with_the_data_sets_own_numbers(tmp_path
 
 
 def test_an_exact_detector_scores_one(tmp_path: Path) -> None:
-    scores = evaluate(Squares(), predict(Oracle(), Squares(), tmp_path / "p", **KEY))
+    scores = score_predictions(Squares(), predict(Oracle(), Squares(), tmp_path / "p", KEY))
     assert scores.box.ap == scores.mask.ap == 1.0
     assert scores.mask.ap_by_class == {"disc": None, "square": 1.0}
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 8])
 def test_batches_change_neither_order_nor_content(tmp_path: Path, batch_size: int) -> None:
-    predict(Oracle(), Squares(), tmp_path / "one", **KEY)
+    predict(Oracle(), Squares(), tmp_path / "one", KEY)
     oracle = Oracle()
-    predict(oracle, Squares(), tmp_path / "many", batch_size=batch_size, **KEY)
+    predict(oracle, Squares(), tmp_path / "many", KEY, batch_size=batch_size)
     for name in ("bbox.json", "segm.json"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "many" / name).read_text()
     assert sum(oracle.calls) == 5
@@ -137,38 +137,39 @@ def test_batches_change_neither_order_nor_content(tmp_path: Path, batch_size: in
 
 
 def test_complete_predictions_are_not_made_again(tmp_path: Path) -> None:
-    predict(Oracle(), Squares(), tmp_path, **KEY)
+    predict(Oracle(), Squares(), tmp_path, KEY)
     again = Oracle()
-    predict(again, Squares(), tmp_path, **KEY)
+    predict(again, Squares(), tmp_path, KEY)
     assert again.calls == []
 
 
 @pytest.mark.parametrize(
-    ("digest", "weights", "length"), [("d2", "t1", 5), ("d1", "t2", 5), ("d1", "t1", 4)]
+    "key",
+    [PredictionKey("d2", "t1", 5), PredictionKey("d1", "t2", 5), PredictionKey("d1", "t1", 4)],
 )
 def test_predictions_of_another_run_weights_or_data_size_are_made_again(
-    tmp_path: Path, digest: str, weights: str, length: int
+    tmp_path: Path, key: PredictionKey
 ) -> None:
-    predict(Oracle(), Squares(), tmp_path, **KEY)
+    predict(Oracle(), Squares(), tmp_path, KEY)
     again = Oracle()
-    predict(again, Squares(length), tmp_path, digest=digest, weights=weights)
-    assert sum(again.calls) == length
-    assert is_complete(tmp_path, digest=digest, weights=weights, num_images=length)
+    predict(again, Squares(key.num_images), tmp_path, key)
+    assert sum(again.calls) == key.num_images
+    assert is_complete(tmp_path, key)
 
 
 def test_an_unreadable_image_stops_the_arm_and_leaves_no_half_file(tmp_path: Path) -> None:
     with pytest.raises(ArmError, match=r"images/3\.jpg: truncated") as stopped:
-        predict(Oracle(), Squares(unreadable=3), tmp_path, **KEY)
+        predict(Oracle(), Squares(unreadable=3), tmp_path, KEY)
     assert stopped.value.kind == "bad_image"
     assert list(tmp_path.iterdir()) == []
-    assert not is_complete(tmp_path, num_images=5, **KEY)
+    assert not is_complete(tmp_path, KEY)
 
 
 def test_an_interrupted_second_evaluation_does_not_pass_for_complete(tmp_path: Path) -> None:
-    predict(Oracle(), Squares(), tmp_path, **KEY)
+    predict(Oracle(), Squares(), tmp_path, KEY)
     with pytest.raises(ArmError):
-        predict(Oracle(), Squares(unreadable=3), tmp_path, digest="d2", weights="t1")
-    assert not is_complete(tmp_path, num_images=5, **KEY)
+        predict(Oracle(), Squares(unreadable=3), tmp_path, PredictionKey("d2", "t1", 5))
+    assert not is_complete(tmp_path, KEY)
 
 
 def test_images_are_read_ahead_in_order_and_not_beyond_need() -> None:
@@ -212,7 +213,7 @@ def test_a_score_that_is_no_number_stops_the_arm() -> None:
 
 def test_missing_predictions_are_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"bbox\.json: cannot be read"):
-        evaluate(Squares(), tmp_path)
+        score_predictions(Squares(), tmp_path)
 
 
 def test_run_lengths_from_regions_are_those_of_the_full_masks() -> None:

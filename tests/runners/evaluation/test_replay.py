@@ -10,6 +10,7 @@ import torch
 from runners.arms import evaluate as evaluate_module
 from runners.arms.evaluate import evaluate_unit, predict_together
 from runners.arms.train import ensure_trained
+from runners.evaluation.files import PredictionKey
 from runners.evaluation.replay import EncodedMasks
 from runners.evaluation.stored_pass import META_FILE, open_pass
 from runners.units.unit import Unit
@@ -267,12 +268,8 @@ def _found(mask: torch.Tensor) -> Found:
 
 
 def _kept(unit: Unit, place: Workplace) -> float:
-    stored = open_pass(
-        place.predictions(unit.run.forward_digest),
-        digest=unit.run.forward_digest,
-        weights=unit.run.train_digest,
-        num_images=3,
-    )
+    key = PredictionKey(unit.run.forward_digest, unit.run.train_digest, 3)
+    stored = open_pass(place.predictions(unit.run.forward_digest), key)
     assert stored is not None
     return stored.min_score
 

@@ -1,4 +1,4 @@
-"""What our report prints is what plain pycocotools makes of the files that we write."""
+"""The numbers of a report are plain pycocotools' numbers of the files that we write."""
 
 import contextlib
 import io
@@ -12,8 +12,9 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from runners.evaluation.files import PredictionKey
 from runners.evaluation.predict import predict
-from runners.evaluation.score import evaluate
+from runners.evaluation.score import score_predictions
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.spec.dataset.dataset import resolve_dataset
@@ -64,8 +65,9 @@ class Sloppy:
 def test_plain_pycocotools_gives_the_numbers_of_our_report(tmp_path: Path) -> None:
     choice = {"name": "shapes", "train_images": 1, "val_images": IMAGES, "size": SIDE}
     dataset = open_dataset(resolve_dataset(choice, data_root=None), "val")
-    predict(Sloppy(dataset), dataset, tmp_path, digest="d", weights="w")  # type: ignore[arg-type]
-    scores = evaluate(dataset, tmp_path)
+    key = PredictionKey("d", "w", IMAGES)
+    predict(Sloppy(dataset), dataset, tmp_path, key)  # type: ignore[arg-type]
+    scores = score_predictions(dataset, tmp_path)
     (tmp_path / "truth.json").write_text(json.dumps(dataset.ground_truth()))
 
     with contextlib.redirect_stdout(io.StringIO()):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as rle
 from torch import Tensor
 
-from runners.evaluation.coco.score import encode_pixels
+from runners.evaluation.coco.masks import encode_pixels
 from tests.support.soft_masks import blobs
 from yolact_bench.geometry import run_lengths
 from yolact_bench.geometry.masks import crop, upsample

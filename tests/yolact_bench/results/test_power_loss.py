@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runners.evaluation.files import PredictionKey
 from runners.evaluation.stored_pass import META_FILE, PASS_SCHEMA, _resumable, open_pass
 from runners.training.log import TrainingLog
 from tests.support.fake_work import failure
@@ -66,7 +67,7 @@ def test_a_pass_whose_clearing_is_cut_short_is_not_taken_for_complete(
     meta = {**identity, "num_images": 1, "min_score": 0.2, "bytes": 1}
     (tmp_path / META_FILE).write_text(json.dumps(meta))
     (tmp_path / "0000000.npz").touch()
-    assert open_pass(tmp_path, digest="f", weights="t", num_images=1)
+    assert open_pass(tmp_path, PredictionKey("f", "t", 1))
 
     unlink = Path.unlink
 
@@ -78,7 +79,7 @@ def test_a_pass_whose_clearing_is_cut_short_is_not_taken_for_complete(
     monkeypatch.setattr(Path, "unlink", once)
     with pytest.raises(KeyboardInterrupt):
         _resumable(tmp_path, {**identity, "num_images": 1, "min_score": 0.1})
-    assert open_pass(tmp_path, digest="f", weights="t", num_images=1) is None
+    assert open_pass(tmp_path, PredictionKey("f", "t", 1)) is None
 
 
 def test_a_log_is_cut_where_the_training_goes_on_whatever_a_crash_made_of_it(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runners.evaluation.coco.score import score
-from runners.evaluation.resample import resample
+from runners.evaluation.score import resample
 from tests.runners.evaluation.coco.test_coco_score import NAMES, by_hand, scene
 from yolact_bench.errors import SpecError
 from yolact_bench.statistics.bootstrap import RECALLS, multiplicities, resampled_ap

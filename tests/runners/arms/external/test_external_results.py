@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from runners.arms.external.results import adopt, read_facts, read_latency
+from runners.evaluation.files import PredictionKey
 from tests.support.external_truth import drawn, true_masks
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
+
+KEY = PredictionKey("d", "files", len(drawn()))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def test_a_wrong_detection_is_told_with_its_file_and_number(
     (tmp_path / "masks.json").write_text(json.dumps(masks))
     with pytest.raises(SpecError, match=r"masks\.json: .*" + message):
         files = {"segm": tmp_path / "masks.json"}
-        adopt(files, dataset, tmp_path / "out", digest="d", origin="files")
+        adopt(files, dataset, tmp_path / "out", KEY)
 
 
 def test_polygons_are_taken_too(tmp_path: Path, dataset: Dataset) -> None:
@@ -44,7 +47,12 @@ def test_polygons_are_taken_too(tmp_path: Path, dataset: Dataset) -> None:
     square = [[10, 20, 20, 20, 20, 40, 10, 40]]
     entry = {"image_id": 1, "category_id": 1, "score": 1, "segmentation": square}
     (tmp_path / "masks.json").write_text(json.dumps([entry]))
-    adopt({"segm": tmp_path / "masks.json"}, dataset, tmp_path / "out", digest="d", origin="files")
+    adopt(
+        {"segm": tmp_path / "masks.json"},
+        dataset,
+        tmp_path / "out",
+        KEY,
+    )
     (box,) = json.loads((tmp_path / "out/bbox.json").read_text())
     assert box["bbox"] == [10, 20, 10, 20]
     assert read_facts(tmp_path / "out").boxes_around_masks

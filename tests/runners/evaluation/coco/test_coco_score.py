@@ -10,7 +10,8 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from runners.evaluation.coco.score import encode_pixels, score
+from runners.evaluation.coco.masks import encode_pixels
+from runners.evaluation.coco.score import score
 from yolact_bench.errors import SpecError
 
 NAMES = {3: "disc", 7: "square", 9: "never seen"}

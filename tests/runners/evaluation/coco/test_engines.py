@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pycocotools.cocoeval import Params
 
+from runners.evaluation.coco.matching import MAX_DETECTIONS, RECALLS
 from runners.evaluation.coco.score import SCORING, engine_name, score
-from tests.runners.evaluation.coco.test_coco_score import NAMES, scene
+from tests.runners.evaluation.coco.test_coco_score import NAMES, by_hand, scene
 from tests.support.coco_like import coco_like, names_of
+from tests.support.coco_matches import collect_matches
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import ApSummary
-from yolact_bench.statistics.matches import Matches, load_matches
+from yolact_bench.statistics.matches import IOU_THRESHOLDS, Matches, load_matches
 
 FAST = sorted(set(SCORING) - {"pycocotools"})
 Drawn = tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]
@@ -89,6 +92,31 @@ def test_every_engine_gives_pycocotools_numbers_and_matches(
         ours, theirs = getattr(found, field.name), getattr(matches, field.name)
         assert np.array_equal(ours, theirs), field.name
         assert getattr(ours, "dtype", None) == getattr(theirs, "dtype", None)
+
+
+@pytest.mark.parametrize("kind", ["bbox", "segm"])
+@pytest.mark.parametrize("name", SCENES)
+def test_the_matches_are_those_that_pycocotools_keeps(name: str, kind: str, tmp_path: Path) -> None:
+    truth, boxes, masks = SCENES[name]
+    evaluation = by_hand(truth, boxes if kind == "bbox" else masks, kind)
+    images, classes = evaluation.params.imgIds, evaluation.params.catIds
+    expected = collect_matches(
+        evaluation.evalImgs, num_images=len(images), num_classes=len(classes)
+    )
+
+    _, matches = scored(SCENES[name], kind, "pycocotools", tmp_path)
+
+    for field in fields(Matches):
+        ours, theirs = getattr(matches, field.name), getattr(expected, field.name)
+        assert np.array_equal(ours, theirs), field.name
+        assert getattr(ours, "dtype", None) == getattr(theirs, "dtype", None)
+
+
+def test_recalls_and_thresholds_are_those_of_pycocotools() -> None:
+    params = Params("bbox")
+    assert np.array_equal(params.recThrs, RECALLS)
+    assert params.maxDets[-1] == MAX_DETECTIONS
+    assert params.iouThrs.tolist() == pytest.approx(list(IOU_THRESHOLDS))
 
 
 def test_the_scenes_hold_what_their_names_say() -> None:

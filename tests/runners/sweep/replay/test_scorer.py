@@ -10,7 +10,7 @@ import torch
 from runners.arms.evaluate import keep_pass, predict_together
 from runners.arms.train import ensure_trained
 from runners.evaluation.coco.index import truth_index
-from runners.evaluation.score import Scores, evaluate
+from runners.evaluation.score import Scores, score_predictions
 from runners.sweep.replay import kept as kept_detections
 from runners.sweep.replay.overlaps import Objects
 from runners.sweep.replay.scorer import TrialScorer
@@ -71,7 +71,7 @@ class Scene:
         """Return the scores of the files that the unit's detections go into."""
         predict_together([unit], self.place)
         dataset = self.place.datasets.open(unit.data, unit.split)
-        return evaluate(dataset, self.place.predictions(unit.run.detect_digest))
+        return score_predictions(dataset, self.place.predictions(unit.run.detect_digest))
 
     def scorer(self, **bounds: float) -> TrialScorer:
         """Return a new scorer."""

@@ -1,4 +1,4 @@
-"""What pycocotools matched, as the few arrays from which AP on resampled images follows."""
+"""The matches that pycocotools keeps, as arrays: the reference for our own matching."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,0 +1,26 @@
+"""COCO's evaluation by pycocotools, the default engine."""
+
+from collections.abc import Collection
+
+from pycocotools.cocoeval import COCOeval
+
+from runners.evaluation.coco.index import Index, Kind, set_areas
+from runners.evaluation.coco.matching import Scored, matches_of
+
+
+def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] | None) -> Scored:
+    """Return COCO's metrics; `truth` and `found` are written into."""
+    if kind == "segm":
+        set_areas(found)
+    evaluation = COCOeval(truth, found, kind)
+    if image_ids is not None:
+        evaluation.params.imgIds = sorted(image_ids)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return Scored(
+        stats=evaluation.stats,
+        precision=evaluation.eval["precision"][..., 0, 2],  # all sizes, 100 detections
+        category_ids=tuple(evaluation.params.catIds),
+        matches=lambda: matches_of(evaluation),
+    )
