@@ -12,7 +12,7 @@ from runners.system.rank_processes import Parent, share_devices
 from runners.system.ranks import Ranks
 from runners.system.retry import retry_dead_workers
 from runners.training.loop import Logged, TrainingOptions
-from runners.training.run import Trained, found_trained, train
+from runners.training.run import Trained, load_finished, train
 from runners.units.lr_scaling import check_shares
 from runners.units.unit import Unit, run_yaml
 from runners.units.workplace import Datasets, Workplace
@@ -46,7 +46,7 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
                 return retry_dead_workers(lambda: _train(unit, place, stop, on_log), title=title)
     # A process killed right after final.pt leaves it.
     (folder / "last.pt").unlink(missing_ok=True)
-    return found_trained(weights)
+    return load_finished(weights)
 
 
 @contextmanager

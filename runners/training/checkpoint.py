@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a training needs to go on as if it had never stopped."""
+"""Checkpoints: everything that a training needs to continue as if it had never stopped."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -63,15 +63,15 @@ def load_training(
     Raises:
         SpecError: the file is not a checkpoint of this training.
     """
-    state = read_state(path, where="checkpoint")
+    state: Mapping[str, Any] = read_state(path, where="checkpoint")
     if state.get("schema") != CHECKPOINT_SCHEMA or state.get("train_digest") != train_digest:
-        raise SpecError(f"{path}: is no checkpoint of the training {train_digest}; remove it")
-    network.load_state_dict(state["network"])  # type: ignore[arg-type]
-    optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
-    scaler.load_state_dict(state["scaler"])  # type: ignore[arg-type]
-    _restore_random_states(state["random"])  # type: ignore[arg-type]
+        raise SpecError(f"{path}: not a checkpoint of the training {train_digest}; remove it")
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    scaler.load_state_dict(state["scaler"])
+    _restore_random_states(state["random"])
     window = state.get("window", [])  # none in checkpoints of earlier versions
-    return int(state["iteration"]), float(state["seconds"]), window  # type: ignore[call-overload,arg-type,return-value]
+    return int(state["iteration"]), float(state["seconds"]), window
 
 
 def save_final(path: Path, *, facts: Mapping[str, object], network: nn.Module) -> None:
@@ -82,9 +82,10 @@ def save_final(path: Path, *, facts: Mapping[str, object], network: nn.Module) -
     )
 
 
-def load_facts(path: Path) -> Mapping[str, object]:
-    """Return the facts that `save_final` wrote beside the weights."""
-    facts: Mapping[str, object] = read_state(path, where="checkpoint")["facts"]  # type: ignore[assignment]
+def load_facts(path: Path) -> Mapping[str, Any]:
+    """Return the facts that `save_final` wrote with the weights."""
+    facts = read_state(path, where="checkpoint")["facts"]
+    assert isinstance(facts, dict)
     return facts
 
 
@@ -95,7 +96,7 @@ def _save(path: Path, state: Mapping[str, object]) -> None:
 
 
 def seed_generators(seed: int) -> None:
-    """Seed every global generator: a component of somebody else's may draw from any."""
+    """Seed every global generator: an outside component may draw from any."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -113,27 +114,16 @@ def _random_states() -> dict[str, object]:
     }
 
 
-def _restore_random_states(states: Mapping[str, object]) -> None:
-    torch_state, cuda = states["torch"], states["cuda"]
-    assert isinstance(torch_state, Tensor)
-    assert isinstance(cuda, list)
-    torch.set_rng_state(torch_state)
+def _restore_random_states(states: Mapping[str, Any]) -> None:
+    torch.set_rng_state(states["torch"])
+    cuda = states["cuda"]
     if torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(cuda)
-    numpy_state = states["numpy"]
-    assert isinstance(numpy_state, dict)
-    keys = np.asarray(numpy_state["key"], dtype=np.uint32)
-    np.random.set_state(
-        (
-            "MT19937",
-            keys,
-            numpy_state["pos"],
-            numpy_state["has_gauss"],
-            numpy_state["gauss"],
-        )
-    )
-    version, internal, gauss = states["python"]  # type: ignore[misc]
-    random.setstate((version, tuple(internal), gauss))  # type: ignore[has-type]
+    numpy = states["numpy"]
+    keys = np.asarray(numpy["key"], dtype=np.uint32)
+    np.random.set_state(("MT19937", keys, numpy["pos"], numpy["has_gauss"], numpy["gauss"]))
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
 
 
 def _plain_numpy_state(state: Mapping[str, Any]) -> dict[str, object]:

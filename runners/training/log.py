@@ -1,4 +1,4 @@
-"""log.jsonl of a training: a line every few iterations, each once, however often it is resumed."""
+"""log.jsonl of a training: a line every few iterations, each once, also after interruptions."""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from yolact_bench.results.files import sync, write_atomically
 class TrainingLog:
     """Losses and validations by iteration, appended as they come.
 
-    Lines are not forced to the disk one by one. What a crash takes or tears lies beyond the last
-    checkpoint, as that syncs the log first, and is trained and written again.
+    Lines are not synced one by one. A checkpoint syncs the log first, so that lines that a crash
+    loses or tears lie beyond it, and are trained and written again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,12 +23,12 @@ class TrainingLog:
             file.write(json.dumps(line) + "\n")
 
     def sync(self) -> None:
-        """Force what stands to the disk."""
+        """Force all lines to the disk."""
         if self._path.is_file():
             sync(self._path)
 
     def cut(self, iteration: int) -> None:
-        """Drop what was written beyond `iteration`, where a training goes on, and a torn line."""
+        """Drop lines beyond `iteration`, where a training resumes, and a torn line."""
         if self._path.is_file():
             kept = [
                 text for text, line in self._lines() if int(str(line["iteration"])) <= iteration
@@ -42,12 +42,12 @@ class TrainingLog:
 
     def _lines(self) -> list[tuple[str, Mapping[str, object]]]:
         """Return the lines that are whole: a kill may tear the last, a power loss others too."""
-        found: list[tuple[str, Mapping[str, object]]] = []
+        lines: list[tuple[str, Mapping[str, object]]] = []
         for text in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 line = json.loads(text)
             except json.JSONDecodeError:
                 continue
             if isinstance(line, dict) and "iteration" in line:
-                found.append((text, line))
-        return found
+                lines.append((text, line))
+        return lines

@@ -29,7 +29,7 @@ from yolact_bench.spec.run import Run
 
 LOG_EVERY = 10  # iterations; the only places where the loop waits for the device
 
-# A validation looks at the network after some iterations and returns numbers such as mask_ap.
+# A validation evaluates the network during its training and returns metrics such as mask_ap.
 Validate = Callable[[Yolact], Mapping[str, float]]
 Logged = Callable[[int, Mapping[str, float]], None]
 
@@ -39,7 +39,7 @@ class TrainingOptions:
     """How a training is carried out; nothing here changes its result beyond rounding.
 
     `compile_network` has inductor compile the training step's forward and backward pass. Weights
-    and checkpoints are those of the network itself: a training may go on with or without it.
+    and checkpoints are those of the network itself: a training may resume with or without it.
     """
 
     device: str
@@ -113,7 +113,7 @@ class Loop:
         """Train to the end of the schedule."""
         cut_short = self.validation_due() and not self.log.validated(self.iteration)
         if self.ranks.broadcast_from_first(cut_short):
-            self.validate()  # it came after the checkpoint
+            self.validate()  # it follows the checkpoint
         began = written = time.monotonic()
         before = self.seconds
         for batch in self.batches(loader):
@@ -124,7 +124,7 @@ class Loop:
             if self.iteration % LOG_EVERY == 0 or done:
                 advance(self.iteration, self.write_log())
             due = time.monotonic() - written > self.how.checkpoint_seconds
-            verdict = self.verdict(due, done)  # asked once: the answer may change at any time
+            verdict = self.verdict(due, done)  # read once: the answer may change at any time
             if verdict > Verdict.GO_ON:
                 self.checkpoint()
                 written = time.monotonic()
@@ -133,10 +133,10 @@ class Loop:
             if self.validation_due():
                 pause = time.monotonic()
                 self.validate()
-                began += time.monotonic() - pause  # validation is no training time
+                began += time.monotonic() - pause  # not training time
 
     def batches(self, loader: TrainingLoader) -> Iterator[Batch]:
-        """Yield the batches; what a loader of any rank raises is raised on all."""
+        """Yield the batches; an error of any rank's loader is raised on all."""
         iterator = iter(loader)
         while True:
             batch, failed = None, None
@@ -150,9 +150,9 @@ class Loop:
             yield batch
 
     def verdict(self, due: bool, done: bool) -> Verdict:
-        """Return what all ranks do now: the first looks at clock and file, any may be signalled.
+        """Return what all ranks do now: the first reads clock and file, any may get a signal.
 
-        Who asks by file after the last iteration gets the result instead.
+        A stop file after the last iteration has no effect.
         """
         own = Verdict.GO_ON
         if self.how.should_stop():
@@ -220,12 +220,12 @@ class Loop:
                 )
 
     def checkpoint(self) -> None:
-        """Write last.pt, unless the losses since the last look are not finite."""
+        """Write last.pt, unless losses since the last check are not finite."""
         self.check_finite()
         self.ranks.do_on_first(self.save)
 
     def save(self) -> None:
-        """Write last.pt, and what it rests on."""
+        """Write last.pt, and sync the log that it continues."""
         self.log.sync()
         save_training(
             self.folder / "last.pt",
@@ -239,21 +239,20 @@ class Loop:
         )
 
     def validation_due(self) -> bool:
-        """Return whether a validation follows the last iteration; the end has an evaluation."""
+        """Return whether a validation is due; the last iteration is followed by an evaluation."""
         every, last = self.how.validate_every, self.schedule.iterations
         return bool(every) and 0 < self.iteration < last and self.iteration % every == 0
 
     def validate(self) -> None:
-        """Look at the network in evaluation mode, log it, and go on as before."""
+        """Evaluate the network, log its metrics, and restore training mode."""
         if self.how.validate is not None:
-            self.ranks.do_on_first(lambda: self.look(self.how.validate))
+            self.ranks.do_on_first(self._validate)
             set_training_mode(self.network, frozen_batch_norm=self.frozen)
 
-    def look(self, validate: Validate | None) -> None:
-        """Validate, and log what comes of it."""
-        assert validate is not None
+    def _validate(self) -> None:
+        assert self.how.validate is not None
         self.network.eval()
-        line = {"iteration": self.iteration, "validation": dict(validate(self.network))}
+        line = {"iteration": self.iteration, "validation": dict(self.how.validate(self.network))}
         self.log.append(line)
         self.report(line)
 

@@ -25,8 +25,8 @@ def shared_losses(
 ) -> nn.Module:
     """Return a module from images and targets to the losses; gradients are averaged over ranks.
 
-    It stands beside the network, not in its place: validation and checkpoints use that itself.
-    `reaches_all` says that every parameter has a part in the loss of every batch.
+    It does not replace the network, which validation and checkpoints use itself. With
+    `reaches_all`, every parameter has a part in the loss of every batch.
     """
     forward = _compiled(network) if compile_network else network.__call__
     module = BatchLosses(network, forward, losses, precision)
@@ -34,13 +34,13 @@ def shared_losses(
         return module
     return DistributedDataParallel(
         module,
-        broadcast_buffers=False,  # batch norm's are equal already
+        broadcast_buffers=False,  # those of batch norm are equal already
         find_unused_parameters=not reaches_all,
     )
 
 
 def joint_window(window: list[dict[str, Tensor]], ranks: Ranks) -> list[dict[str, Tensor]]:
-    """Return the losses of the joint batch; the same again of those that are joint already."""
+    """Return the losses of the joint batch; losses that are joint already do not change."""
     if ranks.size == 1 or not window:
         return window
     names = list(window[0])
@@ -49,9 +49,9 @@ def joint_window(window: list[dict[str, Tensor]], ranks: Ranks) -> list[dict[str
 
 
 class BatchLosses(nn.Module):
-    """The losses of a batch as one module, so that DDP sees all that they reach.
+    """The losses of a batch as one module, so that DDP sees every parameter that they reach.
 
-    The re-scoring network is called by the losses, not by the network's forward pass.
+    The losses call the re-scoring network, not the network's forward pass.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
-"""A training from its first to its last iteration. Resumes where it stopped."""
+"""A training from its first to its last iteration. It resumes where it stopped."""
 
 import logging
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """What a finished training is known by."""
+    """The facts of a finished training."""
 
     weights: Path
     iterations: int
@@ -41,19 +42,19 @@ class Trained:
 
 
 def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: TrainingOptions) -> Trained:
-    """Train `run` in `folder` (work/checkpoints/<train_digest>) and return what came of it.
+    """Train `run` in `folder` (work/checkpoints/<train_digest>) and return its facts.
 
-    A last.pt there is continued from: on a CPU the result is the one of an unbroken training.
+    A last.pt there is continued: on a CPU the result is that of an uninterrupted training.
     Each of several ranks calls this; the first writes, and all return the same.
 
     Raises:
         ArmError: a loss is not finite, or an image cannot be read.
-        KeyboardInterrupt: `how.should_stop` said so; a checkpoint has been written.
-        Stopped: a file `stop` in the folder said so; likewise.
+        KeyboardInterrupt: `how.should_stop` returned True; a checkpoint has been written.
+        Stopped: a file `stop` is in the folder; likewise.
     """
     _warn_of_slow_bf16(run, how.device)
     if torch.device(how.device).type == "cuda":
-        torch.cuda.reset_peak_memory_stats(how.device)  # of an arm before, in this process
+        torch.cuda.reset_peak_memory_stats(how.device)  # of an earlier arm in this process
     seed_generators(run.seed)
     network = build_network(run).to(torch.device(how.device))
     network = network.to(memory_format=torch.channels_last)
@@ -62,7 +63,7 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
     last = folder / "last.pt"
     if ranks.broadcast_from_first(last.is_file()):
         _resume(loop, last)
-        log.info("%s: goes on from iteration %d", title, loop.iteration)
+        log.info("%s: resumes at iteration %d", title, loop.iteration)
     ranks.do_on_first(lambda: loop.log.cut(loop.iteration))
     loader = build_training_loader(
         run,
@@ -73,8 +74,9 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
         rank=ranks.rank,
         world_size=ranks.size,
     )
-    with progress(title, schedule.iterations, loop.iteration) if ranks.first else _Unseen() as bar:
-        loop.run_all(loader, bar.advance)
+    bar = progress(title, schedule.iterations, loop.iteration) if ranks.first else nullcontext()
+    with bar as shown:
+        loop.run_all(loader, shown.advance if shown else lambda done, facts: None)
     trained = Trained(
         weights=folder / "final.pt",
         iterations=schedule.iterations,
@@ -89,31 +91,18 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
     return trained
 
 
-def found_trained(weights: Path) -> Trained:
-    """Return what is known of a finished training, by its final.pt."""
+def load_finished(weights: Path) -> Trained:
+    """Return the facts of a finished training from its final.pt."""
     facts = load_facts(weights)
     return Trained(
         weights=weights,
-        iterations=int(facts["iterations"]),  # type: ignore[call-overload]
-        seconds=float(facts["seconds"]),  # type: ignore[arg-type]
-        images_per_second=float(facts["images_per_second"]),  # type: ignore[arg-type]
-        skipped_annotations=int(facts["skipped_annotations"]),  # type: ignore[call-overload]
-        peak_memory_mb=facts["peak_memory_mb"],  # type: ignore[arg-type]
-        devices=int(facts.get("devices", 1)),  # type: ignore[call-overload]
+        iterations=int(facts["iterations"]),
+        seconds=float(facts["seconds"]),
+        images_per_second=float(facts["images_per_second"]),
+        skipped_annotations=int(facts["skipped_annotations"]),
+        peak_memory_mb=facts["peak_memory_mb"],
+        devices=int(facts.get("devices", 1)),
     )
-
-
-class _Unseen:
-    """Progress of a rank that does not tell."""
-
-    def __enter__(self) -> "_Unseen":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def advance(self, done: int, facts: str) -> None:
-        return None
 
 
 def _joint_losses(run: Run, network: Yolact, ranks: Ranks) -> Losses:
@@ -141,7 +130,7 @@ def _save(trained: Trained, run: Run, network: Yolact) -> None:
 
 
 def _warn_of_slow_bf16(run: Run, device: str) -> None:
-    """Say so before hours are spent: the result is right, but float32 may be there earlier."""
+    """Warn before hours are spent: the result is right, but float32 may be faster."""
     if run.precision == "bf16" and torch.device(device).type == "cpu" and not _has_fast_bf16():
         log.warning("PyTorch has no fast bf16 for this CPU; --set precision=fp32 may train faster")
 

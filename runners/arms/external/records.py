@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from runners.arms.evaluate import score_predictions
+from runners.arms.evaluate import score_unit
 from runners.arms.external.predict import ExternalUnit, predict_external
 from runners.arms.external.results import ReportedLatency, read_facts
 from runners.system.environment import now
@@ -22,7 +22,7 @@ def evaluate_external(unit: ExternalUnit, place: Workplace) -> tuple[Record, ...
     with bad_results():
         folder = predict_external(unit, place)
         facts = read_facts(folder)
-        accuracy = score_predictions(unit, place, folder)
+        accuracy = score_unit(unit, place, folder)
     boxes = "; boxes are those around the masks" if facts.boxes_around_masks else ""
     accuracy = replace(accuracy, origin=unit.external.origin + boxes)
     return (accuracy,) if facts.latency is None else (_latency(unit, facts.latency), accuracy)
