@@ -1,4 +1,4 @@
-"""How a batch is shared out among devices, and the rule by which a schedule may be rescaled."""
+"""Training on several devices: how a batch is shared, and how the schedule may be scaled."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,17 @@ RULES: Mapping[str, str] = {
 }
 
 
-def scaled(run: Run, *, scaling: str, devices: int) -> Run:
-    """Return the run as it is trained on so many devices.
+def scale_run(run: Run, *, scaling: str, devices: int) -> Run:
+    """Return the run as it is trained on `devices` devices.
 
     "keep" changes nothing: `batch_size` counts the images of all devices together, and the number
     of devices is no part of the result. "linear" is another training, with a digest of its own:
     batch size, learning rate and final rate are multiplied by the devices; iterations and steps
-    are divided by them, rounded up, so that as many images are seen; the warm-up keeps its
-    iterations and the rate it starts at.
+    are divided by them, rounded up, so that the number of images is the same; the warm-up keeps
+    its iterations and its first rate.
 
     Raises:
-        SpecError: no such rule.
+        SpecError: the rule does not exist.
 
     Source: arXiv:1706.02677, section 2.1, "Linear Scaling Rule".
     """
@@ -43,10 +43,10 @@ def scaled(run: Run, *, scaling: str, devices: int) -> Run:
 
 
 def check_shares(batch_size: int, devices: int) -> None:
-    """Refuse a batch that the devices cannot share evenly: each image must count the same.
+    """Check that the devices can share a batch evenly, so that each image counts the same.
 
     Raises:
-        SpecError: with the batch sizes and numbers of devices that would do.
+        SpecError: they cannot; the message suggests batch sizes and numbers of devices.
     """
     if batch_size % devices == 0:
         return
@@ -61,10 +61,7 @@ def check_shares(batch_size: int, devices: int) -> None:
 
 
 def _linear(key: str, value: object, devices: int) -> object:
-    if key == "batch_size":
-        assert isinstance(value, int)
-        return value * devices
-    if key in {"lr", "final_lr"}:
+    if key in {"batch_size", "lr", "final_lr"}:
         assert isinstance(value, float | int)
         return value * devices
     if key == "iterations":

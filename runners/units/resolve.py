@@ -1,10 +1,10 @@
-"""An arm named on the command line as a unit."""
+"""A unit from an arm and settings on the command line."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from runners.units.check import check
-from runners.units.lr_scaling import KEEP, scaled
+from runners.units.lr_scaling import KEEP, scale_run
 from runners.units.settings import parse_settings
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
@@ -23,18 +23,18 @@ def resolve_unit(
     scaling: str = KEEP,
     devices: int = 1,
 ) -> Unit:
-    """Return one arm on its own, checked, with the settings of the command line.
+    """Return one arm, checked, with the settings of the command line.
 
-    With a `scaling` it is the arm as it is trained on so many devices.
+    With a `scaling` it is the arm as it is trained on `devices` devices.
 
     Raises:
-        SpecError: whatever is wrong with it.
+        SpecError: a fault of the arm or of a setting.
     """
     run: Run = read_run(arm, relative_to=Path())
     if dataset is not None:
         run = change(run, "dataset", dataset, relative_to=Path())
     run = apply_settings(run, parse_settings(settings))
-    run = scaled(run, scaling=scaling, devices=devices)
+    run = scale_run(run, scaling=scaling, devices=devices)
     resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
     return Unit(
         ablation="",

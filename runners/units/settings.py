@@ -11,7 +11,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
     """Return path → value for "schedule.lr=0.01" or "nms={name: soft}"; values are YAML.
 
     Raises:
-        SpecError: no "=", or a value that is not YAML.
+        SpecError: a setting has no "=", or its value is not YAML.
     """
     parsed: dict[str, object] = {}
     for setting in settings:
@@ -21,5 +21,5 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
         try:
             parsed[path] = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise SpecError(f"--set {setting}: {text!r} is not valid YAML") from error
+            raise SpecError(f"--set {setting}: {text!r} is not valid YAML; quote it") from error
     return parsed

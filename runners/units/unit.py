@@ -46,11 +46,11 @@ class Unit:
 
     ablation: str
     arm: str
-    seed: int  # of the ablation, by which arms are paired; an arm's own `seed` is added to it
+    seed: int  # of the ablation, by which arms are paired; a `seed` in the arm is added to it
     run: Run
     data: DatasetSpec
     split: str = "val"  # what it is evaluated on; the fingerprint is in the run
-    proxy: bool = False  # a shortened schedule stands in for the one that was asked for
+    proxy: bool = False  # trained with a shortened schedule
 
     @property
     def title(self) -> str:

@@ -14,16 +14,16 @@ from yolact_bench.spec.run import Run
 
 
 class Datasets:
-    """Opened splits, kept: checking the annotations of COCO takes most of a minute."""
+    """A cache of opened splits: checking the annotations of COCO takes most of a minute."""
 
     def __init__(self) -> None:
         self._opened: dict[tuple[str, str], Dataset] = {}
 
     def open(self, data: DatasetSpec, split: str) -> Dataset:
-        """Return a split, its annotations checked; the same object when asked again.
+        """Return a split with checked annotations; the same object for every call.
 
         Raises:
-            SpecError: files that are missing, malformed or without any use.
+            SpecError: files are missing, malformed or of no use.
         """
         key = data.fingerprint(split), split
         if key not in self._opened:
@@ -33,7 +33,7 @@ class Datasets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workplace:
-    """Where and on what arms are carried out."""
+    """The work directory, the device and the options with which arms are trained and evaluated."""
 
     work_dir: Path
     device: str
@@ -42,12 +42,12 @@ class Workplace:
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
     compile_training: bool = False
-    max_store: float = 100e9  # bytes that stored forward passes may take; 0: none is stored
+    max_store: float = 100e9  # bytes of a stored forward pass; 0: none is stored
     encoders: int = 0  # processes that encode masks while the device goes on
     eval_batch: int = 1  # images a forward pass
     scoring: str = "pycocotools"  # the engine
     datasets: Datasets = field(default_factory=Datasets)
-    ranks: Ranks = ALONE  # where this process shares a training with others already
+    ranks: Ranks = ALONE  # the processes that share a training with this one
     store: Store = field(init=False, repr=False, compare=False)  # of `work_dir`
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Workplace:
         return self.work_dir / "checkpoints" / run.train_digest
 
     def predictions(self, digest: str) -> Path:
-        """Return work/predictions/<digest>, of detections or of a stored forward pass."""
+        """Return work/predictions/<digest>; the digest is of detections or of a forward pass."""
         return self.work_dir / "predictions" / digest
 
     def resamples(self, run: Run) -> Path:
@@ -71,7 +71,7 @@ class Workplace:
 
 
 def trained(unit: Unit, place: Workplace) -> bool:
-    """Return whether the unit's checkpoint is there."""
+    """Return whether the unit has been trained."""
     return place.weights(unit.run).is_file()
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from runners.arms.train import ensure_trained
 from runners.system.ranks import check_devices, device_of
 from runners.system.torchrun import TorchrunProcess, torchrun_process
-from runners.units.lr_scaling import check_shares, scaled
+from runners.units.lr_scaling import check_shares, scale_run
 from tests.support.rank_cases import shared_unit
 from yolact_bench.build import build_network, build_schedule, build_training_loader
 from yolact_bench.errors import SpecError
@@ -21,7 +21,7 @@ STEPS = {"name": "steps", "iterations": 1001, "batch_size": 8, "lr": 0.001, "ste
 def test_linear_scaling_multiplies_batch_and_rate_and_divides_iterations_rounded_up() -> None:
     """On 4 devices: 8 × 4 images, 0.001 × 4, 1001 / 4 = 250.25, 300 / 4 = 75, 700 / 4 = 175."""
     run = PRESETS["yolact_tiny"].changed({"schedule": STEPS})
-    made = scaled(run, scaling="linear", devices=4).schedule
+    made = scale_run(run, scaling="linear", devices=4).schedule
     assert made["batch_size"] == 32
     assert made["lr"] == pytest.approx(0.004)
     assert (made["iterations"], made["steps"]) == (251, [75, 175])
@@ -32,7 +32,7 @@ def test_linear_scaling_knows_the_cosine_too() -> None:
     choice: dict[str, object] = {"name": "cosine", "iterations": 100, "batch_size": 2}
     choice |= {"lr": 0.01, "final_lr": 0.001, "warmup": 0}
     run = PRESETS["yolact_tiny"].changed({"schedule": choice})
-    made = scaled(run, scaling="linear", devices=2)
+    made = scale_run(run, scaling="linear", devices=2)
     assert (made.schedule["iterations"], made.schedule["batch_size"]) == (50, 4)
     assert made.schedule["final_lr"] == pytest.approx(0.002)
     assert build_schedule(made).lr_at(50) == pytest.approx(0.002)
@@ -40,9 +40,9 @@ def test_linear_scaling_knows_the_cosine_too() -> None:
 
 def test_keeping_the_schedule_changes_nothing_of_a_run() -> None:
     run = PRESETS["yolact_tiny"]
-    assert scaled(run, scaling="keep", devices=4) is run
+    assert scale_run(run, scaling="keep", devices=4) is run
     with pytest.raises(SpecError, match="--scaling sqrt: write keep or linear"):
-        scaled(run, scaling="sqrt", devices=4)
+        scale_run(run, scaling="sqrt", devices=4)
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused_with_what_would_do() -> None:
