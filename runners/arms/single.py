@@ -10,10 +10,10 @@ import typer
 
 from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained, hold_on_first
+from runners.evaluation.files import PredictionKey, images_name, write_submission
 from runners.evaluation.predict import predict
 from runners.evaluation.predict_sharded import Source, predict_sharded
 from runners.evaluation.score import score_predictions
-from runners.evaluation.files import PredictionKey, images_name, write_submission
 from runners.system.ranks import check_devices, join_torchrun
 from runners.system.torchrun import refuse_torchrun
 from runners.units.lr_scaling import KEEP, RULES

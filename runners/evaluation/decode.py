@@ -1,4 +1,4 @@
-"""Images of a data set, decoded while something else goes on."""
+"""Images of a data set, decoded ahead in threads."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence

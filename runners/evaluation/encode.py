@@ -1,4 +1,4 @@
-"""Detections → the lines of COCO's result files: here, or in processes beside this one."""
+"""Detections → the lines of COCO's result files, in this process or in helpers."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,8 +36,8 @@ def encoded(
 ) -> Iterator[Lines]:
     """Yield the lines of each image, given as its detections and image id, in order.
 
-    With `encoders` they are made beside this process, from the same numbers in the same way,
-    while the next detections are looked for.
+    With `encoders` helpers make them, from the same numbers in the same way, while the network
+    sees the next images.
 
     Raises:
         ArmError: a score is not finite, or a process died.
@@ -56,9 +56,9 @@ def encoded(
 
 
 class Encoders:
-    """Processes that make lines, each with a thread here that waits for it.
+    """Helper processes that make lines, each with a thread here that sends and waits.
 
-    So the bytes move while the main thread goes on.
+    So the main thread never waits for bytes to move.
     """
 
     def __init__(self, processes: int) -> None:
@@ -156,7 +156,7 @@ def _lines_of_parts(
 ) -> Lines:
     """Return the lines of detections that came as arrays.
 
-    Their class is not looked up: that would load detectors, of which nothing else is needed.
+    Their class is not imported: that would load all of the detectors.
     """
     whole = {**parts, "soft_masks": _unpacked(cast(_Packed, parts["soft_masks"]))}
     tensors = {

@@ -1,7 +1,7 @@
-"""What a detector loses AP50 to: each false positive and false negative has one type of error.
+"""The types of error that cost a detector AP50: each false positive and negative has one.
 
-How much a type costs is how far AP50 rises when its errors alone are mended; so the costs need
-not add up to what is missing.
+The cost of a type is the rise of AP50 when its errors alone are mended, so the costs need not
+add up to the missing AP.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -43,7 +43,7 @@ class ErrorSplit:
     missed: Flags  # [M] not found, and no error of localisation or classification means it
 
     def count(self, name: str) -> int:
-        """Return how many errors of a type there are."""
+        """Return the number of errors of a type."""
         if name == "missed":
             return int(self.missed.sum())
         return int((self.type == _FALSE_POSITIVES.index(name)).sum())
@@ -57,8 +57,8 @@ class ErrorSplit:
         is not found is not counted.
 
         Source: TIDE (arXiv:2008.08115), section 2, the oracles. In dbolya/tide@09eeffb a mended
-        detection never replaces a correct one of lower score. A class whose objects are all taken
-        out of the count has AP 1 without detections and 0 with them; the paper leaves that open.
+        detection never replaces a correct one of lower score. A class of which no object is
+        counted has AP 1 without detections and 0 with them; the paper leaves that open.
         """
         category, correct = self.category, self.type == _CORRECT
         wrong = [number for number, name in enumerate(_FALSE_POSITIVES) if name in mended]
@@ -90,7 +90,7 @@ class ErrorSplit:
 def error_gains(
     ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: Kind
 ) -> dict[str, float]:
-    """Return how far AP50 rises, as a fraction, for each type of error mended alone.
+    """Return the rise of AP50, as a fraction, when each type of error alone is mended.
 
     "ap50" is COCO's AP50 as it stands. `OPPOSITES` are all false positives and
     all false negatives. A gain can be a little below 0: mending one error may move another.
@@ -116,8 +116,8 @@ def split_errors(
     """Return every detection with its type of error, and every object.
 
     A detection that is matched as COCO does at IoU `foreground` is correct, or left out where it
-    lies in a crowd of its class. Of any other one, with its best IoU with objects of its own
-    class and of others:
+    lies in a crowd of its class. For any other one, by its best IoU with objects of its own
+    class and of other classes:
 
     - localisation: own class, from `background` up to `foreground`;
     - classification: another class, at least `foreground`;
@@ -188,7 +188,7 @@ def _ranked(image: Overlaps) -> Integers:
 def _types(
     image: Overlaps, rows: Integers, foreground: float, background: float
 ) -> tuple[Integers, Integers]:
-    """Return, of each of `rows`, its type and the object, of those that are no crowds."""
+    """Return the type of each of `rows`, and its object among those that are not crowds."""
     same = image.categories[rows][:, None] == image.true_categories
     own = np.where(same, image.iou[rows], 0.0)
     in_crowd = (own[:, image.is_crowd] >= foreground).any(axis=1)
@@ -212,19 +212,19 @@ def _types(
 
 
 def _matches(iou: NDArray[np.float64], foreground: float) -> Integers:
-    """Return the object that each detection, best first, gets; each object goes only once."""
+    """Return the object of each detection, best first; no object has two detections."""
     matched = np.full(len(iou), _NOTHING, np.int64)
-    taken = np.zeros(iou.shape[1], bool)
+    used = np.zeros(iou.shape[1], bool)
     for row in np.flatnonzero((iou >= foreground).any(axis=1)):
-        free = np.where(taken, 0.0, iou[row])
+        free = np.where(used, 0.0, iou[row])
         column = len(free) - 1 - int(free[::-1].argmax())  # the last of equals, as COCOeval
         if free[column] >= foreground:
-            matched[row], taken[column] = column, True
+            matched[row], used[column] = column, True
     return matched
 
 
 def _best(iou: NDArray[np.float64]) -> tuple[NDArray[np.float64], Integers]:
-    """Return the best IoU of each row and its column; 0 and none where there is no column."""
+    """Return the best IoU of each row and its column; 0 and -1 without columns."""
     if not iou.shape[1]:
         return np.zeros(len(iou)), np.full(len(iou), _NOTHING, np.int64)
     return iou.max(axis=1), iou.argmax(axis=1)

@@ -25,7 +25,7 @@ class PredictionKey:
     num_images: int
 
     def facts(self, digest_name: str, *, schema: int) -> dict[str, object]:
-        """Return what a meta file says of complete predictions."""
+        """Return the content of a meta file of complete predictions."""
         return {
             "schema": schema,
             "complete": True,
@@ -131,7 +131,7 @@ class Submission:
 def write_submission(predictions: Path, out: Path, *, images: str, arm: str) -> Submission:
     """Copy the predictions that `predict` left to the names that the server expects.
 
-    Both tasks expect the same name, so each has a folder of its own.
+    Both tasks expect the same name, so each has its own folder.
 
     Source: the upload page of COCO, `detections_[testset]_[algorithm]_results.json`.
     """

@@ -1,10 +1,10 @@
-"""What mask AP would be if one part of the pipeline were perfect, from stored candidates.
+"""Mask AP with one part of the pipeline made perfect, from stored candidates.
 
 Each oracle corrects one thing with the ground truth and leaves all else as detected:
 
 - `none`: nothing; the run as it is.
 - `crop_gt_box`: a mask is cut with the true box of the object of its class that its box overlaps
-  best, not with its own. What is gained is lost to leakage: boxes that are too wide let in what
+  best, not with its own. The gain is what leakage costs: boxes that are too wide let in what
   lies beside the object, too tight ones cut it. Scores stay; without such an object the mask does.
 - `rescore_gt`: mask score = class score × true IoU of the mask with its best object of the class.
 - `class_gt`: the label is that of the object that the box overlaps best, from an IoU of 0.5 on.
@@ -13,7 +13,7 @@ Each oracle corrects one thing with the ground truth and leaves all else as dete
   mask that the prototypes can express, and that mask's true IoU as its score: scored alike, good
   masks would pay for bad ones. What is missing to 1, no head could ever find.
 
-Crowds take no part. The network need not run.
+Crowds are left out. The network need not run.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -50,7 +50,7 @@ _RIDGE = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Truth:
-    """The objects of one image that are no crowds."""
+    """The objects of one image that are not crowds."""
 
     boxes: Float[Tensor, "G 4"]  # corner fractions
     labels: Int64[Tensor, " G"]
@@ -67,9 +67,9 @@ def oracle_ladder(
     *,
     title: str = "oracles",
 ) -> dict[str, float]:
-    """Return mask AP, as a fraction, with each of `ORACLES`, from one look at every image.
+    """Return mask AP, as a fraction, with each of `ORACLES`, from one pass over the images.
 
-    `candidates` gives those of an image by its index. The detector's network is not used.
+    `candidates` returns those of an image by its index. The detector's network is not used.
 
     Raises:
         ArmError: a score is not finite.
@@ -177,7 +177,7 @@ def _cropped(
         return found, masks
     boxes = truth.boxes[objects].to(candidates.boxes)
     coefficients = candidates.coefficients[kept.anchor[rows.to(kept.anchor.device)]]
-    # Cut once more, for assemblies that do not cut.
+    # Cut again, for assemblies that do not cut.
     soft = crop(assembly(candidates.prototypes.contiguous(), coefficients, boxes), boxes)
     cut = found.soft_masks.clone()
     cut[rows] = soft.cpu()

@@ -35,8 +35,8 @@ def predict(
     complete and what they are of. Complete predictions of the same key are not made again.
 
     Larger batches round differently in the network's sums: scores differ from the sixth digit
-    on. `processes` helpers encode masks while the network goes on, where there are images
-    enough for them; they change nothing.
+    on. Up to `processes` helpers encode masks while the network runs, if there are images
+    enough; they change nothing.
 
     Raises:
         ArmError: an image cannot be read.

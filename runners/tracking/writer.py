@@ -121,7 +121,7 @@ class Writer:
         return bool(self._points)
 
     def apply(self, event: Event) -> None:
-        """Write what an event says."""
+        """Write an event."""
         match event:
             case Started():
                 self._start(event)

@@ -77,7 +77,7 @@ class Loop:
         self.run, self.network, self.schedule = run, network, schedule
         self.folder, self.how, self.ranks = folder, how, how.ranks
         self.log = TrainingLog(folder / "log.jsonl")
-        self.asked_by_file = StopFileWatch(folder)
+        self.stop_file = StopFileWatch(folder)
         self.frozen = freezes_batch_norm(run)
         set_training_mode(network, frozen_batch_norm=self.frozen)
         self.losses = shared_losses(
@@ -157,7 +157,7 @@ class Loop:
         own = Verdict.GO_ON
         if self.how.should_stop():
             own = Verdict.STOP
-        elif self.ranks.first and not done and self.asked_by_file():
+        elif self.ranks.first and not done and self.stop_file():
             own = Verdict.STOP_BY_FILE
         elif self.ranks.first and due and not done:
             own = Verdict.CHECKPOINT

@@ -43,7 +43,7 @@ class Workplace:
     checkpoint_seconds: float = 120.0
     compile_training: bool = False
     max_store: float = 100e9  # bytes of a stored forward pass; 0: none is stored
-    encoders: int = 0  # processes that encode masks while the device goes on
+    encoders: int = 0  # helpers that encode masks while the device runs
     eval_batch: int = 1  # images a forward pass
     scoring: str = "pycocotools"  # the engine
     datasets: Datasets = field(default_factory=Datasets)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runners.evaluation.coco.index import Index, Kind
+from runners.evaluation.coco.index import Index, Kind, set_areas
 from runners.evaluation.coco.matching import Scored, matches_of
 from yolact_bench.errors import SpecError
 
@@ -59,16 +59,11 @@ def _prepare_masks(truth: Index, found: Index) -> None:
 
     Of those only the area counts; decoding them would take a third of the package's time.
     """
-    from faster_coco_eval import mask
-
-    annotations = found.dataset["annotations"]
-    areas = mask.area([one["segmentation"] for one in annotations]) if annotations else []
+    set_areas(found)
     pairs = {(one["image_id"], one["category_id"]) for one in truth.dataset["annotations"]}
-    for annotation, area in zip(annotations, np.asarray(areas).tolist(), strict=True):
-        annotation["area"] = float(area)
+    for annotation in found.dataset["annotations"]:
         if (annotation["image_id"], annotation["category_id"]) not in pairs:
-            size = annotation["segmentation"]["size"]
-            annotation["segmentation"] = {"size": size, "counts": ""}
+            annotation["segmentation"] = {**annotation["segmentation"], "counts": ""}
 
 
 def _adopted(index: Index) -> "COCO":

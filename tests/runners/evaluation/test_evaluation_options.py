@@ -55,20 +55,20 @@ def test_a_pass_begun_in_other_batches_is_made_anew(tmp_path: Path) -> None:
     assert first.stat().st_mtime_ns > before
 
 
-def test_origins_tell_another_engine_and_batch_size() -> None:
-    told = origin(accuracy("fast", scoring="faster-coco-eval 1.8.0", eval_batch=8), 0)
+def test_origins_name_another_engine_and_batch_size() -> None:
+    text = origin(accuracy("fast", scoring="faster-coco-eval 1.8.0", eval_batch=8), 0)
 
-    assert told.endswith(", scored by faster-coco-eval 1.8.0, in batches of 8")
+    assert text.endswith(", scored by faster-coco-eval 1.8.0, in batches of 8")
     assert "scored" not in origin(accuracy("fast"), 0)
 
 
-def test_mixed_engines_and_batch_sizes_are_told_beside_the_table() -> None:
+def test_mixed_engines_and_batch_sizes_are_noted_beside_the_table() -> None:
     mixed = [accuracy("fast"), accuracy("fast", seed=1, scoring="vectorised", eval_batch=4)]
 
-    told = caveats(manifest(), mixed, [])
+    notes = caveats(manifest(), mixed, [])
 
-    assert "The accuracies were scored by different engines: pycocotools, vectorised." in told
-    assert any("batches of different size" in sentence and "1, 4" in sentence for sentence in told)
+    assert "The accuracies were scored by different engines: pycocotools, vectorised." in notes
+    assert any("batches of different size" in sentence and "1, 4" in sentence for sentence in notes)
     assert not any("engine" in sentence for sentence in caveats(manifest(), mixed[:1], []))
 
 
@@ -77,8 +77,8 @@ def test_an_engine_that_is_not_there_stops_before_anything_runs(tmp_path: Path) 
         make_workplace(tmp_path, "cpu", scoring="cocoeval")
 
 
-def test_masks_are_encoded_beside_where_workers_are_asked_for(tmp_path: Path) -> None:
-    """On a CPU the network has the cores, unless it is told otherwise."""
+def test_helpers_encode_masks_if_workers_are_set(tmp_path: Path) -> None:
+    """On a CPU the network has the cores, unless --workers is given."""
     assert make_workplace(tmp_path, "cpu").encoders == 0
     assert make_workplace(tmp_path, "cpu", workers=3).encoders == 3
 
@@ -91,7 +91,7 @@ def test_both_commands_take_engine_and_batch_size(command: str) -> None:
     assert "--eval-batch" in shown
 
 
-def test_a_helper_may_not_have_helpers_and_knows() -> None:
+def test_a_helper_cannot_start_helpers() -> None:
     assert can_start_helpers()
     with HelperProcess() as helper:
         helper.send(can_start_helpers)

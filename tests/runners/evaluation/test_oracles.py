@@ -1,4 +1,4 @@
-"""Oracles with prototypes that are known, so that each one's AP can be told beforehand."""
+"""Oracles with known prototypes, so that the AP of each follows by hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class Scene:
     """One image with objects given as label, box and mask."""
 
     objects_in: Sequence[tuple[int, tuple[int, ...], np.ndarray]]
-    crowds: int = 0  # so many of the last objects
+    crowds: int = 0  # number of the last objects that are crowds
 
     classes = ("one", "two")
     category_ids = (11, 42)
@@ -213,7 +213,7 @@ def test_scores_by_true_mask_iou_put_the_better_mask_first() -> None:
 
 
 def test_outlines_are_objects_like_any_other() -> None:
-    """A in two polygons that share its middle columns: as a union it is the mask once more."""
+    """A in two polygons that share its middle columns: their union is the mask again."""
     halves = tuple(
         np.array([(x1, 2), (x2, 2), (x2, 10), (x1, 10)], np.float64) for x1, x2 in ((2, 7), (5, 10))
     )

@@ -23,17 +23,17 @@ IMAGES, SIDE = 120, 96
 
 
 class Sloppy:
-    """Finds most objects, some pixels off, at times as another class; asked image by image."""
+    """Finds most objects, some pixels off, at times as another class; sees one image at a time."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self.asked = 0
+        self.index = 0
 
     def find(self, images: Sequence[np.ndarray]) -> list[Found]:
         assert len(images) == 1
-        rng = np.random.default_rng(self.asked)
-        objects = self.dataset.objects(self.asked)
-        self.asked += 1
+        rng = np.random.default_rng(self.index)
+        objects = self.dataset.objects(self.index)
+        self.index += 1
         found = rng.random(len(objects)) < 0.9
         count = int(found.sum())
         boxes_px = np.empty((count, 4), np.float32)

@@ -113,7 +113,7 @@ def test_sigterm_in_a_training_leaves_a_checkpoint_and_the_same_command_ends_it(
     second.send(signal.SIGTERM)
     code, output = second.end(timeout=20)
     assert code == 130, output
-    assert "goes on from iteration" in output
+    assert "resumes at iteration" in output
 
 
 @pytest.mark.parametrize(

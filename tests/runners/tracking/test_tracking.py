@@ -1,4 +1,4 @@
-"""MLflow gets a copy of an execution, and its absence is no reason to stop."""
+"""MLflow gets a copy of an execution, and nothing stops without it."""
 
 import logging
 import os
@@ -195,7 +195,7 @@ def test_a_store_that_cannot_be_opened_stops_nothing_and_warns_once(
     assert "track backfill quick" in warning.message
 
 
-def test_a_store_that_hangs_is_waited_for_no_longer_than_asked(
+def test_a_store_that_hangs_is_not_waited_for_beyond_the_timeout(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Hanging:

@@ -109,7 +109,7 @@ def _same(one: object, other: object) -> bool:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Unit, Left]:
-    """A training with augmentations that nobody disturbed."""
+    """A training with augmentations and without a kill."""
     folder = tmp_path_factory.mktemp("undisturbed")
     one = unit(folder, AUGMENTED)
     return one, carried_out(folder, one)

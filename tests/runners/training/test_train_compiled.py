@@ -53,9 +53,9 @@ def test_a_training_stopped_while_compiled_goes_on_without_to_the_same_losses(
     seen: list[str] = []
     compile_ = torch.compile
     monkeypatch.setattr(torch, "compile", lambda m, **k: seen.append("") or compile_(m, **k))
-    asked = iter([False, False, True])
+    answers = iter([False, False, True])
     with monkeypatch.context() as patch:
-        patch.setattr("runners.arms.train.graceful_stop", lambda: _Asked(asked))
+        patch.setattr("runners.arms.train.graceful_stop", lambda: _StopAnswers(answers))
         with pytest.raises(KeyboardInterrupt):
             ensure_trained(mixed, other)
     stopped = torch.load(other.checkpoint_folder(mixed.run) / "last.pt", weights_only=True)
@@ -69,7 +69,7 @@ def test_a_training_stopped_while_compiled_goes_on_without_to_the_same_losses(
     assert logged(mixed, other) == pytest.approx(logged(plain, place), rel=0.05)
 
 
-class _Asked:
+class _StopAnswers:
     def __init__(self, answers: object) -> None:
         self.answers = answers
 

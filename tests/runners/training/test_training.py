@@ -43,9 +43,9 @@ def test_a_training_that_was_stopped_ends_bit_for_bit_as_one_that_was_not(
 
     broken, other = unit(tmp_path / "b")
     broken = replace(broken, run=run)
-    asked = iter([False] * (stop_after - 1) + [True])
+    answers = iter([False] * (stop_after - 1) + [True])
     with monkeypatch.context() as patch:
-        patch.setattr("runners.arms.train.graceful_stop", lambda: _Asked(asked))
+        patch.setattr("runners.arms.train.graceful_stop", lambda: _StopAnswers(answers))
         with pytest.raises(KeyboardInterrupt):
             ensure_trained(broken, other)
     assert (other.checkpoint_folder(run) / "last.pt").is_file()
@@ -58,7 +58,7 @@ def test_a_training_that_was_stopped_ends_bit_for_bit_as_one_that_was_not(
     assert not (other.checkpoint_folder(run) / "last.pt").exists()
 
 
-class _Asked:
+class _StopAnswers:
     def __init__(self, answers: object) -> None:
         self.answers = answers
 
@@ -104,7 +104,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     folder = place.checkpoint_folder(one.run)
     folder.mkdir(parents=True)
     torch.save({"schema": 1, "train_digest": other.run.train_digest}, folder / "last.pt")
-    with pytest.raises(SpecError, match="is no checkpoint of the training"):
+    with pytest.raises(SpecError, match="not a checkpoint of the training"):
         ensure_trained(one, place)
 
 

@@ -1,4 +1,4 @@
-"""How batches and schedules are divided by a number of devices: sums on paper."""
+"""Batches and schedules divided by a number of devices: sums on paper."""
 
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def test_torchrun_is_recognised_by_all_of_its_words() -> None:
 
 
 def test_a_joint_batch_norm_has_the_names_of_a_plain_one() -> None:
-    """So that checkpoints do not tell how many devices wrote them."""
+    """Checkpoints do not depend on the number of devices that wrote them."""
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(nn.BatchNorm2d(4)))
     before = {name: tensor.data_ptr() for name, tensor in network.state_dict().items()}
     share_batch_norm(network, None)

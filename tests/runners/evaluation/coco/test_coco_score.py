@@ -140,7 +140,7 @@ def test_scoring_changes_neither_ground_truth_nor_results() -> None:
     assert json.dumps([truth, masks]) == before
 
 
-def test_only_the_images_asked_for_count() -> None:
+def test_only_the_chosen_images_count() -> None:
     truth, boxes, _ = scene()
     first = {100, 101}
     summary = score(truth, boxes, kind="bbox", class_names=NAMES, image_ids=first)

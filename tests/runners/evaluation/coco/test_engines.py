@@ -140,7 +140,7 @@ def test_the_vectorised_engine_is_pycocotools_to_the_bit(kind: str, tmp_path: Pa
 
 @pytest.mark.parametrize("scoring", FAST)
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
-def test_only_the_images_asked_for_count_in_every_engine(
+def test_only_the_chosen_images_count_in_every_engine(
     kind: str, scoring: str, tmp_path: Path
 ) -> None:
     first = {139, 156, 173}
