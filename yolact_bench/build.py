@@ -268,7 +268,7 @@ def recognise_weights(path: Path) -> str:
     """Return the preset that a released YOLACT .pth is for.
 
     Raises:
-        SpecError: it is none, or several presets have its keys and its name does not say which.
+        SpecError: not a released file, or its keys fit several presets and its name none.
     """
     state = read_state(path, where="weights")
     return recognise(tensors_of(state, source=path, where="weights"), file_name=path.name)

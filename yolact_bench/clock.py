@@ -1,4 +1,4 @@
-"""Named stages of the detector, for whoever wants to time them."""
+"""Named stages of the detector, which a clock can time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -20,7 +20,7 @@ SMALLEST_IMAGE = 65  # px
 def resolve_architecture(run: Run, *, files: bool = True) -> Run:
     """Return the run with every option of every slot written out; the data is not looked at.
 
-    Without `files` initial weights are not looked at either, and the run has no digest of its own.
+    Without `files` initial weights are not read either, and the digest is not final.
 
     Raises:
         SpecError: unknown names or options, wrong values, slots that contradict each other.
@@ -42,7 +42,7 @@ def resolve_run(
 ) -> tuple[Run, DatasetSpec]:
     """Return the run ready to digest, and its data set; `split` is what it is evaluated on.
 
-    Without `data` no file is looked at and the run has no digest of its own.
+    Without `data` no file is read, and the digest is not final.
 
     Raises:
         SpecError: as `resolve_architecture`, or malformed data.
@@ -97,7 +97,7 @@ def _check_together(run: Run) -> None:
         )
     if fact_of(run, "mask_iou_loss", "needs_net") and not has_net:
         raise SpecError(
-            f"mask_iou_loss: {run.mask_iou_loss['name']} trains a network that is not there "
+            f"mask_iou_loss: {run.mask_iou_loss['name']} trains a network that does not exist "
             "(rescore_net is none); write rescore_net: {name: mask_iou} or {name: mask_scoring}"
         )
 
@@ -109,7 +109,7 @@ def _with_sha256(init: dict[str, object] | object) -> dict[str, object]:
         return init
     path = Path(str(init["file"]))
     if not path.is_file():
-        raise MissingDataError(f"init.checkpoint.file: there is no file at {path}")
+        raise MissingDataError(f"init.checkpoint.file: no file at {path}")
     found = file_sha256(path)
     if init["sha256"] not in {"", found}:
         raise SpecError(

@@ -99,7 +99,7 @@ def cosine(
 
 
 class MakeSchedule(Protocol):
-    """An entry of `SCHEDULES`: these options, and others of its own."""
+    """An entry of `SCHEDULES`: these options, and perhaps others."""
 
     def __call__(
         self, *, iterations: int = ..., batch_size: int = ..., lr: float = ...

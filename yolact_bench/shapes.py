@@ -83,7 +83,7 @@ class Detections:
         return len(self.labels)
 
 
-def widened(x: Tensor) -> Tensor:
+def widen(x: Tensor) -> Tensor:
     """Return halves as float32, anything else as it is."""
     return x.float() if x.dtype in HALVES else x
 

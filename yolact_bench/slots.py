@@ -80,7 +80,7 @@ def resolve(
     for option, parameter in accepted.items():
         if option in choice:
             where = f"{slot}.{name}.{option}"
-            resolved[option] = _checked(where, hints.get(option, object), choice[option])
+            resolved[option] = _check_value(where, hints.get(option, object), choice[option])
         elif parameter.default is inspect.Parameter.empty:
             raise SpecError(f"{slot}.{name}: the option {option!r} is required")
         else:
@@ -107,12 +107,12 @@ def _type_hints(component: Callable[..., object]) -> dict[str, object]:
     return get_type_hints(function)
 
 
-def _checked(where: str, expected: object, value: object) -> object:
+def _check_value(where: str, expected: object, value: object) -> object:
     """Return `value` as the annotation `expected` wants it, as plain YAML-able data."""
     strict = ConfigDict(strict=True, arbitrary_types_allowed=True)
     try:
         adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)  # type: ignore[arg-type]
-        # JSON rules: a list is accepted where a tuple is meant, but "8" is no integer.
+        # JSON rules: a list is accepted where a tuple is meant, but "8" is not an integer.
         return _plain(adapter.validate_json(json.dumps(value), strict=True))
     except (ValidationError, TypeError) as error:
         wanted = getattr(expected, "__name__", str(expected))

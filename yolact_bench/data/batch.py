@@ -89,7 +89,7 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
     """Return the parts one after the other.
 
     A loader's worker writes them to where the training reads them: sent from ordinary memory, they
-    would be copied there once more.
+    would be copied there again.
     """
     shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
     num_bytes = math.prod(shape) * parts[0].element_size()
@@ -139,7 +139,7 @@ class TrainingData(Dataset[Sample | ArmError]):
 class IterationSampler(Sampler[list[Key]]):
     """Batches of (epoch, index), for iterations `start_iteration` to `num_iterations`.
 
-    Each epoch is a permutation of its own; a batch that an epoch cannot fill goes on into the
+    Each epoch is a separate permutation; a batch that an epoch cannot fill continues in the
     next, so any data set serves any batch size. Of each batch, `rank` takes every
     `world_size`-th sample.
     """
@@ -230,7 +230,7 @@ def training_loader(
         worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers > 0 else None,
-        # Otherwise it draws from torch's generator, and a resumed training would draw once more.
+        # Otherwise it draws from torch's generator, and a resumed training would draw again.
         generator=torch.Generator(),
     )
 

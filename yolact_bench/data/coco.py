@@ -162,7 +162,7 @@ def _truncated(content: bytes) -> bool:
         return b"IEND" not in content[-64:]
     if not content.startswith(b"\xff\xd8"):
         return False
-    # Walk the header segments: a thumbnail in one of them has an end marker of its own.
+    # Walk the header segments: a thumbnail in one of them has its own end marker.
     place = 2
     while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != b"\xda":
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")

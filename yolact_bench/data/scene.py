@@ -20,8 +20,8 @@ _SIZE_SHARES = (0.40, 0.45, 0.15)
 _MIN_CONTRAST = 45.0  # levels of lightness between an object and what it covers
 _BACKGROUND_CHROMA = 12.0  # levels that a colour may be away from grey, at most
 _OBJECT_CHROMA = (65.0, 95.0)
-# A class has a hue of its own, evenly spaced; one object in ten has any hue instead, and so
-# have distractors: colour helps to tell classes apart, as in photographs, but does not decide.
+# Each class has its own hue, evenly spaced; one object in ten has any hue instead, and so
+# have distractors: colour helps to separate classes, as in photographs, but does not decide.
 _ANY_HUE = 0.1
 _HUE_SPREAD = np.deg2rad(12.0)
 
@@ -116,7 +116,7 @@ def _paint(rng: np.random.Generator, image: _Image, mask: _Image, label: int) ->
         lightness = rng.uniform(low, low + room_below)
     else:
         lightness = rng.uniform(high - room_above, high)
-    palette = _palette(rng, _hued(rng, label), lightness, spread=12.0)
+    palette = _palette(rng, _hue_pair(rng, label), lightness, spread=12.0)
     cv2.copyTo(_texture(rng, height, width, palette), inside, patch)
 
 
@@ -158,7 +158,7 @@ _UNIT_OUTLINES: dict[str, Callable[[], list[NDArray[np.float64]]]] = {
 }
 
 
-def _hued(rng: np.random.Generator, label: int) -> NDArray[np.float64]:
+def _hue_pair(rng: np.random.Generator, label: int) -> NDArray[np.float64]:
     """Return two colours of one hue, as distances from grey."""
     hue = 2 * np.pi * label / len(SHAPES_CLASSES) + rng.normal(0.0, _HUE_SPREAD)
     if rng.random() < _ANY_HUE:
@@ -222,7 +222,7 @@ def _axis(length: int) -> NDArray[np.float32]:
 
 
 def _distract(rng: np.random.Generator, image: _Image) -> None:
-    """Draw a stroke, a cross or a sliver, of no class, in a colour of its own."""
+    """Draw a stroke, a cross or a sliver, of no class, in its own colour."""
     side = len(image)
     colour = [int(level) for level in rng.integers(20, 236, size=3)]
     x, y = rng.uniform(0, side, size=2)

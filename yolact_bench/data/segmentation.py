@@ -1,6 +1,6 @@
 """One COCO segmentation: checked, and packed as outlines or run lengths.
 
-What cannot be used is told by its reason; nothing here trusts the content of a file.
+Unusable annotations get a reason; nothing here trusts the content of a file.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 Each image has 1 to 8 discs, squares, triangles, stars and rings, in three sizes: small, medium
 and large in COCO's sense (areas up to 32 x 32, up to 96 x 96, above) at the image's own size.
 Later objects hide earlier ones, never more than half of one, and differ in lightness from what
-lies beneath. Texture and rotation are independent of the class; a class has a hue of its own,
+lies beneath. Texture and rotation are independent of the class; each class has its own hue,
 but one object in ten has any other, so the outline decides. The background is textured, greyish
 and strewn with coloured strokes, crosses and slivers that are of no class. This difficulty was
 chosen once, so that a small network learns within minutes on a CPU; it is fixed.
@@ -27,7 +27,7 @@ _STREAM_TAG = 0x5AFE5  # keeps these draws apart from every other use of the sam
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """All images of a split, filled in as they are asked for."""
+    """All images of a split, drawn on first use."""
 
     images: UInt8[np.ndarray, "n S S 3"]
     owners: UInt8[np.ndarray, "n S S"]  # 0 for background, else number of the object seen there

@@ -12,7 +12,7 @@ class Places(NamedTuple):
     """Where the taps look, in a table of pixels with a border of zeros; `n` counts taps.
 
     A bordered row has W + 2 pixels and an image H + 2 of those, so that every corner of every
-    place is a row of the table, and no corner needs a test of its own.
+    place is a row of the table, and no corner needs a separate test.
     """
 
     corner: Int[Tensor, "n 4"]  # above left, above right, below left, below right

@@ -36,7 +36,7 @@ def rows_of_blocks(values: Float[Tensor, "A C"], floor: float) -> Int64[Tensor, 
     return torch.cat([rows.flatten(), rest])
 
 
-def ranked_per_class(
+def rank_per_class(
     scores: Float[Tensor, "A C"], min_score: float, top_k: int
 ) -> tuple[Float[Tensor, "C k"], Int64[Tensor, "C k"]]:
     """Return, for each class, the scores and anchors of its best `top_k` candidates.
@@ -49,7 +49,7 @@ def ranked_per_class(
     return ranked.values[:, :top_k], rows[ranked.indices[:, :top_k]]
 
 
-def kept_of_ranked(
+def select_ranked(
     score: Float[Tensor, "C k"],
     anchor: Int64[Tensor, "C k"],
     keep: Bool[Tensor, "C k"],
@@ -72,7 +72,7 @@ def best_first(
 
 
 def greedy_survivors(conflicts: Bool[Tensor, "*batch M M"]) -> Bool[Tensor, "*batch M"]:
-    """Return what greedy suppression keeps, given who conflicts with whom, sorted best first.
+    """Return what greedy suppression keeps, given which boxes conflict, sorted best first.
 
     A box falls only to a box that itself survives. Repeating "fall to a survivor of the last
     round" settles box by box from the best down, so it ends after as many rounds as the

@@ -39,7 +39,7 @@ def leading_pairs(scores: Float[Tensor, "R C"], most: int) -> LeadingPairs:
     return LeadingPairs(index // max(classes, 1), index % max(classes, 1), flat[index], complete)
 
 
-def unsuppressed(
+def fast_survivors(
     boxes: Float[Tensor, "K 4"], label: Int64[Tensor, " K"], *, max_iou: float, top_k: int
 ) -> Bool[Tensor, " K"]:
     """Return which boxes, sorted best first, Fast NMS keeps in their class.

@@ -15,7 +15,7 @@ from torch import Tensor
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.candidates import candidate_rows, rows_of_blocks
 from yolact_bench.detect.nms import Nms
-from yolact_bench.detect.rescore import RescoreNet, Rescorer, looking_at
+from yolact_bench.detect.rescore import RescoreNet, Rescorer, bind_features
 from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.masks import Assembly, MaskRegion, mask_regions, upsample
 from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions
@@ -135,7 +135,7 @@ class DetectionHead:
             prototypes = candidates.prototypes.contiguous()
             soft_masks = self.assembly(prototypes, candidates.coefficients[kept.anchor], boxes)
         with clock("rescore"):
-            net = looking_at(self.rescore_net, boxes, candidates.features)
+            net = bind_features(self.rescore_net, boxes, candidates.features)
             mask_scores = self.rescorer(soft_masks, kept.label, kept.score, net)
         return Found(
             boxes=boxes,

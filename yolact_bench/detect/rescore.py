@@ -30,7 +30,7 @@ class OnFeatures:
         return self.net(soft_masks, self.boxes, self.features)
 
 
-def looking_at(
+def bind_features(
     rescore_net: Callable[..., Tensor] | None,
     boxes: Float[Tensor, "N 4"],
     features: FeatureMaps | None,
@@ -43,7 +43,7 @@ def looking_at(
 
 @runtime_checkable
 class Rescorer(Protocol):
-    """Give each mask a score of its own. Order and number of detections stay.
+    """Give each mask its own score. Order and number of detections stay.
 
     Facts: `needs_net`, whether it needs the re-scoring network; `keeps_scores`, whether masks have
     the scores of their classes.

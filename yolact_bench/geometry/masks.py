@@ -69,12 +69,12 @@ class LinearCombination:
     ) -> Float[Tensor, "N h w"]:
         """Return the soft mask of each detection."""
         h, w, k = prototypes.shape
-        logits = _combined(coefficients, prototypes.reshape(h * w, k).T)  # [N, h·w]
+        logits = _combine(coefficients, prototypes.reshape(h * w, k).T)  # [N, h·w]
         masks = logits.sigmoid().reshape(-1, h, w)
         return crop(masks, boxes) if self.crop else masks
 
 
-def _combined(
+def _combine(
     coefficients: Float[Tensor, "N k"], prototypes: Float[Tensor, "k cells"]
 ) -> Float[Tensor, "N cells"]:
     """Return the product. On a CPU and without gradients, no row's bits depend on the others.

@@ -128,7 +128,7 @@ class _Changes(NamedTuple):
     cell: Int64  # the upper of the two, counted from the mask's top
     upper: Float32
     lower: Float32
-    inner: NDArray[np.bool_]  # False: one of the two is no cell, but where the mask ends
+    inner: NDArray[np.bool_]  # False: one of the two is not a cell but the end of the mask
 
 
 def _parts(soft: Float32, across: _Grid, threshold: float) -> list[_Part]:

@@ -60,7 +60,7 @@ def mined_negatives(
     labels: Int64[Tensor, "B A"],
     negatives_per_positive: int,
 ) -> Bool[Tensor, "B A"]:
-    """The background anchors that look least like background, so many per positive.
+    """The background anchors that look least like background, a fixed number per positive.
 
     Counted per image, so an image without positives gives none. The rank is
     logsumexp(logits) - background logit: the cross-entropy an anchor has as background.
@@ -77,7 +77,7 @@ def mined_negatives(
     hardest = hardness.topk(most, dim=1).indices  # [B, most], hardest first
     in_count = torch.arange(most, device=labels.device) < wanted[:, None]
     mined = torch.zeros_like(labels, dtype=torch.bool).scatter(1, hardest, in_count)
-    # Where there are too few background anchors, the rank goes on into the others.
+    # Where there are too few background anchors, the rank continues into the others.
     return mined & (labels == 0)
 
 

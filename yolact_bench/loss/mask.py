@@ -86,7 +86,7 @@ def lincomb_bce(
         truth = image.truth[rows]
         boxes = image.boxes[truth]
         masks = _assemble(image, rows, boxes, crop=crop, truth=truth)
-        # Probabilities that are no numbers abort binary_cross_entropy, on a GPU the process with
+        # NaN probabilities abort binary_cross_entropy, on a GPU the process with
         # it. They go in as 0 and come out as what they are, for the training loop to see.
         finite = masks.predicted.nan_to_num(nan=0.0)
         cells = F.binary_cross_entropy(finite, masks.wanted, reduction="none")

@@ -52,13 +52,13 @@ def smooth_l1(
     place and the mask of another. So both kinds of network learn from the same masks.
 
     Raises:
-        SpecError: there is no re-scoring network, or one that the mask loss hands no features to.
+        SpecError: no re-scoring network, or one whose features the mask loss does not pass.
     Source: YOLACT++ (arXiv:1912.06218), section "Fast Mask Re-Scoring Network";
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `mask_iou_net`.
     """
     if rescore_net is None:
         raise SpecError(
-            "mask_iou_loss.smooth_l1: there is no network to train; "
+            "mask_iou_loss.smooth_l1: no network to train; "
             "write rescore_net: {name: mask_iou} or {name: mask_scoring}, "
             "or mask_iou_loss: {name: none}"
         )

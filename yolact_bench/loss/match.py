@@ -92,7 +92,7 @@ class _Seen:
 
 
 def _seen(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Seen:
-    """Compare all anchors with all objects; on a CPU so many at a time as its cache can hold."""
+    """Compare all anchors with all objects; on a CPU in blocks that fit its cache."""
     num_anchors, num_objects = len(anchors_cxcywh), len(target.labels)
     crowd = target.is_crowd
     # A box beyond the image, without area, stands for a crowd: it overlaps nothing.
@@ -153,7 +153,7 @@ def _inside(corners: Float32[Tensor, "A 4"], target: Target) -> Float32[Tensor, 
 def _with_claims(seen: _Seen) -> tuple[Float[Tensor, " A"], Int64[Tensor, " A"]]:
     """Each anchor's overlap and object; a claimed anchor has the overlap 2, above any IoU."""
     anchor, claimant = claims(seen.best)
-    # Where nobody claims, a place beyond the last anchor is written to, which is cut off.
+    # Where no object claims, a place beyond the last anchor is written to, which is cut off.
     anchor = torch.where(anchor < 0, len(seen.overlap), anchor)
     overlap = F.pad(seen.overlap, (0, 1)).index_fill(0, anchor, 2.0)
     chosen = F.pad(seen.chosen, (0, 1)).index_copy(0, anchor, claimant)
@@ -167,7 +167,7 @@ def claims(best: Int64[Tensor, "N M"]) -> tuple[Int64[Tensor, " M"], Int64[Tenso
     can lose at most N - 1 anchors to others, so these suffice: the loop runs over a small table
     and never waits for the device. Of equal overlaps the object with the lower row goes first
     and takes the anchor with the lower number, as a search over the whole table would find them.
-    Where nobody is left who may claim, the anchor is -1.
+    Where no object is left that may claim, the anchor is -1.
     """
     num_objects, size = best.shape
     overlap, anchor = _unpacked(best.flatten())

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from yolact_bench.shapes import widened
+from yolact_bench.shapes import widen
 
 
 class SharedHead(nn.Module):
@@ -65,7 +65,7 @@ class MergedHead(nn.Module):
         self.shared = head.shared
         self.activation = head.activation
         self.widths = (4, head.num_classes + 1, head.k)
-        self.merged = merged_branches([head.boxes, head.scores, head.coefficients], self.widths)
+        self.merged = merge_branches([head.boxes, head.scores, head.coefficients], self.widths)
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
@@ -76,10 +76,10 @@ class MergedHead(nn.Module):
         if self.activation == "tanh":
             coefficients = torch.tanh(coefficients)
         # Here, where a compiler can join it to the copies above.
-        return widened(boxes), widened(scores), widened(coefficients)
+        return widen(boxes), widen(scores), widen(coefficients)
 
 
-def merged_branches(branches: Sequence[nn.Conv2d], widths: Sequence[int]) -> nn.Conv2d:
+def merge_branches(branches: Sequence[nn.Conv2d], widths: Sequence[int]) -> nn.Conv2d:
     """Return one convolution with all outputs of each anchor together, branch after branch.
 
     Each branch has `widths` outputs an anchor, anchors one after another.

@@ -24,14 +24,14 @@ class StagedNetwork(Program):
     anchors: Tensor
     keeps_features: bool
 
-    def prepared(self, x: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
+    def prepare(self, x: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
         """Return the images as the backbone wants them."""
         return x
 
     def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
         """Return raw predictions for normalised images."""
         with clock("backbone"):
-            features = self.backbone(self.prepared(x))
+            features = self.backbone(self.prepare(x))
         with clock("fpn"):
             levels = self.fpn(features)
         with clock("protonet"):
@@ -82,7 +82,7 @@ class Yolact(StagedNetwork):
         self.keeps_features = needs_features(rescore_net)
         self.image_size = image_size
         # Built on the CPU in double precision whatever device the network is made on; derived
-        # from the choice of slots, so it is no part of a checkpoint.
+        # from the choice of slots, so it is not part of a checkpoint.
         self.register_buffer("anchors", anchor_grid(anchors, image_size), persistent=False)
         for part in (fpn, protonet, head, self.semantic, rescore_net):
             if part is not None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
 from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
-from yolact_bench.shapes import widened
+from yolact_bench.shapes import widen
 
 
 class FcnProtonet(nn.Module):
@@ -78,7 +78,7 @@ class EnlargingProtonet(nn.Module):
         prototypes: Tensor = self.prototypes(F.relu(self.after(x)))
         if self.activation == "relu":
             prototypes = F.relu(prototypes)
-        return widened(prototypes.permute(0, 2, 3, 1))
+        return widen(prototypes.permute(0, 2, 3, 1))
 
 
 PROTONETS: Mapping[str, Callable[..., FcnProtonet]] = {"fcn": FcnProtonet}

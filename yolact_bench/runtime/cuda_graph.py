@@ -46,7 +46,7 @@ def _needs_cuda(device_type: str) -> str:
 
 
 def record_cuda_graph(run: Callable[[], None], warm_up: Callable[[], None]) -> Replay:
-    """Return the replay of a CUDA graph of `run`, after `warm_up` on a stream of its own.
+    """Return the replay of a CUDA graph of `run`, after `warm_up` on a side stream.
 
     Source: PyTorch's notes on CUDA semantics, section "CUDA Graphs".
     """
@@ -63,6 +63,6 @@ def record_cuda_graph(run: Callable[[], None], warm_up: Callable[[], None]) -> R
 
 
 def graph_event() -> Event:
-    """Return an event with a time, whose mark a graph records as one of its own."""
+    """Return an event with a time, whose mark becomes part of a recorded graph."""
     event: Event = torch.cuda.Event(enable_timing=True, external=True)  # type: ignore[no-untyped-call]
     return event

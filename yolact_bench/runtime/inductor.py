@@ -28,7 +28,7 @@ class CompiledStage(nn.Module):
 
     It takes one tensor or a sequence of tensors, and returns what the stage returns. The stage is
     first recorded as a graph of operators, so that what its Python code does in between (checks
-    of shapes, loops over levels) is done once and is no part of what inductor sees.
+    of shapes, loops over levels) is done once and is not part of what inductor sees.
     """
 
     def __init__(self, stage: nn.Module, *, name: str, tuning: Tuning = "default") -> None:
@@ -40,19 +40,19 @@ class CompiledStage(nn.Module):
         """Return what the stage returns.
 
         Raises:
-            ArmError: compiler: there is none that works here.
+            ArmError: compiler: no compiler works here.
         """
         tensors = [x] if isinstance(x, Tensor) else list(x)
         shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
         key = shapes, torch.get_num_threads()  # on a CPU their number is written into a program
-        # As it was compiled, whoever calls.
+        # As it was compiled, in whatever mode it is called.
         with torch.inference_mode(False), torch.no_grad():
             if key not in self._programs:
-                self._programs[key] = self._compiled(tensors, single=isinstance(x, Tensor))
+                self._programs[key] = self._compile(tensors, single=isinstance(x, Tensor))
             program, grouping = self._programs[key]
             return grouping(iter(program(*tensors)))
 
-    def _compiled(
+    def _compile(
         self, tensors: Sequence[Tensor], *, single: bool
     ) -> tuple[Callable[..., Sequence[Tensor]], Grouping]:
         fault = compiler_fault(tensors[0].device.type)
@@ -66,7 +66,7 @@ class CompiledStage(nn.Module):
             torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=t.device).copy_(t)
             for t in tensors
         ]
-        recorded, grouping = _recorded(self.stage, examples, single=single)
+        recorded, grouping = _record(self.stage, examples, single=single)
         program = torch.compile(
             recorded, dynamic=False, fullgraph=True, options=_options(self.tuning)
         )
@@ -87,10 +87,10 @@ def compile_function(
     function: Callable[..., object], *, name: str, tuning: Tuning = "default"
 ) -> Callable[[Sequence[Tensor]], Any]:
     """Return a function of tensors as a program that takes them as a sequence."""
-    return CompiledStage(_Called(function), name=name, tuning=tuning)
+    return CompiledStage(_FunctionStage(function), name=name, tuning=tuning)
 
 
-class _Called(nn.Module):
+class _FunctionStage(nn.Module):
     """A function of several tensors as a stage."""
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -102,7 +102,7 @@ class _Called(nn.Module):
         return self.function(*tensors)
 
 
-def _recorded(
+def _record(
     stage: nn.Module, examples: Sequence[Tensor], *, single: bool
 ) -> tuple[nn.Module, Grouping]:
     """Return the stage as a graph of operators, tensors in and tensors out, and their grouping."""

@@ -58,8 +58,8 @@ class RecordedStep:
     def __call__(self, program: Program, batch: Tensor, clock: Clock = no_clock) -> Any:  # noqa: ANN401
         """Return what the function returns; the next call with this shape overwrites it.
 
-        For a clock there is a graph of its own with marks around every stage, with which the
-        other is not burdened; the clock must take times that others have measured.
+        For a clock a separate graph has marks around every stage, so that the other has none; the
+        clock must accept times measured elsewhere.
         """
         if program is not self._program:  # what was recorded is of another one
             self._program, self._recorded = program, {}

@@ -19,8 +19,8 @@ from yolact_bench.detect.graph.fixed import (
     FixedFound,
     FixedProgram,
     Outcome,
+    call_directly,
     detections_of,
-    not_compiled,
     state_of,
 )
 from yolact_bench.detect.nms import fixed_form
@@ -56,7 +56,7 @@ def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> 
     assert isinstance(network, Yolact) and detector.run is not None
     nms = fixed_form(detector.head.nms)
     assert nms is not None
-    compile_part = compile_function if compiled else not_compiled
+    compile_part = compile_function if compiled else call_directly
     detection = FixedDetection(detector.head, nms, compile_part)
 
     def make(mean: Tensor, std: Tensor) -> Step:

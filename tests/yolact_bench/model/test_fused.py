@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from yolact_bench.build import load_detector
 from yolact_bench.deform import DeformableConv2d
-from yolact_bench.model.head import merged_branches
+from yolact_bench.model.head import merge_branches
 from yolact_bench.model.inference.fold import fold_batch_norm
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
@@ -136,7 +136,7 @@ def test_a_convolution_that_others_read_too_keeps_its_batch_norm() -> None:
 def test_merged_branches_give_each_anchor_one_row() -> None:
     """Two anchors, widths 1 and 2: rows are a0 b0 b1 of the first anchor, then of the second."""
     a, b = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 4, 1)
-    merged = merged_branches([a, b], (1, 2))
+    merged = merge_branches([a, b], (1, 2))
     order = torch.cat([a.weight[:1], b.weight[:2], a.weight[1:], b.weight[2:]])
     assert torch.equal(merged.weight, order)
     assert a.bias is not None and b.bias is not None

@@ -6,7 +6,7 @@ from torch import nn
 
 from yolact_bench.build import load_detector
 from yolact_bench.model.inference.fused import InferenceNetwork
-from yolact_bench.model.inference.minimal_convolution import MinimalConvolution, with_fewer_products
+from yolact_bench.model.inference.minimal_convolution import MinimalConvolution, reduce_products
 from yolact_bench.model.network import Yolact
 from yolact_bench.runtime.inductor import CompiledStage
 
@@ -64,7 +64,7 @@ def test_many_outputs_are_made_piece_by_piece(*, grouped: bool) -> None:
 
 
 def replaced(module: nn.Module, dtype: torch.dtype) -> bool:
-    (part,) = with_fewer_products(nn.Sequential(module), dtype)
+    (part,) = reduce_products(nn.Sequential(module), dtype)
     return isinstance(part, MinimalConvolution)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution, doubled
+from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution, enlarge
 
 
 def plain_convolution() -> nn.Conv2d:
@@ -16,7 +16,7 @@ def plain_convolution() -> nn.Conv2d:
 def test_it_is_the_convolution_of_the_doubled_image_to_the_last_row(size: tuple[int, int]) -> None:
     plain = plain_convolution()
     x = torch.randn(2, 6, *size, dtype=torch.float64)
-    assert torch.allclose(UpsampledConvolution(plain)(x), plain(doubled(x)), rtol=0, atol=1e-13)
+    assert torch.allclose(UpsampledConvolution(plain)(x), plain(enlarge(x)), rtol=0, atol=1e-13)
 
 
 def test_it_multiplies_a_quarter_as_often() -> None:
@@ -49,11 +49,11 @@ def test_in_bfloat16_it_rounds_no_more_than_twice_the_plain_order() -> None:
     torch.manual_seed(0)
     plain = nn.Conv2d(64, 64, 3, padding=1).requires_grad_(False)
     x = torch.randn(1, 64, 17, 17).relu()
-    exact = plain(doubled(x))
+    exact = plain(enlarge(x))
     half, direct = UpsampledConvolution(plain).bfloat16(), plain.to(torch.bfloat16)
 
     def error(out: torch.Tensor) -> float:
         return float((out.float() - exact).abs().mean())
 
     x = x.bfloat16()
-    assert error(half(x)) < 2 * error(direct(doubled(x)))
+    assert error(half(x)) < 2 * error(direct(enlarge(x)))

@@ -83,7 +83,7 @@ def _cropped(
 ) -> tuple[View, Bool[np.ndarray, " N"]]:
     """Return a window of `view`, and which objects have their centre in it.
 
-    It must show the centre of an object that is no crowd, when the image has any. After 50
+    It must show the centre of an object that is not a crowd, when the image has any. After 50
     failures the draw between crop and no crop is made again, as in the reference; with
     `probability` 1 it is made once, so that an object too close to an edge ends it.
     """

@@ -53,7 +53,7 @@ class Chosen(NamedTuple):
     prototypes: Float[Tensor, "B h w k"]
 
 
-def not_compiled(function: Callable[..., object], *, name: str) -> Callable[..., object]:
+def call_directly(function: Callable[..., object], *, name: str) -> Callable[..., object]:
     """Return a function of tensors as one of their sequence, executed step by step."""
     return lambda tensors: function(*tensors)
 
@@ -73,7 +73,7 @@ class FixedDetection:
     """
 
     def __init__(
-        self, head: DetectionHead, nms: FixedNms, compile_part: CompilePart = not_compiled
+        self, head: DetectionHead, nms: FixedNms, compile_part: CompilePart = call_directly
     ) -> None:
         if head.rescore_net is not None and needs_features(head.rescore_net):
             raise SpecError(

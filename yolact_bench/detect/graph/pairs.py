@@ -1,7 +1,7 @@
 """NMS in fixed sizes: the best pairs of anchor and class, in shapes that no value decides.
 
 Nothing here waits for a device, and no shape depends on what an image shows, so that a whole
-detector fits into one captured graph. What that cannot decide, the flag `exact` tells.
+detector fits into one captured graph. Where that cannot decide, the flag `exact` is false.
 """
 
 from dataclasses import dataclass
@@ -135,8 +135,8 @@ def first_rows(
 ) -> FixedKept:
     """Return the first `count` pairs that are kept, as far as none left out could come before.
 
-    Exact where so many were found, or where `settled` says that no others could follow. Since a
-    pair of score 0 cannot be told from an empty row, none may be among them then.
+    Exact where `count` rows are filled, or where `settled` says that no others could follow: then
+    no pair of score 0 may be among them, since it looks like an empty row.
     """
     none = keep & (pairs.score == 0)
     keep = keep & (pairs.score > pairs.cut.clamp(min=0))

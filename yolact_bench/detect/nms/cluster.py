@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from yolact_bench.detect.candidates import greedy_survivors, kept_of_ranked, ranked_per_class
+from yolact_bench.detect.candidates import greedy_survivors, rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.shapes import Kept
 
@@ -24,7 +24,7 @@ def cluster_nms(
 
     Source: Cluster-NMS (arXiv:2005.03572), section 3.3.
     """
-    score, anchor = ranked_per_class(scores, min_score, top_k)  # [C, k]
+    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
     candidates = boxes[anchor]
     keep = greedy_survivors(box_iou(candidates, candidates) > max_iou)
-    return kept_of_ranked(score, anchor, keep, max_detections)
+    return select_ranked(score, anchor, keep, max_detections)

@@ -5,7 +5,7 @@ from math import ceil
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from yolact_bench.detect.candidates import candidate_rows, kept_of_ranked, ranked_per_class
+from yolact_bench.detect.candidates import candidate_rows, rank_per_class, select_ranked
 from yolact_bench.detect.graph.pairs import (
     ANCHORS,
     FixedKept,
@@ -16,7 +16,7 @@ from yolact_bench.detect.graph.pairs import (
     no_pair_left_out,
     num_marked,
 )
-from yolact_bench.detect.leading import leading_pairs, unsuppressed
+from yolact_bench.detect.leading import fast_survivors, leading_pairs
 from yolact_bench.geometry.boxes import box_iou, overlaps_a_better
 from yolact_bench.shapes import Kept
 from yolact_bench.slots import with_facts
@@ -110,9 +110,9 @@ def fast_nms_per_class(
 
     Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
     """
-    score, anchor = ranked_per_class(scores, min_score, top_k)  # [C, k]
+    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
     keep = ~overlaps_a_better(boxes[anchor], max_iou)
-    return kept_of_ranked(score, anchor, keep, max_detections)
+    return select_ranked(score, anchor, keep, max_detections)
 
 
 def _kept_of_leading(
@@ -128,7 +128,7 @@ def _kept_of_leading(
     most, last = ATTEMPTS
     while True:
         pairs = leading_pairs(probabilities, most)
-        keep = unsuppressed(candidates[pairs.row], pairs.label, max_iou=max_iou, top_k=top_k)
+        keep = fast_survivors(candidates[pairs.row], pairs.label, max_iou=max_iou, top_k=top_k)
         chosen = keep.nonzero()[:max_detections, 0]
         if pairs.complete or len(chosen) == max_detections:
             return Kept(

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from yolact_bench.detect.candidates import kept_of_ranked, ranked_per_class
+from yolact_bench.detect.candidates import rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.shapes import Kept
 
@@ -33,7 +33,7 @@ def soft_nms(
     and the last score threshold are those of its section 5 and code. Here IoU is without the
     +1 pixel rule, and each class is cut to its best `top_k` first.
     """
-    score, anchor = ranked_per_class(scores, min_score, top_k)  # [C, k]
+    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
     left = torch.where(score > min_score, score, score.new_zeros(()))
     final = torch.zeros_like(left)
     iou = box_iou(boxes[anchor], boxes[anchor])  # [C, k, k]
@@ -48,4 +48,4 @@ def soft_nms(
         final[classes, place] = torch.maximum(final[classes, place], best)
         left = left * factors[classes, place]
         left[classes, place] = 0
-    return kept_of_ranked(final, anchor, final > min_decayed, max_detections)
+    return select_ranked(final, anchor, final > min_decayed, max_detections)

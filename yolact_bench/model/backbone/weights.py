@@ -82,7 +82,7 @@ def checkpoint(backbone: Backbone, *, file: str, sha256: str = "") -> None:
     Source: dbolya/yolact@902073d backbone.py, `init_backbone`.
 
     Raises:
-        SpecError: the file is missing, is no state dict, or has other keys or shapes.
+        SpecError: the file is missing, is not a state dict, or has other keys or shapes.
     """
     where = "init.checkpoint.file"
     state = tensors_of(read_state(Path(file), where=where), source=file, where=where)

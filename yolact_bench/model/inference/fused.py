@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.deform import DeformableConv2d
 from yolact_bench.model.inference.fold import fold_batch_norm
-from yolact_bench.model.inference.minimal_convolution import with_fewer_products
+from yolact_bench.model.inference.minimal_convolution import reduce_products
 from yolact_bench.model.network import StagedNetwork, Yolact
-from yolact_bench.shapes import HALVES, Predictions, needs_features, widened
+from yolact_bench.shapes import HALVES, Predictions, needs_features, widen
 
 
 class InferenceNetwork(StagedNetwork):
@@ -20,7 +20,7 @@ class InferenceNetwork(StagedNetwork):
 
     Batch norm is folded into the convolution before it, the head's three branches are one
     convolution, tensors are channels-last, and weights have the precision it runs in. Stages are
-    modules of its own, so that each can be compiled and timed.
+    separate modules, so that each can be compiled and timed.
 
     A CPU is bound by multiplications: for it some convolutions are written with fewer. On a GPU
     the plain ones stay: what is saved there is tensor-core time, which was not measured against
@@ -42,7 +42,7 @@ class InferenceNetwork(StagedNetwork):
         fold_batch_norm(_Stages(folded))
 
         def stage(module: nn.Module) -> nn.Module:
-            return _converted(with_fewer_products(module, dtype) if on_cpu else module, dtype)
+            return _convert(reduce_products(module, dtype) if on_cpu else module, dtype)
 
         self.backbone = stage(folded.backbone)
         self.fpn = stage(folded.fpn)
@@ -59,7 +59,7 @@ class InferenceNetwork(StagedNetwork):
         self.semantic = None
         self.eval()
 
-    def prepared(self, x: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
+    def prepare(self, x: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
         """Return the images channels-last and in the network's precision."""
         return x.to(self.dtype).contiguous(memory_format=torch.channels_last)
 
@@ -92,7 +92,7 @@ class MaskRescoring(nn.Module):
     def forward(self, masks: Float[Tensor, "N 1 h w"]) -> Float[Tensor, "N C"]:
         """Return the predicted IoU of each mask for every class, as float32."""
         out: Tensor = self.net(masks.to(self.dtype, memory_format=torch.channels_last))
-        return widened(out)
+        return widen(out)
 
 
 def _for_inference(part: nn.Module, *, on_cpu: bool) -> nn.Module:
@@ -101,7 +101,7 @@ def _for_inference(part: nn.Module, *, on_cpu: bool) -> nn.Module:
     return part if form is None else form(on_cpu=on_cpu)
 
 
-def _converted(stage: nn.Module, dtype: torch.dtype) -> nn.Module:
+def _convert(stage: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return the stage, channels-last and in `dtype`."""
     half = dtype in HALVES
     for part in stage.modules():

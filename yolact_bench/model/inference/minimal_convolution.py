@@ -47,12 +47,12 @@ class MinimalConvolution(nn.Module):
         if rows * columns < _FEWEST_TILES:
             plain: Tensor = self.plain(x)
             return plain
-        images = _taken_apart(x, rows, columns)
+        images = _split_tiles(x, rows, columns)
         if self.grouped:
             joined = torch.cat(images, -1).permute(0, 3, 1, 2)
         else:
             joined = torch.stack([image.flatten(0, 2) for image in images])
-        out = torch.cat([_put_together(piece(joined, rows, columns)) for piece in self.pieces], -1)
+        out = torch.cat([_join_tiles(piece(joined, rows, columns)) for piece in self.pieces], -1)
         if self.plain.bias is not None:
             out = out + self.plain.bias
         return out[:, : x.shape[2], : x.shape[3]].permute(0, 3, 1, 2)
@@ -100,7 +100,7 @@ def takes(convolution: nn.Conv2d) -> bool:
     )
 
 
-def with_fewer_products(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+def reduce_products(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Replace in place the convolutions that are faster with fewer products, on a CPU in `dtype`.
 
     In float32 those with 64 inputs or more and no fewer outputs; in halves those with twice as many
@@ -133,7 +133,7 @@ def _factors(weight: Float[Tensor, "O I 3 3"]) -> Float[Tensor, "16 I O"]:
     return factors.flatten(0, 1).to(weight.dtype)
 
 
-def _taken_apart(x: Tensor, rows: int, columns: int) -> list[Tensor]:
+def _split_tiles(x: Tensor, rows: int, columns: int) -> list[Tensor]:
     """Return the 16 images [B, rows, columns, I], row by row of a tile."""
     bottom, right = 2 * rows + 1 - x.shape[2], 2 * columns + 1 - x.shape[3]
     wide = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, right, 1, bottom))
@@ -148,7 +148,7 @@ def _differences(d: Sequence[Tensor]) -> list[Tensor]:
     return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
 
 
-def _put_together(products: Sequence[Tensor]) -> Tensor:
+def _join_tiles(products: Sequence[Tensor]) -> Tensor:
     """Return the outputs [B, 2·rows, 2·columns, O] of the 16 products."""
     lines = [_sums(products[4 * i : 4 * i + 4]) for i in range(4)]
     left, right = (_sums([line[j] for line in lines]) for j in range(2))

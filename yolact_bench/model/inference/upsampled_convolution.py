@@ -44,13 +44,13 @@ class UpsampledConvolution(nn.Module):
     def forward(self, x: Float[Tensor, "B I h w"]) -> Float[Tensor, "B O H W"]:
         """Return the convolution of the doubled image: H = 2h, W = 2w."""
         if min(x.shape[2:]) < _SMALLEST:
-            plain: Tensor = self.plain(doubled(x))
+            plain: Tensor = self.plain(enlarge(x))
             return plain
-        inner = _smoothed(*self._of_repeated(x))[..., 1:-1, 1:-1]
-        left = self._edge(doubled(x[..., :2])[..., :2], (1, 0, 1, 1))
-        right = self._edge(doubled(x[..., -2:])[..., -2:], (0, 1, 1, 1))
-        top = self._edge(doubled(x[..., :2, :])[..., :2, :], (1, 1, 1, 0))
-        bottom = self._edge(doubled(x[..., -2:, :])[..., -2:, :], (1, 1, 0, 1))
+        inner = _smooth(*self._of_repeated(x))[..., 1:-1, 1:-1]
+        left = self._edge(enlarge(x[..., :2])[..., :2], (1, 0, 1, 1))
+        right = self._edge(enlarge(x[..., -2:])[..., -2:], (0, 1, 1, 1))
+        top = self._edge(enlarge(x[..., :2, :])[..., :2, :], (1, 1, 1, 0))
+        bottom = self._edge(enlarge(x[..., -2:, :])[..., -2:, :], (1, 1, 0, 1))
         middle = torch.cat([left[..., 1:-1, :], inner, right[..., 1:-1, :]], 3)
         return torch.cat([top, middle, bottom], 2)
 
@@ -78,7 +78,7 @@ class UpsampledConvolution(nn.Module):
         return F.conv2d(F.pad(lines, zeros), self.plain.weight, self.plain.bias)
 
 
-def doubled(x: Float[Tensor, "B I h w"]) -> Float[Tensor, "B I H W"]:
+def enlarge(x: Float[Tensor, "B I h w"]) -> Float[Tensor, "B I H W"]:
     """Return an image of twice the size, bilinear, half-pixel centres."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
@@ -96,22 +96,22 @@ def _products(weight: Float[Tensor, "O I 3 3"]) -> tuple[Tensor, ...]:
     return tuple(torch.cat(kernel)[:, :, None, None].to(weight.dtype) for kernel in kernels)
 
 
-def _smoothed(
+def _smooth(
     even_even: Tensor, even_odd: Tensor, odd_even: Tensor, odd_odd: Tensor
 ) -> Float[Tensor, "B O H W"]:
     """Return (1 2 1)/4 in both directions over the image whose pixels are given by parity."""
-    even_even, even_odd = _smoothed_pair(even_even, even_odd, axis=3)
-    odd_even, odd_odd = _smoothed_pair(odd_even, odd_odd, axis=3)
-    even_even, odd_even = _smoothed_pair(even_even, odd_even, axis=2)
-    even_odd, odd_odd = _smoothed_pair(even_odd, odd_odd, axis=2)
+    even_even, even_odd = _smooth_pair(even_even, even_odd, axis=3)
+    odd_even, odd_odd = _smooth_pair(odd_even, odd_odd, axis=3)
+    even_even, odd_even = _smooth_pair(even_even, odd_even, axis=2)
+    even_odd, odd_odd = _smooth_pair(even_odd, odd_odd, axis=2)
     rows = [torch.stack([even_even, even_odd], -1), torch.stack([odd_even, odd_odd], -1)]
     both = torch.stack(rows, 3)  # [B, O, h, 2, w, 2]
-    # Channels last in memory, as the inputs are: a view, and no copy, for whoever compiles it.
+    # Channels last in memory, as the inputs are: a compiler makes a view of it, not a copy.
     last = both.permute(0, 2, 3, 4, 5, 1).flatten(3, 4).flatten(1, 2)
     return last.permute(0, 3, 1, 2)
 
 
-def _smoothed_pair(even: Tensor, odd: Tensor, *, axis: int) -> tuple[Tensor, Tensor]:
+def _smooth_pair(even: Tensor, odd: Tensor, *, axis: int) -> tuple[Tensor, Tensor]:
     """Return the smoothed even and odd lines; beyond the border are zeros."""
     behind = [0, 0] * (even.dim() - axis - 1)
     n = even.shape[axis]

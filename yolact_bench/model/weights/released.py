@@ -88,7 +88,7 @@ LEFTOVERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """What keys and shapes tell of a configuration."""
+    """The configuration that keys and shapes show."""
 
     backbone: str
     deformable: frozenset[Block] = frozenset()
@@ -198,10 +198,10 @@ def preset_named(file_name: str) -> str | None:
 
 
 def signature_of(state: Mapping[str, Tensor], *, source: object) -> Signature:
-    """Return what the keys and shapes of a released file tell.
+    """Return the configuration that the keys and shapes of a released file show.
 
     Raises:
-        SpecError: it is no released file: heads or a known backbone are missing.
+        SpecError: not a released file: heads or a known backbone are missing.
     """
     widths = {name: _outputs(state, f"prediction_layers.0.{name}") for name in _HEAD}
     num_anchors = widths["bbox_layer"] // 4
@@ -237,7 +237,7 @@ def _blocks(state: Mapping[str, Tensor]) -> tuple[int, ...]:
 def _what_else(state: Mapping[str, Tensor]) -> str:
     """Return what a state dict is that is not a released one."""
     if "head.scores.weight" in state:
-        return "holds our own names but is no checkpoint of yolact-bench; give its final.pt"
+        return "holds our own names but is not a checkpoint of yolact-bench; give its final.pt"
     if "prediction_layers.0.bbox_layer.weight" in state:
         return "is of YOLACT's format, but of no configuration known here"
     if any(key.startswith(("layer1.", "_preconv.")) for key in state):

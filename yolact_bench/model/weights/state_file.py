@@ -1,4 +1,4 @@
-"""Reading a file of tensors, and telling exactly how it fails to fit a network."""
+"""Reading a file of tensors, and the exact reasons why it does not fit a network."""
 
 import pickle
 from collections.abc import Collection, Mapping
