@@ -150,6 +150,16 @@ def device_fault(run: Run, device: str) -> str:
     return "" if kind == "meta" else runtime_of(run).fault(kind)
 
 
+def program_fault(run: Run, device: str) -> str:
+    """Return why the runtime of a run builds no program on this machine, or nothing.
+
+    It builds a small one, which takes seconds for the first time. A device that cannot run the
+    runtime at all is not asked: see `device_fault`.
+    """
+    runtime, kind = runtime_of(run), torch.device(device).type
+    return "" if runtime.fault(kind) else runtime.probe(kind)
+
+
 def deform_fault(run: Run, device: str) -> str:
     """Return why the deformable layers of a run cannot be computed on this device, or nothing."""
     fault: Callable[[str], str] | None = fact(_pick(run, "deform"), "fault")

@@ -9,7 +9,9 @@ from runners.cli.specs import SpecOptions, check_texts
 from runners.planning.spec_checks import check_arms
 from runners.sweep.command import check_file
 from runners.units.check import check as check_run
+from yolact_bench.build import program_fault
 from yolact_bench.errors import MissingDataError
+from yolact_bench.results.text import count
 from yolact_bench.spec.ablation import Arm
 from yolact_bench.spec.sweep.sweep import is_sweep
 
@@ -45,8 +47,10 @@ def _check_ablation(spec: Path, options: SpecOptions) -> str:
         absent = row.missing(seed=ablation.seeds[0], default_python=sys.executable)
         missing |= {f"{row.name}: {absent}": None} if absent else {}
     external = f" and {len(ablation.external)} external" if ablation.external else ""
-    unavailable = "".join(f"; missing here: {what}" for what in missing)
-    return f"{spec}: {len(ablation.arms)} arms{external} OK{unavailable}"
+    notes = [f"; missing here: {what}" for what in missing]
+    faults = (program_fault(arm.run, "cpu") for arm in ablation.arms)
+    notes += [f"; cannot run here: {fault}" for fault in dict.fromkeys(faults) if fault]
+    return f"{spec}: {count(len(ablation.arms), 'arm')}{external} OK{''.join(notes)}"
 
 
 def _check(arm: Arm, data_root: Path | None) -> str:

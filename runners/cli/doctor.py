@@ -1,47 +1,29 @@
-"""What this machine offers a run, and what would stand in its way. Reads, never changes."""
+"""What this machine offers a run, and what would be in its way."""
 
 import os
-import shutil
-import sqlite3
-import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from runners.cli.storage_checks import (
+    Check,
+    check_coco_data,
+    check_mlflow_store,
+    check_work_dir,
+    nearest_folder,
+)
 from runners.system.environment import cpu_name, gpu_driver, package_versions
-from runners.tracking.writer import store_uri
+from runners.system.versions import supported_versions, unsupported_packages
 from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, HostFacts
 
 if TYPE_CHECKING:
     from runners.timing.device.watch import DeviceWatch
 
-State = Literal["ok", "warn", "fail"]
-
 _GIB = 2**30
-_LITTLE_DISK_GIB, _NO_DISK_GIB = 10.0, 1.0
 _LITTLE_MEMORY_GIB = 4.0
 _WATCHED_S = 0.6  # longer than a watch waits between two samples
-_NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "ceph"}
-    | {"beegfs", "glusterfs", "9p", "afs", "fuse.sshfs"}
-)
-_COCO_FOLDERS = ("train2017", "val2017")
-_COCO_FILES = ("annotations/instances_train2017.json", "annotations/instances_val2017.json")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One fact about the machine, and what to do where it is in the way."""
-
-    name: str
-    state: State
-    detail: str
-    remedy: str = ""
 
 
 def diagnose(work_dir: Path, data_root: Path | None) -> list[Check]:
@@ -49,16 +31,18 @@ def diagnose(work_dir: Path, data_root: Path | None) -> list[Check]:
 
     A check that itself breaks is a finding too: it fails with what went wrong.
     """
-    work = _nearest_folder(work_dir)
+    work = nearest_folder(work_dir)
     checks: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("packages", _packages),
+        ("versions", _versions),
         ("operators", _operators),
+        ("compiler", _compiler),
         ("GPU", _gpu),
         ("CPU", _cpu),
         ("timing", _timing),
-        ("work directory", partial(_work_dir, work)),
-        ("MLflow store", partial(_mlflow_store, work_dir)),
-        ("COCO data", partial(_coco_data, data_root)),
+        ("work directory", partial(check_work_dir, work)),
+        ("MLflow store", partial(check_mlflow_store, work_dir)),
+        ("COCO data", partial(check_coco_data, data_root)),
     ]
     return [check for name, find in checks for check in _guarded(name, find)]
 
@@ -82,6 +66,35 @@ def _packages() -> Iterator[Check]:
         yield Check(name="packages", state="ok", detail=detail)
 
 
+def _versions() -> Iterator[Check]:
+    ranges = supported_versions()
+    unsupported = unsupported_packages()
+    outside = ", ".join(f"{name} {number}" for name, number in unsupported.items())
+    supported = ", ".join(f"{name} {bounds}" for name, bounds in ranges.items())
+    yield Check(
+        name="versions",
+        state="warn" if unsupported else "ok",
+        detail=f"supported: {supported}" + (f"; installed: {outside}" if unsupported else ""),
+        remedy="install versions in the supported ranges" if unsupported else "",
+    )
+
+
+def _compiler() -> Iterator[Check]:
+    """Build a small program as a compiled runtime would."""
+    import torch
+
+    from yolact_bench.runtime.compiler import compiler_probe
+
+    for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+        fault = compiler_probe(device)
+        yield Check(
+            name=f"compiler for {device}",
+            state="warn" if fault else "ok",
+            detail=fault or "a compiled program builds and runs",
+            remedy="needed by compiled runtimes alone: install a C++ compiler" if fault else "",
+        )
+
+
 def _operators() -> Iterator[Check]:
     """Run the two compiled operators that a torchvision of another torch build lacks."""
     import torch
@@ -98,12 +111,12 @@ def _operators() -> Iterator[Check]:
         offset = torch.zeros(1, 18, 2, 2, device=device)
         convolved = deform_conv2d(pixels, offset, weight)
         # IoU 1.9 / 2 > 0.5 leaves one box; nine ones under nine weights of one sum to 9.
-        right = kept.tolist() == [0] and bool((convolved == 9).all())
+        correct = kept.tolist() == [0] and bool((convolved == 9).all())
         yield Check(
             name=f"operators on {device}",
-            state="ok" if right else "fail",
-            detail=f"nms and deform_conv2d {'run' if right else 'give wrong numbers'}",
-            remedy="" if right else "reinstall torch and torchvision from one index",
+            state="ok" if correct else "fail",
+            detail=f"nms and deform_conv2d {'run' if correct else 'give wrong numbers'}",
+            remedy="" if correct else "reinstall torch and torchvision from one index",
         )
 
 
@@ -132,11 +145,11 @@ def _timing() -> Iterator[Check]:
 
     for index in range(torch.cuda.device_count()) if torch.cuda.is_available() else ():
         torch.zeros(1, device=f"cuda:{index}")  # as a session does, hold a context
-        yield _would_count(f"timing on GPU {index}", _watched(watch(f"cuda:{index}")))
-    yield _would_count("timing on the CPU", _watched(watch("cpu")))
+        yield _would_count(f"timing on GPU {index}", _watch_device(watch(f"cuda:{index}")))
+    yield _would_count("timing on the CPU", _watch_device(watch("cpu")))
 
 
-def _watched(session: "DeviceWatch") -> DeviceFacts:
+def _watch_device(session: "DeviceWatch") -> DeviceFacts:
     with session:
         time.sleep(_WATCHED_S)
         session.look()
@@ -144,22 +157,22 @@ def _watched(session: "DeviceWatch") -> DeviceFacts:
 
 
 def _would_count(name: str, facts: DeviceFacts) -> Check:
-    """Say whether times taken now would count, and what the device told."""
-    told = _gpu_words(facts.gpu) if facts.gpu is not None else _host_words(facts.host)
-    found = facts.invalid or "; ".join(facts.warnings)
+    """Return whether times measured now would count, with the state of the device."""
+    state = _gpu_state(facts.gpu) if facts.gpu is not None else _host_state(facts.host)
+    reason = facts.invalid or "; ".join(facts.warnings)
     if facts.invalid:
-        verdict, remedy = "times would not count now", "let it cool, or wait until it is free"
+        verdict, remedy = "times would not count now", "let it cool, or wait until it is idle"
     elif facts.warnings:
         verdict, remedy = "times would count, with a warning", "stop other programs before timing"
     else:
         verdict, remedy = "times would count now", ""
-    detail = "; ".join(words for words in (verdict, found, told) if words)
-    return Check(name=name, state="warn" if found else "ok", detail=detail, remedy=remedy)
+    detail = "; ".join(part for part in (verdict, reason, state) if part)
+    return Check(name=name, state="warn" if reason else "ok", detail=detail, remedy=remedy)
 
 
-def _gpu_words(gpu: GpuFacts) -> str:
+def _gpu_state(gpu: GpuFacts) -> str:
     now = gpu.after
-    reasons = ", ".join(now.reasons) or "nothing holds it back"
+    reasons = ", ".join(now.reasons) or "not throttled"
     return (
         f"SM {_number(now.sm_mhz)} of {_number(gpu.max_sm_mhz)} MHz, {_number(now.power_w)} of "
         f"{_number(gpu.power_limit_w)} W, {_number(now.temperature_c)} °C, {reasons}, MIG "
@@ -167,10 +180,10 @@ def _gpu_words(gpu: GpuFacts) -> str:
     )
 
 
-def _host_words(host: HostFacts) -> str:
+def _host_state(host: HostFacts) -> str:
     others = "unknown" if host.others_cores is None else f"{host.others_cores:.1f}"
     governor = f", governor {host.governor}" if host.governor else ""
-    return f"CPU cores kept busy by others: {others} of {host.cores}{governor}"
+    return f"CPU cores in use by other programs: {others} of {host.cores}{governor}"
 
 
 def _number(value: float | None) -> str:
@@ -197,102 +210,3 @@ def _cpu() -> Iterator[Check]:
         detail=f"{pages:.0f} GiB",
         remedy="lower the batch size and the workers" if little else "",
     )
-
-
-def _work_dir(folder: Path) -> Iterator[Check]:
-    free = shutil.disk_usage(folder).free / _GIB
-    state: State = "ok" if free >= _LITTLE_DISK_GIB else "warn" if free >= _NO_DISK_GIB else "fail"
-    remedy = "" if state == "ok" else "free some space, or choose another --work-dir"
-    yield Check(name="disk", state=state, detail=f"{free:.0f} GiB free", remedy=remedy)
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            yield Check(name="work directory", state="ok", detail=f"{folder} is writable")
-    except OSError as error:
-        detail = f"{folder} is not writable ({error.strerror})"
-        remedy = "choose another --work-dir, or change its owner"
-        yield Check(name="work directory", state="fail", detail=detail, remedy=remedy)
-    system = file_system(folder)
-    remote = system in _NETWORK_FILE_SYSTEMS
-    yield Check(
-        name="file system",
-        state="warn" if remote else "ok",
-        detail=f"{system}{', over the network' if remote else ''}",
-        remedy="databases break there: local --work-dir, or MLFLOW_TRACKING_URI" if remote else "",
-    )
-
-
-def _mlflow_store(work_dir: Path) -> Iterator[Check]:
-    uri = store_uri(work_dir)
-    try:
-        detail = _reach(uri)
-    except (OSError, sqlite3.Error, urllib.error.URLError) as error:
-        remedy = "start the server, or unset MLFLOW_TRACKING_URI; runs go on without it"
-        detail = f"{uri} cannot be reached ({error})"
-        yield Check(name="MLflow store", state="warn", detail=detail, remedy=remedy)
-    else:
-        yield Check(name="MLflow store", state="ok", detail=f"{uri} {detail}")
-
-
-def _reach(uri: str) -> str:
-    """Return how the store answered, without creating it.
-
-    Raises:
-        OSError, sqlite3.Error: it did not.
-    """
-    if uri.startswith(("http://", "https://")):
-        with urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=3) as answer:
-            return f"answers {answer.status}"
-    if not uri.startswith("sqlite:///"):
-        return "is of a kind that only MLflow can open"
-    file = Path(uri.removeprefix("sqlite:///"))
-    if not file.exists():
-        return "will be made by the first run"
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=3)
-    try:
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    finally:
-        connection.close()
-    return f"opens, {tables} tables"
-
-
-def _coco_data(data_root: Path | None) -> Iterator[Check]:
-    if data_root is None:
-        yield Check(
-            name="COCO data",
-            state="warn",
-            detail="no data root given",
-            remedy="only `coco` and `sbd` need one: --data-root, or YOLACT_DATA",
-        )
-        return
-    missing = [name for name in _COCO_FOLDERS if not (data_root / name).is_dir()]
-    missing += [name for name in _COCO_FILES if not (data_root / name).is_file()]
-    yield Check(
-        name="COCO data",
-        state="warn" if missing else "ok",
-        detail=f"{data_root}: missing {', '.join(missing)}" if missing else f"{data_root} is whole",
-        remedy="unpack COCO 2017 so that these lie below the data root" if missing else "",
-    )
-
-
-def file_system(folder: Path) -> str:
-    """Return the type of the file system that holds `folder`, or "unknown"."""
-    try:
-        mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return "unknown"
-    place, best, found = folder.resolve(), -1, "unknown"
-    for line in mounts:
-        _, point, system, *_ = line.split()
-        mounted_at = Path(point.replace("\\040", " "))
-        # >=: of two mounts at one place, the later hides the earlier.
-        if place.is_relative_to(mounted_at) and len(mounted_at.parts) >= best:
-            best, found = len(mounted_at.parts), system
-    return found
-
-
-def _nearest_folder(path: Path) -> Path:
-    """Return the folder, or of those above it the first that exists."""
-    place = path.resolve()
-    while not place.is_dir():
-        place = place.parent
-    return place

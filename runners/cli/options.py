@@ -27,7 +27,9 @@ Weights = Annotated[
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="PATH=VALUE", help="Change to a slot or option of every arm. Repeatable."
+        "--set",
+        metavar="PATH=VALUE",
+        help="New value of a slot or an option, in every arm. Repeatable.",
     ),
 ]
 Only = Annotated[

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from yolact_bench.runtime.compiler import compiler_fault
+from yolact_bench.runtime.compiler import compiler_fault, compiler_probe
 from yolact_bench.runtime.inductor import Tuning, compile_stages
 from yolact_bench.runtime.runtime import Precision, Runtime
 
@@ -22,4 +22,5 @@ def compiled(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Ru
         prepare=partial(compile_stages, tuning=tuning),
         inference_copy=True,
         fault=compiler_fault,
+        probe=compiler_probe,
     )

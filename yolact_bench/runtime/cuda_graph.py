@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 
+from yolact_bench.runtime.compiler import compiler_probe
 from yolact_bench.runtime.inductor import Tuning, compile_function, compile_stages
 from yolact_bench.runtime.recording import Event, RecordedStep, Replay
 from yolact_bench.runtime.runtime import FixedShapes, Precision, Runtime, Step
@@ -29,6 +30,7 @@ def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> 
             compile_part=partial(compile_function, tuning=tuning), record=_record
         ),
         fault=_needs_cuda,
+        probe=compiler_probe,
     )
 
 

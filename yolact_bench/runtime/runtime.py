@@ -63,6 +63,8 @@ class Runtime:
     # Only operators with MACs count as memory traffic; otherwise every operator does.
     counts_as_fused: bool = True
     fault: Callable[[str], str] = lambda device_type: ""  # why a kind of device cannot run it
+    # Why a program does not build for a kind of device here; it may take seconds to find out.
+    probe: Callable[[str], str] = lambda device_type: ""
 
     @property
     def dtype(self) -> torch.dtype:

@@ -11,17 +11,17 @@ from tests.support.fake_nvml import UUID, FakeNvml
 from yolact_bench.results.device_facts import DeviceFacts, HostFacts
 
 
-def seen(nvml: FakeNvml) -> Check:
+def timing_check(nvml: FakeNvml) -> Check:
     with DeviceWatch(UUID, nvml=nvml, interval_s=0.0, sleep=lambda _: None) as session:
         session.look()
     return doctor._would_count("timing on GPU 0", session.facts())
 
 
 def test_a_free_and_cool_gpu_would_count() -> None:
-    check = seen(FakeNvml(pids=(os.getpid(),)))
-    told = "SM 1980 of 1980 MHz, 300 of 700 W, 45 °C, nothing holds it back, MIG off"
+    check = timing_check(FakeNvml(pids=(os.getpid(),)))
+    state = "SM 1980 of 1980 MHz, 300 of 700 W, 45 °C, not throttled, MIG off"
     assert check.detail.startswith("times would count")
-    assert check.detail.endswith(told)
+    assert check.detail.endswith(state)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_free_and_cool_gpu_would_count() -> None:
     ],
 )
 def test_a_shared_or_throttled_gpu_would_not(nvml: FakeNvml, reason: str) -> None:
-    check = seen(nvml)
+    check = timing_check(nvml)
     assert check.state == "warn"
     assert check.detail.startswith(f"times would not count now; {reason}")
     assert check.remedy
@@ -54,6 +54,6 @@ def test_a_busy_cpu_would_count_with_a_warning() -> None:
     check = doctor._would_count("timing on the CPU", DeviceFacts(host=host, warnings=(warning,)))
     assert (check.state, check.remedy) == ("warn", "stop other programs before timing")
     assert check.detail == (
-        f"times would count, with a warning; {warning}; CPU cores kept busy by others: 1.0 of 2, "
-        "governor performance"
+        f"times would count, with a warning; {warning}; CPU cores in use by other programs: 1.0 "
+        "of 2, governor performance"
     )

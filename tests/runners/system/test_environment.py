@@ -8,6 +8,7 @@ import torch
 
 from runners.cli import doctor
 from runners.cli.doctor import Check, diagnose
+from runners.cli.storage_checks import file_system
 from runners.system import environment as module
 from runners.system.environment import cpu_name, environment, source_commit
 
@@ -95,6 +96,8 @@ def test_the_doctor_looks_and_leaves_nothing_behind(
     checks = diagnose(tmp_path / "work", None)
     assert states(checks)["operators on cpu"] == "ok"
     assert states(checks)["work directory"] == "ok"
+    assert states(checks)["compiler for cpu"] == "ok"
+    assert "torch >=2" in {check.name: check.detail for check in checks}["versions"]
     assert states(checks)["MLflow store"] == "ok"
     assert all(check.remedy for check in checks if check.state != "ok")
     assert list(tmp_path.iterdir()) == []
@@ -140,6 +143,6 @@ def test_the_file_system_is_that_of_the_longest_mount_and_the_last_of_equals(
         "a / ext4 rw 0 0\nb /data nfs4 rw 0 0\nc /data/fast ext4 rw 0 0\nd /data/fast xfs rw 0 0\n"
     )
     monkeypatch.setattr(Path, "read_text", lambda self, encoding: mounts)
-    assert doctor.file_system(Path("/data/x")) == "nfs4"
-    assert doctor.file_system(Path("/data/fast/y")) == "xfs"
-    assert doctor.file_system(Path("/database")) == "ext4"
+    assert file_system(Path("/data/x")) == "nfs4"
+    assert file_system(Path("/data/fast/y")) == "xfs"
+    assert file_system(Path("/database")) == "ext4"

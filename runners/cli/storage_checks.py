@@ -1,0 +1,140 @@
+"""What the disks of this machine offer a run: work directory, MLflow store, COCO."""
+
+import shutil
+import sqlite3
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from runners.tracking.writer import store_uri
+
+State = Literal["ok", "warn", "fail"]
+
+_GIB = 2**30
+_LITTLE_DISK_GIB, _NO_DISK_GIB = 10.0, 1.0
+_NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "ceph"}
+    | {"beegfs", "glusterfs", "9p", "afs", "fuse.sshfs"}
+)
+_COCO_FOLDERS = ("train2017", "val2017")
+_COCO_FILES = ("annotations/instances_train2017.json", "annotations/instances_val2017.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One finding about the machine, and the remedy if it is in the way of a run."""
+
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def check_work_dir(folder: Path) -> Iterator[Check]:
+    """Yield the space, the rights and the file system of a folder."""
+    free = shutil.disk_usage(folder).free / _GIB
+    state: State = "ok" if free >= _LITTLE_DISK_GIB else "warn" if free >= _NO_DISK_GIB else "fail"
+    remedy = "" if state == "ok" else "free some space, or choose another --work-dir"
+    yield Check(name="disk", state=state, detail=f"{free:.0f} GiB free", remedy=remedy)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            yield Check(name="work directory", state="ok", detail=f"{folder} is writable")
+    except OSError as error:
+        detail = f"{folder} is not writable ({error.strerror})"
+        remedy = "choose another --work-dir, or change its owner"
+        yield Check(name="work directory", state="fail", detail=detail, remedy=remedy)
+    system = file_system(folder)
+    remote = system in _NETWORK_FILE_SYSTEMS
+    yield Check(
+        name="file system",
+        state="warn" if remote else "ok",
+        detail=f"{system}{', over the network' if remote else ''}",
+        remedy="databases break on it; choose a local --work-dir or set MLFLOW_TRACKING_URI"
+        if remote
+        else "",
+    )
+
+
+def check_mlflow_store(work_dir: Path) -> Iterator[Check]:
+    """Yield whether MLflow's store answers."""
+    uri = store_uri(work_dir)
+    try:
+        detail = _reach(uri)
+    except (OSError, sqlite3.Error, urllib.error.URLError) as error:
+        remedy = "start the server, or unset MLFLOW_TRACKING_URI; runs continue without it"
+        detail = f"{uri} cannot be reached ({error})"
+        yield Check(name="MLflow store", state="warn", detail=detail, remedy=remedy)
+    else:
+        yield Check(name="MLflow store", state="ok", detail=f"{uri} {detail}")
+
+
+def _reach(uri: str) -> str:
+    """Return what the store answers, without creating it.
+
+    Raises:
+        OSError, sqlite3.Error: no answer.
+    """
+    if uri.startswith(("http://", "https://")):
+        with urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=3) as answer:
+            return f"answers {answer.status}"
+    if not uri.startswith("sqlite:///"):
+        return "can only be opened by MLflow"
+    file = Path(uri.removeprefix("sqlite:///"))
+    if not file.exists():
+        return "will be created by the first run"
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=3)
+    try:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        connection.close()
+    return f"opens, {tables} tables"
+
+
+def check_coco_data(data_root: Path | None) -> Iterator[Check]:
+    """Yield whether COCO is complete."""
+    if data_root is None:
+        yield Check(
+            name="COCO data",
+            state="warn",
+            detail="no data root given",
+            remedy="only coco and sbd need one; give --data-root or set YOLACT_DATA",
+        )
+        return
+    missing = [name for name in _COCO_FOLDERS if not (data_root / name).is_dir()]
+    missing += [name for name in _COCO_FILES if not (data_root / name).is_file()]
+    yield Check(
+        name="COCO data",
+        state="warn" if missing else "ok",
+        detail=f"{data_root}: missing {', '.join(missing)}"
+        if missing
+        else f"{data_root} is complete",
+        remedy="unpack COCO 2017 so that the data root contains these" if missing else "",
+    )
+
+
+def file_system(folder: Path) -> str:
+    """Return the type of the file system that holds `folder`, or "unknown"."""
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    place, depth, system_here = folder.resolve(), -1, "unknown"
+    for line in mounts:
+        _, point, system, *_ = line.split()
+        mounted_at = Path(point.replace("\\040", " "))
+        # >=: of two mounts at one place, the later hides the earlier.
+        if place.is_relative_to(mounted_at) and len(mounted_at.parts) >= depth:
+            depth, system_here = len(mounted_at.parts), system
+    return system_here
+
+
+def nearest_folder(path: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    place = path.resolve()
+    while not place.is_dir():
+        place = place.parent
+    return place
