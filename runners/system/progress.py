@@ -58,12 +58,14 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Progress]:
 
     class _Line(ProgressColumn):
         def render(self, task: Task) -> Text:
+            done = int(task.completed)
+            rate = (done - start) / (task.elapsed or 1.0)
             line = progress_line(
                 task.description,
-                int(task.completed),
+                done,
                 total,
                 task.fields["facts"],
-                left=task.time_remaining,
+                left=(total - done) / rate if rate else None,
                 width=console.width,
             )
             text = Text(line, no_wrap=True)
