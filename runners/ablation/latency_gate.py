@@ -21,7 +21,7 @@ from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector
 from yolact_bench.results import gate as gates
 from yolact_bench.results.fingerprint import environment_facts, fingerprint
-from yolact_bench.results.gate import Gate, Judged
+from yolact_bench.results.gate import Gate, TimedArm
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.results.text import DASH, aligned, with_interval
 from yolact_bench.spec.latency import OWN, LatencyPlan
@@ -169,14 +169,14 @@ def _untrained(unit: Unit, place: Workplace) -> Detector:
         raise TimingError(unit.arm) from error
 
 
-def judge(unit: Unit, measured: Measured) -> Judged:
+def judge(unit: Unit, measured: Measured) -> TimedArm:
     """Return the median and interval that a budget is compared with."""
     interval = median_interval(
         measured.samples_ms,
         period=period_of(measured.image_ids),
         calls=measured.protocol.calls_per_round,
     )
-    return Judged(
+    return TimedArm(
         arm=unit.arm,
         detect_digest=unit.run.detect_digest,
         median_ms=median(measured.samples_ms),

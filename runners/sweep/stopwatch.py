@@ -12,7 +12,7 @@ from runners.timing.records import Timing, time_units
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
-from yolact_bench.results.gate import Judged
+from yolact_bench.results.gate import TimedArm
 from yolact_bench.results.record import Latency
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.latency import LatencyPlan
@@ -68,12 +68,12 @@ class Stopwatch:
             return {**found, **self._ratios(records)}
         return found
 
-    def judge_untrained(self, unit: Unit) -> Judged | None:
+    def judge_untrained(self, unit: Unit) -> TimedArm | None:
         """Return the time of a unit with random weights, measured once; None if it is invalid."""
         key = f"untrained {timing_key(unit.run)}"
         known = self.study.fact(key)
         if isinstance(known, dict):
-            return Judged(arm=unit.arm, detect_digest=unit.run.detect_digest, **known)
+            return TimedArm(arm=unit.arm, detect_digest=unit.run.detect_digest, **known)
         self.quiet()
         units, how = [self.base, unit], with_declared_load(self.plan)
         measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)

@@ -1,1 +1,4 @@
-"""What was found: typed records and the append-only store. Loads no torch."""
+"""Results: typed records, the append-only store, timing sessions, contrasts and data frames.
+
+Public: `Store`, `record.Record`, `sessions`, `contrasts`, `frames.Results`, `text`. Loads no torch.
+"""

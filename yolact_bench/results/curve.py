@@ -11,7 +11,7 @@ class CurvePoint:
     value: int
     median_ms: float
     interval_ms: tuple[float, ...]  # 95 %, low and high; empty with too few rounds
-    detections: float | None  # mean in a call, as found; None where masks are not made
+    detections: float | None  # mean in a call; None where no masks are made
     stages_ms: dict[str, float]  # medians
     samples_ms: tuple[float, ...]
 
@@ -32,7 +32,7 @@ class LatencyCurve:
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """Names, in the order in which they were given."""
+        """Names, in the order of the spec."""
         return tuple(dict.fromkeys(point.arm for point in self.points))
 
     @property
@@ -42,5 +42,4 @@ class LatencyCurve:
 
     def at(self, arm: str, value: int) -> CurvePoint | None:
         """Return a point; None where that arm was not timed."""
-        found = [p for p in self.points if (p.arm, p.value) == (arm, value)]
-        return found[0] if found else None
+        return next((p for p in self.points if (p.arm, p.value) == (arm, value)), None)

@@ -17,7 +17,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSample:
-    """A GPU at one moment. None: it does not tell."""
+    """A GPU at one moment. None: not available."""
 
     sm_mhz: float | None
     memory_mhz: float | None
@@ -34,7 +34,7 @@ class GpuFacts:
     name: str
     driver: str
     memory_gib: float
-    mig: str  # "off", the profile of the slice such as "1g.18gb", "" where it cannot be asked
+    mig: str  # "off", the profile of the slice such as "1g.18gb", "" where it is not available
     max_sm_mhz: float | None
     power_limit_w: float | None
     samples: int

@@ -1,4 +1,4 @@
-"""Expectations: what an ablation's author thinks will come out, as small comparisons.
+"""Expectations of an ablation's author about its results, as small comparisons.
 
     mask_ap[interval_3] >= mask_ap[nowhere] + 1.0
     latency_ms["k=8"] < 1.1 * latency_ms["k=32"]
@@ -58,12 +58,12 @@ class Outcome:
     """An expectation held against the results."""
 
     text: str
-    met: bool | None  # None: a value is missing, so nobody can say
+    met: bool | None  # None: a value is missing
     detail: str  # the numbers on both sides, or what is missing
 
 
 def check_expectation(text: str, arms: Collection[str]) -> None:
-    """Do nothing if `text` can be evaluated for these arms, whatever the numbers will be.
+    """Raise an error unless `text` can be evaluated for these arms, whatever their numbers.
 
     Raises:
         SpecError: a syntax mistake, an unknown quantity or arm, a construct that is not allowed.
@@ -119,13 +119,13 @@ class _Reader:
         if not isinstance(node, ast.Compare):
             raise self._mistake("expected a comparison with <, <=, > or >=")
         values = [self._number(side) for side in (node.left, *node.comparators)]
-        met, shown = True, f"{values[0]:.4g}"
+        met, text = True, f"{values[0]:.4g}"
         for sign, left, right in zip(node.ops, values, values[1:], strict=False):
             if type(sign) not in _COMPARISONS:
                 raise self._mistake("compare with <, <=, > or >= (measured numbers never equal)")
             met = met and _COMPARISONS[type(sign)](left, right)
-            shown += f" {_SIGNS[type(sign)]} {right:.4g}"
-        return met, shown
+            text += f" {_SIGNS[type(sign)]} {right:.4g}"
+        return met, text
 
     def _number(self, node: ast.expr) -> float:
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from yolact_bench.errors import ArmError
 
-# The names that `atomic_path` gives to what is not yet whole.
+# The names that `atomic_path` gives to incomplete files.
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\.[^.]+)?")
 
 
@@ -25,7 +25,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def is_temporary(path: Path) -> bool:
-    """Return whether a file is called as `atomic_path` calls what is not yet whole."""
+    """Return whether a file has a name that `atomic_path` gives to incomplete files."""
     return TEMPORARY.fullmatch(path.name) is not None
 
 
@@ -102,9 +102,9 @@ def out_of_space(error: BaseException | None) -> bool:
 
 
 def disk_full(path: Path) -> ArmError:
-    """Return the error that says which file found no room."""
+    """Return the error that names the file for which there was no space."""
     return ArmError(
         "disk_full",
         f"{path}: no space is left on its disk, and nothing was written; free some "
-        "(`yolact-bench gc` says what nothing needs), then run the same command again",
+        "(`yolact-bench gc` lists what nothing needs), then run the same command again",
     )

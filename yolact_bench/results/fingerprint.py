@@ -23,19 +23,19 @@ def environment_facts(environment: Environment) -> dict[str, str]:
 def timing_facts(latency: Latency) -> dict[str, str]:
     """Return everything two times must have in common, by name.
 
-    Precision and runtime are not among it: they are what arms differ in.
+    Precision and runtime are not among them: they are what arms differ in.
     """
     facts = environment_facts(latency.environment)
-    found = read_device_facts(latency.facts)
-    if found is not None and found.gpu is not None:
-        facts["GPU memory"] = f"{found.gpu.memory_gib:.0f} GiB"
-        facts["MIG"] = found.gpu.mig
+    device = read_device_facts(latency.facts)
+    if device is not None and device.gpu is not None:
+        facts["GPU memory"] = f"{device.gpu.memory_gib:.0f} GiB"
+        facts["MIG"] = device.gpu.mig
     facts["timer"] = latency.timer
     facts["scenario"] = latency.scenario
     facts["batch size"] = str(latency.batch_size)
     facts["detections"] = latency.load or "its own"
-    # Of the protocol its version alone: what a session merely found, such as its number of
-    # rounds, makes no other protocol of it.
+    # Only the version of the protocol: the outcome of a session, such as its number of rounds,
+    # does not make it another protocol.
     facts["protocol version"] = str(latency.protocol.version)
     return facts
 

@@ -1,4 +1,4 @@
-"""What the latency-first gate decided: which arms are too slow to be worth a training.
+"""The decisions of the latency-first gate: which arms are too slow to be worth a training.
 
 Written to work/reports/<ablation>/gate.json, so that the same question is timed once.
 """
@@ -16,7 +16,7 @@ FILE_NAME = "gate.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class TimedArm:
     """One arm before its training."""
 
     arm: str
@@ -39,20 +39,20 @@ class Gate:
     scenario: str
     load: str
     batch_size: int
-    arms: tuple[Judged, ...]
-    untimed: tuple[str, ...]  # arms that could not be timed, which drops nobody
+    arms: tuple[TimedArm, ...]
+    untimed: tuple[str, ...]  # arms that could not be timed, and are not dropped
     environment: Environment
     time: str
 
     def dropped(self, budget_ms: float | None, *, baseline: str) -> dict[str, str]:
-        """Return arm → why it is not trained; never the baseline, and nobody without a budget."""
+        """Return arm → why it is not trained; never the baseline, and nothing without a budget."""
         if budget_ms is None:
             return {}
         return {
-            judged.arm: f"dropped before training: {judged.median_ms:.1f} ms > budget "
+            timed.arm: f"dropped before training: {timed.median_ms:.1f} ms > budget "
             f"{budget_ms:g} ms ({self.scenario}, load {self.load}, {self.environment.device})"
-            for judged in self.arms
-            if judged.arm != baseline and judged.exceeds(budget_ms)
+            for timed in self.arms
+            if timed.arm != baseline and timed.exceeds(budget_ms)
         }
 
 

@@ -4,14 +4,11 @@ Written to work/reports/<ablation>/manifest.json before the first arm trains, so
 finds the records of each arm without resolving a spec again (which would load torch).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolact_bench.errors import SpecError
-from yolact_bench.results.files import write_atomically
-from yolact_bench.results.serialise import from_plain, to_plain
+from yolact_bench.results.serialise import load_json, save_json
 
 MANIFEST_SCHEMA = 1
 FILE_NAME = "manifest.json"
@@ -31,7 +28,7 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What `run` set out to do, and the words a report needs to tell it."""
+    """The plan of a `run`, and the texts that its report prints."""
 
     name: str
     question: str  # first line of the spec's header comment
@@ -47,18 +44,15 @@ class Manifest:
     expect: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
     budget: str = "full"  # smoke or short: a proxy for the schedule that the spec asks for
-    # Arm → why the latency-first gate left it untrained; None: nobody asked.
+    # Arm → why the latency-first gate left it untrained; None: without the gate.
     dropped: Mapping[str, str] | None = None
     paper_rows: Mapping[str, str] | None = None  # arm → the row of `paper` that published it
 
 
 def save(manifest: Manifest, folder: Path) -> Path:
     """Write the manifest into `folder`, whole or not at all, and return its path."""
-    plain = to_plain(manifest)
-    assert isinstance(plain, dict)
     path = folder / FILE_NAME
-    text = json.dumps({"schema": MANIFEST_SCHEMA, **plain}, indent=1, ensure_ascii=False)
-    write_atomically(path, text + "\n")
+    save_json(manifest, path, schema=MANIFEST_SCHEMA)
     return path
 
 
@@ -68,20 +62,10 @@ def load(path: Path) -> Manifest:
     Raises:
         SpecError: no such file, or not a manifest of this version.
     """
-    file = path / FILE_NAME if path.is_dir() else path
-    try:
-        data = json.loads(file.read_text())
-    except FileNotFoundError as error:
-        raise SpecError(f"{file}: no such manifest; `run` the ablation first") from error
-    except ValueError as error:
-        raise SpecError(f"{file}: not JSON ({error}); `run` the ablation again") from error
-    schema = data.pop("schema", None) if isinstance(data, dict) else None
-    if schema != MANIFEST_SCHEMA:
-        raise SpecError(
-            f"{file}: written by another version (schema {schema}, this one reads "
-            f"{MANIFEST_SCHEMA}); `run` the ablation again"
-        )
-    try:
-        return from_plain(Manifest, data)
-    except SpecError as error:
-        raise SpecError(f"{file}: {error}; `run` the ablation again") from error
+    return load_json(
+        Manifest,
+        path / FILE_NAME if path.is_dir() else path,
+        schema=MANIFEST_SCHEMA,
+        missing="no such manifest; `run` the ablation first",
+        remedy="`run` the ablation again",
+    )

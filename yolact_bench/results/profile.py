@@ -41,7 +41,7 @@ class Ceiling:
     gigabytes_per_second: float
 
     def at(self, intensity: float) -> float:
-        """Return the highest GFLOP/s at so many operations for each byte moved."""
+        """Return the highest GFLOP/s at this number of operations per byte moved."""
         return min(self.gflops, intensity * self.gigabytes_per_second)
 
 

@@ -18,7 +18,7 @@ class Resamples:
     sampling: Mapping[str, str]  # detect digest → which resamples; only equal ones are paired
 
     def of(self, detect_digest: str, metric: str) -> NDArray[np.float64] | None:
-        """Return the replicates, if there are any; NaN where nothing was to be found."""
+        """Return the replicates, if there are any; NaN where an image sample has no objects."""
         return self.arrays.get(detect_digest, {}).get(metric)
 
     @property

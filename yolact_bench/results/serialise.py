@@ -1,10 +1,12 @@
 """Records as plain JSON data and back, guided by the annotations of the dataclasses."""
 
 import dataclasses
+import json
 import types
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from numbers import Integral, Real
+from pathlib import Path
 from typing import (
     Protocol,
     TypeVar,
@@ -16,6 +18,7 @@ from typing import (
 )
 
 from yolact_bench.errors import SpecError
+from yolact_bench.results.files import write_atomically
 from yolact_bench.slots import hint
 
 T = TypeVar("T")
@@ -82,6 +85,39 @@ def from_plain(kind: type[T], data: Mapping[str, object]) -> T:
         except (TypeError, AttributeError) as error:
             raise SpecError(f"{kind.__name__}.{name}: {value!r} is of the wrong type") from error
     return kind(**values)
+
+
+def save_json(value: object, file: Path, *, schema: int) -> None:
+    """Write a dataclass as a JSON file, whole or not at all."""
+    plain = to_plain(value)
+    assert isinstance(plain, dict)
+    text = json.dumps({"schema": schema, **plain}, indent=1, ensure_ascii=False)
+    write_atomically(file, text + "\n")
+
+
+def load_json(kind: type[T], file: Path, *, schema: int, missing: str, remedy: str) -> T:
+    """Return the dataclass that `save_json` wrote with this schema.
+
+    Raises:
+        SpecError: no such file (`missing` is the message), or not one of this schema, with the
+            remedy.
+    """
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SpecError(f"{file}: {missing}") from error
+    except ValueError as error:
+        raise SpecError(f"{file}: not JSON ({error}); {remedy}") from error
+    version = data.pop("schema", None) if isinstance(data, dict) else None
+    if version != schema:
+        raise SpecError(
+            f"{file}: written by another version (schema {version}, this one reads {schema}); "
+            f"{remedy}"
+        )
+    try:
+        return from_plain(kind, data)
+    except SpecError as error:
+        raise SpecError(f"{file}: {error}; {remedy}") from error
 
 
 @cache

@@ -29,7 +29,7 @@ _GOOD: dict[type[Record], str] = {Latency: "latency", Errors: "errors"}
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A checked line. It becomes a record when asked for: decoding costs more than reading."""
+    """A checked line. It becomes a record on demand: decoding costs more than reading."""
 
     number: int
     kind: type[Record]
@@ -67,7 +67,7 @@ class Store:
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.fstat(descriptor).st_size == 0:  # perhaps new: a record must not outlive its file
+            if os.fstat(descriptor).st_size == 0:  # may be new: a record must not outlive its file
                 sync(self.path.parent)
             start = self._mended(descriptor)
             _append(descriptor, start + line.encode() + b"\n", self.path)
@@ -85,7 +85,7 @@ class Store:
         return tuple(self._record(line) for line in self._lines)
 
     def accuracy(self, detect_digest: str) -> Accuracy | None:
-        """Return the latest accuracy of that run, whatever arm or ablation asked for it."""
+        """Return the latest accuracy of that run, whichever arm or ablation it was added for."""
         self._refresh()
         for line in reversed(self._lines):
             if line.kind is Accuracy and line.digest == detect_digest:
@@ -115,10 +115,10 @@ class Store:
                 yield record
 
     def failures(self, detect_digests: Sequence[str] | None = None) -> tuple[Failure, ...]:
-        """Return the latest failure of each run that nothing later has made good.
+        """Return the latest failure of each run that no later record has resolved.
 
-        An accuracy makes good every earlier failure of its run but those of timing and of error
-        analysis, which only a latency and an analysis do.
+        An accuracy resolves every earlier failure of its run, except those of timing and of error
+        analysis, which a latency and an analysis resolve.
         """
         self._refresh()
         wanted = None if detect_digests is None else frozenset(detect_digests)
@@ -133,15 +133,15 @@ class Store:
                 standing[key] = line
             else:
                 standing.pop((line.digest, _GOOD.get(line.kind, "")), None)
-        found = [self._record(line) for line in standing.values()]
-        return tuple(record for record in found if isinstance(record, Failure))
+        records = [self._record(line) for line in standing.values()]
+        return tuple(record for record in records if isinstance(record, Failure))
 
     def _refresh(self) -> None:
         """Read what was appended since the last look."""
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)  # not in the middle of somebody's append
+            fcntl.flock(file, fcntl.LOCK_SH)  # not during an append of another process
             if file.seek(0, os.SEEK_END) < self._read_to:  # replaced by a shorter file
                 self._lines, self._read_to, self._breaks = [], 0, 0
             file.seek(self._read_to)

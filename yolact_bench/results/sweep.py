@@ -1,28 +1,25 @@
 """A sweep as a report reads it: written by the coordinator after every change, whole or not."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from yolact_bench.errors import SpecError
-from yolact_bench.results.files import write_atomically
 from yolact_bench.results.record import Environment
-from yolact_bench.results.serialise import from_plain, to_plain
+from yolact_bench.results.serialise import load_json, save_json
 
 SWEEP_SCHEMA = 1
 FILE_NAME = "sweep.json"  # in work/sweeps/<name>/
 
 # complete: all objectives are known. pruned: stopped early, worse than others were by then.
 # over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or was
-# lost with its coordinator twice. lost: its coordinator ended, and its choice is asked again.
+# lost with its coordinator twice. lost: its coordinator ended, and its choice is tried again.
 # skipped: the same choice as another trial. running: not ended.
 TRIAL_STATES = ("complete", "pruned", "over_budget", "failed", "lost", "skipped", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What is sought: a metric by name, and which way is better."""
+    """A metric by name, and whether more is better."""
 
     metric: str  # mask_ap, box_ap, latency_ms, …
     maximise: bool
@@ -30,7 +27,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One set of parameters that was asked for, and what came of it."""
+    """One set of parameters, and its outcome."""
 
     number: int  # in the study, from 0
     state: str  # of TRIAL_STATES
@@ -41,9 +38,9 @@ class Trial:
     curve: tuple[float, ...]  # proxy validation AP, by which trials are pruned
     train_digest: str
     detect_digest: str
-    seconds: float | None  # from asking to telling
+    seconds: float | None  # from the proposal to the result
     reason: str  # why it is not complete; "" if it is
-    origin: str  # "" if the sampler asked for it; "retry of 12", "arm nms_matrix of quickstart"
+    origin: str  # "" if the sampler proposed it; "retry of 12", "arm nms_matrix of quickstart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +55,7 @@ class Sweep:
     dataset: str
     objectives: tuple[Objective, ...]
     latency_budget_ms: float | None
-    asked: int  # trials that the spec asks for
+    asked: int  # trials in the spec
     trains: bool  # False: every trial is a replay of stored forward passes
     baseline: Mapping[str, float]  # metrics of the base itself; empty where it is not known
     trials: tuple[Trial, ...]
@@ -76,11 +73,8 @@ class Sweep:
 
 def save(sweep: Sweep, folder: Path) -> Path:
     """Write the sweep into `folder`, whole or not at all, and return its path."""
-    plain = to_plain(sweep)
-    assert isinstance(plain, dict)
     path = folder / FILE_NAME
-    text = json.dumps({"schema": SWEEP_SCHEMA, **plain}, indent=1, ensure_ascii=False)
-    write_atomically(path, text + "\n")
+    save_json(sweep, path, schema=SWEEP_SCHEMA)
     return path
 
 
@@ -90,20 +84,10 @@ def load(path: Path) -> Sweep:
     Raises:
         SpecError: no such file, or not a sweep of this version.
     """
-    file = path / FILE_NAME if path.is_dir() else path
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError(f"{file}: no such sweep; `yolact-bench sweep` its spec first") from error
-    except ValueError as error:
-        raise SpecError(f"{file}: not JSON ({error}); `sweep` its spec again") from error
-    schema = data.pop("schema", None) if isinstance(data, dict) else None
-    if schema != SWEEP_SCHEMA:
-        raise SpecError(
-            f"{file}: written by another version (schema {schema}, this one reads "
-            f"{SWEEP_SCHEMA}); `sweep` its spec again"
-        )
-    try:
-        return from_plain(Sweep, data)
-    except SpecError as error:
-        raise SpecError(f"{file}: {error}; `sweep` its spec again") from error
+    return load_json(
+        Sweep,
+        path / FILE_NAME if path.is_dir() else path,
+        schema=SWEEP_SCHEMA,
+        missing="no such sweep; `yolact-bench sweep` its spec first",
+        remedy="`sweep` its spec again",
+    )

@@ -1,1 +1,4 @@
-"""Is a difference between two arms real? Resampled images, several seeds, many tests. No torch."""
+"""Whether a difference between two arms is real: resampled images, seeds, many tests.
+
+Public: `difference`, `holm`, `resampled_ap`, `paired_ratio`, `median_interval`. Loads no torch.
+"""

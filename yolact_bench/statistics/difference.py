@@ -108,7 +108,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _by_training(results: Sequence[SeedResult]) -> dict[str, SeedResult]:
-    """Return one result a training: the same checkpoint twice is no second seed."""
+    """Return one result a training: the same checkpoint twice is not a second seed."""
     if not results:
         raise ValueError("an arm without results cannot be compared")
     by_training: dict[str, SeedResult] = {}

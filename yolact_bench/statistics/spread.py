@@ -88,14 +88,14 @@ class Spread:
             return (threshold + float(ndtri(_POWER))) * math.sqrt(self.images)
         chi_square, probability = _chi_squares(self.seeds.df)
         true = np.maximum(self.seeds.variance * self.seeds.df / chi_square, self.interaction)
-        shown = true[:, None] * chi_square / self.seeds.df  # [true, shown]
-        thresholds = self._threshold(shown, level)
+        observed = true[:, None] * chi_square / self.seeds.df  # [true, observed]
+        thresholds = self._threshold(observed, level)
         deviation = np.sqrt(self._images_only + true)[:, None]
         low, high = 0.0, float(thresholds.max() + 10.0 * deviation.max())
         for _ in range(_STEPS):
             middle = (low + high) / 2
-            found = probability @ ndtr((middle - thresholds) / deviation) @ probability
-            low, high = (middle, high) if found < _POWER else (low, middle)
+            power = probability @ ndtr((middle - thresholds) / deviation) @ probability
+            low, high = (middle, high) if power < _POWER else (low, middle)
         return high
 
     @property

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# A quantile is told only where at least a few samples lie beyond it: 64 × 0.1 ≈ 6 of them,
+# A quantile is printed only where at least a few samples lie beyond it: 64 × 0.1 ≈ 6 of them,
 # 662 × 0.01 ≈ 7 of them.
 MIN_SAMPLES_P90 = 64
 MIN_SAMPLES_P99 = 662
 MIN_ROUNDS = 10  # fewer have no interval
 RESAMPLES = 2000
 _LOW, _HIGH = 0.025, 0.975
-# Image medians are taken off only where each is of so many samples: of fewer it would take most
-# of the noise with it.
+# Image medians are taken off only where each is of at least this many samples: of fewer it would
+# take most of the noise with it.
 _MIN_CYCLES = 4
 _AT_ONCE = 2**22  # values drawn together
 
@@ -37,8 +37,9 @@ def median_interval(
     resamples: int = RESAMPLES,
 ) -> Interval | None:
     """Return the 95 % interval of the median, in the unit of the samples; None of few rounds."""
-    found = _interval(np.log(np.asarray(samples, float)), period, calls, seed, resamples)
-    return None if found is None else (float(np.exp(found[0])), float(np.exp(found[1])))
+    return _as_factors(
+        _interval(np.log(np.asarray(samples, float)), period, calls, seed, resamples)
+    )
 
 
 def paired_ratio(
@@ -58,8 +59,7 @@ def paired_ratio(
     """
     logs = np.log(np.asarray(samples, float) / np.asarray(reference, float))
     ratio = float(np.exp(np.median(logs)))
-    found = _interval(logs, period, calls, seed, resamples)
-    return ratio, None if found is None else (float(np.exp(found[0])), float(np.exp(found[1])))
+    return ratio, _as_factors(_interval(logs, period, calls, seed, resamples))
 
 
 def quantile(samples: Sequence[float], fraction: float) -> float:
@@ -102,6 +102,10 @@ def block_length(values: Values) -> int:
     return max(1, round(min(max(float(shortest), float(best)), n / 4)))
 
 
+def _as_factors(interval: Interval | None) -> Interval | None:
+    return interval and (float(np.exp(interval[0])), float(np.exp(interval[1])))
+
+
 def _interval(logs: Values, period: int, calls: int, seed: int, resamples: int) -> Interval | None:
     rounds = len(logs) // calls
     if rounds < MIN_ROUNDS:
@@ -125,10 +129,10 @@ def _interval(logs: Values, period: int, calls: int, seed: int, resamples: int) 
 
 
 def _few_blocks(blocks: float) -> float:
-    """Return by how much the interval of so few blocks must be wider than percentiles say.
+    """Return by how much the interval of few blocks must be wider than its percentiles.
 
     Source: Student's t instead of the normal quantile, and n − 1 in place of n, as for the mean
-    of so many blocks; t at 97.5 % is within 2 % of 1.96 + 2.4 / (n − 1) from ten blocks on.
+    of as many blocks; t at 97.5 % is within 2 % of 1.96 + 2.4 / (n − 1) from ten blocks on.
     """
     freedom = max(blocks - 1, 1)
     return float((1 + 2.4 / (1.96 * freedom)) * (1 + 1 / freedom) ** 0.5)

@@ -17,7 +17,7 @@ from tests.support.fake_work import environment
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import SpecError
 from yolact_bench.results.device_facts import DeviceFacts
-from yolact_bench.results.gate import FILE_NAME, Gate, Judged, load, save
+from yolact_bench.results.gate import FILE_NAME, Gate, TimedArm, load, save
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy, TimingProtocol
 from yolact_bench.spec.latency import LatencyPlan
@@ -26,13 +26,13 @@ BUDGET = SPEC + "latency: {budget_ms: 20}\n"
 MS = {"k_4": 30.0, "k_2": 25.0, "sequential": 10.0}
 
 
-def judged(arm: str, low: float | None, high: float | None) -> Judged:
-    return Judged(
+def judged(arm: str, low: float | None, high: float | None) -> TimedArm:
+    return TimedArm(
         arm=arm, detect_digest=arm, median_ms=41.2, low_ms=low, high_ms=high, num_samples=64
     )
 
 
-def gate(*arms: Judged) -> Gate:
+def gate(*arms: TimedArm) -> Gate:
     return Gate(
         question="q",
         scenario="end_to_end",
