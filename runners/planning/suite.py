@@ -126,7 +126,7 @@ def resolve_anywhere(run: Run, data_root: Path | None) -> tuple[Run, DatasetSpec
     except MissingDataError:
         resolved, data = resolve_run(run, data_root=None, data=False)
     init: Mapping[str, object] = resolved.init
-    if init["name"] == "checkpoint" and not init["sha256"]:
+    if init.get("sha256") == "":
         init = {**init, "sha256": f"unseen {init['file']}"}
     train, val = f"unseen {data.name} train", f"unseen {data.name} val"
     return replace(resolved, init=init, train_data=train, eval_data=val), data, False
