@@ -1,4 +1,4 @@
-"""Data sets and what is done to their images before training."""
+"""Data sets, augmentation and batches. Face: `Dataset`, `open_dataset`, `AUGMENTATIONS`."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,7 @@
-"""The deformable 3×3 convolution (DCNv2), and the implementations that compute it."""
+"""The deformable 3×3 convolution (DCNv2), and the implementations that compute it.
+
+Face: `DeformableConv2d`, `DeformImplementation`, `DEFORM_IMPLEMENTATIONS`.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable

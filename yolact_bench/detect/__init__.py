@@ -1,1 +1,1 @@
-"""From the network's predictions to detections."""
+"""From predictions to detections. Face: `DetectionHead`, `Found`, `NMS`, `RESCORERS`."""

@@ -1,1 +1,1 @@
-"""Pure tensor functions that model, losses and detection share."""
+"""Functions of tensors that model, losses and detection share. Face: `ANCHORS`, `ASSEMBLIES`."""

@@ -1,1 +1,1 @@
-"""Matching anchors to objects, and the terms of the training loss."""
+"""The training loss. Face: `total.Losses`, `MATCHERS`, and a table for each of its terms."""

@@ -1,1 +1,5 @@
-"""The network: backbone, FPN, protonet, head, and the re-scoring network."""
+"""The network. Face: `network.Yolact`, `inference.fused.InferenceNetwork`, a table per slot.
+
+The tables: `BACKBONES`, `DCN_PLACEMENTS`, `FPNS`, `PROTONETS`, `HEADS`, `RESCORE_NETS`, `INITS` and
+`BATCH_NORMS`.
+"""

@@ -1,1 +1,1 @@
-"""Detection of a fixed shape, for programs that are recorded once: CUDA graphs."""
+"""Detection in shapes that no value decides. Face: `FixedProgram`, `FixedDetection`, `FixedNms`."""

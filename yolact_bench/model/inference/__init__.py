@@ -1,1 +1,1 @@
-"""Networks rewritten for inference: folded norms, minimal and merged convolutions."""
+"""The network as inference runs it. Face: `InferenceNetwork`, `fold_batch_norm`."""

@@ -1,1 +1,1 @@
-"""Weights from outside: released checkpoints and state files."""
+"""Files of weights. Face: `read_state`, `load_exactly`, `to_ours`, `recognise`."""

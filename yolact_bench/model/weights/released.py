@@ -12,6 +12,7 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.dcn import Block, every_block, every_nth
+from yolact_bench.model.weights.state_file import first_of
 
 _LEVELS = 3  # laterals and smoothing convolutions are stored deepest first
 _BN = r"(?:weight|bias|running_mean|running_var|num_batches_tracked)"
@@ -149,7 +150,9 @@ def to_ours(state: Mapping[str, Tensor], *, source: object) -> dict[str, Tensor]
         else:
             mapped[ours] = value
     if unmapped:
-        raise SpecError(f"weights: {source} {_what_else(state)}; unknown keys: {_some(unmapped)}")
+        raise SpecError(
+            f"weights: {source} {_what_else(state)}; unknown keys: {first_of(unmapped)}"
+        )
     return mapped
 
 
@@ -243,7 +246,3 @@ def _what_else(state: Mapping[str, Tensor]) -> str:
     if any(key.startswith(("layer1.", "_preconv.")) for key in state):
         return "holds a backbone alone; train from it with init: {name: checkpoint, file: …}"
     return "is neither a checkpoint of yolact-bench nor a released YOLACT file"
-
-
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (f", … ({len(keys)})" if len(keys) > 3 else "")

@@ -50,7 +50,7 @@ def tensors_of(state: Mapping[str, object], *, source: object, where: str) -> di
     """
     other = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if other or not state:
-        found = f"it holds {_some(other)}" if other else "it is empty"
+        found = f"it holds {first_of(other)}" if other else "it is empty"
         raise SpecError(f"{where}: {source} is not a plain state dict of tensors; {found}")
     return {key: value for key, value in state.items() if isinstance(value, Tensor)}
 
@@ -70,7 +70,7 @@ def load_exactly(
         "other shapes": [f"{k} {list(tensors[k].shape)} for {list(own[k].shape)}" for k in wrong],
     }
     if any(faults.values()):
-        return "; ".join(f"{kind} {_some(keys)}" for kind, keys in faults.items() if keys)
+        return "; ".join(f"{kind} {first_of(keys)}" for kind, keys in faults.items() if keys)
     module.load_state_dict({**own, **tensors})
     return ""
 
@@ -83,6 +83,7 @@ def counters_of(module: nn.Module) -> set[str]:
     return {key for key in module.state_dict() if key.endswith("num_batches_tracked")}
 
 
-def _some(keys: list[str]) -> str:
+def first_of(keys: list[str]) -> str:
+    """Return keys for a message, the first of them if there are many."""
     shown = ", ".join(keys[:_NAMED])
     return shown if len(keys) <= _NAMED else f"{shown}, … ({len(keys)})"
