@@ -25,12 +25,10 @@ from yolact_bench.results.gate import Gate, TimedArm
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.results.text import DASH, aligned, with_interval
 from yolact_bench.spec.latency import OWN, LatencyPlan
-from yolact_bench.spec.loads import find_load
+from yolact_bench.spec.loads import UNTRAINED_LOAD, find_load
 from yolact_bench.statistics.timing import median_interval, period_of
 
 log = logging.getLogger(__name__)
-
-UNTRAINED_LOAD = "coco_like"  # where the spec says that arms are timed with their own detections
 
 
 def drop_slow_arms(
@@ -49,7 +47,7 @@ def drop_slow_arms(
     question = _question(units, how, place)
     gate = gates.load(folder, question)
     if gate is None:
-        gate = _timed(units, how, place, question, plan.ablation.baseline, timing.rounds)
+        gate = _measure_gate(units, how, place, question, plan.ablation.baseline, timing.rounds)
         if gate is None:
             return {}
         gates.save(gate, folder)
@@ -109,7 +107,7 @@ def _question(units: Sequence[Unit], how: LatencyPlan, place: Workplace) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _timed(
+def _measure_gate(
     units: Sequence[Unit],
     how: LatencyPlan,
     place: Workplace,
@@ -143,7 +141,7 @@ def measure_untrained(
     pictures = read_pictures(place.datasets.open(units[0].data, units[0].split))
 
     def session(units: Sequence[Unit]) -> Mapping[str, Measured]:
-        detectors = {unit.arm: _untrained(unit, place) for unit in units}
+        detectors = {unit.arm: _build_untrained(unit, place) for unit in units}
         return measure(
             detectors,
             pictures,
@@ -161,7 +159,7 @@ def measure_untrained(
     return time_possible(units, session, skip) or {}, untimed
 
 
-def _untrained(unit: Unit, place: Workplace) -> Detector:
+def _build_untrained(unit: Unit, place: Workplace) -> Detector:
     try:
         network = build_network(unit.run, initial=False)
         return build_detector(unit.run, network, device=place.device)

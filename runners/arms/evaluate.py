@@ -115,7 +115,7 @@ def predict_together(units: Sequence[Unit], place: Workplace) -> None:
     Raises:
         ArmError: an image cannot be read, or the pass is larger than may be stored.
     """
-    pending = [unit for unit in units if replayable(unit) and not _is_predicted(unit, place)]
+    pending = [unit for unit in units if replayable(unit) and not _has_predictions(unit, place)]
     if not pending or not place.max_store:
         return
     stored = find_pass(units[0], place)
@@ -145,7 +145,7 @@ def predict_alone(unit: Unit, place: Workplace) -> Path:
         ArmError: as `predict_together`.
     """
     predict_together([unit], place)
-    if not _is_predicted(unit, place):
+    if not _has_predictions(unit, place):
         predict_unit(unit, trained_detector(unit.run, place), place)
     return place.predictions(unit.detect_digest)
 
@@ -184,7 +184,7 @@ def replayable(unit: Unit) -> bool:
     return lowest_score(unit.run) is not None
 
 
-def _is_predicted(unit: Unit, place: Workplace) -> bool:
+def _has_predictions(unit: Unit, place: Workplace) -> bool:
     folder = place.predictions(unit.detect_digest)
     return is_complete(folder, _key(unit, unit.detect_digest, place))
 

@@ -17,7 +17,7 @@ from yolact_bench.spec.file_hash import file_sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportResult:
     """What an import wrote."""
 
     arm: str  # preset or path that the weights belong to
@@ -25,7 +25,7 @@ class Imported:
     run: Path
 
 
-def import_weights(file: Path, *, arm: str | None, out: Path) -> Imported:
+def import_weights(file: Path, *, arm: str | None, out: Path) -> ImportResult:
     """Write the weights of `file` and the run that they belong to into the folder `out`.
 
     Without `arm` the configuration is recognised by keys and shapes, and by the file's name
@@ -51,23 +51,21 @@ def import_weights(file: Path, *, arm: str | None, out: Path) -> Imported:
     }
     save_final(out / "final.pt", facts=facts, network=network)
     write_atomically(out / "run.yaml", run_yaml(run))
-    return Imported(arm=arm, weights=out / "final.pt", run=out / "run.yaml")
+    return ImportResult(arm=arm, weights=out / "final.pt", run=out / "run.yaml")
 
 
-def show(imported: Imported, *, as_json: bool) -> None:
+def show(result: ImportResult, *, as_json: bool) -> None:
     """Print the files and the command that evaluates them."""
     if as_json:
         facts = {
-            "arm": imported.arm,
-            "weights": str(imported.weights),
-            "run": str(imported.run),
+            "arm": result.arm,
+            "weights": str(result.weights),
+            "run": str(result.run),
         }
         typer.echo(json.dumps(facts))
         return
-    typer.echo(f"{imported.arm}: {imported.weights}, {imported.run}")
-    typer.echo(
-        f"  yolact-bench evaluate {imported.run} --weights {imported.weights} --dataset coco"
-    )
+    typer.echo(f"{result.arm}: {result.weights}, {result.run}")
+    typer.echo(f"  yolact-bench evaluate {result.run} --weights {result.weights} --dataset coco")
 
 
 def _iterations(file_name: str) -> int:

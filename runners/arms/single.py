@@ -101,12 +101,12 @@ def evaluate(
     accuracy = store.accuracy(unit.run.detect_digest) if weights is None else None
     if accuracy is None:
         opened = place.datasets.open(unit.data, split)
-        if not _annotated(opened):
+        if not _has_annotations(opened):
             file = weights or place.weights(unit.run)
-            _submit(unit, opened, file, place, as_json=as_json)
+            _write_submission(unit, opened, file, place, as_json=as_json)
             return
     if weights is not None:
-        folder = _predicted(unit, opened, weights, place)
+        folder = _predict_with(unit, opened, weights, place)
         scores = score_predictions(opened, folder, scoring=place.scoring)
         box, mask, images = scores.box, scores.mask, len(opened)
         facts: dict[str, object] = {"weights": str(weights), "sha256": file_sha256(weights)}
@@ -115,7 +115,7 @@ def evaluate(
             with hold_lock(place.work_dir, command=f"yolact-bench evaluate {arm}"):
                 accuracy = ensure_accuracy(unit, place)
         box, mask, images = accuracy.box, accuracy.mask, accuracy.num_images
-        facts = {"record": _traced(accuracy)}
+        facts = {"record": _record_facts(accuracy)}
     if as_json:
         typer.echo(json.dumps({**facts, "box": asdict(box), "mask": asdict(mask)}))
         return
@@ -145,11 +145,11 @@ def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
         raise typer.Exit(2)
 
 
-def _annotated(dataset: Dataset) -> bool:
+def _has_annotations(dataset: Dataset) -> bool:
     return any(len(dataset.objects(index)) for index in range(len(dataset)))
 
 
-def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) -> Path:
+def _predict_with(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) -> Path:
     """Return the folder of the predictions with given weights, made if they are not there."""
     if not weights.is_file():
         raise SpecError(f"weights: no such file: {weights}")
@@ -179,12 +179,12 @@ def _predicted(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) ->
         )
 
 
-def _submit(
+def _write_submission(
     unit: Unit, dataset: Dataset, weights: Path, place: Workplace, *, as_json: bool
 ) -> None:
     """Write the result files for the server that has the annotations."""
     written = write_submission(
-        _predicted(unit, dataset, weights, place),
+        _predict_with(unit, dataset, weights, place),
         place.work_dir / "submissions" / unit.arm,
         images=images_name(unit.data, unit.split),
         arm=unit.arm,
@@ -196,7 +196,7 @@ def _submit(
     typer.echo(f"  {written.box}\n  {written.mask}\nzip each separately")
 
 
-def _traced(accuracy: Accuracy) -> dict[str, object]:
+def _record_facts(accuracy: Accuracy) -> dict[str, object]:
     return {
         "train_digest": accuracy.train_digest,
         "detect_digest": accuracy.detect_digest,

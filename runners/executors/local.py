@@ -116,7 +116,7 @@ class LocalExecutor:
         answer = worker.answer()
         if answer is None:
             self._workers[slot] = None
-            self._died(job, f"the worker of slot {slot} died ({worker.ending()})")
+            self._count_death(job, f"the worker of slot {slot} died ({worker.ending()})")
             return
         kind, records = answer
         clear_stop_request(job.folder)
@@ -129,7 +129,7 @@ class LocalExecutor:
             worker.kill()
             self._workers[slot] = None
 
-    def _died(self, job: Job, how: str) -> None:
+    def _count_death(self, job: Job, how: str) -> None:
         failed = self._attempts.after_death(job, how)
         if failed is None:
             self._queue.appendleft(job)

@@ -22,7 +22,7 @@ from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.results.text import aligned, decimal, milliseconds, with_interval
 from yolact_bench.spec.latency import OWN, SCENARIOS, LatencyPlan
-from yolact_bench.spec.loads import LOADS, Load, find_load
+from yolact_bench.spec.loads import LOADS, UNTRAINED_LOAD, Load, find_load
 from yolact_bench.statistics.timing import (
     MIN_SAMPLES_P90,
     Interval,
@@ -32,7 +32,6 @@ from yolact_bench.statistics.timing import (
     quantile,
 )
 
-UNTRAINED_LOAD = "coco_like"  # for arms without weights, unless another load is named
 _OPTIONS = {
     "scenarios": "--scenario",
     "rel_ci": "--rel-ci",

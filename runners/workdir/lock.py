@@ -41,7 +41,7 @@ def hold_lock(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterato
     Raises:
         SpecError: another process writes there, or it cannot be written or locked.
     """
-    descriptor = _opened(work_dir)
+    descriptor = _open(work_dir)
     _held.add(descriptor)
     try:
         _take(descriptor, work_dir, patience)
@@ -80,7 +80,7 @@ def lock_holder(work_dir: Path) -> Holder | None:
     return None
 
 
-def _opened(work_dir: Path) -> int:
+def _open(work_dir: Path) -> int:
     try:
         work_dir.mkdir(parents=True, exist_ok=True)
         return os.open(work_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)

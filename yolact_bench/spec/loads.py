@@ -13,6 +13,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
 
 MOST_DETECTIONS = 1000
+UNTRAINED_LOAD = "coco_like"  # of arms without weights, unless another load is named
 _CONSTANT = re.compile(r"constant_(\d{1,4})")
 
 

@@ -45,7 +45,7 @@ class RayExecutor:
         """Connect, and have every node show that it can take part.
 
         Raises:
-            SpecError: no cluster, no node with so many devices, or a node that cannot take part.
+            SpecError: no cluster, no node with enough devices, or one that cannot take part.
         """
         self._ray = _ray()
         self._device = device  # cpu or cuda
@@ -144,32 +144,32 @@ class RayExecutor:
             )
             self._end(JobResult(job=job, records=failures))
         except errors.RayError as error:
-            self._lost(job, first_line(error))
+            self._count_death(job, first_line(error))
         else:
-            self._answered(answer, job)
+            self._handle(answer, job)
 
-    def _answered(self, answer: Answer, job: Job) -> None:
+    def _handle(self, answer: Answer, job: Job) -> None:
         if answer.kind == "refused":
             log.error(
                 "%s: node %s %s. It gets no further jobs.", job.title, answer.host, answer.why
             )
             self._barred.add(answer.node)
-            self._again(job)
+            self._requeue(job)
         elif answer.kind == "interrupted":  # its node is being taken away
             log.warning("%s: node %s ends. Continuing elsewhere.", job.title, answer.host)
-            self._again(job)
+            self._requeue(job)
         else:
             stopped = answer.kind == "stopped"
             self._end(JobResult(job=job, records=answer.records, stopped=stopped))
 
-    def _lost(self, job: Job, how: str) -> None:
+    def _count_death(self, job: Job, how: str) -> None:
         failed = self._attempts.after_death(self._here(job), how)
         if failed is None:
-            self._again(job)
+            self._requeue(job)
         else:
             self._end(JobResult(job=job, records=failed))
 
-    def _again(self, job: Job) -> None:
+    def _requeue(self, job: Job) -> None:
         self._queue.appendleft(job)
         if not self._nodes.room(self._barred):
             log.warning("%s: no node left for it; waiting for one", job.title)

@@ -81,7 +81,7 @@ def objection(mark: Mark, *, me: str) -> str | None:
     return _other_code(mark)
 
 
-def was_answered(mark: Mark, *, by: str) -> bool:
+def has_answer(mark: Mark, *, by: str) -> bool:
     """Return whether the answer of another machine can be seen here."""
     return _appears(mark.folder / by)
 

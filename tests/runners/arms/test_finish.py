@@ -16,7 +16,7 @@ from runners.units.workplace import Workplace
 from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from yolact_bench.errors import ArmError
 from yolact_bench.results.record import Accuracy, Failure, Record
-from yolact_bench.spec.ablation import read_run
+from yolact_bench.spec.base_run import read_run
 
 # One training; two precisions of inference, each with two variants of NMS.
 TWO_PASSES = (
