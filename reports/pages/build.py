@@ -1,7 +1,7 @@
 """One ablation to all its pages, and the check that the pages are still what the records say."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from reports.pages.html import html_report
 from reports.pages.latex import latex_report
 from reports.pages.markdown import markdown_report, markdown_table
 from reports.summary.aggregate import Summary, summarise
-from reports.summary.paper import paper_group
 from reports.tables import main as tables
 from reports.tables.csv import csv_files
 from yolact_bench.errors import SpecError
@@ -94,18 +93,6 @@ def check_report(work_dir: Path, name: str) -> tuple[str, ...]:
         if not (folder / path).exists():
             differences.append(f"{path}: missing")
     return tuple(differences)
-
-
-def check_paper(key: str, rows: Iterable[str] = ()) -> None:
-    """Do nothing if that group of published rows has all these; for use before anything runs.
-
-    Raises:
-        SpecError: no such group or row; the message names the nearest.
-    """
-    known = {row.name: row for row in paper_group(key).rows}
-    for name in rows:
-        if name not in known:
-            raise SpecError(f"paper_rows: {key} has no row named {name!r}{hint(name, known)}")
 
 
 def read(work_dir: Path, name: str) -> Summary:

@@ -1,6 +1,6 @@
 """Published numbers, read from paper.yaml and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -56,6 +56,18 @@ def paper_group(key: str, file: Path = FILE) -> PaperGroup:
     if key not in groups:
         raise SpecError(f"paper: no rows are named {key!r}{hint(key, groups)}")
     return groups[key]
+
+
+def check_paper(key: str, rows: Iterable[str] = ()) -> None:
+    """Do nothing if that group of published rows has all these; for use before anything runs.
+
+    Raises:
+        SpecError: no such group or row; the message names the nearest.
+    """
+    known = {row.name: row for row in paper_group(key).rows}
+    for name in rows:
+        if name not in known:
+            raise SpecError(f"paper_rows: {key} has no row named {name!r}{hint(name, known)}")
 
 
 @cache

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from runners.cli.specs import SpecOptions, check_texts
 from runners.planning.spec_checks import check_arms
-from runners.sweep.command import check_file
 from runners.units.check import check as check_run
 from yolact_bench.build import program_fault
 from yolact_bench.errors import MissingDataError
@@ -33,6 +32,8 @@ def check(request: CheckRequest) -> Iterator[str]:
     budget, data_root = request.options.budget, request.options.data_root
     for spec in request.specs:
         if is_sweep(spec):
+            from runners.sweep.command import check_file  # which loads optuna
+
             yield check_file(spec, budget=budget, data_root=data_root)
         else:
             yield _check_ablation(spec, request.options)

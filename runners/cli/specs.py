@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.pages.build import check_paper
+from reports.summary.paper import check_paper
 from runners.planning.plan import Plan, check_claims, make_plan
 from runners.planning.spec_checks import check_arms
 from runners.units.settings import parse_settings

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.pages.build import check_paper
-from reports.summary.paper import paper_group, paper_groups
+from reports.summary.paper import check_paper, paper_group, paper_groups
 from tests.support.paths import ABLATIONS
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.ablation import load
