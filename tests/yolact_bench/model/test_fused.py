@@ -107,6 +107,26 @@ def test_a_batch_norm_that_does_not_follow_its_convolution_is_left_alone() -> No
     assert torch.equal(block(x), wanted)
 
 
+class Plain(nn.Module):
+    """A head of another package, without a form for inference."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        out: tuple[Tensor, Tensor, Tensor] = self.head(levels)
+        return out
+
+
+def test_a_head_without_a_form_for_inference_is_copied_as_it_is() -> None:
+    made = network()
+    made.head = Plain(made.head)  # type: ignore[assignment]
+    copied = InferenceNetwork(made)
+    assert isinstance(copied.head, Plain)
+    assert furthest(predicted(copied), predicted(made)) < 2e-5
+
+
 class Shared(nn.Module):
     """A convolution whose output the batch norm behind it is not alone to read, and one before."""
 

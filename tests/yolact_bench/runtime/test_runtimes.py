@@ -18,18 +18,21 @@ from yolact_bench.build import (
     build_detector,
     build_losses,
     build_network,
+    deform_fault,
     device_fault,
     load_detector,
 )
+from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.record import Accuracy, Latency
+from yolact_bench.runtime import RUNTIMES
 from yolact_bench.runtime.compiler import compiler_fault
 from yolact_bench.runtime.inductor import CompiledStage
 from yolact_bench.slots import Choice
-from yolact_bench.spec.budget import budgeted, smoke_sides
+from yolact_bench.spec.budget import RUNTIME_ON_CPU, budgeted, smoke_sides
 from yolact_bench.spec.presets import preset
 
 SMALL: dict[str, object] = {"image_size": 72, "protonet.k": 4}
@@ -185,6 +188,24 @@ def test_a_run_for_another_machine_can_be_checked_here() -> None:
     with torch.device("meta"):
         network = build_network(run, initial=False)
     assert build_detector(run, network, device="meta").num_parameters > 0
+
+
+def test_a_runtime_that_refuses_a_cpu_has_a_stand_in_there() -> None:
+    refusing = {name for name, make in RUNTIMES.items() if make().fault("cpu")}
+    assert refusing == set(RUNTIME_ON_CPU)
+    assert not refusing & set(RUNTIME_ON_CPU.values())
+
+
+def test_deformable_layers_say_where_they_cannot_be_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    faults = {
+        name: deform_fault(preset("yolact_tiny").changed({"deform": {"name": name}}), "cpu")
+        for name in DEFORM_IMPLEMENTATIONS
+    }
+    assert {name for name, fault in faults.items() if fault} == {"triton"}
+    assert "write deform: gather" in faults["triton"]
 
 
 RUN = """\
