@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runners.cli import arm_commands, export, spec_commands, workdir_commands
+from runners.cli import arm_commands, spec_commands, workdir_commands
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
 from runners.system.torchrun import is_first_process
@@ -53,12 +53,12 @@ for command in (
     arm_commands.latency,
     arm_commands.profile,
     spec_commands.sweep,
-    spec_commands.report,
+    workdir_commands.report,
     arm_commands.predict,
     arm_commands.import_weights,
     workdir_commands.list_,
     workdir_commands.compare,
-    export.export_results,
+    workdir_commands.export_results,
     workdir_commands.gc,
     workdir_commands.doctor,
 ):

@@ -1,7 +1,9 @@
-"""The commands of a spec: run, plan, check, sweep, report."""
+"""The commands of a spec: run, plan, check, sweep."""
 
+import json
 import logging
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,6 +43,9 @@ from runners.cli.options import (
     WorkDir,
     Workers,
 )
+
+if TYPE_CHECKING:
+    from runners.sweep.command import SweepRequest
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +229,6 @@ def sweep(
 
     refuse_torchrun("sweep")
     log.info("loading torch")
-    from runners.cli import sweep as action
     from runners.cli.workplace import make_workplace
     from runners.executors import Placement
     from runners.sweep.command import SweepRequest
@@ -249,39 +253,25 @@ def sweep(
         data_root=data_root,
         rounds=rounds,
     )
-    action.sweep(request, dry_run=dry_run, as_json=as_json)
+    _run_sweep(request, dry_run=dry_run, as_json=as_json)
 
 
-def report(
-    name: Annotated[
-        str, typer.Argument(help="Name of an ablation or a sweep in the work directory.")
-    ],
-    work_dir: WorkDir = WORK,
-    check: Annotated[
-        bool, typer.Option("--check", help="Comparison with the files alone; writes nothing.")
-    ] = False,
-    verbose: Verbose = False,
-) -> None:
-    """Write tables, figures and page of an ablation or a sweep again, from its records."""
-    from reports.pages import build as ablations
-    from reports.sweeps import build as sweeps
+def _run_sweep(request: "SweepRequest", *, dry_run: bool, as_json: bool) -> None:
+    from reports.pages.build import build
+    from reports.sweeps.build import build_sweep
+    from runners.sweep import command
 
-    swept = sweeps.sweep_called(work_dir, name)
-    if swept is None and sweeps.hides_a_sweep(work_dir, name):
-        message = f"{name}: this is the ablation; for the sweep write: report sweeps/{name}"
-        typer.echo(message, err=True)
-    if check:
-        differences = (
-            ablations.check_report(work_dir, name)
-            if swept is None
-            else sweeps.check_sweep(work_dir, swept)
-        )
-        for difference in differences:
-            typer.echo(difference)
-        raise typer.Exit(1 if differences else 0)
-    if swept is not None:
-        typer.echo(sweeps.build_sweep(work_dir, swept).table)
+    checked = command.check_request(request)
+    lines = command.plan_lines(checked)
+    if dry_run:
+        typer.echo("\n".join(lines))
         return
-    from runners.cli.terminal import print_summary
-
-    print_summary(ablations.build(work_dir, name).summary, notes=verbose)
+    for line in lines:
+        log.info(line)
+    result = command.sweep(request, checked)
+    work_dir = request.place.work_dir
+    if result.confirm and request.confirm_seeds is not None:
+        build(work_dir, result.confirm)
+    report = build_sweep(work_dir, result.name)
+    typer.echo(json.dumps(asdict(result)) if as_json else report.table)
+    typer.echo(f"report: {report.folder / 'report.html'}", err=True)

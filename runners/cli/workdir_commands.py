@@ -1,4 +1,4 @@
-"""The commands of work directories, data sets and machines: list, compare, gc, doctor, …."""
+"""The commands of work directories, data sets and machines: report, list, gc, doctor, …."""
 
 import json
 from dataclasses import asdict
@@ -7,10 +7,45 @@ from typing import Annotated
 
 import typer
 
-from runners.cli.options import WORK, AsJson, DataRoot, WorkDir
+from runners.cli.options import WORK, AsJson, DataRoot, Verbose, WorkDir
 
 data = typer.Typer(help="Write or check data sets.", no_args_is_help=True)
 track = typer.Typer(help="Bring MLflow up to date.", no_args_is_help=True)
+
+
+def report(
+    name: Annotated[
+        str, typer.Argument(help="Name of an ablation or a sweep in the work directory.")
+    ],
+    work_dir: WorkDir = WORK,
+    check: Annotated[
+        bool, typer.Option("--check", help="Comparison with the files alone; writes nothing.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write tables, figures and page of an ablation or a sweep again, from its records."""
+    from reports.pages import build as ablations
+    from reports.sweeps import build as sweeps
+
+    swept = sweeps.sweep_called(work_dir, name)
+    if swept is None and sweeps.hides_a_sweep(work_dir, name):
+        message = f"{name}: this is the ablation; for the sweep write: report sweeps/{name}"
+        typer.echo(message, err=True)
+    if check:
+        differences = (
+            ablations.check_report(work_dir, name)
+            if swept is None
+            else sweeps.check_sweep(work_dir, swept)
+        )
+        for difference in differences:
+            typer.echo(difference)
+        raise typer.Exit(1 if differences else 0)
+    if swept is not None:
+        typer.echo(sweeps.build_sweep(work_dir, swept).table)
+        return
+    from runners.cli.terminal import print_summary
+
+    print_summary(ablations.build(work_dir, name).summary, notes=verbose)
 
 
 def list_(
@@ -59,6 +94,24 @@ def compare(
             typer.echo(line)
     if exit_code and comparison.differs:
         raise typer.Exit(1)
+
+
+def export_results(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name of an ablation in the work directory. Default: all records."),
+    ] = None,
+    work_dir: WorkDir = WORK,
+    file_format: Annotated[
+        str, typer.Option("--format", help="File format: csv or parquet.")
+    ] = "csv",
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("results"),
+) -> None:
+    """Write accuracies, times, errors and differences as CSV or Parquet tables."""
+    from yolact_bench.results.frames import Results, export
+
+    for path in export(Results(work_dir, name), output, file_format=file_format):
+        typer.echo(str(path))
 
 
 def gc(
