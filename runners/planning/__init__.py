@@ -1,4 +1,4 @@
 """What a command would do and what it costs.
 
-Public: `make_plan`, `estimate`, `simulate`.
+Public: `make_plan`, `estimate`, `make_suite`, `plan_sweep`, `simulate`.
 """

@@ -45,7 +45,7 @@ class Stopwatch:
             ArmError: the session does not count, or the base cannot be timed.
         """
         self.quiet()
-        found: dict[str, Mapping[str, float] | ArmError] = {}
+        errors: dict[str, Mapping[str, float] | ArmError] = {}
         units = list(units)
         while units:
             try:
@@ -59,14 +59,13 @@ class Stopwatch:
                 )
             except TimingError as error:
                 if error.arm == BASE:
-                    raise ArmError(
-                        "latency", f"the base cannot be timed: {error.__cause__}"
-                    ) from error
-                found[error.arm] = ArmError("latency", f"it cannot be timed: {error.__cause__}")
+                    message = f"the base cannot be timed: {error.__cause__}"
+                    raise ArmError("latency", message) from error
+                errors[error.arm] = ArmError("latency", f"cannot be timed: {error.__cause__}")
                 units = [unit for unit in units if unit.arm != error.arm]
                 continue
-            return {**found, **self._ratios(records)}
-        return found
+            return {**errors, **self._ratios(records)}
+        return errors
 
     def judge_untrained(self, unit: Unit) -> TimedArm | None:
         """Return the time of a unit with random weights, measured once; None if it is invalid."""
@@ -79,20 +78,20 @@ class Stopwatch:
         measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
         if unit.arm not in measured or why_invalid(measured.values()):
             return None
-        found = judge(unit, measured[unit.arm])
+        timing = judge(unit, measured[unit.arm])
         if not isinstance(self.study.fact(BASE_MS), float):
             self.study.set_fact(BASE_MS, judge(self.base, measured[BASE]).median_ms)
         names = ("median_ms", "low_ms", "high_ms", "num_samples")
-        self.study.set_fact(key, {name: getattr(found, name) for name in names})
-        return found
+        self.study.set_fact(key, {name: getattr(timing, name) for name in names})
+        return timing
 
     @property
     def plan(self) -> LatencyPlan:
         """How trials are timed."""
         plan = self.timing.of(self.spec.latency)
         written = self.spec.source.data.get("latency")
-        said = isinstance(written, Mapping) and "max_s" in written
-        return plan if said else replace(plan, max_s=min(plan.max_s, _MOST_SECONDS))
+        explicit = isinstance(written, Mapping) and "max_s" in written
+        return plan if explicit else replace(plan, max_s=min(plan.max_s, _MOST_SECONDS))
 
     def _ratios(self, records: Sequence[Latency]) -> Mapping[str, Mapping[str, float]]:
         invalid = why_invalid(records)
@@ -103,8 +102,8 @@ class Stopwatch:
         if not isinstance(first, float):
             first = base.median_ms
             self.study.set_fact(BASE_MS, first)
-        found: dict[str, Mapping[str, float]] = {}
-        for record in others:
-            ratio = record.median_ms / base.median_ms
-            found[record.arm] = {"latency_ratio": ratio, "latency_ms": ratio * first}
-        return found
+        ratios = {record.arm: record.median_ms / base.median_ms for record in others}
+        return {
+            arm: {"latency_ratio": ratio, "latency_ms": ratio * first}
+            for arm, ratio in ratios.items()
+        }

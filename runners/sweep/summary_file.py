@@ -71,6 +71,7 @@ class SweepSummary:
     def _sweep(self, *, importance: bool) -> Sweep:
         spec, study = self.spec, self.study
         spent = time.monotonic() - self._began
+        objectives = [Objective(metric=o.metric, maximise=o.maximise) for o in spec.objectives]
         return Sweep(
             name=spec.name,
             question=spec.question,
@@ -78,16 +79,12 @@ class SweepSummary:
             mode=spec.mode,
             base=spec.base,
             dataset=spec.dataset,
-            objectives=tuple(
-                Objective(metric=one.metric, maximise=one.maximise) for one in spec.objectives
-            ),
+            objectives=tuple(objectives),
             latency_budget_ms=spec.latency.budget_ms if spec.mode == "budget" else None,
             asked=spec.trials,
             trains=spec.trains,
             baseline={**self.baseline, **self._base_time()},
-            trials=tuple(
-                self._trial(trial) for trial in study.trials() if trial.state != "waiting"
-            ),
+            trials=tuple(self._trial(t) for t in study.trials() if t.state != "waiting"),
             best=tuple(study.best()),
             importance={
                 one.metric: study.importance(index) if importance else {}

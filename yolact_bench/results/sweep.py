@@ -10,7 +10,7 @@ from yolact_bench.results.serialise import load_json, save_json
 SWEEP_SCHEMA = 1
 FILE_NAME = "sweep.json"  # in work/sweeps/<name>/
 
-# complete: all objectives are known. pruned: stopped early, worse than others were by then.
+# complete: all objectives are known. pruned: stopped early, behind other trials.
 # over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or was
 # lost with its coordinator twice. lost: its coordinator ended, and its choice is tried again.
 # skipped: the same choice as another trial. running: not ended.

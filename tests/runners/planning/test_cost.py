@@ -48,13 +48,11 @@ def plan(at: AblationContext, tmp_path: Path) -> Plan:
     return plan_spec(write_spec(tmp_path), at)
 
 
-def cost(plan: Plan, at: AblationContext, *, given: float | None = None) -> Estimate:
-    return estimate(plan, at.place, at.store, given=UserRates(every=given))
+def cost(plan: Plan, at: AblationContext, *, rate: float | None = None) -> Estimate:
+    return estimate(plan, at.place, at.store, given=UserRates(every=rate))
 
 
-def test_what_nothing_tells_is_unknown_and_says_how_to_know(
-    plan: Plan, at: AblationContext
-) -> None:
+def test_an_unmeasured_rate_is_unknown_with_a_remedy(plan: Plan, at: AblationContext) -> None:
     found = cost(plan, at)
     assert found.train_seconds is None
     assert found.detect_seconds is None
@@ -65,11 +63,11 @@ def test_what_nothing_tells_is_unknown_and_says_how_to_know(
 
 def test_a_given_rate_makes_seconds_of_images(plan: Plan, at: AblationContext) -> None:
     """3 iterations of 2 images at 4 images/s are 1.5 s; k_4 and k_2 train, `sequential` shares."""
-    found = cost(plan, at, given=4.0)
+    found = cost(plan, at, rate=4.0)
     assert [step.train_seconds for step in found.steps] == [1.5, 1.5, 0.0]
     assert found.train_seconds == 3.0
     with pytest.raises(SpecError, match="expected a number above 0"):
-        cost(plan, at, given=0.0)
+        cost(plan, at, rate=0.0)
 
 
 def test_the_same_network_trains_as_fast_as_it_did(plan: Plan, at: AblationContext) -> None:
@@ -99,7 +97,7 @@ def test_another_size_is_scaled_by_image_area_and_said_so(plan: Plan, at: Ablati
         ({}, {"environment": fake_work.environment(device="another machine")}),
     ],
 )
-def test_no_rate_is_taken_from_what_does_not_compare(
+def test_rates_of_incomparable_trainings_are_not_used(
     plan: Plan, at: AblationContext, changes: dict[str, object], record: dict[str, object]
 ) -> None:
     recorded(at, other(plan.steps[0].unit.run, **changes), **record)
@@ -160,27 +158,27 @@ def test_passes_larger_than_may_be_stored_are_refused_before_anything_runs(
             assert bool(found.forward_bytes) == bool(most)
 
 
-def test_the_plan_shows_who_shares_what_and_its_facts_are_json(
+def test_the_plan_shows_what_is_shared_and_its_facts_are_json(
     plan: Plan, at: AblationContext
 ) -> None:
-    lines = plan_lines(plan, cost(plan, at, given=4.0))
+    lines = plan_lines(plan, cost(plan, at, rate=4.0))
     k_4, k_2, sequential = lines[2:5]
     assert plan.steps[0].unit.run.train_digest[:8] in k_4
     assert "train, forward pass, detect, score" in k_2
     assert sequential.split("  ")[1:2] == ["sequential"]
     assert sequential.count("of k_4") == 2
     assert "2 trainings, 2 forward passes, 3 evaluations" in "\n".join(lines)
-    facts = json.loads(json.dumps(plan_facts(plan, cost(plan, at, given=4.0))))
+    facts = json.loads(json.dumps(plan_facts(plan, cost(plan, at, rate=4.0))))
     assert facts["estimate"]["train_seconds"] == 3.0
     assert [unit["shares_forward"] for unit in facts["units"]] == [None, None, "k_4"]
 
 
-def test_a_disk_that_is_too_small_is_told(plan: Plan, at: AblationContext) -> None:
+def test_a_disk_that_is_too_small_is_reported(plan: Plan, at: AblationContext) -> None:
     found = cost(plan, at)
     needed = found.checkpoint_bytes + found.training_bytes + found.forward_bytes
-    for free, told in ((needed, False), (needed - 1, True)):
+    for free, reported in ((needed, False), (needed - 1, True)):
         last = plan_lines(plan, replace(found, free_bytes=free))[-1]
-        assert ("NOT ENOUGH" in last) == told
+        assert ("NOT ENOUGH" in last) == reported
 
 
 def test_what_is_done_costs_nothing(plan: Plan, at: AblationContext, tmp_path: Path) -> None:

@@ -95,9 +95,7 @@ def test_a_training_is_one_task_with_its_evaluations_and_timing_comes_last(
     assert wide[0].devices == 2
 
 
-def test_what_nothing_tells_stays_unknown_and_says_how_to_give_it(
-    small: Suite, tmp_path: Path
-) -> None:
+def test_an_unknown_rate_stays_unknown_with_a_remedy(small: Suite, tmp_path: Path) -> None:
     cost = priced(small, tmp_path, UserRates())
     assert cost.shared is None
     assert suite_tasks(cost) is None
@@ -140,7 +138,7 @@ def test_a_rate_of_a_preset_goes_before_that_of_all_and_is_scaled_by_area(tmp_pa
 
 
 @pytest.mark.parametrize("word", ["fast", "yolact_r999=3", "0", "yolact_r101=-1", "nan"])
-def test_what_is_no_rate_is_refused(word: str) -> None:
+def test_an_invalid_rate_is_refused(word: str) -> None:
     with pytest.raises(SpecError, match="images-per-second"):
         parse_rates([word])
 
@@ -178,7 +176,7 @@ def test_all_ablations_plan_without_their_data_in_lines_of_a_page(
         assert one["seconds"] >= least
 
 
-def test_data_sets_that_are_not_here_are_told_apart_by_name(tmp_path: Path) -> None:
+def test_absent_data_sets_are_distinguished_by_name(tmp_path: Path) -> None:
     """Runs on coco and on sbd share nothing, and nms finds the training of backbone's resnet101."""
     at = context(tmp_path / "work")
     names = ("backbone.yaml", "nms.yaml", "sbd.yaml")
@@ -213,7 +211,7 @@ def test_one_ablation_is_planned_at_a_scale(
         (("--gpus", "many"), "expected numbers such as 8,64,512"),
         (("--gpus", "4", "--devices", "8"), "4 devices cannot hold one training on 8"),
         (("--devices", "2", "--scaling-efficiency", "2"), "above 0 and at most 1"),
-        (("--gpus", "8", "--slots", "2"), "are of one SPEC's plan"),
+        (("--gpus", "8", "--slots", "2"), "apply to a single SPEC"),
     ],
 )
 def test_a_scale_that_cannot_be_is_refused(

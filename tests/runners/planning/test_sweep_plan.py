@@ -69,7 +69,7 @@ def test_replays_train_the_base_alone_and_only_once(tmp_path: Path) -> None:
     assert json.loads(json.dumps(sweep_facts(plan, schedule, price=None)))["replays"] == 10
 
 
-def test_a_rate_that_nothing_tells_stays_unknown(tmp_path: Path) -> None:
+def test_an_unknown_rate_stays_unknown(tmp_path: Path) -> None:
     plan = planned(tmp_path, TRAINING, UserRates())
     schedule = scale_sweep(plan, [8], devices=1, efficiency=None)
     assert plan.dearest_seconds is None

@@ -23,14 +23,14 @@ def test_report_builds_the_page_of_a_sweep_and_checks_it(tmp_path: Path) -> None
     assert invoke("report", "pareto", "--work-dir", str(tmp_path), "--check") == ""
 
 
-def test_report_of_a_name_that_both_have_is_of_the_ablation_and_says_so(tmp_path: Path) -> None:
+def test_report_of_an_ambiguous_name_is_of_the_ablation_and_says_so(tmp_path: Path) -> None:
     write_work(tmp_path)
     save_sweep(tmp_path, sweep_of(name=NAME))
 
-    told = invoke("report", NAME, "--work-dir", str(tmp_path))
+    output = invoke("report", NAME, "--work-dir", str(tmp_path))
 
-    assert f"report sweeps/{NAME}" in told
-    assert "cross_class_fast" in told
+    assert f"report sweeps/{NAME}" in output
+    assert "cross_class_fast" in output
     assert "0 trials." in invoke("report", f"sweeps/{NAME}", "--work-dir", str(tmp_path))
 
 
@@ -49,9 +49,9 @@ def test_sweeps_are_listed_with_their_trials_and_best_value(tmp_path: Path) -> N
 
 def test_the_list_of_sweeps_has_a_json_form(tmp_path: Path) -> None:
     save_sweep(tmp_path, budget_sweep())
-    told = json.loads(invoke("list", "sweeps", "--work-dir", str(tmp_path), "--json"))
-    assert [sweep["name"] for sweep in told["sweeps"]] == ["budget"]
-    assert sum(told["sweeps"][0]["states"].values()) == 48
+    output = json.loads(invoke("list", "sweeps", "--work-dir", str(tmp_path), "--json"))
+    assert [sweep["name"] for sweep in output["sweeps"]] == ["budget"]
+    assert sum(output["sweeps"][0]["states"].values()) == 48
 
 
 def test_without_sweeps_the_list_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A sweep in a process of its own, under SIGKILL."""
+"""A sweep in its own process, under SIGKILL."""
 
 import json
 import os
@@ -34,7 +34,7 @@ space:
 """
 
 
-def started(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path) -> subprocess.Popen[bytes]:
     words = ["sweep", str(folder / "killed.yaml"), "--work-dir", str(folder / "work")]
     words += ["--device", "cpu", "--workers", "0", "--slots", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -43,8 +43,8 @@ def started(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def ended(folder: Path) -> int:
-    """How many trials have come to an end, by the account on disk."""
+def num_ended(folder: Path) -> int:
+    """How many trials have ended, by the summary on disk."""
     try:
         text = (folder / "work" / "sweeps" / "killed" / "sweep.json").read_text()
     except FileNotFoundError:
@@ -52,17 +52,17 @@ def ended(folder: Path) -> int:
     return sum(t["state"] in ("complete", "pruned") for t in json.loads(text)["trials"])
 
 
-def trains(folder: Path) -> bool:
+def is_training(folder: Path) -> bool:
     logs = (folder / "work" / "checkpoints").glob("*/run.yaml")
     return any(not (log.parent / "final.pt").exists() for log in logs)
 
 
-def killed_when(folder: Path, least: int) -> None:
-    """Start the sweep and kill it when so many trials have ended and another trains."""
-    sweep = started(folder)
+def kill_when(folder: Path, least: int) -> None:
+    """Start the sweep and kill it when `least` trials have ended and another trains."""
+    sweep = start(folder)
     try:
         deadline = time.monotonic() + 200
-        while ended(folder) < least or not trains(folder):
+        while num_ended(folder) < least or not is_training(folder):
             assert time.monotonic() < deadline
             assert sweep.poll() is None, "it ended before it was killed"
             time.sleep(0.1)
@@ -71,20 +71,20 @@ def killed_when(folder: Path, least: int) -> None:
         sweep.wait()
 
 
-def account(folder: Path) -> Sweep:
+def summary(folder: Path) -> Sweep:
     return load(folder / "work" / "sweeps" / "killed")
 
 
 @pytest.mark.slow
 def test_a_sweep_killed_twice_finishes_every_set_once_or_says_why_not(tmp_path: Path) -> None:
     (tmp_path / "killed.yaml").write_text(SPEC)
-    killed_when(tmp_path, 0)
-    killed_when(tmp_path, 3)
+    kill_when(tmp_path, 0)
+    kill_when(tmp_path, 3)
 
-    last = started(tmp_path)
+    last = start(tmp_path)
 
     assert last.wait(400) == 0
-    sweep = account(tmp_path)
+    sweep = summary(tmp_path)
     assert Counter(trial.state for trial in sweep.trials).keys() <= {
         "complete",
         "pruned",

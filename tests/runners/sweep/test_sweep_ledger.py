@@ -14,23 +14,25 @@ from yolact_bench.spec.sweep.sweep import load_sweep
 FINITE = SPEC[: SPEC.index("space:")] + "space: {protonet.k: [4, 8], nms: {soft: {}, fast: {}}}\n"
 
 
-def opened(folder: Path, text: str = SPEC, *, who: str = "here", own: bool = True) -> Ledger:
+def open_ledger(
+    folder: Path, text: str = SPEC, *, coordinator: str = "here", own: bool = True
+) -> Ledger:
     """A coordinator that has just been started."""
     spec = load_sweep(written(folder, text))
     study = Study(spec, storage_url(None, folder))
-    return Ledger(study=study, space=spec.space, coordinator=who, own_storage=own)
+    return Ledger(study=study, space=spec.space, coordinator=coordinator, own_storage=own)
 
 
 def states(ledger: Ledger) -> list[str]:
     return [trial.state for trial in ledger.study.trials()]
 
 
-def test_a_trial_left_running_is_asked_once_more_and_has_then_failed(tmp_path: Path) -> None:
-    first = opened(tmp_path)
+def test_a_trial_left_running_is_retried_once_and_then_fails(tmp_path: Path) -> None:
+    first = open_ledger(tmp_path)
     lost = first.next()
     assert lost is not None
 
-    second = opened(tmp_path)
+    second = open_ledger(tmp_path)
     assert second.recover() == 1
     assert second.recover() == 0
     again = second.next()
@@ -39,7 +41,7 @@ def test_a_trial_left_running_is_asked_once_more_and_has_then_failed(tmp_path: P
     assert again.facts["retry_of"] == lost.number
     assert second.num_finished() == 0  # its second try is on its way
 
-    third = opened(tmp_path)
+    third = open_ledger(tmp_path)
     assert third.recover() == 1
     assert third.num_finished() == 1  # failed for good
     other = third.next()
@@ -48,38 +50,38 @@ def test_a_trial_left_running_is_asked_once_more_and_has_then_failed(tmp_path: P
 
 
 def test_a_kill_in_the_middle_of_recovering_enqueues_nothing_twice(tmp_path: Path) -> None:
-    """The retry is enqueued, and the kill comes before the lost trial is told."""
-    lost = opened(tmp_path).next()
+    """The retry is enqueued, and the kill comes before the lost trial is closed."""
+    lost = open_ledger(tmp_path).next()
     assert lost is not None
-    halfway = opened(tmp_path)
+    halfway = open_ledger(tmp_path)
     halfway.study.enqueue(lost.params, {"retry_of": lost.number, "coordinator": "here"})
 
-    opened(tmp_path).recover()
+    open_ledger(tmp_path).recover()
 
     assert states(halfway) == ["failed", "waiting"]
 
 
-def test_a_trial_killed_while_it_was_asked_is_not_asked_again(tmp_path: Path) -> None:
-    opened(tmp_path).study._study.ask()  # no parameter has been drawn
+def test_a_trial_killed_before_all_its_parameters_were_drawn_is_not_retried(tmp_path: Path) -> None:
+    open_ledger(tmp_path).study._study.ask()  # no parameter has been drawn
 
-    later = opened(tmp_path)
+    later = open_ledger(tmp_path)
     later.recover()
 
     assert states(later) == ["failed"]
 
 
 def test_a_trial_that_was_interrupted_on_purpose_has_its_second_try_left(tmp_path: Path) -> None:
-    first = opened(tmp_path)
+    first = open_ledger(tmp_path)
     stopped = first.next()
     assert stopped is not None
     first.release()
-    second = opened(tmp_path)
+    second = open_ledger(tmp_path)
     assert second.recover() == 0
     again = second.next()
     assert again is not None
     assert again.params == stopped.params
 
-    third = opened(tmp_path)
+    third = open_ledger(tmp_path)
     third.recover()
 
     last = third.next()
@@ -89,13 +91,13 @@ def test_a_trial_that_was_interrupted_on_purpose_has_its_second_try_left(tmp_pat
 
 
 def test_trials_of_another_coordinator_are_left_to_it(tmp_path: Path) -> None:
-    opened(tmp_path, who="there", own=False).next()
+    open_ledger(tmp_path, coordinator="there", own=False).next()
 
-    assert opened(tmp_path, own=False).recover() == 0
+    assert open_ledger(tmp_path, own=False).recover() == 0
 
 
 def test_what_was_tried_is_not_tried_again_and_a_finite_space_ends(tmp_path: Path) -> None:
-    ledger = opened(tmp_path, FINITE)
+    ledger = open_ledger(tmp_path, FINITE)
     seen = []
     while (trial := ledger.next()) is not None:
         seen.append(tuple(sorted(trial.params.items())))
@@ -107,13 +109,13 @@ def test_what_was_tried_is_not_tried_again_and_a_finite_space_ends(tmp_path: Pat
     assert all(not counts(t) and t.state == "failed" for t in skipped)
 
 
-def test_a_sampler_in_love_with_one_set_is_helped_to_others(tmp_path: Path) -> None:
-    """The best is of the three sets without a range: who draws near it repeats them for ever."""
+def test_a_sampler_that_repeats_one_set_gets_others(tmp_path: Path) -> None:
+    """The best is one of three sets without a range: a sampler that draws near it repeats them."""
     text = SPEC[: SPEC.index("space:")] + (
         "space: {nms: {soft: {}, fast: {max_iou: {low: 0.3, high: 0.8}}}, "
         "nms.max_detections: [20, 50, 100]}\n"
     )
-    ledger = opened(tmp_path, text)
+    ledger = open_ledger(tmp_path, text)
     for _ in range(30):
         trial = ledger.next()
         assert trial is not None
@@ -123,9 +125,9 @@ def test_a_sampler_in_love_with_one_set_is_helped_to_others(tmp_path: Path) -> N
 
 
 def test_a_grid_asks_every_set_once_in_order(tmp_path: Path) -> None:
-    ledger = opened(tmp_path, FINITE)
+    ledger = open_ledger(tmp_path, FINITE)
     ledger.enqueue_all()
-    opened(tmp_path, FINITE).enqueue_all()
+    open_ledger(tmp_path, FINITE).enqueue_all()
 
     sets = []
     for _ in range(4):
@@ -138,9 +140,9 @@ def test_a_grid_asks_every_set_once_in_order(tmp_path: Path) -> None:
     assert ledger.next() is None
 
 
-def test_a_study_that_goes_on_does_not_draw_the_same_once_more(tmp_path: Path) -> None:
-    first = opened(tmp_path).next()
-    second = opened(tmp_path).next()
+def test_a_resumed_study_does_not_draw_the_same_again(tmp_path: Path) -> None:
+    first = open_ledger(tmp_path).next()
+    second = open_ledger(tmp_path).next()
 
     assert first is not None
     assert second is not None
@@ -148,14 +150,14 @@ def test_a_study_that_goes_on_does_not_draw_the_same_once_more(tmp_path: Path) -
 
 
 def test_another_space_under_the_same_name_is_refused_and_named(tmp_path: Path) -> None:
-    opened(tmp_path)
+    open_ledger(tmp_path)
     with pytest.raises(SpecError, match=r":3: name: .* another range of nms.fast.max_iou"):
-        opened(tmp_path, SPEC.replace("high: 0.7", "high: 0.6"))
+        open_ledger(tmp_path, SPEC.replace("high: 0.7", "high: 0.6"))
 
 
 def test_lists_survive_the_storage(tmp_path: Path) -> None:
     text = SPEC.replace("protonet.k: [4, 8]", "anchors.scales: [[8, 16]]")
-    trial = opened(tmp_path, text).next()
+    trial = open_ledger(tmp_path, text).next()
     assert trial is not None
     assert trial.params["anchors.scales"] == "[8, 16]"
 
@@ -178,7 +180,7 @@ def test_the_database_of_mlflow_is_refused(
         storage_url(url.format(w=tmp_path, n=tmp_path.name), tmp_path)
 
 
-def test_a_server_that_mlflow_writes_to_is_refused_whoever_logs_in(
+def test_a_server_that_mlflow_writes_to_is_refused_whatever_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://one:secret@Host/db")
@@ -187,7 +189,7 @@ def test_a_server_that_mlflow_writes_to_is_refused_whoever_logs_in(
     assert "hidden" not in str(raised.value)
 
 
-def test_a_path_is_no_database(tmp_path: Path) -> None:
+def test_a_path_is_not_a_database(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="database URL such as"):
         storage_url("work/optuna.db", tmp_path)
 

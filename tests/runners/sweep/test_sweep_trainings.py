@@ -1,4 +1,4 @@
-"""Trials that train, with an executor that only pretends to."""
+"""Trials that train, with a fake executor."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def numbers(sweep: Sweep, state: str) -> list[int]:
 
 
 def test_the_best_rate_is_found_and_what_falls_behind_is_stopped(tmp_path: Path) -> None:
-    """AP is the rate itself: whoever is stopped had a lower one than half of those before."""
+    """AP is the rate itself: a stopped trial had a lower one than half of those before."""
     executor = FakeExecutor(rate_of)
 
     sweep = sweep_with(executor, tmp_path)
@@ -69,7 +69,7 @@ def test_the_best_rate_is_found_and_what_falls_behind_is_stopped(tmp_path: Path)
     assert best.iterations == (10, 20, 30)
 
 
-def test_a_sweep_that_is_over_asks_nothing_more(tmp_path: Path) -> None:
+def test_a_finished_sweep_starts_no_trial(tmp_path: Path) -> None:
     first = sweep_with(FakeExecutor(rate_of), tmp_path)
     again = FakeExecutor(rate_of)
 
@@ -111,7 +111,7 @@ def test_choices_that_do_not_go_together_fail_alone(tmp_path: Path) -> None:
 def test_a_killed_coordinators_trials_are_finished_once(tmp_path: Path) -> None:
     class Killed(FakeExecutor):
         def wait(self, timeout: float | None = None) -> None:
-            raise SystemExit("killed")  # nothing is told any more
+            raise SystemExit("killed")  # nothing is recorded any more
 
     with pytest.raises(SystemExit):
         sweep_with(Killed(rate_of), tmp_path)
@@ -127,7 +127,7 @@ def test_a_killed_coordinators_trials_are_finished_once(tmp_path: Path) -> None:
     assert len(ended) == len(set(ended)) == 12
 
 
-def test_an_interrupted_sweep_goes_on_with_what_was_running(tmp_path: Path) -> None:
+def test_an_interrupted_sweep_resumes_what_was_running(tmp_path: Path) -> None:
     class Interrupted(FakeExecutor):
         def wait(self, timeout: float | None = None) -> None:
             raise KeyboardInterrupt

@@ -103,7 +103,7 @@ def test_a_short_run_has_a_tenth_of_every_length_and_the_same_rates() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_a_proxy_is_never_taken_for_the_real_thing(name: str) -> None:
+def test_a_proxy_is_never_mistaken_for_the_real_run(name: str) -> None:
     digests = set()
     for budget in ("smoke", "short", "full"):
         run = PRESETS[name]
@@ -142,7 +142,7 @@ def test_a_spec_may_say_what_a_budget_is(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_about_budgets_or_factors_is_told(
+def test_a_mistake_about_budgets_or_factors_is_reported(
     tmp_path: Path, text: str, budget: str, message: str
 ) -> None:
     with pytest.raises(SpecError, match=message):
@@ -194,7 +194,7 @@ def test_arms_that_a_budget_makes_equal_are_no_mistake(tmp_path: Path) -> None:
     check_arms(loaded(tmp_path, text, budget="smoke"))
 
 
-def test_a_backbone_without_imagenet_weights_is_told_before_anything_trains(
+def test_a_backbone_without_imagenet_weights_is_reported_before_anything_trains(
     tmp_path: Path,
 ) -> None:
     text = AA.replace("yolact_tiny", "yolact_darknet53")

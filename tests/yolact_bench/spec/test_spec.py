@@ -75,7 +75,7 @@ def test_a_grid_has_every_combination_and_one_factor_varies_one_at_a_time(tmp_pa
         ("arms:", "arms: [", None, "not valid YAML"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(
+def test_a_mistake_is_reported_with_its_line(
     tmp_path: Path, old: str, new: str, line: int | None, message: str
 ) -> None:
     with pytest.raises(SpecError) as caught:

@@ -35,7 +35,7 @@ def written(folder: Path, text: str = SPEC) -> Path:
     return path
 
 
-def test_a_spec_says_what_is_sought_and_where(tmp_path: Path) -> None:
+def test_a_spec_says_what_is_objective_and_where(tmp_path: Path) -> None:
     spec = load_sweep(written(tmp_path))
 
     assert spec.question == "Which is best?"
@@ -146,7 +146,7 @@ def test_lists_and_mappings_are_values_too(tmp_path: Path) -> None:
         ("base: yolact_tiny", "base: yolact_tine", ":4: base", "did you mean 'yolact_tiny'"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(
+def test_a_mistake_is_reported_with_its_line(
     before: str, after: str, where: str, words: str, tmp_path: Path
 ) -> None:
     assert before in SPEC
@@ -174,9 +174,9 @@ def test_an_option_beside_components_is_checked_with_each_of_them(tmp_path: Path
     assert together == ["fast", "fast", "soft", "soft"]
 
 
-@pytest.mark.parametrize("sought", ["train_seconds: minimise", "mask_ap: minimise"])
-def test_only_what_is_seen_in_training_can_end_a_trial_early(sought: str, tmp_path: Path) -> None:
-    text = SPEC.replace("mask_ap: maximise", sought)
+@pytest.mark.parametrize("objective", ["train_seconds: minimise", "mask_ap: minimise"])
+def test_only_validated_metrics_can_prune_a_trial(objective: str, tmp_path: Path) -> None:
+    text = SPEC.replace("mask_ap: maximise", objective)
     assert load_sweep(written(tmp_path, text)).pruner == "none"
     with pytest.raises(SpecError, match="cannot be pruned"):
         load_sweep(written(tmp_path, f"{text}pruner: median\n"))

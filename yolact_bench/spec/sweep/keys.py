@@ -23,12 +23,7 @@ COST_METRICS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
 # Metrics of a validation during training, by which a trial can be pruned.
 VALIDATED = ("mask_ap", "mask_ap50", "box_ap")
 METRICS = (*AP_METRICS, *TIME_METRICS, *COST_METRICS)
-DIRECTIONS: Mapping[str, bool] = {
-    "maximise": True,
-    "minimise": False,
-    "maximize": True,
-    "minimize": False,
-}
+DIRECTIONS = {"maximise": True, "minimise": False, "maximize": True, "minimize": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +105,8 @@ def read_pruner(
     if name not in PRUNERS:
         raise source.error(("pruner",), f"unknown {name!r}{hint(name, dict.fromkeys(PRUNERS))}")
     if mode == "pareto" and name != "none":
-        raise source.error(
-            ("pruner",),
-            "a trial with several objectives cannot be pruned; leave the key out",
-        )
+        message = "a trial with several objectives cannot be pruned; leave the key out"
+        raise source.error(("pruner",), message)
     if name != "none" and not can_prune:
         raise source.error(
             ("pruner",),

@@ -34,9 +34,8 @@ def _components(source: Source, path: KeyPath, value: Mapping[str, object]) -> C
         if choices is None:
             continue
         if not isinstance(choices, Mapping):
-            raise source.error(
-                (*path, name), f"expected the options of {name}, such as {{}}, got {choices!r}"
-            )
+            message = f"expected the options of {name}, such as {{}}, got {choices!r}"
+            raise source.error((*path, name), message)
         for option, one in choices.items():
             where = (*path, name, str(option))
             if isinstance(one, list) or _is_number(one):

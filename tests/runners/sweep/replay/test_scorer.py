@@ -147,7 +147,7 @@ def test_little_memory_changes_no_score(
         assert poor.score(run) == scorer.score(run)
 
 
-def test_masks_told_apart_by_their_bits_change_no_score(
+def test_masks_distinguished_by_their_bits_change_no_score(
     scene: Scene, scorer: TrialScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way of a GPU, and of an assembly that does not make masks row by row."""
