@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from reports.compare.sides import Place, Side, paired_arms, read_side
+from reports.compare.sides import ReportLocation, Side, paired_arms, read_side
 from reports.compare.times import LatencyChange, latency_changes
 from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import Manifest, PlannedRun
@@ -81,7 +81,7 @@ class Comparison:
 _Told = tuple[str, str, str, str]  # arm, what, a, b
 
 
-def compare_places(a: Place, b: Place) -> Comparison:
+def compare_ablations(a: ReportLocation, b: ReportLocation) -> Comparison:
     """Return what changed from one ablation to the other.
 
     Arms with an equal detection digest are the same, whatever they are called; the others are

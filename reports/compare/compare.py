@@ -4,13 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.compare.changes import (
-    ArmChange,
-    Comparison,
-    NumberChange,
-    compare_places,
-)
-from reports.compare.sides import Place
+from reports.compare.changes import ArmChange, Comparison, NumberChange, compare_ablations
+from reports.compare.sides import ReportLocation
 from reports.compare.times import LatencyChange
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
@@ -53,7 +48,7 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> Compared:
     if not work_a:
         if name is not None:
             raise SpecError("compare: --name chooses an ablation of two work directories")
-        pair = compare_places(_ablation(a, work_dir), _ablation(b, work_dir))
+        pair = compare_ablations(_ablation(a, work_dir), _ablation(b, work_dir))
         return Compared(a=a, b=b, only_in_a=(), only_in_b=(), ablations=(pair,))
     names_a, names_b = _names(Path(a)), _names(Path(b))
     if name is not None:
@@ -70,7 +65,7 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> Compared:
         only_in_a=tuple(n for n in names_a if n not in names_b),
         only_in_b=tuple(n for n in names_b if n not in names_a),
         ablations=tuple(
-            compare_places(_place(Path(a), one), _place(Path(b), one))
+            compare_ablations(_place(Path(a), one), _place(Path(b), one))
             for one in names_a
             if one in names_b
         ),
@@ -143,10 +138,10 @@ def _names(work_dir: Path) -> list[str]:
     return [file.parent.name for file in files]
 
 
-def _ablation(word: str, work_dir: Path) -> Place:
+def _ablation(word: str, work_dir: Path) -> ReportLocation:
     folder = Path(word)
     if (folder / manifests.FILE_NAME).is_file():
-        return Place(work_dir=folder.resolve().parents[1], folder=folder)
+        return ReportLocation(work_dir=folder.resolve().parents[1], folder=folder)
     place = _place(work_dir, word)
     if not (place.folder / manifests.FILE_NAME).is_file():
         known = dict.fromkeys(_names(work_dir))
@@ -157,5 +152,5 @@ def _ablation(word: str, work_dir: Path) -> Place:
     return place
 
 
-def _place(work_dir: Path, name: str) -> Place:
-    return Place(work_dir=work_dir, folder=work_dir / "reports" / name)
+def _place(work_dir: Path, name: str) -> ReportLocation:
+    return ReportLocation(work_dir=work_dir, folder=work_dir / "reports" / name)

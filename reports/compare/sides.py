@@ -14,7 +14,7 @@ from yolact_bench.results.store import open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ReportLocation:
     """Where an ablation's manifest and records are."""
 
     work_dir: Path
@@ -42,7 +42,7 @@ class Side:
         return found + [session.environment for session in self.sessions]
 
 
-def read_side(place: Place) -> Side:
+def read_side(place: ReportLocation) -> Side:
     """Return the manifest and the latest records of an ablation.
 
     Raises:

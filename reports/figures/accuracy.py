@@ -5,8 +5,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.geometry import pareto
 from reports.figures.labels import Label, write_labels
-from reports.figures.legend import legend_below, numbers
-from reports.figures.style import DASHES, SOFT, arm_colours
+from reports.figures.style import DASHES, SOFT, arm_colours, legend_below, numbers
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from yolact_bench.results.metrics import IOUS

@@ -2,8 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from reports.figures.legend import legend_below
-from reports.figures.style import INK, PALETTE
+from reports.figures.style import PALETTE, label_rows, legend_below
 from reports.summary.aggregate import Summary
 from reports.tables.errors import TYPES, error_types, errors_of, mean_points
 from yolact_bench.results.record import Errors
@@ -36,11 +35,8 @@ def errors(summary: Summary) -> Figure | None:
                 label=TYPES.get(name, name) if place == 0 else None,
             )
             left += points
-    axes.set_yticks(range(len(rows)), [row.arm for row in rows])
-    for tick in axes.get_yticklabels():
-        tick.set_color(INK)
+    label_rows(axes, [row.arm for row in rows])
     axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
     axes.set(title="What mask AP50 is lost to", xlabel="points of AP50 gained by mending each type")
     legend_below(figure, axes, columns=6)
     return figure

@@ -33,7 +33,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LabelSpot:
     """Where a label stands relative to its point."""
 
     right: int  # 1: to the right, -1: to the left, 0: centred
@@ -48,7 +48,7 @@ def label_places(
     sizes: Sequence[tuple[float, float]],
     frame: Box,
     line: Sequence[tuple[float, float]] = (),
-) -> list[Place]:
+) -> list[LabelSpot]:
     """Return the nearest free place for every label, in order.
 
     Free: inside the frame, on no other label or point, and not on `line`. Where none is
@@ -56,7 +56,7 @@ def label_places(
     """
     beads = [Box(x - 2, y - 2, 4, 4) for x, y in _along(line)]
     markers = [Box(x - _MARKER / 2, y - _MARKER / 2, _MARKER, _MARKER) for x, y in points]
-    places: list[Place] = []
+    places: list[LabelSpot] = []
     for i, (point, size) in enumerate(zip(points, sizes, strict=True)):
         taken = [place.box for place in places] + [m for j, m in enumerate(markers) if j != i]
         taken += beads
@@ -87,14 +87,14 @@ def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _offer(
     point: tuple[float, float], size: tuple[float, float], right: int, up: int, ring: float
-) -> Place:
+) -> LabelSpot:
     gap = ring * _GAP
     box = Box(
         point[0] + right * gap + {1: 0.0, -1: -size[0], 0: -size[0] / 2}[right],
         point[1] + up * gap + {1: 0.0, -1: -size[1], 0: -size[1] / 2}[up],
         *size,
     )
-    return Place(right, up, gap, ring > _RINGS[1], box)
+    return LabelSpot(right, up, gap, ring > _RINGS[1], box)
 
 
 def _cost(box: Box, taken: Sequence[Box], frame: Box) -> float:

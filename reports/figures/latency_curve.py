@@ -1,13 +1,9 @@
 """Latency against the number of detections or the image size."""
 
-from io import BytesIO
-
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.legend import legend_below
-from reports.figures.style import BASELINE, DPI, PALETTE, STYLE
+from reports.figures.style import BASELINE, PALETTE, draw_files, legend_below
 from yolact_bench.results.curve import LatencyCurve
 
 # The part that the network does not explain: what detections cost.
@@ -16,18 +12,23 @@ _AFTER = ("nms", "assembly", "rescore", "upsample", "copy")
 
 def draw_curve(curve: LatencyCurve, words: str) -> dict[str, bytes]:
     """Return suffix → file content: whole calls, and the stages after the network beside them."""
-    with mpl.rc_context({**STYLE, "svg.hashsalt": "latency_curve"}):  # type: ignore[dict-item]
-        split = any(stage in point.stages_ms for point in curve.points for stage in _AFTER)
-        figure = Figure(figsize=(10 if split else 6, 4.4))
-        panels = figure.subplots(1, 2 if split else 1, squeeze=False)[0]
-        _calls(panels[0], curve)
-        if split:
-            _after_the_network(panels[1], curve)
-        for axes in panels:
-            axes.set(xlabel=words, xticks=curve.values)
-            axes.set_ylim(bottom=0)
-        legend_below(figure, panels[0])
-        return {kind: _encoded(figure, kind) for kind in ("svg", "png")}
+    return draw_files({"latency_curve": lambda curve: _figure(curve, words)}, curve)[
+        "latency_curve"
+    ]
+
+
+def _figure(curve: LatencyCurve, words: str) -> Figure:
+    split = any(stage in point.stages_ms for point in curve.points for stage in _AFTER)
+    figure = Figure(figsize=(10 if split else 6, 4.4))
+    panels = figure.subplots(1, 2 if split else 1, squeeze=False)[0]
+    _calls(panels[0], curve)
+    if split:
+        _after_the_network(panels[1], curve)
+    for axes in panels:
+        axes.set(xlabel=words, xticks=curve.values)
+        axes.set_ylim(bottom=0)
+    legend_below(figure, panels[0])
+    return figure
 
 
 def _calls(axes: Axes, curve: LatencyCurve) -> None:
@@ -66,10 +67,3 @@ def _after_the_network(axes: Axes, curve: LatencyCurve) -> None:
 def _colours(curve: LatencyCurve) -> list[str]:
     arms = range(len(curve.arms))
     return [BASELINE if i == 0 else PALETTE[(i - 1) % len(PALETTE)] for i in arms]
-
-
-def _encoded(figure: Figure, kind: str) -> bytes:
-    out = BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
-    return out.getvalue()

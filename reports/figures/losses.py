@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.figures.geometry import smoothed
-from reports.figures.legend import legend_below
-from reports.figures.style import PALETTE
+from reports.figures.style import PALETTE, legend_below
 from reports.summary.aggregate import Summary
 from reports.summary.curves import Curve, Points
 

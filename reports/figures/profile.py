@@ -1,24 +1,16 @@
 """The figures of a profile: a bar of its stages, and where they are below the roof."""
 
-from collections.abc import Callable, Mapping
-
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from reports.figures import encoded, styled
-from reports.figures.style import INK, SOFT
+from reports.figures.style import INK, SOFT, draw_files
 from yolact_bench.results.profile import Profile
 
 
 def draw(profile: Profile) -> dict[str, dict[str, bytes]]:
     """Return stem → suffix → file content of every figure."""
-    files = {}
-    for stem, drawing in _DRAWINGS.items():
-        with styled(stem):
-            figure = drawing(profile)
-            files[stem] = {kind: encoded(figure, kind) for kind in ("svg", "png")}
-    return files
+    return draw_files({"stages": stage_bar, "roofline": roofline}, profile)
 
 
 def roofline(profile: Profile) -> Figure:
@@ -98,9 +90,3 @@ def stage_bar(profile: Profile) -> Figure:
     env = profile.environment
     axes.set(title=f"{profile.arm}, {profile.runtime}", xlabel=f"ms, median, on {env.device}")
     return figure
-
-
-_DRAWINGS: Mapping[str, Callable[[Profile], Figure]] = {
-    "stages": stage_bar,
-    "roofline": roofline,
-}

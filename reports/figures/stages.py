@@ -4,8 +4,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.legend import legend_below
-from reports.figures.style import INK
+from reports.figures.style import INK, legend_below
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 

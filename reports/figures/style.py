@@ -1,9 +1,16 @@
-"""Colours, lines and letters of all figures."""
+"""Colours, lines and letters of all figures, their legend and their files."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
+from typing import Any, TypeVar
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from reports.summary.aggregate import Summary
+
+T = TypeVar("T")
 
 DPI = 150
 INK, SOFT, FAINT = "#1c2127", "#5c6672", "#d9dee4"
@@ -50,3 +57,57 @@ def arm_colours(summary: Summary) -> dict[str, str]:
     others = [row.arm for row in summary.rows if not row.is_baseline]
     colours = {arm: PALETTE[i % len(PALETTE)] for i, arm in enumerate(others)}
     return {row.arm: colours.get(row.arm, BASELINE) for row in summary.rows}
+
+
+def draw_files(
+    drawings: Mapping[str, Callable[[T], Figure | None]],
+    subject: T,
+    *,
+    salt: str = "",
+    watermark: str = "",
+) -> dict[str, dict[str, bytes]]:
+    """Return stem → suffix → file content of every figure that has something to show."""
+    files: dict[str, dict[str, bytes]] = {}
+    for stem, drawing in drawings.items():
+        # The salt makes the ids inside an SVG depend on the figure alone, not on chance.
+        with mpl.rc_context({**STYLE, "svg.hashsalt": salt + stem}):  # type: ignore[dict-item]
+            figure = drawing(subject)
+            if figure is None:
+                continue
+            if watermark:
+                figure.text(0.5, 0.5, watermark, **WATERMARK)
+            files[stem] = {kind: _encode(figure, kind) for kind in ("svg", "png")}
+    return files
+
+
+def stems_of(drawings: Mapping[str, Callable[[T], Figure | None]], subject: T) -> tuple[str, ...]:
+    """Return the stems of the figures that have something to show, without encoding them."""
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        return tuple(stem for stem, drawing in drawings.items() if drawing(subject) is not None)
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
+    """Put the legend of `axes` under the whole figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    count = min(columns, max(1, len(handles)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=count, fontsize=9.5)
+
+
+def label_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the bars from top to bottom."""
+    axes.set_yticks(range(len(names)), names)
+    for tick in axes.get_yticklabels():
+        tick.set_color(INK)
+    axes.grid(axis="y", visible=False)
+
+
+def numbers(values: Sequence[float | None]) -> list[float]:
+    """Return the values, NaN where there is none."""
+    return [float("nan") if value is None else value for value in values]
+
+
+def _encode(figure: Figure, kind: str) -> bytes:
+    out = BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
+    return out.getvalue()

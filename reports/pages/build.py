@@ -1,11 +1,11 @@
 """One ablation to all its pages, and the check that the pages are still what the records say."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports import figures as plots
+from reports.figures import draw as plots
+from reports.pages.files import compare_files, svg_texts, write_files
 from reports.pages.html import html_report
 from reports.pages.latex import latex_report
 from reports.pages.markdown import markdown_report, markdown_table
@@ -15,7 +15,6 @@ from reports.tables.csv import csv_files
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.expect import Outcome
-from yolact_bench.results.files import write_atomically
 from yolact_bench.results.record import Failure
 from yolact_bench.results.store import open_store
 from yolact_bench.slots import hint
@@ -23,7 +22,7 @@ from yolact_bench.slots import hint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was written, and what the caller must tell the user."""
+    """What was written, and the outcomes that decide the exit code."""
 
     folder: Path
     markdown: str  # the whole page
@@ -35,7 +34,7 @@ class Report:
 
 
 def build(work_dir: Path, name: str) -> Report:
-    """Write the page (md, html, tex), its tables as CSV and the figures; return what was told.
+    """Write the page (md, html, tex), its tables as CSV and the figures; return a `Report`.
 
     The same manifest, records and logs give the same text, as nothing in it depends on when or
     where it is built. Every file appears whole or not at all.
@@ -46,21 +45,14 @@ def build(work_dir: Path, name: str) -> Report:
     folder = report_folder(work_dir, name)
     summary = read(work_dir, name)
     drawn = plots.draw(summary)
-    files: dict[str, str | bytes] = {
-        f"figures/{stem}.{kind}": data
-        for stem, kinds in drawn.items()
-        for kind, data in kinds.items()
-    }
     texts = _texts(summary, list(drawn))
-    svgs = {stem: kinds["svg"].decode() for stem, kinds in drawn.items()}
-    files |= {**texts, "report.html": html_report(summary, svgs)}
-    for path, content in files.items():
-        write_atomically(folder / path, content)
+    page = html_report(summary, svg_texts(drawn))
+    paths = write_files(folder, {**texts, "report.html": page}, drawn)
     return Report(
         folder=folder,
         markdown=texts["report.md"],
         table=markdown_table(tables.comparison(summary)),
-        paths=tuple(folder / path for path in files),
+        paths=paths,
         failures=summary.failures,
         outcomes=summary.outcomes,
         summary=summary,
@@ -78,21 +70,7 @@ def check_report(work_dir: Path, name: str) -> tuple[str, ...]:
     folder = report_folder(work_dir, name)
     summary = read(work_dir, name)
     stems = plots.stems(summary)
-    differences = []
-    for path, expected in _texts(summary, stems).items():
-        if not (folder / path).exists():
-            differences.append(f"{path}: missing")
-            continue
-        found = (folder / path).read_text()
-        lines = difflib.unified_diff(
-            found.splitlines(), expected.splitlines(), f"{path} on disk", f"{path} rebuilt", n=0
-        )
-        if found != expected:
-            differences.append("\n".join(line.rstrip("\n") for line in lines))
-    for path in [f"figures/{s}.{kind}" for s in stems for kind in ("svg", "png")]:
-        if not (folder / path).exists():
-            differences.append(f"{path}: missing")
-    return tuple(differences)
+    return compare_files(folder, _texts(summary, stems), stems)
 
 
 def read(work_dir: Path, name: str) -> Summary:

@@ -210,10 +210,7 @@ def _grid(table: Table, width: int, *, colour: bool) -> str:
         grid.add_row(*_styled(table, place, row))
     out = io.StringIO()
     Console(
-        file=out,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
+        file=out, width=width, force_terminal=colour, color_system="standard" if colour else None
     ).print(grid)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 

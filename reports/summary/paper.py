@@ -112,10 +112,7 @@ def _group(
 
 
 def _row(
-    where: str,
-    data: Mapping[str, object],
-    units: Mapping[str, Unit],
-    sources: Mapping[str, str],
+    where: str, data: Mapping[str, object], units: Mapping[str, Unit], sources: Mapping[str, str]
 ) -> PaperRow:
     where = f"{where}: row {data.get('name')!r}"
     _only(where, data, ("name", "values", "split", "gpu", "source", "where", "checked"))

@@ -1,13 +1,13 @@
 """A sweep to its page, and the check that the page is still what the sweep's file says."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.pages.markdown import markdown_table
+from reports.pages.files import compare_files, svg_texts, write_files
+from reports.pages.terminal import PLAIN_WIDTH, render_table, wrap
 from reports.summary.aggregate import summarise
-from reports.sweeps.figures import page as plots
+from reports.sweeps.figures import draw as plots
 from reports.sweeps.page import html_page, markdown_page
 from reports.sweeps.sentences import headline
 from reports.sweeps.tables import best_trials, trials_csv
@@ -16,7 +16,6 @@ from reports.tables.table import Table
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results import sweep as sweeps
-from yolact_bench.results.files import write_atomically
 from yolact_bench.results.store import open_store
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.slots import hint
@@ -26,17 +25,17 @@ _PREFIX = "sweeps/"  # tells a sweep from an ablation of the same name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
-    """What was written, and what the caller must tell the user."""
+    """What was written."""
 
     folder: Path
     markdown: str  # the whole page
-    table: str  # headline and best trials, for a terminal
+    table: str  # headline and best trials, as text
     paths: tuple[Path, ...]
     sweep: Sweep
 
 
 def build_sweep(work_dir: Path, name: str) -> SweepReport:
-    """Write the page (md, html), all trials as CSV and the figures; return what was told.
+    """Write the page (md, html), all trials as CSV and the figures; return a `SweepReport`.
 
     The same file gives the same text, whenever and wherever it is built. Every file appears
     whole or not at all.
@@ -48,22 +47,26 @@ def build_sweep(work_dir: Path, name: str) -> SweepReport:
     confirmed = _confirmed(work_dir, sweep)
     drawn = plots.draw(sweep)
     texts = _texts(sweep, tuple(drawn), confirmed)
-    svgs = {stem: kinds["svg"].decode() for stem, kinds in drawn.items()}
-    files: dict[str, str | bytes] = {
-        f"figures/{stem}.{kind}": data
-        for stem, kinds in drawn.items()
-        for kind, data in kinds.items()
-    }
-    files |= {**texts, "report.html": html_page(sweep, svgs, confirmed)}
-    for path, content in files.items():
-        write_atomically(folder / path, content)
+    page = html_page(sweep, svg_texts(drawn), confirmed)
+    paths = write_files(folder, {**texts, "report.html": page}, drawn)
     return SweepReport(
         folder=folder,
         markdown=texts["report.md"],
-        table=_for_terminal(sweep),
-        paths=tuple(folder / path for path in files),
+        table=render_sweep(sweep),
+        paths=paths,
         sweep=sweep,
     )
+
+
+def render_sweep(
+    sweep: Sweep, *, width: int = PLAIN_WIDTH, notes: bool = False, colour: bool = False
+) -> str:
+    """Return the headline and the best trials for a terminal of that width."""
+    table = best_trials(sweep)
+    parts = [wrap(text, width) for text in headline(sweep)]
+    if table.rows:
+        parts.append(render_table(table, width=width, notes=notes, colour=colour))
+    return "\n\n".join(parts)
 
 
 def check_sweep(work_dir: Path, name: str) -> tuple[str, ...]:
@@ -76,20 +79,8 @@ def check_sweep(work_dir: Path, name: str) -> tuple[str, ...]:
     """
     folder, sweep = _read(work_dir, name)
     stems = plots.stems(sweep)
-    differences = []
-    for path, expected in _texts(sweep, stems, _confirmed(work_dir, sweep)).items():
-        if not (folder / path).exists():
-            differences.append(f"{path}: missing")
-            continue
-        found = (folder / path).read_text()
-        lines = difflib.unified_diff(
-            found.splitlines(), expected.splitlines(), f"{path} on disk", f"{path} rebuilt", n=0
-        )
-        if found != expected:
-            differences.append("\n".join(line.rstrip("\n") for line in lines))
-    files = ["report.html", *(f"figures/{s}.{kind}" for s in stems for kind in ("svg", "png"))]
-    differences += [f"{path}: missing" for path in files if not (folder / path).exists()]
-    return tuple(differences)
+    texts = _texts(sweep, stems, _confirmed(work_dir, sweep))
+    return compare_files(folder, texts, stems, "report.html")
 
 
 def sweep_called(work_dir: Path, name: str) -> str | None:
@@ -134,15 +125,7 @@ def _confirmed(work_dir: Path, sweep: Sweep) -> tuple[Table, ...]:
     return (replace(found, title=f"From {sweep.confirm}", tips={}, links={}, anchors={}),)
 
 
-def _for_terminal(sweep: Sweep) -> str:
-    table = best_trials(sweep)
-    return "\n\n".join([*headline(sweep), *([markdown_table(table)] if table.rows else [])])
-
-
 def _texts(
     sweep: Sweep, figures: tuple[str, ...], confirmed: tuple[Table, ...]
 ) -> Mapping[str, str]:
-    return {
-        "report.md": markdown_page(sweep, figures, confirmed),
-        "trials.csv": trials_csv(sweep),
-    }
+    return {"report.md": markdown_page(sweep, figures, confirmed), "trials.csv": trials_csv(sweep)}

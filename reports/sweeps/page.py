@@ -1,13 +1,70 @@
 """The page of a sweep, as Markdown and as one self-contained HTML file."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from reports.pages.html import inline, pages
 from reports.pages.markdown import escaped, markdown_table
-from reports.sweeps.sections import Section, sections
-from reports.sweeps.sentences import headline, provenance, warnings
+from reports.sweeps import tables as sweep_tables
+from reports.sweeps.sentences import headline, importance_note, provenance, warnings
 from reports.tables.table import Table
 from yolact_bench.results.sweep import Sweep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading, and what stands under it."""
+
+    title: str
+    tables: tuple[Table, ...] = ()
+    figures: tuple[tuple[str, str], ...] = ()  # stem, caption
+    notes: tuple[str, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()  # label, shell line
+    link: tuple[str, str] | None = None  # address without suffix, text
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is anything to show."""
+        shown = any(table.rows for table in self.tables)
+        return bool(shown or self.figures or self.commands or self.link)
+
+
+def sections(
+    sweep: Sweep, drawn: tuple[str, ...], confirmed: tuple[Table, ...] = ()
+) -> tuple[Section, ...]:
+    """Return the sections that have something to show; `drawn` are the stems of the figures."""
+    found = (
+        Section(
+            title="Result",
+            tables=(sweep_tables.best_trials(sweep),),
+            figures=_figures(drawn, ("front", _front_caption(sweep))),
+        ),
+        Section(title="Confirmed with more seeds", tables=confirmed, link=_confirmed_link(sweep)),
+        Section(
+            title="How the search went",
+            figures=_figures(
+                drawn,
+                ("history", "Every trial in the order asked, and the best so far"),
+                ("trainings", "Validation AP during the trainings of trials"),
+            ),
+        ),
+        Section(
+            title="What mattered",
+            notes=(importance_note(sweep),) if "importance" in drawn else (),
+            figures=_figures(
+                drawn,
+                ("importance", "Share of the variation among the better trials"),
+                (
+                    "slices",
+                    "Trials by parameter: only where it was active; darker was asked later; "
+                    "ringed: the best",
+                ),
+            ),
+        ),
+        Section(title="Failures", tables=(sweep_tables.failures(sweep),)),
+        Section(title="Measure it again", commands=sweep_tables.commands(sweep)),
+    )
+    return tuple(section for section in found if section.has_content)
 
 
 def markdown_page(sweep: Sweep, drawn: tuple[str, ...], confirmed: tuple[Table, ...] = ()) -> str:
@@ -59,3 +116,19 @@ def _section(section: Section) -> list[str]:
     parts += [f"![{caption}](figures/{stem}.png)" for stem, caption in section.figures]
     parts += [f"{label}:\n\n```\n{line}\n```" for label, line in section.commands]
     return parts
+
+
+def _confirmed_link(sweep: Sweep) -> tuple[str, str] | None:
+    if not sweep.confirm:
+        return None
+    return f"../../reports/{sweep.confirm}/report", f"Report of {sweep.confirm}"
+
+
+def _figures(drawn: tuple[str, ...], *wanted: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(figure for figure in wanted if figure[0] in drawn)
+
+
+def _front_caption(sweep: Sweep) -> str:
+    if len(sweep.objectives) > 1:
+        return "The front: what no other trial beats in every objective; the numbers are trials"
+    return "Every trial by what it costs; blue: the best"

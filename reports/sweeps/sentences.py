@@ -4,15 +4,7 @@ import math
 import re
 from statistics import NormalDist
 
-from reports.sweeps.numbers import (
-    base_value,
-    ranked,
-    scored,
-    short_choices,
-    states,
-    unit,
-    value,
-)
+from reports.sweeps.numbers import base_value, ranked, scored, short_choices, states, unit, value
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 from yolact_bench.results.text import duration
 

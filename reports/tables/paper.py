@@ -28,13 +28,7 @@ def published(summary: Summary) -> Table | None:
     width = len(group.units)
     return Table(
         title=f"Published: {group.title}",
-        columns=(
-            "",
-            *(unit.label for unit in group.units.values()),
-            "split",
-            "speed on",
-            "source",
-        ),
+        columns=("", *(unit.label for unit in group.units.values()), "split", "speed on", "source"),
         rows=tuple(rows),
         words=frozenset({0, width + 1, width + 2, width + 3}),
         notes=(RECALLED,) if recalled else (),
@@ -112,12 +106,7 @@ def _lines(
 
 
 def _difference(
-    summary: Summary,
-    row: ArmRow,
-    paper: PaperRow,
-    name: str,
-    ours: _Measured,
-    notes: Notes,
+    summary: Summary, row: ArmRow, paper: PaperRow, name: str, ours: _Measured, notes: Notes
 ) -> str:
     if ours.points is None:
         return f"{cells.DASH} {notes.mark('not measured')}"

@@ -119,7 +119,7 @@ def test_a_proxy_says_so_in_every_title_row_and_file(tmp_path: Path, budget: str
 
 
 def test_a_figure_of_a_proxy_carries_the_word(tmp_path: Path) -> None:
-    from reports import figures as plots
+    from reports.figures import draw as plots
 
     records = [fake_work.accuracy("fast"), fake_work.errors("fast")]
     plan = fake_work.manifest(budget="smoke")

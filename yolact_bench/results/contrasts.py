@@ -90,10 +90,7 @@ def contrasts(
         }
         found |= _judge(pairs)
     return Contrasts(
-        found=found,
-        arms=arms,
-        replicates=resamples.replicates,
-        missing=tuple(arms.lacking()),
+        found=found, arms=arms, replicates=resamples.replicates, missing=tuple(arms.lacking())
     )
 
 

@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.labels import Label, write_labels
-from reports.figures.legend import legend_below
-from reports.figures.style import FAINT, INK, SOFT
+from reports.figures.style import FAINT, INK, SOFT, legend_below
 from reports.sweeps.figures.marks import BLUE, ORANGE, hint, scale_of, shown
 from reports.sweeps.numbers import base_value, ranked, unit, value
 from yolact_bench.results.sweep import Objective, Sweep, Trial

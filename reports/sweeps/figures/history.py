@@ -6,8 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.legend import legend_below
-from reports.figures.style import SOFT
+from reports.figures.style import SOFT, legend_below
 from reports.sweeps.figures.marks import BLUE, GREEN, ORANGE, base_line, hint, scale_of, shown
 from reports.sweeps.numbers import base_value, running_best, scored, unit
 from yolact_bench.results.sweep import Objective, Sweep, Trial

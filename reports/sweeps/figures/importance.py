@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import INK, PALETTE
+from reports.figures.style import INK, PALETTE, label_rows
 from reports.sweeps.numbers import unit
 from yolact_bench.results.sweep import Sweep
 
@@ -30,12 +30,9 @@ def importance(sweep: Sweep) -> Figure | None:
 def _bars(axes: Axes, shares: list[tuple[str, float]], colour: str) -> None:
     values = [share for _, share in shares]
     axes.barh(range(len(shares)), values, height=0.62, color=colour)
-    axes.set_yticks(range(len(shares)), [name for name, _ in shares])
-    for tick in axes.get_yticklabels():
-        tick.set_color(INK)
+    label_rows(axes, [name for name, _ in shares])
     for place, share in enumerate(values):
         axes.annotate(f"{100 * share:.0f} %", (share, place), xytext=(5, 0), va="center",
                       textcoords="offset points", fontsize=9.5, color=INK)  # fmt: skip
     axes.set_xlim(0, max([*values, 1e-9]) * 1.16)
     axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
-    axes.grid(axis="y", visible=False)

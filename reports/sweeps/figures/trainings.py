@@ -5,8 +5,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.legend import legend_below
-from reports.figures.style import SOFT
+from reports.figures.style import SOFT, legend_below
 from reports.sweeps.figures.marks import BLUE, ORANGE
 from yolact_bench.results.sweep import Sweep, Trial
 

@@ -86,9 +86,7 @@ def test_arms_that_came_went_or_were_renamed_are_told(tmp_path: Path) -> None:
     assert pair.numbers == ()  # a renamed arm is the same run
 
 
-def test_settings_are_compared_slot_by_slot_and_said_once_for_several_arms(
-    tmp_path: Path,
-) -> None:
+def test_settings_are_compared_slot_by_slot_and_said_once_for_several_arms(tmp_path: Path) -> None:
     fast = {"nms": {"name": "fast", "max_iou": 0.5}, "precision": "fp32", "seed": 0}
     other = {"nms": {"name": "fast", "max_iou": 0.6}, "precision": "fp32", "seed": 0}
     arms = ("fast", "deformable")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reports.sweeps.build import build_sweep, check_sweep, hides_a_sweep, sweep_called
-from reports.sweeps.figures.page import stems
+from reports.sweeps.figures.draw import stems
 from reports.sweeps.numbers import ranked, running_best
 from reports.sweeps.sentences import expected_maximum, headline, warnings
 from reports.sweeps.tables import best_trials, command, failures

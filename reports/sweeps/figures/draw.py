@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from matplotlib.figure import Figure
 
-from reports.figures import encoded, styled
+from reports.figures.style import draw_files, stems_of
 from reports.sweeps.figures.front import front
 from reports.sweeps.figures.history import history
 from reports.sweeps.figures.importance import importance
@@ -23,19 +23,9 @@ _DRAWINGS: Mapping[str, Callable[[Sweep], Figure | None]] = {
 
 def draw(sweep: Sweep) -> dict[str, dict[str, bytes]]:
     """Return stem → suffix → file content of every figure that has something to show."""
-    files: dict[str, dict[str, bytes]] = {}
-    for stem, drawing in _DRAWINGS.items():
-        with styled(f"sweep {stem}"):
-            figure = drawing(sweep)
-            if figure is not None:
-                files[stem] = {kind: encoded(figure, kind) for kind in ("svg", "png")}
-    return files
+    return draw_files(_DRAWINGS, sweep, salt="sweep ")
 
 
 def stems(sweep: Sweep) -> tuple[str, ...]:
     """Return the stems of the figures that `draw` would draw, in less time."""
-    found = []
-    for stem, drawing in _DRAWINGS.items():
-        with styled(f"sweep {stem}"):
-            found += [] if drawing(sweep) is None else [stem]
-    return tuple(found)
+    return stems_of(_DRAWINGS, sweep)
