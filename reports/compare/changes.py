@@ -24,7 +24,7 @@ _FACTS = ("dataset", "eval_data", "num_images", "parameters", "iterations", "ski
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Something that is told in words."""
+    """A change in words."""
 
     what: str
     a: str
@@ -65,7 +65,7 @@ class Comparison:
     arms_renamed: tuple[Change, ...]  # equal digests under another name
     arm_settings: tuple[ArmChange, ...]
     numbers: tuple[NumberChange, ...]
-    records: tuple[ArmChange, ...]  # facts that are no metric, and records that only one has
+    records: tuple[ArmChange, ...]  # other facts, and records that only one side has
     failures: tuple[Change, ...]
     provenance: tuple[Change, ...]  # commits, devices, versions
     latencies: tuple[LatencyChange, ...]
@@ -74,11 +74,11 @@ class Comparison:
     @property
     def differs(self) -> bool:
         """Whether anything but provenance and times differs."""
-        found = (self.settings, self.arms_added, self.arms_removed, self.arms_renamed)
-        return any((*found, self.arm_settings, self.numbers, self.records, self.failures))
+        changes = (self.settings, self.arms_added, self.arms_removed, self.arms_renamed)
+        return any((*changes, self.arm_settings, self.numbers, self.records, self.failures))
 
 
-_Told = tuple[str, str, str, str]  # arm, what, a, b
+_Row = tuple[str, str, str, str]  # arm, what, a, b
 
 
 def compare_ablations(a: ReportLocation, b: ReportLocation) -> Comparison:
@@ -117,7 +117,7 @@ def _settings(a: Manifest, b: Manifest) -> Iterator[Change]:
             yield Change(what=what, a=_words(old), b=_words(new))
 
 
-def _arm_settings(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[_Told]:
+def _arm_settings(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[_Row]:
     for x, y in pairs.items():
         seed = next((seed for seed in a.runs[x] if seed in b.runs[y]), None)
         if seed is None:
@@ -169,18 +169,18 @@ def _numbers(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[NumberChang
                 )
 
 
-def _records(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[_Told]:
+def _records(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[_Row]:
     for old, new in _both(a, b, pairs):
-        who = f"{old.arm} seed {old.seed}"
+        label = f"{old.arm} seed {old.seed}"
         first, second = a.accuracies.get(old.detect_digest), b.accuracies.get(new.detect_digest)
         if first is None or second is None:
             if first is not second:
-                yield who, "accuracy", _presence(first), _presence(second)
+                yield label, "accuracy", _presence(first), _presence(second)
             continue
         for fact in _FACTS:
             x, y = getattr(first, fact), getattr(second, fact)
             if x != y:
-                yield who, fact, _words(x), _words(y)
+                yield label, fact, _words(x), _words(y)
 
 
 def _failures(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[Change]:
@@ -209,10 +209,10 @@ def _facts_of(environments: Iterable[Environment]) -> dict[str, set[str]]:
     return facts
 
 
-def _grouped(told: Iterable[_Told]) -> tuple[ArmChange, ...]:
-    """Say once what several arms have in common."""
+def _grouped(changes: Iterable[_Row]) -> tuple[ArmChange, ...]:
+    """Merge equal changes of several arms."""
     arms: dict[tuple[str, str, str], list[str]] = {}
-    for arm, *change in told:
+    for arm, *change in changes:
         arms.setdefault((change[0], change[1], change[2]), []).append(arm)
     return tuple(
         ArmChange(arms=tuple(names), what=what, a=a, b=b) for (what, a, b), names in arms.items()
@@ -226,9 +226,9 @@ def _points(record: Accuracy, kind: str, field: str) -> float | None:
 
 def _presence(record: Accuracy | None) -> str:
     if record is None:
-        return "not there"
+        return "missing"
     value = _points(record, "mask", "ap")
-    return "there" if value is None else f"there, mask AP {value:.2f}"
+    return "present" if value is None else f"present, mask AP {value:.2f}"
 
 
 def _failure(failure: Failure | None) -> str:

@@ -36,7 +36,7 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> Compared:
     An ablation is given by its folder (work/reports/<name>) or by its name in `work_dir`.
 
     Raises:
-        SpecError: there is no such thing, or the two are not of one kind.
+        SpecError: neither exists, or the two are of different kinds.
     """
     work_a, work_b = _is_work(Path(a)), _is_work(Path(b))
     if work_a != work_b:
@@ -81,15 +81,15 @@ def lines(compared: Compared) -> Iterator[str]:
     for pair in compared.ablations:
         yield ""
         yield pair.title + ("" if pair.differs else ": no difference in arms, settings or numbers")
-        for line in _told(pair):
+        for line in _lines_of(pair):
             yield f"  {line}"
 
 
-def _told(pair: Comparison) -> Iterator[str]:
+def _lines_of(pair: Comparison) -> Iterator[str]:
     yield from (f"{c.what}: {c.a} → {c.b}" for c in pair.settings)
     yield from (f"arm {arm}: only in A" for arm in pair.arms_removed)
     yield from (f"arm {arm}: only in B" for arm in pair.arms_added)
-    yield from (f"arm {c.a} is called {c.b} in B" for c in pair.arms_renamed)
+    yield from (f"arm {c.a} is named {c.b} in B" for c in pair.arms_renamed)
     yield from _arms(pair.arm_settings)
     yield from _numbers(pair.numbers)
     yield from _arms(pair.records)
@@ -127,7 +127,7 @@ def _latencies(changes: Sequence[LatencyChange]) -> Iterator[str]:
 
 
 def _is_work(path: Path) -> bool:
-    """A work directory has records or reports; a report's folder has a manifest of its own."""
+    """A work directory has records or reports; a report folder has its own manifest."""
     if (path / manifests.FILE_NAME).is_file():
         return False
     return (path / "results.jsonl").is_file() or (path / "reports").is_dir()
@@ -146,7 +146,7 @@ def _ablation(word: str, work_dir: Path) -> ReportLocation:
     if not (place.folder / manifests.FILE_NAME).is_file():
         known = dict.fromkeys(_names(work_dir))
         raise SpecError(
-            f"compare: {word!r} is no work directory, no report's folder, and no ablation of "
+            f"compare: {word!r} is not a work directory, a report folder or an ablation of "
             f"{work_dir}{hint(word, known)}"
         )
     return place

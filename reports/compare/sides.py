@@ -38,8 +38,8 @@ class Side:
 
     def environments(self) -> list[Environment]:
         """Return where its numbers come from."""
-        found = [record.environment for record in self.accuracies.values()]
-        return found + [session.environment for session in self.sessions]
+        environments = [record.environment for record in self.accuracies.values()]
+        return environments + [session.environment for session in self.sessions]
 
 
 def read_side(place: ReportLocation) -> Side:
@@ -51,7 +51,7 @@ def read_side(place: ReportLocation) -> Side:
     manifest = manifests.load(place.folder)
     store = open_store(place.work_dir)
     digests = list(dict.fromkeys(run.detect_digest for run in manifest.runs))
-    found = {digest: store.accuracy(digest) for digest in digests}
+    accuracies = {digest: store.accuracy(digest) for digest in digests}
     runs: dict[str, dict[int, PlannedRun]] = {}
     for run in manifest.runs:
         runs.setdefault(run.arm, {})[run.seed] = run
@@ -62,7 +62,7 @@ def read_side(place: ReportLocation) -> Side:
     return Side(
         manifest=manifest,
         runs=runs,
-        accuracies={digest: record for digest, record in found.items() if record is not None},
+        accuracies={digest: record for digest, record in accuracies.items() if record is not None},
         failures={failure.detect_digest: failure for failure in store.failures(digests)},
         sessions=read_sessions(store, by_seed, manifest.baseline),
     )

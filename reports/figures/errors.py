@@ -1,4 +1,4 @@
-"""What every arm loses AP to."""
+"""Causes of lost AP by arm."""
 
 from matplotlib.figure import Figure
 
@@ -22,7 +22,7 @@ def errors(summary: Summary) -> Figure | None:
     for place, row in enumerate(rows):
         left = 0.0
         for i, name in enumerate(names):
-            # An error whose mending would cost AP (it happens, by little) has no length.
+            # An error whose fix would cost AP (it happens, by little) has no length.
             points = max(0.0, mean_points(errors_of(row, summary), _mask, name) or 0.0)
             axes.barh(
                 place,
@@ -37,10 +37,10 @@ def errors(summary: Summary) -> Figure | None:
             left += points
     label_rows(axes, [row.arm for row in rows])
     axes.invert_yaxis()
-    axes.set(title="What mask AP50 is lost to", xlabel="points of AP50 gained by mending each type")
+    axes.set(title="Causes of lost mask AP50", xlabel="points of AP50 gained by fixing each type")
     legend_below(figure, axes, columns=6)
     return figure
 
 
-def _mask(found: Errors) -> dict[str, float]:
-    return dict(found.mask)
+def _mask(errors: Errors) -> dict[str, float]:
+    return dict(errors.mask)

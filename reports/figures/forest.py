@@ -22,23 +22,23 @@ def differences(summary: Summary) -> Figure | None:
         metric: [c for row in summary.rows if (c := summary.contrasts.of(row.arm, metric))]
         for metric in HEADLINE
     }
-    panels = {metric: found for metric, found in panels.items() if found}
+    panels = {metric: contrasts for metric, contrasts in panels.items() if contrasts}
     if not panels:
         return None
     arms = [row.arm for row in summary.rows if any(c.arm == row.arm for c in _all(panels))]
     figure = Figure(figsize=(1.2 + 4.7 * len(panels), 1.75 + 0.52 * len(arms)))
-    drawn = np.atleast_1d(figure.subplots(1, len(panels), sharey=True)).tolist()
+    axes_of_panels = np.atleast_1d(figure.subplots(1, len(panels), sharey=True)).tolist()
     colours = arm_colours(summary)
-    for axes, (metric, found) in zip(drawn, panels.items(), strict=True):
-        for contrast in found:
+    for axes, (metric, contrasts) in zip(axes_of_panels, panels.items(), strict=True):
+        for contrast in contrasts:
             _line(axes, contrast, arms.index(contrast.arm), colours[contrast.arm])
         axes.axvline(0, color=INK, lw=1.1, zorder=1)
         axes.set(title=f"Δ {title(metric)}", xlabel=f"points, to {summary.manifest.baseline}")
         axes.margins(x=0.12)
         axes.grid(axis="y", visible=False)
-    drawn[0].set_yticks(range(len(arms)), arms)
-    drawn[0].set_ylim(len(arms) - 0.45, -0.55)
-    for tick in drawn[0].get_yticklabels():
+    axes_of_panels[0].set_yticks(range(len(arms)), arms)
+    axes_of_panels[0].set_ylim(len(arms) - 0.45, -0.55)
+    for tick in axes_of_panels[0].get_yticklabels():
         tick.set_color(INK)
     figure.supxlabel(_hint(_all(panels)), fontsize=9, color=SOFT, x=0.02, ha="left")
     return figure
@@ -75,12 +75,12 @@ def _line(axes: Axes, contrast: Contrast, place: int, colour: str) -> None:
     )
 
 
-def _hint(found: Sequence[Contrast]) -> str:
+def _hint(contrasts: Sequence[Contrast]) -> str:
     parts = ["lines: 95 % intervals", "filled: real", "open: not shown to be real"]
-    if any(c.judged for c in found):
+    if any(c.judged for c in contrasts):
         parts.append("grey: smaller than what would be found with 80 % probability")
     return "; ".join(parts)
 
 
 def _all(panels: dict[str, list[Contrast]]) -> list[Contrast]:
-    return [contrast for found in panels.values() for contrast in found]
+    return [contrast for contrasts in panels.values() for contrast in contrasts]

@@ -58,14 +58,14 @@ def label_places(
     markers = [Box(x - _MARKER / 2, y - _MARKER / 2, _MARKER, _MARKER) for x, y in points]
     places: list[LabelSpot] = []
     for i, (point, size) in enumerate(zip(points, sizes, strict=True)):
-        taken = [place.box for place in places] + [m for j, m in enumerate(markers) if j != i]
-        taken += beads
+        obstacles = [place.box for place in places] + [m for j, m in enumerate(markers) if j != i]
+        obstacles += beads
         offers = [
             _offer(point, size, right, up, ring)
             for ring, (right, up) in product(_RINGS, _DIRECTIONS)
         ]
         # `min` takes the first of equals: the nearest, and rather beside than above.
-        places.append(min(offers, key=lambda offer: _cost(offer.box, taken, frame)))
+        places.append(min(offers, key=lambda offer: _cost(offer.box, obstacles, frame)))
     return places
 
 
@@ -97,11 +97,11 @@ def _offer(
     return LabelSpot(right, up, gap, ring > _RINGS[1], box)
 
 
-def _cost(box: Box, taken: Sequence[Box], frame: Box) -> float:
+def _cost(box: Box, obstacles: Sequence[Box], frame: Box) -> float:
     """Covered area, and what would stick out of the frame."""
     outside = box.width * box.height - box.overlap(frame)
     # Rounded, so that no rounding error makes one free place better than a nearer one.
-    return round(sum(box.overlap(other) for other in taken) + outside, 3)
+    return round(sum(box.overlap(other) for other in obstacles) + outside, 3)
 
 
 def _along(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -44,10 +44,10 @@ def build(work_dir: Path, name: str) -> Report:
     """
     folder = report_folder(work_dir, name)
     summary = read(work_dir, name)
-    drawn = plots.draw(summary)
-    texts = _texts(summary, list(drawn))
-    page = html_report(summary, svg_texts(drawn))
-    paths = write_files(folder, {**texts, "report.html": page}, drawn)
+    figures = plots.draw(summary)
+    texts = _texts(summary, list(figures))
+    page = html_report(summary, svg_texts(figures))
+    paths = write_files(folder, {**texts, "report.html": page}, figures)
     return Report(
         folder=folder,
         markdown=texts["report.md"],

@@ -39,11 +39,11 @@ def compare_files(
         if not (folder / path).exists():
             differences.append(f"{path}: missing")
             continue
-        found = (folder / path).read_text()
+        current = (folder / path).read_text()
         lines = difflib.unified_diff(
-            found.splitlines(), expected.splitlines(), f"{path} on disk", f"{path} rebuilt", n=0
+            current.splitlines(), expected.splitlines(), f"{path} on disk", f"{path} rebuilt", n=0
         )
-        if found != expected:
+        if current != expected:
             differences.append("\n".join(line.rstrip("\n") for line in lines))
     paths = [*others, *(f"figures/{stem}.{kind}" for stem in stems for kind in ("svg", "png"))]
     return (*differences, *(f"{path}: missing" for path in paths if not (folder / path).exists()))

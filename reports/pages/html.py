@@ -22,9 +22,9 @@ def html_report(summary: Summary, figures: Mapping[str, str]) -> str:
         warnings=summary.warnings,
         verdicts=verdicts(summary),
         sections=[
-            (section, [(inline(figures[stem]), text) for stem, text in drawn])
+            (section, [(inline(figures[stem]), text) for stem, text in pictures])
             for section in sections(summary)
-            for drawn in [figures_of(section, list(figures))]
+            for pictures in [figures_of(section, list(figures))]
         ],
         provenance=provenance(summary),
     )

@@ -61,7 +61,7 @@ def latex_report(summary: Summary) -> str:
 
 
 def latex_table(table: Table) -> str:
-    """Return the table as a `tabular`: the baseline's name slanted, who really leads in bold."""
+    """Return the table as a `tabular`: the baseline's name slanted, significant leaders in bold."""
     align = "".join("l" if i in table.words else "r" for i in range(len(table.columns)))
     lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _line(table.columns), r"\midrule"]
     for place, row in enumerate(table.rows):

@@ -10,7 +10,7 @@ from yolact_bench.results.text import aligned
 
 
 def markdown_table(table: Table) -> str:
-    """Return the table with its notes: the baseline's name slanted, who really leads in bold."""
+    """Return the table with its notes: the baseline's name slanted, significant leaders in bold."""
     rows = [[escaped(cell) for cell in row] for row in (table.columns, *table.rows)]
     for place, column in table.bold:
         rows[place + 1][column] = f"**{rows[place + 1][column]}**"

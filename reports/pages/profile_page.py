@@ -96,9 +96,9 @@ def _what(profile: Profile) -> str:
 def _how(profile: Profile) -> str:
     return (
         "GMAC, other operations on single values and bytes are counted for one 480×640 image with "
-        "100 objects as things are defined, whatever computes them: who gets the same result with "
-        f"less shows as more GFLOP/s. {profile.bytes_are} FLOP: two for a MAC and one for each "
-        "other operation."
+        "100 objects from the definitions, whatever computes them: an implementation that does "
+        f"less for the same result shows more GFLOP/s. {profile.bytes_are} FLOP: two for a MAC and "
+        "one for each other operation."
     )
 
 

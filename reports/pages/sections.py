@@ -1,4 +1,4 @@
-"""The order in which a report tells its story; the same in Markdown and HTML."""
+"""The sections of a report in their order, for Markdown and HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from reports.tables.table import Table
 
 CAPTIONS = {
     "differences": "Differences to the baseline with 95 % intervals; filled: real",
-    "errors": "What mask AP50 is lost to",
+    "errors": "Causes of lost mask AP50",
     "ap_against_ms": "Mask AP against milliseconds",
     "ap_by_iou": "Mask AP at every IoU threshold",
     "losses": "Losses and validation during training",
@@ -37,7 +37,7 @@ class Section:
 def sections(summary: Summary) -> tuple[Section, ...]:
     """Return the sections that have something to show."""
     published = (paper_table.against_paper(summary), paper_table.published(summary))
-    found = [
+    wanted = [
         Section(
             title="Result",
             tables=(comparison(summary), detail.changes(summary)),
@@ -76,15 +76,15 @@ def sections(summary: Summary) -> tuple[Section, ...]:
         Section(title="Where each number comes from", tables=(origins(summary),), folded=True),
     ]
     return tuple(
-        replace(section, tables=shown, proxy=mark(summary))
-        for section in found
-        if (shown := tuple(marked(table, summary) for table in section.tables if table.rows))
+        replace(section, tables=filled, proxy=mark(summary))
+        for section in wanted
+        if (filled := tuple(with_mark(table, summary) for table in section.tables if table.rows))
     )
 
 
 def main_tables(summary: Summary) -> tuple[Table, ...]:
     """Return those tables that a paper would print."""
-    found = [
+    wanted = [
         comparison(summary),
         differences(summary),
         paper_table.against_paper(summary),
@@ -93,7 +93,7 @@ def main_tables(summary: Summary) -> tuple[Table, ...]:
         error_table.ladder(summary),
         *(latency_table.latency(summary, session) for session in summary.sessions[1:]),
     ]
-    return tuple(marked(table, summary) for table in found if table is not None and table.rows)
+    return tuple(with_mark(table, summary) for table in wanted if table is not None and table.rows)
 
 
 def mark(summary: Summary) -> str:
@@ -101,26 +101,26 @@ def mark(summary: Summary) -> str:
     return f" (proxy: {summary.proxy} budget)" if summary.proxy else ""
 
 
-def marked(table: Table, summary: Summary) -> Table:
+def with_mark(table: Table, summary: Summary) -> Table:
     """Return the table, its title saying so if its numbers stand in for others."""
     measured = not table.title.startswith("Published: ")
     return replace(table, title=table.title + mark(summary)) if measured else table
 
 
-def figures_of(section: Section, drawn: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def figures_of(section: Section, stems: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return stem and caption of those of the section's figures that were drawn."""
-    found = [stem for stem in section.figures if stem in drawn]
-    return tuple((stem, CAPTIONS[stem] + section.proxy) for stem in found)
+    wanted = [stem for stem in section.figures if stem in stems]
+    return tuple((stem, CAPTIONS[stem] + section.proxy) for stem in wanted)
 
 
 def verdicts(summary: Summary) -> tuple[tuple[str, str, str], ...]:
     """Return verdict, expectation and numbers of every expectation."""
-    words = {True: "met", False: "NOT MET", None: "cannot be told"}
+    words = {True: "met", False: "NOT MET", None: "unknown"}
     return tuple((words[o.met], o.text, o.detail) for o in summary.outcomes)
 
 
 def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
-    """Return what one must know to measure the numbers again."""
+    """Return what is needed to reproduce the numbers."""
     manifest = summary.manifest
     facts = [
         ("data", "; ".join(summary.datasets) or manifest.dataset),

@@ -91,14 +91,14 @@ def fit(table: Table, width: int) -> tuple[Table, tuple[str, ...]]:
 
 def arm_verdicts(summary: Summary) -> tuple[str, ...]:
     """Return a sentence on every arm but the baseline, by the rules of the table's marks."""
-    found = [c for c in summary.contrasts.found.values() if c.metric in HEADLINE]
-    digits = cells.delta_digits(found)
+    headline = [c for c in summary.contrasts.by_key.values() if c.metric in HEADLINE]
+    digits = cells.delta_digits(headline)
     return tuple(_verdict(summary, row, digits) for row in summary.rows if not row.is_baseline)
 
 
 def wrap(text: str, width: int, *, indent: int = 0) -> str:
     """Return the text in lines of at most `width`, never broken inside an interval."""
-    whole = re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\0"), text)
+    whole = re.sub(r"\[[^]]*\]", lambda match: match[0].replace(" ", "\0"), text)
     lines = textwrap.wrap(
         whole,
         width,
@@ -131,8 +131,8 @@ def _accuracy(contrast: Contrast, digits: int) -> str:
         direction = "better" if contrast.value > 0 else "worse"
         interval = signed_interval(contrast.low, contrast.high, digits)
         return f"{direction} by {decimal(abs(contrast.value), digits)} mask AP {interval}"
-    shown = difference(contrast.value, contrast.low, contrast.high, digits)
-    return f"no real difference shown ({shown}{'' if contrast.judged else ', one seed'})"
+    numbers = difference(contrast.value, contrast.low, contrast.high, digits)
+    return f"no real difference shown ({numbers}{'' if contrast.judged else ', one seed'})"
 
 
 def _speed(timing: Timing, ratio: float) -> str:

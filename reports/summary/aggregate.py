@@ -40,7 +40,7 @@ class TrainingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """An ablation, ready to be told."""
+    """An ablation, ready to be printed."""
 
     manifest: Manifest
     rows: tuple[ArmRow, ...]
@@ -72,8 +72,8 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
     """Return the rows of the ablation; the same records always give the same rows."""
     arms = _arms(manifest)
     digests = list(dict.fromkeys(run.detect_digest for run in manifest.runs))
-    found = {digest: store.accuracy(digest) for digest in digests}
-    accuracies = {digest: a for digest, a in found.items() if a is not None}
+    records = {digest: store.accuracy(digest) for digest in digests}
+    accuracies = {digest: a for digest, a in records.items() if a is not None}
     failures = store.failures(digests)
     sessions = _sessions(manifest, store)
     session = sessions[0] if sessions else None
@@ -136,9 +136,9 @@ def _training_labels(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def _trainings(labels: Mapping[str, str], found: Iterable[Accuracy]) -> tuple[TrainingRow, ...]:
+def _trainings(labels: Mapping[str, str], records: Iterable[Accuracy]) -> tuple[TrainingRow, ...]:
     by_training: dict[str, Accuracy] = {}
-    for accuracy in found:
+    for accuracy in records:
         by_training.setdefault(accuracy.train_digest, accuracy)
     return tuple(
         TrainingRow(

@@ -113,8 +113,8 @@ def _value(
 
 
 def _points(accuracy: Accuracy, metric: str) -> float | None:
-    found = fraction(accuracy, metric)
-    return None if found is None else 100 * found
+    ap = fraction(accuracy, metric)
+    return None if ap is None else 100 * ap
 
 
 def _mean(fractions: Iterable[float | None]) -> float | None:
@@ -132,10 +132,10 @@ def _missing(
     reasons: dict[str, list[int]] = {}
     for run in runs:
         failed = [f for f in failures if f.detect_digest == run.detect_digest]
-        told = [f"{f.phase} failed ({f.kind}): {_one_line(f.message)}" for f in failed]
+        lines = [f"{f.phase} failed ({f.kind}): {_one_line(f.message)}" for f in failed]
         if run.seed not in done and not failed and "accuracy" in manifest.measure:
-            told.append((manifest.dropped or {}).get(run.arm, "not run yet"))
-        for reason in told:
+            lines.append((manifest.dropped or {}).get(run.arm, "not run yet"))
+        for reason in lines:
             reasons.setdefault(reason, []).append(run.seed)
     if len(manifest.seeds) == 1:
         return list(reasons)

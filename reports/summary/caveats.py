@@ -10,7 +10,7 @@ from yolact_bench.results.record import Accuracy
 def caveats(
     manifest: Manifest, accuracies: Sequence[Accuracy], sessions: Sequence[Session]
 ) -> tuple[str, ...]:
-    """Return one sentence for everything that differs between rows but is no declared change."""
+    """Return one sentence for everything that differs between rows but is not a declared change."""
     environments = [a.environment for a in accuracies]
     environments += [session.environment for session in sessions]
     sentences = [
@@ -32,7 +32,7 @@ def caveats(
             (e.versions.get("torch", "unknown") for e in environments),
         ),
         _mixed(
-            "The arms were evaluated on different images, so Δ compares data, too",
+            "The arms were evaluated on different images, so Δ also reflects the data",
             (f"{a.dataset} ({a.eval_data})" for a in accuracies),
         ),
     ]

@@ -101,13 +101,13 @@ def _group(
     rows = data["rows"]
     assert isinstance(rows, list)
     defaults = {"split": data["split"], "gpu": data["gpu"]}
-    read = tuple(_row(where, {**defaults, **row}, units, sources) for row in rows)
-    occurring = {name for row in read for name in row.values}
+    parsed = tuple(_row(where, {**defaults, **row}, units, sources) for row in rows)
+    used_units = {name for row in parsed for name in row.values}
     return PaperGroup(
         key=key,
         title=str(data["title"]),
-        rows=read,
-        units={name: unit for name, unit in units.items() if name in occurring},
+        rows=parsed,
+        units={name: unit for name, unit in units.items() if name in used_units},
     )
 
 

@@ -63,10 +63,10 @@ def _elsewhere(choice: Choice, digest: str) -> str:
     if other is None:
         return reason
     latest = other.records[digest]
-    told = (
+    text = (
         f"{reason}, so not to be compared with them: {latest.median_ms:.1f} ms, median of "
         f"{len(latest.samples_ms)}, {latest.timer}, {latest.precision}, {latest.scenario}, on "
         f"{latest.environment.device}"
     )
-    otherwise = other.of([digest]).fault(digest, choice.reference)
-    return f"{told}; {otherwise}" if otherwise else told
+    fault = other.of([digest]).fault(digest, choice.reference)
+    return f"{text}; {fault}" if fault else text

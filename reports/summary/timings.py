@@ -37,7 +37,7 @@ class Timing:
     ratio_interval: Interval | None  # 95 %
     stages_ms: Mapping[str, float]  # median of each stage, in order of execution
     peak_memory_mb: float | None
-    energy_mj: float | None  # an image; None: nobody counts it
+    energy_mj: float | None  # per image; None: not measured
     warmup: int
     precision: str
     detections: float | None  # mean in a call; None: not known

@@ -20,7 +20,7 @@ from yolact_bench.results.store import open_store
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.slots import hint
 
-_PREFIX = "sweeps/"  # tells a sweep from an ablation of the same name
+_PREFIX = "sweeps/"  # distinguishes a sweep from an ablation of the same name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +45,10 @@ def build_sweep(work_dir: Path, name: str) -> SweepReport:
     """
     folder, sweep = _read(work_dir, name)
     confirmed = _confirmed(work_dir, sweep)
-    drawn = plots.draw(sweep)
-    texts = _texts(sweep, tuple(drawn), confirmed)
-    page = html_page(sweep, svg_texts(drawn), confirmed)
-    paths = write_files(folder, {**texts, "report.html": page}, drawn)
+    figures = plots.draw(sweep)
+    texts = _texts(sweep, tuple(figures), confirmed)
+    page = html_page(sweep, svg_texts(figures), confirmed)
+    paths = write_files(folder, {**texts, "report.html": page}, figures)
     return SweepReport(
         folder=folder,
         markdown=texts["report.md"],
@@ -84,9 +84,9 @@ def check_sweep(work_dir: Path, name: str) -> tuple[str, ...]:
 
 
 def sweep_called(work_dir: Path, name: str) -> str | None:
-    """Return the sweep that `name` means to `report`; None where it means an ablation.
+    """Return the name of the sweep that `report NAME` means; None if it means an ablation.
 
-    `sweeps/nms` is the sweep nms; `nms` alone is, unless an ablation is called so too.
+    `sweeps/nms` is the sweep nms; so is `nms` alone, unless an ablation has that name.
     """
     if name.startswith(_PREFIX):
         return name.removeprefix(_PREFIX)
@@ -96,7 +96,7 @@ def sweep_called(work_dir: Path, name: str) -> str | None:
 
 
 def hides_a_sweep(work_dir: Path, name: str) -> bool:
-    """Return whether both an ablation and a sweep are called so."""
+    """Return whether both an ablation and a sweep have this name."""
     ablation = work_dir / "reports" / name / manifests.FILE_NAME
     return ablation.exists() and _folder(work_dir, name).joinpath(sweeps.FILE_NAME).exists()
 
@@ -120,9 +120,9 @@ def _confirmed(work_dir: Path, sweep: Sweep) -> tuple[Table, ...]:
     if not sweep.confirm or not (folder / manifests.FILE_NAME).exists():
         return ()
     store = open_store(work_dir)
-    found = tables.comparison(summarise(manifests.load(folder), store, work_dir))
+    table = tables.comparison(summarise(manifests.load(folder), store, work_dir))
     # Its numbers link to rows of the page it is taken from.
-    return (replace(found, title=f"From {sweep.confirm}", tips={}, links={}, anchors={}),)
+    return (replace(table, title=f"From {sweep.confirm}", tips={}, links={}, anchors={}),)
 
 
 def _texts(

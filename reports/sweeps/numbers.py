@@ -14,7 +14,7 @@ class Unit:
     """How a metric is printed."""
 
     words: str  # with its unit
-    scale: float  # what a recorded value is multiplied by
+    scale: float  # factor from the recorded value
     digits: int
 
     def of(self, value: float) -> float:
@@ -51,14 +51,14 @@ def unit(metric: str) -> Unit:
 
 def value(trial: Trial, metric: str) -> float | None:
     """Return the metric of a trial; None where it is not known, or not a number."""
-    found = trial.metrics.get(metric)
-    return found if found is not None and math.isfinite(found) else None
+    number = trial.metrics.get(metric)
+    return number if number is not None and math.isfinite(number) else None
 
 
 def base_value(sweep: Sweep, metric: str) -> float | None:
     """Return the metric of the base itself; None where it is not known."""
-    found = sweep.baseline.get(metric)
-    return found if found is not None and math.isfinite(found) else None
+    number = sweep.baseline.get(metric)
+    return number if number is not None and math.isfinite(number) else None
 
 
 def is_better(a: float, b: float, objective: Objective) -> bool:
@@ -67,7 +67,7 @@ def is_better(a: float, b: float, objective: Objective) -> bool:
 
 
 def scored(sweep: Sweep) -> tuple[Trial, ...]:
-    """Return the complete trials of which every objective is known, in the order asked."""
+    """Return the complete trials of which every objective is known, in their order."""
     return tuple(
         trial
         for trial in sweep.trials
@@ -80,7 +80,7 @@ def ranked(sweep: Sweep) -> tuple[Trial, ...]:
     """Return the scored trials, best first.
 
     Of several objectives: the front, then the front of what remains, and so on; within a front
-    best first objective first. Of equals the one asked earlier leads.
+    by the first objective. Of equals the earlier trial leads.
     """
     rest, order = list(scored(sweep)), []
     while rest:
@@ -94,9 +94,9 @@ def running_best(sweep: Sweep, objective: Objective) -> list[tuple[int, float]]:
     """Return number and value of every trial that was better than all before it."""
     best: list[tuple[int, float]] = []
     for trial in sorted(scored(sweep), key=lambda trial: trial.number):
-        found = value(trial, objective.metric)
-        if found is not None and (not best or is_better(found, best[-1][1], objective)):
-            best.append((trial.number, found))
+        number = value(trial, objective.metric)
+        if number is not None and (not best or is_better(number, best[-1][1], objective)):
+            best.append((trial.number, number))
     return best
 
 
@@ -122,8 +122,8 @@ def _rounded(choice: object) -> object:
 def _keys(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...]:
     """What sorts trials by the first objective, then the next; small is good."""
     signs = [-1.0 if objective.maximise else 1.0 for objective in objectives]
-    found = [trial.metrics[objective.metric] for objective in objectives]
-    return tuple(sign * number for sign, number in zip(signs, found, strict=True))
+    values = [trial.metrics[objective.metric] for objective in objectives]
+    return tuple(sign * number for sign, number in zip(signs, values, strict=True))
 
 
 def _dominates(a: Trial, b: Trial, objectives: Sequence[Objective]) -> bool:

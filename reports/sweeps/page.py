@@ -25,38 +25,38 @@ class Section:
     @property
     def has_content(self) -> bool:
         """Whether there is anything to show."""
-        shown = any(table.rows for table in self.tables)
-        return bool(shown or self.figures or self.commands or self.link)
+        has_rows = any(table.rows for table in self.tables)
+        return bool(has_rows or self.figures or self.commands or self.link)
 
 
 def sections(
-    sweep: Sweep, drawn: tuple[str, ...], confirmed: tuple[Table, ...] = ()
+    sweep: Sweep, stems: tuple[str, ...], confirmed: tuple[Table, ...] = ()
 ) -> tuple[Section, ...]:
-    """Return the sections that have something to show; `drawn` are the stems of the figures."""
-    found = (
+    """Return the sections that have something to show; `stems` are those of the figures."""
+    result = (
         Section(
             title="Result",
             tables=(sweep_tables.best_trials(sweep),),
-            figures=_figures(drawn, ("front", _front_caption(sweep))),
+            figures=_figures(stems, ("front", _front_caption(sweep))),
         ),
         Section(title="Confirmed with more seeds", tables=confirmed, link=_confirmed_link(sweep)),
         Section(
             title="How the search went",
             figures=_figures(
-                drawn,
-                ("history", "Every trial in the order asked, and the best so far"),
+                stems,
+                ("history", "Every trial in order, and the best so far"),
                 ("trainings", "Validation AP during the trainings of trials"),
             ),
         ),
         Section(
             title="What mattered",
-            notes=(importance_note(sweep),) if "importance" in drawn else (),
+            notes=(importance_note(sweep),) if "importance" in stems else (),
             figures=_figures(
-                drawn,
+                stems,
                 ("importance", "Share of the variation among the better trials"),
                 (
                     "slices",
-                    "Trials by parameter: only where it was active; darker was asked later; "
+                    "Trials by parameter: only where it was active; darker trials are later; "
                     "ringed: the best",
                 ),
             ),
@@ -64,23 +64,23 @@ def sections(
         Section(title="Failures", tables=(sweep_tables.failures(sweep),)),
         Section(title="Measure it again", commands=sweep_tables.commands(sweep)),
     )
-    return tuple(section for section in found if section.has_content)
+    return tuple(section for section in result if section.has_content)
 
 
-def markdown_page(sweep: Sweep, drawn: tuple[str, ...], confirmed: tuple[Table, ...] = ()) -> str:
-    """Return the whole page; `drawn` are the stems of the pictures."""
-    found, effort = headline(sweep)
+def markdown_page(sweep: Sweep, stems: tuple[str, ...], confirmed: tuple[Table, ...] = ()) -> str:
+    """Return the whole page; `stems` are those of the figures."""
+    result, effort = headline(sweep)
     parts = [
         f"# {sweep.name}",
         escaped(sweep.question),
-        f"**{escaped(found)}**",
+        f"**{escaped(result)}**",
         escaped(effort),
         f"```\n{sweep.command}\n```",
     ]
-    told = warnings(sweep)
+    notes = warnings(sweep)
     # An empty quoted line keeps them apart.
-    parts.append("\n>\n".join(f"> **Note:** {text}" for text in told))
-    for section in sections(sweep, drawn, confirmed):
+    parts.append("\n>\n".join(f"> **Note:** {text}" for text in notes))
+    for section in sections(sweep, stems, confirmed):
         parts += _section(section)
     facts = [f"- {name}: {escaped(text)}" for name, text in provenance(sweep)]
     parts.append("## Where the numbers come from\n\n" + "\n".join(facts))
@@ -89,13 +89,13 @@ def markdown_page(sweep: Sweep, drawn: tuple[str, ...], confirmed: tuple[Table, 
 
 def html_page(sweep: Sweep, figures: Mapping[str, str], confirmed: tuple[Table, ...] = ()) -> str:
     """Return the page; `figures` are stem → SVG text."""
-    found, effort = headline(sweep)
+    result, effort = headline(sweep)
     return (
         pages()
         .get_template("sweep.html.jinja")
         .render(
             sweep=sweep,
-            found=found,
+            result=result,
             effort=effort,
             warnings=warnings(sweep),
             sections=sections(sweep, tuple(figures), confirmed),
@@ -124,8 +124,8 @@ def _confirmed_link(sweep: Sweep) -> tuple[str, str] | None:
     return f"../../reports/{sweep.confirm}/report", f"Report of {sweep.confirm}"
 
 
-def _figures(drawn: tuple[str, ...], *wanted: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(figure for figure in wanted if figure[0] in drawn)
+def _figures(stems: tuple[str, ...], *wanted: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(figure for figure in wanted if figure[0] in stems)
 
 
 def _front_caption(sweep: Sweep) -> str:

@@ -1,4 +1,4 @@
-"""What a sweep says in sentences: its headline, its warnings, where it came from."""
+"""The sentences of a sweep's page: headline, warnings and provenance."""
 
 import math
 import re
@@ -9,35 +9,35 @@ from yolact_bench.results.sweep import Objective, Sweep, Trial
 from yolact_bench.results.text import duration
 
 _FEW = 20  # complete trials: shares of importance from fewer are little more than chance
-_WORDS = {"over_budget": "over budget", "lost": "lost and asked again"}
+_WORDS = {"over_budget": "over budget", "lost": "lost and repeated"}
 
 
 def headline(sweep: Sweep) -> tuple[str, ...]:
     """Return the result in sentences: what was found, and what it took."""
-    found = _found(sweep)
-    return (found[0].upper() + found[1:], _effort(sweep))
+    result = _result(sweep)
+    return (result[0].upper() + result[1:], _effort(sweep))
 
 
 def warnings(sweep: Sweep) -> tuple[str, ...]:
     """Return what a reader must know before believing the result."""
-    told = []
-    left = sweep.asked - _counted(sweep)
+    notes = []
+    left = sweep.asked - _count_settled(sweep)
     if left > 0:
         verb = "is" if left == 1 else "are"
-        told.append(f"Not finished: {left} of {sweep.asked} trials {verb} still to come.")
+        notes.append(f"Not finished: {left} of {sweep.asked} trials {verb} outstanding.")
     proxy = re.search(r"--budget[ =](smoke|short)\b", sweep.command)
     if proxy:
-        told.append(
-            f"Proxy: with the {proxy[1]} budget a shortened schedule stands in for the real one; "
+        notes.append(
+            f"Proxy: with the {proxy[1]} budget a shortened schedule replaces the full one; "
             "the commands below train the whole schedule."
         )
     if scored(sweep):
-        told.append(_selection(sweep))
+        notes.append(_selection(sweep))
     if any(trial.state == "failed" for trial in sweep.trials):
         count = states(sweep)["failed"]
         word = "trial" if count == 1 else "trials"
-        told.append(f"{count} {word} failed; the reasons are below.")
-    return tuple(told)
+        notes.append(f"{count} {word} failed; the reasons are below.")
+    return tuple(notes)
 
 
 def importance_note(sweep: Sweep) -> str:
@@ -52,8 +52,9 @@ def importance_note(sweep: Sweep) -> str:
     return (
         "Share of the variation among the better trials that each parameter goes with, within the "
         "ranges searched. A small share means that the choice hardly matters there, not that the "
-        "part does nothing; a wider range would give other shares. It is no cause: the sampler "
-        "chose the trials, and parameters that were tried together share what they do." + few
+        "part does nothing; a wider range would give other shares. This is not causation: the "
+        "sampler chose the trials, and parameters that were varied together share their effect."
+        + few
     )
 
 
@@ -88,19 +89,19 @@ def tally(sweep: Sweep) -> str:
 
 
 def expected_maximum(count: int) -> float:
-    """Return what the largest of so many standard normal draws is on average, by Blom.
+    """Return the expected maximum of `count` standard normal draws, by Blom.
 
     Within 0.05 of the truth for any count; 0 of one draw.
     """
     return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
 
 
-def _found(sweep: Sweep) -> str:
+def _result(sweep: Sweep) -> str:
     order = ranked(sweep)
     if not order:
         return "No trial is complete yet, so there is nothing to choose from."
     if len(sweep.objectives) > 1:
-        return _front_found(sweep, order)
+        return _front_result(sweep, order)
     chosen, objective = order[0], sweep.objectives[0]
     words, number = unit(objective.metric), chosen.metrics[objective.metric]
     base = base_value(sweep, objective.metric)
@@ -115,15 +116,15 @@ def _found(sweep: Sweep) -> str:
     )
 
 
-def _front_found(sweep: Sweep, order: tuple[Trial, ...]) -> str:
+def _front_result(sweep: Sweep, order: tuple[Trial, ...]) -> str:
     front = [trial for trial in order if trial.number in sweep.best] or [order[0]]
     spans = []
     for objective in sweep.objectives:
         label, suffix = _label(objective)
-        found = [trial.metrics[objective.metric] for trial in front]
+        result = [trial.metrics[objective.metric] for trial in front]
         words, base = unit(objective.metric), base_value(sweep, objective.metric)
         of_base = "" if base is None else f" (base {words.text(base)}{suffix})"
-        low, high = words.text(min(found)), words.text(max(found))
+        low, high = words.text(min(result)), words.text(max(result))
         span = low if low == high else f"{low} to {high}"
         spans.append(f"{label} {span}{suffix}{of_base}")
     word = "trial is" if len(front) == 1 else "trials are"
@@ -152,8 +153,8 @@ def _beats(sweep: Sweep, front: list[Trial]) -> str:
     return f"{word} {', '.join(numbers)} {verb} at least as good as the base in every objective."
 
 
-def _not_worse(found: float, base: float, objective: Objective) -> bool:
-    return found >= base if objective.maximise else found <= base
+def _not_worse(result: float, base: float, objective: Objective) -> bool:
+    return result >= base if objective.maximise else result <= base
 
 
 def _effort(sweep: Sweep) -> str:
@@ -168,17 +169,17 @@ def _effort(sweep: Sweep) -> str:
 
 
 def _selection(sweep: Sweep) -> str:
-    """The winner's curse, and what to do about it."""
+    """The winner's curse, and the remedy."""
     count = len(scored(sweep))
     if sweep.confirm:
         return (
-            "The numbers here were chosen as the best and flatter themselves; those of "
-            f"{sweep.confirm}, more seeds of the chosen trials, are the ones to quote."
+            "These numbers were selected as the best and are optimistic; quote those of "
+            f"{sweep.confirm}, which ran the chosen trials with more seeds."
         )
     best = "best trials" if len(sweep.objectives) > 1 else "best trial"
     verb = "were" if len(sweep.objectives) > 1 else "was"
     size = (
-        f" Were all {count} equally good, and their errors independent, the best would still "
+        f" If all {count} were equally good, with independent errors, the best would still "
         f"look {expected_maximum(count):.1f} standard errors better than it is."
         if count > 1
         else ""
@@ -192,8 +193,8 @@ def _selection(sweep: Sweep) -> str:
     )
 
 
-def _counted(sweep: Sweep) -> int:
-    """Trials that count towards those asked for: ended, not repeats, not lost and asked again."""
+def _count_settled(sweep: Sweep) -> int:
+    """Trials that count towards those asked for: ended, not repeats, not lost and repeated."""
     return sum(trial.state not in ("running", "skipped", "lost") for trial in sweep.trials)
 
 
@@ -204,9 +205,9 @@ def _label(objective: Objective) -> tuple[str, str]:
 
 
 def _mode(sweep: Sweep) -> str:
-    sought = ", ".join(
+    goals = ", ".join(
         f"{'largest' if o.maximise else 'smallest'} {unit(o.metric).words}"
         for o in sweep.objectives
     )
     budget = sweep.latency_budget_ms
-    return f"{sweep.mode}: {sought}" + (f", at most {budget:g} ms" if budget is not None else "")
+    return f"{sweep.mode}: {goals}" + (f", at most {budget:g} ms" if budget is not None else "")

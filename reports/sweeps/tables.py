@@ -9,44 +9,42 @@ import yaml
 
 from reports.sweeps.numbers import base_value, ranked, short_choices, unit, value
 from reports.tables.cells import DASH, FEW
-from reports.tables.table import Table
+from reports.tables.table import Column, Notes, Table, tabulate
 from yolact_bench.results.sweep import Sweep, Trial
 from yolact_bench.results.text import duration
 
 SHOWN = 10
 _LISTED = 40  # failures: what is in no table is in trials.csv
-_BESIDE = ("mask_ap", "latency_ms", "latency_ratio")  # shown if measured, though not sought
+_EXTRAS = ("mask_ap", "latency_ms", "latency_ratio")  # shown if measured, though no objective
 
 
 def best_trials(sweep: Sweep) -> Table:
     """Return the base and the best trials; of several objectives the whole front."""
-    shown = [t for i, t in enumerate(ranked(sweep)) if i < SHOWN or t.number in sweep.best]
-    sought = [objective.metric for objective in sweep.objectives]
-    beside = [
+    trials = [t for i, t in enumerate(ranked(sweep)) if i < SHOWN or t.number in sweep.best]
+    rows: list[Trial | None] = [*([None] if trials and sweep.baseline else []), *trials]
+    metrics = [objective.metric for objective in sweep.objectives]
+    extras = [
         metric
-        for metric in _BESIDE
-        if metric not in sought and any(value(trial, metric) is not None for trial in shown)
+        for metric in _EXTRAS
+        if metric not in metrics and any(value(trial, metric) is not None for trial in trials)
     ]
-    came = any(trial.origin for trial in shown)
-    columns = ["trial"]
-    for metric in sought:
-        columns += [unit(metric).words, "Δ"]
-    columns += [
-        *(unit(metric).words for metric in beside),
-        "choices",
-        *(["asked by"] if came else []),
-    ]
-    rows = [tuple(_cells(trial, sweep, sought, beside, came=came)) for trial in shown]
-    if shown and sweep.baseline:
-        rows.insert(0, tuple(_base(sweep, sought, beside, came=came)))
-    return Table(
-        title="The best trials" if len(sought) == 1 else "The front, and the trials next to it",
-        columns=tuple(columns),
-        rows=tuple(rows),
-        baseline=0 if shown and sweep.baseline else None,
-        words=frozenset({0, columns.index("choices"), len(columns) - 1}),
-        bold=frozenset((i, 0) for i, row in enumerate(rows) if row[0].endswith("★")),
-        notes=(_star(sweep), _of_all(sweep, len(shown)), *_unknown(sweep)) if rows else (),
+    return tabulate(
+        "The best trials" if len(metrics) == 1 else "The front, and the trials next to it",
+        [
+            _name(sweep),
+            *(column for metric in metrics for column in _objective(sweep, metric)),
+            *(_extra(sweep, metric) for metric in extras),
+            Column("choices", lambda t, _: _choices(t) if t else sweep.base, words=True),
+            Column(
+                "proposed by",
+                lambda t, _: t.origin or "sampler" if t else "",
+                words=True,
+                shown=any(trial.origin for trial in trials),
+            ),
+        ],
+        rows,
+        baseline=0 if trials and sweep.baseline else None,
+        notes=(_star(sweep), _of_all(sweep, len(trials)), *_unknown(sweep)) if rows else (),
     )
 
 
@@ -119,29 +117,48 @@ def _line(
     }
 
 
-def _cells(
-    trial: Trial, sweep: Sweep, sought: list[str], beside: list[str], *, came: bool
-) -> list[str]:
-    cells = [f"{trial.number}{' ★' if trial.number in sweep.best else ''}"]
-    for metric in sought:
-        base = base_value(sweep, metric)
-        cells.append(unit(metric).text(trial.metrics[metric]))
-        cells.append(FEW if base is None else unit(metric).delta(trial.metrics[metric], base))
-    cells += [_text(metric, value(trial, metric)) for metric in beside]
-    cells.append(short_choices(trial) or "as the base")
-    return [*cells, trial.origin or "sampler"] if came else cells
+def _name(sweep: Sweep) -> Column[Trial | None]:
+    def cell(trial: Trial | None, _notes: Notes) -> str:
+        if trial is None:
+            return "base"
+        return f"{trial.number}{' ★' if trial.number in sweep.best else ''}"
+
+    def leads(trial: Trial | None) -> bool:
+        return trial is not None and trial.number in sweep.best
+
+    return Column("trial", cell, words=True, leads=leads)
 
 
-def _base(sweep: Sweep, sought: list[str], beside: list[str], *, came: bool) -> list[str]:
-    cells = ["base"]
-    for metric in sought:
-        cells += [_text(metric, base_value(sweep, metric)), ""]
-    cells += [_text(metric, base_value(sweep, metric), "") for metric in beside]
-    return [*cells, sweep.base, *([""] if came else [])]
+def _objective(sweep: Sweep, metric: str) -> tuple[Column[Trial | None], ...]:
+    """The columns of an objective: its value and the difference to the base."""
+    base, of = base_value(sweep, metric), unit(metric)
+
+    def number(trial: Trial | None, _notes: Notes) -> str:
+        return _text(metric, trial.metrics[metric] if trial else base)
+
+    def delta(trial: Trial | None, _notes: Notes) -> str:
+        if trial is None:
+            return ""
+        return FEW if base is None else of.delta(trial.metrics[metric], base)
+
+    return Column(of.words, number), Column("Δ", delta)
 
 
-def _text(metric: str, found: float | None, absent: str = DASH) -> str:
-    return absent if found is None else unit(metric).text(found)
+def _extra(sweep: Sweep, metric: str) -> Column[Trial | None]:
+    def number(trial: Trial | None, _notes: Notes) -> str:
+        if trial is None:
+            return _text(metric, base_value(sweep, metric), "")
+        return _text(metric, value(trial, metric))
+
+    return Column(unit(metric).words, number)
+
+
+def _choices(trial: Trial) -> str:
+    return short_choices(trial) or "as the base"
+
+
+def _text(metric: str, number: float | None, absent: str = DASH) -> str:
+    return absent if number is None else unit(metric).text(number)
 
 
 def _star(sweep: Sweep) -> str:
@@ -150,9 +167,9 @@ def _star(sweep: Sweep) -> str:
     return "★ on the front: no other trial is better in every objective. Δ: to the base."
 
 
-def _of_all(sweep: Sweep, shown: int) -> str:
+def _of_all(sweep: Sweep, trials: int) -> str:
     count = len(ranked(sweep))
-    more = f"{shown} of {count} complete trials; all are in trials.csv" if count > shown else ""
+    more = f"{trials} of {count} complete trials; all are in trials.csv" if count > trials else ""
     return f"{more}, numbers in full precision." if more else ""
 
 

@@ -33,8 +33,8 @@ def point(row: ArmRow, points: float | None, notes: Notes) -> str:
 def delta(value: Value | None, contrast: Contrast | None, digits: int = 2) -> str:
     """Return a difference in points, its interval and its mark; nothing for the baseline."""
     if contrast is not None:
-        found = difference(contrast.value, contrast.low, contrast.high, digits)
-        return f"{found} {contrast.verdict}"
+        text = difference(contrast.value, contrast.low, contrast.high, digits)
+        return f"{text} {contrast.verdict}"
     return "" if value is None or value.delta is None else signed(value.delta, digits)
 
 
@@ -57,7 +57,7 @@ def probability(p: float | None) -> str:
 def millions(row: ArmRow, notes: Notes) -> str:
     """Return the number of parameters in millions."""
     if row.is_external:
-        return FEW  # nobody has told
+        return FEW  # not published
     return absent(row, notes) if row.parameters is None else f"{row.parameters / 1e6:.2f}"
 
 

@@ -24,7 +24,7 @@ def csv_files(summary: Summary) -> dict[str, str]:
     return {
         "table.csv": _csv([_arm(columns, row) for row in summary.rows]),
         "differences.csv": _csv(
-            [_difference(summary, c) for c in summary.contrasts.found.values()]
+            [_difference(summary, c) for c in summary.contrasts.by_key.values()]
         ),
         "latency.csv": _csv(
             [_time(summary, row, session) for session in summary.sessions for row in summary.rows]

@@ -13,7 +13,7 @@ def differences(summary: Summary) -> Table:
     """Return metric × arm, the metrics of the main table first."""
     ordered = sorted(AP_METRICS, key=lambda name: name not in HEADLINE)
     arms = [row.arm for row in summary.rows]
-    found = [c for name in ordered for arm in arms if (c := summary.contrasts.of(arm, name))]
+    contrasts = [c for name in ordered for arm in arms if (c := summary.contrasts.of(arm, name))]
     return Table(
         title=f"Differences to {summary.manifest.baseline}",
         columns=(
@@ -29,15 +29,15 @@ def differences(summary: Summary) -> Table:
             "seeds",
             "verdict",
         ),
-        rows=tuple(_line(contrast) for contrast in found),
+        rows=tuple(_line(contrast) for contrast in contrasts),
         words=frozenset({0, 1, 10}),
         faint=frozenset(
             (place, column)
-            for place, contrast in enumerate(found)
+            for place, contrast in enumerate(contrasts)
             if not contrast.is_real
             for column in (2, 3, 10)
         ),
-        notes=(*_notes(summary), *legends.missing(summary)) if found else (),
+        notes=(*_notes(summary), *legends.missing(summary)) if contrasts else (),
     )
 
 

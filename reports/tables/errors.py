@@ -1,4 +1,4 @@
-"""What each arm loses AP to, and what it would reach with one part perfect."""
+"""Causes of lost AP by arm, and the AP with one part replaced by the truth."""
 
 from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean, stdev
@@ -41,29 +41,29 @@ def errors_of(row: ArmRow, summary: Summary) -> tuple[Errors, ...]:
 
 def error_types(summary: Summary, part: Part) -> tuple[str, ...]:
     """Return the names that occur in the records, in our order, then unknown ones in theirs."""
-    found = dict.fromkeys(name for e in summary.errors.values() for name in part(e))
-    known = [name for name in (*TYPES, *ORACLES) if name in found]
-    return (*known, *(name for name in found if name not in known and name != AS_IS))
+    analyses = dict.fromkeys(name for e in summary.errors.values() for name in part(e))
+    known = [name for name in (*TYPES, *ORACLES) if name in analyses]
+    return (*known, *(name for name in analyses if name not in known and name != AS_IS))
 
 
-def mean_points(found: Iterable[Errors], part: Part, name: str) -> float | None:
+def mean_points(analyses: Iterable[Errors], part: Part, name: str) -> float | None:
     """Return the mean over seeds, in points."""
-    values = [part(e)[name] for e in found if name in part(e)]
+    values = [part(e)[name] for e in analyses if name in part(e)]
     return 100 * fmean(values) if values else None
 
 
 def split(summary: Summary, kind: str) -> Table:
-    """Return AP50 and what mending one type of error would add to it; `kind` is mask or box."""
+    """Return AP50 and what fixing one type of error would add to it; `kind` is mask or box."""
     part: Part = (lambda e: e.mask) if kind == "mask" else (lambda e: e.box)
     names = error_types(summary, part)
     return Table(
-        title=f"What {kind} AP50 is lost to",
+        title=f"Causes of lost {kind} AP50",
         columns=("arm", "AP50", *(TYPES.get(name, name) for name in names)),
         rows=_rows(summary, part, (AS_IS, *names)),
         baseline=_baseline(summary),
         notes=(
-            "Points of AP50 gained if the errors of one type alone were mended; they need not add "
-            "up, as mending one hides or uncovers others. class: right place, wrong class; "
+            "Points of AP50 gained if the errors of one type alone were fixed; they need not add "
+            "up, as fixing one hides or uncovers others. class: right place, wrong class; "
             "location: right class, IoU 0.1 to 0.5; both: both; duplicate: the object has a "
             "better detection; background: no object there; missed: an object without any of "
             "these. After TIDE (arXiv:2008.08115).",
@@ -80,7 +80,7 @@ def ladder(summary: Summary) -> Table:
         rows=_rows(summary, _oracles, names) if names else (),
         baseline=_baseline(summary),
         notes=(
-            "Mask AP in points with one part replaced by the truth, all else as it is. true masks "
+            "Mask AP in points with one part replaced by the truth, all else unchanged. true masks "
             "in the prototypes: the best masks that the predicted prototypes can express, with "
             "true boxes and classes.",
         ),
@@ -94,14 +94,14 @@ def _oracles(errors: Errors) -> Mapping[str, float]:
 def _rows(summary: Summary, part: Part, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     lines = []
     for row in summary.rows:
-        found = errors_of(row, summary)
-        if found:
-            lines.append((row.arm, *(_cell(found, part, name) for name in names)))
+        analyses = errors_of(row, summary)
+        if analyses:
+            lines.append((row.arm, *(_cell(analyses, part, name) for name in names)))
     return tuple(lines)
 
 
-def _cell(found: tuple[Errors, ...], part: Part, name: str) -> str:
-    values = [100 * part(e)[name] for e in found if name in part(e)]
+def _cell(analyses: tuple[Errors, ...], part: Part, name: str) -> str:
+    values = [100 * part(e)[name] for e in analyses if name in part(e)]
     if not values:
         return cells.FEW
     spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""

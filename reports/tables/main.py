@@ -121,15 +121,15 @@ def _accuracy(summary: Summary, head: str, metric: str, *, drop: int = 0) -> Col
 
 def _delta(summary: Summary, metric: str, *, drop: int = 0) -> Column[ArmRow]:
     """The difference to the baseline with its interval; faint where it may be chance."""
-    judged = [c for c in summary.contrasts.found.values() if c.metric in HEADLINE]
+    judged = [c for c in summary.contrasts.by_key.values() if c.metric in HEADLINE]
     digits = cells.delta_digits(judged)
 
     def contrast(row: ArmRow) -> Contrast | None:
         return summary.contrasts.of(row.arm, metric)
 
     def is_unsure(row: ArmRow) -> bool:
-        found = contrast(row)
-        return found is not None and not found.is_real
+        c = contrast(row)
+        return c is not None and not c.is_real
 
     def export(row: ArmRow) -> _Fields:
         c, value = contrast(row), row.metrics[metric]

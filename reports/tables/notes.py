@@ -1,4 +1,4 @@
-"""What the notes under a table say about how its numbers are to be read."""
+"""The notes under a table: how to read its numbers."""
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
@@ -23,20 +23,19 @@ def meaning(summary: Summary) -> tuple[str, ...]:
 
 
 BOLD = (
-    "Bold: the best of its column, where its differences to the second best and to all "
-    f"others are real (p < {LEVEL:g} after Holm's correction over them); for times, where "
-    "the 95 % interval of the ratio to the second best excludes 1."
+    f"Bold: significantly better than every other arm (p < {LEVEL:g} after Holm's correction over "
+    "these differences); for times, the 95 % interval of the ratio to the second best excludes 1."
 )
 
 
 def intervals(summary: Summary) -> tuple[str, ...]:
     """Return what the interval of a Δ covers."""
-    found = summary.contrasts.found.values()
-    if not found:
+    contrasts = summary.contrasts.by_key.values()
+    if not contrasts:
         return ()
     covers = (
         "the choice of images and the seeds"
-        if any(c.seed_se is not None for c in found)
+        if any(c.seed_se is not None for c in contrasts)
         else "the choice of images"
     )
     return (
@@ -47,21 +46,21 @@ def intervals(summary: Summary) -> tuple[str, ...]:
 
 def marks(summary: Summary) -> tuple[str, ...]:
     """Return what the marks behind a Δ say, and how small a difference could have been seen."""
-    found = [c for c in summary.contrasts.found.values() if c.metric in ("mask_ap", "box_ap")]
+    contrasts = [c for c in summary.contrasts.by_key.values() if c.metric in ("mask_ap", "box_ap")]
     texts = []
-    if any(c.judged for c in found):
+    if any(c.judged for c in contrasts):
         n = summary.contrasts.tests(headline=True)
         texts.append(
             f"* real: p < {LEVEL:g} after Holm's correction over {n} "
             f"{'tests' if n > 1 else 'test'} (mask and box AP of every other arm), where images "
             "and seeds both allow it. n.s.: not shown to be real, even where its interval alone "
-            "excludes 0; which is not the same as equal."
+            "excludes 0; which does not mean equal."
         )
         texts.append(
             "Smallest true difference that would be found with 80 % probability, in points: "
-            f"{_range(found, 'mask_ap')} of mask AP, {_range(found, 'box_ap')} of box AP."
+            f"{_range(contrasts, 'mask_ap')} of mask AP, {_range(contrasts, 'box_ap')} of box AP."
         )
-    if any(not c.judged for c in found):
+    if any(not c.judged for c in contrasts):
         texts.append(
             "1 seed: different trainings of one seed each. The interval covers images only; what "
             "another seed would change is unknown, so no such Δ is called real."
@@ -114,23 +113,23 @@ def times(session: Session | None) -> tuple[str, ...]:
 
 
 def _external(row: ArmRow) -> str:
-    """Who made the predictions, as far as the records say."""
-    said = dict.fromkeys(a.origin for a in row.accuracies.values() if a.origin)
-    who = f" ({'; '.join(said)})" if said else ""
-    return f"measured elsewhere: another program's predictions{who}, scored here"
+    """The origin of the predictions, as recorded."""
+    origins_by_name = dict.fromkeys(a.origin for a in row.accuracies.values() if a.origin)
+    origins = f" ({'; '.join(origins_by_name)})" if origins_by_name else ""
+    return f"measured elsewhere: another program's predictions{origins}, scored here"
 
 
 def _without_intervals(summary: Summary) -> str:
-    """What must be said where no Δ has an interval."""
-    if summary.contrasts.found or len(summary.rows) < 2:
+    """The caution for a table without intervals."""
+    if summary.contrasts.by_key or len(summary.rows) < 2:
         return ""
     if len(summary.manifest.seeds) > 1:
         return " It pairs equal seeds; whether it exceeds chance is not tested here."
     return " One seed: the spread between trainings is unknown, so a small Δ may be chance."
 
 
-def _range(found: list[Contrast], metric: str) -> str:
-    sizes = sorted(c.mde for c in found if c.metric == metric and c.judged)
+def _range(contrasts: list[Contrast], metric: str) -> str:
+    sizes = sorted(c.mde for c in contrasts if c.metric == metric and c.judged)
     if not sizes:
         return "unknown"
     low, high = f"{sizes[0]:.2f}", f"{sizes[-1]:.2f}"
@@ -138,16 +137,16 @@ def _range(found: list[Contrast], metric: str) -> str:
 
 
 def _proxy(summary: Summary) -> str:
-    """What a shortened schedule means for a row; the words depend on the budget."""
+    """The note on a shortened schedule, by budget."""
     if summary.proxy is None:
         return "proxy: a shortened schedule stands in for the paper's"
-    told = (
+    text = (
         f"proxy: run with --budget {summary.proxy}, a shortened schedule that stands in for the "
-        "one of the spec; its numbers are no result"
+        "one of the spec; its numbers are not results"
     )
     if summary.proxy == "smoke":
-        told += (
-            "; so that it runs anywhere, fp16 is replaced by fp32, and a runtime that needs a GPU "
-            "by one that does not"
+        text += (
+            "; to run anywhere, fp16 is replaced by fp32, and a runtime that needs a GPU by one "
+            "that does not"
         )
-    return told
+    return text

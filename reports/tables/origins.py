@@ -37,7 +37,7 @@ def origin(accuracy: Accuracy, seed: int) -> str:
 
 
 def _how(accuracy: Accuracy) -> str:
-    """What is said of an evaluation that was not made as all are unless told otherwise."""
+    """How an evaluation differs from the default settings; "" if it does not."""
     scored = "" if accuracy.scoring == "pycocotools" else f", scored by {accuracy.scoring}"
     return scored + (f", in batches of {accuracy.eval_batch}" if accuracy.eval_batch != 1 else "")
 
@@ -67,8 +67,8 @@ def origins(summary: Summary) -> Table:
         anchors=anchors,
         notes=(
             "run: the digest that the records in results.jsonl, the folder in predictions and the "
-            "MLflow tag detect_digest carry. again: in a fresh --work-dir, as what is there is "
-            "not measured twice; the baseline is measured along.",
+            "MLflow tag detect_digest carry. again: in a fresh --work-dir, as existing "
+            "results are not measured twice; includes the baseline.",
         ),
     )
 
@@ -77,18 +77,18 @@ def _lines(summary: Summary, row: ArmRow) -> Iterator[tuple[str, ...]]:
     again = command(summary, row.arm)
     for run in row.runs:
         digests = (run.detect_digest, run.forward_digest, run.train_digest)
-        found, analysis = row.accuracies.get(run.seed), summary.errors.get(run.detect_digest)
-        made = _made(found.environment, found.time) if found else (DASH,) * 3
-        what = f"AP{_how(found)}" if found else "AP"
-        yield (row.arm, str(run.seed), what, *digests, *made, again)
+        accuracy, analysis = row.accuracies.get(run.seed), summary.errors.get(run.detect_digest)
+        source = _source(accuracy.environment, accuracy.time) if accuracy else (DASH,) * 3
+        what = f"AP{_how(accuracy)}" if accuracy else "AP"
+        yield (row.arm, str(run.seed), what, *digests, *source, again)
         if analysis:
-            made = _made(analysis.environment, analysis.time)
-            yield (row.arm, str(run.seed), "errors", *digests, *made, again)
+            source = _source(analysis.environment, analysis.time)
+            yield (row.arm, str(run.seed), "errors", *digests, *source, again)
         session = summary.session
         if row.timing and session and session.seed == run.seed:
-            made = _made(session.environment, f"session {session.name}")
-            yield (row.arm, str(run.seed), "ms", *digests, *made, again)
+            source = _source(session.environment, f"session {session.name}")
+            yield (row.arm, str(run.seed), "ms", *digests, *source, again)
 
 
-def _made(environment: Environment, when: str) -> tuple[str, str, str]:
+def _source(environment: Environment, when: str) -> tuple[str, str, str]:
     return commit(environment), environment.device, when

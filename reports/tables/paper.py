@@ -1,4 +1,4 @@
-"""Published numbers beside the measured ones, and what keeps the two from being compared."""
+"""Published numbers beside the measured ones, and why some of them do not compare."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def published(summary: Summary) -> Table | None:
     )
 
 
-RECALLED = "† recalled, not read again in the source: not a pass mark."
+RECALLED = "† quoted from memory, not verified in the source: not a pass mark."
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def test_the_csv_has_one_line_per_arm_in_full_precision(work: Path) -> None:
 def test_recalled_paper_rows_carry_a_mark_and_a_footnote(work: Path) -> None:
     markdown = _text(work, "report.md")
     assert "| Mask R-CNN fast † " in markdown
-    assert "† recalled, not read again" in markdown
+    assert "† quoted from memory, not verified" in markdown
 
 
 def test_the_page_is_self_contained_and_escapes_what_users_wrote(work: Path) -> None:

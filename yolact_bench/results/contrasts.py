@@ -1,4 +1,4 @@
-"""Which differences between arms are real: intervals, corrected p-values, and who leads."""
+"""Which differences between arms are real: intervals, corrected p-values, and leaders."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -55,14 +55,14 @@ class Contrast:
 class Contrasts:
     """All contrasts of an ablation, and what is missing for more."""
 
-    found: Mapping[_Key, Contrast]
+    by_key: Mapping[_Key, Contrast]
     arms: "_Arms"
     replicates: int
     missing: tuple[str, ...]  # why some differences have no interval
 
     def of(self, arm: str, metric: str) -> Contrast | None:
         """Return the contrast, if there is one."""
-        return self.found.get((arm, metric))
+        return self.by_key.get((arm, metric))
 
     def leader(self, metric: str) -> str | None:
         """Return the arm that is significantly better than every other; None without one."""
@@ -70,7 +70,7 @@ class Contrasts:
 
     def tests(self, *, headline: bool) -> int:
         """Return over how many differences of that family the correction goes."""
-        return sum(c.judged for c in self.found.values() if (c.metric in HEADLINE) is headline)
+        return sum(c.judged for c in self.by_key.values() if (c.metric in HEADLINE) is headline)
 
 
 def contrasts(
@@ -79,7 +79,7 @@ def contrasts(
     """Return every contrast for which both arms have resamples of the same images."""
     arms = _Arms(manifest, accuracies, resamples)
     others = [arm for arm in arms.names if arm != manifest.baseline]
-    found: dict[_Key, Contrast] = {}
+    by_key: dict[_Key, Contrast] = {}
     for headline in (True, False):
         pairs = {
             (arm, metric): pair
@@ -88,39 +88,39 @@ def contrasts(
             for arm in others
             if (pair := arms.pair(arm, manifest.baseline, metric)) is not None
         }
-        found |= _judge(pairs)
+        by_key |= _judge(pairs)
     return Contrasts(
-        found=found, arms=arms, replicates=resamples.replicates, missing=tuple(arms.lacking())
+        by_key=by_key, arms=arms, replicates=resamples.replicates, missing=tuple(arms.lacking())
     )
 
 
 def _judge(pairs: Mapping[_Key, tuple[Seeds, Seeds]]) -> dict[_Key, Contrast]:
     """Hold a family of differences against zero, corrected for their number."""
     plain = {key: difference(*pair, level=LEVEL) for key, pair in pairs.items()}
-    judged = [key for key, found in plain.items() if found.judged]
+    judged = [key for key, one in plain.items() if one.judged]
     corrected = dict(zip(judged, holm([plain[key].p for key in judged]), strict=True))
     # To be found among many, a difference must pass the stricter level: it must be larger.
     strict = LEVEL / max(1, len(judged))
     return {
-        key: _contrast(key, found, difference(*pairs[key], level=strict).mde, corrected.get(key))
-        for key, found in plain.items()
+        key: _contrast(key, one, difference(*pairs[key], level=strict).mde, corrected.get(key))
+        for key, one in plain.items()
     }
 
 
-def _contrast(key: _Key, found: Difference, mde: float, p_holm: float | None) -> Contrast:
+def _contrast(key: _Key, difference: Difference, mde: float, p_holm: float | None) -> Contrast:
     return Contrast(
         arm=key[0],
         metric=key[1],
-        value=100 * found.value,
-        low=100 * found.low,
-        high=100 * found.high,
-        image_se=100 * found.image_se,
-        seed_se=None if found.seed_se is None else 100 * found.seed_se,
+        value=100 * difference.value,
+        low=100 * difference.low,
+        high=100 * difference.high,
+        image_se=100 * difference.image_se,
+        seed_se=None if difference.seed_se is None else 100 * difference.seed_se,
         mde=100 * mde,
-        judged=found.judged,
-        p=found.p,
+        judged=difference.judged,
+        p=difference.p,
         p_holm=p_holm,
-        pairs=found.pairs,
+        pairs=difference.pairs,
     )
 
 
@@ -171,10 +171,10 @@ class _Arms:
         }
         best, *others = sorted(means, key=lambda arm: -means[arm]) or [""]
         pairs = [self.pair(best, other, metric) for other in others]
-        found = [difference(*pair, level=LEVEL) if pair else None for pair in pairs]
-        if not found or found[0] is None or not found[0].judged:
+        results = [difference(*pair, level=LEVEL) if pair else None for pair in pairs]
+        if not results or results[0] is None or not results[0].judged:
             return None
-        judged = [d for d in found if d is not None and d.judged]
+        judged = [d for d in results if d is not None and d.judged]
         ahead = all(d.value > 0 for d in judged) and max(holm([d.p for d in judged])) < LEVEL
         return best if ahead else None
 

@@ -156,7 +156,7 @@ class Results:
                 "is_judged": c.judged,
                 "is_real": c.is_real,
             }
-            for c in compared.found.values()
+            for c in compared.by_key.values()
         )
 
     def tables(self) -> "Mapping[str, pd.DataFrame]":

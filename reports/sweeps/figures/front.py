@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.labels import Label, write_labels
 from reports.figures.style import FAINT, INK, SOFT, legend_below
-from reports.sweeps.figures.marks import BLUE, ORANGE, hint, scale_of, shown
+from reports.sweeps.figures.marks import BLUE, ORANGE, clip, hint, scale_of
 from reports.sweeps.numbers import base_value, ranked, unit, value
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 
@@ -26,8 +26,8 @@ class _Plane:
 
     def point(self, trial: Trial) -> tuple[float, float, str]:
         """Return where a trial is drawn, and its marker."""
-        found = unit(self.up.metric).of(trial.metrics[self.up.metric])
-        y, marker = shown(found, self.scale)
+        height = unit(self.up.metric).of(trial.metrics[self.up.metric])
+        y, marker = clip(height, self.scale)
         return unit(self.across.metric).of(trial.metrics[self.across.metric]), y, marker
 
 

@@ -1,4 +1,4 @@
-"""What every trial reached, in the order asked."""
+"""What every trial reached, in order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.style import SOFT, legend_below
-from reports.sweeps.figures.marks import BLUE, GREEN, ORANGE, base_line, hint, scale_of, shown
+from reports.sweeps.figures.marks import BLUE, GREEN, ORANGE, base_line, clip, hint, scale_of
 from reports.sweeps.numbers import base_value, running_best, scored, unit
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 
@@ -28,7 +28,7 @@ def history(sweep: Sweep) -> Figure | None:
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     for axes, objective in zip(panels, sweep.objectives, strict=True):
         _panel(axes, sweep, objective)
-    panels[0].set_title("Trials in the order asked")
+    panels[0].set_title("Trials in order")
     better = "up" if sweep.objectives[0].maximise else "down"
     if count == 1:
         hint(panels[0], f"better: {better}")
@@ -47,15 +47,15 @@ def _panel(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     base = base_value(sweep, objective.metric)
     values += [metric.of(trial.curve[-1]) for trial in pruned]
     scale = scale_of(values, objective, [] if base is None else [metric.of(base)])
-    drawn = [
-        (trial.number, *shown(metric.of(trial.metrics[objective.metric]), scale))
+    placed = [
+        (trial.number, *clip(metric.of(trial.metrics[objective.metric]), scale))
         for trial in scored(sweep)
     ]
-    stopped = [(trial.number, *shown(metric.of(trial.curve[-1]), scale)) for trial in pruned]
+    stopped = [(trial.number, *clip(metric.of(trial.curve[-1]), scale)) for trial in pruned]
     worse = "v" if objective.maximise else "^"
     looks = {
-        "complete": ([d for d in drawn if d[2] == "o"], "o", BLUE, 0.0, 0.55),
-        "beyond the scale": ([d for d in drawn if d[2] != "o"], worse, BLUE, 0.0, 0.55),
+        "complete": ([d for d in placed if d[2] == "o"], "o", BLUE, 0.0, 0.55),
+        "beyond the scale": ([d for d in placed if d[2] != "o"], worse, BLUE, 0.0, 0.55),
         "pruned, at its last validation": (stopped, "x", ORANGE, 1.4, 1.0),
     }
     for label, (points, marker, colour, width, opacity) in looks.items():
@@ -84,7 +84,7 @@ def _best_so_far(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     steps = running_best(sweep, objective)
     last = max(trial.number for trial in sweep.trials)
     x = [number for number, _ in steps] + [last]
-    y = [unit(objective.metric).of(found) for _, found in steps]
+    y = [unit(objective.metric).of(number) for _, number in steps]
     axes.plot(x, [*y, y[-1]], color=GREEN, lw=2, drawstyle="steps-post", label="best so far",
               zorder=3)  # fmt: skip
 

@@ -13,13 +13,18 @@ _SHOWN = 12
 
 def importance(sweep: Sweep) -> Figure | None:
     """Return bars for each objective, largest first."""
-    found = {metric: shares for metric, shares in sweep.importance.items() if shares}
-    if not found:
+    metrics = {metric: shares for metric, shares in sweep.importance.items() if shares}
+    if not metrics:
         return None
-    longest = min(_SHOWN, max(len(shares) for shares in found.values()))
-    figure = Figure(figsize=(8.6 if len(found) == 1 else 5.2 * len(found), 1.2 + 0.42 * longest))
-    panels = np.atleast_1d(figure.subplots(1, len(found))).tolist()
-    for place, (axes, (metric, shares)) in enumerate(zip(panels, found.items(), strict=True)):
+    longest = min(_SHOWN, max(len(shares) for shares in metrics.values()))
+    figure = Figure(
+        figsize=(
+            8.6 if len(metrics) == 1 else 5.2 * len(metrics),
+            1.2 + 0.42 * longest,
+        )
+    )
+    panels = np.atleast_1d(figure.subplots(1, len(metrics))).tolist()
+    for place, (axes, (metric, shares)) in enumerate(zip(panels, metrics.items(), strict=True)):
         largest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
         _bars(axes, largest, PALETTE[place % len(PALETTE)])
         axes.set(title=unit(metric).words, xlabel="share")

@@ -29,7 +29,7 @@ def scale_of(
     return low - room, high + room
 
 
-def shown(value: float, scale: tuple[float, float]) -> tuple[float, str]:
+def clip(value: float, scale: tuple[float, float]) -> tuple[float, str]:
     """Return where a value is drawn and with what marker: beyond the scale, a wedge at its end."""
     if value < scale[0]:
         return scale[0] + 0.02 * (scale[1] - scale[0]), "v"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from reports.figures.style import INK
-from reports.sweeps.figures.marks import BLUE, ORANGE, base_line, scale_of, shown
+from reports.sweeps.figures.marks import BLUE, ORANGE, base_line, clip, scale_of
 from reports.sweeps.numbers import base_value, scored, unit
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 
@@ -53,7 +53,7 @@ def _parameters(sweep: Sweep) -> list[str]:
         for trial in scored(sweep)
         for name in trial.params
     }
-    names = [name for name, found in varied.items() if len(found) > 1]
+    names = [name for name, values in varied.items() if len(values) > 1]
     shares = {
         name: max([of.get(name, 0.0) for of in sweep.importance.values()], default=0.0)
         for name in names
@@ -75,7 +75,7 @@ def _panel(
     trials = [trial for trial in scored(sweep) if name in trial.params]
     across = _places(axes, [trial.params[name] for trial in trials], trials)
     metric = unit(objective.metric)
-    points = [shown(metric.of(trial.metrics[objective.metric]), scale) for trial in trials]
+    points = [clip(metric.of(trial.metrics[objective.metric]), scale) for trial in trials]
     last = max(1, *(trial.number for trial in sweep.trials))
     base_line(axes, sweep, objective)
     for x, (y, marker), trial in zip(across, points, trials, strict=True):

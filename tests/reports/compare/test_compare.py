@@ -108,7 +108,7 @@ def test_failures_and_missing_records_are_told(tmp_path: Path) -> None:
         ("arm fast seed 0", "none", "latency"),
     }
     assert [(c.arms, c.what, c.b) for c in pair.records] == [
-        (("sequential seed 0",), "accuracy", "not there")
+        (("sequential seed 0",), "accuracy", "missing")
     ]
 
 
