@@ -42,12 +42,6 @@ class ErrorSplit:
     found: Flags  # [M]
     missed: Flags  # [M] not found, and no error of localisation or classification means it
 
-    def count(self, name: str) -> int:
-        """Return the number of errors of a type."""
-        if name == "missed":
-            return int(self.missed.sum())
-        return int((self.type == _FALSE_POSITIVES.index(name)).sum())
-
     def ap50(self, mended: Collection[str] = ()) -> float:
         """Return AP50, as a fraction, when all errors of the types `mended` are mended.
 

@@ -28,6 +28,7 @@ from runners.evaluation.coco.index import Entry
 from runners.evaluation.coco.masks import Rle, encode_outlines, encode_pixels, mask_iou
 from runners.evaluation.coco.score import score
 from runners.evaluation.encode import entries, run_lengths
+from runners.evaluation.score import class_names
 from runners.system.progress import progress
 from yolact_bench.data.objects import Objects, Segment, rasterise
 from yolact_bench.data.protocol import Dataset
@@ -252,10 +253,8 @@ def _best(
 
 
 def _scored(dataset: Dataset, collected: Mapping[str, Iterable[Entry]]) -> dict[str, float]:
-    truth = dataset.ground_truth()
-    names = dict(zip(dataset.category_ids, dataset.classes, strict=True))
-    found = {
-        name: score(truth, list(of_oracle), kind="segm", class_names=names).ap
+    truth, names = dataset.ground_truth(), class_names(dataset)
+    return {
+        name: score(truth, list(of_oracle), kind="segm", class_names=names).ap or 0.0
         for name, of_oracle in collected.items()
     }
-    return {name: 0.0 if value is None else value for name, value in found.items()}

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from runners.evaluation.coco.masks import Rle
 from runners.evaluation.encode import entries, run_lengths
@@ -109,9 +108,9 @@ class EncodedMasks:
         ]
         new = [row for row, run in enumerate(runs) if run is None]
         if new:
-            for row, run in zip(
-                new, run_lengths(found.where(_marked(new, len(runs)))), strict=True
-            ):
+            is_new = torch.zeros(len(runs), dtype=torch.bool)
+            is_new[new] = True
+            for row, run in zip(new, run_lengths(found.where(is_new)), strict=True):
                 runs[row] = run
                 self._known[keys[row]] = (soft_masks[row], found.mask_threshold, run)
         return [run for run in runs if run is not None]
@@ -121,12 +120,6 @@ class EncodedMasks:
         if entry is None or entry[1] != threshold or not np.array_equal(entry[0], mask):
             return None
         return entry[2]
-
-
-def _marked(rows: Sequence[int], length: int) -> Tensor:
-    marked = torch.zeros(length, dtype=torch.bool)
-    marked[list(rows)] = True
-    return marked
 
 
 class _Arm:

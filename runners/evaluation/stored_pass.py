@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from runners.evaluation.decode import decoded_batches
 from runners.evaluation.files import PredictionKey
@@ -167,8 +166,9 @@ def _candidates(
         for place, (index, image) in enumerate(batch):
             with torch.inference_mode():
                 candidates = candidates_of(predictions, place).above(min_score)
-                parts = {**_on_host(candidates), "size": np.array(image.shape[:2])}
-            yield index, parts
+                tensors = {name: getattr(candidates, name).contiguous().cpu() for name in _PARTS}
+            parts = {name: tensor.numpy() for name, tensor in tensors.items()}
+            yield index, {**parts, "size": np.array(image.shape[:2])}
 
 
 def _facts(key: PredictionKey) -> dict[str, object]:
@@ -200,13 +200,6 @@ def _is_whole(path: Path) -> bool:
 
 def _file(folder: Path, index: int) -> Path:
     return folder / f"{index:07d}.npz"
-
-
-def _on_host(candidates: Candidates) -> dict[str, Part]:
-    def plain(values: Tensor) -> Part:
-        return values.contiguous().cpu().numpy()
-
-    return {name: plain(getattr(candidates, name)) for name in _PARTS}
 
 
 def _save(path: Path, parts: dict[str, Part]) -> None:

@@ -160,7 +160,9 @@ class Writer:
             return
         self._flushed = time.monotonic()
         for run in tuple(self._points):
-            self._send(run, self._missing(run, self._points[run]))
+            for batch in _batches(self._missing(run, self._points[run]), _METRICS_A_BATCH):
+                self._call(self._client.log_batch, run, metrics=batch)
+                self.points_sent += len(batch)
             del self._points[run]
 
     def _start(self, event: Started) -> None:
@@ -250,11 +252,6 @@ class Writer:
             history = self._client.get_metric_history(run, name)
             self._steps[run, name] = {point.step for point in history}
         return self._steps[run, name]
-
-    def _send(self, run: str, points: Sequence["Metric"]) -> None:
-        for batch in _batches(points, _METRICS_A_BATCH):
-            self._call(self._client.log_batch, run, metrics=batch)
-            self.points_sent += len(batch)
 
     def _call(self, call: Callable[..., object], *arguments: object, **options: object) -> None:
         """Call MLflow; leave out what it will never accept, as retrying would not help."""

@@ -66,7 +66,7 @@ _STATS = "ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar
 
 def summary(scored: Scored, class_names: Mapping[int, str]) -> ApSummary:
     """Return an engine's numbers as records have them; `class_names` as in `score`."""
-    numbers = [_or_none(value) for value in scored.stats]
+    numbers = [None if value == -1 else float(value) for value in scored.stats]
     by_class = {
         class_names[category]: _mean(scored.precision[:, :, column])
         for column, category in enumerate(scored.category_ids)
@@ -137,10 +137,6 @@ def _mean(values: NDArray[np.float64]) -> float | None:
     """Return the mean over classes with ground truth, which COCOeval marks by not being -1."""
     present = values[values > -1]
     return float(present.mean()) if len(present) else None
-
-
-def _or_none(value: float) -> float | None:
-    return None if value == -1 else float(value)
 
 
 SCORING: Mapping[str, Engine] = {
