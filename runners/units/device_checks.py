@@ -1,6 +1,6 @@
-"""Whether a run is possible at all, and whether it suits this machine.
+"""Checks of a run against a device.
 
-A spec for a GPU is no mistake where there is none: its arm fails alone, before it trains.
+A spec for a GPU is valid on a machine without one: only its arm fails, before it trains.
 """
 
 import torch
@@ -12,20 +12,21 @@ from yolact_bench.spec.run import Run
 
 
 def check_possible(run: Run, device: str) -> None:
-    """Check what a resolved run cannot be on a device, or at all.
+    """Check that a resolved run is possible on a device.
 
     Raises:
-        SpecError: a precision or implementation that the device lacks, or nothing to freeze.
+        SpecError: the device lacks a precision or an implementation, or random weights have no
+            statistics to freeze.
     """
     _check_device(run, device)
     _check_batch_norm(run)
 
 
 def check_runtime(run: Run, device: str) -> None:
-    """Check that the runtime of an arm can run on a device, before the arm trains for nothing.
+    """Check that a device supports the runtime of an arm, before the arm trains in vain.
 
     Raises:
-        ArmError: unsuited_device. The other arms go on; a machine that suits it tries it again.
+        ArmError: unsuited_device. Only this arm fails; another machine can retry it.
     """
     fault = device_fault(run, device)
     if fault:

@@ -1,8 +1,8 @@
-"""What every operator costs: one table, operator → formula. One that is missing is an error.
+"""The cost of every operator: one table, operator → formula. A missing operator is an error.
 
 A multiply-accumulate (MAC) is a product that is added to a sum: matrix products, convolutions and
-interpolation have them. What is done to each value by itself is counted apart, as operations;
-what only moves values is traffic.
+interpolation have them. Work on single values is counted separately, as operations; moving values
+is traffic.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-Count = Callable[[Sequence[Any], Tensor], int]  # arguments and (first) result → how many
+Count = Callable[[Sequence[Any], Tensor], int]  # arguments and (first) result → number
 
 _BILINEAR = 4  # neighbours of a sampled value, a multiply-add each
 _PAIR = 12  # operations for one IoU: 4 corners, 2 sides, 2 clamps, product, sum, difference, ratio
@@ -20,7 +20,7 @@ _PAIR = 12  # operations for one IoU: 4 corners, 2 sides, 2 clamps, product, sum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formula:
-    """The cost of one operator; where it has no MACs, `reason` says why."""
+    """The cost of one operator; `reason` explains why one has no MACs."""
 
     reason: str
     macs: Count = lambda args, out: 0

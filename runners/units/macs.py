@@ -1,8 +1,8 @@
-"""What one image costs in a run: MACs, operations and traffic of every stage, nothing left out.
+"""The cost of one image in a run: MACs, operations and traffic of every stage.
 
-The network is counted on the meta device, what follows it on the CPU with planted candidates, so
-that it takes a second whatever the size. Counted is what is defined, not how it is executed:
-the plain runtime and torchvision's deformable layers, whatever the arm is timed with.
+The network is counted on the meta device, the rest on the CPU with planted candidates, so that it
+takes a second at any size. The count is of the definition, not of its execution: the plain runtime
+and torchvision's deformable layers, independent of the runtime that the arm is timed with.
 """
 
 import logging
