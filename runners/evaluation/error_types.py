@@ -96,8 +96,8 @@ def error_gains(
     split = split_errors(overlaps(ground_truth, results, kind=kind))
     if not len(split.true_category):
         raise SpecError(
-            "ground truth: every object is a crowd, so that nothing can be found; use a split that "
-            "has other objects, or leave out errors under measure"
+            "ground truth: no object that is not a crowd, so that nothing can be found; use a "
+            "split that has some, or leave errors out of measure"
         )
     base = split.ap50()
     gains = {name: split.ap50({name}) - base for name in (*ERROR_TYPES, *OPPOSITES)}
