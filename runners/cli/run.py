@@ -20,16 +20,15 @@ from runners.planning.rates import UserRates
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
-from runners.timing.records import Timing
+from runners.timing.records import SMOKE_TIMING, Timing
 from runners.tracking.mlflow_tracker import MlflowTracker
+from runners.units.settings import command_words
 from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
 from yolact_bench.results.sessions import why_times_invalid
 from yolact_bench.spec.budget import FULL
 
 log = logging.getLogger(__name__)
-
-_SMOKE_TIMING = Timing(rounds=2, max_seconds=4.0)  # warm-up takes at most a quarter of the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +57,8 @@ class RunRequest:
     @property
     def command(self) -> str:
         """The command as a reader would repeat it: without the paths of this machine."""
-        file = self.spec if not self.spec.is_absolute() else Path(self.spec.name)
         options = self.options
-        words = ["yolact-bench", "run", str(file)]
-        words += [word for setting in options.settings for word in ("--set", setting)]
+        words = command_words("run", self.spec, options.settings)
         words += ["--seeds", str(options.seeds)] if options.seeds else []
         words += ["--budget", options.budget] if options.budget != FULL else []
         return " ".join(words + (["--latency-first"] if self.latency_first else []))
@@ -105,7 +102,7 @@ def _run_and_report(request: RunRequest, plan: Plan) -> Report:
         context = AblationContext(
             place=replace(place, validate_every=0) if request.smoke else place,
             tracker=tracker,
-            timing=_SMOKE_TIMING if request.smoke else Timing(rounds=request.rounds),
+            timing=SMOKE_TIMING if request.smoke else Timing(rounds=request.rounds),
             retry_failed=request.retry_failed,
             sizes=request.sizes,
             latency_first=request.latency_first,

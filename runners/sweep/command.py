@@ -9,9 +9,9 @@ from pathlib import Path
 from runners.executors import Executor, Placement, make_executor
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import CheckedSweep, SweepContext, check_sweep, run_sweep
-from runners.timing.records import Timing
+from runners.timing.records import SMOKE_TIMING, Timing
 from runners.tracking.mlflow_tracker import MlflowTracker
-from runners.units.settings import parse_settings
+from runners.units.settings import command_words, parse_settings
 from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
 from yolact_bench.errors import MissingDataError, SpecError
@@ -44,9 +44,7 @@ class SweepRequest:
     @property
     def command(self) -> str:
         """The command as a reader would repeat it: without the paths of this machine."""
-        file = self.spec if not self.spec.is_absolute() else Path(self.spec.name)
-        words = ["yolact-bench", "sweep", str(file)]
-        words += [word for setting in self.settings for word in ("--set", setting)]
+        words = command_words("sweep", self.spec, self.settings)
         words += ["--trials", str(self.trials)] if self.trials else []
         words += ["--budget", self.budget] if self.budget != FULL else []
         words += ["--confirm", str(self.confirm_seeds)] if self.confirm_seeds else []
@@ -126,7 +124,7 @@ def sweep(request: SweepRequest, checked: CheckedSweep) -> Sweep:
     """
     place, command = request.place, request.command
     smoke = request.budget == "smoke"
-    timing = Timing(rounds=2, max_seconds=4.0) if smoke else Timing(rounds=request.rounds)
+    timing = SMOKE_TIMING if smoke else Timing(rounds=request.rounds)
     with hold_lock(place.work_dir, command=command):
         with closing(MlflowTracker(place.work_dir)) as tracker:
             at = SweepContext(

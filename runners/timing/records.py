@@ -36,6 +36,9 @@ class Timing:
         return replace(how, max_s=min(how.max_s, self.max_seconds))
 
 
+SMOKE_TIMING = Timing(rounds=2, max_seconds=4.0)  # warm-up takes at most a quarter of the time
+
+
 def time_units(
     units: Sequence[Unit],
     scenario: str,

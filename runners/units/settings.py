@@ -1,6 +1,7 @@
-"""`--set path=value` on the command line."""
+"""`--set path=value` on the command line, and the command line in records."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import yaml
 
@@ -23,3 +24,9 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
         except yaml.YAMLError as error:
             raise SpecError(f"--set {setting}: {text!r} is not valid YAML; quote it") from error
     return parsed
+
+
+def command_words(command: str, spec: Path, settings: Sequence[str]) -> list[str]:
+    """Return the beginning of a command line on a spec, without the paths of this machine."""
+    file = spec.name if spec.is_absolute() else str(spec)
+    return ["yolact-bench", command, file] + [w for s in settings for w in ("--set", s)]
