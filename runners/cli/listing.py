@@ -49,8 +49,8 @@ def _components(slot: str | None) -> Iterator[str]:
             first_line = (component.__doc__ or "").strip().splitlines()[0]
             yield f"  {entry:<20} {first_line}"
             for option, parameter in options_of(component).items():
-                given = parameter.default
-                default = "required" if given is parameter.empty else f"default {given!r}"
+                required = parameter.default is parameter.empty
+                default = "required" if required else f"default {parameter.default!r}"
                 yield f"      {option}: {default}"
 
 

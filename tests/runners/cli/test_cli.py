@@ -15,7 +15,7 @@ from tests.support.small_ablation import SPEC, context, run_spec, write_spec
 from yolact_bench.errors import SpecError
 
 
-def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+def exit_code(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(sys, "argv", ["yolact-bench", *words])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
@@ -47,7 +47,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["report", "small"],
     ],
 )
-def test_commands_that_only_tell_load_no_torch(words: list[str], work: Path) -> None:
+def test_commands_that_only_print_load_no_torch(words: list[str], work: Path) -> None:
     place = ["--work-dir", str(work)] if words[0] in {"list", "report"} else []
     program = (
         "import sys\n"
@@ -73,7 +73,7 @@ def test_a_plan_is_one_json_object(
 ) -> None:
     spec = str(write_spec(tmp_path))
     words = ("plan", spec, "--json", "--work-dir", str(tmp_path / "work"))
-    assert called(*words, monkeypatch=monkeypatch) == 0
+    assert exit_code(*words, monkeypatch=monkeypatch) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["trainings"] == 2
     assert [u["shares"] for u in facts["units"]] == [None, None, "k_4"]
@@ -84,7 +84,7 @@ def test_a_finished_ablation_runs_again_in_an_instant_and_prints_its_table(
     work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("run", str(work.parent / "small.yaml"), "--work-dir", str(work), "--device", "cpu")
-    assert called(*words, monkeypatch=monkeypatch) == 0
+    assert exit_code(*words, monkeypatch=monkeypatch) == 0
     assert "k_4" in capsys.readouterr().out
 
 
@@ -92,7 +92,7 @@ def test_an_unmet_expectation_is_exit_code_4(work: Path, monkeypatch: pytest.Mon
     text = SPEC + 'expect: ["mask_ap[k_4] >= 99"]\n'
     spec = write_spec(work.parent, text)
     words = ("run", str(spec), "--work-dir", str(work), "--device", "cpu")
-    assert called(*words, monkeypatch=monkeypatch) == 4
+    assert exit_code(*words, monkeypatch=monkeypatch) == 4
     write_spec(work.parent)
 
 
@@ -100,7 +100,7 @@ def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyP
     failing = "  k_2: {protonet.k: 2, schedule.lr: 1.0e+30}\n"
     spec = write_spec(tmp_path, SPEC.replace("  k_2: {protonet.k: 2}\n", failing))
     words = ("run", str(spec), "--work-dir", str(tmp_path / "work"), "--rounds", "2")
-    assert called(*words, "--workers", "0", monkeypatch=monkeypatch) == 3
+    assert exit_code(*words, "--workers", "0", monkeypatch=monkeypatch) == 3
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ def test_a_mistake_is_one_message_and_exit_code_2(
     paper.write_text(SPEC + "paper: yolact_plus.dcm\n")
     places = {"tmp": tmp_path, "spec": spec, "spec_with_paper": paper}
     words = [word.format(**places) for word in words]
-    assert called(*words, monkeypatch=monkeypatch) == 2
-    told = capsys.readouterr()
-    assert message in told.err
-    assert "Traceback" not in told.err
+    assert exit_code(*words, monkeypatch=monkeypatch) == 2
+    output = capsys.readouterr()
+    assert message in output.err
+    assert "Traceback" not in output.err
     assert not (tmp_path / "work").exists()
 
 
@@ -165,9 +165,9 @@ def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     os.killpg(running.pid, signal.SIGINT)
-    _, told = running.communicate(timeout=60)
-    assert running.returncode == 130, told
-    assert "the same command resumes where this one stopped" in told
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130, errors
+    assert "the same command resumes where this one stopped" in errors
     assert len(list(log.glob("*/last.pt"))) == 1
 
 
