@@ -140,7 +140,7 @@ def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
             if detect is None
             else f"at most {duration(detect)}"
         )
-        lines.append(f"time on {cost.device}: evaluation without scoring {time}")
+        lines.append(f"time on {cost.device}: evaluation (without scoring) {time}")
     if lines:
         needed = cost.checkpoint_bytes + cost.training_bytes + cost.forward_bytes
         extra = f" (and {size(cost.training_bytes)} while one trains)" if plan.trainings else ""
