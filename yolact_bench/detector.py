@@ -72,7 +72,6 @@ class Detector:
             torch.tensor(values, dtype=torch.float32, device=self.device)[:, None, None]
             for values in (network.mean, network.std)
         )
-        self.inexact = 0  # images for which a fixed number of candidates was too small
         self._fixed = None if fixed is None else fixed(self._mean, self._std)
 
     def __call__(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Detections]:
@@ -113,8 +112,8 @@ class Detector:
             state = outcome.state.tolist()
         for index, (image, (count, exact)) in enumerate(zip(images, state, strict=True)):
             if not exact:
-                self.inexact += 1
-                found.append(self._found(outcome.predictions, index, image, clock))
+                again = self._found(outcome.predictions, index, image, clock)
+                found.append(replace(again, exact=False))
                 continue
             height, width = image.shape[:2]
             threshold = self.head.assembly.mask_threshold

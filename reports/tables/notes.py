@@ -107,7 +107,7 @@ def times(session: Session | None) -> tuple[str, ...]:
         how += " CPU times say nothing about a GPU."
     load = (
         f"† declared detection load {session.load}: the network runs as it is and its predictions "
-        f"are replaced by planted ones ({session.load_source})."
+        f"are replaced by those of the load ({session.load_source})."
     )
     return (how, load) if session.load else (how,)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runners.executors import Executor
-from runners.timing.records import Timing
+from runners.timing.records import TimingLimits
 from runners.tracking.tracker import Tracker
 from runners.units.unit import Work
 from runners.units.workplace import Workplace
@@ -22,7 +22,7 @@ class AblationContext:
 
     place: Workplace
     tracker: Tracker
-    timing: Timing
+    timing: TimingLimits
     retry_failed: bool = False
     sizes: bool = False  # intervals of AP by object size too
     latency_first: bool = False  # an arm over the spec's budget is not trained

@@ -13,8 +13,8 @@ from runners.planning.plan import Plan, Step
 from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
 from runners.timing.images import read_pictures
-from runners.timing.records import Timing
-from runners.timing.session import Measured, measure
+from runners.timing.records import TimingLimits
+from runners.timing.session import ArmTimes, time_session
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_detector, build_network
@@ -26,13 +26,12 @@ from yolact_bench.results.sessions import why_invalid
 from yolact_bench.results.text import DASH, aligned, with_interval
 from yolact_bench.spec.latency import OWN, LatencyPlan
 from yolact_bench.spec.loads import UNTRAINED_LOAD, find_load
-from yolact_bench.statistics.timing import median_interval, period_of
 
 log = logging.getLogger(__name__)
 
 
 def drop_slow_arms(
-    plan: Plan, place: Workplace, folder: Path, *, timing: Timing | None = None
+    plan: Plan, place: Workplace, folder: Path, *, timing: TimingLimits | None = None
 ) -> Mapping[str, str]:
     """Return arm → why it is not worth a training; earlier times are used again.
 
@@ -42,8 +41,8 @@ def drop_slow_arms(
     not kept.
     """
     units = [step.unit for step in plan.steps if step.unit.seed == plan.ablation.seeds[0]]
-    timing = timing or Timing()
-    how = with_declared_load(timing.of(plan.ablation.latency))
+    timing = timing or TimingLimits()
+    how = with_declared_load(timing.apply(plan.ablation.latency))
     question = _question(units, how, place)
     gate = gates.load(folder, question)
     if gate is None:
@@ -135,14 +134,14 @@ def _measure_gate(
 
 def measure_untrained(
     units: Sequence[Unit], how: LatencyPlan, place: Workplace, baseline: str, rounds: int | None
-) -> tuple[Mapping[str, Measured], list[str]]:
+) -> tuple[Mapping[str, ArmTimes], list[str]]:
     """Time arms as they are built, together; return also those that could not be timed."""
     untimed: list[str] = []
     pictures = read_pictures(place.datasets.open(units[0].data, units[0].split))
 
-    def session(units: Sequence[Unit]) -> Mapping[str, Measured]:
+    def session(units: Sequence[Unit]) -> Mapping[str, ArmTimes]:
         detectors = {unit.arm: _build_untrained(unit, place) for unit in units}
-        return measure(
+        return time_session(
             detectors,
             pictures,
             scenario=how.scenarios[0],
@@ -167,13 +166,9 @@ def _build_untrained(unit: Unit, place: Workplace) -> Detector:
         raise TimingError(unit.arm) from error
 
 
-def judge(unit: Unit, measured: Measured) -> TimedArm:
+def judge(unit: Unit, measured: ArmTimes) -> TimedArm:
     """Return the median and interval that a budget is compared with."""
-    interval = median_interval(
-        measured.samples_ms,
-        period=period_of(measured.image_ids),
-        calls=measured.protocol.calls_per_round,
-    )
+    interval = measured.interval_ms
     return TimedArm(
         arm=unit.arm,
         detect_digest=unit.run.detect_digest,

@@ -68,7 +68,7 @@ def _time(
     records = time_units(
         units,
         scenario,
-        how=context.timing.of(plan.ablation.latency),
+        how=context.timing.apply(plan.ablation.latency),
         baseline=plan.ablation.baseline,
         rounds=context.timing.rounds,
         place=context.place,

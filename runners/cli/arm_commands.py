@@ -140,7 +140,7 @@ def latency(
     from runners.cli.workplace import make_workplace
     from runners.timing import command as timing
 
-    request = timing.Request(
+    request = timing.LatencyRequest(
         arms=arms,
         weights=weights,
         dataset=dataset,

@@ -20,7 +20,7 @@ from runners.planning.rates import UserRates
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
-from runners.timing.records import SMOKE_TIMING, Timing
+from runners.timing.records import SMOKE_LIMITS, TimingLimits
 from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.settings import command_words
 from runners.units.workplace import Workplace
@@ -102,7 +102,7 @@ def _run_and_report(request: RunRequest, plan: Plan) -> Report:
         context = AblationContext(
             place=replace(place, validate_every=0) if request.smoke else place,
             tracker=tracker,
-            timing=SMOKE_TIMING if request.smoke else Timing(rounds=request.rounds),
+            timing=SMOKE_LIMITS if request.smoke else TimingLimits(rounds=request.rounds),
             retry_failed=request.retry_failed,
             sizes=request.sizes,
             latency_first=request.latency_first,

@@ -70,7 +70,7 @@ def measure_ceiling(
 def _best_ms(call: Callable[[], object], device: torch.device, seconds: float) -> float:
     timer = TIMERS[timer_for(device.type)]
     end = time.perf_counter() + seconds
-    times = [timer(call) for _ in range(3)]
+    times = [timer(call).ms for _ in range(3)]
     while time.perf_counter() < end:
-        times.append(timer(call))
+        times.append(timer(call).ms)
     return min(times)

@@ -8,8 +8,8 @@ import torch
 
 from runners.profiling.ceilings import measure_ceiling
 from runners.system.environment import environment, now
-from runners.timing.drawn_images import COUNT, HEIGHT, WIDTH, drawn_pictures
-from runners.timing.session import Measured, measure
+from runners.timing.images import DRAWN, HEIGHT, WIDTH, draw_pictures
+from runners.timing.session import ArmTimes, time_session
 from runners.units.macs import Cost, UncountableError, count, total
 from runners.units.settings import parse_settings
 from yolact_bench.build import build_detector, build_network, load_weights, runtime_of
@@ -60,9 +60,9 @@ def profile_arm(
     name = Path(arm).stem
     detector = build_detector(run, network, device=device)
     loads = {} if plan.load == OWN else {name: find_load(plan.load)}
-    timed = measure({name: detector}, drawn_pictures(), scenario=scenario, plan=plan, loads=loads)[
-        name
-    ]
+    (timed,) = time_session(
+        {name: detector}, draw_pictures(), scenario=scenario, plan=plan, loads=loads
+    ).values()
     precision = runtime_of(run).precision
     return Profile(
         arm=name,
@@ -71,7 +71,7 @@ def profile_arm(
         runtime=f"{run.runtime['name']} {precision}",
         batch_size=plan.batch_size,
         load=timed.load,
-        images=f"{COUNT} drawn images of {HEIGHT}×{WIDTH}",
+        images=f"{DRAWN} drawn images of {HEIGHT}×{WIDTH}",
         samples=len(timed.samples_ms),
         median_ms=median(timed.samples_ms),
         stages=stage_profiles(costs, timed, run, plan.batch_size),
@@ -85,7 +85,7 @@ def profile_arm(
 
 
 def stage_profiles(
-    costs: Mapping[str, Cost], timed: Measured, run: Run, batch_size: int
+    costs: Mapping[str, Cost], timed: ArmTimes, run: Run, batch_size: int
 ) -> tuple[StageProfile, ...]:
     """Return every stage that was counted or timed, in order of execution.
 

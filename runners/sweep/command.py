@@ -9,7 +9,7 @@ from pathlib import Path
 from runners.executors import Executor, Placement, make_executor
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import CheckedSweep, SweepContext, check_sweep, run_sweep
-from runners.timing.records import SMOKE_TIMING, Timing
+from runners.timing.records import SMOKE_LIMITS, TimingLimits
 from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.settings import command_words, parse_settings
 from runners.units.workplace import Workplace
@@ -124,7 +124,7 @@ def sweep(request: SweepRequest, checked: CheckedSweep) -> Sweep:
     """
     place, command = request.place, request.command
     smoke = request.budget == "smoke"
-    timing = SMOKE_TIMING if smoke else Timing(rounds=request.rounds)
+    timing = SMOKE_LIMITS if smoke else TimingLimits(rounds=request.rounds)
     with hold_lock(place.work_dir, command=command):
         with closing(MlflowTracker(place.work_dir)) as tracker:
             at = SweepContext(

@@ -19,7 +19,7 @@ from runners.sweep.summary_file import SweepSummary
 from runners.sweep.trainings import Trainings
 from runners.sweep.trial import TrialFactory, metrics_of, missing_metric
 from runners.system.environment import environment
-from runners.timing.records import Timing
+from runners.timing.records import TimingLimits
 from runners.tracking.tracker import Tracker
 from runners.units.unit import Unit, planned_run
 from runners.units.workplace import Workplace, trained
@@ -40,7 +40,7 @@ class SweepContext:
 
     place: Workplace
     tracker: Tracker
-    timing: Timing
+    timing: TimingLimits
     data_root: Path | None
     storage: str | None  # a database URL; None: work/optuna.db
     make_executor: Callable[[], Executor]  # where trials train

@@ -8,7 +8,7 @@ from runners.ablation.latency_gate import judge, measure_untrained, with_declare
 from runners.sweep.study import Study
 from runners.sweep.trial import BASE, timing_key
 from runners.timing.calls import TimingError
-from runners.timing.records import Timing, time_units
+from runners.timing.records import TimingLimits, time_units
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
@@ -31,7 +31,7 @@ class Stopwatch:
     spec: SweepSpec
     base: Unit
     place: Workplace
-    timing: Timing
+    timing: TimingLimits
     study: Study  # stores what later coordinators need
     quiet: Callable[[], None]  # waits until this process is idle
 
@@ -88,7 +88,7 @@ class Stopwatch:
     @property
     def plan(self) -> LatencyPlan:
         """How trials are timed."""
-        plan = self.timing.of(self.spec.latency)
+        plan = self.timing.apply(self.spec.latency)
         written = self.spec.source.data.get("latency")
         explicit = isinstance(written, Mapping) and "max_s" in written
         return plan if explicit else replace(plan, max_s=min(plan.max_s, _MOST_SECONDS))

@@ -1,4 +1,6 @@
 """Latency in alternating rounds.
 
-Public: `time_session`, `time_units`, `is_valid`.
+Public: `session.time_session`, `records.time_units`, `records.TimingLimits`,
+`command.latency` and `curve.latency_curve`. Whether a session counts is decided in
+`yolact_bench.results.sessions`.
 """

@@ -1,18 +1,22 @@
-"""Detectors set up to be called in a session, and who failed if one does."""
+"""One timed call of an arm: the network alone, the detector, or everything from bytes to masks."""
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 
-from runners.timing.clocks import Step
-from runners.timing.detection_load import PlantedNetwork, planting
-from runners.timing.footprint import Caller
-from runners.timing.images import Picture
-from runners.timing.scenarios import CALLS, Setup, Timed
+from torch import Tensor, nn
+
+from runners.timing.detection_load import impose_load
+from runners.timing.images import Picture, batch_of, period_of_batches
 from yolact_bench.clock import Clock, no_clock
+from yolact_bench.detect.pipeline import Found
 from yolact_bench.detector import Detector
+from yolact_bench.geometry.run_lengths import mask_run_lengths
+from yolact_bench.shapes import Predictions
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.loads import Load
+
+MOST_BATCHES = 8  # prepared ones that are kept on the device for the scenario `model`
 
 
 class TimingError(RuntimeError):
@@ -23,86 +27,164 @@ class TimingError(RuntimeError):
         self.arm = arm
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimedArm:
-    """One arm, ready to be called; a twin shares the setup of its original."""
+class PreparedArm:
+    """One arm, ready to be called in a scenario. A failure in a call is a `TimingError`."""
 
-    scenario: str
-    setup: Setup
-    call: Timed
-    load: str
-    step: Step  # plain, without a clock of stages
+    def __init__(
+        self,
+        name: str,
+        detector: Detector,
+        pictures: Sequence[Picture],
+        *,
+        scenario: str,
+        batch_size: int = 1,
+        load: Load | None = None,
+        stack: ExitStack,
+    ) -> None:
+        """Impose the load, if there is one, until the stack closes."""
+        self.name, self.scenario, self.batch_size = name, scenario, batch_size
+        self.load = load.name if load else ""
+        self.detector, self.pictures = detector, pictures
+        self._loaded = None
+        if load is not None:
+            batch = detector.preprocess([pictures[0].decoded] * batch_size)
+            loaded = impose_load(detector, load, batch, images=len(pictures))
+            self._loaded = stack.enter_context(loaded)
+        self._call = CALLS[scenario](self)
 
-    def caller(self) -> Caller:
-        """Return its calls, for what they take besides time."""
-        network = self.setup.detector.network
-        return Caller(network=network, prepare=self.setup.prepare, step=self.step)
+    @property
+    def network(self) -> nn.Module:
+        """The network that the calls run."""
+        return self.detector.network
+
+    @property
+    def period(self) -> int:
+        """After how many calls the images begin anew."""
+        period = period_of_batches(self.pictures, self.batch_size)
+        return min(MOST_BATCHES, period) if self.scenario == "model" else period
+
+    def twin(self, name: str) -> "PreparedArm":
+        """The same arm under another name."""
+        twin = copy.copy(self)
+        twin.name = name
+        return twin
+
+    def batch(self, number: int) -> list[Picture]:
+        """The pictures of a call."""
+        return batch_of(self.pictures, number, self.batch_size)
+
+    def image_ids(self, count: int) -> tuple[int, ...]:
+        """The (first) image of each of the first `count` calls."""
+        one_turn = [self.batch(number)[0].image_id for number in range(self.period)]
+        return tuple(one_turn[number % self.period] for number in range(count))
+
+    def prepare(self, number: int) -> None:
+        """Write the detections of a call's images, where a load is imposed; untimed."""
+        if self._loaded is not None:
+            first = number * self.batch_size
+            self._loaded.write([(first + i) % len(self.pictures) for i in range(self.batch_size)])
+
+    def call(self, number: int, clock: Clock = no_clock) -> object:
+        """Call it on the images of that number."""
+        try:
+            return self._call(number, clock)
+        except Exception as error:
+            raise TimingError(self.name) from error
+
+    def __call__(self, number: int) -> object:
+        """Prepare and call."""
+        self.prepare(number)
+        return self.call(number)
 
 
-def timed_arms(
+def prepare_arms(
     detectors: Mapping[str, Detector],
     pictures: Sequence[Picture],
     scenario: str,
     plan: LatencyPlan,
     loads: Mapping[str, Load],
     stack: ExitStack,
-) -> dict[str, TimedArm]:
-    """Return every detector as an arm; what `loads` impose on them ends with the stack.
+) -> dict[str, PreparedArm]:
+    """Return every detector as an arm; `loads` are imposed until the stack closes.
 
     Raises:
-        TimingError: an arm that cannot be set up.
+        TimingError: an arm that cannot be prepared.
     """
     arms = {}
     for name, detector in detectors.items():
-        load = loads.get(name)
         try:
-            planted = _planted(detector, pictures, plan, load, stack)
-            setup = Setup(
-                detector=detector, pictures=pictures, batch_size=plan.batch_size, planted=planted
+            arms[name] = PreparedArm(
+                name,
+                detector,
+                pictures,
+                scenario=scenario,
+                batch_size=plan.batch_size,
+                load=loads.get(name),
+                stack=stack,
             )
-            call = _guarded(name, CALLS[scenario](setup))
         except Exception as error:
             raise TimingError(name) from error
-        arms[name] = TimedArm(
-            scenario=scenario,
-            setup=setup,
-            call=call,
-            load=load.name if load else "",
-            step=_plain(call),
-        )
     return arms
 
 
-def twin_of(arm: TimedArm, name: str) -> TimedArm:
-    """Return the same arm under another name."""
-    call = _guarded(name, arm.call)
-    return replace(arm, call=call, step=_plain(call))
+Call = Callable[[int, Clock], object]  # one call of an arm: its number, and a clock of stages
 
 
-def _planted(
-    detector: Detector,
-    pictures: Sequence[Picture],
-    plan: LatencyPlan,
-    load: Load | None,
-    stack: ExitStack,
-) -> PlantedNetwork | None:
-    if load is None:
+def model(arm: PreparedArm) -> Call:
+    """Return the call from normalised batches on the device to raw predictions on the device."""
+    batches: list[Tensor] = [
+        arm.detector.preprocess([picture.decoded for picture in arm.batch(number)])
+        for number in range(arm.period)
+    ]
+
+    def call(number: int, clock: Clock) -> Predictions:
+        return arm.detector.predict(batches[number % len(batches)], clock)
+
+    return call
+
+
+def detector(arm: PreparedArm) -> Call:
+    """Return the call from decoded images on the host to masks at prototype size, on the device."""
+
+    def call(number: int, clock: Clock) -> list[Found]:
+        return arm.detector.find([picture.decoded for picture in arm.batch(number)], clock)
+
+    return call
+
+
+def end_to_end(arm: PreparedArm) -> Call:
+    """Return the call from the bytes of files to detections and run lengths on the host."""
+
+    def call(number: int, clock: Clock) -> list[tuple[Found, list[str]]]:
+        with clock("preprocess"):
+            images = [picture.decode() for picture in arm.batch(number)]
+        results = []
+        for found in arm.detector.find(images, clock):
+            with clock("copy"):
+                on_host = found.cpu()
+            with clock("upsample"):
+                results.append((on_host, run_lengths(on_host)))
+        return results
+
+    return call
+
+
+CALLS: Mapping[str, Callable[[PreparedArm], Call]] = {
+    "model": model,
+    "detector": detector,
+    "end_to_end": end_to_end,
+}
+
+
+def run_lengths(found: Found) -> list[str]:
+    """Return the masks of one image at image size, as COCO's compressed counts."""
+    return mask_run_lengths(
+        found.soft_masks, found.height, found.width, threshold=found.mask_threshold
+    )
+
+
+def detections_in(result: object) -> list[Found] | None:
+    """Return what one call detected, image by image; None for raw predictions."""
+    if not isinstance(result, list):
         return None
-    batch = detector.preprocess([pictures[0].decoded] * plan.batch_size)
-    return stack.enter_context(planting(detector, load, batch, images=len(pictures)))
-
-
-def _plain(call: Timed) -> Step:
-    return lambda number: call(number, no_clock)
-
-
-def _guarded(name: str, call: Timed) -> Timed:
-    def step(number: int, clock: Clock) -> object:
-        try:
-            return call(number, clock)
-        except TimingError:
-            raise
-        except Exception as error:
-            raise TimingError(name) from error
-
-    return step
+    return [one[0] if isinstance(one, tuple) else one for one in result]

@@ -1,23 +1,20 @@
-"""Clocks, warm-up, and the order in which arms are timed so that their times compare."""
+"""Clocks of whole calls and of their stages, and the warm-up before them."""
 
-import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from yolact_bench.clock import STAGES
 
-Step = Callable[[int], object]  # one call of an arm, given the number of the round
-Timer = Callable[[Callable[[], object]], float]  # runs a call once, returns its milliseconds
+Step = Callable[[int], object]  # one call of an arm, given its number
 
-MIN_ROUNDS = 10
-# Warm-up ends when the last two quarters of its calls, at least so many each, have medians this
-# close.
+# Warm-up ends when the last two quarters of its calls, at least this many each, have medians
+# this close.
 _WINDOW, _FLAT = 5, 0.05
 
 
@@ -35,65 +32,44 @@ class WarmUp(NamedTuple):
     stable: bool  # its times had stopped falling
 
 
-Probe = Callable[[Callable[[], object]], Sample]
+Timer = Callable[[Callable[[], object]], Sample]  # runs a call once
 
 
-def wall_ms(call: Callable[[], object]) -> float:
-    """Return the milliseconds of one call on the CPU."""
+def wall_clock(call: Callable[[], object]) -> Sample:
+    """Time one call on the CPU."""
     start = time.perf_counter_ns()
     call()
-    return (time.perf_counter_ns() - start) / 1e6
+    ms = (time.perf_counter_ns() - start) / 1e6
+    return Sample(ms, ms)
 
 
-def cpu_ms(call: Callable[[], object]) -> float:
-    """Return the milliseconds that all threads of this process were busy during one call."""
+def cpu_time(call: Callable[[], object]) -> Sample:
+    """Time that all threads of this process were busy: other programs do not lengthen it."""
     start = time.process_time_ns()
     call()
-    return (time.process_time_ns() - start) / 1e6
-
-
-def cpu_sample(call: Callable[[], object]) -> Sample:
-    """Return the CPU time of one call: other programs on the machine do not lengthen it."""
-    ms = cpu_ms(call)
+    ms = (time.process_time_ns() - start) / 1e6
     return Sample(ms, ms)
 
 
-def wall_sample(call: Callable[[], object]) -> Sample:
-    """Return the time of one call on the CPU."""
-    ms = wall_ms(call)
-    return Sample(ms, ms)
-
-
-def event_ms(call: Callable[[], object]) -> float:
-    """Return the milliseconds between two CUDA events around one call."""
-    return event_sample(call).ms
-
-
-def event_sample(call: Callable[[], object]) -> Sample:
-    """Return the milliseconds between two CUDA events around one call, and those of the host.
+def cuda_events(call: Callable[[], object]) -> Sample:
+    """Time between two CUDA events around one call.
 
     The device is idle when the first event is recorded, so what the call does on the CPU
-    between its kernels counts, as it does for whoever waits for the result.
+    between its kernels counts, as it does for a program that waits for the result.
     """
-    start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-    end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    start, end = cuda_event(), cuda_event()
     torch.cuda.synchronize()
     start.record()
-    enqueue_ms = wall_ms(call)
+    enqueue_ms = wall_clock(call).ms
     end.record()
     end.synchronize()
     return Sample(float(start.elapsed_time(end)), enqueue_ms)
 
 
 TIMERS: Mapping[str, Timer] = {
-    "wall clock": wall_ms,
-    "CPU time": cpu_ms,
-    "CUDA events": event_ms,
-}
-PROBES: Mapping[str, Probe] = {
-    "wall clock": wall_sample,
-    "CPU time": cpu_sample,
-    "CUDA events": event_sample,
+    "wall clock": wall_clock,
+    "CPU time": cpu_time,
+    "CUDA events": cuda_events,
 }
 
 
@@ -111,11 +87,10 @@ def warm_up(
     max_seconds: float = float("inf"),
     now: Callable[[], float] = time.perf_counter,
 ) -> WarmUp:
-    """Return how many warm-up calls were made, and whether times had become flat.
+    """Call until the times are flat, after at least `calls` calls and `min_seconds`.
 
-    At least `calls` calls and `min_seconds`, then until times are flat; at most five times
-    either, as a shared machine may never be flat. No further call after `max_seconds`, unless
-    fewer than three were made.
+    At most five times either, as a shared machine may never be flat. No further call after
+    `max_seconds`, unless fewer than three were made.
     """
     begin = now()
     times: list[float] = []
@@ -127,58 +102,23 @@ def warm_up(
             return WarmUp(len(times), False)
         if len(times) >= 3 and spent >= max_seconds:
             return WarmUp(len(times), _flat(times))
-        times.append(timer(partial(step, len(times))))
-
-
-def time_together(
-    steps: Mapping[str, Step],
-    timer: Timer,
-    *,
-    rounds: int = 200,
-    warmup: int = 20,
-    seed: int = 0,
-    max_seconds: float = float("inf"),
-    now: Callable[[], float] = time.perf_counter,
-) -> dict[str, list[float]]:
-    """Return milliseconds per call of every step, one sample a round, `rounds` rounds.
-
-    Steps alternate, A B C, B C A, ... Clocks follow temperature over seconds, so timing
-    all of A and then all of B reports the drift as a difference between A and B. The order
-    is drawn anew each round, so no step always runs behind the same neighbour.
-
-    A round is never left unfinished. After `max_seconds` no further round starts, except
-    to complete the first ten (or `rounds`, if fewer).
-    """
-    for step in steps.values():
-        for call in range(warmup):
-            timer(partial(step, call))
-
-    order = random.Random(seed)
-    samples: dict[str, list[float]] = {name: [] for name in steps}
-    end = now() + max_seconds
-    for number in range(rounds):
-        if number >= MIN_ROUNDS and now() >= end:
-            break
-        for name in order.sample(sorted(steps), k=len(steps)):
-            samples[name].append(timer(partial(steps[name], number)))
-    return samples
+        times.append(timer(partial(step, len(times))).ms)
 
 
 class StageClock:
-    """A `Clock` that adds up the milliseconds of each stage until they are taken.
+    """A `Clock` that adds up the milliseconds of each stage until they are read.
 
     On a GPU it waits for the device at both ends of every stage. That forbids the overlap of
     CPU and GPU work, so stages are timed in rounds of their own and their sum is no latency.
     """
 
     def __init__(self, device_type: str) -> None:
-        self._wait = torch.cuda.synchronize if device_type == "cuda" else _nothing
+        self._on_gpu = device_type == "cuda"
         self._ms: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         """Time the block as a part of `stage`."""
-        assert stage in STAGES, stage
         self._wait()
         start = time.perf_counter_ns()
         yield
@@ -187,12 +127,71 @@ class StageClock:
 
     def add(self, stage: str, milliseconds: float) -> None:
         """Count milliseconds that were measured elsewhere, as within a CUDA graph."""
+        assert stage in STAGES, stage
         self._ms[stage] = self._ms.get(stage, 0.0) + milliseconds
 
     def take(self) -> dict[str, float]:
         """Return the milliseconds of each stage since the last `take`, and start anew."""
-        taken, self._ms = self._ms, {}
-        return taken
+        ms, self._ms = self._ms, {}
+        return ms
+
+    def _wait(self) -> None:
+        if self._on_gpu:
+            torch.cuda.synchronize()
+
+
+class Event(Protocol):
+    """The part of torch.cuda.Event that is used."""
+
+    def record(self) -> object:
+        """Mark this point of the stream."""
+        ...
+
+    def synchronize(self) -> object:
+        """Wait until the device has passed the mark."""
+        ...
+
+    def elapsed_time(self, end: Any) -> float:  # noqa: ANN401 - events know their own kind only
+        """Milliseconds from this mark to another."""
+        ...
+
+
+def cuda_event() -> Event:
+    """An event with a time."""
+    event: Event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    return event
+
+
+class EventClock(StageClock):
+    """A `Clock` that marks both ends of every stage in the device's one stream.
+
+    The host never waits, so what runs is the program that is timed as a whole. Read it after the
+    call.
+    """
+
+    def __init__(self, event: Callable[[], Event] = cuda_event) -> None:
+        super().__init__("cuda")
+        self._event = event
+        self._marks: list[tuple[str, Event, Event]] = []
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Mark the block as a part of `stage`."""
+        assert stage in STAGES, stage
+        start, end = self._event(), self._event()
+        start.record()
+        yield
+        end.record()
+        self._marks.append((stage, start, end))
+
+    def take(self) -> dict[str, float]:
+        """Return the milliseconds of each stage since the last `take`, and start anew."""
+        marks, self._marks = self._marks, []
+        if marks:
+            marks[-1][2].synchronize()  # the last of the stream: all before it have happened
+        for stage, start, end in marks:
+            self.add(stage, start.elapsed_time(end))
+        return super().take()
 
 
 def _flat(times: Sequence[float]) -> bool:
@@ -202,7 +201,3 @@ def _flat(times: Sequence[float]) -> bool:
     before = statistics.median(times[-2 * window : -window])
     after = statistics.median(times[-window:])
     return abs(after / before - 1) < _FLAT if before > 0 else True
-
-
-def _nothing() -> None:
-    """Wait for nothing: on the CPU a call has finished when it returns."""

@@ -1,7 +1,7 @@
-"""The command `latency`: arms by name, timed together, told in a table."""
+"""The command `latency`: arms by name, timed together, in a table."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,8 +10,8 @@ import typer
 from runners.system.environment import environment, now
 from runners.system.exit_codes import INVALID
 from runners.timing.calls import TimingError
-from runners.timing.images import Picture, read_pictures
-from runners.timing.session import Measured, measure
+from runners.timing.images import read_pictures
+from runners.timing.session import ArmTimes, time_session
 from runners.units.resolve import resolve_unit
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained
@@ -23,14 +23,7 @@ from yolact_bench.results.sessions import why_invalid
 from yolact_bench.results.text import aligned, decimal, milliseconds, with_interval
 from yolact_bench.spec.latency import OWN, SCENARIOS, LatencyPlan
 from yolact_bench.spec.loads import LOADS, UNTRAINED_LOAD, Load, find_load
-from yolact_bench.statistics.timing import (
-    MIN_SAMPLES_P90,
-    Interval,
-    median_interval,
-    paired_ratio,
-    period_of,
-    quantile,
-)
+from yolact_bench.statistics.timing import MIN_SAMPLES_P90, quantile
 
 _OPTIONS = {
     "scenarios": "--scenario",
@@ -42,8 +35,8 @@ _OPTIONS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line asks to be timed."""
+class LatencyRequest:
+    """The arguments of `latency`."""
 
     arms: Sequence[str]
     weights: Path | None
@@ -52,12 +45,12 @@ class Request:
     place: Workplace
     data_root: Path | None
     plan: LatencyPlan
-    load: str | None  # as named; None: by whether an arm is trained
+    load: str | None  # None: a declared load for untrained arms alone
     rounds: int | None
 
 
 def plan_of(**values: object) -> LatencyPlan:
-    """Return the plan of the command's options, those that were given.
+    """Return the plan of the command's options; None leaves the default.
 
     Raises:
         SpecError: naming the option.
@@ -70,52 +63,49 @@ def plan_of(**values: object) -> LatencyPlan:
         raise SpecError(f"{_OPTIONS.get(key, key)}: {message}") from error
 
 
-def latency(request: Request, *, as_json: bool) -> None:
+def latency(request: LatencyRequest, *, as_json: bool) -> None:
     """Time arms in alternating rounds, with their trained weights where there are any.
 
-    An arm without weights is given a declared detection load, as it would find nothing real.
+    An arm without weights is given a declared detection load, as it would detect nothing real.
 
     Raises:
-        SpecError: an arm, weights or option that cannot be.
+        SpecError: an invalid arm, weights or option.
     """
     units = units_of(request)
     detectors, weights = detectors_of(request, units)
     loads = loads_of(request, weights)
-    pictures = read_pictures(request.place.datasets.open(units[request.arms[0]].data, "val"))
-    found = {
-        scenario: timed(detectors, pictures, request, scenario=scenario, loads=loads)
+    times = {
+        scenario: time_scenario(request, scenario, units, detectors, loads)
         for scenario in request.plan.scenarios
     }
     env = environment(request.place.device)
     if as_json:
         scenarios = {
-            scenario: {
-                arm: {**plain_fields(m), "weights": weights[arm]} for arm, m in measured.items()
-            }
-            for scenario, measured in found.items()
+            scenario: {arm: {**plain_fields(m), "weights": weights[arm]} for arm, m in arms.items()}
+            for scenario, arms in times.items()
         }
         facts = {"environment": asdict(env), "time": now(), "scenarios": scenarios}
         typer.echo(json.dumps(facts))
     else:
         typer.echo(f"{env.device}, {env.threads} CPU threads, batch of {request.plan.batch_size}")
-        for scenario, measured in found.items():
-            for line in _lines(scenario, measured, weights):
+        for scenario, arms in times.items():
+            for line in _lines(scenario, arms, weights):
                 typer.echo(line)
-    invalid = {why_invalid(measured.values()) for measured in found.values()} - {""}
+    invalid = {why_invalid(arms.values()) for arms in times.values()} - {""}
     for reason in sorted(invalid):
-        typer.echo(f"the measurement does not count: {reason}", err=True)
+        typer.echo(f"the times do not count: {reason}", err=True)
     if invalid:
         raise typer.Exit(INVALID)
 
 
-def units_of(request: Request) -> dict[str, Unit]:
+def units_of(request: LatencyRequest) -> dict[str, Unit]:
     """Return every arm, checked.
 
     Raises:
-        SpecError: an arm that cannot be, or weights for more than one.
+        SpecError: an invalid arm, or weights for more than one.
     """
     if request.weights is not None and len(request.arms) > 1:
-        raise SpecError("--weights: belongs to one arm; name one, or leave it out")
+        raise SpecError("--weights: needs exactly one arm")
     return {
         arm: resolve_unit(
             arm, request.dataset, request.settings, request.place, request.data_root, split="val"
@@ -125,7 +115,7 @@ def units_of(request: Request) -> dict[str, Unit]:
 
 
 def detectors_of(
-    request: Request, units: Mapping[str, Unit]
+    request: LatencyRequest, units: Mapping[str, Unit]
 ) -> tuple[dict[str, Detector], dict[str, str]]:
     """Return a detector for every unit, and "given", "trained" or "untrained"."""
     detectors, sources = {}, {}
@@ -140,8 +130,8 @@ def detectors_of(
     return detectors, sources
 
 
-def loads_of(request: Request, sources: Mapping[str, str]) -> dict[str, Load]:
-    """Return the load of every arm that gets one: of all if it is named, else of untrained ones."""
+def loads_of(request: LatencyRequest, sources: Mapping[str, str]) -> dict[str, Load]:
+    """Return the loads to impose: the requested one on all arms, or else one on untrained arms."""
     if request.load == OWN:
         return {}
     if request.load is not None:
@@ -149,23 +139,23 @@ def loads_of(request: Request, sources: Mapping[str, str]) -> dict[str, Load]:
     return {arm: LOADS[UNTRAINED_LOAD] for arm, source in sources.items() if source == "untrained"}
 
 
-def timed(
-    detectors: Mapping[str, Detector],
-    pictures: Sequence[Picture],
-    request: Request,
-    *,
+def time_scenario(
+    request: LatencyRequest,
     scenario: str,
+    units: Mapping[str, Unit],
+    detectors: Mapping[str, Detector],
     loads: Mapping[str, Load],
-) -> Mapping[str, Measured]:
-    """Return the times of one scenario.
+) -> Mapping[str, ArmTimes]:
+    """Return the times of one scenario, on the images of the first arm's data set.
 
     Raises:
         Exception: whatever an arm failed with.
     """
+    data = units[request.arms[0]].data
     try:
-        return measure(
+        return time_session(
             detectors,
-            pictures,
+            read_pictures(request.place.datasets.open(data, "val")),
             scenario=scenario,
             plan=request.plan,
             loads=loads,
@@ -176,62 +166,44 @@ def timed(
         raise error.__cause__ from None
 
 
-def interval_of(m: Measured) -> Interval | None:
-    """Return the 95 % interval of an arm's median, in ms."""
-    return median_interval(m.samples_ms, period=period_of(m.image_ids), calls=_calls(m))
-
-
-def _calls(m: Measured) -> int:
-    return m.protocol.calls_per_round
-
-
 def _lines(
-    scenario: str, measured: Mapping[str, Measured], sources: Mapping[str, str]
-) -> list[str]:
-    first = next(iter(measured.values()))
-    lines = ["", f"{scenario}: {SCENARIOS[scenario]}; {first.timer}, {_end(first)}"]
-    rows: list[tuple[str, ...]] = [
-        ("arm", "median ms [95 %]", "p90", "fps", f"× {next(iter(measured))}", "n", "weights")
-    ]
-    rows += [_row(arm, m, first, sources[arm]) for arm, m in measured.items()]
-    lines += aligned(rows, left=(0, 6))
-    notes = dict.fromkeys(note for m in measured.values() for note in _notes(m))
-    loads = {m.load for m in measured.values() if m.load}
-    legends = [f"† {load}: {find_load(load).source}" for load in sorted(loads)]
-    return [*lines, *(f"  {note}" for note in (*notes, *legends))]
+    scenario: str, times: Mapping[str, ArmTimes], weights: Mapping[str, str]
+) -> Iterator[str]:
+    baseline, first = next(iter(times.items()))
+    ends = {"narrow": "target width reached", "time": "time limit", "rounds": "round limit"}
+    yield ""
+    yield (
+        f"{scenario}: {SCENARIOS[scenario]}; {first.timer}, {first.protocol.rounds} rounds, "
+        f"{ends[first.protocol.ended]}"
+    )
+    heads = ("arm", "median ms [95 %]", "p90", "fps", f"× {baseline}", "n", "weights")
+    rows = [_row(arm, m, None if m is first else first, weights[arm]) for arm, m in times.items()]
+    yield from aligned([heads, *rows], left=(0, 6))
+    notes = [note for m in times.values() for note in _notes(m)]
+    loads = sorted({m.load for m in times.values() if m.load})
+    legends = [f"† {load}: {find_load(load).source}" for load in loads]
+    yield from (f"  {note}" for note in dict.fromkeys([*notes, *legends]))
 
 
-def _row(arm: str, m: Measured, first: Measured, source: str) -> tuple[str, ...]:
+def _row(arm: str, m: ArmTimes, first: ArmTimes | None, weights: str) -> tuple[str, ...]:
     middle = quantile(m.samples_ms, 0.5)
     p90 = quantile(m.samples_ms, 0.9) if len(m.samples_ms) >= MIN_SAMPLES_P90 else None
     load = f", load {m.load} †" if m.load else ""
     peak = "" if m.peak_memory_mb is None else f", peak {m.peak_memory_mb:.0f} MB"
-    energy = "" if m.energy_mj is None else f", {m.energy_mj:.0f} mJ an image"
+    energy = "" if m.energy_mj is None else f", {m.energy_mj:.0f} mJ per image"
     return (
         arm,
-        with_interval(middle, interval_of(m)),
+        with_interval(middle, m.interval_ms),
         milliseconds(p90),
         decimal(1000 * m.batch_size / middle, 1),
-        _ratio(m, first),
+        with_interval(*m.ratio(first), 3) if first is not None else "",
         str(len(m.samples_ms)),
-        f"{source}{load}{peak}{energy}",
+        f"{weights}{load}{peak}{energy}",
     )
 
 
-def _end(m: Measured) -> str:
-    words = {"narrow": "as narrow as asked", "time": "out of time", "rounds": "all rounds made"}
-    return f"{m.protocol.rounds} rounds, {words[m.protocol.ended]}"
-
-
-def _notes(m: Measured) -> list[str]:
-    restless = [] if m.protocol.warmup_stable else ["not every arm was stable after its warm-up"]
-    return [*restless, *m.protocol.stage_notes, *m.facts.warnings]
-
-
-def _ratio(m: Measured, first: Measured) -> str:
-    if m is first:
-        return ""
-    ratio, interval = paired_ratio(
-        m.samples_ms, first.samples_ms, period=period_of(m.image_ids), calls=_calls(m)
-    )
-    return with_interval(ratio, interval, 3)
+def _notes(m: ArmTimes) -> Iterator[str]:
+    if not m.protocol.warmup_stable:
+        yield "not every arm was stable after its warm-up"
+    yield from m.protocol.stage_notes
+    yield from m.facts.warnings

@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from runners.system.environment import environment
-from runners.timing.command import Request, detectors_of, interval_of, timed, units_of
-from runners.timing.images import read_pictures
-from runners.timing.session import Measured
+from runners.timing.command import LatencyRequest, detectors_of, time_scenario, units_of
+from runners.timing.session import ArmTimes
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
@@ -23,35 +22,33 @@ _FOR_SIZES = 100  # detections in every image while its size is varied
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where on the curve an arm of the session stands."""
+class _CurvePosition:
+    """The arm and the value that a point of the curve belongs to."""
 
     arm: str
     value: int
 
 
-def latency_curve(request: Request, varied: str) -> LatencyCurve:
+def latency_curve(request: LatencyRequest, varied: str) -> LatencyCurve:
     """Return the times of every arm at every value, one scenario, alternating.
 
-    Detections: images have exactly so many, with 14 candidates for each, and the arm's
-    `max_detections` is their number, as Fast NMS fills up to it. Image size: 100 detections.
+    Detections: each image has exactly that number, with 14 candidates for each, and so has the
+    arm's `max_detections`, up to which Fast NMS fills. Image size: 100 detections.
 
     Raises:
-        SpecError: no such curve, several scenarios, or an arm that cannot be.
+        SpecError: no such curve, several scenarios, or an invalid arm.
     """
     if varied not in VARIED:
         raise SpecError(f"--curve {varied}: unknown{hint(varied, dict.fromkeys(VARIED))}")
     if len(request.plan.scenarios) > 1:
-        raise SpecError("--scenario: a curve is of one scenario; name one")
+        raise SpecError("--curve needs exactly one --scenario")
     if request.load is not None:
-        raise SpecError("--load: a curve brings its own loads; leave it out")
-    detectors, loads, places = _SETUPS[varied](request)
-    units = units_of(request)
-    pictures = read_pictures(request.place.datasets.open(units[request.arms[0]].data, "val"))
-    scenario = request.plan.scenarios[0]
-    measured = timed(detectors, pictures, request, scenario=scenario, loads=loads)
+        raise SpecError("--load cannot be combined with --curve, which sets the loads")
+    detectors, loads, positions = _SETUPS[varied](request)
+    (scenario,) = request.plan.scenarios
+    times = time_scenario(request, scenario, units_of(request), detectors, loads)
     env = environment(request.place.device)
-    some = next(iter(measured.values()))
+    some = next(iter(times.values()))
     return LatencyCurve(
         varied=varied,
         scenario=scenario,
@@ -60,30 +57,30 @@ def latency_curve(request: Request, varied: str) -> LatencyCurve:
         threads=env.threads,
         timer=some.timer,
         batch_size=some.batch_size,
-        points=tuple(_point(places[name], m) for name, m in measured.items()),
-        notes=(_note(varied), *filter(None, [why_invalid(measured.values())])),
+        points=tuple(_point(positions[name], m) for name, m in times.items()),
+        notes=(_note(varied), *filter(None, [why_invalid(times.values())])),
     )
 
 
-_Setup = tuple[dict[str, Detector], dict[str, Load], dict[str, _Place]]
+_Setup = tuple[dict[str, Detector], dict[str, Load], dict[str, _CurvePosition]]
 
 
-def _by_detections(request: Request) -> _Setup:
+def _by_detections(request: LatencyRequest) -> _Setup:
     units = units_of(request)
     base, _ = detectors_of(request, units)
-    detectors, loads, places = {}, {}, {}
+    detectors, loads, positions = {}, {}, {}
     for arm, unit in units.items():
         for count in DETECTIONS:
             name = f"{arm} @ {count}"
             run = unit.run.changed({"nms.max_detections": max(count, 1)})
             detectors[name] = build_detector(run, base[arm].network, device=request.place.device)
-            loads[name], places[name] = constant_load(count), _Place(arm, count)
-    return detectors, loads, places
+            loads[name], positions[name] = constant_load(count), _CurvePosition(arm, count)
+    return detectors, loads, positions
 
 
-def _by_image_size(request: Request) -> _Setup:
+def _by_image_size(request: LatencyRequest) -> _Setup:
     units = units_of(request)
-    detectors, loads, places = {}, {}, {}
+    detectors, loads, positions = {}, {}, {}
     for arm, unit in units.items():
         for share in _SIZES:
             size = round(unit.run.image_size * share)
@@ -91,20 +88,20 @@ def _by_image_size(request: Request) -> _Setup:
             sized = replace(request, settings=[*request.settings, f"image_size={size}"], arms=[arm])
             made, _ = detectors_of(sized, units_of(sized))
             detectors[name], loads[name] = made[arm], constant_load(_FOR_SIZES)
-            places[name] = _Place(arm, size)
-    return detectors, loads, places
+            positions[name] = _CurvePosition(arm, size)
+    return detectors, loads, positions
 
 
 _SETUPS = {"detections": _by_detections, "image_size": _by_image_size}
 
 
-def _point(place: _Place, m: Measured) -> CurvePoint:
+def _point(position: _CurvePosition, m: ArmTimes) -> CurvePoint:
     found = m.protocol.detections
     return CurvePoint(
-        arm=place.arm,
-        value=place.value,
+        arm=position.arm,
+        value=position.value,
         median_ms=median(m.samples_ms),
-        interval_ms=interval_of(m) or (),
+        interval_ms=m.interval_ms or (),
         detections=None if found is None else found / m.batch_size,
         stages_ms={stage: median(ms) for stage, ms in m.stages_ms.items()},
         samples_ms=m.samples_ms,
@@ -112,12 +109,10 @@ def _point(place: _Place, m: Measured) -> CurvePoint:
 
 
 def _note(varied: str) -> str:
+    runs = "The network runs as it is; its predictions are replaced by a load of"
     if varied == "detections":
         return (
-            "The network runs as it is; its predictions are replaced by planted ones with so many "
-            "detections and 14 candidates for each. max_detections is set to their number."
+            f"{runs} that number of detections and 14 candidates for each, and max_detections is "
+            "set to it."
         )
-    return (
-        "The network runs as it is; its predictions are replaced by planted ones with "
-        f"{_FOR_SIZES} detections and 14 candidates for each."
-    )
+    return f"{runs} {_FOR_SIZES} detections and 14 candidates for each."

@@ -30,8 +30,8 @@ _BOX_IN_CELL = 0.96  # boxes lie in a grid and share no pixel: no NMS suppresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlantedRows:
-    """The anchors of one image that are candidates, and what stands in their rows."""
+class LoadRows:
+    """The anchors of one image that are candidates, and the values of their rows."""
 
     anchors: Int64[Tensor, " M"]
     boxes: Float[Tensor, "M 4"]
@@ -39,17 +39,15 @@ class PlantedRows:
     coefficients: Float[Tensor, "M k"]
 
 
-class PlantedNetwork(Program):
-    """A network whose predictions are replaced by planted ones, right after it has run."""
+class LoadedNetwork(Program):
+    """A network whose predictions are replaced by those of a load, right after it has run."""
 
-    def __init__(
-        self, network: Program, like: Predictions, per_image: Sequence[PlantedRows]
-    ) -> None:
+    def __init__(self, network: Program, like: Predictions, per_image: Sequence[LoadRows]) -> None:
         """Take the shapes, types and device from `like`, predictions for one batch."""
         super().__init__()
         self.network = network
         self._per_image = per_image
-        self._planted = replace(
+        self._predictions = replace(
             like,
             boxes=torch.zeros_like(like.boxes),
             scores=torch.zeros_like(like.scores),
@@ -57,37 +55,35 @@ class PlantedNetwork(Program):
             prototypes=_prototypes(like.prototypes),
             features=None,
         )
-        self._planted.scores[..., 0] = _BACKGROUND
-        self._shown: list[PlantedRows] = []
+        self._predictions.scores[..., 0] = _BACKGROUND
+        self._written: list[LoadRows] = []
 
     def forward(self, batch: Tensor, clock: Clock = no_clock) -> Predictions:
-        """Return the planted predictions, with the features that the network made."""
+        """Return the load's predictions, with the features that the network made."""
         made: Predictions = self.network(batch, clock=clock)
-        return replace(self._planted, features=made.features)
+        return replace(self._predictions, features=made.features)
 
     @torch.inference_mode()
-    def show(self, images: Sequence[int]) -> None:
+    def write(self, images: Sequence[int]) -> None:
         """Write the rows of a batch: the places of its images among all images."""
-        planted = self._planted
-        for place, rows in enumerate(self._shown):
-            planted.boxes[place, rows.anchors] = 0
-            planted.coefficients[place, rows.anchors] = 0
-            planted.scores[place, rows.anchors] = 0
-            planted.scores[place, rows.anchors, 0] = _BACKGROUND
-        self._shown = [self._per_image[image % len(self._per_image)] for image in images]
-        for place, rows in enumerate(self._shown):
-            planted.boxes[place, rows.anchors] = rows.boxes.to(planted.boxes.dtype)
-            planted.coefficients[place, rows.anchors] = rows.coefficients.to(
-                planted.coefficients.dtype
-            )
-            planted.scores[place, rows.anchors] = rows.scores.to(planted.scores.dtype)
+        to = self._predictions
+        for place, rows in enumerate(self._written):
+            to.boxes[place, rows.anchors] = 0
+            to.coefficients[place, rows.anchors] = 0
+            to.scores[place, rows.anchors] = 0
+            to.scores[place, rows.anchors, 0] = _BACKGROUND
+        self._written = [self._per_image[image % len(self._per_image)] for image in images]
+        for place, rows in enumerate(self._written):
+            to.boxes[place, rows.anchors] = rows.boxes.to(to.boxes.dtype)
+            to.coefficients[place, rows.anchors] = rows.coefficients.to(to.coefficients.dtype)
+            to.scores[place, rows.anchors] = rows.scores.to(to.scores.dtype)
 
 
 @contextmanager
-def planting(
+def impose_load(
     detector: Detector, load: Load, batch: Float[Tensor, "B 3 S S"], *, images: int
-) -> Iterator[PlantedNetwork]:
-    """Give the detector a network that finds what the load declares, as long as this lasts.
+) -> Iterator[LoadedNetwork]:
+    """Replace what the detector's network predicts by the load, until the context ends.
 
     `batch` is any input of the size that will be timed; `images` how many take turns.
 
@@ -97,16 +93,16 @@ def planting(
     network = detector.network
     with torch.inference_mode():
         like = detector.predict(batch)
-        rows = [planted_rows(load, image, like) for image in range(images)]
-        planted = PlantedNetwork(network, like, rows).eval()
-    detector.network = planted
+        rows = [load_rows(load, image, like) for image in range(images)]
+        loaded = LoadedNetwork(network, like, rows).eval()
+    detector.network = loaded
     try:
-        yield planted
+        yield loaded
     finally:
         detector.network = network
 
 
-def planted_rows(load: Load, image: int, like: Predictions) -> PlantedRows:
+def load_rows(load: Load, image: int, like: Predictions) -> LoadRows:
     """Return the candidates of one image; the same for the same load, image and shapes.
 
     Raises:
@@ -131,7 +127,7 @@ def planted_rows(load: Load, image: int, like: Predictions) -> PlantedRows:
     scores[torch.arange(total, device=device), 1 + of_object[objects]] = probability.logit()
     coefficients = 2 * torch.rand(max(count, 1), like.coefficients.shape[-1], generator=random) - 1
     coefficients[:, 0] = 1  # its prototype is 1 everywhere: about half of each box is mask
-    return PlantedRows(
+    return LoadRows(
         anchors=rows,
         boxes=encode(boxes, like.anchors[rows]),
         scores=scores,

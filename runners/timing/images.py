@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolact_bench.data import Dataset
+from yolact_bench.data.scene import draw_scene
 
 Image = NDArray[np.uint8]  # RGB [H, W, 3]
 PICTURES = 16  # real validation images that take turns; each interval needs some turns of all
+# Of drawn images, where there is no data set: the most frequent size of COCO.
+DRAWN, HEIGHT, WIDTH = 8, 480, 640
 _FLAGS = (cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
@@ -35,7 +38,7 @@ class Picture:
 
     def decode(self) -> Image:
         """Return the image anew from its bytes."""
-        return _decoded(self.encoded, self.flags)
+        return _decode(self.encoded, self.flags)
 
 
 def read_pictures(dataset: Dataset, count: int = PICTURES) -> list[Picture]:
@@ -44,6 +47,16 @@ def read_pictures(dataset: Dataset, count: int = PICTURES) -> list[Picture]:
     Bytes are those of the file; where there is no file, of a PNG made here.
     """
     return [_picture(dataset, index) for index in range(min(count, len(dataset)))]
+
+
+def draw_pictures() -> list[Picture]:
+    """Return drawn images of a photograph's size, the same each time."""
+    top = (WIDTH - HEIGHT) // 2
+    scenes = (draw_scene(np.random.default_rng(number), WIDTH)[0] for number in range(DRAWN))
+    return [
+        as_picture(number, np.ascontiguousarray(scene[top : top + HEIGHT]))
+        for number, scene in enumerate(scenes)
+    ]
 
 
 def as_picture(image_id: int, image: Image) -> Picture:
@@ -70,12 +83,12 @@ def _picture(dataset: Dataset, index: int) -> Picture:
     if isinstance(dataset, HasFiles):
         content = dataset.encoded(index)
         for flags in _FLAGS:  # as the data set does: an orientation is obeyed where sizes agree
-            if np.array_equal(_decoded(content, flags), image):
+            if np.array_equal(_decode(content, flags), image):
                 return Picture(image_id=number, encoded=content, flags=flags, decoded=image)
     return as_picture(number, image)
 
 
-def _decoded(content: bytes, flags: int) -> Image:
+def _decode(content: bytes, flags: int) -> Image:
     image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     assert image is not None, "its data set has read it"
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

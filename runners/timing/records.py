@@ -1,4 +1,4 @@
-"""Arms with weights to records of their times, all of one session."""
+"""Records of a timing session of trained arms."""
 
 import logging
 import uuid
@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
 from runners.timing.images import read_pictures
-from runners.timing.session import Measured, measure
+from runners.timing.session import ArmTimes, time_session
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.detector import Detector
 from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency
-from yolact_bench.results.serialise import to_plain
+from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.latency import OWN, LatencyPlan
 from yolact_bench.spec.loads import find_load
@@ -23,20 +23,21 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Bounds that an execution sets to the rounds of every spec."""
+class TimingLimits:
+    """Limits of one command on the rounds of every spec."""
 
-    rounds: int | None = None  # None: as many as the plan's width and time ask for
+    rounds: int | None = None  # None: until the plan's width or time is reached
     max_seconds: float | None = None
 
-    def of(self, how: LatencyPlan) -> LatencyPlan:
-        """Return the plan within the bounds."""
+    def apply(self, how: LatencyPlan) -> LatencyPlan:
+        """Return the plan within the limits."""
         if self.max_seconds is None:
             return how
         return replace(how, max_s=min(how.max_s, self.max_seconds))
 
 
-SMOKE_TIMING = Timing(rounds=2, max_seconds=4.0)  # warm-up takes at most a quarter of the time
+# Of the smoke budget; the warm-up takes at most a quarter of the time.
+SMOKE_LIMITS = TimingLimits(rounds=2, max_seconds=4.0)
 
 
 def time_units(
@@ -58,7 +59,7 @@ def time_units(
     log.info("latency: %s, %d arms in alternating rounds on %s", scenario, len(units), place.device)
     pictures = read_pictures(place.datasets.open(units[0].data, "val"))
     detectors = {unit.arm: _timed_detector(unit, place) for unit in units}
-    measured = measure(
+    times = time_session(
         detectors,
         pictures,
         scenario=scenario,
@@ -67,20 +68,18 @@ def time_units(
         loads={} if how.load == OWN else dict.fromkeys(detectors, find_load(how.load)),
         rounds=rounds,
     )
-    invalid = why_invalid(measured.values())
+    invalid = why_invalid(times.values())
     if invalid:
         log.error("latency: the times do not count: %s", invalid)
     session = uuid.uuid4().hex[:12]
     arms = [unit.arm for unit in units]
-    return [latency_record(u, measured[u.arm], session, arms, place.device) for u in units]
+    return [latency_record(u, times[u.arm], session, arms, place.device) for u in units]
 
 
 def latency_record(
-    unit: Unit, measured: Measured, session: str, together: Sequence[str], device: str
+    unit: Unit, times: ArmTimes, session: str, together: Sequence[str], device: str
 ) -> Latency:
     """Return what is stored of one arm's times."""
-    facts = to_plain(measured.facts)
-    assert isinstance(facts, dict)
     record = Latency(
         ablation=unit.ablation,
         arm=unit.arm,
@@ -89,24 +88,24 @@ def latency_record(
         detect_digest=unit.run.detect_digest,
         session=session,
         interleaved_with=tuple(together),
-        scenario=measured.scenario,
-        timer=measured.timer,
+        scenario=times.scenario,
+        timer=times.timer,
         precision=str(unit.run.runtime.get("precision", "fp32")),
-        samples_ms=measured.samples_ms,
-        enqueue_ms=measured.enqueue_ms,
-        stages_ms=measured.stages_ms,
-        image_ids=measured.image_ids,
-        warmup=measured.warmup,
-        peak_memory_mb=measured.peak_memory_mb,
+        samples_ms=times.samples_ms,
+        enqueue_ms=times.enqueue_ms,
+        stages_ms=times.stages_ms,
+        image_ids=times.image_ids,
+        warmup=times.warmup,
+        peak_memory_mb=times.peak_memory_mb,
         environment=environment(device),
         time=now(),
-        batch_size=measured.batch_size,
-        load=measured.load,
-        protocol=measured.protocol,
-        invalid=measured.invalid,
-        inexact=measured.inexact,
-        facts=facts,
-        energy_mj=measured.energy_mj,
+        batch_size=times.batch_size,
+        load=times.load,
+        protocol=times.protocol,
+        invalid=times.invalid,
+        inexact=times.inexact,
+        facts=plain_fields(times.facts),
+        energy_mj=times.energy_mj,
     )
     return replace(record, fingerprint=fingerprint(timing_facts(record)))
 

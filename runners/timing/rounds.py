@@ -1,4 +1,4 @@
-"""Alternating rounds over all arms, until every interval is as narrow as was asked for."""
+"""Alternating rounds over all arms, until every interval is as narrow as the plan says."""
 
 import logging
 import math
@@ -9,28 +9,28 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
-from runners.timing.clocks import MIN_ROUNDS, Probe, Sample, Step
-from yolact_bench.results.text import elapsed
-from yolact_bench.statistics.timing import half_width, median_interval, paired_ratio
+from runners.timing.clocks import Sample, Step, Timer
+from yolact_bench.results.text import duration
+from yolact_bench.statistics.timing import MIN_ROUNDS, half_width, median_interval, paired_ratio
 
 log = logging.getLogger(__name__)
 
-# Rounds after which the widths are looked at: 32, 48, 72, 108, … A look at every round would stop
+# Rounds after which the widths are computed: 32, 48, 72, 108, … A check at every round would stop
 # at the first that happens to look narrow; with few and growing ones the coverage stays.
-FIRST_LOOK, GROWTH = 32, 1.5
-LOOK_RESAMPLES = 500  # the tables draw more
-# An arm's turn in a round lasts at least so long where single calls are short.
+FIRST_CHECK, GROWTH = 32, 1.5
+CHECK_RESAMPLES = 500  # the tables draw more
+# Minimum length of an arm's turn in a round where single calls are short.
 TURN_MS: Mapping[str, float] = {"cuda": 50.0, "cpu": 5.0}
 MOST_CALLS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """Who is called how often, and when it ends."""
+class RoundPlan:
+    """How often each arm is called, and when the rounds end."""
 
-    baseline: str
-    rel_ci: float
-    max_seconds: float
+    baseline: str = ""
+    rel_ci: float | None = None  # None: only rounds and time are limited
+    max_seconds: float = math.inf
     max_rounds: int | None = None  # None: as many as the time allows
     calls: int = 1  # of an arm in each of its turns
     period: int = 1  # samples until the images begin anew
@@ -39,12 +39,12 @@ class Order:
 
 @dataclass(slots=True, kw_only=True)
 class Rounds:
-    """What was measured, and why it ended."""
+    """The samples of all arms, and why the rounds ended."""
 
     samples: dict[str, list[Sample]]
     rounds: int = 0
     ended: str = ""  # "narrow", "time" or "rounds"
-    widths: dict[str, float] = field(default_factory=dict)  # half-widths at the end
+    widths: dict[str, float] = field(default_factory=dict)  # at the end; empty without `rel_ci`
 
     def width(self, arm: str) -> float | None:
         """Return the half-width of an arm's interval at the end; None of too few rounds."""
@@ -68,93 +68,83 @@ def calls_in_a_turn(times: Mapping[str, Sequence[float]], device_type: str) -> i
 
 def alternate(
     steps: Mapping[str, Step],
-    probe: Probe,
-    order: Order,
+    timer: Timer,
+    plan: RoundPlan,
     *,
-    prepare: Mapping[str, Step] | None = None,
+    prepare: Callable[[str, int], object] = lambda arm, call: None,
     between: Callable[[int], None] = lambda number: None,
     now: Callable[[], float] = time.perf_counter,
 ) -> Rounds:
-    """Return the samples of every arm, in rounds whose order of arms is drawn anew each time.
+    """Time every arm in rounds whose order of arms is drawn anew each time.
 
-    Call i of an arm gets the number i, so equal numbers are of equal images. `prepare` is called
-    with the same number right before, untimed; `between` before each round.
+    Clocks follow temperature over seconds, so timing all of A and then all of B reports the drift
+    as a difference between A and B; and in a fixed order an arm always runs behind the same
+    neighbour. Call i of an arm gets the number i, so equal numbers are of equal images. `prepare`
+    gets the same number right before, untimed; `between` runs before each round.
 
     The rounds end when the 95 % intervals of all ratios to the baseline, and of the baseline's
     own median, are within `rel_ci` of their centres; at `max_rounds`; or at `max_seconds`, but
     not before the tenth round. None is left unfinished, and every sample is kept.
     """
-    ready = prepare or {}
-    draw = random.Random(order.seed)
-    found = Rounds(samples={name: [] for name in steps})
-    looks = _looks()
-    look = next(looks)
-    end = now() + order.max_seconds
-    while not found.ended:
-        number = found.rounds
+    draw = random.Random(plan.seed)
+    rounds = Rounds(samples={name: [] for name in steps})
+    checks = _checks()
+    check = next(checks)
+    end = now() + plan.max_seconds
+    while not rounds.ended:
+        number = rounds.rounds
         between(number)
         for name in draw.sample(sorted(steps), k=len(steps)):
-            for call in range(number * order.calls, (number + 1) * order.calls):
-                ready.get(name, _nothing)(call)
-                found.samples[name].append(probe(partial(steps[name], call)))
-        found.rounds += 1
-        found.ended = _ended(found, order, end, now)
-        if not found.ended and found.rounds >= look:
-            look = next(looks)
-            found.widths = widths(found, order)
-            found.ended = "narrow" if max(found.widths.values()) <= order.rel_ci else ""
-            _tell(found, order, left=end - now())
-            _wake(steps, ready, found)
-    found.widths = widths(found, order)
-    return found
+            for call in range(number * plan.calls, (number + 1) * plan.calls):
+                prepare(name, call)
+                rounds.samples[name].append(timer(partial(steps[name], call)))
+        rounds.rounds += 1
+        rounds.ended = _limit(rounds, plan, end, now)
+        if plan.rel_ci is not None and not rounds.ended and rounds.rounds >= check:
+            check = next(checks)
+            rounds.widths = widths(rounds, plan)
+            rounds.ended = "narrow" if max(rounds.widths.values()) <= plan.rel_ci else ""
+            _log_progress(rounds, plan.rel_ci, left=end - now())
+            if not rounds.ended:  # during the check the device was idle: wake it, untimed
+                for name, step in steps.items():
+                    prepare(name, len(rounds.samples[name]))
+                    step(len(rounds.samples[name]))
+    if plan.rel_ci is not None:
+        rounds.widths = widths(rounds, plan)
+    return rounds
 
 
-def widths(found: Rounds, order: Order) -> dict[str, float]:
+def widths(rounds: Rounds, plan: RoundPlan) -> dict[str, float]:
     """Return the half-width of each arm's ratio, and of the baseline's median, as fractions."""
-    how = {"period": order.period, "calls": order.calls, "resamples": LOOK_RESAMPLES}
-    reference = found.ms(order.baseline)
-    result = {order.baseline: half_width(median_interval(reference, **how))}
-    for name in found.samples:
-        if name != order.baseline:
-            result[name] = half_width(paired_ratio(found.ms(name), reference, **how)[1])
+    how = {"period": plan.period, "calls": plan.calls, "resamples": CHECK_RESAMPLES}
+    reference = rounds.ms(plan.baseline)
+    result = {plan.baseline: half_width(median_interval(reference, **how))}
+    for name in rounds.samples:
+        if name != plan.baseline:
+            result[name] = half_width(paired_ratio(rounds.ms(name), reference, **how)[1])
     return result
 
 
-def _ended(found: Rounds, order: Order, end: float, now: Callable[[], float]) -> str:
-    if order.max_rounds is not None and found.rounds >= order.max_rounds:
+def _limit(rounds: Rounds, plan: RoundPlan, end: float, now: Callable[[], float]) -> str:
+    if plan.max_rounds is not None and rounds.rounds >= plan.max_rounds:
         return "rounds"
-    return "time" if found.rounds >= MIN_ROUNDS and now() >= end else ""
+    return "time" if rounds.rounds >= MIN_ROUNDS and now() >= end else ""
 
 
-def _tell(found: Rounds, order: Order, *, left: float) -> None:
-    """Say how far it is, while nobody is being timed."""
-    width = max(found.widths.values())
-    more = "" if found.ended else f", for at most {elapsed(max(left, 0.0))} more"
+def _log_progress(rounds: Rounds, rel_ci: float, *, left: float) -> None:
+    """Log the widths. No call is being timed meanwhile."""
+    more = "" if rounds.ended else f", at most {duration(max(left, 0.0))} left"
     log.info(
-        "%d rounds: intervals within ±%.1f %%, of %g %% that are wanted%s",
-        found.rounds,
-        100 * width,
-        100 * order.rel_ci,
+        "%d rounds: intervals within ±%.1f %%, target ±%g %%%s",
+        rounds.rounds,
+        100 * max(rounds.widths.values()),
+        100 * rel_ci,
         more,
     )
 
 
-def _looks() -> Iterator[int]:
-    look = float(FIRST_LOOK)
+def _checks() -> Iterator[int]:
+    check = float(FIRST_CHECK)
     while True:
-        yield round(look)
-        look *= GROWTH
-
-
-def _wake(steps: Mapping[str, Step], ready: Mapping[str, Step], found: Rounds) -> None:
-    """Call every arm once untimed: during the look the device has been idle."""
-    if found.ended:
-        return
-    for name, step in steps.items():
-        number = len(found.samples[name])
-        ready.get(name, _nothing)(number)
-        step(number)
-
-
-def _nothing(number: int) -> None:
-    """Prepare nothing."""
+        yield round(check)
+        check *= GROWTH

@@ -1,5 +1,6 @@
-"""Time the detectors of several arms together, in one process, on the same images."""
+"""One timing session: the detectors of several arms in alternating rounds, in one process."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -7,30 +8,35 @@ from functools import partial
 
 import torch
 
-from runners.timing.calls import TimedArm, timed_arms, twin_of
-from runners.timing.clocks import PROBES, TIMERS, Sample, WarmUp, timer_for, warm_up
+from runners.timing.calls import PreparedArm, detections_in, prepare_arms
+from runners.timing.clocks import TIMERS, Step, timer_for, warm_up
 from runners.timing.device.watch import DeviceWatch, watch
-from runners.timing.footprint import energies_mj, peak_memory_mb
+from runners.timing.footprint import energy_per_image, peak_memory_mb
 from runners.timing.images import Picture
-from runners.timing.rounds import Order, Rounds, alternate, calls_in_a_turn
-from runners.timing.scenarios import Setup, images_of
-from runners.timing.stages import StageTimes, stage_times
+from runners.timing.rounds import RoundPlan, alternate, calls_in_a_turn
+from runners.timing.stages import stage_times
 from yolact_bench.detector import Detector
 from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.results.record import TimingProtocol
 from yolact_bench.results.sessions import twin_fault
 from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 from yolact_bench.spec.loads import Load
-from yolact_bench.statistics.timing import paired_ratio
+from yolact_bench.statistics.timing import (
+    Interval,
+    median_interval,
+    paired_ratio,
+    period_of,
+)
 
-TWIN = " (twin)"  # follows the baseline's name where it is measured twice
-# Warm-up lasts at least so long on a GPU, where clocks rise over hundreds of milliseconds.
+TWIN = " (twin)"  # follows the baseline's name where it is timed twice
+# Minimum length of the warm-up on a GPU, where clocks rise over hundreds of milliseconds.
 _WARM_UP_SECONDS: Mapping[str, float] = {"cuda": 1.0, "cpu": 0.0}
+_MOST_STAGE_ROUNDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """Times of one arm; of one session with every other arm of the same call of `measure`."""
+class ArmTimes:
+    """Times of one arm; of one session with every other arm of the same `time_session`."""
 
     scenario: str
     timer: str
@@ -42,30 +48,26 @@ class Measured:
     warmup: int  # calls before the first sample
     peak_memory_mb: float | None  # weights and the most that one call needs; None on CPU
     load: str  # declared detection load, or "" for the arm's own detections
-    protocol: TimingProtocol  # how it was measured
+    protocol: TimingProtocol
     invalid: str  # the reason that was found while measuring, or ""
     facts: DeviceFacts  # of the machine during the session
-    energy_mj: float | None  # an image; None where no GPU counts it
+    energy_mj: float | None  # an image; None without a GPU's counter
     inexact: int = 0  # images in timed calls for which fixed numbers of candidates were too small
 
+    @property
+    def interval_ms(self) -> Interval | None:
+        """95 % interval of the median."""
+        return median_interval(self.samples_ms, **self._resampling())
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Session:
-    """Everything that the calls of one session gave."""
+    def ratio(self, reference: "ArmTimes") -> tuple[float, Interval | None]:
+        """Ratio of the median times to another arm's of the session, and its 95 % interval."""
+        return paired_ratio(self.samples_ms, reference.samples_ms, **self._resampling())
 
-    plan: LatencyPlan
-    order: Order
-    device: torch.device
-    timer: str
-    warm: Mapping[str, WarmUp]
-    found: Rounds
-    stages: Mapping[str, StageTimes]
-    peaks_mb: Mapping[str, float | None]
-    energies_mj: Mapping[str, float | None]
-    inexact: Mapping[str, int]
+    def _resampling(self) -> dict[str, int]:
+        return {"period": period_of(self.image_ids), "calls": self.protocol.calls_per_round}
 
 
-def measure(
+def time_session(
     detectors: Mapping[str, Detector],
     pictures: Sequence[Picture],
     *,
@@ -77,7 +79,7 @@ def measure(
     warmup: int = 10,
     seed: int = 0,
     timer: str | None = None,
-) -> Mapping[str, Measured]:
+) -> Mapping[str, ArmTimes]:
     """Return the times of every detector in one scenario.
 
     In each round every detector has one turn, in a freshly drawn order, on the round's images;
@@ -95,179 +97,173 @@ def measure(
     """
     assert detectors and pictures
     plan = plan or LatencyPlan()
-    device = _common_device(detectors)
-    first = baseline or next(iter(detectors))
-    timer = timer or timer_for(device.type)
-    with ExitStack() as stack, watch(device) as watched:
-        arms = timed_arms(detectors, pictures, scenario, plan, loads or {}, stack)
-        own = dict(arms)
-        if plan.twin:
-            arms[first + TWIN] = twin_of(arms[first], first + TWIN)
-        warm, order = _warmed(arms, plan, device, scenario, first, warmup)
-        order = replace(order, max_rounds=rounds, seed=seed)
-        before = _inexact(own)
-        found = alternate(
-            {name: arm.step for name, arm in arms.items()},
-            PROBES[timer],
-            order,
-            prepare={name: arm.setup.prepare for name, arm in arms.items()},
-            between=watched.look,
-        )
-        inexact = {name: count - before[name] for name, count in _inexact(own).items()}
-        session = _rest(own, plan, order, device, timer, warm, found, watched, inexact)
-    return _told(session, own, watched.facts())
-
-
-def _common_device(detectors: Mapping[str, Detector]) -> torch.device:
     devices = {detector.device for detector in detectors.values()}
     assert len(devices) == 1, f"times of different devices do not compare: {devices}"
-    return devices.pop()
-
-
-def _rest(
-    arms: Mapping[str, TimedArm],
-    plan: LatencyPlan,
-    order: Order,
-    device: torch.device,
-    timer: str,
-    warm: Mapping[str, WarmUp],
-    found: Rounds,
-    watched: DeviceWatch,
-    inexact: Mapping[str, int],
-) -> _Session:
-    """Measure, after the rounds, what they do not give: stages, memory, energy."""
-    stages = stage_times(
-        {name: (arm.setup, arm.call) for name, arm in arms.items()},
-        {name: found.ms(name) for name in arms},
-        device.type,
-        rounds=min(60, max(1, found.rounds // 5)),
-        seconds=plan.max_s / 4,
-        seed=order.seed,
-    )
-    callers = {name: arm.caller() for name, arm in arms.items()}
-    how = {"batch_size": plan.batch_size, "seed": order.seed}
-    return _Session(
-        plan=plan,
-        order=order,
-        device=device,
-        timer=timer,
-        warm=warm,
-        found=found,
-        stages=stages,
-        peaks_mb={name: peak_memory_mb(caller, device) for name, caller in callers.items()},
-        energies_mj=energies_mj(callers, watched, device, max_seconds=plan.max_s / 4, **how),
-        inexact=inexact,
-    )
-
-
-def _inexact(arms: Mapping[str, TimedArm]) -> dict[str, int]:
-    """Return what each detector has counted so far; those without fixed numbers count nothing."""
-    return {name: getattr(arm.setup.detector, "inexact", 0) for name, arm in arms.items()}
-
-
-def _told(
-    session: _Session, arms: Mapping[str, TimedArm], facts: DeviceFacts
-) -> dict[str, Measured]:
-    twin, fault = _twin(session.found, session.order)
-    samples = session.found.samples
-    return {
-        name: Measured(
-            scenario=arm.scenario,
-            timer=session.timer,
-            batch_size=session.plan.batch_size,
-            samples_ms=tuple(session.found.ms(name)),
-            enqueue_ms=_enqueued(samples[name], session.device),
-            image_ids=_image_ids(arm.setup, session.order.period, len(samples[name])),
-            stages_ms=session.stages[name].stages_ms,
-            warmup=session.warm[name].calls,
-            peak_memory_mb=session.peaks_mb[name],
-            load=arm.load,
-            protocol=_protocol(session, name, twin),
-            invalid="; ".join(reason for reason in (facts.invalid, fault) if reason),
-            facts=facts,
-            energy_mj=session.energies_mj[name],
-            inexact=session.inexact[name],
+    (device,) = devices
+    with ExitStack() as stack, watch(device) as watched:
+        arms = prepare_arms(detectors, pictures, scenario, plan, loads or {}, stack)
+        session = TimingSession(
+            arms,
+            plan,
+            device=device,
+            baseline=baseline or next(iter(arms)),
+            timer=timer or timer_for(device.type),
+            seed=seed,
         )
-        for name, arm in arms.items()
-    }
+        session.warm_up(calls=warmup)
+        session.run_rounds(watched, max_rounds=rounds)
+        session.measure_rest(watched)
+    return session.times(watched.facts())
 
 
-def _warmed(
-    arms: Mapping[str, TimedArm],
-    plan: LatencyPlan,
-    device: torch.device,
-    scenario: str,
-    baseline: str,
-    warmup: int,
-) -> tuple[dict[str, WarmUp], Order]:
-    """Warm every arm up, and say what their rounds are like."""
-    timer = TIMERS[timer_for(device.type)]
+class TimingSession:
+    """Arms on one device: warm-up, alternating rounds, then what the rounds do not give."""
 
-    def prepared(arm: TimedArm, number: int) -> object:
-        arm.setup.prepare(number)
-        return arm.step(number)
-
-    warm = {
-        name: warm_up(
-            partial(prepared, arm),
-            timer,
-            calls=warmup,
-            min_seconds=min(_WARM_UP_SECONDS[device.type], plan.max_s / 4 / len(arms)),
-            max_seconds=plan.max_s / 4 / len(arms),
+    def __init__(
+        self,
+        arms: Mapping[str, PreparedArm],
+        plan: LatencyPlan,
+        *,
+        device: torch.device,
+        baseline: str,
+        timer: str,
+        seed: int,
+    ) -> None:
+        """Add the baseline's twin where the plan asks for one."""
+        self.arms, self.plan, self.device = arms, plan, device
+        self.baseline, self.timer = baseline, timer
+        self.alternating = dict(arms)
+        if plan.twin:
+            self.alternating[baseline + TWIN] = arms[baseline].twin(baseline + TWIN)
+        self.round_plan = RoundPlan(
+            baseline=baseline,
+            rel_ci=plan.rel_ci,
+            max_seconds=plan.max_s,
+            period=next(iter(arms.values())).period,
+            seed=seed,
         )
-        for name, arm in arms.items()
-    }
-    times = {name: [timer(partial(prepared, arm, 0))] for name, arm in arms.items()}
-    return warm, Order(
-        baseline=baseline,
-        rel_ci=plan.rel_ci,
-        max_seconds=plan.max_s,
-        calls=calls_in_a_turn(times, device.type),
-        period=images_of(scenario, next(iter(arms.values())).setup),
-    )
+        self.inexact: Counter[str] = Counter()
 
+    def warm_up(self, *, calls: int) -> None:
+        """Warm every arm up, and find out how often it is called in its turn."""
+        timer = TIMERS[timer_for(self.device.type)]
+        share = self.plan.max_s / 4 / len(self.alternating)
+        self.warm = {
+            name: warm_up(
+                arm,
+                timer,
+                calls=calls,
+                min_seconds=min(_WARM_UP_SECONDS[self.device.type], share),
+                max_seconds=share,
+            )
+            for name, arm in self.alternating.items()
+        }
+        times = {name: [timer(partial(arm, 0)).ms] for name, arm in self.alternating.items()}
+        turn = calls_in_a_turn(times, self.device.type)
+        self.round_plan = replace(self.round_plan, calls=turn)
 
-def _twin(found: Rounds, order: Order) -> tuple[TimingProtocol, str]:
-    """Return the fields of the baseline's second times, and what is wrong with them."""
-    first = order.baseline
-    if first + TWIN not in found.samples:
-        return TimingProtocol(), ""
-    times = found.ms(first + TWIN)
-    ratio, interval = paired_ratio(
-        times, found.ms(first), period=order.period, calls=order.calls, seed=order.seed
-    )
-    twin = TimingProtocol(
-        twin_of=first,
-        twin_ratio=ratio,
-        twin_interval=interval or (),
-        twin_samples_ms=tuple(times),
-    )
-    return twin, twin_fault(first, interval or (), rounds=found.rounds)
+    def run_rounds(self, watched: DeviceWatch, *, max_rounds: int | None) -> None:
+        """Time whole calls."""
+        self.round_plan = replace(self.round_plan, max_rounds=max_rounds)
+        self.rounds = alternate(
+            {name: self._counting(name, arm.call) for name, arm in self.alternating.items()},
+            TIMERS[self.timer],
+            self.round_plan,
+            prepare=lambda name, call: self.alternating[name].prepare(call),
+            between=watched.look,
+        )
 
+    def measure_rest(self, watched: DeviceWatch) -> None:
+        """Measure stages, memory and energy, in calls of their own."""
+        share, seed = self.plan.max_s / 4, self.round_plan.seed
+        self.stages = stage_times(
+            self.arms,
+            {name: self.rounds.ms(name) for name in self.arms},
+            self.device.type,
+            rounds=min(_MOST_STAGE_ROUNDS, max(1, self.rounds.rounds // 5)),
+            seconds=share,
+            seed=seed,
+        )
+        self.peaks_mb = {name: peak_memory_mb(arm, self.device) for name, arm in self.arms.items()}
+        self.energies_mj: Mapping[str, float | None] = dict.fromkeys(self.arms)
+        if self.device.type == "cuda":
+            self.energies_mj = energy_per_image(
+                self.arms,
+                lambda: watched.energy_mj,
+                batch_size=self.plan.batch_size,
+                max_seconds=share,
+                seed=seed,
+                wait=lambda: torch.cuda.synchronize(self.device),
+            )
 
-def _protocol(session: _Session, name: str, twin: TimingProtocol) -> TimingProtocol:
-    found, stages = session.found, session.stages[name]
-    return replace(
-        twin,
-        version=PROTOCOL_VERSION,
-        rel_ci=session.plan.rel_ci,
-        max_s=session.plan.max_s,
-        rounds=found.rounds,
-        calls_per_round=session.order.calls,
-        baseline=session.order.baseline,
-        ended=found.ended,
-        half_width=found.width(name),
-        warmup_stable=session.warm[name].stable,
-        detections=stages.detections,
-        stages_synchronised_ms=stages.synchronised_ms,
-        stage_notes=stages.notes,
-    )
+    def times(self, facts: DeviceFacts) -> dict[str, ArmTimes]:
+        """Return what is kept of each arm; the twin's times are part of the protocol."""
+        twin, fault = self._twin()
+        invalid = "; ".join(reason for reason in (facts.invalid, fault) if reason)
+        on_gpu = self.device.type == "cuda"
+        times = {}
+        for name, arm in self.arms.items():
+            samples = self.rounds.samples[name]
+            times[name] = ArmTimes(
+                scenario=arm.scenario,
+                timer=self.timer,
+                batch_size=arm.batch_size,
+                samples_ms=tuple(self.rounds.ms(name)),
+                enqueue_ms=tuple(sample.enqueue_ms for sample in samples) if on_gpu else (),
+                image_ids=arm.image_ids(len(samples)),
+                stages_ms=self.stages[name].stages_ms,
+                warmup=self.warm[name].calls,
+                peak_memory_mb=self.peaks_mb[name],
+                load=arm.load,
+                protocol=self._protocol(name, twin),
+                invalid=invalid,
+                facts=facts,
+                energy_mj=self.energies_mj[name],
+                inexact=self.inexact[name],
+            )
+        return times
 
+    def _counting(self, name: str, call: Step) -> Step:
+        """The call, counting the images for which fixed numbers of candidates were too small."""
 
-def _image_ids(setup: Setup, period: int, count: int) -> tuple[int, ...]:
-    one_turn = [setup.batch(number)[0].image_id for number in range(period)]
-    return tuple(one_turn[number % period] for number in range(count))
+        def step(number: int) -> object:
+            result = call(number)
+            self.inexact[name] += sum(not found.exact for found in detections_in(result) or ())
+            return result
 
+        return step
 
-def _enqueued(samples: Sequence[Sample], device: torch.device) -> tuple[float, ...]:
-    return tuple(s.enqueue_ms for s in samples) if device.type == "cuda" else ()
+    def _twin(self) -> tuple[TimingProtocol, str]:
+        """The fields of the baseline's second times, and what is wrong with them."""
+        first, plan = self.baseline, self.round_plan
+        if not self.plan.twin:
+            return TimingProtocol(), ""
+        times = self.rounds.ms(first + TWIN)
+        ratio, interval = paired_ratio(
+            times, self.rounds.ms(first), period=plan.period, calls=plan.calls, seed=plan.seed
+        )
+        twin = TimingProtocol(
+            twin_of=first,
+            twin_ratio=ratio,
+            twin_interval=interval or (),
+            twin_samples_ms=tuple(times),
+        )
+        return twin, twin_fault(first, interval or (), rounds=self.rounds.rounds)
+
+    def _protocol(self, name: str, twin: TimingProtocol) -> TimingProtocol:
+        stages = self.stages[name]
+        return replace(
+            twin,
+            version=PROTOCOL_VERSION,
+            rel_ci=self.plan.rel_ci,
+            max_s=self.plan.max_s,
+            rounds=self.rounds.rounds,
+            calls_per_round=self.round_plan.calls,
+            baseline=self.baseline,
+            ended=self.rounds.ended,
+            half_width=self.rounds.width(name),
+            warmup_stable=self.warm[name].stable,
+            detections=stages.detections,
+            stages_synchronised_ms=stages.synchronised_ms,
+            stage_notes=stages.notes,
+        )

@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from statistics import fmean, median
 
-from runners.timing.clocks import StageClock, Step, time_together, wall_ms
-from runners.timing.event_clock import EventClock, disagreements
-from runners.timing.scenarios import Setup, Timed, detections_in
+from runners.timing.calls import PreparedArm, detections_in
+from runners.timing.clocks import EventClock, StageClock, wall_clock
+from runners.timing.rounds import RoundPlan, alternate
 from yolact_bench.clock import STAGES
+
+# Two times of one stage agree if they are this close: relative, or in milliseconds.
+_TOLERANCE, _LEAST_MS = 0.1, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,33 +21,37 @@ class StageTimes:
     stages_ms: Mapping[str, tuple[float, ...]]  # one a round
     synchronised_ms: Mapping[str, float]  # medians of a second pass; empty on a CPU
     notes: tuple[str, ...]  # where two measurements contradict each other
-    detections: float | None  # mean in a call; None where raw predictions are the end
+    detections: float | None  # mean of a call; None where raw predictions are the end
 
 
 @dataclass(slots=True)
 class _Pass:
-    """What one arm's rounds with one clock gave."""
+    """The rounds of one arm with one clock."""
 
     rounds: list[dict[str, float]] = field(default_factory=list)
     detections: list[int] = field(default_factory=list)
     calls_ms: list[float] = field(default_factory=list)
 
     def gap_ms(self) -> float:
-        """Return what calls took beyond their stages, median."""
+        """Median time of a call outside of all stages."""
         pairs = zip(self.calls_ms, self.rounds, strict=True)
         return median(call - sum(stages.values()) for call, stages in pairs)
 
     def stages(self) -> dict[str, tuple[float, ...]]:
-        """Return stage → milliseconds in each round; 0 in one that did not enter it."""
+        """Stage → milliseconds in each round; 0 in one that did not enter it."""
         return {
             stage: tuple(in_round.get(stage, 0.0) for in_round in self.rounds)
             for stage in STAGES
             if any(stage in in_round for in_round in self.rounds)
         }
 
+    def medians(self) -> dict[str, float]:
+        """Stage → median of the rounds."""
+        return {stage: median(ms) for stage, ms in self.stages().items()}
+
 
 def stage_times(
-    arms: Mapping[str, tuple[Setup, Timed]],
+    arms: Mapping[str, PreparedArm],
     samples_ms: Mapping[str, Sequence[float]],
     device_type: str,
     *,
@@ -59,56 +65,68 @@ def stage_times(
     whole; a second pass waits at both ends of every stage, and what differs is noted. Each may
     take half of `seconds`. `samples_ms` are the times of whole calls.
     """
-    half = seconds / 2 if device_type == "cuda" else seconds
-    timed = partial(_timed, arms, rounds=rounds, seconds=half, seed=seed)
-    waiting = timed(lambda: StageClock(device_type))
-    events = timed(EventClock) if device_type == "cuda" else waiting
-    found = {}
-    for name, of_arm in events.items():
-        stages = of_arm.stages()
-        medians = {stage: median(ms) for stage, ms in stages.items()}
-        second = {stage: median(ms) for stage, ms in waiting[name].stages().items()}
-        on_gpu = device_type == "cuda"
-        found[name] = StageTimes(
-            stages_ms=stages,
+    on_gpu = device_type == "cuda"
+    plan = RoundPlan(max_rounds=rounds, max_seconds=seconds / 2 if on_gpu else seconds, seed=seed)
+    waiting = _run(arms, StageClock(device_type), plan)
+    events = _run(arms, EventClock(), plan) if on_gpu else waiting
+    times = {}
+    for name, run in events.items():
+        medians, second = run.medians(), waiting[name].medians()
+        times[name] = StageTimes(
+            stages_ms=run.stages(),
             synchronised_ms=second if on_gpu else {},
             # A busy CPU changes from minute to minute: its stages belong to their own rounds.
             notes=disagreements(
                 medians,
                 second if on_gpu else None,
-                median(samples_ms[name]) if on_gpu else sum(medians.values()) + of_arm.gap_ms(),
+                median(samples_ms[name]) if on_gpu else sum(medians.values()) + run.gap_ms(),
             ),
-            detections=fmean(of_arm.detections) if of_arm.detections else None,
+            detections=fmean(run.detections) if run.detections else None,
         )
-    return found
+    return times
 
 
-def _timed(
-    arms: Mapping[str, tuple[Setup, Timed]],
-    clock_of: Callable[[], StageClock | EventClock],
-    *,
-    rounds: int,
-    seconds: float,
-    seed: int,
-) -> dict[str, _Pass]:
+def disagreements(
+    stages: Mapping[str, float], synchronised: Mapping[str, float] | None, call_ms: float
+) -> tuple[str, ...]:
+    """Return in words where median times of stages contradict each other or the whole call.
+
+    `synchronised` is a second measurement that waits at both ends of every stage; None where
+    `stages` is one itself.
+    """
+    notes = [
+        f"{stage}: {ms:.2f} ms by events, {synchronised[stage]:.2f} ms when synchronised"
+        for stage, ms in stages.items()
+        if synchronised is not None and _differ(ms, synchronised[stage])
+    ]
+    total = sum(stages.values())
+    if _differ(total, call_ms):
+        notes.append(f"the stages sum to {total:.2f} ms, a whole call takes {call_ms:.2f} ms")
+    return tuple(notes)
+
+
+def _differ(a: float, b: float) -> bool:
+    return abs(a - b) > max(_TOLERANCE * max(a, b), _LEAST_MS)
+
+
+def _run(arms: Mapping[str, PreparedArm], clock: StageClock, plan: RoundPlan) -> dict[str, _Pass]:
     passes = {name: _Pass() for name in arms}
-    clock = clock_of()
 
-    def step_of(name: str) -> Step:
-        setup, call = arms[name]
+    def step_of(name: str) -> Callable[[int], None]:
+        arm, own = arms[name], passes[name]
 
-        def take(number: int) -> None:
-            setup.prepare(number)
+        def step(number: int) -> None:
             start = time.perf_counter_ns()
-            result = call(number, clock)
-            passes[name].calls_ms.append((time.perf_counter_ns() - start) / 1e6)
-            passes[name].rounds.append(clock.take())
-            count = detections_in(result)
-            passes[name].detections += [] if count is None else [count]
+            result = arm.call(number, clock)
+            own.calls_ms.append((time.perf_counter_ns() - start) / 1e6)
+            own.rounds.append(clock.take())
+            detections = detections_in(result)
+            if detections is not None:
+                own.detections.append(sum(map(len, detections)))
 
-        return take
+        return step
 
-    steps = {name: step_of(name) for name in arms}
     # The timer's result is not used: the stages are the measurement.
-    time_together(steps, wall_ms, rounds=rounds, warmup=0, seed=seed, max_seconds=seconds)
+    steps = {name: step_of(name) for name in arms}
+    alternate(steps, wall_clock, plan, prepare=lambda name, number: arms[name].prepare(number))
     return passes

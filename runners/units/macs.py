@@ -1,6 +1,6 @@
 """The cost of one image in a run: MACs, operations and traffic of every stage.
 
-The network is counted on the meta device, the rest on the CPU with planted candidates, so that it
+The network is counted on the meta device, the rest on the CPU with candidates of a load, so that it
 takes a second at any size. The count is of the definition, not of its execution: the plain runtime
 and torchvision's deformable layers, independent of the runtime that the arm is timed with.
 """
@@ -30,7 +30,7 @@ from yolact_bench.torch_internals import DispatchMode
 
 log = logging.getLogger(__name__)
 
-LOAD = LOADS["crowded_100"]  # planted: the most detections that COCO scores
+LOAD = LOADS["crowded_100"]  # the most detections that COCO scores
 OBJECTS = LOAD.of(0)
 CANDIDATES = OBJECTS * LOAD.candidates_per_detection
 IMAGE_SIZE = (480, 640)  # the most frequent one of COCO
@@ -77,7 +77,7 @@ def macs_or_none(run: Run, *, title: str) -> int | None:
 def count(run: Run) -> Mapping[str, Cost]:
     """Return the cost of every stage for one 480×640 image with 100 objects, in float32.
 
-    Candidates for the NMS are planted as the load `crowded_100` declares. A stage that does
+    Candidates for the NMS are those of the load `crowded_100`. A stage that does
     nothing, such as re-scoring without a network, is left out.
 
     Raises:
@@ -93,7 +93,7 @@ def count(run: Run) -> Mapping[str, Cost]:
         with counter.clock("preprocess"):
             batch = detector.preprocess([image])
         raw = detector.predict(batch, counter.clock)
-    _count_detection(detector, _planted(raw), counter)
+    _count_detection(detector, _crowded(raw), counter)
     parameters = _parameters(network)
     return {
         stage: replace(counter.costs.get(stage, Cost()), parameters=parameters.get(stage, 0))
@@ -118,7 +118,7 @@ def _parameters(network: Yolact) -> dict[str, int]:
     }
 
 
-def _count_detection(detector: Detector, planted: Predictions, counter: "_Counter") -> None:
+def _count_detection(detector: Detector, predictions: Predictions, counter: "_Counter") -> None:
     net = detector.head.rescore_net
     if isinstance(net, nn.Module):
         net = net.to_empty(device="cpu")
@@ -126,13 +126,14 @@ def _count_detection(detector: Detector, planted: Predictions, counter: "_Counte
             values.data.zero_()
     height, width = IMAGE_SIZE
     with torch.inference_mode(), counter:
-        found = detector.head.find(planted, 0, height=height, width=width, clock=counter.clock)
-        with counter.clock("upsample"):
+        clock = counter.clock
+        found = detector.head.find(predictions, 0, height=height, width=width, clock=clock)
+        with clock("upsample"):
             # Off the CPU it is one interpolation of whole masks, which is how it is defined.
             to_detections(replace(found, soft_masks=found.soft_masks.to("meta")))
 
 
-def _planted(raw: Predictions) -> Predictions:
+def _crowded(raw: Predictions) -> Predictions:
     """Return predictions of the shapes of `raw` with candidates for disjoint objects in a grid."""
     anchors = raw.anchors.cpu() if raw.anchors.device.type != "meta" else _grid(raw.anchors)
     num_anchors, num_scores = raw.scores.shape[1:]

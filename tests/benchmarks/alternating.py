@@ -17,7 +17,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from runners.system.environment import environment
-from runners.timing.clocks import Step, time_together, wall_ms, warm_up
+from runners.timing.clocks import Step, wall_clock, warm_up
+from runners.timing.rounds import RoundPlan, alternate
 from yolact_bench.statistics.timing import paired_ratio
 
 Call = Callable[[], object]
@@ -143,15 +144,16 @@ def _timed(arms: Mapping[str, Call], rounds: int, seconds: float) -> _Samples:
         return step
 
     steps = {name: sampled(name) for name in arms}
-    taken = time_together(steps, wall_ms, rounds=rounds, warmup=0, max_seconds=seconds)
-    wall = {name: [ms / calls[name] for ms in taken[name]] for name in arms}
+    timed = alternate(steps, wall_clock, RoundPlan(max_rounds=rounds, max_seconds=seconds))
+    wall = {name: [ms / calls[name] for ms in timed.ms(name)] for name in arms}
     return _Samples(wall_ms=wall, cpu_ms=cpu_ms)
 
 
 def _calls_per_sample(arm: Call) -> int:
     """Warm the arm up; return how many of its calls last `MIN_SAMPLE_MS`."""
-    warm_up(lambda _: arm(), wall_ms, calls=WARM_UP_CALLS, max_seconds=5.0)
-    return max(1, math.ceil(MIN_SAMPLE_MS / max(min(wall_ms(arm), wall_ms(arm)), 1e-3)))
+    warm_up(lambda _: arm(), wall_clock, calls=WARM_UP_CALLS, max_seconds=5.0)
+    fastest = min(wall_clock(arm).ms, wall_clock(arm).ms)
+    return max(1, math.ceil(MIN_SAMPLE_MS / max(fastest, 1e-3)))
 
 
 def _ratios(samples: _Samples, reference: str, items: int) -> dict[str, Ratio]:

@@ -8,9 +8,8 @@ from statistics import median
 import torch
 
 from runners.timing.calls import TimingError
-from runners.timing.drawn_images import drawn_pictures
-from runners.timing.images import Picture
-from runners.timing.session import Measured, measure
+from runners.timing.images import Picture, draw_pictures
+from runners.timing.session import ArmTimes, time_session
 from runners.units.macs import count, total
 from tests.benchmarks.gpu_size import Part, Size
 from yolact_bench.build import build_detector, build_network
@@ -44,7 +43,7 @@ _CPU_ARMS: Mapping[str, tuple[Mapping[str, str], str]] = {
 
 def networks_part(preset: str, batch: int, size: Size, device: torch.device) -> Part:
     """Return the times of one preset with one batch size, in every runtime there is."""
-    images = drawn_pictures()
+    images = draw_pictures()
     detectors, failed = _detectors(preset, batch, size, device)
     plan = LatencyPlan(
         scenarios=("detector",),
@@ -54,10 +53,10 @@ def networks_part(preset: str, batch: int, size: Size, device: torch.device) -> 
         load=LOAD,
         twin=True,
     )
-    measured: Mapping[str, Measured] = {}
+    measured: Mapping[str, ArmTimes] = {}
     while detectors and not measured:
         try:
-            measured = measure(
+            measured = time_session(
                 detectors,
                 images,
                 scenario="detector",
@@ -94,7 +93,7 @@ def _detectors(
     weights: dict[str, torch.Tensor] | None = None
     found: dict[str, Detector] = {}
     failed: dict[str, str] = {}
-    images = [picture.decoded for picture in _first(drawn_pictures(), batch)]
+    images = [picture.decoded for picture in _first(draw_pictures(), batch)]
     for name, (runtime, deform) in _arms(device).items():
         run = _run(preset, size, runtime, deform)
         torch.manual_seed(0)
@@ -124,12 +123,12 @@ def _run(preset: str, size: Size, runtime: Mapping[str, str], deform: str) -> Ru
     return resolve_architecture(read_run(preset, relative_to=Path()).changed(slots))
 
 
-def _twin(reference: Measured) -> dict[str, object]:
+def _twin(reference: ArmTimes) -> dict[str, object]:
     protocol = reference.protocol
     return {"ratio": protocol.twin_ratio, "interval": protocol.twin_interval or None}
 
 
-def _told(measured: Measured, reference: Measured | None, batch: int) -> dict[str, object]:
+def _told(measured: ArmTimes, reference: ArmTimes | None, batch: int) -> dict[str, object]:
     calls, period = measured.protocol.calls_per_round, period_of(measured.image_ids)
     how = {"period": period, "calls": calls}
     ms = median(measured.samples_ms)

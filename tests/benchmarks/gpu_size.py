@@ -6,8 +6,8 @@ from functools import partial
 
 import torch
 
-from runners.timing.clocks import PROBES, timer_for, warm_up
-from runners.timing.rounds import Order, alternate, calls_in_a_turn
+from runners.timing.clocks import TIMERS, timer_for, warm_up
+from runners.timing.rounds import RoundPlan, alternate, calls_in_a_turn
 from yolact_bench.statistics.timing import median_interval, paired_ratio
 
 Part = Mapping[str, object]  # plain data, as it goes into the record
@@ -63,24 +63,24 @@ def timed_together(
     first = next(iter(arms))
     steps = {name: partial(_numbered, call) for name, call in arms.items()}
     steps[TWIN] = steps[first]
-    probe = PROBES[timer_for(device.type)]
+    timer = TIMERS[timer_for(device.type)]
     for step in steps.values():
-        warm_up(step, lambda call: probe(call).ms, calls=5, max_seconds=size.seconds / 4)
-    times = {name: [probe(partial(step, 0)).ms] for name, step in steps.items()}
-    order = Order(
+        warm_up(step, timer, calls=5, max_seconds=size.seconds / 4)
+    times = {name: [timer(partial(step, 0)).ms] for name, step in steps.items()}
+    plan = RoundPlan(
         baseline=first,
         rel_ci=0.005,
         max_seconds=size.seconds,
         max_rounds=size.rounds,
         calls=calls_in_a_turn(times, device.type),
     )
-    found = alternate(steps, probe, order)
+    found = alternate(steps, timer, plan)
     reference = found.ms(first)
     return {
         name: {
             "median_ms": float(torch.tensor(found.ms(name), dtype=torch.float64).median()),
-            "interval_ms": median_interval(found.ms(name), calls=order.calls),
-            **_compared(reference, found.ms(name), order.calls),
+            "interval_ms": median_interval(found.ms(name), calls=plan.calls),
+            **_compared(reference, found.ms(name), plan.calls),
             "samples_ms": found.ms(name),
         }
         for name in steps

@@ -5,7 +5,7 @@ from pathlib import Path
 from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.planning.plan import Plan, make_plan
-from runners.timing.records import Timing
+from runners.timing.records import TimingLimits
 from runners.tracking.tracker import NoTracker, Tracker
 from runners.units.workplace import Workplace
 from yolact_bench.results.manifest import Manifest
@@ -44,7 +44,7 @@ def context(
     return AblationContext(
         place=Workplace(work_dir=work_dir, device="cpu", workers=0, validate_every=0),
         tracker=tracker or NoTracker(),
-        timing=Timing(rounds=2, max_seconds=5.0),
+        timing=TimingLimits(rounds=2, max_seconds=5.0),
         retry_failed=retry_failed,
     )
 

@@ -62,6 +62,7 @@ class Found:
     height: int  # of the image
     width: int
     mask_threshold: float
+    exact: bool = True  # False: a fixed number of candidates was too small, so found again
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,4 +1,4 @@
-"""What else the CPU does while arms are timed. Only reads."""
+"""Other load of the CPU while arms are timed. Only reads."""
 
 import os
 import time
@@ -9,16 +9,16 @@ from yolact_bench.results.device_facts import HostFacts
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _STAT = Path("/proc/stat")
-_QUOTA = Path("/sys/fs/cgroup/cpu.stat")  # version 2; of version 1 nothing is known
-# Other programs may keep a quarter of a core busy, or a twentieth of all; a quiet system does.
+_QUOTA = Path("/sys/fs/cgroup/cpu.stat")  # version 2; version 1 is not read
+# Allowed load of other programs: cores, or a share of all. A quiet system has that much.
 _BUSY_CORES, _BUSY_SHARE = 0.25, 0.05
-_MUCH_STEAL = 0.02
-_MUCH_WAIT = 0.01  # of the session
+_MAX_STEAL = 0.02
+_MAX_WAIT = 0.01  # of the session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReading:
-    """Counters at one moment, in seconds. None: they cannot be read."""
+    """Counters at one moment, in seconds. None: not readable."""
 
     at: float
     busy: float | None  # of all cores together
@@ -46,7 +46,7 @@ def read_host(*, stat: Path = _STAT, quota: Path = _QUOTA) -> HostReading:
 
 
 def host_facts(before: HostReading, after: HostReading, *, governor: Path = _GOVERNOR) -> HostFacts:
-    """Return what happened between two readings."""
+    """Return the load between two readings."""
     seconds = max(after.at - before.at, 1e-9)
     own, others, steal = after.own - before.own, None, None
     if before.busy is not None and after.busy is not None:
@@ -72,16 +72,16 @@ def host_facts(before: HostReading, after: HostReading, *, governor: Path = _GOV
 
 
 def host_warnings(facts: HostFacts) -> tuple[str, ...]:
-    """Return what makes times on this machine doubtful, in words."""
-    found = []
+    """Return reasons to doubt the times, in words."""
+    warnings = []
     others = facts.others_cores or 0.0
     if others > max(_BUSY_CORES, _BUSY_SHARE * facts.cores):
-        found.append(f"other programs kept {others:.1f} of {facts.cores} CPU cores busy")
-    if (facts.steal or 0.0) > _MUCH_STEAL:
-        found.append(f"the hypervisor gave {facts.steal:.0%} of the CPU time to other machines")
-    if (facts.quota_wait_s or 0.0) > _MUCH_WAIT * facts.seconds:
-        found.append(f"a CPU quota kept the threads waiting for {facts.quota_wait_s:.1f} s")
-    return tuple(found)
+        warnings.append(f"other programs kept {others:.1f} of {facts.cores} CPU cores busy")
+    if (facts.steal or 0.0) > _MAX_STEAL:
+        warnings.append(f"the hypervisor gave {facts.steal:.0%} of the CPU time to other machines")
+    if (facts.quota_wait_s or 0.0) > _MAX_WAIT * facts.seconds:
+        warnings.append(f"a CPU quota kept the threads waiting for {facts.quota_wait_s:.1f} s")
+    return tuple(warnings)
 
 
 def _cpu_ticks(stat: Path) -> tuple[float, ...] | None:

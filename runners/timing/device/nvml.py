@@ -1,4 +1,4 @@
-"""Read one GPU through NVML: clocks, power, heat, what holds it back, who else uses it."""
+"""Read one GPU through NVML: clocks, power, heat, throttling, other processes."""
 
 # ruff: noqa: N802 (the names are NVML's)
 
@@ -13,7 +13,7 @@ from yolact_bench.results.device_facts import GpuSample
 T = TypeVar("T")
 
 # Source: NVML API reference, group nvmlClocksEventReasons. A GPU that idles, or whose owner
-# set its clocks, is not held back.
+# set its clocks, is not throttled.
 REASONS: tuple[tuple[int, str], ...] = (
     (0x1, "idle"),
     (0x2, "clocks set by the owner"),
@@ -75,11 +75,11 @@ class Nvml(Protocol):
 
 
 class Gpu:
-    """A GPU, or a MIG slice of one, while NVML is open. What it cannot tell is None."""
+    """A GPU, or a MIG slice of one, while NVML is open. None is a value that NVML does not have."""
 
     def __init__(self, nvml: Nvml, handle: object, *, own_pids: Callable[[int], bool]) -> None:
         self._nvml, self._handle, self._is_own = nvml, handle, own_pids
-        sliced = self._asked(lambda: nvml.nvmlDeviceIsMigDeviceHandle(handle))
+        sliced = self._query(lambda: nvml.nvmlDeviceIsMigDeviceHandle(handle))
         self.is_slice = bool(sliced)
         # A slice has no clocks, power or heat of its own.
         self._whole = (
@@ -89,45 +89,45 @@ class Gpu:
     @property
     def name(self) -> str:
         """The product."""
-        return self._asked(lambda: self._nvml.nvmlDeviceGetName(self._whole)) or "unknown"
+        return self._query(lambda: self._nvml.nvmlDeviceGetName(self._whole)) or "unknown"
 
     @property
     def driver(self) -> str:
         """The version of the driver."""
-        return self._asked(self._nvml.nvmlSystemGetDriverVersion) or "unknown"
+        return self._query(self._nvml.nvmlSystemGetDriverVersion) or "unknown"
 
     @property
     def memory_gib(self) -> float:
-        """The memory of the GPU or slice; 0 where it cannot be asked."""
-        memory = self._asked(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle))
+        """The memory of the GPU or slice; 0 if unknown."""
+        memory = self._query(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle))
         return memory.total / 2**30 if memory is not None else 0.0
 
     @property
     def mig(self) -> str:
-        """Whether it is sliced: off, the profile of the slice, or "" where it cannot be asked."""
-        if self.is_slice:  # its name is that of the GPU, then MIG and the profile
-            name = self._asked(lambda: self._nvml.nvmlDeviceGetName(self._handle)) or ""
+        """Whether it is sliced: off, the profile of the slice, or "" if unknown."""
+        if self.is_slice:  # the name of the GPU, then MIG and the profile
+            name = self._query(lambda: self._nvml.nvmlDeviceGetName(self._handle)) or ""
             return name.rpartition("MIG ")[2] or "a slice"
-        mode = self._asked(lambda: self._nvml.nvmlDeviceGetMigMode(self._handle))
+        mode = self._query(lambda: self._nvml.nvmlDeviceGetMigMode(self._handle))
         return "" if mode is None else "on" if mode[0] else "off"
 
     @property
     def max_sm_mhz(self) -> float | None:
         """The highest clock of its processors."""
-        found = self._asked(lambda: self._nvml.nvmlDeviceGetMaxClockInfo(self._whole, _CLOCK_SM))
-        return None if found is None else float(found)
+        value = self._query(lambda: self._nvml.nvmlDeviceGetMaxClockInfo(self._whole, _CLOCK_SM))
+        return None if value is None else float(value)
 
     @property
     def power_limit_w(self) -> float | None:
         """The power that it may draw."""
         return _thousandth(
-            self._asked(lambda: self._nvml.nvmlDeviceGetEnforcedPowerLimit(self._whole))
+            self._query(lambda: self._nvml.nvmlDeviceGetEnforcedPowerLimit(self._whole))
         )
 
     @property
     def utilization(self) -> float | None:
         """The share of the last second or so in which something ran on it, in percent."""
-        rates = self._asked(lambda: self._nvml.nvmlDeviceGetUtilizationRates(self._handle))
+        rates = self._query(lambda: self._nvml.nvmlDeviceGetUtilizationRates(self._handle))
         return None if rates is None else float(rates.gpu)
 
     @property
@@ -135,47 +135,47 @@ class Gpu:
         """The energy drawn since the driver was loaded; of the whole GPU, so None of a slice."""
         if self.is_slice:
             return None
-        found = self._asked(lambda: self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
-        return None if found is None else float(found)
+        value = self._query(lambda: self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
+        return None if value is None else float(value)
 
     @property
     def lists_processes(self) -> bool:
         """Whether NVML lists any process here; inside some containers it lists none."""
         return bool(self._processes())
 
-    def held_back_ms(self) -> tuple[float | None, float | None]:
-        """Return how long heat and the power limit have held its clocks back, ever."""
-        return self._violated_ms(_THERMAL_POLICY), self._violated_ms(_POWER_POLICY)
+    def throttled_ms(self) -> tuple[float | None, float | None]:
+        """Return for how long heat and the power limit have lowered its clocks, ever."""
+        return self._violation_ms(_THERMAL_POLICY), self._violation_ms(_POWER_POLICY)
 
     def sample(self) -> GpuSample:
-        """Return how it is now."""
+        """Return its state now."""
         nvml, whole = self._nvml, self._whole
-        sm = self._asked(lambda: nvml.nvmlDeviceGetClockInfo(whole, _CLOCK_SM))
-        memory = self._asked(lambda: nvml.nvmlDeviceGetClockInfo(whole, _CLOCK_MEMORY))
-        heat = self._asked(lambda: nvml.nvmlDeviceGetTemperature(whole, _TEMPERATURE_GPU))
+        sm = self._query(lambda: nvml.nvmlDeviceGetClockInfo(whole, _CLOCK_SM))
+        memory = self._query(lambda: nvml.nvmlDeviceGetClockInfo(whole, _CLOCK_MEMORY))
+        heat = self._query(lambda: nvml.nvmlDeviceGetTemperature(whole, _TEMPERATURE_GPU))
         return GpuSample(
             sm_mhz=None if sm is None else float(sm),
             memory_mhz=None if memory is None else float(memory),
-            power_w=_thousandth(self._asked(lambda: nvml.nvmlDeviceGetPowerUsage(whole))),
+            power_w=_thousandth(self._query(lambda: nvml.nvmlDeviceGetPowerUsage(whole))),
             temperature_c=None if heat is None else float(heat),
             reasons=reason_words(self._reasons()),
             others=self._others(),
         )
 
-    def _violated_ms(self, policy: int) -> float | None:
-        found = self._asked(lambda: self._nvml.nvmlDeviceGetViolationStatus(self._whole, policy))
-        return None if found is None else found.violationTime / 1e6
+    def _violation_ms(self, policy: int) -> float | None:
+        value = self._query(lambda: self._nvml.nvmlDeviceGetViolationStatus(self._whole, policy))
+        return None if value is None else value.violationTime / 1e6
 
     def _reasons(self) -> int:
-        bits = self._asked(lambda: self._nvml.nvmlDeviceGetCurrentClocksEventReasons(self._whole))
+        bits = self._query(lambda: self._nvml.nvmlDeviceGetCurrentClocksEventReasons(self._whole))
         if bits is None:  # a driver from before the name was changed
-            bits = self._asked(
+            bits = self._query(
                 lambda: self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._whole)
             )
         return bits or 0
 
     def _processes(self) -> list[int]:
-        listed = self._asked(lambda: self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle))
+        listed = self._query(lambda: self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle))
         return [process.pid for process in listed or ()]
 
     def _others(self) -> tuple[str, ...]:
@@ -191,10 +191,10 @@ class Gpu:
         return tuple(self._process_name(pid) for pid in others)
 
     def _process_name(self, pid: int) -> str:
-        path = self._asked(lambda: self._nvml.nvmlSystemGetProcessName(pid))
+        path = self._query(lambda: self._nvml.nvmlSystemGetProcessName(pid))
         return PurePath(path).name if path else "a process without a name"
 
-    def _asked(self, ask: Callable[[], T]) -> T | None:
+    def _query(self, ask: Callable[[], T]) -> T | None:
         try:
             return ask()
         except self._nvml.NVMLError:
@@ -203,16 +203,16 @@ class Gpu:
 
 @contextmanager
 def open_gpu(uuid: str, *, nvml: Nvml | None = None) -> Iterator[Gpu]:
-    """Open NVML and give the GPU or MIG slice with that UUID, as torch writes it.
+    """Open NVML and yield the GPU or MIG slice with that UUID, as torch writes it.
 
     Raises:
-        LookupError: NVML cannot be asked, or knows no such GPU.
+        LookupError: NVML is not available, or has no such GPU.
     """
     library = nvml if nvml is not None else _pynvml()
     try:
         library.nvmlInit()
     except library.NVMLError as error:
-        raise LookupError(f"NVML cannot be asked: {error}") from error
+        raise LookupError(f"NVML is not available: {error}") from error
     try:
         yield Gpu(library, _handle(library, uuid), own_pids=is_own_process)
     finally:
@@ -227,7 +227,7 @@ def reason_words(bits: int) -> tuple[str, ...]:
 
 
 def is_own_process(pid: int) -> bool:
-    """Return whether it is this process or one that it, or one of its own, has started."""
+    """Return whether it is this process or a descendant of it."""
     while pid > 1:
         if pid == os.getpid():
             return True
@@ -250,7 +250,7 @@ def _handle(nvml: Nvml, uuid: str) -> object:
             return nvml.nvmlDeviceGetHandleByUUID(f"{kind}-{bare}")
         except nvml.NVMLError:
             continue
-    raise LookupError(f"NVML knows no GPU {uuid}")
+    raise LookupError(f"NVML has no GPU {uuid}")
 
 
 def _pynvml() -> Nvml:

@@ -1,4 +1,4 @@
-"""Watch the machine between timed calls, and say afterwards whether the times count."""
+"""Watch the machine between timed calls."""
 
 import statistics
 import time
@@ -20,11 +20,10 @@ _UNSEEN = "a process that NVML does not list"
 
 
 class DeviceWatch:
-    """Samples of a device between rounds; `facts` after the block, or in it for so far.
+    """Samples of a device between rounds; `facts` during the block are those until then.
 
-    A sample asks NVML some ten questions, milliseconds in all. It is taken where no call is being
-    timed, at most every `interval_s`, by the timing thread itself: a thread of its own would
-    take the interpreter from the calls.
+    A sample is some ten queries of NVML, milliseconds in all. The timing thread takes it between
+    timed calls, at most every `interval_s`: another thread would take the interpreter from them.
     """
 
     def __init__(
@@ -36,13 +35,13 @@ class DeviceWatch:
         now: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Watch the GPU with that UUID, or with None the CPU alone."""
+        """Watch the GPU with that UUID; None watches the CPU alone."""
         self._uuid, self._nvml, self._interval_s = uuid, nvml, interval_s
         self._now, self._sleep = now, sleep
         self._stack = ExitStack()
         self._gpu: Gpu | None = None
-        self._unknown = ""  # why the GPU cannot be watched
-        self._unseen = 0  # times that it worked for somebody while this process rested
+        self._unknown = ""  # reason why the GPU is not watched
+        self._unseen = 0  # times that it was busy while this process rested
         self._during: list[GpuSample] = []
         self._facts: DeviceFacts | None = None
 
@@ -54,7 +53,7 @@ class DeviceWatch:
                 self._unknown = str(error)
         self._rest()
         self._before = self._gpu.sample() if self._gpu else None
-        self._held_before = self._gpu.held_back_ms() if self._gpu else (None, None)
+        self._throttled_before = self._gpu.throttled_ms() if self._gpu else (None, None)
         self._host_before = read_host()
         self._last = self._now()
         return self
@@ -73,10 +72,9 @@ class DeviceWatch:
             self._stack.close()
 
     def look(self, number: int = 0) -> None:
-        """Take a sample if the last is old enough; to be called where nothing is being timed.
+        """Take a sample if the last is old enough; not while a call is timed.
 
-        Number 0 is the first round: what the host did until then, compiling perhaps, no longer
-        counts.
+        Number 0 is the first round: earlier work of the host, such as compiling, is discarded.
         """
         if number == 0 and not self._during:
             self._host_before = read_host()
@@ -86,22 +84,22 @@ class DeviceWatch:
         self._last = self._now()
 
     def facts(self) -> DeviceFacts:
-        """Return what was seen."""
+        """Return the facts of the session."""
         return self._facts if self._facts is not None else self._collect()
 
     @property
     def energy_mj(self) -> float | None:
-        """The energy that the GPU has drawn, ever; None where nobody counts it."""
+        """The energy that the GPU has drawn, ever; None without a counter."""
         return self._gpu.energy_mj if self._gpu else None
 
     def _rest(self) -> None:
-        """See whether the GPU works while this process does not, where processes are hidden."""
+        """Check whether the GPU works while this process does not, where processes are hidden."""
         if self._gpu is None or self._gpu.lists_processes:
             return
         self._sleep(_REST_S)
         used = self._gpu.utilization
         if used is None:
-            self._unknown = "NVML lists no processes here: whether others used the GPU is not known"
+            self._unknown = "NVML lists no processes here, so use of the GPU by others is unknown"
         elif used > _RESTING_PERCENT:
             self._unseen += 1
 
@@ -111,12 +109,12 @@ class DeviceWatch:
         gpu = None
         if self._gpu is not None and self._before is not None:
             after = self._gpu.sample()
-            held = tuple(
+            throttled = tuple(
                 None if new is None or old is None else new - old
-                for old, new in zip(self._held_before, self._gpu.held_back_ms(), strict=True)
+                for old, new in zip(self._throttled_before, self._gpu.throttled_ms(), strict=True)
             )
             self._rest()
-            gpu = _gpu_facts(self._gpu, self._before, self._during, after, held, self._unseen)
+            gpu = _gpu_facts(self._gpu, self._before, self._during, after, throttled, self._unseen)
         if self._unknown:
             warnings = (*warnings, self._unknown)
         invalid = "" if gpu is None else device_fault(gpu, self._during)
@@ -124,7 +122,7 @@ class DeviceWatch:
 
 
 def watch(device: torch.device | str) -> DeviceWatch:
-    """Return a watch of a torch device: its GPU, or of "cpu" the CPU alone."""
+    """Return a watch of a torch device; for "cpu" of the CPU alone."""
     if torch.device(device).type != "cuda":
         return DeviceWatch(None)
     return DeviceWatch(str(torch.cuda.get_device_properties(device).uuid))
@@ -135,7 +133,7 @@ def _gpu_facts(
     before: GpuSample,
     during: Sequence[GpuSample],
     after: GpuSample,
-    held_ms: Sequence[float | None],
+    throttled_ms: Sequence[float | None],
     unseen: int,
 ) -> GpuFacts:
     every = [before, *during, after]
@@ -158,8 +156,8 @@ def _gpu_facts(
         temperature_c=_spread(sample.temperature_c for sample in during),
         reasons=dict(Counter(word for sample in during for word in sample.reasons)),
         others=dict(others),
-        thermal_ms=held_ms[0],
-        power_ms=held_ms[1],
+        thermal_ms=throttled_ms[0],
+        power_ms=throttled_ms[1],
     )
 
 

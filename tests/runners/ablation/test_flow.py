@@ -75,7 +75,7 @@ def test_running_twice_trains_evaluates_and_times_nothing_the_second_time(
     for name in (
         "runners.arms.train.train",
         "runners.arms.evaluate.predict",
-        "runners.timing.records.measure",
+        "runners.timing.records.time_session",
     ):
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("did something again"))
     again = Listener()

@@ -12,7 +12,7 @@ from runners.ablation.flow import run_ablation
 from runners.ablation.latency_gate import drop_arms, drop_slow_arms, lines, with_declared_load
 from runners.timing.calls import TimingError
 from runners.timing.device.host import host_facts, read_host
-from runners.timing.session import Measured
+from runners.timing.session import ArmTimes
 from tests.support.fake_work import environment
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import SpecError
@@ -54,7 +54,7 @@ class FakeMeasure:
 
     def __call__(
         self, detectors: Mapping[str, object], pictures: Sequence[object], **options: object
-    ) -> dict[str, Measured]:
+    ) -> dict[str, ArmTimes]:
         self.calls += 1
         if self.fails in detectors:
             raise TimingError(self.fails)
@@ -63,8 +63,8 @@ class FakeMeasure:
         self.loads |= {each.name for each in loads.values()}
         return {arm: self._measured(MS[arm]) for arm in detectors}
 
-    def _measured(self, ms: float) -> Measured:
-        return Measured(
+    def _measured(self, ms: float) -> ArmTimes:
+        return ArmTimes(
             scenario="end_to_end",
             timer="wall clock",
             batch_size=1,
@@ -85,7 +85,7 @@ class FakeMeasure:
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> FakeMeasure:
     fake = FakeMeasure()
-    monkeypatch.setattr(module, "measure", fake)
+    monkeypatch.setattr(module, "time_session", fake)
     return fake
 
 
@@ -152,7 +152,7 @@ def test_a_new_arm_is_a_new_question(tmp_path: Path, timed: FakeMeasure) -> None
 def test_a_session_that_does_not_count_drops_no_arm_and_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "measure", FakeMeasure(invalid="throttled"))
+    monkeypatch.setattr(module, "time_session", FakeMeasure(invalid="throttled"))
     assert decide(write_spec(tmp_path, BUDGET), tmp_path / "work") == {}
     assert not (tmp_path / "work" / "reports" / "small" / FILE_NAME).exists()
 
@@ -160,7 +160,7 @@ def test_a_session_that_does_not_count_drops_no_arm_and_is_not_kept(
 def test_an_arm_that_cannot_be_timed_is_kept_and_the_others_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "measure", FakeMeasure(fails="sequential"))
+    monkeypatch.setattr(module, "time_session", FakeMeasure(fails="sequential"))
     spec = write_spec(tmp_path, BUDGET)
     at = context(tmp_path / "work")
     assert decide(spec, tmp_path / "work").keys() == {"k_2"}

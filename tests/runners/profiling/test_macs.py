@@ -38,7 +38,7 @@ def cost_of(function: object, *args: object) -> Cost:
         ("yolact_plus_r101", 188.2),
     ],
 )
-def test_networks_cost_what_a_tally_of_their_layers_says(preset: str, gflop: float) -> None:
+def test_networks_cost_the_tally_of_their_layers(preset: str, gflop: float) -> None:
     """The tallies, made apart from this code, hold 0.3 less for sampling at deformable layers."""
     stages = count(run_of(preset))
     network = [cost for stage, cost in stages.items() if stage not in {"assembly", "upsample"}]

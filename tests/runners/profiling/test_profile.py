@@ -10,7 +10,7 @@ from reports.pages.profile_page import table, write
 from runners.profiling.ceilings import Sizes, measure_ceiling
 from runners.profiling.profile import profile_arm, stage_profiles
 from runners.timing.device.host import host_facts, read_host
-from runners.timing.session import Measured
+from runners.timing.session import ArmTimes
 from runners.units.macs import Cost, count
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
@@ -34,8 +34,8 @@ def run_of(**slots: object) -> Run:
     return resolve_architecture(read_run("yolact_tiny", relative_to=Path()).changed(slots))
 
 
-def timed(stages_ms: dict[str, float], scenario: str = "detector") -> Measured:
-    return Measured(
+def timed(stages_ms: dict[str, float], scenario: str = "detector") -> ArmTimes:
+    return ArmTimes(
         scenario=scenario,
         timer="wall clock",
         batch_size=1,
@@ -131,7 +131,7 @@ def test_shares_sum_to_the_whole(profiled: Profile) -> None:
     assert sum(float(s.rstrip("%")) for s in shares if s != "–") == pytest.approx(100, abs=0.6)
 
 
-def test_a_profile_of_an_unknown_arm_or_load_is_told() -> None:
+def test_a_profile_of_an_unknown_arm_or_load_is_an_error() -> None:
     with pytest.raises(SpecError, match="yolact_tinny"):
         profile_arm("yolact_tinny", device="cpu")
     with pytest.raises(SpecError, match=r"load: .*crowded_100"):

@@ -8,7 +8,7 @@ from runners.arms.evaluate import evaluate_unit
 from runners.arms.train import ensure_trained
 from runners.executors import Executor
 from runners.sweep.flow import SweepContext, check_sweep, run_sweep
-from runners.timing.records import Timing
+from runners.timing.records import TimingLimits
 from runners.tracking.tracker import NoTracker
 from tests.support.small_ablation import context
 from yolact_bench.results.record import Accuracy
@@ -47,7 +47,7 @@ def test_trials_have_the_numbers_of_evaluate_and_the_best_leaves_its_record(
     made = SweepContext(
         place=at.place,
         tracker=NoTracker(),
-        timing=Timing(),
+        timing=TimingLimits(),
         data_root=None,
         storage=None,
         make_executor=none_is_needed,

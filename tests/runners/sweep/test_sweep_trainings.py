@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runners.sweep.flow import SweepContext, check_sweep, run_sweep
-from runners.timing.records import Timing
+from runners.timing.records import TimingLimits
 from runners.tracking.tracker import NoTracker
 from tests.support.fake_executor import FakeExecutor
 from tests.support.small_ablation import context
@@ -38,7 +38,7 @@ def sweep_with(executor: FakeExecutor, folder: Path, text: str = SPEC) -> Sweep:
     made = SweepContext(
         place=at.place,
         tracker=NoTracker(),
-        timing=Timing(),
+        timing=TimingLimits(),
         data_root=None,
         storage=None,
         make_executor=lambda: executor,

@@ -44,7 +44,7 @@ PHASES = {
     "validation": ("runners.arms.train", "validate"),
     "evaluation": ("runners.arms.evaluate", "predict"),
     "resampling": ("runners.arms.analyse", "resample"),
-    "timing": ("runners.timing.records", "measure"),
+    "timing": ("runners.timing.records", "time_session"),
     "report": ("reports.pages.build", "build"),
 }
 

@@ -1,16 +1,16 @@
 """A declared load is found as declared, whatever the network, and leaves no trace behind."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 import torch
 
-from runners.timing.detection_load import PlantedNetwork, planted_rows, planting
+from runners.timing.calls import PreparedArm, detections_in
+from runners.timing.detection_load import LoadedNetwork, impose_load, load_rows
 from runners.timing.images import as_picture
-from runners.timing.scenarios import CALLS, Setup, detections_in
 from yolact_bench.build import load_detector
-from yolact_bench.clock import no_clock
 from yolact_bench.detect.candidates import candidate_rows
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.pipeline import candidates_of
@@ -29,8 +29,8 @@ def detector() -> Detector:
 def found(load: Load, image: int, nms: Mapping[str, object]) -> int:
     """How many detections there are in an image with that load and NMS."""
     like = load_detector("yolact_tiny", image_size=96, nms=nms)
-    with planting(like, load, like.preprocess(IMAGES[:1]), images=4) as planted:
-        planted.show([image])
+    with impose_load(like, load, like.preprocess(IMAGES[:1]), images=4) as loaded:
+        loaded.write([image])
         return len(like.find([IMAGES[image]])[0])
 
 
@@ -50,10 +50,10 @@ def test_as_many_survive_as_declared(name: str, count: int) -> None:
 
 def test_as_many_are_candidates_as_declared(detector: Detector) -> None:
     """10 detections with 14 candidates each: 140 anchors above 0.05."""
-    with planting(
+    with impose_load(
         detector, constant_load(10), detector.preprocess(IMAGES[:1]), images=1
-    ) as planted:
-        planted.show([0])
+    ) as loaded:
+        loaded.write([0])
         predictions = detector.predict(detector.preprocess(IMAGES[:1]))
     probabilities = candidates_of(predictions, 0).probabilities
     assert len(candidate_rows(probabilities, 0.05)) == 140
@@ -62,9 +62,9 @@ def test_as_many_are_candidates_as_declared(detector: Detector) -> None:
 def test_every_image_has_its_own_load_and_nothing_of_the_last_remains(detector: Detector) -> None:
     load = Load(name="some", detections=(3, 0, 7, 1), source="a test")
     nms = load_detector("yolact_tiny", image_size=96, nms={"name": "sequential"})
-    with planting(nms, load, nms.preprocess(IMAGES[:2]), images=4) as planted:
+    with impose_load(nms, load, nms.preprocess(IMAGES[:2]), images=4) as loaded:
         for images in ([0, 1], [2, 3], [1, 0], [3, 2]):
-            planted.show(images)
+            loaded.write(images)
             counts = [len(f) for f in nms.find([IMAGES[i] for i in images])]
             assert counts == [load.of(i) for i in images]
 
@@ -72,8 +72,8 @@ def test_every_image_has_its_own_load_and_nothing_of_the_last_remains(detector: 
 def test_masks_are_neither_empty_nor_full(detector: Detector) -> None:
     """Run lengths of nothing, or of rectangles, would be too easy."""
     nms = load_detector("yolact_tiny", image_size=96, nms={"name": "sequential"})
-    with planting(nms, constant_load(9), nms.preprocess(IMAGES[:1]), images=1) as planted:
-        planted.show([0])
+    with impose_load(nms, constant_load(9), nms.preprocess(IMAGES[:1]), images=1) as loaded:
+        loaded.write([0])
         masks = nms([IMAGES[0]])[0].masks
     share = masks.flatten(1).float().mean(1)  # a box is 0.96² / 9 = 10 % of the image
     assert len(share) == 9
@@ -85,9 +85,10 @@ def test_the_network_runs_and_is_given_back(detector: Detector) -> None:
     network = detector.network
     calls = []
     handle = network.register_forward_hook(lambda *_: calls.append(1))
-    with planting(detector, constant_load(2), detector.preprocess(IMAGES[:1]), images=1) as planted:
-        planted.show([0])
-        assert isinstance(detector.network, PlantedNetwork)
+    batch = detector.preprocess(IMAGES[:1])
+    with impose_load(detector, constant_load(2), batch, images=1) as loaded:
+        loaded.write([0])
+        assert isinstance(detector.network, LoadedNetwork)
         made = len(calls)
         detector.find([IMAGES[0]])
         assert len(calls) == made + 1
@@ -97,10 +98,10 @@ def test_the_network_runs_and_is_given_back(detector: Detector) -> None:
 
 def test_tensors_keep_their_places_so_that_a_captured_graph_reads_them(detector: Detector) -> None:
     batch = detector.preprocess(IMAGES[:1])
-    with planting(detector, constant_load(2), batch, images=4) as planted:
-        planted.show([0])
+    with impose_load(detector, constant_load(2), batch, images=4) as loaded:
+        loaded.write([0])
         first = detector.predict(batch)
-        planted.show([1])
+        loaded.write([1])
         second = detector.predict(batch)
     for name in ("boxes", "scores", "coefficients", "prototypes"):
         assert getattr(first, name).data_ptr() == getattr(second, name).data_ptr()
@@ -108,7 +109,7 @@ def test_tensors_keep_their_places_so_that_a_captured_graph_reads_them(detector:
 
 def test_the_same_image_always_has_the_same_objects(detector: Detector) -> None:
     like = detector.predict(detector.preprocess(IMAGES[:1]))
-    a, b, other = (planted_rows(LOADS["coco_like"], n, like) for n in (1, 1, 2))
+    a, b, other = (load_rows(LOADS["coco_like"], n, like) for n in (1, 1, 2))
     assert torch.equal(a.boxes, b.boxes)
     assert torch.equal(a.scores, b.scores)
     assert len(a.anchors) != len(other.anchors)  # 8 detections against 4
@@ -118,10 +119,10 @@ def test_more_detections_than_anchors_is_an_error(detector: Detector) -> None:
     like = detector.predict(detector.preprocess(IMAGES[:1]))
     too_many = Load(name="much", detections=(10**6,), source="a test")
     with pytest.raises(SpecError, match="load much: 1000000 detections, but the network has"):
-        planted_rows(too_many, 0, like)
+        load_rows(too_many, 0, like)
 
 
-def test_loads_are_found_by_name_and_unknown_ones_are_told() -> None:
+def test_loads_are_found_by_name_and_unknown_ones_are_errors() -> None:
     assert find_load("constant_30").of(7) == 30
     assert find_load("coco_like").of(0) == 80  # 4 · 20 objects
     assert max(find_load("coco_like").detections) == 100
@@ -137,12 +138,19 @@ def test_a_call_of_each_scenario_ends_where_it_says(scenario: str, counts: int |
     """Two images of 4 objects each."""
     detector = load_detector("yolact_tiny", image_size=96, nms={"name": "sequential"})
     pictures = [as_picture(n, image) for n, image in enumerate(IMAGES)]
-    batch = detector.preprocess(IMAGES[:2])
-    with planting(detector, constant_load(4), batch, images=4) as planted:
-        setup = Setup(detector=detector, pictures=pictures, batch_size=2, planted=planted)
-        setup.prepare(1)
-        result = CALLS[scenario](setup)(1, no_clock)
-    assert detections_in(result) == counts
+    with ExitStack() as stack:
+        arm = PreparedArm(
+            "arm",
+            detector,
+            pictures,
+            scenario=scenario,
+            batch_size=2,
+            load=constant_load(4),
+            stack=stack,
+        )
+        result = arm(1)
+    detections = detections_in(result)
+    assert (None if detections is None else sum(map(len, detections))) == counts
     if scenario == "end_to_end":
         (first, counts_text), _ = result  # type: ignore[misc]
         assert (first.height, first.width) == (90, 120)

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from runners.timing.device.watch import watch
-from runners.timing.energy import energy_per_image
-from runners.timing.footprint import Caller, energies_mj, peak_memory_mb
+from runners.timing.footprint import energy_per_image, peak_memory_mb
 
 
 class Bench:
@@ -74,30 +73,39 @@ def test_a_counter_that_stands_still_gives_none() -> None:
     assert bench.measure() == {"a": None}
 
 
-def test_on_a_cpu_nobody_counts_memory_or_energy_and_nothing_is_called() -> None:
-    calls: list[int] = []
-    arm = Caller(network=torch.nn.Identity(), prepare=calls.append, step=calls.append)
-    cpu = torch.device("cpu")
-    with watch(cpu) as session:
-        found = energies_mj({"a": arm}, session, cpu, batch_size=1, max_seconds=60.0, seed=0)
-    assert found == {"a": None}
-    assert peak_memory_mb(arm, cpu) is None
-    assert calls == []
+class Arm:
+    """A call that makes 64 MiB beside weights of 4 MiB."""
+
+    def __init__(self, device: str) -> None:
+        self.network = torch.nn.Linear(1024, 1024, bias=False, device=device)
+        self.device, self.calls = device, 0
+
+    def prepare(self, number: int) -> None:
+        """Nothing is prepared."""
+
+    def call(self, number: int) -> object:
+        self.calls += 1
+        return torch.ones(64 * 2**20, dtype=torch.uint8, device=self.device)
+
+
+def test_memory_is_not_measured_on_a_cpu_and_nothing_is_called() -> None:
+    arm = Arm("cpu")
+    assert peak_memory_mb(arm, torch.device("cpu")) is None
+    assert arm.calls == 0
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_real_gpu_counts_memory_and_draws_power() -> None:
-    """A call that makes 64 MiB beside weights of 4 MiB; no GPU idles below 1 W."""
-    device = torch.device("cuda")
-    network = torch.nn.Linear(1024, 1024, bias=False, device=device)
-
-    def step(_: int) -> object:
-        return torch.ones(64 * 2**20, dtype=torch.uint8, device=device)
-
-    arm = Caller(network=network, prepare=lambda _: None, step=step)
+    """No GPU idles below 1 W."""
+    device, arm = torch.device("cuda"), Arm("cuda")
     assert peak_memory_mb(arm, device) == pytest.approx(68.0, rel=0.05)
     with watch(device) as session:
         counted = session.energy_mj is not None
-        found = energies_mj({"a": arm}, session, device, batch_size=1, max_seconds=8.0, seed=0)
-    assert (found["a"] is not None) == counted
+        energy = energy_per_image(
+            {"a": arm.call},
+            lambda: session.energy_mj,
+            max_seconds=8.0,
+            wait=torch.cuda.synchronize,
+        )
+    assert (energy["a"] is not None) == counted

@@ -41,7 +41,7 @@ def session_of(folder: Path, *latencies: Latency) -> Session:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "text"),
     [
         ({"environment": fake_work.environment(device="B")}, "device Example (CPU) here, B there"),
         ({"environment": fake_work.environment(threads=1)}, "threads 2 here, 1 there"),
@@ -55,12 +55,12 @@ def session_of(folder: Path, *latencies: Latency) -> Session:
         ({"facts": gpu_facts(FakeNvml())}, "GPU memory unknown here, 140 GiB there; MIG unknown"),
     ],
 )
-def test_each_of_these_makes_another_fingerprint_and_is_told_in_words(
-    change: dict[str, object], told: str
+def test_each_of_these_makes_another_fingerprint_and_is_named(
+    change: dict[str, object], text: str
 ) -> None:
     here, there = timing_facts(PLAIN), timing_facts(replace(PLAIN, **change))  # type: ignore[arg-type]
     assert fingerprint(here) != fingerprint(there)
-    assert told in differences(here, there)
+    assert text in differences(here, there)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_each_of_these_makes_another_fingerprint_and_is_told_in_words(
         {"samples_ms": (1.0,), "warmup": 3, "session": "other"},
     ],
 )
-def test_commit_precision_and_what_a_session_found_leave_the_fingerprint_alone(
+def test_commit_precision_and_what_a_session_measured_leave_the_fingerprint_alone(
     change: dict[str, object],
 ) -> None:
     here, there = timing_facts(PLAIN), timing_facts(replace(PLAIN, **change))  # type: ignore[arg-type]
@@ -83,8 +83,8 @@ def test_commit_precision_and_what_a_session_found_leave_the_fingerprint_alone(
 def test_a_smaller_slice_of_a_gpu_is_other_hardware() -> None:
     whole = replace(PLAIN, facts=gpu_facts(FakeNvml()))
     sliced = gpu_facts(FakeNvml(uuids={f"MIG-{UUID}": "handle of a slice"}))
-    told = differences(timing_facts(whole), timing_facts(replace(PLAIN, facts=sliced)))
-    assert told == "GPU memory 140 GiB here, 18 GiB there; MIG off here, 1g.18gb there"
+    text = differences(timing_facts(whole), timing_facts(replace(PLAIN, facts=sliced)))
+    assert text == "GPU memory 140 GiB here, 18 GiB there; MIG off here, 1g.18gb there"
 
 
 def test_the_report_refuses_an_unlike_arm_with_the_words(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_an_invalid_session_gives_its_reason_and_no_time(tmp_path: Path) -> None
         assert session.refused[arm] == f"the measurement does not count ({shared})"
 
 
-def test_a_session_that_counts_is_taken_before_a_later_one_that_does_not(tmp_path: Path) -> None:
+def test_a_session_that_counts_is_chosen_before_a_later_one_that_does_not(tmp_path: Path) -> None:
     session = session_of(
         tmp_path,
         fake_work.latency("fast", session="good"),
@@ -138,11 +138,11 @@ def test_compare_names_what_differs(tmp_path: Path) -> None:
     assert refused == "driver unknown in A, 575.2 in B"
 
 
-def test_what_made_times_doubtful_stands_with_the_table(tmp_path: Path) -> None:
+def test_reasons_to_doubt_the_times_are_among_the_caveats(tmp_path: Path) -> None:
     facts = {**gpu_facts(FakeNvml()), "warnings": ["other programs kept 1.0 of 2 CPU cores busy"]}
     session = session_of(tmp_path, fake_work.latency("fast", facts=facts))
-    told = caveats(fake_work.manifest(), [], [session])
-    assert told == (
+    text = caveats(fake_work.manifest(), [], [session])
+    assert text == (
         "While the arms were timed (end_to_end): other programs kept 1.0 of 2 CPU cores busy.",
     )
 

@@ -1,4 +1,4 @@
-"""Times of a throttled or shared GPU: kept, marked, told, and taken again by the next run."""
+"""Times of a throttled or shared GPU: kept, marked, reported, and measured again by a run."""
 
 import csv
 import json
@@ -66,8 +66,8 @@ def test_a_throttled_gpu_ends_a_run_with_5_after_everything_is_written(
     run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(hot) == 5
-    told = capsys.readouterr()
-    assert json.loads(told.out)["times_invalid"].startswith(REASON)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["times_invalid"].startswith(REASON)
     records = latencies(folder)
     assert [record.arm for record in records] == ["k_4", "k_2", "sequential"]
     assert all(record.invalid.startswith(REASON) and record.samples_ms for record in records)
@@ -79,7 +79,7 @@ def test_a_throttled_gpu_ends_a_run_with_5_after_everything_is_written(
     assert all(line["mask_ap"] != "" for line in lines)
 
 
-def test_the_next_run_takes_the_times_again(run: Run, folder: Path) -> None:
+def test_the_next_run_times_again(run: Run, folder: Path) -> None:
     assert run(cool) == 0
     assert [record.invalid == "" for record in latencies(folder)] == [False] * 3 + [True] * 3
     assert REASON not in build(folder / "work", "small").markdown

@@ -1,4 +1,4 @@
-"""The command `latency`, and its curves, on an arm that nobody has trained."""
+"""The command `latency`, and its curves, on an untrained arm."""
 
 import csv
 import json
@@ -23,16 +23,16 @@ def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(code) if code else 0
 
 
-def test_an_untrained_arm_is_timed_with_a_declared_load_and_says_so(
+def test_an_untrained_arm_is_timed_with_a_declared_load_and_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*ARM, "--scenario", "model", "--scenario", "end_to_end", "--work-dir", str(tmp_path)]
     assert called(*words, monkeypatch=monkeypatch) == 0
-    told = capsys.readouterr().out
-    assert "model: normalised batch on the device" in told
-    assert "end_to_end: encoded image in memory" in told
-    assert "untrained, load coco_like †" in told
-    assert "† coco_like: object counts of 128 images" in told
+    text = capsys.readouterr().out
+    assert "model: normalised batch on the device" in text
+    assert "end_to_end: encoded image in memory" in text
+    assert "untrained, load coco_like †" in text
+    assert "† coco_like: object counts of 128 images" in text
 
 
 def test_as_json_every_sample_and_the_protocol_are_there(
@@ -56,7 +56,7 @@ def test_as_json_every_sample_and_the_protocol_are_there(
         (["--batch", "0"], "--batch: expected 1 or more"),
         (["--max-seconds", "0"], "--max-seconds: expected seconds above 0"),
         (["--curve", "boxes"], "--curve boxes: unknown"),
-        (["--curve", "detections", "--load", "own"], "a curve brings its own loads"),
+        (["--curve", "detections", "--load", "own"], "--load cannot be combined with --curve"),
     ],
 )
 def test_a_mistake_is_one_message_that_names_the_option(
@@ -116,9 +116,9 @@ def test_a_point_without_interval_or_arm_is_a_dash() -> None:
         timer="CUDA events",
         batch_size=1,
         points=(point("a", 0, 5.0), point("a", 10, 6.0), point("b", 0, 7.0, interval_ms=())),
-        notes=("what was planted",),
+        notes=("about the load",),
     )
     lines = telling.as_text(curve).splitlines()
     assert lines[2] == "| 0 | 5.00 [4.00, 6.00] | 7.00 – |"
     assert lines[3] == "| 10 | 6.00 [5.00, 7.00] | — |"
-    assert lines[-1] == "what was planted"
+    assert lines[-1] == "about the load"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from runners.timing.images import as_picture
-from runners.timing.session import measure
+from runners.timing.session import time_session
 from yolact_bench.build import load_detector
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.loads import constant_load
@@ -41,7 +41,7 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
         contain, widths = 0, []
         others = []  # cores that other programs kept busy
         for seed in range(REPEATS):
-            measured = measure(
+            times = time_session(
                 {"arm": detector},
                 pictures,
                 scenario="end_to_end",
@@ -51,12 +51,12 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
                 seed=seed,
                 timer=timer,
             )
-            protocol = measured["arm"].protocol
+            protocol = times["arm"].protocol
             low, high = protocol.twin_interval
             contain += low <= 1 <= high
             widths.append(half_width((low, high)))
-            others.append(measured["arm"].facts.host.others_cores or 0.0)
-            assert bool(measured["arm"].invalid) == (not low <= 1 <= high)
+            others.append(times["arm"].facts.host.others_cores or 0.0)
+            assert bool(times["arm"].invalid) == (not low <= 1 <= high)
     finally:
         torch.set_num_threads(threads)
     record_property("contain", contain)

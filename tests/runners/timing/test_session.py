@@ -9,8 +9,9 @@ import torch
 from runners.timing import session as module
 from runners.timing.calls import TimingError
 from runners.timing.images import as_picture
-from runners.timing.session import TWIN, measure
+from runners.timing.session import TWIN, time_session
 from yolact_bench.clock import Clock, no_clock
+from yolact_bench.detect.pipeline import Found
 from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 
 PICTURES = [as_picture(70 + n, np.full((4, 4, 3), n, np.uint8)) for n in range(3)]
@@ -37,13 +38,30 @@ class Counting:
         return []
 
 
+def found(*, exact: bool) -> Found:
+    """No detection."""
+    none, boxes = torch.zeros(0), torch.zeros(0, 4)
+    return Found(
+        boxes=boxes,
+        boxes_px=boxes,
+        scores=none,
+        mask_scores=none,
+        labels=none.long(),
+        soft_masks=torch.zeros(0, 1, 1),
+        height=4,
+        width=4,
+        mask_threshold=0.5,
+        exact=exact,
+    )
+
+
 def timed(
     calls: list[Call], *, rounds: int | None = 12, twin: bool = False, **how: float
-) -> dict[str, module.Measured]:
+) -> dict[str, module.ArmTimes]:
     detectors = {name: Counting(name, calls) for name in ("fast", "soft")}
     plan = LatencyPlan(twin=twin, **how)  # type: ignore[arg-type]
     return dict(
-        measure(detectors, PICTURES, scenario="detector", plan=plan, rounds=rounds, warmup=2)  # type: ignore[arg-type]
+        time_session(detectors, PICTURES, scenario="detector", plan=plan, rounds=rounds, warmup=2)  # type: ignore[arg-type]
     )
 
 
@@ -56,9 +74,9 @@ def _one_call_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_arm_sees_the_same_image_in_the_same_round() -> None:
     """12 rounds over 3 images: ids 70, 71, 72, 70, ..."""
     calls: list[Call] = []
-    measured = timed(calls)
+    times = timed(calls)
 
-    assert measured["fast"].image_ids == measured["soft"].image_ids == (70, 71, 72) * 4
+    assert times["fast"].image_ids == times["soft"].image_ids == (70, 71, 72) * 4
     plain = [call for call in calls if not call[2]]
     rounds = plain[-24:]
     for number in range(12):
@@ -67,8 +85,8 @@ def test_every_arm_sees_the_same_image_in_the_same_round() -> None:
 
 
 def test_one_sample_a_call_and_timer_and_protocol_are_named() -> None:
-    measured = timed([])
-    for arm in measured.values():
+    times = timed([])
+    for arm in times.values():
         assert len(arm.samples_ms) == len(arm.image_ids) == 12
         assert min(arm.samples_ms) > 0
         assert arm.timer == "wall clock"
@@ -88,8 +106,8 @@ def test_samples_are_taken_without_the_stage_clock() -> None:
 
 
 def test_a_stage_that_a_round_did_not_enter_took_no_time_in_it() -> None:
-    measured = timed([], rounds=15)  # 3 stage rounds, "rescore" in the first alone
-    stages = measured["soft"].stages_ms
+    times = timed([], rounds=15)  # 3 stage rounds, "rescore" in the first alone
+    stages = times["soft"].stages_ms
     assert set(stages) == {"backbone", "rescore"}
     assert stages["rescore"][0] > 0
     assert stages["rescore"][1:] == (0.0, 0.0)
@@ -97,23 +115,23 @@ def test_a_stage_that_a_round_did_not_enter_took_no_time_in_it() -> None:
 
 
 def test_little_time_still_gives_ten_rounds() -> None:
-    measured = timed([], rounds=100, max_s=1e-9)
-    assert {len(arm.samples_ms) for arm in measured.values()} == {10}
-    assert measured["fast"].protocol.ended == "time"
+    times = timed([], rounds=100, max_s=1e-9)
+    assert {len(arm.samples_ms) for arm in times.values()} == {10}
+    assert times["fast"].protocol.ended == "time"
 
 
 def test_rounds_end_when_the_intervals_are_narrow() -> None:
     """An interval of anything is narrower than 99 % of its centre: the first look ends it."""
-    measured = timed([], rounds=None, rel_ci=0.99)
-    assert measured["soft"].protocol.ended == "narrow"
-    assert len(measured["soft"].samples_ms) in (32, 48, 72)
+    times = timed([], rounds=None, rel_ci=0.99)
+    assert times["soft"].protocol.ended == "narrow"
+    assert len(times["soft"].samples_ms) in (32, 48, 72)
 
 
 def test_arms_on_different_devices_are_not_timed_together() -> None:
     on_cpu, elsewhere = Counting("a", []), Counting("b", [])
     elsewhere.device = torch.device("meta")
     with pytest.raises(AssertionError, match="do not compare"):
-        measure({"a": on_cpu, "b": elsewhere}, PICTURES)  # type: ignore[dict-item]
+        time_session({"a": on_cpu, "b": elsewhere}, PICTURES)  # type: ignore[dict-item]
 
 
 def test_an_arm_that_fails_is_named() -> None:
@@ -123,31 +141,29 @@ def test_an_arm_that_fails_is_named() -> None:
 
     arms = {"good": Counting("good", []), "bad": Broken("bad", [])}
     with pytest.raises(TimingError, match="bad could not be timed") as caught:
-        measure(arms, PICTURES, scenario="detector", rounds=10)  # type: ignore[arg-type]
+        time_session(arms, PICTURES, scenario="detector", rounds=10)  # type: ignore[arg-type]
     assert str(caught.value.__cause__) == "no kernel"
 
 
-def test_images_that_a_graph_could_not_hold_are_counted_in_timed_calls_alone() -> None:
-    """Every call counts one; 12 rounds are timed, warm-up and stages are not."""
+def test_images_beyond_a_fixed_number_are_counted_in_timed_calls_alone() -> None:
+    """Every call has one; 12 rounds are timed, warm-up and stages are not."""
 
     class Inexact(Counting):
-        inexact = 0
-
         def find(self, images: Sequence[np.ndarray], clock: Clock = no_clock) -> list[object]:
-            self.inexact += 1
-            return super().find(images, clock)
+            super().find(images, clock)
+            return [found(exact=False), found(exact=True)]
 
     arms = {"arm": Inexact("arm", [])}
     plan = LatencyPlan(rel_ci=0.01)
-    measured = measure(arms, PICTURES, scenario="detector", plan=plan, rounds=12)  # type: ignore[arg-type]
-    assert measured["arm"].inexact == 12
+    times = time_session(arms, PICTURES, scenario="detector", plan=plan, rounds=12)  # type: ignore[arg-type]
+    assert times["arm"].inexact == 12
 
 
 def test_a_twin_is_the_baseline_again_and_no_arm_of_its_own() -> None:
     calls: list[Call] = []
-    measured = timed(calls, twin=True)
-    assert set(measured) == {"fast", "soft"}
-    protocol = measured["soft"].protocol
+    times = timed(calls, twin=True)
+    assert set(times) == {"fast", "soft"}
+    protocol = times["soft"].protocol
     assert protocol.twin_of == "fast"
     assert len(protocol.twin_samples_ms) == 12
 
@@ -164,8 +180,8 @@ def test_a_session_whose_twin_differs_does_not_count(monkeypatch: pytest.MonkeyP
         return found
 
     monkeypatch.setattr(module, "alternate", biased)
-    measured = timed([], twin=True)
-    for arm in measured.values():
+    times = timed([], twin=True)
+    for arm in times.values():
         assert "differs from itself: ratio 2.0000 to 2.0000" in arm.invalid
 
 
@@ -187,7 +203,7 @@ def test_peak_memory_counts_one_arm_and_not_its_neighbours() -> None:
             return []
 
     arms = {"small": Heavy(64), "large": Heavy(512)}
-    measured = measure(arms, PICTURES, scenario="detector", rounds=10, warmup=2)  # type: ignore[arg-type]
-    assert measured["small"].peak_memory_mb == pytest.approx(96, abs=4)
-    assert measured["small"].timer == "CUDA events"
-    assert len(measured["small"].enqueue_ms) == len(measured["small"].samples_ms)
+    times = time_session(arms, PICTURES, scenario="detector", rounds=10, warmup=2)  # type: ignore[arg-type]
+    assert times["small"].peak_memory_mb == pytest.approx(96, abs=4)
+    assert times["small"].timer == "CUDA events"
+    assert len(times["small"].enqueue_ms) == len(times["small"].samples_ms)

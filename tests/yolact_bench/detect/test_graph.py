@@ -91,7 +91,7 @@ def test_a_graph_finds_what_eager_finds(pair: tuple[Detector, Detector, Recorder
             assert torch.allclose(getattr(found, name), getattr(wanted, name), atol=1e-5)
         assert (found.height, found.width) == (wanted.height, wanted.width)
         assert found.mask_threshold == wanted.mask_threshold
-    assert graph.inexact == 0
+        assert found.exact
 
 
 def test_a_shape_is_recorded_once_and_replayed_for_every_batch(
@@ -112,7 +112,7 @@ def test_a_shape_is_recorded_once_and_replayed_for_every_batch(
 def test_another_network_in_a_detector_is_recorded_anew(
     pair: tuple[Detector, Detector, Recorder],
 ) -> None:
-    """As where a load of detections is planted: the old graph would find the old detections."""
+    """As where a detection load is imposed: the old graph would find the old detections."""
     record = Recorder()
     graph = graphed(pair[0], record)
     before = graph.find([image()])[0]
@@ -166,12 +166,12 @@ def test_an_image_whose_flag_says_no_is_detected_again_and_counted(
         return Outcome(predictions=outcome.predictions, found=found, state=state_of(found))
 
     monkeypatch.setattr(graph, "_fixed", doubtful)
-    monkeypatch.setattr(graph, "inexact", 0)
     images = [image(), image(seed=1)]
-    for found, wanted in zip(graph.find(images), eager.find(images), strict=True):
+    results = graph.find(images)
+    assert [found.exact for found in results] == [True, False]
+    for found, wanted in zip(results, eager.find(images), strict=True):
         assert torch.equal(found.labels, wanted.labels)
         assert torch.allclose(found.scores, wanted.scores, atol=1e-5)
-    assert graph.inexact == 1
 
 
 def test_stages_are_timed_in_a_graph_of_their_own(

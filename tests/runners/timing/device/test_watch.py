@@ -68,13 +68,13 @@ def test_facts_survive_being_stored() -> None:
         (0x80, "power brake"),
     ],
 )
-def test_one_throttled_sample_spoils_the_session(bit: int, word: str) -> None:
+def test_one_throttled_sample_makes_the_session_invalid(bit: int, word: str) -> None:
     facts = watched(FakeNvml(pids=(ME,)), {}, {"reasons": bit}, {"reasons": 0})
     assert facts.invalid == f"throttled: {word} in 1 of 3 samples"
 
 
 @pytest.mark.parametrize("bits", [0x1, 0x2, 0x100, 0x1 | 0x2])
-def test_an_idle_gpu_and_clocks_that_somebody_chose_are_no_throttling(bits: int) -> None:
+def test_an_idle_gpu_and_clocks_set_by_the_owner_are_no_throttling(bits: int) -> None:
     assert watched(FakeNvml(pids=(ME,)), {"reasons": bits}).invalid == ""
 
 
@@ -120,16 +120,16 @@ def test_where_no_process_is_listed_a_gpu_that_works_while_this_one_rests_is_sha
     assert "shared: the GPU was in use by a process that NVML does not list" in facts.invalid
 
 
-def test_where_nothing_tells_of_others_there_is_a_warning() -> None:
+def test_without_a_list_of_processes_or_utilization_there_is_a_warning() -> None:
     facts = watched(FakeNvml(missing=frozenset({"processes", "utilization"})), {})
     assert facts.invalid == ""
-    assert any("whether others used the GPU is not known" in text for text in facts.warnings)
+    assert any("use of the GPU by others is unknown" in text for text in facts.warnings)
 
 
 @pytest.mark.parametrize(
     "nvml", [FakeNvml(missing=frozenset({"nvmlInit"})), FakeNvml(uuids={})], ids=["init", "uuid"]
 )
-def test_a_gpu_that_nvml_does_not_know_is_timed_with_a_warning(nvml: FakeNvml) -> None:
+def test_a_gpu_that_nvml_does_not_have_is_timed_with_a_warning(nvml: FakeNvml) -> None:
     facts = watched(nvml, {})
     assert (facts.gpu, facts.invalid) == (None, "")
     assert any(text.startswith("NVML ") for text in facts.warnings)
@@ -214,7 +214,7 @@ def reading(at: float, **values: float | None) -> HostReading:
     return HostReading(at=at, **counters)  # type: ignore[arg-type]
 
 
-def test_what_others_used_is_what_was_busy_less_what_was_ones_own() -> None:
+def test_load_of_others_is_the_busy_time_less_the_own() -> None:
     """10 s: 18 s of CPU time were busy, 8 of them here: others kept one core busy."""
     after = reading(10.0, busy=18.0, total=20.0, steal=1.0, own=8.0)
     facts = host_facts(reading(0.0), after)
@@ -231,7 +231,7 @@ def test_counters_of_the_kernel_are_read_in_seconds(tmp_path: Path) -> None:
     assert (found.busy, found.steal, found.quota_wait) == (3.0, 2.0, 2.5)
 
 
-def test_a_system_without_these_counters_is_told_as_unknown(tmp_path: Path) -> None:
+def test_a_system_without_these_counters_is_unknown(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     found = read_host(stat=nowhere, quota=nowhere)
     assert (found.busy, found.total, found.steal, found.quota_wait) == (None, None, None, None)
@@ -250,7 +250,7 @@ def host(**changes: float | int | None) -> HostFacts:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "warning"),
     [
         ({"others_cores": 0.24}, ""),
         ({"others_cores": 0.6}, "other programs kept 0.6 of 2 CPU cores busy"),
@@ -259,8 +259,8 @@ def host(**changes: float | int | None) -> HostFacts:
         ({"quota_wait_s": 3.0}, "a CPU quota kept the threads waiting for 3.0 s"),
     ],
 )
-def test_a_busy_host_is_a_warning(change: dict[str, float], told: str) -> None:
-    assert host_warnings(host(**change)) == ((told,) if told else ())
+def test_a_busy_host_is_a_warning(change: dict[str, float], warning: str) -> None:
+    assert host_warnings(host(**change)) == ((warning,) if warning else ())
 
 
 def test_a_session_on_the_cpu_has_facts_of_the_host_and_is_never_invalid() -> None:
@@ -277,7 +277,7 @@ def test_a_session_on_the_cpu_has_facts_of_the_host_and_is_never_invalid() -> No
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_real_gpu_tells_its_clocks_power_and_heat() -> None:
+def test_a_real_gpu_reports_its_clocks_power_and_heat() -> None:
     ones = torch.ones(256, 256, device="cuda")
     with watch("cuda") as session:
         for _ in range(200):

@@ -1,8 +1,8 @@
-"""A graph and a network that is put in the place of its own while an arm is timed."""
+"""A graph whose network is replaced while a detection load is imposed."""
 
 import numpy as np
 
-from runners.timing.detection_load import planting
+from runners.timing.detection_load import impose_load
 from tests.yolact_bench.detect.test_graph import RESCORED, Recorder, eager_detector, graphed
 from yolact_bench.spec.loads import constant_load
 
@@ -17,11 +17,11 @@ def test_a_network_in_the_place_of_another_is_recorded_anew() -> None:
     for name, detector in (("eager", eager), ("graph", graph)):
         batch = detector.preprocess([image])
         own = len(detector.find([image])[0])
-        with planting(detector, constant_load(7), batch, images=1) as planted:
-            planted.show([0])
+        with impose_load(detector, constant_load(7), batch, images=1) as loaded:
+            loaded.write([0])
             found = detector.find([image])[0]
             counts[name] = own, len(found), [round(float(score), 4) for score in found.scores[:7]]
         assert len(detector.find([image])[0]) == own
     assert counts["graph"] == counts["eager"]
-    assert counts["graph"][2][0] == 0.95  # the surest of what was planted
+    assert counts["graph"][2][0] == 0.95  # the surest of the load
     assert record.recorded == 3
