@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reports.compare.compare import Compared, compare, lines
-from tests.runners.cli.test_cli import called
+from tests.runners.cli.test_cli import exit_code
 from tests.support.fake_work import (
     accuracy,
     environment,
@@ -189,7 +189,7 @@ def test_a_mistake_names_what_there_is(
 ) -> None:
     work = write(tmp_path / "work", [])
     given = [word.format(work=work) for word in words]
-    assert called("compare", *given, "--work-dir", str(work), monkeypatch=monkeypatch) == 2
+    assert exit_code("compare", *given, "--work-dir", str(work), monkeypatch=monkeypatch) == 2
     assert message in capsys.readouterr().err
 
 
@@ -222,7 +222,7 @@ def test_the_list_of_runs_says_how_far_each_is(
     single = replace(accuracy("sequential"), ablation="", detect_digest="d-single", arm="mine")
     work = write_work(tmp_path / "work", [*records, single])
     place = ("list", "runs", "--work-dir", str(work))
-    assert called(*place, "--json", monkeypatch=monkeypatch) == 0
+    assert exit_code(*place, "--json", monkeypatch=monkeypatch) == 0
     quick, others = json.loads(capsys.readouterr().out)["ablations"]
     states = {row["arm"]: (row["state"], row["detail"]) for row in quick["rows"]}
     assert states == {
@@ -233,7 +233,7 @@ def test_the_list_of_runs_says_how_far_each_is(
         "broken": ("failed", "evaluate (error): sigma must be above 0"),
     }
     assert [row["arm"] for row in others["rows"]] == ["mine"]
-    assert called(*place, monkeypatch=monkeypatch) == 0
+    assert exit_code(*place, monkeypatch=monkeypatch) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("quick: What do NMS variants")
     # Half of 100 rounds lie below 40 ms × (1 + 0.2 × median of sin n).

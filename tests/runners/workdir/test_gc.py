@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runners.workdir.gc import FRESH_SECONDS, Garbage, find, remove
-from tests.runners.cli.test_cli import called
+from tests.runners.cli.test_cli import exit_code
 from tests.support.fake_sweeps import save_sweep, sweep_of, trial_of
 from tests.support.fake_work import accuracy, manifest, write_work
 from yolact_bench.errors import SpecError
@@ -193,11 +193,11 @@ def test_a_dry_run_changes_nothing_and_delete_never_touches_the_records(
     put(work / "checkpoints" / "t-gone" / "final.pt", 2_500_000)
     age(work)
     before, words = tree(work), ("gc", "--work-dir", str(work))
-    assert called(*words, monkeypatch=monkeypatch) == 0
+    assert exit_code(*words, monkeypatch=monkeypatch) == 0
     output = capsys.readouterr().out
     assert "2.5 MB  in 1 places can be removed; --delete does it" in output
     assert tree(work) == before
-    assert called(*words, "--delete", "--json", monkeypatch=monkeypatch) == 0
+    assert exit_code(*words, "--delete", "--json", monkeypatch=monkeypatch) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["bytes"], facts["deleted"]) == (2_500_000, True)
     after = tree(work)

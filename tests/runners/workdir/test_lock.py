@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runners.workdir.lock import LOCK_FILE, hold_lock, lock_holder
-from tests.runners.cli.test_cli import called
+from tests.runners.cli.test_cli import exit_code
 from tests.support.small_ablation import write_spec
 from yolact_bench.errors import SpecError
 
@@ -96,10 +96,10 @@ def test_commands_that_write_stop_and_commands_that_read_go_on(
     place = ("--work-dir", str(work))
     with Other(work):
         for words in (["run", spec], ["train", "yolact_tiny"], ["gc", "--delete"]):
-            assert called(*words, *place, monkeypatch=monkeypatch) == 2
+            assert exit_code(*words, *place, monkeypatch=monkeypatch) == 2
             assert "another process writes there" in capsys.readouterr().err
         for words in (["plan", spec], ["run", spec, "--dry-run"], ["list", "runs"], ["gc"]):
-            assert called(*words, *place, monkeypatch=monkeypatch) == 0
+            assert exit_code(*words, *place, monkeypatch=monkeypatch) == 0
         assert "run other.yaml" in capsys.readouterr().out  # gc names the writer
     assert [path.name for path in work.iterdir()] == [LOCK_FILE]
 
