@@ -39,7 +39,7 @@ SCALE_DEFAULTS: Mapping[str, Sequence[float]] = {
 }
 # What stands in for a runtime that refuses a CPU.
 RUNTIME_ON_CPU: Mapping[str, str] = {"cuda_graph": "compiled"}
-RESCORE_CHANNELS = [8, 16, 32, 64, 128]
+RESCORE_DEFAULTS: Mapping[str, Sequence[int]] = {"mask_iou": [8, 16, 32, 64, 128]}
 
 
 def check_budget(name: str) -> None:
@@ -78,7 +78,7 @@ def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
 def _smoke(run: Run, side: int) -> Run:
     # Only a synthetic set can be drawn again: its seed and draw still identify it.
     drawn = run.dataset if run.dataset.get("name") == "shapes" else {"name": "shapes"}
-    steps: Choice = {"steps": []} if run.schedule.get("name") == "steps" else {}
+    steps: Choice = {"steps": []} if "steps" in _schedule_defaults(run.schedule) else {}
     return replace(
         run,
         image_size=side,
@@ -112,16 +112,20 @@ def _times(value: object, factor: float) -> object:
 
 
 def _fitting(rescore_net: Choice) -> Choice:
-    channels = rescore_net.get("channels", RESCORE_CHANNELS)
-    if rescore_net.get("name") != "mask_iou" or not isinstance(channels, list):
+    default = RESCORE_DEFAULTS.get(str(rescore_net.get("name")))
+    channels = rescore_net.get("channels", default)
+    if default is None or not isinstance(channels, list):
         return rescore_net
     return {**rescore_net, "channels": channels[:_SMOKE_RESCORE_LAYERS]}
 
 
+def _schedule_defaults(schedule: Choice) -> Mapping[str, object]:
+    return SCHEDULE_DEFAULTS.get(str(schedule.get("name")), {})
+
+
 def _shortened(schedule: Choice) -> Choice:
     """Iterations, decay steps and warm-up divided; batch size and rates as they are."""
-    defaults = SCHEDULE_DEFAULTS.get(str(schedule.get("name")), {})
-    lengths = {**defaults, **schedule}
+    lengths = {**_schedule_defaults(schedule), **schedule}
     names = [name for name in ("iterations", "warmup", "steps") if name in lengths]
     return {**schedule, **{name: _divided(lengths[name]) for name in names}}
 

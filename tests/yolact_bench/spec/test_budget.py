@@ -13,7 +13,7 @@ from yolact_bench.resolve import resolve_architecture
 from yolact_bench.slots import resolve
 from yolact_bench.spec.ablation import Ablation, load
 from yolact_bench.spec.budget import (
-    RESCORE_CHANNELS,
+    RESCORE_DEFAULTS,
     SCALE_DEFAULTS,
     SCHEDULE_DEFAULTS,
     budgeted,
@@ -51,7 +51,7 @@ def test_what_a_budget_takes_for_granted_is_what_the_components_take() -> None:
     for name, scales in SCALE_DEFAULTS.items():
         assert resolve("anchors", components("anchors"), {"name": name})["scales"] == scales
     net = resolve("rescore_net", components("rescore_net"), {"name": "mask_iou"})
-    assert net["channels"] == RESCORE_CHANNELS
+    assert net["channels"] == RESCORE_DEFAULTS["mask_iou"]
 
 
 def test_sizes_shrink_by_one_factor_and_stay_apart() -> None:
