@@ -1,0 +1,63 @@
+"""A work directory of commit e888bae is read as it is: nothing is done again, numbers are equal.
+
+tests/golden/work_e888bae was written there by `yolact-bench run compat.yaml --rounds 10` (CPU);
+weights, predictions and MLflow's files are left out, so anything made again would fail or show.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import GOLDEN, ROOT
+
+EARLIER = GOLDEN / "work_e888bae"
+TABLES = ("table.csv", "differences.csv", "latency.csv", "runs.csv")
+RUN = "from runners.cli.main import main; main()"
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The earlier work directory after `run` of today."""
+    folder = tmp_path_factory.mktemp("earlier")
+    shutil.copytree(EARLIER, folder, dirs_exist_ok=True)
+    for table in TABLES:
+        (folder / "reports" / "compat" / table).unlink()
+    words = [sys.executable, "-c", RUN, "run", "compat.yaml", "--work-dir", ".", "--device", "cpu"]
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_nothing_is_trained_evaluated_or_timed_again(work: Path) -> None:
+    assert (work / "results.jsonl").read_bytes() == (EARLIER / "results.jsonl").read_bytes()
+    assert not list(work.rglob("*.pt"))
+    assert not (work / "predictions").exists()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_its_tables_are_equal_to_the_last_digit(work: Path, table: str) -> None:
+    recorded = EARLIER / "reports" / "compat" / table
+    assert (work / "reports" / "compat" / table).read_text() == recorded.read_text()
+
+
+def test_its_main_table_is_equal(work: Path) -> None:
+    assert _rows(work) == _rows(EARLIER)
+    assert len(_rows(work)) == 5  # head, rule, three arms
+
+
+def _rows(folder: Path) -> list[str]:
+    lines = (folder / "reports" / "compat" / "report.md").read_text().splitlines()
+    first = next(row for row, line in enumerate(lines) if line.startswith("| arm"))
+    end = next(row for row in range(first, len(lines)) if not lines[row].startswith("|"))
+    return lines[first:end]
