@@ -14,8 +14,13 @@ from runners.cli.storage_checks import (
     check_work_dir,
     nearest_folder,
 )
-from runners.system.environment import cpu_name, gpu_driver, package_versions
-from runners.system.versions import supported_versions, unsupported_packages
+from runners.system.environment import (
+    cpu_name,
+    gpu_driver,
+    package_versions,
+    supported_versions,
+    unsupported_packages,
+)
 from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, HostFacts
 
 if TYPE_CHECKING:

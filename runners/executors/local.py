@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 
 from runners.arms.job import Job, JobResult
-from runners.executors.attempts import Attempts
+from runners.executors.queue import JobQueue
 from runners.system.progress import PLAIN
-from runners.workdir.stop_file import clear_stop_request, request_stop
 from yolact_bench.results.record import Record
 
 log = logging.getLogger(__name__)
@@ -37,9 +35,7 @@ class LocalExecutor:
         self._device = device  # cpu, or cuda: what a worker finds under the name
         self._workers: list[_Worker | None] = [None] * len(environments)
         self._environments = environments
-        self._queue: deque[Job] = deque()
-        self._ended: deque[JobResult] = deque()  # without a worker
-        self._attempts = Attempts()
+        self._queue = JobQueue()
         # Breaks when this process ends, however it ends.
         self._life, self._held = os.pipe()
 
@@ -50,14 +46,13 @@ class LocalExecutor:
 
     def submit(self, job: Job) -> None:
         """Carry out a job when a worker is free."""
-        clear_stop_request(job.folder)
-        self._queue.append(job)
+        self._queue.add(job)
         self._assign()
 
     def wait(self, timeout: float | None = None) -> JobResult | None:
         """Return the next job that has ended; None if none has within `timeout` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
-        while not self._ended:
+        while not self._queue.ended:
             busy = [worker for worker in self._workers if worker and worker.job]
             if not busy:
                 return None
@@ -67,22 +62,17 @@ class LocalExecutor:
                 if worker.line.poll() or worker.dead:
                     self._take(worker)
             self._assign()
-            if left <= 0 and not self._ended:
+            if left <= 0 and not self._queue.ended:
                 return None
-        return self._ended.popleft()
+        return self._queue.ended.popleft()
 
     def stop(self, key: str) -> None:
         """Ask a job to end; one that has not begun ends at once."""
-        for job in [job for job in self._queue if job.key == key]:
-            self._queue.remove(job)
-            self._ended.append(JobResult(job=job, stopped=True))
-        for worker in self._workers:
-            if worker and worker.job and worker.job.key == key:
-                request_stop(worker.job.folder)
+        self._queue.stop(key, [worker.job for worker in self._workers if worker and worker.job])
 
     def close(self) -> None:
         """End all workers; a training among them writes a checkpoint first."""
-        self._queue.clear()
+        self._queue.waiting.clear()
         workers = [worker for worker in self._workers if worker]
         for worker in workers:
             worker.end()
@@ -101,13 +91,13 @@ class LocalExecutor:
 
     def _assign(self) -> None:
         for slot, worker in enumerate(self._workers):
-            if not self._queue:
+            if not self._queue.waiting:
                 return
             if worker and worker.job:
                 continue
             free = worker or _Worker(slot, self._environments[slot], self._life)
             self._workers[slot] = free
-            free.start(self._queue.popleft(), self._device)
+            free.start(self._queue.waiting.popleft(), self._device)
 
     def _take(self, worker: "_Worker") -> None:
         """Take the answer of a worker, or handle its death."""
@@ -116,25 +106,16 @@ class LocalExecutor:
         answer = worker.answer()
         if answer is None:
             self._workers[slot] = None
-            self._count_death(job, f"the worker of slot {slot} died ({worker.ending()})")
+            self._queue.count_death(job, f"the worker of slot {slot} died ({worker.ending()})")
             return
         kind, records = answer
-        clear_stop_request(job.folder)
-        self._attempts.forget(job)
         worker.job = None
         done = JobResult(job=job, records=tuple(records), stopped=kind == "stopped")
-        self._ended.append(done)
+        self._queue.end(done)
         if done.failed:
             worker.end()
             worker.kill()
             self._workers[slot] = None
-
-    def _count_death(self, job: Job, how: str) -> None:
-        failed = self._attempts.after_death(job, how)
-        if failed is None:
-            self._queue.appendleft(job)
-        else:
-            self._ended.append(JobResult(job=job, records=failed))
 
 
 class _Worker:

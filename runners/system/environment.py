@@ -4,8 +4,10 @@ import datetime
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from yolact_bench.results.record import Environment
 
@@ -91,6 +93,31 @@ def package_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def supported_versions() -> dict[str, str]:
+    """Return package → range, such as ">=2.11,<2.16", of packages that have an upper bound."""
+    ranges = {}
+    for line in requires("yolact-bench") or ():
+        requirement = Requirement(line)
+        if "<" in str(requirement.specifier):
+            bounds = sorted(map(str, requirement.specifier), reverse=True)
+            ranges[requirement.name] = ",".join(bounds)
+    return ranges
+
+
+def unsupported_packages() -> dict[str, str]:
+    """Return package → installed version, of packages outside the range that was tested."""
+    outside = {}
+    for line in requires("yolact-bench") or ():
+        requirement = Requirement(line)
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            continue
+        if not requirement.specifier.contains(installed, prereleases=True):
+            outside[requirement.name] = installed
+    return outside
 
 
 def _git(tree: Path, *arguments: str) -> str | None:

@@ -6,20 +6,15 @@ continues elsewhere from its checkpoint in the work directory, which all machine
 
 import logging
 import time
-from collections import deque
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from runners.arms.failure import failure_record
 from runners.arms.job import Job, JobResult
-from runners.executors.attempts import Attempts
+from runners.executors.queue import JobQueue
 from runners.executors.ray.nodes import Nodes, first_line
 from runners.executors.ray.shared_folder import Mark, put_mark, take_mark
 from runners.executors.ray.task import Answer, run_task
-from runners.workdir.stop_file import clear_stop_request, request_stop
 from yolact_bench.errors import SpecError
 
 if TYPE_CHECKING:
@@ -52,10 +47,8 @@ class RayExecutor:
         on_gpu = device == "cuda"
         self._takes = {"num_gpus": devices, "num_cpus": 1} if on_gpu else {"num_cpus": devices}
         self._most = slots
-        self._queue: deque[Job] = deque()  # beyond `slots`
+        self._queue = JobQueue()
         self._tasks: dict[ObjectRef[Any], Job] = {}
-        self._ended: deque[JobResult] = deque()
-        self._attempts = Attempts()
         self._barred: set[str] = set()  # nodes that joined later and cannot take part
         self._mark: Mark | None = None
         self._nodes = Nodes(self._ray, kind="GPU" if on_gpu else "CPU", need=devices)
@@ -75,14 +68,13 @@ class RayExecutor:
 
     def submit(self, job: Job) -> None:
         """Carry out a job when there is room."""
-        clear_stop_request(job.folder)
-        self._queue.append(job)
+        self._queue.add(job)
         self._assign()
 
     def wait(self, timeout: float | None = None) -> JobResult | None:
         """Return the next job that has ended; None if none has within `timeout` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
-        while not self._ended:
+        while not self._queue.ended:
             if not self._tasks:
                 return None
             left = None if until is None else max(0.0, until - time.monotonic())
@@ -92,22 +84,17 @@ class RayExecutor:
             for task in ready:
                 self._take(task, self._tasks.pop(task))
             self._assign()
-        return self._ended.popleft()
+        return self._queue.ended.popleft()
 
     def stop(self, key: str) -> None:
         """Ask a job to end; one that has not begun ends when its turn comes."""
-        for job in [job for job in self._queue if job.key == key]:
-            self._queue.remove(job)
-            self._ended.append(JobResult(job=job, stopped=True))
-        for job in self._tasks.values():
-            if job.key == key:
-                request_stop(job.folder)
+        self._queue.stop(key, self._tasks.values())
 
     def close(self) -> None:
         """End all tasks, a training with a checkpoint, and leave the cluster as it was."""
         if not self._ray.is_initialized():
             return
-        self._queue.clear()
+        self._queue.waiting.clear()
         try:
             for task in self._tasks:
                 self._ray.cancel(task, force=False)  # as Ctrl-C there
@@ -121,8 +108,8 @@ class RayExecutor:
                 take_mark(self._mark)
 
     def _assign(self) -> None:
-        while self._queue and (self._most is None or len(self._tasks) < self._most):
-            job = self._queue.popleft()
+        while self._queue.waiting and (self._most is None or len(self._tasks) < self._most):
+            job = self._queue.waiting.popleft()
             there = job.portable().at(device=self._device)
             task = self._ray.remote(_on_node).options(
                 max_retries=0,
@@ -139,12 +126,10 @@ class RayExecutor:
         except errors.RuntimeEnvSetupError as error:
             raise SpecError(f"--executor ray: a node cannot run the code: {error}") from error
         except errors.RayTaskError as error:  # an error outside of what a job records
-            failures = tuple(
-                failure_record(u, self._here(job).place, "train", error) for u in job.units
-            )
-            self._end(JobResult(job=job, records=failures))
+            self._queue.fail(job, "train", error)
         except errors.RayError as error:
-            self._count_death(job, first_line(error))
+            if self._queue.count_death(job, first_line(error)):
+                self._warn_without_room(job)
         else:
             self._handle(answer, job)
 
@@ -160,28 +145,15 @@ class RayExecutor:
             self._requeue(job)
         else:
             stopped = answer.kind == "stopped"
-            self._end(JobResult(job=job, records=answer.records, stopped=stopped))
-
-    def _count_death(self, job: Job, how: str) -> None:
-        failed = self._attempts.after_death(self._here(job), how)
-        if failed is None:
-            self._requeue(job)
-        else:
-            self._end(JobResult(job=job, records=failed))
+            self._queue.end(JobResult(job=job, records=answer.records, stopped=stopped))
 
     def _requeue(self, job: Job) -> None:
-        self._queue.appendleft(job)
+        self._queue.waiting.appendleft(job)
+        self._warn_without_room(job)
+
+    def _warn_without_room(self, job: Job) -> None:
         if not self._nodes.room(self._barred):
             log.warning("%s: no node left for it; waiting for one", job.title)
-
-    def _end(self, done: JobResult) -> None:
-        clear_stop_request(done.job.folder)
-        self._attempts.forget(done.job)
-        self._ended.append(done)
-
-    def _here(self, job: Job) -> Job:
-        """The job as this process can speak of it: it may have no device of the nodes' kind."""
-        return job if torch.cuda.is_available() else job.at(device="cpu")
 
 
 def _on_node(job: Job, mark: Mark) -> Answer:

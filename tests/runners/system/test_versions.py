@@ -1,12 +1,12 @@
 """The README states the tested versions that the package declares."""
 
 import re
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from runners.system.versions import supported_versions, unsupported_packages
+from runners.system import environment
+from runners.system.environment import supported_versions, unsupported_packages
 
 README = Path(__file__).parents[3] / "README.md"
 LIBRARIES = ("torch", "torchvision", "pycocotools", "optuna", "mlflow", "ray", "faster-coco-eval")
@@ -26,7 +26,7 @@ def test_the_readme_states_each_range() -> None:
 
 def test_a_version_outside_the_range_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert unsupported_packages() == {}
-    installed = metadata.version
+    installed = environment.version
     newest = {"torch": "99.0", "ray": "2.39.0"}
-    monkeypatch.setattr(metadata, "version", lambda name: newest.get(name) or installed(name))
+    monkeypatch.setattr(environment, "version", lambda name: newest.get(name) or installed(name))
     assert unsupported_packages() == newest
