@@ -7,47 +7,23 @@ from typing import Annotated
 
 import typer
 
-from runners.cli.options import (
-    WORK,
-    Arm,
-    AsJson,
-    Batch,
-    Compile,
-    DataRoot,
-    Dataset,
-    DetectionLoad,
-    Device,
-    Devices,
-    EvalBatch,
-    MaxSeconds,
-    Preset,
-    RelCi,
-    Rounds,
-    Scaling,
-    Scenario,
-    Scoring,
-    Set,
-    ValidateEvery,
-    Weights,
-    WorkDir,
-    Workers,
-)
+from runners.cli import options
 
 log = logging.getLogger(__name__)
 
 
 def train(
-    arm: Arm,
-    dataset: Dataset = None,
-    settings: Set = None,
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    workers: Workers = None,
-    validate_every: ValidateEvery = None,
-    compile_network: Compile = False,
-    devices: Devices = 1,
-    scaling: Scaling = "keep",
+    arm: options.Arm,
+    dataset: options.Dataset = None,
+    settings: options.Set = None,
+    work_dir: options.WorkDir = options.WORK,
+    data_root: options.DataRoot = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    validate_every: options.ValidateEvery = None,
+    compile_network: options.Compile = False,
+    devices: options.Devices = 1,
+    scaling: options.Scaling = "keep",
 ) -> None:
     """Train one arm; the same command resumes an interrupted training. Also under torchrun."""
     log.info("loading torch")
@@ -72,19 +48,19 @@ def train(
 
 
 def evaluate(
-    arm: Arm,
-    weights: Weights = None,
-    dataset: Dataset = None,
+    arm: options.Arm,
+    weights: options.Weights = None,
+    dataset: options.Dataset = None,
     split: Annotated[str, typer.Option(help="Split of the data set: train, val, test, ….")] = "val",
-    settings: Set = None,
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    workers: Workers = None,
-    scoring: Scoring = "pycocotools",
-    eval_batch: EvalBatch = 1,
-    devices: Devices = 1,
-    as_json: AsJson = False,
+    settings: options.Set = None,
+    work_dir: options.WorkDir = options.WORK,
+    data_root: options.DataRoot = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    scoring: options.Scoring = "pycocotools",
+    eval_batch: options.EvalBatch = 1,
+    devices: options.Devices = 1,
+    as_json: options.AsJson = False,
 ) -> None:
     """Score one arm with COCO's box and mask AP; for test images write the server's files."""
     log.info("loading torch")
@@ -114,18 +90,18 @@ def latency(
     arms: Annotated[
         list[str], typer.Argument(help="Presets, or paths of run.yaml files.", metavar="ARM…")
     ],
-    weights: Weights = None,
-    dataset: Dataset = None,
-    settings: Set = None,
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    scenario: Scenario = None,
-    rel_ci: RelCi = 0.01,
-    max_seconds: MaxSeconds = 300.0,
-    rounds: Rounds = None,
-    batch: Batch = 1,
-    load: DetectionLoad = None,
+    weights: options.Weights = None,
+    dataset: options.Dataset = None,
+    settings: options.Set = None,
+    work_dir: options.WorkDir = options.WORK,
+    data_root: options.DataRoot = None,
+    device: options.Device = None,
+    scenario: options.Scenario = None,
+    rel_ci: options.RelCi = 0.01,
+    max_seconds: options.MaxSeconds = 300.0,
+    rounds: options.Rounds = None,
+    batch: options.Batch = 1,
+    load: options.DetectionLoad = None,
     twin: Annotated[
         bool, typer.Option(help="Second timing of the first arm, as a check of the method.")
     ] = False,
@@ -133,7 +109,7 @@ def latency(
         str | None,
         typer.Option(help="Table and figure of the time against detections or image_size."),
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Time arms together, in alternating rounds, until the intervals are narrow."""
     log.info("loading torch")
@@ -171,10 +147,10 @@ def latency(
 
 
 def profile(
-    arm: Arm,
-    weights: Weights = None,
-    settings: Set = None,
-    device: Device = None,
+    arm: options.Arm,
+    weights: options.Weights = None,
+    settings: options.Set = None,
+    device: options.Device = None,
     scenario: Annotated[
         str, typer.Option(help="What is timed: model, detector or end_to_end.")
     ] = "detector",
@@ -185,10 +161,10 @@ def profile(
             "with weights, crowded_100 without."
         ),
     ] = None,
-    batch: Batch = 1,
+    batch: options.Batch = 1,
     max_seconds: Annotated[float, typer.Option(help="Time limit of the timing, seconds.")] = 30.0,
-    work_dir: WorkDir = WORK,
-    as_json: AsJson = False,
+    work_dir: options.WorkDir = options.WORK,
+    as_json: options.AsJson = False,
 ) -> None:
     """Break one arm down: parameters, MACs, bytes and time of its stages, and a roofline."""
     log.info("loading torch")
@@ -223,12 +199,12 @@ def profile(
 def predict(
     source: Annotated[Path, typer.Argument(help="Image, or folder of images.")],
     weights: Annotated[Path, typer.Option(help="Checkpoint (final.pt).")],
-    arm: Preset = None,
+    arm: options.Preset = None,
     out: Annotated[Path, typer.Option(help="Folder for the drawn images.")] = Path("predictions"),
     min_score: Annotated[float, typer.Option(help="Lowest score that is drawn, 0 to 1.")] = 0.3,
-    settings: Set = None,
-    device: Device = None,
-    as_json: AsJson = False,
+    settings: options.Set = None,
+    device: options.Device = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Draw boxes, masks and labels on an image or on every image of a folder."""
     log.info("loading torch")
@@ -258,10 +234,10 @@ def import_weights(
         Path | None,
         typer.Option("--out", "-o", help="Folder to write to. Default: work/imported/<name>."),
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Turn released YOLACT weights into a checkpoint: final.pt, and run.yaml beside it."""
     from runners.arms import import_weights as importing
 
-    folder = out or WORK / "imported" / file.stem
+    folder = out or options.WORK / "imported" / file.stem
     importing.show(importing.import_weights(file, arm=arm, out=folder), as_json=as_json)

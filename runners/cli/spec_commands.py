@@ -7,42 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners.cli.options import (
-    WORK,
-    Address,
-    AsJson,
-    Budget,
-    Compile,
-    DataRoot,
-    Device,
-    Devices,
-    DryRun,
-    Efficiency,
-    EvalBatch,
-    EvaluationRate,
-    ExecutorName,
-    Gpus,
-    LatencyFirst,
-    MaxStore,
-    Only,
-    Price,
-    Rate,
-    Rates,
-    RatesFile,
-    Rounds,
-    Scoring,
-    Seeds,
-    Set,
-    Sizes,
-    Slots,
-    Spec,
-    Specs,
-    SweepFile,
-    ValidateEvery,
-    Verbose,
-    WorkDir,
-    Workers,
-)
+from runners.cli import options
 
 if TYPE_CHECKING:
     from runners.sweep.command import SweepRequest
@@ -51,34 +16,34 @@ log = logging.getLogger(__name__)
 
 
 def run(
-    spec: Spec,
-    only: Only = None,
-    settings: Set = None,
-    seeds: Seeds = None,
-    budget: Budget = "full",
-    images_per_second: Rate = None,
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    workers: Workers = None,
-    rounds: Rounds = None,
-    validate_every: ValidateEvery = None,
-    max_store: MaxStore = 100.0,
-    scoring: Scoring = "pycocotools",
-    eval_batch: EvalBatch = 1,
-    sizes: Sizes = False,
-    compile_network: Compile = False,
+    spec: options.Spec,
+    only: options.Only = None,
+    settings: options.Set = None,
+    seeds: options.Seeds = None,
+    budget: options.Budget = "full",
+    images_per_second: options.Rate = None,
+    work_dir: options.WorkDir = options.WORK,
+    data_root: options.DataRoot = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    rounds: options.Rounds = None,
+    validate_every: options.ValidateEvery = None,
+    max_store: options.MaxStore = 100.0,
+    scoring: options.Scoring = "pycocotools",
+    eval_batch: options.EvalBatch = 1,
+    sizes: options.Sizes = False,
+    compile_network: options.Compile = False,
     retry_failed: Annotated[
         bool, typer.Option(help="Another attempt at arms that failed before.")
     ] = False,
-    latency_first: LatencyFirst = False,
-    executor: ExecutorName = None,
-    slots: Slots = None,
-    devices: Devices = 1,
-    address: Address = None,
-    verbose: Verbose = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
+    latency_first: options.LatencyFirst = False,
+    executor: options.ExecutorName = None,
+    slots: options.Slots = None,
+    devices: options.Devices = 1,
+    address: options.Address = None,
+    verbose: options.Verbose = False,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train what is missing, evaluate, time all arms together and write the report."""
     log.info("loading torch")
@@ -130,24 +95,24 @@ def run(
 
 
 def plan(
-    specs: Specs,
-    only: Only = None,
-    settings: Set = None,
-    seeds: Seeds = None,
-    budget: Budget = "full",
-    rates: Rates = None,
-    evaluation_rate: EvaluationRate = None,
-    rates_file: RatesFile = None,
-    slots: Slots = None,
-    devices: Devices = 1,
-    efficiency: Efficiency = None,
-    gpus: Gpus = None,
-    price_per_hour: Price = None,
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    max_store: MaxStore = 100.0,
-    as_json: AsJson = False,
+    specs: options.Specs,
+    only: options.Only = None,
+    settings: options.Set = None,
+    seeds: options.Seeds = None,
+    budget: options.Budget = "full",
+    rates: options.Rates = None,
+    evaluation_rate: options.EvaluationRate = None,
+    rates_file: options.RatesFile = None,
+    slots: options.Slots = None,
+    devices: options.Devices = 1,
+    efficiency: options.Efficiency = None,
+    gpus: options.Gpus = None,
+    price_per_hour: options.Price = None,
+    work_dir: options.WorkDir = options.WORK,
+    data_root: options.DataRoot = None,
+    device: options.Device = None,
+    max_store: options.MaxStore = 100.0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Print what `run` would do and cost; for several specs, what they share and how they scale."""
     from runners.cli.plan import PlanRequest
@@ -178,35 +143,37 @@ def plan(
     )
 
 
-def check(specs: Specs, budget: Budget = "full", data_root: DataRoot = None) -> None:
+def check(
+    specs: options.Specs, budget: options.Budget = "full", data_root: options.DataRoot = None
+) -> None:
     """Check ablations and sweeps without running them: names, options, networks, data."""
     log.info("loading torch")
     from runners.cli.check import CheckRequest
     from runners.cli.check import check as check_specs
     from runners.cli.specs import SpecOptions
 
-    options = SpecOptions(budget=budget, data_root=data_root)
-    for line in check_specs(CheckRequest(specs=specs, options=options)):
+    chosen = SpecOptions(budget=budget, data_root=data_root)
+    for line in check_specs(CheckRequest(specs=specs, options=chosen)):
         typer.echo(line)
 
 
 def sweep(
-    spec: SweepFile,
-    settings: Set = None,
+    spec: options.SweepFile,
+    settings: options.Set = None,
     trials: Annotated[
         int | None, typer.Option(help="Number of trials. Default: the number in the file.")
     ] = None,
-    budget: Budget = "full",
-    work_dir: WorkDir = WORK,
-    data_root: DataRoot = None,
-    device: Device = None,
-    workers: Workers = None,
-    rounds: Rounds = None,
-    compile_network: Compile = False,
-    executor: ExecutorName = None,
-    slots: Slots = None,
-    devices: Devices = 1,
-    address: Address = None,
+    budget: options.Budget = "full",
+    work_dir: options.WorkDir = options.WORK,
+    data_root: options.DataRoot = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    rounds: options.Rounds = None,
+    compile_network: options.Compile = False,
+    executor: options.ExecutorName = None,
+    slots: options.Slots = None,
+    devices: options.Devices = 1,
+    address: options.Address = None,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -221,8 +188,8 @@ def sweep(
             "base. Default: no such run."
         ),
     ] = None,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Search a space of slots and options; the same command resumes an interrupted search."""
     from runners.system.torchrun import refuse_torchrun

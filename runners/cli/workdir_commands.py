@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runners.cli.options import WORK, AsJson, DataRoot, Verbose, WorkDir
+from runners.cli import options
 
 data = typer.Typer(help="Write or check data sets.", no_args_is_help=True)
 track = typer.Typer(help="Bring MLflow up to date.", no_args_is_help=True)
@@ -17,11 +17,11 @@ def report(
     name: Annotated[
         str, typer.Argument(help="Name of an ablation or a sweep in the work directory.")
     ],
-    work_dir: WorkDir = WORK,
+    work_dir: options.WorkDir = options.WORK,
     check: Annotated[
         bool, typer.Option("--check", help="Comparison with the files alone; writes nothing.")
     ] = False,
-    verbose: Verbose = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Write tables, figures and page of an ablation or a sweep again, from its records."""
     from reports.pages import build as ablations
@@ -53,9 +53,9 @@ def list_(
     slot: Annotated[
         str | None, typer.Argument(help="Name of a slot whose components are listed alone.")
     ] = None,
-    work_dir: WorkDir = WORK,
+    work_dir: options.WorkDir = options.WORK,
     folder: Annotated[Path, typer.Option(help="Folder of the ablations.")] = Path("ablations"),
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List what can be chosen, and what has been run."""
     from runners.cli import listing
@@ -74,14 +74,14 @@ def compare(
         str | None,
         typer.Option(help="Ablation to compare alone, in work directories. Default: all."),
     ] = None,
-    work_dir: WorkDir = WORK,
+    work_dir: options.WorkDir = options.WORK,
     exit_code: Annotated[
         bool,
         typer.Option(
             "--exit-code", help="Exit code 1 if arms, settings, numbers or failures differ."
         ),
     ] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Print what changed between two work directories or two reports."""
     from reports.compare import compare as comparing
@@ -101,7 +101,7 @@ def export_results(
         str | None,
         typer.Argument(help="Name of an ablation in the work directory. Default: all records."),
     ] = None,
-    work_dir: WorkDir = WORK,
+    work_dir: options.WorkDir = options.WORK,
     file_format: Annotated[
         str, typer.Option("--format", help="File format: csv or parquet.")
     ] = "csv",
@@ -115,7 +115,7 @@ def export_results(
 
 
 def gc(
-    work_dir: WorkDir = WORK,
+    work_dir: options.WorkDir = options.WORK,
     delete: Annotated[
         bool, typer.Option("--delete", help="Removal of the files; default: only the list.")
     ] = False,
@@ -123,7 +123,7 @@ def gc(
         bool,
         typer.Option(help="Also files of records that no manifest in the folder refers to."),
     ] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List the files that no record and no manifest needs; with --delete remove them."""
     from runners.workdir import gc as collecting
@@ -143,7 +143,7 @@ def gc(
         typer.echo(line)
 
 
-def doctor(work_dir: WorkDir = WORK, data_root: DataRoot = None) -> None:
+def doctor(work_dir: options.WorkDir = options.WORK, data_root: options.DataRoot = None) -> None:
     """Check this machine: packages, device, disk, data; with a remedy for each finding."""
     from runners.cli.doctor import diagnose
 
@@ -183,7 +183,7 @@ def check_data(
         str, typer.Argument(help="Data set: coco, sbd, shapes, or the path of a dataset.yaml.")
     ],
     strict: Annotated[bool, typer.Option(help="Exit code 2 on any degenerate annotation.")] = False,
-    data_root: DataRoot = None,
+    data_root: options.DataRoot = None,
 ) -> None:
     """Read a data set as training would, and list every annotation it would leave out."""
     from runners.arms import single
@@ -202,8 +202,8 @@ def backfill(
         str | None,
         typer.Argument(help="Name of an ablation in the work directory. Default: all of them."),
     ] = None,
-    work_dir: WorkDir = WORK,
-    as_json: AsJson = False,
+    work_dir: options.WorkDir = options.WORK,
+    as_json: options.AsJson = False,
 ) -> None:
     """Send MLflow what it has missed, and leave alone what it has."""
     from runners.tracking.backfill import backfill as send
