@@ -22,7 +22,7 @@ from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
 from runners.timing.records import SMOKE_LIMITS, TimingLimits
 from runners.tracking.mlflow_tracker import MlflowTracker
-from runners.units.settings import command_words
+from runners.units.settings import command_text
 from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
 from yolact_bench.results.sessions import why_times_invalid
@@ -58,10 +58,10 @@ class RunRequest:
     def command(self) -> str:
         """The command as a reader would repeat it: without the paths of this machine."""
         options = self.options
-        words = command_words("run", self.spec, options.settings)
-        words += ["--seeds", str(options.seeds)] if options.seeds else []
-        words += ["--budget", options.budget] if options.budget != FULL else []
-        return " ".join(words + (["--latency-first"] if self.latency_first else []))
+        budget = None if options.budget == FULL else options.budget
+        chosen = {"--seeds": options.seeds, "--budget": budget}
+        text = command_text("run", self.spec, options.settings, chosen)
+        return text + (" --latency-first" if self.latency_first else "")
 
 
 def run(request: RunRequest) -> None:

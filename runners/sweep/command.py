@@ -11,7 +11,7 @@ from runners.sweep.confirm import confirm
 from runners.sweep.flow import CheckedSweep, SweepContext, check_sweep, run_sweep
 from runners.timing.records import SMOKE_LIMITS, TimingLimits
 from runners.tracking.mlflow_tracker import MlflowTracker
-from runners.units.settings import command_words, parse_settings
+from runners.units.settings import command_text, parse_settings
 from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
 from yolact_bench.errors import MissingDataError, SpecError
@@ -44,11 +44,9 @@ class SweepRequest:
     @property
     def command(self) -> str:
         """The command as a reader would repeat it: without the paths of this machine."""
-        words = command_words("sweep", self.spec, self.settings)
-        words += ["--trials", str(self.trials)] if self.trials else []
-        words += ["--budget", self.budget] if self.budget != FULL else []
-        words += ["--confirm", str(self.confirm_seeds)] if self.confirm_seeds else []
-        return " ".join(words)
+        budget = None if self.budget == FULL else self.budget
+        options = {"--trials": self.trials, "--budget": budget, "--confirm": self.confirm_seeds}
+        return command_text("sweep", self.spec, self.settings, options)
 
     def start_workers(self) -> Executor:
         """Return where trials train."""

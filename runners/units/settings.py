@@ -1,6 +1,6 @@
 """`--set path=value` on the command line, and the command line in records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -26,7 +26,14 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
     return parsed
 
 
-def command_words(command: str, spec: Path, settings: Sequence[str]) -> list[str]:
-    """Return the beginning of a command line on a spec, without the paths of this machine."""
-    file = spec.name if spec.is_absolute() else str(spec)
-    return ["yolact-bench", command, file] + [w for s in settings for w in ("--set", s)]
+def command_text(
+    command: str, spec: Path, settings: Sequence[str], options: Mapping[str, object]
+) -> str:
+    """Return a command line on a spec as a reader would repeat it; options without value left out.
+
+    The paths of this machine are left out too.
+    """
+    words = ["yolact-bench", command, spec.name if spec.is_absolute() else str(spec)]
+    words += [word for setting in settings for word in ("--set", setting)]
+    words += [word for name, value in options.items() if value for word in (name, str(value))]
+    return " ".join(words)

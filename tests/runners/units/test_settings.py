@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.units.settings import command_words, parse_settings
+from runners.units.settings import command_text, parse_settings
 from yolact_bench.errors import SpecError
 
 
@@ -20,7 +20,9 @@ def test_a_setting_that_cannot_be_read_is_refused(setting: str) -> None:
 
 
 def test_a_recorded_command_has_no_folder_of_this_machine(tmp_path: Path) -> None:
-    words = command_words("run", tmp_path / "nms.yaml", ["a=1", "b=2"])
-    assert words == ["yolact-bench", "run", "nms.yaml", "--set", "a=1", "--set", "b=2"]
-    relative = command_words("sweep", Path("sweeps/nms.yaml"), [])
-    assert relative == ["yolact-bench", "sweep", "sweeps/nms.yaml"]
+    text = command_text(
+        "run", tmp_path / "nms.yaml", ["a=1", "b=2"], {"--seeds": 3, "--budget": None}
+    )
+    assert text == "yolact-bench run nms.yaml --set a=1 --set b=2 --seeds 3"
+    relative = command_text("sweep", Path("sweeps/nms.yaml"), [], {})
+    assert relative == "yolact-bench sweep sweeps/nms.yaml"
