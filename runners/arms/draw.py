@@ -120,9 +120,8 @@ def _instances(
 
 def _paint_mask(picture: Picture, instance: _Instance) -> None:
     rows, columns = instance.mask.shape
-    part = picture[
-        instance.top : instance.top + rows, instance.left : instance.left + columns
-    ]  # a view
+    top, left = instance.top, instance.left
+    part = picture[top : top + rows, left : left + columns]  # a view
     colour = np.array(instance.colour, dtype=np.float32)
     mixed = part[instance.mask] * (1 - MASK_OPACITY) + colour * MASK_OPACITY
     part[instance.mask] = mixed.round().astype(np.uint8)
@@ -135,7 +134,8 @@ def _outline(picture: Picture, instance: _Instance, unit: int) -> None:
             instance.mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
         )
         offset = (instance.left, instance.top)
-        for colour, width in ((_darker(instance.colour), unit + 2), (instance.colour, unit)):
+        dark = tuple(channel // 3 for channel in instance.colour)
+        for colour, width in ((dark, unit + 2), (instance.colour, unit)):
             cv2.drawContours(
                 picture, contours, -1, colour, width, lineType=cv2.LINE_AA, offset=offset
             )
@@ -207,8 +207,3 @@ def _text_size(text: str, scale: float) -> tuple[int, int, int]:
 
 def _stroke(scale: float) -> int:
     return max(1, round(1.2 * scale))
-
-
-def _darker(colour: Colour) -> Colour:
-    red, green, blue = (channel // 3 for channel in colour)
-    return red, green, blue

@@ -47,7 +47,9 @@ def predict(
         image = read_image(path)
         found = detector.find([image])[0].cpu()
         picture = out / f"{path.stem}.png"
-        _write(picture, draw(image, found, detector.classes, min_score=min_score))
+        drawn = draw(image, found, detector.classes, min_score=min_score)
+        with atomic_path(picture) as temporary:
+            cv2.imwrite(str(temporary), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
         facts = _facts(found, detector.classes, min_score)
         output.append({"image": str(path), "picture": str(picture), "found": facts})
         if not as_json:
@@ -99,8 +101,3 @@ def _facts(found: Found, classes: Sequence[str], min_score: float) -> list[dict[
         for label, score, box in rows
         if score >= min_score
     ]
-
-
-def _write(path: Path, picture: NDArray[np.uint8]) -> None:
-    with atomic_path(path) as temporary:
-        cv2.imwrite(str(temporary), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

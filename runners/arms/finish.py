@@ -38,7 +38,11 @@ def finish(job: Job, *, on_log: OnLog | None = None) -> Iterator[tuple[Record, .
     lost: ArmError | None = None
     for row, unit in enumerate(job.units):
         try:
-            records = _evaluate(row, job, lost, on_log)
+            if isinstance(unit, ExternalUnit):
+                with phase("evaluate"):
+                    records = evaluate_external(unit, job.place)
+            else:
+                records = (_evaluate(row, job, lost, on_log),)
         except PhaseError as failed:
             yield (failure_record(unit, job.place, failed.phase, failed.cause),)
             if failed.phase == "train" and lost is None:
@@ -83,17 +87,7 @@ def analyse(unit: Work, job: Job) -> Iterator[Record]:
             yield failure_record(unit, job.place, "errors", error)
 
 
-def _evaluate(
-    row: int, job: Job, lost: ArmError | None, on_log: OnLog | None
-) -> tuple[Record, ...]:
-    unit = job.units[row]
-    if isinstance(unit, ExternalUnit):
-        with phase("evaluate"):
-            return evaluate_external(unit, job.place)
-    return (_evaluate_own(row, job, lost, on_log),)
-
-
-def _evaluate_own(row: int, job: Job, lost: ArmError | None, on_log: OnLog | None) -> Accuracy:
+def _evaluate(row: int, job: Job, lost: ArmError | None, on_log: OnLog | None) -> Accuracy:
     unit, place = job.units[row], job.place
     assert isinstance(unit, Unit)
     with phase("evaluate"):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
@@ -39,10 +39,12 @@ def import_weights(file: Path, *, arm: str | None, out: Path) -> ImportResult:
     network = build_network(run, initial=False)
     load_weights(network, file)
     out.mkdir(parents=True, exist_ok=True)
+    # <config>_<epoch>_<iteration>.pth
+    match = re.fullmatch(r".+_\d+_(\d+)(?:_interrupt)?\.pth", file.name)
     facts = {
         "imported_from": file.name,
         "sha256": file_sha256(file),
-        "iterations": _iterations(file.name),
+        "iterations": int(match[1]) if match else 0,
         # The training is unknown.
         "seconds": 0.0,
         "images_per_second": 0.0,
@@ -57,18 +59,7 @@ def import_weights(file: Path, *, arm: str | None, out: Path) -> ImportResult:
 def show(result: ImportResult, *, as_json: bool) -> None:
     """Print the files and the command that evaluates them."""
     if as_json:
-        facts = {
-            "arm": result.arm,
-            "weights": str(result.weights),
-            "run": str(result.run),
-        }
-        typer.echo(json.dumps(facts))
+        typer.echo(json.dumps(asdict(result), default=str))
         return
     typer.echo(f"{result.arm}: {result.weights}, {result.run}")
     typer.echo(f"  yolact-bench evaluate {result.run} --weights {result.weights} --dataset coco")
-
-
-def _iterations(file_name: str) -> int:
-    """Return the iteration of a name `<config>_<epoch>_<iteration>.pth`, 0 of any other."""
-    match = re.fullmatch(r".+_\d+_(\d+)(?:_interrupt)?\.pth", file_name)
-    return int(match[1]) if match else 0

@@ -101,7 +101,7 @@ def evaluate(
     accuracy = store.accuracy(unit.run.detect_digest) if weights is None else None
     if accuracy is None:
         opened = place.datasets.open(unit.data, split)
-        if not _has_annotations(opened):
+        if not any(len(opened.objects(index)) for index in range(len(opened))):
             file = weights or place.weights(unit.run)
             _write_submission(unit, opened, file, place, as_json=as_json)
             return
@@ -143,10 +143,6 @@ def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
     typer.echo(f"{len(checked.findings)} unusable")
     if strict and checked.findings:
         raise typer.Exit(2)
-
-
-def _has_annotations(dataset: Dataset) -> bool:
-    return any(len(dataset.objects(index)) for index in range(len(dataset)))
 
 
 def _predict_with(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) -> Path:

@@ -115,13 +115,16 @@ def _train(
             on_log=on_log,
         )
     dataset = place.datasets.open(unit.data, "train")
+    every = place.validate_every
+    if every is None:
+        every = max(1, build_schedule(unit.run).iterations // 5)
     how = TrainingOptions(
         device=place.device,
         workers=place.workers,
         validate=make_validation(
             unit.run, lambda: place.datasets.open(unit.data, "val"), device=place.device
         ),
-        validate_every=_validate_every(unit.run, place),
+        validate_every=every,
         checkpoint_seconds=place.checkpoint_seconds,
         compile_network=place.compile_training,
         on_log=on_log if place.ranks.first else None,
@@ -137,9 +140,3 @@ def _train_as_rank(
 ) -> Trained:
     own = replace(place, ranks=ranks, device=device)
     return _train(unit, own, parent.should_stop, parent.on_log)
-
-
-def _validate_every(run: Run, place: Workplace) -> int:
-    if place.validate_every is not None:
-        return place.validate_every
-    return max(1, build_schedule(run).iterations // 5)

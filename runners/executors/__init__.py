@@ -96,7 +96,10 @@ def slot_environments(
         slots = placement.slots or 1
         threads = max(1, torch.get_num_threads() // slots)
         return [{"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}] * slots
-    visible = _visible(torch.cuda.device_count() if num_cuda is None else num_cuda)
+    count = torch.cuda.device_count() if num_cuda is None else num_cuda
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")  # how a child process gets a device of this one
+    names = named.split(",") if named else map(str, range(count))
+    visible = [name.strip() for name in names][:count]
     if chosen and torch.device(device).index is not None:
         visible = visible[torch.device(device).index :][: placement.devices]
     room = len(visible) // placement.devices
@@ -108,13 +111,6 @@ def slot_environments(
         )
     groups = [visible[i * placement.devices : (i + 1) * placement.devices] for i in range(slots)]
     return [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups]
-
-
-def _visible(count: int) -> list[str]:
-    """Return the name by which a child process gets each CUDA device of this one."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = named.split(",") if named else [str(index) for index in range(count)]
-    return [name.strip() for name in names][:count]
 
 
 def _check(placement: Placement) -> None:

@@ -7,7 +7,6 @@ from runners.planning.cost import num_images
 from runners.planning.rates import Throughput, total
 from runners.planning.simulation import Task, speed_up
 from runners.planning.suite import Member, Suite
-from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
 from yolact_bench.spec.dataset.published import PUBLISHED_SIZES
@@ -77,7 +76,11 @@ def estimate_suite(suite: Suite, rates: Throughput, place: Workplace) -> SuiteCo
                 sources[rate.text] = None
         if run.detect_digest not in detect:
             rate = rates.detection(run)
-            detect[run.detect_digest] = rate.seconds(_num_images(unit, place)) if rate else None
+            # A published data set need not be opened.
+            size = PUBLISHED_SIZES.get(unit.data.name, {}).get(unit.split)
+            detect[run.detect_digest] = (
+                rate.seconds(size or num_images(unit, place)) if rate else None
+            )
     return SuiteCost(
         suite=suite,
         train_seconds=train,
@@ -122,9 +125,3 @@ def _timing(member: Member, trainings: set[str]) -> Task:
         seconds=ablation.latency.max_s * len(ablation.latency.scenarios),
         after=tuple(sorted(first & trainings)),
     )
-
-
-def _num_images(unit: Unit, place: Workplace) -> int:
-    """Return how many images a unit is evaluated on, without opening a published data set."""
-    published = PUBLISHED_SIZES.get(unit.data.name, {})
-    return published.get(unit.split) or num_images(unit, place)

@@ -58,6 +58,8 @@ def plan_sweep(
             seconds.append(rate.seconds(schedule.iterations * schedule.batch_size))
             sources[rate.source] = None
     complete = len(seconds) == len(trainings)
+    # A trial is timed beside the base, before its training if it is to keep to a budget.
+    trials = spec.trials if spec.timed or spec.mode == "budget" else 0
     return SweepPlan(
         spec=spec,
         trainings=_num_trainings(spec, trainings, place, whole=whole),
@@ -65,7 +67,7 @@ def plan_sweep(
         whole=whole,
         cheapest_seconds=min(seconds) if complete else None,
         dearest_seconds=max(seconds) if complete else None,
-        timing_seconds=_timing_seconds(spec),
+        timing_seconds=trials * spec.latency.max_s * len(spec.latency.scenarios),
         source=", ".join(sources),
     )
 
@@ -113,9 +115,3 @@ def _num_trainings(
     if not spec.trains:
         return sum(not place.weights(run).is_file() for run in trainings.values())
     return min(spec.trials, len(trainings)) if whole else spec.trials
-
-
-def _timing_seconds(spec: SweepSpec) -> float:
-    """Every trial is timed beside the base: before its training if it is to keep to a budget."""
-    timed = spec.timed or spec.mode == "budget"
-    return spec.trials * spec.latency.max_s * len(spec.latency.scenarios) if timed else 0.0

@@ -116,7 +116,12 @@ class Study:
 
     def note(self, number: int, **facts: object) -> None:
         """Store facts of a running trial."""
-        trial = self._asked.get(number) or self._left_running(number)
+        trial = self._asked.get(number)
+        if trial is None:  # of an earlier coordinator
+            storage = _storage(self._url)
+            study = storage.get_study_id_from_name(self._study.study_name)
+            known = storage.get_trial_id_from_study_id_trial_number(study, number)
+            trial = optuna.Trial(self._study, known)
         for key, value in facts.items():
             trial.set_user_attr(key, value)
 
@@ -142,13 +147,6 @@ class Study:
                 user_attrs=dict(facts),
             )
         )
-
-    def _left_running(self, number: int) -> optuna.Trial:
-        """Return a trial of an earlier coordinator, to store facts of it."""
-        storage = _storage(self._url)
-        study = storage.get_study_id_from_name(self._study.study_name)
-        trial = storage.get_trial_id_from_study_id_trial_number(study, number)
-        return optuna.Trial(self._study, trial)
 
     def set_fact(self, key: str, value: object) -> None:
         """Store a fact of the whole study."""

@@ -71,6 +71,8 @@ class SweepSummary:
     def _sweep(self, *, importance: bool) -> Sweep:
         spec, study = self.spec, self.study
         spent = time.monotonic() - self._began
+        base_ms = study.fact(BASE_MS)
+        own = {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
         objectives = [Objective(metric=o.metric, maximise=o.maximise) for o in spec.objectives]
         return Sweep(
             name=spec.name,
@@ -83,7 +85,7 @@ class SweepSummary:
             latency_budget_ms=spec.latency.budget_ms if spec.mode == "budget" else None,
             asked=spec.trials,
             trains=spec.trains,
-            baseline={**self.baseline, **self._base_time()},
+            baseline={**self.baseline, **own},
             trials=tuple(self._trial(t) for t in study.trials() if t.state != "waiting"),
             best=tuple(study.best()),
             importance={
@@ -98,10 +100,6 @@ class SweepSummary:
             confirm=self.confirm,
             settings=dict(spec.settings),
         )
-
-    def _base_time(self) -> dict[str, float]:
-        base_ms = self.study.fact(BASE_MS)
-        return {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
 
     def _trial(self, trial: StudyTrial) -> Trial:
         facts, space = trial.facts, self.spec.space

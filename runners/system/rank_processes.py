@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -104,14 +105,17 @@ class _Processes:
         while self._lines and time.monotonic() < give_up:
             if not sent and should_stop():
                 sent = True
-                self._ask_to_stop()
+                for each in self._lines:
+                    with suppress(OSError):  # it is gone, and its line will say so
+                        each.send(_STOP)
             for line in wait(list(self._lines), timeout=_LOOK_EVERY):
                 assert isinstance(line, Connection)
                 self._hear(line, on_log)
             if self._errors and give_up == float("inf"):
                 give_up = time.monotonic() + _LAST_WORDS
         if self._errors:
-            raise self._reason()
+            # The one that came first in truth: a rank whose partner is gone fails, too.
+            raise min((self._errors[rank] for rank in sorted(self._errors)), key=_follows)
 
     def end(self) -> None:
         """Kill the rest: after a failure, each would wait for a lost rank."""
@@ -122,13 +126,6 @@ class _Processes:
                 process.join()
         for line in self._lines:
             line.close()
-
-    def _ask_to_stop(self) -> None:
-        for line in self._lines:
-            try:
-                line.send(_STOP)
-            except OSError:  # it is gone, and its line will say so
-                continue
 
     def _hear(self, line: "Connection[Any, Any]", on_log: OnLog | None) -> None:
         rank = self._lines[line]
@@ -158,11 +155,6 @@ class _Processes:
             "if memory ran out, use more devices or a smaller batch. The same command continues "
             "from the last checkpoint",
         )
-
-    def _reason(self) -> BaseException:
-        """Return the error that came first in truth: a rank whose partner is gone fails, too."""
-        errors = [self._errors[rank] for rank in sorted(self._errors)]
-        return min(errors, key=_follows)
 
 
 def _follows(error: BaseException) -> int:

@@ -20,7 +20,7 @@ val: {{images: images/val, annotations: annotations/instances_val.json}}
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something in a data set that cannot be used."""
 
@@ -87,12 +87,7 @@ def check_dataset(spec: DatasetSpec, *, read_images: bool = False) -> DatasetChe
         dataset = open_dataset(spec, split)
         counts.append(_count(dataset, split))
         findings += [
-            Finding(
-                split=split,
-                image_id=one.image_id,
-                annotation_id=one.annotation_id,
-                reason=one.reason,
-            )
+            Finding(split, one.image_id, one.annotation_id, one.reason)
             for one in dataset.degenerate
         ]
         if read_images:
@@ -139,8 +134,5 @@ def _unreadable(dataset: Dataset, split: str) -> list[Finding]:
         try:
             dataset.image(index)
         except ArmError as error:
-            image_id = dataset.image_id(index)
-            found.append(
-                Finding(split=split, image_id=image_id, annotation_id=None, reason=str(error))
-            )
+            found.append(Finding(split, dataset.image_id(index), None, str(error)))
     return found

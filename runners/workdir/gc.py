@@ -186,11 +186,10 @@ class _Search:
     def _detections(self, folder: Path) -> None:
         if self.references.unreadable or folder.name in self.references.detections:
             return
+        reason = f"detections that {self.references.searched} refers to"
         digest, _, weights = folder.name.partition("-")
         if weights:
             reason = f"detections of {digest} with given weights, which no record is made of"
-        else:
-            reason = f"detections that {self.references.searched} refers to"
         self._offer(folder, reason)
 
     def _offer(self, path: Path, reason: str, *, finished: bool = False) -> None:

@@ -1,6 +1,6 @@
 """What has been run in a work directory, a row for each arm and seed. Loads no torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,7 +49,9 @@ def run_lines(work_dir: Path) -> Iterator[str]:
         if place:
             yield ""
         yield f"{group.name}: {group.about}"
-        yield from _table(group.rows)
+        # The detail, which may be a long message, is the last column and has no head.
+        cells = [(*_HEADS, ""), *map(_cells, group.rows)]
+        yield from aligned(cells, left=(0, 5, 6, 7, 8))
 
 
 def run_facts(work_dir: Path) -> dict[str, object]:
@@ -148,15 +150,9 @@ def _single(record: Accuracy) -> Row:
     )
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
-    # The detail, which may be a long message, is the last column and has no head.
-    cells = [(*_HEADS, ""), *((*_cells(row), row.detail) for row in rows)]
-    return aligned(cells, left=(0, 5, 6, 7, 8))
-
-
 def _cells(row: Row) -> tuple[str, ...]:
     numbers = (decimal(number, 1) for number in (row.mask_ap, row.box_ap, row.ms))
-    return (row.arm, str(row.seed), *numbers, row.state, row.commit, row.when)
+    return (row.arm, str(row.seed), *numbers, row.state, row.commit, row.when, row.detail)
 
 
 def _points(fraction: float | None) -> float | None:

@@ -65,12 +65,7 @@ def _row(sweep: Sweep) -> Row:
 def _cells(row: Row) -> tuple[str, ...]:
     counts = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in row.states.items())
     trials = f"{sum(row.states.values())}" + (f" ({counts})" if counts else "")
-    return row.name, row.mode, trials, _best(row), row.when, row.question
-
-
-def _best(row: Row) -> str:
+    best = ", ".join(f"{name} {metric_value(name, value)}" for name, value in row.best.items())
     if row.on_front > 1:
-        return f"{row.on_front} on the front"
-    return (
-        ", ".join(f"{name} {metric_value(name, best)}" for name, best in row.best.items()) or DASH
-    )
+        best = f"{row.on_front} on the front"
+    return row.name, row.mode, trials, best or DASH, row.when, row.question

@@ -50,13 +50,8 @@ def run_command(words: Sequence[str], *, folder: Path, log_file: Path, timeout: 
         finally:
             _end_group(process)
     if code != 0:
-        raise ArmError("command_failed", f"{words[0]} ended with {_end(code)}{_tail(log_file)}")
-
-
-def _end(code: int) -> str:
-    if code > 0:
-        return f"exit code {code}"
-    return f"signal {signal.Signals(-code).name}"
+        end = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
+        raise ArmError("command_failed", f"{words[0]} ended with {end}{_tail(log_file)}")
 
 
 def _tail(log_file: Path) -> str:

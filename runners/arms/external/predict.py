@@ -84,12 +84,10 @@ def predict_external(unit: ExternalUnit, place: Workplace) -> Path:
     if is_complete(folder, key):
         return folder
     if not isinstance(unit.external.source, Command):
-        files = unit.external.files(unit.seed)
-        adopt(files, dataset, folder, key)
+        adopt(unit.external.files(unit.seed), dataset, folder, key)
         return folder
     with _scratch(unit, place) as out:
-        files = _run(unit, unit.external.source, dataset, out, place)
-        adopt(files, dataset, folder, key)
+        adopt(_run(unit, unit.external.source, dataset, out, place), dataset, folder, key)
     return folder
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
+from typing import TypeGuard, cast
 
 from runners.evaluation.coco.index import Entry
 from runners.evaluation.coco.masks import Rle, as_run_lengths, box_around
@@ -139,7 +139,7 @@ def _milliseconds(path: Path, data: Mapping[str, object]) -> tuple[float, ...]:
 def _masks(path: Path, known: _Images) -> list[Entry]:
     masks: list[Entry] = []
     for where, entry in _entries(path, known, "segmentation"):
-        height, width = known.sizes[_number(entry["image_id"])]
+        height, width = known.sizes[cast(int, entry["image_id"])]
         try:
             mask: Rle = as_run_lengths(entry["segmentation"], height=height, width=width)
         except ValueError as error:
@@ -152,7 +152,8 @@ def _boxes(path: Path, known: _Images) -> list[Entry]:
     boxes: list[Entry] = []
     for where, entry in _entries(path, known, "bbox"):
         box = entry["bbox"]
-        if not isinstance(box, list) or not _is_box(box):
+        sides = [side for side in box if _is_number(side)] if isinstance(box, list) else []
+        if not isinstance(box, list) or len(box) != 4 or len(sides) != 4 or min(sides[2:]) < 0:
             raise SpecError(f"{where}: bbox: {box!r} is not [x, y, width, height] in pixels")
         boxes.append({**_subject(entry), "bbox": box, "score": entry["score"]})
     return boxes
@@ -200,16 +201,6 @@ def _check_known(
             f"{where}: {key} {value!r} is not in the evaluation data, which has {some}"
             f"{', …' if len(known) > 8 else ''}; were these predictions made on other data?"
         )
-
-
-def _number(value: object) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _is_box(box: Sequence[object]) -> bool:
-    numbers = [side for side in box if _is_number(side)]
-    return len(box) == len(numbers) == 4 and min(numbers[2:]) >= 0
 
 
 def _is_number(value: object) -> TypeGuard[float]:

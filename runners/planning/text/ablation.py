@@ -135,11 +135,8 @@ def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
             )
     if plan.evaluations:
         detect = cost.detect_seconds
-        time = (
-            "unknown until arms have been timed"
-            if detect is None
-            else f"at most {duration(detect)}"
-        )
+        unknown = "unknown until arms have been timed"
+        time = unknown if detect is None else f"at most {duration(detect)}"
         lines.append(f"time on {cost.device}: evaluation (without scoring) {time}")
     if lines:
         needed = cost.checkpoint_bytes + cost.training_bytes + cost.forward_bytes
