@@ -26,7 +26,6 @@ class TakesTimes(Protocol):
 
     def add(self, stage: str, milliseconds: float) -> None:
         """Count milliseconds as a part of `stage`."""
-        ...
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.slots import Choice, fact, resolve
+from yolact_bench.slots import fact, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.spec.run import Run
@@ -25,7 +25,9 @@ def resolve_architecture(run: Run, *, files: bool = True) -> Run:
     Raises:
         SpecError: unknown names or options, wrong values, slots that contradict each other.
     """
-    run = replace(run, nms=_in_pixels_of_the_input(run))
+    side = fact_of(run, "nms", "image_size_option")
+    if side is not None:  # some NMS count pixels of the input, whose size is another slot's
+        run = replace(run, nms={side: run.image_size, **run.nms})
     resolved = replace(
         run,
         **{slot: resolve(slot, components(slot), getattr(run, slot)) for slot in OWN},  # type: ignore[arg-type]
@@ -68,12 +70,6 @@ def can_replay(run: Run) -> bool:
 def fact_of(run: Run, slot: str, name: str) -> Any:  # noqa: ANN401
     """Return a fact of the component that a run chooses in a slot, None where it has none such."""
     return fact(components(slot).get(str(getattr(run, slot).get("name"))), name)
-
-
-def _in_pixels_of_the_input(run: Run) -> Choice:
-    """Some NMS count pixels of the input, whose size is another slot's."""
-    option = fact_of(run, "nms", "image_size_option")
-    return run.nms if option is None else {option: run.image_size, **run.nms}
 
 
 def _check_settings(run: Run) -> None:

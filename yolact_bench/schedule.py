@@ -105,7 +105,6 @@ class MakeSchedule(Protocol):
         self, *, iterations: int = ..., batch_size: int = ..., lr: float = ...
     ) -> Schedule:
         """Return the schedule."""
-        ...
 
 
 SCHEDULES: Mapping[str, MakeSchedule] = {"steps": steps, "cosine": cosine}

@@ -75,7 +75,8 @@ def resolve(
     for option in choice:
         if option != "name" and option not in accepted:
             raise SpecError(f"{slot}.{name}: no option is named {option!r}{hint(option, accepted)}")
-    hints = _type_hints(table[name])
+    component = table[name]
+    hints = get_type_hints(component.__init__ if inspect.isclass(component) else component)
     resolved: dict[str, object] = {"name": name}
     for option, parameter in accepted.items():
         if option in choice:
@@ -100,11 +101,6 @@ def pick(slot: str, table: Mapping[str, Callable[..., T]], choice: Choice) -> Ca
     options = resolve(slot, table, choice)
     name = str(options.pop("name"))
     return partial(table[name], **options)
-
-
-def _type_hints(component: Callable[..., object]) -> dict[str, object]:
-    function = component.__init__ if inspect.isclass(component) else component
-    return get_type_hints(function)
 
 
 def _check_value(where: str, expected: object, value: object) -> object:

@@ -7,7 +7,7 @@ from itertools import product
 from reports.compare.sides import ReportLocation, Side, paired_arms, read_side
 from reports.compare.times import LatencyChange, latency_changes
 from yolact_bench.results.fingerprint import environment_facts
-from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.record import Accuracy, Environment, Failure
 
 _METRICS = {
@@ -96,7 +96,11 @@ def compare_ablations(a: ReportLocation, b: ReportLocation) -> Comparison:
     latencies, refused = latency_changes(left.sessions, right.sessions, pairs)
     return Comparison(
         title=names[0] if names[0] == names[1] else f"{names[0]} → {names[1]}",
-        settings=tuple(_settings(left.manifest, right.manifest)),
+        settings=tuple(
+            Change(what=what, a=_words(old), b=_words(new))
+            for what in _SETTINGS
+            if (old := getattr(left.manifest, what)) != (new := getattr(right.manifest, what))
+        ),
         arms_added=tuple(arm for arm in right.arms if arm not in pairs.values()),
         arms_removed=tuple(arm for arm in left.arms if arm not in pairs),
         arms_renamed=tuple(Change(what="arm", a=x, b=y) for x, y in pairs.items() if x != y),
@@ -108,13 +112,6 @@ def compare_ablations(a: ReportLocation, b: ReportLocation) -> Comparison:
         latencies=latencies,
         latency_refused=refused,
     )
-
-
-def _settings(a: Manifest, b: Manifest) -> Iterator[Change]:
-    for what in _SETTINGS:
-        old, new = getattr(a, what), getattr(b, what)
-        if old != new:
-            yield Change(what=what, a=_words(old), b=_words(new))
 
 
 def _arm_settings(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[_Row]:

@@ -29,29 +29,19 @@ def latency_changes(
     session arms alternate; two sessions differ in temperature and clocks besides, so the ratio
     of two sessions has no interval.
     """
-    old, new = ({_kind(session): session for session in side} for side in (a, b))
+    old, new = ({(s.scenario, s.batch_size, s.load): s for s in side} for side in (a, b))
     kinds = list(dict.fromkeys([*old, *new]))
     changes: list[LatencyChange] = []
     reasons = []
     for kind in kinds:
         first, second = old.get(kind), new.get(kind)
-        reason = _refused(first, second)
+        reason = _incomparable(first, second)
         if reason:
             label = next(s.label for s in (first, second) if s is not None)
             reasons.append(f"{label}: {reason}" if len(kinds) > 1 else reason)
         elif first is not None and second is not None:
             changes += _changes(first, second, pairs)
     return tuple(changes), "; ".join(reasons) or None
-
-
-def _kind(session: Session) -> tuple[str, int, str]:
-    return session.scenario, session.batch_size, session.load
-
-
-def _refused(a: Session | None, b: Session | None) -> str | None:
-    if a is None or b is None:
-        return f"{'A' if a is None else 'B'} has none"
-    return _incomparable(a, b)
 
 
 def _changes(a: Session, b: Session, pairs: Mapping[str, str]) -> Iterator[LatencyChange]:
@@ -75,16 +65,13 @@ def _changes(a: Session, b: Session, pairs: Mapping[str, str]) -> Iterator[Laten
         )
 
 
-def _incomparable(a: Session, b: Session) -> str | None:
-    """Why times of the two may not stand side by side: invalid, or taken in different ways."""
-    invalid = [
-        f"those of {name} do not count ({s.invalid})" for name, s in _sides(a, b) if s.invalid
-    ]
+def _incomparable(a: Session | None, b: Session | None) -> str | None:
+    """Why times of the two may not stand side by side: absent, invalid, or taken differently."""
+    if a is None or b is None:
+        return f"{'A' if a is None else 'B'} has none"
+    sides = (("A", a), ("B", b))
+    invalid = [f"those of {name} do not count ({s.invalid})" for name, s in sides if s.invalid]
     if invalid:
         return "; ".join(invalid)
-    old, new = ({**s.facts, "num_images": str(s.num_images)} for _, s in _sides(a, b))
+    old, new = ({**s.facts, "num_images": str(s.num_images)} for _, s in sides)
     return differences(old, new, words=("in A", "in B")) or None
-
-
-def _sides(a: Session, b: Session) -> tuple[tuple[str, Session], ...]:
-    return ("A", a), ("B", b)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from yolact_bench.data.objects import Objects, Segment, from_run_lengths
 from yolact_bench.data.protocol import Degenerate
@@ -238,9 +237,5 @@ def _with_keys(where: str, entry: object, keys: Sequence[str]) -> Mapping[str, A
 
 def _segment(outlines: Outlines, entry: ImageEntry) -> Segment:
     if isinstance(outlines, tuple):
-        return tuple(_points(outline) for outline in outlines)
+        return tuple(outline.astype(np.float64).reshape(-1, 2) for outline in outlines)
     return from_run_lengths(outlines, entry.height, entry.width)
-
-
-def _points(outline: NDArray[np.float32]) -> NDArray[np.float64]:
-    return outline.astype(np.float64).reshape(-1, 2)

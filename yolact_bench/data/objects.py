@@ -50,7 +50,8 @@ def rasterise(
         if isinstance(segment, tuple):
             _draw(mask, segment, matrix)
         else:
-            mask[:] = _warped(segment, matrix, side)
+            warped = cv2.warpAffine(segment * 255, pixel_centres(matrix), (side, side))
+            mask[:] = warped > 127
     return masks
 
 
@@ -95,8 +96,3 @@ def _draw(mask: Bitmap, polygons: Polygons, matrix: NDArray[np.float64]) -> None
         cv2.fillPoly(canvas, [fixed], (1,), shift=_FRACTION_BITS)
     cells = canvas[scale // 2 :: scale, scale // 2 :: scale]
     mask[top:bottom, left:right] = cells
-
-
-def _warped(bitmap: Bitmap, matrix: NDArray[np.float64], side: int) -> Bitmap:
-    warped = cv2.warpAffine(bitmap * 255, pixel_centres(matrix), (side, side))
-    return (warped > 127).astype(np.uint8)

@@ -26,28 +26,23 @@ class Dataset(Protocol):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in label order."""
-        ...
 
     @property
     def category_ids(self) -> tuple[int, ...]:
         """The data set's own category id of each label."""
-        ...
 
     @property
     def degenerate(self) -> tuple[Degenerate, ...]:
         """The annotations left out, each with its reason."""
-        ...
 
     @property
     def skipped(self) -> Mapping[str, int]:
         """Number of degenerate annotations left out, by reason."""
-        ...
 
     def __len__(self) -> int: ...
 
     def image_id(self, index: int) -> int:
         """Return the data set's own number of an image."""
-        ...
 
     def image(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         """Return the image, RGB.
@@ -55,12 +50,9 @@ class Dataset(Protocol):
         Raises:
             ArmError: the file cannot be read; kind "bad_image".
         """
-        ...
 
     def objects(self, index: int) -> Objects:
         """Return the usable objects of an image, crowds last."""
-        ...
 
     def ground_truth(self) -> dict[str, object]:
         """Return the split in COCO's annotation format, degenerate annotations left out."""
-        ...

@@ -195,7 +195,11 @@ def _texture(
 
 def _pattern(rng: np.random.Generator, height: int, width: int, kind: int) -> _Image:
     angle = rng.uniform(0.0, np.pi)
-    across, along = _grids(height, width, float(np.cos(angle)), float(np.sin(angle)))
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    # An offset keeps both positive, so that truncation rounds the same way everywhere.
+    x, y = _axis(width), _axis(height)[:, None]
+    across = cos * x + sin * y + np.float32(512.0)
+    along = cos * y - sin * x + np.float32(512.0)
     if kind == 3:
         low, high = float(across.min()), float(across.max())
         return ((across - low) * (255.0 / max(high - low, 1.0))).astype(np.uint8)
@@ -204,16 +208,6 @@ def _pattern(rng: np.random.Generator, height: int, width: int, kind: int) -> _I
     if kind == 1:
         share ^= (along * (2 / period)).astype(np.int32) & 1
     return np.asarray(share * 255, dtype=np.uint8)
-
-
-def _grids(
-    height: int, width: int, cos: float, sin: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    # An offset keeps both positive, so that truncation rounds the same way everywhere.
-    x, y = _axis(width), _axis(height)[:, None]
-    across = cos * x + sin * y + np.float32(512.0)
-    along = cos * y - sin * x + np.float32(512.0)
-    return across, along
 
 
 @lru_cache(maxsize=512)

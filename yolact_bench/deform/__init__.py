@@ -35,7 +35,6 @@ class DeformImplementation(Protocol):
         stride: int,
     ) -> Float[Tensor, "B O h w"]:
         """Return the convolution; offsets are interleaved (dy, dx) per tap, row by row."""
-        ...
 
 
 @with_facts(widens_halves=True)

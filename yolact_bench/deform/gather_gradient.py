@@ -59,8 +59,13 @@ class GatheredConvolution(torch.autograd.Function):
             if needed[0]:
                 of_x = _of_pixels(columns, places, len(table), x.shape).to(x.dtype)
             if needed[1] or needed[2]:
-                by_place = _of_places(columns, places, table)
-                of_offset, of_modulation = _as_maps(by_place, offset, modulation)
+                batch, _, h, w = offset.shape
+                down, right, count = (
+                    part.view(batch, h * w, _TAPS).transpose(1, 2)
+                    for part in _of_places(columns, places, table)
+                )
+                of_offset = torch.stack((down, right), 2).view(offset.shape).to(offset.dtype)
+                of_modulation = count.reshape(modulation.shape).to(modulation.dtype)
         if needed[3]:
             gathered = sample(table, places).view(-1, _TAPS * x.shape[1])
             of_weight = (out.t() @ gathered).view(-1, 3, 3, x.shape[1]).permute(0, 3, 1, 2)
@@ -97,13 +102,3 @@ def _of_places(columns: Tensor, places: Places, table: Tensor) -> tuple[Tensor, 
     across = (above_right - above_left) * (1 - down) + (below_right - below_left) * down
     counts = places.modulation * places.moves
     return (below - above) * counts, across * counts, above + down * (below - above)
-
-
-def _as_maps(
-    by_place: tuple[Tensor, Tensor, Tensor], offset: Tensor, modulation: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the gradients of offset [B, 18, h, w] and modulation [B, 9, h, w]."""
-    batch, _, h, w = offset.shape
-    y, x, count = (part.view(batch, h * w, _TAPS).transpose(1, 2) for part in by_place)
-    moved = torch.stack((y, x), 2).view(offset.shape)
-    return moved.to(offset.dtype), count.reshape(modulation.shape).to(modulation.dtype)

@@ -57,7 +57,6 @@ class Rescorer(Protocol):
         rescore_net: RescoreNet | None,
     ) -> Float[Tensor, " N"]:
         """Return the score of each mask."""
-        ...
 
 
 @with_facts(keeps_scores=True)

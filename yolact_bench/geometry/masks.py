@@ -29,7 +29,6 @@ class Assembly(Protocol):
     @property
     def mask_threshold(self) -> float:
         """A pixel belongs to the object where its soft mask, upsampled, is above this."""
-        ...
 
     def __call__(
         self,
@@ -38,7 +37,6 @@ class Assembly(Protocol):
         boxes: Float[Tensor, "N 4"],
     ) -> Float[Tensor, "N h w"]:
         """Return the soft mask of each detection."""
-        ...
 
 
 @runtime_checkable
@@ -47,7 +45,6 @@ class MakeAssembly(Protocol):
 
     def __call__(self) -> Assembly:
         """Return the assembly with the bound options."""
-        ...
 
 
 @with_facts(row_by_row=True)

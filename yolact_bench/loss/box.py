@@ -22,7 +22,6 @@ class BoxLoss(Protocol):
         normaliser: Float[Tensor, ""],
     ) -> Float[Tensor, ""]:
         """Return the weighted loss."""
-        ...
 
 
 def smooth_l1(

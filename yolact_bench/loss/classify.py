@@ -25,7 +25,6 @@ class ClassLoss(Protocol):
         normaliser: Float[Tensor, ""],
     ) -> Float[Tensor, ""]:
         """Return the weighted loss."""
-        ...
 
 
 def ohem_cross_entropy(

@@ -50,7 +50,6 @@ class MaskLoss(Protocol):
         generator: torch.Generator | None,
     ) -> tuple[Float[Tensor, ""], Sequence[SoftMasks]]:
         """Return the weighted loss and, per image, the masks it looked at."""
-        ...
 
 
 def lincomb_bce(

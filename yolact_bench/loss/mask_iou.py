@@ -28,7 +28,6 @@ class MaskIouLoss(Protocol):
         normaliser: Float[Tensor, ""],
     ) -> Float[Tensor, ""] | None:
         """Return the weighted loss, or None."""
-        ...
 
 
 @with_facts(needs_net=True)

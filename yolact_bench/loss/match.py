@@ -35,7 +35,6 @@ class Matcher(Protocol):
 
     def __call__(self, anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> Match:
         """Return labels and objects."""
-        ...
 
 
 @torch.no_grad()
@@ -98,7 +97,9 @@ def _seen(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Seen:
     # A box beyond the image, without area, stands for a crowd: it overlaps nothing.
     boxes = target.boxes.masked_fill(crowd[:, None], 2.0)
     block = max(1, _CACHED_PAIRS // num_objects) if reading_is_free(crowd) else num_anchors
-    corners = _corners_by_coordinate(anchors_cxcywh)
+    # `to_corners`, a row for each coordinate, so that a CPU takes eight anchors at a time.
+    centre, extent = torch.split(anchors_cxcywh.T.contiguous(), 2)
+    corners = torch.cat([centre - extent / 2, centre + extent / 2])
     overlap = boxes.new_empty(num_anchors)
     chosen = torch.empty_like(overlap, dtype=torch.int64)
     workspace = boxes.new_empty(4, num_objects, block)
@@ -115,13 +116,6 @@ def _seen(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Seen:
         inside=_inside(corners.T, target),
         best=torch.cat(best, dim=1).topk(few, dim=1).values.masked_fill(crowd[:, None], _NOBODY),
     )
-
-
-def _corners_by_coordinate(anchors_cxcywh: Float32[Tensor, "A 4"]) -> Float32[Tensor, "4 A"]:
-    """`to_corners`, a row for each coordinate, so that a CPU takes eight anchors at a time."""
-    centre, size = torch.split(anchors_cxcywh.T.contiguous(), 2)
-    half = size / 2
-    return torch.cat([centre - half, centre + half])
 
 
 def _iou(

@@ -25,7 +25,6 @@ class SemanticLoss(Protocol):
         self, logits: Float[Tensor, "B C h w"] | None, targets: Sequence[Target]
     ) -> Float[Tensor, ""] | None:
         """Return the weighted loss, or None."""
-        ...
 
 
 def bce(

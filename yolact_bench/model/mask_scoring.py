@@ -80,7 +80,9 @@ class MaskScoringNet(nn.Module):
     ) -> Float[Tensor, "N C"]:
         """Return the predicted mask IoU for every class; `features` are those of one image."""
         boxes = boxes.clamp(0, 1)
-        x = torch.cat([self._pooled_features(boxes, features), self._pooled_masks(boxes, masks)], 1)
+        rows = torch.arange(len(masks), device=masks.device)
+        pooled = F.max_pool2d(self._aligned(masks, boxes, rows, 2 * self.roi_size), 2)
+        x = torch.cat([self._pooled_features(boxes, features), pooled], 1)
         for conv in self.convs:
             x = F.relu(conv(x))
         x = x.flatten(1)
@@ -100,12 +102,6 @@ class MaskScoringNet(nn.Module):
             image = torch.zeros_like(rows)
             pooled[rows] = self._aligned(feature, boxes[rows], image, self.roi_size)
         return pooled
-
-    def _pooled_masks(
-        self, boxes: Float[Tensor, "N 4"], masks: Float[Tensor, "N 1 h w"]
-    ) -> Float[Tensor, "N 1 r r"]:
-        rows = torch.arange(len(masks), device=masks.device)
-        return F.max_pool2d(self._aligned(masks, boxes, rows, 2 * self.roi_size), 2)
 
     def _aligned(
         self,

@@ -35,7 +35,6 @@ class MakeRuntime(Protocol):
 
     def __call__(self, *, precision: Precision = "fp32") -> Runtime:
         """Return the runtime in a precision."""
-        ...
 
 
 RUNTIMES: Mapping[str, MakeRuntime] = {

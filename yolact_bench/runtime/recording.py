@@ -30,15 +30,12 @@ class Event(Protocol):
 
     def record(self) -> object:
         """Mark this point of the stream."""
-        ...
 
     def synchronize(self) -> object:
         """Wait until the device has passed the mark."""
-        ...
 
     def elapsed_time(self, end: Any) -> float:  # noqa: ANN401 - events know their own kind only
         """Return the milliseconds from this mark to another."""
-        ...
 
 
 class RecordedStep:

@@ -67,7 +67,11 @@ class Run:
     @property
     def train_digest(self) -> str:
         """Identity of the checkpoint: architecture, training and training data."""
-        return _sha256({"version": TRAINING_VERSION, **self._training()})
+        slots = {name: getattr(self, name) for name in ARCHITECTURE + TRAINING}
+        # A weight file is identified by its contents (sha256), not by its path.
+        init = {key: value for key, value in self.init.items() if key != "file"}
+        training = {**slots, "init": init, "train_data": self.train_data}
+        return _sha256({"version": TRAINING_VERSION, **training})
 
     @property
     def forward_digest(self) -> str:
@@ -116,12 +120,6 @@ class Run:
             raise SpecError(f"run: missing {', '.join(missing)}")
         values = {**data, "classes": tuple(data["classes"])}  # type: ignore[arg-type]
         return cls(**values)  # type: ignore[arg-type]
-
-    def _training(self) -> dict[str, object]:
-        slots = {name: getattr(self, name) for name in ARCHITECTURE + TRAINING}
-        # A weight file is identified by its contents (sha256), not by its path.
-        init = {key: value for key, value in self.init.items() if key != "file"}
-        return {**slots, "init": init, "train_data": self.train_data}
 
     def _forward(self) -> dict[str, object]:
         slots = {name: getattr(self, name) for name in MEASUREMENT}

@@ -31,7 +31,6 @@ class Augmentation(Protocol):
         /,
     ) -> Sample:
         """Return the sample."""
-        ...
 
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {

@@ -45,7 +45,6 @@ class FixedNms(Protocol):
         self, boxes: Float[Tensor, "*batch A 4"], scores: Float[Tensor, "*batch A C"]
     ) -> FixedKept:
         """Return the kept boxes, best first."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,6 @@ class Nms(Protocol):
 
     def __call__(self, boxes: Float[Tensor, "A 4"], scores: Float[Tensor, "A C"]) -> Kept:
         """Return the kept boxes, best first."""
-        ...
 
 
 NMS: Mapping[str, Nms] = {

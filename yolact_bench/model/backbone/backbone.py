@@ -41,4 +41,3 @@ class MakeBackbone(Protocol):
 
     def __call__(self, placement: Placement, deform: DeformImplementation) -> Backbone:
         """Return the backbone, its deformable layers where the placement says."""
-        ...

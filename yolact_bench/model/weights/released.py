@@ -206,7 +206,7 @@ def signature_of(state: Mapping[str, Tensor], *, source: object) -> Signature:
     Raises:
         SpecError: not a released file: heads or a known backbone are missing.
     """
-    widths = {name: _outputs(state, f"prediction_layers.0.{name}") for name in _HEAD}
+    widths = {name: len(state.get(f"prediction_layers.0.{name}.weight", ())) for name in _HEAD}
     num_anchors = widths["bbox_layer"] // 4
     backbone = _BACKBONES.get(_blocks(state), "")
     if not num_anchors or not backbone:
@@ -221,11 +221,6 @@ def signature_of(state: Mapping[str, Tensor], *, source: object) -> Signature:
         k=widths["mask_layer"] // num_anchors,
         rescores=any(key.startswith("maskiou_net.") for key in state),
     )
-
-
-def _outputs(state: Mapping[str, Tensor], layer: str) -> int:
-    weight = state.get(f"{layer}.weight")
-    return 0 if weight is None else len(weight)
 
 
 def _blocks(state: Mapping[str, Tensor]) -> tuple[int, ...]:

@@ -183,7 +183,11 @@ def coco_format(data_root: Path | None, *, file: str) -> DatasetSpec:
         spec.require(split)
     if content.classes:
         return replace(spec, subset=True)
-    return replace(spec, classes=_all_categories(spec))
+    # All categories, in id order; the smallest annotation file is read the soonest.
+    files = [s.annotations for s in spec.splits.values() if isinstance(s, FileSplit)]
+    path = min(files, key=lambda file: file.stat().st_size)
+    stat = path.stat()
+    return replace(spec, classes=_category_names(path, stat.st_mtime_ns, stat.st_size))
 
 
 DATASET_SPECS: Mapping[str, Callable[..., DatasetSpec]] = {
@@ -247,14 +251,6 @@ def _files(
 def _root(data_root: Path | None) -> Path:
     # The classes are known without a folder; the error for a missing file says what to set.
     return data_root if data_root is not None else Path(os.environ.get("YOLACT_DATA", "data"))
-
-
-def _all_categories(spec: DatasetSpec) -> tuple[str, ...]:
-    """Return all category names in id order, from the smallest annotation file."""
-    files = [s.annotations for s in spec.splits.values() if isinstance(s, FileSplit)]
-    path = min(files, key=lambda file: file.stat().st_size)
-    stat = path.stat()
-    return _category_names(path, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=64)
