@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners.cli.specs import SpecOptions, check_texts
-from runners.planning.spec_checks import check_arms
+from runners.planning.plan import check_arms
 from runners.units.check import check as check_run
 from yolact_bench.build import program_fault
 from yolact_bench.errors import MissingDataError

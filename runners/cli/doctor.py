@@ -12,6 +12,7 @@ from runners.cli.storage_checks import (
     check_coco_data,
     check_mlflow_store,
     check_work_dir,
+    judge,
     nearest_folder,
 )
 from runners.system.environment import (
@@ -57,31 +58,25 @@ def _guarded(name: str, find: Callable[[], Iterator[Check]]) -> Iterator[Check]:
         yield from find()
     except Exception as error:  # any: a broken installation breaks in its own ways
         detail = f"{type(error).__name__}: {error}"
-        yield Check(name=name, state="fail", detail=detail, remedy="reinstall the packages")
+        yield Check(name, "fail", detail, "reinstall the packages")
 
 
 def _packages() -> Iterator[Check]:
     versions = package_versions()
     detail = ", ".join(f"{package} {number}" for package, number in versions.items())
     missing = {"torch", "torchvision", "numpy", "pycocotools"} - set(versions)
-    if missing:
-        remedy = f"pip install {' '.join(sorted(missing))}"
-        yield Check(name="packages", state="fail", detail=detail, remedy=remedy)
-    else:
-        yield Check(name="packages", state="ok", detail=detail)
+    remedy = f"pip install {' '.join(sorted(missing))}" if missing else ""
+    yield judge("packages", detail, remedy, state="fail")
 
 
 def _versions() -> Iterator[Check]:
-    ranges = supported_versions()
-    unsupported = unsupported_packages()
-    outside = ", ".join(f"{name} {number}" for name, number in unsupported.items())
-    supported = ", ".join(f"{name} {bounds}" for name, bounds in ranges.items())
-    yield Check(
-        name="versions",
-        state="warn" if unsupported else "ok",
-        detail=f"supported: {supported}" + (f"; installed: {outside}" if unsupported else ""),
-        remedy="install versions in the supported ranges" if unsupported else "",
+    supported, unsupported = (
+        ", ".join(f"{name} {version}" for name, version in versions.items())
+        for versions in (supported_versions(), unsupported_packages())
     )
+    detail = f"supported: {supported}" + (f"; installed: {unsupported}" if unsupported else "")
+    remedy = "install versions in the supported ranges" if unsupported else ""
+    yield judge("versions", detail, remedy)
 
 
 def _compiler() -> Iterator[Check]:
@@ -92,12 +87,9 @@ def _compiler() -> Iterator[Check]:
 
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         fault = compiler_probe(device)
-        yield Check(
-            name=f"compiler for {device}",
-            state="warn" if fault else "ok",
-            detail=fault or "a compiled program builds and runs",
-            remedy="needed by compiled runtimes alone: install a C++ compiler" if fault else "",
-        )
+        remedy = "needed by compiled runtimes alone: install a C++ compiler" if fault else ""
+        detail = fault or "a compiled program builds and runs"
+        yield judge(f"compiler for {device}", detail, remedy)
 
 
 def _operators() -> Iterator[Check]:
@@ -109,37 +101,28 @@ def _operators() -> Iterator[Check]:
     for device in devices:
         boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 1.9]], device=device)
         kept = nms(boxes, torch.tensor([0.9, 0.8], device=device), 0.5)
-        pixels, weight = (
-            torch.ones(1, 1, 4, 4, device=device),
-            torch.ones(1, 1, 3, 3, device=device),
-        )
+        pixels = torch.ones(1, 1, 4, 4, device=device)
+        weight = torch.ones(1, 1, 3, 3, device=device)
         offset = torch.zeros(1, 18, 2, 2, device=device)
         convolved = deform_conv2d(pixels, offset, weight)
         # IoU 1.9 / 2 > 0.5 leaves one box; nine ones under nine weights of one sum to 9.
         correct = kept.tolist() == [0] and bool((convolved == 9).all())
-        yield Check(
-            name=f"operators on {device}",
-            state="ok" if correct else "fail",
-            detail=f"nms and deform_conv2d {'run' if correct else 'give wrong numbers'}",
-            remedy="" if correct else "reinstall torch and torchvision from one index",
-        )
+        detail = f"nms and deform_conv2d {'run' if correct else 'give wrong numbers'}"
+        remedy = "" if correct else "reinstall torch and torchvision from one index"
+        yield judge(f"operators on {device}", detail, remedy, state="fail")
 
 
 def _gpu() -> Iterator[Check]:
     import torch
 
     if not torch.cuda.is_available():
-        yield Check(
-            name="GPU",
-            state="warn",
-            detail="none that torch can use",
-            remedy="fine for yolact_tiny; the published models need a GPU to train",
-        )
+        remedy = "fine for yolact_tiny; the published models need a GPU to train"
+        yield Check("GPU", "warn", "none that torch can use", remedy)
         return
     for index in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(index).total_memory / _GIB
         detail = f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB, driver {gpu_driver()}"
-        yield Check(name=f"GPU {index}", state="ok", detail=detail)
+        yield Check(f"GPU {index}", "ok", detail)
 
 
 def _timing() -> Iterator[Check]:
@@ -172,7 +155,7 @@ def _would_count(name: str, facts: DeviceFacts) -> Check:
     else:
         verdict, remedy = "times would count now", ""
     detail = "; ".join(part for part in (verdict, reason, state) if part)
-    return Check(name=name, state="warn" if reason else "ok", detail=detail, remedy=remedy)
+    return judge(name, detail, remedy)
 
 
 def _gpu_state(gpu: GpuFacts) -> str:
@@ -200,13 +183,10 @@ def _cpu() -> Iterator[Check]:
 
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     busy = load > 0.5 * cores
-    yield Check(
-        name="CPU",
-        state="warn" if busy else "ok",
-        detail=f"{cpu_name()}, {cores} cores, {torch.get_num_threads()} torch threads, "
-        f"load {load:.1f}",
-        remedy="times on a CPU need a quiet machine; stop other programs" if busy else "",
-    )
+    threads = f"{torch.get_num_threads()} torch threads"
+    detail = f"{cpu_name()}, {cores} cores, {threads}, load {load:.1f}"
+    remedy = "times on a CPU need a quiet machine; stop other programs" if busy else ""
+    yield judge("CPU", detail, remedy)
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GIB
     little = pages < _LITTLE_MEMORY_GIB
     yield Check(

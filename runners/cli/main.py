@@ -10,6 +10,7 @@ import typer
 from runners.cli import arm_commands, spec_commands, workdir_commands
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
+from runners.system.progress import log_to_stderr
 from runners.system.torchrun import is_first_process
 
 app = typer.Typer(
@@ -30,16 +31,8 @@ def start(
     ] = None,
 ) -> None:
     """Set up logging, for every command."""
-    logging.basicConfig(
-        level=logging.ERROR
-        if not is_first_process()
-        else logging.WARNING
-        if quiet
-        else logging.INFO,
-        format="%(asctime)s  %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
+    level = logging.WARNING if quiet else logging.INFO
+    log_to_stderr(level=level if is_first_process() else logging.ERROR)
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
 

@@ -18,8 +18,7 @@ Preset = Annotated[
     str | None, typer.Option(help="Name of a preset. Default: the run.yaml beside the weights.")
 ]
 Dataset = Annotated[
-    str | None,
-    typer.Option(help="Data set: coco, sbd, shapes, or the path of a dataset.yaml."),
+    str | None, typer.Option(help="Data set: coco, sbd, shapes, or the path of a dataset.yaml.")
 ]
 Weights = Annotated[
     Path | None, typer.Option(help="Checkpoint (final.pt) or released YOLACT file (.pth).")

@@ -54,16 +54,14 @@ def run(
     from runners.executors import Placement
     from runners.planning.rates import UserRates
 
+    chosen = SpecOptions(
+        settings=settings or (), only=only or (), seeds=seeds, budget=budget, data_root=data_root
+    )
+    cluster = address if executor == "ray" else None
     run_spec(
         RunRequest(
             spec=spec,
-            options=SpecOptions(
-                settings=settings or [],
-                only=only or [],
-                seeds=seeds,
-                budget=budget,
-                data_root=data_root,
-            ),
+            options=chosen,
             place=make_workplace(
                 work_dir,
                 device,
@@ -75,12 +73,7 @@ def run(
                 compile_training=compile_network,
                 devices=devices,
             ),
-            placement=Placement(
-                executor=executor,
-                slots=slots,
-                devices=devices,
-                address=address if executor == "ray" else None,
-            ),
+            placement=Placement(executor=executor, slots=slots, devices=devices, address=cluster),
             device_chosen=device is not None,
             rates=UserRates(every=images_per_second),
             rounds=rounds,
@@ -121,16 +114,13 @@ def plan(
     from runners.cli.workplace import make_workplace
     from runners.planning.rates import parse_rates
 
+    chosen = SpecOptions(
+        settings=settings or (), only=only or (), seeds=seeds, budget=budget, data_root=data_root
+    )
     plan_specs(
         PlanRequest(
             specs=specs,
-            options=SpecOptions(
-                settings=settings or [],
-                only=only or [],
-                seeds=seeds,
-                budget=budget,
-                data_root=data_root,
-            ),
+            options=chosen,
             place=make_workplace(work_dir, device, max_store_gb=max_store),
             rates=parse_rates(rates or [], evaluation=evaluation_rate, file=rates_file),
             slots=1 if slots is None else slots,
@@ -200,6 +190,7 @@ def sweep(
     from runners.executors import Placement
     from runners.sweep.command import SweepRequest
 
+    cluster = address if executor == "ray" else None
     request = SweepRequest(
         spec=spec,
         settings=settings or [],
@@ -210,12 +201,7 @@ def sweep(
         place=make_workplace(
             work_dir, device, workers=workers, compile_training=compile_network, devices=devices
         ),
-        placement=Placement(
-            executor=executor,
-            slots=slots,
-            devices=devices,
-            address=address if executor == "ray" else None,
-        ),
+        placement=Placement(executor=executor, slots=slots, devices=devices, address=cluster),
         device_chosen=device is not None,
         data_root=data_root,
         rounds=rounds,

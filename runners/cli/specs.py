@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.summary.paper import check_paper
-from runners.planning.plan import Plan, check_claims, make_plan
-from runners.planning.spec_checks import check_arms
+from runners.planning.plan import Plan, check_arms, check_claims, make_plan
 from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError

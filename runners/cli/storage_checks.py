@@ -24,7 +24,7 @@ _COCO_FOLDERS = ("train2017", "val2017")
 _COCO_FILES = ("annotations/instances_train2017.json", "annotations/instances_val2017.json")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """One finding about the machine, and the remedy if it is in the way of a run."""
 
@@ -34,29 +34,29 @@ class Check:
     remedy: str = ""
 
 
+def judge(name: str, detail: str, remedy: str, *, state: State = "warn") -> Check:
+    """Return a check in `state` if there is a remedy, else one that is ok."""
+    return Check(name, state if remedy else "ok", detail, remedy)
+
+
 def check_work_dir(folder: Path) -> Iterator[Check]:
     """Yield the space, the rights and the file system of a folder."""
     free = shutil.disk_usage(folder).free / _GIB
     state: State = "ok" if free >= _LITTLE_DISK_GIB else "warn" if free >= _NO_DISK_GIB else "fail"
     remedy = "" if state == "ok" else "free some space, or choose another --work-dir"
-    yield Check(name="disk", state=state, detail=f"{free:.0f} GiB free", remedy=remedy)
+    yield Check("disk", state, f"{free:.0f} GiB free", remedy)
     try:
         with tempfile.TemporaryFile(dir=folder):
-            yield Check(name="work directory", state="ok", detail=f"{folder} is writable")
+            yield Check("work directory", "ok", f"{folder} is writable")
     except OSError as error:
         detail = f"{folder} is not writable ({error.strerror})"
         remedy = "choose another --work-dir, or change its owner"
-        yield Check(name="work directory", state="fail", detail=detail, remedy=remedy)
+        yield Check("work directory", "fail", detail, remedy)
     system = file_system(folder)
     remote = system in _NETWORK_FILE_SYSTEMS
-    yield Check(
-        name="file system",
-        state="warn" if remote else "ok",
-        detail=f"{system}{', over the network' if remote else ''}",
-        remedy="databases break on it; choose a local --work-dir or set MLFLOW_TRACKING_URI"
-        if remote
-        else "",
-    )
+    remedy = "databases break on it; choose a local --work-dir or set MLFLOW_TRACKING_URI"
+    detail = f"{system}{', over the network' if remote else ''}"
+    yield judge("file system", detail, remedy if remote else "")
 
 
 def check_mlflow_store(work_dir: Path) -> Iterator[Check]:
@@ -67,9 +67,9 @@ def check_mlflow_store(work_dir: Path) -> Iterator[Check]:
     except (OSError, sqlite3.Error, urllib.error.URLError) as error:
         remedy = "start the server, or unset MLFLOW_TRACKING_URI; runs continue without it"
         detail = f"{uri} cannot be reached ({error})"
-        yield Check(name="MLflow store", state="warn", detail=detail, remedy=remedy)
+        yield Check("MLflow store", "warn", detail, remedy)
     else:
-        yield Check(name="MLflow store", state="ok", detail=f"{uri} {detail}")
+        yield Check("MLflow store", "ok", f"{uri} {detail}")
 
 
 def _reach(uri: str) -> str:
@@ -97,23 +97,14 @@ def _reach(uri: str) -> str:
 def check_coco_data(data_root: Path | None) -> Iterator[Check]:
     """Yield whether COCO is complete."""
     if data_root is None:
-        yield Check(
-            name="COCO data",
-            state="warn",
-            detail="no data root given",
-            remedy="only coco and sbd need one; give --data-root or set YOLACT_DATA",
-        )
+        remedy = "only coco and sbd need one; give --data-root or set YOLACT_DATA"
+        yield Check("COCO data", "warn", "no data root given", remedy)
         return
     missing = [name for name in _COCO_FOLDERS if not (data_root / name).is_dir()]
     missing += [name for name in _COCO_FILES if not (data_root / name).is_file()]
-    yield Check(
-        name="COCO data",
-        state="warn" if missing else "ok",
-        detail=f"{data_root}: missing {', '.join(missing)}"
-        if missing
-        else f"{data_root} is complete",
-        remedy="unpack COCO 2017 so that the data root contains these" if missing else "",
-    )
+    detail = f"{data_root}: missing {', '.join(missing)}" if missing else f"{data_root} is complete"
+    remedy = "unpack COCO 2017 so that the data root contains these" if missing else ""
+    yield judge("COCO data", detail, remedy)
 
 
 def file_system(folder: Path) -> str:

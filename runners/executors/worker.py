@@ -15,6 +15,7 @@ from typing import Any
 
 from runners.system.exit_codes import INTERRUPTED
 from runners.system.interrupt import Stopped, terminable
+from runners.system.progress import log_to_stderr
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +26,7 @@ def main() -> None:
     """Serve until the line breaks."""
     line: Connection[Any, Any] = Connection(int(sys.argv[1]))
     threading.Thread(target=_watch, args=(int(sys.argv[2]),), daemon=True).start()
-    logging.basicConfig(
-        level=logging.getLevelName(os.environ.get("YOLACT_BENCH_LOG_LEVEL", "INFO")),
-        format=f"%(asctime)s  [{sys.argv[3]}]  %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
+    log_to_stderr(f"[{sys.argv[3]}]  ")
     try:
         with terminable():
             _serve(line)

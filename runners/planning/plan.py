@@ -1,5 +1,6 @@
 """What an ablation would do: its units, what they share, what is already done."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from runners.units.check import check
 from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, trained
 from yolact_bench.errors import SpecError
+from yolact_bench.resolve import fact_of, resolve_architecture
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.sessions import Kind, Session, session_for
@@ -123,6 +125,51 @@ def check_claims(ablation: Ablation) -> None:
             check_expectation(text, ablation.rows)
         except SpecError as error:
             raise SpecError(f"{ablation.file}: expect: {error}") from error
+
+
+def check_arms(ablation: Ablation) -> None:
+    """Check that no two arms are one run under two names, and that each can begin to train.
+
+    The runs that the spec asks for count, as under a budget arms may become equal. An A/A
+    control is the same run with other seeds.
+
+    Raises:
+        SpecError: two arms with equal digests, or an arm that cannot be resolved or initialised.
+    """
+    first: dict[tuple[str, int], tuple[str, int]] = {}
+    for arm in ablation.arms:
+        try:
+            run = resolve_architecture(arm.full, files=False)
+            _check_init(run)
+        except SpecError as error:
+            raise SpecError(f"{arm.where}: {error}") from error
+        # The data may not be here, so that the digest has no fingerprint of it.
+        identity = replace(run, seed=0).detect_digest + json.dumps(run.dataset, sort_keys=True)
+        for seed in ablation.seeds:
+            other, other_seed = first.setdefault((identity, run.seed + seed), (arm.name, seed))
+            if other != arm.name:
+                raise SpecError(f"{arm.where}: {_fault(other, seed, other_seed)}")
+
+
+def _check_init(run: Run) -> None:
+    """Missing weights must stop the command before the first arm trains."""
+    if fact_of(run, "init", "needs_imagenet") and not fact_of(run, "backbone", "imagenet"):
+        raise SpecError(
+            f"init: imagenet has no weights for {run.backbone['name']}; write init: "
+            "{name: checkpoint, file: …} with those of the reference, or init: {name: none}"
+        )
+
+
+def _fault(other: str, seed: int, other_seed: int) -> str:
+    if seed == other_seed:
+        return (
+            f"is the same run as {other!r}, in every option; change or remove it, or, as an A/A "
+            "control, give it other seeds: {seed: 100}, with seed among changes"
+        )
+    return (
+        f"with seed {seed} is the run of {other!r} with seed {other_seed}, as seeds are added to "
+        "an arm's own; write a seed further away: {seed: 100}"
+    )
 
 
 def session_of(

@@ -83,6 +83,16 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Progress]:
         yield _Bar()
 
 
+def log_to_stderr(prefix: str = "", *, level: int | str | None = None) -> None:
+    """Write log lines to the standard error, at a level or that of YOLACT_BENCH_LOG_LEVEL."""
+    logging.basicConfig(
+        level=level or logging.getLevelName(os.environ.get("YOLACT_BENCH_LOG_LEVEL", "INFO")),
+        format=f"%(asctime)s  {prefix}%(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+
+
 def progress_line(
     title: str, done: int, total: int, facts: str, *, left: float | None, width: int
 ) -> str:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 
+from runners.system.progress import log_to_stderr
 from runners.system.ranks import check_devices, device_of, is_lost_rank, join_group, portable
 from runners.system.torchrun import TorchrunProcess
 from yolact_bench.errors import ArmError
@@ -180,8 +181,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, ask)
     threading.Thread(target=_listen, args=(line, stop), daemon=True).start()
-    level = start.log_level if rank == 0 else logging.ERROR
-    logging.basicConfig(level=level, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    log_to_stderr(level=start.log_level if rank == 0 else logging.ERROR)
     torch.set_num_threads(start.threads)
     device = device_of(start.device, rank)
     place = TorchrunProcess(rank=rank, local_rank=rank, size=start.place.size)

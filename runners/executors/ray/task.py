@@ -1,6 +1,5 @@
 """A job as a task on a node of a cluster. Runs in the main thread of a worker process there."""
 
-import logging
 import os
 import socket
 import sys
@@ -10,6 +9,7 @@ from runners.arms.finish import finish
 from runners.arms.job import Job
 from runners.executors.ray.shared_folder import Mark, objection
 from runners.system.interrupt import Stopped, terminable
+from runners.system.progress import log_to_stderr
 from runners.units.workplace import Datasets
 from runners.workdir.stop_file import has_stop_request
 from yolact_bench.results.record import Record
@@ -35,7 +35,10 @@ def run_task(job: Job, mark: Mark, *, node: str) -> Answer:
     """Carry out a job where this process is, if its machine can take part."""
     host = socket.gethostname()
     if mark.secret not in _accepted:
-        _log_to_stderr()
+        # Ray brings the lines to the coordinator, with the name of the machine. Whatever is
+        # printed goes there too: the standard output of the command is its result.
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        log_to_stderr()
         why = objection(mark, me=node)
         if why is not None:
             return Answer(kind="refused", host=host, node=node, why=why)
@@ -51,17 +54,3 @@ def run_task(job: Job, mark: Mark, *, node: str) -> Answer:
         return Answer(kind="interrupted", host=host, node=node)
     records = tuple(record for one in units for record in one)
     return Answer(kind="done", host=host, node=node, records=records)
-
-
-def _log_to_stderr() -> None:
-    """Ray brings the lines to the coordinator, with the name of the machine.
-
-    Whatever is printed goes there too: the standard output of the command is its result.
-    """
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    logging.basicConfig(
-        level=logging.getLevelName(os.environ.get("YOLACT_BENCH_LOG_LEVEL", "INFO")),
-        format="%(asctime)s  %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )

@@ -7,7 +7,7 @@ matching is left to do.
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -17,19 +17,79 @@ from runners.evaluation.coco.index import Kind, truth_index
 from runners.evaluation.coco.matching import Instances, instances_of, match
 from runners.evaluation.coco.score import summary
 from runners.evaluation.score import Scores, class_names
-from runners.evaluation.stored_pass import lowest_score
-from runners.sweep.replay.images import TrialImages
-from runners.sweep.replay.kept import ImageDetections
-from runners.sweep.replay.overlaps import Objects
+from runners.evaluation.stored_pass import StoredPass, lowest_score
+from runners.sweep.replay.kept import ImageCandidates, ImageDetections, Variant, detect_image
+from runners.sweep.replay.overlaps import KnownOverlaps, Objects, OverlapMemory
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained_detector
+from yolact_bench.build import build_detector
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
+from yolact_bench.resolve import fact_of
 from yolact_bench.results.record import ApSummary
+from yolact_bench.runtime import Program
 from yolact_bench.spec.run import Run
 
 CANDIDATE_BYTES = 4e9  # above, every trial reads candidates from the stored pass
 KNOWN_BYTES = 2e9  # of overlaps
+
+
+class TrialImages:
+    """The candidates of images of a stored pass, and the known overlaps of detections so far."""
+
+    def __init__(
+        self,
+        stored: StoredPass,
+        network: Program,
+        objects: Sequence[Objects],
+        indices: Sequence[int],
+        *,
+        device: str,
+        candidate_bytes: float,
+        known_bytes: float,
+    ) -> None:
+        """Open the images `indices` of a stored pass; `objects` has those of each.
+
+        Candidates that would take more than `candidate_bytes` are read again for every run.
+
+        Raises:
+            SpecError: the stored pass is damaged.
+        """
+        self._stored, self._network, self._device = stored, network, device
+        self._objects, self._indices = objects, indices
+        self._memory = OverlapMemory(known_bytes)
+        self._images: Sequence[ImageCandidates] | None = None
+        if stored.num_bytes * len(indices) <= candidate_bytes * stored.num_images:
+            self._images = list(self._read())
+
+    def detect(self, run: Run) -> list[ImageDetections]:
+        """Return the detections of a run in each image.
+
+        Raises:
+            ArmError: a score is not finite.
+            SpecError: components of the run that do not fit together.
+        """
+        variant = Variant(
+            detector=build_detector(run, self._network, device=self._device),
+            rescores=not fact_of(run, "rescore", "keeps_scores"),
+            row_by_row=self._device == "cpu" and bool(fact_of(run, "assembly", "row_by_row")),
+        )
+        detections = []
+        images: Iterable[ImageCandidates] = self._read() if self._images is None else self._images
+        for row, image in enumerate(images):
+            known = self._memory.recall(run.assembly, row)
+            if known is None or known.num_candidates != len(image.candidates):
+                known = KnownOverlaps(self._objects[row], len(image.candidates))
+            detections.append(detect_image(image, variant, known))
+            self._memory.keep(run.assembly, row, known)
+        return detections
+
+    def _read(self) -> Iterator[ImageCandidates]:
+        for index, objects in zip(self._indices, self._objects, strict=True):
+            candidates, height, width = self._stored.candidates(index, self._device)
+            yield ImageCandidates(
+                image_id=objects.image_id, candidates=candidates, height=height, width=width
+            )
 
 
 class TrialScorer:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.planning.spec_checks import check_arms
+from runners.planning.plan import check_arms
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.catalog import components
 from yolact_bench.errors import SpecError
