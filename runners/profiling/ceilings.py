@@ -52,17 +52,14 @@ def measure_ceiling(
     source = torch.ones(sizes.floats, device=device)
     target = torch.empty_like(source)
     with torch.inference_mode():
-        rates = {
-            f"a matrix product of side {sizes.side}": 2
-            * sizes.side**3
-            / _best_ms(lambda: a @ a, device, seconds),
-            f"a 3×3 convolution of 256 channels at {side}²": 2
-            * side**2
-            * 256**2
-            * 9
-            / _best_ms(lambda: F.conv2d(maps, kernel, padding=1), device, seconds),
-        }
-        copied = 2 * source.numel() * 4 / _best_ms(lambda: target.copy_(source), device, seconds)
+        product_ms = _best_ms(lambda: a @ a, device, seconds)
+        conv_ms = _best_ms(lambda: F.conv2d(maps, kernel, padding=1), device, seconds)
+        copy_ms = _best_ms(lambda: target.copy_(source), device, seconds)
+    rates = {
+        f"a matrix product of side {sizes.side}": 2 * sizes.side**3 / product_ms,
+        f"a 3×3 convolution of 256 channels at {side}²": 2 * side**2 * 256**2 * 9 / conv_ms,
+    }
+    copied = 2 * source.numel() * 4 / copy_ms
     by = max(rates, key=lambda name: rates[name])
     return Ceiling(gflops=rates[by] / 1e6, gflops_by=by, gigabytes_per_second=copied / 1e6)
 

@@ -49,7 +49,8 @@ def profile_arm(
         TimingError: the detector failed.
     """
     plan = plan or LatencyPlan()
-    run = _resolved(arm, settings)
+    run = read_run(arm, relative_to=Path())
+    run = resolve_architecture(apply_settings(run, parse_settings(settings)))
     try:
         costs = count(run)
     except UncountableError as error:
@@ -145,8 +146,3 @@ def _moved(stage: str, cost: Cost, run: Run, batch_size: int) -> int:
     once = weights + batch_size * (moved - weights)
     half = stage in NETWORK and runtime.precision != "fp32"
     return once // 2 if half else once
-
-
-def _resolved(arm: str, settings: Sequence[str]) -> Run:
-    run = read_run(arm, relative_to=Path())
-    return resolve_architecture(apply_settings(run, parse_settings(settings)))

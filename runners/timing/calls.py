@@ -1,19 +1,19 @@
 """One timed call of an arm: the network alone, the detector, or everything from bytes to masks."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from runners.timing.detection_load import impose_load
-from runners.timing.images import Picture, batch_of, period_of_batches
+from runners.timing.images import Picture
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.run_lengths import mask_run_lengths
 from yolact_bench.shapes import Predictions
-from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.loads import Load
 
 MOST_BATCHES = 8  # prepared ones that are kept on the device for the scenario `model`
@@ -41,37 +41,38 @@ class PreparedArm:
         load: Load | None = None,
         stack: ExitStack,
     ) -> None:
-        """Impose the load, if there is one, until the stack closes."""
+        """Impose the load, if there is one, until the stack closes.
+
+        Raises:
+            TimingError: the arm cannot be prepared.
+        """
         self.name, self.scenario, self.batch_size = name, scenario, batch_size
         self.load = load.name if load else ""
         self.detector, self.pictures = detector, pictures
         self._loaded = None
-        if load is not None:
-            batch = detector.preprocess([pictures[0].decoded] * batch_size)
-            loaded = impose_load(detector, load, batch, images=len(pictures))
-            self._loaded = stack.enter_context(loaded)
-        self._call = CALLS[scenario](self)
-
-    @property
-    def network(self) -> nn.Module:
-        """The network that the calls run."""
-        return self.detector.network
+        try:
+            if load is not None:
+                batch = detector.preprocess([pictures[0].decoded] * batch_size)
+                loaded = impose_load(detector, load, batch, images=len(pictures))
+                self._loaded = stack.enter_context(loaded)
+            self._call = CALLS[scenario](self)
+        except Exception as error:
+            raise TimingError(name) from error
 
     @property
     def period(self) -> int:
         """After how many calls the images begin anew."""
-        period = period_of_batches(self.pictures, self.batch_size)
+        period = len(self.pictures) // math.gcd(len(self.pictures), self.batch_size)
         return min(MOST_BATCHES, period) if self.scenario == "model" else period
 
     def twin(self, name: str) -> "PreparedArm":
-        """The same arm under another name."""
         twin = copy.copy(self)
         twin.name = name
         return twin
 
     def batch(self, number: int) -> list[Picture]:
-        """The pictures of a call."""
-        return batch_of(self.pictures, number, self.batch_size)
+        """The pictures of a call: they take turns."""
+        return [self.pictures[place] for place in self._places(number)]
 
     def image_ids(self, count: int) -> tuple[int, ...]:
         """The (first) image of each of the first `count` calls."""
@@ -81,50 +82,21 @@ class PreparedArm:
     def prepare(self, number: int) -> None:
         """Write the detections of a call's images, where a load is imposed; untimed."""
         if self._loaded is not None:
-            first = number * self.batch_size
-            self._loaded.write([(first + i) % len(self.pictures) for i in range(self.batch_size)])
+            self._loaded.write(self._places(number))
 
     def call(self, number: int, clock: Clock = no_clock) -> object:
-        """Call it on the images of that number."""
         try:
             return self._call(number, clock)
         except Exception as error:
             raise TimingError(self.name) from error
 
+    def _places(self, number: int) -> list[int]:
+        first = number * self.batch_size
+        return [(first + i) % len(self.pictures) for i in range(self.batch_size)]
+
     def __call__(self, number: int) -> object:
-        """Prepare and call."""
         self.prepare(number)
         return self.call(number)
-
-
-def prepare_arms(
-    detectors: Mapping[str, Detector],
-    pictures: Sequence[Picture],
-    scenario: str,
-    plan: LatencyPlan,
-    loads: Mapping[str, Load],
-    stack: ExitStack,
-) -> dict[str, PreparedArm]:
-    """Return every detector as an arm; `loads` are imposed until the stack closes.
-
-    Raises:
-        TimingError: an arm that cannot be prepared.
-    """
-    arms = {}
-    for name, detector in detectors.items():
-        try:
-            arms[name] = PreparedArm(
-                name,
-                detector,
-                pictures,
-                scenario=scenario,
-                batch_size=plan.batch_size,
-                load=loads.get(name),
-                stack=stack,
-            )
-        except Exception as error:
-            raise TimingError(name) from error
-    return arms
 
 
 Call = Callable[[int, Clock], object]  # one call of an arm: its number, and a clock of stages
@@ -163,7 +135,9 @@ def end_to_end(arm: PreparedArm) -> Call:
             with clock("copy"):
                 on_host = found.cpu()
             with clock("upsample"):
-                results.append((on_host, run_lengths(on_host)))
+                size, threshold = (on_host.height, on_host.width), on_host.mask_threshold
+                masks = mask_run_lengths(on_host.soft_masks, *size, threshold=threshold)
+                results.append((on_host, masks))
         return results
 
     return call
@@ -174,13 +148,6 @@ CALLS: Mapping[str, Callable[[PreparedArm], Call]] = {
     "detector": detector,
     "end_to_end": end_to_end,
 }
-
-
-def run_lengths(found: Found) -> list[str]:
-    """Return the masks of one image at image size, as COCO's compressed counts."""
-    return mask_run_lengths(
-        found.soft_masks, found.height, found.width, threshold=found.mask_threshold
-    )
 
 
 def detections_in(result: object) -> list[Found] | None:

@@ -179,7 +179,11 @@ def _lines(
     heads = ("arm", "median ms [95 %]", "p90", "fps", f"× {baseline}", "n", "weights")
     rows = [_row(arm, m, None if m is first else first, weights[arm]) for arm, m in times.items()]
     yield from aligned([heads, *rows], left=(0, 6))
-    notes = [note for m in times.values() for note in _notes(m)]
+    notes = []
+    for m in times.values():
+        if not m.protocol.warmup_stable:
+            notes.append("not every arm was stable after its warm-up")
+        notes += [*m.protocol.stage_notes, *m.facts.warnings]
     loads = sorted({m.load for m in times.values() if m.load})
     legends = [f"† {load}: {find_load(load).source}" for load in loads]
     yield from (f"  {note}" for note in dict.fromkeys([*notes, *legends]))
@@ -200,10 +204,3 @@ def _row(arm: str, m: ArmTimes, first: ArmTimes | None, weights: str) -> tuple[s
         str(len(m.samples_ms)),
         f"{weights}{load}{peak}{energy}",
     )
-
-
-def _notes(m: ArmTimes) -> Iterator[str]:
-    if not m.protocol.warmup_stable:
-        yield "not every arm was stable after its warm-up"
-    yield from m.protocol.stage_notes
-    yield from m.facts.warnings

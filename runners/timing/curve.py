@@ -1,6 +1,6 @@
 """Latency against the number of detections or the image size; all points in one session."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 
 from runners.system.environment import environment
@@ -21,12 +21,8 @@ _SIZES = (8 / 11, 1.0, 14 / 11)
 _FOR_SIZES = 100  # detections in every image while its size is varied
 
 
-@dataclass(frozen=True, slots=True)
-class _CurvePosition:
-    """The arm and the value that a point of the curve belongs to."""
-
-    arm: str
-    value: int
+# Detectors and loads by name, and the arm and the value that each is a point for.
+_Setup = tuple[dict[str, Detector], dict[str, Load], dict[str, tuple[str, int]]]
 
 
 def latency_curve(request: LatencyRequest, varied: str) -> LatencyCurve:
@@ -57,12 +53,9 @@ def latency_curve(request: LatencyRequest, varied: str) -> LatencyCurve:
         threads=env.threads,
         timer=some.timer,
         batch_size=some.batch_size,
-        points=tuple(_point(positions[name], m) for name, m in times.items()),
+        points=tuple(_point(*positions[name], m) for name, m in times.items()),
         notes=(_note(varied), *filter(None, [why_invalid(times.values())])),
     )
-
-
-_Setup = tuple[dict[str, Detector], dict[str, Load], dict[str, _CurvePosition]]
 
 
 def _by_detections(request: LatencyRequest) -> _Setup:
@@ -74,7 +67,7 @@ def _by_detections(request: LatencyRequest) -> _Setup:
             name = f"{arm} @ {count}"
             run = unit.run.changed({"nms.max_detections": max(count, 1)})
             detectors[name] = build_detector(run, base[arm].network, device=request.place.device)
-            loads[name], positions[name] = constant_load(count), _CurvePosition(arm, count)
+            loads[name], positions[name] = constant_load(count), (arm, count)
     return detectors, loads, positions
 
 
@@ -88,18 +81,18 @@ def _by_image_size(request: LatencyRequest) -> _Setup:
             sized = replace(request, settings=[*request.settings, f"image_size={size}"], arms=[arm])
             made, _ = detectors_of(sized, units_of(sized))
             detectors[name], loads[name] = made[arm], constant_load(_FOR_SIZES)
-            positions[name] = _CurvePosition(arm, size)
+            positions[name] = (arm, size)
     return detectors, loads, positions
 
 
 _SETUPS = {"detections": _by_detections, "image_size": _by_image_size}
 
 
-def _point(position: _CurvePosition, m: ArmTimes) -> CurvePoint:
+def _point(arm: str, value: int, m: ArmTimes) -> CurvePoint:
     found = m.protocol.detections
     return CurvePoint(
-        arm=position.arm,
-        value=position.value,
+        arm=arm,
+        value=value,
         median_ms=median(m.samples_ms),
         interval_ms=m.interval_ms or (),
         detections=None if found is None else found / m.batch_size,
@@ -109,10 +102,10 @@ def _point(position: _CurvePosition, m: ArmTimes) -> CurvePoint:
 
 
 def _note(varied: str) -> str:
-    runs = "The network runs as it is; its predictions are replaced by a load of"
-    if varied == "detections":
-        return (
-            f"{runs} that number of detections and 14 candidates for each, and max_detections is "
-            "set to it."
-        )
-    return f"{runs} {_FOR_SIZES} detections and 14 candidates for each."
+    by_size = varied == "image_size"
+    count = _FOR_SIZES if by_size else "that number of"
+    end = "." if by_size else ", and max_detections is set to it."
+    return (
+        f"The network runs as it is; its predictions are replaced by a load of {count} detections "
+        f"and 14 candidates for each{end}"
+    )

@@ -118,7 +118,10 @@ def load_rows(load: Load, image: int, like: Predictions) -> LoadRows:
     objects = torch.arange(total, device=device) % max(count, 1)  # the first `count` survive
     rows = torch.arange(total, device=device) * num_anchors // max(total, 1)
     random = torch.Generator().manual_seed(image)
-    boxes = _grid_boxes(count, random).to(device)[objects]
+    side = max(2, math.ceil(math.sqrt(count)))  # boxes lie in different cells of a grid
+    cells = torch.randperm(side * side, generator=random)[:count]
+    corner = torch.stack([cells % side, cells // side], 1).float()
+    boxes = (torch.cat([corner, corner + _BOX_IN_CELL], 1) / side).to(device)[objects]
     probability = torch.full((total,), _SUPPRESSED, device=device)
     probability[:count] = torch.linspace(_BEST, _WORST, count, device=device)
     scores = torch.full((total, num_classes + 1), _NEVER, device=device)
@@ -133,14 +136,6 @@ def load_rows(load: Load, image: int, like: Predictions) -> LoadRows:
         scores=scores,
         coefficients=coefficients.to(device)[objects],
     )
-
-
-def _grid_boxes(count: int, random: torch.Generator) -> Float[Tensor, "N 4"]:
-    """Return boxes in different cells of a grid that covers the image."""
-    side = max(2, math.ceil(math.sqrt(count)))
-    cells = torch.randperm(side * side, generator=random)[:count]
-    corner = torch.stack([cells % side, cells // side], 1).float()
-    return torch.cat([corner, corner + _BOX_IN_CELL], 1) / side
 
 
 def _prototypes(like: Float[Tensor, "B h w k"]) -> Float[Tensor, "B h w k"]:

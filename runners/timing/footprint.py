@@ -4,10 +4,10 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import torch
-from torch import nn
+
+from runners.timing.calls import PreparedArm
 
 _CALLS_FOR_MEMORY = 8
 BLOCKS = 3
@@ -16,24 +16,7 @@ _LONGEST_S, _SHORTEST_S = 2.0, 1.0
 _SETTLE_S = 0.3  # before each block, for the power to become that of its arm
 
 
-class Callee(Protocol):
-    """The part of an arm that is used here."""
-
-    @property
-    def network(self) -> nn.Module:
-        """The network that the calls run."""
-        ...
-
-    def prepare(self, number: int) -> object:
-        """Do what comes before a call, and is no part of it."""
-        ...
-
-    def call(self, number: int) -> object:
-        """Call it on the images of that number."""
-        ...
-
-
-def peak_memory_mb(arm: Callee, device: torch.device) -> float | None:
+def peak_memory_mb(arm: PreparedArm, device: torch.device) -> float | None:
     """Return what this arm alone would hold: its weights and the peak of one call above rest.
 
     The detectors of all arms are on the device together, so the device's own peak counts
@@ -41,7 +24,8 @@ def peak_memory_mb(arm: Callee, device: torch.device) -> float | None:
     """
     if device.type != "cuda":
         return None
-    tensors = [*arm.network.parameters(), *arm.network.buffers()]
+    network = arm.detector.network
+    tensors = [*network.parameters(), *network.buffers()]
     weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     peak = 0
     for number in range(_CALLS_FOR_MEMORY):

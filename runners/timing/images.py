@@ -1,6 +1,5 @@
 """The images that arms are timed on: as a file's bytes, and decoded."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -22,9 +21,7 @@ _FLAGS = (cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
 class HasFiles(Protocol):
     """A data set whose images are files."""
 
-    def encoded(self, index: int) -> bytes:
-        """Return the content of an image's file."""
-        ...
+    def encoded(self, index: int) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +34,6 @@ class Picture:
     decoded: Image
 
     def decode(self) -> Image:
-        """Return the image anew from its bytes."""
         return _decode(self.encoded, self.flags)
 
 
@@ -64,18 +60,6 @@ def as_picture(image_id: int, image: Image) -> Picture:
     done, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     assert done
     return Picture(image_id=image_id, encoded=content.tobytes(), flags=_FLAGS[0], decoded=image)
-
-
-def period_of_batches(pictures: Sequence[Picture], batch_size: int) -> int:
-    """Return after how many batches the pictures begin anew."""
-    count = len(pictures)
-    return count // int(np.gcd(count, batch_size))
-
-
-def batch_of(pictures: Sequence[Picture], number: int, batch_size: int) -> list[Picture]:
-    """Return the pictures of call `number`: they take turns."""
-    first = number * batch_size
-    return [pictures[(first + place) % len(pictures)] for place in range(batch_size)]
 
 
 def _picture(dataset: Dataset, index: int) -> Picture:

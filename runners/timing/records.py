@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
@@ -30,7 +30,6 @@ class TimingLimits:
     max_seconds: float | None = None
 
     def apply(self, how: LatencyPlan) -> LatencyPlan:
-        """Return the plan within the limits."""
         if self.max_seconds is None:
             return how
         return replace(how, max_s=min(how.max_s, self.max_seconds))
@@ -80,7 +79,9 @@ def latency_record(
     unit: Unit, times: ArmTimes, session: str, together: Sequence[str], device: str
 ) -> Latency:
     """Return what is stored of one arm's times."""
+    same = {field.name: getattr(times, field.name) for field in fields(times)}
     record = Latency(
+        **{**same, "facts": plain_fields(times.facts)},
         ablation=unit.ablation,
         arm=unit.arm,
         seed=unit.seed,
@@ -88,24 +89,9 @@ def latency_record(
         detect_digest=unit.run.detect_digest,
         session=session,
         interleaved_with=tuple(together),
-        scenario=times.scenario,
-        timer=times.timer,
         precision=str(unit.run.runtime.get("precision", "fp32")),
-        samples_ms=times.samples_ms,
-        enqueue_ms=times.enqueue_ms,
-        stages_ms=times.stages_ms,
-        image_ids=times.image_ids,
-        warmup=times.warmup,
-        peak_memory_mb=times.peak_memory_mb,
         environment=environment(device),
         time=now(),
-        batch_size=times.batch_size,
-        load=times.load,
-        protocol=times.protocol,
-        invalid=times.invalid,
-        inexact=times.inexact,
-        facts=plain_fields(times.facts),
-        energy_mj=times.energy_mj,
     )
     return replace(record, fingerprint=fingerprint(timing_facts(record)))
 

@@ -4,9 +4,10 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from statistics import median
 
 from runners.timing.clocks import Sample, Step, Timer
@@ -52,7 +53,6 @@ class Rounds:
         return width if math.isfinite(width) else None
 
     def ms(self, arm: str) -> list[float]:
-        """Return the times of an arm, in the order of its calls."""
         return [sample.ms for sample in self.samples[arm]]
 
 
@@ -88,7 +88,7 @@ def alternate(
     """
     draw = random.Random(plan.seed)
     rounds = Rounds(samples={name: [] for name in steps})
-    checks = _checks()
+    checks = (round(FIRST_CHECK * GROWTH**done) for done in count())
     check = next(checks)
     end = now() + plan.max_seconds
     while not rounds.ended:
@@ -141,10 +141,3 @@ def _log_progress(rounds: Rounds, rel_ci: float, *, left: float) -> None:
         100 * rel_ci,
         more,
     )
-
-
-def _checks() -> Iterator[int]:
-    check = float(FIRST_CHECK)
-    while True:
-        yield round(check)
-        check *= GROWTH

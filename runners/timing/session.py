@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from runners.timing.calls import PreparedArm, detections_in, prepare_arms
+from runners.timing.calls import PreparedArm, detections_in
 from runners.timing.clocks import TIMERS, Step, timer_for, warm_up
 from runners.timing.device.watch import DeviceWatch, watch
 from runners.timing.footprint import energy_per_image, peak_memory_mb
@@ -21,12 +21,7 @@ from yolact_bench.results.record import TimingProtocol
 from yolact_bench.results.sessions import twin_fault
 from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 from yolact_bench.spec.loads import Load
-from yolact_bench.statistics.timing import (
-    Interval,
-    median_interval,
-    paired_ratio,
-    period_of,
-)
+from yolact_bench.statistics.timing import Interval, median_interval, paired_ratio, period_of
 
 TWIN = " (twin)"  # follows the baseline's name where it is timed twice
 # Minimum length of the warm-up on a GPU, where clocks rise over hundreds of milliseconds.
@@ -56,7 +51,6 @@ class ArmTimes:
 
     @property
     def interval_ms(self) -> Interval | None:
-        """95 % interval of the median."""
         return median_interval(self.samples_ms, **self._resampling())
 
     def ratio(self, reference: "ArmTimes") -> tuple[float, Interval | None]:
@@ -101,7 +95,17 @@ def time_session(
     assert len(devices) == 1, f"times of different devices do not compare: {devices}"
     (device,) = devices
     with ExitStack() as stack, watch(device) as watched:
-        arms = prepare_arms(detectors, pictures, scenario, plan, loads or {}, stack)
+        prepared = partial(
+            PreparedArm,
+            pictures=pictures,
+            scenario=scenario,
+            batch_size=plan.batch_size,
+            stack=stack,
+        )
+        arms = {
+            name: prepared(name, detector, load=(loads or {}).get(name))
+            for name, detector in detectors.items()
+        }
         session = TimingSession(
             arms,
             plan,
@@ -163,7 +167,6 @@ class TimingSession:
         self.round_plan = replace(self.round_plan, calls=turn)
 
     def run_rounds(self, watched: DeviceWatch, *, max_rounds: int | None) -> None:
-        """Time whole calls."""
         self.round_plan = replace(self.round_plan, max_rounds=max_rounds)
         self.rounds = alternate(
             {name: self._counting(name, arm.call) for name, arm in self.alternating.items()},

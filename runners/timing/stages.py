@@ -46,7 +46,6 @@ class _Pass:
         }
 
     def medians(self) -> dict[str, float]:
-        """Stage → median of the rounds."""
         return {stage: median(ms) for stage, ms in self.stages().items()}
 
 

@@ -48,16 +48,13 @@ def read_host(*, stat: Path = _STAT, quota: Path = _QUOTA) -> HostReading:
 def host_facts(before: HostReading, after: HostReading, *, governor: Path = _GOVERNOR) -> HostFacts:
     """Return the load between two readings."""
     seconds = max(after.at - before.at, 1e-9)
-    own, others, steal = after.own - before.own, None, None
-    if before.busy is not None and after.busy is not None:
-        others = max(0.0, after.busy - before.busy - own) / seconds
-    if before.steal is not None and after.steal is not None:
-        assert before.total is not None
-        assert after.total is not None
-        steal = (after.steal - before.steal) / max(after.total - before.total, 1e-9)
-    wait = None
-    if before.quota_wait is not None and after.quota_wait is not None:
-        wait = after.quota_wait - before.quota_wait
+    own = after.own - before.own
+
+    def rise(counter: str) -> float | None:
+        old, new = getattr(before, counter), getattr(after, counter)
+        return None if old is None or new is None else new - old
+
+    busy, steal, total = rise("busy"), rise("steal"), rise("total")
     return HostFacts(
         seconds=seconds,
         cores=os.cpu_count() or 1,
@@ -65,9 +62,9 @@ def host_facts(before: HostReading, after: HostReading, *, governor: Path = _GOV
         load_before=before.load,
         load_after=after.load,
         own_cores=own / seconds,
-        others_cores=others,
-        steal=steal,
-        quota_wait_s=wait,
+        others_cores=None if busy is None else max(0.0, busy - own) / seconds,
+        steal=None if steal is None else steal / max(total or 0.0, 1e-9),
+        quota_wait_s=rise("quota_wait"),
     )
 
 

@@ -1,12 +1,12 @@
 """Read one GPU through NVML: clocks, power, heat, throttling, other processes."""
 
-# ruff: noqa: N802 (the names are NVML's)
+# ruff: noqa: ANN401, N802 (the names and the structures are NVML's)
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from yolact_bench.results.device_facts import GpuSample
 
@@ -30,22 +30,6 @@ _TEMPERATURE_GPU = 0
 _CLOCK_SM, _CLOCK_MEMORY = 1, 2
 
 
-class _Process(Protocol):
-    pid: int
-
-
-class _Memory(Protocol):
-    total: int
-
-
-class _Utilization(Protocol):
-    gpu: int
-
-
-class _Violation(Protocol):
-    violationTime: int  # noqa: N815 (NVML's name), nanoseconds
-
-
 class Nvml(Protocol):
     """Every function of NVML that is called. None of them sets anything."""
 
@@ -57,7 +41,7 @@ class Nvml(Protocol):
     def nvmlSystemGetProcessName(self, pid: int, /) -> str: ...
     def nvmlDeviceGetHandleByUUID(self, uuid: str, /) -> object: ...
     def nvmlDeviceGetName(self, handle: object, /) -> str: ...
-    def nvmlDeviceGetMemoryInfo(self, handle: object, /) -> _Memory: ...
+    def nvmlDeviceGetMemoryInfo(self, handle: object, /) -> Any: ...
     def nvmlDeviceIsMigDeviceHandle(self, handle: object, /) -> int: ...
     def nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self, handle: object, /) -> object: ...
     def nvmlDeviceGetMigMode(self, handle: object, /) -> Sequence[int]: ...
@@ -68,9 +52,9 @@ class Nvml(Protocol):
     def nvmlDeviceGetTemperature(self, handle: object, sensor: int, /) -> int: ...
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle: object, /) -> int: ...
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: object, /) -> int: ...
-    def nvmlDeviceGetViolationStatus(self, handle: object, policy: int, /) -> _Violation: ...
-    def nvmlDeviceGetComputeRunningProcesses(self, handle: object, /) -> Sequence[_Process]: ...
-    def nvmlDeviceGetUtilizationRates(self, handle: object, /) -> _Utilization: ...
+    def nvmlDeviceGetViolationStatus(self, handle: object, policy: int, /) -> Any: ...
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: object, /) -> Sequence[Any]: ...
+    def nvmlDeviceGetUtilizationRates(self, handle: object, /) -> Any: ...
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: object, /) -> int: ...
 
 
@@ -79,7 +63,7 @@ class Gpu:
 
     def __init__(self, nvml: Nvml, handle: object, *, own_pids: Callable[[int], bool]) -> None:
         self._nvml, self._handle, self._is_own = nvml, handle, own_pids
-        sliced = self._query(lambda: nvml.nvmlDeviceIsMigDeviceHandle(handle))
+        sliced = self._query(nvml.nvmlDeviceIsMigDeviceHandle, handle)
         self.is_slice = bool(sliced)
         # A slice has no clocks, power or heat of its own.
         self._whole = (
@@ -88,46 +72,40 @@ class Gpu:
 
     @property
     def name(self) -> str:
-        """The product."""
-        return self._query(lambda: self._nvml.nvmlDeviceGetName(self._whole)) or "unknown"
+        return self._query(self._nvml.nvmlDeviceGetName, self._whole) or "unknown"
 
     @property
     def driver(self) -> str:
-        """The version of the driver."""
         return self._query(self._nvml.nvmlSystemGetDriverVersion) or "unknown"
 
     @property
     def memory_gib(self) -> float:
         """The memory of the GPU or slice; 0 if unknown."""
-        memory = self._query(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle))
+        memory = self._query(self._nvml.nvmlDeviceGetMemoryInfo, self._handle)
         return memory.total / 2**30 if memory is not None else 0.0
 
     @property
     def mig(self) -> str:
         """Whether it is sliced: off, the profile of the slice, or "" if unknown."""
         if self.is_slice:  # the name of the GPU, then MIG and the profile
-            name = self._query(lambda: self._nvml.nvmlDeviceGetName(self._handle)) or ""
+            name = self._query(self._nvml.nvmlDeviceGetName, self._handle) or ""
             return name.rpartition("MIG ")[2] or "a slice"
-        mode = self._query(lambda: self._nvml.nvmlDeviceGetMigMode(self._handle))
+        mode = self._query(self._nvml.nvmlDeviceGetMigMode, self._handle)
         return "" if mode is None else "on" if mode[0] else "off"
 
     @property
     def max_sm_mhz(self) -> float | None:
-        """The highest clock of its processors."""
-        value = self._query(lambda: self._nvml.nvmlDeviceGetMaxClockInfo(self._whole, _CLOCK_SM))
-        return None if value is None else float(value)
+        return self._number(self._nvml.nvmlDeviceGetMaxClockInfo, self._whole, _CLOCK_SM)
 
     @property
     def power_limit_w(self) -> float | None:
         """The power that it may draw."""
-        return _thousandth(
-            self._query(lambda: self._nvml.nvmlDeviceGetEnforcedPowerLimit(self._whole))
-        )
+        return self._number(self._nvml.nvmlDeviceGetEnforcedPowerLimit, self._whole, per=1000)
 
     @property
     def utilization(self) -> float | None:
         """The share of the last second or so in which something ran on it, in percent."""
-        rates = self._query(lambda: self._nvml.nvmlDeviceGetUtilizationRates(self._handle))
+        rates = self._query(self._nvml.nvmlDeviceGetUtilizationRates, self._handle)
         return None if rates is None else float(rates.gpu)
 
     @property
@@ -135,8 +113,7 @@ class Gpu:
         """The energy drawn since the driver was loaded; of the whole GPU, so None of a slice."""
         if self.is_slice:
             return None
-        value = self._query(lambda: self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
-        return None if value is None else float(value)
+        return self._number(self._nvml.nvmlDeviceGetTotalEnergyConsumption, self._handle)
 
     @property
     def lists_processes(self) -> bool:
@@ -148,34 +125,25 @@ class Gpu:
         return self._violation_ms(_THERMAL_POLICY), self._violation_ms(_POWER_POLICY)
 
     def sample(self) -> GpuSample:
-        """Return its state now."""
         nvml, whole = self._nvml, self._whole
-        sm = self._query(lambda: nvml.nvmlDeviceGetClockInfo(whole, _CLOCK_SM))
-        memory = self._query(lambda: nvml.nvmlDeviceGetClockInfo(whole, _CLOCK_MEMORY))
-        heat = self._query(lambda: nvml.nvmlDeviceGetTemperature(whole, _TEMPERATURE_GPU))
+        reasons = self._query(nvml.nvmlDeviceGetCurrentClocksEventReasons, whole)
+        if reasons is None:  # a driver from before the name was changed
+            reasons = self._query(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, whole)
         return GpuSample(
-            sm_mhz=None if sm is None else float(sm),
-            memory_mhz=None if memory is None else float(memory),
-            power_w=_thousandth(self._query(lambda: nvml.nvmlDeviceGetPowerUsage(whole))),
-            temperature_c=None if heat is None else float(heat),
-            reasons=reason_words(self._reasons()),
+            sm_mhz=self._number(nvml.nvmlDeviceGetClockInfo, whole, _CLOCK_SM),
+            memory_mhz=self._number(nvml.nvmlDeviceGetClockInfo, whole, _CLOCK_MEMORY),
+            power_w=self._number(nvml.nvmlDeviceGetPowerUsage, whole, per=1000),
+            temperature_c=self._number(nvml.nvmlDeviceGetTemperature, whole, _TEMPERATURE_GPU),
+            reasons=reason_words(reasons or 0),
             others=self._others(),
         )
 
     def _violation_ms(self, policy: int) -> float | None:
-        value = self._query(lambda: self._nvml.nvmlDeviceGetViolationStatus(self._whole, policy))
-        return None if value is None else value.violationTime / 1e6
-
-    def _reasons(self) -> int:
-        bits = self._query(lambda: self._nvml.nvmlDeviceGetCurrentClocksEventReasons(self._whole))
-        if bits is None:  # a driver from before the name was changed
-            bits = self._query(
-                lambda: self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._whole)
-            )
-        return bits or 0
+        value = self._query(self._nvml.nvmlDeviceGetViolationStatus, self._whole, policy)
+        return None if value is None else value.violationTime / 1e6  # nanoseconds
 
     def _processes(self) -> list[int]:
-        listed = self._query(lambda: self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle))
+        listed = self._query(self._nvml.nvmlDeviceGetComputeRunningProcesses, self._handle)
         return [process.pid for process in listed or ()]
 
     def _others(self) -> tuple[str, ...]:
@@ -188,17 +156,20 @@ class Gpu:
         others = [pid for pid in pids if not self._is_own(pid)]
         if len(others) == len(pids):
             others = others[1:]
-        return tuple(self._process_name(pid) for pid in others)
+        paths = (self._query(self._nvml.nvmlSystemGetProcessName, pid) for pid in others)
+        return tuple(PurePath(p).name if p else "a process without a name" for p in paths)
 
-    def _process_name(self, pid: int) -> str:
-        path = self._query(lambda: self._nvml.nvmlSystemGetProcessName(pid))
-        return PurePath(path).name if path else "a process without a name"
-
-    def _query(self, ask: Callable[[], T]) -> T | None:
+    def _query(self, function: Callable[..., T], *arguments: object) -> T | None:
         try:
-            return ask()
+            return function(*arguments)
         except self._nvml.NVMLError:
             return None
+
+    def _number(
+        self, function: Callable[..., int], *arguments: object, per: int = 1
+    ) -> float | None:
+        value = self._query(function, *arguments)
+        return None if value is None else value / per
 
 
 @contextmanager
@@ -208,15 +179,18 @@ def open_gpu(uuid: str, *, nvml: Nvml | None = None) -> Iterator[Gpu]:
     Raises:
         LookupError: NVML is not available, or has no such GPU.
     """
-    library = nvml if nvml is not None else _pynvml()
+    if nvml is None:
+        import pynvml  # here: a machine without a GPU never needs it
+
+        nvml = cast(Nvml, pynvml)
     try:
-        library.nvmlInit()
-    except library.NVMLError as error:
+        nvml.nvmlInit()
+    except nvml.NVMLError as error:
         raise LookupError(f"NVML is not available: {error}") from error
     try:
-        yield Gpu(library, _handle(library, uuid), own_pids=is_own_process)
+        yield Gpu(nvml, _handle(nvml, uuid), own_pids=is_own_process)
     finally:
-        library.nvmlShutdown()
+        nvml.nvmlShutdown()
 
 
 def reason_words(bits: int) -> tuple[str, ...]:
@@ -251,14 +225,3 @@ def _handle(nvml: Nvml, uuid: str) -> object:
         except nvml.NVMLError:
             continue
     raise LookupError(f"NVML has no GPU {uuid}")
-
-
-def _pynvml() -> Nvml:
-    # Imported here: a machine without a GPU never needs it.
-    import pynvml
-
-    return cast(Nvml, pynvml)
-
-
-def _thousandth(milli: int | None) -> float | None:
-    return None if milli is None else milli / 1000

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from types import TracebackType
+from typing import Any
 
 import torch
 
@@ -58,14 +58,9 @@ class DeviceWatch:
         self._last = self._now()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if error is None:
+            if kind is None:
                 self._facts = self._collect()
         finally:
             self._gpu = None
@@ -84,7 +79,6 @@ class DeviceWatch:
         self._last = self._now()
 
     def facts(self) -> DeviceFacts:
-        """Return the facts of the session."""
         return self._facts if self._facts is not None else self._collect()
 
     @property
@@ -140,20 +134,15 @@ def _gpu_facts(
     others = Counter(name for sample in every for name in set(sample.others))
     if unseen:
         others[_UNSEEN] = unseen
+    constant = ("name", "driver", "memory_gib", "mig", "max_sm_mhz", "power_limit_w")
+    varying = ("sm_mhz", "memory_mhz", "power_w", "temperature_c")
+    spreads: dict[str, Any] = {k: _spread(getattr(sample, k) for sample in during) for k in varying}
     return GpuFacts(
-        name=gpu.name,
-        driver=gpu.driver,
-        memory_gib=gpu.memory_gib,
-        mig=gpu.mig,
-        max_sm_mhz=gpu.max_sm_mhz,
-        power_limit_w=gpu.power_limit_w,
+        **{key: getattr(gpu, key) for key in constant},
+        **spreads,
         samples=len(during),
         before=before,
         after=after,
-        sm_mhz=_spread(sample.sm_mhz for sample in during),
-        memory_mhz=_spread(sample.memory_mhz for sample in during),
-        power_w=_spread(sample.power_w for sample in during),
-        temperature_c=_spread(sample.temperature_c for sample in during),
         reasons=dict(Counter(word for sample in during for word in sample.reasons)),
         others=dict(others),
         thermal_ms=throttled_ms[0],

@@ -1,5 +1,7 @@
 """Millijoules of an image, from a counter that all arms share."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -77,7 +79,8 @@ class Arm:
     """A call that makes 64 MiB beside weights of 4 MiB."""
 
     def __init__(self, device: str) -> None:
-        self.network = torch.nn.Linear(1024, 1024, bias=False, device=device)
+        network = torch.nn.Linear(1024, 1024, bias=False, device=device)
+        self.detector = SimpleNamespace(network=network)
         self.device, self.calls = device, 0
 
     def prepare(self, number: int) -> None:
@@ -103,9 +106,6 @@ def test_a_real_gpu_counts_memory_and_draws_power() -> None:
     with watch(device) as session:
         counted = session.energy_mj is not None
         energy = energy_per_image(
-            {"a": arm.call},
-            lambda: session.energy_mj,
-            max_seconds=8.0,
-            wait=torch.cuda.synchronize,
+            {"a": arm.call}, lambda: session.energy_mj, max_seconds=8.0, wait=torch.cuda.synchronize
         )
     assert (energy["a"] is not None) == counted
