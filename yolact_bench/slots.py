@@ -5,7 +5,8 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -83,7 +84,11 @@ def resolve(
             where = f"{slot}.{name}.{option}"
             resolved[option] = _check_value(where, hints.get(option, object), choice[option])
         elif parameter.default is inspect.Parameter.empty:
-            raise SpecError(f"{slot}.{name}: the option {option!r} is required")
+            raise SpecError(
+                f"{slot}.{name}: the option {option!r} is required; write "
+                f"{slot}: {{name: {name}, {option}: ...}}, of type "
+                f"{_type_name(hints.get(option, object))}"
+            )
         else:
             resolved[option] = _plain(parameter.default)
     return resolved
@@ -111,8 +116,25 @@ def _check_value(where: str, expected: object, value: object) -> object:
         # JSON rules: a list is accepted where a tuple is meant, but "8" is not an integer.
         return _plain(adapter.validate_json(json.dumps(value), strict=True))
     except (ValidationError, TypeError) as error:
-        wanted = getattr(expected, "__name__", str(expected))
-        raise SpecError(f"{where}: {value!r} is not a valid {wanted}") from error
+        if get_origin(expected) is Literal:
+            values = {str(one): one for one in get_args(expected)}
+            text = f"{where}: no value is named {value!r}{hint(str(value), values)}"
+            raise SpecError(text) from error
+        raise SpecError(f"{where}: {value!r} is not a valid {_type_name(expected)}") from error
+
+
+def _type_name(expected: object) -> str:
+    """Return how a message names the type of an option."""
+    origin, arguments = get_origin(expected), get_args(expected)
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin in {Union, UnionType}:
+        return " or ".join(map(_type_name, arguments))
+    if expected is NoneType:
+        return "null"
+    if origin is not None and issubclass(origin, Sequence):
+        return f"list of {_type_name(arguments[0])}"
+    return getattr(expected, "__name__", str(expected))
 
 
 def _plain(value: object) -> object:
