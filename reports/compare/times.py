@@ -15,7 +15,7 @@ class LatencyChange:
     scenario: str  # and batch size and load, where they are not the usual ones
     a: float | None  # ms
     b: float | None
-    ratio: float | None  # b / a
+    ratio: float | None  # b / a; None: two sessions
     same_session: bool
     refused: str | None  # why the two may not be compared
 
@@ -26,8 +26,8 @@ def latency_changes(
     """Return the times of every pair of arms, and why others may not be compared.
 
     Times are compared in sessions of one kind: of equal scenario, batch size and load. Within one
-    session arms alternate; two sessions differ in temperature and clocks besides, so the ratio
-    of two sessions has no interval.
+    session arms alternate; two sessions differ in temperature and clocks besides, so their
+    medians stand side by side without a ratio.
     """
     old, new = ({(s.scenario, s.batch_size, s.load): s for s in side} for side in (a, b))
     kinds = list(dict.fromkeys([*old, *new]))
@@ -49,18 +49,21 @@ def _changes(a: Session, b: Session, pairs: Mapping[str, str]) -> Iterator[Laten
         old, new = a.timings.get(x), b.timings.get(y)
         if old is None and new is None:
             continue
-        refused = None
+        same_session = a.name == b.name
+        ratio = refused = None
         if old is None or new is None:
             refused = f"not timed in {'A' if old is None else 'B'}"
         elif old.precision != new.precision:
             refused = f"{old.precision} in A, {new.precision} in B"
+        elif same_session:
+            ratio = new.median_ms / old.median_ms
         yield LatencyChange(
             arm=x,
             scenario=a.label,
             a=old.median_ms if old else None,
             b=new.median_ms if new else None,
-            ratio=None if refused or not (old and new) else new.median_ms / old.median_ms,
-            same_session=a.name == b.name,
+            ratio=ratio,
+            same_session=same_session,
             refused=refused,
         )
 

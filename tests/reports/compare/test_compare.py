@@ -141,17 +141,25 @@ def test_times_of_different_hardware_or_protocol_are_refused_with_the_reason(
 
 
 def test_times_of_equal_machines_stand_side_by_side_as_two_sessions(tmp_path: Path) -> None:
-    """fast: 40 ms × (1 + 0.2 sin n); twice that in the other session is a ratio of 2."""
+    """Both medians are shown; times of two sessions never share a ratio."""
     slow = replace(
         latency("fast", session="s2"), samples_ms=tuple(2 * ms for ms in latency("fast").samples_ms)
     )
     found = against(tmp_path, [accuracy("fast"), slow])
     change = next(c for c in found.ablations[0].latencies if c.arm == "fast")
-    assert change.ratio == pytest.approx(2.0)
-    assert not change.same_session
+    assert change.a is not None
+    assert change.b == pytest.approx(2 * change.a)
+    assert (change.ratio, change.same_session) == (None, False)
     other = next(c for c in found.ablations[0].latencies if c.arm == "deformable")
     assert (other.ratio, other.refused) == (None, "not timed in B")
     assert "two sessions" in "\n".join(lines(found))
+
+
+def test_times_of_one_session_have_a_ratio(tmp_path: Path) -> None:
+    pair = against(tmp_path, finished_records()).ablations[0]
+    ratios = [change.ratio for change in pair.latencies if change.same_session]
+    assert ratios
+    assert ratios == pytest.approx([1.0] * len(ratios))
 
 
 def test_two_reports_are_given_by_folder_or_by_name(tmp_path: Path) -> None:
