@@ -145,9 +145,10 @@ def _ablation(word: str, work_dir: Path) -> ReportLocation:
     place = _place(work_dir, word)
     if not (place.folder / manifests.FILE_NAME).is_file():
         known = dict.fromkeys(_names(work_dir))
+        advice = hint(word, known) if known else "; give two work directories, or two ablations"
         raise SpecError(
             f"compare: {word!r} is not a work directory, a report folder or an ablation of "
-            f"{work_dir}{hint(word, known)}"
+            f"{work_dir}{advice}"
         )
     return place
 

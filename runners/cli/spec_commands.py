@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runners.cli import options
+from yolact_bench.spec.source import require_file
 
 if TYPE_CHECKING:
     from runners.sweep.command import SweepRequest
@@ -46,6 +47,7 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Train what is missing, evaluate, time all arms together and write the report."""
+    require_file(spec)
     log.info("loading torch")
     from runners.cli.run import RunRequest
     from runners.cli.run import run as run_spec
@@ -108,6 +110,8 @@ def plan(
     as_json: options.AsJson = False,
 ) -> None:
     """Print what `run` would do and cost; for several specs, what they share and how they scale."""
+    for spec in specs:
+        require_file(spec)
     from runners.cli.plan import PlanRequest
     from runners.cli.plan import plan as plan_specs
     from runners.cli.specs import SpecOptions
@@ -137,6 +141,8 @@ def check(
     specs: options.Specs, budget: options.Budget = "full", data_root: options.DataRoot = None
 ) -> None:
     """Check ablations and sweeps without running them: names, options, networks, data."""
+    for spec in specs:
+        require_file(spec)
     log.info("loading torch")
     from runners.cli.check import CheckRequest
     from runners.cli.check import check as check_specs
@@ -185,6 +191,7 @@ def sweep(
     from runners.system.torchrun import refuse_torchrun
 
     refuse_torchrun("sweep")
+    require_file(spec)
     log.info("loading torch")
     from runners.cli.workplace import make_workplace
     from runners.executors import Placement

@@ -120,18 +120,23 @@ def read_spec(path: Path, *, schema: int, keys: Sequence[str]) -> Source:
     return source
 
 
+def require_file(path: Path) -> None:
+    """Raise SpecError if there is no such file, with the nearest name and what there is."""
+    if path.exists():
+        return
+    there = {file.name: None for file in path.parent.glob("*.y*ml")}
+    raise SpecError(f"{path}: there is no such file{hint(path.name, there) if there else ''}")
+
+
 def read(path: Path) -> Source:
     """Return the YAML mapping in `path`.
 
     Raises:
         SpecError: missing file, malformed YAML, a duplicate key, or not a mapping.
     """
+    require_file(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        there = f"; {path.parent} has: {', '.join(near)}" if near else ""
-        raise SpecError(f"{path}: there is no such file{there}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: cannot be read as UTF-8 text: {error}") from error
     try:

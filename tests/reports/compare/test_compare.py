@@ -19,6 +19,7 @@ from tests.support.fake_work import (
     manifest,
     write_work,
 )
+from yolact_bench.errors import SpecError
 from yolact_bench.results.manifest import Manifest, save
 from yolact_bench.results.record import Record
 from yolact_bench.results.store import Store
@@ -199,6 +200,11 @@ def test_a_mistake_names_what_there_is(
     given = [word.format(work=work) for word in words]
     assert exit_code("compare", *given, "--work-dir", str(work), monkeypatch=monkeypatch) == 2
     assert message in capsys.readouterr().err
+
+
+def test_two_missing_places_say_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="give two work directories, or two ablations"):
+        compare("a", "b", name=None, work_dir=tmp_path)
 
 
 def test_the_command_loads_no_torch_takes_under_a_second_of_cpu_and_can_set_its_exit_code(

@@ -148,6 +148,21 @@ def test_a_mistake_is_one_message_and_exit_code_2(
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.parametrize("command", ["run", "plan", "check", "sweep"])
+def test_a_missing_spec_is_reported_before_torch_is_loaded(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for module in ("runners.cli.specs", "runners.cli.workplace"):  # both import torch
+        monkeypatch.setitem(sys.modules, module, None)
+    spec = write_spec(tmp_path)
+    missing = spec.with_name(f"x{spec.name}")
+    assert exit_code(command, str(missing), monkeypatch=monkeypatch) == 2
+    assert f"did you mean {spec.name!r}" in capsys.readouterr().err
+
+
 def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path: Path) -> None:
     """The signal goes to the whole process group, loader workers included, as a terminal does."""
     words = ["train", "yolact_tiny", "--work-dir", str(tmp_path / "work"), "--workers", "1"]

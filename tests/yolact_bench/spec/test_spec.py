@@ -84,9 +84,9 @@ def test_a_mistake_is_reported_with_its_line(
     assert f"spec.yaml:{line or ''}" in str(caught.value)
 
 
-def test_a_missing_file_lists_what_is_there(tmp_path: Path) -> None:
+def test_a_missing_file_has_the_nearest_name(tmp_path: Path) -> None:
     write(tmp_path, SPEC)
-    with pytest.raises(SpecError, match=r"there is no such file.*spec\.yaml"):
+    with pytest.raises(SpecError, match=r"no such file \(did you mean 'spec\.yaml'\?\); there is"):
         load(tmp_path / "spek.yaml")
 
 
