@@ -25,6 +25,7 @@ class AblationContext:
     timing: TimingLimits
     retry_failed: bool = False
     sizes: bool = False  # intervals of AP by object size too
+    errors: bool = False  # analyse the errors of each unit
     latency_first: bool = False  # an arm over the spec's budget is not trained
     executor: Executor | None = None  # of other processes; None: arms train in this process
 

@@ -42,13 +42,14 @@ def run_ablation(plan: Plan, context: AblationContext, *, command: str) -> Manif
         dropped = drop_slow_arms(plan, context.place, folder, timing=context.timing)
         manifest, plan = replace(manifest, dropped=dropped), drop_arms(plan, dropped)
     save(manifest, folder)
-    spec, errors = Path(plan.ablation.file), "errors" in manifest.measure
+    context = replace(context, errors="errors" in manifest.measure)
+    spec = Path(plan.ablation.file)
     env = environment(context.place.device)
     with context.tracker.execution(manifest, spec=spec, env=env):
         executor = context.executor or InProcessExecutor(context.log_curves)
-        finish_units([step.unit for step in plan.steps], executor, context, errors=errors)
+        finish_units([step.unit for step in plan.steps], executor, context)
         rows = [step.unit for step in plan.external]
-        finish_units(rows, InProcessExecutor(), context, errors=errors)
+        finish_units(rows, InProcessExecutor(), context)
         # Times compare only within one session: a single new arm means timing them all again.
         if "latency" in manifest.measure:
             time_arms(plan, context)
@@ -65,9 +66,7 @@ def open_data(plan: Plan, place: Workplace) -> None:
     adopt_files(plan.external, place)
 
 
-def finish_units(
-    units: Sequence[Work], executor: Executor, context: AblationContext, *, errors: bool
-) -> None:
+def finish_units(units: Sequence[Work], executor: Executor, context: AblationContext) -> None:
     """Bring units to a record or a failure; those that have one are announced and completed.
 
     Workers are gone when this returns: what is timed afterwards has the device for itself.
@@ -75,18 +74,18 @@ def finish_units(
     missing = [unit for unit in units if context.is_missing(unit)]
     for unit in units:
         if unit not in missing:
-            reuse(unit, context, errors=errors)
-    jobs = _jobs(missing, context, errors=errors)
+            reuse(unit, context)
+    jobs = _jobs(missing, context)
     try:
         _finish_jobs(jobs, executor, context)
     finally:
         executor.close()
     for unit in missing:
         if not any(unit in job.units for job in jobs):
-            reuse(unit, context, errors=errors)  # it has the same detections as another
+            reuse(unit, context)  # it has the same detections as another
 
 
-def reuse(unit: Work, context: AblationContext, *, errors: bool) -> None:
+def reuse(unit: Work, context: AblationContext) -> None:
     """Announce a unit with the record or failure of its detections; complete its analyses.
 
     The work may have been done for another arm or ablation; here the record is this unit's.
@@ -100,20 +99,25 @@ def reuse(unit: Work, context: AblationContext, *, errors: bool) -> None:
         tracker.log_failure(replace(failure, arm=unit.arm, seed=unit.seed))
         return
     tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
-    errors = errors and store.errors(unit.detect_digest) is None
+    errors = context.errors and store.errors(unit.detect_digest) is None
     errors = errors and context.standing_failure(unit, "errors") is None
     job = Job(units=[unit], place=context.place, sizes=context.sizes, errors=errors)
     for record in analyse(unit, job):
         context.keep(record)
 
 
-def _jobs(units: Sequence[Work], context: AblationContext, *, errors: bool) -> list[Job]:
+def _jobs(units: Sequence[Work], context: AblationContext) -> list[Job]:
     """Return a job for each training of which a unit is missing; no detections are made twice."""
     trainings: dict[str, dict[str, Work]] = {}
     for unit in units:
         trainings.setdefault(unit.train_digest, {}).setdefault(unit.detect_digest, unit)
     return [
-        Job(units=list(one.values()), place=context.place, sizes=context.sizes, errors=errors)
+        Job(
+            units=list(one.values()),
+            place=context.place,
+            sizes=context.sizes,
+            errors=context.errors,
+        )
         for one in trainings.values()
     ]
 
