@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def train(
     arm: options.Arm,
     dataset: options.Dataset = None,
-    settings: options.Set = None,
+    settings: options.ArmSet = None,
     work_dir: options.WorkDir = options.WORK,
     data_root: options.DataRoot = None,
     device: options.Device = None,
@@ -52,14 +52,14 @@ def evaluate(
     weights: options.Weights = None,
     dataset: options.Dataset = None,
     split: Annotated[str, typer.Option(help="Split of the data set: train, val, test, ….")] = "val",
-    settings: options.Set = None,
+    settings: options.ArmSet = None,
     work_dir: options.WorkDir = options.WORK,
     data_root: options.DataRoot = None,
     device: options.Device = None,
     workers: options.Workers = None,
     scoring: options.Scoring = "pycocotools",
     eval_batch: options.EvalBatch = 1,
-    devices: options.Devices = 1,
+    devices: options.EvalDevices = 1,
     as_json: options.AsJson = False,
 ) -> None:
     """Score one arm with COCO's box and mask AP; for test images write the server's files."""
@@ -149,7 +149,7 @@ def latency(
 def profile(
     arm: options.Arm,
     weights: options.Weights = None,
-    settings: options.Set = None,
+    settings: options.ArmSet = None,
     device: options.Device = None,
     scenario: Annotated[
         str, typer.Option(help="What is timed: model, detector or end_to_end.")
@@ -202,7 +202,7 @@ def predict(
     arm: options.Preset = None,
     out: Annotated[Path, typer.Option(help="Folder for the drawn images.")] = Path("predictions"),
     min_score: Annotated[float, typer.Option(help="Lowest score that is drawn, 0 to 1.")] = 0.3,
-    settings: options.Set = None,
+    settings: options.ArmSet = None,
     device: options.Device = None,
     as_json: options.AsJson = False,
 ) -> None:

@@ -31,6 +31,12 @@ Set = Annotated[
         help="New value of a slot or an option, in every arm. Repeatable.",
     ),
 ]
+ArmSet = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="New value of a slot or an option. Repeatable."
+    ),
+]
 Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="ARM", help="Name of an arm to run alone. Repeatable."),
@@ -60,6 +66,7 @@ Workers = Annotated[
     ),
 ]
 Devices = Annotated[int, typer.Option(help="Devices that share each batch of a training.")]
+EvalDevices = Annotated[int, typer.Option("--devices", help="Devices that share the images.")]
 ExecutorName = Annotated[
     str | None,
     typer.Option(
@@ -86,7 +93,7 @@ ValidateEvery = Annotated[
 ]
 Compile = Annotated[
     bool,
-    typer.Option("--compile", help="Training with a compiled network; takes minutes to start."),
+    typer.Option("--compile", help="Compiled network for training; takes minutes to start."),
 ]
 Scaling = Annotated[
     str,
@@ -149,7 +156,7 @@ LatencyFirst = Annotated[
     bool,
     typer.Option(
         "--latency-first",
-        help="Timing before training; skips arms slower than latency.budget_ms of the spec.",
+        help="Latency check before training; arms over latency.budget_ms are skipped.",
     ),
 ]
 
@@ -204,5 +211,5 @@ Price = Annotated[
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="All notes and warnings below the table.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Output of one JSON object on stdout.")]
-DryRun = Annotated[bool, typer.Option(help="Output of the plan alone.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
+DryRun = Annotated[bool, typer.Option(help="Plan only; nothing runs.")]
