@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 
 from reports.summary.sessions import read_sessions
-from reports.summary.timings import Session
+from reports.summary.timings import SessionRow
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Environment, Failure
@@ -29,7 +29,7 @@ class Side:
     runs: Mapping[str, Mapping[int, PlannedRun]]  # arm → seed → run
     accuracies: Mapping[str, Accuracy]  # by detect digest
     failures: Mapping[str, Failure]
-    sessions: tuple[Session, ...]  # one of each scenario, batch size and load
+    sessions: tuple[SessionRow, ...]  # one of each scenario, batch size and load
 
     @property
     def arms(self) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.summary.timings import Session
+from reports.summary.timings import SessionRow
 from yolact_bench.results.fingerprint import differences
 
 
@@ -21,7 +21,7 @@ class LatencyChange:
 
 
 def latency_changes(
-    a: Sequence[Session], b: Sequence[Session], pairs: Mapping[str, str]
+    a: Sequence[SessionRow], b: Sequence[SessionRow], pairs: Mapping[str, str]
 ) -> tuple[tuple[LatencyChange, ...], str | None]:
     """Return the times of every pair of arms, and why others may not be compared.
 
@@ -44,7 +44,7 @@ def latency_changes(
     return tuple(changes), "; ".join(reasons) or None
 
 
-def _changes(a: Session, b: Session, pairs: Mapping[str, str]) -> Iterator[LatencyChange]:
+def _changes(a: SessionRow, b: SessionRow, pairs: Mapping[str, str]) -> Iterator[LatencyChange]:
     for x, y in pairs.items():
         old, new = a.timings.get(x), b.timings.get(y)
         if old is None and new is None:
@@ -68,7 +68,7 @@ def _changes(a: Session, b: Session, pairs: Mapping[str, str]) -> Iterator[Laten
         )
 
 
-def _incomparable(a: Session | None, b: Session | None) -> str | None:
+def _incomparable(a: SessionRow | None, b: SessionRow | None) -> str | None:
     """Why times of the two may not stand side by side: absent, invalid, or taken differently."""
     if a is None or b is None:
         return f"{'A' if a is None else 'B'} has none"

@@ -46,7 +46,7 @@ def differences(summary: Summary) -> Figure | None:
 
 def _line(axes: Axes, contrast: Contrast, place: int, colour: str) -> None:
     """One arm: the band of what could not be seen, its interval, its value."""
-    if contrast.judged:
+    if contrast.testable:
         corner = (-contrast.mde, place - _BAND / 2)
         band = Rectangle(corner, 2 * contrast.mde, _BAND, color=FAINT, alpha=0.55, lw=0, zorder=0)
         axes.add_patch(band)
@@ -77,7 +77,7 @@ def _line(axes: Axes, contrast: Contrast, place: int, colour: str) -> None:
 
 def _hint(contrasts: Sequence[Contrast]) -> str:
     parts = ["lines: 95 % intervals", "filled: real", "open: not shown to be real"]
-    if any(c.judged for c in contrasts):
+    if any(c.testable for c in contrasts):
         parts.append("grey: smaller than what would be found with 80 % probability")
     return "; ".join(parts)
 

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from reports.figures.latency_curve import draw_curve
-from reports.tables.cells import DASH, FEW
+from reports.tables.cells import MISSING
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 from yolact_bench.results.files import write_atomically
+from yolact_bench.results.text import NOT_AVAILABLE
 
 WORDS = {"detections": "detections an image", "image_size": "image size, px"}
 
@@ -50,9 +51,9 @@ def as_text(curve: LatencyCurve) -> str:
 
 def _cell(point: CurvePoint | None) -> str:
     if point is None:
-        return DASH
+        return MISSING
     if not point.interval_ms:
-        return f"{point.median_ms:.2f} {FEW}"
+        return f"{point.median_ms:.2f} {NOT_AVAILABLE}"
     low, high = point.interval_ms
     return f"{point.median_ms:.2f} [{low:.2f}, {high:.2f}]"
 

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from reports.pages.markdown import markdown_table
-from reports.tables.cells import FEW
 from reports.tables.table import Table
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.profile import Profile, StageProfile
 from yolact_bench.results.serialise import to_plain
+from yolact_bench.results.text import NOT_AVAILABLE
 
 
 def table(profile: Profile) -> Table:
@@ -72,7 +72,7 @@ def _row(stage: StageProfile, profile: Profile) -> tuple[str, ...]:
 
 
 def _number(value: float | None, form: str) -> str:
-    return FEW if value is None else format(value, form)
+    return NOT_AVAILABLE if value is None else format(value, form)
 
 
 def _what(profile: Profile) -> str:

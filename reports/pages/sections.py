@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reports.summary.aggregate import Summary
-from reports.tables import detail
-from reports.tables import errors as error_table
+from reports.tables import detail, errors
 from reports.tables import latency as latency_table
 from reports.tables import paper as paper_table
 from reports.tables.differences import differences
@@ -53,9 +52,9 @@ def sections(summary: Summary) -> tuple[Section, ...]:
         Section(
             title="Errors",
             tables=(
-                error_table.split(summary, "mask"),
-                error_table.split(summary, "box"),
-                error_table.ladder(summary),
+                errors.error_table(summary, "mask"),
+                errors.error_table(summary, "box"),
+                errors.oracle_table(summary),
             ),
             figures=("errors",),
         ),
@@ -89,8 +88,8 @@ def main_tables(summary: Summary) -> tuple[Table, ...]:
         differences(summary),
         paper_table.against_paper(summary),
         paper_table.published(summary),
-        error_table.split(summary, "mask"),
-        error_table.ladder(summary),
+        errors.error_table(summary, "mask"),
+        errors.oracle_table(summary),
         *(latency_table.latency(summary, session) for session in summary.sessions[1:]),
     ]
     return tuple(with_mark(table, summary) for table in wanted if table is not None and table.rows)

@@ -132,7 +132,7 @@ def _accuracy(contrast: Contrast, digits: int) -> str:
         interval = signed_interval(contrast.low, contrast.high, digits)
         return f"{direction} by {decimal(abs(contrast.value), digits)} mask AP {interval}"
     numbers = difference(contrast.value, contrast.low, contrast.high, digits)
-    return f"no real difference shown ({numbers}{'' if contrast.judged else ', one seed'})"
+    return f"no real difference shown ({numbers}{'' if contrast.testable else ', one seed'})"
 
 
 def _speed(timing: Timing, ratio: float) -> str:

@@ -9,7 +9,7 @@ from reports.summary.caveats import caveats
 from reports.summary.curves import Curve, read_curve
 from reports.summary.paper import PaperGroup, paper_group
 from reports.summary.sessions import read_sessions
-from reports.summary.timings import Session, Timing
+from reports.summary.timings import SessionRow, Timing
 from yolact_bench.results.contrasts import Contrasts, contrasts
 from yolact_bench.results.expect import Outcome, evaluate_expectation
 from yolact_bench.results.manifest import Manifest
@@ -48,8 +48,8 @@ class Summary:
     errors: Mapping[str, Errors]  # by detect digest, of the runs that were analysed
     trainings: tuple[TrainingRow, ...]
     curves: tuple[Curve, ...]
-    session: Session | None  # the first of `sessions`: its times stand beside accuracies
-    sessions: tuple[Session, ...]  # one for each scenario, batch size and load
+    session: SessionRow | None  # the first of `sessions`: its times stand beside accuracies
+    sessions: tuple[SessionRow, ...]  # one for each scenario, batch size and load
     paper: PaperGroup | None
     outcomes: tuple[Outcome, ...]
     failures: tuple[Failure, ...]
@@ -112,7 +112,7 @@ def _arms(manifest: Manifest) -> list[str]:
     return [arm for arm in manifest.arm_changes if arm in planned]
 
 
-def _sessions(manifest: Manifest, store: Store) -> tuple[Session, ...]:
+def _sessions(manifest: Manifest, store: Store) -> tuple[SessionRow, ...]:
     if "latency" not in manifest.measure:
         return ()
     by_seed = {

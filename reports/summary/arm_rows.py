@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from reports.summary.timings import Session, Timing
+from reports.summary.timings import SessionRow, Timing
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.metrics import IOUS, METRICS, fraction, seeds_text
 from yolact_bench.results.record import Accuracy, Failure
@@ -49,7 +49,7 @@ def arm_row(
     manifest: Manifest,
     accuracies: Mapping[str, Accuracy],
     failures: Sequence[Failure],
-    session: Session | None,
+    session: SessionRow | None,
 ) -> ArmRow:
     """Return the row of that arm; `accuracies` are by detect digest."""
     runs = tuple(run for run in manifest.runs if run.arm == arm)

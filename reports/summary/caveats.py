@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from reports.summary.timings import Session
+from reports.summary.timings import SessionRow
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy
 
 
 def caveats(
-    manifest: Manifest, accuracies: Sequence[Accuracy], sessions: Sequence[Session]
+    manifest: Manifest, accuracies: Sequence[Accuracy], sessions: Sequence[SessionRow]
 ) -> tuple[str, ...]:
     """Return one sentence for everything that differs between rows but is not a declared change."""
     environments = [a.environment for a in accuracies]
@@ -45,7 +45,7 @@ def caveats(
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _of_times(session: Session) -> list[str]:
+def _of_times(session: SessionRow) -> list[str]:
     if session.invalid:
         return [f"The times ({session.label}) do not count: {session.invalid}."]
     return [f"While the arms were timed ({session.label}): {w}." for w in session.warnings]

@@ -15,7 +15,7 @@ FILE = Path(__file__).parents[1] / "paper.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class Quantity:
     """How a kind of number is headed and printed."""
 
     label: str
@@ -43,7 +43,7 @@ class PaperGroup:
     key: str
     title: str
     rows: tuple[PaperRow, ...]
-    units: Mapping[str, Unit]  # of the values that occur, in table order
+    units: Mapping[str, Quantity]  # of the values that occur, in table order
 
 
 def paper_group(key: str, file: Path = FILE) -> PaperGroup:
@@ -81,7 +81,7 @@ def paper_groups(file: Path = FILE) -> Mapping[str, PaperGroup]:
     if not isinstance(data, dict) or data.get("schema") != PAPER_SCHEMA:
         raise SpecError(f"{file.name}: expected schema: {PAPER_SCHEMA} at the top")
     units = {
-        key: Unit(label=u["label"], digits=u["digits"], signed=u.get("signed", False))
+        key: Quantity(label=u["label"], digits=u["digits"], signed=u.get("signed", False))
         for key, u in data["units"].items()
     }
     return {
@@ -94,7 +94,7 @@ def _group(
     where: str,
     key: str,
     data: Mapping[str, object],
-    units: Mapping[str, Unit],
+    units: Mapping[str, Quantity],
     sources: Mapping[str, str],
 ) -> PaperGroup:
     _only(where, data, ("title", "split", "gpu", "rows"))
@@ -112,7 +112,10 @@ def _group(
 
 
 def _row(
-    where: str, data: Mapping[str, object], units: Mapping[str, Unit], sources: Mapping[str, str]
+    where: str,
+    data: Mapping[str, object],
+    units: Mapping[str, Quantity],
+    sources: Mapping[str, str],
 ) -> PaperRow:
     where = f"{where}: row {data.get('name')!r}"
     _only(where, data, ("name", "values", "split", "gpu", "source", "where", "checked"))

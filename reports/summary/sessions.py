@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from reports.summary.timings import Session, fastest_of, timing_of
+from reports.summary.timings import SessionRow, fastest_of, timing_of
 from yolact_bench.results.device_facts import read_device_facts
 from yolact_bench.results.fingerprint import timing_facts
 from yolact_bench.results.sessions import Choice, sessions_to_show
@@ -11,7 +11,7 @@ from yolact_bench.results.store import Store
 
 def read_sessions(
     store: Store, arms_by_seed: Mapping[int, Mapping[str, str]], baseline: str
-) -> tuple[Session, ...]:
+) -> tuple[SessionRow, ...]:
     """Return the sessions that are shown, end_to_end before the others.
 
     `arms_by_seed` is seed → arm → detection digest. Times of different sessions are never mixed:
@@ -21,7 +21,7 @@ def read_sessions(
     return tuple(_session(choice, baseline) for choice in choices)
 
 
-def _session(choice: Choice, baseline: str) -> Session:
+def _session(choice: Choice, baseline: str) -> SessionRow:
     reference, session = choice.reference, choice.session
     refused = {arm: _elsewhere(choice, digest) for arm, digest in choice.untimed.items()}
     timings = {}
@@ -34,7 +34,7 @@ def _session(choice: Choice, baseline: str) -> Session:
         timings[arm] = timing_of(latency, reference if is_other else None)
     environment = reference.environment
     seen = read_device_facts(reference.facts)
-    return Session(
+    return SessionRow(
         name=session.name,
         seed=choice.seed,
         device=environment.device,

@@ -45,7 +45,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class SessionRow:
     """A session whose times stand in one table: one scenario, batch size and load."""
 
     name: str

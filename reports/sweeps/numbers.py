@@ -10,7 +10,7 @@ from yolact_bench.results.text import signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class Quantity:
     """How a metric is printed."""
 
     words: str  # with its unit
@@ -30,23 +30,23 @@ class Unit:
         return signed(self.of(value - base), self.digits)
 
 
-_UNITS: Mapping[str, Unit] = {
-    "latency_ms": Unit(words="latency, ms", scale=1, digits=2),
-    "latency_ratio": Unit(words="latency to the base", scale=1, digits=3),
-    "macs": Unit(words="GMACs", scale=1e-9, digits=2),
-    "parameters": Unit(words="parameters, M", scale=1e-6, digits=2),
-    "train_seconds": Unit(words="training, s", scale=1, digits=0),
-    "peak_memory_mb": Unit(words="peak memory, MB", scale=1, digits=0),
+_UNITS: Mapping[str, Quantity] = {
+    "latency_ms": Quantity(words="latency, ms", scale=1, digits=2),
+    "latency_ratio": Quantity(words="latency to the base", scale=1, digits=3),
+    "macs": Quantity(words="GMACs", scale=1e-9, digits=2),
+    "parameters": Quantity(words="parameters, M", scale=1e-6, digits=2),
+    "train_seconds": Quantity(words="training, s", scale=1, digits=0),
+    "peak_memory_mb": Quantity(words="peak memory, MB", scale=1, digits=0),
 }
 
 
-def unit(metric: str) -> Unit:
+def unit(metric: str) -> Quantity:
     """Return how a metric is printed; AP and AR, recorded as fractions, in points."""
     if metric.startswith(("mask_a", "box_a")):
         kind, name = metric.split("_", 1)
         words = f"{kind} {name[:2].upper()}{name[2:].replace('_', ' ')}"
-        return Unit(words=words, scale=100, digits=2)
-    return _UNITS.get(metric, Unit(words=metric.replace("_", " "), scale=1, digits=3))
+        return Quantity(words=words, scale=100, digits=2)
+    return _UNITS.get(metric, Quantity(words=metric.replace("_", " "), scale=1, digits=3))
 
 
 def value(trial: Trial, metric: str) -> float | None:

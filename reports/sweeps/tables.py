@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import yaml
 
 from reports.sweeps.numbers import base_value, ranked, short_choices, unit, value
-from reports.tables.cells import DASH, FEW
+from reports.tables.cells import MISSING
 from reports.tables.table import Column, Notes, Table, tabulate
 from yolact_bench.results.sweep import Sweep, Trial
-from yolact_bench.results.text import duration
+from yolact_bench.results.text import NOT_AVAILABLE, duration
 
 SHOWN = 10
 _LISTED = 40  # failures: what is in no table is in trials.csv
@@ -55,8 +55,8 @@ def failures(sweep: Sweep) -> Table:
         (
             str(trial.number),
             " ".join(trial.reason.split()) or "no reason recorded",
-            short_choices(trial) or FEW,
-            FEW if trial.seconds is None else duration(trial.seconds, days=False),
+            short_choices(trial) or NOT_AVAILABLE,
+            NOT_AVAILABLE if trial.seconds is None else duration(trial.seconds, days=False),
         )
         for trial in failed[:_LISTED]
     ]
@@ -139,7 +139,7 @@ def _objective(sweep: Sweep, metric: str) -> tuple[Column[Trial | None], ...]:
     def delta(trial: Trial | None, _notes: Notes) -> str:
         if trial is None:
             return ""
-        return FEW if base is None else of.delta(trial.metrics[metric], base)
+        return NOT_AVAILABLE if base is None else of.delta(trial.metrics[metric], base)
 
     return Column(of.words, number), Column("Δ", delta)
 
@@ -157,7 +157,7 @@ def _choices(trial: Trial) -> str:
     return short_choices(trial) or "as the base"
 
 
-def _text(metric: str, number: float | None, absent: str = DASH) -> str:
+def _text(metric: str, number: float | None, absent: str = MISSING) -> str:
     return absent if number is None else unit(metric).text(number)
 
 

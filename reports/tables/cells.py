@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from reports.summary.arm_rows import ArmRow, Value
-from reports.summary.timings import Session, Timing
+from reports.summary.timings import SessionRow, Timing
 from reports.tables.table import Notes
 from yolact_bench.results.contrasts import Contrast
-from yolact_bench.results.text import difference, signed, with_interval
+from yolact_bench.results.text import NOT_AVAILABLE, difference, signed, with_interval
 
-DASH = "—"  # a number that should be there and is not: always with a note
-FEW = "–"  # too few samples for this quantile, or nothing to say
+MISSING = "—"  # a number that should be there and is not: always with a note
 WIDE = 1.0  # points: an interval is wide from here on
 UNDEFINED = "n/a"
 
@@ -50,14 +49,14 @@ def delta_digits(contrasts: Iterable[Contrast]) -> int:
 def probability(p: float | None) -> str:
     """Return a p-value with three decimals; a short dash where nothing could be tested."""
     if p is None:
-        return FEW
+        return NOT_AVAILABLE
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def millions(row: ArmRow, notes: Notes) -> str:
     """Return the number of parameters in millions."""
     if row.is_external:
-        return FEW  # not published
+        return NOT_AVAILABLE  # not published
     return absent(row, notes) if row.parameters is None else f"{row.parameters / 1e6:.2f}"
 
 
@@ -65,12 +64,12 @@ def giga_macs(row: ArmRow, notes: Notes) -> str:
     """Return the MACs of one image in billions; a short dash where nothing counted them."""
     if row.macs is not None:
         return f"{row.macs / 1e9:.2f}"
-    return absent(row, notes) if row.parameters is None and not row.is_external else FEW
+    return absent(row, notes) if row.parameters is None and not row.is_external else NOT_AVAILABLE
 
 
 def absent(row: ArmRow, notes: Notes) -> str:
     """Return a dash with the reason: what failed, or that it was not run."""
-    return f"{DASH} {absent_mark(row, notes)}".strip()
+    return f"{MISSING} {absent_mark(row, notes)}".strip()
 
 
 def absent_mark(row: ArmRow, notes: Notes) -> str:
@@ -82,7 +81,7 @@ def untimed(row: ArmRow, notes: Notes, refused: str | None) -> str:
     """Return a dash with the reason why there is no time."""
     if row.missing:
         return absent(row, notes)
-    return f"{DASH} {notes.mark(refused or 'not timed yet')}"
+    return f"{MISSING} {notes.mark(refused or 'not timed yet')}"
 
 
 def megabytes(mb: float | None) -> str:
@@ -100,7 +99,7 @@ def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
     if row.is_baseline:
         return ""
     if timing.ratio is None:
-        return f"{DASH} {notes.mark('not timed on the same rounds and images as the baseline')}"
+        return f"{MISSING} {notes.mark('not timed on the same rounds and images as the baseline')}"
     return with_interval(timing.ratio, timing.ratio_interval, 3)
 
 
@@ -125,7 +124,7 @@ def images_per_second(row: ArmRow, notes: Notes) -> str:
     return f"{row.timing.fps:.1f}"
 
 
-def milliseconds(session: Session | None) -> str:
+def milliseconds(session: SessionRow | None) -> str:
     """Return the head of a column of times, with its scenario; a CPU's are marked as such."""
     if session is None:
         return "ms"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.timings import Session
+from reports.summary.timings import SessionRow
 from reports.tables import main
 from reports.tables.main import time_fields, verdict
 from reports.tables.origins import command
@@ -45,7 +45,7 @@ def _arm(columns: Sequence[Column[ArmRow]], row: ArmRow) -> _Line:
     return {name: value for column in columns for name, value in column.fields(row).items()}
 
 
-def _time(summary: Summary, row: ArmRow, session: Session) -> _Line:
+def _time(summary: Summary, row: ArmRow, session: SessionRow) -> _Line:
     """One arm in one scenario, batch size and load."""
     t = session.timings.get(row.arm)
     low, high = (t.interval_ms if t else None) or (None, None)

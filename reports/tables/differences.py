@@ -51,7 +51,7 @@ def _line(c: Contrast) -> tuple[str, ...]:
         decimal(c.seed_se),
         cells.probability(c.p),
         cells.probability(c.p_holm),
-        decimal(c.mde if c.judged else None),
+        decimal(c.mde if c.testable else None),
         str(c.pairs),
         {"*": "real", "n.s.": "n.s.", "1 seed": "1 seed: not judged"}[c.verdict],
     )

@@ -5,9 +5,9 @@ from statistics import fmean, stdev
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.tables import cells
 from reports.tables.table import Table
 from yolact_bench.results.record import Errors
+from yolact_bench.results.text import NOT_AVAILABLE
 
 AS_IS = "ap50"
 NONE = "none"
@@ -52,7 +52,7 @@ def mean_points(analyses: Iterable[Errors], part: Part, name: str) -> float | No
     return 100 * fmean(values) if values else None
 
 
-def split(summary: Summary, kind: str) -> Table:
+def error_table(summary: Summary, kind: str) -> Table:
     """Return AP50 and what fixing one type of error would add to it; `kind` is mask or box."""
     part: Part = (lambda e: e.mask) if kind == "mask" else (lambda e: e.box)
     names = error_types(summary, part)
@@ -71,7 +71,7 @@ def split(summary: Summary, kind: str) -> Table:
     )
 
 
-def ladder(summary: Summary) -> Table:
+def oracle_table(summary: Summary) -> Table:
     """Return mask AP of every arm with one part perfect at a time."""
     names = error_types(summary, _oracles)
     return Table(
@@ -103,7 +103,7 @@ def _rows(summary: Summary, part: Part, names: Iterable[str]) -> tuple[tuple[str
 def _cell(analyses: tuple[Errors, ...], part: Part, name: str) -> str:
     values = [100 * part(e)[name] for e in analyses if name in part(e)]
     if not values:
-        return cells.FEW
+        return NOT_AVAILABLE
     spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
     return f"{fmean(values):.1f}{spread}"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.timings import Session, Timing
+from reports.summary.timings import SessionRow, Timing
 from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.table import Column, Notes, Table, tabulate
@@ -12,7 +12,7 @@ from yolact_bench.results.text import decimal, milliseconds, with_interval
 from yolact_bench.statistics.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
 
-def latency(summary: Summary, session: Session) -> Table:
+def latency(summary: Summary, session: SessionRow) -> Table:
     """Return the times of a session: median, spread, quantiles, ratio to the baseline."""
     timings = session.timings
     unit = "ms (CPU)" if session.device_type == "cpu" else "ms"
@@ -61,7 +61,7 @@ def latency(summary: Summary, session: Session) -> Table:
 
 
 def _timed(
-    session: Session,
+    session: SessionRow,
     head: str,
     cell: Callable[[ArmRow, Timing, Notes], str],
     *,
@@ -78,7 +78,7 @@ def _timed(
     return Column(head, text, shown=shown)
 
 
-def stages(summary: Summary, session: Session) -> Table:
+def stages(summary: Summary, session: SessionRow) -> Table:
     """Return the median time of every stage."""
     timings = [t for row in summary.rows if (t := session.timings.get(row.arm))]
     names = tuple(dict.fromkeys(name for t in timings for name in t.stages_ms))
@@ -94,11 +94,11 @@ def stages(summary: Summary, session: Session) -> Table:
     )
 
 
-def _stage(session: Session, name: str) -> Column[ArmRow]:
+def _stage(session: SessionRow, name: str) -> Column[ArmRow]:
     return _timed(session, name, lambda _row, t, _notes: milliseconds(t.stages_ms.get(name)))
 
 
-def _how(session: Session) -> str:
+def _how(session: SessionRow) -> str:
     if session.timer == "CUDA events" and session.version > 1:
         return (
             "Timed in rounds of their own by events in the stream, while calls run on as they do "

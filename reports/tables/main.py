@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.timings import Session, Timing
+from reports.summary.timings import SessionRow, Timing
 from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.cells import choices
@@ -74,7 +74,7 @@ def comparison(summary: Summary) -> Table:
     )
 
 
-def time_fields(t: Timing | None, session: Session | None) -> _Fields:
+def time_fields(t: Timing | None, session: SessionRow | None) -> _Fields:
     """Return the CSV fields about times."""
     low, high = (t.ratio_interval if t else None) or (None, None)
     return {
@@ -95,7 +95,7 @@ def time_fields(t: Timing | None, session: Session | None) -> _Fields:
 
 def verdict(c: Contrast) -> str:
     """Return the verdict on a difference as CSV files have it."""
-    if not c.judged:
+    if not c.testable:
         return "not judged"
     return "real" if c.is_real else "not shown"
 
@@ -121,8 +121,8 @@ def _accuracy(summary: Summary, head: str, metric: str, *, drop: int = 0) -> Col
 
 def _delta(summary: Summary, metric: str, *, drop: int = 0) -> Column[ArmRow]:
     """The difference to the baseline with its interval; faint where it may be chance."""
-    judged = [c for c in summary.contrasts.by_key.values() if c.metric in HEADLINE]
-    digits = cells.delta_digits(judged)
+    headline = [c for c in summary.contrasts.by_key.values() if c.metric in HEADLINE]
+    digits = cells.delta_digits(headline)
 
     def contrast(row: ArmRow) -> Contrast | None:
         return summary.contrasts.of(row.arm, metric)
@@ -142,7 +142,7 @@ def _delta(summary: Summary, metric: str, *, drop: int = 0) -> Column[ArmRow]:
         }
 
     return Column(
-        "Δ [95 %]" if judged else "Δ",
+        "Δ [95 %]" if headline else "Δ",
         lambda row, notes: cells.delta(row.metrics[metric], contrast(row), digits),
         faint=is_unsure,
         tip=_origins,

@@ -2,7 +2,7 @@
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.timings import Session
+from reports.summary.timings import SessionRow
 from reports.tables.table import Notes
 from yolact_bench.results.contrasts import LEVEL, Contrast
 
@@ -48,7 +48,7 @@ def marks(summary: Summary) -> tuple[str, ...]:
     """Return what the marks behind a Δ say, and how small a difference could have been seen."""
     contrasts = [c for c in summary.contrasts.by_key.values() if c.metric in ("mask_ap", "box_ap")]
     texts = []
-    if any(c.judged for c in contrasts):
+    if any(c.testable for c in contrasts):
         n = summary.contrasts.tests(headline=True)
         texts.append(
             f"* real: p < {LEVEL:g} after Holm's correction over {n} "
@@ -60,7 +60,7 @@ def marks(summary: Summary) -> tuple[str, ...]:
             "Smallest true difference that would be found with 80 % probability, in points: "
             f"{_range(contrasts, 'mask_ap')} of mask AP, {_range(contrasts, 'box_ap')} of box AP."
         )
-    if any(not c.judged for c in contrasts):
+    if any(not c.testable for c in contrasts):
         texts.append(
             "1 seed: different trainings of one seed each. The interval covers images only; what "
             "another seed would change is unknown, so no such Δ is called real."
@@ -89,7 +89,7 @@ MACS = (
 )
 
 
-def times(session: Session | None) -> tuple[str, ...]:
+def times(session: SessionRow | None) -> tuple[str, ...]:
     """Return how the times were taken, on what, and what they compare with."""
     if session is None or not session.timings:
         return ()
@@ -129,7 +129,7 @@ def _without_intervals(summary: Summary) -> str:
 
 
 def _range(contrasts: list[Contrast], metric: str) -> str:
-    sizes = sorted(c.mde for c in contrasts if c.metric == metric and c.judged)
+    sizes = sorted(c.mde for c in contrasts if c.metric == metric and c.testable)
     if not sizes:
         return "unknown"
     low, high = f"{sizes[0]:.2f}", f"{sizes[-1]:.2f}"

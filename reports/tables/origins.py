@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.tables.cells import DASH
+from reports.tables.cells import MISSING
 from reports.tables.table import Table
 from yolact_bench.results.record import Accuracy, Environment
 
@@ -78,7 +78,7 @@ def _lines(summary: Summary, row: ArmRow) -> Iterator[tuple[str, ...]]:
     for run in row.runs:
         digests = (run.detect_digest, run.forward_digest, run.train_digest)
         accuracy, analysis = row.accuracies.get(run.seed), summary.errors.get(run.detect_digest)
-        source = _source(accuracy.environment, accuracy.time) if accuracy else (DASH,) * 3
+        source = _source(accuracy.environment, accuracy.time) if accuracy else (MISSING,) * 3
         what = f"AP{_how(accuracy)}" if accuracy else "AP"
         yield (row.arm, str(run.seed), what, *digests, *source, again)
         if analysis:

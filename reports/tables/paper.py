@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.paper import PaperGroup, PaperRow, Unit
+from reports.summary.paper import PaperGroup, PaperRow, Quantity
 from reports.tables import cells
 from reports.tables.table import Notes, Table
 from yolact_bench.results.metrics import IOUS
@@ -109,10 +109,10 @@ def _difference(
     summary: Summary, row: ArmRow, paper: PaperRow, name: str, ours: _Measured, notes: Notes
 ) -> str:
     if ours.points is None:
-        return f"{cells.DASH} {notes.mark('not measured')}"
+        return f"{cells.MISSING} {notes.mark('not measured')}"
     reason = _incomparable(summary, row, paper, name)
     if reason:
-        return f"{cells.DASH} {notes.mark(reason)}"
+        return f"{cells.MISSING} {notes.mark(reason)}"
     other_split = "another split of the same data set"
     ours_split, theirs = _words(ours.where), _words(paper.split)
     mark = "" if theirs <= ours_split else f" {notes.mark(other_split)}"
@@ -132,14 +132,14 @@ def _incomparable(summary: Summary, row: ArmRow, paper: PaperRow, name: str) -> 
     return None
 
 
-def _measured(summary: Summary, row: ArmRow, name: str, unit: Unit) -> _Measured:
+def _measured(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measured:
     if name in _SPEEDS:
         return _time(summary, row, name, unit)
     points = _POINTS[name](summary, row) if name in _POINTS else _mean(row, name)
     on = dict.fromkeys(f"{a.dataset}, {a.num_images} images" for a in row.accuracies.values())
-    where = " and ".join(on) or cells.DASH
+    where = " and ".join(on) or cells.MISSING
     if points is None:
-        return _Measured(cells.DASH, None, where)
+        return _Measured(cells.MISSING, None, where)
     text = _number(points, unit)
     contrast = summary.contrasts.of(row.arm, "mask_ap") if name == "delta_ap" else None
     if contrast is not None:
@@ -147,9 +147,9 @@ def _measured(summary: Summary, row: ArmRow, name: str, unit: Unit) -> _Measured
     return _Measured(text, points, where)
 
 
-def _time(summary: Summary, row: ArmRow, name: str, unit: Unit) -> _Measured:
+def _time(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measured:
     if row.timing is None or summary.session is None:
-        return _Measured(cells.DASH, None, cells.DASH)
+        return _Measured(cells.MISSING, None, cells.MISSING)
     s = summary.session
     threads = f", {s.threads} threads" if s.device_type == "cpu" else ""
     where = f"{s.device}{threads}, {s.label}"
@@ -158,7 +158,7 @@ def _time(summary: Summary, row: ArmRow, name: str, unit: Unit) -> _Measured:
         base = s.timings.get(summary.manifest.baseline)
         number = None if base is None else row.timing.median_ms - base.median_ms
     if number is None:
-        return _Measured(cells.DASH, None, where)
+        return _Measured(cells.MISSING, None, where)
     return _Measured(_number(number, unit), number, where)
 
 
@@ -180,7 +180,7 @@ _POINTS: Mapping[str, Callable[[Summary, ArmRow], float | None]] = {
 }
 
 
-def _number(number: float | None, unit: Unit) -> str:
+def _number(number: float | None, unit: Quantity) -> str:
     if number is None:
         return ""
     return signed(number, unit.digits) if unit.signed else f"{number:.{unit.digits}f}"

@@ -23,7 +23,7 @@ from yolact_bench.results import gate as gates
 from yolact_bench.results.fingerprint import environment_facts, fingerprint
 from yolact_bench.results.gate import Gate, TimedArm
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.results.text import DASH, aligned, with_interval
+from yolact_bench.results.text import NOT_AVAILABLE, aligned, with_interval
 from yolact_bench.spec.latency import OWN, LatencyPlan
 from yolact_bench.spec.loads import UNTRAINED_LOAD, find_load
 
@@ -89,7 +89,7 @@ def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
         kept = ", but kept as the baseline" if one.arm == baseline else ""
         verdict = f"over the budget{kept}" if over else ""
         rows.append((one.arm, with_interval(one.median_ms, both), verdict))
-    rows += [(arm, DASH, "could not be timed; kept") for arm in gate.untimed]
+    rows += [(arm, NOT_AVAILABLE, "could not be timed; kept") for arm in gate.untimed]
     unset = ["  no arm is dropped: the spec sets no latency: {budget_ms: …}"]
     return [title, *aligned(rows, left=(0, 2)), *(unset if budget_ms is None else [])]
 

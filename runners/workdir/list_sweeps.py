@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.sweep import Sweep
-from yolact_bench.results.text import DASH, aligned, metric_value
+from yolact_bench.results.text import NOT_AVAILABLE, aligned, metric_value
 
 _HEADS = ("sweep", "mode", "trials", "best", "when", "question")
 
@@ -68,4 +68,4 @@ def _cells(row: Row) -> tuple[str, ...]:
     best = ", ".join(f"{name} {metric_value(name, value)}" for name, value in row.best.items())
     if row.on_front > 1:
         best = f"{row.on_front} on the front"
-    return row.name, row.mode, trials, best or DASH, row.when, row.question
+    return row.name, row.mode, trials, best or NOT_AVAILABLE, row.when, row.question

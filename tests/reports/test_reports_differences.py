@@ -98,7 +98,7 @@ def test_other_trainings_of_one_seed_are_not_judged(tmp_path: Path) -> None:
     """+2.5 points with an image error of 0.1 would be certain, did seeds not vary."""
     summary = _summary(tmp_path, [fake_work.accuracy(arm) for arm in ("fast", "deformable")])
     found = _of(summary, "deformable")
-    assert (found.judged, found.p_holm, found.is_real) == (False, None, False)
+    assert (found.testable, found.p_holm, found.is_real) == (False, None, False)
     assert _row(summary, "deformable")[2].endswith("1 seed")
     table = markdown_table(comparison(summary))
     assert "what another seed would change is unknown" in table
@@ -115,7 +115,7 @@ def test_seeds_and_images_are_told_apart(tmp_path: Path) -> None:
     found = _of(_summary(tmp_path, records), "deformable")
     assert found.seed_se == pytest.approx((2 / 3) ** 0.5)
     assert found.image_se == pytest.approx(SE)
-    assert found.judged
+    assert found.testable
     assert found.pairs == 3
 
 

@@ -16,7 +16,7 @@ from reports.pages.markdown import markdown_report
 from reports.summary.aggregate import Summary
 from reports.tables import paper as paper_table
 from reports.tables.csv import csv_files
-from reports.tables.errors import ORACLES, TYPES, ladder, split
+from reports.tables.errors import ORACLES, TYPES, error_table, oracle_table
 from reports.tables.main import comparison
 from reports.tables.origins import origins
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
@@ -163,10 +163,10 @@ def test_errors_are_means_over_seeds_with_their_spread(tmp_path: Path) -> None:
         *(fake_work.errors("fast", seed=seed, shift=0.02 * seed) for seed in (0, 1)),
     ]
     summary = _summary(tmp_path, list(records), plan)
-    table = split(summary, "mask")
+    table = error_table(summary, "mask")
     assert table.columns == ("arm", "AP50", "class", "location", "missed")
     assert table.rows == (("fast", "51.0 ± 0.0", "2.0 ± 0.0", "9.0 ± 1.4", "12.0 ± 0.0"),)
-    reach = ladder(summary)
+    reach = oracle_table(summary)
     assert reach.columns[1:] == (
         "as it is",
         "scored by true mask IoU",

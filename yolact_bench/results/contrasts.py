@@ -33,9 +33,9 @@ class Contrast:
     image_se: float  # standard error from the choice of images
     seed_se: float | None  # from the seeds; None: one seed
     mde: float  # smallest true difference that would be found with 80 % probability
-    judged: bool  # False: different trainings of one seed, so nothing is known about seeds
+    testable: bool  # False: different trainings of one seed, so nothing is known about seeds
     p: float  # as it stands, from the less certain of images and seeds
-    p_holm: float | None  # corrected over the family; None: not judged
+    p_holm: float | None  # corrected over the family; None: not testable
     pairs: int
 
     @property
@@ -46,7 +46,7 @@ class Contrast:
     @property
     def verdict(self) -> str:
         """The mark behind the number."""
-        if not self.judged:
+        if not self.testable:
             return "1 seed"
         return "*" if self.is_real else "n.s."
 
@@ -70,7 +70,7 @@ class Contrasts:
 
     def tests(self, *, headline: bool) -> int:
         """Return over how many differences of that family the correction goes."""
-        return sum(c.judged for c in self.by_key.values() if (c.metric in HEADLINE) is headline)
+        return sum(c.testable for c in self.by_key.values() if (c.metric in HEADLINE) is headline)
 
 
 def contrasts(
@@ -97,10 +97,10 @@ def contrasts(
 def _judge(pairs: Mapping[_Key, tuple[Seeds, Seeds]]) -> dict[_Key, Contrast]:
     """Hold a family of differences against zero, corrected for their number."""
     plain = {key: difference(*pair, level=LEVEL) for key, pair in pairs.items()}
-    judged = [key for key, one in plain.items() if one.judged]
-    corrected = dict(zip(judged, holm([plain[key].p for key in judged]), strict=True))
+    testable = [key for key, one in plain.items() if one.testable]
+    corrected = dict(zip(testable, holm([plain[key].p for key in testable]), strict=True))
     # To be found among many, a difference must pass the stricter level: it must be larger.
-    strict = LEVEL / max(1, len(judged))
+    strict = LEVEL / max(1, len(testable))
     return {
         key: _contrast(key, one, difference(*pairs[key], level=strict).mde, corrected.get(key))
         for key, one in plain.items()
@@ -117,7 +117,7 @@ def _contrast(key: _Key, difference: Difference, mde: float, p_holm: float | Non
         image_se=100 * difference.image_se,
         seed_se=None if difference.seed_se is None else 100 * difference.seed_se,
         mde=100 * mde,
-        judged=difference.judged,
+        testable=difference.testable,
         p=difference.p,
         p_holm=p_holm,
         pairs=difference.pairs,
@@ -172,10 +172,10 @@ class _Arms:
         best, *others = sorted(means, key=lambda arm: -means[arm]) or [""]
         pairs = [self.pair(best, other, metric) for other in others]
         results = [difference(*pair, level=LEVEL) if pair else None for pair in pairs]
-        if not results or results[0] is None or not results[0].judged:
+        if not results or results[0] is None or not results[0].testable:
             return None
-        judged = [d for d in results if d is not None and d.judged]
-        ahead = all(d.value > 0 for d in judged) and max(holm([d.p for d in judged])) < LEVEL
+        testable = [d for d in results if d is not None and d.testable]
+        ahead = all(d.value > 0 for d in testable) and max(holm([d.p for d in testable])) < LEVEL
         return best if ahead else None
 
     def lacking(self) -> Iterator[str]:

@@ -153,7 +153,7 @@ class Results:
                 "p_holm": c.p_holm,
                 "detectable": c.mde if math.isfinite(c.mde) else None,
                 "seeds": c.pairs,
-                "is_judged": c.judged,
+                "is_testable": c.testable,
                 "is_real": c.is_real,
             }
             for c in compared.by_key.values()

@@ -23,8 +23,8 @@ _TYPES: dict[str, type[Record]] = {
     "Errors": Errors,
     "Failure": Failure,
 }
-# What a failure in a phase stands in the way of, and the record that makes it good.
-_GOOD: dict[type[Record], str] = {Latency: "latency", Errors: "errors"}
+# record type -> the phase whose failures it resolves
+_RESOLVED_PHASE: dict[type[Record], str] = {Latency: "latency", Errors: "errors"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,11 @@ class Store:
                 continue
             if line.kind is Failure:
                 phase = line.session_or_phase
-                key = line.digest, phase if phase in _GOOD.values() else ""
+                key = line.digest, phase if phase in _RESOLVED_PHASE.values() else ""
                 standing.pop(key, None)
                 standing[key] = line
             else:
-                standing.pop((line.digest, _GOOD.get(line.kind, "")), None)
+                standing.pop((line.digest, _RESOLVED_PHASE.get(line.kind, "")), None)
         records = [self._record(line) for line in standing.values()]
         return tuple(record for record in records if isinstance(record, Failure))
 

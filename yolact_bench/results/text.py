@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 Number = int | float
 
 HOUR = 3600.0
-DASH = "–"  # not available
+NOT_AVAILABLE = "–"  # not known, too few samples, or nothing to say
 _UNITS = (("days", 48 * HOUR, 24 * HOUR), ("h", 2 * HOUR, HOUR), ("min", 120.0, 60.0))
 
 
 def decimal(number: Number | None, digits: int = 2) -> str:
     """Return a number with a fixed number of decimals; a dash for None."""
-    return DASH if number is None else f"{number:.{digits}f}"
+    return NOT_AVAILABLE if number is None else f"{number:.{digits}f}"
 
 
 def points(ap: Number | None, digits: int = 1) -> str:
@@ -27,7 +27,7 @@ def milliseconds(ms: Number | None, digits: int = 2) -> str:
 def metric_value(name: str, value: Number | None) -> str:
     """Return an objective or another metric by its name: AP and AR in points, others plain."""
     if value is None:
-        return DASH
+        return NOT_AVAILABLE
     return points(value, 2) if name.startswith(("mask_a", "box_a")) else f"{value:.4g}"
 
 

@@ -45,7 +45,7 @@ class Difference:
     seed_se: float | None  # from seeds alone; None with one seed, which shows no spread
     p: float  # two-sided: the largest of the tests against images, seeds, and both
     mde: float  # smallest true difference that is found with 80 % probability; inf: none would be
-    judged: bool  # False: different trainings with one seed, so seeds may explain any difference
+    testable: bool  # False: different trainings with one seed, so seeds may explain any difference
     pairs: int  # seeds that both have
 
 
@@ -72,12 +72,12 @@ def difference(
     shared = [training for training in first if training in second]
     if shared:
         value, spread = _paired([first[t] for t in shared], [second[t] for t in shared])
-        pairs, judged = len(shared), True
+        pairs, testable = len(shared), True
     else:
         a, b = list(first.values()), list(second.values())
         value, spread = _unpaired(a, b)
         pairs = len({result.seed for result in a} & {result.seed for result in b})
-        judged = spread.seeds is not None
+        testable = spread.seeds is not None
     half = spread.half_width(0.05)
     return Difference(
         value=value,
@@ -86,8 +86,8 @@ def difference(
         image_se=math.sqrt(spread.images),
         seed_se=None if spread.seeds is None else math.sqrt(spread.seeds.variance),
         p=spread.p_value(value),
-        mde=spread.detectable(level) if judged else math.inf,
-        judged=judged,
+        mde=spread.detectable(level) if testable else math.inf,
+        testable=testable,
         pairs=pairs,
     )
 

@@ -66,7 +66,7 @@ def detect_image(image: ImageCandidates, variant: Variant, known: KnownOverlaps)
                 image.candidates, kept, height=image.height, width=image.width
             )
         if found is not None and not variant.row_by_row:
-            keys = list(zip(kept.anchor.tolist(), prints(found.soft_masks), strict=True))
+            keys = list(zip(kept.anchor.tolist(), mask_fingerprints(found.soft_masks), strict=True))
         missing = known.missing(keys)
         if missing:
             chosen = torch.zeros_like(kept.anchor, dtype=torch.bool)
@@ -100,7 +100,7 @@ def _boxes(found: Found) -> NDArray[np.float64]:
     return boxes.round(1)
 
 
-def prints(soft_masks: Float[Tensor, "N h w"]) -> list[int]:
+def mask_fingerprints(soft_masks: Float[Tensor, "N h w"]) -> list[int]:
     """Return a number of 64 bits for each mask, another one where a single bit differs.
 
     That two masks share one is an accident of one in billions at most. Whole numbers have the

@@ -27,7 +27,7 @@ def test_an_arm_and_itself_do_not_differ() -> None:
     found = difference(arm, arm)
     assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
     assert (found.p, found.mde, found.image_se, found.seed_se) == (1.0, 0.0, 0.0, 0.0)
-    assert found.judged
+    assert found.testable
     assert found.pairs == 3
 
 
@@ -42,19 +42,19 @@ def test_one_shared_checkpoint_is_judged_on_images_alone() -> None:
     assert (found.low, found.high) == pytest.approx((0.0004004, 0.0395996), abs=1e-7)
     assert found.p == pytest.approx(0.052168, abs=1e-5)
     assert found.seed_se is None
-    assert found.judged
+    assert found.testable
     assert 0.0286 <= found.mde <= 0.0300  # (1.03 · 1.960 + 0.842) · 0.01, and a little more
 
 
 def test_different_trainings_with_one_seed_are_not_judged() -> None:
     found = difference([result(0.5, 0.01 * NOISE[0], "a")], [result(0.3, 0.01 * NOISE[1], "b")])
-    assert not found.judged
+    assert not found.testable
     assert found.seed_se is None
     assert found.mde == math.inf
     assert found.p < 1e-6  # of images; says nothing about seeds
     assert found.image_se == pytest.approx(0.01 * math.sqrt(2))
     three = [result(0.5, 0.01 * NOISE[seed], f"a{seed}", seed) for seed in range(3)]
-    assert not difference(three, [result(0.3, 0.01 * NOISE[4], "b")]).judged
+    assert not difference(three, [result(0.3, 0.01 * NOISE[4], "b")]).testable
 
 
 def test_the_seeds_of_different_trainings_are_not_paired() -> None:
@@ -94,7 +94,7 @@ def test_the_same_training_twice_is_no_second_seed() -> None:
     """A checkpoint from elsewhere does not depend on the seed: three equal rows are one."""
     arm = [result(0.4, 0.01 * NOISE[0], "released", seed) for seed in range(3)]
     other = [result(0.3, 0.01 * NOISE[1], "also released", seed) for seed in range(3)]
-    assert not difference(arm, other).judged
+    assert not difference(arm, other).testable
 
 
 def test_what_images_and_seeds_share_is_not_counted_twice() -> None:

@@ -208,7 +208,7 @@ def test_one_bit_makes_another_mask() -> None:
     masks = torch.full((3, 4, 4), 0.25)
     masks[1, 2, 3] = float(np.nextafter(np.float32(0.25), np.float32(1.0)))
 
-    first, other, again = kept_detections.prints(masks)
+    first, other, again = kept_detections.mask_fingerprints(masks)
 
     assert first == again
     assert first != other
