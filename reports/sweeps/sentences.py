@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 from reports.sweeps.numbers import base_value, ranked, scored, short_choices, states, unit, value
 from yolact_bench.results.sweep import Objective, Sweep, Trial
-from yolact_bench.results.text import duration
+from yolact_bench.results.text import count, duration
 
 _FEW = 20  # complete trials: shares of importance from fewer are little more than chance
 _WORDS = {"over_budget": "over budget", "lost": "lost and repeated"}
@@ -23,8 +23,7 @@ def warnings(sweep: Sweep) -> tuple[str, ...]:
     notes = []
     left = sweep.asked - _count_settled(sweep)
     if left > 0:
-        verb = "is" if left == 1 else "are"
-        notes.append(f"Not finished: {left} of {sweep.asked} trials {verb} outstanding.")
+        notes.append(f"Not finished: {left} of {count(sweep.asked, 'trial')} outstanding.")
     proxy = re.search(r"--budget[ =](smoke|short)\b", sweep.command)
     if proxy:
         notes.append(
@@ -34,19 +33,18 @@ def warnings(sweep: Sweep) -> tuple[str, ...]:
     if scored(sweep):
         notes.append(_selection(sweep))
     if any(trial.state == "failed" for trial in sweep.trials):
-        count = states(sweep)["failed"]
-        word = "trial" if count == 1 else "trials"
-        notes.append(f"{count} {word} failed; the reasons are below.")
+        failed = count(states(sweep)["failed"], "trial")
+        notes.append(f"{failed} failed; the reasons are below.")
     return tuple(notes)
 
 
 def importance_note(sweep: Sweep) -> str:
     """Return what the shares mean, and what they do not."""
-    count = len(scored(sweep))
+    num_scored = len(scored(sweep))
     few = (
-        f" There are only {count} complete trials; with fewer than {_FEW} the shares are little "
-        "more than chance."
-        if count < _FEW
+        f" There are only {num_scored} complete trials; with fewer than {_FEW} the shares are "
+        "little more than chance."
+        if num_scored < _FEW
         else ""
     )
     return (
@@ -82,18 +80,16 @@ def provenance(sweep: Sweep) -> tuple[tuple[str, str], ...]:
 def tally(sweep: Sweep) -> str:
     """Return how many trials there are of each state: 200 trials: 180 complete, 20 pruned."""
     counts = [f"{n} {_WORDS.get(state, state)}" for state, n in states(sweep).items()]
-    total = len(sweep.trials)
-    return f"{total} trial{'' if total == 1 else 's'}" + (
-        f": {', '.join(counts)}" if counts else ""
-    )
+    total = count(len(sweep.trials), "trial")
+    return total + (f": {', '.join(counts)}" if counts else "")
 
 
-def expected_maximum(count: int) -> float:
-    """Return the expected maximum of `count` standard normal draws, by Blom.
+def expected_maximum(draws: int) -> float:
+    """Return the expected maximum of a number of standard normal `draws`, by Blom.
 
-    Within 0.05 of the truth for any count; 0 of one draw.
+    Within 0.05 of the truth for any number; 0 of one draw.
     """
-    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
+    return NormalDist().inv_cdf((draws - 0.375) / (draws + 0.25))
 
 
 def _result(sweep: Sweep) -> str:
@@ -127,8 +123,8 @@ def _front_result(sweep: Sweep, order: tuple[Trial, ...]) -> str:
         low, high = words.text(min(result)), words.text(max(result))
         span = low if low == high else f"{low} to {high}"
         spans.append(f"{label} {span}{suffix}{of_base}")
-    word = "trial is" if len(front) == 1 else "trials are"
-    return f"{len(front)} {word} on the front: {', '.join(spans)}. {_beats(sweep, front)}".strip()
+    size = count(len(front), "trial is", "trials are")
+    return f"{size} on the front: {', '.join(spans)}. {_beats(sweep, front)}".strip()
 
 
 def _beats(sweep: Sweep, front: list[Trial]) -> str:
@@ -170,7 +166,7 @@ def _effort(sweep: Sweep) -> str:
 
 def _selection(sweep: Sweep) -> str:
     """The winner's curse, and the remedy."""
-    count = len(scored(sweep))
+    num_scored = len(scored(sweep))
     if sweep.confirm:
         return (
             "These numbers were selected as the best and are optimistic; quote those of "
@@ -179,14 +175,14 @@ def _selection(sweep: Sweep) -> str:
     best = "best trials" if len(sweep.objectives) > 1 else "best trial"
     verb = "were" if len(sweep.objectives) > 1 else "was"
     size = (
-        f" If all {count} were equally good, with independent errors, the best would still "
-        f"look {expected_maximum(count):.1f} standard errors better than it is."
-        if count > 1
+        f" If all {num_scored} were equally good, with independent errors, the best would still "
+        f"look {expected_maximum(num_scored):.1f} standard errors better than it is."
+        if num_scored > 1
         else ""
     )
     again = re.sub(r" --confirm[ =]\S+", "", sweep.command) + " --confirm 3"
     return (
-        f"The {best} of {count} {verb} chosen on the very images that scored "
+        f"The {best} of {num_scored} {verb} chosen on the very images that scored "
         f"{'them' if len(sweep.objectives) > 1 else 'it'}, so "
         f"what is shown is optimistic.{size} Before quoting a number, confirm it with more seeds "
         f"(`{again}`) or on other images."

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
 
 from reports.summary.aggregate import Summary
@@ -72,18 +71,7 @@ def _time(summary: Summary, row: ArmRow, session: SessionRow) -> _Line:
 
 def _difference(summary: Summary, c: Contrast) -> _Line:
     return {
-        "arm": c.arm,
-        "metric": c.metric,
-        "baseline": summary.manifest.baseline,
-        "delta": c.value,
-        "low": c.low,
-        "high": c.high,
-        "image_se": c.image_se,
-        "seed_se": c.seed_se,
-        "p": c.p,
-        "p_holm": c.p_holm,
-        "detectable": c.mde if math.isfinite(c.mde) else None,
-        "seeds": c.pairs,
+        **c.row(summary.manifest.baseline),
         "verdict": verdict(c),
         "resamples": summary.contrasts.replicates,
         "budget": summary.manifest.budget,

@@ -1,5 +1,6 @@
 """Which differences between arms are real: intervals, corrected p-values, and leaders."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -37,6 +38,23 @@ class Contrast:
     p: float  # as it stands, from the less certain of images and seeds
     p_holm: float | None  # corrected over the family; None: not testable
     pairs: int
+
+    def row(self, baseline: str) -> dict[str, object]:
+        """Return the columns that every table of differences has."""
+        return {
+            "arm": self.arm,
+            "metric": self.metric,
+            "baseline": baseline,
+            "delta": self.value,
+            "low": self.low,
+            "high": self.high,
+            "image_se": self.image_se,
+            "seed_se": self.seed_se,
+            "p": self.p,
+            "p_holm": self.p_holm,
+            "detectable": self.mde if math.isfinite(self.mde) else None,
+            "seeds": self.pairs,
+        }
 
     @property
     def is_real(self) -> bool:

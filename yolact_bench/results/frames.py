@@ -9,7 +9,6 @@ Accuracies and differences are in percent points and times in milliseconds, as i
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,18 +140,7 @@ class Results:
         return _frame(
             {
                 "ablation": plan.name,
-                "arm": c.arm,
-                "metric": c.metric,
-                "baseline": plan.baseline,
-                "delta": c.value,
-                "low": c.low,
-                "high": c.high,
-                "image_se": c.image_se,
-                "seed_se": c.seed_se,
-                "p": c.p,
-                "p_holm": c.p_holm,
-                "detectable": c.mde if math.isfinite(c.mde) else None,
-                "seeds": c.pairs,
+                **c.row(plan.baseline),
                 "is_testable": c.testable,
                 "is_real": c.is_real,
             }
