@@ -2,10 +2,11 @@
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.style import INK, SOFT, draw_files
-from yolact_bench.results.profile import Profile
+from yolact_bench.results.profile import Ceiling, Profile
 
 
 def draw(profile: Profile) -> dict[str, dict[str, bytes]]:
@@ -27,23 +28,7 @@ def roofline(profile: Profile) -> Figure:
     ridge = top.gflops / top.gigabytes_per_second
     low = min([*intensities, ridge]) / 3
     high = max([*intensities, ridge]) * 4
-    x = np.geomspace(low, high, 200)
-    axes.plot(x, [top.at(float(value)) for value in x], color=INK, lw=1.6)
-    axes.annotate(
-        f"{top.gflops:.0f} GFLOP/s",
-        (high, top.gflops),
-        xytext=(-4, 5),
-        textcoords="offset points",
-        ha="right",
-        color=SOFT,
-    )
-    axes.annotate(
-        f"{top.gigabytes_per_second:.0f} GB/s",
-        (low * 1.3, top.at(low * 1.3)),
-        xytext=(-24, 20),
-        textcoords="offset points",
-        color=SOFT,
-    )
+    _draw_roof(axes, top, low, high)
     colours = mpl.colormaps["tab20"](np.arange(len(placed)) * 2 % 20 + np.arange(len(placed)) // 10)
     for place, (stage, intensity, gflops) in enumerate(placed):
         share = (stage.ms or 0.0) / profile.stages_ms
@@ -65,6 +50,27 @@ def roofline(profile: Profile) -> Figure:
     )
     figure.legend(loc="outside right upper", fontsize=9)
     return figure
+
+
+def _draw_roof(axes: Axes, top: Ceiling, low: float, high: float) -> None:
+    """Draw the measured limits of the device between two intensities."""
+    x = np.geomspace(low, high, 200)
+    axes.plot(x, [top.at(float(value)) for value in x], color=INK, lw=1.6)
+    axes.annotate(
+        f"{top.gflops:.0f} GFLOP/s",
+        (high, top.gflops),
+        xytext=(-4, 5),
+        textcoords="offset points",
+        ha="right",
+        color=SOFT,
+    )
+    axes.annotate(
+        f"{top.gigabytes_per_second:.0f} GB/s",
+        (low * 1.3, top.at(low * 1.3)),
+        xytext=(-24, 20),
+        textcoords="offset points",
+        color=SOFT,
+    )
 
 
 def stage_bar(profile: Profile) -> Figure:

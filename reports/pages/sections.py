@@ -61,14 +61,7 @@ def sections(summary: Summary) -> tuple[Section, ...]:
         Section(title="Mask AP by class", tables=(detail.classes(summary),), folded=True),
         Section(
             title="Latency in detail",
-            tables=tuple(
-                table
-                for session in summary.sessions
-                for table in (
-                    latency_table.latency(summary, session),
-                    latency_table.stages(summary, session),
-                )
-            ),
+            tables=_latency_tables(summary),
             figures=("stages",),
         ),
         Section(title="Training", tables=(detail.trainings(summary),), figures=("losses",)),
@@ -78,6 +71,17 @@ def sections(summary: Summary) -> tuple[Section, ...]:
         replace(section, tables=filled, proxy=mark(summary))
         for section in wanted
         if (filled := tuple(with_mark(table, summary) for table in section.tables if table.rows))
+    )
+
+
+def _latency_tables(summary: Summary) -> tuple[Table, ...]:
+    return tuple(
+        table
+        for session in summary.sessions
+        for table in (
+            latency_table.latency(summary, session),
+            latency_table.stages(summary, session),
+        )
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
@@ -155,16 +156,10 @@ def _speed(summary: Summary) -> tuple[Column[ArmRow], ...]:
     """Median, ratio and rate in the session that stands beside the accuracies."""
     session = summary.session
     shown = "latency" in summary.manifest.measure
+    tip = partial(_timing_origin, session)
 
     def leads(row: ArmRow) -> bool:
         return session is not None and row.arm == session.fastest
-
-    def tip(row: ArmRow) -> str:
-        if session is None or row.timing is None:
-            return ""
-        commit = session.environment.commit
-        at = f"session {session.name}, {session.label}, seed {session.seed}"
-        return f"{at}, commit {commit}, {session.device}"
 
     return (
         Column(
@@ -194,6 +189,14 @@ def _speed(summary: Summary) -> tuple[Column[ArmRow], ...]:
             export=_exported_before,
         ),
     )
+
+
+def _timing_origin(session: SessionRow | None, row: ArmRow) -> str:
+    if session is None or row.timing is None:
+        return ""
+    commit = session.environment.commit
+    at = f"session {session.name}, {session.label}, seed {session.seed}"
+    return f"{at}, commit {commit}, {session.device}"
 
 
 def _exported_before(row: ArmRow) -> _Fields:
