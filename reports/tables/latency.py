@@ -11,6 +11,12 @@ from reports.tables.table import Column, Notes, Table, tabulate
 from yolact_bench.results.text import decimal, milliseconds, with_interval
 from yolact_bench.statistics.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
+_STATISTICS = (
+    f"IQR: between the quartiles, ms. p90 needs {MIN_SAMPLES_P90} samples, p99 "
+    f"{MIN_SAMPLES_P99}; – where there are fewer. n: timed calls, all of them kept. "
+    "fps: images a second, from the median."
+)
+
 
 def latency(summary: Summary, session: SessionRow) -> Table:
     """Return the times of a session: median, spread, quantiles, ratio to the baseline."""
@@ -51,12 +57,7 @@ def latency(summary: Summary, session: SessionRow) -> Table:
         ),
         summary.rows,
         baseline=summary.baseline_place,
-        notes=(
-            *legends.times(session),
-            f"IQR: between the quartiles, ms. p90 needs {MIN_SAMPLES_P90} samples, p99 "
-            f"{MIN_SAMPLES_P99}; – where there are fewer. n: timed calls, all of them kept. "
-            "fps: images a second, from the median.",
-        ),
+        notes=(*legends.times(session), _STATISTICS),
     )
 
 
@@ -101,9 +102,8 @@ def _stage(session: SessionRow, name: str) -> Column[ArmRow]:
 def _how(session: SessionRow) -> str:
     if session.timer == "CUDA events" and session.version > 1:
         return (
-            "Timed in rounds of their own by events in the stream, while calls run on as they do "
-            "as a whole; checked against rounds that wait at both ends of every stage, and what "
-            "differs is noted under the times. Stages need not sum to the total."
+            "Measured with CUDA events, without synchronisation. Checked against synchronised "
+            "rounds; differences are noted under the times. Stages need not sum to the total."
         )
     return (
         "Timed in rounds of their own with a synchronisation after each stage: they need not sum "

@@ -66,9 +66,8 @@ def origins(summary: Summary) -> Table:
         words=frozenset(range(len(_COLUMNS))) - {_COLUMNS.index("seed")},
         anchors=anchors,
         notes=(
-            "run: the digest that the records in results.jsonl, the folder in predictions and the "
-            "MLflow tag detect_digest carry. again: in a fresh --work-dir, as existing "
-            "results are not measured twice; includes the baseline.",
+            "run: detect digest, as in results.jsonl, predictions/ and MLflow. again: run this in "
+            "an empty --work-dir.",
         ),
     )
 

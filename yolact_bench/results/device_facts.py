@@ -76,7 +76,7 @@ class DeviceFacts:
 
 
 def read_device_facts(data: Mapping[str, object] | None) -> DeviceFacts | None:
-    """Return the facts that a record holds as plain data; None of a record without.
+    """Return the facts that a record holds as plain data; None if it holds none.
 
     Raises:
         SpecError: not such facts.

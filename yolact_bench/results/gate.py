@@ -22,7 +22,7 @@ class TimedArm:
     arm: str
     detect_digest: str
     median_ms: float
-    low_ms: float | None  # 95 % interval of the median; None of too few rounds
+    low_ms: float | None  # 95 % interval of the median; None: too few rounds
     high_ms: float | None
     num_samples: int
 

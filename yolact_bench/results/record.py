@@ -122,7 +122,7 @@ class Latency:
     peak_memory_mb: float | None
     environment: Environment
     time: str
-    reported: bool = False  # by another framework of itself: compares with no other
+    reported: bool = False  # the external program's own figure; never compared
     batch_size: int = 1
     enqueue_ms: tuple[float, ...] = ()  # until the call returned to the host; of a GPU's samples
     load: str = ""  # the declared detection load; "": the arm's own detections
@@ -174,7 +174,7 @@ class Errors:
     train_digest: str
     detect_digest: str
     eval_data: str  # fingerprint
-    box: Mapping[str, float]  # error type → AP50 gained if it alone were mended; "ap50": as is
+    box: Mapping[str, float]  # error type → AP50 gained if it alone were fixed; "ap50": as is
     mask: Mapping[str, float]
     oracles: Mapping[str, float]  # oracle → mask AP with it; "none": as is. May be empty
     environment: Environment

@@ -244,7 +244,7 @@ def _kind(record: Latency) -> Kind:
 
 
 def _complete(store: Store, digests: Sequence[str]) -> list[Session]:
-    """Sessions of exactly these runs, earliest first; none of no runs."""
+    """Sessions of exactly these runs, earliest first; empty without runs."""
     return [s for s in read_sessions(store, digests) if digests and s.covers(digests)]
 
 
