@@ -1,35 +1,129 @@
-"""What keeps the tree readable: sizes, names, headers."""
+"""What keeps the tree readable: sizes, names, layers, headers."""
 
+import ast
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ABLATIONS as ABLATION_FILES
-from tests.support.paths import ROOT
+from tests.support.paths import ABLATIONS, ROOT
+from yolact_bench.catalog import OWN, components
 from yolact_bench.spec.ablation import load
 
-SOURCES = sorted(
-    p for d in ("yolact_bench", "runners", "reports") for p in (ROOT / d).rglob("*.py")
-)
-ABLATIONS = sorted(ABLATION_FILES.glob("*.yaml"))
+PACKAGES = ("yolact_bench", "runners", "reports")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+SPECS = sorted(ABLATIONS.glob("*.yaml"))
 GRAB_BAGS = {"utils", "helpers", "common", "misc", "manager", "base"}
+LINES = {path: path.read_text().count("\n") for path in SOURCES}
+TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
+COMPONENT_MODULES = {
+    component.__module__ for slot in OWN for component in components(slot).values()
+}
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a source file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(tree: ast.Module) -> Iterator[str]:
+    """Yield every module or name that a file imports, dotted."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def test_there_are_sources_and_ablations_to_look_at() -> None:
     assert len(SOURCES) > 80
-    assert ABLATIONS
+    assert SPECS
+    assert len(COMPONENT_MODULES) > 20
 
 
 def test_no_file_is_longer_than_300_lines() -> None:
-    lengths = {str(p.relative_to(ROOT)): p.read_text().count("\n") for p in SOURCES}
-    assert {path: length for path, length in lengths.items() if length > 300} == {}
+    long = {str(path.relative_to(ROOT)): lines for path, lines in LINES.items() if lines > 300}
+    assert long == {}
+
+
+def test_no_package_is_longer_than_2500_lines() -> None:
+    """Folders in a top-level package, their own folders included."""
+    lengths: dict[str, int] = defaultdict(int)
+    for path, lines in LINES.items():
+        parts = path.relative_to(ROOT).parts
+        if len(parts) > 2:
+            lengths["/".join(parts[:2])] += lines
+    assert {package: lines for package, lines in lengths.items() if lines > 2500} == {}
+
+
+def test_runners_has_at_most_fifteen_entries() -> None:
+    entries = [p for p in (ROOT / "runners").iterdir() if p.name != "__pycache__"]
+    assert len(entries) <= 15
+
+
+def test_runners_has_at_most_eight_import_layers() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = (
+        contract
+        for contract in pyproject["tool"]["importlinter"]["contracts"]
+        if contract.get("containers") == ["runners"]
+    )
+    assert len(contract["layers"]) <= 8
+    assert contract["exhaustive"]
+    assert "ignore_imports" not in contract
+
+
+def test_every_package_says_what_it_is() -> None:
+    packages = [path for path in SOURCES if path.name == "__init__.py"]
+    assert [str(path) for path in packages if not ast.get_docstring(TREES[path])] == []
+    folders = {path.parent for path in SOURCES}
+    assert {folder for folder in folders if not (folder / "__init__.py").is_file()} == set()
+
+
+def test_no_module_exists_for_one_importer_alone() -> None:
+    """Under 40 lines and one importer: it belongs into that importer, unless it is a component."""
+    importers: dict[str, set[Path]] = defaultdict(set)
+    for path, tree in TREES.items():
+        for name in imports_of(tree):
+            importers[name].add(path)
+    small = {
+        module_of(path)
+        for path, lines in LINES.items()
+        if lines < 40 and path.name != "__init__.py"
+    }
+    assert {m for m in small - COMPONENT_MODULES if len(importers[m]) <= 1} == set()
+
+
+def test_no_code_compares_the_name_of_a_component() -> None:
+    """What other code must know of a component is a fact on it; `none` is the empty choice."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) and _names_a_component(node)
+    ]
+    assert found == []
+
+
+def _names_a_component(node: ast.Compare) -> bool:
+    """Whether it compares the name of a choice (`x["name"]`, `x.get("name")`) with text."""
+    sides = [node.left, *node.comparators]
+    constants = {
+        part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)
+    }
+    known = {name for slot in OWN for name in components(slot)} - {"none"}
+    return "name" in constants and bool(constants & known)
 
 
 def test_no_file_is_a_grab_bag() -> None:
-    assert [p for p in SOURCES if p.stem in GRAB_BAGS] == []
+    assert [path for path in SOURCES if path.stem in GRAB_BAGS] == []
 
 
-@pytest.mark.parametrize("path", ABLATIONS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_an_ablation_states_question_command_cost_and_expectation(path: Path) -> None:
     ablation = load(path)
     header = " ".join(ablation.header)
