@@ -1,5 +1,6 @@
 """Where and on what arms are trained and evaluated."""
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from yolact_bench.detector import Detector
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
+
+log = logging.getLogger(__name__)
 
 
 class Datasets:
@@ -27,6 +30,7 @@ class Datasets:
         """
         key = data.fingerprint(split), split
         if key not in self._opened:
+            log.info("reading the annotations of %s %s", data.name, split)
             self._opened[key] = open_dataset(data, split)
         return self._opened[key]
 
