@@ -6,6 +6,7 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from runners.timing.clocks import Sample
 from tests.benchmarks import alternating
 from tests.benchmarks.alternating import Ratio, at_threads, compare
 from tests.benchmarks.table import table_of
@@ -20,10 +21,10 @@ class FakeClock:
     def spend(self, milliseconds: float) -> None:
         self.now_ms += milliseconds
 
-    def timed(self, call: Callable[[], object]) -> float:
+    def timed(self, call: Callable[[], object]) -> Sample:
         before = self.now_ms
         call()
-        return self.now_ms - before
+        return Sample(self.now_ms - before, 0.0)
 
 
 def test_an_arm_that_does_a_third_is_three_times_as_fast(
@@ -31,7 +32,7 @@ def test_an_arm_that_does_a_third_is_three_times_as_fast(
 ) -> None:
     benchmark.disabled = False  # as `make bench` has it
     clock = FakeClock()
-    monkeypatch.setattr(alternating, "wall_ms", clock.timed)
+    monkeypatch.setattr(alternating, "wall_clock", clock.timed)
     arms = {"plain": lambda: clock.spend(6.0), "fast": lambda: clock.spend(2.0)}
     compared = compare(benchmark, "busy waiting", arms, reference="plain", target=2.0, moonshot=4.0)
     assert compared["fast"].value == pytest.approx(3.0)

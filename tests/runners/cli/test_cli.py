@@ -119,7 +119,7 @@ def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (["train", "yolact_tiny", "--dataset", "cocoo"], "did you mean 'coco'"),
         (["train", "yolact_tiny", "--dataset", "{tmp}/d.yaml"], "d.yaml"),
         (["train", "yolact_tiny", "--dataset", "coco"], "YOLACT_DATA"),
-        (["evaluate", "yolact_tiny", "--weights", "{tmp}/no.pt"], "there is no file"),
+        (["evaluate", "yolact_tiny", "--weights", "{tmp}/no.pt"], "no such file"),
         (["report", "smal"], "no ablation or sweep named 'smal'"),
         (["list", "component"], "did you mean 'components'"),
         (["predict", "{tmp}/no.jpg", "--weights", "{tmp}/no.pt"], "no such image"),

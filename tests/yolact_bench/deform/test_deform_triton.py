@@ -37,7 +37,7 @@ def test_interpreted_kernels_pass_the_tests_of_every_implementation() -> None:
     pytest.importorskip("triton")
     command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-k", "triton")
     done = subprocess.run(
-        [*command, "-m", "not gpu", "contracts/test_execution.py", "test_deform_triton.py"],
+        [*command, "-m", "not gpu", "tests/contracts/test_execution.py", __file__],
         cwd=ROOT,
         env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,

@@ -72,15 +72,19 @@ class DarkNet(Backbone):
         ]
 
     def own_names(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return the tensors of the reference's darknet53.pth by the names used here."""
+        """Return the tensors of the reference's darknet53.pth by the names used here.
+
+        A name that has no place here stays as the file has it, for the error that follows.
+        """
         if not any(key.startswith("_preconv.") for key in state):
             return state
-        parts = {"_preconv": "preconv", "layers": "stages"}
-        split = {key: key.partition(".") for key in state}
-        return {
-            parts.get(part, part) + dot + rest: state[key]
-            for key, (part, dot, rest) in split.items()
-        }
+        parts, known = {"_preconv": "preconv", "layers": "stages"}, self.state_dict()
+        named = {}
+        for key, value in state.items():
+            part, dot, rest = key.partition(".")
+            own = parts.get(part, part) + dot + rest
+            named[own if own in known else key] = value
+        return named
 
 
 def darknet53(placement: Placement, deform: DeformImplementation) -> DarkNet:
