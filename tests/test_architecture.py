@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.evaluation.coco.score import ENGINES
+from runners.evaluation.coco.score import SCORING
 from tests.support.paths import ABLATIONS, ROOT
 from yolact_bench.catalog import OWN, components
 from yolact_bench.spec.ablation import load
@@ -21,7 +21,7 @@ LINES = {path: path.read_text().count("\n") for path in SOURCES}
 TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 COMPONENT_MODULES = {
     component.__module__ for slot in OWN for component in components(slot).values()
-} | {engine.evaluate.__module__ for engine in ENGINES.values()}
+} | {engine.evaluate.__module__ for engine in SCORING.values()}
 
 
 def module_of(path: Path) -> str:
@@ -129,6 +129,22 @@ def _names_a_component(node: ast.Compare) -> bool:
     }
     known = {name for slot in OWN for name in components(slot)} - {"none"}
     return "name" in constants and bool(constants & known)
+
+
+def test_no_function_has_more_than_40_lines_of_body() -> None:
+    """Without its docstring."""
+    long = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and _body_lines(node) > 40
+    ]
+    assert long == []
+
+
+def _body_lines(node: ast.FunctionDef) -> int:
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 def test_no_file_is_a_grab_bag() -> None:
