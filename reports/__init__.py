@@ -1,1 +1,1 @@
-"""Telling: records to tables, figures and pages. Loads no torch."""
+"""Presentation: records become tables, figures and pages. Loads no torch."""

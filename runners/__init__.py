@@ -1,1 +1,1 @@
-"""Doing: what trains, evaluates, times and keeps records; owner of disk, devices and processes."""
+"""Execution: training, evaluation, timing and storage of records; disk, devices and processes."""
