@@ -45,11 +45,11 @@ class Sample:
 class Predictions:
     """Raw outputs of the network, before decoding."""
 
-    boxes: Float[Tensor, "B A 4"]  # regressions relative to the anchors
+    boxes: Float[Tensor, "B A 4"]  # regressions relative to `anchors`, not corner fractions
     scores: Float[Tensor, "B A C1"]  # class logits, background first, C1 = C + 1
     coefficients: Float[Tensor, "B A k"]  # after tanh
     prototypes: Float[Tensor, "B h w k"]  # after ReLU
-    anchors: Float32[Tensor, "A 4"]  # centre and size, fractions
+    anchors: Float32[Tensor, "A 4"]  # cxcywh fractions, not corners
     semantic: Float[Tensor, "B C h3 w3"] | None  # logits, in training mode only
     features: FeatureMaps | None = None  # only for a re-scoring network that needs them
 

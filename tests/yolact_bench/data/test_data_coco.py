@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support.coco_categories import COCO_CATEGORY_IDS
 from tests.support.data_fixtures import (
     SIZE,
     coco_subset,
@@ -22,7 +23,7 @@ from yolact_bench.data.coco import CocoDataset
 from yolact_bench.data.segmentation import packed_segmentation, usable_box
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
-from yolact_bench.spec.dataset.published import COCO_CATEGORY_IDS, COCO_CLASSES
+from yolact_bench.spec.dataset.published import COCO_CLASSES
 
 mask = pytest.importorskip("pycocotools.mask")
 HEIGHT, WIDTH = SIZE

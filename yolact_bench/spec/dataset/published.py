@@ -1,4 +1,4 @@
-"""Facts of the published data sets: class names in label order, category ids and sizes."""
+"""Facts of the published data sets: class names in label order, and sizes."""
 
 from collections.abc import Mapping
 
@@ -22,10 +22,6 @@ PASCAL_CLASSES = (
 )
 # fmt: on
 SHAPES_CLASSES = ("disc", "square", "triangle", "star", "ring")
-
-# COCO numbers its 80 categories 1 to 90; these numbers are unused.
-_COCO_GAPS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
-COCO_CATEGORY_IDS = tuple(number for number in range(1, 91) if number not in _COCO_GAPS)
 
 # Images by split, so that what is not on this machine can be planned.
 # Source: Lin et al., Microsoft COCO, 2017 splits (cocodataset.org); Hariharan et al., Semantic
