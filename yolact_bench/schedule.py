@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from yolact_bench.errors import SpecError
+from yolact_bench.slots import Count, CountOrZero, Fraction, NotNegative, Positive
 
 OptimizerName: TypeAlias = Literal["sgd", "adamw"]
 
@@ -25,17 +26,17 @@ class Schedule:
 
 def steps(
     *,
-    iterations: int = 800_000,
-    batch_size: int = 8,
-    lr: float = 1e-3,
+    iterations: Count = 800_000,
+    batch_size: Count = 8,
+    lr: Positive = 1e-3,
     steps: Sequence[int] = (280_000, 600_000, 700_000, 750_000),
-    gamma: float = 0.1,
-    warmup: int = 500,
-    warmup_lr: float = 1e-4,
+    gamma: Positive = 0.1,
+    warmup: CountOrZero = 500,
+    warmup_lr: NotNegative = 1e-4,
     optimizer: OptimizerName = "sgd",
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
-    clip_norm: float | None = None,
+    momentum: Fraction = 0.9,
+    weight_decay: NotNegative = 5e-4,
+    clip_norm: Positive | None = None,
 ) -> Schedule:
     """Return YOLACT's schedule: linear warm-up, then the rate times `gamma` at every step.
 
@@ -64,16 +65,16 @@ def steps(
 
 def cosine(
     *,
-    iterations: int = 800_000,
-    batch_size: int = 8,
-    lr: float = 1e-3,
-    warmup: int = 500,
-    warmup_lr: float = 1e-4,
-    final_lr: float = 0.0,
+    iterations: Count = 800_000,
+    batch_size: Count = 8,
+    lr: Positive = 1e-3,
+    warmup: CountOrZero = 500,
+    warmup_lr: NotNegative = 1e-4,
+    final_lr: NotNegative = 0.0,
     optimizer: OptimizerName = "sgd",
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
-    clip_norm: float | None = None,
+    momentum: Fraction = 0.9,
+    weight_decay: NotNegative = 5e-4,
+    clip_norm: Positive | None = None,
 ) -> Schedule:
     """Return linear warm-up followed by half a cosine down to `final_lr`.
 

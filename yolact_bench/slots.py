@@ -6,9 +6,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from yolact_bench.errors import SpecError
 
@@ -16,6 +26,14 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., object])
 MOST_NAMED = 24  # words in a message
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}
+
+# The ranges of numeric options, as annotations; `resolve` refuses what is outside.
+Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Positive: TypeAlias = Annotated[float, Field(gt=0)]
+NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+CountOrZero: TypeAlias = Annotated[int, Field(ge=0)]
+_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
 def hint(word: str, known: Mapping[str, object]) -> str:
@@ -77,7 +95,9 @@ def resolve(
         if option != "name" and option not in accepted:
             raise SpecError(f"{slot}.{name}: no option is named {option!r}{hint(option, accepted)}")
     component = table[name]
-    hints = get_type_hints(component.__init__ if inspect.isclass(component) else component)
+    hints = get_type_hints(
+        component.__init__ if inspect.isclass(component) else component, include_extras=True
+    )
     resolved: dict[str, object] = {"name": name}
     for option, parameter in accepted.items():
         if option in choice:
@@ -128,6 +148,8 @@ def _type_name(expected: object) -> str:
     origin, arguments = get_origin(expected), get_args(expected)
     if origin is Literal:
         return " or ".join(map(repr, arguments))
+    if origin is Annotated:
+        return f"{_type_name(arguments[0])} {_range(arguments[1:])}".rstrip()
     if origin in {Union, UnionType}:
         return " or ".join(map(_type_name, arguments))
     if expected is NoneType:
@@ -135,6 +157,16 @@ def _type_name(expected: object) -> str:
     if origin is not None and issubclass(origin, Sequence):
         return f"list of {_type_name(arguments[0])}"
     return getattr(expected, "__name__", str(expected))
+
+
+def _range(metadata: Sequence[object]) -> str:
+    bounds = [bound for field in metadata for bound in getattr(field, "metadata", ())]
+    return " and ".join(
+        f"{words} {getattr(bound, name):g}"
+        for bound in bounds
+        for name, words in _BOUNDS.items()
+        if hasattr(bound, name)
+    )
 
 
 def _plain(value: object) -> object:

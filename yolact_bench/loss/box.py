@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from yolact_bench.geometry.boxes import encode
+from yolact_bench.slots import NotNegative
 
 
 @runtime_checkable
@@ -30,7 +31,7 @@ def smooth_l1(
     boxes: Float[Tensor, "N 4"],
     normaliser: Float[Tensor, ""],
     *,
-    weight: float = 1.5,
+    weight: NotNegative = 1.5,
 ) -> Float[Tensor, ""]:
     """Smooth L1 between regressions and encoded objects, summed over the four numbers.
 

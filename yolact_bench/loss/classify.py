@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from yolact_bench.shapes import reading_is_free
+from yolact_bench.slots import CountOrZero, Fraction, NotNegative
 
 _LEFT_OUT = -100  # a label that cross_entropy skips
 _CACHED_LOGITS = 2**18  # of 1 MB
@@ -32,8 +33,8 @@ def ohem_cross_entropy(
     labels: Int64[Tensor, "B A"],
     normaliser: Float[Tensor, ""],
     *,
-    weight: float = 1.0,
-    negatives_per_positive: int = 3,
+    weight: NotNegative = 1.0,
+    negatives_per_positive: CountOrZero = 3,
 ) -> Float[Tensor, ""]:
     """Softmax cross-entropy over the positives and the hardest background anchors.
 
@@ -102,9 +103,9 @@ def focal(
     labels: Int64[Tensor, "B A"],
     normaliser: Float[Tensor, ""],
     *,
-    weight: float = 1.0,
-    alpha: float = 0.25,
-    gamma: float = 2.0,
+    weight: NotNegative = 1.0,
+    alpha: Fraction = 0.25,
+    gamma: NotNegative = 2.0,
 ) -> Float[Tensor, ""]:
     """Softmax focal loss over every anchor that is not ignored; nothing is mined.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import LinearCombination, masks_at
 from yolact_bench.shapes import FeatureMaps
+from yolact_bench.slots import Count, NotNegative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,8 @@ def lincomb_bce(
     normaliser: Float[Tensor, ""],
     generator: torch.Generator | None,
     *,
-    weight: float = 6.125,
-    max_positives: int = 100,
+    weight: NotNegative = 6.125,
+    max_positives: Count = 100,
     crop: bool = True,
 ) -> tuple[Float[Tensor, ""], Sequence[SoftMasks]]:
     """Binary cross-entropy of σ(P·Cᵀ), cropped by the object's box, over the box's area.

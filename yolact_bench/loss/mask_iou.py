@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from yolact_bench.errors import SpecError
 from yolact_bench.loss.mask import SoftMasks
 from yolact_bench.shapes import needs_features
-from yolact_bench.slots import with_facts
+from yolact_bench.slots import CountOrZero, NotNegative, with_facts
 
 
 @runtime_checkable
@@ -36,8 +36,8 @@ def smooth_l1(
     rescore_net: nn.Module | None,
     normaliser: Float[Tensor, ""],
     *,
-    weight: float = 25.0,
-    min_target_cells: int = 25,
+    weight: NotNegative = 25.0,
+    min_target_cells: CountOrZero = 25,
 ) -> Float[Tensor, ""]:
     """Smooth L1 between the network's value for the object's class and the true mask IoU.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import box_area, crowd_overlap
 from yolact_bench.shapes import Target, reading_is_free
+from yolact_bench.slots import Fraction
 
 IGNORED = -1
 BACKGROUND = 0
@@ -42,9 +43,9 @@ def ssd_match(
     anchors_cxcywh: Float32[Tensor, "A 4"],
     target: Target,
     *,
-    positive_iou: float = 0.5,
-    negative_iou: float = 0.4,
-    crowd_iou: float = 0.7,
+    positive_iou: Fraction = 0.5,
+    negative_iou: Fraction = 0.4,
+    crowd_iou: Fraction = 0.7,
 ) -> Match:
     """Match each anchor to the object it overlaps most, and no object goes without an anchor.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import masks_at
 from yolact_bench.shapes import Target
-from yolact_bench.slots import with_facts
+from yolact_bench.slots import NotNegative, with_facts
 
 
 @runtime_checkable
@@ -31,7 +31,7 @@ def bce(
     logits: Float[Tensor, "B C h w"] | None,
     targets: Sequence[Target],
     *,
-    weight: float = 1.0,
+    weight: NotNegative = 1.0,
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy summed over classes, averaged over cells and images.
 

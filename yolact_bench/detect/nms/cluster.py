@@ -6,16 +6,17 @@ from torch import Tensor
 from yolact_bench.detect.candidates import greedy_survivors, rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.shapes import Kept
+from yolact_bench.slots import Count, Fraction
 
 
 def cluster_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
     *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    top_k: int = 200,
-    max_detections: int = 100,
+    min_score: Fraction = 0.05,
+    max_iou: Fraction = 0.5,
+    top_k: Count = 200,
+    max_detections: Count = 100,
 ) -> Kept:
     """Keep a box unless a kept box of its class overlaps it by more than `max_iou`.
 

@@ -14,17 +14,17 @@ from yolact_bench.detect.graph.pairs import (
 )
 from yolact_bench.geometry.boxes import overlaps_a_better
 from yolact_bench.shapes import Kept
-from yolact_bench.slots import with_facts
+from yolact_bench.slots import Count, Fraction, with_facts
 
 
 def fixed_cross_class_fast_nms(
     boxes: Float[Tensor, "*batch A 4"],
     scores: Float[Tensor, "*batch A C"],
     *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    top_k: int = 200,
-    max_detections: int | None = None,
+    min_score: Fraction = 0.05,
+    max_iou: Fraction = 0.5,
+    top_k: Count = 200,
+    max_detections: Count | None = None,
     spare: int = 56,
 ) -> FixedKept:
     """Return `cross_class_fast_nms` in fixed sizes, `top_k` rows or `max_detections`.
@@ -47,10 +47,10 @@ def cross_class_fast_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
     *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    top_k: int = 200,
-    max_detections: int | None = None,
+    min_score: Fraction = 0.05,
+    max_iou: Fraction = 0.5,
+    top_k: Count = 200,
+    max_detections: Count | None = None,
 ) -> Kept:
     """Keep a box, as its best class, unless any better box overlaps it by more than `max_iou`.
 

@@ -1,21 +1,25 @@
 """DIoU-NMS: greedy suppression that spares boxes with distant centres."""
 
+from typing import Annotated
+
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
 
 from yolact_bench.detect.candidates import greedy_survivors, rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_diou
 from yolact_bench.shapes import Kept
+from yolact_bench.slots import Count, Fraction
 
 
 def diou_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
     *,
-    min_score: float = 0.05,
-    max_diou: float = 0.5,
-    top_k: int = 200,
-    max_detections: int = 100,
+    min_score: Fraction = 0.05,
+    max_diou: Annotated[float, Field(ge=-1, le=1)] = 0.5,
+    top_k: Count = 200,
+    max_detections: Count = 100,
 ) -> Kept:
     """Keep a box unless a kept box of its class has DIoU above `max_diou` with it.
 

@@ -19,7 +19,7 @@ from yolact_bench.detect.graph.pairs import (
 from yolact_bench.detect.leading import fast_survivors, leading_pairs
 from yolact_bench.geometry.boxes import box_iou, overlaps_a_better
 from yolact_bench.shapes import Kept
-from yolact_bench.slots import with_facts
+from yolact_bench.slots import Count, Fraction, with_facts
 
 # How many of the best pairs of anchor and class are looked at, at the first attempt and at most.
 # Where not even these hold enough survivors, every class is ranked.
@@ -30,10 +30,10 @@ def fixed_fast_nms(
     boxes: Float[Tensor, "*batch A 4"],
     scores: Float[Tensor, "*batch A C"],
     *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    top_k: int = 200,
-    max_detections: int = 100,
+    min_score: Fraction = 0.05,
+    max_iou: Fraction = 0.5,
+    top_k: Count = 200,
+    max_detections: Count = 100,
     anchors: int = ANCHORS,
     pairs: int = 2048,
 ) -> FixedKept:
@@ -54,10 +54,10 @@ def fast_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
     *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    top_k: int = 200,
-    max_detections: int = 100,
+    min_score: Fraction = 0.05,
+    max_iou: Fraction = 0.5,
+    top_k: Count = 200,
+    max_detections: Count = 100,
 ) -> Kept:
     """Keep a box unless a better box of its class overlaps it by more than `max_iou`.
 
@@ -101,10 +101,10 @@ def fast_nms_per_class(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
     *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    top_k: int = 200,
-    max_detections: int = 100,
+    min_score: Fraction = 0.05,
+    max_iou: Fraction = 0.5,
+    top_k: Count = 200,
+    max_detections: Count = 100,
 ) -> Kept:
     """Return the same from one matrix a class, whatever the scene.
 

@@ -9,18 +9,19 @@ from torch import Tensor
 from yolact_bench.detect.candidates import best_first
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.shapes import Kept
+from yolact_bench.slots import Count, Fraction, Positive
 
 
 def matrix_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
     *,
-    min_score: float = 0.05,
+    min_score: Fraction = 0.05,
     decay: Literal["gaussian", "linear"] = "gaussian",
-    sigma: float = 0.5,
-    min_decayed: float = 0.05,
-    top_k: int = 500,
-    max_detections: int = 100,
+    sigma: Positive = 0.5,
+    min_decayed: Fraction = 0.05,
+    top_k: Count = 500,
+    max_detections: Count = 100,
 ) -> Kept:
     """Keep every box whose score, decayed by the better boxes of its class, is above a floor.
 

@@ -20,17 +20,17 @@ from yolact_bench.detect.graph.pairs import (
 )
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.shapes import Kept
-from yolact_bench.slots import with_facts
+from yolact_bench.slots import Count, Fraction, with_facts
 
 
 def fixed_sequential_nms(
     boxes: Float[Tensor, "*batch A 4"],
     scores: Float[Tensor, "*batch A C"],
     *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    max_detections: int = 100,
-    grid_px: int | None = 550,
+    min_score: Fraction = 0.05,
+    max_iou: Fraction = 0.5,
+    max_detections: Count = 100,
+    grid_px: Count | None = 550,
     anchors: int = ANCHORS,
     pairs: int = 1024,
     rounds: int = 16,
@@ -62,10 +62,10 @@ def sequential_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
     *,
-    min_score: float = 0.05,
-    max_iou: float = 0.5,
-    max_detections: int = 100,
-    grid_px: int | None = 550,
+    min_score: Fraction = 0.05,
+    max_iou: Fraction = 0.5,
+    max_detections: Count = 100,
+    grid_px: Count | None = 550,
 ) -> Kept:
     """Keep a box unless a box of its class that is kept overlaps it too much.
 

@@ -9,19 +9,20 @@ from torch import Tensor
 from yolact_bench.detect.candidates import rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.shapes import Kept
+from yolact_bench.slots import Count, Fraction, Positive
 
 
 def soft_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],
     *,
-    min_score: float = 0.05,
+    min_score: Fraction = 0.05,
     decay: Literal["gaussian", "linear"] = "gaussian",
-    sigma: float = 0.5,
-    max_iou: float = 0.3,
-    min_decayed: float = 0.001,
-    top_k: int = 200,
-    max_detections: int = 100,
+    sigma: Positive = 0.5,
+    max_iou: Fraction = 0.3,
+    min_decayed: Fraction = 0.001,
+    top_k: Count = 200,
+    max_detections: Count = 100,
 ) -> Kept:
     """Keep every box whose score, lowered by each better box it overlaps, is above `min_decayed`.
 
