@@ -1,6 +1,10 @@
 """Progress of long loops: what a line keeps where the terminal is narrow."""
 
+import io
 import logging
+import re
+import sys
+import time
 
 import pytest
 
@@ -41,3 +45,37 @@ def test_a_pipe_gets_log_lines(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records] == [
         "train k_4  2/2  box 1.10  0 s left"
     ]
+
+
+def test_the_first_line_has_an_estimate_of_the_time_left(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of four units in 20 s: three more take a minute."""
+    times = iter([100.0, 120.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    with caplog.at_level(logging.INFO), progress("train k_4", 4) as shown:
+        shown.advance(1, "box 1.20")
+    monkeypatch.undo()
+    assert [record.getMessage() for record in caplog.records] == [
+        "train k_4  1/4  box 1.20  1 min 00 s left"
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_first_advance_of_a_bar_gives_an_estimate_of_the_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("YOLACT_BENCH_PLAIN", raising=False)
+    with progress("train k_4", 4) as shown:
+        shown.advance(1, "")
+    estimates = re.findall(r"1/4  (\S.*?) left", terminal.getvalue())
+    assert estimates
+    assert "?" not in estimates[-1]

@@ -1,7 +1,5 @@
 """Detection in fixed sizes: what `exact` promises, and that no value decides a shape."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +10,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.support.nms_scenes import Scene, clustered_logits, random_scene, scenes
-from tests.support.paths import ROOT
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedFound, detections_of
 from yolact_bench.detect.graph.pairs import FixedKept
 from yolact_bench.detect.nms import NMS, Nms
@@ -281,28 +278,3 @@ def test_fast_nms_on_a_gpu_gives_the_same_detections() -> None:
 def on_gpu(raw: Predictions) -> Predictions:
     moved = ("boxes", "scores", "coefficients", "prototypes", "anchors")
     return replace(raw, **{part: getattr(raw, part).cuda() for part in moved})
-
-
-COMPILED = """
-import sys
-import torch
-
-sys.path.insert(0, ".")
-from tests.yolact_bench.detect.test_detect_fixed import FIXED_NMS, head_of, predictions
-from yolact_bench.detect.graph.fixed import FixedDetection
-from yolact_bench.detect.nms import NMS
-
-raw = predictions()
-for name, nms in FIXED_NMS.items():
-    detection = FixedDetection(head_of(NMS[name], "mask_iou"), nms)
-    compiled = torch.compile(detection, backend="eager", fullgraph=True)
-    with torch.no_grad():
-        got, expected = compiled(raw), detection(raw)
-    assert torch.equal(got.mask_scores, expected.mask_scores), name
-"""
-
-
-@pytest.mark.slow
-def test_the_whole_is_one_graph_for_the_compiler() -> None:
-    """In a process of its own: what checks shapes in tests is no code to compile."""
-    subprocess.run([sys.executable, "-c", COMPILED], cwd=ROOT, check=True)
