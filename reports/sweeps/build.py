@@ -29,7 +29,6 @@ class SweepReport:
 
     folder: Path
     markdown: str  # the whole page
-    table: str  # headline and best trials, as text
     paths: tuple[Path, ...]
     sweep: Sweep
 
@@ -49,13 +48,7 @@ def build_sweep(work_dir: Path, name: str) -> SweepReport:
     texts = _texts(sweep, tuple(figures), confirmed)
     page = html_page(sweep, svg_texts(figures), confirmed)
     paths = write_files(folder, {**texts, "report.html": page}, figures)
-    return SweepReport(
-        folder=folder,
-        markdown=texts["report.md"],
-        table=render_sweep(sweep),
-        paths=paths,
-        sweep=sweep,
-    )
+    return SweepReport(folder=folder, markdown=texts["report.md"], paths=paths, sweep=sweep)
 
 
 def render_sweep(

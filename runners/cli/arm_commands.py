@@ -168,8 +168,8 @@ def profile(
 ) -> None:
     """Break one arm down: parameters, MACs, bytes and time of its stages, and a roofline."""
     log.info("loading torch")
-    from reports.pages.markdown import markdown_table
     from reports.pages.profile_page import table, write
+    from runners.cli.terminal import print_table
     from runners.cli.workplace import make_workplace
     from runners.profiling.profile import profile_arm
     from yolact_bench.results.serialise import to_plain
@@ -192,7 +192,7 @@ def profile(
     if as_json:
         typer.echo(json.dumps(to_plain(profiled)))
         return
-    typer.echo(markdown_table(table(profiled)))
+    print_table(table(profiled))
     typer.echo(f"figures: {page}", err=True)
 
 

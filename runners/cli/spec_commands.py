@@ -219,6 +219,7 @@ def sweep(
 def _run_sweep(request: "SweepRequest", *, dry_run: bool, as_json: bool) -> None:
     from reports.pages.build import build
     from reports.sweeps.build import build_sweep
+    from runners.cli.terminal import print_sweep
     from runners.sweep import command
 
     checked = command.check_request(request)
@@ -233,5 +234,8 @@ def _run_sweep(request: "SweepRequest", *, dry_run: bool, as_json: bool) -> None
     if result.confirm and request.confirm_seeds is not None:
         build(work_dir, result.confirm)
     report = build_sweep(work_dir, result.name)
-    typer.echo(json.dumps(asdict(result)) if as_json else report.table)
+    if as_json:
+        typer.echo(json.dumps(asdict(result)))
+    else:
+        print_sweep(report.sweep)
     typer.echo(f"report: {report.folder / 'report.html'}", err=True)

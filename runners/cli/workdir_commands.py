@@ -40,11 +40,11 @@ def report(
         for difference in differences:
             typer.echo(difference)
         raise typer.Exit(1 if differences else 0)
-    if swept is not None:
-        typer.echo(sweeps.build_sweep(work_dir, swept).table)
-        return
-    from runners.cli.terminal import print_summary
+    from runners.cli.terminal import print_summary, print_sweep
 
+    if swept is not None:
+        print_sweep(sweeps.build_sweep(work_dir, swept).sweep)
+        return
     print_summary(ablations.build(work_dir, name).summary, notes=verbose)
 
 
