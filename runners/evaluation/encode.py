@@ -77,9 +77,13 @@ class Encoders:
         return self._threads.submit(self._encode, found, image_id, tuple(category_ids))
 
     def _encode(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+        # Arrays instead of tensors: those would go through files that are shared, one a tensor.
+        parts = {field.name: getattr(found, field.name) for field in fields(found)}
+        parts = {name: p.numpy() if isinstance(p, Tensor) else p for name, p in parts.items()}
+        parts["soft_masks"] = _packed(parts["soft_masks"], found.mask_threshold)
         helper = self._idle.get()
         try:
-            helper.send(_lines_of_parts, _parts(found), image_id, category_ids)
+            helper.send(_lines_of_parts, parts, image_id, category_ids)
             lines: Lines = helper.receive()
         finally:
             self._idle.put(helper)
@@ -142,13 +146,6 @@ def entries(
         of_boxes.append({**what, "bbox": box, "score": class_score})
         of_masks.append({**what, "segmentation": run, "score": mask_score})
     return of_boxes, of_masks
-
-
-def _parts(found: "Found") -> dict[str, object]:
-    """Arrays instead of tensors: those would go through files that are shared, one a tensor."""
-    parts = {field.name: getattr(found, field.name) for field in fields(found)}
-    arrays = {name: p.numpy() if isinstance(p, Tensor) else p for name, p in parts.items()}
-    return {**arrays, "soft_masks": _packed(arrays["soft_masks"], found.mask_threshold)}
 
 
 def _lines_of_parts(

@@ -59,7 +59,11 @@ class ErrorSplit:
         moved = np.isin(self.type, [number for number in wrong if number in _MOVED])
         if moved.any():
             category = np.where(moved, self.true_category[self.object], category)
-            correct = _best_of_each(correct | moved, self.object)
+            # The first claim to each object; the other ones would be duplicates of it.
+            rows = np.flatnonzero(correct | moved)
+            _, first = np.unique(self.object[rows], return_index=True)
+            correct = np.zeros(len(correct), bool)
+            correct[rows[first]] = True
         keep = correct | ~np.isin(self.type, [*wrong, _CORRECT])
         if "false_positive" in mended:
             keep = correct
@@ -222,15 +226,6 @@ def _best(iou: NDArray[np.float64]) -> tuple[NDArray[np.float64], Integers]:
     if not iou.shape[1]:
         return np.zeros(len(iou)), np.full(len(iou), _NOTHING, np.int64)
     return iou.max(axis=1), iou.argmax(axis=1)
-
-
-def _best_of_each(claims: Flags, objects: Integers) -> Flags:
-    """Return the first claim to each object; the other ones would be duplicates of it."""
-    rows = np.flatnonzero(claims)
-    _, first = np.unique(objects[rows], return_index=True)
-    best = np.zeros(len(claims), bool)
-    best[rows[first]] = True
-    return best
 
 
 def _mentioned(objects: Integers, count: int) -> Flags:

@@ -63,11 +63,7 @@ def prediction_files(
     with _json_list(folder / BOX_FILE) as boxes, _json_list(folder / MASK_FILE) as masks:
         predictions = Predictions(boxes, masks)
         yield predictions
-    meta = {
-        **_facts(key),
-        "num_detections": predictions.length,
-        "batch_size": batch_size,
-    }
+    meta = {**_facts(key), "num_detections": predictions.length, "batch_size": batch_size}
     write_atomically(folder / META_FILE, json.dumps(meta, indent=2) + "\n")
 
 
@@ -99,11 +95,9 @@ class Predictions:
         self._boxes, self._masks = boxes, masks
 
     def extend(self, boxes: Sequence[Entry], masks: Sequence[Entry]) -> None:
-        """Add the entries of the next image."""
         self.write(Lines(as_lines(boxes), as_lines(masks), len(boxes)))
 
     def write(self, lines: Lines) -> None:
-        """Add the lines of the next image."""
         if lines.length:
             separator = ",\n" if self.length else "\n"
             self._boxes.write(separator + lines.boxes)

@@ -16,8 +16,9 @@ Each oracle corrects one thing with the ground truth and leaves all else as dete
 Crowds are left out. The network need not run.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -60,6 +61,10 @@ class _Truth:
     height: int
     width: int
 
+    @property
+    def boxes_px(self) -> Float[Tensor, "G 4"]:
+        return self.boxes * torch.tensor([self.width, self.height] * 2)
+
 
 def oracle_ladder(
     detector: Detector,
@@ -82,7 +87,8 @@ def oracle_ladder(
             for name, of_image in found.items():
                 collected[name] += of_image
             shown.advance(index + 1, f"{len(collected['none'])} detections")
-    return _scored(dataset, collected)
+    scored = partial(score, dataset.ground_truth(), kind="segm", class_names=class_names(dataset))
+    return {name: scored(of_oracle).ap or 0.0 for name, of_oracle in collected.items()}
 
 
 @torch.inference_mode()
@@ -96,16 +102,19 @@ def oracle_entries(
     """
     truth = _truth(dataset.objects(index))
     kept = detector.head.nms(candidates.boxes, candidates.probabilities)
-    found = _found(detector, candidates, kept, truth)
+    found = detector.head.finish(candidates, kept, height=truth.height, width=truth.width).cpu()
     masks = run_lengths(found)
     cropped, cropped_masks = _cropped(detector.head.assembly, candidates, kept, found, masks, truth)
+    rows, objects = _best(box_iou(found.boxes_px, truth.boxes_px), above=SAME_OBJECT_IOU)
+    labels = found.labels.clone()
+    labels[rows] = truth.labels[objects]
     ideal = _projected(detector.head.assembly, candidates, truth)
     ideal_masks = run_lengths(ideal)
     with_oracle: Mapping[str, tuple[Found, list[Rle]]] = {
         "none": (found, masks),
         "crop_gt_box": (cropped, cropped_masks),
         "rescore_gt": (_rescored(found, masks, truth), masks),
-        "class_gt": (_reclassified(found, truth), masks),
+        "class_gt": (replace(found, labels=labels), masks),
         "project_gt": (_rescored(ideal, ideal_masks, truth), ideal_masks),
     }
     return {
@@ -143,25 +152,17 @@ def _truth(objects: Objects) -> _Truth:
     rows = np.flatnonzero(~objects.is_crowd)
     size = np.array([objects.width, objects.height] * 2)
     segments = tuple(objects.segments[row] for row in rows)
-    height, width = objects.height, objects.width
+    of_image = {"height": objects.height, "width": objects.width}
     return _Truth(
         boxes=torch.from_numpy(objects.boxes_px[rows] / size).float(),
         labels=torch.from_numpy(objects.labels[rows]),
         segments=segments,
         masks=[
-            encode_outlines(one, height=height, width=width)
-            if isinstance(one, tuple)
-            else encode_pixels(one)
+            encode_outlines(one, **of_image) if isinstance(one, tuple) else encode_pixels(one)
             for one in segments
         ],
-        height=height,
-        width=width,
+        **of_image,
     )
-
-
-def _found(detector: Detector, candidates: Candidates, kept: Kept, truth: _Truth) -> Found:
-    """Return the detections as the detector would, with an NMS that has already chosen."""
-    return detector.head.finish(candidates, kept, height=truth.height, width=truth.width).cpu()
 
 
 def _cropped(
@@ -172,7 +173,7 @@ def _cropped(
     masks: list[Rle],
     truth: _Truth,
 ) -> tuple[Found, list[Rle]]:
-    overlap = _overlap(found, truth) * (found.labels[:, None] == truth.labels)
+    overlap = box_iou(found.boxes_px, truth.boxes_px) * (found.labels[:, None] == truth.labels)
     rows, objects = _best(overlap, above=0.0)
     if not len(rows):
         return found, masks
@@ -198,13 +199,6 @@ def _rescored(found: Found, masks: list[Rle], truth: _Truth) -> Found:
     return replace(found, mask_scores=found.scores * best)
 
 
-def _reclassified(found: Found, truth: _Truth) -> Found:
-    rows, objects = _best(_overlap(found, truth), above=SAME_OBJECT_IOU)
-    labels = found.labels.clone()
-    labels[rows] = truth.labels[objects]
-    return replace(found, labels=labels)
-
-
 def _projected(assembly: Assembly, candidates: Candidates, truth: _Truth) -> Found:
     """Return every true object as a detection, with the best mask of these prototypes."""
     prototypes = candidates.prototypes.contiguous()
@@ -220,12 +214,10 @@ def _projected(assembly: Assembly, candidates: Candidates, truth: _Truth) -> Fou
         coefficients = fitted_coefficients(prototypes, masks, cells)
         soft_masks = crop(assembly(prototypes, coefficients, boxes), boxes)
     sure = torch.ones(count)
-    size = torch.tensor([truth.width, truth.height] * 2)
-    boxes_px = truth.boxes * size
     return Found(
         boxes=truth.boxes,
         # Outwards to whole pixels: an object thinner than one must not vanish.
-        boxes_px=torch.cat([boxes_px[:, :2].floor(), boxes_px[:, 2:].ceil()], 1),
+        boxes_px=torch.cat([truth.boxes_px[:, :2].floor(), truth.boxes_px[:, 2:].ceil()], 1),
         scores=sure,
         mask_scores=sure,
         labels=truth.labels,
@@ -234,11 +226,6 @@ def _projected(assembly: Assembly, candidates: Candidates, truth: _Truth) -> Fou
         width=truth.width,
         mask_threshold=assembly.mask_threshold,
     )
-
-
-def _overlap(found: Found, truth: _Truth) -> Float[Tensor, "N G"]:
-    size = torch.tensor([truth.width, truth.height] * 2)
-    return box_iou(found.boxes_px, truth.boxes * size)
 
 
 def _best(
@@ -250,11 +237,3 @@ def _best(
     best = overlap.max(1)
     rows = ((best.values >= above) & (best.values > 0)).nonzero()[:, 0]
     return rows, best.indices[rows]
-
-
-def _scored(dataset: Dataset, collected: Mapping[str, Iterable[Entry]]) -> dict[str, float]:
-    truth, names = dataset.ground_truth(), class_names(dataset)
-    return {
-        name: score(truth, list(of_oracle), kind="segm", class_names=names).ap or 0.0
-        for name, of_oracle in collected.items()
-    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from runners.evaluation.coco.index import Entry
@@ -79,12 +80,10 @@ def validate(
     for image_boxes, image_masks in detections(detector, dataset, images, batch_size=batch_size):
         boxes += image_boxes
         masks += image_masks
-    truth, names = dataset.ground_truth(), class_names(dataset)
     ids = [dataset.image_id(index) for index in images]
-    return Scores(
-        box=score(truth, boxes, kind="bbox", class_names=names, image_ids=ids),
-        mask=score(truth, masks, kind="segm", class_names=names, image_ids=ids),
-    )
+    names = class_names(dataset)
+    scored = partial(score, dataset.ground_truth(), class_names=names, image_ids=ids)
+    return Scores(box=scored(boxes, kind="bbox"), mask=scored(masks, kind="segm"))
 
 
 def detections(
@@ -97,12 +96,7 @@ def detections(
 
 
 def find_all(
-    detector: Detector,
-    dataset: Dataset,
-    indices: Sequence[int],
-    batch_size: int,
-    *,
-    threads: int,
+    detector: Detector, dataset: Dataset, indices: Sequence[int], batch_size: int, *, threads: int
 ) -> Iterator[tuple[Found, int]]:
     """Yield the detections in each image and its id, in order."""
     for batch in decoded_batches(dataset, indices, size=batch_size, threads=threads):

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runners.evaluation.coco.masks import Rle
 from runners.evaluation.encode import entries, run_lengths
-from runners.evaluation.files import PredictionKey, Predictions, prediction_files
+from runners.evaluation.files import PredictionKey, prediction_files
 from runners.evaluation.stored_pass import StoredPass
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
@@ -102,10 +102,12 @@ class EncodedMasks:
         """Return the run lengths of each detection of the image."""
         soft_masks = found.soft_masks.numpy()
         keys = [box.tobytes() for box in found.boxes.numpy()]
-        runs = [
-            self._find(key, mask, found.mask_threshold)
-            for key, mask in zip(keys, soft_masks, strict=True)
-        ]
+        runs: list[Rle | None] = []
+        for key, mask in zip(keys, soft_masks, strict=True):
+            entry = self._known.get(key)
+            if entry and (entry[1] != found.mask_threshold or not np.array_equal(entry[0], mask)):
+                entry = None
+            runs.append(entry[2] if entry else None)
         new = [row for row, run in enumerate(runs) if run is None]
         if new:
             is_new = torch.zeros(len(runs), dtype=torch.bool)
@@ -115,12 +117,6 @@ class EncodedMasks:
                 self._known[keys[row]] = (soft_masks[row], found.mask_threshold, run)
         return [run for run in runs if run is not None]
 
-    def _find(self, key: bytes, mask: NDArray[np.float32], threshold: float) -> Rle | None:
-        entry = self._known.get(key)
-        if entry is None or entry[1] != threshold or not np.array_equal(entry[0], mask):
-            return None
-        return entry[2]
-
 
 class _Arm:
     """A variant and its prediction files while they are written."""
@@ -128,14 +124,13 @@ class _Arm:
     def __init__(self, variant: Variant, weights: str, stored: StoredPass) -> None:
         self.detector, self.title = variant.detector, variant.title
         key = PredictionKey(variant.digest, weights, stored.num_images)
-        self._files: AbstractContextManager[Predictions] = prediction_files(
-            variant.folder, key, batch_size=stored.batch_size
-        )
-        self.predictions = self._files.__enter__()
+        self._files = ExitStack()
+        files = prediction_files(variant.folder, key, batch_size=stored.batch_size)
+        self.predictions = self._files.enter_context(files)
 
     def finish(self) -> None:
         """Let the files appear."""
-        self._files.__exit__(None, None, None)
+        self._files.close()
 
     def give_up(self) -> None:
         """Leave nothing, because of the exception that is being handled."""

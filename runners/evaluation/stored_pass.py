@@ -91,7 +91,8 @@ def open_pass(folder: Path, key: PredictionKey) -> StoredPass | None:
     """Return the complete pass of this key in `folder`, if there is one."""
     try:
         meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
-        if any(meta[name] != value for name, value in _facts(key).items()):
+        facts = key.facts("forward_digest", schema=PASS_SCHEMA)
+        if any(meta[name] != value for name, value in facts.items()):
             return None
         return StoredPass(
             folder=folder,
@@ -123,7 +124,8 @@ def store_pass(
     Raises:
         ArmError: an image cannot be read, or more than `max_bytes` would be kept.
     """
-    partial = {**_facts(key), "min_score": min_score, "batch_size": batch_size}
+    facts = key.facts("forward_digest", schema=PASS_SCHEMA)
+    partial = {**facts, "min_score": min_score, "batch_size": batch_size}
     began = time.monotonic()
     written = _resumable(folder, partial)
     with progress(title, len(dataset), len(written)) as shown, _background_writer() as write:
@@ -153,11 +155,7 @@ def store_pass(
 
 
 def _candidates(
-    detector: Detector,
-    dataset: Dataset,
-    indices: Sequence[int],
-    min_score: float,
-    batch_size: int,
+    detector: Detector, dataset: Dataset, indices: Sequence[int], min_score: float, batch_size: int
 ) -> Iterator[tuple[int, dict[str, Part]]]:
     """Yield index and parts of one image after the other."""
     for batch in decoded_batches(dataset, indices, size=batch_size):
@@ -169,10 +167,6 @@ def _candidates(
                 tensors = {name: getattr(candidates, name).contiguous().cpu() for name in _PARTS}
             parts = {name: tensor.numpy() for name, tensor in tensors.items()}
             yield index, {**parts, "size": np.array(image.shape[:2])}
-
-
-def _facts(key: PredictionKey) -> dict[str, object]:
-    return key.facts("forward_digest", schema=PASS_SCHEMA)
 
 
 def _resumable(folder: Path, partial: dict[str, object]) -> dict[int, int]:
@@ -202,19 +196,18 @@ def _file(folder: Path, index: int) -> Path:
     return folder / f"{index:07d}.npz"
 
 
-def _save(path: Path, parts: dict[str, Part]) -> None:
-    with atomic_path(path, durable=False) as temporary:
-        np.savez(temporary, allow_pickle=False, **parts)
-
-
 @contextmanager
 def _background_writer() -> Iterator[Callable[[Path, dict[str, Part]], None]]:
     """Yield a function that writes a file in a thread, a bounded number behind."""
     waiting: deque[Future[None]] = deque()
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward-pass")
 
+    def save(path: Path, parts: dict[str, Part]) -> None:
+        with atomic_path(path, durable=False) as temporary:
+            np.savez(temporary, allow_pickle=False, **parts)
+
     def write(path: Path, parts: dict[str, Part]) -> None:
-        waiting.append(pool.submit(_save, path, parts))
+        waiting.append(pool.submit(save, path, parts))
         if len(waiting) > _WRITTEN_BEHIND:
             waiting.popleft().result()
 

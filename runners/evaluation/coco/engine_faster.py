@@ -3,10 +3,9 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from runners.evaluation.coco import engine_pycocotools
 from runners.evaluation.coco.index import Index, Kind, set_areas
-from runners.evaluation.coco.matching import Scored, matches_of
+from runners.evaluation.coco.matching import Scored
 from yolact_bench.errors import SpecError
 
 if TYPE_CHECKING:
@@ -41,17 +40,7 @@ def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] 
         _prepare_masks(truth, found)
     # One thread: more gain little, and other arms may be at work.
     evaluation = COCOeval_faster(_adopted(truth), _adopted(found), kind, rle_iou_max_workers=1)
-    if image_ids is not None:
-        evaluation.params.imgIds = sorted(image_ids)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    return Scored(
-        stats=np.asarray(evaluation.stats),
-        precision=evaluation.eval["precision"][..., 0, 2],  # all sizes, 100 detections
-        category_ids=tuple(evaluation.params.catIds),
-        matches=lambda: matches_of(evaluation),
-    )
+    return engine_pycocotools.run(evaluation, image_ids)
 
 
 def _prepare_masks(truth: Index, found: Index) -> None:

@@ -1,7 +1,9 @@
 """COCO's evaluation by pycocotools, the default engine."""
 
 from collections.abc import Collection
+from typing import Any
 
+import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from runners.evaluation.coco.index import Index, Kind, set_areas
@@ -12,14 +14,18 @@ def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] 
     """Return COCO's metrics; `truth` and `found` are written into."""
     if kind == "segm":
         set_areas(found)
-    evaluation = COCOeval(truth, found, kind)
+    return run(COCOeval(truth, found, kind), image_ids)
+
+
+def run(evaluation: Any, image_ids: Collection[int] | None) -> Scored:  # noqa: ANN401
+    """Return the metrics of a COCOeval of either package, which is run first."""
     if image_ids is not None:
         evaluation.params.imgIds = sorted(image_ids)
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
     return Scored(
-        stats=evaluation.stats,
+        stats=np.asarray(evaluation.stats),
         precision=evaluation.eval["precision"][..., 0, 2],  # all sizes, 100 detections
         category_ids=tuple(evaluation.params.catIds),
         matches=lambda: matches_of(evaluation),

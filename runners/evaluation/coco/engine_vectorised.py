@@ -80,7 +80,10 @@ def accumulate(matches: Matches) -> tuple[Float64, Float64]:
         matched, counts = matches.matched[:, of_class], ~matches.ignored[:, of_class]
         hit = (matched & counts)[:, None] >> _SHIFTS & 1  # [A, T, D]
         missed = (~matched & counts)[:, None] >> _SHIFTS & 1
-        rank = _rank(matches.image[of_class])
+        image = matches.image[of_class]
+        order = np.argsort(image, kind="stable")
+        rank = np.empty(len(image), np.int64)  # detections of the same image that stand before
+        rank[order] = np.arange(len(image)) - np.searchsorted(image[order], image[order])
         for area in np.flatnonzero(objects):
             precision[area, :, :, label] = _curve(hit[area], missed[area], objects[area])
             recall[area, :, label] = hit[area].sum(1) / objects[area]
@@ -103,26 +106,13 @@ def _curve(hit: NDArray[np.uint16], missed: NDArray[np.uint16], objects: int) ->
     return np.stack([row[place] for row, place in zip(best, reached, strict=True)])
 
 
-def _rank(image: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return how many detections of the same image stand before each."""
-    order = np.argsort(image, kind="stable")
-    ordered = image[order]
-    rank = np.empty(len(image), np.int64)
-    rank[order] = np.arange(len(image)) - np.searchsorted(ordered, ordered)
-    return rank
-
-
 def _stats(precision: Float64, recall: Float64) -> Float64:
     every, small, medium, large, best, best_ten = range(len(AREAS) + 2)
     ap = [precision[every], precision[every, :1], precision[every, 5:6]]
     ap += [precision[area] for area in (small, medium, large)]
     ar = [recall[row] for row in (best, best_ten, every, small, medium, large)]
-    return np.array([_mean(values) for values in (*ap, *ar)])
-
-
-def _mean(values: Float64) -> float:
-    present = values[values > -1]
-    return float(present.mean()) if len(present) else -1.0
+    present = [values[values > -1] for values in (*ap, *ar)]
+    return np.array([values.mean() if len(values) else -1.0 for values in present])
 
 
 def _overlaps(truth: Index, found: Index, kind: Kind) -> dict[tuple[int, int], Float64]:

@@ -108,6 +108,5 @@ def _fault(entry: Entry, truth: COCO, number: int, shape: str) -> SpecError:
     key = next(key for key, numbers in known.items() if entry[key] not in numbers)
     return SpecError(
         f"results: detection {number} has {key} {entry[key]}, which is not in the ground truth; "
-        "evaluate on the data set that they were"
-        " made on"
+        "evaluate on the data set that they were made on"
     )

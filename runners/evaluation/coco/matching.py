@@ -57,9 +57,7 @@ class Instances:
 
 
 def instances_of(
-    annotations: Sequence[Mapping[str, Any]],
-    images: Mapping[int, int],
-    classes: Mapping[int, int],
+    annotations: Sequence[Mapping[str, Any]], images: Mapping[int, int], classes: Mapping[int, int]
 ) -> Instances:
     """Return the annotations of these images, given as image id → row and category id → column."""
     chosen = [one for one in annotations if one["image_id"] in images]
@@ -93,7 +91,10 @@ def match(
     Source: pycocotools, COCOeval.evaluateImg: by falling score, each detection takes the object
     it overlaps most; one that counts before one that is ignored; the last of equals.
     """
-    found = _best(found[np.lexsort((-found.score, found.image, found.label))], num_images)
+    found = found[np.lexsort((-found.score, found.image, found.label))]
+    pairs = found.paired(num_images)
+    rank = np.arange(len(pairs)) - np.searchsorted(pairs, pairs)  # in its image and class
+    found = found[rank < MAX_DETECTIONS]
     truth = truth[np.lexsort((truth.image, truth.label))]
     outside = found.outside
     matched = np.zeros(outside.shape, np.uint16)
@@ -149,13 +150,6 @@ class _Group:
     starts: Int64  # [P] the first detection of each pair
     lengths: Int64  # [P] falling
     truth: Int64  # [P, G] rows of the objects, where there are as many
-
-
-def _best(found: Instances, num_images: int) -> Instances:
-    """Return the first hundred of each image and class."""
-    pairs = found.paired(num_images)
-    rank = np.arange(len(pairs)) - np.searchsorted(pairs, pairs)
-    return found[rank < MAX_DETECTIONS]
 
 
 def _groups(
@@ -232,11 +226,7 @@ def _counts(
     counts = np.stack([np.bincount(inverse[some], minlength=len(pairs)) for some in counted])
     any_size = counts.any(axis=0)
     label, image = np.divmod(pairs[any_size], num_images)
-    return (
-        image.astype(np.int32),
-        label.astype(np.int16),
-        counts[:, any_size].astype(np.int32),
-    )
+    return image.astype(np.int32), label.astype(np.int16), counts[:, any_size].astype(np.int32)
 
 
 def _count_up(lengths: Int64) -> Int64:
