@@ -66,7 +66,11 @@ def _from_journal(work_dir: Path, path: Path, *, last: bool) -> Backfilled:
         events = [event for event, _ in read_events(path)]
         if not last:  # a later execution has overwritten its report
             events = [event for event in events if not isinstance(event, Artifacts)]
-        return _write(work_dir, path.parent.name, execution, _with_end(events))
+        if events and not any(isinstance(event, Finished) for event in events):
+            # Its process was killed before it wrote the end.
+            end_ms = max(event.time_ms for event in events)
+            events.append(Finished(time_ms=end_ms, status="KILLED"))
+        return _write(work_dir, path.parent.name, execution, events)
 
 
 def _from_records(work_dir: Path, ablation: str) -> list[Backfilled]:
@@ -78,13 +82,6 @@ def _from_records(work_dir: Path, ablation: str) -> list[Backfilled]:
             return []
         assert isinstance(events[0], Started), "an execution begins with Started"
         return [_write(work_dir, ablation, events[0].execution, events)]
-
-
-def _with_end(events: Sequence[Event]) -> list[Event]:
-    """Add the end to an execution whose process was killed before it wrote one."""
-    if not events or any(isinstance(event, Finished) for event in events):
-        return list(events)
-    return [*events, Finished(time_ms=max(event.time_ms for event in events), status="KILLED")]
 
 
 def _write(work_dir: Path, ablation: str, execution: str, events: Sequence[Event]) -> Backfilled:

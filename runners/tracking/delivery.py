@@ -81,7 +81,12 @@ class Delivery:
 
     def _attempt(self, *, flush: bool) -> None:
         try:
-            self._deliver(flush=flush)
+            self._writer = self._writer or self._open_writer()
+            for event, after in read_events(self._path, self._position):
+                self._writer.apply(event)
+                self._position = after
+                self._writer.flush(late_only=True)
+            self._writer.flush(late_only=not flush)
         except Exception as error:  # any: a tracker must not end a training
             self._fail(error)
             return
@@ -90,17 +95,9 @@ class Delivery:
         with self._changed:
             self._pause, self.fault = 0.0, ""
             self._flush_now = self._flush_now and not flush
-            if self._writer is None or not self._writer.waiting:
+            if not self._writer.waiting:
                 self._delivered = self._position
             self._changed.notify_all()
-
-    def _deliver(self, *, flush: bool) -> None:
-        self._writer = self._writer or self._open_writer()
-        for event, after in read_events(self._path, self._position):
-            self._writer.apply(event)
-            self._position = after
-            self._writer.flush(late_only=True)
-        self._writer.flush(late_only=not flush)
 
     def _fail(self, error: Exception) -> None:
         """Keep the place in the journal, and wait twice as long as the last time."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from yolact_bench.errors import SpecError
 from yolact_bench.results.serialise import from_plain, to_plain
@@ -82,9 +82,7 @@ class Finished:
 
 Event = Started | ArmStarted | Points | Failed | Artifacts | Finished
 
-_KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in (Started, ArmStarted, Points, Failed, Artifacts, Finished)
-}
+_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def event_to_plain(event: Event) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Manifests and records as events."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from runners.tracking.events import ArmStarted, Failed, Phase, Points, Started
 from runners.tracking.metrics import accuracy_metrics, latency_metrics, latency_tags
@@ -30,24 +31,10 @@ def started_event(
     )
 
 
-def arm_event(planned: PlannedRun, phase: Phase, *, time_ms: int) -> ArmStarted:
-    """Return the beginning of an arm's run."""
-    return _arm_event(planned, phase, time_ms, planned.run)
-
-
-def unplanned_arm_event(
-    record: Accuracy | Latency | Failure, phase: Phase, *, time_ms: int
+def arm_event(
+    source: PlannedRun | Accuracy | Latency | Failure, phase: Phase, *, time_ms: int
 ) -> ArmStarted:
-    """Return the beginning of an arm's run of which only a record is known."""
-    return _arm_event(record, phase, time_ms, {})
-
-
-def _arm_event(
-    source: PlannedRun | Accuracy | Latency | Failure,
-    phase: Phase,
-    time_ms: int,
-    run: Mapping[str, object],
-) -> ArmStarted:
+    """Return the beginning of an arm's run, of which only a record may be known."""
     return ArmStarted(
         time_ms=time_ms,
         arm=source.arm,
@@ -55,41 +42,15 @@ def _arm_event(
         phase=phase,
         train_digest=source.train_digest,
         detect_digest=source.detect_digest,
-        run=run,
+        run=source.run if isinstance(source, PlannedRun) else {},
     )
 
 
-def accuracy_event(accuracy: Accuracy, *, time_ms: int) -> Points:
-    """Return an arm's AP as points."""
-    return Points(
-        time_ms=time_ms,
-        arm=accuracy.arm,
-        seed=accuracy.seed,
-        step=0,
-        values=accuracy_metrics(accuracy),
-        proxy=accuracy.proxy,
-    )
-
-
-def latency_event(latency: Latency, *, time_ms: int) -> Points:
-    """Return an arm's milliseconds as points, and a tag where they do not count."""
-    return Points(
-        time_ms=time_ms,
-        arm=latency.arm,
-        seed=latency.seed,
-        step=0,
-        values=latency_metrics(latency),
-        tags=latency_tags(latency),
-    )
-
-
-def failure_event(failure: Failure, *, time_ms: int) -> Failed:
-    """Return the end of an arm that failed."""
-    return Failed(
-        time_ms=time_ms,
-        arm=failure.arm,
-        seed=failure.seed,
-        kind=failure.kind,
-        message=failure.message,
-        traceback=failure.traceback,
-    )
+def result_event(record: Accuracy | Latency | Failure, *, time_ms: int) -> Points | Failed:
+    """Return an arm's AP, its milliseconds with a tag where they do not count, or its failure."""
+    of: dict[str, Any] = {"time_ms": time_ms, "arm": record.arm, "seed": record.seed}
+    if isinstance(record, Failure):
+        return Failed(**of, kind=record.kind, message=record.message, traceback=record.traceback)
+    if isinstance(record, Accuracy):
+        return Points(**of, step=0, values=accuracy_metrics(record), proxy=record.proxy)
+    return Points(**of, step=0, values=latency_metrics(record), tags=latency_tags(record))

@@ -11,20 +11,9 @@ LONGEST_VALUE = 500
 _COMPARED = ("mask/AP", "box/AP", "latency/e2e_p50_ms")  # with the baseline
 _SCENARIO_NAMES = {"end_to_end": "e2e"}
 _MIN_SAMPLES = {90: 64, 99: 662}  # some six beyond the quantile, as in the report
-_SUMMARY_NAMES = {
-    "ap": "AP",
-    "ap50": "AP50",
-    "ap75": "AP75",
-    "ap_small": "AP_S",
-    "ap_medium": "AP_M",
-    "ap_large": "AP_L",
-    "ar_1": "AR1",
-    "ar_10": "AR10",
-    "ar_100": "AR100",
-    "ar_small": "AR_S",
-    "ar_medium": "AR_M",
-    "ar_large": "AR_L",
-}
+_FIELDS = "ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar_medium ar_large"
+_NAMES = "AP AP50 AP75 AP_S AP_M AP_L AR1 AR10 AR100 AR_S AR_M AR_L"
+_SUMMARY_NAMES = dict(zip(_FIELDS.split(), _NAMES.split(), strict=True))
 
 
 def accuracy_metrics(accuracy: Accuracy) -> dict[str, float]:
@@ -61,10 +50,7 @@ def latency_metrics(latency: Latency) -> dict[str, float]:
     whole += f"_b{latency.batch_size}" if latency.batch_size > 1 else ""
     part = "" if whole == "e2e" else f"{whole}_"
     n = len(latency.samples_ms)
-    metrics = {
-        f"latency/{whole}_p50_ms": latency.median_ms,
-        f"latency/{part}samples": float(n),
-    }
+    metrics = {f"latency/{whole}_p50_ms": latency.median_ms, f"latency/{part}samples": float(n)}
     for percent, least in _MIN_SAMPLES.items():
         if n >= least:
             metrics[f"latency/{whole}_p{percent}_ms"] = latency.quantile_ms(percent / 100)

@@ -9,14 +9,7 @@ from pathlib import Path
 
 from runners.tracking.delivery import LONGEST_PAUSE, Delivery
 from runners.tracking.events import Artifacts, Event, Finished, Phase, Points, Status
-from runners.tracking.from_records import (
-    accuracy_event,
-    arm_event,
-    failure_event,
-    latency_event,
-    started_event,
-    unplanned_arm_event,
-)
+from runners.tracking.from_records import arm_event, result_event, started_event
 from runners.tracking.journal import Journal, journal_path
 from runners.tracking.tracker import Tracker
 from runners.tracking.writer import Writer
@@ -77,37 +70,30 @@ class MlflowTracker(Tracker):
     def log_training(
         self, arm: str, seed: int, iteration: int, metrics: Mapping[str, float]
     ) -> None:
-        """Add points to the curves of a child run."""
         values = dict(metrics)
         self._put(Points(time_ms=_now_ms(), arm=arm, seed=seed, step=iteration, values=values))
 
     def log_accuracy(self, accuracy: Accuracy) -> None:
         """Add mask/AP, box/AP and the cost of training to a child run."""
-        self._announce(accuracy, "evaluate")
-        self._put(accuracy_event(accuracy, time_ms=_now_ms()))
+        self._log(accuracy, "evaluate")
 
     def log_latency(self, latency: Latency) -> None:
         """Add latency/e2e_p50_ms and the stages to a child run."""
-        self._announce(latency, "latency")
-        self._put(latency_event(latency, time_ms=_now_ms()))
+        self._log(latency, "latency")
 
     def log_failure(self, failure: Failure) -> None:
         """End a child run as failed, with the reason as tags."""
-        self._announce(failure, "evaluate")
-        self._put(failure_event(failure, time_ms=_now_ms()))
+        self._log(failure, "evaluate")
 
     def log_artifacts(self, folder: Path) -> None:
-        """Copy a folder to the parent run's artifacts."""
         inside = folder.is_relative_to(self._work_dir)
         relative = folder.relative_to(self._work_dir) if inside else folder.resolve()
         self._put(Artifacts(time_ms=_now_ms(), folder=str(relative)))
 
     def finish(self, status: Status) -> None:
-        """End the parent run, and with the same status the children still open."""
         self._put(Finished(time_ms=_now_ms(), status=status))
 
     def drain(self, timeout: float = 30.0) -> None:
-        """Wait until MLflow has all or does not answer, at most `timeout` seconds."""
         if self._delivery is not None:
             self._delivery.drain(timeout)
 
@@ -127,12 +113,13 @@ class MlflowTracker(Tracker):
             self._journal.close()
             self._journal = None
 
-    def _announce(self, record: Accuracy | Latency | Failure, phase: Phase) -> None:
-        """Open the child run of an arm whose record comes without `arm_started`."""
+    def _log(self, record: Accuracy | Latency | Failure, phase: Phase) -> None:
+        """Add a record to its child run, which is opened if it comes without `arm_started`."""
         key = record.arm, record.seed
         if key not in self._announced:
             self._announced.add(key)
-            self._put(unplanned_arm_event(record, phase, time_ms=_now_ms()))
+            self._put(arm_event(record, phase, time_ms=_now_ms()))
+        self._put(result_event(record, time_ms=_now_ms()))
 
     def _put(self, event: Event) -> None:
         if self._journal is None:

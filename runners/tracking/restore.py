@@ -13,13 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runners.tracking.events import Artifacts, Event, Finished, Phase, Points
-from runners.tracking.from_records import (
-    accuracy_event,
-    arm_event,
-    failure_event,
-    latency_event,
-    started_event,
-)
+from runners.tracking.from_records import arm_event, result_event, started_event
 from runners.tracking.tags import environment_tags
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure
@@ -35,11 +29,15 @@ def restored_events(manifest: Manifest, store: Store, work_dir: Path) -> list[Ev
     if not records:
         return []
     times = [_ms(record.time) for record in records]
+    specs = [word for word in manifest.command.split() if word.endswith((".yaml", ".yml"))]
+    spec = Path(specs[0]).name if specs else manifest.name
+    facts = [manifest.name, *(planned.detect_digest for planned in manifest.runs)]
+    key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
     started = started_event(
         manifest,
-        {"spec": _spec_name(manifest), **environment_tags(next(iter(records)).environment)},
+        {"spec": spec, **environment_tags(next(iter(records)).environment)},
         time_ms=min(times),
-        execution=_key(manifest),
+        execution=f"restored-{key}",  # the same the next time
         spec_text="",
     )
     complete = len(records) == len(manifest.runs)
@@ -81,10 +79,8 @@ class _WorkDirectory:
             self._restored_curves.add(planned.train_digest)
             yield from self._curves(planned, begin)
         if isinstance(record, Accuracy):
-            own = replace(record, arm=planned.arm, seed=planned.seed)
-            yield accuracy_event(own, time_ms=end)
-        else:
-            yield failure_event(record, time_ms=end)
+            record = replace(record, arm=planned.arm, seed=planned.seed)
+        yield result_event(record, time_ms=end)
 
     def latency_events(self) -> Iterator[Event]:
         """Yield the milliseconds of the latest session of each scenario that has all timed arms."""
@@ -100,7 +96,7 @@ class _WorkDirectory:
                 if planned.detect_digest in times:
                     latency = times[planned.detect_digest]
                     own = replace(latency, arm=planned.arm, seed=planned.seed)
-                    yield latency_event(own, time_ms=_ms(latency.time))
+                    yield result_event(own, time_ms=_ms(latency.time))
 
     def _phase(self, planned: PlannedRun, record: Accuracy | Failure) -> Phase:
         arm = self.manifest.name, planned.arm, planned.seed
@@ -126,18 +122,6 @@ class _WorkDirectory:
 
     def _log(self, planned: PlannedRun) -> Path:
         return self.work_dir / "checkpoints" / planned.train_digest / "log.jsonl"
-
-
-def _spec_name(manifest: Manifest) -> str:
-    """Return the file name of the spec in the manifest's command, or the ablation's name."""
-    parts = manifest.command.split()
-    return next((Path(p).name for p in parts if p.endswith((".yaml", ".yml"))), manifest.name)
-
-
-def _key(manifest: Manifest) -> str:
-    """Return a name for this execution that is the same the next time."""
-    facts = [manifest.name, *(planned.detect_digest for planned in manifest.runs)]
-    return "restored-" + hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
 
 
 def _ms(time: str) -> int:

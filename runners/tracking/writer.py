@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+import yaml
+
 from runners.tracking.events import (
     ArmStarted,
     Artifacts,
@@ -117,11 +119,9 @@ class Writer:
 
     @property
     def waiting(self) -> bool:
-        """Whether there are points that have not been sent."""
         return bool(self._points)
 
     def apply(self, event: Event) -> None:
-        """Write an event."""
         match event:
             case Started():
                 self._start(event)
@@ -196,7 +196,9 @@ class Writer:
         for batch in _batches(params, _PARAMS_A_BATCH):
             self._call(self._client.log_batch, child, params=batch)
         if event.run:
-            self._call(self._client.log_text, child, _yaml(event.run), "run.yaml")
+            # Through JSON, as YAML would tag tuples with Python's type.
+            text = yaml.safe_dump(json.loads(json.dumps(event.run)), sort_keys=False)
+            self._call(self._client.log_text, child, text, "run.yaml")
 
     def _add(self, event: Points) -> None:
         child = self._children[event.arm, event.seed]
@@ -245,13 +247,10 @@ class Writer:
         once = {(point.key, point.step): point for point in points}.values()
         if run in self._new:
             return list(once)
-        return [point for point in once if point.step not in self._known(run, point.key)]
-
-    def _known(self, run: str, name: str) -> set[int]:
-        if (run, name) not in self._steps:
+        for name in {point.key for point in once} - {key for of, key in self._steps if of == run}:
             history = self._client.get_metric_history(run, name)
             self._steps[run, name] = {point.step for point in history}
-        return self._steps[run, name]
+        return [point for point in once if point.step not in self._steps[run, point.key]]
 
     def _call(self, call: Callable[..., object], *arguments: object, **options: object) -> None:
         """Call MLflow; leave out what it will never accept, as retrying would not help."""
@@ -280,10 +279,3 @@ class Writer:
 
 def _batches(items: Sequence[T], size: int) -> list[list[T]]:
     return [list(items[start : start + size]) for start in range(0, len(items), size)]
-
-
-def _yaml(data: Mapping[str, object]) -> str:
-    import yaml
-
-    # Through JSON, as YAML would tag tuples with Python's type.
-    return str(yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=False))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runners.tracking.events import event_from_plain, event_to_plain
-from runners.tracking.from_records import latency_event
+from runners.tracking.from_records import result_event
 from runners.tracking.metrics import differences, latency_metrics, latency_tags
 from runners.tracking.mlflow_tracker import MlflowTracker
 from tests.support.mlflow_store import seen
@@ -76,7 +76,7 @@ def test_the_tag_says_why_times_do_not_count() -> None:
 
 
 def test_tags_of_points_survive_the_journal() -> None:
-    event = latency_event(replace(END_TO_END, invalid="shared"), time_ms=1)
+    event = result_event(replace(END_TO_END, invalid="shared"), time_ms=1)
     assert event_from_plain(event_to_plain(event)) == event
     old = event_to_plain(event)
     del old["tags"]  # as written before there were any
