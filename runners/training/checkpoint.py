@@ -22,14 +22,13 @@ def save_training(
     train_digest: str,
     iteration: int,
     seconds: float,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
+    parts: Mapping[str, Any],
     window: Sequence[Mapping[str, Tensor]] = (),
 ) -> None:
-    """Write weights, optimiser, scaler, position and random states; whole or not at all.
+    """Write the states of `parts` by name, position and random states; whole or not at all.
 
-    `window` holds the losses that the next line of the log will average.
+    The parts are network, optimizer and scaler. `window` holds the losses that the next line of the
+    log will average.
 
     The learning rate and the data order are functions of the iteration, so the iteration
     stands for the schedule and the sampler.
@@ -41,9 +40,7 @@ def save_training(
             "train_digest": train_digest,
             "iteration": iteration,
             "seconds": seconds,
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "scaler": scaler.state_dict(),
+            **{name: part.state_dict() for name, part in parts.items()},
             "random": _random_states(),
             "window": [dict(losses) for losses in window],
         },
@@ -51,12 +48,7 @@ def save_training(
 
 
 def load_training(
-    path: Path,
-    *,
-    train_digest: str,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
+    path: Path, *, train_digest: str, parts: Mapping[str, Any]
 ) -> tuple[int, float, list[dict[str, Tensor]]]:
     """Restore all that `save_training` wrote; return iteration, seconds so far, and losses.
 
@@ -66,9 +58,8 @@ def load_training(
     state: Mapping[str, Any] = read_state(path, where="checkpoint")
     if state.get("schema") != CHECKPOINT_SCHEMA or state.get("train_digest") != train_digest:
         raise SpecError(f"{path}: not a checkpoint of the training {train_digest}; remove it")
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    scaler.load_state_dict(state["scaler"])
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
     _restore_random_states(state["random"])
     window = state.get("window", [])  # none in checkpoints of earlier versions
     return int(state["iteration"]), float(state["seconds"]), window
@@ -77,8 +68,7 @@ def load_training(
 def save_final(path: Path, *, facts: Mapping[str, object], network: nn.Module) -> None:
     """Write the trained weights with facts about the training (plain data)."""
     _save(
-        path,
-        {"schema": CHECKPOINT_SCHEMA, "facts": dict(facts), "network": network.state_dict()},
+        path, {"schema": CHECKPOINT_SCHEMA, "facts": dict(facts), "network": network.state_dict()}
     )
 
 
@@ -109,7 +99,12 @@ def _random_states() -> dict[str, object]:
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": _plain_numpy_state(state),
+        "numpy": {  # plain numbers, which a weights-only load accepts
+            "key": state["state"]["key"].tolist(),
+            "pos": int(state["state"]["pos"]),
+            "has_gauss": int(state["has_gauss"]),
+            "gauss": float(state["gauss"]),
+        },
         "python": [python[0], list(python[1]), python[2]],
     }
 
@@ -124,13 +119,3 @@ def _restore_random_states(states: Mapping[str, Any]) -> None:
     np.random.set_state(("MT19937", keys, numpy["pos"], numpy["has_gauss"], numpy["gauss"]))
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
-
-
-def _plain_numpy_state(state: Mapping[str, Any]) -> dict[str, object]:
-    """NumPy's legacy generator as plain numbers, which a weights-only load accepts."""
-    return {
-        "key": state["state"]["key"].tolist(),
-        "pos": int(state["state"]["pos"]),
-        "has_gauss": int(state["has_gauss"]),
-        "gauss": float(state["gauss"]),
-    }

@@ -18,12 +18,10 @@ class TrainingLog:
         self._path = path
 
     def append(self, line: Mapping[str, object]) -> None:
-        """Add a line."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def sync(self) -> None:
-        """Force all lines to the disk."""
         if self._path.is_file():
             sync(self._path)
 

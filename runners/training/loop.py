@@ -92,25 +92,20 @@ class Loop:
         )
         self.optimizer = _optimizer(network, schedule)
         self.scaler = torch.amp.GradScaler(how.device, enabled=run.precision == "fp16")
+        self.parts = {"network": network, "optimizer": self.optimizer, "scaler": self.scaler}
         self.generator = torch.Generator(how.device)
         self.iteration = 0
         self.seconds = 0.0
         self.window: list[dict[str, Tensor]] = []  # losses since the last log line
 
     def resume(self, path: Path) -> None:
-        """Continue from a checkpoint."""
         self.iteration, self.seconds, window = load_training(
-            path,
-            train_digest=self.run.train_digest,
-            network=self.network,
-            optimizer=self.optimizer,
-            scaler=self.scaler,
+            path, train_digest=self.run.train_digest, parts=self.parts
         )
         device = self.how.device
         self.window = [{name: loss.to(device) for name, loss in w.items()} for w in window]
 
     def run_all(self, loader: TrainingLoader, advance: Callable[[int, str], None]) -> None:
-        """Train to the end of the schedule."""
         cut_short = self.validation_due() and not self.log.validated(self.iteration)
         if self.ranks.broadcast_from_first(cut_short):
             self.validate()  # it follows the checkpoint
@@ -164,7 +159,6 @@ class Loop:
         return Verdict(self.ranks.highest(own))
 
     def step(self, batch: Batch) -> None:
-        """One optimiser step."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.lr_at(self.iteration)
         device = self.how.device
@@ -232,9 +226,7 @@ class Loop:
             train_digest=self.run.train_digest,
             iteration=self.iteration,
             seconds=self.seconds,
-            network=self.network,
-            optimizer=self.optimizer,
-            scaler=self.scaler,
+            parts=self.parts,
             window=self.window,
         )
 

@@ -69,7 +69,6 @@ class BatchLosses(nn.Module):
     def forward(
         self, x: Tensor, targets: list[Target], generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Return the terms of the loss by name."""
         dtype = self._dtype
         with torch.autocast(x.device.type, dtype=dtype, enabled=dtype is not None):
             raw = self._through(x)

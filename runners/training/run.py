@@ -2,7 +2,7 @@
 
 import logging
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -53,7 +53,8 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
         Stopped: a file `stop` is in the folder; likewise.
     """
     _warn_of_slow_bf16(run, how.device)
-    if torch.device(how.device).type == "cuda":
+    on_gpu = torch.device(how.device).type == "cuda"
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats(how.device)  # of an earlier arm in this process
     seed_generators(run.seed)
     network = build_network(run).to(torch.device(how.device))
@@ -83,10 +84,12 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
         seconds=loop.seconds,
         images_per_second=schedule.iterations * schedule.batch_size / max(loop.seconds, 1e-9),
         skipped_annotations=sum(dataset.skipped.values()),
-        peak_memory_mb=_peak_memory_mb(how.device),
+        peak_memory_mb=torch.cuda.max_memory_allocated(how.device) / 2**20 if on_gpu else None,
         devices=ranks.size,
     )
-    ranks.do_on_first(lambda: _save(trained, run, network))
+    facts = {"train_digest": run.train_digest, **asdict(trained)}
+    del facts["weights"]
+    ranks.do_on_first(lambda: save_final(trained.weights, facts=facts, network=network))
     last.unlink(missing_ok=True)
     return trained
 
@@ -94,15 +97,8 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
 def load_finished(weights: Path) -> Trained:
     """Return the facts of a finished training from its final.pt."""
     facts = load_facts(weights)
-    return Trained(
-        weights=weights,
-        iterations=int(facts["iterations"]),
-        seconds=float(facts["seconds"]),
-        images_per_second=float(facts["images_per_second"]),
-        skipped_annotations=int(facts["skipped_annotations"]),
-        peak_memory_mb=facts["peak_memory_mb"],
-        devices=int(facts.get("devices", 1)),
-    )
+    names = {field.name for field in fields(Trained)} & facts.keys()
+    return Trained(weights=weights, **{name: facts[name] for name in names})
 
 
 def _joint_losses(run: Run, network: Yolact, ranks: Ranks) -> Losses:
@@ -123,27 +119,15 @@ def _resume(loop: Loop, last: Path) -> None:
     loop.ranks.raise_on_all(failed)
 
 
-def _save(trained: Trained, run: Run, network: Yolact) -> None:
-    facts = {"train_digest": run.train_digest, **asdict(trained)}
-    del facts["weights"]
-    save_final(trained.weights, facts=facts, network=network)
-
-
 def _warn_of_slow_bf16(run: Run, device: str) -> None:
-    """Warn before hours are spent: the result is right, but float32 may be faster."""
-    if run.precision == "bf16" and torch.device(device).type == "cpu" and not _has_fast_bf16():
-        log.warning("PyTorch has no fast bf16 for this CPU; --set precision=fp32 may train faster")
+    """Warn before hours are spent: the result is right, but float32 may be faster.
 
-
-def _has_fast_bf16() -> bool:
-    """Return whether oneDNN, PyTorch's library for CPUs, has products of bf16 for this one."""
+    oneDNN, PyTorch's library for CPUs, has products of bf16 for some of them alone.
+    """
+    if run.precision != "bf16" or torch.device(device).type != "cpu":
+        return
     has = torch.cpu.get_capabilities().get
     avx512 = all(has(f"avx512_{part}") for part in ("f", "bw", "vl", "dq"))
     avx2 = has("avx_ne_convert") and has("avx_vnni_int8")
-    return bool(avx512 or avx2 or has("bf16"))
-
-
-def _peak_memory_mb(device: str) -> float | None:
-    if torch.device(device).type != "cuda":
-        return None
-    return torch.cuda.max_memory_allocated(device) / 2**20
+    if not (avx512 or avx2 or has("bf16")):
+        log.warning("PyTorch has no fast bf16 for this CPU; --set precision=fp32 may train faster")
