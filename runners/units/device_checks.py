@@ -18,8 +18,20 @@ def check_possible(run: Run, device: str) -> None:
         SpecError: the device lacks a precision or an implementation, or random weights have no
             statistics to freeze.
     """
-    _check_device(run, device)
-    _check_batch_norm(run)
+    precisions = {"precision": run.precision, "runtime.precision": run.runtime.get("precision")}
+    for where, precision in precisions.items():
+        if precision == "fp16" and torch.device(device).type == "cpu":
+            raise SpecError(f"{where}: fp16 is for GPUs; on a CPU write fp32 or bf16")
+    fault = deform_fault(run, device)
+    if fault:
+        raise SpecError(f"deform: {fault}")
+    if fact_of(run, "init", "random") and freezes_batch_norm(run):
+        raise SpecError(
+            f"batch_norm: {run.batch_norm['name']} freezes batch norm at schedule.batch_size "
+            f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) "
+            "come with no statistics to freeze; write batch_norm: {name: train}, or a batch_size "
+            "of 6 or more"
+        )
 
 
 def check_runtime(run: Run, device: str) -> None:
@@ -31,24 +43,3 @@ def check_runtime(run: Run, device: str) -> None:
     fault = device_fault(run, device)
     if fault:
         raise ArmError("unsuited_device", f"runtime: {fault}; there, add --retry-failed")
-
-
-def _check_device(run: Run, device: str) -> None:
-    kind = torch.device(device).type
-    if run.precision == "fp16" and kind == "cpu":
-        raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
-    if run.runtime.get("precision") == "fp16" and kind == "cpu":
-        raise SpecError("runtime.precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
-    fault = deform_fault(run, device)
-    if fault:
-        raise SpecError(f"deform: {fault}")
-
-
-def _check_batch_norm(run: Run) -> None:
-    if fact_of(run, "init", "random") and freezes_batch_norm(run):
-        raise SpecError(
-            f"batch_norm: {run.batch_norm['name']} freezes batch norm at schedule.batch_size "
-            f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) "
-            "come with no statistics to freeze; write batch_norm: {name: train}, or a batch_size "
-            "of 6 or more"
-        )

@@ -23,10 +23,8 @@ def scale_run(run: Run, *, scaling: str, devices: int) -> Run:
     """Return the run as it is trained on `devices` devices.
 
     "keep" changes nothing: `batch_size` counts the images of all devices together, and the number
-    of devices is no part of the result. "linear" is another training, with another digest:
-    batch size, learning rate and final rate are multiplied by the devices; iterations and steps
-    are divided by them, rounded up, so that the number of images is the same; the warm-up keeps
-    its iterations and its first rate.
+    of devices is no part of the result. "linear" is another training, with another digest, on the
+    same number of images: `RULES` says what it scales.
 
     Raises:
         SpecError: the rule does not exist.

@@ -34,14 +34,6 @@ def _convolution(args: Sequence[Any], out: Tensor) -> int:
     return (x.numel() if transposed else out.numel()) * each
 
 
-def _sums_of_rows(args: Sequence[Any], out: Tensor) -> int:
-    return out.numel() * int(args[0].shape[-1])
-
-
-def _sums_of_rows_added(args: Sequence[Any], out: Tensor) -> int:
-    return out.numel() * int(args[1].shape[-1])
-
-
 def _deform_conv2d(args: Sequence[Any], out: Tensor) -> int:
     """The product, and four multiply-adds for each tap and input channel of an output cell."""
     x, weight = args[0], args[1]
@@ -56,23 +48,10 @@ def _roi_align(args: Sequence[Any], out: Tensor) -> int:
     return _BILINEAR * points * points * out.numel()
 
 
-def _interpolated(args: Sequence[Any], out: Tensor) -> int:
-    return _BILINEAR * out.numel()
-
-
 def _weighted_bags(args: Sequence[Any], out: Tensor) -> int:
     table, indices = args[0], args[1]
     weighted = len(args) > 6 and args[6] is not None
     return int(indices.numel() * table.shape[1]) if weighted else 0
-
-
-def _all_pairs(args: Sequence[Any], out: Tensor) -> int:
-    n = len(args[0])
-    return _PAIR * n * (n - 1) // 2
-
-
-def _of_result(args: Sequence[Any], out: Tensor) -> int:
-    return out.numel()
 
 
 def _of_argument(args: Sequence[Any], out: Tensor) -> int:
@@ -80,29 +59,23 @@ def _of_argument(args: Sequence[Any], out: Tensor) -> int:
     return first
 
 
-def _entries(
-    names: str, reason: str, *, operations: Count = lambda args, out: 0, moves: bool = True
-) -> dict[str, Formula]:
-    """One entry without MACs for each of the names of aten."""
-    formula = Formula(reason=reason, operations=operations, moves=moves)
-    return {f"aten::{name}": formula for name in names.split()}
+def _entries(names: str, reason: str = "", **costs: Any) -> dict[str, Formula]:  # noqa: ANN401
+    """One entry for each of the names of aten; `costs` are fields of `Formula`."""
+    return {f"aten::{name}": Formula(reason=reason, **costs) for name in names.split()}
 
 
 _PRODUCTS = {
-    "aten::convolution": Formula(reason="", macs=_convolution),
-    "aten::mm": Formula(reason="", macs=_sums_of_rows),
-    "aten::bmm": Formula(reason="", macs=_sums_of_rows),
-    "aten::mv": Formula(reason="", macs=_sums_of_rows),
-    "aten::dot": Formula(reason="", macs=_sums_of_rows),
-    "aten::addmm": Formula(reason="", macs=_sums_of_rows_added),
-    "aten::addmv": Formula(reason="", macs=_sums_of_rows_added),
-    "aten::baddbmm": Formula(reason="", macs=_sums_of_rows_added),
-    "aten::_embedding_bag": Formula(reason="a sum of weighted rows", macs=_weighted_bags),
-    "aten::upsample_bilinear2d": Formula(reason="", macs=_interpolated),
-    "aten::grid_sampler_2d": Formula(reason="", macs=_interpolated),
+    **_entries("convolution", macs=_convolution),
+    **_entries("mm bmm mv dot", macs=lambda args, out: out.numel() * int(args[0].shape[-1])),
+    **_entries("addmm addmv baddbmm", macs=lambda args, out: out.numel() * int(args[1].shape[-1])),
+    **_entries("_embedding_bag", "a sum of weighted rows", macs=_weighted_bags),
+    **_entries("upsample_bilinear2d grid_sampler_2d", macs=lambda _, out: _BILINEAR * out.numel()),
     "torchvision::deform_conv2d": Formula(reason="", macs=_deform_conv2d),
     "torchvision::roi_align": Formula(reason="", macs=_roi_align),
-    "torchvision::nms": Formula(reason="compares pairs of boxes", operations=_all_pairs),
+    "torchvision::nms": Formula(
+        reason="compares pairs of boxes",
+        operations=lambda args, _: _PAIR * len(args[0]) * (len(args[0]) - 1) // 2,
+    ),
 }
 
 # Operator, as its schema names it, → formula. All overloads of an operator share one.
@@ -118,7 +91,7 @@ FORMULAS: Mapping[str, Formula] = MappingProxyType(
         "pow reciprocal relu relu_ remainder round rsqrt sigmoid sigmoid_ sign silu silu_ sin sqrt "
         "square sub sub_ tanh trunc where bitwise_left_shift floor_divide rsub",
         "one operation for each value: no product is summed",
-        operations=_of_result,
+        operations=lambda _, out: out.numel(),
     )
     | _entries(
         "native_batch_norm _native_batch_norm_legit_no_training cudnn_batch_norm native_layer_norm "

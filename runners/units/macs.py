@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -51,13 +51,8 @@ class Cost:
     parameters: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            macs=self.macs + other.macs,
-            operations=self.operations + other.operations,
-            moved_bytes=self.moved_bytes + other.moved_bytes,
-            fused_bytes=self.fused_bytes + other.fused_bytes,
-            parameters=self.parameters + other.parameters,
-        )
+        names = [field.name for field in fields(self)]
+        return Cost(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 def total(costs: Mapping[str, Cost]) -> Cost:
@@ -135,13 +130,19 @@ def _count_detection(detector: Detector, predictions: Predictions, counter: "_Co
 
 def _crowded(raw: Predictions) -> Predictions:
     """Return predictions of the shapes of `raw` with candidates for disjoint objects in a grid."""
-    anchors = raw.anchors.cpu() if raw.anchors.device.type != "meta" else _grid(raw.anchors)
+    anchors = raw.anchors
+    if anchors.device.type == "meta":  # which holds no values: any will do
+        anchors = torch.tensor([0.5, 0.5, 0.1, 0.1]).repeat(len(anchors), 1)
+    anchors = anchors.cpu()
     num_anchors, num_scores = raw.scores.shape[1:]
     candidates = min(CANDIDATES, num_anchors)
     rows = torch.arange(candidates) * num_anchors // candidates
     objects = torch.arange(candidates) % OBJECTS
+    side = math.isqrt(OBJECTS)
+    corner = torch.stack([objects % side, objects // side], 1) / side
+    corners = torch.cat([corner + 0.1 / side, corner + 0.9 / side], 1)
     boxes = torch.zeros(1, num_anchors, 4)
-    boxes[0, rows] = encode(_objects()[objects], anchors[rows])
+    boxes[0, rows] = encode(corners, anchors[rows])
     scores = torch.full((1, num_anchors, num_scores), -20.0)
     scores[0, :, 0] = 10.0
     sure = 0.95 - 0.8 * torch.arange(candidates) / candidates
@@ -157,18 +158,6 @@ def _crowded(raw: Predictions) -> Predictions:
         semantic=None,
         features=None if features is None else tuple(torch.zeros(f.shape) for f in features),
     )
-
-
-def _grid(anchors: Tensor) -> Tensor:
-    """Stand-ins for anchors whose values the meta device does not hold: any will do."""
-    return torch.tensor([0.5, 0.5, 0.1, 0.1]).repeat(len(anchors), 1)
-
-
-def _objects() -> Tensor:
-    side = math.isqrt(OBJECTS)
-    place = torch.arange(OBJECTS)
-    corner = torch.stack([place % side, place // side], 1) / side
-    return torch.cat([corner + 0.1 / side, corner + 0.9 / side], 1)
 
 
 class _Counter(DispatchMode):
@@ -219,8 +208,12 @@ def _cost(name: str, args: tuple[Any, ...], out: object) -> Cost:
         return Cost()
     macs = formula.macs(args, results[0])
     # A broadcast argument is read once, not as often as its shape says.
-    moved = sum(_stored_bytes(tensor) for tensor in (*_tensors(args), *results))
-    moved = moved if formula.moves else 0
+    moved = sum(
+        tensor.element_size()
+        * math.prod(n for n, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride)
+        for tensor in (*_tensors(args), *results)
+        if formula.moves
+    )
     return Cost(
         macs=macs,
         operations=formula.operations(args, results[0]),
@@ -235,10 +228,3 @@ def _tensors(values: object) -> list[Tensor]:
     if isinstance(values, (tuple, list)):
         return [tensor for value in values for tensor in _tensors(value)]
     return []
-
-
-def _stored_bytes(tensor: Tensor) -> int:
-    cells = math.prod(
-        size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride != 0
-    )
-    return cells * tensor.element_size()

@@ -37,10 +37,5 @@ def resolve_unit(
     run = scale_run(run, scaling=scaling, devices=devices)
     resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
     return Unit(
-        ablation="",
-        arm=Path(arm).stem,
-        seed=resolved.seed,
-        run=resolved,
-        data=data,
-        split=split,
+        ablation="", arm=Path(arm).stem, seed=resolved.seed, run=resolved, data=data, split=split
     )

@@ -23,19 +23,19 @@ class Work(Protocol):
     @property
     def title(self) -> str: ...
     @property
-    def train_digest(self) -> str: ...
+    def train_digest(self) -> str: ...  # of what decides the trained weights
     @property
-    def forward_digest(self) -> str: ...
+    def forward_digest(self) -> str: ...  # of what decides the output of the network
     @property
-    def detect_digest(self) -> str: ...
+    def detect_digest(self) -> str: ...  # of what decides the detections
     @property
-    def slots(self) -> Mapping[str, object]: ...
+    def slots(self) -> Mapping[str, object]: ...  # the resolved run as plain data
     @property
     def data(self) -> DatasetSpec: ...
     @property
     def split(self) -> str: ...
     @property
-    def eval_data(self) -> str: ...
+    def eval_data(self) -> str: ...  # fingerprint of the evaluation images
     @property
     def proxy(self) -> bool: ...
 
@@ -59,27 +59,22 @@ class Unit:
 
     @property
     def train_digest(self) -> str:
-        """The digest of what decides the trained weights."""
         return self.run.train_digest
 
     @property
     def forward_digest(self) -> str:
-        """The digest of what decides the output of the network."""
         return self.run.forward_digest
 
     @property
     def detect_digest(self) -> str:
-        """The digest of what decides the detections."""
         return self.run.detect_digest
 
     @property
     def eval_data(self) -> str:
-        """The fingerprint of the evaluation images."""
         return self.run.eval_data
 
     @property
     def slots(self) -> Mapping[str, object]:
-        """The resolved run as plain data."""
         return self.run.as_dict()
 
 

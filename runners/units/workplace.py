@@ -58,7 +58,6 @@ class Workplace:
         object.__setattr__(self, "store", open_store(self.work_dir))
 
     def checkpoint_folder(self, run: Run) -> Path:
-        """Return work/checkpoints/<train_digest>."""
         return self.work_dir / "checkpoints" / run.train_digest
 
     def predictions(self, digest: str) -> Path:
@@ -70,7 +69,6 @@ class Workplace:
         return self.work_dir / "resamples" / f"{run.detect_digest}.npz"
 
     def weights(self, run: Run) -> Path:
-        """Return where the trained weights of a run are, or will be."""
         return self.checkpoint_folder(run) / "final.pt"
 
 
