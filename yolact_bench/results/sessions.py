@@ -29,7 +29,11 @@ _FALLEN = 0.95
 
 @runtime_checkable
 class Times(Protocol):
-    """What a rule reads of one arm: a record, or a measurement that may become one."""
+    """What a rule reads of one arm: a record, or a measurement that may become one.
+
+    Rules run on both, so a rule may read only what is declared here. What another one needs, and
+    both have, is added as a property.
+    """
 
     @property
     def invalid(self) -> str:
@@ -39,6 +43,26 @@ class Times(Protocol):
     @property
     def protocol(self) -> TimingProtocol:
         """How the times were measured."""
+        ...
+
+    @property
+    def samples_ms(self) -> tuple[float, ...]:
+        """The time of every call."""
+        ...
+
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """The (first) image of every call, in the order of `samples_ms`."""
+        ...
+
+    @property
+    def warmup(self) -> int:
+        """Calls before the first sample."""
+        ...
+
+    @property
+    def inexact(self) -> int:
+        """Images for which fixed numbers of candidates were too small."""
         ...
 
 
