@@ -38,32 +38,26 @@ class Times(Protocol):
     @property
     def invalid(self) -> str:
         """The reason found while measuring; "" without one."""
-        ...
 
     @property
     def protocol(self) -> TimingProtocol:
         """How the times were measured."""
-        ...
 
     @property
     def samples_ms(self) -> tuple[float, ...]:
         """The time of every call."""
-        ...
 
     @property
     def image_ids(self) -> tuple[int, ...]:
         """The (first) image of every call, in the order of `samples_ms`."""
-        ...
 
     @property
     def warmup(self) -> int:
         """Calls before the first sample."""
-        ...
 
     @property
     def inexact(self) -> int:
         """Images for which fixed numbers of candidates were too small."""
-        ...
 
 
 Rule = Callable[[Sequence[Times]], str]  # all arms of a session → why it does not count, or ""
