@@ -68,6 +68,7 @@ class Detector:
         self.run = run  # what it was built from; its losses need it
         own = sum(parameter.numel() for parameter in network.parameters())
         self.num_parameters = own if num_parameters is None else num_parameters
+        self.unfolded_norms = network.unfolded_norms
         self._mean, self._std = (
             torch.tensor(values, dtype=torch.float32, device=self.device)[:, None, None]
             for values in (network.mean, network.std)

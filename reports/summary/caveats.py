@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from reports.summary.timings import SessionRow
+from reports.summary.timings import SessionRow, unfolded
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy
 
@@ -48,7 +48,9 @@ def caveats(
 def _of_times(session: SessionRow) -> list[str]:
     if session.invalid:
         return [f"The times ({session.label}) do not count: {session.invalid}."]
-    return [f"While the arms were timed ({session.label}): {w}." for w in session.warnings]
+    sentences = [f"While the arms were timed ({session.label}): {w}." for w in session.warnings]
+    norms = {arm: timing.unfolded_norms for arm, timing in session.timings.items()}
+    return sentences + [f"{unfolded(arm, n)} ({session.label})." for arm, n in norms.items() if n]
 
 
 def _mixed(sentence: str, values: Iterable[str]) -> str:

@@ -41,6 +41,7 @@ class Timing:
     warmup: int
     precision: str
     detections: float | None  # mean in a call; None: not known
+    unfolded_norms: int  # batch norms that could not be folded
     warnings: tuple[str, ...]  # what must be known of this arm's time
 
 
@@ -131,6 +132,7 @@ def timing_of(latency: Latency, reference: Latency | None) -> Timing:
         warmup=latency.warmup,
         precision=latency.precision,
         detections=latency.protocol.detections,
+        unfolded_norms=latency.unfolded_norms,
         warnings=tuple(_warnings(latency)),
     )
 
@@ -142,6 +144,12 @@ def _ratio(latency: Latency, reference: Latency) -> tuple[float, Interval | None
         period=period_of(latency.image_ids),
         calls=latency.protocol.calls_per_round,
     )
+
+
+def unfolded(arm: str, norms: int) -> str:
+    """The note on an arm whose batch norms are not all folded."""
+    these = "1 batch norm" if norms == 1 else f"{norms} batch norms"
+    return f"{these} of {arm} could not be folded; its time is higher than necessary"
 
 
 def _warnings(latency: Latency) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from reports.summary.arm_rows import ArmRow, Value
-from reports.summary.timings import SessionRow, Timing
+from reports.summary.timings import SessionRow, Timing, unfolded
 from reports.tables.table import Notes
 from yolact_bench.results.contrasts import Contrast
 from yolact_bench.results.text import NOT_AVAILABLE, difference, signed, with_interval
@@ -107,7 +107,9 @@ def median(row: ArmRow, notes: Notes) -> str:
     """Return the median time."""
     if row.timing is None:
         return untimed(row, notes, row.timing_refused)
-    return f"{row.timing.median_ms:.1f}"
+    norms = row.timing.unfolded_norms
+    mark = notes.mark(unfolded(row.arm, norms)) if norms else ""
+    return f"{row.timing.median_ms:.1f} {mark}".rstrip()
 
 
 def ratio_to_baseline(row: ArmRow, notes: Notes) -> str:

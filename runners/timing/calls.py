@@ -49,6 +49,7 @@ class PreparedArm:
         self.name, self.scenario, self.batch_size = name, scenario, batch_size
         self.load = load.name if load else ""
         self.detector, self.pictures = detector, pictures
+        self.unfolded_norms = detector.unfolded_norms
         self._loaded = None
         try:
             if load is not None:

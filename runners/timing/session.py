@@ -48,6 +48,7 @@ class ArmTimes:
     facts: DeviceFacts  # of the machine during the session
     energy_mj: float | None  # an image; None without a GPU's counter
     inexact: int = 0  # images in timed calls for which fixed numbers of candidates were too small
+    unfolded_norms: int = 0  # batch norms that could not be folded
 
     @property
     def interval_ms(self) -> Interval | None:
@@ -223,6 +224,7 @@ class TimingSession:
                 facts=facts,
                 energy_mj=self.energies_mj[name],
                 inexact=self.inexact[name],
+                unfolded_norms=arm.unfolded_norms,
             )
         return times
 

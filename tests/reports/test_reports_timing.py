@@ -174,6 +174,20 @@ def test_what_is_doubtful_about_an_arm_is_a_note_under_its_times(tmp_path: Path)
     assert "nms: 1 ms, or 2 ms" in notes
 
 
+def test_batch_norms_that_could_not_be_folded_are_noted_at_the_time(tmp_path: Path) -> None:
+    records = [fake_work.accuracy("fast"), fake_work.accuracy("sequential")]
+    times = [fake_work.latency("fast", unfolded_norms=3), fake_work.latency("sequential")]
+    summary = read(fake_work.write_work(tmp_path, [*records, *times]), fake_work.NAME)
+    note = "3 batch norms of fast could not be folded; its time is higher than necessary"
+    table = comparison(summary)
+    column = next(place for place, head in enumerate(table.columns) if head.startswith("ms"))
+    times_of = {row[0]: row[column] for row in table.rows}
+    (mark,) = (line.split()[0] for line in table.notes if line.endswith(note))
+    assert times_of["fast"].endswith(f" {mark}")
+    assert mark not in times_of["sequential"]
+    assert [w for w in summary.warnings if "folded" in w] == [f"{note} (end_to_end)."]
+
+
 def test_a_declared_load_is_marked_and_explained(tmp_path: Path) -> None:
     work = fake_work.write_work(
         tmp_path, [fake_work.accuracy("fast"), fake_work.latency("fast", load="crowded_100")]

@@ -132,6 +132,11 @@ class Latency:
     invalid: str = ""  # reason found while measuring; `sessions` says whether a session counts
     energy_mj: float | None = None  # an image
     inexact: int = 0  # images for which fixed numbers of candidates were too small
+    unfolded_norms: int = 0  # batch norms that could not be folded, which costs time
+
+    def omitted(self) -> frozenset[str]:
+        """Fields that the JSON form leaves out: those that older versions do not read."""
+        return frozenset() if self.unfolded_norms else frozenset({"unfolded_norms"})
 
     @property
     def median_ms(self) -> float:

@@ -22,6 +22,7 @@ class Program(nn.Module):
     mean: tuple[float, float, float]  # RGB of the input, 0-255 scale
     std: tuple[float, float, float]
     rescore_net: nn.Module | None
+    unfolded_norms: int = 0  # batch norms of an inference copy that could not be folded
 
     def forward(self, x: Tensor, clock: Clock = no_clock) -> Predictions:
         """Return raw predictions for normalised images [B, 3, S, S]."""

@@ -23,6 +23,7 @@ class Counting:
 
     device = torch.device("cpu")
     network = torch.nn.Identity()
+    unfolded_norms = 3
 
     def __init__(self, name: str, calls: list[Call]) -> None:
         self.name, self.calls = name, calls
@@ -157,6 +158,7 @@ def test_images_beyond_a_fixed_number_are_counted_in_timed_calls_alone() -> None
     plan = LatencyPlan(rel_ci=0.01)
     times = time_session(arms, PICTURES, scenario="detector", plan=plan, rounds=12)  # type: ignore[arg-type]
     assert times["arm"].inexact == 12
+    assert times["arm"].unfolded_norms == 3
 
 
 def test_a_twin_is_the_baseline_again_and_no_arm_of_its_own() -> None:

@@ -124,6 +124,7 @@ def test_a_head_without_a_form_for_inference_is_copied_as_it_is() -> None:
     made.head = Plain(made.head)  # type: ignore[assignment]
     copied = InferenceNetwork(made)
     assert isinstance(copied.head, Plain)
+    assert copied.unfolded_norms == 0
     assert furthest(predicted(copied), predicted(made)) < 2e-5
 
 
@@ -151,6 +152,23 @@ def test_a_convolution_that_others_read_too_keeps_its_batch_norm() -> None:
     assert isinstance(module.of_stem, nn.Identity)
     assert isinstance(module.of_both, nn.BatchNorm2d)
     assert torch.allclose(module(x), wanted, atol=1e-5)
+
+
+def test_a_copy_knows_how_many_batch_norms_stay() -> None:
+    made = network()
+    made.fpn = nn.Sequential(made.fpn, _Norms(made.fpn.channels))  # type: ignore[assignment]
+    assert InferenceNetwork(made).unfolded_norms == 1
+
+
+class _Norms(nn.Module):
+    """A batch norm of levels, which follows no convolution directly."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, levels: list[Tensor]) -> list[Tensor]:
+        return [self.norm(level + 1.0) for level in levels]
 
 
 def test_merged_branches_give_each_anchor_one_row() -> None:

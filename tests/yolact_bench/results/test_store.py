@@ -33,6 +33,16 @@ def test_every_kind_of_record_comes_back_equal(tmp_path: Path) -> None:
     assert (first["schema"], first["type"]) == (1, "Accuracy")
 
 
+def test_a_line_has_batch_norms_that_stayed_only_where_there_are_some(tmp_path: Path) -> None:
+    """Versions without that field read the other lines."""
+    store = _store(tmp_path)
+    for norms in (0, 3):
+        store.add(fake_work.latency("fast", unfolded_norms=norms))
+    lines = [json.loads(line) for line in store.path.read_text().splitlines()]
+    assert [line.get("unfolded_norms") for line in lines] == [None, 3]
+    assert [record.unfolded_norms for record in Store(store.path).latencies()] == [0, 3]
+
+
 def test_a_store_sees_what_another_one_appends_later(tmp_path: Path) -> None:
     mine, other = _store(tmp_path), _store(tmp_path)
     assert mine.accuracy("d-fast-0") is None

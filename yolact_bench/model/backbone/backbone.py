@@ -37,7 +37,11 @@ class Backbone(nn.Module):
 
 @runtime_checkable
 class MakeBackbone(Protocol):
-    """An entry of `BACKBONES`. Fact: `imagenet`, as the attribute of its backbone."""
+    """An entry of `BACKBONES`.
+
+    Facts: `imagenet`, as the attribute of its backbone; `unfolded_norms`, how many batch norms
+    cannot be folded.
+    """
 
     def __call__(self, placement: Placement, deform: DeformImplementation) -> Backbone:
         """Return the backbone, its deformable layers where the placement says."""

@@ -39,7 +39,7 @@ class InferenceNetwork(StagedNetwork):
         self.dtype = dtype
         on_cpu = torch.device(device).type == "cpu"
         folded = copy.deepcopy(network).eval().requires_grad_(False)
-        fold_batch_norm(_Stages(folded))
+        self.unfolded_norms = fold_batch_norm(_Stages(folded))
 
         def stage(module: nn.Module) -> nn.Module:
             return _convert(reduce_products(module, dtype) if on_cpu else module, dtype)
