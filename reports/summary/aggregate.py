@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.summary.arm_rows import FULL_BUDGET, ArmRow, arm_row, is_external
+from reports.summary.arm_rows import FULL_BUDGET, ArmRow, arm_row
 from reports.summary.caveats import caveats
 from reports.summary.curves import Curve, read_curve
 from reports.summary.paper import PaperGroup, paper_group
@@ -126,7 +126,7 @@ def _training_labels(manifest: Manifest) -> dict[str, str]:
     """Training → the arms that use it, in the order of the manifest."""
     users: dict[str, list[str]] = {}
     seeds: dict[str, int] = {}
-    for run in (planned for planned in manifest.runs if not is_external(planned)):
+    for run in (planned for planned in manifest.runs if not planned.is_external):
         users.setdefault(run.train_digest, []).append(run.arm)
         seeds[run.train_digest] = run.seed
     several = len(manifest.seeds) > 1

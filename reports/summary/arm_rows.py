@@ -61,7 +61,7 @@ def arm_row(
     }
     own = list(done.values())
     is_baseline = arm == manifest.baseline
-    external = any(is_external(run) for run in runs)
+    external = any(run.is_external for run in runs)
     reference = {} if is_baseline else baseline
     return ArmRow(
         arm=arm,
@@ -85,11 +85,6 @@ def arm_row(
         runs=runs,
         accuracies=done,
     )
-
-
-def is_external(planned: PlannedRun) -> bool:
-    """Return whether another program made the predictions, so that no training is known."""
-    return not planned.run
 
 
 def _value(

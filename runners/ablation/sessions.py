@@ -12,6 +12,7 @@ from runners.timing.calls import TimingError
 from runners.timing.records import time_units
 from runners.units.unit import Unit
 from yolact_bench.results.record import Latency
+from yolact_bench.results.sessions import why_invalid
 
 T = TypeVar("T")
 
@@ -30,9 +31,11 @@ def time_arms(plan: Plan, context: AblationContext) -> None:
             and context.standing_failure(step.unit, "latency") is None
         ]
         session = partial(_time, scenario=scenario, plan=plan, context=context)
-        timed = time_possible(units, session, partial(_keep_failure, units, context))
-        for unit, latency in timed or ():
-            context.tracker.log_latency(replace(latency, arm=unit.arm, seed=unit.seed))
+        timed = time_possible(units, session, partial(_keep_failure, units, context)) or ()
+        invalid = why_invalid(latency for _, latency in timed)
+        for unit, latency in timed:
+            own = replace(latency, arm=unit.arm, seed=unit.seed, invalid=invalid)
+            context.tracker.log_latency(own)
 
 
 def _keep_failure(units: Sequence[Unit], context: AblationContext, error: TimingError) -> None:

@@ -5,7 +5,6 @@ import statistics
 from collections.abc import Iterator, Mapping
 
 from yolact_bench.results.record import Accuracy, ApSummary, Latency
-from yolact_bench.results.sessions import why_invalid
 
 LONGEST_VALUE = 500
 _COMPARED = ("mask/AP", "box/AP", "latency/e2e_p50_ms")  # with the baseline
@@ -43,8 +42,8 @@ def latency_metrics(latency: Latency) -> dict[str, float]:
 
     The names of end-to-end times are latency/e2e_p50_ms, latency/stage/nms_ms, …; those of
     another scenario or batch size carry it: latency/model_p50_ms, latency/model_stage/head_ms,
-    latency/e2e_b8_p50_ms. Times that do not count stand under invalid/, where no difference
-    with the baseline finds them.
+    latency/e2e_b8_p50_ms. Times whose `invalid` holds a reason, which must be that of their whole
+    session, stand under invalid/, where no difference with the baseline finds them.
     """
     whole = _SCENARIO_NAMES.get(latency.scenario, latency.scenario)
     whole += f"_b{latency.batch_size}" if latency.batch_size > 1 else ""
@@ -62,14 +61,14 @@ def latency_metrics(latency: Latency) -> dict[str, float]:
         metrics[f"memory/{part}peak_mb"] = latency.peak_memory_mb
     if latency.energy_mj is not None:
         metrics[f"energy/{whole}_mj"] = latency.energy_mj
-    prefix = "invalid/" if why_invalid([latency]) else ""
+    prefix = "invalid/" if latency.invalid else ""
     return {prefix + name: value for name, value in metrics.items()}
 
 
 def latency_tags(latency: Latency) -> dict[str, str]:
     """Return why the times do not count, if they do not."""
-    reason = why_invalid([latency])
-    return {"latency_invalid": f"{latency.scenario}: {reason}"[:LONGEST_VALUE]} if reason else {}
+    text = f"{latency.scenario}: {latency.invalid}"
+    return {"latency_invalid": text[:LONGEST_VALUE]} if latency.invalid else {}
 
 
 def differences(

@@ -56,7 +56,9 @@ class _WorkDirectory:
     def __init__(self, manifest: Manifest, store: Store, work_dir: Path) -> None:
         self.manifest, self.store, self.work_dir = manifest, store, work_dir
         digests = [planned.detect_digest for planned in manifest.runs]
-        failures = {failure.detect_digest: failure for failure in store.failures(digests)}
+        standing = store.failures(digests)
+        failures = {failure.detect_digest: failure for failure in standing}
+        self._not_timed = {f.detect_digest for f in standing if f.phase == "latency"}
         self.records: dict[tuple[str, int], Accuracy | Failure] = {}
         for planned in manifest.runs:
             record = store.accuracy(planned.detect_digest) or failures.get(planned.detect_digest)
@@ -84,19 +86,28 @@ class _WorkDirectory:
 
     def latency_events(self) -> Iterator[Event]:
         """Yield the milliseconds of the latest session of each scenario that has all timed arms."""
-        timed = [p for p in self.manifest.runs if p.seed == self.manifest.seeds[0]]
-        digests = [p.detect_digest for p in timed if (p.arm, p.seed) in self.records]
         if "latency" not in self.manifest.measure:
             return
+        timed = [planned for planned in self.manifest.runs if self._is_timed(planned)]
+        digests = [planned.detect_digest for planned in timed]
         scenarios = [session.kind.scenario for session in read_sessions(self.store, digests)]
         for scenario in dict.fromkeys(scenarios):
             session = latest_session(self.store, digests, scenario)
-            times = session.records if session is not None else {}
+            if session is None:
+                continue
             for planned in timed:
-                if planned.detect_digest in times:
-                    latency = times[planned.detect_digest]
-                    own = replace(latency, arm=planned.arm, seed=planned.seed)
-                    yield result_event(own, time_ms=_ms(latency.time))
+                latency = session.records[planned.detect_digest]
+                own = replace(latency, arm=planned.arm, seed=planned.seed, invalid=session.invalid)
+                yield result_event(own, time_ms=_ms(latency.time))
+
+    def _is_timed(self, planned: PlannedRun) -> bool:
+        """Whether the arm was in the sessions: no external row, and nothing that failed."""
+        return (
+            planned.seed == self.manifest.seeds[0]
+            and not planned.is_external
+            and isinstance(self.records.get((planned.arm, planned.seed)), Accuracy)
+            and planned.detect_digest not in self._not_timed
+        )
 
     def _phase(self, planned: PlannedRun, record: Accuracy | Failure) -> Phase:
         arm = self.manifest.name, planned.arm, planned.seed

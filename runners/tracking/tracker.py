@@ -41,7 +41,7 @@ class Tracker(Protocol):
         """Add an arm's AP and the cost of its training."""
 
     def log_latency(self, latency: Latency) -> None:
-        """Add an arm's milliseconds."""
+        """Add an arm's milliseconds; `invalid` is why their whole session does not count."""
 
     def log_failure(self, failure: Failure) -> None:
         """End an arm's run as failed."""

@@ -23,7 +23,12 @@ class PlannedRun:
     train_digest: str
     forward_digest: str
     detect_digest: str
-    run: Mapping[str, object]  # Run.as_dict() of the resolved run
+    run: Mapping[str, object]  # Run.as_dict() of the resolved run; {} of an external row
+
+    @property
+    def is_external(self) -> bool:
+        """Whether another program made the predictions, so that no training is known."""
+        return not self.run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
