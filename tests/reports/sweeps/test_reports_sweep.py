@@ -134,7 +134,9 @@ def test_a_lost_trial_that_was_asked_again_does_not_count_twice() -> None:
         trial_of(0, "lost", reason="its coordinator ended"),
         scored(1, 0.3, origin="retry of 0"),
     )
-    assert warnings(sweep_of(lost, again, asked=2))[0].startswith("Not finished: 1 of 2 trials is")
+    assert warnings(sweep_of(lost, again, asked=2))[0].startswith(
+        "Not finished: 1 of 2 trials outstanding."
+    )
     assert "Not finished" not in " ".join(warnings(sweep_of(lost, again, asked=1)))
 
 
@@ -195,7 +197,7 @@ def test_the_page_is_self_contained_and_escapes_what_users_wrote(tmp_path: Path)
 def test_a_sweep_of_one_trial_in_any_state_has_a_page(tmp_path: Path, state: str) -> None:
     save_sweep(tmp_path, sweep_of(trial_of(0, state, reason="why"), baseline={}))
     report = build_sweep(tmp_path, "nms")
-    assert "nothing to choose from" in report.table
+    assert "nothing to choose from" in report.markdown
     assert check_sweep(tmp_path, "nms") == ()
 
 
