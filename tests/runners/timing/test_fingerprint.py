@@ -8,7 +8,7 @@ import pytest
 from reports.compare.times import latency_changes
 from reports.summary.caveats import caveats
 from reports.summary.sessions import read_sessions
-from reports.summary.timings import Session
+from reports.summary.timings import SessionRow
 from runners.timing.device.watch import DeviceWatch
 from tests.support import fake_work
 from tests.support.fake_nvml import UUID, FakeNvml
@@ -29,14 +29,14 @@ def gpu_facts(nvml: FakeNvml) -> dict[str, object]:
     return plain
 
 
-def sessions_of(folder: Path, *latencies: Latency) -> tuple[Session, ...]:
+def sessions_of(folder: Path, *latencies: Latency) -> tuple[SessionRow, ...]:
     store = Store(folder / "results.jsonl")
     for latency in latencies:
         store.add(latency)
     return read_sessions(store, DIGESTS, "fast")
 
 
-def session_of(folder: Path, *latencies: Latency) -> Session:
+def session_of(folder: Path, *latencies: Latency) -> SessionRow:
     return sessions_of(folder, *latencies)[0]
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 
 from yolact_bench.data.augment.photometric import distort
 from yolact_bench.data.augment.view import (
@@ -63,8 +63,7 @@ def ssd(
     if seen[region].size:
         seen[region] = distort(seen[region], rng=rng, probability=photometric)
     boxes = seen_boxes(objects, view)
-    sides_px = (boxes[:, 2:] - boxes[:, :2]) * size
-    rows = np.flatnonzero(inside & (sides_px > _MIN_SIDE_PX).all(axis=1))
+    rows = _large_enough(inside, boxes, size)
     mask_side = size if masks == "network_size" else mask_size
     target = seen_target(objects, rows, boxes, view, mask_side)
     return Sample(image=torch.from_numpy(seen), target=target)
@@ -120,3 +119,10 @@ def _window(view: View, rng: np.random.Generator) -> View | None:
 def _holds(window: View, centres: Float64[np.ndarray, "N 2"]) -> Bool[np.ndarray, " N"]:
     x, y = centres[:, 0] - window.left, centres[:, 1] - window.top
     return (x > 0) & (x < window.width) & (y > 0) & (y < window.height)
+
+
+def _large_enough(
+    inside: Bool[np.ndarray, " N"], boxes: Float64[np.ndarray, "N 4"], size: int
+) -> Int64[np.ndarray, " M"]:
+    sides_px = (boxes[:, 2:] - boxes[:, :2]) * size
+    return np.flatnonzero(inside & (sides_px > _MIN_SIDE_PX).all(axis=1))
