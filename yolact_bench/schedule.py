@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from yolact_bench.errors import SpecError
 from yolact_bench.slots import Count, CountOrZero, Fraction, NotNegative, Positive
 
 OptimizerName: TypeAlias = Literal["sgd", "adamw"]
@@ -29,7 +28,7 @@ def steps(
     iterations: Count = 800_000,
     batch_size: Count = 8,
     lr: Positive = 1e-3,
-    steps: Sequence[int] = (280_000, 600_000, 700_000, 750_000),
+    steps: Sequence[CountOrZero] = (280_000, 600_000, 700_000, 750_000),
     gamma: Positive = 0.1,
     warmup: CountOrZero = 500,
     warmup_lr: NotNegative = 1e-4,
@@ -45,7 +44,6 @@ def steps(
 
     Source: YOLACT (arXiv:1904.02689) §5; dbolya/yolact@902073d train.py and data/config.py.
     """
-    _check(iterations, batch_size, lr)
 
     def lr_at(iteration: int) -> float:
         if iteration < warmup:
@@ -80,7 +78,6 @@ def cosine(
 
     Source: SGDR (arXiv:1608.03983), without restarts.
     """
-    _check(iterations, batch_size, lr)
 
     def lr_at(iteration: int) -> float:
         if iteration < warmup:
@@ -109,11 +106,3 @@ class MakeSchedule(Protocol):
 
 
 SCHEDULES: Mapping[str, MakeSchedule] = {"steps": steps, "cosine": cosine}
-
-
-def _check(iterations: int, batch_size: int, lr: float) -> None:
-    if iterations < 1 or batch_size < 1 or lr <= 0:
-        raise SpecError(
-            "schedule: iterations and batch_size must be 1 or more and lr above 0, got "
-            f"iterations {iterations}, batch_size {batch_size}, lr {lr}"
-        )

@@ -27,13 +27,22 @@ C = TypeVar("C", bound=Callable[..., object])
 MOST_NAMED = 24  # words in a message
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}
 
-# The ranges of numeric options, as annotations; `resolve` refuses what is outside.
+# The ranges of numeric options, as annotations; `resolve` refuses what is outside, and whatever is
+# not finite.
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 CountOrZero: TypeAlias = Annotated[int, Field(ge=0)]
-_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+AtLeastOne: TypeAlias = Annotated[float, Field(ge=1)]
+_BOUNDS = {
+    "gt": "above {:g}",
+    "ge": "at least {:g}",
+    "lt": "below {:g}",
+    "le": "at most {:g}",
+    "min_length": "with {:g} values or more",
+    "max_length": "with {:g} values or fewer",
+}
 
 
 def hint(word: str, known: Mapping[str, object]) -> str:
@@ -130,7 +139,7 @@ def pick(slot: str, table: Mapping[str, Callable[..., T]], choice: Choice) -> Ca
 
 def _check_value(where: str, expected: object, value: object) -> object:
     """Return `value` as the annotation `expected` wants it, as plain YAML-able data."""
-    strict = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    strict = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
     try:
         adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)  # type: ignore[arg-type]
         # JSON rules: a list is accepted where a tuple is meant, but "8" is not an integer.
@@ -162,7 +171,7 @@ def _type_name(expected: object) -> str:
 def _range(metadata: Sequence[object]) -> str:
     bounds = [bound for field in metadata for bound in getattr(field, "metadata", ())]
     return " and ".join(
-        f"{words} {getattr(bound, name):g}"
+        words.format(getattr(bound, name))
         for bound in bounds
         for name, words in _BOUNDS.items()
         if hasattr(bound, name)

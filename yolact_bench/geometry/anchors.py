@@ -2,19 +2,29 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
+from typing import Annotated, TypeAlias
 
 import torch
 from jaxtyping import Float32
+from pydantic import Field
 from torch import Tensor
 
 from yolact_bench.errors import SpecError
+from yolact_bench.slots import Positive
 
 # Width and height in pixels of the network's input: one tuple per level, one pair per anchor.
 AnchorShapes = tuple[tuple[tuple[float, float], ...], ...]
 
 YOLACT_SCALES = (24.0, 48.0, 96.0, 192.0, 384.0)
 PASCAL_SCALES = (32.0, 64.0, 128.0, 256.0, 512.0)  # 4/3 of YOLACT's
+Ratios: TypeAlias = Annotated[Sequence[Positive], Field(min_length=1)]
 NUM_LEVELS = 5  # P3 to P7
+Scales: TypeAlias = Annotated[
+    Sequence[Positive], Field(min_length=NUM_LEVELS, max_length=NUM_LEVELS)
+]
+_Pair: TypeAlias = Annotated[Sequence[Positive], Field(min_length=2, max_length=2)]
+_Level: TypeAlias = Annotated[Sequence[_Pair], Field(min_length=1)]
+Sizes: TypeAlias = Annotated[Sequence[_Level], Field(min_length=NUM_LEVELS, max_length=NUM_LEVELS)]
 _P3_HALVINGS = 3  # P3 has stride 8
 
 
@@ -51,8 +61,8 @@ def anchor_grid(shapes: AnchorShapes, image_size: int) -> Float32[Tensor, "A 4"]
 
 def one_scale(
     *,
-    scales: Sequence[float] = YOLACT_SCALES,
-    ratios: Sequence[float] = (1.0, 0.5, 2.0),
+    scales: Scales = YOLACT_SCALES,
+    ratios: Ratios = (1.0, 0.5, 2.0),
     square: bool = True,
 ) -> AnchorShapes:
     """Return YOLACT's anchors: one scale per level in three aspect ratios.
@@ -62,61 +72,58 @@ def one_scale(
 
     Source: YOLACT (arXiv:1904.02689) §4; the mistake: dbolya/yolact issue #19.
     """
-    return tuple(_shapes([scale], ratios, square=square) for scale in _five(scales))
+    return tuple(_shapes([scale], ratios, square=square) for scale in scales)
 
 
 def three_scales(
     *,
-    scales: Sequence[float] = YOLACT_SCALES,
-    ratios: Sequence[float] = (1.0, 0.5, 2.0),
-    factors: Sequence[float] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3)),
+    scales: Scales = YOLACT_SCALES,
+    ratios: Ratios = (1.0, 0.5, 2.0),
+    factors: Ratios = (1.0, 2 ** (1 / 3), 2 ** (2 / 3)),
 ) -> AnchorShapes:
     """Return YOLACT++'s anchors: three scales per level (scale outer, ratio inner), true ratios.
 
     Source: YOLACT++ (arXiv:1912.06218), section on optimised prediction heads.
     """
     return tuple(
-        _shapes([scale * factor for factor in factors], ratios, square=False)
-        for scale in _five(scales)
+        _shapes([scale * factor for factor in factors], ratios, square=False) for scale in scales
     )
 
 
 def five_ratios(
     *,
-    scales: Sequence[float] = YOLACT_SCALES,
-    ratios: Sequence[float] = (1.0, 0.5, 2.0, 1 / 3, 3.0),
+    scales: Scales = YOLACT_SCALES,
+    ratios: Ratios = (1.0, 0.5, 2.0, 1 / 3, 3.0),
 ) -> AnchorShapes:
     """Return the alternative that YOLACT++ compares with: one scale in five true ratios.
 
     Source: YOLACT++ (arXiv:1912.06218), section on optimised prediction heads.
     """
-    return tuple(_shapes([scale], ratios, square=False) for scale in _five(scales))
+    return tuple(_shapes([scale], ratios, square=False) for scale in scales)
 
 
 def pascal(
     *,
-    scales: Sequence[float] = PASCAL_SCALES,
-    ratios: Sequence[float] = (1.0, 0.5, 2.0),
+    scales: Scales = PASCAL_SCALES,
+    ratios: Ratios = (1.0, 0.5, 2.0),
 ) -> AnchorShapes:
     """Return the Pascal set: YOLACT's scales times 4/3, true ratios.
 
     Source: dbolya/yolact@902073d data/config.py, `yolact_resnet50_pascal_config`.
     """
-    return tuple(_shapes([scale], ratios, square=False) for scale in _five(scales))
+    return tuple(_shapes([scale], ratios, square=False) for scale in scales)
 
 
-def free(*, sizes: Sequence[Sequence[Sequence[float]]]) -> AnchorShapes:
+def free(*, sizes: Sizes) -> AnchorShapes:
     """Return anchors written out by hand: per level a list of [width, height] in pixels.
 
     Source: ours; for anchors clustered on one's own data.
     """
-    if len(sizes) != NUM_LEVELS or len({len(level) for level in sizes}) != 1:
+    if len({len(level) for level in sizes}) != 1:
         raise SpecError(
-            f"anchors.free.sizes: expected {NUM_LEVELS} levels (P3 to P7) with equally many "
-            "[width, height] pairs each, since one head serves all levels"
+            "anchors.free.sizes: expected equally many [width, height] pairs for each of P3 to P7, "
+            "since one head serves all levels"
         )
-    if any(len(pair) != 2 or min(pair) <= 0 for level in sizes for pair in level):
-        raise SpecError("anchors.free.sizes: every anchor is a pair [width, height] above 0 px")
     return tuple(tuple((pair[0], pair[1]) for pair in level) for level in sizes)
 
 
@@ -129,20 +136,9 @@ ANCHORS: Mapping[str, Callable[..., AnchorShapes]] = {
 }
 
 
-def _five(scales: Sequence[float]) -> Sequence[float]:
-    if len(scales) != NUM_LEVELS or min(scales) <= 0:
-        raise SpecError(
-            f"anchors.scales: expected {NUM_LEVELS} scales above 0 px, one for each of P3 to P7, "
-            f"got {list(scales)}"
-        )
-    return scales
-
-
 def _shapes(
     scales: Sequence[float], ratios: Sequence[float], *, square: bool
 ) -> tuple[tuple[float, float], ...]:
-    if not ratios or min(ratios) <= 0:
-        raise SpecError(f"anchors.ratios: expected ratios above 0, got {list(ratios)}")
     pairs = []
     for scale in scales:
         for ratio in ratios:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
-from yolact_bench.slots import with_facts
+from yolact_bench.slots import Fraction, with_facts
 
 # Ceiling for what upsampling holds at once beyond its result: 100 masks of a 12-megapixel photo
 # would be 4.8 GB as floats.
@@ -56,7 +56,7 @@ class LinearCombination:
     """
 
     crop: bool = True
-    mask_threshold: float = 0.5
+    mask_threshold: Fraction = 0.5
 
     def __call__(
         self,

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
-from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import LinearCombination, masks_at
 from yolact_bench.shapes import FeatureMaps
 from yolact_bench.slots import Count, NotNegative
@@ -70,15 +69,9 @@ def lincomb_bce(
     `crop` every cell of the map counts, so the map's area takes the place of the box's; pair
     it with an assembly that does not crop.
 
-    Raises:
-        SpecError: `max_positives` is below 1.
     Source: YOLACT (arXiv:1904.02689), paragraphs "Losses" and "Cropping Masks";
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `lincomb_mask_loss`.
     """
-    if max_positives < 1:
-        raise SpecError(
-            f"mask_loss.lincomb_bce.max_positives: write 1 or more, not {max_positives}"
-        )
     total = normaliser.new_zeros(())
     assembled = []
     for image in images:

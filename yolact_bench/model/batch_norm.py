@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from yolact_bench.slots import CountOrZero
+
 SMALLEST_TRAINABLE_BATCH = 6
 
 
-def auto(batch_per_device: int, *, min_batch: int = SMALLEST_TRAINABLE_BATCH) -> bool:
+def auto(batch_per_device: int, *, min_batch: CountOrZero = SMALLEST_TRAINABLE_BATCH) -> bool:
     """Return whether to freeze: under `min_batch` images on a device, statistics are too noisy.
 
     Source: dbolya/yolact@902073d train.py, which disables batch norm under 6 images per GPU.

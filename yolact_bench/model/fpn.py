@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from yolact_bench.slots import Count
+
 
 class YolactFpn(nn.Module):
     """Laterals, top-down sums, a 3×3 convolution with ReLU per level, then P6 and P7 from P5.
@@ -15,7 +17,7 @@ class YolactFpn(nn.Module):
     Source: YOLACT (arXiv:1904.02689) §4; dbolya/yolact@902073d yolact.py, `FPN`.
     """
 
-    def __init__(self, inputs: Sequence[int], *, channels: int = 256) -> None:
+    def __init__(self, inputs: Sequence[int], *, channels: Count = 256) -> None:
         super().__init__()
         self.channels = channels
         self.laterals = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in inputs)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yolact_bench.shapes import widen
+from yolact_bench.slots import Count
 
 
 class SharedHead(nn.Module):
@@ -28,7 +29,7 @@ class SharedHead(nn.Module):
         num_classes: int,
         k: int,
         *,
-        channels: int = 256,
+        channels: Count = 256,
         activation: Literal["tanh", "none"] = "tanh",
     ) -> None:
         super().__init__()

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from yolact_bench.errors import SpecError
 from yolact_bench.shapes import FeatureMaps
+from yolact_bench.slots import AtLeastOne, Count
 
 # P3, P4 and P5. R-CNN's heads pool from P2 to P5, but YOLACT has no P2; P6 and P7 serve large
 # anchors only, and have no ReLU.
@@ -40,23 +40,13 @@ class MaskScoringNet(nn.Module):
         fpn_channels: int,
         image_size: int,
         *,
-        roi_size: int = 14,
-        channels: int = 256,
-        hidden: int = 1024,
-        sampling_ratio: int = 2,
-        canonical_px: float = 224.0,
+        roi_size: Count = 14,
+        channels: Count = 256,
+        hidden: Count = 1024,
+        sampling_ratio: Count = 2,
+        canonical_px: AtLeastOne = 224.0,
     ) -> None:
         super().__init__()
-        sizes = {
-            "roi_size": roi_size,
-            "channels": channels,
-            "hidden": hidden,
-            "sampling_ratio": sampling_ratio,
-            "canonical_px": canonical_px,
-        }
-        for option, value in sizes.items():
-            if value < 1:
-                raise SpecError(f"rescore_net.mask_scoring.{option}: write 1 or more, not {value}")
         self.image_size, self.roi_size = image_size, roi_size
         self.sampling_ratio, self.canonical_px = sampling_ratio, canonical_px
         inputs = [fpn_channels + 1] + [channels] * (_CONVOLUTIONS - 1)

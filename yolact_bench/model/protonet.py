@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from yolact_bench.errors import SpecError
 from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
 from yolact_bench.shapes import widen
+from yolact_bench.slots import Count
 
 
 class FcnProtonet(nn.Module):
@@ -27,14 +27,12 @@ class FcnProtonet(nn.Module):
         self,
         inputs: int,
         *,
-        k: int = 32,
-        channels: int = 256,
+        k: Count = 32,
+        channels: Count = 256,
         activation: Literal["relu", "none"] = "relu",
     ) -> None:
         super().__init__()
         self.activation = activation
-        if k < 1:
-            raise SpecError(f"protonet.fcn.k: expected 1 prototype or more, got {k}")
         self.k = k
         widths = [inputs, channels, channels, channels]
         self.before = nn.ModuleList(

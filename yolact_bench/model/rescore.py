@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
 from yolact_bench.model.mask_scoring import MaskScoringNet
-from yolact_bench.slots import with_facts
+from yolact_bench.slots import Count, with_facts
 
 
 class MaskIouNet(nn.Module):
@@ -28,7 +28,7 @@ class MaskIouNet(nn.Module):
         fpn_channels: int,
         image_size: int,
         *,
-        channels: Sequence[int] = (8, 16, 32, 64, 128),
+        channels: Sequence[Count] = (8, 16, 32, 64, 128),
     ) -> None:
         super().__init__()
         side = mask_size

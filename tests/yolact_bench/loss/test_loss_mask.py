@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import masks_at
 from yolact_bench.loss.mask import Positives, lincomb_bce
 
@@ -102,11 +101,6 @@ def test_a_cell_is_set_when_more_than_half_of_its_surroundings_are() -> None:
     """Halving samples the centre of 2 x 2 pixels, their mean: 3/4 is set, exactly 1/2 is not."""
     mask = torch.tensor([[[1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]]).byte()
     assert masks_at(mask, 2, 2).tolist() == [[[1.0, 0.0], [0.0, 0.0]]]
-
-
-def test_a_limit_of_no_positives_is_refused() -> None:
-    with pytest.raises(SpecError, match="max_positives"):
-        lincomb_bce([], ONE, None, max_positives=0)
 
 
 def test_a_network_that_overflowed_gives_a_loss_that_is_no_number_and_no_crash() -> None:

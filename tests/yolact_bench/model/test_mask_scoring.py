@@ -202,12 +202,6 @@ def test_a_mask_loss_that_keeps_the_features_to_itself_is_named() -> None:
         smooth_l1([replace(soft([6], 0.5), features=None)], FeatureMean(), torch.tensor(1.0))
 
 
-@pytest.mark.parametrize("option", ["roi_size", "channels", "hidden", "sampling_ratio"])
-def test_an_option_below_one_is_refused(option: str) -> None:
-    with pytest.raises(SpecError, match=rf"rescore_net\.mask_scoring\.{option}: write 1 or more"):
-        net(**{option: 0})
-
-
 def test_the_whole_detector_re_scores_and_changes_nothing_else() -> None:
     """The head is made to say ½ for every class: mask scores are half of the scores."""
     detector = load_detector("yolact_tiny", image_size=96, **CHOICE)  # type: ignore[arg-type]

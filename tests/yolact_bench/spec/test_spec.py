@@ -145,8 +145,11 @@ def test_rescoring_without_a_network_for_it_is_refused() -> None:
         ({"protonet.k": "8"}, "protonet.fcn.k: '8' is not a valid int"),
         ({"protonet.kk": 8}, "did you mean 'k'"),
         ({"precision": "fp8"}, "fp32, bf16, fp16"),
-        ({"anchors.scales": [8, 16]}, "expected 5 scales"),
-        ({"dcn": {"name": "every_nth", "n": 0}}, "expected 1 or more"),
+        ({"anchors.scales": [8, 16]}, "list of float above 0 with 5 values or more"),
+        (
+            {"dcn": {"name": "every_nth", "n": 0}},
+            "0 is not a valid int at least 1",
+        ),
     ],
 )
 def test_a_wrong_option_is_refused_in_words(changes: dict[str, object], message: str) -> None:

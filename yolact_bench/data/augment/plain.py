@@ -15,6 +15,7 @@ from yolact_bench.data.augment.view import (
 )
 from yolact_bench.data.objects import Objects
 from yolact_bench.shapes import Sample
+from yolact_bench.slots import Fraction
 
 
 def resize_only(
@@ -45,7 +46,7 @@ def mirror(
     fill: tuple[float, float, float],
     *,
     masks: Literal["network_size", "prototype_size"] = "network_size",
-    probability: float = 0.5,
+    probability: Fraction = 0.5,
 ) -> Sample:
     """Return the image resized, and mirrored with `probability`.
 

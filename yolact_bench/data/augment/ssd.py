@@ -17,6 +17,7 @@ from yolact_bench.data.augment.view import (
 )
 from yolact_bench.data.objects import Objects
 from yolact_bench.shapes import Sample
+from yolact_bench.slots import AtLeastOne, Fraction
 
 _MIN_CROP_SIDE = 0.3  # of the (expanded) image
 _CROP_TRIES = 50
@@ -34,11 +35,11 @@ def ssd(
     fill: tuple[float, float, float],
     *,
     masks: Literal["network_size", "prototype_size"] = "network_size",
-    photometric: float = 0.5,
-    expand: float = 0.5,
-    max_expand: float = 4.0,
-    crop: float = 5 / 6,
-    mirror: float = 0.5,
+    photometric: Fraction = 0.5,
+    expand: Fraction = 0.5,
+    max_expand: AtLeastOne = 4.0,
+    crop: Fraction = 5 / 6,
+    mirror: Fraction = 0.5,
 ) -> Sample:
     """Return the image and its objects changed at random, at the network's square input.
 

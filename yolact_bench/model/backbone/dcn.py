@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Concatenate
 
 from yolact_bench.errors import SpecError
+from yolact_bench.slots import Count, CountOrZero
 
 Block = tuple[int, int]  # (stage, block), both from 0; stage 0 is C2, stage 3 is C5
 Placement = Callable[[Sequence[int]], frozenset[Block]]
@@ -17,7 +18,7 @@ def nowhere(blocks: Sequence[int]) -> frozenset[Block]:
     return frozenset()
 
 
-def every_block(blocks: Sequence[int], *, first_stage: int = 1) -> frozenset[Block]:
+def every_block(blocks: Sequence[int], *, first_stage: CountOrZero = 1) -> frozenset[Block]:
     """Return every block from `first_stage` on; C3 to C5 by default.
 
     Source: YOLACT++ (arXiv:1912.06218), section on deformable convolution; the published
@@ -26,13 +27,13 @@ def every_block(blocks: Sequence[int], *, first_stage: int = 1) -> frozenset[Blo
     return every_nth(blocks, n=1, first_stage=first_stage)
 
 
-def every_nth(blocks: Sequence[int], *, n: int = 3, first_stage: int = 1) -> frozenset[Block]:
+def every_nth(
+    blocks: Sequence[int], *, n: Count = 3, first_stage: CountOrZero = 1
+) -> frozenset[Block]:
     """Return the first block of each stage from `first_stage` on, and every n-th after it.
 
     Source: dbolya/yolact@902073d backbone.py, `_make_layer`.
     """
-    if n < 1:
-        raise SpecError(f"dcn.every_nth.n: expected 1 or more, got {n}")
     return frozenset(
         (stage, block)
         for stage in range(first_stage, len(blocks))
@@ -40,13 +41,13 @@ def every_nth(blocks: Sequence[int], *, n: int = 3, first_stage: int = 1) -> fro
     )
 
 
-def last_blocks(blocks: Sequence[int], *, n: int = 10) -> frozenset[Block]:
+def last_blocks(blocks: Sequence[int], *, n: Count = 10) -> frozenset[Block]:
     """Return the last `n` blocks of the backbone, counted back from the end of C5.
 
     Source: YOLACT++ (arXiv:1912.06218), the placements "last 10" and "last 13" blocks.
     """
     ordered = [(stage, block) for stage, count in enumerate(blocks) for block in range(count)]
-    if not 0 < n <= len(ordered):
+    if n > len(ordered):
         raise SpecError(f"dcn.last_blocks.n: the backbone has {len(ordered)} blocks, got n = {n}")
     return frozenset(ordered[-n:])
 
