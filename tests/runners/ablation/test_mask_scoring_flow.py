@@ -16,6 +16,7 @@ name: rescoring
 base: yolact_tiny
 set:
   image_size: 72
+  precision: fp32
   batch_norm: train
   mask_iou_loss: {name: smooth_l1, min_target_cells: 0}
   schedule: {name: steps, iterations: 3, batch_size: 2, lr: 0.001, warmup: 1, steps: [2]}

@@ -28,6 +28,7 @@ name: variants
 base: yolact_tiny
 set:
   image_size: 72
+  precision: fp32
   batch_norm: train
   rescore_net: {name: mask_iou, channels: [8, 16]}
   mask_iou_loss: smooth_l1

@@ -22,6 +22,7 @@ base: yolact_tiny
 dataset: {name: shapes, train_images: 6, val_images: 3, size: 96}
 set:
   image_size: 72
+  precision: fp32
   batch_norm: train
   schedule: {name: steps, iterations: 3, batch_size: 2, lr: 0.003, warmup: 1, steps: [2]}
 objectives: {box_ar_100: maximise}

@@ -215,6 +215,7 @@ name: small
 base: yolact_tiny
 set:
   image_size: 72
+  precision: fp32
   batch_norm: train
   schedule: {name: steps, iterations: 3, batch_size: 2, lr: 0.003, warmup: 1, steps: [2]}
 dataset: {name: shapes, train_images: 6, val_images: 3, size: 96}

@@ -37,6 +37,7 @@ name: others
 base: yolact_tiny
 set:
   image_size: 72
+  precision: fp32
   batch_norm: train
   schedule: {name: steps, iterations: 2, batch_size: 2, lr: 0.001, warmup: 1, steps: []}
 dataset: {name: shapes, train_images: 4, val_images: 2, size: 96}
