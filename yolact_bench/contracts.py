@@ -21,7 +21,8 @@ from torch import Tensor
 from yolact_bench.build import load_detector
 from yolact_bench.catalog import Component, components
 from yolact_bench.deform import torchvision_deform
-from yolact_bench.detect.nms import Nms, fixed_form
+from yolact_bench.detect.nms import fixed_form
+from yolact_bench.detect.protocols import Nms
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone import Backbone
 from yolact_bench.model.backbone.dcn import every_block, nowhere

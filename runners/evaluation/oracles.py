@@ -36,7 +36,8 @@ from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Candidates, Found
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.boxes import box_iou
-from yolact_bench.geometry.masks import Assembly, crop
+from yolact_bench.geometry.masks import crop
+from yolact_bench.geometry.protocols import Assembly
 from yolact_bench.shapes import Kept
 
 ORACLES = ("none", "crop_gt_box", "rescore_gt", "class_gt", "project_gt")

@@ -16,9 +16,10 @@ from tests.benchmarks.alternating import compare
 from tests.benchmarks.loader_images import drawn_photographs, real_photographs
 from tests.benchmarks.plain_augmentation import plain_ssd
 from yolact_bench.data import Dataset
-from yolact_bench.data.augment import Augmentation, ssd
+from yolact_bench.data.augment import ssd
 from yolact_bench.data.augment.view import seen_image, seen_target, whole_image
 from yolact_bench.data.batch import Batch, TrainingData, collate
+from yolact_bench.data.protocol import Augmentation
 from yolact_bench.shapes import Sample
 
 SIZE, MASK_SIZE, BATCH = 550, 138, 8

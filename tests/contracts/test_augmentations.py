@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_bench.data.augment import AUGMENTATIONS, Augmentation
+from yolact_bench.data.augment import AUGMENTATIONS
 from yolact_bench.data.objects import Objects
+from yolact_bench.data.protocol import Augmentation
 from yolact_bench.shapes import Sample
 from yolact_bench.slots import pick
 

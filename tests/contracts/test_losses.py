@@ -5,11 +5,20 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.geometry.anchors import anchor_grid, one_scale
-from yolact_bench.loss.box import BOX_LOSSES, BoxLoss
-from yolact_bench.loss.classify import CLASS_LOSSES, ClassLoss
-from yolact_bench.loss.mask import MASK_LOSSES, MaskLoss, Positives, SoftMasks
-from yolact_bench.loss.mask_iou import MASK_IOU_LOSSES, MaskIouLoss
-from yolact_bench.loss.semantic import SEMANTIC_LOSSES, SemanticLoss
+from yolact_bench.loss.box import BOX_LOSSES
+from yolact_bench.loss.classify import CLASS_LOSSES
+from yolact_bench.loss.mask import MASK_LOSSES
+from yolact_bench.loss.mask_iou import MASK_IOU_LOSSES
+from yolact_bench.loss.protocols import (
+    BoxLoss,
+    ClassLoss,
+    MaskIouLoss,
+    MaskLoss,
+    Positives,
+    SemanticLoss,
+    SoftMasks,
+)
+from yolact_bench.loss.semantic import SEMANTIC_LOSSES
 from yolact_bench.shapes import Target
 
 CELLS, CLASSES, K = 12, 3, 4

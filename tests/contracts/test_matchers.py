@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from yolact_bench.geometry.anchors import anchor_grid, one_scale
-from yolact_bench.loss.match import MATCHERS, Matcher
+from yolact_bench.loss.match import MATCHERS
+from yolact_bench.loss.protocols import Matcher
 from yolact_bench.shapes import Target
 
 ANCHORS = anchor_grid(one_scale(), 64)

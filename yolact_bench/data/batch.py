@@ -16,7 +16,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from yolact_bench.data.augment import Augmentation
+from yolact_bench.data.protocol import Augmentation
 from yolact_bench.data.protocol import Dataset as Annotated
 from yolact_bench.errors import ArmError
 from yolact_bench.shapes import Sample, Target

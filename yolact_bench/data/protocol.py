@@ -1,4 +1,4 @@
-"""What every data set offers, whatever it is made of."""
+"""What every data set and every augmentation offers, whatever it is made of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from yolact_bench.data.objects import Objects
+from yolact_bench.shapes import Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +57,24 @@ class Dataset(Protocol):
 
     def ground_truth(self) -> dict[str, object]:
         """Return the split in COCO's annotation format, degenerate annotations left out."""
+
+
+@runtime_checkable
+class Augmentation(Protocol):
+    """Make a training sample of an image. Every random choice comes from `rng`.
+
+    `size` is the side of the network's input, `mask_size` that of the prototypes; `fill` is
+    the colour (RGB, 0 to 255) of what lies beyond the image.
+    """
+
+    def __call__(
+        self,
+        image: UInt8[np.ndarray, "H W 3"],
+        objects: Objects,
+        rng: np.random.Generator,
+        size: int,
+        mask_size: int,
+        fill: tuple[float, float, float],
+        /,
+    ) -> Sample:
+        """Return the sample."""

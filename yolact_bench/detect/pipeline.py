@@ -14,10 +14,11 @@ from torch import Tensor
 
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.candidates import candidate_rows, rows_of_blocks
-from yolact_bench.detect.nms import Nms
-from yolact_bench.detect.rescore import RescoreNet, Rescorer, bind_features
+from yolact_bench.detect.protocols import Nms, RescoreNet, Rescorer
+from yolact_bench.detect.rescore import bind_features
 from yolact_bench.geometry.boxes import decode, to_pixels
-from yolact_bench.geometry.masks import Assembly, MaskRegion, mask_regions, upsample
+from yolact_bench.geometry.masks import MaskRegion, mask_regions, upsample
+from yolact_bench.geometry.protocols import Assembly
 from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions
 
 

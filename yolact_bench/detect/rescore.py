@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from yolact_bench.detect.protocols import RescoreNet, Rescorer
 from yolact_bench.errors import SpecError
 from yolact_bench.shapes import FeatureMaps, needs_features
 from yolact_bench.slots import with_facts
-
-# Soft masks [N, 1, h, w] → predicted IoU of each mask for every class [N, C].
-RescoreNet = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,24 +36,6 @@ def bind_features(
     if rescore_net is None or not needs_features(rescore_net):
         return rescore_net
     return OnFeatures(net=rescore_net, boxes=boxes, features=features)
-
-
-@runtime_checkable
-class Rescorer(Protocol):
-    """Give each mask its own score. Order and number of detections stay.
-
-    Facts: `needs_net`, whether it needs the re-scoring network; `keeps_scores`, whether masks have
-    the scores of their classes.
-    """
-
-    def __call__(
-        self,
-        soft_masks: Float[Tensor, "N h w"],
-        labels: Int64[Tensor, " N"],
-        scores: Float[Tensor, " N"],
-        rescore_net: RescoreNet | None,
-    ) -> Float[Tensor, " N"]:
-        """Return the score of each mask."""
 
 
 @with_facts(keeps_scores=True)

@@ -1,6 +1,6 @@
 """Anchor sets: which box shapes stand on each cell, and the grid that repeats them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Annotated, TypeAlias
 
@@ -10,10 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from yolact_bench.errors import SpecError
+from yolact_bench.geometry.protocols import AnchorShapes, MakeAnchors
 from yolact_bench.slots import Positive
-
-# Width and height in pixels of the network's input: one tuple per level, one pair per anchor.
-AnchorShapes = tuple[tuple[tuple[float, float], ...], ...]
 
 YOLACT_SCALES = (24.0, 48.0, 96.0, 192.0, 384.0)
 PASCAL_SCALES = (32.0, 64.0, 128.0, 256.0, 512.0)  # 4/3 of YOLACT's
@@ -127,7 +125,7 @@ def free(*, sizes: Sizes) -> AnchorShapes:
     return tuple(tuple((pair[0], pair[1]) for pair in level) for level in sizes)
 
 
-ANCHORS: Mapping[str, Callable[..., AnchorShapes]] = {
+ANCHORS: Mapping[str, MakeAnchors] = {
     "one_scale": one_scale,
     "three_scales": three_scales,
     "five_ratios": five_ratios,

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
+from yolact_bench.geometry.protocols import MakeAssembly
 from yolact_bench.slots import Fraction, with_facts
 
 # Ceiling for what upsampling holds at once beyond its result: 100 masks of a 12-megapixel photo
@@ -17,34 +17,6 @@ WORKING_BYTES = 48 * 2**20
 
 # Detections that one matrix product serves on a CPU.
 BLOCK_ROWS = 16
-
-
-@runtime_checkable
-class Assembly(Protocol):
-    """Combine prototypes into one soft mask per detection, values from 0 to 1.
-
-    Fact: `row_by_row`, whether on a CPU no mask's bits depend on the others made with it.
-    """
-
-    @property
-    def mask_threshold(self) -> float:
-        """A pixel belongs to the object where its soft mask, upsampled, is above this."""
-
-    def __call__(
-        self,
-        prototypes: Float[Tensor, "h w k"],
-        coefficients: Float[Tensor, "N k"],
-        boxes: Float[Tensor, "N 4"],
-    ) -> Float[Tensor, "N h w"]:
-        """Return the soft mask of each detection."""
-
-
-@runtime_checkable
-class MakeAssembly(Protocol):
-    """An entry of `ASSEMBLIES`: options → `Assembly`."""
-
-    def __call__(self) -> Assembly:
-        """Return the assembly with the bound options."""
 
 
 @with_facts(row_by_row=True)

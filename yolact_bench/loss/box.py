@@ -1,28 +1,14 @@
 """The box loss: the slot BOX_LOSSES."""
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from yolact_bench.geometry.boxes import encode
+from yolact_bench.loss.protocols import BoxLoss
 from yolact_bench.slots import NotNegative
-
-
-@runtime_checkable
-class BoxLoss(Protocol):
-    """Loss of the positives' regressions against their objects, divided by `normaliser`."""
-
-    def __call__(
-        self,
-        regressions: Float[Tensor, "N 4"],
-        anchors_cxcywh: Float[Tensor, "N 4"],
-        boxes: Float[Tensor, "N 4"],
-        normaliser: Float[Tensor, ""],
-    ) -> Float[Tensor, ""]:
-        """Return the weighted loss."""
 
 
 def smooth_l1(

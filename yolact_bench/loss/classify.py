@@ -1,31 +1,18 @@
 """The classification loss: the slot CLASS_LOSSES."""
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from yolact_bench.loss.protocols import ClassLoss
 from yolact_bench.shapes import reading_is_free
 from yolact_bench.slots import CountOrZero, Fraction, NotNegative
 
 _LEFT_OUT = -100  # a label that cross_entropy skips
 _CACHED_LOGITS = 2**18  # of 1 MB
-
-
-@runtime_checkable
-class ClassLoss(Protocol):
-    """Loss of class logits against the labels of the matching, divided by `normaliser`."""
-
-    def __call__(
-        self,
-        scores: Float[Tensor, "B A C1"],
-        labels: Int64[Tensor, "B A"],
-        normaliser: Float[Tensor, ""],
-    ) -> Float[Tensor, ""]:
-        """Return the weighted loss."""
 
 
 def ohem_cross_entropy(

@@ -1,55 +1,15 @@
 """The mask loss: the slot MASK_LOSSES."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from yolact_bench.geometry.masks import LinearCombination, masks_at
-from yolact_bench.shapes import FeatureMaps
+from yolact_bench.loss.protocols import MaskLoss, Positives, SoftMasks
 from yolact_bench.slots import Count, NotNegative
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Positives:
-    """The positive anchors of one image and the objects they are responsible for."""
-
-    coefficients: Float32[Tensor, "P k"]
-    truth: Int64[Tensor, " P"]  # row of each anchor's object in `boxes`, `labels`, `masks`
-    prototypes: Float32[Tensor, "h w k"]
-    boxes: Float32[Tensor, "N 4"]
-    labels: Int64[Tensor, " N"]
-    masks: UInt8[Tensor, "N H W"]
-    features: FeatureMaps | None = None  # of the image, where the re-scoring network needs them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftMasks:
-    """Assembled masks of one image beside the masks they should be."""
-
-    predicted: Float32[Tensor, "P h w"]  # after the sigmoid and the crop
-    wanted: Float32[Tensor, "P h w"]  # 0 or 1, not cropped
-    labels: Int64[Tensor, " P"]
-    # Where the re-scoring network looks at feature maps: the objects' boxes, the image's maps.
-    boxes: Float32[Tensor, "P 4"] | None = None
-    features: FeatureMaps | None = None
-
-
-@runtime_checkable
-class MaskLoss(Protocol):
-    """Loss of the assembled masks, divided by `normaliser`, and the masks it looked at."""
-
-    def __call__(
-        self,
-        images: Sequence[Positives],
-        normaliser: Float[Tensor, ""],
-        generator: torch.Generator | None,
-    ) -> tuple[Float[Tensor, ""], Sequence[SoftMasks]]:
-        """Return the weighted loss and, per image, the masks it looked at."""
 
 
 def lincomb_bce(

@@ -1,7 +1,6 @@
 """The loss of the mask re-scoring network: the slot MASK_IOU_LOSSES."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -9,25 +8,9 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
-from yolact_bench.loss.mask import SoftMasks
+from yolact_bench.loss.protocols import MaskIouLoss, SoftMasks
 from yolact_bench.shapes import needs_features
 from yolact_bench.slots import CountOrZero, NotNegative, with_facts
-
-
-@runtime_checkable
-class MaskIouLoss(Protocol):
-    """Loss of the predicted mask IoU, divided by `normaliser`; None when there is no such term.
-
-    Fact: `needs_net`, whether it needs the re-scoring network.
-    """
-
-    def __call__(
-        self,
-        images: Sequence[SoftMasks],
-        rescore_net: nn.Module | None,
-        normaliser: Float[Tensor, ""],
-    ) -> Float[Tensor, ""] | None:
-        """Return the weighted loss, or None."""
 
 
 @with_facts(needs_net=True)

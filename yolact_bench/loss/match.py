@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import box_area, crowd_overlap
+from yolact_bench.loss.protocols import Match, Matcher
 from yolact_bench.shapes import Target, reading_is_free
 from yolact_bench.slots import Fraction
 
@@ -20,22 +20,6 @@ BACKGROUND = 0
 _CACHED_PAIRS = 2**17  # of an anchor and an object: 512 kB each time something is computed of them
 _NUMBERS = 0xFFFFFFFF  # room for an anchor's number, in the lower half of a key
 _NOBODY = -(1 << 56)  # the key of what may not be claimed: read as an overlap, it is negative
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """What every anchor of one image is trained to be."""
-
-    labels: Int64[Tensor, " A"]  # -1 ignored, 0 background, class + 1 positive
-    truth: Int64[Tensor, " A"]  # row of the target; means something only where labels > 0
-
-
-@runtime_checkable
-class Matcher(Protocol):
-    """Give every anchor of one image a label and an object."""
-
-    def __call__(self, anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> Match:
-        """Return labels and objects."""
 
 
 @torch.no_grad()

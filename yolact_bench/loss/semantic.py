@@ -1,7 +1,6 @@
 """The auxiliary semantic segmentation loss: the slot SEMANTIC_LOSSES."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -10,21 +9,9 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import masks_at
+from yolact_bench.loss.protocols import SemanticLoss
 from yolact_bench.shapes import Target
 from yolact_bench.slots import NotNegative, with_facts
-
-
-@runtime_checkable
-class SemanticLoss(Protocol):
-    """Loss of the semantic logits; None when there is no such term.
-
-    Fact: `makes_nothing`, whether there never is one.
-    """
-
-    def __call__(
-        self, logits: Float[Tensor, "B C h w"] | None, targets: Sequence[Target]
-    ) -> Float[Tensor, ""] | None:
-        """Return the weighted loss, or None."""
 
 
 def bce(

@@ -6,12 +6,15 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
-from yolact_bench.loss.box import BoxLoss
-from yolact_bench.loss.classify import ClassLoss
-from yolact_bench.loss.mask import MaskLoss, Positives
-from yolact_bench.loss.mask_iou import MaskIouLoss
-from yolact_bench.loss.match import Matcher
-from yolact_bench.loss.semantic import SemanticLoss
+from yolact_bench.loss.protocols import (
+    BoxLoss,
+    ClassLoss,
+    MaskIouLoss,
+    MaskLoss,
+    Matcher,
+    Positives,
+    SemanticLoss,
+)
 from yolact_bench.shapes import Predictions, Target
 
 

@@ -1,9 +1,10 @@
 """Batch-norm policies: whether running statistics, scale and shift train or stand still."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from torch import nn
 
+from yolact_bench.model.protocols import BatchNormPolicy
 from yolact_bench.slots import CountOrZero
 
 SMALLEST_TRAINABLE_BATCH = 6
@@ -30,7 +31,7 @@ def frozen(batch_per_device: int) -> bool:
     return True
 
 
-BATCH_NORMS: Mapping[str, Callable[..., bool]] = {"auto": auto, "train": train, "frozen": frozen}
+BATCH_NORMS: Mapping[str, BatchNormPolicy] = {"auto": auto, "train": train, "frozen": frozen}
 
 
 def set_training_mode(network: nn.Module, *, frozen_batch_norm: bool) -> None:

@@ -1,14 +1,15 @@
 """The feature pyramid as YOLACT alters it: P3 to P7, without P2."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from yolact_bench.model.protocols import Fpn, MakeFpn
 from yolact_bench.slots import Count
 
 
-class YolactFpn(nn.Module):
+class YolactFpn(Fpn):
     """Laterals, top-down sums, a 3×3 convolution with ReLU per level, then P6 and P7 from P5.
 
     What a reader would get wrong: the top-down path resizes bilinearly to the finer map's exact
@@ -45,4 +46,4 @@ class YolactFpn(nn.Module):
         return levels
 
 
-FPNS: Mapping[str, Callable[..., YolactFpn]] = {"yolact": YolactFpn}
+FPNS: Mapping[str, MakeFpn] = {"yolact": YolactFpn}

@@ -1,17 +1,18 @@
 """The prediction head: class logits, box regressions and mask coefficients per anchor."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from yolact_bench.model.protocols import Head, MakeHead
 from yolact_bench.shapes import widen
 from yolact_bench.slots import Count
 
 
-class SharedHead(nn.Module):
+class SharedHead(Head):
     """One head for all levels: a 3×3 convolution with ReLU, then three parallel 3×3 branches.
 
     Outputs are anchor-major; levels are concatenated P3 to P7, cells row by row, anchors
@@ -106,7 +107,7 @@ def merge_branches(branches: Sequence[nn.Conv2d], widths: Sequence[int]) -> nn.C
     return merged
 
 
-HEADS: Mapping[str, Callable[..., SharedHead]] = {"shared": SharedHead}
+HEADS: Mapping[str, MakeHead] = {"shared": SharedHead}
 
 
 def _flat(levels: Sequence[Tensor], width: int) -> Tensor:

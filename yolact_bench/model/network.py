@@ -4,11 +4,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.geometry.anchors import AnchorShapes, anchor_grid
+from yolact_bench.geometry.anchors import anchor_grid
+from yolact_bench.geometry.protocols import AnchorShapes
 from yolact_bench.model.backbone import Backbone
-from yolact_bench.model.fpn import YolactFpn
-from yolact_bench.model.head import SharedHead
-from yolact_bench.model.protonet import FcnProtonet
+from yolact_bench.model.protocols import Fpn, Head, Protonet
 from yolact_bench.runtime import Program
 from yolact_bench.shapes import Predictions, needs_features
 
@@ -59,16 +58,16 @@ class Yolact(StagedNetwork):
     Source: YOLACT (arXiv:1904.02689) figure 2; YOLACT++ (arXiv:1912.06218).
     """
 
-    protonet: FcnProtonet
-    head: SharedHead
+    protonet: Protonet
+    head: Head
 
     def __init__(
         self,
         *,
         backbone: Backbone,
-        fpn: YolactFpn,
-        protonet: FcnProtonet,
-        head: SharedHead,
+        fpn: Fpn,
+        protonet: Protonet,
+        head: Head,
         rescore_net: nn.Module | None,
         anchors: AnchorShapes,
         image_size: int,

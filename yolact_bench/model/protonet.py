@@ -1,7 +1,7 @@
 """The protonet: prototype masks of the whole image, from P3."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch.nn.functional as F
@@ -9,11 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
+from yolact_bench.model.protocols import MakeProtonet, Protonet
 from yolact_bench.shapes import widen
 from yolact_bench.slots import Count
 
 
-class FcnProtonet(nn.Module):
+class FcnProtonet(Protonet):
     """Three 3×3 convolutions, bilinear ×2, one more, and a 1×1 to `k` prototypes.
 
     ReLU after each convolution. The paper allows the prototypes a ReLU or none and takes the
@@ -79,4 +80,4 @@ class EnlargingProtonet(nn.Module):
         return widen(prototypes.permute(0, 2, 3, 1))
 
 
-PROTONETS: Mapping[str, Callable[..., FcnProtonet]] = {"fcn": FcnProtonet}
+PROTONETS: Mapping[str, MakeProtonet] = {"fcn": FcnProtonet}

@@ -1,13 +1,14 @@
 """Re-scoring networks: predict how good a mask is, from the mask itself or with its features."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
 from yolact_bench.model.mask_scoring import MaskScoringNet
+from yolact_bench.model.protocols import MakeRescoreNet
 from yolact_bench.slots import Count, with_facts
 
 
@@ -58,9 +59,7 @@ def no_rescore_net(num_classes: int, mask_size: int, fpn_channels: int, image_si
     return None
 
 
-# Classes, side of a prototype, channels of the FPN, side of the input → network. Facts:
-# `needs_features`, whether it looks at feature maps; `makes_nothing`, whether there is none.
-RESCORE_NETS: Mapping[str, Callable[..., nn.Module | None]] = {
+RESCORE_NETS: Mapping[str, MakeRescoreNet] = {
     "none": no_rescore_net,
     "mask_iou": MaskIouNet,
     "mask_scoring": MaskScoringNet,

@@ -1,7 +1,6 @@
 """Runtimes: how the network is executed at inference. Face: `Runtime`, `Program`, `RUNTIMES`."""
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 from yolact_bench.runtime.compiled import compiled
 from yolact_bench.runtime.cuda_graph import cuda_graph
@@ -10,6 +9,7 @@ from yolact_bench.runtime.runtime import (
     HALF,
     CompilePart,
     FixedShapes,
+    MakeRuntime,
     Precision,
     Program,
     Runtime,
@@ -27,14 +27,6 @@ __all__ = [
     "Runtime",
     "Step",
 ]
-
-
-@runtime_checkable
-class MakeRuntime(Protocol):
-    """Return a runtime; every entry has the option `precision`, and some have more."""
-
-    def __call__(self, *, precision: Precision = "fp32") -> Runtime:
-        """Return the runtime in a precision."""
 
 
 RUNTIMES: Mapping[str, MakeRuntime] = {

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
@@ -24,8 +25,8 @@ class Program(nn.Module):
     rescore_net: nn.Module | None
     unfolded_norms: int = 0  # batch norms of an inference copy that could not be folded
 
-    def forward(self, x: Tensor, clock: Clock = no_clock) -> Predictions:
-        """Return raw predictions for normalised images [B, 3, S, S]."""
+    def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
+        """Return raw predictions for normalised images."""
         raise NotImplementedError
 
 
@@ -71,3 +72,10 @@ class Runtime:
     def dtype(self) -> torch.dtype:
         """The precision as torch calls it."""
         return HALF.get(self.precision, torch.float32)
+
+
+class MakeRuntime(Protocol):
+    """Return a runtime; every entry has the option `precision`, and some have more."""
+
+    def __call__(self, *, precision: Precision = "fp32") -> Runtime:
+        """Return the runtime in a precision."""

@@ -14,7 +14,7 @@ from runners.units.workplace import Workplace
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.build import load_detector
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.schedule import steps
+from yolact_bench.schedule.curves import steps
 
 SIX_STEPS = {"schedule.iterations": 6, "schedule.steps": [4], "schedule.clip_norm": 5.0}
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from yolact_bench.clock import STAGES, Clock, no_clock
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.pipeline import DetectionHead, Found, regions, to_detections
-from yolact_bench.detect.rescore import RESCORERS, RescoreNet
+from yolact_bench.detect.protocols import RescoreNet
+from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import ASSEMBLIES, upsample

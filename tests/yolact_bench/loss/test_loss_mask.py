@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from yolact_bench.geometry.masks import masks_at
-from yolact_bench.loss.mask import Positives, lincomb_bce
+from yolact_bench.loss.mask import lincomb_bce
+from yolact_bench.loss.protocols import Positives
 
 ONE = torch.tensor(1.0)
 SIDE = 8

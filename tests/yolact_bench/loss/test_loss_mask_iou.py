@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
-from yolact_bench.loss.mask import SoftMasks
 from yolact_bench.loss.mask_iou import smooth_l1, true_iou
+from yolact_bench.loss.protocols import SoftMasks
 
 ONE = torch.tensor(1.0)
 

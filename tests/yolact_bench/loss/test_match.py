@@ -7,8 +7,9 @@ from torch import Tensor
 
 from tests.support.paths import GOLDEN
 from yolact_bench.errors import SpecError
-from yolact_bench.geometry.anchors import AnchorShapes, anchor_grid, one_scale, three_scales
+from yolact_bench.geometry.anchors import anchor_grid, one_scale, three_scales
 from yolact_bench.geometry.boxes import encode
+from yolact_bench.geometry.protocols import AnchorShapes
 from yolact_bench.loss.match import claims, ranked, ssd_match
 from yolact_bench.shapes import Target
 

@@ -10,6 +10,7 @@ from yolact_bench.model.head import merge_branches
 from yolact_bench.model.inference.fold import fold_batch_norm
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
+from yolact_bench.model.protocols import Head
 from yolact_bench.shapes import Predictions
 
 OUTPUTS = ("boxes", "scores", "coefficients", "prototypes")
@@ -107,7 +108,7 @@ def test_a_batch_norm_that_does_not_follow_its_convolution_is_left_alone() -> No
     assert torch.equal(block(x), wanted)
 
 
-class Plain(nn.Module):
+class Plain(Head):
     """A head of another package, without a form for inference."""
 
     def __init__(self, head: nn.Module) -> None:
@@ -121,7 +122,7 @@ class Plain(nn.Module):
 
 def test_a_head_without_a_form_for_inference_is_copied_as_it_is() -> None:
     made = network()
-    made.head = Plain(made.head)  # type: ignore[assignment]
+    made.head = Plain(made.head)
     copied = InferenceNetwork(made)
     assert isinstance(copied.head, Plain)
     assert copied.unfolded_norms == 0

@@ -12,8 +12,8 @@ from yolact_bench.detect.pipeline import Candidates, Found, candidates_of
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
-from yolact_bench.loss.mask import SoftMasks
 from yolact_bench.loss.mask_iou import smooth_l1
+from yolact_bench.loss.protocols import SoftMasks
 from yolact_bench.model.mask_scoring import MaskScoringNet, fpn_level
 from yolact_bench.resolve import can_replay
 from yolact_bench.spec.presets import preset

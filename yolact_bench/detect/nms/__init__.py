@@ -2,10 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Protocol, runtime_checkable
-
-from jaxtyping import Float
-from torch import Tensor
 
 from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.nms.cluster import cluster_nms
@@ -15,24 +11,8 @@ from yolact_bench.detect.nms.fast import fast_nms
 from yolact_bench.detect.nms.matrix import matrix_nms
 from yolact_bench.detect.nms.sequential import sequential_nms
 from yolact_bench.detect.nms.soft import soft_nms
-from yolact_bench.shapes import Kept
+from yolact_bench.detect.protocols import Nms
 from yolact_bench.slots import fact
-
-
-@runtime_checkable
-class Nms(Protocol):
-    """Choose detections in one image. Returns row numbers, so it never sees masks.
-
-    Boxes are decoded corners, not clipped; scores are probabilities without background. Every
-    entry has the options `min_score` and `max_detections`.
-
-    Facts: `fixed`, its form of fixed sizes, a `FixedNms` with the same options and perhaps more;
-    `image_size_option`, the option that is the side of the input unless the run says otherwise.
-    """
-
-    def __call__(self, boxes: Float[Tensor, "A 4"], scores: Float[Tensor, "A C"]) -> Kept:
-        """Return the kept boxes, best first."""
-
 
 NMS: Mapping[str, Nms] = {
     "fast": fast_nms,

@@ -1,12 +1,14 @@
 """What a backbone is: an image in, three feature maps out, and what others must know of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.deform import DeformImplementation
-from yolact_bench.model.backbone.dcn import Block, Placement
+
+Block: TypeAlias = tuple[int, int]  # (stage, block), both from 0; stage 0 is C2, stage 3 is C5
 
 
 class Backbone(nn.Module):
@@ -22,8 +24,8 @@ class Backbone(nn.Module):
     placed: frozenset[Block] = frozenset()  # blocks with a deformable layer
     imagenet = ""  # torchvision's name of its ImageNet weights, such as ResNet50_Weights
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Return C3, C4 and C5 of normalised images [B, 3, S, S], each side rounded up."""
+    def forward(self, x: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+        """Return C3, C4 and C5 of normalised images, [B, channels, H / 8 …], sides rounded up."""
         raise NotImplementedError
 
     def residual_norms(self) -> Sequence[nn.BatchNorm2d]:
@@ -36,6 +38,13 @@ class Backbone(nn.Module):
 
 
 @runtime_checkable
+class Placement(Protocol):
+    """An entry of `DCN_PLACEMENTS`: which blocks get a deformable layer. Needs no tensor."""
+
+    def __call__(self, blocks: Sequence[int]) -> frozenset[Block]:
+        """Return the chosen blocks; `blocks` says how many each stage has."""
+
+
 class MakeBackbone(Protocol):
     """An entry of `BACKBONES`.
 
@@ -45,3 +54,10 @@ class MakeBackbone(Protocol):
 
     def __call__(self, placement: Placement, deform: DeformImplementation) -> Backbone:
         """Return the backbone, its deformable layers where the placement says."""
+
+
+class Init(Protocol):
+    """An entry of `INITS`. Fact: `random`, `needs_imagenet`."""
+
+    def __call__(self, backbone: Backbone, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """Fill the backbone's weights; an entry may have options without a default."""

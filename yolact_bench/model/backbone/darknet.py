@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from yolact_bench.deform import DeformImplementation
 from yolact_bench.errors import SpecError
-from yolact_bench.model.backbone.backbone import Backbone
-from yolact_bench.model.backbone.dcn import Placement
+from yolact_bench.model.backbone.backbone import Backbone, Placement
 
 STAGE_BLOCKS = (1, 2, 8, 8, 4)
 

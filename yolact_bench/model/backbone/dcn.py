@@ -1,13 +1,10 @@
 """Where deformable convolutions go. Arithmetic on block numbers; no tensor is needed."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Concatenate
+from collections.abc import Mapping, Sequence
 
 from yolact_bench.errors import SpecError
+from yolact_bench.model.backbone.backbone import Block, Placement
 from yolact_bench.slots import Count, CountOrZero
-
-Block = tuple[int, int]  # (stage, block), both from 0; stage 0 is C2, stage 3 is C5
-Placement = Callable[[Sequence[int]], frozenset[Block]]
 
 
 def nowhere(blocks: Sequence[int]) -> frozenset[Block]:
@@ -52,7 +49,7 @@ def last_blocks(blocks: Sequence[int], *, n: Count = 10) -> frozenset[Block]:
     return frozenset(ordered[-n:])
 
 
-DCN_PLACEMENTS: Mapping[str, Callable[Concatenate[Sequence[int], ...], frozenset[Block]]] = {
+DCN_PLACEMENTS: Mapping[str, Placement] = {
     "nowhere": nowhere,
     "every_block": every_block,
     "every_nth": every_nth,

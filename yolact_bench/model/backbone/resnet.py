@@ -5,8 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.deform import DeformableConv2d, DeformImplementation
-from yolact_bench.model.backbone.backbone import Backbone
-from yolact_bench.model.backbone.dcn import Placement
+from yolact_bench.model.backbone.backbone import Backbone, Placement
 from yolact_bench.slots import with_facts
 
 # RGB on the 0-255 scale. Source: dbolya/yolact@902073d data/config.py, MEANS and STD (there BGR).

@@ -1,15 +1,14 @@
 """Initial weights of the backbone, and the exact keys that may be missing or left over."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Concatenate
 
 import torch
 from torch import Tensor, nn
 
 from yolact_bench.deform import DeformableConv2d
 from yolact_bench.errors import SpecError
-from yolact_bench.model.backbone.backbone import Backbone
+from yolact_bench.model.backbone.backbone import Backbone, Init
 from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.slots import with_facts
 
@@ -94,7 +93,7 @@ def checkpoint(backbone: Backbone, *, file: str, sha256: str = "") -> None:
     load_backbone(backbone, backbone.own_names(state), source=file)
 
 
-INITS: Mapping[str, Callable[Concatenate[Backbone, ...], None]] = {
+INITS: Mapping[str, Init] = {
     "none": none,
     "zero_gamma": zero_gamma,
     "imagenet": imagenet,

@@ -1,7 +1,6 @@
 """The network as inference runs it: batch norm folded, head merged, nothing that only trains."""
 
 import copy
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -46,8 +45,8 @@ class InferenceNetwork(StagedNetwork):
 
         self.backbone = stage(folded.backbone)
         self.fpn = stage(folded.fpn)
-        self.protonet = stage(_for_inference(folded.protonet, on_cpu=on_cpu))
-        self.head = stage(_for_inference(folded.head, on_cpu=on_cpu))
+        self.protonet = stage(folded.protonet.for_inference(on_cpu=on_cpu))
+        self.head = stage(folded.head.for_inference(on_cpu=on_cpu))
         self.keeps_features = network.keeps_features
         self.rescore_net = network.rescore_net
         if folded.rescore_net is not None and not needs_features(folded.rescore_net):
@@ -93,12 +92,6 @@ class MaskRescoring(nn.Module):
         """Return the predicted IoU of each mask for every class, as float32."""
         out: Tensor = self.net(masks.to(self.dtype, memory_format=torch.channels_last))
         return widen(out)
-
-
-def _for_inference(part: nn.Module, *, on_cpu: bool) -> nn.Module:
-    """Return the form that a head or protonet may bring for inference, or itself."""
-    form: Callable[..., nn.Module] | None = getattr(part, "for_inference", None)
-    return part if form is None else form(on_cpu=on_cpu)
 
 
 def _convert(stage: nn.Module, dtype: torch.dtype) -> nn.Module:

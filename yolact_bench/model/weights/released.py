@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from yolact_bench.errors import SpecError
-from yolact_bench.model.backbone.dcn import Block, every_block, every_nth
+from yolact_bench.model.backbone import Block
+from yolact_bench.model.backbone.dcn import every_block, every_nth
 from yolact_bench.model.weights.state_file import first_of
 
 _LEVELS = 3  # laterals and smoothing convolutions are stored deepest first

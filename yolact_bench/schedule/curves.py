@@ -1,26 +1,10 @@
-"""Training schedules: how many iterations, at which batch size and learning rate."""
+"""Learning rates over a training: in steps, or half a cosine."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Sequence
 
+from yolact_bench.schedule.schedule import OptimizerName, Schedule
 from yolact_bench.slots import Count, CountOrZero, Fraction, NotNegative, Positive
-
-OptimizerName: TypeAlias = Literal["sgd", "adamw"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """The optimiser's settings, and the learning rate of every iteration."""
-
-    iterations: int
-    batch_size: int
-    optimizer: OptimizerName
-    momentum: float  # sgd's; adamw has its own two, 0.9 and 0.999
-    weight_decay: float
-    clip_norm: float | None  # maximum gradient norm; None: not clipped
-    lr_at: Callable[[int], float]
 
 
 def steps(
@@ -94,15 +78,3 @@ def cosine(
         clip_norm=clip_norm,
         lr_at=lr_at,
     )
-
-
-class MakeSchedule(Protocol):
-    """An entry of `SCHEDULES`: these options, and perhaps others."""
-
-    def __call__(
-        self, *, iterations: int = ..., batch_size: int = ..., lr: float = ...
-    ) -> Schedule:
-        """Return the schedule."""
-
-
-SCHEDULES: Mapping[str, MakeSchedule] = {"steps": steps, "cosine": cosine}

@@ -1,0 +1,121 @@
+"""What matchers and the terms of the loss take and return: the protocols of their slots."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Float32, Int64, UInt8
+from torch import Tensor, nn
+
+from yolact_bench.shapes import FeatureMaps, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """What every anchor of one image is trained to be."""
+
+    labels: Int64[Tensor, " A"]  # -1 ignored, 0 background, class + 1 positive
+    truth: Int64[Tensor, " A"]  # row of the target; means something only where labels > 0
+
+
+@runtime_checkable
+class Matcher(Protocol):
+    """Give every anchor of one image a label and an object."""
+
+    def __call__(self, anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> Match:
+        """Return labels and objects."""
+
+
+@runtime_checkable
+class ClassLoss(Protocol):
+    """Loss of class logits against the labels of the matching, divided by `normaliser`."""
+
+    def __call__(
+        self,
+        scores: Float[Tensor, "B A C1"],
+        labels: Int64[Tensor, "B A"],
+        normaliser: Float[Tensor, ""],
+    ) -> Float[Tensor, ""]:
+        """Return the weighted loss."""
+
+
+@runtime_checkable
+class BoxLoss(Protocol):
+    """Loss of the positives' regressions against their objects, divided by `normaliser`."""
+
+    def __call__(
+        self,
+        regressions: Float[Tensor, "N 4"],
+        anchors_cxcywh: Float[Tensor, "N 4"],
+        boxes: Float[Tensor, "N 4"],
+        normaliser: Float[Tensor, ""],
+    ) -> Float[Tensor, ""]:
+        """Return the weighted loss."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positives:
+    """The positive anchors of one image and the objects they are responsible for."""
+
+    coefficients: Float32[Tensor, "P k"]
+    truth: Int64[Tensor, " P"]  # row of each anchor's object in `boxes`, `labels`, `masks`
+    prototypes: Float32[Tensor, "h w k"]
+    boxes: Float32[Tensor, "N 4"]
+    labels: Int64[Tensor, " N"]
+    masks: UInt8[Tensor, "N H W"]
+    features: FeatureMaps | None = None  # of the image, where the re-scoring network needs them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftMasks:
+    """Assembled masks of one image beside the masks they should be."""
+
+    predicted: Float32[Tensor, "P h w"]  # after the sigmoid and the crop
+    wanted: Float32[Tensor, "P h w"]  # 0 or 1, not cropped
+    labels: Int64[Tensor, " P"]
+    # Where the re-scoring network looks at feature maps: the objects' boxes, the image's maps.
+    boxes: Float32[Tensor, "P 4"] | None = None
+    features: FeatureMaps | None = None
+
+
+@runtime_checkable
+class MaskLoss(Protocol):
+    """Loss of the assembled masks, divided by `normaliser`, and the masks it looked at."""
+
+    def __call__(
+        self,
+        images: Sequence[Positives],
+        normaliser: Float[Tensor, ""],
+        generator: torch.Generator | None,
+    ) -> tuple[Float[Tensor, ""], Sequence[SoftMasks]]:
+        """Return the weighted loss and, per image, the masks it looked at."""
+
+
+@runtime_checkable
+class SemanticLoss(Protocol):
+    """Loss of the semantic logits; None when there is no such term.
+
+    Fact: `makes_nothing`, whether there never is one.
+    """
+
+    def __call__(
+        self, logits: Float[Tensor, "B C h w"] | None, targets: Sequence[Target]
+    ) -> Float[Tensor, ""] | None:
+        """Return the weighted loss, or None."""
+
+
+@runtime_checkable
+class MaskIouLoss(Protocol):
+    """Loss of the predicted mask IoU, divided by `normaliser`; None when there is no such term.
+
+    Fact: `needs_net`, whether it needs the re-scoring network.
+    """
+
+    def __call__(
+        self,
+        images: Sequence[SoftMasks],
+        rescore_net: nn.Module | None,
+        normaliser: Float[Tensor, ""],
+    ) -> Float[Tensor, ""] | None:
+        """Return the weighted loss, or None."""

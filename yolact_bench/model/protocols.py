@@ -1,0 +1,86 @@
+"""What the parts of a network between backbone and detection are: the protocols of their slots."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor, nn
+
+
+class Fpn(nn.Module):
+    """C3, C4 and C5 as five maps, P3 to P7, each of half the side of the last."""
+
+    channels: int  # of every map
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Return P3 … P7, each [B, channels, side, side]."""
+        raise NotImplementedError
+
+
+class Protonet(nn.Module):
+    """Prototype masks of the whole image, from P3."""
+
+    k: int  # number of prototypes
+
+    def forward(self, p3: Tensor) -> Tensor:
+        """Return prototypes [B, h, w, k] at twice the size of P3 [B, I, h3, w3]."""
+        raise NotImplementedError
+
+    def for_inference(self, *, on_cpu: bool) -> nn.Module:
+        """Return the same, without gradients, in the form that takes the least time."""
+        return self
+
+
+class Head(nn.Module):
+    """Boxes, class logits and mask coefficients of every anchor.
+
+    Anchor-major: levels P3 to P7, cells row by row, anchors innermost.
+    """
+
+    def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
+        raise NotImplementedError
+
+    def for_inference(self, *, on_cpu: bool) -> nn.Module:
+        """Return the same, without gradients, in the form that takes the least time."""
+        return self
+
+
+class MakeFpn(Protocol):
+    """An entry of `FPNS`."""
+
+    def __call__(self, inputs: Sequence[int]) -> Fpn:
+        """Return the FPN for maps of these widths."""
+
+
+class MakeProtonet(Protocol):
+    """An entry of `PROTONETS`."""
+
+    def __call__(self, inputs: int) -> Protonet:
+        """Return the protonet for a P3 of this width."""
+
+
+class MakeHead(Protocol):
+    """An entry of `HEADS`."""
+
+    def __call__(self, inputs: int, num_anchors: int, num_classes: int, k: int) -> Head:
+        """Return the head for levels of width `inputs`; `num_anchors` is per cell."""
+
+
+class MakeRescoreNet(Protocol):
+    """An entry of `RESCORE_NETS`.
+
+    Facts: `needs_features`, whether it looks at feature maps; `makes_nothing`, whether there is
+    none.
+    """
+
+    def __call__(
+        self, num_classes: int, mask_size: int, fpn_channels: int, image_size: int
+    ) -> nn.Module | None:
+        """Return the network; sizes are the sides of a prototype and of the input."""
+
+
+class BatchNormPolicy(Protocol):
+    """An entry of `BATCH_NORMS`: whether running statistics, scale and shift stand still."""
+
+    def __call__(self, batch_per_device: int) -> bool:
+        """Return whether to freeze."""
