@@ -12,6 +12,7 @@ A check fails with an AssertionError. Slots without checks of their own have the
 """
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -49,8 +50,12 @@ def checks_of(slot: str) -> tuple[Check, ...]:
 
 
 def names_its_source(slot: str, name: str) -> None:
-    """The docstring says where the component comes from."""
-    assert "Source:" in (inspect.getdoc(_component(slot, name)) or "")
+    """The docstring says where the component comes from; ours then say how they differ from it."""
+    component = _component(slot, name)
+    text = inspect.getdoc(component) or ""
+    assert "Source: " in text
+    if component.__module__.startswith(f"{__package__}."):
+        assert re.search(r"Source: \S.*\sDiffers: .+\.$", text, re.DOTALL), text
 
 
 def resolves_to_itself(slot: str, name: str) -> None:

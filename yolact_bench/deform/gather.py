@@ -26,7 +26,8 @@ def gather_deform(
     values and in gradients. Values keep their precision (under autocast: its precision), while
     places and bilinear fractions are never below float32: at 69 pixels bfloat16 has steps of ¼ px.
 
-    Source: Deformable ConvNets v2 (arXiv:1811.11168); the formulation is ours.
+    Source: Deformable ConvNets v2 (arXiv:1811.11168).
+    Differs: the formulation is ours; results are equal up to rounding.
     """
     device = x.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):

@@ -45,8 +45,9 @@ def torchvision_deform(
     So autocast calls it on a GPU; on a CPU it has no kernel for halves, and autocast no rule.
     Sampling is bilinear with zeros outside; a tap counts while -1 < y < H and -1 < x < W.
 
-    Source: Deformable ConvNets v2 (arXiv:1811.11168); torchvision.ops.deform_conv2d, which has
-    the layout and borders of the reference's CUDA extension.
+    Source: Deformable ConvNets v2 (arXiv:1811.11168); torchvision.ops.deform_conv2d, which has the
+    layout and borders of the reference's CUDA extension.
+    Differs: halves are computed in float32.
     """
     from torchvision.ops import deform_conv2d
 

@@ -42,7 +42,8 @@ def triton_deform(
         SpecError: there is no CUDA device to run on, or no Triton.
         TypeError: values in a precision the kernel has not.
 
-    Source: Deformable ConvNets v2 (arXiv:1811.11168); the kernel is ours.
+    Source: Deformable ConvNets v2 (arXiv:1811.11168).
+    Differs: the kernel is ours; results are equal up to rounding.
     """
     fault = device_fault(x.device.type)
     if fault:

@@ -48,6 +48,7 @@ def keep_scores(
     """Return the class scores: a mask is as good as its class is sure.
 
     Source: YOLACT (arXiv:1904.02689).
+    Differs: nothing.
     """
     return scores
 
@@ -67,8 +68,9 @@ def times_predicted_iou(
     Raises:
         SpecError: the detector has no re-scoring network.
 
-    Source: YOLACT++ (arXiv:1912.06218), section "Fast Mask Re-Scoring Network"; Mask Scoring
-    R-CNN (arXiv:1903.00241), section 3.3, multiplies the same two.
+    Source: YOLACT++ (arXiv:1912.06218), section "Fast Mask Re-Scoring Network"; Mask Scoring R-CNN
+    (arXiv:1903.00241), section 3.3, multiplies the same two.
+    Differs: nothing.
     """
     if rescore_net is None:
         raise SpecError(

@@ -69,6 +69,7 @@ def one_scale(
     to the width, so three "ratios" are three square sizes s, s/√2 and s·√2.
 
     Source: YOLACT (arXiv:1904.02689) §4; the mistake: dbolya/yolact issue #19.
+    Differs: from the paper by `square`, as the reference does.
     """
     return tuple(_shapes([scale], ratios, square=square) for scale in scales)
 
@@ -82,6 +83,7 @@ def three_scales(
     """Return YOLACT++'s anchors: three scales per level (scale outer, ratio inner), true ratios.
 
     Source: YOLACT++ (arXiv:1912.06218), section on optimised prediction heads.
+    Differs: nothing.
     """
     return tuple(
         _shapes([scale * factor for factor in factors], ratios, square=False) for scale in scales
@@ -96,6 +98,7 @@ def five_ratios(
     """Return the alternative that YOLACT++ compares with: one scale in five true ratios.
 
     Source: YOLACT++ (arXiv:1912.06218), section on optimised prediction heads.
+    Differs: nothing.
     """
     return tuple(_shapes([scale], ratios, square=False) for scale in scales)
 
@@ -108,6 +111,7 @@ def pascal(
     """Return the Pascal set: YOLACT's scales times 4/3, true ratios.
 
     Source: dbolya/yolact@902073d data/config.py, `yolact_resnet50_pascal_config`.
+    Differs: nothing.
     """
     return tuple(_shapes([scale], ratios, square=False) for scale in scales)
 
@@ -116,6 +120,7 @@ def free(*, sizes: Sizes) -> AnchorShapes:
     """Return anchors written out by hand: per level a list of [width, height] in pixels.
 
     Source: ours; for anchors clustered on one's own data.
+    Differs: nothing.
     """
     if len({len(level) for level in sizes}) != 1:
         raise SpecError(

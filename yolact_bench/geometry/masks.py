@@ -25,6 +25,7 @@ class LinearCombination:
     """σ(P·Cᵀ), cropped with the predicted box at prototype size, before any upsampling.
 
     Source: YOLACT (arXiv:1904.02689), section 3.2 "Mask Assembly" and "Cropping Masks".
+    Differs: the crop is a cell wider, as that of the reference.
     """
 
     crop: bool = True

@@ -23,6 +23,7 @@ def smooth_l1(
 
     Source: YOLACT (arXiv:1904.02689), paragraph "Losses", after SSD (arXiv:1512.02325), equation 2;
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `MultiBoxLoss.forward`.
+    Differs: nothing.
     """
     wanted = encode(boxes, anchors_cxcywh)
     return weight * F.smooth_l1_loss(regressions, wanted, reduction="sum") / normaliser

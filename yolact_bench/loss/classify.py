@@ -25,9 +25,9 @@ def ohem_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Softmax cross-entropy over the positives and the hardest background anchors.
 
-    Source: SSD (arXiv:1512.02325), section 2.2 "Hard negative mining"; YOLACT
-    (arXiv:1904.02689), paragraph "Losses"; dbolya/yolact@902073d layers/modules/multibox_loss.py,
-    `ohem_conf_loss`.
+    Source: SSD (arXiv:1512.02325), section 2.2 "Hard negative mining"; YOLACT (arXiv:1904.02689),
+    paragraph "Losses"; dbolya/yolact@902073d layers/modules/multibox_loss.py, `ohem_conf_loss`.
+    Differs: as `mined_negatives`.
     """
     mined = mined_negatives(scores, labels, negatives_per_positive)
     chosen = (labels > 0) | mined
@@ -96,9 +96,10 @@ def focal(
 ) -> Float[Tensor, ""]:
     """Softmax focal loss over every anchor that is not ignored; nothing is mined.
 
-    Source: RetinaNet (arXiv:1708.02002), section 3, equation 5, alpha for the classes and
-    1 - alpha for background. Differs: the probability is the softmax over background and
-    classes, not a sigmoid per class, because detection ranks by the softmax.
+    Source: RetinaNet (arXiv:1708.02002), section 3, equation 5, alpha for the classes and 1 - alpha
+    for background.
+    Differs: the probability is the softmax over background and classes, not a sigmoid per class,
+    because detection ranks by the softmax.
     """
     used = labels >= 0
     wanted = labels[used]  # [N]

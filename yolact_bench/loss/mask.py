@@ -31,6 +31,7 @@ def lincomb_bce(
 
     Source: YOLACT (arXiv:1904.02689), paragraphs "Losses" and "Cropping Masks";
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `lincomb_mask_loss`.
+    Differs: a mask that is not a number makes the loss such a number; the reference aborts.
     """
     total = normaliser.new_zeros(())
     assembled = []

@@ -35,8 +35,10 @@ def smooth_l1(
 
     Raises:
         SpecError: no re-scoring network, or one whose features the mask loss does not pass.
+
     Source: YOLACT++ (arXiv:1912.06218), section "Fast Mask Re-Scoring Network";
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `mask_iou_net`.
+    Differs: nothing with a network of masks alone; there is no other in the reference.
     """
     if rescore_net is None:
         raise SpecError(
@@ -97,6 +99,7 @@ def no_mask_iou_loss(
     """No mask-IoU term; the re-scoring network is not run.
 
     Source: YOLACT (arXiv:1904.02689), which has no re-scoring.
+    Differs: nothing.
     """
     return None
 

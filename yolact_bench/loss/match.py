@@ -40,8 +40,9 @@ def ssd_match(
 
     Raises:
         SpecError: `negative_iou` is above `positive_iou`.
-    Source: YOLACT (arXiv:1904.02689), paragraph "Losses", after SSD
-    (arXiv:1512.02325), section 2.2; dbolya/yolact@902073d layers/box_utils.py, `match`.
+
+    Source: YOLACT (arXiv:1904.02689), paragraph "Losses", after SSD (arXiv:1512.02325), section
+    2.2; dbolya/yolact@902073d layers/box_utils.py, `match`.
     Differs: an image without objects is all background (the reference fails there).
     """
     if negative_iou > positive_iou:

@@ -26,8 +26,10 @@ def bce(
 
     Raises:
         SpecError: the network gave no semantic logits.
-    Source: YOLACT (arXiv:1904.02689), section "Semantic Segmentation Loss";
-    dbolya/yolact@902073d layers/modules/multibox_loss.py, `semantic_segmentation_loss`.
+
+    Source: YOLACT (arXiv:1904.02689), section "Semantic Segmentation Loss"; dbolya/yolact@902073d
+    layers/modules/multibox_loss.py, `semantic_segmentation_loss`.
+    Differs: nothing.
     """
     if logits is None:
         raise SpecError(
@@ -58,6 +60,7 @@ def no_semantic_loss(
     """No semantic term, even if the network gives logits.
 
     Source: YOLACT (arXiv:1904.02689), section "Semantic Segmentation Loss", its baseline.
+    Differs: nothing.
     """
     return None
 

@@ -14,12 +14,17 @@ def auto(batch_per_device: int, *, min_batch: CountOrZero = SMALLEST_TRAINABLE_B
     """Return whether to freeze: under `min_batch` images on a device, statistics are too noisy.
 
     Source: dbolya/yolact@902073d train.py, which disables batch norm under 6 images per GPU.
+    Differs: the joint batch of all devices counts.
     """
     return batch_per_device < min_batch
 
 
 def train(batch_per_device: int) -> bool:
-    """Return False: batch norm trains whatever the batch. Source: arXiv:1502.03167."""
+    """Return False: batch norm trains whatever the batch.
+
+    Source: arXiv:1502.03167.
+    Differs: nothing.
+    """
     return False
 
 
@@ -27,6 +32,7 @@ def frozen(batch_per_device: int) -> bool:
     """Return True: batch norm uses its loaded statistics and is not trained.
 
     Source: the usual practice of detection fine-tuning (arXiv:1512.03385, appendix A).
+    Differs: nothing.
     """
     return True
 

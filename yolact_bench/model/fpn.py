@@ -16,6 +16,7 @@ class YolactFpn(Fpn):
     size and has no ReLU; P6 and P7 are stride-2 convolutions of the ReLU'd P5 and have none.
 
     Source: YOLACT (arXiv:1904.02689) §4; dbolya/yolact@902073d yolact.py, `FPN`.
+    Differs: laterals and smoothing convolutions are stored finest first; the numbers are the same.
     """
 
     def __init__(self, inputs: Sequence[int], *, channels: Count = 256) -> None:

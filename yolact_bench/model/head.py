@@ -21,6 +21,7 @@ class SharedHead(Head):
 
     Source: YOLACT (arXiv:1904.02689) §3.1 and figure 4; dbolya/yolact@902073d yolact.py,
     `PredictionModule`.
+    Differs: nothing.
     """
 
     def __init__(

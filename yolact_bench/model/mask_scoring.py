@@ -26,9 +26,10 @@ class MaskScoringNet(nn.Module):
     it is cut at 0. Boxes are clipped to the image first, and map to cells as anchors do: cell i
     has its centre at i + ½, which torchvision calls aligned (the authors' code predates it).
 
-    Source: Mask Scoring R-CNN (arXiv:1903.00241), section 3.3 and figure 3. There, the mask comes
-    from a RoI head at 28×28; here from the prototypes, so it is RoI-aligned to that size.
-    Convolutions start as all of YOLACT's do, not as R-CNN's.
+    Source: Mask Scoring R-CNN (arXiv:1903.00241), section 3.3 and figure 3.
+    Differs: the mask comes from the prototypes and not from a RoI head at 28×28, so it is
+    RoI-aligned to that size; features are those of P3 to P5; convolutions start as all of YOLACT's
+    do, not as R-CNN's.
     """
 
     needs_features = True

@@ -22,6 +22,7 @@ class FcnProtonet(Protonet):
 
     Source: YOLACT (arXiv:1904.02689) §3.1 and figure 3; dbolya/yolact@902073d data/config.py,
     `mask_proto_net`.
+    Differs: nothing.
     """
 
     def __init__(

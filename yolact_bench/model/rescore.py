@@ -20,6 +20,7 @@ class MaskIouNet(nn.Module):
 
     Source: YOLACT++ (arXiv:1912.06218), "Fast Mask Re-Scoring Network"; dbolya/yolact@902073d
     yolact.py, `FastMaskIoUNet`.
+    Differs: nothing.
     """
 
     def __init__(
@@ -55,7 +56,11 @@ class MaskIouNet(nn.Module):
 
 @with_facts(makes_nothing=True)
 def no_rescore_net(num_classes: int, mask_size: int, fpn_channels: int, image_size: int) -> None:
-    """Return nothing: the network predicts no mask quality. Source: YOLACT (arXiv:1904.02689)."""
+    """Return nothing: the network predicts no mask quality.
+
+    Source: YOLACT (arXiv:1904.02689).
+    Differs: nothing.
+    """
     return None
 
 

@@ -21,6 +21,7 @@ def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> 
     the fixed number was too small is detected again as in `eager`, and counted.
 
     Source: CUDA graphs in PyTorch (pytorch.org/blog/accelerating-pytorch-with-cuda-graphs).
+    Differs: nothing.
     """
     return Runtime(
         precision=precision,

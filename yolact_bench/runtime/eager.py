@@ -10,7 +10,8 @@ from yolact_bench.runtime.runtime import HALF, Precision, Runtime, no_context
 def eager(*, precision: Precision = "fp32") -> Runtime:
     """Return plain PyTorch: operators are launched one by one, half precision is autocast's.
 
-    Source: PyTorch; what dbolya/yolact@902073d does, apart from its scripted FPN.
+    Source: PyTorch; what dbolya/yolact@902073d does.
+    Differs: the FPN is not scripted.
     """
 
     def autocast(device_type: str) -> AbstractContextManager[object]:

@@ -27,6 +27,7 @@ def steps(
     trainings from random weights, which the paper has none of.
 
     Source: YOLACT (arXiv:1904.02689) §5; dbolya/yolact@902073d train.py and data/config.py.
+    Differs: `adamw` and `clip_norm` are ours.
     """
 
     def lr_at(iteration: int) -> float:
@@ -60,7 +61,8 @@ def cosine(
 ) -> Schedule:
     """Return linear warm-up followed by half a cosine down to `final_lr`.
 
-    Source: SGDR (arXiv:1608.03983), without restarts.
+    Source: SGDR (arXiv:1608.03983).
+    Differs: no restarts, and a linear warm-up.
     """
 
     def lr_at(iteration: int) -> float:

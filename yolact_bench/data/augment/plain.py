@@ -30,8 +30,8 @@ def resize_only(
 ) -> Sample:
     """Return the image resized to the network's square input, as in evaluation. No draws.
 
-    Source: dbolya/yolact@902073d utils/augmentations.py, `BaseTransform`; but resized in
-    8 bits.
+    Source: dbolya/yolact@902073d utils/augmentations.py, `BaseTransform`.
+    Differs: resized in 8 bits.
     """
     view = whole_image(objects.height, objects.width)
     return _seen(image, objects, view, size, mask_size if masks == "prototype_size" else size, fill)
@@ -51,6 +51,7 @@ def mirror(
     """Return the image resized, and mirrored with `probability`.
 
     Source: dbolya/yolact@902073d utils/augmentations.py, `RandomMirror`.
+    Differs: resized in 8 bits.
     """
     view = whole_image(objects.height, objects.width)
     if rng.random() < probability:

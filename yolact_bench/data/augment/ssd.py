@@ -48,10 +48,10 @@ def ssd(
     the network's (the losses resize as the reference does) or, faster, the prototypes'.
     Objects whose centre a crop leaves outside are dropped, the others clipped.
 
-    Source: dbolya/yolact@902073d utils/augmentations.py, `SSDAugmentation`. The crop there
-    draws one of {none, 0.1, 0.3, 0.7, 0.9, any} as an IoU bound, which then has no effect:
-    it comes to cropping with probability 5/6 here. Colours are changed in 8 bits, after the
-    warp; the reference uses unclipped floats, before it.
+    Source: dbolya/yolact@902073d utils/augmentations.py, `SSDAugmentation`.
+    Differs: the crop there draws one of {none, 0.1, 0.3, 0.7, 0.9, any} as an IoU bound, which then
+    has no effect: it comes to cropping with probability 5/6 here. Colours are changed in 8 bits,
+    after the warp; the reference uses unclipped floats, before it.
     """
     view = whole_image(objects.height, objects.width)
     if rng.random() < expand:

@@ -24,6 +24,7 @@ def cluster_nms(
     sequential NMS in what competes: every candidate in every class, cut to `top_k`, as in Fast.
 
     Source: Cluster-NMS (arXiv:2005.03572), section 3.3.
+    Differs: candidates are those of Fast NMS.
     """
     score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
     candidates = boxes[anchor]

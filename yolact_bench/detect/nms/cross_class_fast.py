@@ -58,6 +58,7 @@ def cross_class_fast_nms(
     does not cut this mode to 100.
 
     Source: dbolya/yolact@902073d layers/functions/detection.py, `cc_fast_nms`.
+    Differs: `max_detections` is ours.
     """
     rows = candidate_rows(scores, min_score)
     if not len(rows):

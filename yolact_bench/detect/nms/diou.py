@@ -27,6 +27,7 @@ def diou_nms(
     boxes with apart centres are more likely two objects. Candidates are those of Fast NMS.
 
     Source: Distance-IoU (arXiv:1911.08287), section "Non-Maximum Suppression using DIoU".
+    Differs: candidates are those of Fast NMS, and a DIoU of exactly `max_diou` stays.
     """
     score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
     candidates = boxes[anchor]

@@ -71,6 +71,7 @@ def fast_nms(
 
     Source: YOLACT (arXiv:1904.02689), section 4 "Fast NMS"; thresholds and order from
     dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
+    Differs: nothing.
     """
     if scores.device.type == "cpu":
         rows = candidate_rows(scores, min_score)

@@ -28,8 +28,9 @@ def matrix_nms(
     A better box decays another by f(IoU), but the less the more it is overlapped itself: it
     may have been suppressed. f is exp(−IoU²/sigma) or 1 − IoU, and the strongest decay counts.
 
-    Source: SOLOv2 (arXiv:2003.10152), section 3.3 "Matrix NMS", with box IoU in place of mask
-    IoU; top_k and floor from its authors' code.
+    Source: SOLOv2 (arXiv:2003.10152), section 3.3 "Matrix NMS"; top_k and floor from its authors'
+    code.
+    Differs: IoU is that of boxes, not of masks.
     """
     anchor, label = (scores > min_score).nonzero(as_tuple=True)
     score = scores[anchor, label]

@@ -75,7 +75,8 @@ def sequential_nms(
     as they are, and suppresses only above `max_iou`.
 
     Source: dbolya/yolact@902073d layers/functions/detection.py, `traditional_nms`, and
-    utils/cython_nms.pyx; here torchvision does the suppression.
+    utils/cython_nms.pyx.
+    Differs: torchvision does the suppression, in float64.
     """
     anchor, label = (scores > min_score).nonzero(as_tuple=True)
     score = scores[anchor, label]

@@ -30,9 +30,9 @@ def soft_nms(
     is decided anew after each choice, so the rounds are sequential; each serves all classes at
     once. Unlike Fast NMS a box competes only in the classes where it scores above `min_score`.
 
-    Source: Soft-NMS (arXiv:1704.04503), section 3 and figure 2; sigma, the linear threshold
-    and the last score threshold are those of its section 5 and code. Here IoU is without the
-    +1 pixel rule, and each class is cut to its best `top_k` first.
+    Source: Soft-NMS (arXiv:1704.04503), section 3 and figure 2; sigma, the linear threshold and the
+    last score threshold are those of its section 5 and code.
+    Differs: IoU is without the +1 pixel rule, and each class is cut to its best `top_k` first.
     """
     score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
     left = torch.where(score > min_score, score, score.new_zeros(()))

@@ -87,7 +87,7 @@ class DarkNet(Backbone):
 
 
 def darknet53(placement: Placement, deform: DeformImplementation) -> DarkNet:
-    """Return DarkNet-53. Source: YOLOv3 (arXiv:1804.02767), table 1."""
+    """Return DarkNet-53. Source: YOLOv3 (arXiv:1804.02767), table 1. Differs: no classifier."""
     return DarkNet(placement)
 
 

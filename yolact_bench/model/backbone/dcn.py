@@ -11,6 +11,7 @@ def nowhere(blocks: Sequence[int]) -> frozenset[Block]:
     """Return no block: the plain backbone of YOLACT.
 
     Source: YOLACT (arXiv:1904.02689).
+    Differs: nothing.
     """
     return frozenset()
 
@@ -18,8 +19,9 @@ def nowhere(blocks: Sequence[int]) -> frozenset[Block]:
 def every_block(blocks: Sequence[int], *, first_stage: CountOrZero = 1) -> frozenset[Block]:
     """Return every block from `first_stage` on; C3 to C5 by default.
 
-    Source: YOLACT++ (arXiv:1912.06218), section on deformable convolution; the published
-    R-50 model (dbolya/yolact@902073d data/config.py, `yolact_plus_resnet50_config`).
+    Source: YOLACT++ (arXiv:1912.06218), section on deformable convolution; the published R-50 model
+    (dbolya/yolact@902073d data/config.py, `yolact_plus_resnet50_config`).
+    Differs: nothing.
     """
     return every_nth(blocks, n=1, first_stage=first_stage)
 
@@ -30,6 +32,8 @@ def every_nth(
     """Return the first block of each stage from `first_stage` on, and every n-th after it.
 
     Source: dbolya/yolact@902073d backbone.py, `_make_layer`.
+    Differs: stages are chosen as a whole; the reference counts `dcn_layers` back from the end of
+    each.
     """
     return frozenset(
         (stage, block)
@@ -42,6 +46,7 @@ def last_blocks(blocks: Sequence[int], *, n: Count = 10) -> frozenset[Block]:
     """Return the last `n` blocks of the backbone, counted back from the end of C5.
 
     Source: YOLACT++ (arXiv:1912.06218), the placements "last 10" and "last 13" blocks.
+    Differs: nothing that the paper says; there is no code of it.
     """
     ordered = [(stage, block) for stage, count in enumerate(blocks) for block in range(count)]
     if n > len(ordered):

@@ -16,10 +16,11 @@ IMAGENET_STD = (58.40, 57.12, 57.38)
 class ResNet(Backbone):
     """torchvision's ResNet without its classifier; returns C3, C4 and C5.
 
-    The stride of a bottleneck is in its 3×3 convolution. In every chosen block the second
-    convolution becomes deformable: the 3×3 of a bottleneck, the second 3×3 of a basic block.
+    In every chosen block the second convolution becomes deformable: the 3×3 of a bottleneck, the
+    second 3×3 of a basic block.
 
     Source: arXiv:1512.03385; torchvision.models.resnet; the placement: YOLACT++ (arXiv:1912.06218).
+    Differs: no classifier; the stride of a bottleneck is in its 3×3 convolution, as torchvision's.
     """
 
     mean = IMAGENET_MEAN
@@ -56,23 +57,23 @@ class ResNet(Backbone):
 
 @with_facts(imagenet="ResNet18_Weights")
 def resnet18(placement: Placement, deform: DeformImplementation) -> ResNet:
-    """Return ResNet-18. Source: arXiv:1512.03385, table 1."""
+    """Return ResNet-18. Source: arXiv:1512.03385, table 1. Differs: as `ResNet`."""
     return ResNet(18, placement, deform)
 
 
 @with_facts(imagenet="ResNet34_Weights")
 def resnet34(placement: Placement, deform: DeformImplementation) -> ResNet:
-    """Return ResNet-34. Source: arXiv:1512.03385, table 1."""
+    """Return ResNet-34. Source: arXiv:1512.03385, table 1. Differs: as `ResNet`."""
     return ResNet(34, placement, deform)
 
 
 @with_facts(imagenet="ResNet50_Weights")
 def resnet50(placement: Placement, deform: DeformImplementation) -> ResNet:
-    """Return ResNet-50. Source: arXiv:1512.03385, table 1."""
+    """Return ResNet-50. Source: arXiv:1512.03385, table 1. Differs: as `ResNet`."""
     return ResNet(50, placement, deform)
 
 
 @with_facts(imagenet="ResNet101_Weights")
 def resnet101(placement: Placement, deform: DeformImplementation) -> ResNet:
-    """Return ResNet-101. Source: arXiv:1512.03385, table 1."""
+    """Return ResNet-101. Source: arXiv:1512.03385, table 1. Differs: as `ResNet`."""
     return ResNet(101, placement, deform)

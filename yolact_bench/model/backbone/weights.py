@@ -18,7 +18,11 @@ CLASSIFIERS = ("fc.", "linear.", "classifier.")
 
 @with_facts(random=True)
 def none(backbone: Backbone) -> None:
-    """Leave the backbone at its random initialisation. Source: arXiv:1502.01852 (torchvision)."""
+    """Leave the backbone at its random initialisation.
+
+    Source: arXiv:1502.01852 (torchvision).
+    Differs: DarkNet-53 starts as PyTorch's convolutions do.
+    """
 
 
 @with_facts(random=True)
@@ -30,6 +34,7 @@ def zero_gamma(backbone: Backbone) -> None:
     behind give numbers that are not finite.
 
     Source: arXiv:1706.02677 §5.1.
+    Differs: nothing.
     """
     for norm in backbone.residual_norms():
         nn.init.zeros_(norm.weight)
@@ -39,11 +44,12 @@ def zero_gamma(backbone: Backbone) -> None:
 def imagenet(backbone: Backbone, *, version: str = "IMAGENET1K_V1") -> None:
     """Load torchvision's ImageNet classification weights (downloaded once by torchvision).
 
-    Source: torchvision.models `ResNet<depth>_Weights`; the reference trains from the same
-    architecture's weights.
-
     Raises:
         SpecError: the backbone has none in torchvision, or they cannot be downloaded.
+
+    Source: torchvision.models `ResNet<depth>_Weights`; the reference trains from the same
+    architecture's weights.
+    Differs: for ResNet-101 the reference has another file, resnet101_reducedfc.pth.
     """
     if not backbone.imagenet:
         raise SpecError(
@@ -78,10 +84,11 @@ def checkpoint(backbone: Backbone, *, file: str, sha256: str = "") -> None:
 
     `sha256` stands for the file in digests and is filled in when a run is resolved.
 
-    Source: dbolya/yolact@902073d backbone.py, `init_backbone`.
-
     Raises:
         SpecError: the file is missing, is not a state dict, or has other keys or shapes.
+
+    Source: dbolya/yolact@902073d backbone.py, `init_backbone`.
+    Differs: keys that are missing or left over are refused; the reference tolerates them.
     """
     where = "init.checkpoint.file"
     state = tensors_of(read_state(Path(file), where=where), source=file, where=where)
