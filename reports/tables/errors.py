@@ -29,7 +29,7 @@ ORACLES: Mapping[str, str] = {
     "class_gt": "true classes",
     "project_gt": "true masks in the prototypes",
 }
-Part = Callable[[Errors], Mapping[str, float]]
+Part = Callable[[Errors], Mapping[str, float | None]]
 
 
 def errors_of(row: ArmRow, summary: Summary) -> tuple[Errors, ...]:
@@ -48,8 +48,13 @@ def error_types(summary: Summary, part: Part) -> tuple[str, ...]:
 
 def mean_points(analyses: Iterable[Errors], part: Part, name: str) -> float | None:
     """Return the mean over seeds, in points."""
-    values = [part(e)[name] for e in analyses if name in part(e)]
-    return 100 * fmean(values) if values else None
+    values = points_of(analyses, part, name)
+    return fmean(values) if values else None
+
+
+def points_of(analyses: Iterable[Errors], part: Part, name: str) -> list[float]:
+    """Return the points of each seed for which they are defined."""
+    return [100 * ap for e in analyses if (ap := part(e).get(name)) is not None]
 
 
 def error_table(summary: Summary, kind: str) -> Table:
@@ -87,7 +92,7 @@ def oracle_table(summary: Summary) -> Table:
     )
 
 
-def _oracles(errors: Errors) -> Mapping[str, float]:
+def _oracles(errors: Errors) -> Mapping[str, float | None]:
     return errors.oracles
 
 
@@ -101,7 +106,7 @@ def _rows(summary: Summary, part: Part, names: Iterable[str]) -> tuple[tuple[str
 
 
 def _cell(analyses: tuple[Errors, ...], part: Part, name: str) -> str:
-    values = [100 * part(e)[name] for e in analyses if name in part(e)]
+    values = points_of(analyses, part, name)
     if not values:
         return NOT_AVAILABLE
     spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""

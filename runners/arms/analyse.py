@@ -86,7 +86,7 @@ def _has_resamples(path: Path, *, sizes: bool) -> bool:
     return not sizes or "mask_ap_small" in columns
 
 
-def _ladder(unit: Unit, place: Workplace) -> dict[str, float]:
+def _ladder(unit: Unit, place: Workplace) -> dict[str, float | None]:
     detector = trained_detector(unit.run, place)
     dataset = place.datasets.open(unit.data, unit.split)
     candidates = _candidates(unit, place, detector)

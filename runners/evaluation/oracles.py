@@ -18,7 +18,6 @@ Crowds are left out. The network need not run.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -73,10 +72,11 @@ def oracle_ladder(
     candidates: Callable[[int], Candidates],
     *,
     title: str = "oracles",
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Return mask AP, as a fraction, with each of `ORACLES`, from one pass over the images.
 
-    `candidates` returns those of an image by its index. The detector's network is not used.
+    None without an object to find. `candidates` returns those of an image by its index. The
+    detector's network is not used.
 
     Raises:
         ArmError: a score is not finite.
@@ -84,12 +84,15 @@ def oracle_ladder(
     collected: dict[str, list[Entry]] = {name: [] for name in ORACLES}
     with progress(title, len(dataset)) as shown:
         for index in range(len(dataset)):
-            found = oracle_entries(detector, candidates(index), dataset, index)
-            for name, of_image in found.items():
+            by_oracle = oracle_entries(detector, candidates(index), dataset, index)
+            for name, of_image in by_oracle.items():
                 collected[name] += of_image
             shown.advance(index + 1, f"{len(collected['none'])} detections")
-    scored = partial(score, dataset.ground_truth(), kind="segm", class_names=class_names(dataset))
-    return {name: scored(of_oracle).ap or 0.0 for name, of_oracle in collected.items()}
+    truth, names = dataset.ground_truth(), class_names(dataset)
+    return {
+        name: score(truth, of_oracle, kind="segm", class_names=names).ap
+        for name, of_oracle in collected.items()
+    }
 
 
 @torch.inference_mode()
@@ -102,20 +105,20 @@ def oracle_entries(
         ArmError: a score is not finite.
     """
     truth = _truth(dataset.objects(index))
-    kept = detector.head.nms(candidates.boxes, candidates.probabilities)
-    found = detector.head.finish(candidates, kept, height=truth.height, width=truth.width).cpu()
-    masks = run_lengths(found)
-    cropped, cropped_masks = _cropped(detector.head.assembly, candidates, kept, found, masks, truth)
-    rows, objects = _best(box_iou(found.boxes_px, truth.boxes_px), above=SAME_OBJECT_IOU)
-    labels = found.labels.clone()
+    head = detector.head
+    survivors = head.nms(candidates.boxes, candidates.probabilities)
+    as_is = head.finish(candidates, survivors, height=truth.height, width=truth.width).cpu()
+    masks = run_lengths(as_is)
+    rows, objects = _best(box_iou(as_is.boxes_px, truth.boxes_px), above=SAME_OBJECT_IOU)
+    labels = as_is.labels.clone()
     labels[rows] = truth.labels[objects]
-    ideal = _projected(detector.head.assembly, candidates, truth)
+    ideal = _projected(head.assembly, candidates, truth)
     ideal_masks = run_lengths(ideal)
     with_oracle: Mapping[str, tuple[Found, list[Rle]]] = {
-        "none": (found, masks),
-        "crop_gt_box": (cropped, cropped_masks),
-        "rescore_gt": (_rescored(found, masks, truth), masks),
-        "class_gt": (replace(found, labels=labels), masks),
+        "none": (as_is, masks),
+        "crop_gt_box": _cropped(head.assembly, candidates, survivors, as_is, masks, truth),
+        "rescore_gt": (_rescored(as_is, masks, truth), masks),
+        "class_gt": (replace(as_is, labels=labels), masks),
         "project_gt": (_rescored(ideal, ideal_masks, truth), ideal_masks),
     }
     return {
@@ -134,87 +137,80 @@ def fitted_coefficients(
     seen; over the whole image, a small object would be given up for the sake of its background.
     The coefficients are not bounded, as those of the network are by tanh.
     """
-    flat = prototypes.flatten(0, 1).double()  # [h·w, k]
-    inside = [flat[one.flatten()] for one in cells]
-    aims = [
-        torch.where(mask[one], _LOGIT, -_LOGIT).to(flat)
-        for mask, one in zip(masks, cells, strict=True)
-    ]
+    of_objects = list(zip(masks, cells, strict=True))
+    inside = [prototypes[one].double() for one in cells]  # [n, k] each
+    aims = [torch.where(mask[one], _LOGIT, -_LOGIT).double() for mask, one in of_objects]
     gram = torch.stack([part.T @ part for part in inside])  # [G, k, k]
     right = torch.stack([part.T @ aim for part, aim in zip(inside, aims, strict=True)])
     diagonal = gram.diagonal(dim1=1, dim2=2).mean(1)[:, None]
     # Where all prototypes are 0, so are the coefficients.
-    ridge = (_RIDGE * diagonal + torch.finfo(flat.dtype).tiny).expand(-1, flat.shape[1])
+    ridge = (_RIDGE * diagonal + torch.finfo(gram.dtype).tiny).expand(-1, gram.shape[1])
     factor = torch.linalg.cholesky(gram + torch.diag_embed(ridge))
     return torch.cholesky_solve(right[:, :, None], factor)[:, :, 0].to(prototypes.dtype)
 
 
 def _truth(objects: Objects) -> _Truth:
     rows = np.flatnonzero(~objects.is_crowd)
-    size = np.array([objects.width, objects.height] * 2)
     segments = tuple(objects.segments[row] for row in rows)
-    of_image = {"height": objects.height, "width": objects.width}
+    size = {"height": objects.height, "width": objects.width}
     return _Truth(
-        boxes=torch.from_numpy(objects.boxes_px[rows] / size).float(),
+        boxes=torch.from_numpy(
+            objects.boxes_px[rows] / np.array([objects.width, objects.height] * 2)
+        ).float(),
         labels=torch.from_numpy(objects.labels[rows]),
         segments=segments,
         masks=[
-            encode_outlines(one, **of_image) if isinstance(one, tuple) else encode_pixels(one)
+            encode_outlines(one, **size) if isinstance(one, tuple) else encode_pixels(one)
             for one in segments
         ],
-        **of_image,
+        **size,
     )
 
 
 def _cropped(
     assembly: Assembly,
     candidates: Candidates,
-    kept: Kept,
-    found: Found,
+    survivors: Kept,
+    as_is: Found,
     masks: list[Rle],
     truth: _Truth,
 ) -> tuple[Found, list[Rle]]:
-    overlap = box_iou(found.boxes_px, truth.boxes_px) * (found.labels[:, None] == truth.labels)
+    overlap = box_iou(as_is.boxes_px, truth.boxes_px) * (as_is.labels[:, None] == truth.labels)
     rows, objects = _best(overlap, above=0.0)
     if not len(rows):
-        return found, masks
+        return as_is, masks
     boxes = truth.boxes[objects].to(candidates.boxes)
-    coefficients = candidates.coefficients[kept.anchor[rows.to(kept.anchor.device)]]
-    # Cut again, for assemblies that do not cut.
-    soft = crop(assembly(candidates.prototypes.contiguous(), coefficients, boxes), boxes)
-    cut = found.soft_masks.clone()
-    cut[rows] = soft.cpu()
-    changed = replace(found, soft_masks=cut)
-    chosen = torch.zeros(len(found), dtype=torch.bool)
-    chosen[rows] = True
-    new = iter(run_lengths(changed.where(chosen)))
-    return changed, [
-        next(new) if is_new else mask for mask, is_new in zip(masks, chosen.tolist(), strict=True)
-    ]
+    anchors = survivors.anchor[rows.to(survivors.anchor.device)]
+    soft = assembly(candidates.prototypes.contiguous(), candidates.coefficients[anchors], boxes)
+    soft_masks = as_is.soft_masks.clone()
+    soft_masks[rows] = crop(soft, boxes).cpu()  # cut again, for assemblies that do not cut
+    cropped = replace(as_is, soft_masks=soft_masks)
+    is_cropped = torch.zeros(len(as_is), dtype=torch.bool)
+    is_cropped[rows] = True
+    new = dict(zip(rows.tolist(), run_lengths(cropped.where(is_cropped)), strict=True))
+    return cropped, [new.get(row, mask) for row, mask in enumerate(masks)]
 
 
-def _rescored(found: Found, masks: list[Rle], truth: _Truth) -> Found:
-    iou = torch.from_numpy(mask_iou(masks, truth.masks)).to(found.scores)
-    iou *= found.labels[:, None] == truth.labels
-    best = iou.amax(1) if len(truth.labels) else torch.zeros(len(found))
-    return replace(found, mask_scores=found.scores * best)
+def _rescored(detections: Found, masks: list[Rle], truth: _Truth) -> Found:
+    iou = torch.from_numpy(mask_iou(masks, truth.masks)).to(detections.scores)
+    iou *= detections.labels[:, None] == truth.labels
+    best = iou.amax(1) if len(truth.labels) else torch.zeros(len(detections))
+    return replace(detections, mask_scores=detections.scores * best)
 
 
 def _projected(assembly: Assembly, candidates: Candidates, truth: _Truth) -> Found:
     """Return every true object as a detection, with the best mask of these prototypes."""
     prototypes = candidates.prototypes.contiguous()
-    h, w, _ = prototypes.shape
-    assert h == w, "the network's input is square"
+    side = len(prototypes)  # the network's input is square
     boxes = truth.boxes.to(candidates.boxes)
-    to_cells = np.array([[w / truth.width, 0.0, 0.0], [0.0, h / truth.height, 0.0]])
-    masks = torch.from_numpy(rasterise(truth.segments, to_cells, w)).bool().to(prototypes.device)
-    count = len(truth.labels)
-    soft_masks = prototypes.new_zeros((count, h, w))
-    if count:
+    to_cells = np.array([[side / truth.width, 0.0, 0.0], [0.0, side / truth.height, 0.0]])
+    masks = torch.from_numpy(rasterise(truth.segments, to_cells, side)).bool()
+    soft_masks = prototypes.new_zeros(masks.shape)
+    if len(masks):
         cells = crop(torch.ones_like(soft_masks), boxes) > 0
-        coefficients = fitted_coefficients(prototypes, masks, cells)
+        coefficients = fitted_coefficients(prototypes, masks.to(prototypes.device), cells)
         soft_masks = crop(assembly(prototypes, coefficients, boxes), boxes)
-    sure = torch.ones(count)
+    sure = torch.ones(len(masks))
     return Found(
         boxes=truth.boxes,
         # Outwards to whole pixels: an object thinner than one must not vanish.
@@ -234,7 +230,7 @@ def _best(
 ) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"]]:
     """Return the detections that overlap an object enough, and the one each overlaps best."""
     if not overlap.shape[1]:
-        return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
-    best = overlap.max(1)
-    rows = ((best.values >= above) & (best.values > 0)).nonzero()[:, 0]
-    return rows, best.indices[rows]
+        return (torch.empty(0, dtype=torch.int64),) * 2
+    values, objects = overlap.max(1)
+    rows = ((values >= above) & (values > 0)).nonzero()[:, 0]
+    return rows, objects[rows]

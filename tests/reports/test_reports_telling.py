@@ -24,6 +24,7 @@ from runners.evaluation.oracles import ORACLES as ANALYSED
 from tests.support import fake_work
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Record
+from yolact_bench.results.text import NOT_AVAILABLE
 
 FAST = "YOLACT R-101 fast"  # 29.9 mask AP, 33.5 fps, 30.0 ms; COCO val2017, Titan Xp
 
@@ -174,6 +175,12 @@ def test_errors_are_means_over_seeds_with_their_spread(tmp_path: Path) -> None:
     )
     assert reach.rows[0][2] == "37.0 ± 1.4"
     assert errors_figure(summary) is not None
+
+
+def test_an_undefined_oracle_is_a_dash_and_a_recorded_zero_stays_zero(tmp_path: Path) -> None:
+    analysis = replace(fake_work.errors("fast"), oracles={"none": 0.0, "project_gt": None})
+    summary = _summary(tmp_path, [fake_work.accuracy("fast"), analysis])
+    assert oracle_table(summary).rows == (("fast", "0.0", NOT_AVAILABLE),)
 
 
 def test_arms_without_analysis_have_no_section_of_errors(tmp_path: Path) -> None:

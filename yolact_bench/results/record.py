@@ -181,7 +181,8 @@ class Errors:
     eval_data: str  # fingerprint
     box: Mapping[str, float]  # error type → AP50 gained if it alone were fixed; "ap50": as is
     mask: Mapping[str, float]
-    oracles: Mapping[str, float]  # oracle → mask AP with it; "none": as is. May be empty
+    # Oracle → mask AP with it, None if undefined; "none": as is. May be empty.
+    oracles: Mapping[str, float | None]
     environment: Environment
     time: str
 

@@ -118,7 +118,7 @@ def candidates(
     )
 
 
-def ladder(scene: Scene, found: Candidates, *, crop: bool = True) -> dict[str, float]:
+def ladder(scene: Scene, found: Candidates, *, crop: bool = True) -> dict[str, float | None]:
     return oracle_ladder(detector(crop=crop), scene, lambda index: found)  # type: ignore[arg-type]
 
 
@@ -127,6 +127,11 @@ L_SHAPE = filled((2, 2, 4, 10)) | filled((2, 8, 10, 10))  # 2·8 + 2·6 = 28 cel
 TWO = Scene([(0, A, L_SHAPE), (1, B, filled(B))])
 THEIR_MASKS = [L_SHAPE, filled(B), EVERYWHERE]
 MASK_A, MASK_B = (8.0, 0.0, -4.0), (0.0, 8.0, -4.0)  # logits of +4 inside and −4 outside
+
+
+def test_without_an_object_to_find_no_oracle_has_an_ap() -> None:
+    found = candidates([(0, 0.9, A, MASK_A)], THEIR_MASKS)
+    assert ladder(Scene([(0, A, L_SHAPE)], crowds=1), found) == dict.fromkeys(ORACLES)
 
 
 def test_a_perfect_detector_is_perfect_with_every_oracle() -> None:
