@@ -20,9 +20,9 @@ class Backfilled:
 
     ablation: str
     execution: str
-    running: bool  # its process is alive and writes to MLflow itself: nothing was done
-    runs: int  # made by this backfill
-    points: int  # of metrics, added by this backfill
+    running: bool = False  # its process is alive and writes to MLflow itself: nothing was done
+    runs: int = 0  # made by this backfill
+    points: int = 0  # of metrics, added by this backfill
 
 
 def backfill(work_dir: Path, name: str | None = None) -> list[Backfilled]:
@@ -46,13 +46,11 @@ def _ablations(work_dir: Path, name: str | None) -> list[str]:
     known = sorted(executed | planned)
     if not known:
         raise SpecError(f"{work_dir}: no ablation has been run here; --work-dir names another")
-    if name is None:
-        return known
-    if name not in known:
+    if name is not None and name not in known:
         raise SpecError(
             f"{work_dir}: no ablation {name!r} has been run here{hint(name, dict.fromkeys(known))}"
         )
-    return [name]
+    return known if name is None else [name]
 
 
 def _from_journal(work_dir: Path, path: Path, *, last: bool) -> Backfilled:
@@ -60,9 +58,7 @@ def _from_journal(work_dir: Path, path: Path, *, last: bool) -> Backfilled:
     execution = path.stem.partition("-")[2]
     with try_lock(path) as locked:
         if not locked:
-            return Backfilled(
-                ablation=path.parent.name, execution=execution, running=True, runs=0, points=0
-            )
+            return Backfilled(ablation=path.parent.name, execution=execution, running=True)
         events = [event for event, _ in read_events(path)]
         if not last:  # a later execution has overwritten its report
             events = [event for event in events if not isinstance(event, Artifacts)]
@@ -96,10 +92,5 @@ def _write(work_dir: Path, ablation: str, execution: str, events: Sequence[Event
             f"{store_uri(work_dir)}: MLflow cannot be written ({type(error).__name__}: "
             f"{first_line(error)}); start its server, or set MLFLOW_TRACKING_URI, and try again"
         ) from error
-    return Backfilled(
-        ablation=ablation,
-        execution=execution,
-        running=False,
-        runs=writer.runs_made,
-        points=writer.points_sent,
-    )
+    made, sent = writer.runs_made, writer.points_sent
+    return Backfilled(ablation=ablation, execution=execution, runs=made, points=sent)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from runners.tracking.delivery import LONGEST_PAUSE, Delivery
 from runners.tracking.events import Artifacts, Event, Finished, Phase, Points, Status
-from runners.tracking.from_records import arm_event, result_event, started_event
 from runners.tracking.journal import Journal, journal_path
+from runners.tracking.records import arm_event, result_event, started_event
 from runners.tracking.tracker import Tracker
 from runners.tracking.writer import Writer
 from yolact_bench.results.manifest import Manifest, PlannedRun
@@ -56,8 +56,7 @@ class MlflowTracker(Tracker):
         try:
             self._journal = Journal(path)
         except OSError as error:
-            self._give_up(error)
-            return
+            return self._give_up(error)
         open_writer = partial(self._open_writer, self._work_dir)
         self._delivery = Delivery(path, open_writer, longest_pause=self._longest_pause)
         self._put(started)
@@ -74,15 +73,12 @@ class MlflowTracker(Tracker):
         self._put(Points(time_ms=_now_ms(), arm=arm, seed=seed, step=iteration, values=values))
 
     def log_accuracy(self, accuracy: Accuracy) -> None:
-        """Add mask/AP, box/AP and the cost of training to a child run."""
         self._log(accuracy, "evaluate")
 
     def log_latency(self, latency: Latency) -> None:
-        """Add latency/e2e_p50_ms and the stages to a child run."""
         self._log(latency, "latency")
 
     def log_failure(self, failure: Failure) -> None:
-        """End a child run as failed, with the reason as tags."""
         self._log(failure, "evaluate")
 
     def log_artifacts(self, folder: Path) -> None:
@@ -122,15 +118,13 @@ class MlflowTracker(Tracker):
         self._put(result_event(record, time_ms=_now_ms()))
 
     def _put(self, event: Event) -> None:
-        if self._journal is None:
+        if self._journal is None or self._delivery is None:
             return
         try:
             self._journal.append(event)
         except OSError as error:
-            self._give_up(error)
-            return
-        if self._delivery is not None:
-            self._delivery.wake(self._journal.size)
+            return self._give_up(error)
+        self._delivery.wake(self._journal.size)
 
     def _give_up(self, error: OSError) -> None:
         """Continue without tracking: a tracker must not end a training."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runners.tracking.events import Artifacts, Event, Finished, Phase, Points
-from runners.tracking.from_records import arm_event, result_event, started_event
+from runners.tracking.records import arm_event, result_event, started_event
 from runners.tracking.tags import environment_tags
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure

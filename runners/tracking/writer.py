@@ -20,7 +20,7 @@ from runners.tracking.events import (
     Started,
     Status,
 )
-from runners.tracking.metrics import LONGEST_VALUE, differences, flatten
+from runners.tracking.records import LONGEST_VALUE, differences, flatten
 from runners.tracking.tags import EXPERIMENT_KIND, child_tags, parent_tags, run_name
 from yolact_bench.results.files import atomic_path, is_temporary
 
@@ -76,13 +76,12 @@ def _make_database(work_dir: Path) -> None:
     MLflow makes its tables one by one and their version last: a kill in between would leave a
     database that it never opens again. The first query of a client makes the tables.
     """
-    path = work_dir.resolve() / "mlflow.db"
-    if path.exists():
-        return
     from mlflow.tracking import MlflowClient
 
-    with atomic_path(path) as temporary:
-        MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
+    path = work_dir.resolve() / "mlflow.db"
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
 
 
 class Writer:
@@ -174,24 +173,22 @@ class Writer:
             run_view_type=self._entities.ViewType.ALL,
             max_results=_MOST_RUNS,
         )
-        parent = ""
         for run in runs:
             tags = run.data.tags
             if "arm" in tags:
                 self._children[tags["arm"], int(tags["seed"])] = run.info.run_id
             else:
-                parent = run.info.run_id
-        self._parent = parent or self._create(event, parent_tags(event))
+                self._parent = run.info.run_id
+        self._parent = self._parent or self._create(event, parent_tags(event))
         if event.spec_text:
             self._call(self._client.log_text, self._parent, event.spec_text, "spec.yaml")
 
     def _start_arm(self, event: ArmStarted) -> None:
         assert self._started is not None, "an execution begins with Started"
-        key = event.arm, event.seed
-        if key not in self._children:
-            tags = child_tags(self._started, event, parent=self._parent)
-            self._children[key] = self._create(event, tags)
-        child = self._children[key]
+        child = self._children.get((event.arm, event.seed))
+        if child is None:
+            child = self._create(event, child_tags(self._started, event, parent=self._parent))
+            self._children[event.arm, event.seed] = child
         params = [self._entities.Param(name, value) for name, value in flatten(event.run)]
         for batch in _batches(params, _PARAMS_A_BATCH):
             self._call(self._client.log_batch, child, params=batch)
@@ -202,10 +199,7 @@ class Writer:
 
     def _add(self, event: Points) -> None:
         child = self._children[event.arm, event.seed]
-        if event.proxy:
-            self._call(self._client.set_tag, child, "proxy", "true")
-        for name, value in event.tags.items():
-            self._call(self._client.set_tag, child, name, value)
+        self._tag(child, {**({"proxy": "true"} if event.proxy else {}), **event.tags})
         metric = self._entities.Metric
         self._points.setdefault(child, []).extend(
             metric(name, value, event.time_ms, event.step) for name, value in event.values.items()
@@ -215,8 +209,8 @@ class Writer:
 
     def _fail(self, event: Failed) -> None:
         child = self._children[event.arm, event.seed]
-        self._call(self._client.set_tag, child, "failure", event.kind)
-        self._call(self._client.set_tag, child, "failure_message", event.message[:LONGEST_VALUE])
+        message = event.message[:LONGEST_VALUE]
+        self._tag(child, {"failure": event.kind, "failure_message": message})
         self._call(self._client.log_text, child, event.traceback, "traceback.txt")
         self._end(child, "FAILED", event.time_ms)
 
@@ -242,6 +236,11 @@ class Writer:
         self._new.add(run.info.run_id)
         return str(run.info.run_id)
 
+    def _tag(self, run: str, tags: Mapping[str, str]) -> None:
+        if tags:
+            batch = [self._entities.RunTag(name, value) for name, value in tags.items()]
+            self._call(self._client.log_batch, run, tags=batch)
+
     def _missing(self, run: str, points: Iterable["Metric"]) -> list["Metric"]:
         """Return the points whose step the run does not have yet, each once."""
         once = {(point.key, point.step): point for point in points}.values()
@@ -264,14 +263,9 @@ class Writer:
     def _experiment_id(self, event: Started) -> str:
         known: Experiment | None = self._client.get_experiment_by_name(event.ablation)
         if known is None:
-            folder = self._artifacts / event.ablation if self._artifacts else None
-            return str(
-                self._client.create_experiment(
-                    event.ablation,
-                    artifact_location=folder.as_uri() if folder else None,
-                    tags={"mlflow.note.content": event.question, **EXPERIMENT_KIND},
-                )
-            )
+            location = (self._artifacts / event.ablation).as_uri() if self._artifacts else None
+            tags = {"mlflow.note.content": event.question, **EXPERIMENT_KIND}
+            return str(self._client.create_experiment(event.ablation, location, tags))
         if known.lifecycle_stage == "deleted":  # in the user interface
             self._client.restore_experiment(known.experiment_id)
         return str(known.experiment_id)

@@ -11,9 +11,8 @@ import pytest
 
 from runners.system.environment import environment
 from runners.tracking.events import Status
-from runners.tracking.from_records import started_event
-from runners.tracking.metrics import differences, flatten
 from runners.tracking.mlflow_tracker import MlflowTracker
+from runners.tracking.records import differences, flatten, started_event
 from runners.tracking.tracker import NoTracker
 from runners.tracking.writer import Writer
 from tests.support.tracked_arms import DIGESTS, TAGS, accuracy, failure, latency, manifest, planned

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.tracking.events import event_from_plain, event_to_plain
-from runners.tracking.from_records import result_event
-from runners.tracking.metrics import differences, latency_metrics, latency_tags
+from runners.tracking.events import Points, event_from_plain, event_to_plain
 from runners.tracking.mlflow_tracker import MlflowTracker
+from runners.tracking.records import differences, latency_metrics, result_event
 from tests.support.mlflow_store import seen
 from tests.support.tracked_arms import TAGS, latency, manifest, planned
 from yolact_bench.results.record import Latency
@@ -70,9 +69,11 @@ def test_times_that_do_not_count_are_no_metric_of_the_comparison() -> None:
 
 
 def test_the_tag_says_why_times_do_not_count() -> None:
-    assert latency_tags(END_TO_END) == {}
-    tags = latency_tags(replace(END_TO_END, invalid="throttled: power brake in 1 of 3 samples"))
-    assert tags == {"latency_invalid": "end_to_end: throttled: power brake in 1 of 3 samples"}
+    reason = "throttled: power brake in 1 of 3 samples"
+    for invalid, tags in (("", {}), (reason, {"latency_invalid": f"end_to_end: {reason}"})):
+        event = result_event(replace(END_TO_END, invalid=invalid), time_ms=1)
+        assert isinstance(event, Points)
+        assert event.tags == tags
 
 
 def test_tags_of_points_survive_the_journal() -> None:
