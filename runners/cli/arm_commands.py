@@ -114,16 +114,17 @@ def latency(
     """Time arms together, in alternating rounds, until the intervals are narrow."""
     log.info("loading torch")
     from runners.cli.workplace import make_workplace
-    from runners.timing import command as timing
+    from runners.timing import command
+    from runners.timing.request import LatencyRequest
 
-    request = timing.LatencyRequest(
+    request = LatencyRequest(
         arms=arms,
         weights=weights,
         dataset=dataset,
         settings=settings or [],
         place=make_workplace(work_dir, device),
         data_root=data_root,
-        plan=timing.plan_of(
+        plan=command.plan_of(
             scenarios=tuple(scenario) if scenario else None,
             rel_ci=rel_ci,
             max_s=max_seconds,
@@ -135,7 +136,7 @@ def latency(
         rounds=rounds,
     )
     if curve is None:
-        timing.latency(request, as_json=as_json)
+        command.latency(request, as_json=as_json)
         return
     from reports.pages import curve_page
     from runners.timing.curve import latency_curve

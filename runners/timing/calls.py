@@ -4,11 +4,10 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-
-from torch import Tensor
+from itertools import cycle, islice
 
 from runners.timing.detection_load import impose_load
-from runners.timing.images import Picture
+from runners.timing.images import Image, Picture
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.detector import Detector
@@ -49,13 +48,13 @@ class PreparedArm:
         self.name, self.scenario, self.batch_size = name, scenario, batch_size
         self.load = load.name if load else ""
         self.detector, self.pictures = detector, pictures
-        self.unfolded_norms = detector.unfolded_norms
         self._loaded = None
         try:
             if load is not None:
                 batch = detector.preprocess([pictures[0].decoded] * batch_size)
-                loaded = impose_load(detector, load, batch, images=len(pictures))
-                self._loaded = stack.enter_context(loaded)
+                self._loaded = stack.enter_context(
+                    impose_load(detector, load, batch, images=len(pictures))
+                )
             self._call = CALLS[scenario](self)
         except Exception as error:
             raise TimingError(name) from error
@@ -75,10 +74,13 @@ class PreparedArm:
         """The pictures of a call: they take turns."""
         return [self.pictures[place] for place in self._places(number)]
 
+    def decoded(self, number: int) -> list[Image]:
+        return [picture.decoded for picture in self.batch(number)]
+
     def image_ids(self, count: int) -> tuple[int, ...]:
         """The (first) image of each of the first `count` calls."""
         one_turn = [self.batch(number)[0].image_id for number in range(self.period)]
-        return tuple(one_turn[number % self.period] for number in range(count))
+        return tuple(islice(cycle(one_turn), count))
 
     def prepare(self, number: int) -> None:
         """Write the detections of a call's images, where a load is imposed; untimed."""
@@ -105,10 +107,7 @@ Call = Callable[[int, Clock], object]  # one call of an arm: its number, and a c
 
 def model(arm: PreparedArm) -> Call:
     """Return the call from normalised batches on the device to raw predictions on the device."""
-    batches: list[Tensor] = [
-        arm.detector.preprocess([picture.decoded for picture in arm.batch(number)])
-        for number in range(arm.period)
-    ]
+    batches = [arm.detector.preprocess(arm.decoded(number)) for number in range(arm.period)]
 
     def call(number: int, clock: Clock) -> Predictions:
         return arm.detector.predict(batches[number % len(batches)], clock)
@@ -120,7 +119,7 @@ def detector(arm: PreparedArm) -> Call:
     """Return the call from decoded images on the host to masks at prototype size, on the device."""
 
     def call(number: int, clock: Clock) -> list[Found]:
-        return arm.detector.find([picture.decoded for picture in arm.batch(number)], clock)
+        return arm.detector.find(arm.decoded(number), clock)
 
     return call
 
@@ -132,9 +131,9 @@ def end_to_end(arm: PreparedArm) -> Call:
         with clock("preprocess"):
             images = [picture.decode() for picture in arm.batch(number)]
         results = []
-        for found in arm.detector.find(images, clock):
+        for detections in arm.detector.find(images, clock):
             with clock("copy"):
-                on_host = found.cpu()
+                on_host = detections.cpu()
             with clock("upsample"):
                 size, threshold = (on_host.height, on_host.width), on_host.mask_threshold
                 masks = mask_run_lengths(on_host.soft_masks, *size, threshold=threshold)

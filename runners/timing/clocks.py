@@ -1,10 +1,10 @@
 """Clocks of whole calls and of their stages, and the warm-up before them."""
 
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from statistics import median
 from typing import Any, NamedTuple
 
 import torch
@@ -35,20 +35,18 @@ class WarmUp(NamedTuple):
 Timer = Callable[[Callable[[], object]], Sample]  # runs a call once
 
 
-def wall_clock(call: Callable[[], object]) -> Sample:
+def wall_clock(
+    call: Callable[[], object], now_ns: Callable[[], int] = time.perf_counter_ns
+) -> Sample:
     """Time one call on the CPU."""
-    start = time.perf_counter_ns()
+    start = now_ns()
     call()
-    ms = (time.perf_counter_ns() - start) / 1e6
+    ms = (now_ns() - start) / 1e6
     return Sample(ms, ms)
 
 
-def cpu_time(call: Callable[[], object]) -> Sample:
-    """Time that all threads of this process were busy: other programs do not lengthen it."""
-    start = time.process_time_ns()
-    call()
-    ms = (time.process_time_ns() - start) / 1e6
-    return Sample(ms, ms)
+# Of all threads of this process: other programs do not lengthen it.
+cpu_time = partial(wall_clock, now_ns=time.process_time_ns)
 
 
 def cuda_events(call: Callable[[], object]) -> Sample:
@@ -148,8 +146,7 @@ def cuda_event() -> Any:  # noqa: ANN401 - the methods of torch's events have no
 class EventClock(StageClock):
     """A `Clock` that marks both ends of every stage in the device's one stream.
 
-    The host never waits, so what runs is the program that is timed as a whole. Read it after the
-    call.
+    The host never waits, so what runs is the program that is timed as a whole.
     """
 
     def __init__(self, event: Callable[[], Any] = cuda_event) -> None:
@@ -179,6 +176,5 @@ def _flat(times: Sequence[float]) -> bool:
     window = max(_WINDOW, len(times) // 4)
     if len(times) < 2 * window:
         return False
-    before = statistics.median(times[-2 * window : -window])
-    after = statistics.median(times[-window:])
-    return abs(after / before - 1) < _FLAT if before > 0 else True
+    before, after = median(times[-2 * window : -window]), median(times[-window:])
+    return before <= 0 or abs(after / before - 1) < _FLAT

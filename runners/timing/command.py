@@ -1,28 +1,21 @@
 """The command `latency`: arms by name, timed together, in a table."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 import typer
 
 from runners.system.environment import environment, now
 from runners.system.exit_codes import INVALID
-from runners.timing.calls import TimingError
-from runners.timing.images import read_pictures
-from runners.timing.session import ArmTimes, time_session
-from runners.units.resolve import resolve_unit
-from runners.units.unit import Unit
-from runners.units.workplace import Workplace, trained
-from yolact_bench.build import build_detector, build_network, load_weights
-from yolact_bench.detector import Detector
+from runners.timing.request import LatencyRequest
+from runners.timing.session import ArmTimes
 from yolact_bench.errors import SpecError
 from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.results.text import aligned, decimal, milliseconds, with_interval
-from yolact_bench.spec.latency import OWN, SCENARIOS, LatencyPlan
-from yolact_bench.spec.loads import LOADS, UNTRAINED_LOAD, Load, find_load
+from yolact_bench.spec.latency import SCENARIOS, LatencyPlan
+from yolact_bench.spec.loads import find_load
 from yolact_bench.statistics.timing import MIN_SAMPLES_P90, quantile
 
 _OPTIONS = {
@@ -34,30 +27,15 @@ _OPTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyRequest:
-    """The arguments of `latency`."""
-
-    arms: Sequence[str]
-    weights: Path | None
-    dataset: str | None
-    settings: Sequence[str]
-    place: Workplace
-    data_root: Path | None
-    plan: LatencyPlan
-    load: str | None  # None: a declared load for untrained arms alone
-    rounds: int | None
-
-
 def plan_of(**values: object) -> LatencyPlan:
     """Return the plan of the command's options; None leaves the default.
 
     Raises:
         SpecError: naming the option.
     """
-    given = {key: value for key, value in values.items() if value is not None}
+    options = {key: value for key, value in values.items() if value is not None}
     try:
-        return LatencyPlan(**given)  # type: ignore[arg-type]
+        return LatencyPlan(**options)  # type: ignore[arg-type]
     except SpecError as error:
         key, _, message = str(error).partition(": ")
         raise SpecError(f"{_OPTIONS.get(key, key)}: {message}") from error
@@ -71,11 +49,11 @@ def latency(request: LatencyRequest, *, as_json: bool) -> None:
     Raises:
         SpecError: an invalid arm, weights or option.
     """
-    units = units_of(request)
-    detectors, weights = detectors_of(request, units)
-    loads = loads_of(request, weights)
+    units = request.units()
+    detectors, weights = request.detectors(units)
+    loads = request.loads(weights)
     times = {
-        scenario: time_scenario(request, scenario, units, detectors, loads)
+        scenario: request.times(scenario, units, detectors, loads)
         for scenario in request.plan.scenarios
     }
     env = environment(request.place.device)
@@ -96,74 +74,6 @@ def latency(request: LatencyRequest, *, as_json: bool) -> None:
         typer.echo(f"the times do not count: {reason}", err=True)
     if invalid:
         raise typer.Exit(INVALID)
-
-
-def units_of(request: LatencyRequest) -> dict[str, Unit]:
-    """Return every arm, checked.
-
-    Raises:
-        SpecError: an invalid arm, or weights for more than one.
-    """
-    if request.weights is not None and len(request.arms) > 1:
-        raise SpecError("--weights: needs exactly one arm")
-    return {
-        arm: resolve_unit(
-            arm, request.dataset, request.settings, request.place, request.data_root, split="val"
-        )
-        for arm in request.arms
-    }
-
-
-def detectors_of(
-    request: LatencyRequest, units: Mapping[str, Unit]
-) -> tuple[dict[str, Detector], dict[str, str]]:
-    """Return a detector for every unit, and "given", "trained" or "untrained"."""
-    detectors, sources = {}, {}
-    for arm, unit in units.items():
-        network = build_network(unit.run, initial=False)
-        own = request.place.weights(unit.run) if trained(unit, request.place) else None
-        file = request.weights or own
-        if file is not None:
-            load_weights(network, file)
-        sources[arm] = "given" if request.weights else "trained" if own else "untrained"
-        detectors[arm] = build_detector(unit.run, network, device=request.place.device)
-    return detectors, sources
-
-
-def loads_of(request: LatencyRequest, sources: Mapping[str, str]) -> dict[str, Load]:
-    """Return the loads to impose: the requested one on all arms, or else one on untrained arms."""
-    if request.load == OWN:
-        return {}
-    if request.load is not None:
-        return dict.fromkeys(sources, find_load(request.load))
-    return {arm: LOADS[UNTRAINED_LOAD] for arm, source in sources.items() if source == "untrained"}
-
-
-def time_scenario(
-    request: LatencyRequest,
-    scenario: str,
-    units: Mapping[str, Unit],
-    detectors: Mapping[str, Detector],
-    loads: Mapping[str, Load],
-) -> Mapping[str, ArmTimes]:
-    """Return the times of one scenario, on the images of the first arm's data set.
-
-    Raises:
-        Exception: whatever an arm failed with.
-    """
-    data = units[request.arms[0]].data
-    try:
-        return time_session(
-            detectors,
-            read_pictures(request.place.datasets.open(data, "val")),
-            scenario=scenario,
-            plan=request.plan,
-            loads=loads,
-            rounds=request.rounds,
-        )
-    except TimingError as error:
-        assert error.__cause__ is not None
-        raise error.__cause__ from None
 
 
 def _lines(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from statistics import median
 
 from runners.system.environment import environment
-from runners.timing.command import LatencyRequest, detectors_of, time_scenario, units_of
+from runners.timing.request import LatencyRequest
 from runners.timing.session import ArmTimes
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
@@ -14,7 +14,6 @@ from yolact_bench.results.sessions import why_invalid
 from yolact_bench.slots import hint
 from yolact_bench.spec.loads import Load, constant_load
 
-VARIED = ("detections", "image_size")
 DETECTIONS = (0, 10, 50, 100, 200)
 # Of an arm's own size: 400, 550 and 700 for 550, the sizes of the papers.
 _SIZES = (8 / 11, 1.0, 14 / 11)
@@ -34,15 +33,16 @@ def latency_curve(request: LatencyRequest, varied: str) -> LatencyCurve:
     Raises:
         SpecError: no such curve, several scenarios, or an invalid arm.
     """
-    if varied not in VARIED:
-        raise SpecError(f"--curve {varied}: unknown{hint(varied, dict.fromkeys(VARIED))}")
+    if varied not in _VARIED:
+        raise SpecError(f"--curve {varied}: unknown{hint(varied, _VARIED)}")
     if len(request.plan.scenarios) > 1:
         raise SpecError("--curve needs exactly one --scenario")
     if request.load is not None:
         raise SpecError("--load cannot be combined with --curve, which sets the loads")
-    detectors, loads, positions = _SETUPS[varied](request)
+    set_up, note = _VARIED[varied]
+    detectors, loads, positions = set_up(request)
     (scenario,) = request.plan.scenarios
-    times = time_scenario(request, scenario, units_of(request), detectors, loads)
+    times = request.times(scenario, request.units(), detectors, loads)
     env = environment(request.place.device)
     some = next(iter(times.values()))
     return LatencyCurve(
@@ -54,13 +54,13 @@ def latency_curve(request: LatencyRequest, varied: str) -> LatencyCurve:
         timer=some.timer,
         batch_size=some.batch_size,
         points=tuple(_point(*positions[name], m) for name, m in times.items()),
-        notes=(_note(varied), *filter(None, [why_invalid(times.values())])),
+        notes=(note, *filter(None, [why_invalid(times.values())])),
     )
 
 
 def _by_detections(request: LatencyRequest) -> _Setup:
-    units = units_of(request)
-    base, _ = detectors_of(request, units)
+    units = request.units()
+    base, _ = request.detectors(units)
     detectors, loads, positions = {}, {}, {}
     for arm, unit in units.items():
         for count in DETECTIONS:
@@ -72,40 +72,38 @@ def _by_detections(request: LatencyRequest) -> _Setup:
 
 
 def _by_image_size(request: LatencyRequest) -> _Setup:
-    units = units_of(request)
     detectors, loads, positions = {}, {}, {}
-    for arm, unit in units.items():
+    for arm, unit in request.units().items():
         for share in _SIZES:
             size = round(unit.run.image_size * share)
             name = f"{arm} @ {size}"
             sized = replace(request, settings=[*request.settings, f"image_size={size}"], arms=[arm])
-            made, _ = detectors_of(sized, units_of(sized))
-            detectors[name], loads[name] = made[arm], constant_load(_FOR_SIZES)
-            positions[name] = (arm, size)
+            detectors[name] = sized.detectors(sized.units())[0][arm]
+            loads[name], positions[name] = constant_load(_FOR_SIZES), (arm, size)
     return detectors, loads, positions
 
 
-_SETUPS = {"detections": _by_detections, "image_size": _by_image_size}
-
-
 def _point(arm: str, value: int, m: ArmTimes) -> CurvePoint:
-    found = m.protocol.detections
+    per_call = m.protocol.detections
     return CurvePoint(
         arm=arm,
         value=value,
         median_ms=median(m.samples_ms),
         interval_ms=m.interval_ms or (),
-        detections=None if found is None else found / m.batch_size,
+        detections=None if per_call is None else per_call / m.batch_size,
         stages_ms={stage: median(ms) for stage, ms in m.stages_ms.items()},
         samples_ms=m.samples_ms,
     )
 
 
-def _note(varied: str) -> str:
-    by_size = varied == "image_size"
-    count = _FOR_SIZES if by_size else "that number of"
-    end = "." if by_size else ", and max_detections is set to it."
-    return (
-        f"The network runs as it is; its predictions are replaced by a load of {count} detections "
-        f"and 14 candidates for each{end}"
-    )
+_NOTE = (
+    "The network runs as it is; its predictions are replaced by a load of {} detections and 14 "
+    "candidates for each{}"
+)
+_VARIED = {
+    "detections": (
+        _by_detections,
+        _NOTE.format("that number of", ", and max_detections is set to it."),
+    ),
+    "image_size": (_by_image_size, _NOTE.format(_FOR_SIZES, ".")),
+}

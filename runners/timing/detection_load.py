@@ -27,6 +27,7 @@ from yolact_bench.spec.loads import Load
 _BEST, _WORST, _SUPPRESSED = 0.95, 0.3, 0.06
 _BACKGROUND, _NEVER = 12.0, -30.0  # logits
 _BOX_IN_CELL = 0.96  # boxes lie in a grid and share no pixel: no NMS suppresses one by another
+_REPLACED = ("boxes", "scores", "coefficients")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +50,7 @@ class LoadedNetwork(Program):
         self._per_image = per_image
         self._predictions = replace(
             like,
-            boxes=torch.zeros_like(like.boxes),
-            scores=torch.zeros_like(like.scores),
-            coefficients=torch.zeros_like(like.coefficients),
+            **{name: torch.zeros_like(getattr(like, name)) for name in _REPLACED},
             prototypes=_prototypes(like.prototypes),
             features=None,
         )
@@ -60,23 +59,21 @@ class LoadedNetwork(Program):
 
     def forward(self, batch: Tensor, clock: Clock = no_clock) -> Predictions:
         """Return the load's predictions, with the features that the network made."""
-        made: Predictions = self.network(batch, clock=clock)
-        return replace(self._predictions, features=made.features)
+        predictions: Predictions = self.network(batch, clock=clock)
+        return replace(self._predictions, features=predictions.features)
 
     @torch.inference_mode()
     def write(self, images: Sequence[int]) -> None:
         """Write the rows of a batch: the places of its images among all images."""
-        to = self._predictions
         for place, rows in enumerate(self._written):
-            to.boxes[place, rows.anchors] = 0
-            to.coefficients[place, rows.anchors] = 0
-            to.scores[place, rows.anchors] = 0
-            to.scores[place, rows.anchors, 0] = _BACKGROUND
+            for name in _REPLACED:
+                getattr(self._predictions, name)[place, rows.anchors] = 0
+            self._predictions.scores[place, rows.anchors, 0] = _BACKGROUND
         self._written = [self._per_image[image % len(self._per_image)] for image in images]
         for place, rows in enumerate(self._written):
-            to.boxes[place, rows.anchors] = rows.boxes.to(to.boxes.dtype)
-            to.coefficients[place, rows.anchors] = rows.coefficients.to(to.coefficients.dtype)
-            to.scores[place, rows.anchors] = rows.scores.to(to.scores.dtype)
+            for name in _REPLACED:
+                target = getattr(self._predictions, name)
+                target[place, rows.anchors] = getattr(rows, name).to(target.dtype)
 
 
 @contextmanager
@@ -115,8 +112,9 @@ def load_rows(load: Load, image: int, like: Predictions) -> LoadRows:
         )
     total = min(count * load.candidates_per_detection, num_anchors)
     device, num_classes = like.anchors.device, like.scores.shape[-1] - 1
-    objects = torch.arange(total, device=device) % max(count, 1)  # the first `count` survive
-    rows = torch.arange(total, device=device) * num_anchors // max(total, 1)
+    every = torch.arange(total, device=device)
+    objects = every % max(count, 1)  # the first `count` survive
+    anchors = every * num_anchors // max(total, 1)
     random = torch.Generator().manual_seed(image)
     side = max(2, math.ceil(math.sqrt(count)))  # boxes lie in different cells of a grid
     cells = torch.randperm(side * side, generator=random)[:count]
@@ -126,13 +124,13 @@ def load_rows(load: Load, image: int, like: Predictions) -> LoadRows:
     probability[:count] = torch.linspace(_BEST, _WORST, count, device=device)
     scores = torch.full((total, num_classes + 1), _NEVER, device=device)
     scores[:, 0] = 0
-    of_object = torch.randint(num_classes, (max(count, 1),), generator=random).to(device)
-    scores[torch.arange(total, device=device), 1 + of_object[objects]] = probability.logit()
+    labels = torch.randint(num_classes, (max(count, 1),), generator=random).to(device)[objects]
+    scores[every, 1 + labels] = probability.logit()
     coefficients = 2 * torch.rand(max(count, 1), like.coefficients.shape[-1], generator=random) - 1
     coefficients[:, 0] = 1  # its prototype is 1 everywhere: about half of each box is mask
     return LoadRows(
-        anchors=rows,
-        boxes=encode(boxes, like.anchors[rows]),
+        anchors=anchors,
+        boxes=encode(boxes, like.anchors[anchors]),
         scores=scores,
         coefficients=coefficients.to(device)[objects],
     )
@@ -145,8 +143,6 @@ def _prototypes(like: Float[Tensor, "B h w k"]) -> Float[Tensor, "B h w k"]:
     across = torch.linspace(0, 1, width)[None, :, None]
     waves = torch.arange(k)
     angle = 2.4 * waves  # spreads the directions
-    fields = torch.sin((4 + waves) * (down * angle.cos() + across * angle.sin()) + waves)
-    fields = fields.relu()
+    fields = torch.sin((4 + waves) * (down * angle.cos() + across * angle.sin()) + waves).relu()
     fields[..., 0] = 1
-    made: Tensor = fields.to(like).expand_as(like).contiguous()
-    return made
+    return fields.to(like).expand_as(like).contiguous()

@@ -96,27 +96,29 @@ def time_session(
     assert len(devices) == 1, f"times of different devices do not compare: {devices}"
     (device,) = devices
     with ExitStack() as stack, watch(device) as watched:
-        prepared = partial(
-            PreparedArm,
-            pictures=pictures,
-            scenario=scenario,
-            batch_size=plan.batch_size,
-            stack=stack,
-        )
         arms = {
-            name: prepared(name, detector, load=(loads or {}).get(name))
+            name: PreparedArm(
+                name,
+                detector,
+                pictures,
+                scenario=scenario,
+                batch_size=plan.batch_size,
+                load=(loads or {}).get(name),
+                stack=stack,
+            )
             for name, detector in detectors.items()
         }
-        session = TimingSession(
-            arms,
-            plan,
-            device=device,
+        round_plan = RoundPlan(
             baseline=baseline or next(iter(arms)),
-            timer=timer or timer_for(device.type),
+            rel_ci=plan.rel_ci,
+            max_seconds=plan.max_s,
+            max_rounds=rounds,
+            period=next(iter(arms.values())).period,
             seed=seed,
         )
+        session = TimingSession(arms, plan, round_plan, timer or timer_for(device.type), device)
         session.warm_up(calls=warmup)
-        session.run_rounds(watched, max_rounds=rounds)
+        session.run_rounds(watched)
         session.measure_rest(watched)
     return session.times(watched.facts())
 
@@ -128,47 +130,32 @@ class TimingSession:
         self,
         arms: Mapping[str, PreparedArm],
         plan: LatencyPlan,
-        *,
-        device: torch.device,
-        baseline: str,
+        round_plan: RoundPlan,
         timer: str,
-        seed: int,
+        device: torch.device,
     ) -> None:
         """Add the baseline's twin where the plan asks for one."""
-        self.arms, self.plan, self.device = arms, plan, device
-        self.baseline, self.timer = baseline, timer
-        self.alternating = dict(arms)
+        self.arms, self.plan, self.round_plan = arms, plan, round_plan
+        self.timer, self.device, self.on_gpu = timer, device, device.type == "cuda"
+        self.alternating, baseline = dict(arms), round_plan.baseline
         if plan.twin:
             self.alternating[baseline + TWIN] = arms[baseline].twin(baseline + TWIN)
-        self.round_plan = RoundPlan(
-            baseline=baseline,
-            rel_ci=plan.rel_ci,
-            max_seconds=plan.max_s,
-            period=next(iter(arms.values())).period,
-            seed=seed,
-        )
         self.inexact: Counter[str] = Counter()
 
     def warm_up(self, *, calls: int) -> None:
         """Warm every arm up, and find out how often it is called in its turn."""
         timer = TIMERS[timer_for(self.device.type)]
-        share = self.plan.max_s / 4 / len(self.alternating)
+        most = self.plan.max_s / 4 / len(self.alternating)
+        least = min(_WARM_UP_SECONDS[self.device.type], most)
         self.warm = {
-            name: warm_up(
-                arm,
-                timer,
-                calls=calls,
-                min_seconds=min(_WARM_UP_SECONDS[self.device.type], share),
-                max_seconds=share,
-            )
+            name: warm_up(arm, timer, calls=calls, min_seconds=least, max_seconds=most)
             for name, arm in self.alternating.items()
         }
         times = {name: [timer(partial(arm, 0)).ms] for name, arm in self.alternating.items()}
         turn = calls_in_a_turn(times, self.device.type)
         self.round_plan = replace(self.round_plan, calls=turn)
 
-    def run_rounds(self, watched: DeviceWatch, *, max_rounds: int | None) -> None:
-        self.round_plan = replace(self.round_plan, max_rounds=max_rounds)
+    def run_rounds(self, watched: DeviceWatch) -> None:
         self.rounds = alternate(
             {name: self._counting(name, arm.call) for name, arm in self.alternating.items()},
             TIMERS[self.timer],
@@ -189,32 +176,28 @@ class TimingSession:
             seed=seed,
         )
         self.peaks_mb = {name: peak_memory_mb(arm, self.device) for name, arm in self.arms.items()}
-        self.energies_mj: Mapping[str, float | None] = dict.fromkeys(self.arms)
-        if self.device.type == "cuda":
-            self.energies_mj = energy_per_image(
-                self.arms,
-                lambda: watched.energy_mj,
-                batch_size=self.plan.batch_size,
-                max_seconds=share,
-                seed=seed,
-                wait=lambda: torch.cuda.synchronize(self.device),
-            )
+        self.energies_mj = energy_per_image(  # none on a CPU, which has no counter
+            self.arms,
+            lambda: watched.energy_mj,
+            batch_size=self.plan.batch_size,
+            max_seconds=share,
+            seed=seed,
+            wait=lambda: torch.cuda.synchronize(self.device),
+        )
 
     def times(self, facts: DeviceFacts) -> dict[str, ArmTimes]:
         """Return what is kept of each arm; the twin's times are part of the protocol."""
         twin, fault = self._twin()
-        invalid = "; ".join(reason for reason in (facts.invalid, fault) if reason)
-        on_gpu = self.device.type == "cuda"
-        times = {}
-        for name, arm in self.arms.items():
-            samples = self.rounds.samples[name]
-            times[name] = ArmTimes(
+        invalid = "; ".join(filter(None, (facts.invalid, fault)))
+        samples = self.rounds.samples
+        return {
+            name: ArmTimes(
                 scenario=arm.scenario,
                 timer=self.timer,
                 batch_size=arm.batch_size,
                 samples_ms=tuple(self.rounds.ms(name)),
-                enqueue_ms=tuple(sample.enqueue_ms for sample in samples) if on_gpu else (),
-                image_ids=arm.image_ids(len(samples)),
+                enqueue_ms=tuple(s.enqueue_ms for s in samples[name] if self.on_gpu),
+                image_ids=arm.image_ids(len(samples[name])),
                 stages_ms=self.stages[name].stages_ms,
                 warmup=self.warm[name].calls,
                 peak_memory_mb=self.peaks_mb[name],
@@ -224,36 +207,34 @@ class TimingSession:
                 facts=facts,
                 energy_mj=self.energies_mj[name],
                 inexact=self.inexact[name],
-                unfolded_norms=arm.unfolded_norms,
+                unfolded_norms=arm.detector.unfolded_norms,
             )
-        return times
+            for name, arm in self.arms.items()
+        }
 
     def _counting(self, name: str, call: Step) -> Step:
         """The call, counting the images for which fixed numbers of candidates were too small."""
 
         def step(number: int) -> object:
             result = call(number)
-            self.inexact[name] += sum(not found.exact for found in detections_in(result) or ())
+            self.inexact[name] += sum(not one.exact for one in detections_in(result) or ())
             return result
 
         return step
 
     def _twin(self) -> tuple[TimingProtocol, str]:
         """The fields of the baseline's second times, and what is wrong with them."""
-        first, plan = self.baseline, self.round_plan
         if not self.plan.twin:
             return TimingProtocol(), ""
-        times = self.rounds.ms(first + TWIN)
-        ratio, interval = paired_ratio(
-            times, self.rounds.ms(first), period=plan.period, calls=plan.calls, seed=plan.seed
-        )
+        plan, first = self.round_plan, self.round_plan.baseline
+        times, reference = self.rounds.ms(first + TWIN), self.rounds.ms(first)
+        resampling = {"period": plan.period, "calls": plan.calls, "seed": plan.seed}
+        ratio, of_ratio = paired_ratio(times, reference, **resampling)
+        interval = of_ratio or ()
         twin = TimingProtocol(
-            twin_of=first,
-            twin_ratio=ratio,
-            twin_interval=interval or (),
-            twin_samples_ms=tuple(times),
+            twin_of=first, twin_ratio=ratio, twin_interval=interval, twin_samples_ms=tuple(times)
         )
-        return twin, twin_fault(first, interval or (), rounds=self.rounds.rounds)
+        return twin, twin_fault(first, interval, rounds=self.rounds.rounds)
 
     def _protocol(self, name: str, twin: TimingProtocol) -> TimingProtocol:
         stages = self.stages[name]
@@ -264,7 +245,7 @@ class TimingSession:
             max_s=self.plan.max_s,
             rounds=self.rounds.rounds,
             calls_per_round=self.round_plan.calls,
-            baseline=self.baseline,
+            baseline=self.round_plan.baseline,
             ended=self.rounds.ended,
             half_width=self.rounds.width(name),
             warmup_stable=self.warm[name].stable,

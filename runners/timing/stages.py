@@ -1,8 +1,9 @@
 """How long each stage of a call takes, from rounds of their own."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean, median
 
 from runners.timing.calls import PreparedArm, detections_in
@@ -30,12 +31,7 @@ class _Pass:
 
     rounds: list[dict[str, float]] = field(default_factory=list)
     detections: list[int] = field(default_factory=list)
-    calls_ms: list[float] = field(default_factory=list)
-
-    def gap_ms(self) -> float:
-        """Median time of a call outside of all stages."""
-        pairs = zip(self.calls_ms, self.rounds, strict=True)
-        return median(call - sum(stages.values()) for call, stages in pairs)
+    gaps_ms: list[float] = field(default_factory=list)  # of each call outside of all stages
 
     def stages(self) -> dict[str, tuple[float, ...]]:
         """Stage → milliseconds in each round; 0 in one that did not enter it."""
@@ -78,7 +74,7 @@ def stage_times(
             notes=disagreements(
                 medians,
                 second if on_gpu else None,
-                median(samples_ms[name]) if on_gpu else sum(medians.values()) + run.gap_ms(),
+                median(samples_ms[name]) if on_gpu else sum(medians.values()) + median(run.gaps_ms),
             ),
             detections=fmean(run.detections) if run.detections else None,
         )
@@ -111,21 +107,18 @@ def _differ(a: float, b: float) -> bool:
 def _run(arms: Mapping[str, PreparedArm], clock: StageClock, plan: RoundPlan) -> dict[str, _Pass]:
     passes = {name: _Pass() for name in arms}
 
-    def step_of(name: str) -> Callable[[int], None]:
-        arm, own = arms[name], passes[name]
-
-        def step(number: int) -> None:
-            start = time.perf_counter_ns()
-            result = arm.call(number, clock)
-            own.calls_ms.append((time.perf_counter_ns() - start) / 1e6)
-            own.rounds.append(clock.take())
-            detections = detections_in(result)
-            if detections is not None:
-                own.detections.append(sum(map(len, detections)))
-
-        return step
+    def step(name: str, number: int) -> None:
+        own = passes[name]
+        start = time.perf_counter_ns()
+        result = arms[name].call(number, clock)
+        call_ms = (time.perf_counter_ns() - start) / 1e6
+        own.rounds.append(clock.take())
+        own.gaps_ms.append(call_ms - sum(own.rounds[-1].values()))
+        detections = detections_in(result)
+        if detections is not None:
+            own.detections.append(sum(map(len, detections)))
 
     # The timer's result is not used: the stages are the measurement.
-    steps = {name: step_of(name) for name in arms}
+    steps = {name: partial(step, name) for name in arms}
     alternate(steps, wall_clock, plan, prepare=lambda name, number: arms[name].prepare(number))
     return passes

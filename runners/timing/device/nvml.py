@@ -1,16 +1,14 @@
 """Read one GPU through NVML: clocks, power, heat, throttling, other processes."""
 
-# ruff: noqa: ANN401, N802 (the names and the structures are NVML's)
-
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any
 
 from yolact_bench.results.device_facts import GpuSample
 
-T = TypeVar("T")
+Nvml = Any  # the module pynvml, of which only functions that set nothing are called
 
 # Source: NVML API reference, group nvmlClocksEventReasons. A GPU that idles, or whose owner
 # set its clocks, is not throttled.
@@ -25,95 +23,61 @@ REASONS: tuple[tuple[int, str], ...] = (
     (0x80, "power brake"),
     (0x100, "clocks set for a display"),
 )
-_POWER_POLICY, _THERMAL_POLICY = 0, 1  # of nvmlPerfPolicyType_t
+_POWER, _THERMAL = 0, 1  # of nvmlPerfPolicyType_t
 _TEMPERATURE_GPU = 0
 _CLOCK_SM, _CLOCK_MEMORY = 1, 2
-
-
-class Nvml(Protocol):
-    """Every function of NVML that is called. None of them sets anything."""
-
-    NVMLError: type[Exception]
-
-    def nvmlInit(self) -> None: ...
-    def nvmlShutdown(self) -> None: ...
-    def nvmlSystemGetDriverVersion(self) -> str: ...
-    def nvmlSystemGetProcessName(self, pid: int, /) -> str: ...
-    def nvmlDeviceGetHandleByUUID(self, uuid: str, /) -> object: ...
-    def nvmlDeviceGetName(self, handle: object, /) -> str: ...
-    def nvmlDeviceGetMemoryInfo(self, handle: object, /) -> Any: ...
-    def nvmlDeviceIsMigDeviceHandle(self, handle: object, /) -> int: ...
-    def nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self, handle: object, /) -> object: ...
-    def nvmlDeviceGetMigMode(self, handle: object, /) -> Sequence[int]: ...
-    def nvmlDeviceGetClockInfo(self, handle: object, kind: int, /) -> int: ...
-    def nvmlDeviceGetMaxClockInfo(self, handle: object, kind: int, /) -> int: ...
-    def nvmlDeviceGetPowerUsage(self, handle: object, /) -> int: ...
-    def nvmlDeviceGetEnforcedPowerLimit(self, handle: object, /) -> int: ...
-    def nvmlDeviceGetTemperature(self, handle: object, sensor: int, /) -> int: ...
-    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: object, /) -> int: ...
-    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: object, /) -> int: ...
-    def nvmlDeviceGetViolationStatus(self, handle: object, policy: int, /) -> Any: ...
-    def nvmlDeviceGetComputeRunningProcesses(self, handle: object, /) -> Sequence[Any]: ...
-    def nvmlDeviceGetUtilizationRates(self, handle: object, /) -> Any: ...
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: object, /) -> int: ...
 
 
 class Gpu:
     """A GPU, or a MIG slice of one, while NVML is open. None is a value that NVML does not have."""
 
-    def __init__(self, nvml: Nvml, handle: object, *, own_pids: Callable[[int], bool]) -> None:
-        self._nvml, self._handle, self._is_own = nvml, handle, own_pids
-        sliced = self._query(nvml.nvmlDeviceIsMigDeviceHandle, handle)
-        self.is_slice = bool(sliced)
-        # A slice has no clocks, power or heat of its own.
-        self._whole = (
-            nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle) if sliced else handle
-        )
+    def __init__(self, nvml: Nvml, handle: object) -> None:
+        self._nvml, self._handle, self._whole = nvml, handle, handle
+        self.is_slice = bool(self._read("IsMigDeviceHandle"))
+        if self.is_slice:  # which has no clocks, power or heat of its own
+            self._whole = nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
 
     @property
     def name(self) -> str:
-        return self._query(self._nvml.nvmlDeviceGetName, self._whole) or "unknown"
+        return self._read_whole("GetName") or "unknown"
 
     @property
     def driver(self) -> str:
-        return self._query(self._nvml.nvmlSystemGetDriverVersion) or "unknown"
+        return self._query("nvmlSystemGetDriverVersion") or "unknown"
 
     @property
     def memory_gib(self) -> float:
         """The memory of the GPU or slice; 0 if unknown."""
-        memory = self._query(self._nvml.nvmlDeviceGetMemoryInfo, self._handle)
+        memory = self._read("GetMemoryInfo")
         return memory.total / 2**30 if memory is not None else 0.0
 
     @property
     def mig(self) -> str:
         """Whether it is sliced: off, the profile of the slice, or "" if unknown."""
         if self.is_slice:  # the name of the GPU, then MIG and the profile
-            name = self._query(self._nvml.nvmlDeviceGetName, self._handle) or ""
-            return name.rpartition("MIG ")[2] or "a slice"
-        mode = self._query(self._nvml.nvmlDeviceGetMigMode, self._handle)
+            return (self._read("GetName") or "").rpartition("MIG ")[2] or "a slice"
+        mode = self._read("GetMigMode")
         return "" if mode is None else "on" if mode[0] else "off"
 
     @property
     def max_sm_mhz(self) -> float | None:
-        return self._number(self._nvml.nvmlDeviceGetMaxClockInfo, self._whole, _CLOCK_SM)
+        return self._number("GetMaxClockInfo", _CLOCK_SM)
 
     @property
     def power_limit_w(self) -> float | None:
         """The power that it may draw."""
-        return self._number(self._nvml.nvmlDeviceGetEnforcedPowerLimit, self._whole, per=1000)
+        return self._number("GetEnforcedPowerLimit", per=1000)
 
     @property
     def utilization(self) -> float | None:
         """The share of the last second or so in which something ran on it, in percent."""
-        rates = self._query(self._nvml.nvmlDeviceGetUtilizationRates, self._handle)
+        rates = self._read("GetUtilizationRates")
         return None if rates is None else float(rates.gpu)
 
     @property
     def energy_mj(self) -> float | None:
         """The energy drawn since the driver was loaded; of the whole GPU, so None of a slice."""
-        if self.is_slice:
-            return None
-        return self._number(self._nvml.nvmlDeviceGetTotalEnergyConsumption, self._handle)
+        return None if self.is_slice else self._number("GetTotalEnergyConsumption")
 
     @property
     def lists_processes(self) -> bool:
@@ -122,29 +86,25 @@ class Gpu:
 
     def throttled_ms(self) -> tuple[float | None, float | None]:
         """Return for how long heat and the power limit have lowered its clocks, ever."""
-        return self._violation_ms(_THERMAL_POLICY), self._violation_ms(_POWER_POLICY)
+        states = [self._read_whole("GetViolationStatus", p) for p in (_THERMAL, _POWER)]
+        heat, power = (None if s is None else s.violationTime / 1e6 for s in states)  # from ns
+        return heat, power
 
     def sample(self) -> GpuSample:
-        nvml, whole = self._nvml, self._whole
-        reasons = self._query(nvml.nvmlDeviceGetCurrentClocksEventReasons, whole)
+        reasons = self._read_whole("GetCurrentClocksEventReasons")
         if reasons is None:  # a driver from before the name was changed
-            reasons = self._query(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, whole)
+            reasons = self._read_whole("GetCurrentClocksThrottleReasons")
         return GpuSample(
-            sm_mhz=self._number(nvml.nvmlDeviceGetClockInfo, whole, _CLOCK_SM),
-            memory_mhz=self._number(nvml.nvmlDeviceGetClockInfo, whole, _CLOCK_MEMORY),
-            power_w=self._number(nvml.nvmlDeviceGetPowerUsage, whole, per=1000),
-            temperature_c=self._number(nvml.nvmlDeviceGetTemperature, whole, _TEMPERATURE_GPU),
+            sm_mhz=self._number("GetClockInfo", _CLOCK_SM),
+            memory_mhz=self._number("GetClockInfo", _CLOCK_MEMORY),
+            power_w=self._number("GetPowerUsage", per=1000),
+            temperature_c=self._number("GetTemperature", _TEMPERATURE_GPU),
             reasons=reason_words(reasons or 0),
             others=self._others(),
         )
 
-    def _violation_ms(self, policy: int) -> float | None:
-        value = self._query(self._nvml.nvmlDeviceGetViolationStatus, self._whole, policy)
-        return None if value is None else value.violationTime / 1e6  # nanoseconds
-
     def _processes(self) -> list[int]:
-        listed = self._query(self._nvml.nvmlDeviceGetComputeRunningProcesses, self._handle)
-        return [process.pid for process in listed or ()]
+        return [process.pid for process in self._read("GetComputeRunningProcesses") or ()]
 
     def _others(self) -> tuple[str, ...]:
         """Names of other processes that hold a context here.
@@ -153,27 +113,31 @@ class Gpu:
         of its container, and one of them is its own.
         """
         pids = self._processes()
-        others = [pid for pid in pids if not self._is_own(pid)]
+        others = [pid for pid in pids if not is_own_process(pid)]
         if len(others) == len(pids):
             others = others[1:]
-        paths = (self._query(self._nvml.nvmlSystemGetProcessName, pid) for pid in others)
+        paths = (self._query("nvmlSystemGetProcessName", pid) for pid in others)
         return tuple(PurePath(p).name if p else "a process without a name" for p in paths)
 
-    def _query(self, function: Callable[..., T], *arguments: object) -> T | None:
+    def _read(self, query: str) -> Any:  # noqa: ANN401
+        return self._query(f"nvmlDevice{query}", self._handle)
+
+    def _read_whole(self, query: str, *arguments: object) -> Any:  # noqa: ANN401
+        return self._query(f"nvmlDevice{query}", self._whole, *arguments)
+
+    def _number(self, query: str, *arguments: object, per: int = 1) -> float | None:
+        value = self._read_whole(query, *arguments)
+        return None if value is None else float(value / per)
+
+    def _query(self, function: str, *arguments: object) -> Any:  # noqa: ANN401
         try:
-            return function(*arguments)
+            return getattr(self._nvml, function)(*arguments)
         except self._nvml.NVMLError:
             return None
 
-    def _number(
-        self, function: Callable[..., int], *arguments: object, per: int = 1
-    ) -> float | None:
-        value = self._query(function, *arguments)
-        return None if value is None else value / per
-
 
 @contextmanager
-def open_gpu(uuid: str, *, nvml: Nvml | None = None) -> Iterator[Gpu]:
+def open_gpu(uuid: str, *, nvml: Nvml = None) -> Iterator[Gpu]:
     """Open NVML and yield the GPU or MIG slice with that UUID, as torch writes it.
 
     Raises:
@@ -182,13 +146,13 @@ def open_gpu(uuid: str, *, nvml: Nvml | None = None) -> Iterator[Gpu]:
     if nvml is None:
         import pynvml  # here: a machine without a GPU never needs it
 
-        nvml = cast(Nvml, pynvml)
+        nvml = pynvml
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:
         raise LookupError(f"NVML is not available: {error}") from error
     try:
-        yield Gpu(nvml, _handle(nvml, uuid), own_pids=is_own_process)
+        yield Gpu(nvml, _handle(nvml, uuid))
     finally:
         nvml.nvmlShutdown()
 

@@ -1,10 +1,10 @@
 """Watch the machine between timed calls."""
 
-import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from statistics import median
 from typing import Any
 
 import torch
@@ -152,6 +152,4 @@ def _gpu_facts(
 
 def _spread(values: Iterable[float | None]) -> Spread | None:
     known = [value for value in values if value is not None]
-    if not known:
-        return None
-    return Spread(low=min(known), median=statistics.median(known), high=max(known))
+    return Spread(low=min(known), median=median(known), high=max(known)) if known else None
