@@ -35,18 +35,21 @@ class WarmUp(NamedTuple):
 Timer = Callable[[Callable[[], object]], Sample]  # runs a call once
 
 
-def wall_clock(
-    call: Callable[[], object], now_ns: Callable[[], int] = time.perf_counter_ns
-) -> Sample:
+def wall_clock(call: Callable[[], object]) -> Sample:
     """Time one call on the CPU."""
+    return _timed(call, time.perf_counter_ns)
+
+
+def cpu_time(call: Callable[[], object]) -> Sample:
+    """Time that all threads of this process were busy: other programs do not lengthen it."""
+    return _timed(call, time.process_time_ns)
+
+
+def _timed(call: Callable[[], object], now_ns: Callable[[], int]) -> Sample:
     start = now_ns()
     call()
     ms = (now_ns() - start) / 1e6
     return Sample(ms, ms)
-
-
-# Of all threads of this process: other programs do not lengthen it.
-cpu_time = partial(wall_clock, now_ns=time.process_time_ns)
 
 
 def cuda_events(call: Callable[[], object]) -> Sample:
