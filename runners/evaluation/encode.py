@@ -1,6 +1,5 @@
 """Detections → the lines of COCO's result files, in this process or in helpers."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from torch import Tensor
 from runners.evaluation.coco.index import Entry
 from runners.evaluation.coco.masks import Rle
 from runners.evaluation.files import Lines, as_lines
+from runners.system.ahead import in_order
 from runners.system.helper_process import HelperProcess
 from yolact_bench.errors import ArmError
 from yolact_bench.geometry.run_lengths import mask_run_lengths
@@ -30,11 +30,11 @@ _AHEAD = 2  # images of each process that wait to be encoded
 
 
 def encoded(
-    found: Iterable[tuple["Found", int]],
+    detections: Iterable[tuple["Found", int]],
     category_ids: Sequence[int],
     encoders: "Encoders | None" = None,
 ) -> Iterator[Lines]:
-    """Yield the lines of each image, given as its detections and image id, in order.
+    """Return the lines of each image, given as its detections and image id, in order.
 
     With `encoders` helpers make them, from the same numbers in the same way, while the network
     sees the next images.
@@ -42,17 +42,11 @@ def encoded(
     Raises:
         ArmError: a score is not finite, or a process died.
     """
+    on_host = ((in_image.cpu(), image_id) for in_image, image_id in detections)
     if encoders is None:
-        for in_image, image_id in found:
-            yield lines_of(in_image.cpu(), image_id, category_ids)
-        return
-    waiting: deque[Future[Lines]] = deque()
-    for in_image, image_id in found:
-        waiting.append(encoders.submit(in_image.cpu(), image_id, category_ids))
-        if len(waiting) > _AHEAD * encoders.processes:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+        return (lines_of(in_image, image_id, category_ids) for in_image, image_id in on_host)
+    waits = (encoders.submit(*one, category_ids).result for one in on_host)
+    return in_order(waits, ahead=_AHEAD * encoders.processes)
 
 
 class Encoders:
@@ -73,21 +67,22 @@ class Encoders:
     def __enter__(self) -> "Encoders":
         return self
 
-    def submit(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Future[Lines]:
-        return self._threads.submit(self._encode, found, image_id, tuple(category_ids))
+    def submit(
+        self, detections: "Found", image_id: int, category_ids: Sequence[int]
+    ) -> Future[Lines]:
+        return self._threads.submit(self._encode, detections, image_id, tuple(category_ids))
 
-    def _encode(self, found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+    def _encode(self, detections: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
         # Arrays instead of tensors: those would go through files that are shared, one a tensor.
-        parts = {field.name: getattr(found, field.name) for field in fields(found)}
+        parts = {field.name: getattr(detections, field.name) for field in fields(detections)}
         parts = {name: p.numpy() if isinstance(p, Tensor) else p for name, p in parts.items()}
-        parts["soft_masks"] = _packed(parts["soft_masks"], found.mask_threshold)
+        parts["soft_masks"] = _packed(parts["soft_masks"], detections.mask_threshold)
         helper = self._idle.get()
         try:
             helper.send(_lines_of_parts, parts, image_id, category_ids)
-            lines: Lines = helper.receive()
+            return cast(Lines, helper.receive())
         finally:
             self._idle.put(helper)
-        return lines
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
@@ -97,25 +92,25 @@ class Encoders:
         self._stack.close()
 
 
-def lines_of(found: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+def lines_of(detections: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
     """Return the lines of one image, whose detections are on the host.
 
     Raises:
         ArmError: a score is not finite.
     """
-    boxes, masks = entries(found, run_lengths(found), image_id, category_ids)
+    boxes, masks = entries(detections, run_lengths(detections), image_id, category_ids)
     return Lines(as_lines(boxes), as_lines(masks), len(boxes))
 
 
-def run_lengths(found: "Found") -> list[Rle]:
+def run_lengths(detections: "Found") -> list[Rle]:
     """Return the mask of each detection at image size, as COCO's run lengths."""
-    size = (found.height, found.width)
-    texts = mask_run_lengths(found.soft_masks, *size, threshold=found.mask_threshold)
+    size, threshold = (detections.height, detections.width), detections.mask_threshold
+    texts = mask_run_lengths(detections.soft_masks, *size, threshold=threshold)
     return [{"size": list(size), "counts": counts} for counts in texts]
 
 
 def entries(
-    found: "Found", masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
+    detections: "Found", masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
 ) -> tuple[list[Entry], list[Entry]]:
     """Return the box entries, with class scores, and the mask entries, with rescored ones.
 
@@ -126,16 +121,11 @@ def entries(
 
     Source: dbolya/yolact@902073d eval.py, `Detections.add_bbox` and `add_mask`.
     """
-    if not (found.scores.isfinite().all() and found.mask_scores.isfinite().all()):
+    scores = detections.scores, detections.mask_scores
+    if not all(values.isfinite().all() for values in scores):
         raise ArmError("non_finite_score", f"image {image_id}: a score is not finite")
-    rows = zip(
-        found.boxes_px.tolist(),
-        found.scores.tolist(),
-        found.mask_scores.tolist(),
-        found.labels.tolist(),
-        masks,
-        strict=True,
-    )
+    columns = (part.tolist() for part in (detections.boxes_px, *scores, detections.labels))
+    rows = zip(*columns, masks, strict=True)
     of_boxes: list[Entry] = []
     of_masks: list[Entry] = []
     for (x1, y1, x2, y2), class_score, mask_score, label, run in rows:
@@ -155,10 +145,9 @@ def _lines_of_parts(
 
     Their class is not imported: that would load all of the detectors.
     """
-    whole = {**parts, "soft_masks": _unpacked(cast(_Packed, parts["soft_masks"]))}
+    arrays = {**parts, "soft_masks": _unpacked(cast(_Packed, parts["soft_masks"]))}
     tensors = {
-        name: torch.from_numpy(part) if isinstance(part, np.ndarray) else part
-        for name, part in whole.items()
+        k: torch.from_numpy(a) if isinstance(a, np.ndarray) else a for k, a in arrays.items()
     }
     return lines_of(cast("Found", SimpleNamespace(**tensors)), image_id, category_ids)
 
@@ -190,8 +179,7 @@ def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
     cells = occupied.shape[1]
     first = (occupied.argmax(1) - 1).clip(0)
     end = (cells + 1 - occupied[:, ::-1].argmax(1)).clip(max=cells)
-    found = np.logical_or.reduce(occupied, axis=1)
-    extents: NDArray[np.int64] = np.stack([first, end], 1) * found[:, None]
+    extents: NDArray[np.int64] = np.stack([first, end], 1) * occupied.any(1, keepdims=True)
     return extents
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.coco.index import Entry, Kind
-from runners.evaluation.coco.matching import MAX_DETECTIONS, RECALLS
+from runners.evaluation.coco.matching import MAX_DETECTIONS, RECALLS, equals_before
 from runners.evaluation.coco.score import Overlaps, overlaps
 from yolact_bench.errors import SpecError
 
@@ -39,7 +39,7 @@ class ErrorSplit:
     category: Integers  # [N]
     object: Integers  # [N] which it finds, or was meant to find; -1: none
     true_category: Integers  # [M] of each object that is not a crowd
-    found: Flags  # [M]
+    is_hit: Flags  # [M] whether a detection finds it
     missed: Flags  # [M] not found, and no error of localisation or classification means it
 
     def ap50(self, mended: Collection[str] = ()) -> float:
@@ -71,16 +71,13 @@ class ErrorSplit:
         if "missed" in mended:
             counted &= ~self.missed
         if "false_negative" in mended:
-            counted &= self.found
-        return self._mean_ap(category[keep], correct[keep], counted)
-
-    def _mean_ap(self, category: Integers, correct: Flags, counted: Flags) -> float:
-        present = np.unique(self.true_category)
+            counted &= self.is_hit
+        category, correct = category[keep], correct[keep]
         values = [
             average_precision(
                 correct[category == one], int(counted[self.true_category == one].sum())
             )
-            for one in present
+            for one in np.unique(self.true_category)
         ]
         return float(np.mean(values))
 
@@ -145,14 +142,15 @@ def split_errors(
     # Equal scores stay in the order of their images, as COCO ranks them.
     order = np.argsort(-np.concatenate(scores), kind="stable")
     type_, category, object_ = (np.concatenate(one)[order] for one in zip(*columns, strict=True))
-    found = _mentioned(object_[type_ == _CORRECT], count)
+    every = np.arange(count)
+    is_correct, is_moved = type_ == _CORRECT, np.isin(type_, _MOVED)
     return ErrorSplit(
         type=type_,
         category=category,
         object=object_,
         true_category=np.concatenate(true_categories),
-        found=found,
-        missed=~found & ~_mentioned(object_[np.isin(type_, _MOVED)], count),
+        is_hit=np.isin(every, object_[is_correct]),
+        missed=~np.isin(every, object_[is_correct | is_moved]),
     )
 
 
@@ -173,14 +171,7 @@ def average_precision(correct: Flags, num_objects: int) -> float:
 def _ranked(image: Overlaps) -> Integers:
     """Return the rows of the detections that count, best first."""
     order = np.argsort(-image.scores, kind="stable")
-    if len(order) <= MAX_DETECTIONS:
-        return order
-    categories = image.categories[order]
-    by_class = np.argsort(categories, kind="stable")
-    _, starts, sizes = np.unique(categories[by_class], return_index=True, return_counts=True)
-    rank = np.empty(len(order), np.int64)  # within the class
-    rank[by_class] = np.arange(len(order)) - np.repeat(starts, sizes)
-    return order[rank < MAX_DETECTIONS]
+    return order[equals_before(image.categories[order]) < MAX_DETECTIONS]
 
 
 def _types(
@@ -226,9 +217,3 @@ def _best(iou: NDArray[np.float64]) -> tuple[NDArray[np.float64], Integers]:
     if not iou.shape[1]:
         return np.zeros(len(iou)), np.full(len(iou), _NOTHING, np.int64)
     return iou.max(axis=1), iou.argmax(axis=1)
-
-
-def _mentioned(objects: Integers, count: int) -> Flags:
-    flags = np.zeros(count, bool)
-    flags[objects] = True
-    return flags

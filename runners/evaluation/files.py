@@ -2,11 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from runners.evaluation.coco.index import Entry
 from yolact_bench.results.files import atomic_path, write_atomically
@@ -33,6 +33,20 @@ class PredictionKey:
             "weights": self.weights,
             "num_images": self.num_images,
         }
+
+
+def read_meta(file: Path, facts: Mapping[str, object]) -> Mapping[str, Any] | None:
+    """Return the content of a meta file, if it holds these facts."""
+    try:
+        meta = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return meta if isinstance(meta, dict) and facts.items() <= meta.items() else None
+
+
+def write_meta(file: Path, meta: Mapping[str, object]) -> None:
+    """Write a meta file."""
+    write_atomically(file, json.dumps(meta, indent=2) + "\n")
 
 
 class Lines(NamedTuple):
@@ -64,17 +78,13 @@ def prediction_files(
         predictions = Predictions(boxes, masks)
         yield predictions
     meta = {**_facts(key), "num_detections": predictions.length, "batch_size": batch_size}
-    write_atomically(folder / META_FILE, json.dumps(meta, indent=2) + "\n")
+    write_meta(folder / META_FILE, meta)
 
 
 def is_complete(folder: Path, key: PredictionKey) -> bool:
     """Return whether `folder` holds all predictions of this key."""
-    try:
-        meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
     files = all((folder / name).is_file() for name in (BOX_FILE, MASK_FILE))
-    return files and all(meta.get(name) == value for name, value in _facts(key).items())
+    return files and read_meta(folder / META_FILE, _facts(key)) is not None
 
 
 def batch_size_of(folder: Path) -> int:
@@ -130,13 +140,12 @@ def write_submission(predictions: Path, out: Path, *, images: str, arm: str) -> 
     Source: the upload page of COCO, `detections_[testset]_[algorithm]_results.json`.
     """
     name = f"detections_{images}_{arm}_results.json"
-    copied = []
-    for task, file in (("bbox", BOX_FILE), ("segm", MASK_FILE)):
-        (out / task).mkdir(parents=True, exist_ok=True)
-        with atomic_path(out / task / name) as temporary:
+    submission = Submission(box=out / "bbox" / name, mask=out / "segm" / name)
+    for target, file in ((submission.box, BOX_FILE), (submission.mask, MASK_FILE)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(target) as temporary:
             shutil.copyfile(predictions / file, temporary)
-        copied.append(out / task / name)
-    return Submission(box=copied[0], mask=copied[1])
+    return submission
 
 
 def images_name(data: DatasetSpec, split: str) -> str:

@@ -47,9 +47,9 @@ def predict(
     enough = len(dataset) // _WORTH_A_PROCESS if can_start_helpers() else 0
     processes = min(processes, enough)
     images = range(len(dataset))
-    found = find_all(detector, dataset, images, batch_size, threads=max(1, processes))
+    all_images = find_all(detector, dataset, images, batch_size, threads=max(1, processes))
     with Encoders(processes) if processes else nullcontext() as encoders:
-        lines = encoded(found, dataset.category_ids, encoders)
+        lines = encoded(all_images, dataset.category_ids, encoders)
         write_predictions(lines, folder, key, batch_size=batch_size, title=title)
     return folder
 
@@ -75,14 +75,15 @@ def validate(
     To follow a training; results come from `predict` and `score_predictions`.
     """
     images = range(len(dataset))[:max_images]
-    boxes: list[Entry] = []
-    masks: list[Entry] = []
-    for image_boxes, image_masks in detections(detector, dataset, images, batch_size=batch_size):
-        boxes += image_boxes
-        masks += image_masks
-    ids = [dataset.image_id(index) for index in images]
-    names = class_names(dataset)
-    scored = partial(score, dataset.ground_truth(), class_names=names, image_ids=ids)
+    by_image = list(detections(detector, dataset, images, batch_size=batch_size))
+    boxes = [entry for of_boxes, _ in by_image for entry in of_boxes]
+    masks = [entry for _, of_masks in by_image for entry in of_masks]
+    scored = partial(
+        score,
+        dataset.ground_truth(),
+        class_names=class_names(dataset),
+        image_ids=[dataset.image_id(index) for index in images],
+    )
     return Scores(box=scored(boxes, kind="bbox"), mask=scored(masks, kind="segm"))
 
 
@@ -90,9 +91,9 @@ def detections(
     detector: Detector, dataset: Dataset, indices: Sequence[int], *, batch_size: int = 1
 ) -> Iterator[tuple[list[Entry], list[Entry]]]:
     """Yield box entries and mask entries of each image, in order, in COCO's result format."""
-    for found, image_id in find_all(detector, dataset, indices, batch_size, threads=1):
-        in_image = found.cpu()
-        yield entries(in_image, run_lengths(in_image), image_id, dataset.category_ids)
+    for in_image, image_id in find_all(detector, dataset, indices, batch_size, threads=1):
+        on_host = in_image.cpu()
+        yield entries(on_host, run_lengths(on_host), image_id, dataset.category_ids)
 
 
 def find_all(
@@ -100,6 +101,6 @@ def find_all(
 ) -> Iterator[tuple[Found, int]]:
     """Yield the detections in each image and its id, in order."""
     for batch in decoded_batches(dataset, indices, size=batch_size, threads=threads):
-        found = detector.find([image for _, image in batch])
-        for (index, _), in_image in zip(batch, found, strict=True):
+        of_batch = detector.find([image for _, image in batch])
+        for (index, _), in_image in zip(batch, of_batch, strict=True):
             yield in_image, dataset.image_id(index)

@@ -1,16 +1,17 @@
 """Predict on several devices: the same files as one device writes, each image once."""
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain, cycle
 from pathlib import Path
 
 import torch
 
-from runners.evaluation.encode import lines_of
+from runners.evaluation.encode import encoded
 from runners.evaluation.files import Lines, PredictionKey, is_complete
 from runners.evaluation.predict import find_all, write_predictions
+from runners.system.ahead import in_order
 from runners.system.helper_process import HelperProcess
 from runners.system.ranks import check_devices, device_of
 from yolact_bench.build import build_detector, build_network, load_weights
@@ -69,16 +70,14 @@ def predict_sharded(
 
 
 def _lines(workers: Sequence[HelperProcess], batches: Sequence[range]) -> Iterator[Lines]:
-    """Yield the lines of each image in order; each worker is kept a few batches ahead."""
-    waiting: deque[HelperProcess] = deque()
-    for number, batch in enumerate(batches):
-        if len(waiting) == _AHEAD * len(workers):
-            yield from waiting.popleft().receive()
-        worker = workers[number % len(workers)]
-        worker.send_to_owned(_Predictor.predict, batch)
-        waiting.append(worker)
-    while waiting:
-        yield from waiting.popleft().receive()
+    """Return the lines of each image in order; each worker is a few batches ahead."""
+
+    def waits() -> Iterator[Callable[[], list[Lines]]]:
+        for worker, batch in zip(cycle(workers), batches, strict=False):
+            worker.send_to_owned(_Predictor.predict, batch)
+            yield worker.receive
+
+    return chain.from_iterable(in_order(waits(), ahead=_AHEAD * len(workers) - 1))
 
 
 class _Predictor:
@@ -93,6 +92,5 @@ class _Predictor:
 
     def predict(self, batch: range) -> list[Lines]:
         """Return the lines of each image of a batch."""
-        found = find_all(self._detector, self._dataset, batch, len(batch), threads=1)
-        ids = self._dataset.category_ids
-        return [lines_of(in_image.cpu(), image_id, ids) for in_image, image_id in found]
+        detections = find_all(self._detector, self._dataset, batch, len(batch), threads=1)
+        return list(encoded(detections, self._dataset.category_ids))

@@ -74,12 +74,11 @@ def _replay_image(
     healthy = []
     for arm in arms:
         with torch.inference_mode():
-            found = arm.detector.head.detect(candidates, height=height, width=width).cpu()
-        masks = encoded.run_lengths(found)
+            detections = arm.detector.head.detect(candidates, height=height, width=width).cpu()
+        masks = encoded.run_lengths(detections)
+        of_image = dataset.image_id(index), dataset.category_ids
         try:
-            arm.predictions.extend(
-                *entries(found, masks, dataset.image_id(index), dataset.category_ids)
-            )
+            arm.predictions.extend(*entries(detections, masks, *of_image))
         except ArmError as error:
             log.warning("%s: %s", arm.title, error)
             arm.give_up()
@@ -98,24 +97,23 @@ class EncodedMasks:
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[NDArray[np.float32], float, Rle]] = {}
 
-    def run_lengths(self, found: Found) -> list[Rle]:
+    def run_lengths(self, detections: Found) -> list[Rle]:
         """Return the run lengths of each detection of the image."""
-        soft_masks = found.soft_masks.numpy()
-        keys = [box.tobytes() for box in found.boxes.numpy()]
-        runs: list[Rle | None] = []
-        for key, mask in zip(keys, soft_masks, strict=True):
-            entry = self._known.get(key)
-            if entry and (entry[1] != found.mask_threshold or not np.array_equal(entry[0], mask)):
-                entry = None
-            runs.append(entry[2] if entry else None)
-        new = [row for row, run in enumerate(runs) if run is None]
-        if new:
-            is_new = torch.zeros(len(runs), dtype=torch.bool)
-            is_new[new] = True
-            for row, run in zip(new, run_lengths(found.where(is_new)), strict=True):
-                runs[row] = run
-                self._known[keys[row]] = (soft_masks[row], found.mask_threshold, run)
-        return [run for run in runs if run is not None]
+        soft_masks, threshold = detections.soft_masks.numpy(), detections.mask_threshold
+        keys = [box.tobytes() for box in detections.boxes.numpy()]
+        rows = list(zip(keys, soft_masks, strict=True))
+        known = [self._look_up(key, mask, threshold) for key, mask in rows]
+        is_new = [run is None for run in known]
+        new = iter(run_lengths(detections.where(torch.tensor(is_new))) if any(is_new) else [])
+        runs = [run or next(new) for run in known]
+        for (key, mask), run in zip(rows, runs, strict=True):
+            self._known[key] = mask, threshold, run
+        return runs
+
+    def _look_up(self, key: bytes, mask: NDArray[np.float32], threshold: float) -> Rle | None:
+        entry = self._known.get(key)
+        same = entry and entry[1] == threshold and np.array_equal(entry[0], mask)
+        return entry[2] if entry and same else None
 
 
 class _Arm:

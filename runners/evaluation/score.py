@@ -88,8 +88,5 @@ def class_names(dataset: "Dataset") -> dict[int, str]:
 
 
 def _worth_a_process(results: Path) -> bool:
-    try:
-        large = results.stat().st_size >= _WORTH_A_PROCESS
-    except OSError:
-        return False  # scoring reports it
+    large = results.is_file() and results.stat().st_size >= _WORTH_A_PROCESS
     return large and len(os.sched_getaffinity(0)) > 1 and can_start_helpers()

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from runners.evaluation.decode import decoded_batches
-from runners.evaluation.files import PredictionKey
+from runners.evaluation.files import PredictionKey, read_meta, write_meta
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Candidates, candidates_of
@@ -81,28 +81,22 @@ def lowest_score(run: Run) -> float | None:
     None: its NMS has no such limit, or its re-scoring reads the feature maps. Such a run needs the
     whole detector.
     """
-    if not can_replay(run):
-        return None
-    limit = run.nms.get("min_score")
+    limit = run.nms.get("min_score") if can_replay(run) else None
     return float(limit) if isinstance(limit, int | float) else None
 
 
 def open_pass(folder: Path, key: PredictionKey) -> StoredPass | None:
     """Return the complete pass of this key in `folder`, if there is one."""
-    try:
-        meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
-        facts = key.facts("forward_digest", schema=PASS_SCHEMA)
-        if any(meta[name] != value for name, value in facts.items()):
-            return None
-        return StoredPass(
-            folder=folder,
-            min_score=float(meta["min_score"]),
-            num_images=key.num_images,
-            num_bytes=int(meta["bytes"]),
-            batch_size=int(meta.get("batch_size", 1)),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+    meta = read_meta(folder / META_FILE, key.facts("forward_digest", schema=PASS_SCHEMA))
+    if meta is None:
         return None
+    return StoredPass(
+        folder=folder,
+        min_score=float(meta["min_score"]),
+        num_images=key.num_images,
+        num_bytes=int(meta["bytes"]),
+        batch_size=int(meta.get("batch_size", 1)),
+    )
 
 
 def store_pass(
@@ -145,13 +139,12 @@ def store_pass(
             shown.advance(done, f"{total / 1e6:.0f} MB")
     for index in range(len(dataset)):
         sync(_file(folder, index))  # before the file that says they exist
-    meta = {**partial, "bytes": total}
-    write_atomically(folder / META_FILE, json.dumps(meta, indent=2) + "\n")
+    write_meta(folder / META_FILE, {**partial, "bytes": total})
     seconds = time.monotonic() - began
     log.info("%s: %d images in %s, %.0f MB", title, len(missing), elapsed(seconds), total / 1e6)
-    opened = open_pass(folder, key)
-    assert opened is not None, "just written"
-    return opened
+    stored = open_pass(folder, key)
+    assert stored is not None, "just written"
+    return stored
 
 
 def _candidates(
@@ -164,8 +157,7 @@ def _candidates(
         for place, (index, image) in enumerate(batch):
             with torch.inference_mode():
                 candidates = candidates_of(predictions, place).above(min_score)
-                tensors = {name: getattr(candidates, name).contiguous().cpu() for name in _PARTS}
-            parts = {name: tensor.numpy() for name, tensor in tensors.items()}
+                parts = {n: getattr(candidates, n).contiguous().cpu().numpy() for n in _PARTS}
             yield index, {**parts, "size": np.array(image.shape[:2])}
 
 
@@ -174,13 +166,12 @@ def _resumable(folder: Path, partial: dict[str, object]) -> dict[int, int]:
     (folder / META_FILE).unlink(missing_ok=True)  # first: from here on the pass is not complete
     note = folder / "partial.json"
     text = json.dumps(partial, sort_keys=True) + "\n"
-    same = note.is_file() and note.read_text(encoding="utf-8") == text
-    if not same:
+    if not note.is_file() or note.read_text(encoding="utf-8") != text:
         for path in sorted(folder.glob("*")):
             path.unlink()
         write_atomically(note, text)
-    paths = sorted(folder.glob("[0-9]*.npz"))
-    return {int(path.stem): path.stat().st_size for path in paths if _is_whole(path)}
+    files = sorted(folder.glob("[0-9]*.npz"))
+    return {int(file.stem): file.stat().st_size for file in files if _is_whole(file)}
 
 
 def _is_whole(path: Path) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from runners.evaluation.coco import engine_pycocotools
-from runners.evaluation.coco.index import Index, Kind, set_areas
+from runners.evaluation.coco.index import Index, Kind
 from runners.evaluation.coco.matching import Scored
 from yolact_bench.errors import SpecError
 
@@ -29,37 +29,38 @@ def name() -> str:
     return f"faster-coco-eval {faster_coco_eval.__version__}"
 
 
-def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] | None) -> Scored:
-    """Return COCO's metrics; `truth` and `found` are written into.
+def evaluate(
+    truth: Index, detections: Index, kind: Kind, image_ids: Collection[int] | None
+) -> Scored:
+    """Return COCO's metrics.
 
     Source: faster-coco-eval, COCOeval_faster.
     """
     from faster_coco_eval import COCOeval_faster
 
     if kind == "segm":
-        _prepare_masks(truth, found)
+        _empty_masks(truth, detections)
     # One thread: more gain little, and other arms may be at work.
-    evaluation = COCOeval_faster(_adopted(truth), _adopted(found), kind, rle_iou_max_workers=1)
-    return engine_pycocotools.run(evaluation, image_ids)
+    both = _as_theirs(truth), _as_theirs(detections)
+    return engine_pycocotools.run(COCOeval_faster(*both, kind, rle_iou_max_workers=1), image_ids)
 
 
-def _prepare_masks(truth: Index, found: Index) -> None:
-    """Fill in the areas, and empty the masks whose image has no object of their class.
+def _empty_masks(truth: Index, detections: Index) -> None:
+    """Empty the masks whose image has no object of their class.
 
     Of those only the area counts; decoding them would take a third of the package's time.
     """
-    set_areas(found)
     pairs = {(one["image_id"], one["category_id"]) for one in truth.dataset["annotations"]}
-    for annotation in found.dataset["annotations"]:
+    for annotation in detections.dataset["annotations"]:
         if (annotation["image_id"], annotation["category_id"]) not in pairs:
             annotation["segmentation"] = {**annotation["segmentation"], "counts": ""}
 
 
-def _adopted(index: Index) -> "COCO":
+def _as_theirs(index: Index) -> "COCO":
     """Return the content of an index of pycocotools as one of the package: they are alike."""
     from faster_coco_eval import COCO
 
-    own = COCO()
-    own.dataset, own.anns, own.cats, own.imgs = index.dataset, index.anns, index.cats, index.imgs
-    own.imgToAnns, own.catToImgs = index.imgToAnns, index.catToImgs
-    return own
+    theirs = COCO()
+    for part in ("dataset", "anns", "cats", "imgs", "imgToAnns", "catToImgs"):
+        setattr(theirs, part, getattr(index, part))
+    return theirs

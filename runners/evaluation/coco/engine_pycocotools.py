@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
-from runners.evaluation.coco.index import Index, Kind, set_areas
+from runners.evaluation.coco.index import Index, Kind
 from runners.evaluation.coco.matching import Scored, matches_of
 
 
-def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] | None) -> Scored:
-    """Return COCO's metrics; `truth` and `found` are written into."""
-    if kind == "segm":
-        set_areas(found)
-    return run(COCOeval(truth, found, kind), image_ids)
+def evaluate(
+    truth: Index, detections: Index, kind: Kind, image_ids: Collection[int] | None
+) -> Scored:
+    """Return COCO's metrics."""
+    return run(COCOeval(truth, detections, kind), image_ids)
 
 
 def run(evaluation: Any, image_ids: Collection[int] | None) -> Scored:  # noqa: ANN401

@@ -7,20 +7,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.coco.index import Index, Kind, set_areas, shapes
+from runners.evaluation.coco.index import Index, Kind, shapes
 from runners.evaluation.coco.masks import iou
-from runners.evaluation.coco.matching import MAX_DETECTIONS, RECALLS, Scored, instances_of, match
-from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, Matches
+from runners.evaluation.coco.matching import (
+    MAX_DETECTIONS,
+    RECALLS,
+    Scored,
+    equals_before,
+    instances_of,
+    match,
+)
+from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, Matches, unpack_flags
 
 Float64 = NDArray[np.float64]
 Entry = dict[str, Any]
 
-_SHIFTS = np.arange(len(IOU_THRESHOLDS), dtype=np.uint16)[:, None]
 _SPACING = np.spacing(1)
 
 
-def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] | None) -> Scored:
-    """Return COCO's metrics; `truth` and `found` are written into.
+def evaluate(
+    truth: Index, detections: Index, kind: Kind, image_ids: Collection[int] | None
+) -> Scored:
+    """Return COCO's metrics.
 
     Overlaps are computed where an image has both detections and objects of a class, and are
     pycocotools' own; every later step does its arithmetic in its order. So all numbers are the
@@ -28,18 +36,15 @@ def evaluate(truth: Index, found: Index, kind: Kind, image_ids: Collection[int] 
 
     Source: pycocotools, COCOeval: computeIoU, evaluateImg, accumulate, summarize.
     """
-    annotations = found.dataset["annotations"]
-    if kind == "segm":
-        set_areas(found)
     numbers = truth.imgs if image_ids is None else image_ids
     images = {number: row for row, number in enumerate(sorted(numbers))}
     classes = {number: column for column, number in enumerate(sorted(truth.cats))}
     matches = match(
-        instances_of(annotations, images, classes),
+        instances_of(detections.dataset["annotations"], images, classes),
         instances_of(truth.dataset["annotations"], images, classes),
         {
             (images[image], classes[category]): matrix
-            for (image, category), matrix in _overlaps(truth, found, kind).items()
+            for (image, category), matrix in _overlaps(truth, detections, kind).items()
             if image in images
         },
         num_images=len(images),
@@ -78,12 +83,9 @@ def accumulate(matches: Matches) -> tuple[Float64, Float64]:
         of_class = slice(bounds[label], bounds[label + 1])
         objects = matches.truth_count[:, truths[label] : truths[label + 1]].sum(1)
         matched, counts = matches.matched[:, of_class], ~matches.ignored[:, of_class]
-        hit = (matched & counts)[:, None] >> _SHIFTS & 1  # [A, T, D]
-        missed = (~matched & counts)[:, None] >> _SHIFTS & 1
-        image = matches.image[of_class]
-        order = np.argsort(image, kind="stable")
-        rank = np.empty(len(image), np.int64)  # detections of the same image that stand before
-        rank[order] = np.arange(len(image)) - np.searchsorted(image[order], image[order])
+        hit = unpack_flags((matched & counts)[:, None])  # [A, T, D]
+        missed = unpack_flags((~matched & counts)[:, None])
+        rank = equals_before(matches.image[of_class])
         for area in np.flatnonzero(objects):
             precision[area, :, :, label] = _curve(hit[area], missed[area], objects[area])
             recall[area, :, label] = hit[area].sum(1) / objects[area]
@@ -93,7 +95,7 @@ def accumulate(matches: Matches) -> tuple[Float64, Float64]:
     return precision, recall
 
 
-def _curve(hit: NDArray[np.uint16], missed: NDArray[np.uint16], objects: int) -> Float64:
+def _curve(hit: NDArray[np.bool_], missed: NDArray[np.bool_], objects: int) -> Float64:
     """Return precision [T, R] of ranked detections [T, D]."""
     hits = np.cumsum(hit, axis=1, dtype=np.float64)
     misses = np.cumsum(missed, axis=1, dtype=np.float64)
@@ -115,15 +117,15 @@ def _stats(precision: Float64, recall: Float64) -> Float64:
     return np.array([values.mean() if len(values) else -1.0 for values in present])
 
 
-def _overlaps(truth: Index, found: Index, kind: Kind) -> dict[tuple[int, int], Float64]:
+def _overlaps(truth: Index, results: Index, kind: Kind) -> dict[tuple[int, int], Float64]:
     """Return IoU [D, G] by image id and category id, where there are both."""
-    objects, detections = _by_pair(truth), _by_pair(found)
+    objects, detections = _by_pair(truth), _by_pair(results)
     overlaps = {}
     for pair in objects.keys() & detections.keys():
         best = sorted(detections[pair], key=lambda one: -one["score"])[:MAX_DETECTIONS]
-        there = objects[pair]
-        crowd = np.array([one["iscrowd"] for one in there], bool)
-        overlaps[pair] = iou(shapes(found, best, kind), shapes(truth, there, kind), crowd)
+        crowd = np.array([one["iscrowd"] for one in objects[pair]], bool)
+        sides = shapes(results, best, kind), shapes(truth, objects[pair], kind)
+        overlaps[pair] = iou(*sides, crowd)
     return overlaps
 
 

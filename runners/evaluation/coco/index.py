@@ -15,12 +15,20 @@ Kind = Literal["bbox", "segm"]
 Entry = Mapping[str, object]  # one detection, as COCO's result format has it
 
 
-def read_results(path: Path) -> list[Entry]:
-    """Return the detections of a COCO result file.
+def indices(
+    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, kind: Kind
+) -> tuple[COCO, COCO]:
+    """Return the indices of a data set's annotations and of results, which evaluation may change.
 
     Raises:
-        SpecError: no such file, malformed JSON, or not a list.
+        SpecError: the file is not COCO results, or names an unknown image or category.
     """
+    entries = _read(results) if isinstance(results, Path) else results
+    truth = truth_index(ground_truth)
+    return truth, _result_index(truth, entries, kind)
+
+
+def _read(path: Path) -> list[Entry]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -28,9 +36,9 @@ def read_results(path: Path) -> list[Entry]:
     except ValueError as error:
         raise SpecError(f"{path}: not JSON ({error}); delete it and evaluate again") from error
     if not isinstance(entries, list):
+        kind = type(entries).__name__
         raise SpecError(
-            f"{path}: expected a list of detections, got "
-            f"{type(entries).__name__}; delete it and evaluate again"
+            f"{path}: expected a list of detections, got {kind}; delete it and evaluate again"
         )
     return entries
 
@@ -48,14 +56,8 @@ def truth_index(ground_truth: Mapping[str, object]) -> COCO:
     return _index({**ground_truth, "annotations": numbered})
 
 
-def result_index(truth: COCO, entries: Sequence[Entry], kind: Kind) -> COCO:
-    """Return what `COCO.loadRes` returns, also for no detections, which it refuses.
-
-    The areas of masks are left out.
-
-    Raises:
-        SpecError: an entry that is incomplete, or of an unknown image or category.
-    """
+def _result_index(truth: COCO, entries: Sequence[Entry], kind: Kind) -> COCO:
+    """Return what `COCO.loadRes` returns but areas of masks; also of no detections."""
     shape = "bbox" if kind == "bbox" else "segmentation"
     images, categories = truth.imgs, truth.cats
     annotations: list[dict[str, object]] = []

@@ -60,29 +60,29 @@ def instances_of(
     annotations: Sequence[Mapping[str, Any]], images: Mapping[int, int], classes: Mapping[int, int]
 ) -> Instances:
     """Return the annotations of these images, given as image id → row and category id → column."""
-    chosen = [one for one in annotations if one["image_id"] in images]
+    inside = [one for one in annotations if one["image_id"] in images]
 
     def each(key: str) -> list[Any]:
-        return list(map(itemgetter(key), chosen))
+        return list(map(itemgetter(key), inside))
 
     return Instances(
         image=np.array([images[number] for number in each("image_id")], np.int64),
         label=np.array([classes[number] for number in each("category_id")], np.int64),
         area=np.array(each("area"), np.float64),
-        score=np.array([one.get("score", 0.0) for one in chosen], np.float64),
+        score=np.array([one.get("score", 0.0) for one in inside], np.float64),
         is_crowd=np.array(each("iscrowd"), np.bool_),
     )
 
 
 def match(
-    found: Instances,
+    detections: Instances,
     truth: Instances,
     overlaps: Mapping[tuple[int, int], Float64],
     *,
     num_images: int,
     num_classes: int,
 ) -> Matches:
-    """Return what COCO's matching gives for the detections `found` and the objects `truth`.
+    """Return what COCO's matching gives for `detections` and the objects `truth`.
 
     `overlaps` goes from image and class, as rows and columns, to IoU [D, G]: detections as COCO
     ranks them, the best 100, with objects in the order of the file. Pairs without either may be
@@ -91,27 +91,27 @@ def match(
     Source: pycocotools, COCOeval.evaluateImg: by falling score, each detection takes the object
     it overlaps most; one that counts before one that is ignored; the last of equals.
     """
-    found = found[np.lexsort((-found.score, found.image, found.label))]
-    pairs = found.paired(num_images)
-    rank = np.arange(len(pairs)) - np.searchsorted(pairs, pairs)  # in its image and class
-    found = found[rank < MAX_DETECTIONS]
+    detections = detections[np.lexsort((-detections.score, detections.image, detections.label))]
+    detections = detections[equals_before(detections.paired(num_images)) < MAX_DETECTIONS]
     truth = truth[np.lexsort((truth.image, truth.label))]
-    outside = found.outside
+    outside = detections.outside
     matched = np.zeros(outside.shape, np.uint16)
     ignored = np.where(outside, _ALL_BITS, np.uint16(0))
-    for group in _groups(found.paired(num_images), truth.paired(num_images), overlaps, num_images):
+    for group in _groups(
+        detections.paired(num_images), truth.paired(num_images), overlaps, num_images
+    ):
         hits, of_ignored = _assign(group, truth)
-        matched[:, group.found] = hits
+        matched[:, group.detections] = hits
         # Unmatched detections of another size stay ignored.
-        ignored[:, group.found] = (ignored[:, group.found] & ~hits) | of_ignored
-    ranked = np.lexsort((-found.score, found.label))  # equal scores by image
+        ignored[:, group.detections] = (ignored[:, group.detections] & ~hits) | of_ignored
+    ranked = np.lexsort((-detections.score, detections.label))  # equal scores by image
     truth_image, truth_label, truth_count = _counts(truth, num_images)
     return Matches(
         num_images=num_images,
         num_classes=num_classes,
-        image=found.image[ranked].astype(np.int32),
-        label=found.label[ranked].astype(np.int16),
-        score=found.score[ranked],
+        image=detections.image[ranked].astype(np.int32),
+        label=detections.label[ranked].astype(np.int16),
+        score=detections.score[ranked],
         matched=matched[:, ranked],
         ignored=ignored[:, ranked],
         truth_image=truth_image,
@@ -146,17 +146,17 @@ class _Group:
     """
 
     iou: Float64  # [D, G]; -1 where the pair has fewer objects
-    found: Int64  # [D] rows of the detections, those of a pair by falling score
+    detections: Int64  # [D] rows of the detections, those of a pair by falling score
     starts: Int64  # [P] the first detection of each pair
     lengths: Int64  # [P] falling
     truth: Int64  # [P, G] rows of the objects, where there are as many
 
 
 def _groups(
-    found: Int64, truth: Int64, overlaps: Mapping[tuple[int, int], Float64], num_images: int
+    detections: Int64, truth: Int64, overlaps: Mapping[tuple[int, int], Float64], num_images: int
 ) -> Iterator[_Group]:
     """Yield the pairs in which a detection overlaps an object enough to be matched at all."""
-    pairs = np.intersect1d(found, truth)
+    pairs = np.intersect1d(detections, truth)
     if len(pairs) == 0:
         return
     keys = [(pair % num_images, pair // num_images) for pair in pairs.tolist()]
@@ -168,7 +168,7 @@ def _groups(
     of_pair = np.repeat(np.arange(len(pairs)), heights)  # of each row of each matrix
     width = widths[of_pair]
     begin = np.cumsum(width) - width  # of that row in `flat`
-    row = np.searchsorted(found, pairs)[of_pair] + _count_up(heights)
+    row = np.searchsorted(detections, pairs)[of_pair] + _count_up(heights)
     possible = np.maximum.reduceat(flat, begin) >= _IOU[0]
     of_pair, begin, row = of_pair[possible], begin[possible], row[possible]
 
@@ -180,13 +180,13 @@ def _groups(
         members = members[np.argsort(-lengths[members], kind="stable")]
         column = np.arange(size)
         of_pairs = np.searchsorted(of_pair, members)
-        chosen = np.repeat(of_pairs, lengths[members]) + _count_up(lengths[members])
-        place = begin[chosen][:, None] + column
-        absent = column >= widths[of_pair[chosen]][:, None]
+        lines = np.repeat(of_pairs, lengths[members]) + _count_up(lengths[members])
+        place = begin[lines][:, None] + column
+        absent = column >= widths[of_pair[lines]][:, None]
         iou = np.where(absent, -1.0, flat[np.where(absent, 0, place)])
         yield _Group(
             iou=iou,
-            found=row[chosen],
+            detections=row[lines],
             starts=np.cumsum(lengths[members]) - lengths[members],
             lengths=lengths[members],
             truth=np.minimum(first_truth[members][:, None] + column, len(truth) - 1),
@@ -199,7 +199,7 @@ def _assign(group: _Group, truth: Instances) -> tuple[NDArray[np.uint16], NDArra
     skipped = (truth.outside | truth.is_crowd)[:, group.truth].transpose(1, 0, 2)[:, :, None]
     pairs, areas, _, objects = skipped.shape  # [P, A, 1, G]
     taken = np.zeros((pairs, areas, len(_IOU), objects), bool)
-    matched = np.zeros((areas, len(group.found)), np.uint16)
+    matched = np.zeros((areas, len(group.detections)), np.uint16)
     ignored = np.zeros_like(matched)
     column = np.arange(objects)
     for step in range(int(group.lengths[0])):
@@ -210,10 +210,10 @@ def _assign(group: _Group, truth: Instances) -> tuple[NDArray[np.uint16], NDArra
         counting = allowed & ~skipped[:n]
         pool = np.where(counting.any(-1, keepdims=True), counting, allowed)
         best = objects - 1 - np.where(pool, iou, -1.0)[..., ::-1].argmax(-1)  # [n, A, T]
-        chosen = pool & (column == best[..., None])
-        taken[:n] |= chosen
-        matched[:, at] = (chosen.any(-1) * _BITS).sum(-1, dtype=np.uint16).T
-        ignored[:, at] = ((chosen & skipped[:n]).any(-1) * _BITS).sum(-1, dtype=np.uint16).T
+        hit = pool & (column == best[..., None])
+        taken[:n] |= hit
+        matched[:, at] = (hit.any(-1) * _BITS).sum(-1, dtype=np.uint16).T
+        ignored[:, at] = ((hit & skipped[:n]).any(-1) * _BITS).sum(-1, dtype=np.uint16).T
     return matched, ignored
 
 
@@ -227,6 +227,14 @@ def _counts(
     any_size = counts.any(axis=0)
     label, image = np.divmod(pairs[any_size], num_images)
     return image.astype(np.int32), label.astype(np.int16), counts[:, any_size].astype(np.int32)
+
+
+def equals_before(values: NDArray[Any]) -> Int64:
+    """Return for each value how many equal ones stand before it."""
+    order = np.argsort(values, kind="stable")
+    count = np.empty(len(values), np.int64)
+    count[order] = np.arange(len(values)) - np.searchsorted(values[order], values[order])
+    return count
 
 
 def _count_up(lengths: Int64) -> Int64:

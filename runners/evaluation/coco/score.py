@@ -10,15 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.coco import engine_faster, engine_pycocotools, engine_vectorised
-from runners.evaluation.coco.index import (
-    Entry,
-    Index,
-    Kind,
-    read_results,
-    result_index,
-    shapes,
-    truth_index,
-)
+from runners.evaluation.coco.index import Entry, Index, Kind, indices, set_areas, shapes
 from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.matching import Scored
 from yolact_bench.errors import SpecError
@@ -48,12 +40,11 @@ def score(
 
     Source: Lin et al., Microsoft COCO (arXiv:1405.0312); pycocotools, COCOeval.
     """
-    entries = read_results(results) if isinstance(results, Path) else results
-    engine = SCORING[scoring]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress by print
-        truth = truth_index(ground_truth)
-        found = result_index(truth, entries, kind)
-        scored = engine.evaluate(truth, found, kind, image_ids)
+        truth, detections = indices(ground_truth, results, kind)
+        if kind == "segm":
+            set_areas(detections)
+        scored = SCORING[scoring].evaluate(truth, detections, kind, image_ids)
     if save_matches is not None:
         with atomic_path(save_matches) as temporary:
             scored.matches().save(temporary)
@@ -67,14 +58,13 @@ _STATS = "ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar
 def summary(scored: Scored, class_names: Mapping[int, str]) -> ApSummary:
     """Return an engine's numbers as records have them; `class_names` as in `score`."""
     numbers = [None if value == -1 else float(value) for value in scored.stats]
-    by_class = {
-        class_names[category]: _mean(scored.precision[:, :, column])
-        for column, category in enumerate(scored.category_ids)
-    }
     return ApSummary(
         **dict(zip(_STATS.split(), numbers, strict=True)),
         ap_by_iou=tuple(_mean(at_threshold) for at_threshold in scored.precision),
-        ap_by_class=by_class,
+        ap_by_class={
+            class_names[category]: _mean(scored.precision[:, :, column])
+            for column, category in enumerate(scored.category_ids)
+        },
     )
 
 
@@ -82,6 +72,7 @@ def summary(scored: Scored, class_names: Mapping[int, str]) -> ApSummary:
 class Engine:
     """Computes COCO's metrics. All engines have the same interface and give the same numbers."""
 
+    # Of ground truth and detections with areas; both are written into.
     evaluate: Callable[[Index, Index, Kind, Collection[int] | None], Scored]
     name: Callable[[], str]  # for records; raises SpecError if it is not installed
 
@@ -116,20 +107,18 @@ def overlaps(
     Raises:
         SpecError: as `score`.
     """
-    detections = read_results(results) if isinstance(results, Path) else results
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = truth_index(ground_truth)
-        found = result_index(truth, detections, kind)
+        truth, detections = indices(ground_truth, results, kind)
     for image_id in sorted(truth.imgs):
         objects = truth.imgToAnns.get(image_id, [])
-        entries = found.imgToAnns.get(image_id, [])
+        entries = detections.imgToAnns.get(image_id, [])
         crowd = np.array([bool(one["iscrowd"]) for one in objects], bool)
         yield Overlaps(
             scores=np.array([one["score"] for one in entries], np.float64),
             categories=np.array([one["category_id"] for one in entries], np.int64),
             true_categories=np.array([one["category_id"] for one in objects], np.int64),
             is_crowd=crowd,
-            iou=iou(shapes(found, entries, kind), shapes(truth, objects, kind), crowd),
+            iou=iou(shapes(detections, entries, kind), shapes(truth, objects, kind), crowd),
         )
 
 

@@ -200,7 +200,7 @@ def test_every_detection_is_counted_exactly_once() -> None:
         annotation["iscrowd"] = 0
     split = split_errors(overlaps(truth, boxes, kind="bbox"))
     wrong = sum(count(split, name) for name in ERROR_TYPES if name != "missed")
-    assert wrong + int(split.found.sum()) == len(boxes)
+    assert wrong + int(split.is_hit.sum()) == len(boxes)
     assert min(count(split, name) for name in ("localisation", "classification", "duplicate")) > 0
 
 
