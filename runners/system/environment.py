@@ -61,11 +61,9 @@ def cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key.strip() == "model name" and value.strip():
-            return value.strip()
-    return platform.processor() or platform.machine() or "unknown"
+    pairs = (line.partition(":") for line in lines)
+    names = (value.strip() for key, _, value in pairs if key.strip() == "model name")
+    return next(filter(None, names), "") or platform.processor() or platform.machine() or "unknown"
 
 
 def gpu_driver() -> str:
@@ -74,50 +72,45 @@ def gpu_driver() -> str:
 
     try:
         pynvml.nvmlInit()
+        try:
+            return str(pynvml.nvmlSystemGetDriverVersion())
+        finally:
+            pynvml.nvmlShutdown()
     except pynvml.NVMLError:
         return "unknown"
-    try:
-        return str(pynvml.nvmlSystemGetDriverVersion())
-    except pynvml.NVMLError:
-        return "unknown"
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that can change a number."""
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+    installed = {package: _installed(package) for package in _PACKAGES}
+    versions = {"python": platform.python_version(), **installed}
+    return {package: number for package, number in versions.items() if number}
 
 
 def supported_versions() -> dict[str, str]:
     """Return package → range, such as ">=2.11,<2.16", of packages that have an upper bound."""
-    ranges = {}
-    for line in requires("yolact-bench") or ():
-        requirement = Requirement(line)
-        if "<" in str(requirement.specifier):
-            bounds = sorted(map(str, requirement.specifier), reverse=True)
-            ranges[requirement.name] = ",".join(bounds)
-    return ranges
+    return {
+        requirement.name: ",".join(sorted(map(str, requirement.specifier), reverse=True))
+        for requirement in map(Requirement, requires("yolact-bench") or ())
+        if "<" in str(requirement.specifier)
+    }
 
 
 def unsupported_packages() -> dict[str, str]:
     """Return package → installed version, of packages outside the range that was tested."""
-    outside = {}
-    for line in requires("yolact-bench") or ():
-        requirement = Requirement(line)
-        try:
-            installed = version(requirement.name)
-        except PackageNotFoundError:
-            continue
-        if not requirement.specifier.contains(installed, prereleases=True):
-            outside[requirement.name] = installed
-    return outside
+    return {
+        requirement.name: installed
+        for requirement in map(Requirement, requires("yolact-bench") or ())
+        if (installed := _installed(requirement.name))
+        and not requirement.specifier.contains(installed, prereleases=True)
+    }
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _git(tree: Path, *arguments: str) -> str | None:

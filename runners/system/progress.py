@@ -25,7 +25,6 @@ class Progress(Protocol):
 
     def advance(self, done: int, facts: str) -> None:
         """Report that `done` units are finished, with a few facts such as the losses."""
-        ...
 
 
 class _Lines:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeVar, cast
 
 import torch
@@ -138,12 +137,12 @@ class _Processes:
             del self._lines[line]
             line.close()
             return
-        if kind == "points" and on_log is not None:
-            on_log(*content)
-        elif kind == "answer":
+        if kind == "answer":
             self.answers[rank] = content
         elif kind == "error":
             self._errors[rank] = content
+        elif on_log is not None:
+            on_log(*content)
 
     def _death(self, rank: int) -> ArmError:
         process = self._processes[rank]
@@ -174,12 +173,8 @@ def _serve(
 ) -> None:
     """Carry out the task as one rank. Interrupts from the keyboard are the parent's to pass on."""
     stop = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     threading.Thread(target=_listen, args=(line, stop), daemon=True).start()
     log_to_stderr(level=start.log_level if rank == 0 else logging.ERROR)
     torch.set_num_threads(start.threads)

@@ -178,8 +178,8 @@ def join_torchrun(device: str, *, devices: int) -> Iterator[tuple[Ranks, str]]:
 
 def device_of(device: str, number: int) -> str:
     """Return the device of a rank: of "cuda:2" and rank 1 "cuda:3"; a CPU is shared."""
-    chosen = torch.device(device)
-    return device if chosen.type == "cpu" else f"{chosen.type}:{(chosen.index or 0) + number}"
+    base = torch.device(device)
+    return device if base.type == "cpu" else f"{base.type}:{(base.index or 0) + number}"
 
 
 def check_devices(device: str, devices: int) -> None:
@@ -190,10 +190,10 @@ def check_devices(device: str, devices: int) -> None:
     """
     if devices < 1:
         raise SpecError(f"--devices {devices}: write 1 or more")
-    chosen = torch.device(device)
-    first = chosen.index or 0
+    base = torch.device(device)
+    first = base.index or 0
     there = torch.cuda.device_count()
-    if chosen.type == "cuda" and first + devices > there:
+    if base.type == "cuda" and first + devices > there:
         raise SpecError(
             f"--devices {devices}: this machine has {there} CUDA devices, of which "
             f"{max(0, there - first)} from {device} on; write --devices {max(1, there - first)}"

@@ -28,10 +28,9 @@ class TrainingLog:
     def cut(self, iteration: int) -> None:
         """Drop lines beyond `iteration`, where a training resumes, and a torn line."""
         if self._path.is_file():
-            kept = [
-                text for text, line in self._lines() if int(str(line["iteration"])) <= iteration
-            ]
-            write_atomically(self._path, "".join(f"{text}\n" for text in kept))
+            lines = self._lines()
+            before = (text for text, line in lines if int(str(line["iteration"])) <= iteration)
+            write_atomically(self._path, "".join(f"{text}\n" for text in before))
 
     def validated(self, iteration: int) -> bool:
         """Return whether a validation after that iteration is in the log."""

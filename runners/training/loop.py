@@ -133,15 +133,7 @@ class Loop:
     def batches(self, loader: TrainingLoader) -> Iterator[Batch]:
         """Yield the batches; an error of any rank's loader is raised on all."""
         iterator = iter(loader)
-        while True:
-            batch, failed = None, None
-            try:
-                batch = next(iterator, None)
-            except Exception as error:
-                failed = error
-            self.ranks.raise_on_all(failed)
-            if batch is None:
-                return
+        while (batch := self.ranks.do_on_all(lambda: next(iterator, None))) is not None:
             yield batch
 
     def verdict(self, due: bool, done: bool) -> Verdict:
@@ -149,20 +141,20 @@ class Loop:
 
         A stop file after the last iteration has no effect.
         """
+        decides = self.ranks.first and not done
         own = Verdict.GO_ON
         if self.how.should_stop():
             own = Verdict.STOP
-        elif self.ranks.first and not done and self.stop_file():
+        elif decides and self.stop_file():
             own = Verdict.STOP_BY_FILE
-        elif self.ranks.first and due and not done:
+        elif decides and due:
             own = Verdict.CHECKPOINT
         return Verdict(self.ranks.highest(own))
 
     def step(self, batch: Batch) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.lr_at(self.iteration)
-        device = self.how.device
-        batch = batch.to(device)
+        batch = batch.to(self.how.device)
         x = normalise(batch.images, self.network.mean, self.network.std)
         # Keyed to the iteration, so that a resumed training draws the same subsets.
         self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
@@ -203,13 +195,13 @@ class Loop:
         """
         self.window = joint_window(self.window, self.ranks)
         first = self.iteration - len(self.window)
-        for offset, losses in enumerate(self.window):
+        for iteration, losses in enumerate(self.window, start=first):
             bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
             if bad:
                 raise ArmError(
                     "non_finite_loss",
-                    f"the {', '.join(bad)} loss is not finite at iteration {first + offset} "
-                    f"(learning rate {self.schedule.lr_at(first + offset):.3g}); lower "
+                    f"the {', '.join(bad)} loss is not finite at iteration {iteration} "
+                    f"(learning rate {self.schedule.lr_at(iteration):.3g}); lower "
                     "schedule.lr, lengthen schedule.warmup, or set schedule.clip_norm",
                 )
 

@@ -112,11 +112,10 @@ def _joint_losses(run: Run, network: Yolact, ranks: Ranks) -> Losses:
 
 def _resume(loop: Loop, last: Path) -> None:
     """Continue from a checkpoint, all ranks from the same."""
-    failed = None
     loop.ranks.do_on_all(lambda: loop.resume(last))
-    if loop.ranks.broadcast_from_first(loop.iteration) != loop.iteration:
-        failed = SpecError(f"{last}: differs between machines; give a --work-dir that they share")
-    loop.ranks.raise_on_all(failed)
+    fault = SpecError(f"{last}: differs between machines; give a --work-dir that they share")
+    differs = loop.ranks.broadcast_from_first(loop.iteration) != loop.iteration
+    loop.ranks.raise_on_all(fault if differs else None)
 
 
 def _warn_of_slow_bf16(run: Run, device: str) -> None:

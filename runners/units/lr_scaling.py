@@ -72,4 +72,4 @@ def _linear(key: str, value: object, devices: int) -> object:
 
 
 def _either(numbers: Sequence[int]) -> str:
-    return " or ".join(str(number) for number in numbers)
+    return " or ".join(map(str, numbers))

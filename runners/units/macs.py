@@ -7,6 +7,7 @@ and torchvision's deformable layers, independent of the runtime that the arm is 
 
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -51,8 +52,9 @@ class Cost:
     parameters: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
-        names = [field.name for field in fields(self)]
-        return Cost(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return Cost(
+            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        )
 
 
 def total(costs: Mapping[str, Cost]) -> Cost:
@@ -84,33 +86,23 @@ def count(run: Run) -> Mapping[str, Cost]:
     detector = build_detector(plain, network, device="meta")
     counter = _Counter()
     with torch.inference_mode(), counter:
-        image = np.zeros((*IMAGE_SIZE, 3), dtype=np.uint8)
         with counter.clock("preprocess"):
-            batch = detector.preprocess([image])
+            batch = detector.preprocess([np.zeros((*IMAGE_SIZE, 3), dtype=np.uint8)])
         raw = detector.predict(batch, counter.clock)
     _count_detection(detector, _crowded(raw), counter)
-    parameters = _parameters(network)
+    costs, parameters = counter.costs, _parameters(network)
     return {
-        stage: replace(counter.costs.get(stage, Cost()), parameters=parameters.get(stage, 0))
+        stage: replace(costs[stage], parameters=parameters.get(stage, 0))
         for stage in STAGES
-        if stage in counter.costs
+        if stage in costs
     }
 
 
 def _parameters(network: Yolact) -> dict[str, int]:
     """Of inference: the semantic layer serves its loss alone."""
-    parts: dict[str, nn.Module | None] = {
-        "backbone": network.backbone,
-        "fpn": network.fpn,
-        "protonet": network.protonet,
-        "head": network.head,
-        "rescore": network.rescore_net,
-    }
-    return {
-        stage: sum(p.numel() for p in part.parameters())
-        for stage, part in parts.items()
-        if part is not None
-    }
+    parts = {stage: getattr(network, stage) for stage in ("backbone", "fpn", "protonet", "head")}
+    parts |= {"rescore": network.rescore_net} if network.rescore_net is not None else {}
+    return {stage: sum(p.numel() for p in part.parameters()) for stage, part in parts.items()}
 
 
 def _count_detection(detector: Detector, predictions: Predictions, counter: "_Counter") -> None:
@@ -122,10 +114,10 @@ def _count_detection(detector: Detector, predictions: Predictions, counter: "_Co
     height, width = IMAGE_SIZE
     with torch.inference_mode(), counter:
         clock = counter.clock
-        found = detector.head.find(predictions, 0, height=height, width=width, clock=clock)
+        one = detector.head.find(predictions, 0, height=height, width=width, clock=clock)
         with clock("upsample"):
             # Off the CPU it is one interpolation of whole masks, which is how it is defined.
-            to_detections(replace(found, soft_masks=found.soft_masks.to("meta")))
+            to_detections(replace(one, soft_masks=one.soft_masks.to("meta")))
 
 
 def _crowded(raw: Predictions) -> Predictions:
@@ -148,7 +140,7 @@ def _crowded(raw: Predictions) -> Predictions:
     sure = 0.95 - 0.8 * torch.arange(candidates) / candidates
     scores[0, rows, 0] = 0.0
     scores[0, rows, 1 + objects % (num_scores - 1)] = sure.logit()
-    features = raw.features
+    features = None if raw.features is None else tuple(torch.zeros(f.shape) for f in raw.features)
     return Predictions(
         boxes=boxes,
         scores=scores,
@@ -156,7 +148,7 @@ def _crowded(raw: Predictions) -> Predictions:
         prototypes=torch.zeros(raw.prototypes.shape),
         anchors=anchors,
         semantic=None,
-        features=None if features is None else tuple(torch.zeros(f.shape) for f in features),
+        features=features,
     )
 
 
@@ -165,7 +157,7 @@ class _Counter(DispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.costs: dict[str, Cost] = {}
+        self.costs: defaultdict[str, Cost] = defaultdict(Cost)
         self._stage: str | None = None
 
     @contextmanager
@@ -196,8 +188,7 @@ class _Counter(DispatchMode):
             return parts
         out = func(*args, **kwargs)
         if self._stage is not None:
-            cost = _cost(name, args, out)
-            self.costs[self._stage] = self.costs.get(self._stage, Cost()) + cost
+            self.costs[self._stage] += _cost(name, args, out)
         return out
 
 

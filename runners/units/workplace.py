@@ -64,10 +64,6 @@ class Workplace:
         """Return work/predictions/<digest>; the digest is of detections or of a forward pass."""
         return self.work_dir / "predictions" / digest
 
-    def resamples(self, run: Run) -> Path:
-        """Return where AP on resampled images is, or will be."""
-        return self.work_dir / "resamples" / f"{run.detect_digest}.npz"
-
     def weights(self, run: Run) -> Path:
         return self.checkpoint_folder(run) / "final.pt"
 

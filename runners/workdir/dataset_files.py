@@ -1,6 +1,7 @@
 """Data sets on disk: the drawn shapes as a folder of files, and a check of any set."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,29 +111,28 @@ def write_split(dataset: Dataset, split: str, folder: Path) -> None:
 
 
 def _count(dataset: Dataset, split: str) -> SplitCount:
-    by_class = dict.fromkeys(dataset.classes, 0)
+    labels = Counter[int]()
     crowds = empty = 0
     for index in range(len(dataset)):
         objects = dataset.objects(index)
         empty += not len(objects)
         crowds += int(objects.is_crowd.sum())
-        for label in objects.labels[~objects.is_crowd]:
-            by_class[dataset.classes[label]] += 1
+        labels.update(objects.labels[~objects.is_crowd].tolist())
     return SplitCount(
         split=split,
         images=len(dataset),
         images_without_objects=empty,
-        objects=sum(by_class.values()),
+        objects=labels.total(),
         crowds=crowds,
-        objects_by_class=by_class,
+        objects_by_class={name: labels[number] for number, name in enumerate(dataset.classes)},
     )
 
 
 def _unreadable(dataset: Dataset, split: str) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for index in range(len(dataset)):
         try:
             dataset.image(index)
         except ArmError as error:
-            found.append(Finding(split, dataset.image_id(index), None, str(error)))
-    return found
+            findings.append(Finding(split, dataset.image_id(index), None, str(error)))
+    return findings

@@ -134,18 +134,18 @@ class _Search:
     def temporaries(self) -> None:
         """Files and folders that a killed process has left half-written."""
         places = ("checkpoints", "predictions", "reports", "resamples", "sweeps")
-        found = [path for place in places for path in _all_below(self.work_dir / place)]
-        for path in [*sorted(self.work_dir.iterdir()), *found]:
+        inside = [path for place in places for path in _all_below(self.work_dir / place)]
+        for path in [*sorted(self.work_dir.iterdir()), *inside]:
             if TEMPORARY.fullmatch(path.name):
                 self._offer(path, "left by a write that was killed")
 
     def checkpoints(self) -> None:
         """Trainings that nothing refers to, and interim checkpoints of finished ones."""
         for folder in _folders(self.work_dir / "checkpoints"):
-            names = {path.name for path in folder.iterdir()}
-            unknown = {n for n in names - _CHECKPOINT if not TEMPORARY.fullmatch(n)}
-            if unknown:
-                self._leave(folder, f"holds {', '.join(sorted(unknown))}, unknown to gc")
+            names = {p.name for p in folder.iterdir() if not TEMPORARY.fullmatch(p.name)}
+            if names - _CHECKPOINT:
+                unknown = ", ".join(sorted(names - _CHECKPOINT))
+                self._leave(folder, f"holds {unknown}, unknown to gc")
             elif folder.name not in self.references.trainings and not self.references.unreadable:
                 state = "a training" if "final.pt" in names else "an unfinished training"
                 self._offer(folder, f"{state} that {self.references.searched} refers to")
@@ -157,8 +157,7 @@ class _Search:
     def predictions(self) -> None:
         """Detections that nothing refers to, and stored passes that nothing will replay."""
         for folder in _folders(self.work_dir / "predictions"):
-            names = {path.name for path in folder.iterdir()}
-            names = {name for name in names if not TEMPORARY.fullmatch(name)}
+            names = {p.name for p in folder.iterdir() if not TEMPORARY.fullmatch(p.name)}
             if names.intersection(_PASS_FILES):
                 self._forward_pass(folder)
             elif names.intersection(_DETECTION_FILES) or not names:
@@ -206,10 +205,9 @@ class _Search:
 
 
 def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    found = sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
-    return [path for path in found if not TEMPORARY.fullmatch(path.name)]
+    paths = sorted(parent.iterdir()) if parent.is_dir() else []
+    folders = (path for path in paths if path.is_dir() and not path.is_symlink())
+    return [path for path in folders if not TEMPORARY.fullmatch(path.name)]
 
 
 def _all_below(folder: Path) -> Sequence[Path]:

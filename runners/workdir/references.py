@@ -1,9 +1,10 @@
 """What the manifests and records of a work directory refer to."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
@@ -11,7 +12,9 @@ from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import open_store
 
-_GIVEN_UP = ("pruned", "over_budget", "skipped")  # trials that never continue
+# Trials that never continue. An interrupted one runs again, from its checkpoint.
+_ENDED = ("pruned", "over_budget", "skipped")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,26 +46,16 @@ def find_references(work_dir: Path, *, superseded: bool) -> References:
             detections.update((record.detect_digest, Path(record.predictions).name))
             passes[record.forward_digest] |= set()
     unreadable: dict[Path, str] = {}
-    for file in sorted((work_dir / "reports").glob(f"*/{manifests.FILE_NAME}")):
-        try:
-            manifest = manifests.load(file)
-        except SpecError as error:
-            unreadable[file] = str(error).removeprefix(f"{file}: ")
-            continue
-        for run in manifest.runs:
-            trainings.add(run.train_digest)
-            detections.add(run.detect_digest)
-            passes[run.forward_digest] |= {run.detect_digest} - evaluated
-    for file in sorted((work_dir / "sweeps").glob(f"*/{sweeps.FILE_NAME}")):
-        try:
-            found = sweeps.load(file)
-        except SpecError as error:
-            unreadable[file] = str(error).removeprefix(f"{file}: ")
-            continue
-        # An interrupted trial runs again, from its checkpoint.
-        wanted = [trial for trial in found.trials if trial.state not in _GIVEN_UP]
-        trainings.update(trial.train_digest for trial in wanted)
-        detections.update(trial.detect_digest for trial in wanted)
+    plans = sorted((work_dir / "reports").glob(f"*/{manifests.FILE_NAME}"))
+    for run in (run for plan in _load(manifests.load, plans, unreadable) for run in plan.runs):
+        trainings.add(run.train_digest)
+        detections.add(run.detect_digest)
+        passes[run.forward_digest] |= {run.detect_digest} - evaluated
+    pages = sorted((work_dir / "sweeps").glob(f"*/{sweeps.FILE_NAME}"))
+    for trial in (one for sweep in _load(sweeps.load, pages, unreadable) for one in sweep.trials):
+        if trial.state not in _ENDED:
+            trainings.add(trial.train_digest)
+            detections.add(trial.detect_digest)
     # An arm's record may name a separate folder.
     detections.update(Path(r.predictions).name for r in records if r.detect_digest in detections)
     return References(
@@ -72,3 +65,12 @@ def find_references(work_dir: Path, *, superseded: bool) -> References:
         unreadable=unreadable,
         searched="no manifest" if superseded else "no record and no manifest",
     )
+
+
+def _load(load: Callable[[Path], T], files: Sequence[Path], faults: dict[Path, str]) -> Iterator[T]:
+    """Yield the content of each file; add what is wrong with the others to `faults`."""
+    for file in files:
+        try:
+            yield load(file)
+        except SpecError as error:
+            faults[file] = str(error).removeprefix(f"{file}: ")
