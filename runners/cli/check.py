@@ -1,11 +1,12 @@
 """What `yolact-bench check` does: every arm and every corner of a search space, unrun."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from runners.cli.specs import SpecOptions, check_texts
+from runners.cli.command import SpecOptions
+from runners.cli.spec_commands import CheckCommand
+from runners.cli.specs import check_texts, load_spec
 from runners.planning.plan import check_arms
 from runners.units.check import check as check_run
 from yolact_bench.build import program_fault
@@ -15,32 +16,23 @@ from yolact_bench.spec.ablation import Arm
 from yolact_bench.spec.sweep.sweep import is_sweep
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckRequest:
-    """Specs to check."""
-
-    specs: Sequence[Path]
-    options: SpecOptions
-
-
-def check(request: CheckRequest) -> Iterator[str]:
+def check(command: CheckCommand) -> Iterator[str]:
     """Return one line per spec; a data set that is not on this machine is no mistake.
 
     Raises:
         SpecError: the first mistake.
     """
-    budget, data_root = request.options.budget, request.options.data_root
-    for spec in request.specs:
+    for spec in command.specs:
         if is_sweep(spec):
-            from runners.sweep.command import check_file  # which loads optuna
+            from runners.cli.sweep import check_file  # which loads optuna
 
-            yield check_file(spec, budget=budget, data_root=data_root)
+            yield check_file(spec, budget=command.budget, data_root=command.data_root)
         else:
-            yield _check_ablation(spec, request.options)
+            yield _check_ablation(spec, command)
 
 
 def _check_ablation(spec: Path, options: SpecOptions) -> str:
-    ablation = options.load(spec)
+    ablation = load_spec(spec, options)
     check_texts(ablation)
     missing = dict.fromkeys(filter(None, (_check(arm, options.data_root) for arm in ablation.arms)))
     check_arms(ablation)

@@ -3,11 +3,13 @@
 import logging
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
 from runners.cli import arm_commands, spec_commands, workdir_commands
+from runners.cli.command import callback
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
 from runners.system.progress import log_to_stderr
@@ -37,25 +39,26 @@ def start(
         os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
-for command in (
-    spec_commands.run,
-    spec_commands.plan,
-    spec_commands.check,
-    arm_commands.train,
-    arm_commands.evaluate,
-    arm_commands.latency,
-    arm_commands.profile,
-    spec_commands.sweep,
-    workdir_commands.report,
-    arm_commands.predict,
-    arm_commands.import_weights,
-    workdir_commands.list_,
-    workdir_commands.compare,
-    workdir_commands.export_results,
-    workdir_commands.gc,
-    workdir_commands.doctor,
-):
-    app.command(command.__name__.strip("_").replace("_", "-"))(command)
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "run": callback(spec_commands.RunCommand),
+    "plan": callback(spec_commands.PlanCommand),
+    "check": callback(spec_commands.CheckCommand),
+    "train": callback(arm_commands.TrainCommand),
+    "evaluate": callback(arm_commands.EvaluateCommand),
+    "latency": callback(arm_commands.LatencyCommand),
+    "profile": callback(arm_commands.ProfileCommand),
+    "sweep": callback(spec_commands.SweepCommand),
+    "report": workdir_commands.report,
+    "predict": callback(arm_commands.PredictCommand),
+    "import-weights": callback(arm_commands.ImportWeightsCommand),
+    "list": workdir_commands.list_,
+    "compare": workdir_commands.compare,
+    "export-results": workdir_commands.export_results,
+    "gc": workdir_commands.gc,
+    "doctor": workdir_commands.doctor,
+}
+for name, function in COMMANDS.items():
+    app.command(name)(function)
 app.add_typer(workdir_commands.data, name="data")
 app.add_typer(workdir_commands.track, name="track")
 

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import typer
 
-from runners.cli.specs import SpecOptions
+from runners.cli.spec_commands import PlanCommand
+from runners.cli.specs import load_spec, plan_spec
 from runners.planning.cost import estimate
-from runners.planning.rates import Throughput, UserRates
+from runners.planning.rates import Throughput, UserRates, parse_rates
 from runners.planning.simulation import study_scaling
 from runners.planning.suite import make_suite
 from runners.planning.suite_cost import estimate_suite, suite_tasks
@@ -21,79 +20,47 @@ from runners.planning.text.suite import suite_facts, suite_lines
 from runners.planning.text.sweep import sweep_facts, sweep_lines
 from runners.system.environment import environment
 from runners.units.settings import parse_settings
-from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.sweep import is_sweep, load_sweep
 
 GPUS = (8, 64, 512)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRequest:
-    """Specs to plan, and at which scale."""
-
-    specs: Sequence[Path]
-    options: SpecOptions
-    place: Workplace
-    rates: UserRates
-    slots: int = 1  # trainings side by side
-    devices: int = 1  # of each training
-    efficiency: float | None = None  # share of the ideal speed-up; None: unknown
-    gpus: str | None = None  # of a suite: numbers with commas
-    price_per_hour: float | None = None  # of a device
-    as_json: bool = False
-
-    @property
-    def throughput(self) -> Throughput:
-        """What is known of the device that the plan is for."""
-        device = environment(self.place.device).device
-        return Throughput(self.place.store, self.place.work_dir, device=device, given=self.rates)
-
-    def num_devices(self, default: Sequence[int]) -> tuple[int, ...]:
-        """Return the numbers of devices at which to simulate.
-
-        Raises:
-            SpecError: --gpus, --slots or --devices that are not numbers above 0.
-        """
-        if min(self.slots, self.devices) < 1:
-            raise SpecError("--slots and --devices: expected numbers above 0")
-        if self.gpus is None:
-            return tuple(default)
-        words = self.gpus.split(",")
-        if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
-            raise SpecError(f"--gpus {self.gpus}: expected numbers such as 8,64,512")
-        return tuple(int(word) for word in words)
-
-
-def plan(request: PlanRequest) -> None:
+def plan(command: PlanCommand) -> None:
     """Print the plan of one spec, or of several together.
 
     Raises:
         SpecError: a mistake in a spec, or an option of another kind of plan.
     """
-    sweeps = [spec for spec in request.specs if is_sweep(spec)]
-    several = len(request.specs) > 1
+    sweeps = [spec for spec in command.specs if is_sweep(spec)]
+    several = len(command.specs) > 1
     if sweeps and several:
         raise SpecError(f"{sweeps[0]}: a sweep has a plan of its own; give it as the only SPEC")
-    if sweeps:
-        _plan_sweep(request)
-    elif several or request.gpus is not None:
-        _plan_suite(request)
-    else:
-        _plan_ablation(request)
-
-
-def _plan_ablation(request: PlanRequest) -> None:
-    request.num_devices(())  # checks the options
-    store = request.place.store
-    made = request.options.plan(request.specs[0], request.place, store)
-    cost = estimate(made, request.place, store, given=request.rates)
-    scale = scale_plan(
-        made, cost, slots=request.slots, devices=request.devices, efficiency=request.efficiency
+    rates = parse_rates(
+        command.rates or [], evaluation=command.evaluation_rate, file=command.rates_file
     )
-    hourly = request.price_per_hour
+    if sweeps:
+        _plan_sweep(command, rates)
+    elif several or command.gpus is not None:
+        _plan_suite(command, rates)
+    else:
+        _plan_ablation(command, rates)
+
+
+def _plan_ablation(command: PlanCommand, rates: UserRates) -> None:
+    _num_devices(command, ())  # checks the options
+    place, hourly = command.place, command.price_per_hour
+    made = plan_spec(command.specs[0], command)
+    cost = estimate(made, place, place.store, given=rates)
+    scale = scale_plan(
+        made,
+        cost,
+        slots=_slots(command),
+        devices=command.devices,
+        efficiency=command.efficiency,
+    )
     _print(
-        request,
+        command,
         lambda: [*plan_lines(made, cost), *cost_lines(scale, per_hour=hourly)],
         lambda: {
             **plan_facts(made, cost),
@@ -103,18 +70,18 @@ def _plan_ablation(request: PlanRequest) -> None:
     )
 
 
-def _plan_suite(request: PlanRequest) -> None:
+def _plan_suite(command: PlanCommand, rates: UserRates) -> None:
     """All arms and seeds of all specs, shared across them, on each number of devices."""
-    numbers, options = request.num_devices(GPUS), request.options
-    if options.only or request.slots > 1:
+    numbers, hourly = _num_devices(command, GPUS), command.price_per_hour
+    if command.only or _slots(command) > 1:
         raise SpecError("--only and --slots apply to a single SPEC; here give --gpus 8,64,512")
     suite = make_suite(
-        [options.load(spec) for spec in request.specs],
-        place=request.place,
-        store=request.place.store,
-        data_root=options.data_root,
+        [load_spec(spec, command) for spec in command.specs],
+        place=command.place,
+        store=command.place.store,
+        data_root=command.data_root,
     )
-    cost = estimate_suite(suite, request.throughput, request.place)
+    cost = estimate_suite(suite, _throughput(command, rates), command.place)
     titles: dict[str, str] = {}  # of a training: the first unit that needs it
     for unit in suite.units:
         titles.setdefault(unit.run.train_digest, f"{unit.ablation}/{unit.title}")
@@ -123,40 +90,66 @@ def _plan_suite(request: PlanRequest) -> None:
             lambda devices, share: suite_tasks(cost, devices=devices, efficiency=share),
             numbers,
             devices=devices,
-            efficiency=request.efficiency,
+            efficiency=command.efficiency,
             titles=titles,
         )
-        for devices in dict.fromkeys((1, request.devices))
+        for devices in dict.fromkeys((1, command.devices))
     ]
-    hourly = request.price_per_hour
     _print(
-        request,
+        command,
         lambda: suite_lines(cost, schedules, price=hourly),
         lambda: suite_facts(cost, schedules, price=hourly),
     )
 
 
-def _plan_sweep(request: PlanRequest) -> None:
+def _plan_sweep(command: PlanCommand, rates: UserRates) -> None:
     """Bounds on what the sampler may choose."""
-    numbers = request.num_devices([request.slots * request.devices])
-    options = request.options
-    if options.only or options.seeds:
+    numbers = _num_devices(command, [_slots(command) * command.devices])
+    if command.only or command.seeds:
         raise SpecError("--only and --seeds apply to an ablation; a sweep has trials")
-    settings = parse_settings(options.settings)
-    spec = load_sweep(request.specs[0], settings=settings, budget=options.budget)
-    bounds = plan_sweep(spec, request.throughput, request.place, data_root=options.data_root)
-    scale = scale_sweep(bounds, numbers, devices=request.devices, efficiency=request.efficiency)
-    hourly = request.price_per_hour
+    settings, hourly = parse_settings(command.settings or ()), command.price_per_hour
+    spec = load_sweep(command.specs[0], settings=settings, budget=command.budget)
+    throughput = _throughput(command, rates)
+    bounds = plan_sweep(spec, throughput, command.place, data_root=command.data_root)
+    scale = scale_sweep(bounds, numbers, devices=command.devices, efficiency=command.efficiency)
     _print(
-        request,
+        command,
         lambda: sweep_lines(bounds, scale, price=hourly),
         lambda: sweep_facts(bounds, scale, price=hourly),
     )
 
 
+def _slots(command: PlanCommand) -> int:
+    """Return the number of trainings side by side."""
+    return 1 if command.slots is None else command.slots
+
+
+def _throughput(command: PlanCommand, rates: UserRates) -> Throughput:
+    """Return what is known of the device that the plan is for."""
+    place = command.place
+    device = environment(place.device).device
+    return Throughput(place.store, place.work_dir, device=device, given=rates)
+
+
+def _num_devices(command: PlanCommand, default: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of devices at which to simulate.
+
+    Raises:
+        SpecError: --gpus, --slots or --devices that are not numbers above 0.
+    """
+    if min(_slots(command), command.devices) < 1:
+        raise SpecError("--slots and --devices: expected numbers above 0")
+    if command.gpus is None:
+        return tuple(default)
+    words = command.gpus.split(",")
+    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+        raise SpecError(f"--gpus {command.gpus}: expected numbers such as 8,64,512")
+    return tuple(int(word) for word in words)
+
+
 def _print(
-    request: PlanRequest,
+    command: PlanCommand,
     lines: Callable[[], Sequence[str]],
     facts: Callable[[], Mapping[str, object]],
 ) -> None:
-    typer.echo(json.dumps(facts()) if request.as_json else "\n".join(lines()))
+    typer.echo(json.dumps(facts()) if command.as_json else "\n".join(lines()))

@@ -3,17 +3,17 @@
 import json
 import logging
 from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import typer
 
 from reports.pages.build import Report, build
 from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
-from runners.cli.specs import SpecOptions
+from runners.cli.spec_commands import RunCommand
+from runners.cli.specs import plan_spec
 from runners.cli.terminal import print_summary
-from runners.executors import Placement, make_executor
+from runners.cli.workplace import start_executor
 from runners.planning.cost import estimate
 from runners.planning.plan import Plan
 from runners.planning.rates import UserRates
@@ -22,98 +22,58 @@ from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
 from runners.timing.records import SMOKE_LIMITS, TimingLimits
 from runners.tracking.mlflow_tracker import MlflowTracker
-from runners.units.settings import command_text
-from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
 from yolact_bench.results.sessions import why_times_invalid
-from yolact_bench.spec.budget import FULL
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """An ablation to run, and how."""
-
-    spec: Path
-    options: SpecOptions
-    place: Workplace
-    placement: Placement
-    device_chosen: bool  # the user named the device, and wants no other
-    rates: UserRates  # of training, for the estimate
-    rounds: int | None = None  # None: until the intervals are narrow
-    sizes: bool = False
-    retry_failed: bool = False
-    latency_first: bool = False
-    verbose: bool = False
-    dry_run: bool = False
-    as_json: bool = False
-
-    @property
-    def smoke(self) -> bool:
-        """Whether the run only shows that everything works."""
-        return self.options.budget == "smoke"
-
-    @property
-    def command(self) -> str:
-        """The command as a reader would repeat it: without the paths of this machine."""
-        options = self.options
-        budget = None if options.budget == FULL else options.budget
-        chosen = {"--seeds": options.seeds, "--budget": budget}
-        text = command_text("run", self.spec, options.settings, chosen)
-        return text + (" --latency-first" if self.latency_first else "")
-
-
-def run(request: RunRequest) -> None:
+def run(command: RunCommand) -> None:
     """Run an ablation and write its report.
 
     Exit 3 if an arm failed, 5 if the times do not count, 4 if an expectation is not met.
     """
     refuse_torchrun("run")
-    store = request.place.store
-    plan = request.options.plan(request.spec, request.place, store)
-    cost = estimate(plan, request.place, store, given=request.rates)
+    place = command.place
+    plan = plan_spec(command.spec, command)
+    rates = UserRates(every=command.images_per_second)
+    cost = estimate(plan, place, place.store, given=rates)
     facts = plan_facts(plan, cost)
-    if request.dry_run:
-        typer.echo(json.dumps(facts) if request.as_json else "\n".join(plan_lines(plan, cost)))
+    if command.dry_run:
+        typer.echo(json.dumps(facts) if command.as_json else "\n".join(plan_lines(plan, cost)))
         return
     for line in plan_lines(plan, cost):
         log.info(line)
-    report = _run_and_report(request, plan)
+    report = _run_and_report(command, plan)
     times_invalid = ""
     if "latency" in plan.ablation.measure:
         times_invalid = why_times_invalid(
-            store, [step.unit.run.detect_digest for step in plan.steps]
+            place.store, [step.unit.run.detect_digest for step in plan.steps]
         )
-    if request.as_json:
+    if command.as_json:
         typer.echo(json.dumps({**facts, **_report_facts(report, times_invalid)}))
     else:
-        print_summary(report.summary, notes=request.verbose)
+        print_summary(report.summary, notes=command.verbose)
         typer.echo(f"report: {report.folder / 'report.html'}", err=True)
     _exit_by(report, times_invalid)
 
 
-def _run_and_report(request: RunRequest, plan: Plan) -> Report:
-    place = request.place
+def _run_and_report(command: RunCommand, plan: Plan) -> Report:
+    place, smoke = command.place, command.budget == "smoke"
     with (
-        hold_lock(place.work_dir, command=request.command),
+        hold_lock(place.work_dir, command=command.text),
         closing(MlflowTracker(place.work_dir)) as tracker,
     ):
         context = AblationContext(
-            place=replace(place, validate_every=0) if request.smoke else place,
+            place=replace(place, validate_every=0) if smoke else place,
             tracker=tracker,
-            timing=SMOKE_LIMITS if request.smoke else TimingLimits(rounds=request.rounds),
-            retry_failed=request.retry_failed,
-            sizes=request.sizes,
-            latency_first=request.latency_first,
-            executor=make_executor(
-                request.placement,
-                work_dir=place.work_dir,
-                device=place.device,
-                chosen=request.device_chosen,
-            ),
+            timing=SMOKE_LIMITS if smoke else TimingLimits(rounds=command.rounds),
+            retry_failed=command.retry_failed,
+            sizes=command.sizes,
+            latency_first=command.latency_first,
+            executor=start_executor(command),
         )
-        name = run_ablation(plan, context, command=request.command).name
+        name = run_ablation(plan, context, command=command.text).name
         report = build(place.work_dir, name)
         tracker.log_artifacts(report.folder)
     return report

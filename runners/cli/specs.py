@@ -1,55 +1,47 @@
 """How commands read the spec of an ablation."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from reports.summary.paper import check_paper
+from runners.cli.command import SpecOptions
 from runners.planning.plan import Plan, check_arms, check_claims, make_plan
 from runners.units.settings import parse_settings
-from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
-from yolact_bench.results.store import Store
 from yolact_bench.results.text import count
 from yolact_bench.spec.ablation import Ablation, load
-from yolact_bench.spec.budget import FULL
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpecOptions:
-    """What the command line changes in a spec, and where its data is."""
+def load_spec(spec: Path, options: SpecOptions) -> Ablation:
+    """Return the ablation in a file.
 
-    settings: Sequence[str] = ()  # PATH=VALUE
-    only: Sequence[str] = ()
-    seeds: int | None = None
-    budget: str = FULL
-    data_root: Path | None = None
+    Raises:
+        SpecError: a mistake in the file or in the options.
+    """
+    settings = parse_settings(options.settings or ())
+    return load(spec, settings=settings, seeds=options.seeds, budget=options.budget)
 
-    def load(self, spec: Path) -> Ablation:
-        """Return the ablation in a file.
 
-        Raises:
-            SpecError: a mistake in the file or in the options.
-        """
-        settings = parse_settings(self.settings)
-        return load(spec, settings=settings, seeds=self.seeds, budget=self.budget)
+def plan_spec(spec: Path, options: SpecOptions) -> Plan:
+    """Return the plan of an ablation, all of it checked.
 
-    def plan(self, spec: Path, place: Workplace, store: Store) -> Plan:
-        """Return the plan of an ablation, all of it checked.
-
-        Raises:
-            SpecError: whatever could be known to fail before the first arm trains.
-        """
-        ablation = self.load(spec)
-        log.info("checking %s", count(len(ablation.arms), "arm"))
-        check_texts(ablation)
-        check_arms(ablation)
-        return make_plan(
-            ablation, place=place, store=store, data_root=self.data_root, only=self.only
-        )
+    Raises:
+        SpecError: whatever could be known to fail before the first arm trains.
+    """
+    ablation = load_spec(spec, options)
+    log.info("checking %s", count(len(ablation.arms), "arm"))
+    check_texts(ablation)
+    check_arms(ablation)
+    place = options.place
+    return make_plan(
+        ablation,
+        place=place,
+        store=place.store,
+        data_root=options.data_root,
+        only=options.only or (),
+    )
 
 
 def check_texts(ablation: Ablation) -> None:

@@ -186,9 +186,9 @@ def check_data(
     data_root: options.DataRoot = None,
 ) -> None:
     """Read a data set as training would, and list every annotation it would leave out."""
-    from runners.arms import single
+    from runners.cli.arm import check_data as check
 
-    single.data_check(dataset, strict=strict, data_root=data_root)
+    check(dataset, strict=strict, data_root=data_root)
 
 
 @track.callback()

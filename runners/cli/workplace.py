@@ -1,33 +1,22 @@
-"""The workplace that the options of a command describe."""
-
-from pathlib import Path
+"""The workplace and the executor that the options of a command describe."""
 
 import torch
 
+from runners.cli.command import ExecutorOptions, PlaceOptions
 from runners.evaluation.coco.score import engine_name
+from runners.executors import Executor, Placement, make_executor
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 
 
-def make_workplace(
-    work_dir: Path,
-    device: str | None,
-    *,
-    workers: int | None = None,
-    validate_every: int | None = None,
-    max_store_gb: float = 100.0,
-    scoring: str = "pycocotools",
-    eval_batch: int = 1,
-    compile_training: bool = False,
-    devices: int = 1,
-) -> Workplace:
+def make_workplace(options: PlaceOptions) -> Workplace:
     """Return where and on what to work; without a device CUDA if there is one, else the CPU.
 
     Raises:
         SpecError: an unknown device or scoring engine, or one that this machine lacks.
     """
-    engine_name(scoring)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    engine_name(options.scoring)
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         kind = torch.device(device).type
     except RuntimeError as error:
@@ -37,14 +26,34 @@ def make_workplace(
     # A network on the CPU uses every core, so that by default nothing is encoded beside it.
     loaders, encoders = (4, 4) if kind == "cuda" else (1, 0)
     return Workplace(
-        work_dir=work_dir,
+        work_dir=options.work_dir,
         device=device,
-        workers=loaders if workers is None else workers,
-        validate_every=validate_every,
-        max_store=max_store_gb * 1e9,
-        encoders=encoders if workers is None else workers,
-        eval_batch=eval_batch,
-        scoring=scoring,
-        compile_training=compile_training,
-        devices=devices,
+        workers=loaders if options.workers is None else options.workers,
+        validate_every=options.validate_every,
+        max_store=options.max_store * 1e9,
+        encoders=encoders if options.workers is None else options.workers,
+        eval_batch=options.eval_batch,
+        scoring=options.scoring,
+        compile_training=options.compile_network,
+        devices=options.devices,
+    )
+
+
+def start_executor(options: ExecutorOptions, *, workers: bool = False) -> Executor | None:
+    """Return where jobs run, as `make_executor`; an address counts for a Ray cluster alone.
+
+    Raises:
+        SpecError: the executor, the devices or the cluster do not exist.
+    """
+    return make_executor(
+        Placement(
+            executor=options.executor,
+            slots=options.slots,
+            devices=options.devices,
+            address=options.address if options.executor == "ray" else None,
+        ),
+        work_dir=options.work_dir,
+        device=options.place.device,
+        chosen=options.device is not None,
+        workers=workers,
     )

@@ -1,4 +1,4 @@
 """Optuna sweeps over arms.
 
-Public: `run_sweep`, `SweepRequest`.
+Public: `check_sweep`, `run_sweep`, `confirm`.
 """

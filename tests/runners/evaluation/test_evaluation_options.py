@@ -11,8 +11,8 @@ from reports.summary.caveats import caveats
 from reports.tables.origins import origin
 from runners.arms.evaluate import evaluate_unit, predict_together
 from runners.arms.train import ensure_trained
+from runners.cli.command import PlaceOptions
 from runners.cli.main import app
-from runners.cli.workplace import make_workplace
 from runners.evaluation.stored_pass import META_FILE
 from runners.system.helper_process import HelperProcess, can_start_helpers
 from tests.runners.evaluation.test_replay import VARIANTS, units_in, write_spec
@@ -74,13 +74,13 @@ def test_mixed_engines_and_batch_sizes_are_noted_beside_the_table() -> None:
 
 def test_an_engine_that_is_not_there_stops_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="--scoring: no engine is named 'cocoeval'"):
-        make_workplace(tmp_path, "cpu", scoring="cocoeval")
+        _ = PlaceOptions(work_dir=tmp_path, device="cpu", scoring="cocoeval").place
 
 
 def test_helpers_encode_masks_if_workers_are_set(tmp_path: Path) -> None:
     """On a CPU the network has the cores, unless --workers is given."""
-    assert make_workplace(tmp_path, "cpu").encoders == 0
-    assert make_workplace(tmp_path, "cpu", workers=3).encoders == 3
+    assert PlaceOptions(work_dir=tmp_path, device="cpu").place.encoders == 0
+    assert PlaceOptions(work_dir=tmp_path, device="cpu", workers=3).place.encoders == 3
 
 
 @pytest.mark.parametrize("command", ["run", "evaluate"])

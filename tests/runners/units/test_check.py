@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.cli.check import CheckRequest, check
-from runners.cli.specs import SpecOptions
+from runners.cli.check import check
+from runners.cli.spec_commands import CheckCommand
 from runners.units import check as module
 from tests.support.small_ablation import SPEC, write_spec
 from yolact_bench.errors import SpecError
@@ -38,7 +38,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
 
 
 def lines_of(spec: Path) -> list[str]:
-    return list(check(CheckRequest(specs=[spec], options=SpecOptions())))
+    return list(check(CheckCommand(specs=[spec])))
 
 
 def test_arms_of_one_architecture_build_one_network(tmp_path: Path, builds: list[Run]) -> None:

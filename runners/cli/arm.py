@@ -1,8 +1,7 @@
-"""Single units, as `run` calls them: train one arm, evaluate it; check data."""
+"""What `yolact-bench train`, `evaluate` and `data check` do."""
 
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import typer
 
 from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained, hold_on_first
+from runners.cli.arm_commands import EvaluateCommand, TrainCommand
 from runners.evaluation.files import PredictionKey, images_name, write_submission
 from runners.evaluation.predict import predict
 from runners.evaluation.predict_sharded import Source, predict_sharded
@@ -35,30 +35,20 @@ log = logging.getLogger(__name__)
 _SHOWN = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_100")
 
 
-def train(
-    arm: str,
-    *,
-    dataset: str | None,
-    settings: Sequence[str],
-    place: Workplace,
-    data_root: Path | None,
-    scaling: str = KEEP,
-) -> None:
+def train(command: TrainCommand) -> None:
     """Train one arm unless it is trained. Under torchrun all processes do so together."""
+    place, scaling = command.place, command.scaling
     with join_torchrun(place.device, devices=place.devices) as (ranks, device):
         devices = max(place.devices, ranks.size)
         check_devices(place.device, place.devices)
         at = replace(place, ranks=ranks, device=device)
-        unit = ranks.do_on_all(
-            lambda: resolve_unit(
-                arm, dataset, settings, at, data_root, split="val", scaling=scaling, devices=devices
-            )
-        )
+        unit = ranks.do_on_all(lambda: _unit(command, at, scaling=scaling, devices=devices))
         rule = RULES[scaling].format(devices=devices)
         if devices > 1:
             log.info("%d devices, --scaling %s: %s", devices, scaling, rule)
         was_there = trained(unit, at)
-        with hold_on_first(ranks, hold_lock(place.work_dir, command=f"yolact-bench train {arm}")):
+        lock = hold_lock(place.work_dir, command=f"yolact-bench train {command.arm}")
+        with hold_on_first(ranks, lock):
             result = ensure_trained(unit, at)
     if not ranks.first:
         return
@@ -73,37 +63,27 @@ def train(
         typer.echo(f"to score it: yolact-bench evaluate {result.weights.with_name('run.yaml')}")
 
 
-def evaluate(
-    arm: str,
-    *,
-    weights: Path | None,
-    dataset: str | None,
-    split: str,
-    settings: Sequence[str],
-    place: Workplace,
-    data_root: Path | None,
-    as_json: bool,
-) -> None:
+def evaluate(command: EvaluateCommand) -> None:
     """Score one arm: with its own training found by digest, or with given weights.
 
     Images without any annotation (COCO's test) are not scored: their result files are written.
     """
     refuse_torchrun("evaluate")
+    arm, place, weights = command.arm, command.place, command.weights
     check_devices(place.device, place.devices)
-    unit = resolve_unit(arm, dataset, settings, place, data_root, split=split)
+    unit = _unit(command, place, split=command.split)
     if weights is None and not trained(unit, place):
         raise SpecError(
             f"{arm}: {place.work_dir} has no training with these settings (digest "
             f"{unit.run.train_digest}); run `yolact-bench train` with the same options, or "
             "give --weights"
         )
-    store = place.store
-    accuracy = store.accuracy(unit.run.detect_digest) if weights is None else None
+    accuracy = place.store.accuracy(unit.run.detect_digest) if weights is None else None
     if accuracy is None:
-        opened = place.datasets.open(unit.data, split)
+        opened = place.datasets.open(unit.data, unit.split)
         if not any(len(opened.objects(index)) for index in range(len(opened))):
             file = weights or place.weights(unit.run)
-            _write_submission(unit, opened, file, place, as_json=as_json)
+            _write_submission(unit, opened, file, place, as_json=command.as_json)
             return
     if weights is not None:
         folder = _predict_with(unit, opened, weights, place)
@@ -116,17 +96,37 @@ def evaluate(
                 accuracy = ensure_accuracy(unit, place)
         box, mask, images = accuracy.box, accuracy.mask, accuracy.num_images
         facts = {"record": _record_facts(accuracy)}
-    if as_json:
+    if command.as_json:
         typer.echo(json.dumps({**facts, "box": asdict(box), "mask": asdict(mask)}))
         return
-    typer.echo(f"{arm} on {unit.data.name} {split}, {images} images")
+    typer.echo(f"{arm} on {unit.data.name} {unit.split}, {images} images")
     rows: list[tuple[str, ...]] = [("", *_SHOWN)]
     for kind, summary in (("box", box), ("mask", mask)):
         rows.append((kind, *(points(getattr(summary, name)) for name in _SHOWN)))
     typer.echo("\n".join(aligned(rows, left=(0,))))
 
 
-def data_check(dataset: str, *, strict: bool, data_root: Path | None) -> None:
+def _unit(
+    command: TrainCommand | EvaluateCommand,
+    place: Workplace,
+    *,
+    split: str = "val",
+    scaling: str = KEEP,
+    devices: int = 1,
+) -> Unit:
+    return resolve_unit(
+        command.arm,
+        command.dataset,
+        command.settings or (),
+        place,
+        command.data_root,
+        split=split,
+        scaling=scaling,
+        devices=devices,
+    )
+
+
+def check_data(dataset: str, *, strict: bool, data_root: Path | None) -> None:
     """Print the annotations that training leaves out; exit 2 with `strict` if there is anything."""
     choice = dataset_choice(dataset, relative_to=Path())
     checked = check_dataset(resolve_dataset(choice, data_root=data_root))

@@ -2,11 +2,12 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
 
+from runners.cli.arm_commands import ImportWeightsCommand
+from runners.cli.options import WORK
 from runners.training.checkpoint import save_final
 from runners.units.unit import run_yaml
 from yolact_bench.build import build_network, load_weights, recognise_weights
@@ -16,25 +17,19 @@ from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.file_hash import file_sha256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportResult:
-    """What an import wrote."""
+def import_weights(command: ImportWeightsCommand) -> None:
+    """Write the weights of a released file and the run that they belong to into a folder.
 
-    arm: str  # preset or path that the weights belong to
-    weights: Path
-    run: Path
-
-
-def import_weights(file: Path, *, arm: str | None, out: Path) -> ImportResult:
-    """Write the weights of `file` and the run that they belong to into the folder `out`.
-
-    Without `arm` the configuration is recognised by keys and shapes, and by the file's name
+    Without an arm the configuration is recognised by keys and shapes, and by the file's name
     where several are alike.
 
     Raises:
         SpecError: not a released file, or its configuration is ambiguous.
     """
-    arm = arm or recognise_weights(file)
+    file = command.file
+    out = command.out or WORK / "imported" / file.stem
+    weights, run_file = out / "final.pt", out / "run.yaml"
+    arm = command.arm or recognise_weights(file)
     run = resolve_architecture(read_run(arm, relative_to=Path()))
     network = build_network(run, initial=False)
     load_weights(network, file)
@@ -51,15 +46,10 @@ def import_weights(file: Path, *, arm: str | None, out: Path) -> ImportResult:
         "skipped_annotations": 0,
         "peak_memory_mb": None,
     }
-    save_final(out / "final.pt", facts=facts, network=network)
-    write_atomically(out / "run.yaml", run_yaml(run))
-    return ImportResult(arm=arm, weights=out / "final.pt", run=out / "run.yaml")
-
-
-def show(result: ImportResult, *, as_json: bool) -> None:
-    """Print the files and the command that evaluates them."""
-    if as_json:
-        typer.echo(json.dumps(asdict(result), default=str))
+    save_final(weights, facts=facts, network=network)
+    write_atomically(run_file, run_yaml(run))
+    if command.as_json:
+        typer.echo(json.dumps({"arm": arm, "weights": str(weights), "run": str(run_file)}))
         return
-    typer.echo(f"{result.arm}: {result.weights}, {result.run}")
-    typer.echo(f"  yolact-bench evaluate {result.run} --weights {result.weights} --dataset coco")
+    typer.echo(f"{arm}: {weights}, {run_file}")
+    typer.echo(f"  yolact-bench evaluate {run_file} --weights {weights} --dataset coco")

@@ -11,6 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from runners.arms.draw import draw
+from runners.cli.arm_commands import PredictCommand
 from runners.units.settings import parse_settings
 from yolact_bench.build import load_detector, recognise_weights
 from yolact_bench.detect.pipeline import Found
@@ -22,40 +23,33 @@ log = logging.getLogger(__name__)
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 
-def predict(
-    source: Path,
-    *,
-    weights: Path,
-    arm: str | None,
-    out: Path,
-    min_score: float,
-    settings: Sequence[str],
-    device: str | None,
-    as_json: bool,
-) -> None:
-    """Write one picture per image to `out`, and print the detections.
+def predict(command: PredictCommand) -> None:
+    """Write one picture per image, and print the detections.
 
     Raises:
         SpecError: no image, an unreadable image, or weights that do not fit.
     """
-    images = _images(source)
+    images, min_score = _images(command.source), command.min_score
     detector = load_detector(
-        arm or _arm_of(weights), weights=weights, device=device or "cpu", **parse_settings(settings)
+        command.arm or _arm_of(command.weights),
+        weights=command.weights,
+        device=command.device or "cpu",
+        **parse_settings(command.settings or ()),
     )
     output = []
     for path in images:
         image = read_image(path)
-        found = detector.find([image])[0].cpu()
-        picture = out / f"{path.stem}.png"
-        drawn = draw(image, found, detector.classes, min_score=min_score)
+        detections = detector.find([image])[0].cpu()
+        picture = command.out / f"{path.stem}.png"
+        drawn = draw(image, detections, detector.classes, min_score=min_score)
         with atomic_path(picture) as temporary:
             cv2.imwrite(str(temporary), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-        facts = _facts(found, detector.classes, min_score)
+        facts = _facts(detections, detector.classes, min_score)
         output.append({"image": str(path), "picture": str(picture), "found": facts})
-        if not as_json:
+        if not command.as_json:
             names = ", ".join(f"{fact['label']} {fact['score']:.2f}" for fact in facts)
             typer.echo(f"{picture}: {names or f'nothing at or above {min_score}'}")
-    if as_json:
+    if command.as_json:
         typer.echo(json.dumps({"images": output}))
 
 
@@ -94,8 +88,14 @@ def _images(source: Path) -> list[Path]:
     return [source]
 
 
-def _facts(found: Found, classes: Sequence[str], min_score: float) -> list[dict[str, object]]:
-    rows = zip(found.labels.tolist(), found.scores.tolist(), found.boxes_px.tolist(), strict=True)
+def _facts(detections: Found, classes: Sequence[str], min_score: float) -> list[dict[str, object]]:
+    rows = zip(
+        *(
+            values.tolist()
+            for values in (detections.labels, detections.scores, detections.boxes_px)
+        ),
+        strict=True,
+    )
     return [
         {"label": classes[label], "score": score, "box_px": box}
         for label, score, box in rows

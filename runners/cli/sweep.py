@@ -1,0 +1,134 @@
+"""What `yolact-bench sweep` does: check, describe, search, confirm."""
+
+import json
+import logging
+from contextlib import closing
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import typer
+
+from reports.pages.build import build
+from reports.sweeps.build import build_sweep
+from runners.cli.spec_commands import SweepCommand
+from runners.cli.terminal import print_sweep
+from runners.cli.workplace import start_executor
+from runners.executors import Executor
+from runners.sweep.confirm import confirm
+from runners.sweep.flow import CheckedSweep, SweepContext, check_sweep, run_sweep
+from runners.timing.records import SMOKE_LIMITS, TimingLimits
+from runners.tracking.mlflow_tracker import MlflowTracker
+from runners.units.settings import parse_settings
+from runners.units.workplace import Workplace
+from runners.workdir.lock import hold_lock
+from yolact_bench.errors import MissingDataError, SpecError
+from yolact_bench.results.sweep import Sweep
+from yolact_bench.spec.sweep.space import parameters
+from yolact_bench.spec.sweep.sweep import load_sweep
+
+log = logging.getLogger(__name__)
+
+_SMOKE_TRIALS = 3
+
+
+def sweep(command: SweepCommand) -> None:
+    """Check a sweep, run it and write its report; on request run its best trials again.
+
+    Raises:
+        SpecError, ArmError, KeyboardInterrupt: as `run_sweep`.
+    """
+    checked = _check(command)
+    lines = plan_lines(checked)
+    if command.dry_run:
+        typer.echo("\n".join(lines))
+        return
+    for line in lines:
+        log.info(line)
+    result = _search(command, checked)
+    if result.confirm and command.confirm is not None:
+        build(command.work_dir, result.confirm)
+    report = build_sweep(command.work_dir, result.name)
+    if command.as_json:
+        typer.echo(json.dumps(asdict(result)))
+    else:
+        print_sweep(report.sweep)
+    typer.echo(f"report: {report.folder / 'report.html'}", err=True)
+
+
+def check_file(path: Path, *, budget: str, data_root: Path | None) -> str:
+    """Check a sweep without running it and return the verdict; its data need not be here.
+
+    Raises:
+        SpecError: whatever is wrong with it.
+    """
+    spec = load_sweep(path, budget=budget)
+    place = Workplace(work_dir=Path(), device="cpu", workers=0)
+    missing = ""
+    try:
+        checked = check_sweep(spec, place, data_root)
+    except MissingDataError as error:
+        checked = check_sweep(spec, place, None, data=False)
+        missing = f"; data not found: {str(error).removeprefix(spec.where('base') + ': ')}"
+    return f"{path}: checked {len(checked.corners)} corner points of the search space{missing}"
+
+
+def plan_lines(checked: CheckedSweep) -> list[str]:
+    """Return what a sweep would do, as lines of text."""
+    spec = checked.spec
+    objectives = ", ".join(f"{'max' if o.maximise else 'min'} {o.metric}" for o in spec.objectives)
+    work = "one training each" if spec.trains else "no training except the base's"
+    if spec.replays:
+        work += "; all are scored from one stored forward pass"
+    lines = [
+        f"{spec.name}: {spec.question}",
+        f"base {spec.base} on {spec.dataset}; {spec.mode}: {objectives}",
+        f"{spec.trials} trials, {work}",
+        f"sampler {spec.sampler} (seed {spec.sampler_seed}), pruner {spec.pruner}",
+    ]
+    if spec.latency.budget_ms is not None and spec.mode == "budget":
+        lines.append(f"budget: {spec.latency.budget_ms:g} ms, measured before training")
+    return lines + [f"  {name}: {domain}" for name, domain in parameters(spec.space).items()]
+
+
+def _check(command: SweepCommand) -> CheckedSweep:
+    trials = command.trials
+    if trials is not None and trials < 1:
+        raise SpecError(f"--trials {trials}: expected 1 or more")
+    if command.confirm is not None and command.confirm < 1:
+        raise SpecError(f"--confirm {command.confirm}: expected 1 seed or more")
+    if trials is None and command.budget == "smoke":
+        trials = _SMOKE_TRIALS
+    settings = parse_settings(command.settings or ())
+    spec = load_sweep(command.spec, settings=settings, trials=trials, budget=command.budget)
+    return check_sweep(spec, command.place, command.data_root)
+
+
+def _search(command: SweepCommand, checked: CheckedSweep) -> Sweep:
+    place, smoke = command.place, command.budget == "smoke"
+
+    def start_workers() -> Executor:
+        executor = start_executor(command, workers=True)
+        assert executor is not None, "workers=True"
+        return executor
+
+    with hold_lock(place.work_dir, command=command.text):
+        with closing(MlflowTracker(place.work_dir)) as tracker:
+            at = SweepContext(
+                place=place,
+                tracker=tracker,
+                timing=SMOKE_LIMITS if smoke else TimingLimits(rounds=command.rounds),
+                data_root=command.data_root,
+                storage=command.storage,
+                make_executor=start_workers,
+            )
+            result = run_sweep(checked, at, command=command.text)
+        if command.confirm is None:
+            return result
+        with closing(MlflowTracker(place.work_dir)) as tracker:
+            return confirm(
+                checked.spec,
+                result,
+                replace(at, tracker=tracker),
+                seeds=command.confirm,
+                command=command.text,
+            )
