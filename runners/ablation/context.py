@@ -16,6 +16,15 @@ from yolact_bench.results.text import points
 log = logging.getLogger(__name__)
 
 
+def keep_record(record: Record, store: Store, tracker: Tracker) -> None:
+    """Store a new record, and copy an accuracy or a failure to the tracker."""
+    store.add(record)
+    if isinstance(record, Failure):
+        tracker.log_failure(record)
+    elif isinstance(record, Accuracy):
+        tracker.log_accuracy(record)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationContext:
     """Where an ablation runs, and what the command line asks of it."""
@@ -31,7 +40,6 @@ class AblationContext:
 
     @property
     def store(self) -> Store:
-        """The records of the work directory."""
         return self.place.store
 
     def is_missing(self, unit: Work) -> bool:
@@ -49,16 +57,13 @@ class AblationContext:
 
     def keep(self, record: Record) -> None:
         """Store a new record; log it, and copy accuracies and failures to the tracker."""
-        self.store.add(record)
         title = f"{record.arm} seed {record.seed}" if record.seed else record.arm
         if isinstance(record, Failure):
             log.error("%s: failed (%s): %s", title, record.kind, record.message)
-            self.tracker.log_failure(record)
         elif isinstance(record, Accuracy):
             ap = points(record.mask.ap), points(record.box.ap)
             log.info("%s: mask AP %s, box AP %s", title, *ap)
-            self.tracker.log_accuracy(record)
+        keep_record(record, self.store, self.tracker)
 
     def log_curves(self, unit: Work, iteration: int, metrics: Mapping[str, float]) -> None:
-        """Add points of a training to the curves of its arm."""
         self.tracker.log_training(unit.arm, unit.seed, iteration, metrics)

@@ -21,6 +21,7 @@ from runners.system.interrupt import Stopped
 from runners.tracking.events import Phase
 from runners.units.unit import Work, planned_run
 from runners.units.workplace import Workplace
+from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,14 @@ def reuse(unit: Work, context: AblationContext) -> None:
     accuracy = store.accuracy(unit.detect_digest)
     tracker.arm_started(planned_run(unit), "evaluate" if accuracy is None else "reuse")
     if accuracy is None:
-        failure = store.failures([unit.detect_digest])[-1]
+        failures = store.failures([unit.detect_digest])
+        if not failures:
+            raise ArmError(
+                "no_record",
+                f"{unit.title}: its job ended with neither an accuracy nor a failure; run the same "
+                "command again, and report this as a bug of yolact-bench",
+            )
+        failure = failures[-1]
         log.warning("%s: failed before (%s); --retry-failed repeats it", unit.title, failure.kind)
         tracker.log_failure(replace(failure, arm=unit.arm, seed=unit.seed))
         return

@@ -60,7 +60,6 @@ class _Rectangle:
     height: int
 
     def overlap(self, other: "_Rectangle") -> int:
-        """Return the number of shared pixels."""
         across = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
         down = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
         return max(0, across) * max(0, down)

@@ -19,6 +19,7 @@ from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.results.record import Accuracy
+from yolact_bench.spec.file_hash import file_sha256
 
 
 def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
@@ -28,8 +29,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
         ArmError: an image cannot be read.
     """
     detector = trained_detector(unit.run, place)
-    predict_unit(unit, detector, place)
-    folder = place.predictions(unit.detect_digest)
+    folder = predict_unit(unit, place, detector=detector)
     return replace(
         score_unit(unit, place, folder),
         parameters=detector.num_parameters,
@@ -74,18 +74,28 @@ def score_unit(unit: Work, place: Workplace, folder: Path) -> Accuracy:
     )
 
 
-def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
-    """Leave the predictions of a unit's own detector on disk, unless they are there.
+def predict_unit(
+    unit: Unit, place: Workplace, *, weights: Path | None = None, detector: Detector | None = None
+) -> Path:
+    """Return the folder of a unit's predictions by its whole detector, made unless they are there.
+
+    Other `weights` than those of its training have a folder of their own. A `detector` with the
+    weights need not be built again.
 
     Raises:
         ArmError: an image cannot be read.
     """
     dataset = place.datasets.open(unit.data, unit.split)
-    folder = place.predictions(unit.detect_digest)
-    key, title = _key(unit, unit.detect_digest, place), f"evaluate {unit.title}"
+    folder, key = place.predictions(unit.detect_digest), _key(unit, unit.detect_digest, place)
+    file, title = place.weights(unit.run), f"evaluate {unit.title}"
+    if weights is not None:
+        sha256 = file_sha256(weights)
+        folder = place.predictions(f"{unit.detect_digest}-{sha256[:16]}")
+        file, key = weights, PredictionKey(unit.detect_digest, sha256, len(dataset))
+    if is_complete(folder, key):
+        return folder
     if place.devices > 1:
-        file = place.weights(unit.run)
-        predict_sharded(
+        return predict_sharded(
             Source(run=unit.run, file=file, data=unit.data, split=unit.split),
             folder,
             key,
@@ -94,9 +104,8 @@ def predict_unit(unit: Unit, detector: Detector, place: Workplace) -> None:
             devices=place.devices,
             title=title,
         )
-        return
-    predict(
-        detector,
+    return predict(
+        detector or trained_detector(unit.run, place, weights=weights),
         dataset,
         folder,
         key,
@@ -145,9 +154,7 @@ def predict_alone(unit: Unit, place: Workplace) -> Path:
         ArmError: as `predict_together`.
     """
     predict_together([unit], place)
-    if not _has_predictions(unit, place):
-        predict_unit(unit, trained_detector(unit.run, place), place)
-    return place.predictions(unit.detect_digest)
+    return predict_unit(unit, place)
 
 
 def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:

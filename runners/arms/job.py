@@ -28,17 +28,14 @@ class Job:
 
     @property
     def key(self) -> str:
-        """The digest of its training."""
         return self.units[0].train_digest
 
     @property
     def title(self) -> str:
-        """The name in progress bars and log lines."""
         return self.units[0].title
 
     @property
     def folder(self) -> Path:
-        """The folder of its checkpoints and its training log."""
         return self.place.work_dir / "checkpoints" / self.key
 
     @property
@@ -69,5 +66,4 @@ class JobResult:
 
     @property
     def failed(self) -> bool:
-        """Whether a unit failed."""
         return any(isinstance(record, Failure) for record in self.records)

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import typer
 
+from runners.arms.evaluate import predict_unit
 from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained, hold_on_first
 from runners.cli.arm_commands import EvaluateCommand, TrainCommand
-from runners.evaluation.files import PredictionKey, images_name, write_submission
-from runners.evaluation.predict import predict
-from runners.evaluation.predict_sharded import Source, predict_sharded
+from runners.evaluation.files import images_name, write_submission
 from runners.evaluation.score import score_predictions
 from runners.system.ranks import check_devices, join_torchrun
 from runners.system.torchrun import refuse_torchrun
@@ -22,8 +21,6 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained
 from runners.workdir.dataset_files import check_dataset
 from runners.workdir.lock import hold_lock
-from yolact_bench.build import build_detector, build_network, load_weights
-from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.text import aligned, points
@@ -83,10 +80,10 @@ def evaluate(command: EvaluateCommand) -> None:
         opened = place.datasets.open(unit.data, unit.split)
         if not any(len(opened.objects(index)) for index in range(len(opened))):
             file = weights or place.weights(unit.run)
-            _write_submission(unit, opened, file, place, as_json=command.as_json)
+            _write_submission(unit, file, place, as_json=command.as_json)
             return
     if weights is not None:
-        folder = _predict_with(unit, opened, weights, place)
+        folder = _predict_with(unit, weights, place)
         scores = score_predictions(opened, folder, scoring=place.scoring)
         box, mask, images = scores.box, scores.mask, len(opened)
         facts: dict[str, object] = {"weights": str(weights), "sha256": file_sha256(weights)}
@@ -145,42 +142,18 @@ def check_data(dataset: str, *, strict: bool, data_root: Path | None) -> None:
         raise typer.Exit(2)
 
 
-def _predict_with(unit: Unit, dataset: Dataset, weights: Path, place: Workplace) -> Path:
+def _predict_with(unit: Unit, weights: Path, place: Workplace) -> Path:
     """Return the folder of the predictions with given weights, made if they are not there."""
     if not weights.is_file():
         raise SpecError(f"weights: no such file: {weights}")
-    sha256 = file_sha256(weights)
-    folder = place.work_dir / "predictions" / f"{unit.run.detect_digest}-{sha256[:16]}"
     with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
-        key = PredictionKey(unit.run.detect_digest, sha256, len(dataset))
-        if place.devices > 1:
-            return predict_sharded(
-                Source(run=unit.run, file=weights, data=unit.data, split=unit.split),
-                folder,
-                key,
-                batch_size=place.eval_batch,
-                device=place.device,
-                devices=place.devices,
-                title="evaluate",
-            )
-        network = build_network(unit.run, initial=False)
-        load_weights(network, weights)
-        return predict(
-            build_detector(unit.run, network, device=place.device),
-            dataset,
-            folder,
-            key,
-            batch_size=place.eval_batch,
-            processes=place.encoders,
-        )
+        return predict_unit(unit, place, weights=weights)
 
 
-def _write_submission(
-    unit: Unit, dataset: Dataset, weights: Path, place: Workplace, *, as_json: bool
-) -> None:
+def _write_submission(unit: Unit, weights: Path, place: Workplace, *, as_json: bool) -> None:
     """Write the result files for the server that has the annotations."""
     written = write_submission(
-        _predict_with(unit, dataset, weights, place),
+        _predict_with(unit, weights, place),
         place.work_dir / "submissions" / unit.arm,
         images=images_name(unit.data, unit.split),
         arm=unit.arm,

@@ -51,7 +51,7 @@ def _plan_ablation(command: PlanCommand, rates: UserRates) -> None:
     _num_devices(command, ())  # checks the options
     place, hourly = command.place, command.price_per_hour
     made = plan_spec(command.specs[0], command)
-    cost = estimate(made, place, place.store, given=rates)
+    cost = estimate(made, place, rates)
     scale = scale_plan(
         made,
         cost,
@@ -78,7 +78,6 @@ def _plan_suite(command: PlanCommand, rates: UserRates) -> None:
     suite = make_suite(
         [load_spec(spec, command) for spec in command.specs],
         place=command.place,
-        store=command.place.store,
         data_root=command.data_root,
     )
     cost = estimate_suite(suite, _throughput(command, rates), command.place)
@@ -126,9 +125,8 @@ def _slots(command: PlanCommand) -> int:
 
 def _throughput(command: PlanCommand, rates: UserRates) -> Throughput:
     """Return what is known of the device that the plan is for."""
-    place = command.place
-    device = environment(place.device).device
-    return Throughput(place.store, place.work_dir, device=device, given=rates)
+    device = environment(command.place.device).device
+    return Throughput(command.place, rates, device=device)
 
 
 def _num_devices(command: PlanCommand, default: Sequence[int]) -> tuple[int, ...]:

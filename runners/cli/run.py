@@ -36,8 +36,7 @@ def run(command: RunCommand) -> None:
     refuse_torchrun("run")
     place = command.place
     plan = plan_spec(command.spec, command)
-    rates = UserRates(every=command.images_per_second)
-    cost = estimate(plan, place, place.store, given=rates)
+    cost = estimate(plan, place, UserRates(every=command.images_per_second))
     facts = plan_facts(plan, cost)
     if command.dry_run:
         typer.echo(json.dumps(facts) if command.as_json else "\n".join(plan_lines(plan, cost)))

@@ -34,13 +34,8 @@ def plan_spec(spec: Path, options: SpecOptions) -> Plan:
     log.info("checking %s", count(len(ablation.arms), "arm"))
     check_texts(ablation)
     check_arms(ablation)
-    place = options.place
     return make_plan(
-        ablation,
-        place=place,
-        store=place.store,
-        data_root=options.data_root,
-        only=options.only or (),
+        ablation, place=options.place, data_root=options.data_root, only=options.only or ()
     )
 
 

@@ -1,6 +1,7 @@
 """The commands of work directories, data sets and machines: report, list, gc, doctor, …."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -130,16 +131,14 @@ def gc(
     from runners.workdir.lock import hold_lock
 
     collecting.check(work_dir)
-    if delete:
-        with hold_lock(work_dir, command="yolact-bench gc --delete"):
-            found = collecting.find(work_dir, superseded=superseded)
-            collecting.remove(found)
-    else:
-        found = collecting.find(work_dir, superseded=superseded)
+    with hold_lock(work_dir, command="yolact-bench gc --delete") if delete else nullcontext():
+        garbage = collecting.find(work_dir, superseded=superseded)
+        if delete:
+            collecting.remove(garbage)
     if as_json:
-        typer.echo(json.dumps(collecting.facts(found, deleted=delete)))
+        typer.echo(json.dumps(collecting.facts(garbage, deleted=delete)))
         return
-    for line in collecting.lines(found, deleted=delete):
+    for line in collecting.lines(garbage, deleted=delete):
         typer.echo(line)
 
 

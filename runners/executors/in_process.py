@@ -22,7 +22,6 @@ class InProcessExecutor:
         self._left = 0  # units of the job
 
     def submit(self, job: Job) -> None:
-        """Queue a job."""
         self._queue.append(job)
 
     def wait(self, timeout: float | None = None) -> JobResult | None:
@@ -50,6 +49,5 @@ class InProcessExecutor:
             self._stopped.append(JobResult(job=job, stopped=True))
 
     def close(self) -> None:
-        """Forget the queue."""
         self._queue.clear()
         self._left = 0

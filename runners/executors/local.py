@@ -41,16 +41,13 @@ class LocalExecutor:
 
     @property
     def slots(self) -> int:
-        """How many jobs run side by side."""
         return len(self._workers)
 
     def submit(self, job: Job) -> None:
-        """Carry out a job when a worker is free."""
         self._queue.add(job)
         self._assign()
 
     def wait(self, timeout: float | None = None) -> JobResult | None:
-        """Return the next job that has ended; None if none has within `timeout` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
         while not self._queue.ended:
             busy = [worker for worker in self._workers if worker and worker.job]
@@ -67,7 +64,6 @@ class LocalExecutor:
         return self._queue.ended.popleft()
 
     def stop(self, key: str) -> None:
-        """Ask a job to end; one that has not begun ends at once."""
         self._queue.stop(key, [worker.job for worker in self._workers if worker and worker.job])
 
     def close(self) -> None:
@@ -138,7 +134,6 @@ class _Worker:
         theirs.close()  # or the line would never break
 
     def start(self, job: Job, device: str) -> None:
-        """Hand over a job."""
         self.job = job
         try:
             self.line.send(job.portable().at(device=device))
@@ -167,7 +162,6 @@ class _Worker:
             self._process.send_signal(signal.SIGTERM)
 
     def join(self, timeout: float) -> None:
-        """Wait for the process."""
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -180,7 +174,6 @@ class _Worker:
         self._process.wait()
 
     def ending(self) -> str:
-        """Return how the process ended, as text."""
         try:
             code = self._process.wait(10.0)
         except subprocess.TimeoutExpired:

@@ -27,7 +27,6 @@ class JobQueue:
         self._deaths: Counter[str] = Counter()
 
     def add(self, job: Job) -> None:
-        """Queue a new job."""
         clear_stop_request(job.folder)
         self.waiting.append(job)
 

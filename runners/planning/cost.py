@@ -16,7 +16,6 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_network, build_schedule, prototype_size
 from yolact_bench.errors import SpecError
-from yolact_bench.results.store import Store
 from yolact_bench.spec.dataset.dataset import ShapesSplit
 from yolact_bench.spec.run import ARCHITECTURE, Run
 
@@ -64,19 +63,17 @@ class Estimate:
         return tuple(dict.fromkeys(s.train_source for s in self.steps if s.train_source))
 
 
-def estimate(
-    plan: Plan, place: Workplace, store: Store, *, given: UserRates | None = None
-) -> Estimate:
+def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
     """Return what is left of a plan in seconds and bytes.
 
-    Rates are given, or measured on this device in this work directory; others stay unknown.
+    Rates are the user's, or measured on this device in this work directory; others stay unknown.
 
     Raises:
         SpecError: evaluation data that cannot be read, or forward passes that would be larger
             than may be stored.
     """
     device = environment(place.device).device
-    rates = Throughput(store, place.work_dir, device=device, given=given or UserRates())
+    rates = Throughput(place, user, device=device)
     sizes: dict[str, int] = {}  # of weights, by architecture
     trainings = [step.unit.run for step in plan.steps if step.trains]
     weights = [_weights_bytes(run, sizes) for run in trainings]

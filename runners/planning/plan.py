@@ -48,12 +48,10 @@ class Plan:
 
     @property
     def trainings(self) -> int:
-        """How many trainings are still to be done."""
         return sum(step.trains for step in self.steps)
 
     @property
     def evaluations(self) -> int:
-        """How many evaluations are still to be done."""
         return sum(not step.evaluated for step in self.steps)
 
     @property
@@ -66,7 +64,6 @@ def make_plan(
     ablation: Ablation,
     *,
     place: Workplace,
-    store: Store,
     data_root: Path | None,
     only: Sequence[str] = (),
 ) -> Plan:
@@ -75,7 +72,7 @@ def make_plan(
     Raises:
         SpecError: any arm that cannot work; nothing has run yet.
     """
-    units = _units(ablation, place, data_root, only)
+    store, units = place.store, _units(ablation, place, data_root, only)
     failures = {failure.detect_digest: failure for failure in store.failures()}
     owner: dict[str, str] = {}
     passes: dict[str, str] = {}

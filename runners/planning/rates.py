@@ -9,10 +9,10 @@ from types import MappingProxyType
 
 import yaml
 
+from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, Latency
-from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import ARCHITECTURE, Run
@@ -115,11 +115,9 @@ class Rate:
 
     @property
     def text(self) -> str:
-        """The rate with its source."""
         return f"{self.per_second:.3g} images/s {self.source}"
 
     def seconds(self, num_images: int) -> float:
-        """Return how long that many images take."""
         return num_images / self.per_second
 
 
@@ -136,13 +134,14 @@ class _Measurement:
 class Throughput:
     """Rates of training and of detection on one device, looked up by run.
 
-    Given rates take precedence over measured ones, a preset's over the one for every training.
+    The user's rates take precedence over measured ones, a preset's over that for every training.
     """
 
-    def __init__(self, store: Store, work_dir: Path, *, device: str, given: UserRates) -> None:
+    def __init__(self, place: Workplace, user: UserRates, *, device: str) -> None:
         self.device = device
-        self._given = given
-        self._work_dir = work_dir
+        self._user = user
+        self._work_dir = place.work_dir
+        self._runs: dict[str, Run | None] = {}  # by train digest
         self._presets = [
             _Measurement(
                 run=resolve_run(PRESETS[name], data_root=None, data=False)[0],
@@ -150,40 +149,40 @@ class Throughput:
                 arm=name,
                 verb="as given for",
             )
-            for name, per_second in given.of_preset.items()
+            for name, per_second in user.of_preset.items()
         ]
-        runs: dict[str, Run | None] = {}
-        records = store.records()
-        self._training = self._measured(
-            (
-                (r.train_digest, r.train_images_per_second, r.arm)
-                for r in records
-                if isinstance(r, Accuracy)
-                and r.environment.device == device
-                and r.iterations >= MIN_ITERATIONS
-            ),
-            runs,
-        )
+        records = [
+            (record, run)
+            for record in place.store.records()
+            if isinstance(record, Accuracy | Latency)
+            and record.environment.device == device
+            and (run := self._run(record.train_digest)) is not None
+        ]
+        self._training = [
+            _Measurement(run=run, per_second=record.train_images_per_second, arm=record.arm)
+            for record, run in records
+            if isinstance(record, Accuracy)
+            and record.iterations >= MIN_ITERATIONS
+            and record.train_images_per_second > 0
+        ]
         # Only end_to_end counts an image from its bytes, or its pixels, to its masks.
-        self._detection = self._measured(
-            (
-                (r.train_digest, 1e3 * r.batch_size / r.median_ms, r.arm)
-                for r in records
-                if isinstance(r, Latency)
-                and r.environment.device == device
-                and r.scenario == "end_to_end"
-                and len(r.samples_ms) >= MIN_ROUNDS
-            ),
-            runs,
-        )
+        self._detection = [
+            _Measurement(
+                run=run, per_second=1e3 * record.batch_size / record.median_ms, arm=record.arm
+            )
+            for record, run in records
+            if isinstance(record, Latency)
+            and record.scenario == "end_to_end"
+            and len(record.samples_ms) >= MIN_ROUNDS
+        ]
 
     def training(self, run: Run) -> Rate | None:
         """Return images per second of training a run, or None if unknown."""
         of_preset = _nearest(run, self._presets, precision=True)
         if of_preset is not None:
             return of_preset
-        if self._given.every is not None:
-            return Rate(per_second=self._given.every, source="as given")
+        if self._user.every is not None:
+            return Rate(per_second=self._user.every, source="as given")
         line = self._last_line(run)
         if line is not None and int(str(line["iteration"])) >= MIN_ITERATIONS:
             rate = float(str(line["images_per_second"]))
@@ -192,8 +191,8 @@ class Throughput:
 
     def detection(self, run: Run) -> Rate | None:
         """Return images per second from image to masks, one at a time, or None if unknown."""
-        if self._given.evaluation is not None:
-            return Rate(per_second=self._given.evaluation, source="as given")
+        if self._user.evaluation is not None:
+            return Rate(per_second=self._user.evaluation, source="as given")
         return _nearest(run, self._detection, precision=False)
 
     def iterations_done(self, run: Run) -> int:
@@ -215,35 +214,27 @@ class Throughput:
                 return line
         return None
 
-    def _measured(
-        self, rows: Iterable[tuple[str, float, str]], runs: dict[str, Run | None]
-    ) -> list[_Measurement]:
-        """Return (train digest, images per second, arm) with the run beside the checkpoint."""
-        found = []
-        for digest, per_second, arm in rows:
-            if digest not in runs:
-                runs[digest] = _read_run(self._work_dir / "checkpoints" / digest / "run.yaml")
-            run = runs[digest]
-            if run is not None and per_second > 0:
-                found.append(_Measurement(run=run, per_second=per_second, arm=arm))
-        return found
+    def _run(self, train_digest: str) -> Run | None:
+        """Return the run beside a checkpoint; None where it was removed to free space."""
+        if train_digest not in self._runs:
+            file = self._work_dir / "checkpoints" / train_digest / "run.yaml"
+            self._runs[train_digest] = _read_run(file) if file.is_file() else None
+        return self._runs[train_digest]
 
 
 def _read_run(file: Path) -> Run | None:
     try:
         return Run.from_dict(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None  # removed to free space: the rate stays unknown
     except (SpecError, yaml.YAMLError, TypeError) as error:
         log.warning("%s: ignored in the estimate: %s", file, error)
         return None
 
 
-def _nearest(run: Run, known: Sequence[_Measurement], *, precision: bool) -> Rate | None:
+def _nearest(run: Run, measurements: Sequence[_Measurement], *, precision: bool) -> Rate | None:
     """Return the rate of the same network, or of one with its backbone, scaled by image area."""
     ranked = [
         ((rank, -abs(run.image_size - one.run.image_size), index), one)
-        for index, one in enumerate(known)
+        for index, one in enumerate(measurements)
         if (rank := _likeness(run, one.run, precision=precision))
     ]
     if not ranked:

@@ -41,7 +41,6 @@ class Simulation:
 
     @property
     def busy_seconds(self) -> float:
-        """Device-seconds of all tasks."""
         return sum(span.task.seconds * span.task.devices for span in self.spans)
 
     @property
@@ -57,7 +56,6 @@ class Simulation:
 
     @property
     def chain_seconds(self) -> float:
-        """The length of the critical path."""
         return _length(self.chain)
 
 

@@ -9,7 +9,6 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.resolve import resolve_run
-from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
@@ -26,17 +25,14 @@ class Member:
 
     @property
     def trainings(self) -> frozenset[str]:
-        """The train digests of its units."""
         return frozenset(unit.run.train_digest for unit in self.units)
 
     @property
     def passes(self) -> frozenset[str]:
-        """The forward digests of its units."""
         return frozenset(unit.run.forward_digest for unit in self.units)
 
     @property
     def evaluations(self) -> frozenset[str]:
-        """The detect digests of its units."""
         return frozenset(unit.run.detect_digest for unit in self.units)
 
 
@@ -67,9 +63,7 @@ class Suite:
         return self.members[: self.members.index(member)]
 
 
-def make_suite(
-    ablations: Sequence[Ablation], *, place: Workplace, store: Store, data_root: Path | None
-) -> Suite:
+def make_suite(ablations: Sequence[Ablation], *, place: Workplace, data_root: Path | None) -> Suite:
     """Return the suite of these ablations; their data need not be on this machine.
 
     Names and options are checked; networks are not built, which is what `yolact-bench check`
@@ -94,7 +88,7 @@ def make_suite(
         absent=tuple(absent),
         trained=frozenset(run.train_digest for run in runs if place.weights(run).is_file()),
         evaluated=frozenset(
-            run.detect_digest for run in runs if store.accuracy(run.detect_digest) is not None
+            run.detect_digest for run in runs if place.store.accuracy(run.detect_digest) is not None
         ),
     )
 

@@ -50,7 +50,6 @@ class SuiteCost:
 
     @property
     def shared(self) -> float | None:
-        """Device-seconds with everything shared."""
         return self.seconds(self.train_seconds, self.detect_seconds)
 
     def added_by(self, member: Member) -> float | None:

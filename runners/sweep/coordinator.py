@@ -53,7 +53,6 @@ class Coordinator:
         return trials
 
     def complete(self, trial: StudyTrial, unit: Unit, metrics: Mapping[str, float]) -> None:
-        """Record the metrics of a trial."""
         missing = missing_metric(self.spec, metrics)
         if missing:
             self.fail(trial, f"no {missing}: the data has no ground truth for it")
@@ -90,12 +89,10 @@ class Coordinator:
         self._log(trial, reason)
 
     def fail(self, trial: StudyTrial, reason: str) -> None:
-        """Record that a trial has no result."""
         self.ledger.fail(trial.number, reason)
         self._log(trial, f"failed: {reason}")
 
     def describe(self, trial: StudyTrial) -> str:
-        """Return what a trial changes, as text."""
         changes = changes_of(self.spec.space, trial.params)
         return ", ".join(f"{path} {_text(value)}" for path, value in changes.items())
 

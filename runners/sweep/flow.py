@@ -151,7 +151,7 @@ def _run_trials(
         ensure_trained(checked.base, at.place)
         run_replays(coordinator, Scorer(checked.base, at.place, checked.corners))
         return
-    Trainings(at=coordinator, executor=at.make_executor(), store=at.place.store).run()
+    Trainings(at=coordinator, executor=at.make_executor()).run()
 
 
 def _baseline(checked: CheckedSweep, at: SweepContext) -> Mapping[str, float]:

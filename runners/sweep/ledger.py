@@ -72,12 +72,10 @@ class Ledger:
             self._lose(trial, "interrupted; resumed later")
 
     def fail(self, number: int, reason: str) -> None:
-        """End a trial without a result."""
         self.study.note(number, **{REASON: reason})
         self.study.fail(number)
 
     def num_finished(self) -> int:
-        """Return how many trials have ended and count."""
         return sum(counts(trial) for trial in self.study.trials())
 
     def num_running(self) -> int:
@@ -109,7 +107,6 @@ class Ledger:
         return {COORDINATOR: self.coordinator}
 
     def _running(self) -> list[StudyTrial]:
-        """The running trials of this coordinator."""
         owners = {self.coordinator, None} if self.own_storage else {self.coordinator}
         return [
             trial

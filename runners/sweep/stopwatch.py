@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runners.ablation.latency_gate import judge, measure_untrained, with_declared_load
+from runners.ablation.sessions import time_possible
 from runners.sweep.study import Study
 from runners.sweep.trial import BASE, timing_key
 from runners.timing.calls import TimingError
@@ -46,33 +47,32 @@ class Stopwatch:
         """
         self.quiet()
         errors: dict[str, Mapping[str, float] | ArmError] = {}
-        units = list(units)
-        while units:
-            try:
-                records = time_units(
-                    [self.base, *units],
-                    self.plan.scenarios[0],
-                    how=self.plan,
-                    baseline=BASE,
-                    rounds=self.timing.rounds,
-                    place=self.place,
-                )
-            except TimingError as error:
-                if error.arm == BASE:
-                    message = f"the base cannot be timed: {error.__cause__}"
-                    raise ArmError("latency", message) from error
-                errors[error.arm] = ArmError("latency", f"cannot be timed: {error.__cause__}")
-                units = [unit for unit in units if unit.arm != error.arm]
-                continue
-            return {**errors, **self._ratios(records)}
-        return errors
+
+        def session(units: Sequence[Unit]) -> Sequence[Latency]:
+            return time_units(
+                [self.base, *units],
+                self.plan.scenarios[0],
+                how=self.plan,
+                baseline=BASE,
+                rounds=self.timing.rounds,
+                place=self.place,
+            )
+
+        def skip(error: TimingError) -> None:
+            if error.arm == BASE:
+                message = f"the base cannot be timed: {error.__cause__}"
+                raise ArmError("latency", message) from error
+            errors[error.arm] = ArmError("latency", f"cannot be timed: {error.__cause__}")
+
+        records = time_possible(units, session, skip)
+        return errors if records is None else {**errors, **self._ratios(records)}
 
     def judge_untrained(self, unit: Unit) -> TimedArm | None:
         """Return the time of a unit with random weights, measured once; None if it is invalid."""
         key = f"untrained {timing_key(unit.run)}"
-        known = self.study.fact(key)
-        if isinstance(known, dict):
-            return TimedArm(arm=unit.arm, detect_digest=unit.run.detect_digest, **known)
+        earlier = self.study.fact(key)
+        if isinstance(earlier, dict):
+            return TimedArm(arm=unit.arm, detect_digest=unit.run.detect_digest, **earlier)
         self.quiet()
         units, how = [self.base, unit], with_declared_load(self.plan)
         measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
@@ -87,10 +87,9 @@ class Stopwatch:
 
     @property
     def plan(self) -> LatencyPlan:
-        """How trials are timed."""
         plan = self.timing.apply(self.spec.latency)
-        written = self.spec.source.data.get("latency")
-        explicit = isinstance(written, Mapping) and "max_s" in written
+        latency = self.spec.source.data.get("latency")
+        explicit = isinstance(latency, Mapping) and "max_s" in latency
         return plan if explicit else replace(plan, max_s=min(plan.max_s, _MOST_SECONDS))
 
     def _ratios(self, records: Sequence[Latency]) -> Mapping[str, Mapping[str, float]]:

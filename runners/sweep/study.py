@@ -47,7 +47,6 @@ class StudyTrial:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The metrics so far."""
         metrics = self.facts.get(METRICS, {})
         assert isinstance(metrics, dict)
         return metrics
@@ -100,7 +99,6 @@ class Study:
         return self.trial(trial.number)
 
     def tell(self, number: int, values: Sequence[float]) -> None:
-        """Finish a trial with the values of the objectives."""
         self._study.tell(number, list(values))
         self._asked.pop(number, None)
 
@@ -110,12 +108,10 @@ class Study:
         self._asked.pop(number, None)
 
     def fail(self, number: int) -> None:
-        """Finish a trial without a result."""
         self._study.tell(number, state=TrialState.FAIL)
         self._asked.pop(number, None)
 
     def note(self, number: int, **facts: object) -> None:
-        """Store facts of a running trial."""
         trial = self._asked.get(number)
         if trial is None:  # of an earlier coordinator
             storage = _storage(self._url)
@@ -136,7 +132,6 @@ class Study:
         self._study.enqueue_trial(dict(params), user_attrs=dict(facts))
 
     def add(self, params: Params, values: Sequence[float], facts: Mapping[str, object]) -> None:
-        """Add a finished trial from elsewhere."""
         self._study.add_trial(
             optuna.trial.create_trial(
                 params=dict(params),
@@ -149,19 +144,15 @@ class Study:
         )
 
     def set_fact(self, key: str, value: object) -> None:
-        """Store a fact of the whole study."""
         self._study.set_user_attr(key, value)
 
     def fact(self, key: str) -> object:
-        """Return a fact of the whole study, or None."""
         return self._study.user_attrs.get(key)
 
     def trials(self) -> list[StudyTrial]:
-        """Return all trials, in order."""
         return [_study_trial(trial) for trial in self._study.get_trials(deepcopy=False)]
 
     def trial(self, number: int) -> StudyTrial:
-        """Return one trial in its current state."""
         return _study_trial(self._study.get_trials(deepcopy=False)[number])
 
     def best(self) -> list[int]:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 
+from runners.ablation.context import keep_record
 from runners.arms.job import Job, JobResult
 from runners.executors import Executor
 from runners.executors.log_follower import LogFollower
@@ -12,7 +13,6 @@ from runners.sweep.trial import metrics_of, with_validation
 from runners.system.interrupt import stoppable
 from runners.units.unit import Unit
 from yolact_bench.results.record import Accuracy, Failure
-from yolact_bench.results.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ class Trainings:
 
     at: Coordinator
     executor: Executor
-    store: Store
     _running: dict[str, _Training] = field(default_factory=dict)
     _waiting: list[tuple[StudyTrial, Unit]] = field(default_factory=list)  # for a shared training
     _untimed: list[Outcome] = field(default_factory=list)
@@ -99,7 +98,7 @@ class Trainings:
         if job.key in self._running:
             self._waiting.append((trial, unit))
             return
-        accuracy = self.store.accuracy(unit.run.detect_digest)
+        accuracy = place.store.accuracy(unit.run.detect_digest)
         if accuracy is not None:
             self._complete(trial, unit, accuracy)
             return
@@ -130,13 +129,11 @@ class Trainings:
             self.at.prune(training.trial, reason)
             return
         (record,) = result.records
-        self.store.add(record)
+        keep_record(record, self.at.factory.place.store, self.at.tracker)
         if isinstance(record, Failure):
-            self.at.tracker.log_failure(record)
             self.at.fail(training.trial, f"{record.phase} ({record.kind}): {record.message}")
             return
         assert isinstance(record, Accuracy)
-        self.at.tracker.log_accuracy(record)
         self._complete(training.trial, training.unit, record)
 
     def _complete(self, trial: StudyTrial, unit: Unit, accuracy: Accuracy) -> None:

@@ -73,8 +73,8 @@ def trained(unit: Unit, place: Workplace) -> bool:
     return place.weights(unit.run).is_file()
 
 
-def trained_detector(run: Run, place: Workplace) -> Detector:
-    """Return the detector of a run with its trained weights."""
+def trained_detector(run: Run, place: Workplace, *, weights: Path | None = None) -> Detector:
+    """Return the detector of a run with its trained weights, or with other `weights`."""
     network = build_network(run, initial=False)
-    load_weights(network, place.weights(run))
+    load_weights(network, weights or place.weights(run))
     return build_detector(run, network, device=place.device)

@@ -52,7 +52,7 @@ def context(
 
 def plan_spec(spec: Path, at: AblationContext) -> Plan:
     """Return the plan of a spec."""
-    return make_plan(load(spec), place=at.place, store=at.store, data_root=None)
+    return make_plan(load(spec), place=at.place, data_root=None)
 
 
 def run_spec(spec: Path, at: AblationContext) -> Manifest:

@@ -55,7 +55,6 @@ class Ablation:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Names of all rows of the table, in its order."""
         return (*(arm.name for arm in self.arms), *(row.name for row in self.external))
 
 

@@ -63,14 +63,12 @@ class External:
 
     @property
     def origin(self) -> str:
-        """Where the predictions come from, for a table."""
         if isinstance(self.source, Command):
             return f"command: {self.source.version}"
         return "files"
 
     @property
     def per_seed(self) -> bool:
-        """Whether the result depends on the seed."""
         source = self.source
         texts = [source.text] if isinstance(source, Command) else _written(source).values()
         return any("seed" in _fields(text) for text in texts)
@@ -231,7 +229,6 @@ def _written(files: ResultFiles) -> dict[str, str]:
 
 
 def _fields(text: str) -> list[str]:
-    """Return the names in braces."""
     return [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
 
 

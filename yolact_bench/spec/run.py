@@ -80,7 +80,6 @@ class Run:
 
     @property
     def detect_digest(self) -> str:
-        """Identity of the detections."""
         detection = {name: getattr(self, name) for name in DETECTION}
         return _sha256({**self._forward(), "detect": DETECTION_VERSION, "detection": detection})
 

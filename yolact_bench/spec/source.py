@@ -49,12 +49,10 @@ class Source:
 
     @property
     def folder(self) -> Path:
-        """The folder that paths in the file are relative to."""
         return Path(self.file).parent
 
     @property
     def question(self) -> str:
-        """The first line of the leading comment."""
         return self.header[0] if self.header else ""
 
     def name(self, budget: str) -> str:

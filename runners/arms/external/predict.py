@@ -42,12 +42,10 @@ class ExternalUnit:
 
     @property
     def arm(self) -> str:
-        """The name of its row."""
         return self.external.name
 
     @property
     def title(self) -> str:
-        """The name in log lines."""
         return f"{self.arm} seed {self.seed}" if self.seed else self.arm
 
     @property
@@ -62,12 +60,10 @@ class ExternalUnit:
 
     @property
     def forward_digest(self) -> str:
-        """The same as the digest of its detections."""
         return self.detect_digest
 
     @property
     def slots(self) -> Mapping[str, object]:
-        """Nothing: its slots are unknown."""
         return {}
 
 

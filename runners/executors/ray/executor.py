@@ -67,12 +67,10 @@ class RayExecutor:
         return self._most or max(1, self._nodes.room(self._barred))
 
     def submit(self, job: Job) -> None:
-        """Carry out a job when there is room."""
         self._queue.add(job)
         self._assign()
 
     def wait(self, timeout: float | None = None) -> JobResult | None:
-        """Return the next job that has ended; None if none has within `timeout` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
         while not self._queue.ended:
             if not self._tasks:

@@ -66,7 +66,6 @@ class DetectionFacts:
     mask_iou: Float64  # [D, G]
 
     def where(self, chosen: NDArray[np.bool_]) -> "DetectionFacts":
-        """The facts of the chosen detections."""
         if chosen.all():
             return self
         return DetectionFacts(
@@ -77,7 +76,6 @@ class DetectionFacts:
         )
 
     def of(self, kind: Kind) -> tuple[Float64, Float64]:
-        """Areas and overlaps of either kind."""
         return (self.box_area, self.box_iou) if kind == "bbox" else (self.mask_area, self.mask_iou)
 
 
@@ -95,7 +93,6 @@ class KnownOverlaps:
 
     @property
     def nbytes(self) -> int:
-        """Approximate memory use."""
         return self._facts.nbytes + _KEY_BYTES * len(self._row)
 
     def missing(self, keys: Sequence[Key]) -> dict[Key, int]:
@@ -152,7 +149,6 @@ class OverlapMemory:
         self.nbytes = 0  # of all
 
     def recall(self, assembly: Choice, image: int) -> KnownOverlaps | None:
-        """Return the known overlaps of an image."""
         return self._by_assembly.get(json.dumps(assembly, sort_keys=True), {}).get(image)
 
     def keep(self, assembly: Choice, image: int, known: KnownOverlaps) -> None:

@@ -131,7 +131,6 @@ class TrialScorer:
         )
 
     def can_score(self, run: Run) -> bool:
-        """Return whether `score` accepts this run."""
         return not self.fault(run)
 
     def fault(self, run: Run) -> str:
@@ -201,7 +200,6 @@ class _Truth:
 
 
 def _instances(parts: Sequence[tuple[np.ndarray, ...]]) -> Instances:
-    """Concatenate the detections of all images."""
     image, label, area, score = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Instances(
         image=image,

@@ -107,6 +107,14 @@ def test_a_twin_of_a_unit_whose_training_failed_does_not_train_in_the_coordinato
     assert not at.place.checkpoint_folder(_unit(tmp_path, at, "again").run).exists()
 
 
+def test_a_unit_whose_twin_left_no_record_is_one_clear_error(tmp_path: Path) -> None:
+    """No executor ends a job without records; one that did must not end in an IndexError."""
+    executor = OneByOne()
+    executor.wait = lambda timeout=None: JobResult(job=executor.jobs.pop())  # type: ignore[method-assign]
+    with pytest.raises(ArmError, match="again: its job ended with neither"):
+        run_with(tmp_path, executor, context(tmp_path / "work"))
+
+
 def test_a_job_stopped_from_elsewhere_ends_the_command_as_ctrl_c_does(tmp_path: Path) -> None:
     executor, ending = OneByOne(stopping=True), Ending()
     with pytest.raises(Stopped):

@@ -49,7 +49,7 @@ def plan(at: AblationContext, tmp_path: Path) -> Plan:
 
 
 def cost(plan: Plan, at: AblationContext, *, rate: float | None = None) -> Estimate:
-    return estimate(plan, at.place, at.store, given=UserRates(every=rate))
+    return estimate(plan, at.place, UserRates(every=rate))
 
 
 def test_an_unmeasured_rate_is_unknown_with_a_remedy(plan: Plan, at: AblationContext) -> None:
@@ -152,9 +152,9 @@ def test_passes_larger_than_may_be_stored_are_refused_before_anything_runs(
         place = replace(at.place, max_store=most)
         if refused:
             with pytest.raises(SpecError, match=r"stored forward passes .*--max-store 0"):
-                estimate(plan, place, at.store)
+                estimate(plan, place, UserRates())
         else:
-            found = estimate(plan, place, at.store)
+            found = estimate(plan, place, UserRates())
             assert bool(found.forward_bytes) == bool(most)
 
 

@@ -32,12 +32,12 @@ def small(tmp_path: Path) -> Suite:
     second.write_text(OTHER.replace("baseline:", "seeds: [0, 1]\nbaseline:"))
     at = context(tmp_path / "work")
     specs = [load(first), load(second)]
-    return make_suite(specs, place=at.place, store=at.store, data_root=None)
+    return make_suite(specs, place=at.place, data_root=None)
 
 
 def priced(suite: Suite, folder: Path, given: UserRates) -> SuiteCost:
     at = context(folder / "work")
-    rates = Throughput(at.store, at.place.work_dir, device="none", given=given)
+    rates = Throughput(at.place, given, device="none")
     return estimate_suite(suite, rates, at.place)
 
 
@@ -115,7 +115,7 @@ def test_what_has_been_trained_is_not_scheduled(small: Suite, tmp_path: Path) ->
     at.place.weights(run).parent.mkdir(parents=True)
     at.place.weights(run).touch()
     specs = [member.ablation for member in small.members]
-    again = make_suite(specs, place=at.place, store=at.store, data_root=None)
+    again = make_suite(specs, place=at.place, data_root=None)
     assert again.trained == {run.train_digest}
     tasks = suite_tasks(priced(again, tmp_path, UserRates(every=4.0)))
     assert tasks is not None
@@ -126,9 +126,9 @@ def test_a_rate_of_a_preset_goes_before_that_of_all_and_is_scaled_by_area(tmp_pa
     """r101 at 550 px trains at 45 images/s as given; at 700 px at 45 · (550 / 700)²."""
     at = context(tmp_path / "work")
     specs = [load(FOLDER / name) for name in ("image_size.yaml", "backbone.yaml")]
-    suite = make_suite(specs, place=at.place, store=at.store, data_root=tmp_path)
+    suite = make_suite(specs, place=at.place, data_root=tmp_path)
     given = parse_rates(["20", "yolact_r101=45"])
-    rates = Throughput(at.store, tmp_path, device="none", given=given)
+    rates = Throughput(at.place, given, device="none")
     found = {unit.arm: rates.training(unit.run) for unit in suite.units}
     by_arm = {arm: rate.per_second for arm, rate in found.items() if rate is not None}
     sizes = {unit.arm: unit.run.image_size for unit in suite.members[0].units}
@@ -181,7 +181,7 @@ def test_absent_data_sets_are_distinguished_by_name(tmp_path: Path) -> None:
     at = context(tmp_path / "work")
     names = ("backbone.yaml", "nms.yaml", "sbd.yaml")
     specs = [load(FOLDER / name) for name in names]
-    suite = make_suite(specs, place=at.place, store=at.store, data_root=tmp_path)
+    suite = make_suite(specs, place=at.place, data_root=tmp_path)
     assert suite.absent == ("coco", "sbd")
     assert [len(suite.new_trainings(one)) for one in suite.members] == [9, 0, 15]
     assert not suite.members[1].trainings - suite.members[0].trainings

@@ -31,7 +31,7 @@ def planned(folder: Path, text: str, given: UserRates) -> SweepPlan:
     file = folder / "search.yaml"
     file.write_text(text)
     at = context(folder / "work")
-    rates = Throughput(at.store, at.place.work_dir, device="none", given=given)
+    rates = Throughput(at.place, given, device="none")
     return plan_sweep(load_sweep(file), rates, at.place, data_root=None)
 
 
@@ -87,7 +87,7 @@ def test_sweeps_of_the_repository_plan_without_their_data(tmp_path: Path, name: 
     """Both time every trial beside the base, for at most 60 s."""
     file = SWEEPS / f"{name}.yaml"
     at = context(tmp_path)
-    rates = Throughput(at.store, tmp_path, device="none", given=UserRates(every=50.0))
+    rates = Throughput(at.place, UserRates(every=50.0), device="none")
     spec = load_sweep(file)
     plan = plan_sweep(spec, rates, at.place, data_root=tmp_path)
     # Of the pareto's 4 + 1 + 1 ways to place layers, 3 k and 2 backbones 36 differ in training.

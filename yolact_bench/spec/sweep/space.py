@@ -26,7 +26,6 @@ class Number:
 
     @property
     def whole(self) -> bool:
-        """Whether it is a range of whole numbers."""
         return all(type(one) is int for one in (self.low, self.high, self.step or 1))
 
     @property
@@ -46,12 +45,10 @@ class Number:
         return (self.low, self.high)
 
     def __str__(self) -> str:
-        """Return the range as text."""
         how = ", evenly in the logarithm" if self.log else f" by {self.step:g}" if self.step else ""
         return f"{self.low:g} to {self.high:g}{how}"
 
     def holds(self, value: object) -> bool:
-        """Return whether a value is in this domain."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         known = self.values
@@ -77,11 +74,9 @@ class Values:
         return self.values
 
     def __str__(self) -> str:
-        """Return the values as text."""
         return ", ".join(map(str, self.values))
 
     def holds(self, value: object) -> bool:
-        """Return whether a value is in this domain."""
         return value in self.values
 
 

@@ -84,11 +84,9 @@ class SweepSpec:
 
     @property
     def timed(self) -> bool:
-        """Whether an objective is a time."""
         return any(one.metric in TIME_METRICS for one in self.objectives)
 
     def where(self, *path: str) -> str:
-        """Return file, line and key, for errors found later."""
         return self.source.where(path)
 
     def changed(self, changes: Mapping[str, object]) -> Run:

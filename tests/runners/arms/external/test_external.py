@@ -227,7 +227,7 @@ def test_a_file_that_is_not_there_stops_the_plan_but_not_the_check(tmp_path: Pat
     at = context(tmp_path / "work")
     with pytest.raises(MissingDataError, match=r"external\.given: no file .*masks\.json"):
         plan_spec(spec, at)
-    only = make_plan(load(spec), place=at.place, store=at.store, data_root=None, only=["ours"])
+    only = make_plan(load(spec), place=at.place, data_root=None, only=["ours"])
     assert only.external == ()
 
 
@@ -251,7 +251,7 @@ def test_a_row_with_seeds_has_a_result_for_each(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, "  both: {segm: 's{seed}.json'}\n  one: {segm: s0.json}\n")
     at = context(tmp_path / "work")
     ablation = load(spec, seeds=2)
-    plan = make_plan(ablation, place=at.place, store=at.store, data_root=None)
+    plan = make_plan(ablation, place=at.place, data_root=None)
     assert [(s.unit.arm, s.unit.seed) for s in plan.external] == [
         ("both", 0),
         ("both", 1),
