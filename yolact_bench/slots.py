@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import NoneType, UnionType
 from typing import (
@@ -45,7 +45,7 @@ _BOUNDS = {
 }
 
 
-def hint(word: str, known: Mapping[str, object]) -> str:
+def hint(word: str, known: Collection[str]) -> str:
     """Return " (did you mean ...?); there is: ..." for an unknown `word`."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     guess = f" (did you mean {near[0]!r}?)" if near else ""

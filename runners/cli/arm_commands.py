@@ -27,7 +27,13 @@ class TrainCommand(PlaceOptions):
     validate_every: options.ValidateEvery = None
     compile_network: options.Compile = False
     devices: options.Devices = 1
-    scaling: options.Scaling = "keep"
+    scaling: Annotated[
+        str,
+        typer.Option(
+            help="Schedule on several devices: keep (as in the spec) or linear (batch and rate "
+            "multiplied by --devices, iterations divided by it)."
+        ),
+    ] = "keep"
 
     def execute(self) -> None:
         log.info("loading torch")
@@ -51,7 +57,7 @@ class EvaluateCommand(PlaceOptions):
     workers: options.Workers = None
     scoring: options.Scoring = "pycocotools"
     eval_batch: options.EvalBatch = 1
-    devices: options.EvalDevices = 1
+    devices: Annotated[int, typer.Option("--devices", help="Devices that share the images.")] = 1
     as_json: options.AsJson = False
 
     def execute(self) -> None:
@@ -74,12 +80,27 @@ class LatencyCommand(PlaceOptions):
     work_dir: options.WorkDir = options.WORK
     data_root: options.DataRoot = None
     device: options.Device = None
-    scenario: options.Scenario = None
-    rel_ci: options.RelCi = 0.01
-    max_seconds: options.MaxSeconds = 300.0
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is timed: model, detector or end_to_end. Repeatable. Default: end_to_end."
+        ),
+    ] = None
+    rel_ci: Annotated[
+        float,
+        typer.Option(help="Relative half-width of the intervals at which timing stops."),
+    ] = 0.01
+    max_seconds: Annotated[float, typer.Option(help="Time limit per scenario, seconds.")] = 300.0
     rounds: options.Rounds = None
     batch: options.Batch = 1
-    load: options.DetectionLoad = None
+    load: Annotated[
+        str | None,
+        typer.Option(
+            "--load",
+            help="Detections per image: own, coco_like, crowded_100 or constant_N. Default: own "
+            "for trained arms, coco_like for others.",
+        ),
+    ] = None
     twin: Annotated[
         bool, typer.Option(help="Second timing of the first arm, as a check of the method.")
     ] = False
@@ -132,7 +153,9 @@ class PredictCommand:
 
     source: Annotated[Path, typer.Argument(help="Image, or folder of images.")]
     weights: Annotated[Path, typer.Option(help="Checkpoint (final.pt).")]
-    arm: options.Preset = None
+    arm: Annotated[
+        str | None, typer.Option(help="Name of a preset. Default: the run.yaml beside the weights.")
+    ] = None
     out: Annotated[Path, typer.Option(help="Folder for the drawn images.")] = Path("predictions")
     min_score: Annotated[float, typer.Option(help="Lowest score that is drawn, 0 to 1.")] = 0.3
     settings: options.ArmSet = None

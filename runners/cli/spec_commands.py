@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,12 +21,19 @@ log = logging.getLogger(__name__)
 class RunCommand(SpecOptions, ExecutorOptions):
     """Train what is missing, evaluate, time all arms together and write the report."""
 
-    spec: options.Spec
+    spec: Annotated[Path, typer.Argument(help="YAML file of an ablation.", metavar="SPEC")]
     only: options.Only = None
     settings: options.Set = None
     seeds: options.Seeds = None
     budget: options.Budget = FULL
-    images_per_second: options.Rate = None
+    images_per_second: Annotated[
+        float | None,
+        typer.Option(
+            "--images-per-second",
+            help="Training throughput for the estimate, images per second. "
+            "Default: measured rates.",
+        ),
+    ] = None
     work_dir: options.WorkDir = options.WORK
     data_root: options.DataRoot = None
     device: options.Device = None
@@ -35,12 +43,21 @@ class RunCommand(SpecOptions, ExecutorOptions):
     max_store: options.MaxStore = 100.0
     scoring: options.Scoring = "pycocotools"
     eval_batch: options.EvalBatch = 1
-    sizes: options.Sizes = False
+    sizes: Annotated[
+        bool,
+        typer.Option("--sizes", help="Intervals for small, medium and large objects as well."),
+    ] = False
     compile_network: options.Compile = False
     retry_failed: Annotated[
         bool, typer.Option(help="Another attempt at arms that failed before.")
     ] = False
-    latency_first: options.LatencyFirst = False
+    latency_first: Annotated[
+        bool,
+        typer.Option(
+            "--latency-first",
+            help="Latency check before training; arms over latency.budget_ms are skipped.",
+        ),
+    ] = False
     executor: options.ExecutorName = None
     slots: options.Slots = None
     devices: options.Devices = 1
@@ -73,14 +90,46 @@ class PlanCommand(SpecOptions):
     settings: options.Set = None
     seeds: options.Seeds = None
     budget: options.Budget = FULL
-    rates: options.Rates = None
-    evaluation_rate: options.EvaluationRate = None
-    rates_file: options.RatesFile = None
+    rates: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--images-per-second",
+            metavar="RATE|PRESET=RATE",
+            help="Training throughput of one device, images per second: 50 for every arm, "
+            "yolact_r101=45 for arms of that preset. Repeatable. Default: measured rates.",
+        ),
+    ] = None
+    evaluation_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--evaluation-images-per-second",
+            help="Throughput of network and detection on one device, images per second. "
+            "Default: measured rates.",
+        ),
+    ] = None
+    rates_file: Annotated[
+        Path | None,
+        typer.Option("--rates", help="YAML file with throughputs: every, presets, evaluation."),
+    ] = None
     slots: options.Slots = None
     devices: options.Devices = 1
-    efficiency: options.Efficiency = None
-    gpus: options.Gpus = None
-    price_per_hour: options.Price = None
+    efficiency: Annotated[
+        float | None,
+        typer.Option(
+            "--scaling-efficiency",
+            help="Fraction of the ideal speed-up on several devices, 0 to 1. Default: 1.",
+        ),
+    ] = None
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,…",
+            help="Numbers of devices to plan the suite for. Default: 8,64,512 for several SPECs.",
+        ),
+    ] = None
+    price_per_hour: Annotated[
+        float | None, typer.Option("--price-per-hour", help="Price per device-hour. Default: none.")
+    ] = None
     work_dir: options.WorkDir = options.WORK
     data_root: options.DataRoot = None
     device: options.Device = None
@@ -117,7 +166,7 @@ class CheckCommand(SpecOptions):
 class SweepCommand(ExecutorOptions):
     """Search a space of slots and options; the same command resumes an interrupted search."""
 
-    spec: options.SweepFile
+    spec: Annotated[Path, typer.Argument(help="YAML file of a sweep.", metavar="SPEC")]
     settings: options.Set = None
     trials: Annotated[
         int | None, typer.Option(help="Number of trials. Default: the number in the file.")

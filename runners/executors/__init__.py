@@ -117,7 +117,7 @@ def _check(placement: Placement) -> None:
     if placement.executor is not None and placement.executor not in EXECUTORS:
         raise SpecError(
             f"--executor {placement.executor}: no such executor"
-            f"{hint(placement.executor, dict.fromkeys(EXECUTORS))}"
+            f"{hint(placement.executor, EXECUTORS)}"
         )
     if placement.address is not None and placement.executor != "ray":
         raise SpecError(f"--address {placement.address}: only valid with --executor ray")

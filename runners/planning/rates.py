@@ -87,7 +87,7 @@ def parse_rates(
 def _read_rates(file: Path) -> UserRates:
     """Return the rates of a YAML file: `every`, `presets` (name → rate) and `evaluation`."""
     source = read(file)
-    source.check_keys((), source.data, dict.fromkeys((*_SINGLE, "presets")))
+    source.check_keys((), source.data, (*_SINGLE, "presets"))
     presets = source.data.get("presets", {})
     if not isinstance(presets, Mapping):
         raise source.error(("presets",), f"expected preset: rate, got {presets!r}")

@@ -121,7 +121,7 @@ def _with_budget(source: Source, arms: Sequence[Arm], budget: str) -> list[Arm]:
     """Apply the budget to every arm, then the file's own `budgets`."""
     check_budget(budget)
     own = source.mapping(("budgets",))
-    source.check_keys(("budgets",), own, {name: 0 for name in BUDGETS if name != FULL})
+    source.check_keys(("budgets",), own, [name for name in BUDGETS if name != FULL])
     changes = {name: source.mapping(("budgets", name)) for name in own}
     for name, written in changes.items():  # a mistake in any of them counts
         apply_changes(source, ("budgets", name), arms[0].run, written)
@@ -147,10 +147,7 @@ def _seeds(source: Source, budget: str) -> tuple[int, ...]:
 def _measure(source: Source) -> tuple[str, ...]:
     measure = source.strings("measure", ("accuracy", "latency"))
     for item in measure:
-        if item not in MEASURES:
-            raise source.error(
-                ("measure",), f"unknown {item!r}{hint(item, dict.fromkeys(MEASURES))}"
-            )
+        source.word(("measure",), item, MEASURES)
     if not measure:
         raise source.error(("measure",), f"name at least one of {', '.join(MEASURES)}")
     return measure
@@ -159,7 +156,7 @@ def _measure(source: Source) -> tuple[str, ...]:
 def _paper_rows(source: Source, arms: Mapping[str, Arm]) -> dict[str, str]:
     """Which published row each arm repeats; whether the paper has it is checked elsewhere."""
     rows = source.mapping(("paper_rows",))
-    source.check_keys(("paper_rows",), rows, {**arms, **source.mapping((KEY,))})
+    source.check_keys(("paper_rows",), rows, [*arms, *source.mapping((KEY,))])
     if rows and source.data.get("paper") is None:
         raise source.error(("paper_rows",), "write paper: and the group that the rows are of")
     return {arm: str(row) for arm, row in rows.items()}

@@ -28,7 +28,7 @@ def read_run(name: str, *, relative_to: Path) -> Run:
             return Run.from_dict(source.data)
         except SpecError as error:
             raise SpecError(f"{source.file}: {error}") from error
-    source.check_keys((), source.data, dict.fromkeys(("base", "set", "dataset")))
+    source.check_keys((), source.data, ("base", "set", "dataset"))
     return base_run(source)
 
 

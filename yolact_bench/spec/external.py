@@ -28,9 +28,9 @@ PLACEHOLDERS: Mapping[str, str] = {
     "device": "the device of this run: cpu, cuda:0",
     "seed": "the seed; the row then has one result for every seed of the ablation",
 }
-_OF_FILES = dict.fromkeys(("segm", "bbox", "latency"))
+_OF_FILES = ("segm", "bbox", "latency")
 _TIMEOUT = "timeout_minutes"
-_OF_COMMAND = dict.fromkeys(("command", "version", "python", _TIMEOUT, "smoke"))
+_OF_COMMAND = ("command", "version", "python", _TIMEOUT, "smoke")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,17 +159,18 @@ def read_external(
             raise source.error(
                 path, "expected {segm: results.json}, or {command: …, version: …} that writes it"
             )
-        read_row = _command if "command" in options else _result_files
-        origin = read_row(source, path, options, smoke=smoke)
+        origin: ResultFiles | Command = (
+            _command(source, path, options, smoke=smoke)
+            if "command" in options
+            else _result_files(source, path, options)
+        )
         where = source.where(path)
         if not smoke or isinstance(origin, Command):
             rows.append(External(name=path[1], source=origin, folder=source.folder, where=where))
     return tuple(rows)
 
 
-def _result_files(
-    source: Source, path: KeyPath, options: Mapping[str, object], *, smoke: bool
-) -> ResultFiles:
+def _result_files(source: Source, path: KeyPath, options: Mapping[str, object]) -> ResultFiles:
     source.check_keys(path, options, _OF_FILES)
     files = {key: source.text((*path, key), value) for key, value in options.items()}
     for key, text in files.items():
@@ -213,14 +214,12 @@ def _check_command(source: Source, path: KeyPath, text: str) -> None:
 
 def _check_fields(source: Source, path: KeyPath, text: str, known: Collection[str]) -> None:
     try:
-        found = _fields(text)
+        names = _fields(text)
     except ValueError as error:
         raise source.error(path, f"{error}; write {{{{ and }}}} for plain braces") from error
-    for field in found:
+    for field in names:
         if field not in known:
-            raise source.error(
-                path, f"no placeholder is named {field!r}{hint(field, dict.fromkeys(known))}"
-            )
+            raise source.error(path, f"no placeholder is named {field!r}{hint(field, known)}")
 
 
 def _written(files: ResultFiles) -> dict[str, str]:

@@ -59,7 +59,7 @@ def read_latency(source: Source) -> LatencyPlan:
     data = source.data.get(KEY, {})
     if not isinstance(data, Mapping):
         raise source.error((KEY,), f"expected a mapping such as {{rel_ci: 0.01}}, got {data!r}")
-    source.check_keys((KEY,), data, {field.name: field for field in fields(LatencyPlan)})
+    source.check_keys((KEY,), data, [field.name for field in fields(LatencyPlan)])
     values = {str(key): _typed(source, str(key), value) for key, value in data.items()}
     try:
         return LatencyPlan(**values)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """YAML read with the line of every key, so that an error can say where."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,11 +96,17 @@ class Source:
             raise self.error(path, f"expected a text, got {value!r}")
         return value.strip()
 
+    def word(self, path: KeyPath, value: object, known: Collection[str]) -> str:
+        """Return a value that must be one of the known words."""
+        if not isinstance(value, str) or value not in known:
+            raise self.error(path, f"unknown {value!r}{hint(str(value), known)}")
+        return value
+
     def check_keys(
-        self, path: KeyPath, found: Mapping[str, object], known: Mapping[str, object]
+        self, path: KeyPath, mapping: Mapping[str, object], known: Collection[str]
     ) -> None:
-        """Raise SpecError for the first key of `found` that is not known."""
-        for key in found:
+        """Raise SpecError for the first key of a mapping that is not known."""
+        for key in mapping:
             if key not in known:
                 raise self.error((*path, str(key)), f"unknown key{hint(str(key), known)}")
 
@@ -112,7 +118,7 @@ def read_spec(path: Path, *, schema: int, keys: Sequence[str]) -> Source:
         SpecError: as `read`, or another schema, or an unknown key.
     """
     source = read(path)
-    source.check_keys((), source.data, dict.fromkeys(keys))
+    source.check_keys((), source.data, keys)
     if source.data.get("schema") != schema:
         raise source.error(("schema",), f"expected schema: {schema}")
     return source
@@ -122,7 +128,7 @@ def require_file(path: Path) -> None:
     """Raise SpecError if there is no such file, with the nearest name and what there is."""
     if path.exists():
         return
-    there = {file.name: None for file in path.parent.glob("*.y*ml")}
+    there = [file.name for file in path.parent.glob("*.y*ml")]
     raise SpecError(f"{path}: there is no such file{hint(path.name, there) if there else ''}")
 
 

@@ -28,7 +28,7 @@ def read_dataset_file(path: Path) -> DatasetFile:
         SpecError: no such file, not YAML, an unknown or missing key, a value of a wrong type.
     """
     source = read(path)
-    source.check_keys((), source.data, dict.fromkeys(_KEYS))
+    source.check_keys((), source.data, _KEYS)
     name = source.text(("name",), source.data.get("name", path.parent.name or "data"))
     root = path.parent / source.text(("root",), source.data.get("root", "."))
     splits: dict[str, tuple[Path, Path]] = {}
@@ -43,7 +43,7 @@ def read_dataset_file(path: Path) -> DatasetFile:
         part = source.data[split]
         if not isinstance(part, Mapping):
             raise source.error((split,), "expected {images: ..., annotations: ...}")
-        source.check_keys((split,), part, dict.fromkeys(_SPLIT_KEYS))
+        source.check_keys((split,), part, _SPLIT_KEYS)
         for key in _SPLIT_KEYS:
             if key not in part:
                 raise source.error((split,), f"the key '{key}' is missing")

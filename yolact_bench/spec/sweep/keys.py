@@ -6,7 +6,6 @@ Every function raises a SpecError with file, line and key.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from yolact_bench.slots import hint
 from yolact_bench.spec.source import Source
 
 MODES: Mapping[str, str] = {
@@ -39,34 +38,26 @@ def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
     data = source.data.get("objectives", {"mask_ap": "maximise"})
     if not isinstance(data, Mapping) or not data:
         raise source.error(("objectives",), f"expected such as {{mask_ap: maximise}}, got {data!r}")
-    source.check_keys(("objectives",), data, dict.fromkeys(METRICS))
-    found = []
+    source.check_keys(("objectives",), data, METRICS)
+    objectives = []
     for metric, word in data.items():
         if word not in DIRECTIONS:
             raise source.error(
                 ("objectives", str(metric)), f"expected maximise or minimise, got {word!r}"
             )
-        found.append(Objective(metric=str(metric), maximise=DIRECTIONS[str(word)]))
-    if mode == "pareto" and len(found) < 2:
+        objectives.append(Objective(metric=str(metric), maximise=DIRECTIONS[str(word)]))
+    if mode == "pareto" and len(objectives) < 2:
         raise source.error(("objectives",), "pareto needs two or more; with one write mode: single")
-    if mode != "pareto" and len(found) != 1:
+    if mode != "pareto" and len(objectives) != 1:
         raise source.error(("objectives",), f"{mode} has one; with several write mode: pareto")
-    timed = [one.metric for one in found if one.metric in TIME_METRICS]
+    timed = [one.metric for one in objectives if one.metric in TIME_METRICS]
     if timed and mode != "pareto":
         raise source.error(
             ("objectives", timed[0]),
             "alone, a network that detects nothing would win; write mode: pareto with mask_ap "
             "beside it, or mode: budget",
         )
-    return tuple(found)
-
-
-def read_word(source: Source, key: str, default: str, known: Mapping[str, object]) -> str:
-    """Return the word under `key`, one of those known."""
-    word = source.data.get(key, default)
-    if word not in known:
-        raise source.error((key,), f"unknown {word!r}{hint(str(word), known)}")
-    return str(word)
+    return tuple(objectives)
 
 
 def read_whole(source: Source, key: str, default: int) -> int:
@@ -83,14 +74,12 @@ def read_sampler(source: Source) -> tuple[str, int]:
     choice = {"name": data} if isinstance(data, str) else data
     if not isinstance(choice, Mapping):
         raise source.error(("sampler",), f"expected such as {{name: tpe, seed: 0}}, got {data!r}")
-    source.check_keys(("sampler",), choice, {"name": 0, "seed": 0})
-    name, seed = choice.get("name", "tpe"), choice.get("seed", 0)
-    if name not in SAMPLERS:
-        near = hint(str(name), dict.fromkeys(SAMPLERS))
-        raise source.error(("sampler", "name"), f"unknown {name!r}{near}")
+    source.check_keys(("sampler",), choice, ("name", "seed"))
+    name = source.word(("sampler", "name"), choice.get("name", "tpe"), SAMPLERS)
+    seed = choice.get("seed", 0)
     if type(seed) is not int or seed < 0:
         raise source.error(("sampler", "seed"), f"expected a whole number from 0 on, got {seed!r}")
-    return str(name), seed
+    return name, seed
 
 
 def read_pruner(
@@ -101,9 +90,7 @@ def read_pruner(
     can_prune = mode != "pareto" and maximised and metric in VALIDATED
     data = source.data.get("pruner", "median" if can_prune else "none")
     choice = data if isinstance(data, Mapping) else {"name": "none" if data is None else data}
-    name = str(choice.get("name", "median"))
-    if name not in PRUNERS:
-        raise source.error(("pruner",), f"unknown {name!r}{hint(name, dict.fromkeys(PRUNERS))}")
+    name = source.word(("pruner",), choice.get("name", "median"), PRUNERS)
     if mode == "pareto" and name != "none":
         message = "a trial with several objectives cannot be pruned; leave the key out"
         raise source.error(("pruner",), message)

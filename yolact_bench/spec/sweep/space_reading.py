@@ -69,7 +69,7 @@ def _is_number(value: object) -> bool:
 
 
 def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Number:
-    source.check_keys(path, value, dict.fromkeys(("low", "high", "log", "step")))
+    source.check_keys(path, value, ("low", "high", "log", "step"))
     low, high, step = value.get("low"), value.get("high"), value.get("step")
     log = value.get("log", False)
     if type(low) not in (int, float) or type(high) not in (int, float):

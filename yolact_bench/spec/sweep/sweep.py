@@ -19,7 +19,6 @@ from yolact_bench.spec.sweep.keys import (
     read_pruner,
     read_sampler,
     read_whole,
-    read_word,
 )
 from yolact_bench.spec.sweep.space import Components, Space, parameters
 from yolact_bench.spec.sweep.space_reading import read_space
@@ -131,7 +130,7 @@ def load_sweep(
     _check_space(source, run, space)
     check_budget(budget)
     run = budgeted(run, budget, sides=smoke_sides([run.image_size]))
-    mode = read_word(source, "mode", "single", MODES)
+    mode = source.word(("mode",), source.data.get("mode", "single"), MODES)
     latency = read_latency(source)
     objectives = read_objectives(source, mode)
     if mode == "budget" and latency.budget_ms is None:
