@@ -86,8 +86,8 @@ def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
     for one in gate.arms:
         both = None if one.low_ms is None or one.high_ms is None else (one.low_ms, one.high_ms)
         over = budget_ms is not None and one.exceeds(budget_ms)
-        kept = ", but kept as the baseline" if one.arm == baseline else ""
-        verdict = f"over the budget{kept}" if over else ""
+        exception = ", but kept as the baseline" if one.arm == baseline else ""
+        verdict = f"over the budget{exception}" if over else ""
         rows.append((one.arm, with_interval(one.median_ms, both), verdict))
     rows += [(arm, NOT_AVAILABLE, "could not be timed; kept") for arm in gate.untimed]
     unset = ["  no arm is dropped: the spec sets no latency: {budget_ms: …}"]

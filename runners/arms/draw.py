@@ -93,17 +93,17 @@ def draw(
 def _instances(
     detections: Detections | Found, classes: Sequence[str], min_score: float
 ) -> Iterator[_Instance]:
-    chosen = detections.mask_scores >= min_score
-    scores = detections.mask_scores[chosen].tolist()
-    labels = detections.labels[chosen].tolist()
-    boxes = detections.boxes_px[chosen].long().tolist()
+    above = detections.mask_scores >= min_score
+    scores = detections.mask_scores[above].tolist()
+    labels = detections.labels[above].tolist()
+    boxes = detections.boxes_px[above].long().tolist()
     if isinstance(detections, Found):
         parts = [
             (part.top, part.left, part.mask.cpu().numpy())
-            for part in regions(detections.where(chosen))
+            for part in regions(detections.where(above))
         ]
     else:
-        parts = [(0, 0, mask.cpu().numpy()) for mask in detections.masks[chosen]]
+        parts = [(0, 0, mask.cpu().numpy()) for mask in detections.masks[above]]
     for rank, (box, label, score, part) in enumerate(
         zip(boxes, labels, scores, parts, strict=True)
     ):

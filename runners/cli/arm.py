@@ -1,7 +1,8 @@
-"""What `yolact-bench train`, `evaluate` and `data check` do."""
+"""What `yolact-bench train`, `evaluate`, `data check` and `import-weights` do."""
 
 import json
 import logging
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,20 +11,26 @@ import typer
 from runners.arms.evaluate import predict_unit
 from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained, hold_on_first
-from runners.cli.arm_commands import EvaluateCommand, TrainCommand
+from runners.cli.arm_commands import EvaluateCommand, ImportWeightsCommand, TrainCommand
+from runners.cli.options import WORK
 from runners.evaluation.files import images_name, write_submission
 from runners.evaluation.score import score_predictions
 from runners.system.ranks import check_devices, join_torchrun
 from runners.system.torchrun import refuse_torchrun
+from runners.training.checkpoint import save_final
 from runners.units.lr_scaling import KEEP, RULES
 from runners.units.resolve import resolve_unit
-from runners.units.unit import Unit
+from runners.units.unit import Unit, run_yaml
 from runners.units.workplace import Workplace, trained
 from runners.workdir.dataset_files import check_dataset
 from runners.workdir.lock import hold_lock
+from yolact_bench.build import build_network, load_weights, recognise_weights
 from yolact_bench.errors import SpecError
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.results.files import write_atomically
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.text import aligned, points
+from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 from yolact_bench.spec.file_hash import file_sha256
 
@@ -142,6 +149,44 @@ def check_data(dataset: str, *, strict: bool, data_root: Path | None) -> None:
         raise typer.Exit(2)
 
 
+def import_weights(command: ImportWeightsCommand) -> None:
+    """Write the weights of a released file and the run that they belong to into a folder.
+
+    Without an arm the configuration is recognised by keys and shapes, and by the file's name
+    where several are alike.
+
+    Raises:
+        SpecError: not a released file, or its configuration is ambiguous.
+    """
+    file = command.file
+    out = command.out or WORK / "imported" / file.stem
+    weights, run_file = out / "final.pt", out / "run.yaml"
+    arm = command.arm or recognise_weights(file)
+    run = resolve_architecture(read_run(arm, relative_to=Path()))
+    network = build_network(run, initial=False)
+    load_weights(network, file)
+    out.mkdir(parents=True, exist_ok=True)
+    # <config>_<epoch>_<iteration>.pth
+    match = re.fullmatch(r".+_\d+_(\d+)(?:_interrupt)?\.pth", file.name)
+    facts = {
+        "imported_from": file.name,
+        "sha256": file_sha256(file),
+        "iterations": int(match[1]) if match else 0,
+        # The training is unknown.
+        "seconds": 0.0,
+        "images_per_second": 0.0,
+        "skipped_annotations": 0,
+        "peak_memory_mb": None,
+    }
+    save_final(weights, facts=facts, network=network)
+    write_atomically(run_file, run_yaml(run))
+    if command.as_json:
+        typer.echo(json.dumps({"arm": arm, "weights": str(weights), "run": str(run_file)}))
+        return
+    typer.echo(f"{arm}: {weights}, {run_file}")
+    typer.echo(f"  yolact-bench evaluate {run_file} --weights {weights} --dataset coco")
+
+
 def _predict_with(unit: Unit, weights: Path, place: Workplace) -> Path:
     """Return the folder of the predictions with given weights, made if they are not there."""
     if not weights.is_file():
@@ -152,17 +197,17 @@ def _predict_with(unit: Unit, weights: Path, place: Workplace) -> Path:
 
 def _write_submission(unit: Unit, weights: Path, place: Workplace, *, as_json: bool) -> None:
     """Write the result files for the server that has the annotations."""
-    written = write_submission(
+    paths = write_submission(
         _predict_with(unit, weights, place),
         place.work_dir / "submissions" / unit.arm,
         images=images_name(unit.data, unit.split),
         arm=unit.arm,
     )
     if as_json:
-        typer.echo(json.dumps({"submission": {k: str(v) for k, v in asdict(written).items()}}))
+        typer.echo(json.dumps({"submission": {k: str(v) for k, v in asdict(paths).items()}}))
         return
     typer.echo(f"{unit.data.name} {unit.split} has no annotations to score with; for the server:")
-    typer.echo(f"  {written.box}\n  {written.mask}\nzip each separately")
+    typer.echo(f"  {paths.box}\n  {paths.mask}\nzip each separately")
 
 
 def _record_facts(accuracy: Accuracy) -> dict[str, object]:

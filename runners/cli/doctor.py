@@ -100,13 +100,13 @@ def _operators() -> Iterator[Check]:
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     for device in devices:
         boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 1.9]], device=device)
-        kept = nms(boxes, torch.tensor([0.9, 0.8], device=device), 0.5)
+        boxes_left = nms(boxes, torch.tensor([0.9, 0.8], device=device), 0.5)
         pixels = torch.ones(1, 1, 4, 4, device=device)
         weight = torch.ones(1, 1, 3, 3, device=device)
         offset = torch.zeros(1, 18, 2, 2, device=device)
         convolved = deform_conv2d(pixels, offset, weight)
         # IoU 1.9 / 2 > 0.5 leaves one box; nine ones under nine weights of one sum to 9.
-        correct = kept.tolist() == [0] and bool((convolved == 9).all())
+        correct = boxes_left.tolist() == [0] and bool((convolved == 9).all())
         detail = f"nms and deform_conv2d {'run' if correct else 'give wrong numbers'}"
         remedy = "" if correct else "reinstall torch and torchvision from one index"
         yield judge(f"operators on {device}", detail, remedy, state="fail")

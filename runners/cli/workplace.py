@@ -54,6 +54,6 @@ def start_executor(options: ExecutorOptions, *, workers: bool = False) -> Execut
         ),
         work_dir=options.work_dir,
         device=options.place.device,
-        chosen=options.device is not None,
+        alone=options.device is not None,
         workers=workers,
     )

@@ -54,11 +54,11 @@ class Placement:
 
 
 def make_executor(
-    placement: Placement, *, work_dir: Path, device: str, chosen: bool, workers: bool = False
+    placement: Placement, *, work_dir: Path, device: str, alone: bool, workers: bool = False
 ) -> Executor | None:
     """Return the executor of other processes; None: jobs run in this one, one after the other.
 
-    `chosen` says that the user has named the device, and so wants that one alone. With `workers`
+    `alone` says that the user has named the device, and so wants that one alone. With `workers`
     the result is never None.
 
     Raises:
@@ -75,7 +75,7 @@ def make_executor(
             work_dir=work_dir,
             device=torch.device(device).type,
         )
-    environments = slot_environments(placement, device=device, chosen=chosen)
+    environments = slot_environments(placement, device=device, alone=alone)
     single = placement.executor is None and len(environments) == 1
     if not workers and (single or placement.executor == "here"):
         return None
@@ -85,7 +85,7 @@ def make_executor(
 
 
 def slot_environments(
-    placement: Placement, *, device: str, chosen: bool, num_cuda: int | None = None
+    placement: Placement, *, device: str, alone: bool, num_cuda: int | None = None
 ) -> list[Mapping[str, str]]:
     """Return the variables that differ between the slots' workers: their devices, or threads.
 
@@ -100,10 +100,10 @@ def slot_environments(
     named = os.environ.get("CUDA_VISIBLE_DEVICES")  # how a child process gets a device of this one
     names = named.split(",") if named else map(str, range(count))
     visible = [name.strip() for name in names][:count]
-    if chosen and torch.device(device).index is not None:
+    if alone and torch.device(device).index is not None:
         visible = visible[torch.device(device).index :][: placement.devices]
     room = len(visible) // placement.devices
-    slots = (1 if chosen else max(room, 1)) if placement.slots is None else placement.slots
+    slots = (1 if alone else max(room, 1)) if placement.slots is None else placement.slots
     if slots > room:
         raise SpecError(
             f"--slots {slots} of --devices {placement.devices} each need "

@@ -186,7 +186,7 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
     """Return what a report needs to know of the plan."""
     ablation = plan.ablation
     units: list[Work] = [*(s.unit for s in plan.steps), *(s.unit for s in plan.external)]
-    chosen = {step.unit.arm for step in plan.steps}
+    names = {step.unit.arm for step in plan.steps}
     others: dict[str, Mapping[str, object]] = {
         step.unit.arm: {KEY: step.unit.external.origin} for step in plan.external
     }
@@ -197,7 +197,7 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
         base=ablation.base,
         baseline=ablation.baseline,
         changes=ablation.changes,
-        arm_changes={arm.name: arm.changes for arm in ablation.arms if arm.name in chosen} | others,
+        arm_changes={arm.name: arm.changes for arm in ablation.arms if arm.name in names} | others,
         seeds=ablation.seeds,
         measure=ablation.measure,
         dataset=ablation.dataset,

@@ -80,11 +80,11 @@ def make_suite(ablations: Sequence[Ablation], *, place: Workplace, data_root: Pa
             raise SpecError(f"{ablation.file}: another SPEC is named {ablation.name}, too")
         members.append(_member(ablation, data_root, absent))
     real = [one for one in members if any(unit.data.kind != _SYNTHETIC for unit in one.units)]
-    chosen = real or members
-    runs = [unit.run for member in chosen for unit in member.units]
+    parts = real or members
+    runs = [unit.run for member in parts for unit in member.units]
     return Suite(
-        members=tuple(chosen),
-        left_out=tuple(one.ablation.name for one in members if one not in chosen),
+        members=tuple(parts),
+        left_out=tuple(one.ablation.name for one in members if one not in parts),
         absent=tuple(absent),
         trained=frozenset(run.train_digest for run in runs if place.weights(run).is_file()),
         evaluated=frozenset(

@@ -47,8 +47,8 @@ def plan_sweep(
     """
     runs, whole = [_resolve(spec, spec.run, data_root)], True
     if spec.trains:
-        chosen, whole = _settings(spec)
-        runs = [_resolve(spec, run, data_root) for run in chosen]
+        settings, whole = _settings(spec)
+        runs = [_resolve(spec, run, data_root) for run in settings]
     trainings = {run.train_digest: run for run in runs}
     seconds: list[float] = []
     sources: dict[str, None] = {}

@@ -157,8 +157,8 @@ def _run_trials(
 def _baseline(checked: CheckedSweep, at: SweepContext) -> Mapping[str, float]:
     """Return the metrics of the base, evaluated if that is needed or costs no training."""
     spec, base = checked.spec, checked.base
-    known = at.place.store.accuracy(base.detect_digest) is not None
-    if not (known or spec.replays or spec.timed or trained(base, at.place)):
+    evaluated = at.place.store.accuracy(base.detect_digest) is not None
+    if not (evaluated or spec.replays or spec.timed or trained(base, at.place)):
         return {}
     return metrics_of(ensure_accuracy(base, at.place))
 
@@ -166,7 +166,7 @@ def _baseline(checked: CheckedSweep, at: SweepContext) -> Mapping[str, float]:
 def _seed(checked: CheckedSweep, study: Study, at: SweepContext) -> None:
     """Add finished arms of ablations that lie in the space, each once."""
     spec = checked.spec
-    known = {str(trial.facts.get(ORIGIN, "")) for trial in study.trials()}
+    origins = {str(trial.facts.get(ORIGIN, "")) for trial in study.trials()}
     for name in spec.seed_from:
         folder = at.place.work_dir / "reports" / name
         if not folder.is_dir():
@@ -176,7 +176,7 @@ def _seed(checked: CheckedSweep, study: Study, at: SweepContext) -> None:
             origin = f"arm {run.arm} of {name}"
             accuracy = at.place.store.accuracy(run.detect_digest)
             params = params_of(spec.space, run.run)
-            if run.seed != 0 or origin in known or accuracy is None or params is None:
+            if run.seed != 0 or origin in origins or accuracy is None or params is None:
                 continue
             unit = checked.factory.trial(0, params)
             metrics = metrics_of(accuracy)

@@ -1,4 +1,4 @@
-"""The ledger of a study: which trials are asked, which count, and how lost ones are recovered."""
+"""The ledger of a study: which trials are next, which count, and how lost ones are recovered."""
 
 import hashlib
 import json
@@ -97,9 +97,9 @@ class Ledger:
 
     def enqueue_all(self) -> None:
         """Enqueue every untried set of a finite space, in order."""
-        known = self._known()
+        keys = self._keys()
         for params in all_params(self.space) or ():
-            if _key(params) not in known:
+            if _key(params) not in keys:
                 self.study.enqueue(params, self._mine)
 
     @property
@@ -119,7 +119,7 @@ class Ledger:
         self.study.note(trial.number, **{LOST: True})
         self.fail(trial.number, reason)
 
-    def _known(self) -> set[str]:
+    def _keys(self) -> set[str]:
         return {_key(trial.params) for trial in self.study.trials()}
 
     def _same(self, trial: StudyTrial) -> StudyTrial | None:
@@ -139,8 +139,8 @@ class Ledger:
         every = all_params(self.space)
         if every is None:
             return True  # infinitely many: they are drawn at random
-        known = self._known()
-        untried = next((params for params in every if _key(params) not in known), None)
+        keys = self._keys()
+        untried = next((params for params in every if _key(params) not in keys), None)
         if untried is None:
             return False
         self.study.enqueue(untried, self._mine)

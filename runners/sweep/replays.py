@@ -50,8 +50,8 @@ class Scorer:
         """
         self._place = place
         limits = [lowest_score(run) for run in [base.run, *corners]]
-        known = [limit for limit in limits if limit is not None]
-        self._replay = TrialScorer(base, place, min_score=min(known)) if known else None
+        scores = [limit for limit in limits if limit is not None]
+        self._replay = TrialScorer(base, place, min_score=min(scores)) if scores else None
 
     def metrics(self, unit: Unit) -> Mapping[str, float]:
         """Return the metrics that evaluation would give a unit.

@@ -77,7 +77,7 @@ class Study:
         seed = spec.sampler_seed + len(self._study.get_trials(deepcopy=False))
         self._study.sampler = sampler_of(spec, seed)
         self._study.pruner = pruner_of(spec)
-        self._asked: dict[int, optuna.Trial] = {}
+        self._open: dict[int, optuna.Trial] = {}
 
     def ask(self, facts: Mapping[str, object], *, at_random: bool = False) -> StudyTrial:
         """Return what to try next, as a running trial with these facts.
@@ -95,35 +95,35 @@ class Study:
             suggest(trial, self._space)
         finally:
             self._study.sampler = usual
-        self._asked[trial.number] = trial
+        self._open[trial.number] = trial
         return self.trial(trial.number)
 
     def tell(self, number: int, values: Sequence[float]) -> None:
         self._study.tell(number, list(values))
-        self._asked.pop(number, None)
+        self._open.pop(number, None)
 
     def prune(self, number: int) -> None:
         """Finish a trial that was stopped early or never started."""
         self._study.tell(number, state=TrialState.PRUNED)
-        self._asked.pop(number, None)
+        self._open.pop(number, None)
 
     def fail(self, number: int) -> None:
         self._study.tell(number, state=TrialState.FAIL)
-        self._asked.pop(number, None)
+        self._open.pop(number, None)
 
     def note(self, number: int, **facts: object) -> None:
-        trial = self._asked.get(number)
+        trial = self._open.get(number)
         if trial is None:  # of an earlier coordinator
             storage = _storage(self._url)
             study = storage.get_study_id_from_name(self._study.study_name)
-            known = storage.get_trial_id_from_study_id_trial_number(study, number)
-            trial = optuna.Trial(self._study, known)
+            trial_id = storage.get_trial_id_from_study_id_trial_number(study, number)
+            trial = optuna.Trial(self._study, trial_id)
         for key, value in facts.items():
             trial.set_user_attr(key, value)
 
     def report(self, number: int, iteration: int, value: float) -> bool:
         """Store an intermediate value of a trial; return whether to stop it."""
-        trial = self._asked[number]
+        trial = self._open[number]
         trial.report(value, iteration)
         return trial.should_prune()
 
@@ -176,7 +176,7 @@ class Study:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = optuna.importance.get_param_importances(
+                importance = optuna.importance.get_param_importances(
                     self._study,
                     evaluator=evaluator,
                     target=lambda trial: sign * trial.values[objective],
@@ -184,7 +184,7 @@ class Study:
         except (RuntimeError, ValueError) as error:
             log.info("parameter importance is not available: %s", error)
             return {}
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+        return dict(sorted(importance.items(), key=lambda item: -item[1]))
 
     def _complete_trials(self) -> list[FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False)
@@ -216,16 +216,16 @@ def _open(spec: SweepSpec, storage: str) -> optuna.Study:
             f"--storage: the study {spec.name} cannot be opened ({kind}); is it a database "
             "URL such as postgresql+psycopg2://user@host/name that answers?"
         ) from error
-    known = study.user_attrs.get(_IDENTITY)
-    if known is None:
+    identity = study.user_attrs.get(_IDENTITY)
+    if identity is None:
         study.set_metric_names([one.metric for one in spec.objectives])  # for optuna-dashboard
         study.set_user_attr(_IDENTITY, spec.identity)
         return study
     changed = [
-        key for key in {**known, **spec.identity} if known.get(key) != spec.identity.get(key)
+        key for key in {**identity, **spec.identity} if identity.get(key) != spec.identity.get(key)
     ]
     if changed:
-        was, now = known.get(changed[0], "nothing"), spec.identity.get(changed[0], "nothing")
+        was, now = identity.get(changed[0], "nothing"), spec.identity.get(changed[0], "nothing")
         raise spec.source.error(
             ("name",),
             f"the study {spec.name} was started with another {changed[0]} (then {was}, now {now}); "

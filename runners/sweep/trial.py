@@ -105,8 +105,8 @@ def metrics_of(accuracy: Accuracy) -> dict[str, float]:
         "train_seconds": accuracy.train_seconds,
         "peak_memory_mb": accuracy.peak_memory_mb,
     }
-    known = {name: float(cost) for name, cost in costs.items() if cost is not None}
-    return {**ap_metrics(box=accuracy.box, mask=accuracy.mask), **known}
+    numbers = {name: float(cost) for name, cost in costs.items() if cost is not None}
+    return {**ap_metrics(box=accuracy.box, mask=accuracy.mask), **numbers}
 
 
 def missing_metric(spec: SweepSpec, metrics: Mapping[str, float]) -> str:

@@ -126,11 +126,9 @@ def _with_budget(source: Source, arms: Sequence[Arm], budget: str) -> list[Arm]:
     for name, written in changes.items():  # a mistake in any of them counts
         apply_changes(source, ("budgets", name), arms[0].run, written)
     sides = smoke_sides(arm.run.image_size for arm in arms)
-    path, chosen = ("budgets", budget), changes.get(budget, {})
+    path, extra = ("budgets", budget), changes.get(budget, {})
     return [
-        replace(
-            arm, run=apply_changes(source, path, budgeted(arm.run, budget, sides=sides), chosen)
-        )
+        replace(arm, run=apply_changes(source, path, budgeted(arm.run, budget, sides=sides), extra))
         for arm in arms
     ]
 

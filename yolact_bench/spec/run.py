@@ -95,8 +95,8 @@ class Run:
             slot, _, option = path.partition(".")
             if slot not in settable:
                 raise SpecError(f"no slot is named {slot!r}{hint(slot, settable)}")
-            chosen = _chosen(slot, getattr(run, slot), option, value)
-            run = replace(run, **{slot: chosen})  # type: ignore[arg-type]
+            choice = _choice(slot, getattr(run, slot), option, value)
+            run = replace(run, **{slot: choice})  # type: ignore[arg-type]
         return run
 
     def as_dict(self) -> dict[str, object]:
@@ -126,7 +126,7 @@ class Run:
         return {**versions, "eval_data": self.eval_data, **slots}
 
 
-def _chosen(slot: str, current: object, option: str, value: object) -> object:
+def _choice(slot: str, current: object, option: str, value: object) -> object:
     """Return the new value of a slot, given its current one."""
     if option:
         if not isinstance(current, Mapping):

@@ -78,10 +78,10 @@ class Nodes:
         """
         if self.room():
             return
-        found = ", ".join(f"{_name(node)} {self._has(node)}" for node in self._alive())
+        offers = ", ".join(f"{_name(node)} {self._has(node)}" for node in self._alive())
         raise SpecError(
             f"--executor ray: an arm needs {self._need} {self._kind} of one node, and no node has "
-            f"that many ({found}); give fewer --devices, another --device, or start such a node"
+            f"that many ({offers}); give fewer --devices, another --device, or start such a node"
         )
 
     def check(self, mark: Mark) -> None:
@@ -97,8 +97,8 @@ class Nodes:
             there = affinity(node["NodeID"], soft=False)
             on_node = probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
             tasks.append((node, on_node.remote(mark, me=node["NodeID"])))
-        found = [(node, self._answer(task, mark, node["NodeID"])) for node, task in tasks]
-        objections = [f"node {_name(node)} {why}" for node, why in found if why is not None]
+        answers = [(node, self._answer(task, mark, node["NodeID"])) for node, task in tasks]
+        objections = [f"node {_name(node)} {why}" for node, why in answers if why is not None]
         if objections:
             raise SpecError(f"--executor ray: {'; '.join(objections)}")
 
@@ -140,11 +140,11 @@ def first_line(error: BaseException) -> str:
 
 def _environment() -> dict[str, str]:
     """What processes on the nodes have in their environment: this code first, where it is there."""
-    found = {name: os.environ[name] for name in _FORWARDED if os.environ.get(name)}
+    forwarded = {name: os.environ[name] for name in _FORWARDED if os.environ.get(name)}
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if SOURCE_TREE.name not in ("site-packages", "dist-packages"):
         paths.insert(0, str(SOURCE_TREE))
-    return {**found, PLAIN: "1", **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}
+    return {**forwarded, PLAIN: "1", **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}
 
 
 def _name(node: Mapping[str, Any]) -> str:

@@ -65,14 +65,14 @@ class DetectionFacts:
     box_iou: Float64  # [D, G]
     mask_iou: Float64  # [D, G]
 
-    def where(self, chosen: NDArray[np.bool_]) -> "DetectionFacts":
-        if chosen.all():
+    def where(self, rows: NDArray[np.bool_]) -> "DetectionFacts":
+        if rows.all():
             return self
         return DetectionFacts(
-            box_area=self.box_area[chosen],
-            mask_area=self.mask_area[chosen],
-            box_iou=self.box_iou[chosen],
-            mask_iou=self.mask_iou[chosen],
+            box_area=self.box_area[rows],
+            mask_area=self.mask_area[rows],
+            box_iou=self.box_iou[rows],
+            mask_iou=self.mask_iou[rows],
         )
 
     def of(self, kind: Kind) -> tuple[Float64, Float64]:

@@ -18,7 +18,7 @@ from runners.evaluation.coco.matching import Instances, instances_of, match
 from runners.evaluation.coco.score import summary
 from runners.evaluation.score import Scores, class_names
 from runners.evaluation.stored_pass import StoredPass, lowest_score
-from runners.sweep.replay.kept import ImageCandidates, ImageDetections, Variant, detect_image
+from runners.sweep.replay.detect import ImageCandidates, ImageDetections, Variant, detect_image
 from runners.sweep.replay.overlaps import KnownOverlaps, Objects, OverlapMemory
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained_detector

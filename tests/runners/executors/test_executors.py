@@ -19,11 +19,11 @@ def four_threads() -> object:
 
 
 def on_cpu(placement: Placement, *, workers: bool = False) -> object:
-    return make_executor(placement, work_dir=Path(), device="cpu", chosen=False, workers=workers)
+    return make_executor(placement, work_dir=Path(), device="cpu", alone=False, workers=workers)
 
 
-def devices(placement: Placement, *, device: str = "cuda", chosen: bool = False) -> list[str]:
-    environments = slot_environments(placement, device=device, chosen=chosen, num_cuda=4)
+def devices(placement: Placement, *, device: str = "cuda", alone: bool = False) -> list[str]:
+    environments = slot_environments(placement, device=device, alone=alone, num_cuda=4)
     return [one["CUDA_VISIBLE_DEVICES"] for one in environments]
 
 
@@ -37,7 +37,7 @@ def test_one_slot_is_this_process_and_two_are_workers() -> None:
 
 @pytest.mark.parametrize(("slots", "threads"), [(1, "4"), (2, "2"), (3, "1"), (8, "1")])
 def test_slots_of_a_cpu_share_its_threads(slots: int, threads: str, four_threads: object) -> None:
-    environments = slot_environments(Placement(slots=slots), device="cpu", chosen=False)
+    environments = slot_environments(Placement(slots=slots), device="cpu", alone=False)
     assert [one["OMP_NUM_THREADS"] for one in environments] == [threads] * slots
 
 
@@ -52,13 +52,13 @@ def test_each_arm_gets_devices_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
 def test_devices_hidden_from_this_process_stay_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5,GPU-8c1b,2")
     assert devices(Placement(devices=2)) == ["7,5", "GPU-8c1b,2"]
-    assert devices(Placement(slots=1), device="cuda:1", chosen=True) == ["5"]
+    assert devices(Placement(slots=1), device="cuda:1", alone=True) == ["5"]
 
 
 def test_a_named_device_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert devices(Placement(), chosen=True) == ["0"]
-    assert devices(Placement(), device="cuda:2", chosen=True) == ["2"]
+    assert devices(Placement(), alone=True) == ["0"]
+    assert devices(Placement(), device="cuda:2", alone=True) == ["2"]
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ class Number:
     def holds(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        known = self.values
-        if known is None:
+        values = self.values
+        if values is None:
             return self.low <= value <= self.high
-        return any(math.isclose(value, float(str(one))) for one in known)
+        return any(math.isclose(value, float(str(one))) for one in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +85,10 @@ Domain = Number | Values
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """A choice among components of a slot, each with options that vary or are given."""
+    """A choice among components of a slot, each with options that vary or are fixed."""
 
     options: Mapping[str, Mapping[str, Domain]]  # component → option → what it may be
-    given: Mapping[str, Mapping[str, object]]  # component → option → its value
+    fixed: Mapping[str, Mapping[str, object]]  # component → option → its value
 
 
 Space = Mapping[str, Domain | Components]  # slot or slot.option → what it may be
@@ -129,11 +129,11 @@ def changes_of(space: Space, params: Params) -> dict[str, object]:
             changes[path] = _value_of(entry, params[path])
             continue
         component = str(params[path])
-        chosen = {
+        varying = {
             name: _value_of(domain, params[f"{path}.{component}.{name}"])
             for name, domain in entry.options[component].items()
         }
-        changes[path] = {"name": component, **entry.given[component], **chosen}
+        changes[path] = {"name": component, **entry.fixed[component], **varying}
     return changes
 
 
@@ -202,26 +202,26 @@ def _axis(path: str, entry: Domain | Components) -> list[dict[str, Value]] | Non
     if not isinstance(entry, Components):
         values = entry.values
         return None if values is None else [{path: to_stored(value)} for value in values]
-    found: list[dict[str, Value]] = []
+    axis: list[dict[str, Value]] = []
     for component, options in entry.options.items():
         inner = all_params({f"{path}.{component}.{name}": one for name, one in options.items()})
         if inner is None:
             return None
-        found += [{path: component, **params} for params in inner]
-    return found
+        axis += [{path: component, **params} for params in inner]
+    return axis
 
 
 def _component_params(path: str, entry: Components, value: object) -> dict[str, Value] | None:
     if not isinstance(value, Mapping) or value.get("name") not in entry.options:
         return None
     component = str(value["name"])
-    if any(value.get(name, _ABSENT) != one for name, one in entry.given[component].items()):
+    if any(value.get(name, _ABSENT) != one for name, one in entry.fixed[component].items()):
         return None
     options = entry.options[component]
     if not all(domain.holds(value.get(name, _ABSENT)) for name, domain in options.items()):
         return None
-    chosen = {f"{path}.{component}.{name}": to_stored(value[name]) for name in options}
-    return {path: component, **chosen}
+    varying = {f"{path}.{component}.{name}": to_stored(value[name]) for name in options}
+    return {path: component, **varying}
 
 
 def _value_of(domain: Domain, stored: Value) -> object:
@@ -242,4 +242,4 @@ def _contexts(space: Space, path: str) -> list[dict[str, object]]:
 
 def _first(entry: Components, component: str) -> dict[str, object]:
     lowest = {name: domain.ends[0] for name, domain in entry.options[component].items()}
-    return {"name": component, **entry.given[component], **lowest}
+    return {"name": component, **entry.fixed[component], **lowest}

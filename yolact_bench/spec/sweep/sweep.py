@@ -18,10 +18,10 @@ from yolact_bench.spec.sweep.keys import (
     read_objectives,
     read_pruner,
     read_sampler,
+    read_space,
     read_whole,
 )
 from yolact_bench.spec.sweep.space import Components, Space, parameters
-from yolact_bench.spec.sweep.space_reading import read_space
 
 SWEEP_SCHEMA = 1
 _FIXED = ("dataset", "seed")  # trials are only comparable on the same data
@@ -71,15 +71,15 @@ class SweepSpec:
         """What the trials of one study must have in common to be comparable; by name, as text."""
         base = {f"base's {slot}": str(one) for slot, one in self.run.as_dict().items()}
         space = {f"range of {name}": str(one) for name, one in parameters(self.space).items()}
-        given = {
-            f"{path} of the space": str({name: dict(one) for name, one in entry.given.items()})
+        fixed = {
+            f"{path} of the space": str({name: dict(one) for name, one in entry.fixed.items()})
             for path, entry in self.space.items()
             if isinstance(entry, Components)
         }
         objective = ", ".join(f"{one.metric} {one.maximise}" for one in self.objectives)
         latency = str(self.latency) if self.timed or self.mode == "budget" else ""
         words = {"mode": self.mode, "objective": objective, "latency": latency}
-        return {**base, **space, **given, **words}
+        return {**base, **space, **fixed, **words}
 
     @property
     def timed(self) -> bool:

@@ -11,7 +11,7 @@ from runners.arms.evaluate import keep_pass, predict_together
 from runners.arms.train import ensure_trained
 from runners.evaluation.coco.index import truth_index
 from runners.evaluation.score import Scores, score_predictions
-from runners.sweep.replay import kept as kept_detections
+from runners.sweep.replay import detect
 from runners.sweep.replay.overlaps import Objects
 from runners.sweep.replay.scorer import TrialScorer
 from runners.units.check import check
@@ -164,9 +164,9 @@ def test_a_mask_is_encoded_for_the_first_trial_that_keeps_it_alone(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded: list[int] = []
-    original = kept_detections.run_lengths
+    original = detect.run_lengths
     monkeypatch.setattr(
-        kept_detections, "run_lengths", lambda found: encoded.append(len(found)) or original(found)
+        detect, "run_lengths", lambda found: encoded.append(len(found)) or original(found)
     )
     scorer = scene.scorer()
     many, few = ({"nms": {"name": "fast", "max_detections": most}} for most in (100, 10))
@@ -209,7 +209,7 @@ def test_one_bit_makes_another_mask() -> None:
     masks = torch.full((3, 4, 4), 0.25)
     masks[1, 2, 3] = float(np.nextafter(np.float32(0.25), np.float32(1.0)))
 
-    first, other, again = kept_detections.mask_fingerprints(masks)
+    first, other, again = detect.mask_fingerprints(masks)
 
     assert first == again
     assert first != other

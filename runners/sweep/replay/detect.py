@@ -60,20 +60,26 @@ def detect_image(image: ImageCandidates, variant: Variant, known: KnownOverlaps)
     with torch.inference_mode():
         kept = variant.detector.head.nms(image.candidates.boxes, image.candidates.probabilities)
         keys: list[Key] = kept.anchor.tolist()
-        found: Found | None = None
+        instances: Found | None = None
         if variant.rescores or not variant.row_by_row:
-            found = variant.detector.head.finish(
+            instances = variant.detector.head.finish(
                 image.candidates, kept, height=image.height, width=image.width
             )
-        if found is not None and not variant.row_by_row:
-            keys = list(zip(kept.anchor.tolist(), mask_fingerprints(found.soft_masks), strict=True))
+        if instances is not None and not variant.row_by_row:
+            keys = list(
+                zip(kept.anchor.tolist(), mask_fingerprints(instances.soft_masks), strict=True)
+            )
         missing = known.missing(keys)
         if missing:
-            chosen = torch.zeros_like(kept.anchor, dtype=torch.bool)
-            chosen[list(missing.values())] = True
-            new = found.where(chosen) if found else _masks_of(kept.anchor[chosen], image, variant)
+            is_new = torch.zeros_like(kept.anchor, dtype=torch.bool)
+            is_new[list(missing.values())] = True
+            new = (
+                instances.where(is_new)
+                if instances
+                else _masks_of(kept.anchor[is_new], image, variant)
+            )
             known.add(missing, _boxes(new.cpu()), run_lengths(new.cpu()))
-    mask_scores = kept.score if found is None else found.mask_scores
+    mask_scores = kept.score if instances is None else instances.mask_scores
     if not (kept.score.isfinite().all() and mask_scores.isfinite().all()):
         raise ArmError("non_finite_score", f"image {image.image_id}: a score is not finite")
     facts = known.facts(keys)
@@ -93,9 +99,9 @@ def _masks_of(anchor: Int64[Tensor, " N"], image: ImageCandidates, variant: Vari
     return head.finish(image.candidates, kept, height=image.height, width=image.width)
 
 
-def _boxes(found: Found) -> NDArray[np.float64]:
+def _boxes(instances: Found) -> NDArray[np.float64]:
     """Return x, y, width and height as result files have them."""
-    corners = found.boxes_px.double().numpy()
+    corners = instances.boxes_px.double().numpy()
     boxes: NDArray[np.float64] = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
     return boxes.round(1)
 
