@@ -13,11 +13,11 @@ from runners.cli.storage_checks import (
     check_mlflow_store,
     check_work_dir,
     judge,
-    nearest_folder,
 )
 from runners.system.environment import (
     cpu_name,
     gpu_driver,
+    nearest_folder,
     package_versions,
     supported_versions,
     unsupported_packages,

@@ -121,11 +121,3 @@ def file_system(folder: Path) -> str:
         if place.is_relative_to(mounted_at) and len(mounted_at.parts) >= depth:
             depth, system_here = len(mounted_at.parts), system
     return system_here
-
-
-def nearest_folder(path: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
-    place = path.resolve()
-    while not place.is_dir():
-        place = place.parent
-    return place

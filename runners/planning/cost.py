@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -12,7 +11,7 @@ from runners.arms.evaluate import replayable
 from runners.planning.plan import Plan, Step
 from runners.planning.rates import Throughput, UserRates, total
 from runners.planning.simulation import ScalingStudy, Task, speed_up, study_scaling
-from runners.system.environment import environment
+from runners.system.environment import environment, nearest_folder
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_network, build_schedule, prototype_size
@@ -94,7 +93,7 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
         checkpoint_bytes=sum(weights),
         training_bytes=max((w * m for w, m in zip(weights, moments, strict=True)), default=0),
         forward_bytes=forward_bytes,
-        free_bytes=_free_bytes(place.work_dir),
+        free_bytes=shutil.disk_usage(nearest_folder(place.work_dir)).free,
     )
 
 
@@ -157,11 +156,6 @@ def _weights_bytes(run: Run, sizes: dict[str, int]) -> int:
             tensors = build_network(run, initial=False).state_dict().values()
         sizes[key] = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     return sizes[key]
-
-
-def _free_bytes(folder: Path) -> int:
-    there = next(path for path in [folder.absolute(), *folder.absolute().parents] if path.exists())
-    return shutil.disk_usage(there).free
 
 
 def plan_tasks(

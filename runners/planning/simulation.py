@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 
 from yolact_bench.errors import SpecError
 
@@ -170,24 +171,16 @@ def study_scaling(
 
 def _tails(tasks: Sequence[Task]) -> Mapping[str, tuple[Task, ...]]:
     """Return the longest chain of tasks that begins with each task."""
-    followers: dict[str, list[Task]] = {task.key: [] for task in tasks}
+    followers: dict[str, list[str]] = {task.key: [] for task in tasks}
     for task in tasks:
         for key in task.after:
-            followers[key].append(task)
+            followers[key].append(task.key)
+    by_key = {task.key: task for task in tasks}
     tails: dict[str, tuple[Task, ...]] = {}
-    visited: set[str] = set()
-
-    def tail(task: Task) -> tuple[Task, ...]:
-        if task.key not in tails:
-            assert task.key not in visited, "tasks wait for one another in a circle"
-            visited.add(task.key)
-            rest = max((tail(one) for one in followers[task.key]), key=_length, default=())
-            tails[task.key] = (task, *rest)
-        return tails[task.key]
-
-    for task in tasks:
-        tail(task)
-    return tails
+    for key in TopologicalSorter(followers).static_order():  # those that follow come first
+        rest = max((tails[one] for one in followers[key]), key=_length, default=())
+        tails[key] = (by_key[key], *rest)
+    return {task.key: tails[task.key] for task in tasks}
 
 
 def _length(chain: Sequence[Task]) -> float:

@@ -130,3 +130,11 @@ def _git(tree: Path, *arguments: str) -> str | None:
 def now() -> str:
     """Return the time, ISO 8601 in UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def nearest_folder(path: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    place = path.resolve()
+    while not place.is_dir():
+        place = place.parent
+    return place

@@ -144,7 +144,7 @@ def _masks(path: Path, known: _Images) -> list[Entry]:
             mask: Rle = as_run_lengths(entry["segmentation"], height=height, width=width)
         except ValueError as error:
             raise SpecError(f"{where}: segmentation: {error}") from error
-        masks.append({**_subject(entry), "segmentation": mask, "score": entry["score"]})
+        masks.append(_with(entry, segmentation=mask))
     return masks
 
 
@@ -155,17 +155,19 @@ def _boxes(path: Path, known: _Images) -> list[Entry]:
         sides = [side for side in box if _is_number(side)] if isinstance(box, list) else []
         if not isinstance(box, list) or len(box) != 4 or len(sides) != 4 or min(sides[2:]) < 0:
             raise SpecError(f"{where}: bbox: {box!r} is not [x, y, width, height] in pixels")
-        boxes.append({**_subject(entry), "bbox": box, "score": entry["score"]})
+        boxes.append(_with(entry, bbox=box))
     return boxes
 
 
 def _around(mask: Entry) -> Entry:
     region: Rle = mask["segmentation"]  # type: ignore[assignment]
-    return {**_subject(mask), "bbox": box_around(region), "score": mask["score"]}
+    return _with(mask, bbox=box_around(region))
 
 
-def _subject(entry: Entry) -> dict[str, object]:
-    return {"image_id": entry["image_id"], "category_id": entry["category_id"]}
+def _with(entry: Entry, **shape: object) -> Entry:
+    """Return the image, category and score of an entry with another box or mask."""
+    subject = {"image_id": entry["image_id"], "category_id": entry["category_id"]}
+    return {**subject, **shape, "score": entry["score"]}
 
 
 def _entries(path: Path, known: _Images, shape: str) -> Iterable[tuple[str, dict[str, object]]]:

@@ -8,6 +8,10 @@ from runners.planning.plan import Plan, Step
 from yolact_bench.results.text import HOUR, aligned, count, duration, size
 from yolact_bench.spec.budget import BUDGETS, FULL
 
+_ESTIMATE = (
+    *("device", "train_seconds", "detect_seconds", "checkpoint_bytes", "training_bytes"),
+    *("forward_bytes", "free_bytes"),
+)
 _SHOWN = 8  # characters of a digest: enough to see what is shared
 _HEADS = ("arm, seed", "training", "forward pass", "to do", "hours")
 
@@ -46,15 +50,7 @@ def plan_facts(plan: Plan, cost: Estimate) -> dict[str, object]:
         "forward_passes": len(plan.passes),
         "evaluations": plan.evaluations,
         "timed": plan.timed,
-        "estimate": {
-            "device": cost.device,
-            "train_seconds": cost.train_seconds,
-            "detect_seconds": cost.detect_seconds,
-            "checkpoint_bytes": cost.checkpoint_bytes,
-            "training_bytes": cost.training_bytes,
-            "forward_bytes": cost.forward_bytes,
-            "free_bytes": cost.free_bytes,
-        },
+        "estimate": {name: getattr(cost, name) for name in _ESTIMATE},
         "units": [_unit_facts(step, of) for step, of in zip(plan.steps, cost.steps, strict=True)],
         "external": [_external_facts(step) for step in plan.external],
     }
@@ -79,25 +75,30 @@ def _unit_facts(step: Step, cost: StepCost) -> dict[str, object]:
 
 
 def _row(plan: Plan, step: Step, cost: StepCost) -> tuple[str, ...]:
-    run = step.unit.run
+    run, state = step.unit.run, _state(step)
     training = f"of {step.shares}" if step.shares else run.train_digest[:_SHOWN]
     forward = f"of {step.shares_forward}" if step.shares_forward else run.forward_digest[:_SHOWN]
+    if state:
+        return step.unit.title, training, forward, state, ""
     seconds = [cost.train_seconds, cost.detect_seconds]
-    if step.evaluated or step.failed:
-        return step.unit.title, training, forward, _needs(step), ""
     hours = "?" if None in seconds else f"{sum(s or 0.0 for s in seconds) / HOUR:.2f}"
-    return step.unit.title, training, forward, _needs(step), hours
+    first = ["train"] if step.trains else []
+    passes = [] if step.shares_forward else ["forward pass"]
+    needs = ", ".join([*first, *passes, "detect, score"])
+    return step.unit.title, training, forward, needs, hours
 
 
 def _external_row(step: ExternalStep) -> tuple[str, ...]:
+    runs = step.unit.runs_a_command
+    needs = _state(step) or f"{'run, ' if runs else ''}score"
+    return step.unit.title, f"external: {'command' if runs else 'files'}", "", needs, ""
+
+
+def _state(step: Step | ExternalStep) -> str:
+    """Return how a step has ended, or "" if it is still to do."""
     if step.failed:
-        needs = f"failed ({step.failed}); --retry-failed retries it"
-    elif step.evaluated:
-        needs = "done"
-    else:
-        needs = f"{'run, ' if step.unit.runs_a_command else ''}score"
-    kind = "command" if step.unit.runs_a_command else "files"
-    return step.unit.title, f"external: {kind}", "", needs, ""
+        return f"failed ({step.failed}); --retry-failed retries it"
+    return "done" if step.evaluated else ""
 
 
 def _external_facts(step: ExternalStep) -> dict[str, object]:
@@ -109,16 +110,6 @@ def _external_facts(step: ExternalStep) -> dict[str, object]:
         "evaluated": step.evaluated,
         "failed": step.failed,
     }
-
-
-def _needs(step: Step) -> str:
-    if step.failed:
-        return f"failed ({step.failed}); --retry-failed retries it"
-    if step.evaluated:
-        return "done"
-    first = ["train"] if step.trains else []
-    passes = [] if step.shares_forward else ["forward pass"]
-    return ", ".join([*first, *passes, "detect, score"])
 
 
 def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
