@@ -92,7 +92,7 @@ def test_another_size_is_scaled_by_image_area_and_said_so(plan: Plan, at: Ablati
     ("changes", "record"),
     [
         ({"backbone": {"name": "resnet34"}}, {}),
-        ({"precision": "fp32"}, {}),
+        ({"precision": "bf16"}, {}),
         ({}, {"iterations": 3}),
         ({}, {"environment": fake_work.environment(device="another machine")}),
     ],
