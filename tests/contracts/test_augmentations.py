@@ -84,22 +84,6 @@ def test_masks_come_at_the_size_of_the_prototypes_when_asked(name: str) -> None:
     assert target.masks.shape[1:] == (MASK_SIZE, MASK_SIZE)
 
 
-def test_the_same_generator_state_gives_the_same_sample(augment: Augmentation) -> None:
-    for seed in SEEDS:
-        one, other = sample(augment, seed), sample(augment, seed)
-        assert torch.equal(one.image, other.image)
-        assert torch.equal(one.target.masks, other.target.masks)
-
-
-def test_the_given_image_and_objects_are_left_as_they_are(augment: Augmentation) -> None:
-    image, objects = scene()
-    before = image.copy(), objects.boxes_px.copy()
-    for seed in SEEDS:
-        augment(image, objects, np.random.default_rng(seed), SIZE, MASK_SIZE, FILL)
-    assert np.array_equal(image, before[0])
-    assert np.array_equal(objects.boxes_px, before[1])
-
-
 def test_an_image_without_objects_gives_an_empty_target(augment: Augmentation) -> None:
     for seed in SEEDS:
         target = sample(augment, seed, number=0).target

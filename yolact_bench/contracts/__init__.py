@@ -1,0 +1,75 @@
+"""What every component of a slot must do: checks that a package can run on its own entry points.
+
+In a test of that package, installed with its entry point in the group `yolact_bench.<slot>`:
+
+    from yolact_bench.contracts import checks_of
+
+    @pytest.mark.parametrize("check", checks_of("nms"), ids=lambda check: check.__name__)
+    def test_my_nms_keeps_the_contract(check):
+        check("nms", "my_nms")
+
+A check fails with an AssertionError. Slots without checks of their own have the general ones.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from yolact_bench.catalog import components
+from yolact_bench.contracts import network, nms, training
+from yolact_bench.slots import options_of, resolve
+
+Check: TypeAlias = Callable[[str, str], None]  # slot and name of a component
+
+
+def checks_of(slot: str) -> tuple[Check, ...]:
+    """Return the checks of a slot: the general ones, then its own."""
+    return (*_GENERAL, *_OWN.get(slot, ()))
+
+
+def names_its_source(slot: str, name: str) -> None:
+    """The docstring says where the component comes from; ours then say how they differ from it."""
+    component = components(slot)[name]
+    text = inspect.getdoc(component) or ""
+    assert "Source: " in text
+    if component.__module__.startswith("yolact_bench."):
+        assert re.search(r"Source: \S.*\sDiffers: .+\.$", text, re.DOTALL), text
+
+
+def resolves_to_itself(slot: str, name: str) -> None:
+    """A choice with every option written out means the same; required options are left out."""
+    component = components(slot)[name]
+    options = options_of(component).values()
+    if any(option.default is inspect.Parameter.empty for option in options):
+        return
+    resolved = resolve(slot, components(slot), {"name": name})
+    assert resolve(slot, components(slot), resolved) == resolved
+
+
+_GENERAL: tuple[Check, ...] = (names_its_source, resolves_to_itself)
+_OWN: Mapping[str, tuple[Check, ...]] = {
+    "nms": nms.CHECKS,
+    "backbone": (
+        network.backbone_halves_sides_rounded_up,
+        network.backbone_states_its_facts,
+        network.backbone_places_deformable_layers_or_refuses,
+        network.backbone_is_folded,
+    ),
+    "runtime": (network.runtime_keeps_what_a_network_computes,),
+    "dcn": (network.placement_names_blocks_that_exist,),
+    "fpn": (network.fpn_halves_five_levels,),
+    "protonet": (network.protonet_has_twice_the_side_of_p3,),
+    "head": (network.head_has_a_row_for_every_anchor,),
+    "rescore_net": (network.rescore_net_has_a_value_for_every_class,),
+    "anchors": (training.anchors_are_as_many_on_every_cell,),
+    "augment": (training.augmentation_makes_a_sample,),
+    "matcher": (training.matcher_serves_every_object,),
+    "class_loss": (training.class_loss_is_finite_and_differentiable,),
+    "box_loss": (training.box_loss_is_finite_and_differentiable,),
+    "mask_loss": (training.mask_loss_is_finite_and_differentiable,),
+    "semantic_loss": (training.semantic_loss_is_finite_and_differentiable,),
+    "mask_iou_loss": (training.mask_iou_loss_is_finite_and_differentiable,),
+    "schedule": (training.schedule_warms_up_and_ends_lower,),
+    "batch_norm": (training.batch_norm_freezes_smaller_batches_only,),
+}

@@ -1,0 +1,180 @@
+"""What the parts of a training must do: anchors, augmentation, matching, losses, schedule."""
+
+from inspect import Parameter
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from yolact_bench.catalog import components
+from yolact_bench.data.objects import Objects
+from yolact_bench.geometry.anchors import anchor_grid, level_sizes, one_scale
+from yolact_bench.loss.protocols import Positives, SoftMasks
+from yolact_bench.shapes import Target
+from yolact_bench.slots import options_of, pick
+
+_SIZE, _CELLS, _CLASSES, _K = 48, 12, 3, 4  # sides of input and prototypes, px
+_TWO = torch.tensor(2.0)
+_COUNTS = (0, 1, 4)  # of positives
+_BOX = torch.tensor([[0.1, 0.2, 0.5, 0.9]])
+
+
+def anchors_are_as_many_on_every_cell(slot: str, name: str) -> None:
+    """Of the five levels, with centres in the image; sets that need an option are left out."""
+    options = options_of(components(slot)[name]).values()
+    if any(option.default is Parameter.empty for option in options):
+        return
+    shapes = components(slot)[name]()
+    grid = anchor_grid(shapes, 160)
+    assert grid.shape == (sum(side**2 for side in level_sizes(160)) * len(shapes[0]), 4)
+    assert bool((grid > 0).all()) and bool((grid[:, :2] < 1).all())
+
+
+def augmentation_makes_a_sample(slot: str, name: str) -> None:
+    """Of the promised shapes and ranges; the same for the same draws; its input stays."""
+    augment = pick(slot, components(slot), {"name": name})
+    image = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    boxes = np.array([[5.0, 5.0, 25.0, 30.0], [30.0, 10.0, 55.0, 35.0]])
+    outlines = [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]] for x0, y0, x1, y1 in boxes]
+    objects = Objects(
+        boxes_px=boxes,
+        labels=np.arange(2),
+        segments=tuple((np.array(outline),) for outline in outlines),
+        is_crowd=np.zeros(2, dtype=bool),
+        height=40,
+        width=60,
+    )
+    before = image.copy(), boxes.copy()
+    for seed in range(4):
+        sample, again = (
+            augment(
+                image, objects, np.random.default_rng(seed), _SIZE, _CELLS, (124.0, 117.0, 104.0)
+            )
+            for _ in range(2)
+        )
+        target, number = sample.target, len(sample.target.labels)
+        assert sample.image.shape == (_SIZE, _SIZE, 3) and sample.image.dtype == torch.uint8
+        assert target.boxes.shape == (number, 4) and target.masks.shape[0] == number
+        assert bool(((target.boxes >= 0) & (target.boxes <= 1)).all())
+        assert bool((target.boxes[:, 2:] > target.boxes[:, :2]).all())
+        assert torch.equal(sample.image, again.image)
+        assert torch.equal(target.masks, again.target.masks)
+    assert np.array_equal(image, before[0]) and np.array_equal(objects.boxes_px, before[1])
+
+
+def matcher_serves_every_object(slot: str, name: str) -> None:
+    """Labels are ignored, background or the class of the object; crowds have no anchor."""
+    anchors = anchor_grid(one_scale(), 64)
+    for objects, crowds in ((0, 0), (0, 2), (1, 0), (5, 1)):
+        count = objects + crowds
+        left = torch.arange(count) / max(count, 1)
+        target = Target(
+            boxes=torch.stack([left, left * 0, left + 1 / max(count, 1), left * 0 + 0.6], 1),
+            labels=torch.arange(count) + 3,
+            masks=torch.zeros(count, 64, 64, dtype=torch.uint8),
+            is_crowd=torch.arange(count) >= objects,
+        )
+        match = components(slot)[name](anchors, target)
+        positive = match.labels > 0
+        truth = match.truth[positive]
+        assert match.labels.shape == match.truth.shape == (len(anchors),)
+        assert int(match.labels.min()) >= -1
+        assert torch.equal(match.labels[positive], target.labels[truth] + 1)
+        assert set(truth.tolist()) == set(range(objects))
+
+
+def class_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
+    """Of extreme logits too; ignored anchors have no part in it."""
+    for count in _COUNTS:
+        for scale in (1.0, 1e4):
+            scores = _normal(2, 30, _CLASSES + 1, scale=scale)
+            labels = torch.zeros(2, 30, dtype=torch.int64)
+            labels[0, :count], labels[1, :5] = 2, -1
+            loss = components(slot)[name](scores, labels, _TWO)
+            (gradient,) = _gradients(loss, scores)
+            assert bool((gradient[1, :5] == 0).all())
+
+
+def box_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
+    """Whatever the number of positives."""
+    for count in _COUNTS:
+        regressions = _normal(count, 4)
+        anchors = anchor_grid(one_scale(), 64)[:count]
+        _gradients(
+            components(slot)[name](regressions, anchors, _BOX.expand(count, 4), _TWO), regressions
+        )
+
+
+def mask_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
+    """Of saturated masks too; it hands on the masks that it looked at."""
+    for count in _COUNTS:
+        for scale in (1.0, 1e3):
+            coefficients = _normal(count, _K, scale=scale)
+            prototypes, objects = _normal(_CELLS, _CELLS, _K), min(count, 1)
+            image = Positives(
+                coefficients=coefficients,
+                truth=torch.zeros(count, dtype=torch.int64),
+                prototypes=prototypes,
+                boxes=_BOX[:objects],
+                labels=torch.ones(objects, dtype=torch.int64),
+                masks=torch.ones(objects, _SIZE, _SIZE, dtype=torch.uint8),
+            )
+            loss, (masks,) = components(slot)[name]([image], _TWO, None)
+            _gradients(loss, coefficients, prototypes)
+            assert masks.predicted.shape == masks.wanted.shape == (count, _CELLS, _CELLS)
+
+
+def semantic_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
+    """Or there is none."""
+    for count in _COUNTS:
+        logits = _normal(1, _CLASSES, _CELLS, _CELLS)
+        target = Target(
+            boxes=torch.zeros(count, 4),
+            labels=torch.arange(count) % _CLASSES,
+            masks=torch.ones(count, _SIZE, _SIZE, dtype=torch.uint8),
+            is_crowd=torch.zeros(count, dtype=torch.bool),
+        )
+        _gradients(components(slot)[name](logits, [target]), logits)
+
+
+def mask_iou_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
+    """Or there is none."""
+    net = nn.Sequential(nn.Conv2d(1, _CLASSES, _CELLS), nn.Flatten())
+    for count in _COUNTS:
+        predicted = _normal(count, _CELLS, _CELLS).sigmoid().detach().requires_grad_()
+        masks = SoftMasks(
+            predicted=predicted,
+            wanted=torch.ones(count, _CELLS, _CELLS),
+            labels=torch.arange(count) % _CLASSES,
+        )
+        _gradients(components(slot)[name]([masks], net, _TWO), predicted, *net.parameters())
+
+
+def schedule_warms_up_and_ends_lower(slot: str, name: str) -> None:
+    """Rates are positive, but perhaps the last."""
+    schedule = components(slot)[name]()
+    rates = [schedule.lr_at(i) for i in (0, 250, 500, schedule.iterations - 1)]
+    assert rates[0] < rates[1] < rates[2]
+    assert 0 <= rates[3] < rates[2]
+
+
+def batch_norm_freezes_smaller_batches_only(slot: str, name: str) -> None:
+    """A policy never freezes a larger batch but trains a smaller one."""
+    answers = [components(slot)[name](batch) for batch in (1, 5, 6, 64)]
+    assert all(type(answer) is bool for answer in answers)
+    assert answers == sorted(answers, reverse=True)
+
+
+def _normal(*shape: int, scale: float = 1.0) -> Tensor:
+    values = torch.randn(*shape, generator=torch.Generator().manual_seed(1)) * scale
+    return values.requires_grad_()
+
+
+def _gradients(term: Tensor | None, *inputs: Tensor) -> tuple[Tensor, ...]:
+    """Return the gradients of a finite float32 scalar, which reach every input and are finite."""
+    if term is None:
+        return ()
+    assert term.shape == () and term.dtype == torch.float32 and bool(term.isfinite())
+    gradients = torch.autograd.grad(term, inputs)
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+    return gradients
