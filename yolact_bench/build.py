@@ -10,7 +10,12 @@ from torch import Tensor
 
 from yolact_bench.catalog import components
 from yolact_bench.data import Dataset
-from yolact_bench.data.batch import TrainingLoader, training_loader
+from yolact_bench.data.batch import (
+    IterationSampler,
+    TrainingData,
+    TrainingLoader,
+    training_loader,
+)
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
 from yolact_bench.detect.nms import fixed_form
 from yolact_bench.detect.pipeline import DetectionHead
@@ -232,21 +237,25 @@ def build_training_loader(
     Of several ranks each gets its share of every batch.
     """
     schedule = build_schedule(run)
-    return training_loader(
+    data = TrainingData(
         dataset,
         _pick(run, "augment"),
         size=run.image_size,
         mask_size=prototype_size(run),
         fill=network.mean,
+        seed=run.seed,
+    )
+    batches = IterationSampler(
+        len(dataset),
         batch_size=schedule.batch_size,
         seed=run.seed,
         start_iteration=start_iteration,
         num_iterations=schedule.iterations,
-        workers=workers,
-        pin_memory=torch.cuda.is_available(),
         rank=rank,
         world_size=world_size,
     )
+    pin_memory = torch.cuda.is_available()
+    return training_loader(data, batches, workers=workers, pin_memory=pin_memory)
 
 
 def prototype_size(run: Run) -> int:

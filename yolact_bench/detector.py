@@ -17,7 +17,7 @@ from yolact_bench.detect.pipeline import DetectionHead, Found, to_detections
 from yolact_bench.errors import SpecError
 from yolact_bench.runtime import Program, Runtime, Step
 from yolact_bench.runtime.eager import eager
-from yolact_bench.shapes import Detections, Predictions
+from yolact_bench.shapes import Detections, Predictions, map_tensors
 from yolact_bench.spec.run import Run
 
 # RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
@@ -143,13 +143,7 @@ class Detector:
         """Return the network's raw outputs as float32, computed in the chosen precision."""
         with self.runtime.context(self.device.type):
             raw: Predictions = self.network(batch, clock=clock)
-        return replace(
-            raw,
-            boxes=raw.boxes.float(),
-            scores=raw.scores.float(),
-            coefficients=raw.coefficients.float(),
-            prototypes=raw.prototypes.float(),
-        )
+        return map_tensors(raw, Tensor.float)
 
     def _resized(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
         if str(image.dtype) not in {"uint8", "torch.uint8"} or image.shape[2:] != (3,):
@@ -172,10 +166,4 @@ class Detector:
         with clock("upsample"):
             detections = to_detections(found)
         with clock("copy"):
-            return Detections(
-                boxes_px=detections.boxes_px.cpu(),
-                scores=detections.scores.cpu(),
-                mask_scores=detections.mask_scores.cpu(),
-                labels=detections.labels.cpu(),
-                masks=detections.masks.cpu(),
-            )
+            return map_tensors(detections, Tensor.cpu)

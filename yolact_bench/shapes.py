@@ -1,12 +1,14 @@
 """What travels between stages: samples, targets, predictions, detections."""
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
+R = TypeVar("R")
 HALVES = (torch.bfloat16, torch.float16)
 # P3 … P7 of a batch, each [B, c, side, side]; c is the same on all levels.
 FeatureMaps: TypeAlias = tuple[Float[Tensor, "B c _ _"], ...]
@@ -22,15 +24,6 @@ class Target:
     # rasterises small; the losses resize what is not at the size they need.
     masks: UInt8[Tensor, "N h w"]
     is_crowd: Bool[Tensor, " N"]
-
-    def to(self, device: object) -> "Target":
-        """The same target on `device`."""
-        return Target(
-            boxes=self.boxes.to(device, non_blocking=True),  # type: ignore[call-overload]
-            labels=self.labels.to(device, non_blocking=True),  # type: ignore[call-overload]
-            masks=self.masks.to(device, non_blocking=True),  # type: ignore[call-overload]
-            is_crowd=self.is_crowd.to(device, non_blocking=True),  # type: ignore[call-overload]
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +74,16 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def map_tensors(record: R, change: Callable[[Tensor], Tensor]) -> R:
+    """Return a copy of a dataclass with each field that is a tensor changed."""
+    values: Any = record
+    every = {field.name: getattr(values, field.name) for field in fields(values)}
+    changed: R = replace(
+        values, **{name: change(v) for name, v in every.items() if isinstance(v, Tensor)}
+    )
+    return changed
 
 
 def widen(x: Tensor) -> Tensor:

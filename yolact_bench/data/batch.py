@@ -6,8 +6,10 @@ resumption or data parallelism never changes a training.
 
 import math
 import signal
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import accumulate, pairwise
+from operator import itemgetter
 
 import cv2
 import numpy as np
@@ -19,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from yolact_bench.data.protocol import Augmentation
 from yolact_bench.data.protocol import Dataset as Annotated
 from yolact_bench.errors import ArmError
-from yolact_bench.shapes import Sample, Target
+from yolact_bench.shapes import Sample, Target, map_tensors
 from yolact_bench.torch_internals import shared_storage
 
 Key = tuple[int, int]  # epoch, index
@@ -42,45 +44,29 @@ class Batch:
     @property
     def targets(self) -> list[Target]:
         """The objects image by image; views, not copies."""
-        fields = (self.objects.boxes, self.objects.labels, self.objects.masks)
-        split = [
-            torch.split(field, list(self.counts)) for field in (*fields, self.objects.is_crowd)
-        ]
-        return [
-            Target(boxes=boxes, labels=labels, masks=masks, is_crowd=is_crowd)
-            for boxes, labels, masks, is_crowd in zip(*split, strict=True)
-        ]
+        bounds = pairwise((0, *accumulate(self.counts)))
+        return [map_tensors(self.objects, itemgetter(slice(*rows))) for rows in bounds]
 
-    def to(self, device: object) -> "Batch":
+    def to(self, device: torch.device | str) -> "Batch":
         """Return the same batch on `device`."""
-        images = self.images.to(device, non_blocking=True)  # type: ignore[call-overload]
-        return replace(self, images=images, objects=self.objects.to(device))
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
         """Return the same batch in page-locked memory. The loader calls this."""
-        pinned = replace(
-            self.objects,
-            boxes=self.objects.boxes.pin_memory(),
-            labels=self.objects.labels.pin_memory(),
-            masks=self.objects.masks.pin_memory(),
-            is_crowd=self.objects.is_crowd.pin_memory(),
-        )
-        return replace(self, images=self.images.pin_memory(), objects=pinned)
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        return map_tensors(replace(self, objects=map_tensors(self.objects, change)), change)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Return the samples as one batch."""
     images = _joined([sample.image for sample in samples])
     targets = [sample.target for sample in samples]
-    objects = Target(
-        boxes=_joined([target.boxes for target in targets]),
-        labels=_joined([target.labels for target in targets]),
-        masks=_joined([target.masks for target in targets]),
-        is_crowd=_joined([target.is_crowd for target in targets]),
-    )
+    names = [field.name for field in fields(Target)]
     return Batch(
         images=images.reshape(len(samples), *samples[0].image.shape),
-        objects=objects,
+        objects=Target(**{n: _joined([getattr(target, n) for target in targets]) for n in names}),
         counts=tuple(len(target.labels) for target in targets),
     )
 
@@ -140,8 +126,8 @@ class IterationSampler(Sampler[list[Key]]):
     """Batches of (epoch, index), for iterations `start_iteration` to `num_iterations`.
 
     Each epoch is a separate permutation; a batch that an epoch cannot fill continues in the
-    next, so any data set serves any batch size. Of each batch, `rank` takes every
-    `world_size`-th sample.
+    next, so any data set serves any batch size. Of each batch, of `batch_size` samples, `rank`
+    takes every `world_size`-th.
     """
 
     def __init__(
@@ -192,38 +178,12 @@ class TrainingLoader(DataLoader[Sample | ArmError]):
 
 
 def training_loader(
-    dataset: Annotated,
-    augment: Augmentation,
-    *,
-    size: int,
-    mask_size: int,
-    fill: tuple[float, float, float],
-    batch_size: int,
-    seed: int,
-    start_iteration: int,
-    num_iterations: int,
-    workers: int,
-    pin_memory: bool,
-    rank: int = 0,
-    world_size: int = 1,
+    data: TrainingData, batches: IterationSampler, *, workers: int, pin_memory: bool
 ) -> TrainingLoader:
-    """Return the batches from `start_iteration` to `num_iterations`, prefetched by workers.
-
-    `batch_size` counts all ranks together.
-    """
-    data = TrainingData(dataset, augment, size=size, mask_size=mask_size, fill=fill, seed=seed)
-    sampler = IterationSampler(
-        len(dataset),
-        batch_size=batch_size,
-        seed=seed,
-        start_iteration=start_iteration,
-        num_iterations=num_iterations,
-        rank=rank,
-        world_size=world_size,
-    )
+    """Return the batches, prefetched by workers."""
     return TrainingLoader(
         data,
-        batch_sampler=sampler,
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=pin_memory,

@@ -4,10 +4,11 @@ All that follows the network starts from `Candidates`, whether they come from th
 a stored forward pass: a replay goes the same way as the whole detector, so it ends the same.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from inspect import signature
 from math import log
+from operator import itemgetter
 
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -19,7 +20,7 @@ from yolact_bench.detect.rescore import bind_features
 from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.masks import MaskRegion, mask_regions, upsample
 from yolact_bench.geometry.protocols import Assembly
-from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions
+from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions, map_tensors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,22 +71,11 @@ class Found:
 
     def cpu(self) -> "Found":
         """Return the same on the host."""
-        return self._each(Tensor.cpu)
+        return map_tensors(self, Tensor.cpu)
 
     def where(self, chosen: Bool[Tensor, " N"]) -> "Found":
         """Return the chosen detections, in the same order."""
-        return self._each(lambda values: values[chosen])
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Found":
-        return replace(
-            self,
-            boxes=change(self.boxes),
-            boxes_px=change(self.boxes_px),
-            scores=change(self.scores),
-            mask_scores=change(self.mask_scores),
-            labels=change(self.labels),
-            soft_masks=change(self.soft_masks),
-        )
+        return map_tensors(self, itemgetter(chosen))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The whole training loss: match once, then every term of it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Float32, Int64
@@ -15,7 +16,7 @@ from yolact_bench.loss.protocols import (
     Positives,
     SemanticLoss,
 )
-from yolact_bench.shapes import Predictions, Target
+from yolact_bench.shapes import Predictions, Target, map_tensors
 
 
 class Losses:
@@ -113,15 +114,8 @@ class Losses:
 
 def in_float32(raw: Predictions) -> Predictions:
     """The same predictions in float32, still attached to the network."""
-    return Predictions(
-        boxes=raw.boxes.float(),
-        scores=raw.scores.float(),
-        coefficients=raw.coefficients.float(),
-        prototypes=raw.prototypes.float(),
-        anchors=raw.anchors,
-        semantic=raw.semantic.float() if raw.semantic is not None else None,
-        features=tuple(x.float() for x in raw.features) if raw.features is not None else None,
-    )
+    features = None if raw.features is None else tuple(x.float() for x in raw.features)
+    return replace(map_tensors(raw, Tensor.float), features=features)
 
 
 def _positives(

@@ -10,7 +10,7 @@ import torch
 from tests.support.data_fixtures import FILL, tiny_spec
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.data.augment import AUGMENTATIONS
-from yolact_bench.data.batch import Batch, IterationSampler, training_loader
+from yolact_bench.data.batch import Batch, IterationSampler, TrainingData, training_loader
 from yolact_bench.errors import ArmError
 from yolact_bench.spec.dataset.dataset import resolve_dataset
 
@@ -23,20 +23,11 @@ def shapes() -> Dataset:
 
 
 def batches(dataset: Dataset, *, workers: int = 0, start: int = 0, seed: int = 0) -> list[Batch]:
-    loader = training_loader(
-        dataset,
-        SSD,
-        size=64,
-        mask_size=16,
-        fill=FILL,
-        batch_size=4,
-        seed=seed,
-        start_iteration=start,
-        num_iterations=6,
-        workers=workers,
-        pin_memory=False,
+    data = TrainingData(dataset, SSD, size=64, mask_size=16, fill=FILL, seed=seed)
+    batches = IterationSampler(
+        len(dataset), batch_size=4, seed=seed, start_iteration=start, num_iterations=6
     )
-    return list(loader)
+    return list(training_loader(data, batches, workers=workers, pin_memory=False))
 
 
 def same(one: Batch, other: Batch) -> bool:

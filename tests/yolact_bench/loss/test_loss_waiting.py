@@ -10,7 +10,7 @@ from torch import Tensor
 from yolact_bench.build import build_losses, load_detector
 from yolact_bench.loss import classify, match
 from yolact_bench.loss.match import ssd_match
-from yolact_bench.shapes import Predictions, Target
+from yolact_bench.shapes import Predictions, Target, map_tensors
 from yolact_bench.torch_internals import DispatchMode
 
 _WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal"}
@@ -118,7 +118,7 @@ def test_matches_are_the_same_in_blocks_of_any_size_and_on_a_device(
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_on_a_gpu_matching_and_the_class_loss_do_not_wait() -> None:
-    target = objects(20, 2, 4, 0).to("cuda")
+    target = map_tensors(objects(20, 2, 4, 0), Tensor.cuda)
     anchors = torch.rand(500, 4, device="cuda")
     scores = torch.randn(1, 500, 6, device="cuda")
     torch.cuda.synchronize()
