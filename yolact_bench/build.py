@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from yolact_bench.catalog import components
 from yolact_bench.data import Dataset
@@ -28,9 +27,9 @@ from yolact_bench.model.network import Yolact
 from yolact_bench.model.weights.released import preset_named, recognise, signature_of, to_ours
 from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.runtime import FixedShapes, Program, Runtime, Step
+from yolact_bench.runtime import FixedShapes, Program, Runtime
 from yolact_bench.schedule import Schedule
-from yolact_bench.slots import Choice, fact, named, pick
+from yolact_bench.slots import fact, named, pick
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
@@ -39,7 +38,6 @@ log = logging.getLogger(__name__)
 
 # How a run is defined to be computed, whatever it is timed with.
 PLAIN = {"runtime": {"name": "eager"}, "deform": {"name": "torchvision"}}
-_BELOW_P3 = 2  # prototypes have twice the side of P3
 
 
 def load_detector(
@@ -116,8 +114,7 @@ def build_detector(run: Run, network: Program, *, device: str) -> Detector:
         SpecError: the runtime cannot run on the device, or with another choice of the run.
     """
     runtime = runtime_of(run)
-    fault = device_fault(run, device)
-    if fault:
+    if fault := device_fault(run, device):
         raise SpecError(f"runtime: {fault}")
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     if isinstance(network, Yolact):  # otherwise another detector's, already prepared
@@ -186,11 +183,7 @@ def _fixed_of(run: Run, head: DetectionHead, shapes: FixedShapes) -> MakeFixed:
             "runtime: {name: compiled}"
         )
     detection = FixedDetection(head, nms, shapes.compile_part)
-
-    def make(mean: Tensor, std: Tensor) -> Step:
-        return shapes.record(FixedProgram(detection=detection, mean=mean, std=std))
-
-    return make
+    return lambda mean, std: shapes.record(FixedProgram(detection=detection, mean=mean, std=std))
 
 
 def build_losses_for(run: Run, network: Yolact) -> Losses:
@@ -254,13 +247,12 @@ def build_training_loader(
         rank=rank,
         world_size=world_size,
     )
-    pin_memory = torch.cuda.is_available()
-    return training_loader(data, batches, workers=workers, pin_memory=pin_memory)
+    return training_loader(data, batches, workers=workers)
 
 
 def prototype_size(run: Run) -> int:
     """Return the side of the prototypes: twice that of P3."""
-    return _BELOW_P3 * level_sizes(run.image_size)[0]
+    return 2 * level_sizes(run.image_size)[0]
 
 
 def load_weights(network: Yolact, path: Path) -> None:
@@ -304,5 +296,4 @@ def _warn_of_size(network: Yolact, path: Path) -> None:
 
 
 def _pick(run: Run, slot: str) -> Callable[..., Any]:
-    choice: Choice = getattr(run, slot)
-    return pick(slot, components(slot), choice)
+    return pick(slot, components(slot), getattr(run, slot))

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
-from yolact_bench.data.coco import open_coco
+from yolact_bench.data.coco import CocoDataset
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.data.synthetic import open_shapes
+from yolact_bench.data.synthetic import ShapesDataset
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 
 __all__ = ["DATASETS", "Dataset", "open_dataset"]
 
 # By `DatasetSpec.kind`: COCO and SBD are COCO-format sets in known places.
 DATASETS: Mapping[str, Callable[[DatasetSpec, str], Dataset]] = {
-    "shapes": open_shapes,
-    "coco_format": open_coco,
+    "shapes": ShapesDataset,
+    "coco_format": CocoDataset,
 }
 
 

@@ -7,7 +7,7 @@ resumption or data parallelism never changes a training.
 import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from itertools import accumulate, pairwise
 from operator import itemgetter
 
@@ -86,40 +86,33 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat(list(parts), out=shared)
 
 
+@dataclass(frozen=True, eq=False)
 class TrainingData(Dataset[Sample | ArmError]):
     """Augmented samples by (epoch, index).
 
     An `ArmError` is handed out as a value: raised in a worker it would arrive as another type.
     """
 
-    def __init__(
-        self,
-        dataset: Annotated,
-        augment: Augmentation,
-        *,
-        size: int,
-        mask_size: int,
-        fill: tuple[float, float, float],
-        seed: int,
-    ) -> None:
-        self._dataset = dataset
-        self._augment = augment
-        self._sizes = (size, mask_size)
-        self._fill = fill
-        self._seed = seed
+    dataset: Annotated
+    augment: Augmentation
+    _: KW_ONLY
+    size: int
+    mask_size: int
+    fill: Rgb
+    seed: int
 
     def __len__(self) -> int:
-        return len(self._dataset)
+        return len(self.dataset)
 
     def __getitem__(self, key: Key) -> Sample | ArmError:
         epoch, index = key
-        rng = np.random.default_rng([_AUGMENT_TAG, self._seed, epoch, index])
+        rng = np.random.default_rng([_AUGMENT_TAG, self.seed, epoch, index])
         try:
-            image = self._dataset.image(index)
+            image = self.dataset.image(index)
         except ArmError as error:
             return error
-        objects = self._dataset.objects(index)
-        return self._augment(image, objects, rng, *self._sizes, self._fill)
+        objects = self.dataset.objects(index)
+        return self.augment(image, objects, rng, self.size, self.mask_size, self.fill)
 
 
 class IterationSampler(Sampler[list[Key]]):
@@ -178,7 +171,7 @@ class TrainingLoader(DataLoader[Sample | ArmError]):
 
 
 def training_loader(
-    data: TrainingData, batches: IterationSampler, *, workers: int, pin_memory: bool
+    data: TrainingData, batches: IterationSampler, *, workers: int
 ) -> TrainingLoader:
     """Return the batches, prefetched by workers."""
     return TrainingLoader(
@@ -186,7 +179,7 @@ def training_loader(
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate,
-        pin_memory=pin_memory,
+        pin_memory=torch.cuda.is_available(),
         worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers > 0 else None,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from yolact_bench.data.annotations import Annotations, read_annotations, read_json
 from yolact_bench.data.objects import Objects
-from yolact_bench.data.protocol import Degenerate
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
 
@@ -31,30 +30,14 @@ class CocoDataset:
         files = spec.split(split)
         assert isinstance(files, FileSplit)
         self._files = files
-        self._annotations = read_annotations(
+        annotations = read_annotations(
             files.annotations, spec.classes, subset=spec.subset, annotated=split != "test"
         )
-        _all_exist(files, self._annotations)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in label order."""
-        return self._annotations.classes
-
-    @property
-    def category_ids(self) -> tuple[int, ...]:
-        """The file's category id of each label."""
-        return self._annotations.category_ids
-
-    @property
-    def degenerate(self) -> tuple[Degenerate, ...]:
-        """The annotations left out, each with its reason."""
-        return self._annotations.degenerate
-
-    @property
-    def skipped(self) -> Mapping[str, int]:
-        """Number of degenerate annotations left out, by reason."""
-        return Counter(one.reason for one in self.degenerate)
+        _all_exist(files, annotations)
+        self._annotations = annotations
+        self.classes, self.category_ids = annotations.classes, annotations.category_ids
+        self.degenerate = annotations.degenerate
+        self.skipped: Mapping[str, int] = Counter(one.reason for one in self.degenerate)
 
     def __len__(self) -> int:
         return len(self._annotations.images)
@@ -119,15 +102,6 @@ class CocoDataset:
             "annotations": annotations,
             "categories": [categories[number] for number in self.category_ids],
         }
-
-
-def open_coco(spec: DatasetSpec, split: str) -> CocoDataset:
-    """Return a split of a COCO-format set.
-
-    Raises:
-        SpecError: files are missing, malformed or inconsistent, or nothing in them is usable.
-    """
-    return CocoDataset(spec, split)
 
 
 def _all_exist(files: FileSplit, annotations: Annotations) -> None:

@@ -40,13 +40,15 @@ class ShapesDataset:
     The memory is shared with forked loader workers, so each image is drawn by one of them.
     """
 
-    def __init__(self, split: ShapesSplit) -> None:
+    def __init__(self, spec: DatasetSpec, split: str) -> None:
+        chosen = spec.split(split)
+        assert isinstance(chosen, ShapesSplit)
         self.classes = SHAPES_CLASSES
         self.category_ids = tuple(range(1, len(SHAPES_CLASSES) + 1))
         self.degenerate: tuple[Degenerate, ...] = ()
         self.skipped: dict[str, int] = {}
-        self._split = split
-        self._drawn = _allocate(split)
+        self._split = chosen
+        self._drawn = _allocate(chosen)
 
     def __len__(self) -> int:
         return self._split.num_images
@@ -136,13 +138,6 @@ class ShapesDataset:
         drawn.images[index] = image
         drawn.owners[index] = owners
         drawn.classes[index, : len(labels)] = np.asarray(labels) + 1
-
-
-def open_shapes(spec: DatasetSpec, split: str) -> ShapesDataset:
-    """Return a split of the drawn shapes."""
-    chosen = spec.split(split)
-    assert isinstance(chosen, ShapesSplit)
-    return ShapesDataset(chosen)
 
 
 def _allocate(split: ShapesSplit) -> _Drawn:

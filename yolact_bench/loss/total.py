@@ -1,7 +1,7 @@
 """The whole training loss: match once, then every term of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Float32, Int64
@@ -19,6 +19,7 @@ from yolact_bench.loss.protocols import (
 from yolact_bench.shapes import Predictions, Target, map_tensors
 
 
+@dataclass(kw_only=True, eq=False)
 class Losses:
     """The terms of the loss of one batch, by name, each as it enters the total.
 
@@ -27,26 +28,15 @@ class Losses:
     batch, as if one process had seen all of it.
     """
 
-    def __init__(
-        self,
-        *,
-        matcher: Matcher,
-        class_loss: ClassLoss,
-        box_loss: BoxLoss,
-        mask_loss: MaskLoss,
-        semantic_loss: SemanticLoss,
-        mask_iou_loss: MaskIouLoss,
-        rescore_net: nn.Module | None = None,
-    ) -> None:
-        self.matcher = matcher
-        self.class_loss = class_loss
-        self.box_loss = box_loss
-        self.mask_loss = mask_loss
-        self.semantic_loss = semantic_loss
-        self.mask_iou_loss = mask_iou_loss
-        self.rescore_net = rescore_net
-        self.sum_over_ranks: Callable[[Tensor], Tensor] = lambda count: count
-        self.ranks = 1
+    matcher: Matcher
+    class_loss: ClassLoss
+    box_loss: BoxLoss
+    mask_loss: MaskLoss
+    semantic_loss: SemanticLoss
+    mask_iou_loss: MaskIouLoss
+    rescore_net: nn.Module | None = None
+    sum_over_ranks: Callable[[Tensor], Tensor] = lambda count: count
+    ranks: int = 1
 
     def __call__(
         self,

@@ -27,7 +27,7 @@ def batches(dataset: Dataset, *, workers: int = 0, start: int = 0, seed: int = 0
     batches = IterationSampler(
         len(dataset), batch_size=4, seed=seed, start_iteration=start, num_iterations=6
     )
-    return list(training_loader(data, batches, workers=workers, pin_memory=False))
+    return list(training_loader(data, batches, workers=workers))
 
 
 def same(one: Batch, other: Batch) -> bool:
