@@ -21,9 +21,9 @@ def headline(sweep: Sweep) -> tuple[str, ...]:
 def warnings(sweep: Sweep) -> tuple[str, ...]:
     """Return what a reader must know before believing the result."""
     notes = []
-    left = sweep.asked - _count_settled(sweep)
+    left = sweep.num_trials - _count_settled(sweep)
     if left > 0:
-        notes.append(f"Not finished: {left} of {count(sweep.asked, 'trial')} outstanding.")
+        notes.append(f"Not finished: {left} of {count(sweep.num_trials, 'trial')} outstanding.")
     proxy = re.search(r"--budget[ =](smoke|short)\b", sweep.command)
     if proxy:
         notes.append(

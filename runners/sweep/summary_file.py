@@ -83,7 +83,7 @@ class SweepSummary:
             dataset=spec.dataset,
             objectives=tuple(objectives),
             latency_budget_ms=spec.latency.budget_ms if spec.mode == "budget" else None,
-            asked=spec.trials,
+            num_trials=spec.trials,
             trains=spec.trains,
             baseline={**self.baseline, **own},
             trials=tuple(self._trial(t) for t in study.trials() if t.state != "waiting"),

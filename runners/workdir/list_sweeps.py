@@ -54,7 +54,7 @@ def _row(sweep: Sweep) -> Row:
         name=sweep.name,
         mode=sweep.mode,
         question=sweep.question,
-        asked=sweep.asked,
+        asked=sweep.num_trials,
         states=dict(Counter(trial.state for trial in sweep.trials).most_common()),
         best={metric: best[metric] for metric in sought if metric in best},
         on_front=len(sweep.best),

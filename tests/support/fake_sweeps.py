@@ -40,7 +40,7 @@ def sweep_of(*trials: Trial, **given: object) -> Sweep:
         "dataset": "shapes",
         "objectives": (MASK_AP,),
         "latency_budget_ms": None,
-        "asked": len(trials),
+        "num_trials": len(trials),
         "trains": False,
         "baseline": {"mask_ap": 0.312},
         "trials": trials,
@@ -66,7 +66,7 @@ def nms_sweep(trials: int = 200) -> Sweep:
     return sweep_of(
         *made,
         best=(_best(made),),
-        asked=trials - 2,  # two were asked for in vain: the same as another
+        num_trials=trials - 2,  # two were asked for in vain: the same as another
         seconds=247.0,
         importance={"mask_ap": {"nms": 0.52, "nms.fast.max_iou": 0.21, "nms.min_score": 0.17}
                     | {"nms.sequential.max_iou": 0.08, "nms.fast.top_k": 0.02}},

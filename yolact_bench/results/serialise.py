@@ -44,8 +44,8 @@ def to_plain(value: object) -> object:
         return value
     if dataclasses.is_dataclass(value):
         omitted = value.omitted() if isinstance(value, Partial) else ()
-        names = [f.name for f in dataclasses.fields(value) if f.name not in omitted]
-        return {name: to_plain(getattr(value, name)) for name in names}
+        fields = [f for f in dataclasses.fields(value) if f.name not in omitted]
+        return {_key(f): to_plain(getattr(value, f.name)) for f in fields}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -79,9 +79,10 @@ def from_plain(kind: type[T], data: Mapping[str, object]) -> T:
         if missing:
             raise SpecError(f"{kind.__name__}: missing {', '.join(missing)}")
     values = {}
-    for name, value in data.items():
+    for key, value in data.items():
+        name, read = readers[key]
         try:
-            values[name] = readers[name](value)
+            values[name] = read(value)
         except (TypeError, AttributeError) as error:
             raise SpecError(f"{kind.__name__}.{name}: {value!r} is of the wrong type") from error
     return kind(**values)
@@ -89,9 +90,7 @@ def from_plain(kind: type[T], data: Mapping[str, object]) -> T:
 
 def save_json(value: object, file: Path, *, schema: int) -> None:
     """Write a dataclass as a JSON file, whole or not at all."""
-    plain = to_plain(value)
-    assert isinstance(plain, dict)
-    text = json.dumps({"schema": schema, **plain}, indent=1, ensure_ascii=False)
+    text = json.dumps({"schema": schema, **plain_fields(value)}, indent=1, ensure_ascii=False)
     write_atomically(file, text + "\n")
 
 
@@ -120,16 +119,21 @@ def load_json(kind: type[T], file: Path, *, schema: int, missing: str, remedy: s
         raise SpecError(f"{file}: {error}; {remedy}") from error
 
 
+def _key(field: "dataclasses.Field[object]") -> str:
+    """The field's name in JSON: files keep the key `json` of a field that was renamed."""
+    return str(field.metadata.get("json", field.name))
+
+
 @cache
-def _readers(kind: type) -> tuple[dict[str, Reader], tuple[str, ...]]:
-    """One reader per field, and the fields without a default."""
+def _readers(kind: type) -> tuple[dict[str, tuple[str, Reader]], tuple[str, ...]]:
+    """Key → field and its reader; and the keys without a default."""
     hints = get_type_hints(kind)
     fields = dataclasses.fields(kind)
     missing = dataclasses.MISSING
     required = tuple(
-        f.name for f in fields if f.default is missing and f.default_factory is missing
+        _key(f) for f in fields if f.default is missing and f.default_factory is missing
     )
-    return {f.name: _reader(hints[f.name]) for f in fields}, required
+    return {_key(f): (f.name, _reader(hints[f.name])) for f in fields}, required
 
 
 def _reader(annotation: object) -> Reader:

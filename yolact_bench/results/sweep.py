@@ -55,7 +55,7 @@ class Sweep:
     dataset: str
     objectives: tuple[Objective, ...]
     latency_budget_ms: float | None
-    asked: int  # trials in the spec
+    num_trials: int = field(metadata={"json": "asked"})  # in the spec
     trains: bool  # False: every trial is a replay of stored forward passes
     baseline: Mapping[str, float]  # metrics of the base itself; empty where it is not known
     trials: tuple[Trial, ...]

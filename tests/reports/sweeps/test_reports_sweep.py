@@ -134,10 +134,10 @@ def test_a_lost_trial_that_was_asked_again_does_not_count_twice() -> None:
         trial_of(0, "lost", reason="its coordinator ended"),
         scored(1, 0.3, origin="retry of 0"),
     )
-    assert warnings(sweep_of(lost, again, asked=2))[0].startswith(
+    assert warnings(sweep_of(lost, again, num_trials=2))[0].startswith(
         "Not finished: 1 of 2 trials outstanding."
     )
-    assert "Not finished" not in " ".join(warnings(sweep_of(lost, again, asked=1)))
+    assert "Not finished" not in " ".join(warnings(sweep_of(lost, again, num_trials=1)))
 
 
 def test_a_shortened_schedule_is_told() -> None:
@@ -202,7 +202,7 @@ def test_a_sweep_of_one_trial_in_any_state_has_a_page(tmp_path: Path, state: str
 
 
 def test_a_sweep_without_trials_has_a_page(tmp_path: Path) -> None:
-    save_sweep(tmp_path, sweep_of(asked=8))
+    save_sweep(tmp_path, sweep_of(num_trials=8))
     assert "0 trials." in build_sweep(tmp_path, "nms").markdown
 
 

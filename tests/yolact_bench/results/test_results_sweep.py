@@ -30,7 +30,7 @@ def sweep_of(*trials: Trial) -> Sweep:
         dataset="shapes",
         objectives=(Objective(metric="mask_ap", maximise=True),),
         latency_budget_ms=None,
-        asked=2,
+        num_trials=2,
         trains=True,
         baseline={"mask_ap": 0.3},
         trials=trials,
@@ -64,6 +64,7 @@ def test_a_sweep_is_read_as_it_was_written(tmp_path: Path) -> None:
     save(written, tmp_path)
 
     assert load(tmp_path) == written
+    assert '"asked": 2' in (tmp_path / "sweep.json").read_text()  # the key of earlier files
 
 
 def test_a_sweep_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
