@@ -80,7 +80,7 @@ def _predict(unit: Work, place: Workplace) -> Path:
 
 def _has_resamples(path: Path, *, sizes: bool) -> bool:
     try:
-        columns = read_resamples(path)
+        columns, _ = read_resamples(path)
     except SpecError:
         return False
     return not sizes or "mask_ap_small" in columns

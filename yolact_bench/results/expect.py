@@ -37,17 +37,11 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-_COMPARISONS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
-    ast.GtE: operator.ge,
-    ast.Gt: operator.gt,
-    ast.LtE: operator.le,
-    ast.Lt: operator.lt,
-}
-_SIGNS: Mapping[type[ast.cmpop], str] = {
-    ast.GtE: "≥",
-    ast.Gt: ">",
-    ast.LtE: "≤",
-    ast.Lt: "<",
+_COMPARISONS: Mapping[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
+    ast.GtE: ("≥", operator.ge),
+    ast.Gt: (">", operator.gt),
+    ast.LtE: ("≤", operator.le),
+    ast.Lt: ("<", operator.lt),
 }
 
 Lookup = Callable[[str, str], float | None]  # quantity, arm → value, None where there is none
@@ -123,8 +117,9 @@ class _Reader:
         for sign, left, right in zip(node.ops, values, values[1:], strict=False):
             if type(sign) not in _COMPARISONS:
                 raise self._mistake("compare with <, <=, > or >= (measured numbers never equal)")
-            met = met and _COMPARISONS[type(sign)](left, right)
-            text += f" {_SIGNS[type(sign)]} {right:.4g}"
+            symbol, holds = _COMPARISONS[type(sign)]
+            met = met and holds(left, right)
+            text += f" {symbol} {right:.4g}"
         return met, text
 
     def _number(self, node: ast.expr) -> float:

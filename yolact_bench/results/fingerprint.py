@@ -53,15 +53,8 @@ def differences(
 ) -> str:
     """Return in words what differs, "driver 570.1 here, 575.2 there"; "" where nothing does."""
     return "; ".join(
-        f"{_name(what)} {_value(here, what)} {words[0]}, {_value(there, what)} {words[1]}"
+        f"{what.replace('_', ' ')} {here.get(what) or 'unknown'} {words[0]}, "
+        f"{there.get(what) or 'unknown'} {words[1]}"
         for what in dict.fromkeys([*here, *there])
         if here.get(what) != there.get(what)
     )
-
-
-def _name(what: str) -> str:
-    return what.replace("_", " ")
-
-
-def _value(facts: Mapping[str, str], what: str) -> str:
-    return facts.get(what) or "unknown"

@@ -18,8 +18,8 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.contrasts import contrasts
 from yolact_bench.results.files import atomic_path
-from yolact_bench.results.metrics import IOUS, METRICS, fraction
-from yolact_bench.results.record import Accuracy, Errors, Latency
+from yolact_bench.results.metrics import IOUS, METRICS, points
+from yolact_bench.results.record import Accuracy, Latency
 from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.sessions import Session, read_sessions
 from yolact_bench.results.store import Store
@@ -65,7 +65,7 @@ class Results:
         return _frame(
             {
                 **run.names,
-                **{metric: _points(fraction(record, metric)) for metric in METRICS},
+                **{metric: points(record, metric) for metric in METRICS},
                 **_by_iou(record),
                 "parameters": record.parameters,
                 "macs": record.macs,
@@ -116,7 +116,8 @@ class Results:
         """
         return _frame(
             {**run.names, "kind": kind, "type": name, "ap": _points(value)}
-            for run, record in self._analyses()
+            for run in self._runs()
+            if (record := self._store.errors(run.detect_digest)) is not None
             for kind, part in (
                 ("mask", record.mask),
                 ("box", record.box),
@@ -169,11 +170,6 @@ class Results:
     def _accuracies(self) -> Iterator[tuple[_Run, Accuracy]]:
         for run in self._runs():
             if (record := self._store.accuracy(run.detect_digest)) is not None:
-                yield run, record
-
-    def _analyses(self) -> Iterator[tuple[_Run, Errors]]:
-        for run in self._runs():
-            if (record := self._store.errors(run.detect_digest)) is not None:
                 yield run, record
 
 

@@ -53,6 +53,14 @@ class Manifest:
     dropped: Mapping[str, str] | None = None
     paper_rows: Mapping[str, str] | None = None  # arm → the row of `paper` that published it
 
+    @property
+    def arms_by_seed(self) -> dict[int, dict[str, str]]:
+        """Seed → arm → detection digest."""
+        return {
+            seed: {run.arm: run.detect_digest for run in self.runs if run.seed == seed}
+            for seed in self.seeds
+        }
+
 
 def save(manifest: Manifest, folder: Path) -> Path:
     """Write the manifest into `folder`, whole or not at all, and return its path."""

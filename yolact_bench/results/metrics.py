@@ -32,6 +32,12 @@ def fraction(accuracy: Accuracy, metric: str) -> float | None:
     return value
 
 
+def points(accuracy: Accuracy, metric: str) -> float | None:
+    """Return the metric in percent points; None where it is undefined."""
+    value = fraction(accuracy, metric)
+    return None if value is None else 100 * value
+
+
 def title(metric: str) -> str:
     """Return the metric as a table prints it: mask AP50, box AP small."""
     kind, name = metric.split("_", 1)

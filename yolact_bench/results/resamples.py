@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from yolact_bench.statistics.resamples import read_resamples, read_sampling
+from yolact_bench.statistics.resamples import read_resamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ def stored_resamples(folder: Path, detect_digests: Iterable[str]) -> Resamples:
         SpecError: a file that cannot be read.
     """
     files = {digest: folder / f"{digest}.npz" for digest in detect_digests}
-    there = {digest: file for digest, file in files.items() if file.exists()}
+    stored = {digest: read_resamples(file) for digest, file in files.items() if file.exists()}
     return Resamples(
-        {digest: read_resamples(file) for digest, file in there.items()},
-        {digest: read_sampling(file) for digest, file in there.items()},
+        {digest: columns for digest, (columns, _) in stored.items()},
+        {digest: sampling for digest, (_, sampling) in stored.items()},
     )

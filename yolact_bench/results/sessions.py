@@ -172,12 +172,13 @@ def listed_session(store: Store, digests: Sequence[str]) -> Session | None:
 
     One that counts, then of the whole call, then with most runs, then the latest.
     """
-    best: tuple[tuple[bool, bool, int], Session] | None = None
-    for session in read_sessions(store, digests):
-        rank = not session.invalid, session.kind.scenario == END_TO_END, len(session.records)
-        if best is None or rank >= best[0]:
-            best = rank, session
-    return best[1] if best else None
+
+    def rank(session: Session) -> tuple[bool, bool, int]:
+        is_whole = session.kind.scenario == END_TO_END
+        return not session.invalid, is_whole, len(session.records)
+
+    # Of equals `max` takes the first.
+    return max(reversed(read_sessions(store, digests)), key=rank, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic_core import from_json  # three times as fast as json.loads
 
@@ -16,6 +17,8 @@ from yolact_bench.results.record import SCHEMA, Accuracy, Errors, Failure, Laten
 from yolact_bench.results.serialise import from_plain, plain_fields
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R", Accuracy, Errors)
 
 _TYPES: dict[str, type[Record]] = {
     "Accuracy": Accuracy,
@@ -86,23 +89,11 @@ class Store:
 
     def accuracy(self, detect_digest: str) -> Accuracy | None:
         """Return the latest accuracy of that run, whichever arm or ablation it was added for."""
-        self._refresh()
-        for line in reversed(self._lines):
-            if line.kind is Accuracy and line.digest == detect_digest:
-                record = self._record(line)
-                assert isinstance(record, Accuracy)
-                return record
-        return None
+        return self._latest(Accuracy, detect_digest)
 
     def errors(self, detect_digest: str) -> Errors | None:
         """Return the latest error analysis of that run."""
-        self._refresh()
-        for line in reversed(self._lines):
-            if line.kind is Errors and line.digest == detect_digest:
-                record = self._record(line)
-                assert isinstance(record, Errors)
-                return record
-        return None
+        return self._latest(Errors, detect_digest)
 
     def latencies(self, detect_digests: Sequence[str] | None = None) -> Iterator[Latency]:
         """Yield the times of these runs, or of all, in the order they were added."""
@@ -135,6 +126,15 @@ class Store:
                 standing.pop((line.digest, _RESOLVED_PHASE.get(line.kind, "")), None)
         records = [self._record(line) for line in standing.values()]
         return tuple(record for record in records if isinstance(record, Failure))
+
+    def _latest(self, kind: type[R], digest: str) -> R | None:
+        self._refresh()
+        for line in reversed(self._lines):
+            if line.kind is kind and line.digest == digest:
+                record = self._record(line)
+                assert isinstance(record, kind)
+                return record
+        return None
 
     def _refresh(self) -> None:
         """Read what was appended since the last look."""

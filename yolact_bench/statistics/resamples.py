@@ -32,30 +32,14 @@ def save_resamples(path: Path, columns: Mapping[str, Values], *, sampling: str) 
     np.savez_compressed(path, allow_pickle=False, **{_SAMPLING: np.array(sampling)}, **columns)
 
 
-def read_resamples(path: Path) -> Mapping[str, Values]:
-    """Return the metrics [R] that `save_resamples` left at `path`, by name.
+def read_resamples(path: Path) -> tuple[dict[str, Values], str]:
+    """Return the metrics [R] that `save_resamples` left at `path`, and which resamples these are.
 
-    NaN in resamples in which there was nothing to find.
-
-    Raises:
-        SpecError: no such file, or not one of resamples.
-    """
-    columns = _read(path)
-    return {
-        name: values.astype(np.float64) for name, values in columns.items() if name != _SAMPLING
-    }
-
-
-def read_sampling(path: Path) -> str:
-    """Return which resamples the metrics at `path` were taken on; only equal ones are paired.
+    NaN in resamples in which there was nothing to find. Only equal resamples are paired.
 
     Raises:
         SpecError: no such file, or not one of resamples.
     """
-    return str(_read(path)[_SAMPLING])
-
-
-def _read(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             columns = {name: stored[name] for name in stored.files}
@@ -63,4 +47,5 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
         raise SpecError(f"{path}: no readable resamples ({error}); resample again") from error
     if _SAMPLING not in columns:
         raise SpecError(f"{path}: not a file of resamples; delete it and resample again")
-    return columns
+    sampling = str(columns.pop(_SAMPLING))
+    return {name: values.astype(np.float64) for name, values in columns.items()}, sampling

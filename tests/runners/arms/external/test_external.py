@@ -103,7 +103,8 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
         assert accuracies[arm].mask.ap == pytest.approx(1.0)
         assert accuracies[arm].box.ap == pytest.approx(1.0)
         assert accuracies[arm].eval_data == accuracies["ours"].eval_data
-        columns = read_resamples(tmp_path / f"work/resamples/{accuracies[arm].detect_digest}.npz")
+        file = tmp_path / f"work/resamples/{accuracies[arm].detect_digest}.npz"
+        columns, _ = read_resamples(file)
         assert columns["mask_ap"] == pytest.approx(1.0)
     assert accuracies["perfect"].origin == "command: 1"
     assert accuracies["given"].origin == "files; boxes are those around the masks"
