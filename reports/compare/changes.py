@@ -2,18 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 
 from reports.compare.sides import ReportLocation, Side, paired_arms, read_side
 from reports.compare.times import LatencyChange, latency_changes
 from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.results.metrics import AP_METRICS, points, title
 from yolact_bench.results.record import Accuracy, Environment, Failure
 
-_METRICS = {
-    **{"AP": "ap", "AP50": "ap50", "AP75": "ap75"},
-    **{"AP small": "ap_small", "AP medium": "ap_medium", "AP large": "ap_large"},
-}
 _SETTINGS = (
     *("question", "base", "baseline", "changes", "seeds", "measure", "dataset", "paper"),
     *("expect", "budget"),
@@ -152,13 +148,13 @@ def _numbers(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[NumberChang
         first, second = a.accuracies.get(old.detect_digest), b.accuracies.get(new.detect_digest)
         if first is None or second is None:
             continue
-        for kind, (name, field) in product(("mask", "box"), _METRICS.items()):
-            x, y = (_points(record, kind, field) for record in (first, second))
+        for metric in AP_METRICS:
+            x, y = points(first, metric), points(second, metric)
             if x != y:
                 yield NumberChange(
                     arm=old.arm,
                     seed=old.seed,
-                    metric=f"{kind} {name}",
+                    metric=title(metric),
                     a=x,
                     b=y,
                     delta=None if x is None or y is None else y - x,
@@ -216,15 +212,10 @@ def _grouped(changes: Iterable[_Row]) -> tuple[ArmChange, ...]:
     )
 
 
-def _points(record: Accuracy, kind: str, field: str) -> float | None:
-    fraction: float | None = getattr(getattr(record, kind), field)
-    return None if fraction is None else 100 * fraction
-
-
 def _presence(record: Accuracy | None) -> str:
     if record is None:
         return "missing"
-    value = _points(record, "mask", "ap")
+    value = points(record, "mask_ap")
     return "present" if value is None else f"present, mask AP {value:.2f}"
 
 

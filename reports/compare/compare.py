@@ -7,9 +7,10 @@ from pathlib import Path
 from reports.compare.changes import ArmChange, Comparison, NumberChange, compare_ablations
 from reports.compare.sides import ReportLocation
 from reports.compare.times import LatencyChange
+from reports.tables.table import Column, R, number, tabulate, text
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
-from yolact_bench.results.text import aligned, decimal, milliseconds
+from yolact_bench.results.text import aligned, decimal
 from yolact_bench.slots import hint
 
 
@@ -91,11 +92,11 @@ def _lines_of(pair: Comparison) -> Iterator[str]:
     yield from (f"arm {arm}: only in B" for arm in pair.arms_added)
     yield from (f"arm {c.a} is named {c.b} in B" for c in pair.arms_renamed)
     yield from _arms(pair.arm_settings)
-    yield from _numbers(pair.numbers)
+    yield from _table(_NUMBERS, pair.numbers)
     yield from _arms(pair.records)
     yield from (f"failure, {c.what}: {c.a} → {c.b}" for c in pair.failures)
     yield from (f"{c.what}: {c.a} → {c.b}" for c in pair.provenance)
-    yield from _latencies(pair.latencies)
+    yield from _table(_LATENCIES, pair.latencies)
     if pair.latency_refused:
         yield f"latencies not compared: {pair.latency_refused}"
 
@@ -105,25 +106,28 @@ def _arms(changes: Sequence[ArmChange]) -> Iterator[str]:
         yield f"arm {', '.join(change.arms)}: {change.what}: {change.a} → {change.b}"
 
 
-def _numbers(changes: Sequence[NumberChange]) -> Iterator[str]:
-    rows = [("arm", "seed", "metric", "A", "B", "Δ", "")]
-    for c in changes:
-        delta = "" if c.delta is None else f"{c.delta:+.2f}"
-        same = "the same choices and data" if c.same_digest else ""
-        rows.append((c.arm, str(c.seed), c.metric, decimal(c.a), decimal(c.b), delta, same))
-    if changes:
-        yield from aligned(rows, left=(0, 2, 6), indent=0)
+_NUMBERS: tuple[Column[NumberChange], ...] = (
+    text("arm", lambda c: c.arm),
+    number("seed", lambda c: str(c.seed)),
+    text("metric", lambda c: c.metric),
+    number("A", lambda c: decimal(c.a)),
+    number("B", lambda c: decimal(c.b)),
+    number("Δ", lambda c: "" if c.delta is None else f"{c.delta:+.2f}"),
+    text("", lambda c: "the same choices and data" if c.same_digest else ""),
+)
+_LATENCIES: tuple[Column[LatencyChange], ...] = (
+    text("arm", lambda c: c.arm),
+    text("scenario", lambda c: c.scenario),
+    number("ms in A", lambda c: decimal(c.a)),
+    number("ms in B", lambda c: decimal(c.b)),
+    number("B / A", lambda c: decimal(c.ratio, 3)),
+    text("", lambda c: c.refused or ("one session" if c.same_session else "two sessions")),
+)
 
 
-def _latencies(changes: Sequence[LatencyChange]) -> Iterator[str]:
-    rows = [("arm", "scenario", "ms in A", "ms in B", "B / A", "")]
-    for c in changes:
-        note = c.refused or ("one session" if c.same_session else "two sessions")
-        rows.append(
-            (c.arm, c.scenario, milliseconds(c.a), milliseconds(c.b), decimal(c.ratio, 3), note)
-        )
-    if changes:
-        yield from aligned(rows, left=(0, 1, 5), indent=0)
+def _table(columns: Sequence[Column[R]], changes: Sequence[R]) -> Sequence[str]:
+    table = tabulate("", columns, changes)
+    return aligned([table.columns, *table.rows], left=table.words, indent=0) if changes else ()
 
 
 def _is_work(path: Path) -> bool:

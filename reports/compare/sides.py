@@ -55,16 +55,12 @@ def read_side(place: ReportLocation) -> Side:
     runs: dict[str, dict[int, PlannedRun]] = {}
     for run in manifest.runs:
         runs.setdefault(run.arm, {})[run.seed] = run
-    by_seed = {
-        seed: {arm: of[seed].detect_digest for arm, of in runs.items() if seed in of}
-        for seed in manifest.seeds
-    }
     return Side(
         manifest=manifest,
         runs=runs,
         accuracies={digest: record for digest, record in accuracies.items() if record is not None},
         failures={failure.detect_digest: failure for failure in store.failures(digests)},
-        sessions=read_sessions(store, by_seed, manifest.baseline),
+        sessions=read_sessions(store, manifest.arms_by_seed, manifest.baseline),
     )
 
 

@@ -52,8 +52,7 @@ def _calls(axes: Axes, curve: LatencyCurve) -> None:
             lw=3,
             alpha=0.35,
         )
-    unit = "ms (CPU)" if curve.device_type == "cpu" else "ms"
-    axes.set(title=f"{curve.scenario}, batch of {curve.batch_size}", ylabel=f"{unit}, median")
+    axes.set(title=f"{curve.scenario}, batch of {curve.batch_size}", ylabel=f"{curve.unit}, median")
 
 
 def _after_the_network(axes: Axes, curve: LatencyCurve) -> None:

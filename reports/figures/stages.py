@@ -4,9 +4,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import INK, legend_below
+from reports.figures.style import INK, label_rows, legend_below, stacked_bars
 from reports.summary.aggregate import Summary
-from reports.summary.arm_rows import ArmRow
 
 
 def stages(summary: Summary) -> Figure | None:
@@ -14,46 +13,28 @@ def stages(summary: Summary) -> Figure | None:
     rows = [row for row in summary.rows if row.timing and row.timing.stages_ms]
     if not rows or summary.session is None:
         return None
-    names = list(dict.fromkeys(n for row in rows if row.timing for n in row.timing.stages_ms))
-    colours = mpl.colormaps["tab20c"]([0, 1, 2, 4, 5, 8, 9, 12, 13, 16, 17, 18])
+    timings = [row.timing for row in rows if row.timing]
+    names = list(dict.fromkeys(name for timing in timings for name in timing.stages_ms))
+    colours = mpl.colormaps["tab20c"]([0, 1, 2, 4, 5, 8, 9, 12, 13, 16, 17, 18]).tolist()
     figure = Figure(figsize=(8.6, 1.7 + 0.5 * len(rows)))
     axes = figure.subplots()
-    for place, row in enumerate(rows):
-        left = 0.0
-        for i, name in enumerate(names):
-            ms = row.timing.stages_ms.get(name, 0.0) if row.timing else 0.0
-            label = name if place == 0 else None
-            axes.barh(
-                place,
-                ms,
-                left=left,
-                height=0.62,
-                color=colours[i % 12],
-                ec="white",
-                lw=0.6,
-                label=label,
-            )
-            left += ms
-        _end_to_end(axes, row, place, left)
-    axes.set_yticks(range(len(rows)), [row.arm for row in rows])
+    parts = [[timing.stages_ms.get(name, 0.0) for name in names] for timing in timings]
+    ends = stacked_bars(axes, names, parts, colours)
+    for place, (timing, end) in enumerate(zip(timings, ends, strict=True)):
+        _end_to_end(axes, timing.median_ms, place, end)
+    label_rows(axes, [row.arm for row in rows])
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
-        tick.set(color=INK, weight="bold" if row.is_baseline else "normal")
-    axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
+        tick.set_fontweight("bold" if row.is_baseline else "normal")
     axes.margins(x=0.1)
-    unit = "ms (CPU)" if summary.session.device_type == "cpu" else "ms"
     axes.set(
         title=f"Where the milliseconds go: {summary.session.label}",
-        xlabel=f"{unit}, median, on {summary.session.device}",
+        xlabel=f"{summary.session.unit}, median, on {summary.session.device}",
     )
     legend_below(figure, axes, columns=5)
     return figure
 
 
-def _end_to_end(axes: Axes, row: ArmRow, place: int, stages_end: float) -> None:
-    if row.timing is None:
-        return
-    median = row.timing.median_ms
+def _end_to_end(axes: Axes, median: float, place: int, stages_end: float) -> None:
     axes.plot(median, place, marker="|", ms=17, mew=2.2, color=INK)
     axes.annotate(
         f"{median:.1f} ms a call",

@@ -101,6 +101,30 @@ def label_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.grid(axis="y", visible=False)
 
 
+def stacked_bars(
+    axes: Axes, names: Sequence[str], rows: Sequence[Sequence[float]], colours: Sequence[Any]
+) -> list[float]:
+    """Draw a bar for every row, cut into parts of these names; return where each bar ends."""
+    ends = []
+    for place, parts in enumerate(rows):
+        left = 0.0
+        for i, (name, length) in enumerate(zip(names, parts, strict=True)):
+            axes.barh(
+                place,
+                length,
+                left=left,
+                height=0.62,
+                color=colours[i % len(colours)],
+                ec="white",
+                lw=0.6,
+                label=name if place == 0 else None,
+            )
+            left += length
+        ends.append(left)
+    axes.invert_yaxis()
+    return ends
+
+
 def numbers(values: Sequence[float | None]) -> list[float]:
     """Return the values, NaN where there is none."""
     return [float("nan") if value is None else value for value in values]

@@ -1,16 +1,15 @@
 """A curve of latency as text, table files and a figure."""
 
-import csv
-import io
 import json
 from dataclasses import asdict
 from pathlib import Path
 
 from reports.figures.latency_curve import draw_curve
 from reports.tables.cells import MISSING
+from reports.tables.csv import csv_text
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 from yolact_bench.results.files import write_atomically
-from yolact_bench.results.text import NOT_AVAILABLE
+from yolact_bench.results.text import NOT_AVAILABLE, with_interval
 
 WORDS = {"detections": "detections an image", "image_size": "image size, px"}
 
@@ -36,7 +35,7 @@ def as_json(curve: LatencyCurve) -> str:
 
 def as_text(curve: LatencyCurve) -> str:
     """Return a Markdown table: a row for every value, a column for every arm."""
-    head = [WORDS[curve.varied], *(f"{arm}, {_unit(curve)}" for arm in curve.arms)]
+    head = [WORDS[curve.varied], *(f"{arm}, {curve.unit}" for arm in curve.arms)]
     rows = [
         [str(value), *(_cell(curve.at(arm, value)) for arm in curve.arms)] for value in curve.values
     ]
@@ -55,22 +54,22 @@ def _cell(point: CurvePoint | None) -> str:
     if not point.interval_ms:
         return f"{point.median_ms:.2f} {NOT_AVAILABLE}"
     low, high = point.interval_ms
-    return f"{point.median_ms:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _unit(curve: LatencyCurve) -> str:
-    return "ms (CPU)" if curve.device_type == "cpu" else "ms"
+    return with_interval(point.median_ms, (low, high))
 
 
 def _csv(curve: LatencyCurve) -> str:
-    out = io.StringIO()
-    stages = list(dict.fromkeys(stage for point in curve.points for stage in point.stages_ms))
-    names = ["arm", curve.varied, "median_ms", "low_ms", "high_ms", "found", "n"]
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*names, *(f"{stage}_ms" for stage in stages)])
+    stages = dict.fromkeys(stage for point in curve.points for stage in point.stages_ms)
+    lines = []
     for point in curve.points:
         low, high = point.interval_ms or (None, None)
-        of_stages = [point.stages_ms.get(stage) for stage in stages]
-        facts = [point.arm, point.value, point.median_ms, low, high, point.detections]
-        writer.writerow([*facts, len(point.samples_ms), *of_stages])
-    return out.getvalue()
+        line = {
+            "arm": point.arm,
+            curve.varied: point.value,
+            "median_ms": point.median_ms,
+            "low_ms": low,
+            "high_ms": high,
+            "found": point.detections,
+            "n": len(point.samples_ms),
+        }
+        lines.append(line | {f"{stage}_ms": point.stages_ms.get(stage) for stage in stages})
+    return csv_text(lines)

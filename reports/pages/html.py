@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.pages.sections import figures_of, mark, provenance, sections, verdicts
+from reports.pages.sections import mark, provenance, sections, verdicts
 from reports.summary.aggregate import Summary
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -21,11 +21,8 @@ def html_report(summary: Summary, figures: Mapping[str, str]) -> str:
         proxy=mark(summary),
         warnings=summary.warnings,
         verdicts=verdicts(summary),
-        sections=[
-            (section, [(inline(figures[stem]), text) for stem, text in pictures])
-            for section in sections(summary)
-            for pictures in [figures_of(section, list(figures))]
-        ],
+        sections=sections(summary, figures),
+        figures={stem: inline(svg) for stem, svg in figures.items()},
         provenance=provenance(summary),
     )
 
@@ -48,8 +45,6 @@ def inline(svg: str) -> Markup:
     """
     element = svg[svg.index("<svg") :]
     # Its size in points would overflow narrow windows; viewBox keeps the proportions.
-    return Markup(re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", _no_height(element), count=1))
-
-
-def _no_height(element: str) -> str:
-    return re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1)
+    for size in ("width", "height"):
+        element = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", element, count=1)
+    return Markup(element)

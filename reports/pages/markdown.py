@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from reports.pages.sections import Section, figures_of, mark, provenance, sections, verdicts
+from reports.pages.sections import Section, mark, provenance, sections, verdicts
 from reports.summary.aggregate import Summary
 from reports.tables.table import Table
 from yolact_bench.results.text import aligned
@@ -39,8 +39,8 @@ def markdown_report(summary: Summary, figures: Sequence[str]) -> str:
     if summary.outcomes:
         lines = [f"- {mark} `{text}` ({detail})" for mark, text, detail in verdicts(summary)]
         parts.append("## Expected\n\n" + "\n".join(lines))
-    for section in sections(summary):
-        parts += _section(section, figures)
+    for section in sections(summary, figures):
+        parts += section_lines(section)
     facts = [f"- {name}: {escaped(text)}" for name, text in provenance(summary)]
     parts.append("## Where the numbers come from\n\n" + "\n".join(facts))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -53,10 +53,16 @@ def escaped(text: str) -> str:
     return re.sub(r"([|`<\\]|(?<!\s)\*|\*(?=\S))", r"\\\1", " ".join(text.split()))
 
 
-def _section(section: Section, figures: Sequence[str]) -> list[str]:
+def section_lines(section: Section) -> list[str]:
+    """Return the paragraphs of a section."""
     parts = [f"## {section.title}"]
+    if section.link:
+        address, text = section.link
+        parts.append(f"[{escaped(text)}]({address}.md)")
     for table in section.tables:
         parts += [f"### {table.title}"] if table.title != section.title else []
         parts.append(markdown_table(table))
-    parts += [f"![{caption}](figures/{stem}.png)" for stem, caption in figures_of(section, figures)]
-    return parts if len(parts) > 1 else []
+    parts += [escaped(note) for note in section.notes]
+    parts += [f"![{caption}](figures/{stem}.png)" for stem, caption in section.figures]
+    parts += [f"{label}:\n\n```\n{line}\n```" for label, line in section.commands]
+    return parts

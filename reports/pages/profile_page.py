@@ -1,10 +1,11 @@
 """The profile of an arm as a page: the table of its stages, a roofline and a bar of its time."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from reports.pages.markdown import markdown_table
-from reports.tables.table import Table
+from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.profile import Profile, StageProfile
 from yolact_bench.results.serialise import to_plain
@@ -13,26 +14,36 @@ from yolact_bench.results.text import NOT_AVAILABLE
 
 def table(profile: Profile) -> Table:
     """Return one row for every stage, and their sum."""
-    rows = [_row(stage, profile) for stage in profile.stages]
-    total = (
-        "all",
-        f"{profile.parameters / 1e6:.2f}",
-        f"{profile.macs / 1e9:.3g}",
-        f"{sum(stage.operations for stage in profile.stages) / 1e9:.3g}",
-        f"{sum(stage.moved_bytes for stage in profile.stages) / 1e6:.0f}",
-        f"{profile.stages_ms:.2f}",
-        *[""] * 4,
+    total = StageProfile(
+        stage="all",
+        parameters=profile.parameters,
+        macs=profile.macs,
+        operations=sum(stage.operations for stage in profile.stages),
+        moved_bytes=sum(stage.moved_bytes for stage in profile.stages),
+        ms=profile.stages_ms,
     )
-    return Table(
-        title=f"{profile.arm}: where the milliseconds go",
-        columns=(
-            *("stage", "params, M", "GMAC", "other Gop", "MB moved", "ms", "share", "GFLOP/s"),
-            *("FLOP/byte", "of ceiling"),
-        ),
-        rows=(*rows, total),
-        drops=(0, 5, 3, 7, 6, 0, 1, 2, 8, 4),
-        notes=(_what(profile), _how(profile), _ceiling(profile)),
+
+    def rate(
+        head: str, of: Callable[[StageProfile], float | None], form: str, drop: int
+    ) -> Column[StageProfile]:
+        """A column without a sum."""
+        return number(head, lambda s: "" if s is total else _number(of(s), form), drop=drop)
+
+    columns: tuple[Column[StageProfile], ...] = (
+        text("stage", lambda s: s.stage),
+        number("params, M", lambda s: f"{s.parameters / 1e6:.2f}", drop=5),
+        number("GMAC", lambda s: f"{s.macs / 1e9:.3g}", drop=3),
+        number("other Gop", lambda s: f"{s.operations / 1e9:.3g}", drop=7),
+        number("MB moved", lambda s: f"{s.moved_bytes / 1e6:.0f}", drop=6),
+        number("ms", lambda s: _number(s.ms, ".2f")),
+        rate("share", lambda s: s.ms and s.ms / profile.stages_ms, ".1%", 1),
+        rate("GFLOP/s", lambda s: s.gflops, ".3g", 2),
+        rate("FLOP/byte", lambda s: s.intensity, ".1f", 8),
+        rate("of ceiling", lambda s: _reached(s, profile), ".0%", 4),
     )
+    notes = (_what(profile), _how(profile), _ceiling(profile))
+    rows = (*profile.stages, total)
+    return tabulate(f"{profile.arm}: where the milliseconds go", columns, rows, notes=notes)
 
 
 def write(profile: Profile, folder: Path) -> Path:
@@ -53,23 +64,10 @@ def write(profile: Profile, folder: Path) -> Path:
     return page
 
 
-def _row(stage: StageProfile, profile: Profile) -> tuple[str, ...]:
-    intensity, gflops = stage.intensity, stage.gflops
-    reached = None
-    if intensity is not None and gflops is not None:
-        reached = gflops / profile.ceiling.at(intensity)
-    return (
-        stage.stage,
-        f"{stage.parameters / 1e6:.2f}",
-        f"{stage.macs / 1e9:.3g}",
-        f"{stage.operations / 1e9:.3g}",
-        f"{stage.moved_bytes / 1e6:.0f}",
-        _number(stage.ms, ".2f"),
-        _number(stage.ms and stage.ms / profile.stages_ms, ".1%"),
-        _number(gflops, ".3g"),
-        _number(intensity, ".1f"),
-        _number(reached, ".0%"),
-    )
+def _reached(stage: StageProfile, profile: Profile) -> float | None:
+    if stage.intensity is None or stage.gflops is None:
+        return None
+    return stage.gflops / profile.ceiling.at(stage.intensity)
 
 
 def _number(value: float | None, form: str) -> str:

@@ -1,6 +1,6 @@
 """The sections of a report in their order, for Markdown and HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from reports.summary.aggregate import Summary
@@ -11,8 +11,9 @@ from reports.tables.differences import differences
 from reports.tables.main import comparison
 from reports.tables.origins import origins
 from reports.tables.table import Table
+from yolact_bench.results.record import Environment
 
-CAPTIONS = {
+_CAPTIONS = {
     "differences": "Differences to the baseline with 95 % intervals; filled: real",
     "errors": "Causes of lost mask AP50",
     "ap_against_ms": "Mask AP against milliseconds",
@@ -24,30 +25,36 @@ CAPTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading, its tables and the stems of its figures."""
+    """A heading, and what stands under it."""
 
     title: str
-    tables: tuple[Table, ...]
-    figures: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[tuple[str, str], ...] = ()  # stem, caption
     folded: bool = False  # long: closed at first where a page can do that
-    proxy: str = ""  # what its captions end with, where a shortened schedule stands in
+    notes: tuple[str, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()  # label, shell line
+    link: tuple[str, str] | None = None  # address without suffix, text
 
 
-def sections(summary: Summary) -> tuple[Section, ...]:
-    """Return the sections that have something to show."""
+def sections(summary: Summary, stems: Collection[str] = ()) -> tuple[Section, ...]:
+    """Return the sections that have something to show; `stems` are those of the figures."""
+
+    def figures(*wanted: str) -> tuple[tuple[str, str], ...]:
+        return tuple((s, _CAPTIONS[s] + mark(summary)) for s in wanted if s in stems)
+
     published = (paper_table.against_paper(summary), paper_table.published(summary))
     wanted = [
         Section(
             title="Result",
             tables=(comparison(summary), detail.changes(summary)),
-            figures=("differences", "ap_against_ms"),
+            figures=figures("differences", "ap_against_ms"),
         ),
         Section(title="Differences", tables=(differences(summary),)),
         Section(title="Published numbers", tables=tuple(table for table in published if table)),
         Section(
             title="Accuracy in detail",
             tables=(detail.sizes(summary), detail.ious(summary)),
-            figures=("ap_by_iou",),
+            figures=figures("ap_by_iou"),
         ),
         Section(
             title="Errors",
@@ -56,32 +63,25 @@ def sections(summary: Summary) -> tuple[Section, ...]:
                 errors.error_table(summary, "box"),
                 errors.oracle_table(summary),
             ),
-            figures=("errors",),
+            figures=figures("errors"),
         ),
         Section(title="Mask AP by class", tables=(detail.classes(summary),), folded=True),
         Section(
             title="Latency in detail",
-            tables=_latency_tables(summary),
-            figures=("stages",),
+            tables=tuple(
+                table(summary, session)
+                for session in summary.sessions
+                for table in (latency_table.latency, latency_table.stages)
+            ),
+            figures=figures("stages"),
         ),
-        Section(title="Training", tables=(detail.trainings(summary),), figures=("losses",)),
+        Section(title="Training", tables=(detail.trainings(summary),), figures=figures("losses")),
         Section(title="Where each number comes from", tables=(origins(summary),), folded=True),
     ]
     return tuple(
-        replace(section, tables=filled, proxy=mark(summary))
+        replace(section, tables=filled)
         for section in wanted
         if (filled := tuple(with_mark(table, summary) for table in section.tables if table.rows))
-    )
-
-
-def _latency_tables(summary: Summary) -> tuple[Table, ...]:
-    return tuple(
-        table
-        for session in summary.sessions
-        for table in (
-            latency_table.latency(summary, session),
-            latency_table.stages(summary, session),
-        )
     )
 
 
@@ -110,12 +110,6 @@ def with_mark(table: Table, summary: Summary) -> Table:
     return replace(table, title=table.title + mark(summary)) if measured else table
 
 
-def figures_of(section: Section, stems: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return stem and caption of those of the section's figures that were drawn."""
-    wanted = [stem for stem in section.figures if stem in stems]
-    return tuple((stem, CAPTIONS[stem] + section.proxy) for stem in wanted)
-
-
 def verdicts(summary: Summary) -> tuple[tuple[str, str, str], ...]:
     """Return verdict, expectation and numbers of every expectation."""
     words = {True: "met", False: "NOT MET", None: "unknown"}
@@ -131,18 +125,7 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
         ("declared changes", ", ".join(manifest.changes)),
     ]
     for environment in summary.environments:
-        dirty = " with uncommitted changes" if environment.dirty else ""
-        versions = ", ".join(f"{name} {v}" for name, v in environment.versions.items() if v)
-        driver = f", driver {environment.driver}" if environment.driver else ""
-        facts += [
-            ("commit", f"{environment.commit}{dirty}"),
-            (
-                "device",
-                f"{environment.device}{driver}, {environment.threads} CPU threads, "
-                f"{environment.os}",
-            ),
-            ("versions", versions),
-        ]
+        facts += environment_facts(environment)
     for s in (session for session in summary.sessions if session.timings):
         warmup = sorted({timing.warmup for timing in s.timings.values()})
         facts.append(
@@ -158,6 +141,17 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
         facts.append(("proxy", f"shortened schedules{_budget(summary)}: {arms}"))
     failed = [f"{f.arm}, {f.phase} ({f.kind}): {f.message}" for f in summary.failures]
     return (*facts, *(("failed", text) for text in failed))
+
+
+def environment_facts(e: Environment) -> tuple[tuple[str, str], ...]:
+    """Return source, device and versions in words."""
+    dirty = " with uncommitted changes" if e.dirty else ""
+    driver = f", driver {e.driver}" if e.driver else ""
+    return (
+        ("commit", f"{e.commit}{dirty}"),
+        ("device", f"{e.device}{driver}, {e.threads} CPU threads, {e.os}"),
+        ("versions", ", ".join(f"{name} {v}" for name, v in e.versions.items() if v)),
+    )
 
 
 def _budget(summary: Summary) -> str:

@@ -1,6 +1,6 @@
 """Manifest, records and training logs to typed rows: one per arm, with everything a page prints."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from reports.summary.caveats import caveats
 from reports.summary.curves import Curve, read_curve
 from reports.summary.paper import PaperGroup, paper_group
 from reports.summary.sessions import read_sessions
-from reports.summary.timings import SessionRow, Timing
+from reports.summary.timings import SessionRow
 from yolact_bench.results.contrasts import Contrasts, contrasts
 from yolact_bench.results.expect import Outcome, evaluate_expectation
 from yolact_bench.results.manifest import Manifest
@@ -17,25 +17,15 @@ from yolact_bench.results.record import Accuracy, Environment, Errors, Failure
 from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.store import Store
 
-_OF_TIMING: Mapping[str, Callable[[Timing], float | None]] = {
-    "latency_ms": lambda timing: timing.median_ms,
-    "latency_p90_ms": lambda timing: timing.p90_ms,
-    "fps": lambda timing: timing.fps,
-}
+_OF_TIMING = {"latency_ms": "median_ms", "latency_p90_ms": "p90_ms", "fps": "fps"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRow:
     """One training and the arms that use its checkpoint."""
 
-    train_digest: str
     label: str
-    iterations: int
-    seconds: float
-    images_per_second: float
-    peak_memory_mb: float | None
-    skipped_annotations: int
-    parameters: int
+    accuracy: Accuracy  # of the first of these arms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +48,6 @@ class Summary:
     datasets: tuple[str, ...]  # name and number of images, as evaluated
 
     @property
-    def baseline_place(self) -> int | None:
-        """The place of the baseline among the rows."""
-        return next((place for place, row in enumerate(self.rows) if row.is_baseline), None)
-
-    @property
     def proxy(self) -> str | None:
         """The budget, if it stands in for the one that the spec asks for."""
         return None if self.manifest.budget == FULL_BUDGET else self.manifest.budget
@@ -70,12 +55,14 @@ class Summary:
 
 def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
     """Return the rows of the ablation; the same records always give the same rows."""
-    arms = _arms(manifest)
+    planned = {run.arm for run in manifest.runs}
+    arms = [arm for arm in manifest.arm_changes if arm in planned]
     digests = list(dict.fromkeys(run.detect_digest for run in manifest.runs))
     records = {digest: store.accuracy(digest) for digest in digests}
     accuracies = {digest: a for digest, a in records.items() if a is not None}
     failures = store.failures(digests)
-    sessions = _sessions(manifest, store)
+    is_timed = "latency" in manifest.measure
+    sessions = read_sessions(store, manifest.arms_by_seed, manifest.baseline) if is_timed else ()
     session = sessions[0] if sessions else None
     rows = tuple(arm_row(arm, manifest, accuracies, failures, session) for arm in arms)
     labels = _training_labels(manifest)
@@ -85,6 +72,7 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
         for digest, label in labels.items()
     ]
     environments = [a.environment for a in accuracies.values()]
+    environments += [session.environment for session in sessions]
     return Summary(
         manifest=manifest,
         rows=rows,
@@ -100,26 +88,11 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
         outcomes=_outcomes(manifest, rows),
         failures=failures,
         warnings=caveats(manifest, list(accuracies.values()), sessions),
-        environments=tuple(_distinct([*environments, *(s.environment for s in sessions)])),
+        environments=tuple(e for i, e in enumerate(environments) if e not in environments[:i]),
         datasets=tuple(
             dict.fromkeys(f"{a.dataset}, {a.num_images} images" for a in accuracies.values())
         ),
     )
-
-
-def _arms(manifest: Manifest) -> list[str]:
-    planned = {run.arm for run in manifest.runs}
-    return [arm for arm in manifest.arm_changes if arm in planned]
-
-
-def _sessions(manifest: Manifest, store: Store) -> tuple[SessionRow, ...]:
-    if "latency" not in manifest.measure:
-        return ()
-    by_seed = {
-        seed: {run.arm: run.detect_digest for run in manifest.runs if run.seed == seed}
-        for seed in manifest.seeds
-    }
-    return read_sessions(store, by_seed, manifest.baseline)
 
 
 def _training_labels(manifest: Manifest) -> dict[str, str]:
@@ -141,18 +114,9 @@ def _trainings(labels: Mapping[str, str], records: Iterable[Accuracy]) -> tuple[
     for accuracy in records:
         by_training.setdefault(accuracy.train_digest, accuracy)
     return tuple(
-        TrainingRow(
-            train_digest=digest,
-            label=label,
-            iterations=a.iterations,
-            seconds=a.train_seconds,
-            images_per_second=a.train_images_per_second,
-            peak_memory_mb=a.peak_memory_mb,
-            skipped_annotations=a.skipped_annotations,
-            parameters=a.parameters,
-        )
+        TrainingRow(label=label, accuracy=by_training[digest])
         for digest, label in labels.items()
-        if (a := by_training.get(digest)) is not None
+        if digest in by_training
     )
 
 
@@ -164,16 +128,8 @@ def _outcomes(manifest: Manifest, rows: Sequence[ArmRow]) -> tuple[Outcome, ...]
         if quantity == "parameters":
             return row.parameters
         if quantity in _OF_TIMING:
-            return None if row.timing is None else _OF_TIMING[quantity](row.timing)
+            return getattr(row.timing, _OF_TIMING[quantity], None)
         value = row.metrics[quantity]
         return None if value is None else value.mean
 
     return tuple(evaluate_expectation(text, list(by_arm), value_of) for text in manifest.expect)
-
-
-def _distinct(environments: Iterable[Environment]) -> list[Environment]:
-    distinct: list[Environment] = []
-    for environment in environments:
-        if environment not in distinct:
-            distinct.append(environment)
-    return distinct

@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 
 from reports.summary.timings import SessionRow, Timing
 from yolact_bench.results.manifest import Manifest, PlannedRun
-from yolact_bench.results.metrics import IOUS, METRICS, fraction, seeds_text
+from yolact_bench.results.metrics import IOUS, METRICS, points, seeds_text
 from yolact_bench.results.record import Accuracy, Failure
 
 FULL_BUDGET = "full"
@@ -90,11 +90,11 @@ def arm_row(
 def _value(
     metric: str, done: Mapping[int, Accuracy], baseline: Mapping[int, Accuracy]
 ) -> Value | None:
-    own = {seed: _points(a, metric) for seed, a in done.items()}
+    own = {seed: points(a, metric) for seed, a in done.items()}
     defined = [value for value in own.values() if value is not None]
     if not defined:
         return None
-    base = {seed: _points(a, metric) for seed, a in baseline.items()}
+    base = {seed: points(a, metric) for seed, a in baseline.items()}
     deltas = [
         value - reference
         for seed, value in own.items()
@@ -105,11 +105,6 @@ def _value(
         spread=stdev(defined) if len(defined) > 1 else None,
         delta=fmean(deltas) if deltas else None,
     )
-
-
-def _points(accuracy: Accuracy, metric: str) -> float | None:
-    ap = fraction(accuracy, metric)
-    return None if ap is None else 100 * ap
 
 
 def _mean(fractions: Iterable[float | None]) -> float | None:
@@ -127,7 +122,7 @@ def _missing(
     reasons: dict[str, list[int]] = {}
     for run in runs:
         failed = [f for f in failures if f.detect_digest == run.detect_digest]
-        lines = [f"{f.phase} failed ({f.kind}): {_one_line(f.message)}" for f in failed]
+        lines = [f"{f.phase} failed ({f.kind}): {' '.join(f.message.split())}" for f in failed]
         if run.seed not in done and not failed and "accuracy" in manifest.measure:
             lines.append((manifest.dropped or {}).get(run.arm, "not run yet"))
         for reason in lines:
@@ -135,7 +130,3 @@ def _missing(
     if len(manifest.seeds) == 1:
         return list(reasons)
     return [f"{seeds_text(seeds)}: {reason}" for reason, seeds in reasons.items()]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -40,7 +40,8 @@ def caveats(
         sentences.append("Some numbers were measured with uncommitted changes in the source.")
     for session in sessions:
         sentences += _of_times(session)
-    if accuracies and not _has_baseline(manifest, accuracies):
+    digests = {run.detect_digest for run in manifest.runs if run.arm == manifest.baseline}
+    if accuracies and not any(a.detect_digest in digests for a in accuracies):
         sentences.append(f"The baseline {manifest.baseline} has no accuracy, so there is no Δ.")
     return tuple(sentence for sentence in sentences if sentence)
 
@@ -56,8 +57,3 @@ def _of_times(session: SessionRow) -> list[str]:
 def _mixed(sentence: str, values: Iterable[str]) -> str:
     distinct = list(dict.fromkeys(values))
     return f"{sentence}: {', '.join(distinct)}." if len(distinct) > 1 else ""
-
-
-def _has_baseline(manifest: Manifest, accuracies: Sequence[Accuracy]) -> bool:
-    digests = {run.detect_digest for run in manifest.runs if run.arm == manifest.baseline}
-    return any(a.detect_digest in digests for a in accuracies)

@@ -21,7 +21,6 @@ class Curve:
     train_digest: str
     label: str  # the arms, and the seed where there are several
     losses: Mapping[str, Points]  # "total" first, then the parts
-    lr: Points
     validation: Mapping[str, Points]  # metric → fraction
 
 
@@ -36,7 +35,6 @@ def read_curve(file: Path, *, train_digest: str, label: str) -> Curve | None:
     if not file.exists():
         return None
     losses: dict[str, dict[int, float]] = {"total": {}}
-    lr: dict[int, float] = {}
     validation: dict[str, dict[int, float]] = {}
     for entry in _entries(file):
         iteration = int(entry["iteration"])  # type: ignore[call-overload]
@@ -44,15 +42,12 @@ def read_curve(file: Path, *, train_digest: str, label: str) -> Curve | None:
             _put(losses, {"total": entry["total"]}, iteration)
         _put(losses, entry.get("losses"), iteration)
         _put(validation, entry.get("validation"), iteration)
-        if "lr" in entry:
-            lr[iteration] = float(entry["lr"])  # type: ignore[arg-type]
     if not losses["total"] and not validation:
         return None
     return Curve(
         train_digest=train_digest,
         label=label,
         losses={name: _points(values) for name, values in losses.items() if values},
-        lr=_points(lr),
         validation={name: _points(values) for name, values in validation.items()},
     )
 

@@ -78,6 +78,11 @@ class SessionRow:
         return ", ".join(parts)
 
     @property
+    def unit(self) -> str:
+        """Milliseconds; those of a CPU are marked as such."""
+        return "ms (CPU)" if self.device_type == "cpu" else "ms"
+
+    @property
     def meaning(self) -> str:
         """Where a call begins and ends."""
         if self.version == 1:

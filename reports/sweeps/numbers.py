@@ -1,10 +1,12 @@
 """The numbers of a sweep as people read them: units, differences, the order of trials."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.tables.cells import choices
+from yolact_bench.results.metrics import title
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 from yolact_bench.results.text import signed
 
@@ -16,6 +18,11 @@ class Quantity:
     words: str  # with its unit
     scale: float  # factor from the recorded value
     digits: int
+
+    @property
+    def axis(self) -> str:
+        """The words along an axis."""
+        return f"{self.words}, points" if self.scale == 100 else self.words
 
     def of(self, value: float) -> float:
         """Return a recorded value in this unit."""
@@ -43,21 +50,21 @@ _UNITS: Mapping[str, Quantity] = {
 def unit(metric: str) -> Quantity:
     """Return how a metric is printed; AP and AR, recorded as fractions, in points."""
     if metric.startswith(("mask_a", "box_a")):
-        kind, name = metric.split("_", 1)
-        words = f"{kind} {name[:2].upper()}{name[2:].replace('_', ' ')}"
-        return Quantity(words=words, scale=100, digits=2)
+        return Quantity(words=title(metric), scale=100, digits=2)
     return _UNITS.get(metric, Quantity(words=metric.replace("_", " "), scale=1, digits=3))
 
 
 def value(trial: Trial, metric: str) -> float | None:
     """Return the metric of a trial; None where it is not known, or not a number."""
-    number = trial.metrics.get(metric)
-    return number if number is not None and math.isfinite(number) else None
+    return _finite(trial.metrics.get(metric))
 
 
 def base_value(sweep: Sweep, metric: str) -> float | None:
     """Return the metric of the base itself; None where it is not known."""
-    number = sweep.baseline.get(metric)
+    return _finite(sweep.baseline.get(metric))
+
+
+def _finite(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
@@ -102,10 +109,7 @@ def running_best(sweep: Sweep, objective: Objective) -> list[tuple[int, float]]:
 
 def states(sweep: Sweep) -> dict[str, int]:
     """Return how many trials are in each state that occurs, commonest first."""
-    counts: dict[str, int] = {}
-    for trial in sweep.trials:
-        counts[trial.state] = counts.get(trial.state, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+    return dict(Counter(trial.state for trial in sweep.trials).most_common())
 
 
 def short_choices(trial: Trial) -> str:

@@ -1,32 +1,14 @@
 """The page of a sweep, as Markdown and as one self-contained HTML file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from reports.pages.html import inline, pages
-from reports.pages.markdown import escaped, markdown_table
+from reports.pages.markdown import escaped, section_lines
+from reports.pages.sections import Section
 from reports.sweeps import tables as sweep_tables
 from reports.sweeps.sentences import headline, importance_note, provenance, warnings
 from reports.tables.table import Table
 from yolact_bench.results.sweep import Sweep
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A heading, and what stands under it."""
-
-    title: str
-    tables: tuple[Table, ...] = ()
-    figures: tuple[tuple[str, str], ...] = ()  # stem, caption
-    notes: tuple[str, ...] = ()
-    commands: tuple[tuple[str, str], ...] = ()  # label, shell line
-    link: tuple[str, str] | None = None  # address without suffix, text
-
-    @property
-    def has_content(self) -> bool:
-        """Whether there is anything to show."""
-        has_rows = any(table.rows for table in self.tables)
-        return bool(has_rows or self.figures or self.commands or self.link)
 
 
 def sections(
@@ -64,7 +46,12 @@ def sections(
         Section(title="Failures", tables=(sweep_tables.failures(sweep),)),
         Section(title="Measure it again", commands=sweep_tables.commands(sweep)),
     )
-    return tuple(section for section in result if section.has_content)
+    return tuple(
+        section
+        for section in result
+        if any(table.rows for table in section.tables)
+        or (section.figures or section.commands or section.link)
+    )
 
 
 def markdown_page(sweep: Sweep, stems: tuple[str, ...], confirmed: tuple[Table, ...] = ()) -> str:
@@ -81,7 +68,7 @@ def markdown_page(sweep: Sweep, stems: tuple[str, ...], confirmed: tuple[Table, 
     # An empty quoted line keeps them apart.
     parts.append("\n>\n".join(f"> **Note:** {text}" for text in notes))
     for section in sections(sweep, stems, confirmed):
-        parts += _section(section)
+        parts += section_lines(section)
     facts = [f"- {name}: {escaped(text)}" for name, text in provenance(sweep)]
     parts.append("## Where the numbers come from\n\n" + "\n".join(facts))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -103,19 +90,6 @@ def html_page(sweep: Sweep, figures: Mapping[str, str], confirmed: tuple[Table, 
             provenance=provenance(sweep),
         )
     )
-
-
-def _section(section: Section) -> list[str]:
-    parts = [f"## {section.title}"]
-    if section.link:
-        address, text = section.link
-        parts.append(f"[{escaped(text)}]({address}.md)")
-    for table in section.tables:
-        parts += [f"### {table.title}", markdown_table(table)]
-    parts += [escaped(note) for note in section.notes]
-    parts += [f"![{caption}](figures/{stem}.png)" for stem, caption in section.figures]
-    parts += [f"{label}:\n\n```\n{line}\n```" for label, line in section.commands]
-    return parts
 
 
 def _confirmed_link(sweep: Sweep) -> tuple[str, str] | None:

@@ -4,7 +4,17 @@ import math
 import re
 from statistics import NormalDist
 
-from reports.sweeps.numbers import base_value, ranked, scored, short_choices, states, unit, value
+from reports.pages.sections import environment_facts
+from reports.sweeps.numbers import (
+    base_value,
+    is_better,
+    ranked,
+    scored,
+    short_choices,
+    states,
+    unit,
+    value,
+)
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 from yolact_bench.results.text import count, duration
 
@@ -58,18 +68,13 @@ def importance_note(sweep: Sweep) -> str:
 
 def provenance(sweep: Sweep) -> tuple[tuple[str, str], ...]:
     """Return what one must know to repeat the sweep."""
-    e = sweep.environment
-    dirty = " with uncommitted changes" if e.dirty else ""
-    driver = f", driver {e.driver}" if e.driver else ""
     facts = [
         ("command", sweep.command),
         ("base, data", f"{sweep.base} on {sweep.dataset}"),
         ("mode", _mode(sweep)),
         ("sampler", sweep.sampler),
         ("pruner", sweep.pruner or "none"),
-        ("commit", f"{e.commit}{dirty}"),
-        ("device", f"{e.device}{driver}, {e.threads} CPU threads, {e.os}"),
-        ("versions", ", ".join(f"{name} {v}" for name, v in e.versions.items() if v)),
+        *environment_facts(sweep.environment),
         ("last change", sweep.time),
     ]
     if sweep.settings:
@@ -138,7 +143,7 @@ def _beats(sweep: Sweep, front: list[Trial]) -> str:
         if all(
             base is not None
             and (m := value(trial, o.metric)) is not None
-            and _not_worse(m, base, o)
+            and not is_better(base, m, o)
             for o, base in bases.items()
         )
     ]
@@ -147,10 +152,6 @@ def _beats(sweep: Sweep, front: list[Trial]) -> str:
     word = "Trial" if len(numbers) == 1 else "Trials"
     verb = "is" if len(numbers) == 1 else "are"
     return f"{word} {', '.join(numbers)} {verb} at least as good as the base in every objective."
-
-
-def _not_worse(result: float, base: float, objective: Objective) -> bool:
-    return result >= base if objective.maximise else result <= base
 
 
 def _effort(sweep: Sweep) -> str:

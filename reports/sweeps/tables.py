@@ -1,15 +1,15 @@
 """A sweep as tables: the best trials, what did not end well, every trial as CSV."""
 
-import csv
-import io
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 
 import yaml
 
 from reports.sweeps.numbers import base_value, ranked, short_choices, unit, value
 from reports.tables.cells import MISSING
-from reports.tables.table import Column, Notes, Table, tabulate
+from reports.tables.csv import csv_text
+from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.sweep import Sweep, Trial
 from yolact_bench.results.text import NOT_AVAILABLE, duration
 
@@ -34,13 +34,8 @@ def best_trials(sweep: Sweep) -> Table:
             _name(sweep),
             *(column for metric in metrics for column in _objective(sweep, metric)),
             *(_extra(sweep, metric) for metric in extras),
-            Column("choices", lambda t, _: _choices(t) if t else sweep.base, words=True),
-            Column(
-                "proposed by",
-                lambda t, _: t.origin or "sampler" if t else "",
-                words=True,
-                shown=any(trial.origin for trial in trials),
-            ),
+            text("choices", lambda t: short_choices(t) or "as the base" if t else sweep.base),
+            *([text("proposed by", _origin)] if any(t.origin for t in trials) else []),
         ],
         rows,
         baseline=0 if trials and sweep.baseline else None,
@@ -51,22 +46,20 @@ def best_trials(sweep: Sweep) -> Table:
 def failures(sweep: Sweep) -> Table:
     """Return the trials that failed, each with its reason."""
     failed = [trial for trial in sweep.trials if trial.state == "failed"]
-    rows = [
+    more = len(failed) - _LISTED
+    return tabulate(
+        "Failed trials",
         (
-            str(trial.number),
-            " ".join(trial.reason.split()) or "no reason recorded",
-            short_choices(trial) or NOT_AVAILABLE,
-            NOT_AVAILABLE if trial.seconds is None else duration(trial.seconds, days=False),
-        )
-        for trial in failed[:_LISTED]
-    ]
-    more = len(failed) - len(rows)
-    return Table(
-        title="Failed trials",
-        columns=("trial", "reason", "choices", "after"),
-        rows=tuple(rows),
-        words=frozenset({0, 1, 2}),
-        notes=(f"{more} more are in trials.csv.",) if more else (),
+            text("trial", lambda t: str(t.number)),
+            text("reason", lambda t: " ".join(t.reason.split()) or "no reason recorded"),
+            text("choices", lambda t: short_choices(t) or NOT_AVAILABLE),
+            number(
+                "after",
+                lambda t: NOT_AVAILABLE if t.seconds is None else duration(t.seconds, days=False),
+            ),
+        ),
+        failed[:_LISTED],
+        notes=(f"{more} more are in trials.csv.",) if more > 0 else (),
     )
 
 
@@ -89,12 +82,7 @@ def trials_csv(sweep: Sweep) -> str:
     """Return a line for every trial, every number in full precision."""
     metrics = list(dict.fromkeys(name for trial in sweep.trials for name in trial.metrics))
     params = list(dict.fromkeys(name for trial in sweep.trials for name in trial.params))
-    lines = [_line(sweep, trial, metrics, params) for trial in sweep.trials]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(lines[0]) if lines else ["trial"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return out.getvalue()
+    return csv_text([_line(sweep, trial, metrics, params) for trial in sweep.trials], ["trial"])
 
 
 def _line(
@@ -118,43 +106,41 @@ def _line(
 
 
 def _name(sweep: Sweep) -> Column[Trial | None]:
-    def cell(trial: Trial | None, _notes: Notes) -> str:
-        if trial is None:
-            return "base"
-        return f"{trial.number}{' ★' if trial.number in sweep.best else ''}"
-
-    def leads(trial: Trial | None) -> bool:
+    def is_best(trial: Trial | None) -> bool:
         return trial is not None and trial.number in sweep.best
 
-    return Column("trial", cell, words=True, leads=leads)
+    def name(trial: Trial | None) -> str:
+        return "base" if trial is None else f"{trial.number}{' ★' if is_best(trial) else ''}"
+
+    return replace(text("trial", name), leads=is_best)
 
 
 def _objective(sweep: Sweep, metric: str) -> tuple[Column[Trial | None], ...]:
     """The columns of an objective: its value and the difference to the base."""
     base, of = base_value(sweep, metric), unit(metric)
 
-    def number(trial: Trial | None, _notes: Notes) -> str:
-        return _text(metric, trial.metrics[metric] if trial else base)
-
-    def delta(trial: Trial | None, _notes: Notes) -> str:
+    def delta(trial: Trial | None) -> str:
         if trial is None:
             return ""
         return NOT_AVAILABLE if base is None else of.delta(trial.metrics[metric], base)
 
-    return Column(of.words, number), Column("Δ", delta)
+    return (
+        number(of.words, lambda trial: _text(metric, trial.metrics[metric] if trial else base)),
+        number("Δ", delta),
+    )
 
 
 def _extra(sweep: Sweep, metric: str) -> Column[Trial | None]:
-    def number(trial: Trial | None, _notes: Notes) -> str:
+    def cell(trial: Trial | None) -> str:
         if trial is None:
             return _text(metric, base_value(sweep, metric), "")
         return _text(metric, value(trial, metric))
 
-    return Column(unit(metric).words, number)
+    return number(unit(metric).words, cell)
 
 
-def _choices(trial: Trial) -> str:
-    return short_choices(trial) or "as the base"
+def _origin(trial: Trial | None) -> str:
+    return trial.origin or "sampler" if trial else ""
 
 
 def _text(metric: str, number: float | None, absent: str = MISSING) -> str:

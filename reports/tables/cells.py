@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from reports.summary.arm_rows import ArmRow, Value
-from reports.summary.timings import SessionRow, Timing, unfolded
+from reports.summary.timings import Timing, unfolded
 from reports.tables.table import Notes
 from yolact_bench.results.contrasts import Contrast
 from yolact_bench.results.text import NOT_AVAILABLE, difference, signed, with_interval
@@ -16,10 +16,10 @@ UNDEFINED = "n/a"
 def value(row: ArmRow, value: Value | None, notes: Notes) -> str:
     """Return AP in points with one decimal, and its spread over seeds."""
     if value is None:
-        return UNDEFINED if row.seeds_done else absent(row, notes)
+        return point(row, None, notes)
     spread = "" if value.spread is None else f" ± {value.spread:.1f}"
     few = row.seeds_done < row.seeds_planned
-    return f"{value.mean:.1f}{spread}" + (f" {absent_mark(row, notes)}" if few else "")
+    return f"{value.mean:.1f}{spread}" + (f" {notes.mark(*row.missing)}" if few else "")
 
 
 def point(row: ArmRow, points: float | None, notes: Notes) -> str:
@@ -69,12 +69,7 @@ def giga_macs(row: ArmRow, notes: Notes) -> str:
 
 def absent(row: ArmRow, notes: Notes) -> str:
     """Return a dash with the reason: what failed, or that it was not run."""
-    return f"{MISSING} {absent_mark(row, notes)}".strip()
-
-
-def absent_mark(row: ArmRow, notes: Notes) -> str:
-    """Return the mark of the reasons for missing numbers."""
-    return notes.mark(*row.missing)
+    return f"{MISSING} {notes.mark(*row.missing)}".strip()
 
 
 def untimed(row: ArmRow, notes: Notes, refused: str | None) -> str:
@@ -84,14 +79,9 @@ def untimed(row: ArmRow, notes: Notes, refused: str | None) -> str:
     return f"{MISSING} {notes.mark(refused or 'not timed yet')}"
 
 
-def megabytes(mb: float | None) -> str:
-    """Return memory in MB where a device reports it."""
-    return UNDEFINED if mb is None else f"{mb:.0f}"
-
-
-def millijoules(mj: float | None) -> str:
-    """Return energy in mJ where a GPU counts it."""
-    return UNDEFINED if mj is None else f"{mj:.0f}"
+def whole(number: float | None) -> str:
+    """Return megabytes or millijoules, where the device reports them."""
+    return UNDEFINED if number is None else f"{number:.0f}"
 
 
 def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
@@ -103,34 +93,10 @@ def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
     return with_interval(timing.ratio, timing.ratio_interval, 3)
 
 
-def median(row: ArmRow, notes: Notes) -> str:
-    """Return the median time."""
-    if row.timing is None:
-        return untimed(row, notes, row.timing_refused)
-    norms = row.timing.unfolded_norms
-    mark = notes.mark(unfolded(row.arm, norms)) if norms else ""
-    return f"{row.timing.median_ms:.1f} {mark}".rstrip()
-
-
-def ratio_to_baseline(row: ArmRow, notes: Notes) -> str:
-    """Return the time relative to the baseline."""
-    if row.timing is None:
-        return untimed(row, notes, row.timing_refused)
-    return ratio(row, row.timing, notes)
-
-
-def images_per_second(row: ArmRow, notes: Notes) -> str:
-    """Return images per second."""
-    if row.timing is None:
-        return untimed(row, notes, row.timing_refused)
-    return f"{row.timing.fps:.1f}"
-
-
-def milliseconds(session: SessionRow | None) -> str:
-    """Return the head of a column of times, with its scenario; a CPU's are marked as such."""
-    if session is None:
-        return "ms"
-    return f"{'ms (CPU)' if session.device_type == 'cpu' else 'ms'}, {session.label}"
+def folded(text: str, row: ArmRow, timing: Timing, notes: Notes) -> str:
+    """Return a time, marked where batch norms of the arm could not be folded."""
+    norms = timing.unfolded_norms
+    return f"{text} {notes.mark(unfolded(row.arm, norms))}" if norms else text
 
 
 def choices(changes: Mapping[str, object]) -> str:

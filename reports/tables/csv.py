@@ -13,6 +13,8 @@ from reports.tables.origins import command
 from reports.tables.table import Column
 from yolact_bench.clock import STAGES
 from yolact_bench.results.contrasts import Contrast
+from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.results.metrics import points
 
 _Line = Mapping[str, object]
 
@@ -21,20 +23,21 @@ def csv_files(summary: Summary) -> dict[str, str]:
     """Return file name → text. Empty cells where there is no number."""
     columns = main.columns(summary)
     return {
-        "table.csv": _csv([_arm(columns, row) for row in summary.rows]),
-        "differences.csv": _csv(
+        "table.csv": csv_text([_arm(columns, row) for row in summary.rows]),
+        "differences.csv": csv_text(
             [_difference(summary, c) for c in summary.contrasts.by_key.values()]
         ),
-        "latency.csv": _csv(
+        "latency.csv": csv_text(
             [_time(summary, row, session) for session in summary.sessions for row in summary.rows]
         ),
-        "runs.csv": _csv([line for row in summary.rows for line in _runs(summary, row)]),
+        "runs.csv": csv_text([_run(summary, row, run) for row in summary.rows for run in row.runs]),
     }
 
 
-def _csv(lines: Sequence[_Line]) -> str:
+def csv_text(lines: Sequence[Mapping[str, object]], names: Sequence[str] = ()) -> str:
+    """Return lines under the names of their fields; under `names` where there is no line."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(lines[0]) if lines else [], lineterminator="\n")
+    writer = csv.DictWriter(out, [*lines[0]] if lines else names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return out.getvalue()
@@ -48,25 +51,25 @@ def _time(summary: Summary, row: ArmRow, session: SessionRow) -> _Line:
     """One arm in one scenario, batch size and load."""
     t = session.timings.get(row.arm)
     low, high = (t.interval_ms if t else None) or (None, None)
-    line: dict[str, object] = {
+    times = time_fields(t, session)
+    del times["latency_scenario"]
+    return {
         "arm": row.arm,
         "scenario": session.scenario,
         "protocol": session.version,
         "batch": session.batch_size,
         "load": session.load,
         "precision": t.precision if t else None,
-        **time_fields(t, session),
+        **times,
         "latency_median_low_ms": low,
         "latency_median_high_ms": high,
         "latency_iqr_ms": t.iqr_ms if t else None,
         "detections": t.detections if t else None,
         "peak_memory_mb": t.peak_memory_mb if t else None,
+        **{f"{stage}_ms": t.stages_ms.get(stage) if t else None for stage in STAGES},
+        "budget": summary.manifest.budget,
+        "notes": "; ".join(t.warnings) if t else session.refused.get(row.arm, ""),
     }
-    del line["latency_scenario"]
-    line |= {f"{stage}_ms": t.stages_ms.get(stage) if t else None for stage in STAGES}
-    line["budget"] = summary.manifest.budget
-    line["notes"] = "; ".join(t.warnings) if t else session.refused.get(row.arm, "")
-    return line
 
 
 def _difference(summary: Summary, c: Contrast) -> _Line:
@@ -78,31 +81,26 @@ def _difference(summary: Summary, c: Contrast) -> _Line:
     }
 
 
-def _runs(summary: Summary, row: ArmRow) -> list[_Line]:
-    """One line a seed: where its accuracy is from, and how to measure it again."""
-    lines: list[_Line] = []
-    for run in row.runs:
-        a = row.accuracies.get(run.seed)
-        e = a.environment if a else None
-        lines.append(
-            {
-                "arm": row.arm,
-                "seed": run.seed,
-                "mask_ap": 100 * a.mask.ap if a and a.mask.ap is not None else None,
-                "box_ap": 100 * a.box.ap if a and a.box.ap is not None else None,
-                "train_digest": run.train_digest,
-                "forward_digest": run.forward_digest,
-                "detect_digest": run.detect_digest,
-                "data": f"{a.dataset} ({a.eval_data})" if a else None,
-                "predictions": a.predictions if a else None,
-                "commit": e.commit if e else None,
-                "uncommitted_changes": e.dirty if e else None,
-                "device": e.device if e else None,
-                "driver": e.driver if e else None,
-                "threads": e.threads if e else None,
-                "measured": a.time if a else None,
-                "budget": summary.manifest.budget,
-                "command": command(summary, row.arm),
-            }
-        )
-    return lines
+def _run(summary: Summary, row: ArmRow, run: PlannedRun) -> _Line:
+    """One seed: where its accuracy is from, and how to measure it again."""
+    a = row.accuracies.get(run.seed)
+    e = a.environment if a else None
+    return {
+        "arm": row.arm,
+        "seed": run.seed,
+        "mask_ap": points(a, "mask_ap") if a else None,
+        "box_ap": points(a, "box_ap") if a else None,
+        "train_digest": run.train_digest,
+        "forward_digest": run.forward_digest,
+        "detect_digest": run.detect_digest,
+        "data": f"{a.dataset} ({a.eval_data})" if a else None,
+        "predictions": a.predictions if a else None,
+        "commit": e.commit if e else None,
+        "uncommitted_changes": e.dirty if e else None,
+        "device": e.device if e else None,
+        "driver": e.driver if e else None,
+        "threads": e.threads if e else None,
+        "measured": a.time if a else None,
+        "budget": summary.manifest.budget,
+        "command": command(summary, row.arm),
+    }

@@ -1,100 +1,90 @@
 """What each arm changes, its accuracy in detail, and its training."""
 
 from reports.summary.aggregate import Summary
+from reports.summary.arm_rows import ArmRow
 from reports.tables import cells
 from reports.tables.cells import UNDEFINED
-from reports.tables.table import Notes, Table
+from reports.tables.table import ARM, Column, Table, arm_table, number, tabulate, text
 from yolact_bench.results.metrics import IOUS
 from yolact_bench.results.text import duration
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
+_RECALLS = {"mask_ar1": "mask AR1", "mask_ar10": "AR10", "mask_ar100": "AR100"}
 
 
 def changes(summary: Summary) -> Table:
     """Return what each arm changes."""
-    described = [(row.arm, cells.choices(row.changes) or "nothing") for row in summary.rows]
-    return Table(
-        title="What each arm changes",
-        columns=("arm", f"changes to {summary.manifest.base}"),
-        rows=tuple(described),
-        baseline=summary.baseline_place,
-        words=frozenset({0, 1}),
+    described: Column[ArmRow] = text(
+        f"changes to {summary.manifest.base}", lambda row: cells.choices(row.changes) or "nothing"
     )
+    return arm_table("What each arm changes", (ARM, described), summary.rows)
 
 
 def sizes(summary: Summary) -> Table:
     """Return AP by object size, and average recall."""
-    names = [f"{kind}_ap{size}" for kind in ("mask", "box") for size in _SIZES]
-    names += ["mask_ar1", "mask_ar10", "mask_ar100"]
-    columns = [f"{kind} {size}" for kind in ("mask", "box") for size in _SIZES.values()]
-    columns += ["mask AR1", "AR10", "AR100"]
-    notes = Notes()
-    return Table(
-        title="By object size, and recall",
-        columns=("arm", *columns),
-        rows=tuple(
-            (row.arm, *(cells.value(row, row.metrics[name], notes) for name in names))
-            for row in summary.rows
-        ),
-        baseline=summary.baseline_place,
-        notes=notes.lines(
+    heads = {
+        f"{kind}_ap{size}": f"{kind} {word}"
+        for kind in ("mask", "box")
+        for size, word in _SIZES.items()
+    }
+    return arm_table(
+        "By object size, and recall",
+        (ARM, *(_metric(name, head) for name, head in (heads | _RECALLS).items())),
+        summary.rows,
+        notes=(
             "S: objects under 32² px, M: under 96² px, L: larger. ARn: average recall with n "
-            f"detections an image. {UNDEFINED}: no ground truth of that size."
+            f"detections an image. {UNDEFINED}: no ground truth of that size.",
         ),
     )
 
 
 def ious(summary: Summary) -> Table:
     """Return mask AP at every IoU threshold."""
-    notes = Notes()
-    return Table(
-        title="Mask AP by IoU threshold",
-        columns=("arm", *(f"{iou:.2f}" for iou in IOUS)),
-        rows=tuple(
-            (row.arm, *(cells.point(row, value, notes) for value in row.mask_by_iou))
-            for row in summary.rows
-        ),
-        baseline=summary.baseline_place,
-        notes=notes.lines(),
-    )
+
+    def at(place: int) -> Column[ArmRow]:
+        return Column(
+            f"{IOUS[place]:.2f}",
+            lambda row, notes: cells.point(row, row.mask_by_iou[place], notes),
+        )
+
+    columns = (ARM, *map(at, range(len(IOUS))))
+    return arm_table("Mask AP by IoU threshold", columns, summary.rows)
 
 
 def classes(summary: Summary) -> Table:
     """Return mask AP of every class; one column per arm."""
     names = dict.fromkeys(name for row in summary.rows for name in row.mask_by_class)
-    notes = Notes()
-    return Table(
-        title="Mask AP by class",
-        columns=("class", *(row.arm for row in summary.rows)),
-        rows=tuple(
-            (name, *(cells.point(row, row.mask_by_class.get(name), notes) for row in summary.rows))
-            for name in names
-        ),
-        notes=notes.lines(),
-    )
+
+    def of_arm(row: ArmRow) -> Column[str]:
+        return Column(
+            row.arm, lambda name, notes: cells.point(row, row.mask_by_class.get(name), notes)
+        )
+
+    name: Column[str] = text("class", str)
+    columns = (name, *map(of_arm, summary.rows))
+    return tabulate("Mask AP by class", columns, tuple(names))
 
 
 def trainings(summary: Summary) -> Table:
     """Return the trainings, with the arms that share each."""
-    rows = [
+    return tabulate(
+        "Trainings",
         (
-            t.label,
-            f"{t.iterations:,}",
-            duration(t.seconds, days=False),
-            f"{t.images_per_second:.1f}",
-            cells.megabytes(t.peak_memory_mb),
-            str(t.skipped_annotations),
-            t.train_digest,
-        )
-        for t in summary.trainings
-    ]
-    return Table(
-        title="Trainings",
-        columns=("arms", "iterations", "time", "images/s", "peak MB", "skipped", "digest"),
-        rows=tuple(rows),
-        words=frozenset({0, 6}),
+            text("arms", lambda t: t.label),
+            number("iterations", lambda t: f"{t.accuracy.iterations:,}"),
+            number("time", lambda t: duration(t.accuracy.train_seconds, days=False)),
+            number("images/s", lambda t: f"{t.accuracy.train_images_per_second:.1f}"),
+            number("peak MB", lambda t: cells.whole(t.accuracy.peak_memory_mb)),
+            number("skipped", lambda t: str(t.accuracy.skipped_annotations)),
+            text("digest", lambda t: t.accuracy.train_digest),
+        ),
+        summary.trainings,
         notes=(
             "Arms in one row share one checkpoint: they differ only after training.",
             "skipped: degenerate annotations left out of training.",
         ),
     )
+
+
+def _metric(name: str, head: str) -> Column[ArmRow]:
+    return Column(head, lambda row, notes: cells.value(row, row.metrics[name], notes))

@@ -1,12 +1,16 @@
 """Every difference to the baseline with all that is known about it."""
 
+from dataclasses import replace
+
 from reports.summary.aggregate import Summary
 from reports.tables import cells
 from reports.tables import notes as legends
-from reports.tables.table import Table
+from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.contrasts import HEADLINE, LEVEL, Contrast
 from yolact_bench.results.metrics import AP_METRICS, title
 from yolact_bench.results.text import decimal, signed, signed_interval
+
+_VERDICTS = {"*": "real", "n.s.": "n.s.", "1 seed": "1 seed: not judged"}
 
 
 def differences(summary: Summary) -> Table:
@@ -14,47 +18,29 @@ def differences(summary: Summary) -> Table:
     ordered = sorted(AP_METRICS, key=lambda name: name not in HEADLINE)
     arms = [row.arm for row in summary.rows]
     contrasts = [c for name in ordered for arm in arms if (c := summary.contrasts.of(arm, name))]
-    return Table(
-        title=f"Differences to {summary.manifest.baseline}",
-        columns=(
-            "metric",
-            "arm",
-            "Δ",
-            "95 % interval",
-            "image s.e.",
-            "seed s.e.",
-            "p",
-            "p (Holm)",
-            "detectable",
-            "seeds",
-            "verdict",
-        ),
-        rows=tuple(_line(contrast) for contrast in contrasts),
-        words=frozenset({0, 1, 10}),
-        faint=frozenset(
-            (place, column)
-            for place, contrast in enumerate(contrasts)
-            if not contrast.is_real
-            for column in (2, 3, 10)
-        ),
-        notes=(*_notes(summary), *legends.missing(summary)) if contrasts else (),
-    )
+    notes = (*_notes(summary), *legends.missing(summary)) if contrasts else ()
+    named = f"Differences to {summary.manifest.baseline}"
+    return tabulate(named, _COLUMNS, contrasts, notes=notes)
 
 
-def _line(c: Contrast) -> tuple[str, ...]:
-    return (
-        title(c.metric),
-        c.arm,
-        signed(c.value),
-        signed_interval(c.low, c.high),
-        f"{c.image_se:.2f}",
-        decimal(c.seed_se),
-        cells.probability(c.p),
-        cells.probability(c.p_holm),
-        decimal(c.mde if c.testable else None),
-        str(c.pairs),
-        {"*": "real", "n.s.": "n.s.", "1 seed": "1 seed: not judged"}[c.verdict],
-    )
+def _unsure(column: Column[Contrast]) -> Column[Contrast]:
+    """Make the cells faint whose difference may be chance."""
+    return replace(column, faint=lambda c: not c.is_real)
+
+
+_COLUMNS: tuple[Column[Contrast], ...] = (
+    text("metric", lambda c: title(c.metric)),
+    text("arm", lambda c: c.arm),
+    _unsure(number("Δ", lambda c: signed(c.value))),
+    _unsure(number("95 % interval", lambda c: signed_interval(c.low, c.high))),
+    number("image s.e.", lambda c: f"{c.image_se:.2f}"),
+    number("seed s.e.", lambda c: decimal(c.seed_se)),
+    number("p", lambda c: cells.probability(c.p)),
+    number("p (Holm)", lambda c: cells.probability(c.p_holm)),
+    number("detectable", lambda c: decimal(c.mde if c.testable else None)),
+    number("seeds", lambda c: str(c.pairs)),
+    _unsure(text("verdict", lambda c: _VERDICTS[c.verdict])),
+)
 
 
 def _notes(summary: Summary) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from statistics import fmean, stdev
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.tables.table import Table
+from reports.tables.table import ARM, Column, Table, arm_table, number
 from yolact_bench.results.record import Errors
 from yolact_bench.results.text import NOT_AVAILABLE
 
@@ -46,12 +46,6 @@ def error_types(summary: Summary, part: Part) -> tuple[str, ...]:
     return (*known, *(name for name in analyses if name not in known and name != AS_IS))
 
 
-def mean_points(analyses: Iterable[Errors], part: Part, name: str) -> float | None:
-    """Return the mean over seeds, in points."""
-    values = points_of(analyses, part, name)
-    return fmean(values) if values else None
-
-
 def points_of(analyses: Iterable[Errors], part: Part, name: str) -> list[float]:
     """Return the points of each seed for which they are defined."""
     return [100 * ap for e in analyses if (ap := part(e).get(name)) is not None]
@@ -60,12 +54,11 @@ def points_of(analyses: Iterable[Errors], part: Part, name: str) -> list[float]:
 def error_table(summary: Summary, kind: str) -> Table:
     """Return AP50 and what fixing one type of error would add to it; `kind` is mask or box."""
     part: Part = (lambda e: e.mask) if kind == "mask" else (lambda e: e.box)
-    names = error_types(summary, part)
-    return Table(
-        title=f"Causes of lost {kind} AP50",
-        columns=("arm", "AP50", *(TYPES.get(name, name) for name in names)),
-        rows=_rows(summary, part, (AS_IS, *names)),
-        baseline=_baseline(summary),
+    heads = {AS_IS: "AP50", **{name: TYPES.get(name, name) for name in error_types(summary, part)}}
+    return arm_table(
+        f"Causes of lost {kind} AP50",
+        (ARM, *(_column(summary, part, name, head) for name, head in heads.items())),
+        analysed(summary),
         notes=(
             "Points of AP50 gained if the errors of one type alone were fixed; they need not add "
             "up, as fixing one hides or uncovers others. class: right place, wrong class; "
@@ -79,11 +72,10 @@ def error_table(summary: Summary, kind: str) -> Table:
 def oracle_table(summary: Summary) -> Table:
     """Return mask AP of every arm with one part perfect at a time."""
     names = error_types(summary, _oracles)
-    return Table(
-        title="What mask AP could reach",
-        columns=("arm", *(ORACLES.get(name, name) for name in names)),
-        rows=_rows(summary, _oracles, names) if names else (),
-        baseline=_baseline(summary),
+    return arm_table(
+        "What mask AP could reach",
+        (ARM, *(_column(summary, _oracles, name, ORACLES.get(name, name)) for name in names)),
+        analysed(summary) if names else (),
         notes=(
             "Mask AP in points with one part replaced by the truth, all else unchanged. true masks "
             "in the prototypes: the best masks that the predicted prototypes can express, with "
@@ -96,23 +88,19 @@ def _oracles(errors: Errors) -> Mapping[str, float | None]:
     return errors.oracles
 
 
-def _rows(summary: Summary, part: Part, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    lines = []
-    for row in summary.rows:
-        analyses = errors_of(row, summary)
-        if analyses:
-            lines.append((row.arm, *(_cell(analyses, part, name) for name in names)))
-    return tuple(lines)
+def analysed(summary: Summary) -> tuple[ArmRow, ...]:
+    """Return the arms of which a seed has an analysis."""
+    return tuple(row for row in summary.rows if errors_of(row, summary))
 
 
-def _cell(analyses: tuple[Errors, ...], part: Part, name: str) -> str:
-    values = points_of(analyses, part, name)
-    if not values:
-        return NOT_AVAILABLE
-    spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{fmean(values):.1f}{spread}"
+def _column(summary: Summary, part: Part, name: str, head: str) -> Column[ArmRow]:
+    """The mean over seeds with its spread."""
 
+    def cell(row: ArmRow) -> str:
+        values = points_of(errors_of(row, summary), part, name)
+        if not values:
+            return NOT_AVAILABLE
+        spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
+        return f"{fmean(values):.1f}{spread}"
 
-def _baseline(summary: Summary) -> int | None:
-    analysed = [row for row in summary.rows if errors_of(row, summary)]
-    return next((place for place, row in enumerate(analysed) if row.is_baseline), None)
+    return number(head, cell)

@@ -1,6 +1,6 @@
 """The main table: accuracy, size and speed of every arm beside the baseline."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -10,8 +10,9 @@ from reports.summary.timings import SessionRow, Timing
 from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.cells import choices
+from reports.tables.latency import TimeCell, timed
 from reports.tables.origins import anchor, origin
-from reports.tables.table import Column, Table, exported, tabulate
+from reports.tables.table import Column, Notes, Table, arm_table, exported
 from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.metrics import IOUS
 
@@ -59,9 +60,7 @@ def columns(summary: Summary) -> tuple[Column[ArmRow], ...]:
 
 def comparison(summary: Summary) -> Table:
     """Return the main table."""
-    table = tabulate(
-        "Accuracy and speed", columns(summary), summary.rows, baseline=summary.baseline_place
-    )
+    table = arm_table("Accuracy and speed", columns(summary), summary.rows)
     general = (
         *legends.meaning(summary),
         legends.BOLD if table.bold else "",
@@ -75,23 +74,25 @@ def comparison(summary: Summary) -> Table:
     )
 
 
-def time_fields(t: Timing | None, session: SessionRow | None) -> _Fields:
+_TIMES: Mapping[str, Callable[[Timing, SessionRow], object]] = {
+    "latency_median_ms": lambda t, _: t.median_ms,
+    "latency_p90_ms": lambda t, _: t.p90_ms,
+    "latency_p99_ms": lambda t, _: t.p99_ms,
+    "latency_n": lambda t, _: t.n,
+    "fps": lambda t, _: t.fps,
+    "latency_ratio": lambda t, _: t.ratio,
+    "latency_ratio_low": lambda t, _: t.ratio_interval and t.ratio_interval[0],
+    "latency_ratio_high": lambda t, _: t.ratio_interval and t.ratio_interval[1],
+    "energy_mj": lambda t, _: t.energy_mj,
+    "latency_scenario": lambda _, session: session.label,
+    "device": lambda _, session: session.device,
+    "session": lambda _, session: session.name,
+}
+
+
+def time_fields(t: Timing | None, session: SessionRow | None) -> dict[str, object]:
     """Return the CSV fields about times."""
-    low, high = (t.ratio_interval if t else None) or (None, None)
-    return {
-        "latency_median_ms": t.median_ms if t else None,
-        "latency_p90_ms": t.p90_ms if t else None,
-        "latency_p99_ms": t.p99_ms if t else None,
-        "latency_n": t.n if t else None,
-        "fps": t.fps if t else None,
-        "latency_ratio": t.ratio if t else None,
-        "latency_ratio_low": low,
-        "latency_ratio_high": high,
-        "energy_mj": t.energy_mj if t else None,
-        "latency_scenario": session.label if t and session else None,
-        "device": session.device if t and session else None,
-        "session": session.name if t and session else None,
-    }
+    return {name: of(t, session) if t and session else None for name, of in _TIMES.items()}
 
 
 def verdict(c: Contrast) -> str:
@@ -155,39 +156,28 @@ def _delta(summary: Summary, metric: str, *, drop: int = 0) -> Column[ArmRow]:
 def _speed(summary: Summary) -> tuple[Column[ArmRow], ...]:
     """Median, ratio and rate in the session that stands beside the accuracies."""
     session = summary.session
-    shown = "latency" in summary.manifest.measure
-    tip = partial(_timing_origin, session)
+    export: Column[ArmRow] = exported(lambda row: time_fields(row.timing, session))
+    if "latency" not in summary.manifest.measure:
+        return (export,)
 
-    def leads(row: ArmRow) -> bool:
-        return session is not None and row.arm == session.fastest
+    def column(head: str, cell: TimeCell, *, drop: int, may_lead: bool = True) -> Column[ArmRow]:
+        return replace(
+            timed(session, head, cell),
+            leads=lambda row: may_lead and session is not None and row.arm == session.fastest,
+            tip=partial(_timing_origin, session),
+            drop=drop,
+            export=lambda _row: {},  # `export` has all of them
+        )
 
+    def median(row: ArmRow, t: Timing, notes: Notes) -> str:
+        return cells.folded(f"{t.median_ms:.1f}", row, t, notes)
+
+    head = f"{session.unit}, {session.label}" if session else "ms"
     return (
-        Column(
-            cells.milliseconds(session),
-            cells.median,
-            leads=leads,
-            tip=tip,
-            shown=shown,
-            drop=1,
-            export=lambda row: time_fields(row.timing, session),
-        ),
-        Column(
-            "× baseline [95 %]",
-            cells.ratio_to_baseline,
-            tip=tip,
-            shown=shown,
-            drop=2,
-            export=_exported_before,
-        ),
-        Column(
-            "fps",
-            cells.images_per_second,
-            leads=leads,
-            tip=tip,
-            shown=shown,
-            drop=4,
-            export=_exported_before,
-        ),
+        export,
+        column(head, median, drop=1),
+        column("× baseline [95 %]", cells.ratio, drop=2, may_lead=False),
+        column("fps", lambda _row, t, _notes: f"{t.fps:.1f}", drop=4),
     )
 
 
@@ -197,11 +187,6 @@ def _timing_origin(session: SessionRow | None, row: ArmRow) -> str:
     commit = session.environment.commit
     at = f"session {session.name}, {session.label}, seed {session.seed}"
     return f"{at}, commit {commit}, {session.device}"
-
-
-def _exported_before(row: ArmRow) -> _Fields:
-    """No field: the column of medians exports all times."""
-    return {}
 
 
 def _identity(summary: Summary, row: ArmRow) -> _Fields:

@@ -2,25 +2,24 @@
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.tables.cells import MISSING
-from reports.tables.table import Table
+from reports.tables.table import Table, number, tabulate, text
+from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.record import Accuracy, Environment
 
-_COLUMNS = (
-    "arm",
-    "seed",
-    "what",
-    "run",
-    "forward pass",
-    "training",
-    "commit",
-    "device",
-    "measured",
-    "again",
-)
+
+class _Line(NamedTuple):
+    """One thing that was measured, or was to be."""
+
+    run: PlannedRun
+    what: str
+    environment: Environment | None
+    when: str
 
 
 def anchor(place: int) -> str:
@@ -54,40 +53,42 @@ def command(summary: Summary, arm: str) -> str:
 
 def origins(summary: Summary) -> Table:
     """Return a line for everything that was measured: arm by arm, seed by seed."""
-    lines: list[tuple[str, ...]] = []
+    lines: list[_Line] = []
     anchors: dict[int, str] = {}
     for place, row in enumerate(summary.rows):
         anchors[len(lines)] = anchor(place)
         lines += _lines(summary, row)
-    return Table(
-        title="Where each number comes from",
-        columns=_COLUMNS,
-        rows=tuple(lines),
-        words=frozenset(range(len(_COLUMNS))) - {_COLUMNS.index("seed")},
-        anchors=anchors,
+    table = tabulate(
+        "Where each number comes from",
+        (
+            text("arm", lambda line: line.run.arm),
+            number("seed", lambda line: str(line.run.seed)),
+            text("what", lambda line: line.what),
+            text("run", lambda line: line.run.detect_digest),
+            text("forward pass", lambda line: line.run.forward_digest),
+            text("training", lambda line: line.run.train_digest),
+            text("commit", lambda line: commit(line.environment) if line.environment else MISSING),
+            text("device", lambda line: line.environment.device if line.environment else MISSING),
+            text("measured", lambda line: line.when),
+            text("again", lambda line: command(summary, line.run.arm)),
+        ),
+        lines,
         notes=(
             "run: detect digest, as in results.jsonl, predictions/ and MLflow. again: run this in "
             "an empty --work-dir.",
         ),
     )
+    return replace(table, anchors=anchors)
 
 
-def _lines(summary: Summary, row: ArmRow) -> Iterator[tuple[str, ...]]:
-    again = command(summary, row.arm)
+def _lines(summary: Summary, row: ArmRow) -> Iterator[_Line]:
+    session = summary.session
     for run in row.runs:
-        digests = (run.detect_digest, run.forward_digest, run.train_digest)
-        accuracy, analysis = row.accuracies.get(run.seed), summary.errors.get(run.detect_digest)
-        source = _source(accuracy.environment, accuracy.time) if accuracy else (MISSING,) * 3
-        what = f"AP{_how(accuracy)}" if accuracy else "AP"
-        yield (row.arm, str(run.seed), what, *digests, *source, again)
-        if analysis:
-            source = _source(analysis.environment, analysis.time)
-            yield (row.arm, str(run.seed), "errors", *digests, *source, again)
-        session = summary.session
+        if accuracy := row.accuracies.get(run.seed):
+            yield _Line(run, f"AP{_how(accuracy)}", accuracy.environment, accuracy.time)
+        else:
+            yield _Line(run, "AP", None, MISSING)
+        if analysis := summary.errors.get(run.detect_digest):
+            yield _Line(run, "errors", analysis.environment, analysis.time)
         if row.timing and session and session.seed == run.seed:
-            source = _source(session.environment, f"session {session.name}")
-            yield (row.arm, str(run.seed), "ms", *digests, *source, again)
-
-
-def _source(environment: Environment, when: str) -> tuple[str, str, str]:
-    return commit(environment), environment.device, when
+            yield _Line(run, "ms", session.environment, f"session {session.name}")

@@ -1,17 +1,17 @@
 """Published numbers beside the measured ones, and why some of them do not compare."""
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from reports.summary.paper import PaperGroup, PaperRow, Quantity
+from reports.summary.paper import PaperRow, Quantity
 from reports.tables import cells
-from reports.tables.table import Notes, Table
+from reports.tables.table import Column, Notes, Table, number, tabulate, text
 from yolact_bench.results.metrics import IOUS
 from yolact_bench.results.text import signed
 
 _SPEEDS = ("fps", "ms", "delta_ms")
+RECALLED = "† quoted from memory, not verified in the source: not a pass mark."
 
 
 def published(summary: Summary) -> Table | None:
@@ -19,23 +19,22 @@ def published(summary: Summary) -> Table | None:
     group = summary.paper
     if group is None:
         return None
-    rows = []
-    for row in group.rows:
-        values = [_number(row.values.get(name), unit) for name, unit in group.units.items()]
-        mark = "" if row.checked else " †"
-        rows.append((row.name + mark, *values, row.split, row.gpu or "", _source(row)))
-    recalled = any(not row.checked for row in group.rows)
-    width = len(group.units)
-    return Table(
-        title=f"Published: {group.title}",
-        columns=("", *(unit.label for unit in group.units.values()), "split", "speed on", "source"),
-        rows=tuple(rows),
-        words=frozenset({0, width + 1, width + 2, width + 3}),
-        notes=(RECALLED,) if recalled else (),
+
+    def value(name: str, unit: Quantity) -> Column[PaperRow]:
+        return number(unit.label, lambda row: _number(row.values.get(name), unit))
+
+    return tabulate(
+        f"Published: {group.title}",
+        (
+            text("", _name),
+            *(value(name, unit) for name, unit in group.units.items()),
+            text("split", lambda row: row.split),
+            text("speed on", lambda row: row.gpu or ""),
+            text("source", lambda row: f"{row.source} ({row.where})" if row.where else row.source),
+        ),
+        group.rows,
+        notes=() if all(row.checked for row in group.rows) else (RECALLED,),
     )
-
-
-RECALLED = "† quoted from memory, not verified in the source: not a pass mark."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +46,44 @@ class _Measured:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One published number of an arm, and ours."""
+
+    row: ArmRow
+    paper: PaperRow
+    name: str
+    unit: Quantity
+    ours: _Measured
+
+
 def against_paper(summary: Summary) -> Table | None:
     """Return published, measured and difference for every arm that names its published row."""
     group, named = summary.paper, summary.manifest.paper_rows or {}
     if group is None or not named:
         return None
     by_name = {row.name: row for row in group.rows}
-    notes = Notes()
-    lines = [
-        line
-        for row in summary.rows
-        if (paper := by_name.get(named.get(row.arm, ""))) is not None
-        for line in _lines(summary, row, paper, group, notes)
-    ]
     recalled = any(not by_name[name].checked for name in named.values() if name in by_name)
-    return Table(
-        title="Published and measured",
-        columns=(
-            "arm",
-            "published as",
-            "quantity",
-            "published",
-            "on",
-            "measured",
-            "on",
-            "difference",
+    return tabulate(
+        "Published and measured",
+        (
+            text("arm", lambda pair: pair.row.arm),
+            text("published as", lambda pair: _name(pair.paper)),
+            text("quantity", lambda pair: pair.unit.label),
+            number("published", lambda pair: _number(pair.paper.values[pair.name], pair.unit)),
+            text("on", _published_on),
+            number("measured", lambda pair: pair.ours.text),
+            text("on", lambda pair: pair.ours.where),
+            Column("difference", lambda pair, notes: _difference(summary, pair, notes)),
         ),
-        rows=tuple(lines),
-        words=frozenset({0, 1, 2, 4, 6}),
-        notes=notes.lines(
+        [
+            _Pair(row, paper, name, unit, _measured(summary, row, name, unit))
+            for row in summary.rows
+            if (paper := by_name.get(named.get(row.arm, ""))) is not None
+            for name, unit in group.units.items()
+            if name in paper.values
+        ],
+        notes=(
             "difference: measured − published, in points of AP; only for the same data set. "
             "Times and images per second get neither difference nor ratio: other hardware, other "
             "software.",
@@ -84,39 +92,23 @@ def against_paper(summary: Summary) -> Table | None:
     )
 
 
-def _lines(
-    summary: Summary, row: ArmRow, paper: PaperRow, group: PaperGroup, notes: Notes
-) -> Iterator[tuple[str, ...]]:
-    mark = "" if paper.checked else " †"
-    for name, unit in group.units.items():
-        if name not in paper.values:
-            continue
-        ours = _measured(summary, row, name, unit)
-        where = f"{paper.gpu or 'hardware not stated'}" if name in _SPEEDS else paper.split
-        yield (
-            row.arm,
-            paper.name + mark,
-            unit.label,
-            _number(paper.values[name], unit),
-            where,
-            ours.text,
-            ours.where,
-            _difference(summary, row, paper, name, ours, notes),
-        )
+def _name(row: PaperRow) -> str:
+    return row.name if row.checked else f"{row.name} †"
 
 
-def _difference(
-    summary: Summary, row: ArmRow, paper: PaperRow, name: str, ours: _Measured, notes: Notes
-) -> str:
-    if ours.points is None:
+def _published_on(pair: _Pair) -> str:
+    return pair.paper.gpu or "hardware not stated" if pair.name in _SPEEDS else pair.paper.split
+
+
+def _difference(summary: Summary, pair: _Pair, notes: Notes) -> str:
+    if pair.ours.points is None:
         return f"{cells.MISSING} {notes.mark('not measured')}"
-    reason = _incomparable(summary, row, paper, name)
+    reason = _incomparable(summary, pair.row, pair.paper, pair.name)
     if reason:
         return f"{cells.MISSING} {notes.mark(reason)}"
-    other_split = "another split of the same data set"
-    ours_split, theirs = _words(ours.where), _words(paper.split)
-    mark = "" if theirs <= ours_split else f" {notes.mark(other_split)}"
-    return signed(ours.points - paper.values[name], 2) + mark
+    is_same = _words(pair.paper.split) <= _words(pair.ours.where)
+    mark = "" if is_same else f" {notes.mark('another split of the same data set')}"
+    return signed(pair.ours.points - pair.paper.values[pair.name], 2) + mark
 
 
 def _incomparable(summary: Summary, row: ArmRow, paper: PaperRow, name: str) -> str | None:
@@ -135,7 +127,7 @@ def _incomparable(summary: Summary, row: ArmRow, paper: PaperRow, name: str) -> 
 def _measured(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measured:
     if name in _SPEEDS:
         return _time(summary, row, name, unit)
-    points = _POINTS[name](summary, row) if name in _POINTS else _mean(row, name)
+    points = _points(summary, row, name)
     on = dict.fromkeys(f"{a.dataset}, {a.num_images} images" for a in row.accuracies.values())
     where = " and ".join(on) or cells.MISSING
     if points is None:
@@ -162,32 +154,22 @@ def _time(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measured
     return _Measured(_number(number, unit), number, where)
 
 
-def _mean(row: ArmRow, name: str) -> float | None:
-    value = row.metrics.get(name)
-    return None if value is None else value.mean
-
-
-def _delta(summary: Summary, row: ArmRow) -> float | None:
-    contrast, value = summary.contrasts.of(row.arm, "mask_ap"), row.metrics["mask_ap"]
+def _points(summary: Summary, row: ArmRow, name: str) -> float | None:
+    contrast = summary.contrasts.of(row.arm, "mask_ap") if name == "delta_ap" else None
+    if name == "mask_ap70":
+        return row.mask_by_iou[IOUS.index(0.70)]
     if contrast is not None:
         return contrast.value
-    return None if value is None else value.delta
-
-
-_POINTS: Mapping[str, Callable[[Summary, ArmRow], float | None]] = {
-    "delta_ap": _delta,
-    "mask_ap70": lambda summary, row: row.mask_by_iou[IOUS.index(0.70)],
-}
+    value = row.metrics.get("mask_ap" if name == "delta_ap" else name)
+    if value is None:
+        return None
+    return value.delta if name == "delta_ap" else value.mean
 
 
 def _number(number: float | None, unit: Quantity) -> str:
     if number is None:
         return ""
     return signed(number, unit.digits) if unit.signed else f"{number:.{unit.digits}f}"
-
-
-def _source(row: PaperRow) -> str:
-    return f"{row.source} ({row.where})" if row.where else row.source
 
 
 def _words(text: str) -> set[str]:

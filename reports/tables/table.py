@@ -1,8 +1,10 @@
 """Tables of text, and the columns that they are made of."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Generic, TypeVar
+
+from reports.summary.arm_rows import ArmRow
 
 R = TypeVar("R")
 
@@ -32,16 +34,15 @@ class Column(Generic[R]):
 
     head: str
     cell: Callable[[R, Notes], str]
-    words: bool = field(default=False, kw_only=True)  # aligned left
-    leads: Callable[[R], bool] | None = field(default=None, kw_only=True)  # bold
-    faint: Callable[[R], bool] | None = field(default=None, kw_only=True)
-    # Where the number comes from, for pages that show it on demand.
-    tip: Callable[[R], str] | None = field(default=None, kw_only=True)
-    shown: bool = field(default=True, kw_only=True)  # False: only exported
-    # A narrow terminal drops the highest number first; 0: never.
-    drop: int = field(default=0, kw_only=True)
+    _: KW_ONLY
+    words: bool = False  # aligned left
+    leads: Callable[[R], bool] | None = None  # bold
+    faint: Callable[[R], bool] | None = None
+    tip: Callable[[R], str] | None = None  # where the number is from, for pages that show it
+    shown: bool = True  # False: only exported
+    drop: int = 0  # a narrow terminal drops the highest number first; 0: never
     # CSV fields in full precision; None: the cell under the head.
-    export: Callable[[R], Mapping[str, object]] | None = field(default=None, kw_only=True)
+    export: Callable[[R], Mapping[str, object]] | None = None
 
     def fields(self, row: R) -> Mapping[str, object]:
         """Return the CSV fields of a row."""
@@ -87,17 +88,26 @@ def exported(export: Callable[[R], Mapping[str, object]]) -> Column[R]:
     return Column("", lambda _row, _notes: "", shown=False, export=export)
 
 
+def text(head: str, of: Callable[[R], str]) -> Column[R]:
+    """Return a column of words that needs no notes."""
+    return Column(head, lambda row, _notes: of(row), words=True)
+
+
+def number(head: str, of: Callable[[R], str], *, drop: int = 0) -> Column[R]:
+    """Return a column of numbers that needs no notes."""
+    return Column(head, lambda row, _notes: of(row), drop=drop)
+
+
 def tabulate(
     title: str,
     columns: Sequence[Column[R]],
     rows: Sequence[R],
     *,
     notes: Sequence[str] = (),
-    numbered: Notes | None = None,
     baseline: int | None = None,
 ) -> Table:
     """Return the table of the columns that are shown; numbered notes precede the others."""
-    footnotes = numbered or Notes()
+    footnotes = Notes()
     shown = [column for column in columns if column.shown]
     cells = tuple(tuple(column.cell(row, footnotes) for column in shown) for row in rows)
     places = [(p, c, row, column) for p, row in enumerate(rows) for c, column in enumerate(shown)]
@@ -114,3 +124,18 @@ def tabulate(
         drops=tuple(column.drop for column in shown),
         tips={place: text for place, text in tips.items() if text},
     )
+
+
+ARM: Column[ArmRow] = text("arm", lambda row: row.arm)
+
+
+def arm_table(
+    title: str,
+    columns: Sequence[Column[ArmRow]],
+    rows: Sequence[ArmRow],
+    *,
+    notes: Sequence[str] = (),
+) -> Table:
+    """Return a table with a row for every arm, the baseline's set apart."""
+    baseline = next((place for place, row in enumerate(rows) if row.is_baseline), None)
+    return tabulate(title, columns, rows, notes=notes, baseline=baseline)

@@ -13,7 +13,7 @@ from runners.timing.session import ArmTimes
 from yolact_bench.errors import SpecError
 from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.results.text import aligned, decimal, milliseconds, with_interval
+from yolact_bench.results.text import aligned, decimal, with_interval
 from yolact_bench.spec.latency import SCENARIOS, LatencyPlan
 from yolact_bench.spec.loads import find_load
 from yolact_bench.statistics.timing import MIN_SAMPLES_P90, quantile
@@ -108,7 +108,7 @@ def _row(arm: str, m: ArmTimes, first: ArmTimes | None, weights: str) -> tuple[s
     return (
         arm,
         with_interval(middle, m.interval_ms),
-        milliseconds(p90),
+        decimal(p90),
         decimal(1000 * m.batch_size / middle, 1),
         with_interval(*m.ratio(first), 3) if first is not None else "",
         str(len(m.samples_ms)),

@@ -215,3 +215,22 @@ def test_the_csv_names_the_scenario_of_every_line(tmp_path: Path) -> None:
     ]
     assert float(lines[0]["nms_ms"]) == pytest.approx(6.0)
     assert float(lines[0]["detections"]) == 12.5
+
+
+def test_unfolded_norms_are_noted_in_every_table_of_times(tmp_path: Path) -> None:
+    """53 norms of one arm: the main table says so of its session, a detail table of its own."""
+    records = [
+        *fake_work.finished_records(),
+        *(
+            fake_work.latency(arm, session="s2", scenario="model", unfolded_norms=norms)
+            for arm, norms in (("fast", 0), ("deformable", 53))
+        ),
+    ]
+    summary = read(fake_work.write_work(tmp_path, records), fake_work.NAME)
+    note = "53 batch norms of deformable could not be folded; its time is higher than necessary"
+    end_to_end, model = (latency_table.latency(summary, s) for s in summary.sessions)
+    assert note not in " ".join((*comparison(summary).notes, *end_to_end.notes))
+    assert f"¹ {note}" in model.notes
+    times = {row[0]: row[2] for row in model.rows}
+    assert times["deformable"].endswith("] ¹")
+    assert "¹" not in times["fast"]

@@ -40,6 +40,11 @@ class LatencyCurve:
         """All values, ascending."""
         return tuple(sorted({point.value for point in self.points}))
 
+    @property
+    def unit(self) -> str:
+        """Milliseconds; those of a CPU are marked as such."""
+        return "ms (CPU)" if self.device_type == "cpu" else "ms"
+
     def at(self, arm: str, value: int) -> CurvePoint | None:
         """Return a point; None where that arm was not timed."""
         return next((p for p in self.points if (p.arm, p.value) == (arm, value)), None)

@@ -19,11 +19,6 @@ def points(ap: Number | None, digits: int = 1) -> str:
     return decimal(None if ap is None else 100 * ap, digits)
 
 
-def milliseconds(ms: Number | None, digits: int = 2) -> str:
-    """Return a time in milliseconds, without the unit; a dash where there is none."""
-    return decimal(ms, digits)
-
-
 def metric_value(name: str, value: Number | None) -> str:
     """Return an objective or another metric by its name: AP and AR in points, others plain."""
     if value is None:

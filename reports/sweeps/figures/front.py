@@ -41,8 +41,7 @@ def front(sweep: Sweep) -> Figure | None:
         return None
     across, up = axes_of
     values = [unit(up.metric).of(trial.metrics[up.metric]) for trial in trials]
-    base = [unit(up.metric).of(b) for b in [base_value(sweep, up.metric)] if b is not None]
-    plane = _Plane(across=across, up=up, scale=scale_of(values, up, base))
+    plane = _Plane(across=across, up=up, scale=scale_of(values, up, sweep))
     figure = Figure(figsize=(8.6, 5.2))
     axes = figure.subplots()
     axes.set_ylim(*plane.scale)
@@ -52,7 +51,7 @@ def front(sweep: Sweep) -> Figure | None:
     best = [trial for trial in trials if trial.number in sweep.best]
     axes.margins(x=0.08)
     steps = _front(axes, plane, best, is_line=len(sweep.objectives) > 1)
-    axes.set(xlabel=unit(across.metric).words, ylabel=_points(up))
+    axes.set(xlabel=unit(across.metric).words, ylabel=unit(up.metric).axis)
     title = f"{unit(up.metric).words} against {unit(across.metric).words.split(',')[0]}"
     axes.set_title(title[0].upper() + title[1:])
     if len(sweep.objectives) > 1:
@@ -157,8 +156,3 @@ def _labels(plane: _Plane, best: list[Trial], sweep: Sweep) -> list[Label]:
         Label(text=str(trial.number), point=plane.point(trial)[:2], colour=BLUE, size=9)
         for trial in best
     ]
-
-
-def _points(objective: Objective) -> str:
-    words = unit(objective.metric).words
-    return f"{words}, points" if unit(objective.metric).scale == 100 else words

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.style import SOFT, legend_below
 from reports.sweeps.figures.marks import BLUE, GREEN, ORANGE, base_line, clip, hint, scale_of
-from reports.sweeps.numbers import base_value, running_best, scored, unit
+from reports.sweeps.numbers import running_best, scored, unit
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 
 # States without a value: ticks under the trials.
@@ -44,9 +44,8 @@ def _panel(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     metric = unit(objective.metric)
     pruned = [t for t in sweep.trials if t.state == "pruned" and _is_curve(t, objective)]
     values = [metric.of(trial.metrics[objective.metric]) for trial in scored(sweep)]
-    base = base_value(sweep, objective.metric)
     values += [metric.of(trial.curve[-1]) for trial in pruned]
-    scale = scale_of(values, objective, [] if base is None else [metric.of(base)])
+    scale = scale_of(values, objective, sweep)
     placed = [
         (trial.number, *clip(metric.of(trial.metrics[objective.metric]), scale))
         for trial in scored(sweep)
@@ -72,7 +71,7 @@ def _panel(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     _best_so_far(axes, sweep, objective)
     base_line(axes, sweep, objective)
     _ticks(axes, sweep)
-    axes.set_ylabel(f"{metric.words}, points" if metric.scale == 100 else metric.words)
+    axes.set_ylabel(metric.axis)
 
 
 def _is_curve(trial: Trial, objective: Objective) -> bool:

@@ -13,10 +13,10 @@ BLUE, ORANGE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2]
 _REACH = 2.5  # interquartile ranges: trials worse than that by far would flatten all others
 
 
-def scale_of(
-    values: Sequence[float], objective: Objective, also: Sequence[float] = ()
-) -> tuple[float, float]:
-    """Return both ends of an axis: all good trials, and bad ones unless they are far off."""
+def scale_of(values: Sequence[float], objective: Objective, sweep: Sweep) -> tuple[float, float]:
+    """Return both ends of an axis: the base, all good trials, and bad ones unless far off."""
+    base = base_value(sweep, objective.metric)
+    also = [] if base is None else [unit(objective.metric).of(base)]
     low, high = min([*values, *also]), max([*values, *also])
     if len(values) >= 4:
         lower, _, upper = quantiles(values, method="inclusive")

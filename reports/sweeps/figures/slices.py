@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from reports.figures.style import INK
 from reports.sweeps.figures.marks import BLUE, ORANGE, base_line, clip, scale_of
-from reports.sweeps.numbers import base_value, scored, unit
+from reports.sweeps.numbers import scored, unit
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 
 _PANELS = 6  # of one objective
@@ -64,9 +64,9 @@ def _parameters(sweep: Sweep) -> list[str]:
 
 
 def _scale(sweep: Sweep, objective: Objective) -> tuple[float, float]:
-    metric, base = unit(objective.metric), base_value(sweep, objective.metric)
+    metric = unit(objective.metric)
     values = [metric.of(trial.metrics[objective.metric]) for trial in scored(sweep)]
-    return scale_of(values, objective, [] if base is None else [metric.of(base)])
+    return scale_of(values, objective, sweep)
 
 
 def _panel(

@@ -14,7 +14,7 @@ from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.tables import main
 from reports.tables.csv import csv_files
-from reports.tables.table import Column
+from reports.tables.table import Column, tabulate
 from tests.support import fake_work
 
 
@@ -54,7 +54,7 @@ def test_a_column_may_lead_be_faint_and_have_a_tip() -> None:
         ),
         Column[str]("hidden", lambda row, _notes: row, shown=False),
     )
-    table = main.tabulate("t", columns, rows, baseline=0)
+    table = tabulate("t", columns, rows, baseline=0)
     assert table.columns == ("name", "length")
     assert table.rows == (("a", "1 ¹"), ("bb", "2 ¹"))
     assert (table.words, table.drops) == (frozenset({0}), (0, 3))
