@@ -16,7 +16,7 @@ from yolact_bench.slots import hint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """Everything found between A and B."""
+    """All differences between A and B."""
 
     a: str
     b: str
@@ -74,7 +74,7 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> Compared:
 
 
 def lines(compared: Compared) -> Iterator[str]:
-    """Yield what was found, for people; `a → b` throughout."""
+    """Yield the differences as text; `a → b` throughout."""
     yield f"A {compared.a}"
     yield f"B {compared.b}"
     for names, side in ((compared.only_in_a, "A"), (compared.only_in_b, "B")):

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.style import PALETTE, label_rows, legend_below, stacked_bars
 from reports.summary.aggregate import Summary
-from reports.tables.errors import TYPES, analysed, error_types, errors_of, points_of
+from reports.tables.errors import TYPES, arms_with_errors, error_types, errors_of, points_of
 from yolact_bench.results.record import Errors
 
 # The pair counts what the types count already: not in the same bar.
@@ -15,7 +15,7 @@ _TOTALS = ("false_positive", "false_negative")
 
 def errors(summary: Summary) -> Figure | None:
     """Return a bar for every arm, cut into the AP50 that each type of error costs."""
-    rows = analysed(summary)
+    rows = arms_with_errors(summary)
     names = [name for name in error_types(summary, _mask) if name not in _TOTALS]
     if not rows or not names:
         return None

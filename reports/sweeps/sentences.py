@@ -103,17 +103,17 @@ def _result(sweep: Sweep) -> str:
         return "No trial is complete yet, so there is nothing to choose from."
     if len(sweep.objectives) > 1:
         return _front_result(sweep, order)
-    chosen, objective = order[0], sweep.objectives[0]
-    words, number = unit(objective.metric), chosen.metrics[objective.metric]
+    best, objective = order[0], sweep.objectives[0]
+    words, number = unit(objective.metric), best.metrics[objective.metric]
     base = base_value(sweep, objective.metric)
     label, suffix = _label(objective)
-    changed = f"with {short_choices(chosen) or 'the choices of the base'}"
+    changed = f"with {short_choices(best) or 'the choices of the base'}"
     if base is None:
-        return f"{label} {words.text(number)}{suffix} in trial {chosen.number}, {changed}."
+        return f"{label} {words.text(number)}{suffix} in trial {best.number}, {changed}."
     delta = words.delta(number, base)
     return (
         f"{label} {words.text(base)} → {words.text(number)}{suffix} ({delta}) in trial "
-        f"{chosen.number}, {changed}."
+        f"{best.number}, {changed}."
     )
 
 

@@ -65,8 +65,8 @@ def failures(sweep: Sweep) -> Table:
 
 def commands(sweep: Sweep) -> tuple[tuple[str, str], ...]:
     """Return label and command of the best trials: what measures each again, exactly."""
-    chosen = [t for i, t in enumerate(ranked(sweep)) if i < 3 or t.number in sweep.best]
-    return tuple((f"trial {trial.number}", command(sweep, trial)) for trial in chosen[:SHOWN])
+    best = [t for i, t in enumerate(ranked(sweep)) if i < 3 or t.number in sweep.best]
+    return tuple((f"trial {trial.number}", command(sweep, trial)) for trial in best[:SHOWN])
 
 
 def command(sweep: Sweep, trial: Trial) -> str:

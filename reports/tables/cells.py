@@ -93,7 +93,7 @@ def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
     return with_interval(timing.ratio, timing.ratio_interval, 3)
 
 
-def folded(text: str, row: ArmRow, timing: Timing, notes: Notes) -> str:
+def note_unfolded(text: str, row: ArmRow, timing: Timing, notes: Notes) -> str:
     """Return a time, marked where batch norms of the arm could not be folded."""
     norms = timing.unfolded_norms
     return f"{text} {notes.mark(unfolded(row.arm, norms))}" if norms else text

@@ -58,7 +58,7 @@ def error_table(summary: Summary, kind: str) -> Table:
     return arm_table(
         f"Causes of lost {kind} AP50",
         (ARM, *(_column(summary, part, name, head) for name, head in heads.items())),
-        analysed(summary),
+        arms_with_errors(summary),
         notes=(
             "Points of AP50 gained if the errors of one type alone were fixed; they need not add "
             "up, as fixing one hides or uncovers others. class: right place, wrong class; "
@@ -75,7 +75,7 @@ def oracle_table(summary: Summary) -> Table:
     return arm_table(
         "What mask AP could reach",
         (ARM, *(_column(summary, _oracles, name, ORACLES.get(name, name)) for name in names)),
-        analysed(summary) if names else (),
+        arms_with_errors(summary) if names else (),
         notes=(
             "Mask AP in points with one part replaced by the truth, all else unchanged. true masks "
             "in the prototypes: the best masks that the predicted prototypes can express, with "
@@ -88,7 +88,7 @@ def _oracles(errors: Errors) -> Mapping[str, float | None]:
     return errors.oracles
 
 
-def analysed(summary: Summary) -> tuple[ArmRow, ...]:
+def arms_with_errors(summary: Summary) -> tuple[ArmRow, ...]:
     """Return the arms of which a seed has an analysis."""
     return tuple(row for row in summary.rows if errors_of(row, summary))
 

@@ -29,21 +29,21 @@ def latency(summary: Summary, session: SessionRow) -> Table:
         return f"{row.arm} {notes.mark(*t.warnings)}".strip() if t else row.arm
 
     def median(row: ArmRow, t: Timing, notes: Notes) -> str:
-        return cells.folded(with_interval(t.median_ms, t.interval_ms), row, t, notes)
+        return cells.note_unfolded(with_interval(t.median_ms, t.interval_ms), row, t, notes)
 
     def plain(head: str, cell: Callable[[Timing], str]) -> Column[ArmRow]:
-        return timed(session, head, lambda _row, t, _notes: cell(t))
+        return time_column(session, head, lambda _row, t, _notes: cell(t))
 
     columns = [
         Column("arm", arm, words=True),
         text("scenario", lambda _row: session.label),
-        timed(session, f"median {session.unit} [95 %]", median),
+        time_column(session, f"median {session.unit} [95 %]", median),
         plain("IQR", lambda t: decimal(t.iqr_ms)),
         plain("p90", lambda t: decimal(t.p90_ms)),
         plain("p99", lambda t: decimal(t.p99_ms)),
         plain("n", lambda t: str(t.n)),
         plain("fps", lambda t: decimal(t.fps, 1)),
-        timed(session, "× baseline [95 %]", cells.ratio),
+        time_column(session, "× baseline [95 %]", cells.ratio),
         plain("precision", lambda t: t.precision),
         plain("peak MB", lambda t: cells.whole(t.peak_memory_mb)),
     ]
@@ -55,7 +55,7 @@ def latency(summary: Summary, session: SessionRow) -> Table:
     return arm_table(f"Latency: {session.label}", columns, summary.rows, notes=notes)
 
 
-def timed(session: SessionRow | None, head: str, cell: TimeCell) -> Column[ArmRow]:
+def time_column(session: SessionRow | None, head: str, cell: TimeCell) -> Column[ArmRow]:
     """Return a column of a session; a dash with its reason for an arm that has no time in it."""
     timings, refused = (session.timings, session.refused) if session else ({}, {})
 
@@ -74,7 +74,7 @@ def stages(summary: Summary, session: SessionRow) -> Table:
     names = dict.fromkeys(name for t in timings for name in t.stages_ms)
 
     def stage(name: str) -> Column[ArmRow]:
-        return timed(session, name, lambda _row, t, _notes: decimal(t.stages_ms.get(name)))
+        return time_column(session, name, lambda _row, t, _notes: decimal(t.stages_ms.get(name)))
 
     return arm_table(
         f"Stages, median ms: {session.label}",

@@ -10,9 +10,9 @@ from reports.summary.timings import SessionRow, Timing
 from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.cells import choices
-from reports.tables.latency import TimeCell, timed
+from reports.tables.latency import TimeCell, time_column
 from reports.tables.origins import anchor, origin
-from reports.tables.table import Column, Notes, Table, arm_table, exported
+from reports.tables.table import Column, Notes, Table, arm_table, csv_only
 from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.metrics import IOUS
 
@@ -33,11 +33,11 @@ def columns(summary: Summary) -> tuple[Column[ArmRow], ...]:
         _delta(summary, "mask_ap"),
         _accuracy(summary, "AP50", "mask_ap50", drop=6),
         _accuracy(summary, "AP75", "mask_ap75", drop=7),
-        exported(lambda row: _means(row, "mask", without=_FIRST)),
+        csv_only(lambda row: _means(row, "mask", without=_FIRST)),
         _accuracy(summary, "box AP", "box_ap", drop=3),
         _delta(summary, "box_ap", drop=5),
-        exported(lambda row: _means(row, "box", without=("ap",))),
-        exported(_by_iou),
+        csv_only(lambda row: _means(row, "box", without=("ap",))),
+        csv_only(_by_iou),
         Column(
             "params, M",
             cells.millions,
@@ -54,7 +54,7 @@ def columns(summary: Summary) -> tuple[Column[ArmRow], ...]:
             export=lambda row: {"macs": row.macs},
         ),
         *_speed(summary),
-        exported(_missing),
+        csv_only(_missing),
     )
 
 
@@ -156,13 +156,13 @@ def _delta(summary: Summary, metric: str, *, drop: int = 0) -> Column[ArmRow]:
 def _speed(summary: Summary) -> tuple[Column[ArmRow], ...]:
     """Median, ratio and rate in the session that stands beside the accuracies."""
     session = summary.session
-    export: Column[ArmRow] = exported(lambda row: time_fields(row.timing, session))
+    export: Column[ArmRow] = csv_only(lambda row: time_fields(row.timing, session))
     if "latency" not in summary.manifest.measure:
         return (export,)
 
     def column(head: str, cell: TimeCell, *, drop: int, may_lead: bool = True) -> Column[ArmRow]:
         return replace(
-            timed(session, head, cell),
+            time_column(session, head, cell),
             leads=lambda row: may_lead and session is not None and row.arm == session.fastest,
             tip=partial(_timing_origin, session),
             drop=drop,
@@ -170,7 +170,7 @@ def _speed(summary: Summary) -> tuple[Column[ArmRow], ...]:
         )
 
     def median(row: ArmRow, t: Timing, notes: Notes) -> str:
-        return cells.folded(f"{t.median_ms:.1f}", row, t, notes)
+        return cells.note_unfolded(f"{t.median_ms:.1f}", row, t, notes)
 
     head = f"{session.unit}, {session.label}" if session else "ms"
     return (

@@ -39,7 +39,7 @@ class Column(Generic[R]):
     leads: Callable[[R], bool] | None = None  # bold
     faint: Callable[[R], bool] | None = None
     tip: Callable[[R], str] | None = None  # where the number is from, for pages that show it
-    shown: bool = True  # False: only exported
+    shown: bool = True  # False: only csv_only
     drop: int = 0  # a narrow terminal drops the highest number first; 0: never
     # CSV fields in full precision; None: the cell under the head.
     export: Callable[[R], Mapping[str, object]] | None = None
@@ -83,7 +83,7 @@ class Table:
         )
 
 
-def exported(export: Callable[[R], Mapping[str, object]]) -> Column[R]:
+def csv_only(export: Callable[[R], Mapping[str, object]]) -> Column[R]:
     """Return a column that exists in CSV files only."""
     return Column("", lambda _row, _notes: "", shown=False, export=export)
 

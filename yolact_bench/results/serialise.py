@@ -146,7 +146,7 @@ def _reader(annotation: object) -> Reader:
         return _mapping(arguments[1])
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return lambda value: from_plain(annotation, value)  # type: ignore[arg-type]
-    return _SCALARS.get(annotation, _as_is)
+    return _SCALARS.get(annotation, lambda value: value)
 
 
 def _optional(inner: Reader) -> Reader:
@@ -173,10 +173,6 @@ def _mapping(item: object) -> Reader:
         return {key: inner(v) for key, v in value.items()}
 
     return read
-
-
-def _as_is(value: object) -> object:
-    return value
 
 
 def _exactly(kind: type) -> Reader:

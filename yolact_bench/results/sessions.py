@@ -211,10 +211,10 @@ def sessions_to_show(
     for session in read_sessions(store, wanted):
         by_kind.setdefault(session.kind, []).append(session)
     best = [_best(sessions, arms_by_seed, baseline) for sessions in by_kind.values()]
-    chosen = sorted(best, key=lambda c: (not c.session.invalid, c.session.kind.version))
-    newest = {c.session.kind.scenario: c.session.kind.version for c in chosen}
-    shown = [c for c in best if c.session.kind.version == newest[c.session.kind.scenario]]
-    return sorted(shown, key=_place)
+    by_version = sorted(best, key=lambda c: (not c.session.invalid, c.session.kind.version))
+    newest = {c.session.kind.scenario: c.session.kind.version for c in by_version}
+    latest = (c for c in best if c.session.kind.version == newest[c.session.kind.scenario])
+    return sorted(latest, key=_place)
 
 
 def twin_fault(arm: str, interval: Sequence[float], *, rounds: int) -> str:

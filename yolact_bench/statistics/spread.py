@@ -130,15 +130,10 @@ def _chi_squares(df: float) -> tuple[Values, Values]:
     Gauss-Legendre in the cube root of the probability, which puts nodes where chi-square is
     nearly 0: there the true variance may be many times the one seen, which makes long tails.
     """
-    node, weight = _legendre()
+    node, weight = np.polynomial.legendre.leggauss(_NODES)
     root = (node + 1) / 2
     probability = 3 * root**2 * weight / 2
     return 2 * np.asarray(gammaincinv(df / 2, root**3)), probability / probability.sum()
-
-
-@lru_cache(maxsize=1)
-def _legendre() -> tuple[Values, Values]:
-    return np.polynomial.legendre.leggauss(_NODES)
 
 
 def _careful_tail(size: Values, known: Known, estimated: Values, df: float) -> Values:
