@@ -115,6 +115,7 @@ class TrainingData(Dataset[Sample | ArmError]):
         return self.augment(image, objects, rng, self.size, self.mask_size, self.fill)
 
 
+@dataclass(eq=False)
 class IterationSampler(Sampler[list[Key]]):
     """Batches of (epoch, index), for iterations `start_iteration` to `num_iterations`.
 
@@ -123,40 +124,34 @@ class IterationSampler(Sampler[list[Key]]):
     takes every `world_size`-th.
     """
 
-    def __init__(
-        self,
-        num_samples: int,
-        *,
-        batch_size: int,
-        seed: int,
-        start_iteration: int,
-        num_iterations: int,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        assert num_samples > 0
-        assert batch_size >= world_size
-        self._num_samples = num_samples
-        self._batch_size = batch_size
-        self._seed = seed
-        self._iterations = range(start_iteration, num_iterations)
-        self._share = slice(rank, None, world_size)
+    num_samples: int
+    _: KW_ONLY
+    batch_size: int
+    seed: int
+    start_iteration: int
+    num_iterations: int
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        assert self.num_samples > 0
+        assert self.batch_size >= self.world_size
         self._order: tuple[int, list[int]] = (-1, [])
 
     def __len__(self) -> int:
-        return len(self._iterations)
+        return max(0, self.num_iterations - self.start_iteration)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        for iteration in self._iterations:
-            first = iteration * self._batch_size
-            places = range(first, first + self._batch_size)
-            yield [self._key(place) for place in places[self._share]]
+        for iteration in range(self.start_iteration, self.num_iterations):
+            first = iteration * self.batch_size
+            places = range(first, first + self.batch_size)
+            yield [self._key(place) for place in places[self.rank :: self.world_size]]
 
     def _key(self, place: int) -> Key:
-        epoch, offset = divmod(place, self._num_samples)
+        epoch, offset = divmod(place, self.num_samples)
         if self._order[0] != epoch:
-            rng = np.random.default_rng([_ORDER_TAG, self._seed, epoch])
-            self._order = (epoch, rng.permutation(self._num_samples).tolist())
+            rng = np.random.default_rng([_ORDER_TAG, self.seed, epoch])
+            self._order = (epoch, rng.permutation(self.num_samples).tolist())
         return epoch, self._order[1][offset]
 
 
