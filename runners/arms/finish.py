@@ -13,7 +13,7 @@ from runners.arms.external.records import evaluate_external
 from runners.arms.failure import PhaseError, failure_kind, failure_record, free_memory, phase
 from runners.arms.job import Job
 from runners.arms.train import ensure_trained
-from runners.units.device_checks import check_runtime
+from runners.units.check import check_runtime
 from runners.units.unit import Unit, Work
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError

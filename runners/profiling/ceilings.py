@@ -1,7 +1,7 @@
 """What a device can do at most, measured: a product, a convolution and a copy."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +10,7 @@ import torch.nn.functional as F
 from runners.timing.clocks import TIMERS, timer_for
 from yolact_bench.results.profile import Ceiling
 
-_DTYPES: Mapping[str, torch.dtype] = {
-    "fp32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +39,10 @@ def measure_ceiling(
     """
     sizes = sizes or Sizes.for_device(device)
     dtype = _DTYPES[precision]
+    side, layout = sizes.map_side, torch.channels_last
     a = torch.randn(sizes.side, sizes.side, device=device).to(dtype)
-    side = sizes.map_side
-    maps = torch.randn(1, 256, side, side, device=device).to(dtype)
-    maps = maps.contiguous(memory_format=torch.channels_last)
-    kernel = torch.randn(256, 256, 3, 3, device=device).to(dtype)
-    kernel = kernel.contiguous(memory_format=torch.channels_last)
+    maps = torch.randn(1, 256, side, side, device=device).to(dtype, memory_format=layout)
+    kernel = torch.randn(256, 256, 3, 3, device=device).to(dtype, memory_format=layout)
     source = torch.ones(sizes.floats, device=device)
     target = torch.empty_like(source)
     with torch.inference_mode():
@@ -67,7 +61,7 @@ def measure_ceiling(
 def _best_ms(call: Callable[[], object], device: torch.device, seconds: float) -> float:
     timer = TIMERS[timer_for(device.type)]
     end = time.perf_counter() + seconds
-    times = [timer(call).ms for _ in range(3)]
-    while time.perf_counter() < end:
+    times: list[float] = []
+    while len(times) < 3 or time.perf_counter() < end:
         times.append(timer(call).ms)
     return min(times)

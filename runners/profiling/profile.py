@@ -94,10 +94,9 @@ def stage_profiles(
     stages without a time of their own cost together.
     """
     ms = {stage: median(taken) for stage, taken in timed.stages_ms.items()}
-    order = {stage: place for place, stage in enumerate(STAGES)}
     untimed = {stage: cost for stage, cost in costs.items() if stage not in ms}
-    unnamed = [stage for stage in ms if stage not in order]
-    stages = [stage for stage in order if stage in ms or (stage in costs and not unnamed)]
+    unnamed = [stage for stage in ms if stage not in STAGES]
+    stages = [stage for stage in STAGES if stage in ms or (stage in costs and not unnamed)]
     return tuple(
         _stage(stage, _shared(stage, costs, untimed, unnamed), ms.get(stage), run, batch_size)
         for stage in (*stages, *unnamed)

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runners.units.check import check
-from runners.units.device_checks import check_possible
+from runners.units.check import check, check_possible
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule

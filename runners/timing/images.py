@@ -47,12 +47,9 @@ def read_pictures(dataset: Dataset, count: int = PICTURES) -> list[Picture]:
 
 def draw_pictures() -> list[Picture]:
     """Return drawn images of a photograph's size, the same each time."""
-    top = (WIDTH - HEIGHT) // 2
+    rows = slice((WIDTH - HEIGHT) // 2, (WIDTH + HEIGHT) // 2)
     scenes = (draw_scene(np.random.default_rng(number), WIDTH)[0] for number in range(DRAWN))
-    return [
-        as_picture(number, np.ascontiguousarray(scene[top : top + HEIGHT]))
-        for number, scene in enumerate(scenes)
-    ]
+    return [as_picture(n, np.ascontiguousarray(scene[rows])) for n, scene in enumerate(scenes)]
 
 
 def as_picture(image_id: int, image: Image) -> Picture:
