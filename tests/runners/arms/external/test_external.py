@@ -212,7 +212,7 @@ def test_a_mistake_in_the_spec_is_told_with_its_place(
 ) -> None:
     with pytest.raises(SpecError, match=message) as error:
         load(write_spec(tmp_path, written + "\n"))
-    assert "others.yaml:16: external" in str(error.value)
+    assert "others.yaml:17: external" in str(error.value)
 
 
 def test_a_published_row_may_be_that_of_another_framework(tmp_path: Path) -> None:
