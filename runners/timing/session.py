@@ -182,8 +182,13 @@ class TimingSession:
             batch_size=self.plan.batch_size,
             max_seconds=share,
             seed=seed,
-            wait=lambda: torch.cuda.synchronize(self.device),
+            wait=self._wait,
         )
+
+    def _wait(self) -> None:
+        """Wait for the GPU; a CPU has nothing outstanding."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def times(self, facts: DeviceFacts) -> dict[str, ArmTimes]:
         """Return what is kept of each arm; the twin's times are part of the protocol."""

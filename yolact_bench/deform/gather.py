@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from yolact_bench.deform.gather_gradient import GatheredConvolution
+from yolact_bench.deform.layer import autocast_precision
 from yolact_bench.deform.tap_positions import bordered, find_places, sample
 
 _ONE_SIDE = 3  # of the kernel
@@ -29,10 +30,9 @@ def gather_deform(
     Source: Deformable ConvNets v2 (arXiv:1811.11168).
     Differs: the formulation is ours; results are equal up to rounding.
     """
-    device = x.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        values = torch.get_autocast_dtype(device)
-        x, weight, bias = x.to(values), weight.to(values), bias.to(values)
+    precision = autocast_precision(x.device.type)
+    if precision is not None:
+        x, weight, bias = x.to(precision), weight.to(precision), bias.to(precision)
     inputs = (x, offset, modulation, weight, bias)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
         trained: Tensor = GatheredConvolution.apply(*inputs, stride)

@@ -31,6 +31,17 @@ class DeformImplementation(Protocol):
         """Return the convolution; offsets are interleaved (dy, dx) per tap, row by row."""
 
 
+def autocast_precision(device: str) -> torch.dtype | None:
+    """Return the precision of autocast on a kind of device, or None where it is off.
+
+    The compiler of torch 2.11 cannot trace `torch.amp.is_autocast_available`; of the devices in
+    use, meta alone has no autocast.
+    """
+    if device == "meta" or not torch.is_autocast_enabled(device):
+        return None
+    return torch.get_autocast_dtype(device)
+
+
 @with_facts(widens_halves=True)
 def torchvision_deform(
     x: Float[Tensor, "B I H W"],

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from yolact_bench.deform.layer import autocast_precision
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import with_facts
 
@@ -48,9 +49,9 @@ def triton_deform(
     fault = device_fault(x.device.type)
     if fault:
         raise SpecError(f"deform: {fault}")
-    if torch.amp.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
-        values = torch.get_autocast_dtype(x.device.type)
-        x, weight, bias = x.to(values), weight.to(values), bias.to(values)
+    precision = autocast_precision(x.device.type)
+    if precision is not None:
+        x, weight, bias = x.to(precision), weight.to(precision), bias.to(precision)
     if x.dtype not in _PRECISIONS:
         raise TypeError(f"deform: triton computes in float32, bfloat16 or float16, not {x.dtype}")
     # Triton, which CPU installations may lack, is imported by the first call.
