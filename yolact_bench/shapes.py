@@ -1,8 +1,9 @@
 """What travels between stages: samples, targets, predictions, detections."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeAlias, TypeVar
+from itertools import accumulate
+from typing import Any, TypeAlias, TypeVar, overload
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
@@ -24,6 +25,47 @@ class Target:
     # rasterises small; the losses resize what is not at the size they need.
     masks: UInt8[Tensor, "N h w"]
     is_crowd: Bool[Tensor, " N"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Targets(Sequence[Target]):
+    """The targets of a batch: a sequence of views of `objects`, which holds all in one piece."""
+
+    objects: Target  # of all images, one after the other
+    counts: tuple[int, ...]  # objects of each image
+    # Of each object: its image, and its row among that image's. Made beside the counts, so that
+    # nothing computed of them has to be sent to a device later.
+    places: Int64[Tensor, "2 M"]
+
+    @staticmethod
+    def of(targets: Sequence[Target]) -> "Targets":
+        """Return the same targets in one piece."""
+        if isinstance(targets, Targets):
+            return targets
+        names = [field.name for field in fields(Target)]
+        objects = {n: torch.cat([getattr(target, n) for target in targets]) for n in names}
+        counts = tuple(len(target.labels) for target in targets)
+        places = places_of(counts).to(targets[0].labels.device)
+        return Targets(objects=Target(**objects), counts=counts, places=places)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @overload
+    def __getitem__(self, image: int) -> Target: ...
+    @overload
+    def __getitem__(self, image: slice) -> list[Target]: ...
+    def __getitem__(self, image: int | slice) -> Target | list[Target]:
+        """Return the objects of one image, or of some."""
+        if isinstance(image, slice):
+            return [self[i] for i in range(len(self))[image]]
+        end = list(accumulate(self.counts))[image]
+        rows = slice(end - self.counts[image], end)
+        return map_tensors(self.objects, lambda tensor: tensor[rows])
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Targets":
+        """Return the same targets with each tensor changed."""
+        return replace(self, objects=map_tensors(self.objects, change), places=change(self.places))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +116,13 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def places_of(counts: Sequence[int]) -> Int64[Tensor, "2 M"]:
+    """Return the image of each object, and its row there, where the images have so many."""
+    image = [i for i, count in enumerate(counts) for _ in range(count)]
+    row = [r for count in counts for r in range(count)]
+    return torch.tensor([image, row], dtype=torch.int64)
 
 
 def map_tensors(record: R, change: Callable[[Tensor], Tensor]) -> R:

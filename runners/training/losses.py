@@ -1,6 +1,6 @@
 """The losses of a batch, which several ranks may share, as a module that DDP can wrap."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ class BatchLosses(nn.Module):
         self._dtype = HALF.get(precision)
 
     def forward(
-        self, x: Tensor, targets: list[Target], generator: torch.Generator
+        self, x: Tensor, targets: Sequence[Target], generator: torch.Generator
     ) -> dict[str, Tensor]:
         dtype = self._dtype
         with torch.autocast(x.device.type, dtype=dtype, enabled=dtype is not None):

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from yolact_bench.catalog import components
 from yolact_bench.data.objects import Objects
 from yolact_bench.geometry.anchors import anchor_grid, level_sizes, one_scale
+from yolact_bench.loss.forms import form_of_batch
 from yolact_bench.loss.protocols import Positives, SoftMasks
-from yolact_bench.shapes import Target
+from yolact_bench.shapes import Target, Targets
 from yolact_bench.slots import options_of, pick
 
 _SIZE, _CELLS, _CLASSES, _K = 48, 12, 3, 4  # sides of input and prototypes, px
@@ -63,8 +64,12 @@ def augmentation_makes_a_sample(slot: str, name: str) -> None:
 
 
 def matcher_serves_every_object(slot: str, name: str) -> None:
-    """Labels are ignored, background or the class of the object; crowds have no anchor."""
+    """Labels are ignored, background or the class of the object; crowds have no anchor.
+
+    A form for whole batches, where the matcher has one, says the same of every image.
+    """
     anchors = anchor_grid(one_scale(), 64)
+    form = form_of_batch(components(slot)[name])
     for objects, crowds in ((0, 0), (0, 2), (1, 0), (5, 1)):
         count = objects + crowds
         left = torch.arange(count) / max(count, 1)
@@ -81,6 +86,10 @@ def matcher_serves_every_object(slot: str, name: str) -> None:
         assert int(match.labels.min()) >= -1
         assert torch.equal(match.labels[positive], target.labels[truth] + 1)
         assert set(truth.tolist()) == set(range(objects))
+        if form is not None:
+            batch = form(anchors, Targets.of([target, target]))
+            assert torch.equal(batch.labels, torch.stack([match.labels] * 2))
+            assert torch.equal(batch.truth[1][positive], truth)
 
 
 def class_loss_is_finite_and_differentiable(slot: str, name: str) -> None:

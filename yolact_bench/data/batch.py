@@ -7,9 +7,7 @@ resumption or data parallelism never changes a training.
 import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, fields, replace
-from itertools import accumulate, pairwise
-from operator import itemgetter
+from dataclasses import KW_ONLY, dataclass, fields
 
 import cv2
 import numpy as np
@@ -21,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from yolact_bench.data.protocol import Augmentation
 from yolact_bench.data.protocol import Dataset as Annotated
 from yolact_bench.errors import ArmError
-from yolact_bench.shapes import Sample, Target, map_tensors
+from yolact_bench.shapes import Sample, Target, Targets, places_of
 from yolact_bench.torch_internals import shared_storage
 
 Key = tuple[int, int]  # epoch, index
@@ -35,17 +33,15 @@ class Batch:
     """Samples of one training step."""
 
     images: UInt8[Tensor, "B S S 3"]  # RGB; normalised on the device
-    objects: Target  # of all images, one after the other: a few large copies, not many small
-    counts: tuple[int, ...]  # objects of each image
+    targets: Targets  # in one piece: a few large copies to the device, not many small
 
     def __len__(self) -> int:
-        return len(self.counts)
+        return len(self.targets)
 
     @property
-    def targets(self) -> list[Target]:
-        """The objects image by image; views, not copies."""
-        bounds = pairwise((0, *accumulate(self.counts)))
-        return [map_tensors(self.objects, itemgetter(slice(*rows))) for rows in bounds]
+    def counts(self) -> tuple[int, ...]:
+        """The number of objects of each image."""
+        return self.targets.counts
 
     def to(self, device: torch.device | str) -> "Batch":
         """Return the same batch on `device`."""
@@ -56,7 +52,7 @@ class Batch:
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        return map_tensors(replace(self, objects=map_tensors(self.objects, change)), change)
+        return Batch(images=change(self.images), targets=self.targets.each(change))
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -64,10 +60,11 @@ def collate(samples: Sequence[Sample]) -> Batch:
     images = _joined([sample.image for sample in samples])
     targets = [sample.target for sample in samples]
     names = [field.name for field in fields(Target)]
+    objects = Target(**{n: _joined([getattr(target, n) for target in targets]) for n in names})
+    counts = tuple(len(target.labels) for target in targets)
     return Batch(
         images=images.reshape(len(samples), *samples[0].image.shape),
-        objects=Target(**{n: _joined([getattr(target, n) for target in targets]) for n in names}),
-        counts=tuple(len(target.labels) for target in targets),
+        targets=Targets(objects=objects, counts=counts, places=places_of(counts)),
     )
 
 

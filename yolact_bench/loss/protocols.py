@@ -8,23 +8,36 @@ import torch
 from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor, nn
 
-from yolact_bench.shapes import FeatureMaps, Target
+from yolact_bench.shapes import FeatureMaps, Target, Targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """What every anchor of one image is trained to be."""
+    """What every anchor of an image, or of each of a batch, is trained to be."""
 
-    labels: Int64[Tensor, " A"]  # -1 ignored, 0 background, class + 1 positive
-    truth: Int64[Tensor, " A"]  # row of the target; means something only where labels > 0
+    labels: Int64[Tensor, "*batch A"]  # -1 ignored, 0 background, class + 1 positive
+    truth: Int64[Tensor, "*batch A"]  # row of the target; means something only where labels > 0
 
 
 @runtime_checkable
 class Matcher(Protocol):
-    """Give every anchor of one image a label and an object."""
+    """Give every anchor of one image a label and an object.
+
+    Fact: `of_batch`, its form for all images of a batch at once, with the same options, by the
+    protocol `BatchMatcher`. A training on a GPU calls that; a matcher without one serves there
+    too, an image at a time: `batch_matcher` makes one of any.
+    """
 
     def __call__(self, anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> Match:
         """Return labels and objects."""
+
+
+@runtime_checkable
+class BatchMatcher(Protocol):
+    """Give every anchor of every image of a batch a label and an object."""
+
+    def __call__(self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Targets) -> Match:
+        """Return labels and objects, [B, A]."""
 
 
 @runtime_checkable

@@ -7,16 +7,18 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
+from yolact_bench.loss.forms import batch_matcher
 from yolact_bench.loss.protocols import (
     BoxLoss,
     ClassLoss,
     MaskIouLoss,
     MaskLoss,
+    Match,
     Matcher,
     Positives,
     SemanticLoss,
 )
-from yolact_bench.shapes import Predictions, Target, map_tensors
+from yolact_bench.shapes import Predictions, Target, Targets, map_tensors
 
 
 @dataclass(kw_only=True, eq=False)
@@ -55,28 +57,31 @@ class Losses:
         `forward`.
         """
         with torch.autocast(raw.scores.device.type, enabled=False):
-            return self._terms(in_float32(raw), targets, generator)
+            return self._terms(in_float32(raw), Targets.of(targets), generator)
 
     def match(
         self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Sequence[Target]
     ) -> list[tuple[Int64[Tensor, " A"], Int64[Tensor, " A"]]]:
         """Per image each anchor's label (-1 ignored, 0 background, class + 1) and object."""
-        matches = [self.matcher(anchors_cxcywh, target) for target in targets]
-        return [(match.labels, match.truth) for match in matches]
+        match = self._matched(anchors_cxcywh, Targets.of(targets))
+        return list(zip(match.labels, match.truth, strict=True))
 
     def normaliser(self, labels: Int64[Tensor, "B A"]) -> Float32[Tensor, ""]:
         """The number of positives, at least 1: over all ranks, shared out among them."""
         positives = self.sum_over_ranks((labels > 0).sum()).float()
         return positives.clamp(min=1.0) / self.ranks
 
+    def _matched(self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Targets) -> Match:
+        return batch_matcher(self.matcher)(anchors_cxcywh, targets)
+
     def _terms(
         self,
         raw: Predictions,
-        targets: Sequence[Target],
+        targets: Targets,
         generator: torch.Generator | None,
     ) -> dict[str, Float[Tensor, ""]]:
-        matches = self.match(raw.anchors, targets)
-        labels = torch.stack([label for label, _ in matches])  # [B, A]
+        match = self._matched(raw.anchors, targets)
+        labels = match.labels  # [B, A]
         normaliser = self.normaliser(labels)
 
         # Here, once a step, the host waits for the device: how many positives each image has
@@ -86,8 +91,8 @@ class Losses:
         image, anchor = places.unbind(dim=1)
         anchors = torch.split(anchor, counts)
         images = [
-            _positives(raw, row, anchors[row], truth, targets[row])
-            for row, (_, truth) in enumerate(matches)
+            _positives(raw, row, anchors[row], match.truth[row], target)
+            for row, target in enumerate(targets)
         ]
         boxes = torch.cat([each.boxes[each.truth] for each in images])  # [P, 4]
 

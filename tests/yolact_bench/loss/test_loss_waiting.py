@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.loss_cases import objects, on_a_coarse_grid
 from yolact_bench.build import build_losses, load_detector
-from yolact_bench.loss import classify, match
+from yolact_bench.loss import classify, forms, match
 from yolact_bench.loss.match import ssd_match
 from yolact_bench.shapes import Predictions, Target, map_tensors
 from yolact_bench.torch_internals import DispatchMode
@@ -36,21 +37,8 @@ class NoWaiting(DispatchMode):
 
 def as_on_a_device(patch: pytest.MonkeyPatch) -> None:
     """The losses take the way they take on a GPU."""
-    patch.setattr(match, "reading_is_free", lambda tensor: False)
-    patch.setattr(classify, "reading_is_free", lambda tensor: False)
-
-
-def objects(count: int, crowds: int, side: int, seed: int) -> Target:
-    """Random boxes and masks; crowds stand anywhere among them and have the label -1."""
-    random = torch.Generator().manual_seed(seed)
-    corner = torch.rand(count, 2, generator=random) * 0.7
-    size = torch.rand(count, 2, generator=random) * 0.3
-    crowd = torch.zeros(count, dtype=torch.bool)
-    crowd[torch.randperm(count, generator=random)[:crowds]] = True
-    labels = torch.randint(5, (count,), generator=random).masked_fill(crowd, -1)
-    masks = torch.randint(2, (count, side, side), dtype=torch.uint8, generator=random)
-    boxes = torch.cat([corner, corner + size + 0.02], dim=1)
-    return Target(boxes=boxes, labels=labels, masks=masks, is_crowd=crowd)
+    for module in (match, classify, forms):
+        patch.setattr(module, "reading_is_free", lambda tensor: False)
 
 
 TARGETS = [(7, 1), (0, 0), (130, 3), (2, 2)]  # objects, of which crowds
@@ -102,8 +90,7 @@ def test_matches_are_the_same_in_blocks_of_any_size_and_on_a_device(
     """Boxes on a coarse grid: overlaps that tie abound."""
     random = torch.Generator().manual_seed(seed)
     anchors = torch.randint(1, 5, (90, 4), generator=random) / 8
-    target = objects(1 + 3 * seed, seed % 3, 2, seed)
-    target.boxes.copy_((target.boxes * 8).round() / 8)
+    target = on_a_coarse_grid(objects(1 + 3 * seed, seed % 3, 2, seed))
     wanted = ssd_match(anchors, target)
     monkeypatch.setattr(match, "_CACHED_PAIRS", block * len(target.labels))
     found = [ssd_match(anchors, target)]

@@ -10,7 +10,8 @@ from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import anchor_grid, one_scale, three_scales
 from yolact_bench.geometry.boxes import encode
 from yolact_bench.geometry.protocols import AnchorShapes
-from yolact_bench.loss.match import claims, ranked, ssd_match
+from yolact_bench.loss.claims import claims, ranked
+from yolact_bench.loss.match import ssd_match
 from yolact_bench.shapes import Target
 
 # Recorded from dbolya/yolact@902073d on a CPU: inputs and what its `match` gives.

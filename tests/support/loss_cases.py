@@ -1,0 +1,56 @@
+"""Objects at random, and what a step of a training asks of a device."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from yolact_bench.shapes import Target
+from yolact_bench.torch_internals import DispatchMode
+
+# What launches nothing on a device: other views of the same memory, and memory itself.
+_VIEWS = {
+    *("view", "_unsafe_view", "t", "transpose", "permute", "slice", "select", "expand", "alias"),
+    *("unsqueeze", "squeeze", "detach", "split", "split_with_sizes", "unbind", "as_strided"),
+    *("unfold", "empty", "empty_strided", "new_empty", "empty_like", "movedim"),
+    *("_reshape_alias", "new_empty_strided"),
+}
+
+
+class OperatorCount(DispatchMode):
+    """Counts operators, and apart from them views, which a device does not see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operators, self.views = 0, 0
+
+    def __torch_dispatch__(  # type: ignore[override]
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        name = func.overloadpacket.__name__  # type: ignore[attr-defined]
+        self.views += name in _VIEWS
+        self.operators += name not in _VIEWS
+        return func(*args, **(kwargs or {}))
+
+
+def objects(count: int, crowds: int, side: int, seed: int) -> Target:
+    """Random boxes and masks; crowds stand anywhere among them and have the label -1."""
+    random = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=random) * 0.7
+    size = torch.rand(count, 2, generator=random) * 0.3
+    crowd = torch.zeros(count, dtype=torch.bool)
+    crowd[torch.randperm(count, generator=random)[:crowds]] = True
+    labels = torch.randint(5, (count,), generator=random).masked_fill(crowd, -1)
+    masks = torch.randint(2, (count, side, side), dtype=torch.uint8, generator=random)
+    boxes = torch.cat([corner, corner + size + 0.02], dim=1)
+    return Target(boxes=boxes, labels=labels, masks=masks, is_crowd=crowd)
+
+
+def on_a_coarse_grid(target: Target) -> Target:
+    """The same with boxes rounded to eighths, so that overlaps tie."""
+    return replace(target, boxes=(target.boxes * 8).round() / 8)
