@@ -132,22 +132,22 @@ def _table(columns: Sequence[Column[R]], changes: Sequence[R]) -> Sequence[str]:
 
 def _is_work(path: Path) -> bool:
     """A work directory has records or reports; a report folder has its own manifest."""
-    if (path / manifests.FILE_NAME).is_file():
+    if (path / manifests.FILE.name).is_file():
         return False
     return (path / "results.jsonl").is_file() or (path / "reports").is_dir()
 
 
 def _names(work_dir: Path) -> list[str]:
-    files = sorted((work_dir / "reports").glob(f"*/{manifests.FILE_NAME}"))
+    files = sorted((work_dir / "reports").glob(f"*/{manifests.FILE.name}"))
     return [file.parent.name for file in files]
 
 
 def _ablation(word: str, work_dir: Path) -> ReportLocation:
     folder = Path(word)
-    if (folder / manifests.FILE_NAME).is_file():
+    if (folder / manifests.FILE.name).is_file():
         return ReportLocation(work_dir=folder.resolve().parents[1], folder=folder)
     place = _place(work_dir, word)
-    if not (place.folder / manifests.FILE_NAME).is_file():
+    if not (place.folder / manifests.FILE.name).is_file():
         known = dict.fromkeys(_names(work_dir))
         advice = hint(word, known) if known else "; give two work directories, or two ablations"
         raise SpecError(

@@ -92,8 +92,8 @@ def report_folder(work_dir: Path, name: str) -> Path:
     """
     reports = work_dir / "reports"
     folder = reports / name
-    if not name or not (folder / manifests.FILE_NAME).exists():
-        known = [path.parent.name for path in sorted(reports.glob(f"*/{manifests.FILE_NAME}"))]
+    if not name or not (folder / manifests.FILE.name).exists():
+        known = [path.parent.name for path in sorted(reports.glob(f"*/{manifests.FILE.name}"))]
         known += [path.parent.name for path in sorted(work_dir.glob("sweeps/*/sweep.json"))]
         raise SpecError(
             f"report: {work_dir} has no ablation or sweep named "

@@ -83,21 +83,21 @@ def sweep_called(work_dir: Path, name: str) -> str | None:
     """
     if name.startswith(_PREFIX):
         return name.removeprefix(_PREFIX)
-    if not (name and _folder(work_dir, name).joinpath(sweeps.FILE_NAME).exists()):
+    if not (name and _folder(work_dir, name).joinpath(sweeps.FILE.name).exists()):
         return None
     return None if hides_a_sweep(work_dir, name) else name
 
 
 def hides_a_sweep(work_dir: Path, name: str) -> bool:
     """Return whether both an ablation and a sweep have this name."""
-    ablation = work_dir / "reports" / name / manifests.FILE_NAME
-    return ablation.exists() and _folder(work_dir, name).joinpath(sweeps.FILE_NAME).exists()
+    ablation = work_dir / "reports" / name / manifests.FILE.name
+    return ablation.exists() and _folder(work_dir, name).joinpath(sweeps.FILE.name).exists()
 
 
 def _read(work_dir: Path, name: str) -> tuple[Path, Sweep]:
     folder = _folder(work_dir, name)
-    if not name or not (folder / sweeps.FILE_NAME).exists():
-        files = sorted(_folder(work_dir, "").glob(f"*/{sweeps.FILE_NAME}"))
+    if not name or not (folder / sweeps.FILE.name).exists():
+        files = sorted(_folder(work_dir, "").glob(f"*/{sweeps.FILE.name}"))
         known = dict.fromkeys(file.parent.name for file in files)
         raise SpecError(f"report: {work_dir} has no sweep named {name!r}{hint(name, known)}")
     return folder, sweeps.load(folder)
@@ -110,7 +110,7 @@ def _folder(work_dir: Path, name: str) -> Path:
 def _confirmed(work_dir: Path, sweep: Sweep) -> tuple[Table, ...]:
     """The main table of the ablation that ran the chosen trials again; none before it has run."""
     folder = work_dir / "reports" / sweep.confirm
-    if not sweep.confirm or not (folder / manifests.FILE_NAME).exists():
+    if not sweep.confirm or not (folder / manifests.FILE.name).exists():
         return ()
     store = open_store(work_dir)
     table = tables.comparison(summarise(manifests.load(folder), store, work_dir))

@@ -14,7 +14,7 @@ from runners.evaluation.oracles import oracle_ladder
 from runners.evaluation.score import resample, score_predictions
 from runners.evaluation.stored_pass import lowest_score
 from runners.system.environment import environment, now
-from runners.units.unit import Unit, Work
+from runners.units.unit import Unit, Work, identity
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.detect.pipeline import Candidates, candidates_of
 from yolact_bench.detector import Detector
@@ -56,11 +56,7 @@ def analyse_errors(unit: Work, place: Workplace, *, oracles: bool = True) -> Err
     folder = _predict(unit, place)
     truth = place.datasets.open(unit.data, unit.split).ground_truth()
     return Errors(
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=unit.train_digest,
-        detect_digest=unit.detect_digest,
+        **identity(unit),
         eval_data=unit.eval_data,
         box=error_gains(truth, folder / BOX_FILE, kind="bbox"),
         mask=error_gains(truth, folder / MASK_FILE, kind="segm"),

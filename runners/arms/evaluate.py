@@ -14,7 +14,7 @@ from runners.evaluation.stored_pass import StoredPass, lowest_score, open_pass, 
 from runners.system.environment import environment, now
 from runners.training.run import Trained
 from runners.units.macs import macs_or_none
-from runners.units.unit import Unit, Work
+from runners.units.unit import Unit, Work, identity
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
@@ -49,12 +49,8 @@ def score_unit(unit: Work, place: Workplace, folder: Path) -> Accuracy:
     dataset = place.datasets.open(unit.data, unit.split)
     scores = score_predictions(dataset, folder, scoring=place.scoring)
     return Accuracy(
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=unit.train_digest,
+        **identity(unit),
         forward_digest=unit.forward_digest,
-        detect_digest=unit.detect_digest,
         dataset=f"{unit.data.name} {unit.split}",
         eval_data=unit.eval_data,
         num_images=len(dataset),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from runners.system.environment import environment, now
-from runners.units.unit import Work
+from runners.units.unit import Work, identity
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import out_of_space
@@ -46,11 +46,7 @@ def failure_record(unit: Work, place: Workplace, phase: str, error: Exception) -
     if kind == "disk_full" and not isinstance(error, ArmError):
         message = f"{place.work_dir}: {message}"
     return Failure(
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=unit.train_digest,
-        detect_digest=unit.detect_digest,
+        **identity(unit),
         phase=phase,
         kind=kind,
         message=message,

@@ -9,7 +9,7 @@ from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
 from runners.timing.images import read_pictures
 from runners.timing.session import ArmTimes, time_session
-from runners.units.unit import Unit
+from runners.units.unit import Unit, identity
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.detector import Detector
 from yolact_bench.results.fingerprint import fingerprint, timing_facts
@@ -82,11 +82,7 @@ def latency_record(
     same = {field.name: getattr(times, field.name) for field in fields(times)}
     record = Latency(
         **{**same, "facts": plain_fields(times.facts)},
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=unit.run.train_digest,
-        detect_digest=unit.run.detect_digest,
+        **identity(unit),
         session=session,
         interleaved_with=tuple(together),
         precision=str(unit.run.runtime.get("precision", "fp32")),

@@ -9,7 +9,7 @@ from runners.tracking.journal import FOLDER, journals, read_events, try_lock
 from runners.tracking.restore import restored_events
 from runners.tracking.writer import Writer, first_line, store_uri
 from yolact_bench.errors import SpecError
-from yolact_bench.results.manifest import FILE_NAME, load
+from yolact_bench.results.manifest import FILE, load
 from yolact_bench.results.store import open_store
 from yolact_bench.slots import hint
 
@@ -42,7 +42,7 @@ def backfill(work_dir: Path, name: str | None = None) -> list[Backfilled]:
 
 def _ablations(work_dir: Path, name: str | None) -> list[str]:
     executed = {path.parent.name for path in (work_dir / FOLDER).glob("*/*.jsonl")}
-    planned = {path.parent.name for path in (work_dir / "reports").glob(f"*/{FILE_NAME}")}
+    planned = {path.parent.name for path in (work_dir / "reports").glob(f"*/{FILE.name}")}
     known = sorted(executed | planned)
     if not known:
         raise SpecError(f"{work_dir}: no ablation has been run here; --work-dir names another")
@@ -70,7 +70,7 @@ def _from_journal(work_dir: Path, path: Path, *, last: bool) -> Backfilled:
 
 
 def _from_records(work_dir: Path, ablation: str) -> list[Backfilled]:
-    file = work_dir / "reports" / ablation / FILE_NAME
+    file = work_dir / "reports" / ablation / FILE.name
     with try_lock(file) as locked:
         store = open_store(work_dir)
         events = restored_events(load(file), store, work_dir) if locked else []

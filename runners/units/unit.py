@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import yaml
 
@@ -76,6 +76,27 @@ class Unit:
     @property
     def slots(self) -> Mapping[str, object]:
         return self.run.as_dict()
+
+
+class Identity(TypedDict):
+    """The fields by which every record says what it is about."""
+
+    ablation: str
+    arm: str
+    seed: int
+    train_digest: str
+    detect_digest: str
+
+
+def identity(unit: Work) -> Identity:
+    """Return the fields of a record that name its unit."""
+    return Identity(
+        ablation=unit.ablation,
+        arm=unit.arm,
+        seed=unit.seed,
+        train_digest=unit.train_digest,
+        detect_digest=unit.detect_digest,
+    )
 
 
 def planned_run(unit: Work) -> PlannedRun:

@@ -61,7 +61,7 @@ def run_facts(work_dir: Path) -> dict[str, object]:
 
 def _groups(work_dir: Path) -> list[Group]:
     store = open_store(work_dir)
-    files = sorted((work_dir / "reports").glob(f"*/{manifests.FILE_NAME}"))
+    files = sorted((work_dir / "reports").glob(f"*/{manifests.FILE.name}"))
     shown = [manifests.load(file) for file in files]
     groups = [_ablation(manifest, store) for manifest in shown]
     listed = {run.detect_digest for manifest in shown for run in manifest.runs}

@@ -42,7 +42,7 @@ def sweep_facts(work_dir: Path) -> dict[str, object]:
 
 
 def _rows(work_dir: Path) -> list[Row]:
-    files = sorted((work_dir / "sweeps").glob(f"*/{sweeps.FILE_NAME}"))
+    files = sorted((work_dir / "sweeps").glob(f"*/{sweeps.FILE.name}"))
     return [_row(sweeps.load(file)) for file in files]
 
 

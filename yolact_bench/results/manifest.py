@@ -6,12 +6,8 @@ finds the records of each arm without resolving a spec again (which would load t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from yolact_bench.results.serialise import load_json, save_json
-
-MANIFEST_SCHEMA = 1
-FILE_NAME = "manifest.json"
+from yolact_bench.results.serialise import JsonFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +58,11 @@ class Manifest:
         }
 
 
-def save(manifest: Manifest, folder: Path) -> Path:
-    """Write the manifest into `folder`, whole or not at all, and return its path."""
-    path = folder / FILE_NAME
-    save_json(manifest, path, schema=MANIFEST_SCHEMA)
-    return path
-
-
-def load(path: Path) -> Manifest:
-    """Return the manifest written by `save`; `path` is the file or its folder.
-
-    Raises:
-        SpecError: no such file, or not a manifest of this version.
-    """
-    return load_json(
-        Manifest,
-        path / FILE_NAME if path.is_dir() else path,
-        schema=MANIFEST_SCHEMA,
-        missing="no such manifest; `run` the ablation first",
-        remedy="`run` the ablation again",
-    )
+FILE = JsonFile(
+    Manifest,
+    name="manifest.json",
+    schema=1,
+    missing="no such manifest; `run` the ablation first",
+    remedy="`run` the ablation again",
+)
+save, load = FILE.save, FILE.load

@@ -8,6 +8,7 @@ from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import (
+    Generic,
     Protocol,
     TypeVar,
     Union,
@@ -88,35 +89,46 @@ def from_plain(kind: type[T], data: Mapping[str, object]) -> T:
     return kind(**values)
 
 
-def save_json(value: object, file: Path, *, schema: int) -> None:
-    """Write a dataclass as a JSON file, whole or not at all."""
-    text = json.dumps({"schema": schema, **plain_fields(value)}, indent=1, ensure_ascii=False)
-    write_atomically(file, text + "\n")
+@dataclasses.dataclass(frozen=True, slots=True)
+class JsonFile(Generic[T]):
+    """A dataclass that is kept as one JSON file of a folder."""
 
+    kind: type[T]
+    name: str
+    schema: int
+    missing: str  # what to say where there is no such file
+    remedy: str  # what to do where it cannot be read
 
-def load_json(kind: type[T], file: Path, *, schema: int, missing: str, remedy: str) -> T:
-    """Return the dataclass that `save_json` wrote with this schema.
+    def save(self, value: T, folder: Path) -> Path:
+        """Write the file into `folder`, whole or not at all, and return its path."""
+        data = {"schema": self.schema, **plain_fields(value)}
+        path = folder / self.name
+        write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+        return path
 
-    Raises:
-        SpecError: no such file (`missing` is the message), or not one of this schema, with the
-            remedy.
-    """
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError(f"{file}: {missing}") from error
-    except ValueError as error:
-        raise SpecError(f"{file}: not JSON ({error}); {remedy}") from error
-    version = data.pop("schema", None) if isinstance(data, dict) else None
-    if version != schema:
-        raise SpecError(
-            f"{file}: written by another version (schema {version}, this one reads {schema}); "
-            f"{remedy}"
-        )
-    try:
-        return from_plain(kind, data)
-    except SpecError as error:
-        raise SpecError(f"{file}: {error}; {remedy}") from error
+    def load(self, path: Path) -> T:
+        """Return what `save` wrote; `path` is the file or its folder.
+
+        Raises:
+            SpecError: no such file, or not one of this schema.
+        """
+        file = path / self.name if path.is_dir() else path
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise SpecError(f"{file}: {self.missing}") from error
+        except ValueError as error:
+            raise SpecError(f"{file}: not JSON ({error}); {self.remedy}") from error
+        version = data.pop("schema", None) if isinstance(data, dict) else None
+        if version != self.schema:
+            raise SpecError(
+                f"{file}: written by another version (schema {version}, this one reads "
+                f"{self.schema}); {self.remedy}"
+            )
+        try:
+            return from_plain(self.kind, data)
+        except SpecError as error:
+            raise SpecError(f"{file}: {error}; {self.remedy}") from error
 
 
 def _key(field: "dataclasses.Field[object]") -> str:

@@ -2,13 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from yolact_bench.results.record import Environment
-from yolact_bench.results.serialise import load_json, save_json
-
-SWEEP_SCHEMA = 1
-FILE_NAME = "sweep.json"  # in work/sweeps/<name>/
+from yolact_bench.results.serialise import JsonFile
 
 # complete: all objectives are known. pruned: stopped early, behind other trials.
 # over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or was
@@ -71,23 +67,11 @@ class Sweep:
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
-def save(sweep: Sweep, folder: Path) -> Path:
-    """Write the sweep into `folder`, whole or not at all, and return its path."""
-    path = folder / FILE_NAME
-    save_json(sweep, path, schema=SWEEP_SCHEMA)
-    return path
-
-
-def load(path: Path) -> Sweep:
-    """Return the sweep written by `save`; `path` is the file or its folder.
-
-    Raises:
-        SpecError: no such file, or not a sweep of this version.
-    """
-    return load_json(
-        Sweep,
-        path / FILE_NAME if path.is_dir() else path,
-        schema=SWEEP_SCHEMA,
-        missing="no such sweep; `yolact-bench sweep` its spec first",
-        remedy="`sweep` its spec again",
-    )
+FILE = JsonFile(  # in work/sweeps/<name>/
+    Sweep,
+    name="sweep.json",
+    schema=1,
+    missing="no such sweep; `yolact-bench sweep` its spec first",
+    remedy="`sweep` its spec again",
+)
+save, load = FILE.save, FILE.load

@@ -8,6 +8,7 @@ from runners.arms.evaluate import score_unit
 from runners.arms.external.predict import ExternalUnit, predict_external
 from runners.arms.external.results import ReportedLatency, read_facts
 from runners.system.environment import now
+from runners.units.unit import identity
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.record import Environment, Latency, Record
@@ -45,11 +46,7 @@ def _latency(unit: ExternalUnit, reported: ReportedLatency) -> Latency:
     """Return the time that a framework reports, in a session that compares with no other."""
     what = "median alone" if reported.only_median else "samples"
     return Latency(
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=unit.train_digest,
-        detect_digest=unit.detect_digest,
+        **identity(unit),
         session=f"external-{unit.detect_digest}",
         interleaved_with=(unit.arm,),
         scenario=reported.scenario,
