@@ -138,7 +138,8 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
         )
     if any(row.proxy for row in summary.rows):
         arms = ", ".join(row.arm for row in summary.rows if row.proxy)
-        facts.append(("proxy", f"shortened schedules{_budget(summary)}: {arms}"))
+        budget = f" (--budget {summary.proxy})" if summary.proxy else ""
+        facts.append(("proxy", f"shortened schedules{budget}: {arms}"))
     failed = [f"{f.arm}, {f.phase} ({f.kind}): {f.message}" for f in summary.failures]
     return (*facts, *(("failed", text) for text in failed))
 
@@ -152,7 +153,3 @@ def environment_facts(e: Environment) -> tuple[tuple[str, str], ...]:
         ("device", f"{e.device}{driver}, {e.threads} CPU threads, {e.os}"),
         ("versions", ", ".join(f"{name} {v}" for name, v in e.versions.items() if v)),
     )
-
-
-def _budget(summary: Summary) -> str:
-    return f" (--budget {summary.proxy})" if summary.proxy else ""

@@ -31,7 +31,9 @@ def headline(sweep: Sweep) -> tuple[str, ...]:
 def warnings(sweep: Sweep) -> tuple[str, ...]:
     """Return what a reader must know before believing the result."""
     notes = []
-    left = sweep.num_trials - _count_settled(sweep)
+    # Running trials, repeats of a choice, and lost ones that are tried again do not count.
+    open_states = ("running", "skipped", "lost")
+    left = sweep.num_trials - sum(trial.state not in open_states for trial in sweep.trials)
     if left > 0:
         notes.append(f"Not finished: {left} of {count(sweep.num_trials, 'trial')} outstanding.")
     proxy = re.search(r"--budget[ =](smoke|short)\b", sweep.command)
@@ -188,11 +190,6 @@ def _selection(sweep: Sweep) -> str:
         f"what is shown is optimistic.{size} Before quoting a number, confirm it with more seeds "
         f"(`{again}`) or on other images."
     )
-
-
-def _count_settled(sweep: Sweep) -> int:
-    """Trials that count towards those asked for: ended, not repeats, not lost and repeated."""
-    return sum(trial.state not in ("running", "skipped", "lost") for trial in sweep.trials)
 
 
 def _label(objective: Objective) -> tuple[str, str]:

@@ -5,11 +5,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from yolact_bench.statistics.matches import AREAS, Matches, pack_flags
+from yolact_bench.statistics.matches import AREAS, Matches
 
 # One image, class and range of sizes: an entry of COCOeval.evalImgs.
 Entry = Mapping[str, NDArray[np.float64]]
 Columns = dict[str, NDArray[np.generic]]
+
+
+def pack_flags(flags: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Return [D] bit sets of [T, D] flags, the first threshold in the lowest bit."""
+    bits = np.left_shift(1, np.arange(len(flags), dtype=np.uint16), dtype=np.uint16)
+    packed: NDArray[np.uint16] = np.bitwise_or.reduce(np.where(flags, bits[:, None], 0), axis=0)
+    return packed
 
 
 def collect_matches(

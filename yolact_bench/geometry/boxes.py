@@ -84,12 +84,6 @@ def overlaps_a_better(
     return conflicts.sum(-2, dtype=torch.int32) > 0
 
 
-def to_corners(boxes_cxcywh: Float[Tensor, "*batch M 4"]) -> Float[Tensor, "*batch M 4"]:
-    """Return boxes given as centre and size as corners."""
-    centre, size = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:]
-    return torch.cat([centre - size / 2, centre + size / 2], -1)
-
-
 def to_cxcywh(boxes: Float[Tensor, "*batch M 4"]) -> Float[Tensor, "*batch M 4"]:
     """Return boxes given as corners as centre and size."""
     low, high = boxes[..., :2], boxes[..., 2:]

@@ -148,7 +148,7 @@ def _seen(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Seen:
     # A box beyond the image, without area, stands for a crowd: it overlaps nothing.
     boxes = target.boxes.masked_fill(crowd[:, None], 2.0)
     block = max(1, _CACHED_PAIRS // num_objects) if reading_is_free(crowd) else num_anchors
-    # `to_corners`, a row for each coordinate, so that a CPU takes eight anchors at a time.
+    # Corners, a row for each coordinate, so that a CPU takes eight anchors at a time.
     centre, extent = torch.split(anchors_cxcywh.T.contiguous(), 2)
     corners = torch.cat([centre - extent / 2, centre + extent / 2])
     overlap = boxes.new_empty(num_anchors)

@@ -151,7 +151,8 @@ def _readers(kind: type) -> tuple[dict[str, tuple[str, Reader]], tuple[str, ...]
 def _reader(annotation: object) -> Reader:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return _optional(_reader(next(a for a in arguments if a is not types.NoneType)))
+        inner = _reader(next(a for a in arguments if a is not types.NoneType))
+        return lambda value: None if value is None else inner(value)
     if origin is tuple:
         return _sequence(arguments[0])
     if origin is Mapping:
@@ -159,10 +160,6 @@ def _reader(annotation: object) -> Reader:
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return lambda value: from_plain(annotation, value)  # type: ignore[arg-type]
     return _SCALARS.get(annotation, lambda value: value)
-
-
-def _optional(inner: Reader) -> Reader:
-    return lambda value: None if value is None else inner(value)
 
 
 def _sequence(item: object) -> Reader:

@@ -121,7 +121,9 @@ def read_sessions(store: Store, digests: Sequence[str] | None = None) -> list[Se
     sessions: dict[tuple[str, Kind], dict[str, Latency]] = {}
     for record in store.latencies(digests):
         if not record.reported:
-            sessions.setdefault((record.session, _kind(record)), {})[record.detect_digest] = record
+            version = record.protocol.version
+            kind = Kind(record.scenario, version, record.batch_size, record.load)
+            sessions.setdefault((record.session, kind), {})[record.detect_digest] = record
     return [
         Session(name=name, kind=kind, records=records) for (name, kind), records in sessions.items()
     ]
@@ -256,10 +258,6 @@ def _throttling(gpu: GpuFacts, during: Sequence[GpuSample]) -> Iterator[str]:
     if fallen:
         lowest, word = min(fallen)
         yield f"throttled: {word} held the clock at {lowest:.0f} MHz, {highest:.0f} MHz before"
-
-
-def _kind(record: Latency) -> Kind:
-    return Kind(record.scenario, record.protocol.version, record.batch_size, record.load)
 
 
 def _complete(store: Store, digests: Sequence[str]) -> list[Session]:

@@ -58,14 +58,7 @@ def load_matches(path: Path) -> Matches:
     return Matches(num_images=images, num_classes=classes, **arrays)
 
 
-def pack_flags(flags: NDArray[np.bool_]) -> NDArray[np.uint16]:
-    """Return [D] bit sets of [T, D] flags, the first threshold in the lowest bit."""
-    bits = np.left_shift(1, np.arange(len(flags), dtype=np.uint16), dtype=np.uint16)
-    packed: NDArray[np.uint16] = np.bitwise_or.reduce(np.where(flags, bits[:, None], 0), axis=0)
-    return packed
-
-
 def unpack_flags(packed: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Return [T, D] flags of [D] bit sets: what `pack_flags` packed."""
+    """Return [T, D] flags of [D] bit sets, the first threshold in the lowest bit."""
     bits = np.arange(len(IOU_THRESHOLDS), dtype=np.uint16)[:, None]
     return (packed >> bits & 1).astype(np.bool_)

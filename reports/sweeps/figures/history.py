@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from reports.figures.style import SOFT, legend_below
 from reports.sweeps.figures.marks import BLUE, GREEN, ORANGE, base_line, clip, hint, scale_of
 from reports.sweeps.numbers import running_best, scored, unit
-from yolact_bench.results.sweep import Objective, Sweep, Trial
+from yolact_bench.results.sweep import Objective, Sweep
 
 # States without a value: ticks under the trials.
 _TICKS = {
@@ -42,7 +42,9 @@ def history(sweep: Sweep) -> Figure | None:
 
 def _panel(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     metric = unit(objective.metric)
-    pruned = [t for t in sweep.trials if t.state == "pruned" and _is_curve(t, objective)]
+    # A curve is of mask AP: only under that objective can its end be drawn with the others.
+    curves = [t for t in sweep.trials if t.curve and objective.metric == "mask_ap"]
+    pruned = [trial for trial in curves if trial.state == "pruned"]
     values = [metric.of(trial.metrics[objective.metric]) for trial in scored(sweep)]
     values += [metric.of(trial.curve[-1]) for trial in pruned]
     scale = scale_of(values, objective, sweep)
@@ -72,11 +74,6 @@ def _panel(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     base_line(axes, sweep, objective)
     _ticks(axes, sweep)
     axes.set_ylabel(metric.axis)
-
-
-def _is_curve(trial: Trial, objective: Objective) -> bool:
-    """Whether the curve of the trial is of the objective: then its end can be drawn with others."""
-    return bool(trial.curve) and objective.metric == "mask_ap"
 
 
 def _best_so_far(axes: Axes, sweep: Sweep, objective: Objective) -> None:

@@ -27,7 +27,7 @@ def trainings(sweep: Sweep) -> Figure | None:
     figure = Figure(figsize=(8.6, 4.6))
     axes = figure.subplots()
     for kind in _LINES:
-        of_kind = [trial for trial in followed if _kind(trial, sweep) == kind]
+        of_kind = [t for t in followed if kind == ("best" if t.number in sweep.best else t.state)]
         for place, trial in enumerate(of_kind):
             _line(axes, trial, kind, is_first=place == 0)
     axes.set(xlabel="iteration", ylabel="validation mask AP, points")
@@ -35,10 +35,6 @@ def trainings(sweep: Sweep) -> Figure | None:
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     legend_below(figure, axes, columns=5)
     return figure
-
-
-def _kind(trial: Trial, sweep: Sweep) -> str:
-    return "best" if trial.number in sweep.best else trial.state
 
 
 def _line(axes: Axes, trial: Trial, kind: str, *, is_first: bool) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.ops import box_convert
 
 from yolact_bench.geometry.boxes import (
     box_area,
@@ -15,7 +16,6 @@ from yolact_bench.geometry.boxes import (
     decode,
     encode,
     overlaps_a_better,
-    to_corners,
     to_cxcywh,
     to_pixels,
 )
@@ -75,7 +75,7 @@ def test_the_regression_carries_the_variances_of_ssd() -> None:
     ln(0.4 / 0.2) / 0.2 = 5 · ln 2.
     """
     anchor = boxes((0.5, 0.5, 0.2, 0.2))
-    box = to_corners(boxes((0.6, 0.5, 0.4, 0.2)))
+    box = box_convert(boxes((0.6, 0.5, 0.4, 0.2)), "cxcywh", "xyxy")
     assert encode(box, anchor).tolist()[0] == pytest.approx([5, 0, 5 * math.log(2), 0], abs=1e-5)
 
 
@@ -88,7 +88,7 @@ place = st.floats(0.0, 1.0, width=32)
 def test_decoding_undoes_encoding(
     box: tuple[float, float, float, float], anchor: tuple[float, float, float, float]
 ) -> None:
-    corners, anchors = to_corners(boxes(box)), boxes(anchor)
+    corners, anchors = box_convert(boxes(box), "cxcywh", "xyxy"), boxes(anchor)
     assert torch.allclose(decode(encode(corners, anchors), anchors), corners, atol=1e-5)
     assert torch.allclose(to_cxcywh(corners), boxes(box), atol=1e-6)
 

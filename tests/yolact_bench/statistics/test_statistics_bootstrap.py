@@ -8,6 +8,7 @@ import pytest
 from runners.evaluation.coco.score import score
 from runners.evaluation.score import resample
 from tests.runners.evaluation.coco.test_coco_score import NAMES, by_hand, scene
+from tests.support.coco_matches import pack_flags
 from yolact_bench.errors import SpecError
 from yolact_bench.statistics.bootstrap import RECALLS, multiplicities, resampled_ap
 from yolact_bench.statistics.matches import (
@@ -15,7 +16,6 @@ from yolact_bench.statistics.matches import (
     FILES,
     Matches,
     load_matches,
-    pack_flags,
     unpack_flags,
 )
 from yolact_bench.statistics.resamples import read_resamples
