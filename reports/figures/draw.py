@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from matplotlib.figure import Figure
 
 from reports.figures.accuracy import ap_against_ms, ap_by_iou
-from reports.figures.errors import errors
+from reports.figures.bars import errors, stages
 from reports.figures.forest import differences
 from reports.figures.losses import losses
-from reports.figures.stages import stages
 from reports.figures.style import draw_files, stems_of
 from reports.summary.aggregate import Summary
 

@@ -43,6 +43,7 @@ def sections(summary: Summary, stems: Collection[str] = ()) -> tuple[Section, ..
         return tuple((s, _CAPTIONS[s] + mark(summary)) for s in wanted if s in stems)
 
     published = (paper_table.against_paper(summary), paper_table.published(summary))
+    timed = (latency_table.latency, latency_table.stages)
     wanted = [
         Section(
             title="Result",
@@ -59,8 +60,7 @@ def sections(summary: Summary, stems: Collection[str] = ()) -> tuple[Section, ..
         Section(
             title="Errors",
             tables=(
-                errors.error_table(summary, "mask"),
-                errors.error_table(summary, "box"),
+                *(errors.error_table(summary, kind) for kind in ("mask", "box")),
                 errors.oracle_table(summary),
             ),
             figures=figures("errors"),
@@ -68,11 +68,7 @@ def sections(summary: Summary, stems: Collection[str] = ()) -> tuple[Section, ..
         Section(title="Mask AP by class", tables=(detail.classes(summary),), folded=True),
         Section(
             title="Latency in detail",
-            tables=tuple(
-                table(summary, session)
-                for session in summary.sessions
-                for table in (latency_table.latency, latency_table.stages)
-            ),
+            tables=tuple(table(summary, one) for one in summary.sessions for table in timed),
             figures=figures("stages"),
         ),
         Section(title="Training", tables=(detail.trainings(summary),), figures=figures("losses")),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.figures.errors import errors as errors_figure
+from reports.figures.bars import errors as errors_figure
 from reports.pages import sections
 from reports.pages.build import read
 from reports.pages.html import html_report
