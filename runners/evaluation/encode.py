@@ -19,7 +19,7 @@ from runners.evaluation.files import Lines, as_lines
 from runners.system.ahead import in_order
 from runners.system.helper_process import HelperProcess
 from yolact_bench.errors import ArmError
-from yolact_bench.geometry.run_lengths import mask_run_lengths
+from yolact_bench.geometry.run_lengths import Toggles, mask_run_lengths, mask_toggles
 
 if TYPE_CHECKING:
     from yolact_bench.detect.pipeline import Found
@@ -42,10 +42,9 @@ def encoded(
     Raises:
         ArmError: a score is not finite, or a process died.
     """
-    on_host = ((in_image.cpu(), image_id) for in_image, image_id in detections)
     if encoders is None:
-        return (lines_of(in_image, image_id, category_ids) for in_image, image_id in on_host)
-    waits = (encoders.submit(*one, category_ids).result for one in on_host)
+        return (lines_of(in_image, image_id, category_ids) for in_image, image_id in detections)
+    waits = (encoders.submit(*one, category_ids).result for one in detections)
     return in_order(waits, ahead=_AHEAD * encoders.processes)
 
 
@@ -70,13 +69,28 @@ class Encoders:
     def submit(
         self, detections: "Found", image_id: int, category_ids: Sequence[int]
     ) -> Future[Lines]:
-        return self._threads.submit(self._encode, detections, image_id, tuple(category_ids))
+        soft, size = detections.soft_masks, (detections.height, detections.width)
+        masks: Tensor | Toggles = soft
+        if soft.is_cuda:
+            # Here, not in a thread: it would wait for the next images as well.
+            masks = mask_toggles(soft, *size, threshold=detections.mask_threshold)
+        on_host = detections.without_masks().cpu()
+        return self._threads.submit(self._encode, on_host, masks, image_id, tuple(category_ids))
 
-    def _encode(self, detections: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+    def _encode(
+        self,
+        detections: "Found",
+        masks: Tensor | Toggles,
+        image_id: int,
+        category_ids: Sequence[int],
+    ) -> Lines:
         # Arrays instead of tensors: those would go through files that are shared, one a tensor.
         parts = {field.name: getattr(detections, field.name) for field in fields(detections)}
         parts = {name: p.numpy() if isinstance(p, Tensor) else p for name, p in parts.items()}
-        parts["soft_masks"] = _packed(parts["soft_masks"], detections.mask_threshold)
+        if isinstance(masks, Toggles):
+            parts["soft_masks"] = masks
+        else:
+            parts["soft_masks"] = _packed(masks.numpy(), detections.mask_threshold)
         helper = self._idle.get()
         try:
             helper.send(_lines_of_parts, parts, image_id, category_ids)
@@ -93,13 +107,20 @@ class Encoders:
 
 
 def lines_of(detections: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
-    """Return the lines of one image, whose detections are on the host.
+    """Return the lines of one image.
 
     Raises:
         ArmError: a score is not finite.
     """
-    boxes, masks = entries(detections, run_lengths(detections), image_id, category_ids)
-    return Lines(as_lines(boxes), as_lines(masks), len(boxes))
+    masks = run_lengths(detections)  # from where the soft masks are: only the text is needed
+    return _lines(detections.without_masks().cpu(), masks, image_id, category_ids)
+
+
+def _lines(
+    detections: "Found", masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
+) -> Lines:
+    of_boxes, of_masks = entries(detections, masks, image_id, category_ids)
+    return Lines(as_lines(of_boxes), as_lines(of_masks), len(of_boxes))
 
 
 def run_lengths(detections: "Found") -> list[Rle]:
@@ -141,15 +162,19 @@ def entries(
 def _lines_of_parts(
     parts: Mapping[str, object], image_id: int, category_ids: Sequence[int]
 ) -> Lines:
-    """Return the lines of detections that came as arrays.
+    """Return the lines of detections that came as arrays, and masks packed or as toggles.
 
     Their class is not imported: that would load all of the detectors.
     """
-    arrays = {**parts, "soft_masks": _unpacked(cast(_Packed, parts["soft_masks"]))}
-    tensors = {
-        k: torch.from_numpy(a) if isinstance(a, np.ndarray) else a for k, a in arrays.items()
-    }
-    return lines_of(cast("Found", SimpleNamespace(**tensors)), image_id, category_ids)
+    tensors = {k: torch.from_numpy(a) if isinstance(a, np.ndarray) else a for k, a in parts.items()}
+    detections, masks = cast("Found", SimpleNamespace(**tensors)), parts["soft_masks"]
+    size, threshold = (detections.height, detections.width), detections.mask_threshold
+    if isinstance(masks, _Packed):
+        soft = torch.from_numpy(_unpacked(masks))
+        masks = mask_toggles(soft, *size, threshold=threshold)
+    texts = cast(Toggles, masks).texts()
+    runs: list[Rle] = [{"size": list(size), "counts": counts} for counts in texts]
+    return _lines(detections, runs, image_id, category_ids)
 
 
 class _Packed(NamedTuple):

@@ -92,8 +92,9 @@ def detections(
 ) -> Iterator[tuple[list[Entry], list[Entry]]]:
     """Yield box entries and mask entries of each image, in order, in COCO's result format."""
     for in_image, image_id in find_all(detector, dataset, indices, batch_size, threads=1):
-        on_host = in_image.cpu()
-        yield entries(on_host, run_lengths(on_host), image_id, dataset.category_ids)
+        masks = run_lengths(in_image)  # from where its soft masks are
+        on_host = in_image.without_masks().cpu()
+        yield entries(on_host, masks, image_id, dataset.category_ids)
 
 
 def find_all(

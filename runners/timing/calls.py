@@ -132,12 +132,11 @@ def end_to_end(arm: PreparedArm) -> Call:
             images = [picture.decode() for picture in arm.batch(number)]
         results = []
         for detections in arm.detector.find(images, clock):
-            with clock("copy"):
-                on_host = detections.cpu()
             with clock("upsample"):
-                size, threshold = (on_host.height, on_host.width), on_host.mask_threshold
-                masks = mask_run_lengths(on_host.soft_masks, *size, threshold=threshold)
-                results.append((on_host, masks))
+                size, threshold = (detections.height, detections.width), detections.mask_threshold
+                masks = mask_run_lengths(detections.soft_masks, *size, threshold=threshold)
+            with clock("copy"):
+                results.append((detections.without_masks().cpu(), masks))
         return results
 
     return call

@@ -20,7 +20,7 @@ from yolact_bench.detect.rescore import bind_features
 from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.masks import MaskRegion, mask_regions, upsample
 from yolact_bench.geometry.protocols import Assembly
-from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions, map_tensors
+from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions, map_tensors, on_host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,11 @@ class Found:
 
     def cpu(self) -> "Found":
         """Return the same on the host."""
-        return map_tensors(self, Tensor.cpu)
+        return on_host(self)
+
+    def without_masks(self) -> "Found":
+        """Return the same with masks of no cells, which cost nothing to copy."""
+        return replace(self, soft_masks=self.soft_masks[:, :0, :0])
 
     def where(self, chosen: Bool[Tensor, " N"]) -> "Found":
         """Return the chosen detections, in the same order."""

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from yolact_bench.geometry.device_run_lengths import device_fault, device_toggles, note_host_path
+
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
@@ -26,9 +28,39 @@ def mask_run_lengths(
     the mask can change there only where one of the two is above the threshold and the other is
     not, and pixels are computed nowhere else. No mask depends on which others are given.
 
+    On a GPU its kernels find where the masks change, and only that comes to the host; the text is
+    the same. What they cannot do is done on the host, with a note in the log.
+
     Source: bilinear, half-pixel centres, as torch's `interpolate` without align_corners. Pixels
     may differ from it where the upsampled value ties with the threshold to the last bit or two.
     """
+    return mask_toggles(soft_masks, height, width, threshold=threshold).texts()
+
+
+@dataclass(frozen=True, slots=True)
+class Toggles:
+    """Where some masks change, read down the columns: all that their run lengths depend on."""
+
+    owner: Int64  # number of the mask
+    place: Int64  # number of the pixel
+    count: int  # masks
+    size: int  # pixels of each
+
+    def texts(self) -> list[str]:
+        """Return each mask as the `counts` text of COCO's result format."""
+        return encode_toggles(self.owner, self.place, count=self.count, size=self.size)
+
+
+def mask_toggles(
+    soft_masks: Float[Tensor, "N h w"], height: int, width: int, *, threshold: float = 0.5
+) -> Toggles:
+    """Return, on the host, where each mask at image size changes, as `mask_run_lengths` says."""
+    size = len(soft_masks), height * width
+    if soft_masks.is_cuda:
+        fault = device_fault(soft_masks, height, width)
+        if not fault:
+            return Toggles(*device_toggles(soft_masks, height, width, threshold=threshold), *size)
+        note_host_path(fault)
     soft = soft_masks.detach().cpu().numpy()
     across = _grid(soft.shape[2], width)
     down = _grid(soft.shape[1], height)
@@ -38,9 +70,7 @@ def mask_run_lengths(
         changes = _changes(soft, parts, across, threshold)
         owners.append(changes.owner)
         places.append(changes.column * height + _first_pixels(changes, down, threshold))
-    return encode_toggles(
-        np.concatenate(owners), np.concatenate(places), count=len(soft), size=height * width
-    )
+    return Toggles(np.concatenate(owners), np.concatenate(places), *size)
 
 
 def encode_toggles(owner: Int64, place: Int64, *, count: int, size: int) -> list[str]:

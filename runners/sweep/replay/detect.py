@@ -78,7 +78,7 @@ def detect_image(image: ImageCandidates, variant: Variant, known: KnownOverlaps)
                 if instances
                 else _masks_of(kept.anchor[is_new], image, variant)
             )
-            known.add(missing, _boxes(new.cpu()), run_lengths(new.cpu()))
+            known.add(missing, _boxes(new.without_masks().cpu()), run_lengths(new))
     mask_scores = kept.score if instances is None else instances.mask_scores
     if not (kept.score.isfinite().all() and mask_scores.isfinite().all()):
         raise ArmError("non_finite_score", f"image {image.image_id}: a score is not finite")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,14 @@ import torch
 
 from runners.evaluation import predict as evaluating
 from runners.evaluation import score as scoring
-from runners.evaluation.encode import Encoders, _packed, _unpacked, encoded
+from runners.evaluation.encode import (
+    Encoders,
+    _lines_of_parts,
+    _packed,
+    _unpacked,
+    encoded,
+    lines_of,
+)
 from runners.evaluation.files import BOX_FILE, MASK_FILE, PredictionKey, prediction_files
 from runners.evaluation.predict import predict
 from runners.system.helper_process import HelperProcess
@@ -23,7 +31,7 @@ from tests.runners.evaluation.coco.test_coco_score import NAMES, scene
 from tests.runners.evaluation.test_predict import KEY, Oracle, Squares
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.geometry.run_lengths import mask_run_lengths
+from yolact_bench.geometry.run_lengths import mask_run_lengths, mask_toggles
 
 FILES = (BOX_FILE, MASK_FILE, "meta.json")
 
@@ -76,6 +84,16 @@ def test_what_is_not_sent_changes_no_pixel(threshold: float) -> None:
 
     expected = mask_run_lengths(masks, 47, 61, threshold=threshold)
     assert mask_run_lengths(torch.from_numpy(sent), 47, 61, threshold=threshold) == expected
+
+
+def test_masks_that_come_as_toggles_give_the_same_lines() -> None:
+    """As they come from a GPU, which keeps the soft masks."""
+    one = found(0.7)
+    toggles = mask_toggles(one.soft_masks, one.height, one.width)
+    parts = {field.name: getattr(one, field.name) for field in fields(one)}
+    assert _lines_of_parts({**parts, "soft_masks": toggles}, 3, (11, 42)) == lines_of(
+        one, 3, (11, 42)
+    )
 
 
 def test_a_score_that_is_no_number_arrives_as_the_arms_error() -> None:
