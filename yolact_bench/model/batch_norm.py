@@ -10,16 +10,17 @@ from yolact_bench.slots import CountOrZero
 SMALLEST_TRAINABLE_BATCH = 6
 
 
-def auto(batch_per_device: int, *, min_batch: CountOrZero = SMALLEST_TRAINABLE_BATCH) -> bool:
-    """Return whether to freeze: under `min_batch` images on a device, statistics are too noisy.
+def auto(batch_size: int, *, min_batch: CountOrZero = SMALLEST_TRAINABLE_BATCH) -> bool:
+    """Return whether to freeze: statistics of fewer than `min_batch` images are too noisy.
 
-    Source: dbolya/yolact@902073d train.py, which disables batch norm under 6 images per GPU.
-    Differs: the joint batch of all devices counts.
+    Source: dbolya/yolact@902073d train.py, which disables batch norm under 6 images per GPU, since
+    each GPU has statistics of its own.
+    Differs: the joint batch counts, since statistics are those of all devices' images together.
     """
-    return batch_per_device < min_batch
+    return batch_size < min_batch
 
 
-def train(batch_per_device: int) -> bool:
+def train(batch_size: int) -> bool:
     """Return False: batch norm trains whatever the batch.
 
     Source: arXiv:1502.03167.
@@ -28,7 +29,7 @@ def train(batch_per_device: int) -> bool:
     return False
 
 
-def frozen(batch_per_device: int) -> bool:
+def frozen(batch_size: int) -> bool:
     """Return True: batch norm uses its loaded statistics and is not trained.
 
     Source: the usual practice of detection fine-tuning (arXiv:1512.03385, appendix A).

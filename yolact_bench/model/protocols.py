@@ -82,5 +82,5 @@ class MakeRescoreNet(Protocol):
 class BatchNormPolicy(Protocol):
     """An entry of `BATCH_NORMS`: whether running statistics, scale and shift stand still."""
 
-    def __call__(self, batch_per_device: int) -> bool:
-        """Return whether to freeze."""
+    def __call__(self, batch_size: int) -> bool:
+        """Return whether to freeze; the batch is that of all devices together."""
