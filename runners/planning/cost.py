@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,7 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_network, build_schedule, prototype_size
 from yolact_bench.errors import SpecError
+from yolact_bench.schedule import OPTIMIZERS
 from yolact_bench.spec.dataset.dataset import ShapesSplit
 from yolact_bench.spec.run import ARCHITECTURE, Run
 
@@ -23,7 +23,6 @@ _FLOAT32 = 4  # bytes
 # A stored pass keeps the candidates of an image beside its prototypes. How many there are depends
 # on the network; 1000 is a generous number at a lowest score of 0.05.
 _CANDIDATES = 1000
-_MOMENTS: Mapping[str, int] = {"sgd": 1, "adamw": 2}  # numbers per weight that an optimiser keeps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +76,8 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
     sizes: dict[str, int] = {}  # of weights, by architecture
     trainings = [step.unit.run for step in plan.steps if step.trains]
     weights = [_weights_bytes(run, sizes) for run in trainings]
-    # last.pt: the weights, and what the optimiser remembers of each.
-    moments = [1 + _MOMENTS[build_schedule(run).optimizer] for run in trainings]
+    # last.pt: the weights, and the moments of each.
+    moments = [1 + OPTIMIZERS[build_schedule(run).optimizer].moments for run in trainings]
     passes = _stored_passes(plan) if place.max_store else []
     forward_bytes = sum(_forward_bytes(unit.run) * num_images(unit, place) for unit in passes)
     if forward_bytes > place.max_store:

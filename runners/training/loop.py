@@ -90,7 +90,7 @@ class Loop:
             reaches_all=network.rescore_net is None
             and not fact_of(run, "semantic_loss", "makes_nothing"),
         )
-        self.optimizer = _optimizer(network, schedule)
+        self.optimizer = schedule.build_optimizer(network.parameters())
         self.scaler = torch.amp.GradScaler(how.device, enabled=run.precision == "fp16")
         self.parts = {"network": network, "optimizer": self.optimizer, "scaler": self.scaler}
         self.generator = torch.Generator(how.device)
@@ -244,11 +244,3 @@ class Loop:
         """Pass on a line of the log as points of curves."""
         if self.how.on_log:
             self.how.on_log(*curve_points(line))
-
-
-def _optimizer(network: Yolact, schedule: Schedule) -> torch.optim.Optimizer:
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    lr, weight_decay = schedule.lr_at(0), schedule.weight_decay
-    if schedule.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
-    return torch.optim.SGD(parameters, lr=lr, momentum=schedule.momentum, weight_decay=weight_decay)

@@ -1,13 +1,14 @@
-"""Training schedules: how many iterations, at which batch size and learning rate.
+"""Training schedules: iterations, batch size, learning rate and optimizer.
 
-Face: `Schedule`, `SCHEDULES`.
+Face: `Schedule`, `SCHEDULES`, `OPTIMIZERS`.
 """
 
 from collections.abc import Mapping
 
-from yolact_bench.schedule.curves import cosine, steps
+from yolact_bench.schedule.curves import Cosine, Steps
+from yolact_bench.schedule.optimizers import OPTIMIZERS
 from yolact_bench.schedule.schedule import MakeSchedule, Schedule
 
-__all__ = ["SCHEDULES", "MakeSchedule", "Schedule"]
+__all__ = ["OPTIMIZERS", "SCHEDULES", "MakeSchedule", "Schedule"]
 
-SCHEDULES: Mapping[str, MakeSchedule] = {"steps": steps, "cosine": cosine}
+SCHEDULES: Mapping[str, MakeSchedule] = {"steps": Steps, "cosine": Cosine}

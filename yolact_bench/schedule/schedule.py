@@ -1,23 +1,48 @@
-"""What a schedule is, and how an entry of its slot is called."""
+"""What a schedule is: the options that all have, the warm-up, and the optimizer."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
-OptimizerName: TypeAlias = Literal["sgd", "adamw"]
+import torch
+from torch import nn
+
+from yolact_bench.schedule.optimizers import OPTIMIZERS, OptimizerName
+from yolact_bench.slots import Count, CountOrZero, Fraction, NotNegative, Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """The optimiser's settings, and the learning rate of every iteration."""
+    """The options of every schedule. A subclass adds its own, and the rate after the warm-up."""
 
-    iterations: int
-    batch_size: int
-    optimizer: OptimizerName
-    momentum: float  # sgd's; adamw has its own two, 0.9 and 0.999
-    weight_decay: float
-    clip_norm: float | None  # maximum gradient norm; None: not clipped
-    lr_at: Callable[[int], float]
+    iterations: Count = 800_000
+    batch_size: Count = 8
+    lr: Positive = 1e-3
+    warmup: CountOrZero = 500
+    warmup_lr: NotNegative = 1e-4
+    optimizer: OptimizerName = "sgd"
+    momentum: Fraction = 0.9
+    weight_decay: NotNegative = 5e-4  # on every parameter, batch norm and biases included
+    clip_norm: Positive | None = None  # maximum gradient norm; None: not clipped
+
+    def lr_at(self, iteration: int) -> float:
+        """Return the rate of an iteration: from `warmup_lr` to `lr`, then as the subclass says."""
+        if iteration < self.warmup:
+            return self.warmup_lr + (self.lr - self.warmup_lr) * iteration / self.warmup
+        return self.lr_after_warmup(iteration)
+
+    def lr_after_warmup(self, iteration: int) -> float:
+        """Return the rate of an iteration from `warmup` on."""
+        raise NotImplementedError
+
+    def build_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimizer of those parameters that train, at the first iteration's rate."""
+        return OPTIMIZERS[self.optimizer].build(
+            [parameter for parameter in parameters if parameter.requires_grad],
+            lr=self.lr_at(0),
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
 
 
 class MakeSchedule(Protocol):

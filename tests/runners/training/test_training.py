@@ -14,7 +14,7 @@ from runners.units.workplace import Workplace
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.build import load_detector
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.schedule.curves import steps
+from yolact_bench.schedule.curves import Steps
 
 SIX_STEPS = {"schedule.iterations": 6, "schedule.steps": [4], "schedule.clip_norm": 5.0}
 
@@ -126,7 +126,7 @@ def test_frozen_batch_norm_on_random_weights_is_refused(tmp_path: Path) -> None:
 
 def test_the_published_schedule_has_its_learning_rates() -> None:
     """1e-4 at 0, halfway to 1e-3 at 250, 1e-3 from 500, a tenth at each of four steps."""
-    lr_at = steps().lr_at
+    lr_at = Steps().lr_at
     assert lr_at(0) == pytest.approx(1e-4)
     assert lr_at(250) == pytest.approx(5.5e-4)
     assert lr_at(500) == lr_at(279_999) == pytest.approx(1e-3)

@@ -1,0 +1,47 @@
+"""Optimizers by the name that a schedule's option `optimizer` gives them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from torch import nn
+
+OptimizerName: TypeAlias = Literal["sgd", "adamw"]  # the names in OPTIMIZERS
+
+
+@runtime_checkable
+class BuildOptimizer(Protocol):
+    """Build a torch optimizer from the options of a schedule."""
+
+    def __call__(
+        self, parameters: Sequence[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
+    ) -> torch.optim.Optimizer:
+        """Return the optimizer of these parameters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerEntry:
+    """An entry of `OPTIMIZERS`."""
+
+    build: BuildOptimizer
+    moments: int  # numbers per weight that it keeps, in memory and in a checkpoint
+
+
+def _sgd(
+    parameters: Sequence[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+
+def _adamw(
+    parameters: Sequence[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Return AdamW with its own two momenta, 0.9 and 0.999; `momentum` has no effect."""
+    return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+
+
+OPTIMIZERS: Mapping[OptimizerName, OptimizerEntry] = {
+    "sgd": OptimizerEntry(build=_sgd, moments=1),
+    "adamw": OptimizerEntry(build=_adamw, moments=2),
+}
