@@ -9,6 +9,8 @@ from torch import Tensor
 
 from tests.benchmarks.gpu_size import Part, Size, timed_together
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
+from yolact_bench.deform.layer import MAP_CHANNELS
+from yolact_bench.slots import fact
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +82,12 @@ class _Inputs:
 
         x = drawn(batch, channels, side, side).to(torch.bfloat16)
         self.x = x.contiguous(memory_format=torch.channels_last).requires_grad_(backward)
-        self.offset = drawn(batch, 18, side, side).requires_grad_(backward)
-        self.modulation = torch.rand(batch, 9, side, side, device=device).requires_grad_(backward)
+        # As a layer's convolution leaves it; torchvision takes its parts, of the same values.
+        places = drawn(batch, MAP_CHANNELS, side, side).to(torch.bfloat16)
+        self.places = places.contiguous(memory_format=torch.channels_last).requires_grad_(backward)
+        parts = places.detach().float()
+        self.offset = parts[:, :18].contiguous().requires_grad_(backward)
+        self.modulation = parts[:, 18:27].sigmoid().requires_grad_(backward)
         self.weight = (drawn(channels, channels, 3, 3) / (3 * channels**0.5)).requires_grad_(
             backward
         )
@@ -95,10 +101,13 @@ class _Inputs:
         compute = DEFORM_IMPLEMENTATIONS[implementation]
         dtype = _TYPES.get(implementation, torch.bfloat16)
         weight = self.weight.to(dtype) if self.backward else self.ready[dtype]
+        x, bias = self.x.to(dtype), self.bias.to(dtype)
+        convolve_map = fact(compute, "convolve_map")
         with torch.autocast(self.x.device.type, dtype=torch.bfloat16):
-            return compute(
-                self.x.to(dtype), self.offset, self.modulation, weight, self.bias.to(dtype), 1
-            )
+            if convolve_map is not None:
+                out: Tensor = convolve_map(x, self.places, weight, bias, 1)
+                return out
+            return compute(x, self.offset, self.modulation, weight, bias, 1)
 
     def call(self, implementation: str) -> Callable[[], object]:
         """Return what is timed."""

@@ -3,12 +3,16 @@
 from typing import Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.slots import fact, with_facts
 
 KERNEL_TAPS = 9
+# Of the map of offsets and modulations where an implementation reads that: 27 outputs would be
+# padded by the libraries to a multiple of 8 at every call, in kernels of their own.
+MAP_CHANNELS = 32
 
 
 @runtime_checkable
@@ -16,7 +20,9 @@ class DeformImplementation(Protocol):
     """Compute a modulated deformable 3×3 convolution with padding 1 and one offset group.
 
     Facts: `fault`, from a kind of device to why it cannot be computed there, or nothing;
-    `widens_halves`, whether halves are computed as float32, so that rounding weights loses.
+    `widens_halves`, whether halves are computed as float32, so that rounding weights loses;
+    `convolve_map`, a form that takes a map of `MAP_CHANNELS` in place of offset and modulation:
+    18 offsets, 9 modulations before their sigmoid, and zeros.
     """
 
     def __call__(
@@ -101,10 +107,37 @@ class DeformableConv2d(nn.Module):
         """Whether halves are computed as float32."""
         return bool(fact(self.implementation, "widens_halves"))
 
+    def pad_map(self) -> None:
+        """Give the convolution of offsets `MAP_CHANNELS` outputs where they are read, in a copy.
+
+        Its state dict then has other shapes, so this is for a copy that is not stored.
+        """
+        if fact(self.implementation, "convolve_map") is None:
+            return
+        weight, bias = _padded(self.offset_mask)
+        padded = nn.Conv2d(weight.shape[1], MAP_CHANNELS, 3, self.stride, padding=1, device="meta")
+        padded.weight = nn.Parameter(weight.detach(), requires_grad=False)
+        padded.bias = nn.Parameter(bias.detach(), requires_grad=False)
+        self.offset_mask = padded
+
     def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O h w"]:
         """Return the convolution at the learnt places."""
-        out = self.offset_mask(x)
-        offset, modulation = out[:, : 2 * KERNEL_TAPS], out[:, 2 * KERNEL_TAPS :]
+        convolve_map = fact(self.implementation, "convolve_map")
+        if convolve_map is not None:
+            places = F.conv2d(x, *_padded(self.offset_mask), self.stride, padding=1)
+            out: Tensor = convolve_map(x, places, self.weight, self.bias, self.stride)
+            return out
+        places = self.offset_mask(x)
+        offset, modulation = places[:, : 2 * KERNEL_TAPS], places[:, 2 * KERNEL_TAPS :]
         return self.implementation(
             x, offset, torch.sigmoid(modulation), self.weight, self.bias, self.stride
         )
+
+
+def _padded(plain: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of a convolution, with outputs that are 0 up to `MAP_CHANNELS`."""
+    assert plain.bias is not None
+    missing = MAP_CHANNELS - plain.weight.shape[0]
+    if not missing:
+        return plain.weight, plain.bias
+    return F.pad(plain.weight, (*(0,) * 7, missing)), F.pad(plain.bias, (0, missing))

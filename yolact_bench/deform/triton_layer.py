@@ -1,4 +1,4 @@
-"""Deformable 3×3 convolution as one Triton kernel, for CUDA devices."""
+"""Deformable 3×3 convolution by Triton kernels, for CUDA devices."""
 
 import os
 
@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from yolact_bench.deform.layer import autocast_precision
+from yolact_bench.deform.layer import KERNEL_TAPS, autocast_precision
+from yolact_bench.deform.triton_plan import plan_for
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import with_facts
 
@@ -23,7 +24,21 @@ def device_fault(device_type: str) -> str:
     )
 
 
-@with_facts(fault=device_fault)
+def convolve_map(
+    x: Float[Tensor, "B I H W"],
+    places: Float[Tensor, "B M h w"],
+    weight: Float[Tensor, "O I 3 3"],
+    bias: Float[Tensor, " O"],
+    stride: int,
+) -> Float[Tensor, "B O h w"]:
+    """Return the convolution at the places of a layer's map, of which the first 27 are read.
+
+    They are 18 offsets and 9 modulations before their sigmoid. For the rest see `triton_deform`.
+    """
+    return _convolution(x, places, weight, bias, stride, sigmoid=True)
+
+
+@with_facts(fault=device_fault, convolve_map=convolve_map)
 def triton_deform(
     x: Float[Tensor, "B I H W"],
     offset: Float[Tensor, "B 18 h w"],
@@ -32,20 +47,27 @@ def triton_deform(
     bias: Float[Tensor, " O"],
     stride: int,
 ) -> Float[Tensor, "B O h w"]:
-    """Return the convolution by one kernel that samples into the operands of a matrix product.
+    """Return the convolution as gathered columns and a matrix product, or by one fused kernel.
 
-    Values keep their precision (under autocast: its precision); places, bilinear fractions and
-    sums are float32. Equal to torchvision's up to rounding, in values and in gradients; float32
-    products use TF32 where `torch.backends.cuda.matmul.allow_tf32` says so. Columns are never
-    stored, except one layer's on the way back.
+    Which of them is a table of sizes, see `triton_plan`. Values keep their precision (under
+    autocast: its precision); places, bilinear fractions and sums are float32. Equal to
+    torchvision's up to rounding where x is finite, in values and in gradients; float32 products
+    use TF32 where `torch.backends.cuda.matmul.allow_tf32` says so.
 
     Raises:
         SpecError: there is no CUDA device to run on, or no Triton.
-        TypeError: values in a precision the kernel has not.
+        TypeError: values in a precision the kernels have not.
 
     Source: Deformable ConvNets v2 (arXiv:1811.11168).
-    Differs: the kernel is ours; results are equal up to rounding.
+    Differs: the kernels are ours; results are equal up to rounding.
     """
+    places = torch.cat([offset, modulation], 1)
+    return _convolution(x, places, weight, bias, stride, sigmoid=False)
+
+
+def _convolution(
+    x: Tensor, places: Tensor, weight: Tensor, bias: Tensor, stride: int, *, sigmoid: bool
+) -> Tensor:
     fault = device_fault(x.device.type)
     if fault:
         raise SpecError(f"deform: {fault}")
@@ -54,8 +76,42 @@ def triton_deform(
         x, weight, bias = x.to(precision), weight.to(precision), bias.to(precision)
     if x.dtype not in _PRECISIONS:
         raise TypeError(f"deform: triton computes in float32, bfloat16 or float16, not {x.dtype}")
+    batch, _, h, w = places.shape
+    if x.is_meta:  # shapes need no Triton
+        return x.new_empty(batch, h, w, weight.shape[0]).permute(0, 3, 1, 2)
+    inputs = (x, places, weight, bias)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        return _trained(*inputs, stride, sigmoid=sigmoid)
+    rows = _product(*inputs, stride, sigmoid=sigmoid)
+    return rows.view(batch, h, w, -1).permute(0, 3, 1, 2)
+
+
+def _product(
+    x: Tensor, places: Tensor, weight: Tensor, bias: Tensor, stride: int, *, sigmoid: bool
+) -> Tensor:
+    """Return the convolution as [P, O], by the plan of its sizes."""
     # Triton, which CPU installations may lack, is imported by the first call.
+    from yolact_bench.deform.column_operator import deformable_gather, deformable_product
+
+    matrix = weight.permute(0, 2, 3, 1).reshape(weight.shape[0], -1)  # [O, 9 × I]
+    rows = places.shape[0] * places.shape[2] * places.shape[3]
+    plan = plan_for(rows=rows, channels=x.shape[1], out_channels=weight.shape[0])
+    if plan.way == "fused":
+        blocks = [plan.rows_block, plan.out_block, plan.channels_block]
+        fused: Tensor = deformable_product(
+            x, places, matrix, bias, stride, sigmoid, blocks, plan.num_warps
+        )
+        return fused
+    columns, _, _ = deformable_gather(x, places, stride, sigmoid)
+    return torch.addmm(bias, columns, matrix.t())
+
+
+def _trained(
+    x: Tensor, places: Tensor, weight: Tensor, bias: Tensor, stride: int, *, sigmoid: bool
+) -> Tensor:
     from yolact_bench.deform.triton_operator import deformable_convolution
 
+    offset, modulation = places[:, : 2 * KERNEL_TAPS], places[:, 2 * KERNEL_TAPS : 3 * KERNEL_TAPS]
+    modulation = torch.sigmoid(modulation) if sigmoid else modulation
     out: Tensor = deformable_convolution(x, offset, modulation, weight, bias, stride)
     return out

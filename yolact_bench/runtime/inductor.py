@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from yolact_bench.errors import ArmError
 from yolact_bench.runtime.compiler import compiler_fault, with_whole_libraries
+from yolact_bench.runtime.rectified_products import rectify_products
 from yolact_bench.runtime.runtime import Program
 from yolact_bench.torch_internals import constant_weights, operator_graph
 
@@ -67,6 +68,7 @@ class CompiledStage(nn.Module):
             for t in tensors
         ]
         recorded, grouping = _record(self.stage, examples, single=single)
+        rectify_products(recorded)
         program = torch.compile(
             recorded, dynamic=False, fullgraph=True, options=_options(self.tuning)
         )

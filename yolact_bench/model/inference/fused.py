@@ -97,6 +97,8 @@ class MaskRescoring(nn.Module):
 def _convert(stage: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return the stage, channels-last and in `dtype`."""
     half = dtype in HALVES
+    for layer in [part for part in stage.modules() if isinstance(part, DeformableConv2d)]:
+        layer.pad_map()
     for part in stage.modules():
         if half and isinstance(part, DeformableConv2d) and part.widens_halves:
             continue
