@@ -17,6 +17,7 @@ from tests.support.golden_reference import (
     training_batch,
     training_forward,
 )
+from tests.support.loss_cases import as_on_a_device
 from tests.support.paths import GOLDEN
 from yolact_bench.build import build_losses
 from yolact_bench.detector import Detector
@@ -54,6 +55,22 @@ def faults_of_losses(**changed: object) -> list[str]:
 
 def test_the_unchanged_losses_differ_in_nothing() -> None:
     assert faults_of_losses() == []
+
+
+def test_the_losses_as_on_a_device_are_the_recorded_ones_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And to 1e-5 those of images one by one: none has so many positives that some are drawn."""
+    made, raw = forward()
+    targets = training_batch()[1]
+    with torch.no_grad():
+        wanted = build_losses(made)(raw, targets)
+        as_on_a_device(monkeypatch)
+        found = build_losses(made)(raw, targets)
+    assert loss_faults(WANT["losses"], found) == []
+    assert max(WANT["num_pos"]) <= 100
+    for name, term in wanted.items():
+        torch.testing.assert_close(found[name], term, rtol=1e-5, atol=0.0)
 
 
 SLOTS: Mapping[str, tuple[dict[str, object], set[str]]] = {

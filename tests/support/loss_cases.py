@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
+from yolact_bench.loss import classify, forms, match, total
 from yolact_bench.shapes import Target
 from yolact_bench.torch_internals import DispatchMode
 
@@ -16,6 +19,49 @@ _VIEWS = {
     *("unfold", "empty", "empty_strided", "new_empty", "empty_like", "movedim"),
     *("_reshape_alias", "new_empty_strided"),
 }
+
+
+_WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique"}
+_READS = {"tolist", "item", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__"}
+
+
+def as_on_a_device(patch: pytest.MonkeyPatch) -> None:
+    """The losses take the way they take on a GPU."""
+    for module in (match, classify, forms, total):
+        patch.setattr(module, "reading_is_free", lambda tensor: False)
+
+
+class NoWaiting(DispatchMode):
+    """Raises where the same call on a GPU would make the host wait, as far as operators show it."""
+
+    def __torch_dispatch__(  # type: ignore[override]
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        name = func.overloadpacket.__name__  # type: ignore[attr-defined]
+        indices = args[1] if name in {"index", "index_put", "index_put_"} else ()
+        by_flags = any(i is not None and i.dtype in {torch.bool, torch.uint8} for i in indices)
+        if name in _WAITS or by_flags:
+            raise AssertionError(f"the host waits in {func}")
+        return func(*args, **(kwargs or {}))
+
+
+class NoReading(TorchFunctionMode):
+    """Raises where Python reads a tensor: of a tensor on a CPU, no operator shows it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        if getattr(func, "__name__", "") in _READS:
+            raise AssertionError(f"the host reads a tensor by {func}")
+        return func(*args, **(kwargs or {}))
 
 
 class OperatorCount(DispatchMode):

@@ -102,11 +102,15 @@ def focal(
     because detection ranks by the softmax.
     """
     used = labels >= 0
-    wanted = labels[used]  # [N]
-    log_p = scores[used].log_softmax(dim=-1).gather(1, wanted[:, None]).squeeze(1)
-    balance = torch.where(wanted > 0, alpha, 1.0 - alpha)
-    total = -(balance * (1.0 - log_p.exp()) ** gamma * log_p).sum()
-    return weight * total / normaliser
+    if reading_is_free(labels):
+        scores, labels = scores[used], labels[used]  # [N, C1], [N]
+    wanted = labels.clamp(min=0)[..., None]
+    log_p = scores.log_softmax(dim=-1).gather(-1, wanted).squeeze(-1)
+    balance = torch.where(labels > 0, alpha, 1.0 - alpha)
+    costs = balance * (1.0 - log_p.exp()) ** gamma * log_p
+    if not reading_is_free(labels):
+        costs = costs.masked_fill(~used, 0.0)
+    return weight * -costs.sum() / normaliser
 
 
 CLASS_LOSSES: Mapping[str, ClassLoss] = {

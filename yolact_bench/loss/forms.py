@@ -1,22 +1,70 @@
 """The forms of components that take a whole batch at once, and what stands in for them."""
 
+import logging
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from yolact_bench.loss.protocols import BatchMatcher, Match, Matcher
-from yolact_bench.shapes import Targets, reading_is_free
+from yolact_bench.loss.protocols import (
+    BatchBoxLoss,
+    BatchMaskIouLoss,
+    BatchMaskLoss,
+    BatchMatcher,
+    BoxLoss,
+    MaskIouLoss,
+    MaskLoss,
+    Match,
+    Matcher,
+)
+from yolact_bench.shapes import Targets, needs_features, reading_is_free
 from yolact_bench.slots import fact
+
+log = logging.getLogger(__name__)
 
 
 def form_of_batch(component: object) -> Callable[..., Any] | None:
     """Return the form of a whole batch of a component, bound to its options; None without one."""
     form = fact(component, "of_batch")
     return None if form is None else partial(form, **getattr(component, "keywords", {}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchForms:
+    """The terms of the positives, of a whole batch each."""
+
+    box: BatchBoxLoss
+    mask: BatchMaskLoss
+    mask_iou: BatchMaskIouLoss
+
+
+def batch_forms(
+    *, box_loss: BoxLoss, mask_loss: MaskLoss, mask_iou_loss: MaskIouLoss, rescore_net: object
+) -> BatchForms | None:
+    """Return the forms of all three; None, and a warning, where one of them has none."""
+    given = {"box_loss": box_loss, "mask_loss": mask_loss, "mask_iou_loss": mask_iou_loss}
+    box, mask, mask_iou = forms = [form_of_batch(component) for component in given.values()]
+    missing = [slot for slot, form in zip(given, forms, strict=True) if form is None]
+    if needs_features(rescore_net):
+        missing.append("rescore_net")
+    if box is None or mask is None or mask_iou is None or missing:
+        _warn_of_waiting(", ".join(missing))
+        return None
+    return BatchForms(box=box, mask=mask, mask_iou=mask_iou)
+
+
+@cache
+def _warn_of_waiting(slots: str) -> None:
+    """Warn once: the losses are right, but slow."""
+    log.warning(
+        "%s: chosen is what takes an image at a time, so the host waits for the device in every "
+        "step; the losses are the same",
+        slots,
+    )
 
 
 def batch_matcher(matcher: Matcher) -> BatchMatcher:

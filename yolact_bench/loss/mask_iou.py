@@ -8,12 +8,34 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
-from yolact_bench.loss.protocols import MaskIouLoss, SoftMasks
+from yolact_bench.loss.protocols import BatchSoftMasks, MaskIouLoss, SoftMasks
 from yolact_bench.shapes import needs_features
 from yolact_bench.slots import CountOrZero, NotNegative, with_facts
 
 
-@with_facts(needs_net=True)
+def smooth_l1_of_batch(
+    masks: BatchSoftMasks,
+    rescore_net: nn.Module | None,
+    normaliser: Float[Tensor, ""],
+    *,
+    weight: NotNegative = 25.0,
+    min_target_cells: CountOrZero = 25,
+) -> Float[Tensor, ""]:
+    """`smooth_l1` with a row for every mask that a batch may have; a gap of 0 stands for no mask.
+
+    The network sees as many masks in every step, so that a device plans its convolutions once.
+    """
+    net = _given(rescore_net)
+    large = masks.used & (masks.wanted.sum(dim=(1, 2)) > min_target_cells)
+    every_class = net(masks.predicted[:, None])
+    scores = every_class.gather(1, masks.labels[:, None]).squeeze(1)
+    truth = true_iou(masks.predicted.detach(), masks.wanted)
+    gaps = (scores - truth).masked_fill(~large, 0.0)
+    total = F.smooth_l1_loss(gaps, torch.zeros_like(gaps), reduction="sum")
+    return weight * total / normaliser
+
+
+@with_facts(needs_net=True, of_batch=smooth_l1_of_batch)
 def smooth_l1(
     images: Sequence[SoftMasks],
     rescore_net: nn.Module | None,
@@ -40,25 +62,30 @@ def smooth_l1(
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `mask_iou_net`.
     Differs: nothing with a network of masks alone; there is no other in the reference.
     """
-    if rescore_net is None:
-        raise SpecError(
-            "mask_iou_loss.smooth_l1: no network to train; "
-            "write rescore_net: {name: mask_iou} or {name: mask_scoring}, "
-            "or mask_iou_loss: {name: none}"
-        )
+    net = _given(rescore_net)
     predicted = torch.cat([masks.predicted for masks in images])  # [P, h, w]
     wanted = torch.cat([masks.wanted for masks in images])
     labels = torch.cat([masks.labels for masks in images])
 
     large = wanted.sum(dim=(1, 2)) > min_target_cells
     predicted, wanted, labels = predicted[large], wanted[large], labels[large]
-    if needs_features(rescore_net):
-        every_class = _from_features(images, rescore_net, large)
+    if needs_features(net):
+        every_class = _from_features(images, net, large)
     else:
-        every_class = rescore_net(predicted[:, None])
+        every_class = net(predicted[:, None])
     scores = every_class.gather(1, labels[:, None]).squeeze(1)
     truth = true_iou(predicted.detach(), wanted)
     return weight * F.smooth_l1_loss(scores, truth, reduction="sum") / normaliser
+
+
+def _given(rescore_net: nn.Module | None) -> nn.Module:
+    if rescore_net is None:
+        raise SpecError(
+            "mask_iou_loss.smooth_l1: no network to train; "
+            "write rescore_net: {name: mask_iou} or {name: mask_scoring}, "
+            "or mask_iou_loss: {name: none}"
+        )
+    return rescore_net
 
 
 def _from_features(
@@ -91,6 +118,14 @@ def true_iou(
     return overlap / union
 
 
+def no_mask_iou_loss_of_batch(
+    masks: BatchSoftMasks, rescore_net: nn.Module | None, normaliser: Float[Tensor, ""]
+) -> Float[Tensor, ""] | None:
+    """No mask-IoU term either."""
+    return None
+
+
+@with_facts(of_batch=no_mask_iou_loss_of_batch)
 def no_mask_iou_loss(
     images: Sequence[SoftMasks],
     rescore_net: nn.Module | None,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from yolact_bench.shapes import Target, Targets, map_tensors
@@ -45,6 +45,11 @@ def padded(targets: Targets) -> PaddedObjects:
         objects=objects,
         image=image,
     )
+
+
+def rows_of(table: Float[Tensor, "B N k"], row: Int64[Tensor, "B K"]) -> Float[Tensor, "B K k"]:
+    """Return of each image's rows those that are numbered."""
+    return table.gather(1, row[..., None].expand(-1, -1, table.shape[-1]))
 
 
 def _one_crowd(nothing: Target) -> Target:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor, nn
 
+from yolact_bench.loss.padded import PaddedObjects
 from yolact_bench.shapes import FeatureMaps, Target, Targets
 
 
@@ -55,13 +56,33 @@ class ClassLoss(Protocol):
 
 @runtime_checkable
 class BoxLoss(Protocol):
-    """Loss of the positives' regressions against their objects, divided by `normaliser`."""
+    """Loss of the positives' regressions against their objects, divided by `normaliser`.
+
+    Fact: `of_batch`, its form for all anchors of a batch, with the same options, by the protocol
+    `BatchBoxLoss`. Where the host would wait for a device, the forms of box, mask and mask-IoU
+    loss are used, if all three have one.
+    """
 
     def __call__(
         self,
         regressions: Float[Tensor, "N 4"],
         anchors_cxcywh: Float[Tensor, "N 4"],
         boxes: Float[Tensor, "N 4"],
+        normaliser: Float[Tensor, ""],
+    ) -> Float[Tensor, ""]:
+        """Return the weighted loss."""
+
+
+@runtime_checkable
+class BatchBoxLoss(Protocol):
+    """The loss of `positive` anchors among all; of others a box means nothing."""
+
+    def __call__(
+        self,
+        regressions: Float[Tensor, "B A 4"],
+        anchors_cxcywh: Float[Tensor, "A 4"],
+        boxes: Float[Tensor, "B A 4"],
+        positive: Bool[Tensor, "B A"],
         normaliser: Float[Tensor, ""],
     ) -> Float[Tensor, ""]:
         """Return the weighted loss."""
@@ -92,9 +113,36 @@ class SoftMasks:
     features: FeatureMaps | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPositives:
+    """All anchors of a batch, the positive among them, and the objects these are responsible for.
+
+    How many are positive, only the device knows.
+    """
+
+    coefficients: Float32[Tensor, "B A k"]
+    prototypes: Float32[Tensor, "B h w k"]
+    positive: Bool[Tensor, "B A"]
+    truth: Int64[Tensor, "B A"]  # row of each anchor's object in `objects`
+    objects: PaddedObjects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSoftMasks:
+    """Assembled masks of a batch beside those they should be: as many rows for every batch."""
+
+    predicted: Float32[Tensor, "R h w"]  # after the sigmoid and the crop
+    wanted: Float32[Tensor, "R h w"]  # 0 or 1, not cropped
+    labels: Int64[Tensor, " R"]
+    used: Bool[Tensor, " R"]  # other rows hold no mask
+
+
 @runtime_checkable
 class MaskLoss(Protocol):
-    """Loss of the assembled masks, divided by `normaliser`, and the masks it looked at."""
+    """Loss of the assembled masks, divided by `normaliser`, and the masks it looked at.
+
+    Fact: `of_batch`, its form for a whole batch, by the protocol `BatchMaskLoss`.
+    """
 
     def __call__(
         self,
@@ -106,10 +154,24 @@ class MaskLoss(Protocol):
 
 
 @runtime_checkable
+class BatchMaskLoss(Protocol):
+    """The same of all images at once."""
+
+    def __call__(
+        self,
+        batch: BatchPositives,
+        normaliser: Float[Tensor, ""],
+        generator: torch.Generator | None,
+    ) -> tuple[Float[Tensor, ""], BatchSoftMasks]:
+        """Return the weighted loss and the masks it looked at."""
+
+
+@runtime_checkable
 class SemanticLoss(Protocol):
     """Loss of the semantic logits; None when there is no such term.
 
-    Fact: `makes_nothing`, whether there never is one.
+    Facts: `makes_nothing`, whether there never is one; `of_batch`, its form for the `Targets` of a
+    whole batch, which a device gets.
     """
 
     def __call__(
@@ -122,12 +184,27 @@ class SemanticLoss(Protocol):
 class MaskIouLoss(Protocol):
     """Loss of the predicted mask IoU, divided by `normaliser`; None when there is no such term.
 
-    Fact: `needs_net`, whether it needs the re-scoring network.
+    Facts: `needs_net`, whether it needs the re-scoring network; `of_batch`, its form for a whole
+    batch, by the protocol `BatchMaskIouLoss`, which a network that looks at feature maps does
+    without.
     """
 
     def __call__(
         self,
         images: Sequence[SoftMasks],
+        rescore_net: nn.Module | None,
+        normaliser: Float[Tensor, ""],
+    ) -> Float[Tensor, ""] | None:
+        """Return the weighted loss, or None."""
+
+
+@runtime_checkable
+class BatchMaskIouLoss(Protocol):
+    """The same of all images at once."""
+
+    def __call__(
+        self,
+        masks: BatchSoftMasks,
         rescore_net: nn.Module | None,
         normaliser: Float[Tensor, ""],
     ) -> Float[Tensor, ""] | None:

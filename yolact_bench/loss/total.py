@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
-from yolact_bench.loss.forms import batch_matcher
+from yolact_bench.loss.forms import BatchForms, batch_forms, batch_matcher, form_of_batch
+from yolact_bench.loss.padded import padded, rows_of
 from yolact_bench.loss.protocols import (
+    BatchPositives,
     BoxLoss,
     ClassLoss,
     MaskIouLoss,
@@ -18,7 +21,10 @@ from yolact_bench.loss.protocols import (
     Positives,
     SemanticLoss,
 )
-from yolact_bench.shapes import Predictions, Target, Targets, map_tensors
+from yolact_bench.shapes import Predictions, Target, Targets, map_tensors, reading_is_free
+
+# Of boxes, masks and, where there is such a term, the mask IoU.
+_TermsOfPositives: TypeAlias = tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""] | None]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -81,13 +87,74 @@ class Losses:
         generator: torch.Generator | None,
     ) -> dict[str, Float[Tensor, ""]]:
         match = self._matched(raw.anchors, targets)
-        labels = match.labels  # [B, A]
-        normaliser = self.normaliser(labels)
+        normaliser = self.normaliser(match.labels)
+        forms = None if reading_is_free(match.labels) else self._forms()
+        if forms is None:
+            box, mask, mask_iou = self._of_images(raw, targets, match, normaliser, generator)
+        else:
+            box, mask, mask_iou = self._of_batch(forms, raw, targets, match, normaliser, generator)
+        terms = {
+            "box": box,
+            "class": self.class_loss(raw.scores, match.labels, normaliser),
+            "mask": mask,
+            "semantic": self._semantic(raw.semantic, targets),
+            "mask_iou": mask_iou,
+        }
+        return {name: term for name, term in terms.items() if term is not None}
 
-        # Here, once a step, the host waits for the device: how many positives each image has
-        # decides the shapes of what follows, and which subset the mask loss draws.
-        counts = (labels > 0).sum(dim=1).tolist()
-        places = torch.nonzero_static(labels > 0, size=sum(counts))  # [P, 2], image by image
+    def _forms(self) -> BatchForms | None:
+        return batch_forms(
+            box_loss=self.box_loss,
+            mask_loss=self.mask_loss,
+            mask_iou_loss=self.mask_iou_loss,
+            rescore_net=self.rescore_net,
+        )
+
+    def _semantic(
+        self, logits: Float[Tensor, "B C h w"] | None, targets: Targets
+    ) -> Float[Tensor, ""] | None:
+        form = form_of_batch(self.semantic_loss)
+        if form is None or reading_is_free(targets.objects.labels):
+            return self.semantic_loss(logits, targets)
+        term: Float[Tensor, ""] | None = form(logits, targets)
+        return term
+
+    def _of_batch(
+        self,
+        forms: BatchForms,
+        raw: Predictions,
+        targets: Targets,
+        match: Match,
+        normaliser: Float[Tensor, ""],
+        generator: torch.Generator | None,
+    ) -> _TermsOfPositives:
+        """The terms of the positives, in tables that are as large for every batch."""
+        positive, objects = match.labels > 0, padded(targets)
+        boxes = rows_of(objects.boxes, match.truth)
+        batch = BatchPositives(
+            coefficients=raw.coefficients,
+            prototypes=raw.prototypes,
+            positive=positive,
+            truth=match.truth,
+            objects=objects,
+        )
+        box = forms.box(raw.boxes, raw.anchors, boxes, positive, normaliser)
+        mask, soft_masks = forms.mask(batch, normaliser, generator)
+        return box, mask, forms.mask_iou(soft_masks, self.rescore_net, normaliser)
+
+    def _of_images(
+        self,
+        raw: Predictions,
+        targets: Targets,
+        match: Match,
+        normaliser: Float[Tensor, ""],
+        generator: torch.Generator | None,
+    ) -> _TermsOfPositives:
+        """The terms of the positives, an image at a time and without a row too many."""
+        # Here the host waits for a device: how many positives each image has decides the shapes
+        # of what follows, and which subset the mask loss draws.
+        counts = (match.labels > 0).sum(dim=1).tolist()
+        places = torch.nonzero_static(match.labels > 0, size=sum(counts))  # [P, 2], by image
         image, anchor = places.unbind(dim=1)
         anchors = torch.split(anchor, counts)
         images = [
@@ -95,16 +162,9 @@ class Losses:
             for row, target in enumerate(targets)
         ]
         boxes = torch.cat([each.boxes[each.truth] for each in images])  # [P, 4]
-
+        box = self.box_loss(raw.boxes[image, anchor], raw.anchors[anchor], boxes, normaliser)
         mask, soft_masks = self.mask_loss(images, normaliser, generator)
-        terms = {
-            "box": self.box_loss(raw.boxes[image, anchor], raw.anchors[anchor], boxes, normaliser),
-            "class": self.class_loss(raw.scores, labels, normaliser),
-            "mask": mask,
-            "semantic": self.semantic_loss(raw.semantic, targets),
-            "mask_iou": self.mask_iou_loss(soft_masks, self.rescore_net, normaliser),
-        }
-        return {name: term for name, term in terms.items() if term is not None}
+        return box, mask, self.mask_iou_loss(soft_masks, self.rescore_net, normaliser)
 
 
 def in_float32(raw: Predictions) -> Predictions:

@@ -1,50 +1,23 @@
-"""No loss waits for the device but where it must, and its way there gives the same numbers."""
+"""No loss waits for a device, and its way there gives the same numbers."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.support.loss_cases import objects, on_a_coarse_grid
+from tests.support.loss_cases import NoReading, NoWaiting, as_on_a_device, objects, on_a_coarse_grid
 from yolact_bench.build import build_losses, load_detector
-from yolact_bench.loss import classify, forms, match
+from yolact_bench.loss import match
+from yolact_bench.loss.mask import lincomb_bce
 from yolact_bench.loss.match import ssd_match
-from yolact_bench.shapes import Predictions, Target, map_tensors
-from yolact_bench.torch_internals import DispatchMode
-
-_WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal"}
-
-
-class NoWaiting(DispatchMode):
-    """Raises where the same call on a GPU would make the host wait."""
-
-    def __torch_dispatch__(  # type: ignore[override]
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, object] | None = None,
-    ) -> object:
-        name = func.overloadpacket.__name__  # type: ignore[attr-defined]
-        indices = args[1] if name in {"index", "index_put", "index_put_"} else ()
-        by_flags = any(i is not None and i.dtype in {torch.bool, torch.uint8} for i in indices)
-        if name in _WAITS or by_flags:
-            raise AssertionError(f"the host waits in {func}")
-        return func(*args, **(kwargs or {}))
-
-
-def as_on_a_device(patch: pytest.MonkeyPatch) -> None:
-    """The losses take the way they take on a GPU."""
-    for module in (match, classify, forms):
-        patch.setattr(module, "reading_is_free", lambda tensor: False)
-
+from yolact_bench.loss.total import Losses
+from yolact_bench.shapes import Predictions, Target, Targets, map_tensors
 
 TARGETS = [(7, 1), (0, 0), (130, 3), (2, 2)]  # objects, of which crowds
 
 
-def case() -> tuple[Callable[..., dict[str, Tensor]], Predictions, list[Target]]:
+def case() -> tuple[Losses, Predictions, list[Target]]:
     """The losses of yolact_tiny, predictions of four images, and their objects."""
     detector = load_detector("yolact_tiny")
     network = detector.network.train()
@@ -56,14 +29,22 @@ def case() -> tuple[Callable[..., dict[str, Tensor]], Predictions, list[Target]]
 
 
 def test_the_losses_do_not_wait_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for one `tolist`, of the number of positives, which no dispatch on a CPU shows."""
     losses, raw, targets = case()
     as_on_a_device(monkeypatch)
-    with NoWaiting():
+    with NoWaiting(), NoReading():
+        losses(raw, targets, torch.Generator())
+
+
+def test_on_a_cpu_the_host_reads_as_it_may() -> None:
+    """Otherwise the test above would show nothing."""
+    losses, raw, targets = case()
+    with pytest.raises(AssertionError, match=r"host (waits|reads)"), NoWaiting(), NoReading():
         losses(raw, targets, torch.Generator())
 
 
 def test_the_guard_sees_a_wait() -> None:
+    with pytest.raises(AssertionError, match="host reads"), NoReading():
+        torch.ones(2).tolist()
     with pytest.raises(AssertionError, match="host waits"), NoWaiting():
         torch.ones(2)[torch.tensor([True, False])]
     with pytest.raises(AssertionError, match="host waits"), NoWaiting():
@@ -73,7 +54,9 @@ def test_the_guard_sees_a_wait() -> None:
 def test_the_ways_with_and_without_waiting_give_equal_losses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """With a limit that no image reaches: the ways draw their subsets of positives differently."""
     losses, raw, targets = case()
+    losses.mask_loss = partial(lincomb_bce, max_positives=10**6)
     waiting = losses(raw, targets, torch.Generator().manual_seed(0))
     as_on_a_device(monkeypatch)
     fixed = losses(raw, targets, torch.Generator().manual_seed(0))
@@ -104,15 +87,15 @@ def test_matches_are_the_same_in_blocks_of_any_size_and_on_a_device(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_on_a_gpu_matching_and_the_class_loss_do_not_wait() -> None:
-    target = map_tensors(objects(20, 2, 4, 0), Tensor.cuda)
-    anchors = torch.rand(500, 4, device="cuda")
-    scores = torch.randn(1, 500, 6, device="cuda")
+def test_on_a_gpu_no_loss_waits() -> None:
+    losses, raw, targets = case()
+    raw = map_tensors(raw, lambda tensor: tensor.detach().cuda())
+    raw.scores.requires_grad_()
+    joint = Targets.of(targets).each(Tensor.cuda)
+    generator = torch.Generator("cuda").manual_seed(0)
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        labels = ssd_match(anchors, target).labels[None]
-        normaliser = (labels > 0).sum().float()
-        classify.ohem_cross_entropy(scores, labels, normaliser)
+        torch.stack(list(losses(raw, joint, generator).values())).sum().backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
