@@ -16,11 +16,11 @@ from yolact_bench.data.batch import (
     training_loader,
 )
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
-from yolact_bench.detect.nms import fixed_form
+from yolact_bench.detect.nms import fixed_form, kernel_form
 from yolact_bench.detect.pipeline import DetectionHead
 from yolact_bench.detector import Detector, MakeFixed
 from yolact_bench.errors import SpecError
-from yolact_bench.geometry.anchors import level_sizes
+from yolact_bench.geometry.anchors import level_sizes, num_anchors
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
@@ -135,7 +135,7 @@ def build_detector(run: Run, network: Program, *, device: str) -> Detector:
         device=device,
         runtime=runtime,
         num_parameters=num_parameters,
-        fixed=_fixed_of(run, head, runtime.fixed_shapes) if runtime.fixed_shapes else None,
+        fixed=_fixed_of(run, head, runtime.fixed_shapes, device) if runtime.fixed_shapes else None,
         run=run,
     )
 
@@ -168,21 +168,22 @@ def deform_fault(run: Run, device: str) -> str:
     return "" if fault is None else fault(torch.device(device).type)
 
 
-def _fixed_of(run: Run, head: DetectionHead, shapes: FixedShapes) -> MakeFixed:
+def _fixed_of(run: Run, head: DetectionHead, shapes: FixedShapes, device: str) -> MakeFixed:
     """Return how to make one program of the detector of a run.
 
     Raises:
         SpecError: an NMS or re-scoring network that does not work in fixed sizes.
     """
-    nms = fixed_form(head.nms)
-    if nms is None:
+    if (nms := fixed_form(head.nms)) is None:
         known = [name for name, each in components("nms").items() if fixed_form(each)]
         raise SpecError(
             f"nms: {run.nms['name']} has no form of fixed sizes, which the runtime "
             f"{run.runtime['name']} needs; write one of {named(sorted(known))}, or "
             "runtime: {name: compiled}"
         )
-    detection = FixedDetection(head, nms, shapes.compile_part)
+    sizes = num_anchors(_pick(run, "anchors")(), run.image_size), len(run.classes)
+    kernels = kernel_form(head.nms, torch.device(device).type, *sizes)
+    detection = FixedDetection(head, nms, shapes.compile_part, kernels)
     return lambda mean, std: shapes.record(FixedProgram(detection=detection, mean=mean, std=std))
 
 

@@ -20,6 +20,7 @@ class Nms(Protocol):
     entry has the options `min_score` and `max_detections`.
 
     Facts: `fixed`, its form of fixed sizes, a `FixedNms` with the same options and perhaps more;
+    `kernels`, a form of it by kernels of its own, a `KernelNms` with the same options;
     `image_size_option`, the option that is the side of the input unless the run says otherwise.
     """
 

@@ -57,6 +57,12 @@ def anchor_grid(shapes: AnchorShapes, image_size: int) -> Float32[Tensor, "A 4"]
     return torch.cat(levels).float()
 
 
+def num_anchors(shapes: AnchorShapes, image_size: int) -> int:
+    """Return how many anchors `anchor_grid` has."""
+    levels = zip(level_sizes(image_size), shapes, strict=True)
+    return sum(side * side * len(level) for side, level in levels)
+
+
 def one_scale(
     *,
     scales: Scales = YOLACT_SCALES,

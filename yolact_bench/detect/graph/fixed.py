@@ -6,13 +6,13 @@ ever come out. Nothing waits for the device until `detections_of` drops the empt
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from yolact_bench.clock import Clock, no_clock
+from yolact_bench.detect.graph.choice import Choose, Chosen
 from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.pipeline import DetectionHead, Found
 from yolact_bench.errors import SpecError
@@ -42,20 +42,35 @@ class Outcome:
     state: Int64[Tensor, "B 2"]  # how many rows are not empty; 1 where they are exact
 
 
-class Chosen(NamedTuple):
-    """What the NMS chose in each image, and what its masks are made of."""
-
-    boxes: Float[Tensor, "B N 4"]
-    scores: Float[Tensor, "B N"]
-    labels: Int64[Tensor, "B N"]
-    exact: Bool[Tensor, " B"]
-    coefficients: Float[Tensor, "B N k"]
-    prototypes: Float[Tensor, "B h w k"]
-
-
 def call_directly(function: Callable[..., object], *, name: str) -> Callable[..., object]:
     """Return a function of tensors as one of their sequence, executed step by step."""
     return lambda tensors: function(*tensors)
+
+
+def choose_by(nms: FixedNms, compile_part: CompilePart) -> Choose:
+    """Return the choice of an NMS of decoded boxes and probabilities, as one compiled program."""
+
+    def choose(
+        boxes: Tensor, scores: Tensor, coefficients: Tensor, prototypes: Tensor, anchors: Tensor
+    ) -> Chosen:
+        decoded = decode(boxes, anchors)
+        kept = nms(decoded, scores.float().softmax(-1)[..., 1:])
+        return Chosen(
+            boxes=_rows(decoded, kept.anchor),
+            scores=kept.score,
+            labels=kept.label,
+            exact=kept.exact,
+            coefficients=_rows(coefficients.float(), kept.anchor),
+            prototypes=prototypes.float().contiguous(),
+        )
+
+    program = compile_part(choose, name="NMS")
+
+    def choose_of(raw: Predictions) -> Chosen:
+        outputs = (raw.boxes, raw.scores, raw.coefficients, raw.prototypes, raw.anchors)
+        return Chosen(*program(outputs))
+
+    return choose_of
 
 
 class FixedDetection:
@@ -67,33 +82,25 @@ class FixedDetection:
     hundred, and its constants are on the device before a graph is recorded, which could not hold
     their copies.
 
+    With `choose` that chooses in place of the NMS.
+
     Raises:
         SpecError: a re-scoring network that looks at feature maps: how many boxes belong to
             which map is known on the device only.
     """
 
     def __init__(
-        self, head: DetectionHead, nms: FixedNms, compile_part: CompilePart = call_directly
+        self,
+        head: DetectionHead,
+        nms: FixedNms,
+        compile_part: CompilePart = call_directly,
+        choose: Choose | None = None,
     ) -> None:
         if head.rescore_net is not None and needs_features(head.rescore_net):
             raise SpecError(
                 "rescore_net: a network that looks at feature maps does not work in fixed sizes; "
                 "write runtime: {name: eager} or {name: compiled}, or rescore_net: "
                 "{name: mask_iou}"
-            )
-
-        def choose(
-            boxes: Tensor, scores: Tensor, coefficients: Tensor, prototypes: Tensor, anchors: Tensor
-        ) -> Chosen:
-            decoded = decode(boxes, anchors)
-            kept = nms(decoded, scores.float().softmax(-1)[..., 1:])
-            return Chosen(
-                boxes=_rows(decoded, kept.anchor),
-                scores=kept.score,
-                labels=kept.label,
-                exact=kept.exact,
-                coefficients=_rows(coefficients.float(), kept.anchor),
-                prototypes=prototypes.float().contiguous(),
             )
 
         def assemble(*parts: Tensor) -> Tensor:
@@ -105,15 +112,14 @@ class FixedDetection:
             rows = masks.flatten(0, 1), labels.flatten(), scores.flatten()
             return head.rescorer(*rows, head.rescore_net).view_as(scores)
 
-        self._choose = compile_part(choose, name="NMS")
+        self._choose = choose or choose_by(nms, compile_part)
         self._assemble = compile_part(assemble, name="assembly")
         self._rescore = compile_part(rescore, name="re-scoring")
 
     def __call__(self, raw: Predictions, clock: Clock = no_clock) -> FixedFound:
         """Return the detections of all images of the batch, masks at prototype size."""
         with clock("nms"):
-            outputs = (raw.boxes, raw.scores, raw.coefficients, raw.prototypes, raw.anchors)
-            chosen = Chosen(*self._choose(outputs))
+            chosen = self._choose(raw)
         with clock("assembly"):
             soft_masks: Tensor = self._assemble(chosen)
         with clock("rescore"):

@@ -1,8 +1,10 @@
 """NMS: which boxes stand for an object, as a slot."""
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 
+from yolact_bench.detect.graph.choice import KernelNms
 from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.nms.cluster import cluster_nms
 from yolact_bench.detect.nms.cross_class_fast import cross_class_fast_nms
@@ -13,6 +15,8 @@ from yolact_bench.detect.nms.sequential import sequential_nms
 from yolact_bench.detect.nms.soft import soft_nms
 from yolact_bench.detect.protocols import Nms
 from yolact_bench.slots import fact
+
+log = logging.getLogger(__name__)
 
 NMS: Mapping[str, Nms] = {
     "fast": fast_nms,
@@ -29,3 +33,20 @@ def fixed_form(nms: Nms) -> FixedNms | None:
     """Return the form of fixed sizes of an NMS, bound to its options; None where it has none."""
     form = fact(nms, "fixed")
     return None if form is None else partial(form, **getattr(nms, "keywords", {}))
+
+
+def kernel_form(nms: Nms, device_type: str, num_anchors: int, num_classes: int) -> KernelNms | None:
+    """Return the form of an NMS by kernels, bound to its options.
+
+    None, with a note in the log, where there is none or where it does not run.
+    """
+    form: KernelNms | None = fact(nms, "kernels")
+    if form is None:
+        fault = "it has no kernels of its own"
+    else:
+        fault = fact(form, "fault")(device_type, num_anchors, num_classes)
+    if fault or form is None:
+        name = getattr(getattr(nms, "func", nms), "__name__", "nms")
+        log.warning("%s runs as compiled operators: %s", name, fault)
+        return None
+    return partial(form, **getattr(nms, "keywords", {}))

@@ -16,6 +16,7 @@ from yolact_bench.detect.graph.pairs import (
     no_pair_left_out,
     num_marked,
 )
+from yolact_bench.detect.kernels.choose_fast import choose_fast
 from yolact_bench.detect.leading import fast_survivors, leading_pairs
 from yolact_bench.geometry.boxes import box_iou, overlaps_a_better
 from yolact_bench.shapes import Kept
@@ -49,7 +50,7 @@ def fixed_fast_nms(
     return first_rows(best, keep, max_detections, no_pair_left_out(best))
 
 
-@with_facts(fixed=fixed_fast_nms)
+@with_facts(fixed=fixed_fast_nms, kernels=choose_fast)
 def fast_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],

@@ -1,0 +1,1 @@
+"""Triton kernels of what surrounds the network. Face: `choose_fast`."""

@@ -1,0 +1,158 @@
+"""Fast NMS of raw predictions by four kernels: the launches, and what they need."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int32, Int64
+from torch import Tensor
+
+from yolact_bench.detect.graph.choice import Chosen
+from yolact_bench.shapes import Predictions
+from yolact_bench.slots import Count, Fraction, with_facts
+from yolact_bench.triton_kernel import INTERPRETED, kernels_fault
+
+# Of all numbers below none is measured; they give each of 132 processors a program or more.
+# The interpreter takes its time for every program.
+_ANCHORS_BLOCK = 256 if INTERPRETED else 16
+_OWN_BLOCK = 512 if INTERPRETED else 8
+_OTHERS_BLOCK = 1024 if INTERPRETED else 256
+_MOST_CLASSES = 1023  # a row of logits lies in one tile
+# Products and sums are rounded one by one, as in `box_iou`: a fused multiply-add would round an
+# IoU otherwise.
+_UNFUSED = {"enable_fp_fusion": False}
+
+
+def choose_fast_fault(device_type: str, num_anchors: int, num_classes: int) -> str:
+    """Return why Fast NMS cannot run by kernels, or nothing."""
+    if num_classes > _MOST_CLASSES:
+        return f"its kernels take {_MOST_CLASSES} classes and here are {num_classes}"
+    if num_anchors * num_classes >= 2**31:
+        return f"its kernels take 2^31 pairs and here are {num_anchors} × {num_classes}"
+    return kernels_fault(device_type)
+
+
+@with_facts(fault=choose_fast_fault)
+def choose_fast(
+    raw: Predictions,
+    *,
+    min_score: Fraction = 0.05,
+    max_iou: Fraction = 0.5,
+    top_k: Count = 200,
+    max_detections: Count = 100,
+    pairs: int = 2048,
+) -> Chosen:
+    """Return what `fast_nms` keeps, from all the best pairs that are `pairs` at most.
+
+    Instead of the best `pairs` it takes all pairs from the first of 4096 steps of probability on
+    from which so many fit, so that equal ones are never parted. Where `exact` holds, rows and
+    order are those of `fast_nms_per_class`, as far as probabilities are: their exponentials are
+    the device's own. A row of logits with a NaN has no pairs; a box with a NaN overlaps none.
+
+    Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
+    Differs: nothing where `exact` holds.
+    """
+    work = _room(raw, pairs)
+    _collect(raw, work, min_score)
+    _mark(raw, work, max_iou, top_k)
+    return _write(raw, work, max_detections)
+
+
+class _Room(NamedTuple):
+    """Memory that the kernels share."""
+
+    peak: Float[Tensor, "B A"]
+    total: Float[Tensor, "B A"]
+    bins: Int32[Tensor, "B bins"]
+    counters: Int32[Tensor, "B counters"]
+    key: Int64[Tensor, "B K"]
+    kept: Int64[Tensor, "B K"]
+    box: Float[Tensor, "B K 4"]
+
+
+def _room(raw: Predictions, pairs: int) -> _Room:
+    from yolact_bench.detect.kernels.fast_pairs import BINS, COUNTERS
+
+    images, num_anchors, _ = raw.scores.shape
+    device = raw.scores.device
+    peak, total = torch.empty(2, images, num_anchors, device=device)
+    # In one piece: zeroed by one kernel.
+    counts = torch.zeros(images * (BINS + COUNTERS), dtype=torch.int32, device=device)
+    bins, counters = torch.split(counts, [images * BINS, images * COUNTERS])
+    key, kept = torch.empty(2, images, pairs, dtype=torch.int64, device=device)
+    return _Room(
+        peak=peak,
+        total=total,
+        bins=bins.view(images, BINS),
+        counters=counters.view(images, COUNTERS),
+        key=key,
+        kept=kept,
+        box=torch.empty(images, pairs, 4, device=device),
+    )
+
+
+def _collect(raw: Predictions, work: _Room, min_score: float) -> None:
+    from yolact_bench.detect.kernels.fast_pairs import collect_pairs, count_scores
+
+    images, num_anchors, columns = raw.scores.shape
+    grid = (-(-num_anchors // _ANCHORS_BLOCK), images)
+    sizes = (num_anchors, columns, *raw.scores.stride())
+    blocks = {"anchors_block": _ANCHORS_BLOCK, "columns_block": _power_of_two(columns)}
+    count_scores[grid](
+        *(raw.scores, work.peak, work.total, work.bins, work.counters),
+        *(*sizes, min_score),
+        **blocks,
+    )
+    collect_pairs[grid](
+        *(raw.scores, raw.boxes, raw.anchors.contiguous()),
+        *(work.peak, work.total, work.bins, work.counters, work.key, work.box),
+        *(*sizes, *raw.boxes.stride()),
+        **blocks,
+        capacity=work.key.shape[1],
+        **_UNFUSED,
+    )
+
+
+def _mark(raw: Predictions, work: _Room, max_iou: float, top_k: int) -> None:
+    from yolact_bench.detect.kernels.fast_rows import mark_kept
+
+    images, pairs = work.key.shape
+    mark_kept[(-(-pairs // _OWN_BLOCK), images)](
+        *(work.key, work.box, work.kept, work.counters),
+        *(raw.scores.shape[1], max_iou, top_k),
+        **_blocks(pairs),
+        **_UNFUSED,
+    )
+
+
+def _write(raw: Predictions, work: _Room, max_detections: int) -> Chosen:
+    from yolact_bench.detect.kernels.fast_rows import write_rows
+
+    images, pairs = work.key.shape
+    _, num_anchors, columns = raw.scores.shape
+    k, device = raw.coefficients.shape[-1], raw.scores.device
+    chosen = Chosen(
+        boxes=torch.empty(images, max_detections, 4, device=device),
+        scores=torch.empty(images, max_detections, device=device),
+        labels=torch.empty(images, max_detections, dtype=torch.int64, device=device),
+        exact=torch.empty(images, dtype=torch.bool, device=device),
+        coefficients=torch.empty(images, max_detections, k, device=device),
+        prototypes=raw.prototypes.float().contiguous(),
+    )
+    write_rows[(-(-max(pairs, max_detections) // _OWN_BLOCK), images)](
+        *(work.kept, work.box, work.counters, raw.coefficients),
+        *(chosen.boxes, chosen.scores, chosen.labels, chosen.coefficients),
+        *(chosen.exact.view(torch.int8), num_anchors, columns - 1, max_detections, k),
+        *raw.coefficients.stride(),
+        **_blocks(pairs),
+        coefficients_block=_power_of_two(k),
+    )
+    return chosen
+
+
+def _blocks(pairs: int) -> dict[str, int]:
+    return {"capacity": pairs, "own_block": _OWN_BLOCK, "others_block": _OTHERS_BLOCK}
+
+
+def _power_of_two(size: int) -> int:
+    """Return the least power of two that is not below `size`, and not below 16."""
+    return 1 << max(4, (size - 1).bit_length())

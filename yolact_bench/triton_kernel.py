@@ -1,0 +1,32 @@
+"""A function's source as a Triton kernel, and why none can run here.
+
+With TRITON_INTERPRET=1 in the environment before Triton is imported, kernels run on the CPU,
+slowly. Modules of kernels import Triton, which CPU installations may lack; so they are imported
+by the first call that needs them.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def kernel(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - Triton's class has no types
+    """Return the kernel of a function's source, without what pytest may have wrapped around it."""
+    return importlib.import_module("triton").jit(inspect.unwrap(function))
+
+
+def kernels_fault(device_type: str) -> str:
+    """Return why kernels cannot run on a kind of device, or nothing; interpreted they run on any.
+
+    On "meta" nothing runs, and all fits together as on a GPU.
+    """
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed"
+    if INTERPRETED or device_type in {"cuda", "meta"}:
+        return ""
+    return f"its kernels need a CUDA device, not {device_type}"
