@@ -2,7 +2,9 @@
 
 import logging
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -20,6 +22,8 @@ TOGGLES_PER_MASK = 512
 # Of one program, as many gaps between cells as fit its registers.
 _MOST_CELLS = 1023
 _MOST_PLACES = 2**31
+# As on the host: no product is fused with a sum.
+_PLAIN = {"enable_fp_fusion": False}
 
 Int64 = NDArray[np.int64]
 
@@ -51,42 +55,25 @@ def device_toggles(
     A toggle is a pixel, numbered down the columns, from which on a mask is the opposite of what
     it was. Products and sums are those of `run_lengths`, so the places are the same.
     """
-    # Triton, which CPU installations may lack, is imported by the first call.
-    from yolact_bench.geometry import run_length_kernels as kernels
-
     count, h, w = soft_masks.shape
     if count == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     soft = soft_masks.detach().contiguous()
-    # In float32 like torch's own kernel: the same rounding gives the same pixels.
-    across = float(np.float32(w) / np.float32(width))
-    down = float(np.float32(h) / np.float32(height))
-    least = float(np.float32(threshold))
-    bounds = soft.new_empty((count, 4), dtype=torch.int32)
-    counts = soft.new_empty((count, width), dtype=torch.int32)
-    # As the host does: no product is fused with a sum.
-    plain = {"enable_fp_fusion": False}
-    kernels.find_bounds[(count,)](
-        *(soft, bounds, width, across, least, h, w),
-        rows_block=kernels.ROWS_BLOCK,
-        cells_block=_power_of_two(w),
-        **plain,
-    )
-    blocks = {"gaps_block": _power_of_two(h + 1), "columns_block": kernels.COLUMNS_BLOCK}
-    grid = (count, -(-width // kernels.COLUMNS_BLOCK))
-    kernels.count_toggles[grid](soft, bounds, counts, width, across, least, h, w, **blocks, **plain)
-    ends = counts.view(-1).cumsum(0, dtype=torch.int32)
+    scales = _scale(h, height), _scale(w, width)
+    bounds, ends = _ends_of_columns(soft, width, scales[1], float(np.float32(threshold)))
 
     def written(room: int) -> NDArray[np.int32]:
+        kernels = _kernels()
         out = soft.new_empty(count + room, dtype=torch.int32)
-        kernels.write_toggles[grid](
-            *(soft, bounds, ends, out, count, room, height, width, across, down, least, h, w),
-            **blocks,
+        kernels.write_toggles[_grid(count, width)](
+            *(soft, bounds, ends, out, count, room, height, width),
+            *(scales[1], scales[0], float(np.float32(threshold)), h, w),
+            gaps_block=_power_of_two(h + 1),
+            columns_block=kernels.COLUMNS_BLOCK,
             most_pixels=_power_of_two(_pixels_of_a_cell(h, height)),
-            **plain,
+            **_PLAIN,
         )
-        (on_host,) = to_host(out)
-        values: NDArray[np.int32] = on_host.numpy()
+        values: NDArray[np.int32] = to_host(out)[0].numpy()
         return values
 
     values = written(TOGGLES_PER_MASK * count)
@@ -96,6 +83,46 @@ def device_toggles(
     per_mask = np.diff(values[:count], prepend=np.int32(0))
     owner = np.repeat(np.arange(count, dtype=np.int64), per_mask)
     return owner, values[count : count + total].astype(np.int64)
+
+
+def _ends_of_columns(
+    soft: Tensor, width: int, across: float, threshold: float
+) -> tuple[Tensor, Tensor]:
+    """Return the bounds of each mask, [N, 4], and how many toggles come before columns' ends.
+
+    [N × width], columns of all masks in one row.
+    """
+    kernels = _kernels()
+    count, h, w = soft.shape
+    bounds = soft.new_empty((count, 4), dtype=torch.int32)
+    counts = soft.new_empty(count * width, dtype=torch.int32)
+    kernels.find_bounds[(count,)](
+        *(soft, bounds, width, across, threshold, h, w),
+        rows_block=kernels.ROWS_BLOCK,
+        cells_block=_power_of_two(w),
+        **_PLAIN,
+    )
+    kernels.count_toggles[_grid(count, width)](
+        *(soft, bounds, counts, width, across, threshold, h, w),
+        gaps_block=_power_of_two(h + 1),
+        columns_block=kernels.COLUMNS_BLOCK,
+        **_PLAIN,
+    )
+    return bounds, counts.cumsum(0, dtype=torch.int32)
+
+
+def _kernels() -> ModuleType:
+    # Triton, which CPU installations may lack, is imported by the first call.
+    return import_module("yolact_bench.geometry.run_length_kernels")
+
+
+def _grid(count: int, width: int) -> tuple[int, int]:
+    return count, -(-width // _kernels().COLUMNS_BLOCK)
+
+
+def _scale(cells: int, pixels: int) -> float:
+    # In float32 like torch's own kernel: the same rounding gives the same pixels.
+    return float(np.float32(cells) / np.float32(pixels))
 
 
 def _pixels_of_a_cell(cells: int, pixels: int) -> int:
