@@ -1,5 +1,6 @@
 """The loop of a training: its state, one step of it, and what happens between steps."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from runners.system.ranks import ALONE, Ranks
 from runners.training.checkpoint import load_training, save_training
 from runners.training.log import TrainingLog
 from runners.training.losses import joint_window, shared_losses
+from runners.training.step_clock import clock_for, warm_up
 from runners.workdir.stop_file import StopFileWatch
 from yolact_bench.build import freezes_batch_norm
 from yolact_bench.data.batch import Batch, TrainingLoader, normalise
@@ -26,6 +28,8 @@ from yolact_bench.resolve import fact_of
 from yolact_bench.results.training_log import curve_points
 from yolact_bench.schedule import Schedule
 from yolact_bench.spec.run import Run
+
+logger = logging.getLogger(__name__)
 
 LOG_EVERY = 10  # iterations; the only places where the loop waits for the device
 
@@ -96,6 +100,9 @@ class Loop:
         self.generator = torch.Generator(how.device)
         self.iteration = 0
         self.seconds = 0.0
+        self.clock = clock_for(how.device)
+        # On a CPU nothing is compiled or chosen in a first step.
+        self.is_warm = torch.device(how.device).type == "cpu"
         self.window: list[dict[str, Tensor]] = []  # losses since the last log line
 
     def resume(self, path: Path) -> None:
@@ -109,12 +116,13 @@ class Loop:
         cut_short = self.validation_due() and not self.log.validated(self.iteration)
         if self.ranks.broadcast_from_first(cut_short):
             self.validate()  # it follows the checkpoint
-        began = written = time.monotonic()
-        before = self.seconds
+        written = time.monotonic()
+        self.clock.start(self.seconds)
         for batch in self.batches(loader):
-            self.step(batch)
+            with self.clock.step():
+                self.step(batch)
             self.iteration += 1
-            self.seconds = before + time.monotonic() - began
+            self.seconds = self.clock.seconds()
             done = self.iteration == self.schedule.iterations
             if self.iteration % LOG_EVERY == 0 or done:
                 advance(self.iteration, self.write_log())
@@ -126,15 +134,21 @@ class Loop:
             if verdict > Verdict.CHECKPOINT:
                 raise Stopped if verdict == Verdict.STOP_BY_FILE else KeyboardInterrupt
             if self.validation_due():
-                pause = time.monotonic()
-                self.validate()
-                began += time.monotonic() - pause  # not training time
+                with self.clock.pause():
+                    self.validate()
 
     def batches(self, loader: TrainingLoader) -> Iterator[Batch]:
         """Yield the batches; an error of any rank's loader is raised on all."""
-        iterator = iter(loader)
-        while (batch := self.ranks.do_on_all(lambda: next(iterator, None))) is not None:
+        with self.clock.waiting():
+            iterator = iter(loader)
+            batch = self.ranks.do_on_all(lambda: next(iterator, None))
+        while batch is not None:
+            if not self.is_warm:
+                with self.clock.pause():
+                    self.warm_up(batch)
             yield batch
+            with self.clock.waiting():
+                batch = self.ranks.do_on_all(lambda: next(iterator, None))
 
     def verdict(self, due: bool, done: bool) -> Verdict:
         """Return what all ranks do now: the first reads clock and file, any may get a signal.
@@ -154,20 +168,33 @@ class Loop:
     def step(self, batch: Batch) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.lr_at(self.iteration)
-        batch = batch.to(self.how.device)
-        x = normalise(batch.images, self.network.mean, self.network.std)
-        # Keyed to the iteration, so that a resumed training draws the same subsets.
-        self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
-        losses = self.losses(x, batch.targets, self.generator)
-        total = torch.stack(list(losses.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        losses = self.backward(batch)
         if self.schedule.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.window.append({name: loss.detach() for name, loss in losses.items()})
+
+    def backward(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of the batch, whose gradients are then on the parameters."""
+        batch = batch.to(self.how.device)
+        x = normalise(batch.images, self.network.mean, self.network.std)
+        # Keyed to the iteration, so that a resumed training draws the same subsets.
+        self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
+        losses: dict[str, Tensor] = self.losses(x, batch.targets, self.generator)
+        total = torch.stack(list(losses.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        return losses
+
+    def warm_up(self, batch: Batch) -> None:
+        """Have kernels compiled and plans chosen before the clock starts; change nothing else."""
+        seconds = warm_up(lambda: self.backward(batch), self.network, self.how.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.is_warm = True
+        if self.ranks.first:
+            logger.info("Kernels are ready after %.1f s; the clock starts now.", seconds)
 
     def write_log(self) -> str:
         """Check, log and clear the losses since the last line; return them as text."""
@@ -176,6 +203,8 @@ class Loop:
         means = {name: float(value.mean()) for name, value in values.items()}
         self.window.clear()
         done = self.iteration * self.schedule.batch_size
+        self.seconds = self.clock.seconds()  # the device has ended these steps by now
+        interval = self.clock.end_interval(self.schedule.batch_size)
         line = {
             "iteration": self.iteration,
             "losses": means,
@@ -183,10 +212,11 @@ class Loop:
             "lr": self.schedule.lr_at(self.iteration - 1),
             "images_per_second": done / max(self.seconds, 1e-9),
             "seconds": self.seconds,
+            "interval": interval.numbers(),
         }
         self.ranks.do_on_first(lambda: self.log.append(line))
         self.report(line)
-        return f"{losses_text(means)}  {line['images_per_second']:.1f} images/s"
+        return f"{losses_text(means)}  {line['images_per_second']:.1f} images/s  {interval.text()}"
 
     def check_finite(self) -> None:
         """Raise ArmError for the first iteration of the window whose loss is not finite.

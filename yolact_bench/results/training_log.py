@@ -18,7 +18,11 @@ def curve_points(line: Mapping[str, object]) -> CurvePoints:
         return int(iteration), {f"val/{name}": _number(value) for name, value in defined.items()}
     losses = {f"loss_{name}": value for name, value in _mapping(line["losses"]).items()}
     rates = {name: line[name] for name in ("lr", "images_per_second")}
-    values = {**losses, "loss": line["total"], **rates}
+    # None in logs of earlier versions. Where the time of the steps since the last line went.
+    times = {
+        f"interval/{name}": value for name, value in _mapping(line.get("interval", {})).items()
+    }
+    values = {**losses, "loss": line["total"], **rates, **times}
     return int(iteration), {f"train/{name}": _number(value) for name, value in values.items()}
 
 

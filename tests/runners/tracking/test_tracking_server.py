@@ -23,7 +23,8 @@ from yolact_bench.results.manifest import PlannedRun
 
 pytestmark = pytest.mark.slow
 
-MEASURED = ("seconds", "latency/", "images_per_second", "memory/")  # differ from run to run
+# Differ from run to run.
+MEASURED = ("seconds", "latency/", "images_per_second", "interval/", "memory/")
 
 
 class Server:

@@ -45,7 +45,7 @@ class Left:
     def log(self) -> list[dict[str, object]]:
         """Return the lines of the log without what is measured in seconds."""
         lines = (self.folder / "log.jsonl").read_text().splitlines()
-        timed = ("seconds", "images_per_second")
+        timed = ("seconds", "images_per_second", "interval")
         return [{k: v for k, v in json.loads(x).items() if k not in timed} for x in lines]
 
     def result(self) -> dict[str, object]:

@@ -27,6 +27,16 @@ def test_losses_and_rates_are_of_the_training() -> None:
     )
 
 
+def test_times_of_the_last_steps_are_points_too_where_the_log_has_them() -> None:
+    line = LOSSES | {"interval": {"images_per_second": 9.0, "loader_ms": 1.5}}
+    iteration, points = curve_points(line)
+    assert (iteration, points) == (
+        10,
+        curve_points(LOSSES)[1]
+        | {"train/interval/images_per_second": 9.0, "train/interval/loader_ms": 1.5},
+    )
+
+
 def test_an_undefined_metric_of_a_validation_is_no_point() -> None:
     line = {"iteration": 20, "validation": {"mask_ap": 0.25, "mask_ap50": None}}
     assert curve_points(line) == (20, {"val/mask_ap": 0.25})
