@@ -8,7 +8,8 @@ In a test of that package, installed with its entry point in the group `yolact_b
     def test_my_nms_keeps_the_contract(check):
         check("nms", "my_nms")
 
-A check fails with an AssertionError. Slots without checks of their own have the general ones.
+A check fails with an AssertionError, and raises `unittest.SkipTest` where nothing here can run it.
+Slots without checks of their own have the general ones.
 """
 
 import inspect
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from yolact_bench.catalog import components
-from yolact_bench.contracts import network, nms, training
+from yolact_bench.contracts import deform, masks, network, nms, training
 from yolact_bench.slots import options_of, resolve
 
 Check: TypeAlias = Callable[[str, str], None]  # slot and name of a component
@@ -50,6 +51,17 @@ def resolves_to_itself(slot: str, name: str) -> None:
 _GENERAL: tuple[Check, ...] = (names_its_source, resolves_to_itself)
 _OWN: Mapping[str, tuple[Check, ...]] = {
     "nms": nms.CHECKS,
+    "deform": deform.CHECKS,
+    "rescore": (
+        masks.rescorer_has_a_score_for_each_detection,
+        masks.rescorer_states_whether_it_needs_a_network,
+    ),
+    "assembly": (
+        masks.assembly_has_a_soft_mask_for_each_detection,
+        masks.assembly_makes_each_mask_from_its_own_coefficients,
+        masks.assembly_has_gradients,
+    ),
+    "init": (network.init_fills_a_backbone_or_refuses,),
     "backbone": (
         network.backbone_halves_sides_rounded_up,
         network.backbone_states_its_facts,
@@ -70,6 +82,6 @@ _OWN: Mapping[str, tuple[Check, ...]] = {
     "mask_loss": (training.mask_loss_is_finite_and_differentiable,),
     "semantic_loss": (training.semantic_loss_is_finite_and_differentiable,),
     "mask_iou_loss": (training.mask_iou_loss_is_finite_and_differentiable,),
-    "schedule": (training.schedule_warms_up_and_ends_lower,),
+    "schedule": (training.schedule_has_a_rate_for_every_iteration,),
     "batch_norm": (training.batch_norm_freezes_smaller_batches_only,),
 }

@@ -1,5 +1,6 @@
 """What the parts of a training must do: anchors, augmentation, matching, losses, schedule."""
 
+import math
 from inspect import Parameter
 
 import numpy as np
@@ -159,12 +160,16 @@ def mask_iou_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
         _gradients(components(slot)[name]([masks], net, _TWO), predicted, *net.parameters())
 
 
-def schedule_warms_up_and_ends_lower(slot: str, name: str) -> None:
-    """Rates are positive, but perhaps the last."""
-    schedule = components(slot)[name]()
-    rates = [schedule.lr_at(i) for i in (0, 250, 500, schedule.iterations - 1)]
-    assert rates[0] < rates[1] < rates[2]
-    assert 0 <= rates[3] < rates[2]
+def schedule_has_a_rate_for_every_iteration(slot: str, name: str) -> None:
+    """Finite, never negative and not always 0; the common options have their meaning."""
+    peaks = []
+    for lr in (0.01, 0.02):
+        schedule = components(slot)[name](iterations=1000, batch_size=4, lr=lr)
+        assert (schedule.iterations, schedule.batch_size) == (1000, 4)
+        rates = [schedule.lr_at(iteration) for iteration in range(1000)]
+        assert all(math.isfinite(rate) and rate >= 0 for rate in rates)
+        peaks.append(max(rates))
+    assert 0 < peaks[0] < peaks[1]
 
 
 def batch_norm_freezes_smaller_batches_only(slot: str, name: str) -> None:

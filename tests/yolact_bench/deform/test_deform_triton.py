@@ -1,6 +1,6 @@
 """The Triton kernels: interpreted on a CPU, compiled for a GPU without one, run where one is.
 
-TRITON_INTERPRET=1 pytest tests/yolact_bench/deform tests/contracts/test_execution.py -k triton
+TRITON_INTERPRET=1 pytest tests/yolact_bench/deform tests/contracts/test_contracts.py -k triton
 pytest -m gpu tests/yolact_bench/deform
 """
 
@@ -31,14 +31,14 @@ KERNELS = {"convolve", "gather_columns", "add_to_pixels", "move_places"}
 def test_interpreted_kernels_pass_the_tests_of_every_implementation() -> None:
     """In a process of its own: Triton asks for its interpreter when it is imported.
 
-    Of all implementations: 2 strides, 1 of offsets, one of every case, 1 of memory. Of this file:
+    Of the contract: 2 checks of every slot and 4 of this one. Of this file:
     the meta device, float64, 2 halves, autocast, a NaN. Of columns: by 2 plans 4 layers, 2 halves,
     1 of zeros and 3 NaN; 1 ReLU, 1 layer that trains, 1 copy of a network.
     """
     pytest.importorskip("triton")
     command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-k", "triton")
     done = subprocess.run(
-        [*command, "-m", "not gpu", "tests/contracts/test_execution.py", Path(__file__).parent],
+        [*command, "-m", "not gpu", "tests/contracts/test_contracts.py", Path(__file__).parent],
         cwd=ROOT,
         env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -47,7 +47,7 @@ def test_interpreted_kernels_pass_the_tests_of_every_implementation() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert f"{2 + 1 + len(CASES) + 1 + 6 + 2 * 10 + 3} passed" in done.stdout
+    assert f"{2 + 4 + 6 + 2 * 10 + 3} passed" in done.stdout
 
 
 @ON_A_CPU

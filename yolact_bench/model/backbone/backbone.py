@@ -57,7 +57,11 @@ class MakeBackbone(Protocol):
 
 
 class Init(Protocol):
-    """An entry of `INITS`. Fact: `random`, `needs_imagenet`."""
+    """An entry of `INITS`.
+
+    Facts: `random`, whether the weights are random; `needs_imagenet`, whether it refuses a backbone
+    without ImageNet weights in torchvision.
+    """
 
     def __call__(self, backbone: Backbone, *args: Any, **options: Any) -> None:  # noqa: ANN401
         """Fill the backbone's weights; an entry may have options without a default."""
