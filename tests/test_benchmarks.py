@@ -6,7 +6,7 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from runners.timing.clocks import Sample
+from runners.timing.clocks import CallTime
 from tests.benchmarks import alternating
 from tests.benchmarks.alternating import Ratio, at_threads, compare
 from tests.benchmarks.table import table_of
@@ -21,10 +21,10 @@ class FakeClock:
     def spend(self, milliseconds: float) -> None:
         self.now_ms += milliseconds
 
-    def timed(self, call: Callable[[], object]) -> Sample:
+    def timed(self, call: Callable[[], object]) -> CallTime:
         before = self.now_ms
         call()
-        return Sample(self.now_ms - before, 0.0)
+        return CallTime(self.now_ms - before, 0.0)
 
 
 def test_an_arm_that_does_a_third_is_three_times_as_fast(

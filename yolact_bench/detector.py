@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.graph.fixed import Outcome, detections_of
+from yolact_bench.detect.graph.fixed import ProgramOutput, detections_of
 from yolact_bench.detect.pipeline import DetectionHead, Found, to_detections
 from yolact_bench.errors import SpecError
-from yolact_bench.runtime import Program, Runtime, Step
+from yolact_bench.runtime import GraphStep, Program, Runtime
 from yolact_bench.runtime.eager import eager
 from yolact_bench.shapes import Detections, Predictions, map_tensors
 from yolact_bench.spec.run import Run
@@ -23,7 +23,7 @@ from yolact_bench.spec.run import Run
 # RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
 Image: TypeAlias = NDArray[Any] | Tensor
 # Makes one program of all that follows resizing, from the input's mean and deviation.
-MakeFixed: TypeAlias = Callable[[Tensor, Tensor], Step]
+MakeFixed: TypeAlias = Callable[[Tensor, Tensor], GraphStep]
 _PLAIN = eager()
 
 
@@ -103,11 +103,11 @@ class Detector:
         height, width = image.shape[:2]
         return self.head.find(predictions, index, height=height, width=width, clock=clock)
 
-    def _find_fixed(self, fixed: Step, images: Sequence[Image], clock: Clock) -> list[Found]:
+    def _find_fixed(self, fixed: GraphStep, images: Sequence[Image], clock: Clock) -> list[Found]:
         """Run the program, wait once, and detect again where its fixed numbers were too small."""
         with clock("preprocess"):
             pixels = torch.stack([self._resized(image, i) for i, image in enumerate(images)])
-        outcome: Outcome = fixed(self.network, pixels, clock)
+        outcome: ProgramOutput = fixed(self.network, pixels, clock)
         found = []
         with clock("copy"):
             state = outcome.state.tolist()

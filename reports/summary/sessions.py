@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from reports.summary.timings import SessionRow, fastest_of, timing_of
 from yolact_bench.results.device_facts import read_device_facts
 from yolact_bench.results.fingerprint import timing_facts
-from yolact_bench.results.sessions import Choice, sessions_to_show
+from yolact_bench.results.sessions import SessionChoice, sessions_to_show
 from yolact_bench.results.store import Store
 
 
@@ -21,7 +21,7 @@ def read_sessions(
     return tuple(_session(choice, baseline) for choice in choices)
 
 
-def _session(choice: Choice, baseline: str) -> SessionRow:
+def _session(choice: SessionChoice, baseline: str) -> SessionRow:
     reference, session = choice.reference, choice.session
     refused = {arm: _elsewhere(choice, digest) for arm, digest in choice.untimed.items()}
     timings = {}
@@ -56,7 +56,7 @@ def _session(choice: Choice, baseline: str) -> SessionRow:
     )
 
 
-def _elsewhere(choice: Choice, digest: str) -> str:
+def _elsewhere(choice: SessionChoice, digest: str) -> str:
     """Why an arm has no time in the session, and which time it has in another."""
     reason = "not timed in the same session as the others"
     other = choice.latest_of(digest)

@@ -4,7 +4,7 @@ import torch
 
 from runners.cli.command import ExecutorOptions, PlaceOptions
 from runners.evaluation.coco.score import engine_name
-from runners.executors import Executor, Placement, make_executor
+from runners.executors import Executor, ExecutorSettings, make_executor
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 
@@ -46,7 +46,7 @@ def start_executor(options: ExecutorOptions, *, workers: bool = False) -> Execut
         SpecError: the executor, the devices or the cluster do not exist.
     """
     return make_executor(
-        Placement(
+        ExecutorSettings(
             executor=options.executor,
             slots=options.slots,
             devices=options.devices,

@@ -67,7 +67,7 @@ def as_lines(entries: Iterable[Entry]) -> str:
 @contextmanager
 def prediction_files(
     folder: Path, key: PredictionKey, *, batch_size: int = 1
-) -> Iterator["Predictions"]:
+) -> Iterator["PredictionWriter"]:
     """Yield a writer that takes the entries of one image after the other.
 
     The files appear when the block ends without an exception, meta.json last. `batch_size` is
@@ -75,7 +75,7 @@ def prediction_files(
     """
     (folder / META_FILE).unlink(missing_ok=True)  # no longer the truth about the other two
     with _json_list(folder / BOX_FILE) as boxes, _json_list(folder / MASK_FILE) as masks:
-        predictions = Predictions(boxes, masks)
+        predictions = PredictionWriter(boxes, masks)
         yield predictions
     meta = {**_facts(key), "num_detections": predictions.length, "batch_size": batch_size}
     write_meta(folder / META_FILE, meta)
@@ -97,7 +97,7 @@ def _facts(key: PredictionKey) -> dict[str, object]:
     return key.facts("detect_digest", schema=META_SCHEMA)
 
 
-class Predictions:
+class PredictionWriter:
     """Writes entries of images to two JSON lists, one entry a line."""
 
     def __init__(self, boxes: TextIO, masks: TextIO) -> None:

@@ -1,6 +1,6 @@
 """Where jobs run: in this process, in worker processes of this machine, or on a Ray cluster.
 
-Public: `Executor`, `Placement`, `make_executor`.
+Public: `Executor`, `ExecutorSettings`, `make_executor`.
 """
 
 import os
@@ -44,7 +44,7 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class ExecutorSettings:
     """Where arms run, as the command line asks for it."""
 
     executor: str | None = None  # of EXECUTORS; None: local where there is more than one slot
@@ -54,7 +54,7 @@ class Placement:
 
 
 def make_executor(
-    placement: Placement, *, work_dir: Path, device: str, alone: bool, workers: bool = False
+    settings: ExecutorSettings, *, work_dir: Path, device: str, alone: bool, workers: bool = False
 ) -> Executor | None:
     """Return the executor of other processes; None: jobs run in this one, one after the other.
 
@@ -64,20 +64,20 @@ def make_executor(
     Raises:
         SpecError: the executor, the devices or the cluster do not exist.
     """
-    _check(placement)
-    if placement.executor == "ray":
+    _check(settings)
+    if settings.executor == "ray":
         from runners.executors.ray.executor import RayExecutor
 
         return RayExecutor(
-            address=placement.address,
-            devices=placement.devices,
-            slots=placement.slots,
+            address=settings.address,
+            devices=settings.devices,
+            slots=settings.slots,
             work_dir=work_dir,
             device=torch.device(device).type,
         )
-    environments = slot_environments(placement, device=device, alone=alone)
-    single = placement.executor is None and len(environments) == 1
-    if not workers and (single or placement.executor == "here"):
+    environments = slot_environments(settings, device=device, alone=alone)
+    single = settings.executor is None and len(environments) == 1
+    if not workers and (single or settings.executor == "here"):
         return None
     from runners.executors.local import LocalExecutor
 
@@ -85,7 +85,7 @@ def make_executor(
 
 
 def slot_environments(
-    placement: Placement, *, device: str, alone: bool, num_cuda: int | None = None
+    settings: ExecutorSettings, *, device: str, alone: bool, num_cuda: int | None = None
 ) -> list[Mapping[str, str]]:
     """Return the variables that differ between the slots' workers: their devices, or threads.
 
@@ -93,7 +93,7 @@ def slot_environments(
         SpecError: the machine has too few devices.
     """
     if torch.device(device).type != "cuda":
-        slots = placement.slots or 1
+        slots = settings.slots or 1
         threads = max(1, torch.get_num_threads() // slots)
         return [{"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}] * slots
     count = torch.cuda.device_count() if num_cuda is None else num_cuda
@@ -101,28 +101,27 @@ def slot_environments(
     names = named.split(",") if named else map(str, range(count))
     visible = [name.strip() for name in names][:count]
     if alone and torch.device(device).index is not None:
-        visible = visible[torch.device(device).index :][: placement.devices]
-    room = len(visible) // placement.devices
-    slots = (1 if alone else max(room, 1)) if placement.slots is None else placement.slots
+        visible = visible[torch.device(device).index :][: settings.devices]
+    room = len(visible) // settings.devices
+    slots = (1 if alone else max(room, 1)) if settings.slots is None else settings.slots
     if slots > room:
         raise SpecError(
-            f"--slots {slots} of --devices {placement.devices} each need "
-            f"{slots * placement.devices} CUDA devices; there are {len(visible)}"
+            f"--slots {slots} of --devices {settings.devices} each need "
+            f"{slots * settings.devices} CUDA devices; there are {len(visible)}"
         )
-    groups = [visible[i * placement.devices : (i + 1) * placement.devices] for i in range(slots)]
+    groups = [visible[i * settings.devices : (i + 1) * settings.devices] for i in range(slots)]
     return [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups]
 
 
-def _check(placement: Placement) -> None:
-    if placement.executor is not None and placement.executor not in EXECUTORS:
+def _check(settings: ExecutorSettings) -> None:
+    if settings.executor is not None and settings.executor not in EXECUTORS:
         raise SpecError(
-            f"--executor {placement.executor}: no such executor"
-            f"{hint(placement.executor, EXECUTORS)}"
+            f"--executor {settings.executor}: no such executor{hint(settings.executor, EXECUTORS)}"
         )
-    if placement.address is not None and placement.executor != "ray":
-        raise SpecError(f"--address {placement.address}: only valid with --executor ray")
-    for option, number in (("--slots", placement.slots), ("--devices", placement.devices)):
+    if settings.address is not None and settings.executor != "ray":
+        raise SpecError(f"--address {settings.address}: only valid with --executor ray")
+    for option, number in (("--slots", settings.slots), ("--devices", settings.devices)):
         if number is not None and number < 1:
             raise SpecError(f"{option} {number}: expected 1 or more")
-    if placement.executor == "here" and (placement.slots or 1) > 1:
+    if settings.executor == "here" and (settings.slots or 1) > 1:
         raise SpecError("--executor here runs one arm at a time; omit --slots or --executor")

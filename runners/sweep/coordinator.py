@@ -21,7 +21,7 @@ from yolact_bench.spec.sweep.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 
-Outcome = tuple[StudyTrial, Unit, Mapping[str, float]]  # a trial, and its metrics by name
+TrialOutcome = tuple[StudyTrial, Unit, Mapping[str, float]]  # a trial, and its metrics by name
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Coordinator:
         self.tracker.log_training(unit.arm, 0, 0, curves)
         self._log(trial, self._objectives(metrics))
 
-    def complete_all(self, outcomes: Sequence[Outcome]) -> None:
+    def complete_all(self, outcomes: Sequence[TrialOutcome]) -> None:
         """Record a batch of trials, timed together with the base if an objective is a time."""
         times: Mapping[str, Mapping[str, float] | ArmError] = {}
         if self.spec.timed and outcomes:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from runners.arms.evaluate import predict_alone
 from runners.evaluation.score import Scores, score_predictions
 from runners.evaluation.stored_pass import lowest_score
-from runners.sweep.coordinator import Coordinator, Outcome
+from runners.sweep.coordinator import Coordinator, TrialOutcome
 from runners.sweep.replay.scorer import TrialScorer
 from runners.sweep.trial import ap_metrics
 from runners.system.interrupt import stoppable
@@ -26,7 +26,7 @@ def run_replays(at: Coordinator, scorer: "Scorer") -> None:
     try:
         with stoppable() as check:
             while trials := at.next_trials(_BATCH if at.spec.timed else 1):
-                outcomes: list[Outcome] = []
+                outcomes: list[TrialOutcome] = []
                 for trial, unit in trials:
                     try:
                         outcomes.append((trial, unit, scorer.metrics(unit)))

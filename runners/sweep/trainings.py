@@ -7,7 +7,7 @@ from runners.ablation.context import keep_record
 from runners.arms.job import Job, JobResult
 from runners.executors import Executor
 from runners.executors.log_follower import LogFollower
-from runners.sweep.coordinator import Coordinator, Outcome
+from runners.sweep.coordinator import Coordinator, TrialOutcome
 from runners.sweep.study import StudyTrial
 from runners.sweep.trial import metrics_of, with_validation
 from runners.system.interrupt import stoppable
@@ -42,7 +42,7 @@ class Trainings:
     executor: Executor
     _running: dict[str, _Training] = field(default_factory=dict)
     _waiting: list[tuple[StudyTrial, Unit]] = field(default_factory=list)  # for a shared training
-    _untimed: list[Outcome] = field(default_factory=list)
+    _untimed: list[TrialOutcome] = field(default_factory=list)
 
     def run(self) -> None:
         """Run trials until there are enough.

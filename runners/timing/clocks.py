@@ -11,14 +11,14 @@ import torch
 
 from yolact_bench.clock import STAGES
 
-Step = Callable[[int], object]  # one call of an arm, given its number
+NumberedCall = Callable[[int], object]  # one call of an arm, given its number
 
 # Warm-up ends when the last two quarters of its calls, at least this many each, have medians
 # this close.
 _WINDOW, _FLAT = 5, 0.05
 
 
-class Sample(NamedTuple):
+class CallTime(NamedTuple):
     """One timed call."""
 
     ms: float  # until its result was there
@@ -32,27 +32,27 @@ class WarmUp(NamedTuple):
     stable: bool  # its times had stopped falling
 
 
-Timer = Callable[[Callable[[], object]], Sample]  # runs a call once
+Timer = Callable[[Callable[[], object]], CallTime]  # runs a call once
 
 
-def wall_clock(call: Callable[[], object]) -> Sample:
+def wall_clock(call: Callable[[], object]) -> CallTime:
     """Time one call on the CPU."""
     return _timed(call, time.perf_counter_ns)
 
 
-def cpu_time(call: Callable[[], object]) -> Sample:
+def cpu_time(call: Callable[[], object]) -> CallTime:
     """Time that all threads of this process were busy: other programs do not lengthen it."""
     return _timed(call, time.process_time_ns)
 
 
-def _timed(call: Callable[[], object], now_ns: Callable[[], int]) -> Sample:
+def _timed(call: Callable[[], object], now_ns: Callable[[], int]) -> CallTime:
     start = now_ns()
     call()
     ms = (now_ns() - start) / 1e6
-    return Sample(ms, ms)
+    return CallTime(ms, ms)
 
 
-def cuda_events(call: Callable[[], object]) -> Sample:
+def cuda_events(call: Callable[[], object]) -> CallTime:
     """Time between two CUDA events around one call.
 
     The device is idle when the first event is recorded, so what the call does on the CPU
@@ -64,7 +64,7 @@ def cuda_events(call: Callable[[], object]) -> Sample:
     enqueue_ms = wall_clock(call).ms
     end.record()
     end.synchronize()
-    return Sample(float(start.elapsed_time(end)), enqueue_ms)
+    return CallTime(float(start.elapsed_time(end)), enqueue_ms)
 
 
 TIMERS: Mapping[str, Timer] = {
@@ -80,7 +80,7 @@ def timer_for(device_type: str) -> str:
 
 
 def warm_up(
-    step: Step,
+    step: NumberedCall,
     timer: Timer,
     *,
     calls: int = 20,

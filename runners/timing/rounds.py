@@ -10,7 +10,7 @@ from functools import partial
 from itertools import count
 from statistics import median
 
-from runners.timing.clocks import Sample, Step, Timer
+from runners.timing.clocks import CallTime, NumberedCall, Timer
 from yolact_bench.results.text import duration
 from yolact_bench.statistics.timing import MIN_ROUNDS, half_width, median_interval, paired_ratio
 
@@ -42,7 +42,7 @@ class RoundPlan:
 class Rounds:
     """The samples of all arms, and why the rounds ended."""
 
-    samples: dict[str, list[Sample]]
+    samples: dict[str, list[CallTime]]
     rounds: int = 0
     ended: str = ""  # "narrow", "time" or "rounds"
     widths: dict[str, float] = field(default_factory=dict)  # at the end; empty without `rel_ci`
@@ -67,7 +67,7 @@ def calls_in_a_turn(times: Mapping[str, Sequence[float]], device_type: str) -> i
 
 
 def alternate(
-    steps: Mapping[str, Step],
+    steps: Mapping[str, NumberedCall],
     timer: Timer,
     plan: RoundPlan,
     *,

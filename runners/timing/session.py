@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from runners.timing.calls import PreparedArm, detections_in
-from runners.timing.clocks import TIMERS, Step, timer_for, warm_up
+from runners.timing.clocks import TIMERS, NumberedCall, timer_for, warm_up
 from runners.timing.device.watch import DeviceWatch, watch
 from runners.timing.footprint import energy_per_image, peak_memory_mb
 from runners.timing.images import Picture
@@ -217,7 +217,7 @@ class TimingSession:
             for name, arm in self.arms.items()
         }
 
-    def _counting(self, name: str, call: Step) -> Step:
+    def _counting(self, name: str, call: NumberedCall) -> NumberedCall:
         """The call, counting the images for which fixed numbers of candidates were too small."""
 
         def step(number: int) -> object:

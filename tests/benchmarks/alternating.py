@@ -17,7 +17,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from runners.system.environment import environment
-from runners.timing.clocks import Step, wall_clock, warm_up
+from runners.timing.clocks import NumberedCall, wall_clock, warm_up
 from runners.timing.rounds import RoundPlan, alternate
 from yolact_bench.statistics.timing import paired_ratio
 
@@ -132,7 +132,7 @@ def _timed(arms: Mapping[str, Call], rounds: int, seconds: float) -> _Samples:
     calls = {name: _calls_per_sample(arm) if rounds > 1 else 1 for name, arm in arms.items()}
     cpu_ms: dict[str, list[float]] = {name: [] for name in arms}
 
-    def sampled(name: str) -> Step:
+    def sampled(name: str) -> NumberedCall:
         arm, number = arms[name], calls[name]
 
         def step(_: int) -> None:

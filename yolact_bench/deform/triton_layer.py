@@ -14,7 +14,7 @@ from yolact_bench.slots import with_facts
 _PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
 
 
-def device_fault(device_type: str) -> str:
+def triton_fault(device_type: str) -> str:
     """Return why the kernel cannot run on a kind of device; under Triton's interpreter it can."""
     if device_type in {"cuda", "meta"} or os.environ.get("TRITON_INTERPRET") == "1":
         return ""
@@ -38,7 +38,7 @@ def convolve_map(
     return _convolution(x, places, weight, bias, stride, sigmoid=True)
 
 
-@with_facts(fault=device_fault, convolve_map=convolve_map)
+@with_facts(fault=triton_fault, convolve_map=convolve_map)
 def triton_deform(
     x: Float[Tensor, "B I H W"],
     offset: Float[Tensor, "B 18 h w"],
@@ -68,7 +68,7 @@ def triton_deform(
 def _convolution(
     x: Tensor, places: Tensor, weight: Tensor, bias: Tensor, stride: int, *, sigmoid: bool
 ) -> Tensor:
-    fault = device_fault(x.device.type)
+    fault = triton_fault(x.device.type)
     if fault:
         raise SpecError(f"deform: {fault}")
     precision = autocast_precision(x.device.type)

@@ -28,7 +28,7 @@ _PLAIN = {"enable_fp_fusion": False}
 Int64 = NDArray[np.int64]
 
 
-def device_fault(soft_masks: Float[Tensor, "N h w"], height: int, width: int) -> str:
+def kernel_fault(soft_masks: Float[Tensor, "N h w"], height: int, width: int) -> str:
     """Return why a GPU cannot find the toggles of these masks; "" where it can."""
     if soft_masks.dtype != torch.float32:
         return f"the soft masks are {soft_masks.dtype}, not torch.float32"

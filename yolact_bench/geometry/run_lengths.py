@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from yolact_bench.geometry.device_run_lengths import device_fault, device_toggles, note_host_path
+from yolact_bench.geometry.device_run_lengths import device_toggles, kernel_fault, note_host_path
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -57,7 +57,7 @@ def mask_toggles(
     """Return, on the host, where each mask at image size changes, as `mask_run_lengths` says."""
     size = len(soft_masks), height * width
     if soft_masks.is_cuda:
-        fault = device_fault(soft_masks, height, width)
+        fault = kernel_fault(soft_masks, height, width)
         if not fault:
             return Toggles(*device_toggles(soft_masks, height, width, threshold=threshold), *size)
         note_host_path(fault)

@@ -184,7 +184,7 @@ def listed_session(store: Store, digests: Sequence[str]) -> Session | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class SessionChoice:
     """The session that a report shows of one kind, for the arms of one seed."""
 
     seed: int
@@ -201,7 +201,7 @@ class Choice:
 
 def sessions_to_show(
     store: Store, arms_by_seed: Mapping[int, Mapping[str, str]], baseline: str
-) -> list[Choice]:
+) -> list[SessionChoice]:
     """One session of each scenario, batch size and load, end_to_end before the others.
 
     Of each the one that counts, then has the baseline, then most of the arms, then is the latest.
@@ -229,7 +229,7 @@ def twin_fault(arm: str, interval: Sequence[float], *, rounds: int) -> str:
     return f"{arm} timed twice differs from itself: ratio {low:.4f} to {high:.4f}"
 
 
-def device_fault(gpu: GpuFacts, during: Sequence[GpuSample]) -> str:
+def gpu_fault(gpu: GpuFacts, during: Sequence[GpuSample]) -> str:
     """Why no time on this GPU counts: throttled or shared. "" if they do.
 
     `during` are the samples between rounds. Those before and after reveal sharing only: what
@@ -267,7 +267,7 @@ def _complete(store: Store, digests: Sequence[str]) -> list[Session]:
 
 def _best(
     sessions: Sequence[Session], arms_by_seed: Mapping[int, Mapping[str, str]], baseline: str
-) -> Choice:
+) -> SessionChoice:
     ranked: list[tuple[tuple[bool, bool, int, int], int, Session]] = []
     for order, whole in enumerate(sessions):
         for seed, arms in arms_by_seed.items():
@@ -279,7 +279,7 @@ def _best(
     _, seed, session = max(ranked, key=lambda one: one[0])  # the first of equals
     arms, times = arms_by_seed[seed], session.records
     records = {arm: times[digest] for arm, digest in arms.items() if digest in times}
-    return Choice(
+    return SessionChoice(
         seed=seed,
         session=session,
         records=records,
@@ -289,7 +289,7 @@ def _best(
     )
 
 
-def _place(choice: Choice) -> tuple[bool, int, str, bool, str, int]:
+def _place(choice: SessionChoice) -> tuple[bool, int, str, bool, str, int]:
     kind, invalid = choice.session.kind, bool(choice.session.invalid)
     place = _ORDER.index(kind.scenario) if kind.scenario in _ORDER else len(_ORDER)
     return invalid, place, kind.scenario, bool(kind.load), kind.load, kind.batch_size

@@ -9,11 +9,11 @@ from yolact_bench.runtime.runtime import (
     HALF,
     CompilePart,
     FixedShapes,
+    GraphStep,
     MakeRuntime,
     Precision,
     Program,
     Runtime,
-    Step,
 )
 
 __all__ = [
@@ -21,11 +21,11 @@ __all__ = [
     "RUNTIMES",
     "CompilePart",
     "FixedShapes",
+    "GraphStep",
     "MakeRuntime",
     "Precision",
     "Program",
     "Runtime",
-    "Step",
 ]
 
 

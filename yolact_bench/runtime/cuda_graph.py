@@ -8,7 +8,7 @@ import torch
 from yolact_bench.runtime.compiler import compiler_probe
 from yolact_bench.runtime.inductor import Tuning, compile_function, compile_stages
 from yolact_bench.runtime.recording import Event, RecordedStep, Replay
-from yolact_bench.runtime.runtime import FixedShapes, Precision, Runtime, Step
+from yolact_bench.runtime.runtime import FixedShapes, GraphStep, Precision, Runtime
 
 WARM_UPS = 3
 
@@ -35,7 +35,7 @@ def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> 
     )
 
 
-def _record(step: Step) -> RecordedStep:
+def _record(step: GraphStep) -> RecordedStep:
     return RecordedStep(step, record=record_cuda_graph, event=graph_event)
 
 

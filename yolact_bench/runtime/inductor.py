@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 # What inductor does of itself, or all it can: on a GPU it then times its own kernels against the
 # libraries', which takes minutes.
 Tuning: TypeAlias = Literal["default", "max"]
-STAGES = ("backbone", "fpn", "protonet", "head")
+PARTS = ("backbone", "fpn", "protonet", "head")
 # Puts tensors where those of a value were.
 Grouping: TypeAlias = Callable[[Iterator[Tensor]], object]
 
@@ -80,7 +80,7 @@ class CompiledStage(nn.Module):
 
 def compile_stages(network: Program, *, tuning: Tuning = "default") -> Program:
     """Return the network, an inference copy, with its stages replaced by compiled ones."""
-    for name in STAGES:
+    for name in PARTS:
         setattr(network, name, CompiledStage(getattr(network, name), name=name, tuning=tuning))
     return network
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from yolact_bench.clock import Clock, TakesTimes, no_clock
-from yolact_bench.runtime.runtime import Program, Step
+from yolact_bench.runtime.runtime import GraphStep, Program
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class RecordedStep:
 
     def __init__(
         self,
-        function: Step,
+        function: GraphStep,
         *,
         record: Recorder,
         event: Callable[[], Event],

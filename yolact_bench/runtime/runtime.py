@@ -33,7 +33,7 @@ class Program(nn.Module):
 # Makes a program of a function of tensors, called with them in one sequence.
 CompilePart: TypeAlias = Callable[..., Callable[[Sequence[Tensor]], Any]]
 # A function of a program, a batch and a clock; it returns tensors of shapes that no value decides.
-Step: TypeAlias = Callable[[Program, Tensor, Clock], Any]
+GraphStep: TypeAlias = Callable[[Program, Tensor, Clock], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class FixedShapes:
     """How to execute everything after resizing as one program of fixed shapes."""
 
     compile_part: CompilePart  # for what follows the network
-    record: Callable[[Step], Step]
+    record: Callable[[GraphStep], GraphStep]
 
 
 def no_context(device_type: str) -> AbstractContextManager[object]:

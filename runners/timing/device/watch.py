@@ -12,7 +12,7 @@ import torch
 from runners.timing.device.host import host_facts, host_warnings, read_host
 from runners.timing.device.nvml import Gpu, Nvml, open_gpu
 from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, GpuSample, Spread
-from yolact_bench.results.sessions import device_fault
+from yolact_bench.results.sessions import gpu_fault
 
 # Utilization is averaged over up to a second.
 _REST_S, _RESTING_PERCENT = 1.2, 5.0
@@ -111,7 +111,7 @@ class DeviceWatch:
             gpu = _gpu_facts(self._gpu, self._before, self._during, after, throttled, self._unseen)
         if self._unknown:
             warnings = (*warnings, self._unknown)
-        invalid = "" if gpu is None else device_fault(gpu, self._during)
+        invalid = "" if gpu is None else gpu_fault(gpu, self._during)
         return DeviceFacts(host=host, gpu=gpu, invalid=invalid, warnings=warnings)
 
 

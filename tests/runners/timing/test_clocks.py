@@ -8,8 +8,8 @@ import torch
 from runners.timing import clocks
 from runners.timing.clocks import (
     TIMERS,
+    CallTime,
     EventClock,
-    Sample,
     StageClock,
     timer_for,
     wall_clock,
@@ -19,8 +19,8 @@ from tests.support.fake_device import FakeDevice
 from yolact_bench.clock import STAGES
 
 
-def sample(ms: float) -> Sample:
-    return Sample(ms, ms)
+def sample(ms: float) -> CallTime:
+    return CallTime(ms, ms)
 
 
 def test_warm_up_continues_until_times_are_flat() -> None:
@@ -38,7 +38,7 @@ def test_warm_up_continues_until_times_are_flat() -> None:
 def test_warm_up_of_a_restless_machine_ends_at_five_times_the_calls() -> None:
     ms = 1.0
 
-    def doubling(step: Callable[[], object]) -> Sample:
+    def doubling(step: Callable[[], object]) -> CallTime:
         nonlocal ms
         ms *= 2
         return sample(ms)
@@ -49,7 +49,7 @@ def test_warm_up_of_a_restless_machine_ends_at_five_times_the_calls() -> None:
 def test_warm_up_of_a_slow_arm_ends_with_its_time_but_not_before_three_calls() -> None:
     now = 0.0
 
-    def minute(step: Callable[[], object]) -> Sample:
+    def minute(step: Callable[[], object]) -> CallTime:
         nonlocal now
         now += 60.0
         return sample(60_000.0)
@@ -62,7 +62,7 @@ def test_warm_up_of_short_calls_lasts_for_the_minimum_time() -> None:
     """Calls of 1 ms, all equal: flat after 20, but a second has 1000 of them."""
     now = 0.0
 
-    def millisecond(step: Callable[[], object]) -> Sample:
+    def millisecond(step: Callable[[], object]) -> CallTime:
         nonlocal now
         now += 0.001
         return sample(1.0)

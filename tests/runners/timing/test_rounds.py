@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from runners.timing.clocks import Sample, Step
+from runners.timing.clocks import CallTime, NumberedCall
 from runners.timing.rounds import RoundPlan, Rounds, alternate, calls_in_a_turn, widths
 from yolact_bench.statistics.timing import half_width, paired_ratio
 
@@ -18,10 +18,10 @@ def round_plan(**changes: object) -> RoundPlan:
     return RoundPlan(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def unit_timer(call: Callable[[], object]) -> Sample:
+def unit_timer(call: Callable[[], object]) -> CallTime:
     """Every call takes a millisecond."""
     call()
-    return Sample(1.0, 1.0)
+    return CallTime(1.0, 1.0)
 
 
 class FakeMachine:
@@ -39,10 +39,10 @@ class FakeMachine:
         self.calls, self.seconds, self.swell = 0, 0.0, 0.0
         self.factor = 1.0
 
-    def steps(self, **factors: float) -> dict[str, Step]:
+    def steps(self, **factors: float) -> dict[str, NumberedCall]:
         """Return arms that take these multiples of 10 ms."""
 
-        def step_of(name: str) -> Step:
+        def step_of(name: str) -> NumberedCall:
             def step(number: int) -> None:
                 self.factor = factors[name]
 
@@ -50,7 +50,7 @@ class FakeMachine:
 
         return {name: step_of(name) for name in factors}
 
-    def timer(self, call: Callable[[], object]) -> Sample:
+    def timer(self, call: Callable[[], object]) -> CallTime:
         call()
         self.calls += 1
         self.swell = 0.95 * self.swell + 0.05 * self.random.gauss(0, 1)
@@ -58,7 +58,7 @@ class FakeMachine:
         ms = 10 * self.factor * (1 + self.slower) ** self.calls * max(loaded, 1.0)
         ms *= 1 + abs(self.random.gauss(0, self.noise))
         self.seconds += ms / 1e3
-        return Sample(ms, ms)
+        return CallTime(ms, ms)
 
 
 def intervals(found: Rounds) -> dict[str, tuple[float, float]]:
@@ -194,7 +194,7 @@ def test_short_calls_of_a_gpu_have_turns_of_fifty_milliseconds() -> None:
 def test_the_width_of_the_baseline_is_of_its_median_and_of_others_of_their_ratio() -> None:
     """All arms swing together by 20 %: the median is uncertain, the ratios are not."""
     swing = 1 + 0.2 * np.random.default_rng(0).standard_normal(60)
-    samples = {name: [Sample(ms, ms) for ms in 10 * np.abs(swing)] for name in ("a", "b")}
+    samples = {name: [CallTime(ms, ms) for ms in 10 * np.abs(swing)] for name in ("a", "b")}
     found = widths(Rounds(samples=samples, rounds=60), round_plan())
     assert found["a"] > 0.03
     assert found["b"] == pytest.approx(0, abs=1e-9)

@@ -18,7 +18,7 @@ from yolact_bench.detect.graph.fixed import (
     FixedDetection,
     FixedFound,
     FixedProgram,
-    Outcome,
+    ProgramOutput,
     call_directly,
     detections_of,
     state_of,
@@ -29,7 +29,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.runtime import Program, Step
+from yolact_bench.runtime import GraphStep, Program
 from yolact_bench.runtime.inductor import compile_function
 from yolact_bench.runtime.recording import GraphClock, RecordedStep
 from yolact_bench.shapes import Predictions
@@ -59,7 +59,7 @@ def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> 
     compile_part = compile_function if compiled else call_directly
     detection = FixedDetection(detector.head, nms, compile_part)
 
-    def make(mean: Tensor, std: Tensor) -> Step:
+    def make(mean: Tensor, std: Tensor) -> GraphStep:
         program = FixedProgram(detection=detection, mean=mean, std=std)
         return RecordedStep(program, record=record, event=Event)
 
@@ -158,12 +158,12 @@ def test_an_image_whose_flag_says_no_is_detected_again_and_counted(
     inner = graph._fixed
     assert inner is not None
 
-    def doubtful(network: Program, pixels: Tensor, clock: Clock = no_clock) -> Outcome:
+    def doubtful(network: Program, pixels: Tensor, clock: Clock = no_clock) -> ProgramOutput:
         outcome = inner(network, pixels, clock)
         wrong = outcome.found.scores.clone()
         wrong[1] = 0.123
         found = replace(outcome.found, exact=torch.tensor([True, False]), scores=wrong)
-        return Outcome(predictions=outcome.predictions, found=found, state=state_of(found))
+        return ProgramOutput(predictions=outcome.predictions, found=found, state=state_of(found))
 
     monkeypatch.setattr(graph, "_fixed", doubtful)
     images = [image(), image(seed=1)]

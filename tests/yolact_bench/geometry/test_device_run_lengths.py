@@ -21,8 +21,8 @@ from tests.support.soft_masks import blobs
 from yolact_bench.geometry import device_run_lengths
 from yolact_bench.geometry.device_run_lengths import (
     _pixels_of_a_cell,
-    device_fault,
     device_toggles,
+    kernel_fault,
     note_host_path,
 )
 from yolact_bench.geometry.run_lengths import _grid, encode_toggles, mask_run_lengths
@@ -122,11 +122,11 @@ def test_no_cell_has_more_pixels_than_the_kernel_counts(cells: int, pixels: int)
 
 def test_what_a_gpu_cannot_do_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     half, many = torch.zeros(1, 5, 5, dtype=torch.float16), torch.zeros(1, 1024, 5)
-    assert "float16" in device_fault(half, 9, 9)
-    assert "1023 cells" in device_fault(many, 9, 9)
-    assert "too many pixels" in device_fault(torch.zeros(1, 5, 5), 2**16, 2**15)
-    assert "no cells" in device_fault(torch.zeros(1, 0, 5), 9, 9)
-    assert device_fault(torch.zeros(1, 5, 5), 9, 9) in {"", "there is no Triton"}
+    assert "float16" in kernel_fault(half, 9, 9)
+    assert "1023 cells" in kernel_fault(many, 9, 9)
+    assert "too many pixels" in kernel_fault(torch.zeros(1, 5, 5), 2**16, 2**15)
+    assert "no cells" in kernel_fault(torch.zeros(1, 0, 5), 9, 9)
+    assert kernel_fault(torch.zeros(1, 5, 5), 9, 9) in {"", "there is no Triton"}
     for _ in range(2):
         note_host_path("a fault that only this test has")
     assert caplog.text.count("a fault that only this test has") == 1

@@ -34,7 +34,7 @@ class FixedFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ProgramOutput:
     """What a program leaves on the device, in memory that its next replay may overwrite."""
 
     predictions: Predictions
@@ -142,13 +142,15 @@ class FixedProgram:
     mean: Float[Tensor, "3 1 1"]
     std: Float[Tensor, "3 1 1"]
 
-    def __call__(self, network: Program, pixels: Float[Tensor, "B 3 S S"], clock: Clock) -> Outcome:
+    def __call__(
+        self, network: Program, pixels: Float[Tensor, "B 3 S S"], clock: Clock
+    ) -> ProgramOutput:
         """Return predictions and detections of images as they are resized, 0 to 255."""
         with clock("preprocess"):
             batch = (pixels - self.mean) / self.std
         raw: Predictions = network(batch, clock=clock)
         found = self.detection(raw, clock)
-        return Outcome(predictions=raw, found=found, state=state_of(found))
+        return ProgramOutput(predictions=raw, found=found, state=state_of(found))
 
 
 def state_of(found: FixedFound) -> Int64[Tensor, "B 2"]:
