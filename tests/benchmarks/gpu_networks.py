@@ -1,7 +1,7 @@
 """The detector in every runtime: decoded images to masks at prototype size, and its stages."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 
@@ -27,26 +27,41 @@ log = logging.getLogger(__name__)
 
 LOAD = "crowded_100"
 REFERENCE = "eager fp32"
+COMPILED = "compiled bf16"
 # Arm → runtime, and the deformable layers that go with it; the reference comes first.
 _GPU_ARMS: Mapping[str, tuple[Mapping[str, str], str]] = {
     REFERENCE: ({"name": "eager", "precision": "fp32"}, "torchvision"),
     "eager AMP": ({"name": "eager", "precision": "bf16"}, "torchvision"),
-    "compiled bf16": ({"name": "compiled", "precision": "bf16"}, "triton"),
+    COMPILED: ({"name": "compiled", "precision": "bf16"}, "triton"),
     "cuda_graph bf16": ({"name": "cuda_graph", "precision": "bf16"}, "triton"),
 }
 _CPU_ARMS: Mapping[str, tuple[Mapping[str, str], str]] = {
     REFERENCE: ({"name": "eager", "precision": "fp32"}, "torchvision"),
     "eager AMP": ({"name": "eager", "precision": "bf16"}, "torchvision"),
-    "compiled bf16": ({"name": "compiled", "precision": "bf16"}, "gather"),
+    COMPILED: ({"name": "compiled", "precision": "bf16"}, "gather"),
 }
 
 
-def networks_part(preset: str, batch: int, size: Size, device: torch.device) -> Part:
-    """Return the times of one preset with one batch size, in every runtime there is."""
+def networks_part(
+    preset: str,
+    batch: int,
+    size: Size,
+    device: torch.device,
+    *,
+    scenario: str = "detector",
+    compiled: bool = False,
+) -> Part:
+    """Return the times of one preset with one batch size, in every runtime there is.
+
+    Compilation takes a minute: it is left to parts of its own, at the end of a session.
+    """
     images = draw_pictures()
-    detectors, failed = _detectors(preset, batch, size, device)
+    names = [name for name in arms_of(device) if (name == COMPILED) == compiled]
+    detectors, failed = detectors_of(
+        preset, batch, size, device, {REFERENCE: None, **dict.fromkeys(names)}
+    )
     plan = LatencyPlan(
-        scenarios=("detector",),
+        scenarios=(scenario,),
         rel_ci=0.005,
         max_s=size.seconds,
         batch_size=batch,
@@ -59,7 +74,7 @@ def networks_part(preset: str, batch: int, size: Size, device: torch.device) -> 
             measured = time_session(
                 detectors,
                 images,
-                scenario="detector",
+                scenario=scenario,
                 plan=plan,
                 loads=dict.fromkeys(detectors, find_load(LOAD)),
                 rounds=size.rounds,
@@ -73,28 +88,31 @@ def networks_part(preset: str, batch: int, size: Size, device: torch.device) -> 
         "kind": "network",
         "preset": preset,
         "batch": batch,
+        "scenario": scenario,
         "load": LOAD,
-        "gmac": total(count(_run(preset, size, *_arms(device)[REFERENCE]))).macs / 1e9,
+        "gmac": total(count(_run(preset, size, *arms_of(device)[REFERENCE]))).macs / 1e9,
         "twin": {} if reference is None else _twin(reference),
         "invalid": why_invalid(measured.values()),
-        "arms": {name: _told(m, reference, batch) for name, m in measured.items()},
+        "arms": {name: _facts(m, reference, batch) for name, m in measured.items()},
         "failed": failed,
     }
 
 
-def _arms(device: torch.device) -> Mapping[str, tuple[Mapping[str, str], str]]:
+def arms_of(device: torch.device) -> Mapping[str, tuple[Mapping[str, str], str]]:
+    """Return arm → its runtime and deformable layers, on this kind of device."""
     return _GPU_ARMS if device.type == "cuda" else _CPU_ARMS
 
 
-def _detectors(
-    preset: str, batch: int, size: Size, device: torch.device
+def detectors_of(
+    preset: str, batch: int, size: Size, device: torch.device, names: Iterable[str]
 ) -> tuple[dict[str, Detector], dict[str, str]]:
-    """Return the detectors of all arms with the same random weights, each called once."""
+    """Return the detectors of these arms with the same random weights, each called once."""
     weights: dict[str, torch.Tensor] | None = None
     found: dict[str, Detector] = {}
     failed: dict[str, str] = {}
     images = [picture.decoded for picture in _first(draw_pictures(), batch)]
-    for name, (runtime, deform) in _arms(device).items():
+    for name in names:
+        runtime, deform = arms_of(device)[name]
         run = _run(preset, size, runtime, deform)
         torch.manual_seed(0)
         network = build_network(run, initial=False)
@@ -128,11 +146,11 @@ def _twin(reference: ArmTimes) -> dict[str, object]:
     return {"ratio": protocol.twin_ratio, "interval": protocol.twin_interval or None}
 
 
-def _told(measured: ArmTimes, reference: ArmTimes | None, batch: int) -> dict[str, object]:
+def _facts(measured: ArmTimes, reference: ArmTimes | None, batch: int) -> dict[str, object]:
     calls, period = measured.protocol.calls_per_round, period_of(measured.image_ids)
     how = {"period": period, "calls": calls}
     ms = median(measured.samples_ms)
-    told: dict[str, object] = {
+    facts: dict[str, object] = {
         "median_ms": ms,
         "interval_ms": median_interval(measured.samples_ms, **how),
         "images_per_second": 1000 * batch / ms,
@@ -146,5 +164,5 @@ def _told(measured: ArmTimes, reference: ArmTimes | None, batch: int) -> dict[st
     }
     if reference is not None:
         ratio, interval = paired_ratio(reference.samples_ms, measured.samples_ms, **how)
-        told |= {"times_as_fast": ratio, "times_as_fast_interval": interval}
-    return told
+        facts |= {"times_as_fast": ratio, "times_as_fast_interval": interval}
+    return facts

@@ -27,6 +27,9 @@ class Size:
     trained: tuple[str, ...]
     train_batch: int
     seconds: float  # of the rounds of one session
+    micro_seconds: float  # of the rounds of one micro measurement
+    loader_steps: int  # of the training with its loader
+    patience: float  # factor on the time boxes, which are those of a GPU
     rounds: int | None = None  # at most; None: as the seconds allow
 
 
@@ -36,10 +39,13 @@ FULL = Size(
     image_size=None,
     batches=(1, 8),
     layers={"C3": (69, 128), "C4": (35, 256), "C5": (18, 512)},
-    layer_batches=(1, 8),
+    layer_batches=(1, 8, 32),
     trained=("yolact_r50", "yolact_plus_r50"),
     train_batch=32,
-    seconds=8.0,
+    seconds=6.0,
+    micro_seconds=0.8,
+    loader_steps=300,
+    patience=1.0,
 )
 SMALL = replace(
     FULL,
@@ -52,6 +58,9 @@ SMALL = replace(
     trained=("yolact_tiny",),
     train_batch=2,
     seconds=2.0,
+    micro_seconds=0.1,
+    loader_steps=6,
+    patience=5.0,
     rounds=12,
 )
 

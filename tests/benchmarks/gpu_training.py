@@ -1,7 +1,9 @@
-"""Training steps on a batch that lies ready: images a second without a loader."""
+"""Training steps: on a batch that lies ready, and with the loader that feeds them."""
 
+import os
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -46,6 +48,48 @@ def training_part(preset: str, size: Size, device: torch.device) -> Part:
     }
 
 
+def loader_part(preset: str, size: Size, device: torch.device) -> Part:
+    """Return how long steps take with the loader that feeds them, and how long they wait for it.
+
+    With the preset's own batch size. The steps of the first third warm up and do not count.
+    """
+    run = _run(preset, size).changed({"deform": {"name": _fast(device)}})
+    run = change(run, "schedule.batch_size", min(8, size.train_batch), relative_to=Path())
+    workers = min(14, max(0, (os.cpu_count() or 1) - 2))
+    loader = _loader(run, size, images=64 * size.train_batch // 8, workers=workers)
+    waits, steps, batch = [], [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        loop = _loop(run, device, Path(folder))
+        start = time.perf_counter()
+        for number, loaded in enumerate(loader):
+            there = time.perf_counter()
+            loop.step(loaded.to(device))
+            loop.window.clear()
+            if device.type == "cuda" and number % 10 == 0:
+                torch.cuda.synchronize(device)
+            end = time.perf_counter()
+            waits.append(there - start)
+            steps.append(end - there)
+            start, batch = end, len(loaded.images)
+            if number + 1 == size.loader_steps:
+                break
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        steps[-1] += time.perf_counter() - start
+    counted = len(steps) // 3
+    seconds = sum(waits[counted:]) + sum(steps[counted:])
+    return {
+        "kind": "loader",
+        "preset": preset,
+        "batch": batch,
+        "workers": workers,
+        "steps": len(steps) - counted,
+        "images_per_second": batch * (len(steps) - counted) / seconds,
+        "share_of_waiting": sum(waits[counted:]) / seconds,
+        "first_step_seconds": steps[0],
+    }
+
+
 def _fast(device: torch.device) -> str:
     return "triton" if device.type == "cuda" else "gather"
 
@@ -67,9 +111,14 @@ def _run(preset: str, size: Size) -> Run:
 
 def _batch(run: Run, size: Size) -> Batch:
     """Return one augmented batch of drawn images; their five classes are among any others."""
+    batch: Batch = next(iter(_loader(run, size, images=size.train_batch, workers=0)))
+    return batch
+
+
+def _loader(run: Run, size: Size, *, images: int, workers: int) -> Iterable[Batch]:
     shapes = {
         "name": "shapes",
-        "train_images": size.train_batch,
+        "train_images": images,
         "val_images": 1,
         "size": max(96, min(run.image_size, 640)),
     }
@@ -77,16 +126,18 @@ def _batch(run: Run, size: Size) -> Batch:
     dataset = open_dataset(data, "train")
     with torch.device("meta"):
         network = build_network(drawn, initial=False)
-    loader = build_training_loader(drawn, network, dataset, start_iteration=0, workers=0)
-    batch: Batch = next(iter(loader))
-    return batch
+    return build_training_loader(drawn, network, dataset, start_iteration=0, workers=workers)
 
 
-def _step(run: Run, batch: Batch, device: torch.device, folder: Path) -> object:
+def _loop(run: Run, device: torch.device, folder: Path) -> Loop:
     torch.manual_seed(0)
     network = build_network(run, initial=False).to(device).to(memory_format=torch.channels_last)
     how = TrainingOptions(device=str(device), workers=0)
-    loop = Loop(run, network, build_schedule(run), build_losses_for(run, network), folder, how)
+    return Loop(run, network, build_schedule(run), build_losses_for(run, network), folder, how)
+
+
+def _step(run: Run, batch: Batch, device: torch.device, folder: Path) -> Callable[[], None]:
+    loop = _loop(run, device, folder)
 
     def step() -> None:
         loop.step(batch)

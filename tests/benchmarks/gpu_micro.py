@@ -1,0 +1,182 @@
+"""What single operations cost: the numbers on which the choice between two designs rests."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from runners.profiling.ceilings import Sizes, measure_ceiling
+from tests.benchmarks.gpu_size import Part, Size, timed_together
+
+Arms = Mapping[str, Callable[[], object]]
+
+_LAUNCHES = 100  # of one operation, so that one call takes longer than a clock's step
+_SMALL = 16  # divides the sides and channels on a CPU
+# Convolutions of a ResNet-50 at 550 pixels: channels in and out, kernel, side.
+_CONVOLUTIONS = ((64, 64, 3, 138), (128, 128, 3, 69), (256, 256, 3, 35), (512, 512, 3, 18))
+
+
+def micro_part(size: Size, device: torch.device) -> Part:
+    """Return the times of all micro measurements, and the ceilings of the device."""
+    short = replace(size, seconds=size.micro_seconds)
+    probe = Sizes(side=128, map_side=18, floats=1 << 16) if size.name == "small" else None
+    ceiling = measure_ceiling(device, "bf16", seconds=size.micro_seconds, sizes=probe)
+    rows, failed = {}, {}
+    for name, arms in _measurements(size, device):
+        try:
+            rows[name] = timed_together(arms(), device, short)
+        except Exception as error:  # the other measurements go on
+            failed[name] = f"{type(error).__name__}: {error}"
+    return {
+        "kind": "micro",
+        "gflops": ceiling.gflops,
+        "gigabytes_per_second": ceiling.gigabytes_per_second,
+        "rows": rows,
+        "failed": failed,
+    }
+
+
+def _measurements(size: Size, device: torch.device) -> Iterator[tuple[str, Callable[[], Arms]]]:
+    cuda = device.type == "cuda"
+    least = 1 if cuda else _SMALL
+    yield f"{_LAUNCHES} launches by the host", partial(_launches, device)
+    yield "an image to the device, 480×640", partial(_uploads, (480, 640, 3), device)
+    yield "100 masks from the device", partial(_downloads, (100, 138 // least, 138), device)
+    for inputs, outputs, kernel, side in _CONVOLUTIONS:
+        shape = (max(8, inputs // least), max(8, outputs // least), kernel, side)
+        name = f"{kernel}×{kernel} convolution, bias, ReLU: {shape[0]}→{shape[1]} at {side}²"
+        yield name, partial(_epilogues, shape, device)
+    width = max(8, 256 // least)
+    batch = size.train_batch
+    upsampling = partial(_upsampling, (batch, width, 69 // (1 if cuda else 4)), device)
+    yield f"upsampling ×2 backward, {batch}×{width}", upsampling
+    yield "mask-IoU layers on as many masks as came up", partial(_plans, least, device)
+
+
+def _launches(device: torch.device) -> Arms:
+    small = torch.ones(8, device=device)
+    work = torch.ones(1 << (20 if device.type == "cuda" else 12), device=device)
+
+    def repeated(call: Callable[[], object]) -> Callable[[], None]:
+        def calls() -> None:
+            for _ in range(_LAUNCHES):
+                call()
+
+        return calls
+
+    return {
+        "views": repeated(lambda: small.view(2, 4)),
+        "additions of 8 numbers": repeated(lambda: small + 1),
+        f"additions of {len(work)} numbers": repeated(lambda: work + 1),
+    }
+
+
+def _uploads(shape: tuple[int, ...], device: torch.device) -> Arms:
+    pageable = torch.zeros(shape, dtype=torch.uint8)
+    target = torch.empty(shape, dtype=torch.uint8, device=device)
+    arms: dict[str, Callable[[], object]] = {"pageable": lambda: target.copy_(pageable)}
+    if device.type == "cuda":
+        pinned = pageable.pin_memory()
+        arms["pinned"] = lambda: target.copy_(pinned, non_blocking=True)
+        arms["into pinned memory, then pinned"] = lambda: target.copy_(
+            pinned.copy_(pageable), non_blocking=True
+        )
+    return arms
+
+
+def _downloads(shape: tuple[int, ...], device: torch.device) -> Arms:
+    source = torch.zeros(shape, device=device)
+    pageable = torch.empty(shape)
+    arms: dict[str, Callable[[], object]] = {"pageable": lambda: pageable.copy_(source)}
+    if device.type == "cuda":
+        pinned = torch.empty(shape).pin_memory()
+        arms["pinned"] = lambda: pinned.copy_(source, non_blocking=True)
+    return arms
+
+
+def _epilogues(shape: tuple[int, int, int, int], device: torch.device) -> Arms:
+    """The fused operators have no form for a CPU."""
+    inputs, outputs, kernel, side = shape
+    layout, pad = torch.channels_last, kernel // 2
+
+    def drawn(*sizes: int) -> Tensor:
+        return torch.randn(sizes, device=device).to(torch.bfloat16, memory_format=layout)
+
+    x, weight = drawn(1, inputs, side, side), drawn(outputs, inputs, kernel, kernel)
+    rest = drawn(1, outputs, side, side)
+    bias = torch.zeros(outputs, device=device, dtype=torch.bfloat16)
+
+    def benchmarked() -> Tensor:
+        with torch.backends.cudnn.flags(benchmark=True):
+            return F.conv2d(x, weight, bias, padding=pad).relu_()
+
+    arms: dict[str, Callable[[], object]] = {
+        "separate": lambda: F.conv2d(x, weight, bias, padding=pad).relu_(),
+        "separate, with residual": lambda: F.relu(F.conv2d(x, weight, bias, padding=pad) + rest),
+    }
+    if device.type == "cuda":
+        ones, way = [1, 1], [pad, pad]
+        arms["separate, cudnn.benchmark"] = benchmarked
+        arms["fused"] = lambda: torch.cudnn_convolution_relu(x, weight, bias, ones, way, ones, 1)
+        arms["fused, with residual"] = lambda: torch.cudnn_convolution_add_relu(
+            x, weight, rest, 1.0, bias, ones, way, ones, 1
+        )
+    return {name: _without_gradients(call) for name, call in arms.items()}
+
+
+def _upsampling(shape: tuple[int, int, int], device: torch.device) -> Arms:
+    batch, channels, side = shape
+    x = torch.randn(batch, channels, side, side, device=device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    eye = torch.eye(side, device=device)[None, None]
+    resize = partial(F.interpolate, align_corners=False, mode="bilinear")
+    matrix = resize(eye, size=(2 * side, side))[0, 0]
+
+    def backward(forward: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Callable[[], None]:
+        leaf = x.to(dtype).requires_grad_()
+        gradient = torch.ones_like(forward(leaf.detach()))
+
+        def call() -> None:
+            torch.autograd.grad(forward(leaf), leaf, gradient)
+
+        return call
+
+    def products(maps: Tensor) -> Tensor:
+        way = matrix.to(maps.dtype)
+        return way @ maps @ way.T
+
+    return {
+        "interpolate, fp32": backward(partial(resize, scale_factor=2), torch.float32),
+        "interpolate, bf16": backward(partial(resize, scale_factor=2), torch.bfloat16),
+        "two products, bf16": backward(products, torch.bfloat16),
+    }
+
+
+def _plans(least: int, device: torch.device) -> Arms:
+    """A new number of masks in every call costs cuDNN new plans; the same number does not."""
+    side = 138 // least
+    layers = nn.Sequential(
+        *(nn.Conv2d(i, o, 3, stride=2) for i, o in ((1, 8), (8, 16), (16, 32))),
+    ).to(device)
+    masks = torch.rand(400 // least, 1, max(32, side), max(32, side), device=device)
+    counts = iter(range(10**9))
+
+    def changing() -> None:
+        count = len(masks) // 2 + next(counts) % (len(masks) // 2)
+        layers(masks[:count]).sum().backward()
+
+    def fixed() -> None:
+        layers(masks[: 3 * len(masks) // 4]).sum().backward()
+
+    return {"the same number": fixed, "another number in each call": changing}
+
+
+def _without_gradients(call: Callable[[], object]) -> Callable[[], object]:
+    def inference() -> object:
+        with torch.inference_mode():
+            return call()
+
+    return inference
