@@ -16,8 +16,23 @@ from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.spec.presets import preset
 
+# Half a minute of compilation each; tests of the runtimes compile and compare a network as well.
+COMPILED = {("runtime", name) for name in OWN["runtime"] if name != "eager"}
+
+
+def _marks(slot: str, name: str, check: Check) -> tuple[pytest.MarkDecorator, ...]:
+    compiles = (slot, name) in COMPILED and "computes" in check.__name__
+    return (pytest.mark.slow,) if compiles else ()
+
+
 EVERY = [
-    pytest.param(slot, name, check, id=f"{slot}-{name}-{check.__name__}")
+    pytest.param(
+        slot,
+        name,
+        check,
+        id=f"{slot}-{name}-{check.__name__}",
+        marks=_marks(slot, name, check),
+    )
     for slot, table in OWN.items()
     for name in table
     for check in checks_of(slot)

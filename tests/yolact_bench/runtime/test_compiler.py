@@ -47,7 +47,7 @@ def compiled(cache: Path) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("age_s", [0, 3600])
+@pytest.mark.parametrize("age_s", [0, pytest.param(3600, marks=pytest.mark.slow)])
 def test_a_library_cut_short_is_compiled_again(tmp_path: Path, age_s: int) -> None:
     """Among them is the test of the vector unit: unread, generated code would not compile."""
     compiled(tmp_path)
