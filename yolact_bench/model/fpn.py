@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from yolact_bench.model.enlargement import enlarge
 from yolact_bench.model.protocols import Fpn, MakeFpn
 from yolact_bench.slots import Count
 
@@ -38,7 +39,7 @@ class YolactFpn(Fpn):
             strict=True,
         ):
             size = feature.shape[-2:]
-            top_down = F.interpolate(top_down, size=size, mode="bilinear", align_corners=False)
+            top_down = enlarge(top_down, size, training=self.training)
             top_down = top_down + lateral(feature)
             maps.insert(0, top_down)
         levels = [F.relu(conv(x)) for conv, x in zip(self.smooth, maps, strict=True)]

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from yolact_bench.model.enlargement import enlarge
 from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
 from yolact_bench.model.protocols import MakeProtonet, Protonet
 from yolact_bench.shapes import widen
@@ -48,7 +49,7 @@ class FcnProtonet(Protonet):
         x = p3
         for conv in self.before:
             x = F.relu(conv(x))
-        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        x = enlarge(x, (2 * x.shape[-2], 2 * x.shape[-1]), training=self.training)
         x = F.relu(self.after(x))
         prototypes: Tensor = self.prototypes(x)
         if self.activation == "relu":
