@@ -29,7 +29,7 @@ from yolact_bench.model.weights.state_file import counters_of, load_exactly, rea
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.runtime import FixedShapes, Program, Runtime
 from yolact_bench.schedule import Schedule
-from yolact_bench.slots import fact, named, pick
+from yolact_bench.slots import fact, pick, word_list
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
@@ -178,7 +178,7 @@ def _fixed_of(run: Run, head: DetectionHead, shapes: FixedShapes, device: str) -
         known = [name for name, each in components("nms").items() if fixed_form(each)]
         raise SpecError(
             f"nms: {run.nms['name']} has no form of fixed sizes, which the runtime "
-            f"{run.runtime['name']} needs; write one of {named(sorted(known))}, or "
+            f"{run.runtime['name']} needs; write one of {word_list(sorted(known))}, or "
             "runtime: {name: compiled}"
         )
     sizes = num_anchors(_pick(run, "anchors")(), run.image_size), len(run.classes)
@@ -288,11 +288,11 @@ def recognise_weights(path: Path) -> str:
 
 def _warn_of_size(network: Yolact, path: Path) -> None:
     """Equal keys hide it when the 700 px weights are given to the 550 px network."""
-    named = preset_named(path.name)
-    if named is not None and PRESETS[named].image_size != network.image_size:
+    word_list = preset_named(path.name)
+    if word_list is not None and PRESETS[word_list].image_size != network.image_size:
         log.warning(
             "%s is by its name for %d px (%s), but runs at %d px",
-            *(path, PRESETS[named].image_size, named, network.image_size),
+            *(path, PRESETS[word_list].image_size, word_list, network.image_size),
         )
 
 

@@ -49,10 +49,10 @@ def hint(word: str, known: Collection[str]) -> str:
     """Return " (did you mean ...?); there is: ..." for an unknown `word`."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     guess = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{guess}; there is: {named(sorted(known))}"
+    return f"{guess}; there is: {word_list(sorted(known))}"
 
 
-def named(words: Sequence[str]) -> str:
+def word_list(words: Sequence[str]) -> str:
     """Return words for a message, the first of them if there are many."""
     if len(words) <= MOST_NAMED:
         return ", ".join(words) or "nothing"

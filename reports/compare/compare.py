@@ -10,12 +10,12 @@ from reports.compare.times import LatencyChange
 from reports.tables.table import Column, R, number, tabulate, text
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
-from yolact_bench.results.text import aligned, decimal
+from yolact_bench.results.text import align, decimal
 from yolact_bench.slots import hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class ReportComparison:
     """All differences between A and B."""
 
     a: str
@@ -31,7 +31,7 @@ class Compared:
         return bool(alone) or any(ablation.differs for ablation in self.ablations)
 
 
-def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> Compared:
+def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> ReportComparison:
     """Return what changed from A to B: two work directories, or two ablations.
 
     An ablation is given by its folder (work/reports/<name>) or by its name in `work_dir`.
@@ -50,7 +50,7 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> Compared:
         if name is not None:
             raise SpecError("compare: --name chooses an ablation of two work directories")
         pair = compare_ablations(_ablation(a, work_dir), _ablation(b, work_dir))
-        return Compared(a=a, b=b, only_in_a=(), only_in_b=(), ablations=(pair,))
+        return ReportComparison(a=a, b=b, only_in_a=(), only_in_b=(), ablations=(pair,))
     names_a, names_b = _names(Path(a)), _names(Path(b))
     if name is not None:
         for work, names in ((a, names_a), (b, names_b)):
@@ -60,7 +60,7 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> Compared:
                     f"compare: {work} has no ablation named {name!r}{hint(name, known)}"
                 )
         names_a = names_b = [name]
-    return Compared(
+    return ReportComparison(
         a=a,
         b=b,
         only_in_a=tuple(n for n in names_a if n not in names_b),
@@ -73,7 +73,7 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> Compared:
     )
 
 
-def lines(compared: Compared) -> Iterator[str]:
+def lines(compared: ReportComparison) -> Iterator[str]:
     """Yield the differences as text; `a → b` throughout."""
     yield f"A {compared.a}"
     yield f"B {compared.b}"
@@ -127,7 +127,7 @@ _LATENCIES: tuple[Column[LatencyChange], ...] = (
 
 def _table(columns: Sequence[Column[R]], changes: Sequence[R]) -> Sequence[str]:
     table = tabulate("", columns, changes)
-    return aligned([table.columns, *table.rows], left=table.words, indent=0) if changes else ()
+    return align([table.columns, *table.rows], left=table.words, indent=0) if changes else ()
 
 
 def _is_work(path: Path) -> bool:

@@ -11,7 +11,7 @@ from reports.figures.style import FAINT, INK, SOFT, arm_colours
 from reports.summary.aggregate import Summary
 from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.metrics import title
-from yolact_bench.results.text import signed
+from yolact_bench.results.text import signed_decimal
 
 _BAND = 0.72  # height of the band of what could not be seen
 
@@ -62,7 +62,7 @@ def _line(axes: Axes, contrast: Contrast, place: int, colour: str) -> None:
         zorder=3,
     )
     axes.annotate(
-        f"{signed(contrast.value, 2)} {contrast.verdict}",
+        f"{signed_decimal(contrast.value, 2)} {contrast.verdict}",
         (contrast.value, place),
         xytext=(0, 9),
         textcoords="offset points",

@@ -78,7 +78,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return front
 
 
-def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean of the neighbours, a twentieth of the curve; fewer at both ends."""
     reach = len(values) // 40
     means = [values[max(0, i - reach) : i + reach + 1].mean() for i in range(len(values))]

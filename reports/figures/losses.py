@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.figures.geometry import smoothed
+from reports.figures.geometry import smooth
 from reports.figures.style import PALETTE, legend_below
 from reports.summary.aggregate import Summary
 from reports.summary.curves import Curve, Points
@@ -47,13 +47,13 @@ def _loss_line(axes: Axes, points: Points, place: int, label: str) -> None:
         return
     iterations, values = np.array(points).T
     colour = PALETTE[place % len(PALETTE)]
-    smooth = smoothed(values)
+    curve = smooth(values)
     if len(values) > 8:
         axes.plot(iterations, values, color=colour, lw=0.7, alpha=0.28)
-    axes.plot(iterations, smooth, color=colour, lw=1.8, label=label)
+    axes.plot(iterations, curve, color=colour, lw=1.8, label=label)
     # The first iterations are far above the rest: the axis is for what comes after them.
     if len(values) > 20:
-        top = max(axes.get_ylim()[1] if axes.lines[2:] else 0.0, 1.15 * float(smooth[3:].max()))
+        top = max(axes.get_ylim()[1] if axes.lines[2:] else 0.0, 1.15 * float(curve[3:].max()))
         axes.set_ylim(top=top)
 
 

@@ -66,7 +66,7 @@ def latex_table(table: Table) -> str:
     lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _line(table.columns), r"\midrule"]
     for place, row in enumerate(table.rows):
         cells = [
-            rf"\textbf{{{escaped(cell)}}}" if (place, i) in table.bold else escaped(cell)
+            rf"\textbf{{{escape(cell)}}}" if (place, i) in table.bold else escape(cell)
             for i, cell in enumerate(row)
         ]
         if place == table.baseline:
@@ -75,21 +75,21 @@ def latex_table(table: Table) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Return the text with everything replaced that LaTeX would read as a command."""
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
 def _line(cells: Sequence[str]) -> str:
-    return " & ".join(escaped(cell) for cell in cells) + r" \\"
+    return " & ".join(escape(cell) for cell in cells) + r" \\"
 
 
 def _environment(table: Table, label: str) -> str:
-    notes = [rf"\par {escaped(note)}" for note in table.notes]
+    notes = [rf"\par {escape(note)}" for note in table.notes]
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escaped(table.title)}}}",
+        rf"\caption{{{escape(table.title)}}}",
         rf"\label{{{label}}}",
         r"\small",
         # As wide as it is, or as the column where that is narrower.

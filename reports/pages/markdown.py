@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from reports.pages.sections import Section, mark, provenance, sections, verdicts
 from reports.summary.aggregate import Summary
 from reports.tables.table import Table
-from yolact_bench.results.text import aligned
+from yolact_bench.results.text import align
 
 
 def markdown_table(table: Table) -> str:
     """Return the table with its notes: the baseline's name slanted, significant leaders in bold."""
-    rows = [[escaped(cell) for cell in row] for row in (table.columns, *table.rows)]
+    rows = [[escape(cell) for cell in row] for row in (table.columns, *table.rows)]
     for place, column in table.bold:
         rows[place + 1][column] = f"**{rows[place + 1][column]}**"
     if table.baseline is not None:
@@ -21,8 +21,8 @@ def markdown_table(table: Table) -> str:
         "-" * width if i in table.words else "-" * (width - 1) + ":"
         for i, width in enumerate(widths)
     ]
-    lines = aligned([rows[0], rule, *rows[1:]], left=table.words, pipes=True)
-    notes = [f"{escaped(note)}  " for note in table.notes]
+    lines = align([rows[0], rule, *rows[1:]], left=table.words, pipes=True)
+    notes = [f"{escape(note)}  " for note in table.notes]
     return "\n".join([*lines, *([""] if notes else []), *notes]).rstrip()
 
 
@@ -31,22 +31,22 @@ def markdown_report(summary: Summary, figures: Sequence[str]) -> str:
     manifest = summary.manifest
     parts = [
         f"# {manifest.name}{mark(summary)}",
-        escaped(manifest.question),
+        escape(manifest.question),
         f"```\n{manifest.command}\n```",
     ]
     if summary.warnings:
-        parts.append("\n".join(f"> **Note:** {escaped(text)}" for text in summary.warnings))
+        parts.append("\n".join(f"> **Note:** {escape(text)}" for text in summary.warnings))
     if summary.outcomes:
         lines = [f"- {mark} `{text}` ({detail})" for mark, text, detail in verdicts(summary)]
         parts.append("## Expected\n\n" + "\n".join(lines))
     for section in sections(summary, figures):
         parts += section_lines(section)
-    facts = [f"- {name}: {escaped(text)}" for name, text in provenance(summary)]
+    facts = [f"- {name}: {escape(text)}" for name, text in provenance(summary)]
     parts.append("## Where the numbers come from\n\n" + "\n".join(facts))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Return the text as Markdown that shows it as it is."""
     # Not _: inside words it is plain text to every reader, and names are full of it. Nor a star
     # between blanks, which opens no emphasis: the mark of a real difference.
@@ -58,11 +58,11 @@ def section_lines(section: Section) -> list[str]:
     parts = [f"## {section.title}"]
     if section.link:
         address, text = section.link
-        parts.append(f"[{escaped(text)}]({address}.md)")
+        parts.append(f"[{escape(text)}]({address}.md)")
     for table in section.tables:
         parts += [f"### {table.title}"] if table.title != section.title else []
         parts.append(markdown_table(table))
-    parts += [escaped(note) for note in section.notes]
+    parts += [escape(note) for note in section.notes]
     parts += [f"![{caption}](figures/{stem}.png)" for stem, caption in section.figures]
     parts += [f"{label}:\n\n```\n{line}\n```" for label, line in section.commands]
     return parts

@@ -42,7 +42,7 @@ def sections(summary: Summary, stems: Collection[str] = ()) -> tuple[Section, ..
     def figures(*wanted: str) -> tuple[tuple[str, str], ...]:
         return tuple((s, _CAPTIONS[s] + mark(summary)) for s in wanted if s in stems)
 
-    published = (paper_table.against_paper(summary), paper_table.published(summary))
+    published = (paper_table.against_paper(summary), paper_table.published_rows(summary))
     timed = (latency_table.latency, latency_table.stages)
     wanted = [
         Section(
@@ -87,7 +87,7 @@ def main_tables(summary: Summary) -> tuple[Table, ...]:
         comparison(summary),
         differences(summary),
         paper_table.against_paper(summary),
-        paper_table.published(summary),
+        paper_table.published_rows(summary),
         errors.error_table(summary, "mask"),
         errors.oracle_table(summary),
         *(latency_table.latency(summary, session) for session in summary.sessions[1:]),

@@ -19,7 +19,7 @@ from yolact_bench.results.text import (
     count,
     decimal,
     difference,
-    signed,
+    signed_decimal,
     signed_interval,
     with_interval,
 )
@@ -115,7 +115,7 @@ def _verdict(summary: Summary, row: ArmRow, digits: int) -> str:
     if contrast is not None:
         parts.append(_accuracy(contrast, digits))
     elif value is not None and value.delta is not None:
-        parts.append(f"{signed(value.delta, digits)} mask AP, not tested")
+        parts.append(f"{signed_decimal(value.delta, digits)} mask AP, not tested")
     if row.timing is not None and row.timing.ratio is not None:
         parts.append(_speed(row.timing, row.timing.ratio))
     elif row.timing_refused and not row.missing:

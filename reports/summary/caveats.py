@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from reports.summary.timings import SessionRow, unfolded
+from reports.summary.timings import SessionRow, unfolded_text
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy
 
@@ -51,7 +51,9 @@ def _of_times(session: SessionRow) -> list[str]:
         return [f"The times ({session.label}) do not count: {session.invalid}."]
     sentences = [f"While the arms were timed ({session.label}): {w}." for w in session.warnings]
     norms = {arm: timing.unfolded_norms for arm, timing in session.timings.items()}
-    return sentences + [f"{unfolded(arm, n)} ({session.label})." for arm, n in norms.items() if n]
+    return sentences + [
+        f"{unfolded_text(arm, n)} ({session.label})." for arm, n in norms.items() if n
+    ]
 
 
 def _mixed(sentence: str, values: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reports.tables.cells import choices
 from yolact_bench.results.metrics import title
 from yolact_bench.results.sweep import Objective, Sweep, Trial
-from yolact_bench.results.text import signed
+from yolact_bench.results.text import signed_decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Quantity:
 
     def delta(self, value: float, base: float) -> str:
         """Return the difference of two recorded values, with its sign."""
-        return signed(self.of(value - base), self.digits)
+        return signed_decimal(self.of(value - base), self.digits)
 
 
 _UNITS: Mapping[str, Quantity] = {
@@ -73,7 +73,7 @@ def is_better(a: float, b: float, objective: Objective) -> bool:
     return a > b if objective.maximise else a < b
 
 
-def scored(sweep: Sweep) -> tuple[Trial, ...]:
+def complete_trials(sweep: Sweep) -> tuple[Trial, ...]:
     """Return the complete trials of which every objective is known, in their order."""
     return tuple(
         trial
@@ -83,13 +83,13 @@ def scored(sweep: Sweep) -> tuple[Trial, ...]:
     )
 
 
-def ranked(sweep: Sweep) -> tuple[Trial, ...]:
+def ranking(sweep: Sweep) -> tuple[Trial, ...]:
     """Return the scored trials, best first.
 
     Of several objectives: the front, then the front of what remains, and so on; within a front
     by the first objective. Of equals the earlier trial leads.
     """
-    rest, order = list(scored(sweep)), []
+    rest, order = list(complete_trials(sweep)), []
     while rest:
         front = [t for t in rest if not any(_dominates(o, t, sweep.objectives) for o in rest)]
         order += sorted(front, key=lambda trial: _keys(trial, sweep.objectives))
@@ -100,7 +100,7 @@ def ranked(sweep: Sweep) -> tuple[Trial, ...]:
 def running_best(sweep: Sweep, objective: Objective) -> list[tuple[int, float]]:
     """Return number and value of every trial that was better than all before it."""
     best: list[tuple[int, float]] = []
-    for trial in sorted(scored(sweep), key=lambda trial: trial.number):
+    for trial in sorted(complete_trials(sweep), key=lambda trial: trial.number):
         number = value(trial, objective.metric)
         if number is not None and (not best or is_better(number, best[-1][1], objective)):
             best.append((trial.number, number))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from reports.pages.html import inline, pages
-from reports.pages.markdown import escaped, section_lines
+from reports.pages.markdown import escape, section_lines
 from reports.pages.sections import Section
 from reports.sweeps import tables as sweep_tables
 from reports.sweeps.sentences import headline, importance_note, provenance, warnings
@@ -59,9 +59,9 @@ def markdown_page(sweep: Sweep, stems: tuple[str, ...], confirmed: tuple[Table, 
     result, effort = headline(sweep)
     parts = [
         f"# {sweep.name}",
-        escaped(sweep.question),
-        f"**{escaped(result)}**",
-        escaped(effort),
+        escape(sweep.question),
+        f"**{escape(result)}**",
+        escape(effort),
         f"```\n{sweep.command}\n```",
     ]
     notes = warnings(sweep)
@@ -69,7 +69,7 @@ def markdown_page(sweep: Sweep, stems: tuple[str, ...], confirmed: tuple[Table, 
     parts.append("\n>\n".join(f"> **Note:** {text}" for text in notes))
     for section in sections(sweep, stems, confirmed):
         parts += section_lines(section)
-    facts = [f"- {name}: {escaped(text)}" for name, text in provenance(sweep)]
+    facts = [f"- {name}: {escape(text)}" for name, text in provenance(sweep)]
     parts.append("## Where the numbers come from\n\n" + "\n".join(facts))
     return "\n\n".join(part for part in parts if part) + "\n"
 

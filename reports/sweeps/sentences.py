@@ -7,9 +7,9 @@ from statistics import NormalDist
 from reports.pages.sections import environment_facts
 from reports.sweeps.numbers import (
     base_value,
+    complete_trials,
     is_better,
-    ranked,
-    scored,
+    ranking,
     short_choices,
     states,
     unit,
@@ -42,7 +42,7 @@ def warnings(sweep: Sweep) -> tuple[str, ...]:
             f"Proxy: with the {proxy[1]} budget a shortened schedule replaces the full one; "
             "the commands below train the whole schedule."
         )
-    if scored(sweep):
+    if complete_trials(sweep):
         notes.append(_selection(sweep))
     if any(trial.state == "failed" for trial in sweep.trials):
         failed = count(states(sweep)["failed"], "trial")
@@ -52,7 +52,7 @@ def warnings(sweep: Sweep) -> tuple[str, ...]:
 
 def importance_note(sweep: Sweep) -> str:
     """Return what the shares mean, and what they do not."""
-    num_scored = len(scored(sweep))
+    num_scored = len(complete_trials(sweep))
     few = (
         f" There are only {num_scored} complete trials; with fewer than {_FEW} the shares are "
         "little more than chance."
@@ -100,7 +100,7 @@ def expected_maximum(draws: int) -> float:
 
 
 def _result(sweep: Sweep) -> str:
-    order = ranked(sweep)
+    order = ranking(sweep)
     if not order:
         return "No trial is complete yet, so there is nothing to choose from."
     if len(sweep.objectives) > 1:
@@ -169,7 +169,7 @@ def _effort(sweep: Sweep) -> str:
 
 def _selection(sweep: Sweep) -> str:
     """The winner's curse, and the remedy."""
-    num_scored = len(scored(sweep))
+    num_scored = len(complete_trials(sweep))
     if sweep.confirm:
         return (
             "These numbers were selected as the best and are optimistic; quote those of "

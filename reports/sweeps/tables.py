@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import yaml
 
-from reports.sweeps.numbers import base_value, ranked, short_choices, unit, value
+from reports.sweeps.numbers import base_value, ranking, short_choices, unit, value
 from reports.tables.cells import MISSING
 from reports.tables.csv import csv_text
 from reports.tables.table import Column, Table, number, tabulate, text
@@ -20,7 +20,7 @@ _EXTRAS = ("mask_ap", "latency_ms", "latency_ratio")  # shown if measured, thoug
 
 def best_trials(sweep: Sweep) -> Table:
     """Return the base and the best trials; of several objectives the whole front."""
-    trials = [t for i, t in enumerate(ranked(sweep)) if i < SHOWN or t.number in sweep.best]
+    trials = [t for i, t in enumerate(ranking(sweep)) if i < SHOWN or t.number in sweep.best]
     rows: list[Trial | None] = [*([None] if trials and sweep.baseline else []), *trials]
     metrics = [objective.metric for objective in sweep.objectives]
     extras = [
@@ -65,7 +65,7 @@ def failures(sweep: Sweep) -> Table:
 
 def commands(sweep: Sweep) -> tuple[tuple[str, str], ...]:
     """Return label and command of the best trials: what measures each again, exactly."""
-    best = [t for i, t in enumerate(ranked(sweep)) if i < 3 or t.number in sweep.best]
+    best = [t for i, t in enumerate(ranking(sweep)) if i < 3 or t.number in sweep.best]
     return tuple((f"trial {trial.number}", command(sweep, trial)) for trial in best[:SHOWN])
 
 
@@ -154,7 +154,7 @@ def _star(sweep: Sweep) -> str:
 
 
 def _of_all(sweep: Sweep, trials: int) -> str:
-    count = len(ranked(sweep))
+    count = len(ranking(sweep))
     more = f"{trials} of {count} complete trials; all are in trials.csv" if count > trials else ""
     return f"{more}, numbers in full precision." if more else ""
 

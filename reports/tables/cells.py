@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 
 from reports.summary.arm_rows import ArmRow, Value
-from reports.summary.timings import Timing, unfolded
+from reports.summary.timings import Timing, unfolded_text
 from reports.tables.table import Notes
 from yolact_bench.results.contrasts import Contrast
-from yolact_bench.results.text import NOT_AVAILABLE, difference, signed, with_interval
+from yolact_bench.results.text import NOT_AVAILABLE, difference, signed_decimal, with_interval
 
 MISSING = "—"  # a number that should be there and is not: always with a note
 WIDE = 1.0  # points: an interval is wide from here on
@@ -34,7 +34,7 @@ def delta(value: Value | None, contrast: Contrast | None, digits: int = 2) -> st
     if contrast is not None:
         text = difference(contrast.value, contrast.low, contrast.high, digits)
         return f"{text} {contrast.verdict}"
-    return "" if value is None or value.delta is None else signed(value.delta, digits)
+    return "" if value is None or value.delta is None else signed_decimal(value.delta, digits)
 
 
 def delta_digits(contrasts: Iterable[Contrast]) -> int:
@@ -72,7 +72,7 @@ def absent(row: ArmRow, notes: Notes) -> str:
     return f"{MISSING} {notes.mark(*row.missing)}".strip()
 
 
-def untimed(row: ArmRow, notes: Notes, refused: str | None) -> str:
+def untimed_text(row: ArmRow, notes: Notes, refused: str | None) -> str:
     """Return a dash with the reason why there is no time."""
     if row.missing:
         return absent(row, notes)
@@ -96,7 +96,7 @@ def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
 def note_unfolded(text: str, row: ArmRow, timing: Timing, notes: Notes) -> str:
     """Return a time, marked where batch norms of the arm could not be folded."""
     norms = timing.unfolded_norms
-    return f"{text} {notes.mark(unfolded(row.arm, norms))}" if norms else text
+    return f"{text} {notes.mark(unfolded_text(row.arm, norms))}" if norms else text
 
 
 def choices(changes: Mapping[str, object]) -> str:

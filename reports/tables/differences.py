@@ -8,7 +8,7 @@ from reports.tables import notes as legends
 from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.contrasts import HEADLINE, LEVEL, Contrast
 from yolact_bench.results.metrics import AP_METRICS, title
-from yolact_bench.results.text import decimal, signed, signed_interval
+from yolact_bench.results.text import decimal, signed_decimal, signed_interval
 
 _VERDICTS = {"*": "real", "n.s.": "n.s.", "1 seed": "1 seed: not judged"}
 
@@ -31,7 +31,7 @@ def _unsure(column: Column[Contrast]) -> Column[Contrast]:
 _COLUMNS: tuple[Column[Contrast], ...] = (
     text("metric", lambda c: title(c.metric)),
     text("arm", lambda c: c.arm),
-    _unsure(number("Δ", lambda c: signed(c.value))),
+    _unsure(number("Δ", lambda c: signed_decimal(c.value))),
     _unsure(number("95 % interval", lambda c: signed_interval(c.low, c.high))),
     number("image s.e.", lambda c: f"{c.image_se:.2f}"),
     number("seed s.e.", lambda c: decimal(c.seed_se)),

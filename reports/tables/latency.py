@@ -62,7 +62,7 @@ def time_column(session: SessionRow | None, head: str, cell: TimeCell) -> Column
     def words(row: ArmRow, notes: Notes) -> str:
         t = timings.get(row.arm)
         if t is None:
-            return cells.untimed(row, notes, refused.get(row.arm))
+            return cells.untimed_text(row, notes, refused.get(row.arm))
         return cell(row, t, notes)
 
     return Column(head, words)

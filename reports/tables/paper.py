@@ -8,13 +8,13 @@ from reports.summary.paper import PaperRow, Quantity
 from reports.tables import cells
 from reports.tables.table import Column, Notes, Table, number, tabulate, text
 from yolact_bench.results.metrics import IOUS
-from yolact_bench.results.text import signed
+from yolact_bench.results.text import signed_decimal
 
 _SPEEDS = ("fps", "ms", "delta_ms")
 RECALLED = "† quoted from memory, not verified in the source: not a pass mark."
 
 
-def published(summary: Summary) -> Table | None:
+def published_rows(summary: Summary) -> Table | None:
     """Return the published rows that the ablation asks for."""
     group = summary.paper
     if group is None:
@@ -38,7 +38,7 @@ def published(summary: Summary) -> Table | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
+class _Measurement:
     """Our number for one published one."""
 
     text: str
@@ -54,7 +54,7 @@ class _Pair:
     paper: PaperRow
     name: str
     unit: Quantity
-    ours: _Measured
+    ours: _Measurement
 
 
 def against_paper(summary: Summary) -> Table | None:
@@ -108,7 +108,7 @@ def _difference(summary: Summary, pair: _Pair, notes: Notes) -> str:
         return f"{cells.MISSING} {notes.mark(reason)}"
     is_same = _words(pair.paper.split) <= _words(pair.ours.where)
     mark = "" if is_same else f" {notes.mark('another split of the same data set')}"
-    return signed(pair.ours.points - pair.paper.values[pair.name], 2) + mark
+    return signed_decimal(pair.ours.points - pair.paper.values[pair.name], 2) + mark
 
 
 def _incomparable(summary: Summary, row: ArmRow, paper: PaperRow, name: str) -> str | None:
@@ -124,24 +124,24 @@ def _incomparable(summary: Summary, row: ArmRow, paper: PaperRow, name: str) -> 
     return None
 
 
-def _measured(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measured:
+def _measured(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measurement:
     if name in _SPEEDS:
         return _time(summary, row, name, unit)
     points = _points(summary, row, name)
     on = dict.fromkeys(f"{a.dataset}, {a.num_images} images" for a in row.accuracies.values())
     where = " and ".join(on) or cells.MISSING
     if points is None:
-        return _Measured(cells.MISSING, None, where)
+        return _Measurement(cells.MISSING, None, where)
     text = _number(points, unit)
     contrast = summary.contrasts.of(row.arm, "mask_ap") if name == "delta_ap" else None
     if contrast is not None:
         text = cells.delta(None, contrast)
-    return _Measured(text, points, where)
+    return _Measurement(text, points, where)
 
 
-def _time(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measured:
+def _time(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measurement:
     if row.timing is None or summary.session is None:
-        return _Measured(cells.MISSING, None, cells.MISSING)
+        return _Measurement(cells.MISSING, None, cells.MISSING)
     s = summary.session
     threads = f", {s.threads} threads" if s.device_type == "cpu" else ""
     where = f"{s.device}{threads}, {s.label}"
@@ -150,8 +150,8 @@ def _time(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measured
         base = s.timings.get(summary.manifest.baseline)
         number = None if base is None else row.timing.median_ms - base.median_ms
     if number is None:
-        return _Measured(cells.MISSING, None, where)
-    return _Measured(_number(number, unit), number, where)
+        return _Measurement(cells.MISSING, None, where)
+    return _Measurement(_number(number, unit), number, where)
 
 
 def _points(summary: Summary, row: ArmRow, name: str) -> float | None:
@@ -169,7 +169,7 @@ def _points(summary: Summary, row: ArmRow, name: str) -> float | None:
 def _number(number: float | None, unit: Quantity) -> str:
     if number is None:
         return ""
-    return signed(number, unit.digits) if unit.signed else f"{number:.{unit.digits}f}"
+    return signed_decimal(number, unit.digits) if unit.signed else f"{number:.{unit.digits}f}"
 
 
 def _words(text: str) -> set[str]:

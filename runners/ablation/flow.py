@@ -17,7 +17,7 @@ from runners.executors.in_process import InProcessExecutor
 from runners.executors.log_follower import LogFollower
 from runners.planning.plan import Plan, manifest_of
 from runners.system.environment import environment
-from runners.system.interrupt import Stopped
+from runners.system.interrupt import TrainingStop
 from runners.tracking.events import Phase
 from runners.units.unit import Work, planned_run
 from runners.units.workplace import Workplace
@@ -147,7 +147,7 @@ def _finish_jobs(jobs: Sequence[Job], executor: Executor, context: AblationConte
         if result is None:
             continue
         if result.stopped:
-            raise Stopped  # by a request from elsewhere; like Ctrl-C, it can be continued
+            raise TrainingStop  # by a request from elsewhere; like Ctrl-C, it can be continued
         for record in result.records:
             context.keep(record)
         if result.over:

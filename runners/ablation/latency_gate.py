@@ -23,7 +23,7 @@ from yolact_bench.results import gate as gates
 from yolact_bench.results.fingerprint import environment_facts, fingerprint
 from yolact_bench.results.gate import Gate, TimedArm
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.results.text import NOT_AVAILABLE, aligned, with_interval
+from yolact_bench.results.text import NOT_AVAILABLE, align, with_interval
 from yolact_bench.spec.latency import OWN, LatencyPlan
 from yolact_bench.spec.loads import UNTRAINED_LOAD, find_load
 
@@ -54,7 +54,7 @@ def drop_slow_arms(
     for line in lines(gate, how.budget_ms, baseline=baseline):
         log.info(line)
     done = {u.arm for u in units if place.store.accuracy(u.detect_digest) is not None}
-    dropped = gate.dropped(how.budget_ms, baseline=baseline)
+    dropped = gate.dropped_arms(how.budget_ms, baseline=baseline)
     return {arm: reason for arm, reason in dropped.items() if arm not in done}
 
 
@@ -91,7 +91,7 @@ def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
         rows.append((one.arm, with_interval(one.median_ms, both), verdict))
     rows += [(arm, NOT_AVAILABLE, "could not be timed; kept") for arm in gate.untimed]
     unset = ["  no arm is dropped: the spec sets no latency: {budget_ms: …}"]
-    return [title, *aligned(rows, left=(0, 2)), *(unset if budget_ms is None else [])]
+    return [title, *align(rows, left=(0, 2)), *(unset if budget_ms is None else [])]
 
 
 def _question(units: Sequence[Unit], how: LatencyPlan, place: Workplace) -> str:

@@ -12,7 +12,7 @@ from runners.evaluation.replay import Variant, replay
 from runners.evaluation.score import score_predictions
 from runners.evaluation.stored_pass import StoredPass, lowest_score, open_pass, store_pass
 from runners.system.environment import environment, now
-from runners.training.run import Trained
+from runners.training.run import TrainingResult
 from runners.units.macs import macs_or_none
 from runners.units.unit import Unit, Work, identity
 from runners.units.workplace import Workplace, trained_detector
@@ -22,7 +22,7 @@ from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.file_hash import file_sha256
 
 
-def evaluate_unit(unit: Unit, place: Workplace, training: Trained) -> Accuracy:
+def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Accuracy:
     """Return the accuracy of a trained unit, leaving its predictions on disk.
 
     Raises:

@@ -12,7 +12,7 @@ from runners.system.rank_processes import Parent, share_devices
 from runners.system.ranks import Ranks
 from runners.system.retry import retry_dead_workers
 from runners.training.loop import Logged, TrainingOptions
-from runners.training.run import Trained, load_finished, train
+from runners.training.run import TrainingResult, load_finished, train
 from runners.units.lr_scaling import check_shares
 from runners.units.unit import Unit, run_yaml
 from runners.units.workplace import Datasets, Workplace
@@ -29,7 +29,7 @@ VALIDATION_IMAGES = 64
 PATIENCE = 180.0  # seconds: a worker that lost its coordinator may be writing its last checkpoint
 
 
-def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None) -> Trained:
+def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None) -> TrainingResult:
     """Train the unit unless its weights are there; return the facts of the training.
 
     Raises:
@@ -103,7 +103,7 @@ def make_validation(
 
 def _train(
     unit: Unit, place: Workplace, should_stop: Callable[[], bool], on_log: Logged | None
-) -> Trained:
+) -> TrainingResult:
     if place.devices > 1 and place.ranks.size == 1:
         place.datasets.open(unit.data, "train")  # downloads and faults come once, before the ranks
         return share_devices(
@@ -137,6 +137,6 @@ def _train(
 
 def _train_as_rank(
     ranks: Ranks, device: str, parent: Parent, unit: Unit, place: Workplace
-) -> Trained:
+) -> TrainingResult:
     own = replace(place, ranks=ranks, device=device)
     return _train(unit, own, parent.should_stop, parent.on_log)

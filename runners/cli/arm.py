@@ -21,7 +21,7 @@ from runners.training.checkpoint import save_final
 from runners.units.lr_scaling import KEEP, RULES
 from runners.units.resolve import resolve_unit
 from runners.units.unit import Unit, run_yaml
-from runners.units.workplace import Workplace, trained
+from runners.units.workplace import Workplace, is_trained
 from runners.workdir.dataset_files import check_dataset
 from runners.workdir.lock import hold_lock
 from yolact_bench.build import build_network, load_weights, recognise_weights
@@ -29,7 +29,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.record import Accuracy
-from yolact_bench.results.text import aligned, points
+from yolact_bench.results.text import align, points
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 from yolact_bench.spec.file_hash import file_sha256
@@ -50,7 +50,7 @@ def train(command: TrainCommand) -> None:
         rule = RULES[scaling].format(devices=devices)
         if devices > 1:
             log.info("%d devices, --scaling %s: %s", devices, scaling, rule)
-        was_there = trained(unit, at)
+        was_there = is_trained(unit, at)
         lock = hold_lock(place.work_dir, command=f"yolact-bench train {command.arm}")
         with hold_on_first(ranks, lock):
             result = ensure_trained(unit, at)
@@ -76,7 +76,7 @@ def evaluate(command: EvaluateCommand) -> None:
     arm, place, weights = command.arm, command.place, command.weights
     check_devices(place.device, place.devices)
     unit = _unit(command, place, split=command.split)
-    if weights is None and not trained(unit, place):
+    if weights is None and not is_trained(unit, place):
         raise SpecError(
             f"{arm}: {place.work_dir} has no training with these settings (digest "
             f"{unit.run.train_digest}); run `yolact-bench train` with the same options, or "
@@ -107,7 +107,7 @@ def evaluate(command: EvaluateCommand) -> None:
     rows: list[tuple[str, ...]] = [("", *_SHOWN)]
     for kind, summary in (("box", box), ("mask", mask)):
         rows.append((kind, *(points(getattr(summary, name)) for name in _SHOWN)))
-    typer.echo("\n".join(aligned(rows, left=(0,))))
+    typer.echo("\n".join(align(rows, left=(0,))))
 
 
 def _unit(

@@ -29,7 +29,7 @@ Float32 = NDArray[np.float32]
 _AHEAD = 2  # images of each process that wait to be encoded
 
 
-def encoded(
+def encode_lines(
     detections: Iterable[tuple["Found", int]],
     category_ids: Sequence[int],
     encoders: "Encoders | None" = None,
@@ -169,7 +169,7 @@ def _lines_of_parts(
     tensors = {k: torch.from_numpy(a) if isinstance(a, np.ndarray) else a for k, a in parts.items()}
     detections, masks = cast("Found", SimpleNamespace(**tensors)), parts["soft_masks"]
     size, threshold = (detections.height, detections.width), detections.mask_threshold
-    if isinstance(masks, _Packed):
+    if isinstance(masks, _PackedMasks):
         soft = torch.from_numpy(_unpacked(masks))
         masks = mask_toggles(soft, *size, threshold=threshold)
     texts = cast(Toggles, masks).texts()
@@ -177,14 +177,14 @@ def _lines_of_parts(
     return _lines(detections, runs, image_id, category_ids)
 
 
-class _Packed(NamedTuple):
+class _PackedMasks(NamedTuple):
     """Soft masks without the cells that no pixel of the mask depends on: a tenth of the bytes."""
 
     shape: tuple[int, ...]
     parts: list[tuple[list[int], Float32]]  # of each mask: first row, end, first column, end
 
 
-def _packed(soft: Float32, threshold: float) -> _Packed:
+def _packed(soft: Float32, threshold: float) -> _PackedMasks:
     """A pixel lies between adjacent cells, so one beside the last above the threshold is enough.
 
     What is left out becomes 0, which is as little above the threshold as it was.
@@ -196,7 +196,7 @@ def _packed(soft: Float32, threshold: float) -> _Packed:
         rows, columns = np.logical_or.reduce(above, axis=2), np.logical_or.reduce(above, axis=1)
         bounds = np.hstack([_extents(rows), _extents(columns)]).tolist()
     parts = [(one, soft[n, slice(*one[:2]), slice(*one[2:])]) for n, one in enumerate(bounds)]
-    return _Packed(soft.shape, parts)
+    return _PackedMasks(soft.shape, parts)
 
 
 def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -208,7 +208,7 @@ def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
     return extents
 
 
-def _unpacked(packed: _Packed) -> Float32:
+def _unpacked(packed: _PackedMasks) -> Float32:
     soft = np.zeros(packed.shape, np.float32)
     for mask, ((top, bottom, left, right), values) in zip(soft, packed.parts, strict=True):
         mask[top:bottom, left:right] = values

@@ -8,7 +8,7 @@ from pathlib import Path
 from runners.evaluation.coco.index import Entry
 from runners.evaluation.coco.score import score
 from runners.evaluation.decode import decoded_batches
-from runners.evaluation.encode import Encoders, encoded, entries, run_lengths
+from runners.evaluation.encode import Encoders, encode_lines, entries, run_lengths
 from runners.evaluation.files import Lines, PredictionKey, is_complete, prediction_files
 from runners.evaluation.score import Scores, class_names
 from runners.system.helper_process import can_start_helpers
@@ -49,7 +49,7 @@ def predict(
     images = range(len(dataset))
     all_images = find_all(detector, dataset, images, batch_size, threads=max(1, processes))
     with Encoders(processes) if processes else nullcontext() as encoders:
-        lines = encoded(all_images, dataset.category_ids, encoders)
+        lines = encode_lines(all_images, dataset.category_ids, encoders)
         write_predictions(lines, folder, key, batch_size=batch_size, title=title)
     return folder
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from runners.evaluation.encode import encoded
+from runners.evaluation.encode import encode_lines
 from runners.evaluation.files import Lines, PredictionKey, is_complete
 from runners.evaluation.predict import find_all, write_predictions
 from runners.system.ahead import in_order
@@ -93,4 +93,4 @@ class _Predictor:
     def predict(self, batch: range) -> list[Lines]:
         """Return the lines of each image of a batch."""
         detections = find_all(self._detector, self._dataset, batch, len(batch), threads=1)
-        return list(encoded(detections, self._dataset.category_ids))
+        return list(encode_lines(detections, self._dataset.category_ids))

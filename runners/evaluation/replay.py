@@ -21,7 +21,7 @@ from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import Found
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
-from yolact_bench.results.text import elapsed
+from yolact_bench.results.text import time_span
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def replay(
     for arm in arms:
         arm.finish()
     seconds = time.monotonic() - began
-    log.info("replayed %d arms on %d images in %s", len(arms), len(dataset), elapsed(seconds))
+    log.info("replayed %d arms on %d images in %s", len(arms), len(dataset), time_span(seconds))
 
 
 def _replay_image(

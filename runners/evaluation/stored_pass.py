@@ -29,7 +29,7 @@ from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.resolve import can_replay
 from yolact_bench.results.files import atomic_path, sync, write_atomically
-from yolact_bench.results.text import elapsed
+from yolact_bench.results.text import time_span
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def store_pass(
         sync(_file(folder, index))  # before the file that says they exist
     write_meta(folder / META_FILE, {**partial, "bytes": total})
     seconds = time.monotonic() - began
-    log.info("%s: %d images in %s, %.0f MB", title, len(missing), elapsed(seconds), total / 1e6)
+    log.info("%s: %d images in %s, %.0f MB", title, len(missing), time_span(seconds), total / 1e6)
     stored = open_pass(folder, key)
     assert stored is not None, "just written"
     return stored

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from runners.system.exit_codes import INTERRUPTED
-from runners.system.interrupt import Stopped, terminable
+from runners.system.interrupt import TrainingStop, terminable
 from runners.system.progress import log_to_stderr
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def _serve(line: "Connection[Any, Any]") -> None:
         try:
             units = list(finish(job.at(datasets=datasets)))
             answer = "done", [record for records in units for record in records]
-        except Stopped:
+        except TrainingStop:
             answer = "stopped", []
         try:
             line.send(answer)

@@ -8,7 +8,7 @@ from pathlib import Path
 from runners.arms.external.plan import ExternalStep, external_steps
 from runners.units.check import check
 from runners.units.unit import Unit, Work, planned_run
-from runners.units.workplace import Workplace, trained
+from runners.units.workplace import Workplace, is_trained
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import fact_of, resolve_architecture
 from yolact_bench.results.expect import check_expectation
@@ -81,7 +81,7 @@ def make_plan(
         first = owner.setdefault(unit.run.train_digest, unit.title)
         passed = passes.setdefault(unit.run.forward_digest, unit.title)
         failure = failures.get(unit.run.detect_digest)
-        done = trained(unit, place)
+        done = is_trained(unit, place)
         steps.append(
             Step(
                 unit=unit,

@@ -22,7 +22,7 @@ from runners.system.environment import environment
 from runners.timing.records import TimingLimits
 from runners.tracking.tracker import Tracker
 from runners.units.unit import Unit, planned_run
-from runners.units.workplace import Workplace, trained
+from runners.units.workplace import Workplace, is_trained
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest
@@ -158,7 +158,7 @@ def _baseline(checked: CheckedSweep, at: SweepContext) -> Mapping[str, float]:
     """Return the metrics of the base, evaluated if that is needed or costs no training."""
     spec, base = checked.spec, checked.base
     evaluated = at.place.store.accuracy(base.detect_digest) is not None
-    if not (evaluated or spec.replays or spec.timed or trained(base, at.place)):
+    if not (evaluated or spec.replays or spec.timed or is_trained(base, at.place)):
         return {}
     return metrics_of(ensure_accuracy(base, at.place))
 

@@ -10,7 +10,7 @@ from types import FrameType
 log = logging.getLogger(__name__)
 
 
-class Stopped(KeyboardInterrupt):
+class TrainingStop(KeyboardInterrupt):
     """A request has ended a training, not its process; a checkpoint was written."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from yolact_bench.results.text import elapsed
+from yolact_bench.results.text import time_span
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class _Lines:
         self.last = now
         rate = (done - self.start) / max(now - self.began, 1e-9)
         left = (self.total - done) / rate if rate else 0.0
-        log.info("%s  %d/%d  %s  %s left", self.title, done, self.total, facts, elapsed(left))
+        log.info("%s  %d/%d  %s  %s left", self.title, done, self.total, facts, time_span(left))
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def progress_line(
     the end of the title.
     """
     count = f"{done}/{total}"
-    end = f"{'?' if left is None else elapsed(left)} left"
+    end = f"{'?' if left is None else time_span(left)} left"
     fixed = len(count) + len(end) + 3 * len(_GAP)
     title_width = min(len(title), max(_SHORTEST_TITLE, width - fixed - _SHORTEST_BAR))
     bar_width = max(_SHORTEST_BAR, min(_BAR, width - fixed - title_width))

@@ -74,7 +74,7 @@ class PreparedArm:
         """The pictures of a call: they take turns."""
         return [self.pictures[place] for place in self._places(number)]
 
-    def decoded(self, number: int) -> list[Image]:
+    def decode_images(self, number: int) -> list[Image]:
         return [picture.decoded for picture in self.batch(number)]
 
     def image_ids(self, count: int) -> tuple[int, ...]:
@@ -107,7 +107,7 @@ Call = Callable[[int, Clock], object]  # one call of an arm: its number, and a c
 
 def model(arm: PreparedArm) -> Call:
     """Return the call from normalised batches on the device to raw predictions on the device."""
-    batches = [arm.detector.preprocess(arm.decoded(number)) for number in range(arm.period)]
+    batches = [arm.detector.preprocess(arm.decode_images(number)) for number in range(arm.period)]
 
     def call(number: int, clock: Clock) -> Predictions:
         return arm.detector.predict(batches[number % len(batches)], clock)
@@ -119,7 +119,7 @@ def detector(arm: PreparedArm) -> Call:
     """Return the call from decoded images on the host to masks at prototype size, on the device."""
 
     def call(number: int, clock: Clock) -> list[Found]:
-        return arm.detector.find(arm.decoded(number), clock)
+        return arm.detector.find(arm.decode_images(number), clock)
 
     return call
 

@@ -13,7 +13,7 @@ from runners.timing.session import ArmTimes
 from yolact_bench.errors import SpecError
 from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.results.text import aligned, decimal, with_interval
+from yolact_bench.results.text import align, decimal, with_interval
 from yolact_bench.spec.latency import SCENARIOS, LatencyPlan
 from yolact_bench.spec.loads import find_load
 from yolact_bench.statistics.timing import MIN_SAMPLES_P90, quantile
@@ -88,7 +88,7 @@ def _lines(
     )
     heads = ("arm", "median ms [95 %]", "p90", "fps", f"× {baseline}", "n", "weights")
     rows = [_row(arm, m, None if m is first else first, weights[arm]) for arm, m in times.items()]
-    yield from aligned([heads, *rows], left=(0, 6))
+    yield from align([heads, *rows], left=(0, 6))
     notes = []
     for m in times.values():
         if not m.protocol.warmup_stable:

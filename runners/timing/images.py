@@ -21,7 +21,7 @@ _FLAGS = (cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
 class HasFiles(Protocol):
     """A data set whose images are files."""
 
-    def encoded(self, index: int) -> bytes: ...
+    def file_content(self, index: int) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def as_picture(image_id: int, image: Image) -> Picture:
 def _picture(dataset: Dataset, index: int) -> Picture:
     image, number = dataset.image(index), dataset.image_id(index)
     if isinstance(dataset, HasFiles):
-        content = dataset.encoded(index)
+        content = dataset.file_content(index)
         for flags in _FLAGS:  # as the data set does: an orientation is obeyed where sizes agree
             if np.array_equal(_decode(content, flags), image):
                 return Picture(image_id=number, encoded=content, flags=flags, decoded=image)

@@ -9,7 +9,7 @@ from runners.timing.images import read_pictures
 from runners.timing.session import ArmTimes, time_session
 from runners.units.resolve import resolve_unit
 from runners.units.unit import Unit
-from runners.units.workplace import Workplace, trained
+from runners.units.workplace import Workplace, is_trained
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
@@ -47,7 +47,7 @@ class LatencyRequest:
         detectors, sources = {}, {}
         for arm, unit in units.items():
             network = build_network(unit.run, initial=False)
-            own = self.place.weights(unit.run) if trained(unit, self.place) else None
+            own = self.place.weights(unit.run) if is_trained(unit, self.place) else None
             file = self.weights or own
             if file is not None:
                 load_weights(network, file)

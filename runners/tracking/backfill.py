@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.tracking.events import Artifacts, Event, Finished, Started
+from runners.tracking.events import Artifacts, Event, ExecutionEnd, ExecutionStart
 from runners.tracking.journal import FOLDER, journals, read_events, try_lock
 from runners.tracking.restore import restored_events
 from runners.tracking.writer import Writer, first_line, store_uri
@@ -15,7 +15,7 @@ from yolact_bench.slots import hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backfilled:
+class BackfillResult:
     """What a backfill did for one execution."""
 
     ablation: str
@@ -25,7 +25,7 @@ class Backfilled:
     points: int = 0  # of metrics, added by this backfill
 
 
-def backfill(work_dir: Path, name: str | None = None) -> list[Backfilled]:
+def backfill(work_dir: Path, name: str | None = None) -> list[BackfillResult]:
     """Bring MLflow to the state of the work directory; a second time changes nothing.
 
     Raises:
@@ -53,34 +53,36 @@ def _ablations(work_dir: Path, name: str | None) -> list[str]:
     return known if name is None else [name]
 
 
-def _from_journal(work_dir: Path, path: Path, *, last: bool) -> Backfilled:
+def _from_journal(work_dir: Path, path: Path, *, last: bool) -> BackfillResult:
     """Repeat a journal, unless its process is still alive."""
     execution = path.stem.partition("-")[2]
     with try_lock(path) as locked:
         if not locked:
-            return Backfilled(ablation=path.parent.name, execution=execution, running=True)
+            return BackfillResult(ablation=path.parent.name, execution=execution, running=True)
         events = [event for event, _ in read_events(path)]
         if not last:  # a later execution has overwritten its report
             events = [event for event in events if not isinstance(event, Artifacts)]
-        if events and not any(isinstance(event, Finished) for event in events):
+        if events and not any(isinstance(event, ExecutionEnd) for event in events):
             # Its process was killed before it wrote the end.
             end_ms = max(event.time_ms for event in events)
-            events.append(Finished(time_ms=end_ms, status="KILLED"))
+            events.append(ExecutionEnd(time_ms=end_ms, status="KILLED"))
         return _write(work_dir, path.parent.name, execution, events)
 
 
-def _from_records(work_dir: Path, ablation: str) -> list[Backfilled]:
+def _from_records(work_dir: Path, ablation: str) -> list[BackfillResult]:
     file = work_dir / "reports" / ablation / FILE.name
     with try_lock(file) as locked:
         store = open_store(work_dir)
         events = restored_events(load(file), store, work_dir) if locked else []
         if not events:
             return []
-        assert isinstance(events[0], Started), "an execution begins with Started"
+        assert isinstance(events[0], ExecutionStart), "an execution begins with its start"
         return [_write(work_dir, ablation, events[0].execution, events)]
 
 
-def _write(work_dir: Path, ablation: str, execution: str, events: Sequence[Event]) -> Backfilled:
+def _write(
+    work_dir: Path, ablation: str, execution: str, events: Sequence[Event]
+) -> BackfillResult:
     try:
         writer = Writer(work_dir)
         for event in events:
@@ -93,4 +95,4 @@ def _write(work_dir: Path, ablation: str, execution: str, events: Sequence[Event
             f"{first_line(error)}); start its server, or set MLFLOW_TRACKING_URI, and try again"
         ) from error
     made, sent = writer.runs_made, writer.points_sent
-    return Backfilled(ablation=ablation, execution=execution, runs=made, points=sent)
+    return BackfillResult(ablation=ablation, execution=execution, runs=made, points=sent)

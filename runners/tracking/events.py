@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from yolact_bench.errors import SpecError
 from yolact_bench.results.serialise import from_plain, to_plain
@@ -13,7 +13,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class ExecutionStart:
     """An execution began: the parent run."""
 
     time_ms: int  # since 1970, as MLflow has it; so with all events
@@ -27,7 +27,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArmStarted:
+class ArmStart:
     """Work on an arm with one seed began: a child run."""
 
     time_ms: int
@@ -53,7 +53,7 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class ArmFailure:
     """An arm failed."""
 
     time_ms: int
@@ -73,23 +73,31 @@ class Artifacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class ExecutionEnd:
     """The execution ended."""
 
     time_ms: int
     status: Status
 
 
-Event = Started | ArmStarted | Points | Failed | Artifacts | Finished
+Event = ExecutionStart | ArmStart | Points | ArmFailure | Artifacts | ExecutionEnd
 
-_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+_KINDS: Mapping[str, type[Event]] = {  # by the name in a journal
+    "Started": ExecutionStart,
+    "ArmStarted": ArmStart,
+    "Points": Points,
+    "Failed": ArmFailure,
+    "Artifacts": Artifacts,
+    "Finished": ExecutionEnd,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def event_to_plain(event: Event) -> dict[str, object]:
     """Return the event as data that JSON can hold."""
     plain = to_plain(event)
     assert isinstance(plain, dict)
-    return {"event": type(event).__name__, **plain}
+    return {"event": _NAMES[type(event)], **plain}
 
 
 def event_from_plain(data: object) -> Event:

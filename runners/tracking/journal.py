@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runners.tracking.events import Event, Started, event_from_plain, event_to_plain
+from runners.tracking.events import Event, ExecutionStart, event_from_plain, event_to_plain
 from yolact_bench.errors import SpecError
 
 FOLDER = "executions"  # in the work directory
 
 
-def journal_path(work_dir: Path, started: Started) -> Path:
+def journal_path(work_dir: Path, started: ExecutionStart) -> Path:
     """Return work/executions/<ablation>/<time>-<execution>.jsonl, in order of time."""
     when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(started.time_ms / 1000))
     return work_dir / FOLDER / started.ablation / f"{when}-{started.execution}.jsonl"

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from runners.tracking.delivery import LONGEST_PAUSE, Delivery
-from runners.tracking.events import Artifacts, Event, Finished, Phase, Points, Status
+from runners.tracking.events import Artifacts, Event, ExecutionEnd, Phase, Points, Status
 from runners.tracking.journal import Journal, journal_path
 from runners.tracking.records import arm_event, result_event, started_event
 from runners.tracking.tracker import Tracker
@@ -87,7 +87,7 @@ class MlflowTracker(Tracker):
         self._put(Artifacts(time_ms=_now_ms(), folder=str(relative)))
 
     def finish(self, status: Status) -> None:
-        self._put(Finished(time_ms=_now_ms(), status=status))
+        self._put(ExecutionEnd(time_ms=_now_ms(), status=status))
 
     def drain(self, timeout: float = 30.0) -> None:
         if self._delivery is not None:

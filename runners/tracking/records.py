@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from runners.tracking.events import ArmStarted, Failed, Phase, Points, Started
+from runners.tracking.events import ArmFailure, ArmStart, ExecutionStart, Phase, Points
 from runners.tracking.tags import flag
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, ApSummary, Failure, Latency
@@ -20,9 +20,9 @@ _NAMES = "AP AP50 AP75 AP_S AP_M AP_L AR1 AR10 AR100 AR_S AR_M AR_L"
 
 def started_event(
     manifest: Manifest, tags: Mapping[str, str], *, time_ms: int, execution: str, spec_text: str
-) -> Started:
+) -> ExecutionStart:
     """Return the beginning of an execution. `tags` hold at least git_commit and dirty."""
-    return Started(
+    return ExecutionStart(
         time_ms=time_ms,
         execution=execution,
         ablation=manifest.name,
@@ -41,9 +41,9 @@ def started_event(
 
 def arm_event(
     source: PlannedRun | Accuracy | Latency | Failure, phase: Phase, *, time_ms: int
-) -> ArmStarted:
+) -> ArmStart:
     """Return the beginning of an arm's run, of which only a record may be known."""
-    return ArmStarted(
+    return ArmStart(
         time_ms=time_ms,
         arm=source.arm,
         seed=source.seed,
@@ -54,11 +54,13 @@ def arm_event(
     )
 
 
-def result_event(record: Accuracy | Latency | Failure, *, time_ms: int) -> Points | Failed:
+def result_event(record: Accuracy | Latency | Failure, *, time_ms: int) -> Points | ArmFailure:
     """Return an arm's AP, its milliseconds with a tag where they do not count, or its failure."""
     of: dict[str, Any] = {"time_ms": time_ms, "arm": record.arm, "seed": record.seed}
     if isinstance(record, Failure):
-        return Failed(**of, kind=record.kind, message=record.message, traceback=record.traceback)
+        return ArmFailure(
+            **of, kind=record.kind, message=record.message, traceback=record.traceback
+        )
     if isinstance(record, Accuracy):
         return Points(**of, step=0, values=accuracy_metrics(record), proxy=record.proxy)
     reason = f"{record.scenario}: {record.invalid}"[:LONGEST_VALUE]

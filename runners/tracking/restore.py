@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from runners.tracking.events import Artifacts, Event, Finished, Phase, Points
+from runners.tracking.events import Artifacts, Event, ExecutionEnd, Phase, Points
 from runners.tracking.records import arm_event, result_event, started_event
 from runners.tracking.tags import environment_tags
 from yolact_bench.results.manifest import Manifest, PlannedRun
@@ -45,7 +45,7 @@ def restored_events(manifest: Manifest, store: Store, work_dir: Path) -> list[Ev
         started,
         *(event for planned in manifest.runs for event in source.arm_events(planned)),
         *source.latency_events(),
-        Finished(time_ms=max(times), status="FINISHED" if complete else "KILLED"),
+        ExecutionEnd(time_ms=max(times), status="FINISHED" if complete else "KILLED"),
         Artifacts(time_ms=max(times), folder=str(Path("reports") / manifest.name)),
     ]
 

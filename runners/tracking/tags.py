@@ -2,16 +2,16 @@
 
 import time
 
-from runners.tracking.events import ArmStarted, Started
+from runners.tracking.events import ArmStart, ExecutionStart
 from yolact_bench.results.record import Environment
 
 # Without it MLflow's page asks every reader what kind of experiment this is.
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
-def run_name(event: Started | ArmStarted) -> str:
+def run_name(event: ExecutionStart | ArmStart) -> str:
     """Return the time of an execution, or arm and seed."""
-    if isinstance(event, ArmStarted):
+    if isinstance(event, ArmStart):
         return f"{event.arm} · seed {event.seed}"
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(event.time_ms / 1000))
 
@@ -21,7 +21,7 @@ def environment_tags(env: Environment) -> dict[str, str]:
     return {"git_commit": env.commit, "dirty": flag(env.dirty), "device": env.device}
 
 
-def parent_tags(event: Started) -> dict[str, str]:
+def parent_tags(event: ExecutionStart) -> dict[str, str]:
     """Return the tags of an execution: those of all its runs, its question and its command."""
     return {
         **_shared(event),
@@ -31,7 +31,7 @@ def parent_tags(event: Started) -> dict[str, str]:
     }
 
 
-def child_tags(event: Started, arm: ArmStarted, *, parent: str) -> dict[str, str]:
+def child_tags(event: ExecutionStart, arm: ArmStart, *, parent: str) -> dict[str, str]:
     """Return the tags of an arm with one seed."""
     return {
         **_shared(event),
@@ -51,7 +51,7 @@ def flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _shared(event: Started) -> dict[str, str]:
+def _shared(event: ExecutionStart) -> dict[str, str]:
     """Return the tags of all runs of an execution, under MLflow's names as well."""
     return {
         **event.tags,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import yaml
 
 from runners.tracking.events import (
-    ArmStarted,
+    ArmFailure,
+    ArmStart,
     Artifacts,
     Event,
-    Failed,
-    Finished,
+    ExecutionEnd,
+    ExecutionStart,
     Points,
-    Started,
     Status,
 )
 from runners.tracking.records import LONGEST_VALUE, differences, flatten
@@ -105,7 +105,7 @@ class Writer:
         self._entities = entities
         self._client = MlflowClient(tracking_uri=store_uri(work_dir))
         self._artifacts = work_dir.resolve() / "mlartifacts" if own_store else None
-        self._started: Started | None = None
+        self._started: ExecutionStart | None = None
         self._experiment = ""
         self._parent = ""
         self._children: dict[tuple[str, int], str] = {}
@@ -122,17 +122,17 @@ class Writer:
 
     def apply(self, event: Event) -> None:
         match event:
-            case Started():
+            case ExecutionStart():
                 self._start(event)
-            case ArmStarted():
+            case ArmStart():
                 self._start_arm(event)
             case Points():
                 self._add(event)
-            case Failed():
+            case ArmFailure():
                 self._fail(event)
             case Artifacts():
                 self._copy(self._work_dir / event.folder)
-            case Finished():
+            case ExecutionEnd():
                 self._finish(event)
 
     def _copy(self, folder: Path) -> None:
@@ -164,7 +164,7 @@ class Writer:
                 self.points_sent += len(batch)
             del self._points[run]
 
-    def _start(self, event: Started) -> None:
+    def _start(self, event: ExecutionStart) -> None:
         self._started = event
         self._experiment = self._experiment_id(event)
         runs = self._client.search_runs(
@@ -183,8 +183,8 @@ class Writer:
         if event.spec_text:
             self._call(self._client.log_text, self._parent, event.spec_text, "spec.yaml")
 
-    def _start_arm(self, event: ArmStarted) -> None:
-        assert self._started is not None, "an execution begins with Started"
+    def _start_arm(self, event: ArmStart) -> None:
+        assert self._started is not None, "an execution begins with its start"
         child = self._children.get((event.arm, event.seed))
         if child is None:
             child = self._create(event, child_tags(self._started, event, parent=self._parent))
@@ -207,15 +207,15 @@ class Writer:
         if event.step == 0:  # of the records; curves begin at 1
             self._results.setdefault((event.arm, event.seed), {}).update(event.values)
 
-    def _fail(self, event: Failed) -> None:
+    def _fail(self, event: ArmFailure) -> None:
         child = self._children[event.arm, event.seed]
         message = event.message[:LONGEST_VALUE]
         self._tag(child, {"failure": event.kind, "failure_message": message})
         self._call(self._client.log_text, child, event.traceback, "traceback.txt")
         self._end(child, "FAILED", event.time_ms)
 
-    def _finish(self, event: Finished) -> None:
-        assert self._started is not None, "an execution begins with Started"
+    def _finish(self, event: ExecutionEnd) -> None:
+        assert self._started is not None, "an execution begins with its start"
         deltas = differences(self._results, self._started.baseline)
         for (arm, seed), values in deltas.items():
             self._add(Points(time_ms=event.time_ms, arm=arm, seed=seed, step=0, values=values))
@@ -228,7 +228,7 @@ class Writer:
             self._call(self._client.set_terminated, run, status, time_ms)
             self._ended.add(run)
 
-    def _create(self, event: Started | ArmStarted, tags: Mapping[str, str]) -> str:
+    def _create(self, event: ExecutionStart | ArmStart, tags: Mapping[str, str]) -> str:
         run = self._client.create_run(
             self._experiment, start_time=event.time_ms, tags=dict(tags), run_name=run_name(event)
         )
@@ -260,7 +260,7 @@ class Writer:
                 raise
             log.warning("MLflow refuses a part of this execution: %s", first_line(error))
 
-    def _experiment_id(self, event: Started) -> str:
+    def _experiment_id(self, event: ExecutionStart) -> str:
         known: Experiment | None = self._client.get_experiment_by_name(event.ablation)
         if known is None:
             location = (self._artifacts / event.ablation).as_uri() if self._artifacts else None

@@ -1,4 +1,4 @@
 """One training, resumable bit for bit.
 
-Public: `train`, `TrainingOptions`, `Trained`.
+Public: `train`, `TrainingOptions`, `TrainingResult`.
 """

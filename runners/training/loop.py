@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from runners.system.interrupt import Stopped
+from runners.system.interrupt import TrainingStop
 from runners.system.progress import losses_text
 from runners.system.ranks import ALONE, Ranks
 from runners.training.checkpoint import load_training, save_training
@@ -132,7 +132,7 @@ class Loop:
                 self.checkpoint()
                 written = time.monotonic()
             if verdict > Verdict.CHECKPOINT:
-                raise Stopped if verdict == Verdict.STOP_BY_FILE else KeyboardInterrupt
+                raise TrainingStop if verdict == Verdict.STOP_BY_FILE else KeyboardInterrupt
             if self.validation_due():
                 with self.clock.pause():
                     self.validate()

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
+class TrainingResult:
     """The facts of a finished training."""
 
     weights: Path
@@ -41,7 +41,9 @@ class Trained:
     devices: int = 1  # that shared each batch at the end; those of resumed parts may differ
 
 
-def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: TrainingOptions) -> Trained:
+def train(
+    run: Run, folder: Path, dataset: Dataset, *, title: str, how: TrainingOptions
+) -> TrainingResult:
     """Train `run` in `folder` (work/checkpoints/<train_digest>) and return its facts.
 
     A last.pt there is continued: on a CPU the result is that of an uninterrupted training.
@@ -78,7 +80,7 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
     bar = progress(title, schedule.iterations, loop.iteration) if ranks.first else nullcontext()
     with bar as shown:
         loop.run_all(loader, shown.advance if shown else lambda done, facts: None)
-    trained = Trained(
+    trained = TrainingResult(
         weights=folder / "final.pt",
         iterations=schedule.iterations,
         seconds=loop.seconds,
@@ -94,11 +96,11 @@ def train(run: Run, folder: Path, dataset: Dataset, *, title: str, how: Training
     return trained
 
 
-def load_finished(weights: Path) -> Trained:
+def load_finished(weights: Path) -> TrainingResult:
     """Return the facts of a finished training from its final.pt."""
     facts = load_facts(weights)
-    names = {field.name for field in fields(Trained)} & facts.keys()
-    return Trained(weights=weights, **{name: facts[name] for name in names})
+    names = {field.name for field in fields(TrainingResult)} & facts.keys()
+    return TrainingResult(weights=weights, **{name: facts[name] for name in names})
 
 
 def _joint_losses(run: Run, network: Yolact, ranks: Ranks) -> Losses:

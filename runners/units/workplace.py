@@ -68,7 +68,7 @@ class Workplace:
         return self.checkpoint_folder(run) / "final.pt"
 
 
-def trained(unit: Unit, place: Workplace) -> bool:
+def is_trained(unit: Unit, place: Workplace) -> bool:
     """Return whether the unit has been trained."""
     return place.weights(unit.run).is_file()
 

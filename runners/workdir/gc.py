@@ -39,7 +39,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Leftover:
     """A file or folder that looks removable, and why it stays."""
 
     path: Path
@@ -52,7 +52,7 @@ class Garbage:
 
     work_dir: Path
     items: tuple[Item, ...]
-    left: tuple[Left, ...]
+    left: tuple[Leftover, ...]
 
     @property
     def size(self) -> int:
@@ -122,14 +122,16 @@ class _Search:
     def __init__(self, work_dir: Path, references: References, now: float) -> None:
         self.work_dir, self.references, self.now = work_dir, references, now
         self.items: list[Item] = []
-        self.left: list[Left] = [
-            Left(path=path, reason=f"cannot be read ({why}), so no checkpoint or prediction goes")
+        self.left: list[Leftover] = [
+            Leftover(
+                path=path, reason=f"cannot be read ({why}), so no checkpoint or prediction goes"
+            )
             for path, why in references.unreadable.items()
         ]
         other = lock_holder(work_dir)
         if other is not None and (other.pid, other.host) != (os.getpid(), socket.gethostname()):
             reason = f"`{other.command}` (process {other.pid} on {other.host}) writes here now"
-            self.left.append(Left(path=work_dir, reason=reason))
+            self.left.append(Leftover(path=work_dir, reason=reason))
 
     def temporaries(self) -> None:
         """Files and folders that a killed process has left half-written."""
@@ -201,7 +203,7 @@ class _Search:
             self.items.append(Item(path=path, size=_size(path), reason=reason))
 
     def _leave(self, path: Path, reason: str) -> None:
-        self.left.append(Left(path=path, reason=reason))
+        self.left.append(Leftover(path=path, reason=reason))
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
 from yolact_bench.results.sessions import Session, listed_session
 from yolact_bench.results.store import Store, open_store
-from yolact_bench.results.text import aligned, decimal
+from yolact_bench.results.text import align, decimal
 
 _HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
 
@@ -51,7 +51,7 @@ def run_lines(work_dir: Path) -> Iterator[str]:
         yield f"{group.name}: {group.about}"
         # The detail, which may be a long message, is the last column and has no head.
         cells = [(*_HEADS, ""), *map(_cells, group.rows)]
-        yield from aligned(cells, left=(0, 5, 6, 7, 8))
+        yield from align(cells, left=(0, 5, 6, 7, 8))
 
 
 def run_facts(work_dir: Path) -> dict[str, object]:

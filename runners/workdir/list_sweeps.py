@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.sweep import Sweep
-from yolact_bench.results.text import NOT_AVAILABLE, aligned, metric_value
+from yolact_bench.results.text import NOT_AVAILABLE, align, metric_value
 
 _HEADS = ("sweep", "mode", "trials", "best", "when", "question")
 
@@ -33,7 +33,7 @@ def sweep_lines(work_dir: Path) -> Iterator[str]:
     if not rows:
         yield f"no sweeps in {work_dir}"
         return
-    yield from aligned([_HEADS, *map(_cells, rows)], indent=0)
+    yield from align([_HEADS, *map(_cells, rows)], indent=0)
 
 
 def sweep_facts(work_dir: Path) -> dict[str, object]:

@@ -9,7 +9,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from runners.evaluation.coco.score import SCORING, score
-from runners.evaluation.encode import Encoders, encoded
+from runners.evaluation.encode import Encoders, encode_lines
 from runners.evaluation.files import Lines
 from tests.benchmarks.alternating import compare
 from tests.support.coco_like import CLASSES, coco_like, names_of
@@ -90,10 +90,10 @@ def test_encoding_the_detections_of_an_image(benchmark: BenchmarkFixture) -> Non
     category_ids = tuple(range(1, CLASSES + 1))
 
     def here() -> list[Lines]:
-        return list(encoded(images, category_ids))
+        return list(encode_lines(images, category_ids))
 
     def beside(encoders: Encoders) -> list[Lines]:
-        return list(encoded(images, category_ids, encoders))
+        return list(encode_lines(images, category_ids, encoders))
 
     with Encoders(1) as one, Encoders(2) as two:
         assert beside(one) == beside(two) == here()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.figures.geometry import Box, label_places, pareto, smoothed
+from reports.figures.geometry import Box, label_places, pareto, smooth
 
 FRAME = Box(0, 0, 500, 300)
 
@@ -49,6 +49,6 @@ def test_the_front_leaves_out_what_is_slower_and_no_better() -> None:
 
 
 def test_smoothing_keeps_a_straight_line_and_short_curves() -> None:
-    assert smoothed(np.array([3.0, 1.0, 2.0])).tolist() == [3.0, 1.0, 2.0]
+    assert smooth(np.array([3.0, 1.0, 2.0])).tolist() == [3.0, 1.0, 2.0]
     line = np.arange(200.0)
-    assert smoothed(line)[50:150] == pytest.approx(line[50:150])
+    assert smooth(line)[50:150] == pytest.approx(line[50:150])

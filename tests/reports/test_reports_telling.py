@@ -99,7 +99,7 @@ def test_a_published_effect_stands_beside_the_measured_difference(tmp_path: Path
 def test_without_rows_for_arms_the_published_ones_stand_alone(tmp_path: Path) -> None:
     summary = _summary(tmp_path)
     assert paper_table.against_paper(summary) is None
-    assert paper_table.published(summary) is not None
+    assert paper_table.published_rows(summary) is not None
 
 
 @pytest.mark.parametrize("budget", ["smoke", "short"])

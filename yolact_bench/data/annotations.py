@@ -17,7 +17,7 @@ from yolact_bench.data.segmentation import (
     usable_box,
 )
 from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint, named
+from yolact_bench.slots import hint, word_list
 
 _ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox", "segmentation")
 
@@ -105,7 +105,9 @@ def read_annotations(
         packer.add(number, entry)
     if annotated and not packer.usable:
         reasons = f"; all {len(packer.degenerate)} are degenerate" if packer.degenerate else ""
-        raise SpecError(f"{path}: no usable annotation of the classes {named(classes)}{reasons}")
+        raise SpecError(
+            f"{path}: no usable annotation of the classes {word_list(classes)}{reasons}"
+        )
     return Annotations(
         classes=tuple(classes),
         category_ids=category_ids,

@@ -73,7 +73,7 @@ class CocoDataset:
         annotated = f"{entry.width} x {entry.height}"
         raise ArmError("bad_image", f"{path}: {sizes[0]} px, but annotated as {annotated}")
 
-    def encoded(self, index: int) -> bytes:
+    def file_content(self, index: int) -> bytes:
         """Return the content of an image's file."""
         path = self._files.images / self._annotations.images[index].file_name
         return path.read_bytes()

@@ -26,7 +26,7 @@ _STREAM_TAG = 0x5AFE5  # keeps these draws apart from every other use of the sam
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class _Images:
     """All images of a split, drawn on first use."""
 
     images: UInt8[np.ndarray, "n S S 3"]
@@ -140,9 +140,9 @@ class ShapesDataset:
         drawn.classes[index, : len(labels)] = np.asarray(labels) + 1
 
 
-def _allocate(split: ShapesSplit) -> _Drawn:
+def _allocate(split: ShapesSplit) -> _Images:
     n, side = split.num_images, split.size
-    return _Drawn(_shared((n, side, side, 3)), _shared((n, side, side)), _shared((n, MAX_OBJECTS)))
+    return _Images(_shared((n, side, side, 3)), _shared((n, side, side)), _shared((n, MAX_OBJECTS)))
 
 
 def _shared(shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -35,7 +35,9 @@ class JointBatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
-        out: Tensor = _Normalised.apply(x, self.weight, self.bias, mean, var, self.eps, self.group)
+        out: Tensor = _Normalisation.apply(
+            x, self.weight, self.bias, mean, var, self.eps, self.group
+        )
         return out
 
 
@@ -74,7 +76,7 @@ def _joint_statistics(
     return mean, var, ranks * (x.numel() // x.shape[1])
 
 
-class _Normalised(torch.autograd.Function):
+class _Normalisation(torch.autograd.Function):
     """Normalisation by the joint statistics, and its gradient through them on all processes."""
 
     @staticmethod

@@ -44,7 +44,7 @@ class Gate:
     environment: Environment
     time: str
 
-    def dropped(self, budget_ms: float | None, *, baseline: str) -> dict[str, str]:
+    def dropped_arms(self, budget_ms: float | None, *, baseline: str) -> dict[str, str]:
         """Return arm → why it is not trained; never the baseline, and nothing without a budget."""
         if budget_ms is None:
             return {}

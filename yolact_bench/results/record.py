@@ -93,7 +93,7 @@ class TimingProtocol:
     twin_interval: tuple[float, ...] = ()  # 95 %
     twin_samples_ms: tuple[float, ...] = ()
 
-    def omitted(self) -> frozenset[str]:
+    def omitted_fields(self) -> frozenset[str]:
         """Fields that the JSON form leaves out: those of a twin without one, or all."""
         names = [f.name for f in fields(self)]
         if self == TimingProtocol():
@@ -134,7 +134,7 @@ class Latency:
     inexact: int = 0  # images for which fixed numbers of candidates were too small
     unfolded_norms: int = 0  # batch norms that could not be folded, which costs time
 
-    def omitted(self) -> frozenset[str]:
+    def omitted_fields(self) -> frozenset[str]:
         """Fields that the JSON form leaves out: those that older versions do not read."""
         return frozenset() if self.unfolded_norms else frozenset({"unfolded_norms"})
 

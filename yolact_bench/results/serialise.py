@@ -30,7 +30,7 @@ Reader = Callable[[object], object]
 class Partial(Protocol):
     """A dataclass whose JSON form may leave fields out."""
 
-    def omitted(self) -> Collection[str]:
+    def omitted_fields(self) -> Collection[str]:
         """Names of these fields."""
         ...
 
@@ -44,7 +44,7 @@ def to_plain(value: object) -> object:
     if value is None or isinstance(value, (str, bool)):
         return value
     if dataclasses.is_dataclass(value):
-        omitted = value.omitted() if isinstance(value, Partial) else ()
+        omitted = value.omitted_fields() if isinstance(value, Partial) else ()
         fields = [f for f in dataclasses.fields(value) if f.name not in omitted]
         return {_key(f): to_plain(getattr(value, f.name)) for f in fields}
     if isinstance(value, Mapping):

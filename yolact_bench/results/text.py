@@ -26,7 +26,7 @@ def metric_value(name: str, value: Number | None) -> str:
     return points(value, 2) if name.startswith(("mask_a", "box_a")) else f"{value:.4g}"
 
 
-def signed(number: Number, digits: int = 2) -> str:
+def signed_decimal(number: Number, digits: int = 2) -> str:
     """Return the number with + or a true minus sign; no sign on a zero."""
     text = f"{number:+.{digits}f}".replace("-", "−")
     return text[1:] if float(f"{number:.{digits}f}") == 0 else text
@@ -34,12 +34,12 @@ def signed(number: Number, digits: int = 2) -> str:
 
 def signed_interval(low: Number, high: Number, digits: int = 2) -> str:
     """Return the interval of a difference: "[−2.3, −0.3]"."""
-    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+    return f"[{signed_decimal(low, digits)}, {signed_decimal(high, digits)}]"
 
 
 def difference(value: Number, low: Number, high: Number, digits: int = 2) -> str:
     """Return a difference and its interval: "−1.3 [−2.3, −0.3]"."""
-    return f"{signed(value, digits)} {signed_interval(low, high, digits)}"
+    return f"{signed_decimal(value, digits)} {signed_interval(low, high, digits)}"
 
 
 def with_interval(value: Number, interval: tuple[Number, Number] | None, digits: int = 2) -> str:
@@ -58,7 +58,7 @@ def duration(seconds: Number, *, days: bool = True) -> str:
     return f"{seconds:.0f} s"
 
 
-def elapsed(seconds: Number) -> str:
+def time_span(seconds: Number) -> str:
     """Return a duration to the second, or to the minute from an hour on: "3 min 20 s"."""
     whole = round(seconds)
     if whole < 60:
@@ -86,7 +86,7 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
-def aligned(
+def align(
     rows: Sequence[Sequence[str]],
     *,
     left: Collection[int] | None = None,

@@ -72,7 +72,7 @@ def resampled_ap(matches: Matches, weights: Weights, *, area: str = "all") -> ND
 
 
 @dataclass(frozen=True, slots=True)
-class _Ranked:
+class _Ranking:
     """The detections of one class that can matter, best first, and where its objects are."""
 
     image: NDArray[np.int32]  # [D]
@@ -82,7 +82,7 @@ class _Ranked:
     truth_count: NDArray[np.int32]
 
 
-def _by_class(matches: Matches, area: int) -> Iterator[_Ranked]:
+def _by_class(matches: Matches, area: int) -> Iterator[_Ranking]:
     columns = np.arange(matches.num_classes + 1)
     bounds = np.searchsorted(matches.label, columns)
     truths = np.searchsorted(matches.truth_label, columns)
@@ -96,7 +96,7 @@ def _by_class(matches: Matches, area: int) -> Iterator[_Ranked]:
         matters: NDArray[np.bool_] = ~np.all(ignored, axis=0)
         hits = np.flatnonzero(positive.any(axis=0))
         matters[hits[-1] + 1 if len(hits) else 0 :] = False
-        yield _Ranked(
+        yield _Ranking(
             matches.image[mine][matters],
             positive[:, matters],
             ignored[:, matters],
@@ -105,7 +105,7 @@ def _by_class(matches: Matches, area: int) -> Iterator[_Ranked]:
         )
 
 
-def _class_ap(ranked: _Ranked, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _class_ap(ranked: _Ranking, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return AP [R, T], 0 where the class is absent, and in which resamples [R] it is not."""
     num_truths = weights[:, ranked.truth_image] @ ranked.truth_count  # [R]
     ap = np.zeros((len(weights), len(IOU_THRESHOLDS)))
@@ -121,7 +121,7 @@ def _class_ap(ranked: _Ranked, weights: Weights) -> tuple[NDArray[np.float64], N
 
 
 def _block_ap(
-    ranked: _Ranked, weights: Weights, num_truths: NDArray[np.int32]
+    ranked: _Ranking, weights: Weights, num_truths: NDArray[np.int32]
 ) -> NDArray[np.float64]:
     drawn = np.take(weights, ranked.image, axis=1)  # [r, D]
     seen = np.cumsum(drawn, axis=1, dtype=np.int32)

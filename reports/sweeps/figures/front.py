@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from reports.figures.labels import Label, write_labels
 from reports.figures.style import FAINT, INK, SOFT, legend_below
 from reports.sweeps.figures.marks import BLUE, ORANGE, clip, hint, scale_of
-from reports.sweeps.numbers import base_value, ranked, unit, value
+from reports.sweeps.numbers import base_value, ranking, unit, value
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 
 _LABELLED = 14  # trials of the front whose numbers are written beside them
@@ -36,7 +36,7 @@ def front(sweep: Sweep) -> Figure | None:
     axes_of = _objectives(sweep)
     if axes_of is None:
         return None
-    trials = [t for t in ranked(sweep) if value(t, axes_of[0].metric) is not None]
+    trials = [t for t in ranking(sweep) if value(t, axes_of[0].metric) is not None]
     if not trials:
         return None
     across, up = axes_of

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.style import SOFT, legend_below
 from reports.sweeps.figures.marks import BLUE, GREEN, ORANGE, base_line, clip, hint, scale_of
-from reports.sweeps.numbers import running_best, scored, unit
+from reports.sweeps.numbers import complete_trials, running_best, unit
 from yolact_bench.results.sweep import Objective, Sweep
 
 # States without a value: ticks under the trials.
@@ -21,7 +21,7 @@ _TICKS = {
 
 def history(sweep: Sweep) -> Figure | None:
     """Return a panel for every objective: trials by number, and the best so far."""
-    if not scored(sweep):
+    if not complete_trials(sweep):
         return None
     count = len(sweep.objectives)
     figure = Figure(figsize=(8.6, 1.0 + 3.4 * count))
@@ -45,12 +45,12 @@ def _panel(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     # A curve is of mask AP: only under that objective can its end be drawn with the others.
     curves = [t for t in sweep.trials if t.curve and objective.metric == "mask_ap"]
     pruned = [trial for trial in curves if trial.state == "pruned"]
-    values = [metric.of(trial.metrics[objective.metric]) for trial in scored(sweep)]
+    values = [metric.of(trial.metrics[objective.metric]) for trial in complete_trials(sweep)]
     values += [metric.of(trial.curve[-1]) for trial in pruned]
     scale = scale_of(values, objective, sweep)
     placed = [
         (trial.number, *clip(metric.of(trial.metrics[objective.metric]), scale))
-        for trial in scored(sweep)
+        for trial in complete_trials(sweep)
     ]
     stopped = [(trial.number, *clip(metric.of(trial.curve[-1]), scale)) for trial in pruned]
     worse = "v" if objective.maximise else "^"

@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from reports.figures.style import INK
 from reports.sweeps.figures.marks import BLUE, ORANGE, base_line, clip, scale_of
-from reports.sweeps.numbers import scored, unit
+from reports.sweeps.numbers import complete_trials, unit
 from yolact_bench.results.sweep import Objective, Sweep, Trial
 
 _PANELS = 6  # of one objective
@@ -23,7 +23,7 @@ _LATE = LinearSegmentedColormap.from_list("late", ["#b9d7ea", BLUE, "#00304d"])
 def slices(sweep: Sweep) -> Figure | None:
     """Return a row for every objective, a panel for every parameter that mattered."""
     names = _parameters(sweep)
-    if not names or len(scored(sweep)) < 2:
+    if not names or len(complete_trials(sweep)) < 2:
         return None
     several = len(sweep.objectives) > 1
     columns = min(_BESIDE if several else 3, len(names))
@@ -49,8 +49,8 @@ def slices(sweep: Sweep) -> Figure | None:
 def _parameters(sweep: Sweep) -> list[str]:
     """The parameters that varied, most important first, for all objectives together."""
     varied = {
-        name: {str(t.params[name]) for t in scored(sweep) if name in t.params}
-        for trial in scored(sweep)
+        name: {str(t.params[name]) for t in complete_trials(sweep) if name in t.params}
+        for trial in complete_trials(sweep)
         for name in trial.params
     }
     names = [name for name, values in varied.items() if len(values) > 1]
@@ -65,14 +65,14 @@ def _parameters(sweep: Sweep) -> list[str]:
 
 def _scale(sweep: Sweep, objective: Objective) -> tuple[float, float]:
     metric = unit(objective.metric)
-    values = [metric.of(trial.metrics[objective.metric]) for trial in scored(sweep)]
+    values = [metric.of(trial.metrics[objective.metric]) for trial in complete_trials(sweep)]
     return scale_of(values, objective, sweep)
 
 
 def _panel(
     axes: Axes, sweep: Sweep, objective: Objective, name: str, scale: tuple[float, float]
 ) -> None:
-    trials = [trial for trial in scored(sweep) if name in trial.params]
+    trials = [trial for trial in complete_trials(sweep) if name in trial.params]
     across = _places(axes, [trial.params[name] for trial in trials], trials)
     metric = unit(objective.metric)
     points = [clip(metric.of(trial.metrics[objective.metric]), scale) for trial in trials]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from runners.evaluation.coco import engine_pycocotools
 from runners.evaluation.coco.index import Index, Kind
-from runners.evaluation.coco.matching import Scored
+from runners.evaluation.coco.matching import ScoringResult
 from yolact_bench.errors import SpecError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def name() -> str:
 
 def evaluate(
     truth: Index, detections: Index, kind: Kind, image_ids: Collection[int] | None
-) -> Scored:
+) -> ScoringResult:
     """Return COCO's metrics.
 
     Source: faster-coco-eval, COCOeval_faster.

@@ -12,7 +12,7 @@ from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.matching import (
     MAX_DETECTIONS,
     RECALLS,
-    Scored,
+    ScoringResult,
     equals_before,
     instances_of,
     match,
@@ -27,7 +27,7 @@ _SPACING = np.spacing(1)
 
 def evaluate(
     truth: Index, detections: Index, kind: Kind, image_ids: Collection[int] | None
-) -> Scored:
+) -> ScoringResult:
     """Return COCO's metrics.
 
     Overlaps are computed where an image has both detections and objects of a class, and are
@@ -50,13 +50,13 @@ def evaluate(
         num_images=len(images),
         num_classes=len(classes),
     )
-    return scored(matches, tuple(classes))
+    return score_matches(matches, tuple(classes))
 
 
-def scored(matches: Matches, category_ids: tuple[int, ...]) -> Scored:
+def score_matches(matches: Matches, category_ids: tuple[int, ...]) -> ScoringResult:
     """Return the metrics that follow from matches; `category_ids` are ascending."""
     precision, recall = accumulate(matches)
-    return Scored(
+    return ScoringResult(
         stats=_stats(precision, recall),
         precision=precision[0],
         category_ids=category_ids,

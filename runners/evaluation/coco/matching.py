@@ -24,7 +24,7 @@ _ALL_BITS = np.uint16(_BITS.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scored:
+class ScoringResult:
     """What every engine returns: COCO's metrics, and what they follow from."""
 
     stats: Float64  # [12] in COCOeval's order; -1 where there is nothing to find
@@ -51,7 +51,7 @@ class Instances:
         """Whether each is outside each range of sizes [A, N]."""
         return (self.area < _SIZES[:, :1]) | (self.area > _SIZES[:, 1:])
 
-    def paired(self, num_images: int) -> Int64:
+    def class_image_keys(self, num_images: int) -> Int64:
         """The image and class of each as one number, which orders them class by class."""
         return self.label * num_images + self.image
 
@@ -92,13 +92,16 @@ def match(
     it overlaps most; one that counts before one that is ignored; the last of equals.
     """
     detections = detections[np.lexsort((-detections.score, detections.image, detections.label))]
-    detections = detections[equals_before(detections.paired(num_images)) < MAX_DETECTIONS]
+    detections = detections[equals_before(detections.class_image_keys(num_images)) < MAX_DETECTIONS]
     truth = truth[np.lexsort((truth.image, truth.label))]
     outside = detections.outside
     matched = np.zeros(outside.shape, np.uint16)
     ignored = np.where(outside, _ALL_BITS, np.uint16(0))
     for group in _groups(
-        detections.paired(num_images), truth.paired(num_images), overlaps, num_images
+        detections.class_image_keys(num_images),
+        truth.class_image_keys(num_images),
+        overlaps,
+        num_images,
     ):
         hits, of_ignored = _assign(group, truth)
         matched[:, group.detections] = hits
@@ -221,7 +224,7 @@ def _counts(
     truth: Instances, num_images: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.int32]]:
     """Return images [P], classes [P] and the numbers of objects of each size [A, P]."""
-    pairs, inverse = np.unique(truth.paired(num_images), return_inverse=True)
+    pairs, inverse = np.unique(truth.class_image_keys(num_images), return_inverse=True)
     counted = ~(truth.outside | truth.is_crowd)
     counts = np.stack([np.bincount(inverse[some], minlength=len(pairs)) for some in counted])
     any_size = counts.any(axis=0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from runners.evaluation.coco import engine_faster, engine_pycocotools, engine_vectorised
 from runners.evaluation.coco.index import Entry, Index, Kind, indices, set_areas, shapes
 from runners.evaluation.coco.masks import iou
-from runners.evaluation.coco.matching import Scored
+from runners.evaluation.coco.matching import ScoringResult
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
@@ -55,7 +55,7 @@ def score(
 _STATS = "ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar_medium ar_large"
 
 
-def summary(scored: Scored, class_names: Mapping[int, str]) -> ApSummary:
+def summary(scored: ScoringResult, class_names: Mapping[int, str]) -> ApSummary:
     """Return an engine's numbers as records have them; `class_names` as in `score`."""
     numbers = [None if value == -1 else float(value) for value in scored.stats]
     return ApSummary(
@@ -73,7 +73,7 @@ class Engine:
     """Computes COCO's metrics. All engines have the same interface and give the same numbers."""
 
     # Of ground truth and detections with areas; both are written into.
-    evaluate: Callable[[Index, Index, Kind, Collection[int] | None], Scored]
+    evaluate: Callable[[Index, Index, Kind, Collection[int] | None], ScoringResult]
     name: Callable[[], str]  # for records; raises SpecError if it is not installed
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runners.arms.finish import finish
 from runners.arms.job import Job
 from runners.executors.ray.shared_folder import Mark, objection
-from runners.system.interrupt import Stopped, terminable
+from runners.system.interrupt import TrainingStop, terminable
 from runners.system.progress import log_to_stderr
 from runners.units.workplace import Datasets
 from runners.workdir.stop_file import has_stop_request
@@ -48,7 +48,7 @@ def run_task(job: Job, mark: Mark, *, node: str) -> Answer:
     try:
         with terminable():
             units = list(finish(job.at(datasets=_opened)))
-    except Stopped:
+    except TrainingStop:
         return Answer(kind="stopped", host=host, node=node)
     except KeyboardInterrupt:
         return Answer(kind="interrupted", host=host, node=node)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from runners.arms.external.plan import ExternalStep
 from runners.planning.cost import Estimate, StepCost
 from runners.planning.plan import Plan, Step
-from yolact_bench.results.text import HOUR, aligned, count, duration, size
+from yolact_bench.results.text import HOUR, align, count, duration, size
 from yolact_bench.spec.budget import BUDGETS, FULL
 
 _ESTIMATE = (
@@ -26,7 +26,7 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
         )
     rows = [_HEADS, *(_row(plan, s, c) for s, c in zip(plan.steps, cost.steps, strict=True))]
     rows += [_external_row(step) for step in plan.external]
-    lines += aligned(rows)
+    lines += align(rows)
     timing = "done" if plan.timed else "all arms, in one session"
     parts = [
         count(plan.trainings, "training"),

@@ -1,7 +1,7 @@
 """Simulated schedules as lines and as plain data."""
 
 from runners.planning.simulation import ScalingStudy
-from yolact_bench.results.text import HOUR, aligned, count, device_hours, duration
+from yolact_bench.results.text import HOUR, align, count, device_hours, duration
 
 
 def scaling_lines(study: ScalingStudy) -> list[str]:
@@ -25,7 +25,7 @@ def scaling_lines(study: ScalingStudy) -> list[str]:
     chain = " + ".join(study.titles.get(task.key, task.key) for task in first.chain)
     return [
         *lines,
-        *aligned([heads, *rows], left=(0,)),
+        *align([heads, *rows], left=(0,)),
         f"  critical path {duration(first.chain_seconds)}: {chain or 'nothing is left to do'}",
         f"  shortest with {count(study.enough, 'device')}; more do not help",
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from runners.planning.simulation import ScalingStudy
 from runners.planning.suite_cost import SuiteCost
 from runners.planning.text.scaling import scaling_facts, scaling_lines
-from yolact_bench.results.text import HOUR, aligned, count, device_hours
+from yolact_bench.results.text import HOUR, align, count, device_hours
 from yolact_bench.spec.budget import BUDGETS, FULL
 
 _HEADS = ("ablation", "arms×seeds", "own trainings", "new ones", "own passes", "new device-hours")
@@ -38,7 +38,7 @@ def suite_lines(
         str(sum(len(member.passes) for member in members)),
         device_hours(cost.shared),
     )
-    lines += aligned([_HEADS, *rows, sums], left=(0,))
+    lines += align([_HEADS, *rows, sums], left=(0,))
     lines += [*_notes(cost), *_unknown_notes(cost), *_sharing_lines(cost)]
     if price is not None and cost.shared is not None:
         lines.append(f"price: {cost.shared / HOUR * price:,.0f} at {price:g} per device-hour")
@@ -130,4 +130,4 @@ def _sharing_lines(cost: SuiteCost) -> list[str]:
         saved = None if whole is None or seconds is None else whole - seconds
         part = f"{saved / whole:.1%}" if whole and saved is not None else ""
         rows.append((name, str(number), device_hours(seconds), device_hours(saved), part))
-    return aligned(rows, left=(0,))
+    return align(rows, left=(0,))

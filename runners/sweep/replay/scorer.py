@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from runners.arms.evaluate import keep_pass
-from runners.evaluation.coco.engine_vectorised import scored
+from runners.evaluation.coco.engine_vectorised import score_matches
 from runners.evaluation.coco.index import Kind, truth_index
 from runners.evaluation.coco.matching import Instances, instances_of, match
 from runners.evaluation.coco.score import summary
@@ -196,7 +196,7 @@ class _Truth:
             num_images=self._num_images,
             num_classes=len(self._category_ids),
         )
-        return summary(scored(matches, self._category_ids), self._names)
+        return summary(score_matches(matches, self._category_ids), self._names)
 
 
 def _instances(parts: Sequence[tuple[np.ndarray, ...]]) -> Instances:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.compare.compare import Compared, compare, lines
+from reports.compare.compare import ReportComparison, compare, lines
 from tests.runners.cli.test_cli import exit_code
 from tests.support.fake_work import (
     accuracy,
@@ -36,7 +36,7 @@ def write(work: Path, records: list[Record], plan: Manifest | None = None) -> Pa
 
 def against(
     tmp_path: Path, records: list[Record] | None = None, plan: Manifest | None = None
-) -> Compared:
+) -> ReportComparison:
     """The finished ablation compared with another."""
     a = write(tmp_path / "a", finished_records())
     b = write(tmp_path / "b", finished_records() if records is None else records, plan)

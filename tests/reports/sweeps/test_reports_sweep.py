@@ -9,7 +9,7 @@ import pytest
 
 from reports.sweeps.build import build_sweep, check_sweep, hides_a_sweep, sweep_called
 from reports.sweeps.figures.draw import stems
-from reports.sweeps.numbers import ranked, running_best
+from reports.sweeps.numbers import ranking, running_best
 from reports.sweeps.sentences import expected_maximum, headline, warnings
 from reports.sweeps.tables import best_trials, command, failures
 from runners.units.settings import parse_settings
@@ -66,7 +66,7 @@ def test_trials_are_ranked_by_front_and_then_by_the_first_objective() -> None:
     trials = (scored(0, 0.30, 20), scored(1, 0.31, 15), scored(2, 0.33, 19), scored(3, 0.30, 30))
     sweep = sweep_of(*trials, objectives=(MASK_AP, LATENCY))
 
-    assert [trial.number for trial in ranked(sweep)] == [2, 1, 0, 3]
+    assert [trial.number for trial in ranking(sweep)] == [2, 1, 0, 3]
 
 
 def test_the_best_so_far_changes_only_where_a_trial_is_really_better() -> None:
@@ -86,7 +86,7 @@ def test_the_table_has_the_base_ten_trials_and_all_of_the_front() -> None:
 
 def test_trials_that_lack_an_objective_are_not_ranked() -> None:
     broken = trial_of(1, metrics={"mask_ap": float("nan")})
-    assert ranked(sweep_of(scored(0, 0.3), broken, trial_of(2))) == (scored(0, 0.3),)
+    assert ranking(sweep_of(scored(0, 0.3), broken, trial_of(2))) == (scored(0, 0.3),)
 
 
 def test_the_command_of_a_trial_sets_exactly_what_the_trial_had() -> None:

@@ -101,15 +101,15 @@ def run(spec: Path, work: Path, *, gated: bool) -> Manifest:
 
 def test_an_arm_is_dropped_only_if_its_whole_interval_is_over_the_budget() -> None:
     arms = judged("base", 40.0, 42.0), judged("over", 40.0, 42.0), judged("near", 32.9, 42.0)
-    dropped = gate(*arms).dropped(33.0, baseline="base")
+    dropped = gate(*arms).dropped_arms(33.0, baseline="base")
     assert dropped.keys() == {"over"}
     assert dropped["over"].startswith("dropped before training: 41.2 ms > budget 33 ms")
 
 
 def test_no_arm_is_dropped_without_a_budget_or_without_an_interval() -> None:
     result = gate(judged("base", 1.0, 2.0), judged("over", 40.0, 42.0), judged("few", None, None))
-    assert result.dropped(None, baseline="base") == {}
-    assert result.dropped(33.0, baseline="base").keys() == {"over"}
+    assert result.dropped_arms(None, baseline="base") == {}
+    assert result.dropped_arms(33.0, baseline="base").keys() == {"over"}
     assert "no arm is dropped" in lines(result, None, baseline="base")[-1]
 
 

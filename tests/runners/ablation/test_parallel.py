@@ -10,7 +10,7 @@ from runners.ablation.flow import run_ablation
 from runners.arms import finish as engine
 from runners.arms.finish import finish
 from runners.arms.job import Job, JobResult
-from runners.system.interrupt import Stopped
+from runners.system.interrupt import TrainingStop
 from runners.tracking.events import Status
 from runners.tracking.tracker import NoTracker
 from runners.units.unit import Unit
@@ -117,7 +117,7 @@ def test_a_unit_whose_twin_left_no_record_is_one_clear_error(tmp_path: Path) -> 
 
 def test_a_job_stopped_from_elsewhere_ends_the_command_as_ctrl_c_does(tmp_path: Path) -> None:
     executor, ending = OneByOne(stopping=True), Ending()
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStop):
         run_with(tmp_path, executor, context(tmp_path / "work", tracker=ending))
     assert executor.closed
     assert ending.status == "KILLED"

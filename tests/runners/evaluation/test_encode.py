@@ -21,7 +21,7 @@ from runners.evaluation.encode import (
     _lines_of_parts,
     _packed,
     _unpacked,
-    encoded,
+    encode_lines,
     lines_of,
 )
 from runners.evaluation.files import BOX_FILE, MASK_FILE, PredictionKey, prediction_files
@@ -63,9 +63,9 @@ def test_lines_made_beside_are_those_made_here_and_in_order() -> None:
     """Seven images for two processes, with more waiting than either could hold."""
     images = [(found(0.1 * number), number) for number in range(7)]
 
-    here = list(encoded(images, (11, 42)))
+    here = list(encode_lines(images, (11, 42)))
     with Encoders(2) as encoders:
-        beside = list(encoded(images, (11, 42), encoders))
+        beside = list(encode_lines(images, (11, 42), encoders))
 
     assert beside == here
     assert [line.length for line in here] == [3] * 7
@@ -100,7 +100,7 @@ def test_a_score_that_is_no_number_arrives_as_the_arms_error() -> None:
     images = [(found(0.3), 1), (found(float("nan")), 2), (found(0.4), 3)]
 
     with Encoders(1) as encoders:
-        lines = encoded(images, (11, 42), encoders)
+        lines = encode_lines(images, (11, 42), encoders)
 
         assert next(lines).length == 3
         with pytest.raises(ArmError, match="image 2: a score is not finite") as stopped:
@@ -115,7 +115,7 @@ def test_an_interrupt_while_processes_work_leaves_none() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), Encoders(2) as encoders:
-        list(encoded(interrupted(), (11, 42), encoders))
+        list(encode_lines(interrupted(), (11, 42), encoders))
 
 
 def test_prediction_files_are_the_same_to_the_byte_with_processes(

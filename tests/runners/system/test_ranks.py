@@ -13,7 +13,7 @@ import torch
 
 from runners.arms.evaluate import evaluate_unit
 from runners.arms.train import ensure_trained
-from runners.system.interrupt import Stopped
+from runners.system.interrupt import TrainingStop
 from runners.system.rank_processes import share_devices
 from runners.workdir.stop_file import clear_stop_request, request_stop
 from tests.support.rank_cases import (
@@ -86,7 +86,7 @@ def test_a_training_goes_on_with_another_number_of_devices_and_ends_the_same(
     unit, place = shared_unit(tmp_path / "broken", devices=2, changes=changes)
     folder = place.checkpoint_folder(unit.run)
     request_stop(folder)
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStop):
         ensure_trained(unit, place)
     clear_stop_request(folder)
     done = ensure_trained(unit, replace(place, devices=1))

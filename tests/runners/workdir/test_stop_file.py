@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runners.arms.train import ensure_trained
-from runners.system.interrupt import Stopped
+from runners.system.interrupt import TrainingStop
 from runners.workdir.stop_file import (
     StopFileWatch,
     clear_stop_request,
@@ -22,7 +22,7 @@ def test_a_stop_file_ends_a_training_with_a_checkpoint_that_it_continues_from(
     unit = plan_spec(write_spec(tmp_path), at).steps[0].unit
     folder = at.place.checkpoint_folder(unit.run)
     request_stop(folder)
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStop):
         ensure_trained(unit, at.place)
     assert (folder / "last.pt").is_file()
     clear_stop_request(folder)

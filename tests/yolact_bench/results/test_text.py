@@ -40,7 +40,7 @@ def test_pages_have_no_days() -> None:
     [(59.4, "59 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (3599.6, "1 h 00 min")],
 )
 def test_elapsed_time_is_rounded_before_it_is_split(seconds: float, words: str) -> None:
-    assert text.elapsed(seconds) == words
+    assert text.time_span(seconds) == words
 
 
 def test_sizes_are_decimal() -> None:
@@ -60,7 +60,7 @@ def test_a_number_without_interval_stands_alone() -> None:
 
 def test_words_begin_at_the_left_and_numbers_end_at_the_right() -> None:
     rows = [("arm", "ms", ""), ("base", "1.5", "slow"), ("b", "10.5", "")]
-    assert text.aligned(rows, left=(0, 2)) == [
+    assert text.align(rows, left=(0, 2)) == [
         "  arm     ms",
         "  base   1.5  slow",
         "  b     10.5",
@@ -68,13 +68,13 @@ def test_words_begin_at_the_left_and_numbers_end_at_the_right() -> None:
 
 
 def test_a_table_without_numbers_is_all_words_and_one_without_rows_is_empty() -> None:
-    assert text.aligned([("a", "bb"), ("ccc", "d")], indent=0) == ["a    bb", "ccc  d"]
-    assert text.aligned([]) == []
+    assert text.align([("a", "bb"), ("ccc", "d")], indent=0) == ["a    bb", "ccc  d"]
+    assert text.align([]) == []
 
 
 def test_markdown_pipes_stand_under_each_other() -> None:
     rows = [("arm", "ms"), ("---", "-:"), ("a", "1")]
-    assert text.aligned(rows, left=(0,), pipes=True) == [
+    assert text.align(rows, left=(0,), pipes=True) == [
         "| arm | ms |",
         "| --- | -: |",
         "| a   |  1 |",
