@@ -100,9 +100,9 @@ def compare_ablations(a: ReportLocation, b: ReportLocation) -> Comparison:
         arms_added=tuple(arm for arm in right.arms if arm not in pairs.values()),
         arms_removed=tuple(arm for arm in left.arms if arm not in pairs),
         arms_renamed=tuple(Change(what="arm", a=x, b=y) for x, y in pairs.items() if x != y),
-        arm_settings=_grouped(_arm_settings(left, right, pairs)),
+        arm_settings=_group(_arm_settings(left, right, pairs)),
         numbers=tuple(_numbers(left, right, pairs)),
-        records=_grouped(_records(left, right, pairs)),
+        records=_group(_records(left, right, pairs)),
         failures=tuple(_failures(left, right, pairs)),
         provenance=tuple(_provenance(left.environments(), right.environments())),
         latencies=latencies,
@@ -202,7 +202,7 @@ def _facts_of(environments: Iterable[Environment]) -> dict[str, set[str]]:
     return facts
 
 
-def _grouped(changes: Iterable[_Row]) -> tuple[ArmChange, ...]:
+def _group(changes: Iterable[_Row]) -> tuple[ArmChange, ...]:
     """Merge equal changes of several arms."""
     arms: dict[tuple[str, str, str], list[str]] = {}
     for arm, *change in changes:

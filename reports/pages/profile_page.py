@@ -39,7 +39,7 @@ def table(profile: Profile) -> Table:
         rate("share", lambda s: s.ms and s.ms / profile.stages_ms, ".1%", 1),
         rate("GFLOP/s", lambda s: s.gflops, ".3g", 2),
         rate("FLOP/byte", lambda s: s.intensity, ".1f", 8),
-        rate("of ceiling", lambda s: _reached(s, profile), ".0%", 4),
+        rate("of ceiling", lambda s: _share(s, profile), ".0%", 4),
     )
     notes = (_what(profile), _how(profile), _ceiling(profile))
     rows = (*profile.stages, total)
@@ -64,7 +64,7 @@ def write(profile: Profile, folder: Path) -> Path:
     return page
 
 
-def _reached(stage: StageProfile, profile: Profile) -> float | None:
+def _share(stage: StageProfile, profile: Profile) -> float | None:
     if stage.intensity is None or stage.gflops is None:
         return None
     return stage.gflops / profile.ceiling.at(stage.intensity)

@@ -207,7 +207,7 @@ def _grid(table: Table, width: int, *, colour: bool) -> str:
             no_wrap=not is_word or place == 0,
         )
     for place, row in enumerate(table.rows):
-        grid.add_row(*_styled(table, place, row))
+        grid.add_row(*_style(table, place, row))
     out = io.StringIO()
     Console(
         file=out, width=width, force_terminal=colour, color_system="standard" if colour else None
@@ -215,7 +215,7 @@ def _grid(table: Table, width: int, *, colour: bool) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _styled(table: Table, place: int, row: Sequence[str]) -> list["Text"]:
+def _style(table: Table, place: int, row: Sequence[str]) -> list["Text"]:
     from rich.text import Text
 
     texts = []

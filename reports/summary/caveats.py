@@ -14,24 +14,26 @@ def caveats(
     environments = [a.environment for a in accuracies]
     environments += [session.environment for session in sessions]
     sentences = [
-        _mixed(
+        _mixture(
             "The numbers come from different commits of the source",
             (e.commit for e in environments),
         ),
-        _mixed(
+        _mixture(
             "The accuracies were measured on different devices",
             (a.environment.device for a in accuracies),
         ),
-        _mixed("The accuracies were scored by different engines", (a.scoring for a in accuracies)),
-        _mixed(
+        _mixture(
+            "The accuracies were scored by different engines", (a.scoring for a in accuracies)
+        ),
+        _mixture(
             "The arms were evaluated in batches of different size, which round differently",
             (str(a.eval_batch) for a in accuracies),
         ),
-        _mixed(
+        _mixture(
             "The numbers come from different versions of torch",
             (e.versions.get("torch", "unknown") for e in environments),
         ),
-        _mixed(
+        _mixture(
             "The arms were evaluated on different images, so Δ also reflects the data",
             (f"{a.dataset} ({a.eval_data})" for a in accuracies),
         ),
@@ -56,6 +58,6 @@ def _of_times(session: SessionRow) -> list[str]:
     ]
 
 
-def _mixed(sentence: str, values: Iterable[str]) -> str:
+def _mixture(sentence: str, values: Iterable[str]) -> str:
     distinct = list(dict.fromkeys(values))
     return f"{sentence}: {', '.join(distinct)}." if len(distinct) > 1 else ""

@@ -43,7 +43,7 @@ def build_sweep(work_dir: Path, name: str) -> SweepReport:
         SpecError: no such sweep, or a file that cannot be read.
     """
     folder, sweep = _read(work_dir, name)
-    confirmed = _confirmed(work_dir, sweep)
+    confirmed = _confirmation_tables(work_dir, sweep)
     figures = plots.draw(sweep)
     texts = _texts(sweep, tuple(figures), confirmed)
     page = html_page(sweep, svg_texts(figures), confirmed)
@@ -72,7 +72,7 @@ def check_sweep(work_dir: Path, name: str) -> tuple[str, ...]:
     """
     folder, sweep = _read(work_dir, name)
     stems = plots.stems(sweep)
-    texts = _texts(sweep, stems, _confirmed(work_dir, sweep))
+    texts = _texts(sweep, stems, _confirmation_tables(work_dir, sweep))
     return compare_files(folder, texts, stems, "report.html")
 
 
@@ -107,7 +107,7 @@ def _folder(work_dir: Path, name: str) -> Path:
     return work_dir / "sweeps" / name
 
 
-def _confirmed(work_dir: Path, sweep: Sweep) -> tuple[Table, ...]:
+def _confirmation_tables(work_dir: Path, sweep: Sweep) -> tuple[Table, ...]:
     """The main table of the ablation that ran the chosen trials again; none before it has run."""
     folder = work_dir / "reports" / sweep.confirm
     if not sweep.confirm or not (folder / manifests.FILE.name).exists():

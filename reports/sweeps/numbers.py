@@ -114,12 +114,12 @@ def states(sweep: Sweep) -> dict[str, int]:
 
 def short_choices(trial: Trial) -> str:
     """Return what a trial changes, numbers rounded for reading; commands have them in full."""
-    return choices({path: _rounded(choice) for path, choice in trial.changes.items()})
+    return choices({path: _round(choice) for path, choice in trial.changes.items()})
 
 
-def _rounded(choice: object) -> object:
+def _round(choice: object) -> object:
     if isinstance(choice, Mapping):
-        return {key: _rounded(item) for key, item in choice.items()}
+        return {key: _round(item) for key, item in choice.items()}
     return f"{choice:.3g}" if isinstance(choice, float) else choice
 
 

@@ -77,7 +77,7 @@ def against_paper(summary: Summary) -> Table | None:
             Column("difference", lambda pair, notes: _difference(summary, pair, notes)),
         ),
         [
-            _Pair(row, paper, name, unit, _measured(summary, row, name, unit))
+            _Pair(row, paper, name, unit, _measurement(summary, row, name, unit))
             for row in summary.rows
             if (paper := by_name.get(named.get(row.arm, ""))) is not None
             for name, unit in group.units.items()
@@ -124,7 +124,7 @@ def _incomparable(summary: Summary, row: ArmRow, paper: PaperRow, name: str) -> 
     return None
 
 
-def _measured(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measurement:
+def _measurement(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measurement:
     if name in _SPEEDS:
         return _time(summary, row, name, unit)
     points = _points(summary, row, name)

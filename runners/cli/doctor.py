@@ -50,10 +50,10 @@ def diagnose(work_dir: Path, data_root: Path | None) -> list[Check]:
         ("MLflow store", partial(check_mlflow_store, work_dir)),
         ("COCO data", partial(check_coco_data, data_root)),
     ]
-    return [check for name, find in checks for check in _guarded(name, find)]
+    return [check for name, find in checks for check in _guard(name, find)]
 
 
-def _guarded(name: str, find: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+def _guard(name: str, find: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     try:
         yield from find()
     except Exception as error:  # any: a broken installation breaks in its own ways

@@ -90,7 +90,7 @@ class Encoders:
         if isinstance(masks, Toggles):
             parts["soft_masks"] = masks
         else:
-            parts["soft_masks"] = _packed(masks.numpy(), detections.mask_threshold)
+            parts["soft_masks"] = _pack(masks.numpy(), detections.mask_threshold)
         helper = self._idle.get()
         try:
             helper.send(_lines_of_parts, parts, image_id, category_ids)
@@ -170,7 +170,7 @@ def _lines_of_parts(
     detections, masks = cast("Found", SimpleNamespace(**tensors)), parts["soft_masks"]
     size, threshold = (detections.height, detections.width), detections.mask_threshold
     if isinstance(masks, _PackedMasks):
-        soft = torch.from_numpy(_unpacked(masks))
+        soft = torch.from_numpy(_unpack(masks))
         masks = mask_toggles(soft, *size, threshold=threshold)
     texts = cast(Toggles, masks).texts()
     runs: list[Rle] = [{"size": list(size), "counts": counts} for counts in texts]
@@ -184,7 +184,7 @@ class _PackedMasks(NamedTuple):
     parts: list[tuple[list[int], Float32]]  # of each mask: first row, end, first column, end
 
 
-def _packed(soft: Float32, threshold: float) -> _PackedMasks:
+def _pack(soft: Float32, threshold: float) -> _PackedMasks:
     """A pixel lies between adjacent cells, so one beside the last above the threshold is enough.
 
     What is left out becomes 0, which is as little above the threshold as it was.
@@ -208,7 +208,7 @@ def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
     return extents
 
 
-def _unpacked(packed: _PackedMasks) -> Float32:
+def _unpack(packed: _PackedMasks) -> Float32:
     soft = np.zeros(packed.shape, np.float32)
     for mask, ((top, bottom, left, right), values) in zip(soft, packed.parts, strict=True):
         mask[top:bottom, left:right] = values

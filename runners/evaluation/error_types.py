@@ -131,7 +131,7 @@ def split_errors(
     scores, columns, true_categories = [np.empty(0)], [(nothing,) * 3], [nothing]
     count = 0
     for image in images:
-        rows = _ranked(image)
+        rows = _rank(image)
         type_, object_ = _types(image, rows, foreground, background)
         object_ = np.where(object_ == _NOTHING, _NOTHING, object_ + count)
         counts = type_ != _IGNORED
@@ -168,7 +168,7 @@ def average_precision(correct: Flags, num_objects: int) -> float:
     return float(best[np.searchsorted(true / num_objects, RECALLS, side="left")].mean())
 
 
-def _ranked(image: Overlaps) -> Integers:
+def _rank(image: Overlaps) -> Integers:
     """Return the rows of the detections that count, best first."""
     order = np.argsort(-image.scores, kind="stable")
     return order[equals_before(image.categories[order]) < MAX_DETECTIONS]

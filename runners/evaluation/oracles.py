@@ -112,14 +112,14 @@ def oracle_entries(
     rows, objects = _best(box_iou(as_is.boxes_px, truth.boxes_px), above=SAME_OBJECT_IOU)
     labels = as_is.labels.clone()
     labels[rows] = truth.labels[objects]
-    ideal = _projected(head.assembly, candidates, truth)
+    ideal = _project(head.assembly, candidates, truth)
     ideal_masks = run_lengths(ideal)
     with_oracle: Mapping[str, tuple[Found, list[Rle]]] = {
         "none": (as_is, masks),
-        "crop_gt_box": _cropped(head.assembly, candidates, survivors, as_is, masks, truth),
-        "rescore_gt": (_rescored(as_is, masks, truth), masks),
+        "crop_gt_box": _crop(head.assembly, candidates, survivors, as_is, masks, truth),
+        "rescore_gt": (_rescore(as_is, masks, truth), masks),
         "class_gt": (replace(as_is, labels=labels), masks),
-        "project_gt": (_rescored(ideal, ideal_masks, truth), ideal_masks),
+        "project_gt": (_rescore(ideal, ideal_masks, truth), ideal_masks),
     }
     return {
         name: entries(*one, dataset.image_id(index), dataset.category_ids)[1]
@@ -167,7 +167,7 @@ def _truth(objects: Objects) -> _Truth:
     )
 
 
-def _cropped(
+def _crop(
     assembly: Assembly,
     candidates: Candidates,
     survivors: Kept,
@@ -191,14 +191,14 @@ def _cropped(
     return cropped, [new.get(row, mask) for row, mask in enumerate(masks)]
 
 
-def _rescored(detections: Found, masks: list[Rle], truth: _Truth) -> Found:
+def _rescore(detections: Found, masks: list[Rle], truth: _Truth) -> Found:
     iou = torch.from_numpy(mask_iou(masks, truth.masks)).to(detections.scores)
     iou *= detections.labels[:, None] == truth.labels
     best = iou.amax(1) if len(truth.labels) else torch.zeros(len(detections))
     return replace(detections, mask_scores=detections.scores * best)
 
 
-def _projected(assembly: Assembly, candidates: Candidates, truth: _Truth) -> Found:
+def _project(assembly: Assembly, candidates: Candidates, truth: _Truth) -> Found:
     """Return every true object as a detection, with the best mask of these prototypes."""
     prototypes = candidates.prototypes.contiguous()
     side = len(prototypes)  # the network's input is square

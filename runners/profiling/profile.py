@@ -98,7 +98,7 @@ def stage_profiles(
     unnamed = [stage for stage in ms if stage not in STAGES]
     stages = [stage for stage in STAGES if stage in ms or (stage in costs and not unnamed)]
     return tuple(
-        _stage(stage, _shared(stage, costs, untimed, unnamed), ms.get(stage), run, batch_size)
+        _stage(stage, _share(stage, costs, untimed, unnamed), ms.get(stage), run, batch_size)
         for stage in (*stages, *unnamed)
         if stage in ms or _belongs(stage, timed.scenario)
     )
@@ -110,7 +110,7 @@ def _belongs(stage: str, scenario: str) -> bool:
     return scenario == "end_to_end" or stage not in _AFTER_DETECTOR
 
 
-def _shared(
+def _share(
     stage: str, costs: Mapping[str, Cost], untimed: Mapping[str, Cost], unnamed: Sequence[str]
 ) -> Mapping[str, Cost]:
     if unnamed and stage == unnamed[0]:
@@ -127,12 +127,12 @@ def _stage(
         parameters=cost.parameters,
         macs=cost.macs * batch_size,
         operations=cost.operations * batch_size,
-        moved_bytes=sum(_moved(stage, of, run, batch_size) for stage, of in costs.items()),
+        moved_bytes=sum(_bytes_moved(stage, of, run, batch_size) for stage, of in costs.items()),
         ms=ms,
     )
 
 
-def _moved(stage: str, cost: Cost, run: Run, batch_size: int) -> int:
+def _bytes_moved(stage: str, cost: Cost, run: Run, batch_size: int) -> int:
     """Return the traffic of a batch: weights are read once, the rest for each image.
 
     Counted in float32; the network of a half precision moves half of it.

@@ -82,7 +82,7 @@ def gpu_driver() -> str:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that can change a number."""
-    installed = {package: _installed(package) for package in _PACKAGES}
+    installed = {package: _installed_version(package) for package in _PACKAGES}
     versions = {"python": platform.python_version(), **installed}
     return {package: number for package, number in versions.items() if number}
 
@@ -101,12 +101,12 @@ def unsupported_packages() -> dict[str, str]:
     return {
         requirement.name: installed
         for requirement in map(Requirement, requires("yolact-bench") or ())
-        if (installed := _installed(requirement.name))
+        if (installed := _installed_version(requirement.name))
         and not requirement.specifier.contains(installed, prereleases=True)
     }
 
 
-def _installed(package: str) -> str:
+def _installed_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:

@@ -37,15 +37,15 @@ Timer = Callable[[Callable[[], object]], CallTime]  # runs a call once
 
 def wall_clock(call: Callable[[], object]) -> CallTime:
     """Time one call on the CPU."""
-    return _timed(call, time.perf_counter_ns)
+    return _time(call, time.perf_counter_ns)
 
 
 def cpu_time(call: Callable[[], object]) -> CallTime:
     """Time that all threads of this process were busy: other programs do not lengthen it."""
-    return _timed(call, time.process_time_ns)
+    return _time(call, time.process_time_ns)
 
 
-def _timed(call: Callable[[], object], now_ns: Callable[[], int]) -> CallTime:
+def _time(call: Callable[[], object], now_ns: Callable[[], int]) -> CallTime:
     start = now_ns()
     call()
     ms = (now_ns() - start) / 1e6

@@ -24,7 +24,7 @@ def environment_tags(env: Environment) -> dict[str, str]:
 def parent_tags(event: ExecutionStart) -> dict[str, str]:
     """Return the tags of an execution: those of all its runs, its question and its command."""
     return {
-        **_shared(event),
+        **_shared_tags(event),
         "phase": "ablation",
         "baseline": "false",
         "mlflow.note.content": f"{event.question}\n\n    {event.command}".strip(),
@@ -34,7 +34,7 @@ def parent_tags(event: ExecutionStart) -> dict[str, str]:
 def child_tags(event: ExecutionStart, arm: ArmStart, *, parent: str) -> dict[str, str]:
     """Return the tags of an arm with one seed."""
     return {
-        **_shared(event),
+        **_shared_tags(event),
         "mlflow.parentRunId": parent,
         "arm": arm.arm,
         "seed": str(arm.seed),
@@ -51,7 +51,7 @@ def flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _shared(event: ExecutionStart) -> dict[str, str]:
+def _shared_tags(event: ExecutionStart) -> dict[str, str]:
     """Return the tags of all runs of an execution, under MLflow's names as well."""
     return {
         **event.tags,

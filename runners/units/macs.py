@@ -89,7 +89,7 @@ def count(run: Run) -> Mapping[str, Cost]:
         with counter.clock("preprocess"):
             batch = detector.preprocess([np.zeros((*IMAGE_SIZE, 3), dtype=np.uint8)])
         raw = detector.predict(batch, counter.clock)
-    _count_detection(detector, _crowded(raw), counter)
+    _count_detection(detector, _crowd(raw), counter)
     costs, parameters = counter.costs, _parameters(network)
     return {
         stage: replace(costs[stage], parameters=parameters.get(stage, 0))
@@ -120,7 +120,7 @@ def _count_detection(detector: Detector, predictions: Predictions, counter: "_Co
             to_detections(replace(one, soft_masks=one.soft_masks.to("meta")))
 
 
-def _crowded(raw: Predictions) -> Predictions:
+def _crowd(raw: Predictions) -> Predictions:
     """Return predictions of the shapes of `raw` with candidates for disjoint objects in a grid."""
     anchors = raw.anchors
     if anchors.device.type == "meta":  # which holds no values: any will do

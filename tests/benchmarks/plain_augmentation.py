@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from yolact_bench.data.augment.ssd import _cropped, _expanded
+from yolact_bench.data.augment.ssd import _crop, _expand
 from yolact_bench.data.augment.view import whole_image
 from yolact_bench.data.objects import Objects
 from yolact_bench.shapes import Sample, Target
@@ -29,7 +29,7 @@ def plain_ssd(
     masks = np.stack([*_whole_masks(objects), np.zeros(image.shape[:2], np.float32)])
     view = whole_image(*image.shape[:2])
     if rng.random() < 0.5:
-        view = _expanded(view, rng, 4.0)
+        view = _expand(view, rng, 4.0)
     left, top = -int(view.left), -int(view.top)
     canvas = np.empty((int(view.height), int(view.width), 3), np.float32)
     canvas[:] = fill
@@ -37,7 +37,7 @@ def plain_ssd(
     canvas[place] = pixels
     wide = np.zeros((len(masks), *canvas.shape[:2]), np.float32)
     wide[(slice(None), *place)] = masks
-    window, inside = _cropped(view, objects, rng, 5 / 6)
+    window, inside = _crop(view, objects, rng, 5 / 6)
     x, y = int(window.left) + left, int(window.top) + top
     across, down = slice(x, x + int(window.width)), slice(y, y + int(window.height))
     canvas, wide = canvas[down, across], wide[:, down, across]

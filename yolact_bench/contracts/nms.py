@@ -19,7 +19,7 @@ _APART = torch.tensor(
 def nms_has_the_common_options(slot: str, name: str) -> None:
     """`min_score` and `max_detections` mean the same for all."""
     assert {"min_score", "max_detections"} <= set(options_of(components(slot)[name]))
-    boxes, scores = _crowded(0)
+    boxes, scores = _crowd(0)
     everything = _nms(name)(boxes, scores)
     three = _nms(name, max_detections=3)(boxes, scores)
     assert _rows(three) == _rows(everything)[:3]
@@ -52,7 +52,7 @@ def nms_suppresses_the_worse_of_two_equal_boxes(slot: str, name: str) -> None:
 def nms_refers_to_its_input(slot: str, name: str) -> None:
     """Sorted, each row once, scores never raised, and the input is left as it was."""
     for seed in (0, 1):
-        boxes, scores = _crowded(seed)
+        boxes, scores = _crowd(seed)
         before = boxes.clone(), scores.clone()
         kept = _nms(name)(boxes, scores)
         assert torch.equal(boxes, before[0])
@@ -66,7 +66,7 @@ def nms_refers_to_its_input(slot: str, name: str) -> None:
 def nms_does_not_depend_on_the_order(slot: str, name: str) -> None:
     """Of the input; and equal scores give the same result every time."""
     for seed in (0, 1):
-        boxes, scores = _crowded(seed)
+        boxes, scores = _crowd(seed)
         order = torch.randperm(len(boxes), generator=torch.Generator().manual_seed(7))
         kept, shuffled = _nms(name)(boxes, scores), _nms(name)(boxes[order], scores[order])
         assert order[shuffled.anchor].tolist() == kept.anchor.tolist()
@@ -88,7 +88,7 @@ def nms_has_the_rows_of_its_fixed_form(slot: str, name: str) -> None:
     assert {o: p.default for o, p in options_of(fact(nms, "fixed")).items() if o in own} == {
         o: p.default for o, p in own.items()
     }
-    images = [_crowded(seed) for seed in range(3)]
+    images = [_crowd(seed) for seed in range(3)]
     boxes, scores = (torch.stack(parts) for parts in zip(*images, strict=True))
     together = form(boxes, scores)
     for index, image in enumerate(images):
@@ -107,7 +107,7 @@ def _nms(name: str, **options: object) -> Nms:
     return nms
 
 
-def _crowded(seed: int, anchors: int = 120, classes: int = 3) -> tuple[Tensor, Tensor]:
+def _crowd(seed: int, anchors: int = 120, classes: int = 3) -> tuple[Tensor, Tensor]:
     """Many overlapping boxes with distinct scores, partly outside the image."""
     generator = torch.Generator().manual_seed(seed)
     corner = torch.rand(anchors, 2, generator=generator) * 0.8 - 0.1

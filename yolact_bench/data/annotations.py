@@ -96,10 +96,10 @@ def read_annotations(
             does not have, or no usable annotation.
     """
     content = read_json(path)
-    images = _images(path, _listed(path, content, "images"))
+    images = _images(path, _entries(path, content, "images"))
     category_ids, others = _categories(path, content, classes, subset=subset)
     optional = not annotated and "annotations" not in content
-    entries = [] if optional else _listed(path, content, "annotations")
+    entries = [] if optional else _entries(path, content, "annotations")
     packer = _Packer(path, images, category_ids, others)
     for number, entry in enumerate(entries):
         packer.add(number, entry)
@@ -200,7 +200,7 @@ def _categories(
 ) -> tuple[tuple[int, ...], frozenset[int]]:
     """Return the category id of each class, and the ids that are to be left out."""
     ids: dict[str, int] = {}
-    for number, entry in enumerate(_listed(path, content, "categories")):
+    for number, entry in enumerate(_entries(path, content, "categories")):
         where = f"{path}: categories[{number}]"
         one = _with_keys(where, entry, ("id", "name"))
         if one["name"] in ids or one["id"] in ids.values():
@@ -218,7 +218,7 @@ def _categories(
     return tuple(ids[name] for name in classes), frozenset(ids[name] for name in others)
 
 
-def _listed(path: Path, content: Mapping[str, Any], key: str) -> list[Any]:
+def _entries(path: Path, content: Mapping[str, Any], key: str) -> list[Any]:
     value = content.get(key)
     if not isinstance(value, list):
         raise SpecError(f"{path}: the list '{key}' is missing; is this a COCO-format file?")

@@ -57,10 +57,10 @@ class Batch:
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Return the samples as one batch."""
-    images = _joined([sample.image for sample in samples])
+    images = _join([sample.image for sample in samples])
     targets = [sample.target for sample in samples]
     names = [field.name for field in fields(Target)]
-    objects = Target(**{n: _joined([getattr(target, n) for target in targets]) for n in names})
+    objects = Target(**{n: _join([getattr(target, n) for target in targets]) for n in names})
     counts = tuple(len(target.labels) for target in targets)
     return Batch(
         images=images.reshape(len(samples), *samples[0].image.shape),
@@ -68,7 +68,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
+def _join(parts: Sequence[Tensor]) -> Tensor:
     """Return the parts one after the other.
 
     A loader's worker writes them to where the training reads them: sent from ordinary memory, they

@@ -64,7 +64,7 @@ class CocoDataset:
             raise ArmError("bad_image", f"{path}: the file is truncated; replace it")
         sizes: list[str] = []
         for flags in (_RGB, _RGB | cv2.IMREAD_IGNORE_ORIENTATION):
-            image = _decoded(content, flags)
+            image = _decode(content, flags)
             if image is None:
                 raise ArmError("bad_image", f"{path}: cannot be decoded; replace it")
             if image.shape[:2] == (entry.height, entry.width):
@@ -122,7 +122,7 @@ def _all_exist(files: FileSplit, annotations: Annotations) -> None:
         )
 
 
-def _decoded(content: bytes, flags: int) -> NDArray[np.uint8] | None:
+def _decode(content: bytes, flags: int) -> NDArray[np.uint8] | None:
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:

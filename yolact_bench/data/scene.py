@@ -72,7 +72,7 @@ def _place(
     for _ in range(_TRIES):
         margin = np.minimum(half * 0.75, side / 2)
         centre = rng.uniform(margin, side - margin)
-        mask = _filled(parts, centre, side)
+        mask = _fill(parts, centre, side)
         hidden = cv2.calcHist([owners], [0], mask, [MAX_OBJECTS], [1, MAX_OBJECTS + 1])
         covered = hidden.reshape(-1)[: len(areas)].astype(np.int64)
         area = cv2.countNonZero(mask)
@@ -95,7 +95,7 @@ def _all_remain_visible(owners: _Image, areas: list[int], covered: NDArray[np.in
     return bool(((seen >= least) | (covered == 0)).all())
 
 
-def _filled(parts: list[NDArray[np.float64]], centre: NDArray[np.float64], side: int) -> _Image:
+def _fill(parts: list[NDArray[np.float64]], centre: NDArray[np.float64], side: int) -> _Image:
     canvas = np.zeros((side, side), np.uint8)
     for number, part in enumerate(parts):
         points = np.rint((part + centre) * 16).astype(np.int32)

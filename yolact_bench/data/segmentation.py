@@ -117,7 +117,7 @@ def _run_lengths(rle: dict[str, object], height: int, width: int) -> NDArray[np.
     if rle.get("size") != [height, width]:
         raise UnusableError(UNREADABLE_RLE)
     if isinstance(counts, str):
-        lengths = [float(length) for length in _decompressed(counts)]
+        lengths = [float(length) for length in _decompress(counts)]
     elif isinstance(counts, list):
         lengths = _numbers(counts, UNREADABLE_RLE)
     else:
@@ -129,7 +129,7 @@ def _run_lengths(rle: dict[str, object], height: int, width: int) -> NDArray[np.
     return np.array(lengths, dtype=np.int32)
 
 
-def _decompressed(text: str) -> list[int]:
+def _decompress(text: str) -> list[int]:
     """Return the run lengths in COCO's text form.
 
     Each number is a series of characters from code 48 on: five bits, low ones first, and a

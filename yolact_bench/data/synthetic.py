@@ -142,10 +142,10 @@ class ShapesDataset:
 
 def _allocate(split: ShapesSplit) -> _Images:
     n, side = split.num_images, split.size
-    return _Images(_shared((n, side, side, 3)), _shared((n, side, side)), _shared((n, MAX_OBJECTS)))
+    return _Images(_share((n, side, side, 3)), _share((n, side, side)), _share((n, MAX_OBJECTS)))
 
 
-def _shared(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _share(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Return zeros that forked processes share; pages cost nothing until written."""
     buffer = mmap.mmap(-1, int(np.prod(shape)))
     return np.frombuffer(buffer, dtype=np.uint8).reshape(shape)

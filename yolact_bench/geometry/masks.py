@@ -154,7 +154,7 @@ def upsample_chunks(
     per_mask = height * width * (1 if soft_masks.device.type == "cpu" else 5)  # bool, + float
     step = max(1, WORKING_BYTES // per_mask)
     for start in range(0, len(soft_masks), step):
-        yield _upsampled(soft_masks[start : start + step], height, width, threshold)
+        yield _upsample(soft_masks[start : start + step], height, width, threshold)
 
 
 def upsample(
@@ -173,7 +173,7 @@ def upsample(
     return masks
 
 
-def _upsampled(
+def _upsample(
     soft_masks: Float[Tensor, "n h w"], height: int, width: int, threshold: float
 ) -> Bool[Tensor, "n H W"]:
     if soft_masks.device.type != "cpu":

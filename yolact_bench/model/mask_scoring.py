@@ -57,7 +57,7 @@ class MaskScoringNet(nn.Module):
         )
         side = math.ceil(roi_size / 2)
         self.hidden = nn.ModuleList(
-            [_hidden(channels * side * side, hidden), _hidden(hidden, hidden)]
+            [_hidden_layer(channels * side * side, hidden), _hidden_layer(hidden, hidden)]
         )
         self.iou = nn.Linear(hidden, num_classes)
         nn.init.normal_(self.iou.weight, std=0.01)  # as R-CNN's last layers start
@@ -110,7 +110,7 @@ class MaskScoringNet(nn.Module):
         return aligned
 
 
-def _hidden(inputs: int, outputs: int) -> nn.Linear:
+def _hidden_layer(inputs: int, outputs: int) -> nn.Linear:
     """A hidden layer that starts as R-CNN's do: variance kept, zero bias."""
     layer = nn.Linear(inputs, outputs)
     nn.init.kaiming_uniform_(layer.weight, a=1)

@@ -130,12 +130,12 @@ class _Reader:
         if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
             return _ARITHMETIC[type(node.op)](self._number(node.left), self._number(node.right))
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            return self._measured(node.value.id, node.slice)
+            return self._value(node.value.id, node.slice)
         if isinstance(node, ast.Name):
             raise self._mistake(f"of which arm? write {node.id}[arm]")
         raise self._mistake(f"{ast.unparse(node)!r} is not allowed; use quantity[arm], + - * /")
 
-    def _measured(self, quantity: str, index: ast.expr) -> float:
+    def _value(self, quantity: str, index: ast.expr) -> float:
         if quantity not in QUANTITIES:
             raise self._mistake(f"no quantity is named {quantity!r}{hint(quantity, QUANTITIES)}")
         quoted = isinstance(index, ast.Constant)

@@ -72,7 +72,7 @@ class Store:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_size == 0:  # may be new: a record must not outlive its file
                 sync(self.path.parent)
-            start = self._mended(descriptor)
+            start = self._mend(descriptor)
             _append(descriptor, start + line.encode() + b"\n", self.path)
             os.fsync(descriptor)
         finally:
@@ -156,12 +156,12 @@ class Store:
         lines = []
         for number, line in enumerate(data[:end].split(b"\n"), start=self._breaks + 1):
             if line.strip():
-                lines.append(self._checked(line, number))
+                lines.append(self._check(line, number))
         self._lines += lines
         self._read_to += end
         self._breaks += data.count(b"\n", 0, end)
 
-    def _checked(self, text: bytes, number: int) -> _Line:
+    def _check(self, text: bytes, number: int) -> _Line:
         where = f"{self.path}, line {number}"
         try:
             data = from_json(text)
@@ -186,7 +186,7 @@ class Store:
             where = f"{self.path}, line {line.number}"
             raise SpecError(f"{where}: {error}; remove this line, or restore it") from error
 
-    def _mended(self, descriptor: int) -> bytes:
+    def _mend(self, descriptor: int) -> bytes:
         """Return what must precede a new line; cut off a line torn by a crash or power loss."""
         size = os.fstat(descriptor).st_size
         tail = b""

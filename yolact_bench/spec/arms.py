@@ -71,16 +71,16 @@ def check_factors(
 def _grid(factors: Mapping[str, list[object]]) -> ArmChanges:
     """An arm for every combination of the factors' values."""
     combinations = itertools.product(*factors.values())
-    return _named([dict(zip(factors, values, strict=True)) for values in combinations])
+    return _changes([dict(zip(factors, values, strict=True)) for values in combinations])
 
 
 def _one_factor(factors: Mapping[str, list[object]]) -> ArmChanges:
     """An arm `base` that changes nothing, and one arm for every value of every factor."""
-    arms = _named([{path: value} for path, values in factors.items() for value in values])
+    arms = _changes([{path: value} for path, values in factors.items() for value in values])
     return {"base": {}, **arms}
 
 
-def _named(arms: list[dict[str, object]]) -> ArmChanges:
+def _changes(arms: list[dict[str, object]]) -> ArmChanges:
     named: dict[str, Mapping[str, object]] = {}
     for changes in arms:
         name = ".".join(_label(path, value) for path, value in changes.items())

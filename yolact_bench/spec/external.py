@@ -70,7 +70,7 @@ class External:
     @property
     def per_seed(self) -> bool:
         source = self.source
-        texts = [source.text] if isinstance(source, Command) else _written(source).values()
+        texts = [source.text] if isinstance(source, Command) else _texts(source).values()
         return any("seed" in _fields(text) for text in texts)
 
     def files(self, seed: int) -> dict[str, Path]:
@@ -78,7 +78,7 @@ class External:
         assert isinstance(self.source, ResultFiles)
         return {
             kind: self.folder / _fill(text, {"seed": str(seed)})
-            for kind, text in _written(self.source).items()
+            for kind, text in _texts(self.source).items()
         }
 
     def words(self, values: Mapping[str, str]) -> list[str]:
@@ -222,7 +222,7 @@ def _check_fields(source: Source, path: KeyPath, text: str, known: Collection[st
             raise source.error(path, f"no placeholder is named {field!r}{hint(field, known)}")
 
 
-def _written(files: ResultFiles) -> dict[str, str]:
+def _texts(files: ResultFiles) -> dict[str, str]:
     named = {kind: getattr(files, kind) for kind in _OF_FILES}
     return {kind: text for kind, text in named.items() if text is not None}
 

@@ -60,7 +60,7 @@ def read_latency(source: Source) -> LatencyPlan:
     if not isinstance(data, Mapping):
         raise source.error((KEY,), f"expected a mapping such as {{rel_ci: 0.01}}, got {data!r}")
     source.check_keys((KEY,), data, [field.name for field in fields(LatencyPlan)])
-    values = {str(key): _typed(source, str(key), value) for key, value in data.items()}
+    values = {str(key): _convert(source, str(key), value) for key, value in data.items()}
     try:
         return LatencyPlan(**values)  # type: ignore[arg-type]
     except SpecError as error:
@@ -68,7 +68,7 @@ def read_latency(source: Source) -> LatencyPlan:
         raise source.error((KEY, key), message) from error
 
 
-def _typed(source: Source, key: str, value: object) -> object:
+def _convert(source: Source, key: str, value: object) -> object:
     """Return a value as YAML gives it with the type of its field."""
     types: Mapping[str, tuple[tuple[type, ...], str]] = {
         "twin": ((bool,), "true or false"),

@@ -71,11 +71,11 @@ def difference(
     _check([*first.values(), *second.values()])
     shared = [training for training in first if training in second]
     if shared:
-        value, spread = _paired([first[t] for t in shared], [second[t] for t in shared])
+        value, spread = _paired_difference([first[t] for t in shared], [second[t] for t in shared])
         pairs, testable = len(shared), True
     else:
         a, b = list(first.values()), list(second.values())
-        value, spread = _unpaired(a, b)
+        value, spread = _unpaired_difference(a, b)
         pairs = len({result.seed for result in a} & {result.seed for result in b})
         testable = spread.seeds is not None
     half = spread.half_width(0.05)
@@ -122,7 +122,9 @@ def _check(results: Sequence[SeedResult]) -> None:
         raise ValueError("results on different resamples cannot be compared; resample them again")
 
 
-def _paired(arm: Sequence[SeedResult], baseline: Sequence[SeedResult]) -> tuple[float, Spread]:
+def _paired_difference(
+    arm: Sequence[SeedResult], baseline: Sequence[SeedResult]
+) -> tuple[float, Spread]:
     points = np.array([a.point - b.point for a, b in zip(arm, baseline, strict=True)])
     replicates = _stack(arm) - _stack(baseline)
     spread = Spread(
@@ -133,7 +135,9 @@ def _paired(arm: Sequence[SeedResult], baseline: Sequence[SeedResult]) -> tuple[
     return float(points.mean()), spread
 
 
-def _unpaired(arm: Sequence[SeedResult], baseline: Sequence[SeedResult]) -> tuple[float, Spread]:
+def _unpaired_difference(
+    arm: Sequence[SeedResult], baseline: Sequence[SeedResult]
+) -> tuple[float, Spread]:
     points = [np.array([result.point for result in side]) for side in (arm, baseline)]
     replicates = [_stack(side) for side in (arm, baseline)]
     spread = Spread(

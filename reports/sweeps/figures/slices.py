@@ -111,7 +111,7 @@ def _places(axes: Axes, values: Sequence[object], trials: Sequence[Trial]) -> li
         else:
             axes.locator_params(axis="x", nbins=5)
         return numbers
-    axes.set_xticks(range(len(different)), [_shortened(text) for text in different])
+    axes.set_xticks(range(len(different)), [_shorten(text) for text in different])
     axes.set_xlim(-0.6, len(different) - 0.4)
     axes.grid(axis="x", visible=False)
     places = {text: place for place, text in enumerate(different)}
@@ -129,7 +129,7 @@ def _order(text: str) -> tuple[float, str]:
         return float("inf"), text
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     try:
         return f"{float(text):.3g}"
     except ValueError:

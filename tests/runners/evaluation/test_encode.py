@@ -19,8 +19,8 @@ from runners.evaluation import score as scoring
 from runners.evaluation.encode import (
     Encoders,
     _lines_of_parts,
-    _packed,
-    _unpacked,
+    _pack,
+    _unpack,
     encode_lines,
     lines_of,
 )
@@ -80,7 +80,7 @@ def test_what_is_not_sent_changes_no_pixel(threshold: float) -> None:
     masks[1, :, :8] = 0.0
     masks[2, :4], masks[2, 7:] = 0.0, 0.0
     masks[3] = 0.0
-    sent = _unpacked(_packed(masks.numpy(), threshold))
+    sent = _unpack(_pack(masks.numpy(), threshold))
 
     expected = mask_run_lengths(masks, 47, 61, threshold=threshold)
     assert mask_run_lengths(torch.from_numpy(sent), 47, 61, threshold=threshold) == expected

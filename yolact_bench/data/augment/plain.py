@@ -34,7 +34,9 @@ def resize_only(
     Differs: resized in 8 bits.
     """
     view = whole_image(objects.height, objects.width)
-    return _seen(image, objects, view, size, mask_size if masks == "prototype_size" else size, fill)
+    return _render(
+        image, objects, view, size, mask_size if masks == "prototype_size" else size, fill
+    )
 
 
 def mirror(
@@ -56,10 +58,12 @@ def mirror(
     view = whole_image(objects.height, objects.width)
     if rng.random() < probability:
         view = view.mirror()
-    return _seen(image, objects, view, size, mask_size if masks == "prototype_size" else size, fill)
+    return _render(
+        image, objects, view, size, mask_size if masks == "prototype_size" else size, fill
+    )
 
 
-def _seen(
+def _render(
     image: UInt8[np.ndarray, "H W 3"],
     objects: Objects,
     view: View,

@@ -55,8 +55,8 @@ def ssd(
     """
     view = whole_image(objects.height, objects.width)
     if rng.random() < expand:
-        view = _expanded(view, rng, max_expand)
-    view, inside = _cropped(view, objects, rng, crop)
+        view = _expand(view, rng, max_expand)
+    view, inside = _crop(view, objects, rng, crop)
     if rng.random() < mirror:
         view = view.mirror()
     seen = seen_image(image, view, size, fill)
@@ -70,7 +70,7 @@ def ssd(
     return Sample(image=torch.from_numpy(seen), target=target)
 
 
-def _expanded(view: View, rng: np.random.Generator, max_expand: float) -> View:
+def _expand(view: View, rng: np.random.Generator, max_expand: float) -> View:
     """Return a canvas 1 to `max_expand` times as large, the image at a random place of it."""
     ratio = rng.uniform(1.0, max_expand)
     width, height = int(view.width * ratio), int(view.height * ratio)
@@ -79,7 +79,7 @@ def _expanded(view: View, rng: np.random.Generator, max_expand: float) -> View:
     return View(left=-float(left), top=-float(top), width=float(width), height=float(height))
 
 
-def _cropped(
+def _crop(
     view: View, objects: Objects, rng: np.random.Generator, probability: float
 ) -> tuple[View, Bool[np.ndarray, " N"]]:
     """Return a window of `view`, and which objects have their centre in it.

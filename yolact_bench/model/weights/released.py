@@ -34,7 +34,7 @@ def _rule(pattern: str, ours: str | Callable[[re.Match[str]], str]) -> Rule:
     return re.compile(pattern), change
 
 
-def _turned(name: str) -> Callable[[re.Match[str]], str]:
+def _rewrite(name: str) -> Callable[[re.Match[str]], str]:
     """Return the renaming of a list of the FPN, which we store finest first."""
     return lambda match: f"fpn.{name}.{_LEVELS - 1 - int(match[1])}.{match[2]}"
 
@@ -66,8 +66,8 @@ RULES: tuple[Rule, ...] = (
         rf"backbone\.layers\.([0-4]\.\d+\.conv[12]\.(?:0\.weight|1\.{_BN}))",
         r"backbone.stages.\1",
     ),
-    _rule(rf"fpn\.lat_layers\.([0-2])\.({_WB})", _turned("laterals")),
-    _rule(rf"fpn\.pred_layers\.([0-2])\.({_WB})", _turned("smooth")),
+    _rule(rf"fpn\.lat_layers\.([0-2])\.({_WB})", _rewrite("laterals")),
+    _rule(rf"fpn\.pred_layers\.([0-2])\.({_WB})", _rewrite("smooth")),
     _rule(rf"fpn\.downsample_layers\.([01]\.{_WB})", r"fpn.downsample.\1"),
     _rule(
         rf"proto_net\.(0|2|4|8|10)\.({_WB})",
