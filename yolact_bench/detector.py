@@ -17,7 +17,7 @@ from yolact_bench.detect.pipeline import DetectionHead, Found, to_detections
 from yolact_bench.errors import SpecError
 from yolact_bench.runtime import GraphStep, Program, Runtime
 from yolact_bench.runtime.eager import eager
-from yolact_bench.shapes import Detections, Predictions, map_tensors
+from yolact_bench.shapes import Detections, Predictions, map_tensors, on_host
 from yolact_bench.spec.run import Run
 
 # RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
@@ -166,4 +166,4 @@ class Detector:
         with clock("upsample"):
             detections = to_detections(found)
         with clock("copy"):
-            return map_tensors(detections, Tensor.cpu)
+            return on_host(detections)

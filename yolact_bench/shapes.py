@@ -10,6 +10,9 @@ from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
 R = TypeVar("R")
+# Of one tensor. Pinned memory comes in powers of two and is never given back: 100 masks of a
+# 12-megapixel photo would keep 2 GiB.
+MOST_PINNED_BYTES = 2**27
 HALVES = (torch.bfloat16, torch.float16)
 # P3 … P7 of a batch, each [B, c, side, side]; c is the same on all levels.
 FeatureMaps: TypeAlias = tuple[Float[Tensor, "B c _ _"], ...]
@@ -138,9 +141,12 @@ def map_tensors(record: R, change: Callable[[Tensor], Tensor]) -> R:
 def to_host(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Return the tensors on the host, having waited once for all of them.
 
-    Those of a device arrive in pinned memory, which is copied to at the full speed of the bus.
+    Those of a device arrive in pinned memory, which is copied to at the full speed of the bus and
+    used again when they are gone; larger ones than `MOST_PINNED_BYTES` in ordinary memory.
     """
-    copies = tuple(tensor.to("cpu", non_blocking=True) for tensor in tensors)
+    copies = tuple(
+        tensor.to("cpu", non_blocking=tensor.nbytes <= MOST_PINNED_BYTES) for tensor in tensors
+    )
     for device in {tensor.device for tensor in tensors if tensor.is_cuda}:
         torch.cuda.current_stream(device).synchronize()
     return copies

@@ -9,15 +9,21 @@ import importlib
 import importlib.util
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def kernel(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - Triton's class has no types
-    """Return the kernel of a function's source, without what pytest may have wrapped around it."""
-    return importlib.import_module("triton").jit(inspect.unwrap(function))
+def kernel(function: Callable[..., Any], *, free: Collection[str] = ()) -> Any:  # noqa: ANN401 - Triton's class has no types
+    """Return the kernel of a function's source, without what pytest may have wrapped around it.
+
+    A whole number among its parameters is compiled for anew when it becomes 1, or a multiple of
+    16, or ceases to be: those in `free` are not.
+    """
+    plain = inspect.unwrap(function)
+    numbers = [name for name in inspect.signature(plain).parameters if name in free]
+    return importlib.import_module("triton").jit(plain, do_not_specialize=numbers)
 
 
 def kernels_fault(device_type: str) -> str:

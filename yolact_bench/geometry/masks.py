@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
+from yolact_bench.geometry.device_masks import device_pixels, kernel_fault, note_slow_path
 from yolact_bench.geometry.protocols import MakeAssembly
 from yolact_bench.slots import Fraction, with_facts
 
@@ -162,8 +163,14 @@ def upsample(
 ) -> Bool[Tensor, "N H W"]:
     """Return all masks at image size: N·H·W bytes, plus at most `WORKING_BYTES` on the way.
 
-    Where not all masks are needed at once, `upsample_chunks` or `mask_regions` hold less.
+    Where not all masks are needed at once, `upsample_chunks` or `mask_regions` hold less. On a GPU
+    one kernel writes the result alone; what it cannot do goes another way, with a note in the log.
     """
+    if soft_masks.is_cuda:
+        fault = kernel_fault(soft_masks, height, width)
+        if not fault:
+            return device_pixels(soft_masks, height, width, threshold=threshold)
+        note_slow_path(fault)
     shape = (len(soft_masks), height, width)
     masks = torch.empty(shape, dtype=torch.bool, device=soft_masks.device)
     start = 0

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from yolact_bench.geometry.device_run_lengths import device_toggles, kernel_fault, note_host_path
+from yolact_bench.geometry.device_masks import device_toggles, kernel_fault, note_slow_path
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -60,7 +60,7 @@ def mask_toggles(
         fault = kernel_fault(soft_masks, height, width)
         if not fault:
             return Toggles(*device_toggles(soft_masks, height, width, threshold=threshold), *size)
-        note_host_path(fault)
+        note_slow_path(fault)
     soft = soft_masks.detach().cpu().numpy()
     across = _grid(soft.shape[2], width)
     down = _grid(soft.shape[1], height)

@@ -1,18 +1,18 @@
-"""The toggles of COCO's run lengths, found on the GPU that has the soft masks."""
+"""Masks at image size and the toggles of their run lengths, made on the GPU that has the masks."""
 
 import logging
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from yolact_bench.shapes import to_host
+from yolact_bench.triton_kernel import kernels_fault
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ Int64 = NDArray[np.int64]
 
 
 def kernel_fault(soft_masks: Float[Tensor, "N h w"], height: int, width: int) -> str:
-    """Return why a GPU cannot find the toggles of these masks; "" where it can."""
+    """Return why kernels cannot make these masks as large as the image; "" where they can."""
     if soft_masks.dtype != torch.float32:
         return f"the soft masks are {soft_masks.dtype}, not torch.float32"
     if max(soft_masks.shape[1:]) > _MOST_CELLS:
@@ -38,13 +38,35 @@ def kernel_fault(soft_masks: Float[Tensor, "N h w"], height: int, width: int) ->
         return f"{len(soft_masks)} masks of {height}x{width} pixels have too many pixels"
     if 0 in soft_masks.shape[1:]:
         return "the soft masks have no cells"
-    return "" if find_spec("triton") else "there is no Triton"
+    return kernels_fault(soft_masks.device.type)
 
 
 @cache
-def note_host_path(fault: str) -> None:
-    """Log, once, that masks go to the host as they are."""
-    log.warning("Masks are encoded on the host, more slowly and to the same bytes: %s", fault)
+def note_slow_path(fault: str) -> None:
+    """Log, once, that masks are made without the kernels."""
+    log.warning("Masks of a GPU are upsampled or encoded the slower way, to the same: %s", fault)
+
+
+def device_pixels(
+    soft_masks: Float[Tensor, "N h w"], height: int, width: int, *, threshold: float = 0.5
+) -> Bool[Tensor, "N H W"]:
+    """Return all masks at image size, on their device, without floats of that size in between."""
+    kernels = _kernels()
+    count, h, w = soft_masks.shape
+    soft = soft_masks.detach().contiguous()
+    masks = soft.new_empty((count, height, width), dtype=torch.bool)
+    if masks.numel() == 0:
+        return masks
+    down, across, least = _scale(h, height), _scale(w, width), float(np.float32(threshold))
+    bounds = _bounds(soft, width, across, least)
+    rows, columns = kernels.PIXELS_BLOCK
+    kernels.write_pixels[(count, -(-height // rows), -(-width // columns))](
+        *(soft, bounds, masks.view(torch.uint8), height, width, across, down, least, h, w),
+        rows_block=rows,
+        columns_block=columns,
+        **_PLAIN,
+    )
+    return masks
 
 
 def device_toggles(
@@ -94,14 +116,8 @@ def _ends_of_columns(
     """
     kernels = _kernels()
     count, h, w = soft.shape
-    bounds = soft.new_empty((count, 4), dtype=torch.int32)
+    bounds = _bounds(soft, width, across, threshold)
     counts = soft.new_empty(count * width, dtype=torch.int32)
-    kernels.find_bounds[(count,)](
-        *(soft, bounds, width, across, threshold, h, w),
-        rows_block=kernels.ROWS_BLOCK,
-        cells_block=_power_of_two(w),
-        **_PLAIN,
-    )
     kernels.count_toggles[_grid(count, width)](
         *(soft, bounds, counts, width, across, threshold, h, w),
         gaps_block=_power_of_two(h + 1),
@@ -111,9 +127,23 @@ def _ends_of_columns(
     return bounds, counts.cumsum(0, dtype=torch.int32)
 
 
+def _bounds(soft: Tensor, width: int, across: float, threshold: float) -> Tensor:
+    """Return rows of cells and columns of the image that each mask is within, [N, 4]."""
+    kernels = _kernels()
+    count, h, w = soft.shape
+    bounds = soft.new_empty((count, 4), dtype=torch.int32)
+    kernels.find_bounds[(count,)](
+        *(soft, bounds, width, across, threshold, h, w),
+        rows_block=kernels.ROWS_BLOCK,
+        cells_block=_power_of_two(w),
+        **_PLAIN,
+    )
+    return bounds
+
+
 def _kernels() -> ModuleType:
     # Triton, which CPU installations may lack, is imported by the first call.
-    return import_module("yolact_bench.geometry.run_length_kernels")
+    return import_module("yolact_bench.geometry.mask_kernels")
 
 
 def _grid(count: int, width: int) -> tuple[int, int]:

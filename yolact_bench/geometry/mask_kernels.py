@@ -1,41 +1,32 @@
-"""Triton kernels from soft masks at prototype size to the toggles of COCO's run lengths.
+"""Triton kernels from soft masks to masks at image size, and to the toggles of their run lengths.
 
-What `run_lengths` does with arrays on the host, in the same order of float32 operations: products
-and sums must not be fused, so launch with `enable_fp_fusion=False`. Soft masks are float32
-[N, h, w], adjacent in memory; toggles are int32 pixel numbers, counted down the columns of the
-image. With TRITON_INTERPRET=1 in the environment before this is imported, the kernels run on the
-CPU, slowly.
+What `masks` and `run_lengths` do with arrays on the host, in the same order of float32 operations:
+products and sums must not be fused, so launch with `enable_fp_fusion=False`. Soft masks are
+float32 [N, h, w], adjacent in memory; toggles are int32 pixel numbers, counted down the columns
+of the image.
 
-Source: `yolact_bench/geometry/run_lengths.py`; count, prefix sum and writing as for any result of
-unknown length.
-Differs: nothing; the bytes are the same.
+Source: `yolact_bench/geometry/masks.py` and `run_lengths.py`; count, prefix sum and writing as for
+any result of unknown length.
+Differs: run lengths have the same bytes. Full masks may differ where all four neighbours of a
+pixel are at or below the threshold and their mean rounds above it: they are False here.
 """
-# ruff: noqa: ANN001, ANN201, ANN202, ANN401 (Triton types the parameters of a kernel itself)
+# ruff: noqa: ANN001, ANN201, ANN202 (Triton types the parameters of a kernel itself)
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
-import inspect
-import os
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-import triton
 import triton.language as tl
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+from yolact_bench.triton_kernel import INTERPRETED, kernel
 
 # Image columns of one mask that a program looks at: neighbours read the same cells. The interpreter
 # takes its time for every program.
 COLUMNS_BLOCK = 64 if INTERPRETED else 4
+# Pixels of a full mask that a program writes: rows by columns.
+PIXELS_BLOCK = (64, 128) if INTERPRETED else (8, 128)
 ROWS_BLOCK = 16  # of cells, of which the occupied ones are looked for together
 # Each would be a reason to compile anew: images come in hundreds of sizes.
-_FREE = ["height", "width", "across", "down", "room", "count"]
-
-
-def _kernel(function: Callable[..., Any]) -> Any:
-    """Return the kernel of a function's source, without what pytest may have wrapped around it."""
-    plain = inspect.unwrap(function)
-    free = [name for name in inspect.signature(plain).parameters if name in _FREE]
-    return triton.jit(plain, do_not_specialize=free)
+_kernel = partial(kernel, free=("height", "width", "room", "count"))
 
 
 @_kernel
@@ -211,3 +202,43 @@ def write_toggles(
         place = place[None, :] + tl.cumsum(changed, 0) - 1
         at = out_ptr + count + place
         tl.store(at, column[None, :] * height + row, mask=changes & (place < room))
+
+
+@_kernel
+def write_pixels(
+    soft_ptr, bounds_ptr, out_ptr, height, width, across, down, threshold,
+    h: tl.constexpr, w: tl.constexpr, rows_block: tl.constexpr, columns_block: tl.constexpr,
+):  # fmt: skip
+    """Write where each mask at image size is above the threshold, [N, height, width] as uint8.
+
+    One program for some rows and columns of a mask; outside the mask's bounds it writes zeros.
+    """
+    owner = tl.program_id(0)
+    row = tl.program_id(1) * rows_block + tl.arange(0, rows_block)
+    column = tl.program_id(2) * columns_block + tl.arange(0, columns_block)
+    top, bottom = tl.load(bounds_ptr + owner * 4), tl.load(bounds_ptr + owner * 4 + 1)
+    begin, end = tl.load(bounds_ptr + owner * 4 + 2), tl.load(bounds_ptr + owner * 4 + 3)
+    cell_y = _cell(row, down, h)
+    real = ((cell_y >= top) & (cell_y < bottom) & (row < height))[:, None]
+    real = real & ((column >= begin) & (column < end))[None, :]
+    pixels = tl.zeros((rows_block, columns_block), tl.int32)
+    if tl.sum(real.to(tl.int32)) > 0:
+        soft_ptr += owner.to(tl.int64) * (h * w)
+        cell_x = _cell(column, across, w)
+        right = _weight(column, cell_x, across)[None, :]
+        below = _weight(row, cell_y, down)[:, None]
+        cell_x = cell_x[None, :]
+        after = tl.minimum(cell_x + 1, w - 1)
+        at = soft_ptr + cell_y[:, None] * w
+        value = tl.load(at + cell_x, mask=real, other=0.0) * (1.0 - right)
+        value += tl.load(at + after, mask=real, other=0.0) * right
+        at = soft_ptr + tl.minimum(cell_y + 1, h - 1)[:, None] * w
+        lower = tl.load(at + cell_x, mask=real, other=0.0) * (1.0 - right)
+        lower += tl.load(at + after, mask=real, other=0.0) * right
+        value = value * (1.0 - below)
+        value += lower * below
+        pixels = ((value > threshold) & real).to(tl.int32)
+    out_ptr += owner.to(tl.int64) * (height * width)
+    at = out_ptr + row[:, None] * width + column[None, :]
+    written = (row < height)[:, None] & (column < width)[None, :]
+    tl.store(at, pixels.to(tl.uint8), mask=written)
