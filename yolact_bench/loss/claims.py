@@ -1,11 +1,70 @@
 """Which anchor each object claims for itself, whatever their overlap."""
 
+import logging
+from functools import cache
+from importlib.util import find_spec
+
 import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 _NUMBERS = 0xFFFFFFFF  # room for an anchor's number, in the lower half of a key
 NOBODY = -(1 << 56)  # the key of what may not be claimed: read as an overlap, it is negative
+_MOST_OBJECTS = 64  # of an image whose keys fit the registers of one program; COCO's have 93
+
+log = logging.getLogger(__name__)
+
+
+def claims_of_batch(
+    best: Int64[Tensor, "B N M"],
+) -> tuple[Int64[Tensor, "B M"], Int64[Tensor, "B M"]]:
+    """`claims` of each image: on a GPU one kernel, elsewhere the loop over objects.
+
+    Where no object claims, only the anchor, -1, is the same.
+    """
+    if not best.is_cuda:
+        return claims(best)
+    if fault := _kernel_fault(best.shape[1]):
+        _note_loop(fault)
+        return claims(best)
+    return claims_by_kernel(best)
+
+
+def claims_by_kernel(
+    best: Int64[Tensor, "B N M"],
+) -> tuple[Int64[Tensor, "B M"], Int64[Tensor, "B M"]]:
+    """The same by the kernel, a program for each image, all of whose keys are in its registers."""
+    # Triton, which CPU installations may lack, is imported by the first call.
+    from yolact_bench.loss.claim_kernel import claim
+
+    images, objects, size = best.shape
+    best = best.contiguous()
+    anchor, row = (best.new_empty((images, size)) for _ in range(2))
+    objects_block, size_block = _power_of_two(objects), _power_of_two(size)
+    claim[(images,)](
+        *(best, anchor, row, objects, size),
+        objects_block=objects_block,
+        size_block=size_block,
+        num_warps=max(objects_block * size_block // 512, 1),  # 16 keys a thread: none are spilled
+    )
+    return anchor, row
+
+
+def _power_of_two(number: int) -> int:
+    """Return the least that is no less, and no fewer than 16: few sizes are compiled."""
+    return max(16, 1 << (number - 1).bit_length())
+
+
+def _kernel_fault(objects: int) -> str:
+    if objects > _MOST_OBJECTS:
+        return f"{objects} objects in an image are more than {_MOST_OBJECTS}"
+    return "" if find_spec("triton") else "there is no Triton"
+
+
+@cache
+def _note_loop(fault: str) -> None:
+    """Log, once, that matching takes more operations than it could."""
+    log.warning("Objects claim anchors one after the other, more slowly: %s", fault)
 
 
 def claims(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import box_area, crowd_overlap
-from yolact_bench.loss.claims import NOBODY, claims, ranked
+from yolact_bench.loss.claims import NOBODY, claims, claims_of_batch, ranked
 from yolact_bench.loss.padded import padded
 from yolact_bench.loss.protocols import Match, Matcher
 from yolact_bench.shapes import Target, Targets, reading_is_free
@@ -47,7 +47,7 @@ def match_of_batch(
     best = ranked(iou, few).masked_fill(objects.is_crowd[..., None], NOBODY)
     overlap = overlap.masked_fill(objects.is_crowd.gather(1, chosen), -1.0)
     seen = _Seen(overlap=overlap, chosen=chosen, inside=inside, best=best)
-    return _judged(seen, objects.labels, limits)
+    return _judged(seen, claims_of_batch(seen.best), objects.labels, limits)
 
 
 def _overlaps(
@@ -101,7 +101,8 @@ def ssd_match(
     )
     if len(target.labels) == 0:
         return Match(labels=labels, truth=torch.zeros_like(labels))
-    return _judged(_seen(anchors_cxcywh, target), target.labels, limits)
+    seen = _seen(anchors_cxcywh, target)
+    return _judged(seen, claims(seen.best), target.labels, limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +131,14 @@ class _Seen:
     best: Int64[Tensor, "*batch N M"]  # `ranked` anchors of each object
 
 
-def _judged(seen: _Seen, labels_of_objects: Int64[Tensor, "*batch N"], limits: _Limits) -> Match:
+def _judged(
+    seen: _Seen,
+    claimed: tuple[Int64[Tensor, "*batch M"], Int64[Tensor, "*batch M"]],
+    labels_of_objects: Int64[Tensor, "*batch N"],
+    limits: _Limits,
+) -> Match:
     """The label and the object of every anchor, once objects have claimed theirs."""
-    overlap, truth = _with_claims(seen)
+    overlap, truth = _with_claims(seen, *claimed)
     # Not by boolean index, for which the host would wait for the device.
     labels = labels_of_objects.gather(-1, truth) + 1
     labels = labels.masked_fill(overlap < limits.positive_iou, IGNORED)
@@ -195,9 +201,10 @@ def _inside(corners: Float32[Tensor, "A 4"], target: Target) -> Float32[Tensor, 
     return crowd_overlap(corners, crowds).amax(dim=1)
 
 
-def _with_claims(seen: _Seen) -> tuple[Float[Tensor, "*batch A"], Int64[Tensor, "*batch A"]]:
+def _with_claims(
+    seen: _Seen, anchor: Int64[Tensor, "*batch M"], claimant: Int64[Tensor, "*batch M"]
+) -> tuple[Float[Tensor, "*batch A"], Int64[Tensor, "*batch A"]]:
     """Each anchor's overlap and object; a claimed anchor has the overlap 2, above any IoU."""
-    anchor, claimant = claims(seen.best)
     # Where no object claims, a place beyond the last anchor is written to, which is cut off.
     anchor = anchor.masked_fill(anchor < 0, seen.overlap.shape[-1])
     overlap = F.pad(seen.overlap, (0, 1)).scatter(-1, anchor, 2.0)

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from tests.support.loss_cases import OperatorCount, as_on_a_device, objects
 from yolact_bench.catalog import OWN
 from yolact_bench.geometry.anchors import anchor_grid, one_scale
-from yolact_bench.loss import forms
+from yolact_bench.loss import forms, match
 from yolact_bench.loss.box import smooth_l1
+from yolact_bench.loss.claims import claims
 from yolact_bench.loss.classify import focal, ohem_cross_entropy
 from yolact_bench.loss.mask import lincomb_bce, lincomb_bce_of_batch
 from yolact_bench.loss.mask_iou import no_mask_iou_loss
@@ -175,22 +176,41 @@ def test_a_network_that_overflowed_gives_a_loss_that_is_no_number(
     assert bool(losses(None)(raw, targets_of(MIXED[:1]))["mask"].isnan())
 
 
-def operators(batch: int, largest: int, monkeypatch: pytest.MonkeyPatch) -> int:
-    as_on_a_device(monkeypatch)
+def operators(counted: OperatorCount, batch: int, largest: int) -> int:
+    """Of the losses of such a batch, whose fullest image has so many objects."""
     made, raw = losses(rescore_net(), mask_loss=lincomb_bce), predictions(batch)
     sizes = [largest, *(2 + image % (largest - 1) for image in range(batch - 1))]
     targets = Targets.of([objects(n, n % 2, SIZE, n) for n in sizes])
-    with OperatorCount() as counted:
+    with counted:
         made(raw, targets, torch.Generator())
     return counted.operators
 
 
-def test_a_batch_of_32_takes_as_many_operators_as_one_of_8(
+def test_a_step_takes_as_many_operators_whatever_the_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seven for each object of the image that has most, and 240, re-scoring network included."""
-    counts = [operators(batch, 9, monkeypatch) for batch in (8, 32)]
-    assert counts[0] == counts[1] <= 7 * 9 + 240
+    """At most 250, re-scoring network included, where a kernel finds the claims."""
+    as_on_a_device(monkeypatch)
+    counts = []
+    for batch, largest in ((8, 9), (32, 9), (8, 40)):
+        counted = OperatorCount()
+
+        def launched(best: Tensor, counted: OperatorCount = counted) -> tuple[Tensor, Tensor]:
+            with counted.as_one():
+                return claims(best)
+
+        monkeypatch.setattr(match, "claims_of_batch", launched)
+        counts.append(operators(counted, batch, largest))
+    assert len(set(counts)) == 1
+    assert counts[0] <= 250
+
+
+def test_without_that_kernel_each_object_of_the_fullest_image_takes_seven_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    as_on_a_device(monkeypatch)
+    counts = [operators(OperatorCount(), batch, n) for batch, n in ((8, 4), (8, 9), (32, 9))]
+    assert counts[1] == counts[2] == counts[0] + 7 * 5
 
 
 @pytest.mark.parametrize(
