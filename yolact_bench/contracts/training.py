@@ -11,7 +11,8 @@ from yolact_bench.catalog import components
 from yolact_bench.data.objects import Objects
 from yolact_bench.geometry.anchors import anchor_grid, level_sizes, one_scale
 from yolact_bench.loss.forms import form_of_batch
-from yolact_bench.loss.protocols import Positives, SoftMasks
+from yolact_bench.loss.padded import padded
+from yolact_bench.loss.protocols import BatchPositives, Positives, SoftMasks
 from yolact_bench.shapes import Target, Targets
 from yolact_bench.slots import options_of, pick
 
@@ -106,17 +107,25 @@ def class_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
 
 
 def box_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
-    """Whatever the number of positives."""
+    """Whatever the number of positives; a form for whole batches, where there is one, agrees."""
+    form = form_of_batch(components(slot)[name])
     for count in _COUNTS:
         regressions = _normal(count, 4)
-        anchors = anchor_grid(one_scale(), 64)[:count]
-        _gradients(
-            components(slot)[name](regressions, anchors, _BOX.expand(count, 4), _TWO), regressions
-        )
+        anchors, boxes = anchor_grid(one_scale(), 64)[:count], _BOX.expand(count, 4)
+        loss = components(slot)[name](regressions, anchors, boxes, _TWO)
+        _gradients(loss, regressions)
+        if form is not None:
+            both = regressions.expand(2, count, 4), anchors, boxes.expand(2, count, 4)
+            positive = torch.tensor([[True], [False]]).expand(2, count)
+            assert torch.allclose(form(*both, positive, _TWO), loss)
 
 
 def mask_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
-    """Of saturated masks too; it hands on the masks that it looked at."""
+    """Of saturated masks too; it hands on the masks that it looked at.
+
+    A form for whole batches, where there is one, agrees.
+    """
+    form = form_of_batch(components(slot)[name])
     for count in _COUNTS:
         for scale in (1.0, 1e3):
             coefficients = _normal(count, _K, scale=scale)
@@ -132,6 +141,11 @@ def mask_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
             loss, (masks,) = components(slot)[name]([image], _TWO, None)
             _gradients(loss, coefficients, prototypes)
             assert masks.predicted.shape == masks.wanted.shape == (count, _CELLS, _CELLS)
+            if form is not None and count > 0:
+                together, rows = form(_as_batch(image), _TWO, None)
+                _gradients(together, coefficients, prototypes)
+                assert torch.allclose(together, loss)
+                assert int(rows.used.sum()) == count
 
 
 def semantic_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
@@ -144,7 +158,11 @@ def semantic_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
             masks=torch.ones(count, _SIZE, _SIZE, dtype=torch.uint8),
             is_crowd=torch.zeros(count, dtype=torch.bool),
         )
-        _gradients(components(slot)[name](logits, [target]), logits)
+        loss = components(slot)[name](logits, [target])
+        _gradients(loss, logits)
+        form = form_of_batch(components(slot)[name])
+        if form is not None:
+            assert torch.allclose(form(logits, Targets.of([target])), loss)
 
 
 def mask_iou_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
@@ -177,6 +195,23 @@ def batch_norm_freezes_smaller_batches_only(slot: str, name: str) -> None:
     answers = [components(slot)[name](batch) for batch in (1, 5, 6, 64)]
     assert all(type(answer) is bool for answer in answers)
     assert answers == sorted(answers, reverse=True)
+
+
+def _as_batch(image: Positives) -> BatchPositives:
+    """A batch of that image alone, all of whose anchors are positive."""
+    target = Target(
+        boxes=image.boxes,
+        labels=image.labels,
+        masks=image.masks,
+        is_crowd=torch.zeros_like(image.labels, dtype=torch.bool),
+    )
+    return BatchPositives(
+        coefficients=image.coefficients[None],
+        prototypes=image.prototypes[None],
+        positive=torch.ones_like(image.truth, dtype=torch.bool)[None],
+        truth=image.truth[None],
+        objects=padded(Targets.of([target])),
+    )
 
 
 def _normal(*shape: int, scale: float = 1.0) -> Tensor:
