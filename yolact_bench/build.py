@@ -15,21 +15,20 @@ from yolact_bench.data.batch import (
     TrainingLoader,
     training_loader,
 )
-from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
-from yolact_bench.detect.nms import fixed_form, kernel_form
 from yolact_bench.detect.pipeline import DetectionHead
-from yolact_bench.detector import Detector, MakeFixed
+from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
-from yolact_bench.geometry.anchors import level_sizes, num_anchors
+from yolact_bench.geometry.anchors import level_sizes
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.model.weights.released import preset_named, recognise, signature_of, to_ours
 from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
+from yolact_bench.recorded import recorded_forms
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.runtime import FixedShapes, Program, Runtime
+from yolact_bench.runtime import Program, Runtime
 from yolact_bench.schedule import Schedule
-from yolact_bench.slots import fact, pick, word_list
+from yolact_bench.slots import fact, pick
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
@@ -127,6 +126,7 @@ def build_detector(run: Run, network: Program, *, device: str) -> Detector:
         rescorer=_pick(run, "rescore"),
         rescore_net=network.rescore_net,
     )
+    forms = recorded_forms(run, head, runtime, device)
     return Detector(
         network,
         head=head,
@@ -135,7 +135,8 @@ def build_detector(run: Run, network: Program, *, device: str) -> Detector:
         device=device,
         runtime=runtime,
         num_parameters=num_parameters,
-        fixed=_fixed_of(run, head, runtime.fixed_shapes, device) if runtime.fixed_shapes else None,
+        fixed=forms[0],
+        staged=forms[1],
         run=run,
     )
 
@@ -166,25 +167,6 @@ def deform_fault(run: Run, device: str) -> str:
     """Return why the deformable layers of a run cannot be computed on this device, or nothing."""
     fault: Callable[[str], str] | None = fact(_pick(run, "deform"), "fault")
     return "" if fault is None else fault(torch.device(device).type)
-
-
-def _fixed_of(run: Run, head: DetectionHead, shapes: FixedShapes, device: str) -> MakeFixed:
-    """Return how to make one program of the detector of a run.
-
-    Raises:
-        SpecError: an NMS or re-scoring network that does not work in fixed sizes.
-    """
-    if (nms := fixed_form(head.nms)) is None:
-        known = [name for name, each in components("nms").items() if fixed_form(each)]
-        raise SpecError(
-            f"nms: {run.nms['name']} has no form of fixed sizes, which the runtime "
-            f"{run.runtime['name']} needs; write one of {word_list(sorted(known))}, or "
-            "runtime: {name: compiled}"
-        )
-    sizes = num_anchors(_pick(run, "anchors")(), run.image_size), len(run.classes)
-    kernels = kernel_form(head.nms, torch.device(device).type, *sizes)
-    detection = FixedDetection(head, nms, shapes.compile_part, kernels)
-    return lambda mean, std: shapes.record(FixedProgram(detection=detection, mean=mean, std=std))
 
 
 def build_losses_for(run: Run, network: Yolact) -> Losses:

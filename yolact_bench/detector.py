@@ -1,5 +1,6 @@
 """The detector: network and pipeline as one callable. What is evaluated is what is timed."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.graph.fixed import ProgramOutput, detections_of
+from yolact_bench.detect.graph.staged import StagedDetection
+from yolact_bench.detect.graph.staging import Photo
 from yolact_bench.detect.pipeline import DetectionHead, Found, to_detections
 from yolact_bench.errors import SpecError
 from yolact_bench.runtime import GraphStep, Program, Runtime
@@ -24,6 +27,9 @@ from yolact_bench.spec.run import Run
 Image: TypeAlias = NDArray[Any] | Tensor
 # Makes one program of all that follows resizing, from the input's mean and deviation.
 MakeFixed: TypeAlias = Callable[[Tensor, Tensor], GraphStep]
+# The same of all, from photos on.
+MakeStaged: TypeAlias = Callable[[Tensor, Tensor], StagedDetection]
+log = logging.getLogger(__name__)
 _PLAIN = eager()
 
 
@@ -44,13 +50,14 @@ class Detector:
         runtime: Runtime = _PLAIN,
         num_parameters: int | None = None,
         fixed: MakeFixed | None = None,
+        staged: MakeStaged | None = None,
         run: Run | None = None,
     ) -> None:
         """Put the network on the device, in evaluation mode.
 
         `network` is as `runtime` has prepared it. `num_parameters` is for a network that is not as
         it was trained: folding and layers for training alone change how many it has. With `fixed`
-        all from normalising to detections is one program.
+        all from normalising to detections is one program, with `staged` resizing is part of it.
 
         Raises:
             SpecError: fp16 on a CPU.
@@ -74,6 +81,8 @@ class Detector:
             for values in (network.mean, network.std)
         )
         self._fixed = None if fixed is None else fixed(self._mean, self._std)
+        self._staged = None if staged is None else staged(self._mean, self._std)
+        self._noted: set[str] = set()  # why images were not staged, each said once
 
     def __call__(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Detections]:
         """Return the detections of each image on the host, masks at image size.
@@ -92,6 +101,9 @@ class Detector:
         """
         if not len(images):
             return []
+        photos = None if self._staged is None else self._photos(images)
+        if self._staged is not None and photos is not None:
+            return self._find_staged(self._staged, photos, clock)
         if self._fixed is not None:
             return self._find_fixed(self._fixed, images, clock)
         with clock("preprocess"):
@@ -123,6 +135,52 @@ class Detector:
             )
         return found
 
+    def _find_staged(
+        self, staged: StagedDetection, photos: Sequence[Photo], clock: Clock
+    ) -> list[Found]:
+        """Run the program of staged photos, and detect again where its numbers were too small."""
+        outcome = staged(self.network, photos, clock)
+        found = []
+        for index, (photo, (count, exact)) in enumerate(
+            zip(photos, outcome.state.tolist(), strict=True)
+        ):
+            height, width = photo.shape[:2]
+            threshold = self.head.assembly.mask_threshold
+            if exact:
+                found.append(outcome.found(index, count, (height, width), threshold))
+            else:
+                again = self._found(outcome.predictions, index, photo, clock)
+                found.append(replace(again, exact=False))
+        return found
+
+    @torch.inference_mode()
+    def staging(self, height: int, width: int) -> Photo:
+        """Return memory for a photo, RGB [H, W, 3], which `find` of it alone need not copy again.
+
+        A decoder can write into it. The next `find` of one image may overwrite it.
+        """
+        if self._staged is not None and self._staged.staging(1).fits([(height, width)]):
+            return self._staged.staging(1).room(height, width)
+        return np.empty((height, width, 3), dtype=np.uint8)
+
+    def _photos(self, images: Sequence[Image]) -> list[Photo] | None:
+        """Return the images as arrays that can be staged; None, with a note, where they cannot."""
+        assert self._staged is not None
+        for index, image in enumerate(images):
+            _refuse_others(image, index)
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        fault = ""
+        if any(isinstance(image, Tensor) and image.device.type != "cpu" for image in images):
+            fault = "some are on a device already"
+        elif not self._staged.staging(len(images)).fits(sizes):
+            fault = "they are larger together than the memory for so many"
+        if fault and fault not in self._noted:
+            self._noted.add(fault)
+            log.warning("%d images are not staged but copied one by one: %s", len(images), fault)
+        if fault:
+            return None
+        return [image.numpy() if isinstance(image, Tensor) else image for image in images]
+
     @torch.inference_mode()
     def preprocess(self, images: Sequence[Image]) -> Float[Tensor, "B 3 S S"]:
         """Return the images as the network takes them: square, normalised, on the device.
@@ -146,13 +204,7 @@ class Detector:
         return map_tensors(raw, Tensor.float)
 
     def _resized(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
-        if str(image.dtype) not in {"uint8", "torch.uint8"} or image.shape[2:] != (3,):
-            raise SpecError(
-                f"image {index}: expected RGB uint8 [height, width, 3], "
-                f"got {image.dtype} {list(image.shape)}"
-            )
-        if 0 in image.shape:
-            raise SpecError(f"image {index}: it has no pixels, its shape is {list(image.shape)}")
+        _refuse_others(image, index)
         if isinstance(image, np.ndarray):
             # A view of reversed channels, as from cv2's BGR, has strides that torch refuses.
             image = torch.from_numpy(np.require(image, requirements=["C", "W"]))
@@ -167,3 +219,14 @@ class Detector:
             detections = to_detections(found)
         with clock("copy"):
             return on_host(detections)
+
+
+def _refuse_others(image: Image, index: int) -> None:
+    """Raise a SpecError for what is no image."""
+    if str(image.dtype) not in {"uint8", "torch.uint8"} or image.shape[2:] != (3,):
+        raise SpecError(
+            f"image {index}: expected RGB uint8 [height, width, 3], "
+            f"got {image.dtype} {list(image.shape)}"
+        )
+    if 0 in image.shape:
+        raise SpecError(f"image {index}: it has no pixels, its shape is {list(image.shape)}")

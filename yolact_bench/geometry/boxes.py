@@ -133,7 +133,14 @@ def to_pixels(
     Source: dbolya/yolact@902073d layers/output_utils.py, `postprocess`. There, a box outside
     the image gets a negative width; both are left out of results.
     """
-    size = boxes.new_tensor([width, height])
+    return pixels_of(boxes, boxes.new_tensor([width, height]))
+
+
+def pixels_of(
+    boxes: Float[Tensor, "*batch M 4"], sizes: Float[Tensor, "*images 2"]
+) -> Float[Tensor, "*batch M 4"]:
+    """Return what `to_pixels` does, where the device knows each image's width and height."""
+    size = sizes[..., None, :]
     a, b = boxes[..., :2] * size, boxes[..., 2:] * size
     low = torch.minimum(a, b).clamp(min=0).minimum(size)
     high = torch.maximum(a, b).clamp(min=0).minimum(size)

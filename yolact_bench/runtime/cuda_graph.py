@@ -14,7 +14,7 @@ WARM_UPS = 3
 
 
 def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Runtime:
-    """Return the whole detector as one CUDA graph: from the resized image to masks.
+    """Return the whole detector as one CUDA graph: from the photo to masks.
 
     The network is that of `compiled`. Detections have a fixed number of rows, of which those with
     score 0 are empty, so nothing waits for the device; an image for which the device says that
@@ -28,7 +28,9 @@ def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> 
         prepare=partial(compile_stages, tuning=tuning),
         inference_copy=True,
         fixed_shapes=FixedShapes(
-            compile_part=partial(compile_function, tuning=tuning), record=_record
+            compile_part=partial(compile_function, tuning=tuning),
+            record=_record,
+            record_in_place=_record_in_place,
         ),
         fault=_needs_cuda,
         probe=compiler_probe,
@@ -37,6 +39,10 @@ def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> 
 
 def _record(step: GraphStep) -> RecordedStep:
     return RecordedStep(step, record=record_cuda_graph, event=graph_event)
+
+
+def _record_in_place(step: GraphStep) -> RecordedStep:
+    return RecordedStep(step, record=record_cuda_graph, event=graph_event, hold=lambda batch: batch)
 
 
 def _needs_cuda(device_type: str) -> str:

@@ -47,8 +47,14 @@ class RecordedStep:
         *,
         record: Recorder,
         event: Callable[[], Event],
+        hold: Callable[[Tensor], Tensor] = Tensor.clone,
     ) -> None:
+        """Record by `record`; a recording reads its batch from what `hold` makes of the first.
+
+        Where that is the batch itself, the caller writes the next batch into the same memory.
+        """
         self._function, self._record, self._event = function, record, event
+        self._hold = hold
         self._program: Program | None = None
         self._recorded: dict[object, _Recording] = {}
 
@@ -67,7 +73,8 @@ class RecordedStep:
             if key not in self._recorded:
                 self._recorded[key] = self._recording(program, batch, timed=timed)
             recording = self._recorded[key]
-            recording.batch.copy_(batch)
+            if recording.batch is not batch:
+                recording.batch.copy_(batch)
             recording.replay()
         if isinstance(clock, TakesTimes):
             for stage, milliseconds in recording.clock.take().items():
@@ -76,7 +83,7 @@ class RecordedStep:
 
     def _recording(self, program: Program, batch: Tensor, *, timed: bool) -> "_Recording":
         log.info("recording a graph for %s", "×".join(map(str, batch.shape)))
-        static = batch.clone()
+        static = self._hold(batch)
         clock = GraphClock(self._event)
         outcomes: list[object] = []
 

@@ -42,6 +42,8 @@ class FixedShapes:
 
     compile_part: CompilePart  # for what follows the network
     record: Callable[[GraphStep], GraphStep]
+    # The same of a batch that always lies in the same memory.
+    record_in_place: Callable[[GraphStep], GraphStep]
 
 
 def no_context(device_type: str) -> AbstractContextManager[object]:

@@ -147,7 +147,8 @@ def test_what_is_taken_out_of_a_graph_is_its_own_memory() -> None:
 
 def test_the_host_learns_the_number_of_rows_and_the_flag_at_once() -> None:
     """Scores 0.9, 0.5, 0: the third row is empty."""
-    assert state_of(fixed_found(exact=[True, False])).tolist() == [[2, 1], [2, 0]]
+    fixed = fixed_found(exact=[True, False])
+    assert state_of(fixed.scores, fixed.exact).tolist() == [[2, 1], [2, 0]]
 
 
 def test_an_image_whose_flag_says_no_is_detected_again_and_counted(
@@ -163,7 +164,8 @@ def test_an_image_whose_flag_says_no_is_detected_again_and_counted(
         wrong = outcome.found.scores.clone()
         wrong[1] = 0.123
         found = replace(outcome.found, exact=torch.tensor([True, False]), scores=wrong)
-        return ProgramOutput(predictions=outcome.predictions, found=found, state=state_of(found))
+        state = state_of(found.scores, found.exact)
+        return ProgramOutput(predictions=outcome.predictions, found=found, state=state)
 
     monkeypatch.setattr(graph, "_fixed", doubtful)
     images = [image(), image(seed=1)]

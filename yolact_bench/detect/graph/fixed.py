@@ -150,12 +150,14 @@ class FixedProgram:
             batch = (pixels - self.mean) / self.std
         raw: Predictions = network(batch, clock=clock)
         found = self.detection(raw, clock)
-        return ProgramOutput(predictions=raw, found=found, state=state_of(found))
+        return ProgramOutput(
+            predictions=raw, found=found, state=state_of(found.scores, found.exact)
+        )
 
 
-def state_of(found: FixedFound) -> Int64[Tensor, "B 2"]:
+def state_of(scores: Float[Tensor, "B N"], exact: Bool[Tensor, " B"]) -> Int64[Tensor, "B 2"]:
     """Return what the host must know of each image, in one tensor: it then waits once."""
-    return torch.stack([(found.scores > 0).sum(1), found.exact.long()], 1)
+    return torch.stack([(scores > 0).sum(1), exact.long()], 1)
 
 
 def detections_of(

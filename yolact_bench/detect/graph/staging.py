@@ -1,0 +1,109 @@
+"""Photos of a batch in one piece of memory, so that one copy brings them to the device."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int32, UInt8
+from numpy.typing import NDArray
+from torch import Tensor
+
+# Photos of a batch have so many pixels together, times their number up to some: 12 MB for one.
+PIXELS = 2**22
+MOST_SHARES = 8
+# Of each photo: the place of its first byte in the block, its height, its width, and nothing.
+_HEADER = 4
+Photo: TypeAlias = NDArray[np.uint8]
+
+
+@runtime_checkable
+class Resize(Protocol):
+    """Make the network's input of a block; `resize_by_operators` says what it is."""
+
+    def __call__(
+        self,
+        block: UInt8[Tensor, " bytes"],
+        images: int,
+        side: int,
+        mean: Float[Tensor, "3 1 1"],
+        std: Float[Tensor, "3 1 1"],
+        dtype: torch.dtype,
+    ) -> Float[Tensor, "B 3 S S"]:
+        """Return the photos of the block, resized and normalised, in a precision."""
+
+
+class Staging:
+    """A block of bytes on the device, and one on the host in which it is made ready.
+
+    First the header of every photo, then their pixels one after another. The host's is pinned
+    where the device is a GPU, so that copies do not wait; it may be written again as soon as the
+    device has done what followed the last copy.
+    """
+
+    def __init__(self, images: int, device: torch.device) -> None:
+        self.images = images
+        self._start = 4 * _HEADER * images
+        size = self._start + 3 * PIXELS * min(images, MOST_SHARES)
+        self._host = torch.zeros(size, dtype=torch.uint8, pin_memory=device.type == "cuda")
+        self._bytes: NDArray[Any] = self._host.numpy()
+        self.block = torch.zeros(size, dtype=torch.uint8, device=device)
+
+    def fits(self, sizes: Sequence[tuple[int, int]]) -> bool:
+        """Return whether photos of these heights and widths fit into the block."""
+        return self._start + 3 * sum(h * w for h, w in sizes) <= len(self._bytes)
+
+    def room(self, height: int, width: int) -> Photo:
+        """Return where the first photo of the next batch lies on the host."""
+        return self._room(self._start, height, width)
+
+    def upload(self, photos: Sequence[Photo]) -> None:
+        """Copy photos [H, W, 3] into the block, first on the host those that do not lie there."""
+        header = self._bytes[: self._start].view(np.int32).reshape(self.images, _HEADER)
+        start = self._start
+        for index, photo in enumerate(photos):
+            height, width = photo.shape[:2]
+            room = self._room(start, height, width)
+            if not _are_one(room, photo):
+                np.copyto(room, photo)
+            header[index] = start, height, width, 0
+            start += room.size
+        self.block[:start].copy_(self._host[:start], non_blocking=True)
+
+    def _room(self, start: int, height: int, width: int) -> Photo:
+        room: Photo = self._bytes[start : start + 3 * height * width].reshape(height, width, 3)
+        return room
+
+
+def header_of(block: UInt8[Tensor, " bytes"], images: int) -> Int32[Tensor, "B 4"]:
+    """Return place, height and width of each photo of a block."""
+    return block[: 4 * _HEADER * images].view(torch.int32).view(images, _HEADER)
+
+
+def resize_by_operators(
+    block: UInt8[Tensor, " bytes"],
+    images: int,
+    side: int,
+    mean: Float[Tensor, "3 1 1"],
+    std: Float[Tensor, "3 1 1"],
+    dtype: torch.dtype,
+) -> Float[Tensor, "B 3 S S"]:
+    """Return the photos of a block as `Detector.preprocess` makes them; the host reads sizes.
+
+    So it is for a CPU, where reading is free, and no graph can record it.
+    """
+    made = []
+    for start, height, width, _ in header_of(block, images).tolist():
+        photo = block[start : start + 3 * height * width].view(height, width, 3)
+        channels = photo.permute(2, 0, 1).float()[None]
+        square = F.interpolate(channels, size=(side, side), mode="bilinear", align_corners=False)
+        made.append((square[0] - mean) / std)
+    return torch.stack(made).to(dtype)
+
+
+def _are_one(a: Photo, b: Photo) -> bool:
+    """Return whether two arrays of one shape are the same memory."""
+    return a.__array_interface__["data"][0] == b.__array_interface__["data"][0] and (
+        a.strides == b.strides
+    )

@@ -1,0 +1,89 @@
+"""The detector of a run as recorded programs: in fixed sizes, and from staged photos on."""
+
+import logging
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from yolact_bench.catalog import components
+from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
+from yolact_bench.detect.graph.staged import StagedDetection
+from yolact_bench.detect.kernels.resize import resize_by_kernel
+from yolact_bench.detect.nms import fixed_form, kernel_form
+from yolact_bench.detect.pipeline import DetectionHead
+from yolact_bench.detector import MakeFixed, MakeStaged
+from yolact_bench.errors import SpecError
+from yolact_bench.geometry.anchors import num_anchors
+from yolact_bench.runtime import FixedShapes, GraphStep, Runtime
+from yolact_bench.slots import pick, word_list
+from yolact_bench.spec.run import Run
+from yolact_bench.triton_kernel import kernels_fault
+
+log = logging.getLogger(__name__)
+
+
+def recorded_forms(
+    run: Run, head: DetectionHead, runtime: Runtime, device: str
+) -> tuple[MakeFixed | None, MakeStaged | None]:
+    """Return how to make programs of a detector, of resized images and of photos.
+
+    None where the runtime records none; none of photos, with a note, where its kernel cannot run.
+
+    Raises:
+        SpecError: an NMS or re-scoring network that does not work in fixed sizes.
+    """
+    shapes = runtime.fixed_shapes
+    if shapes is None:
+        return None, None
+    kind = torch.device(device).type
+    detection = _detection_of(run, head, shapes, kind)
+
+    def fixed(mean: Tensor, std: Tensor) -> GraphStep:
+        return shapes.record(FixedProgram(detection=detection, mean=mean, std=std))
+
+    staged: MakeStaged = partial(
+        _staged_detection, detection, shapes, side=run.image_size, dtype=runtime.dtype
+    )
+    if fault := kernels_fault(kind):
+        log.warning("images are resized one by one, before what is recorded: %s", fault)
+        return fixed, None
+    return fixed, staged
+
+
+def _staged_detection(
+    detection: FixedDetection,
+    shapes: FixedShapes,
+    mean: Tensor,
+    std: Tensor,
+    *,
+    side: int,
+    dtype: torch.dtype,
+) -> StagedDetection:
+    return StagedDetection(
+        detection,
+        resize_by_kernel,
+        shapes.record_in_place,
+        side=side,
+        dtype=dtype,
+        mean=mean,
+        std=std,
+        compile_part=shapes.compile_part,
+    )
+
+
+def _detection_of(
+    run: Run, head: DetectionHead, shapes: FixedShapes, device_type: str
+) -> FixedDetection:
+    nms = fixed_form(head.nms)
+    if nms is None:
+        known = [name for name, each in components("nms").items() if fixed_form(each)]
+        raise SpecError(
+            f"nms: {run.nms['name']} has no form of fixed sizes, which the runtime "
+            f"{run.runtime['name']} needs; write one of {word_list(sorted(known))}, or "
+            "runtime: {name: compiled}"
+        )
+    shapes_of_anchors = pick("anchors", components("anchors"), run.anchors)()
+    sizes = num_anchors(shapes_of_anchors, run.image_size), len(run.classes)
+    kernels = kernel_form(head.nms, device_type, *sizes)
+    return FixedDetection(head, nms, shapes.compile_part, kernels)
