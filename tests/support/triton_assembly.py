@@ -1,7 +1,11 @@
 """What Triton compiles for a GPU that is not here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
 
 
 def assembly(
@@ -24,3 +28,19 @@ def assembly(
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
     made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps})
     return str(made.asm["ptx"])
+
+
+def compiled_nodes(function: Callable[..., object], *examples: Tensor) -> list[str]:
+    """Names of what torch.compile would run for a function, of which nothing is run."""
+    from torch._dynamo.backends.common import aot_autograd
+
+    nodes: list[str] = []
+
+    def read(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        nodes.extend(str(node.target) for node in graph.graph.nodes)
+        raise InterruptedError  # there is nothing to run it on
+
+    compiled = torch.compile(function, backend=aot_autograd(fw_compiler=read))
+    with pytest.raises(Exception, match="InterruptedError"), torch.no_grad():
+        compiled(*examples)
+    return nodes

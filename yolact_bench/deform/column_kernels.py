@@ -4,35 +4,20 @@ A row is one output pixel, counted over the batch; a sample is a row and one of 
 number row × 9 + tap. Images are rows of pixels, [B × H × W, I], with channels adjacent. With
 TRITON_INTERPRET=1 in the environment before this is imported, the kernels run on the CPU, slowly.
 """
-# ruff: noqa: ANN001, ANN201, ANN202, ANN401 (Triton types the parameters of a kernel itself)
+# ruff: noqa: ANN001, ANN201, ANN202 (Triton types the parameters of a kernel itself)
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
-import inspect
-import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
-import triton
 import triton.language as tl
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+from yolact_bench.triton_kernel import INTERPRETED, kernel
+
 # The interpreter multiplies the bits of bfloat16 numbers as if they were integers.
 _UNPACK = tl.constexpr(INTERPRETED)
 
 
-def kernel(*, sizes: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator that makes a kernel, compiled once for all values of `sizes`.
-
-    It takes the function's source without what pytest may have wrapped around it.
-    """
-
-    def make(function: Callable[..., Any]) -> Any:
-        return triton.jit(inspect.unwrap(function), do_not_specialize=list(sizes))
-
-    return make
-
-
-@kernel()
+@kernel
 def place(
     places_ptr, sample, in_range, height, width, h, w, channels,
     stride: tl.constexpr, sigmoid: tl.constexpr,
@@ -56,7 +41,7 @@ def place(
     return row // (h * w), y, x, count
 
 
-@kernel()
+@kernel
 def _corner(
     pixel_ptr, weight_ptr, at, in_range, image, y, x, height, width, weight, broken
 ):  # fmt: skip
@@ -68,7 +53,7 @@ def _corner(
     tl.store(weight_ptr + at, tl.where(inside | broken, weight, 0.0), mask=in_range)
 
 
-@kernel(sizes=("samples", "height", "width", "h", "w"))
+@partial(kernel, free=("samples", "height", "width", "h", "w"))
 def find_places(
     places_ptr, pixel_ptr, weight_ptr, samples, height, width, h, w,
     channels: tl.constexpr, stride: tl.constexpr, sigmoid: tl.constexpr, block: tl.constexpr,
@@ -114,7 +99,7 @@ def find_places(
     )  # fmt: skip
 
 
-@kernel()
+@kernel
 def _sample(x_ptr, pixel_ptr, weight_ptr, sample, in_range, channel, channels: tl.constexpr):
     """Return what samples see in some channels, float32 [samples, channels].
 
@@ -130,7 +115,7 @@ def _sample(x_ptr, pixel_ptr, weight_ptr, sample, in_range, channel, channels: t
     return total
 
 
-@kernel(sizes=("samples",))
+@partial(kernel, free=("samples",))
 def gather_columns(
     x_ptr, pixel_ptr, weight_ptr, columns_ptr, samples, channels: tl.constexpr,
     samples_block: tl.constexpr, channels_block: tl.constexpr,
@@ -149,7 +134,7 @@ def gather_columns(
     tl.store(at, value.to(columns_ptr.dtype.element_ty), mask=mask)
 
 
-@kernel(sizes=("rows",))
+@partial(kernel, free=("rows",))
 def convolve(
     x_ptr, pixel_ptr, weight_ptr, matrix_ptr, bias_ptr, out_ptr, rows,
     channels: tl.constexpr, out_channels: tl.constexpr,

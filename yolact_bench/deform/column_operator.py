@@ -1,21 +1,17 @@
-"""The forward kernels of the deformable convolution as operators that torch can trace and capture.
+"""The kernels of the deformable convolution as operators that torch can trace and capture.
 
 Eagerly and in CUDA graphs they launch Triton's kernels; `torch.compile` sees through them and
 launches the same kernels itself. Nothing is tuned at a first call and nothing waits for the device.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.library import triton_op
 
-from yolact_bench.deform.column_kernels import (
-    INTERPRETED,
-    convolve,
-    find_places,
-    gather_columns,
-)
+from yolact_bench.deform.column_gradient import keep_for_gradient, scatter_gradient
+from yolact_bench.deform.column_kernels import convolve, find_places, gather_columns
+from yolact_bench.deform.launch import programs, wrap_triton
+from yolact_bench.triton_kernel import INTERPRETED
 
 TAPS = 9
 _PLACES_BLOCK = 128
@@ -36,8 +32,8 @@ def deformable_gather(
     columns = x.new_empty(samples // TAPS, TAPS * channels)
     blocks = column_blocks(channels)
     grid = (
-        _programs(samples, blocks["samples_block"]),
-        _programs(channels, blocks["channels_block"]),
+        programs(samples, blocks["samples_block"]),
+        programs(channels, blocks["channels_block"]),
     )
     wrap_triton(gather_columns)[grid](
         x, pixels, weights, columns, samples, channels=channels, **blocks, num_warps=4
@@ -68,7 +64,7 @@ def deformable_product(
     rows, out_channels = pixels.shape[0] // TAPS, matrix.shape[0]
     out = x.new_empty(rows, out_channels)
     rows_block, out_block, channels_block = blocks
-    grid = (_programs(rows, rows_block), _programs(out_channels, out_block))
+    grid = (programs(rows, rows_block), programs(out_channels, out_block))
     wrap_triton(convolve)[grid](
         *(x, pixels, weights, matrix, bias, out, rows),
         channels=x.shape[1],
@@ -91,7 +87,7 @@ def _find(places: Tensor, shape: torch.Size, stride: int, sigmoid: bool) -> tupl
     samples = batch * h * w * TAPS
     pixels = places.new_empty(samples, 4, dtype=torch.int32)
     weights = places.new_empty(samples, 4, dtype=torch.float32)
-    wrap_triton(find_places)[(_programs(samples, _PLACES_BLOCK),)](
+    wrap_triton(find_places)[(programs(samples, _PLACES_BLOCK),)](
         *(places, pixels, weights, samples, shape[2], shape[3], h, w),
         channels=channels,
         stride=stride,
@@ -113,13 +109,4 @@ def column_blocks(channels: int) -> dict[str, int]:
     return {"samples_block": max(_SAMPLES_VALUES // wide, 1), "channels_block": wide}
 
 
-def wrap_triton(kernel: Any) -> Any:  # noqa: ANN401 - Triton has no type for kernels
-    """Return a kernel as the compiler of torch launches it; the interpreter's it cannot launch.
-
-    Under this name torch finds the kernels of an operator, whose source is in keys of its caches.
-    """
-    return kernel if INTERPRETED else torch.library.wrap_triton(kernel)
-
-
-def _programs(number: int, block: int) -> int:
-    return -(-number // block)
+deformable_gather.register_autograd(scatter_gradient, setup_context=keep_for_gradient)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from yolact_bench.deform.layer import KERNEL_TAPS, autocast_precision
+from yolact_bench.deform.layer import autocast_precision
 from yolact_bench.deform.triton_plan import plan_for
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import with_facts
@@ -49,7 +49,8 @@ def triton_deform(
 ) -> Float[Tensor, "B O h w"]:
     """Return the convolution as gathered columns and a matrix product, or by one fused kernel.
 
-    Which of them is a table of sizes, see `triton_plan`. Values keep their precision (under
+    Which of them is a table of sizes, see `triton_plan`; training keeps the columns, and the same
+    bits come back at every call. Values keep their precision (under
     autocast: its precision); places, bilinear fractions and sums are float32. Equal to
     torchvision's up to rounding where x is finite, in values and in gradients; float32 products
     use TF32 where `torch.backends.cuda.matmul.allow_tf32` says so.
@@ -79,10 +80,7 @@ def _convolution(
     batch, _, h, w = places.shape
     if x.is_meta:  # shapes need no Triton
         return x.new_empty(batch, h, w, weight.shape[0]).permute(0, 3, 1, 2)
-    inputs = (x, places, weight, bias)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        return _trained(*inputs, stride, sigmoid=sigmoid)
-    rows = _product(*inputs, stride, sigmoid=sigmoid)
+    rows = _product(x, places, weight, bias, stride, sigmoid=sigmoid)
     return rows.view(batch, h, w, -1).permute(0, 3, 1, 2)
 
 
@@ -96,7 +94,10 @@ def _product(
     matrix = weight.permute(0, 2, 3, 1).reshape(weight.shape[0], -1)  # [O, 9 × I]
     rows = places.shape[0] * places.shape[2] * places.shape[3]
     plan = plan_for(rows=rows, channels=x.shape[1], out_channels=weight.shape[0])
-    if plan.way == "fused":
+    inputs = (x, places, weight, bias)
+    trains = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    # The gradient of the weight needs the columns, so training gathers them at any size.
+    if plan.way == "fused" and not trains:
         blocks = [plan.rows_block, plan.out_block, plan.channels_block]
         fused: Tensor = deformable_product(
             x, places, matrix, bias, stride, sigmoid, blocks, plan.num_warps
@@ -104,14 +105,3 @@ def _product(
         return fused
     columns, _, _ = deformable_gather(x, places, stride, sigmoid)
     return torch.addmm(bias, columns, matrix.t())
-
-
-def _trained(
-    x: Tensor, places: Tensor, weight: Tensor, bias: Tensor, stride: int, *, sigmoid: bool
-) -> Tensor:
-    from yolact_bench.deform.triton_operator import deformable_convolution
-
-    offset, modulation = places[:, : 2 * KERNEL_TAPS], places[:, 2 * KERNEL_TAPS : 3 * KERNEL_TAPS]
-    modulation = torch.sigmoid(modulation) if sigmoid else modulation
-    out: Tensor = deformable_convolution(x, offset, modulation, weight, bias, stride)
-    return out

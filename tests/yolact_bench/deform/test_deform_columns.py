@@ -4,17 +4,18 @@ TRITON_INTERPRET=1 pytest tests/yolact_bench/deform -k triton
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.support.deform_cases import Case, device_for, largest_faults
-from tests.support.triton_assembly import assembly
+from tests.support.deform_cases import device_for, largest_faults
+from tests.support.deform_maps import LAYERS, layer, wanted_of
+from tests.support.triton_assembly import assembly, compiled_nodes
 from yolact_bench.build import load_detector
 from yolact_bench.deform import DeformableConv2d, torchvision_deform, triton_deform
-from yolact_bench.deform.layer import MAP_CHANNELS
 from yolact_bench.deform.triton_layer import convolve_map
 from yolact_bench.deform.triton_plan import COLUMNS, Plan, overrule, plan_for
 from yolact_bench.model.inference.fused import InferenceNetwork
@@ -24,32 +25,6 @@ PLANS = {
     "columns": COLUMNS,
     "fused": Plan(way="fused", rows_block=64, out_block=16, channels_block=16, num_warps=4),
 }
-LAYERS = {
-    f"batch {batch}, {height}×{width}, stride {stride}": Case(
-        batch=batch, channels=channels, out_channels=out, height=height, width=width, stride=stride
-    )
-    for batch, channels, out, height, width, stride in (
-        (1, 8, 8, 9, 7, 1),
-        (1, 33, 5, 7, 9, 2),
-        (2, 16, 20, 5, 5, 1),
-        (9, 3, 4, 3, 5, 2),
-    )
-}
-
-
-def layer(case: Case, values: torch.dtype = torch.float32) -> list[Tensor]:
-    """x, a padded map, weight and bias: what `convolve_map` takes, channels-last."""
-    x, offset, modulation, weight, bias = case.tensors(device=device_for("triton"))
-    zeros = x.new_zeros(case.batch, MAP_CHANNELS - 27, *offset.shape[2:])
-    places = torch.cat([offset, modulation * 4 - 2, zeros], 1)
-    made = [x.to(values), places, weight.to(values), bias.to(values)]
-    return [t.contiguous(memory_format=torch.channels_last) if t.dim() == 4 else t for t in made]
-
-
-def wanted_of(tensors: list[Tensor], stride: int) -> Tensor:
-    x, places, weight, bias = (tensor.float() for tensor in tensors)
-    counts = places[:, 18:27].sigmoid()
-    return torchvision_deform(x, places[:, :18], counts, weight, bias, stride)
 
 
 @pytest.mark.parametrize("plan", sorted(PLANS))
@@ -166,22 +141,12 @@ def test_a_plan_is_a_function_of_sizes_unless_it_is_overruled() -> None:
 def test_the_compiler_sees_through_the_operators() -> None:
     """It launches both kernels itself; an operator in Python would cost a call for each layer."""
     pytest.importorskip("triton")
-    from torch._dynamo.backends.common import aot_autograd
-
     from yolact_bench.deform.column_operator import deformable_gather
 
-    nodes: list[str] = []
+    def gather(x: Tensor, places: Tensor) -> object:
+        return deformable_gather(x, places, 1, True)
 
-    def read(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
-        nodes.extend(str(node.target) for node in graph.graph.nodes)
-        raise InterruptedError  # there is nothing to run it on
-
-    compiled = torch.compile(
-        lambda x, places: deformable_gather(x, places, 1, True),
-        backend=aot_autograd(fw_compiler=read),
-    )
-    with pytest.raises(Exception, match="InterruptedError"), torch.no_grad():
-        compiled(torch.zeros(1, 16, 5, 5), torch.zeros(1, 32, 5, 5))
+    nodes = compiled_nodes(gather, torch.zeros(1, 16, 5, 5), torch.zeros(1, 32, 5, 5))
     assert sum("triton_kernel_wrapper" in node for node in nodes) == 2
     assert not any("deformable_gather" in node for node in nodes)
 
@@ -214,4 +179,4 @@ def test_forward_kernels_compile_for_a_gpu_that_is_not_here(
     tensor_cores = "wgmma.mma_async" in made or "mma.sync" in made
     assert tensor_cores == (name == "convolve" and values == "bf16")
     assert "ld.global.v4.b32" in made or name != "gather_columns"
-    assert not any(word in made for word in (".local ", "atom.", "red."))
+    assert re.search(r"\.local\b|\b(red|atom)\.", made) is None
