@@ -1,7 +1,8 @@
 """The deformable layer alone: our kernel against torchvision's operator under autocast."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import product
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from tests.benchmarks.gpu_size import Part, Size, timed_together
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
 from yolact_bench.deform.layer import MAP_CHANNELS
+from yolact_bench.deform.triton_plan import COLUMNS, Plan, fused_plan, overrule
 from yolact_bench.slots import fact
 
 log = logging.getLogger(__name__)
@@ -53,10 +55,8 @@ def _row(
     difference = float((plain.float() - fast.float()).abs().max() / plain.float().abs().max())
     if difference > _MAX_DIFFERENCE:
         raise ValueError(f"{ours} differs from torchvision by {difference:.3f} at {name}")
-    arms = {
-        arm: _recorded(layer.call(implementation), device, backward=backward)
-        for arm, implementation in ((PLAIN, "torchvision"), (f"{ours} bf16", ours))
-    }
+    calls = _calls(layer, ours, backward)
+    arms, as_graphs = _recorded(calls, device)
     times = timed_together(arms, device, size)
     return {
         "layer": name,
@@ -65,8 +65,23 @@ def _row(
         "batch": batch,
         "pass": "forward + backward" if backward else "forward",
         "difference": difference,
+        "as_graphs": as_graphs,
         "arms": times,
     }
+
+
+def _calls(layer: "_Inputs", ours: str, backward: bool) -> dict[str, Callable[[], object]]:
+    """Return what is timed; forward passes of our kernels also by either plan of sizes."""
+    calls = {PLAIN: layer.call("torchvision"), f"{ours} bf16": layer.call(ours)}
+    if ours == "triton" and not backward:
+        for plan in (COLUMNS, fused_plan(len(layer.weight))):
+            calls[f"{ours} bf16, {plan.way}"] = partial(_by_plan, plan, layer.call(ours))
+    return calls
+
+
+def _by_plan(plan: Plan, call: Callable[[], object]) -> object:
+    with overrule(plan):
+        return call()
 
 
 class _Inputs:
@@ -114,10 +129,17 @@ class _Inputs:
         if not self.backward:
             return lambda: _without_gradients(lambda: self.forward(implementation))
 
-        def both() -> None:
-            self.forward(implementation).float().sum().backward()
+        def both() -> object:
+            out = self.forward(implementation).float().sum()
+            return torch.autograd.grad(out, self._leaves(implementation))
 
         return both
+
+    def _leaves(self, implementation: str) -> list[Tensor]:
+        """Return what an implementation takes that is trained."""
+        reads_map = fact(DEFORM_IMPLEMENTATIONS[implementation], "convolve_map") is not None
+        where = [self.places] if reads_map else [self.offset, self.modulation]
+        return [self.x, *where, self.weight, self.bias]
 
 
 def _without_gradients(call: Callable[[], Tensor]) -> Tensor:
@@ -126,22 +148,30 @@ def _without_gradients(call: Callable[[], Tensor]) -> Tensor:
 
 
 def _recorded(
-    call: Callable[[], object], device: torch.device, *, backward: bool
-) -> Callable[[], object]:
-    """Return `_CALLS` calls; on a GPU, without gradients, as one graph."""
+    calls: Mapping[str, Callable[[], object]], device: torch.device
+) -> tuple[dict[str, Callable[[], object]], bool]:
+    """Return `_CALLS` calls of each arm; on a GPU as graphs, if every arm can be recorded."""
+    repeated = {arm: partial(_repeat, call) for arm, call in calls.items()}
+    if device.type == "cuda":
+        try:
+            return {arm: _graph(call) for arm, call in repeated.items()}, True
+        except RuntimeError:  # launches of one arm against a graph of another would not compare
+            log.exception("an arm cannot be recorded; all are launched one by one")
+    return dict(repeated), False
 
-    def repeated() -> None:
-        for _ in range(_CALLS):
-            call()
 
-    if device.type != "cuda" or backward:
-        return repeated
+def _repeat(call: Callable[[], object]) -> None:
+    for _ in range(_CALLS):
+        call()
+
+
+def _graph(call: Callable[[], None]) -> Callable[[], object]:
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        repeated()
+        call()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        repeated()
+        call()
     return graph.replay

@@ -42,6 +42,11 @@ def plan_for(*, rows: int, channels: int, out_channels: int) -> Plan:
     widest = max(channels, out_channels)
     if rows < _MIN_FUSED_ROWS or widest > _MAX_FUSED_CHANNELS:
         return COLUMNS
+    return fused_plan(out_channels)
+
+
+def fused_plan(out_channels: int) -> Plan:
+    """Return the plan of the fused kernel whose programs hold all outputs, or 256 of them."""
     return Plan(way="fused", out_block=128 if out_channels <= 128 else 256)
 
 
