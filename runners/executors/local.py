@@ -19,8 +19,10 @@ from yolact_bench.results.record import Record
 
 log = logging.getLogger(__name__)
 
-_SECONDS_BETWEEN_LOOKS = 1.0  # for dead workers whose own children hold the line open
-_PATIENCE = 120.0  # seconds for workers to write their checkpoints when all is to end
+_SECONDS_BETWEEN_LOOKS = (
+    1.0  # for workers that have ended while processes of theirs hold the pipe open
+)
+_PATIENCE = 120.0  # seconds for workers to write their checkpoints when the executor closes
 _STDERR = 2
 
 
@@ -36,8 +38,8 @@ class LocalExecutor:
         self._workers: list[_Worker | None] = [None] * len(environments)
         self._environments = environments
         self._queue = JobQueue()
-        # Breaks when this process ends, however it ends.
-        self._life, self._held = os.pipe()
+        # Nothing is written to it; its readers see its end when this process ends, however it ends.
+        self._lifetime_pipe: tuple[int, int] | None = os.pipe()
 
     @property
     def slots(self) -> int:
@@ -54,9 +56,9 @@ class LocalExecutor:
             if not busy:
                 return None
             left = math.inf if until is None else until - time.monotonic()
-            wait([worker.line for worker in busy], min(max(left, 0.0), _SECONDS_BETWEEN_LOOKS))
+            wait([worker.pipe for worker in busy], min(max(left, 0.0), _SECONDS_BETWEEN_LOOKS))
             for worker in busy:
-                if worker.line.poll() or worker.dead:
+                if worker.pipe.poll() or worker.ended:
                     self._take(worker)
             self._assign()
             if left <= 0 and not self._queue.ended:
@@ -80,10 +82,9 @@ class LocalExecutor:
             for worker in workers:
                 worker.kill()
             self._workers = [None] * len(self._workers)
-            if self._held >= 0:
-                os.close(self._life)
-                os.close(self._held)
-                self._held = -1
+            for descriptor in self._lifetime_pipe or ():
+                os.close(descriptor)
+            self._lifetime_pipe = None
 
     def _assign(self) -> None:
         for slot, worker in enumerate(self._workers):
@@ -91,12 +92,13 @@ class LocalExecutor:
                 return
             if worker and worker.job:
                 continue
-            free = worker or _Worker(slot, self._environments[slot], self._life)
+            assert self._lifetime_pipe is not None, "the executor is closed"
+            free = worker or _Worker(slot, self._environments[slot], self._lifetime_pipe[0])
             self._workers[slot] = free
             free.start(self._queue.waiting.popleft(), self._device)
 
     def _take(self, worker: "_Worker") -> None:
-        """Take the answer of a worker, or handle its death."""
+        """Take the answer of a worker, or queue its job again where the process has ended."""
         job, slot = worker.job, worker.slot
         assert job is not None
         answer = worker.answer()
@@ -115,13 +117,13 @@ class LocalExecutor:
 
 
 class _Worker:
-    """One process, and the line to it."""
+    """One process, and the pipe to it."""
 
-    def __init__(self, slot: int, environment: Mapping[str, str], life: int) -> None:
+    def __init__(self, slot: int, environment: Mapping[str, str], lifetime: int) -> None:
         self.slot = slot
         self.job: Job | None = None
-        self.line, theirs = Pipe()
-        descriptors = theirs.fileno(), life
+        self.pipe, far_end = Pipe()
+        descriptors = far_end.fileno(), lifetime
         self._process = subprocess.Popen(
             [sys.executable, "-m", "runners.executors.worker", *map(str, descriptors), str(slot)],
             pass_fds=descriptors,
@@ -131,33 +133,33 @@ class _Worker:
             # A terminal sends Ctrl-C to its whole group; the coordinator decides what it means.
             start_new_session=True,
         )
-        theirs.close()  # or the line would never break
+        far_end.close()  # or the end of the process would not be seen here
 
     def start(self, job: Job, device: str) -> None:
         self.job = job
         try:
-            self.line.send(job.portable().at(device=device))
+            self.pipe.send(job.portable().at(device=device))
         except OSError:
-            log.debug("slot %d: the worker is gone; `wait` finds out", self.slot)
+            log.debug("slot %d: the worker has ended; `wait` handles it", self.slot)
 
     @property
-    def dead(self) -> bool:
-        """Whether the process has ended; processes it has forked may still hold its line."""
+    def ended(self) -> bool:
+        """Whether the process has ended; processes it has forked may still hold its pipe."""
         return self._process.poll() is not None
 
     def answer(self) -> tuple[str, tuple[Record, ...]] | None:
-        """Return how the job ended, and what came of it; None if the process died before."""
+        """Return how the job ended, and what came of it; None if the process ended before."""
         try:
-            if self.line.poll():
-                kind, records = self.line.recv()
+            if self.pipe.poll():
+                kind, records = self.pipe.recv()
                 return kind, records
         except (EOFError, OSError):
-            log.debug("slot %d: the line is broken", self.slot)
+            log.debug("slot %d: the pipe is closed", self.slot)
         return None
 
     def end(self) -> None:
         """Ask the process to end: at once if it is idle, else with a checkpoint."""
-        self.line.close()
+        self.pipe.close()
         if self.job is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
@@ -177,7 +179,7 @@ class _Worker:
         try:
             code = self._process.wait(10.0)
         except subprocess.TimeoutExpired:
-            return "it broke its line"
+            return "it closed its pipe"
         finally:
             self.kill()
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -1,7 +1,7 @@
-"""A worker process: takes jobs from a line, one after the other, and never outlives its sender.
+"""A worker process: takes jobs from a pipe, one after the other, and ends with the coordinator.
 
-Started as `python -m runners.executors.worker LINE LIFE SLOT`, with two inherited descriptors: the
-line that jobs come by, and a silent pipe, which breaks when the coordinator ends.
+Started as `python -m runners.executors.worker PIPE LIFETIME SLOT`, with two inherited descriptors:
+the pipe that jobs come by, and one that nothing is written to, which closes with the coordinator.
 """
 
 import logging
@@ -19,29 +19,29 @@ from runners.system.progress import log_to_stderr
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 45.0  # seconds for a training to write its checkpoint when the coordinator is gone
+_PATIENCE = 45.0  # seconds for a training to write its checkpoint when the coordinator has ended
 
 
 def main() -> None:
-    """Serve until the line breaks."""
-    line: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    """Serve until the pipe closes."""
+    pipe: Connection[Any, Any] = Connection(int(sys.argv[1]))
     threading.Thread(target=_watch, args=(int(sys.argv[2]),), daemon=True).start()
     log_to_stderr(f"[{sys.argv[3]}]  ")
     try:
         with terminable():
-            _serve(line)
+            _serve(pipe)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
-def _serve(line: "Connection[Any, Any]") -> None:
+def _serve(pipe: "Connection[Any, Any]") -> None:
     from runners.arms.finish import finish
     from runners.arms.job import Job
 
     datasets = None
     while True:
         try:
-            job: Job = line.recv()
+            job: Job = pipe.recv()
         except EOFError:
             return
         # Opened data sets are kept: checking the annotations of COCO takes most of a minute.
@@ -52,15 +52,15 @@ def _serve(line: "Connection[Any, Any]") -> None:
         except TrainingStop:
             answer = "stopped", []
         try:
-            line.send(answer)
+            pipe.send(answer)
         except OSError:
-            log.warning("%s: the coordinator no longer waits for it", job.title)
+            log.warning("%s: the coordinator has ended", job.title)
             return
 
 
-def _watch(life: int) -> None:
-    """Stop, with a checkpoint, when the coordinator is gone; at once if that takes too long."""
-    os.read(life, 1)
+def _watch(lifetime: int) -> None:
+    """Stop, with a checkpoint, when the coordinator has ended; at once if that takes too long."""
+    os.read(lifetime, 1)
     log.warning("the coordinator is gone; stopping, with a checkpoint")
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_PATIENCE)

@@ -104,7 +104,7 @@ class Delivery:
         if verdict(error) == "lost":  # another store has taken the place of the one written to
             self._writer, self._position, self._delivered = None, 0, 0
         elif self._writer is not None:
-            self._writer.doubt()
+            self._writer.forget_sent_points()
         fault = f"{type(error).__name__}: {first_line(error)}"
         if not self.fault:
             log.warning("MLflow cannot be written (%s); the run continues and retries", fault)

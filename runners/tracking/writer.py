@@ -143,8 +143,8 @@ class Writer:
                 place = None if inside == "." else inside
                 self._call(self._client.log_artifact, self._parent, str(file), place)
 
-    def doubt(self) -> None:
-        """After an error: what was sent may have arrived. Look before sending it again."""
+    def forget_sent_points(self) -> None:
+        """Look on the server before sending again: after an error, what was sent may be there."""
         self._new.clear()
         self._steps.clear()
 

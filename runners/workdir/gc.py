@@ -84,7 +84,7 @@ def find(work_dir: Path, *, superseded: bool = False, now: float | None = None) 
     search.checkpoints()
     search.predictions()
     search.temporaries()
-    search.strangers()
+    search.unknown_entries()
     return Garbage(work_dir=work_dir, items=tuple(search.items), left=tuple(search.left))
 
 
@@ -167,7 +167,7 @@ class _Search:
             else:
                 self._leave(folder, "unknown to gc")
 
-    def strangers(self) -> None:
+    def unknown_entries(self) -> None:
         """Name what does not belong to a work directory."""
         for path in sorted(self.work_dir.iterdir()):
             known = path.name in _KEPT | {"checkpoints", "predictions"}

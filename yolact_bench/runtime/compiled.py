@@ -16,7 +16,7 @@ def compiled(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Ru
 
     Source: PyTorch 2 (Ansel et al., ASPLOS 2024), section 4; constants are frozen as inductor's
     `freezing` describes.
-    Differs: nothing.
+    Differs: one program per stage of the network, and not one of the whole.
     """
     return Runtime(
         precision=precision,

@@ -28,9 +28,10 @@ def matrix_nms(
     A better box decays another by f(IoU), but the less the more it is overlapped itself: it
     may have been suppressed. f is exp(−IoU²/sigma) or 1 − IoU, and the strongest decay counts.
 
-    Source: SOLOv2 (arXiv:2003.10152), section 3.3 "Matrix NMS"; top_k and floor from its authors'
-    code.
-    Differs: IoU is that of boxes, not of masks.
+    Source: SOLOv2 (arXiv:2003.10152), section 3.3 "Matrix NMS"; WXinlong/SOLO@22d25be
+    mmdet/core/post_processing/matrix_nms.py, with nms_pre, update_thr and max_per_img of
+    configs/solov2/solov2_r50_fpn_8gpu_3x.py. Its sigma of 2 multiplies, as 1 / 0.5 does here.
+    Differs: IoU is that of boxes, not of masks; `min_score` is YOLACT's 0.05, not 0.1.
     """
     anchor, label = (scores > min_score).nonzero(as_tuple=True)
     score = scores[anchor, label]

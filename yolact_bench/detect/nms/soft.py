@@ -31,7 +31,7 @@ def soft_nms(
     once. Unlike Fast NMS a box competes only in the classes where it scores above `min_score`.
 
     Source: Soft-NMS (arXiv:1704.04503), section 3 and figure 2; sigma, the linear threshold and the
-    last score threshold are those of its section 5 and code.
+    last score threshold as in bharatsingh430/soft-nms@a7cc44e lib/nms/cpu_nms.pyx, `cpu_soft_nms`.
     Differs: IoU is without the +1 pixel rule, and each class is cut to its best `top_k` first.
     """
     score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
