@@ -1,9 +1,12 @@
 """What keeps the tree readable: sizes, names, layers, headers."""
 
 import ast
+import importlib
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,9 @@ from yolact_bench.spec.ablation import load
 PACKAGES = ("yolact_bench", "runners", "reports")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 SPECS = sorted(ABLATIONS.glob("*.yaml"))
+JAXTYPES = {"Float", "Float32", "Float64", "Int", "Int32", "Int64", "Bool", "UInt8", "Shaped"}
+RE = re.DOTALL | re.MULTILINE
+_DEFORM_LAYER = "yolact_bench.deform.layer"  # torchvision's; also what a layer is
 GRAB_BAGS = {"utils", "helpers", "common", "misc", "manager", "base"}
 LINES = {path: path.read_text().count("\n") for path in SOURCES}
 TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
@@ -47,8 +53,9 @@ def test_there_are_sources_and_ablations_to_look_at() -> None:
 
 
 def test_no_file_is_longer_than_300_lines() -> None:
-    long = {str(path.relative_to(ROOT)): lines for path, lines in LINES.items() if lines > 300}
-    assert long == {}
+    tests = {path: path.read_text().count("\n") for path in (ROOT / "tests").rglob("*.py")}
+    everything = {**LINES, **tests}
+    assert {str(path): lines for path, lines in everything.items() if lines > 300} == {}
 
 
 def test_no_package_is_longer_than_2500_lines() -> None:
@@ -83,6 +90,83 @@ def test_every_package_says_what_it_is() -> None:
     assert [str(path) for path in packages if not ast.get_docstring(TREES[path])] == []
     folders = {path.parent for path in SOURCES}
     assert {folder for folder in folders if not (folder / "__init__.py").is_file()} == set()
+
+
+def test_every_package_has_a_public_face_of_names_that_exist() -> None:
+    """Its docstring ends in "Public:": `name` of the package itself, or `module.name`."""
+    for path in (path for path in SOURCES if path.name == "__init__.py"):
+        face = re.search(r"^Public: (.*?)\.(?:\s|$)", ast.get_docstring(TREES[path]) or "", RE)
+        assert face is not None, f"{path} has no line 'Public: ...'"
+        names = re.findall(r"`([\w.]+)`", face[1])
+        assert names, path
+        assert [name for name in names if not _exists(path.parent, name)] == [], path
+
+
+def _exists(folder: Path, name: str) -> bool:
+    """Whether a dotted name leads from a package to a module, or to a name that one defines."""
+    *parents, last = name.split(".")
+    for part in parents[:-1]:
+        folder /= part
+    module = folder / (f"{parents[-1]}.py" if parents else "__init__.py")
+    if parents and not module.is_file():
+        module = folder / parents[-1] / "__init__.py"
+    beside = module.parent if module.name == "__init__.py" else module.with_suffix("")
+    if (beside / f"{last}.py").is_file() or (beside / last / "__init__.py").is_file():
+        return True
+    return module.is_file() and last in _top_level_names(TREES[module])
+
+
+def _top_level_names(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
+def test_every_axis_letter_of_an_annotation_is_explained() -> None:
+    """In the docstring of yolact_bench; numbers, words and sizes in braces explain themselves."""
+    explained = set(
+        re.findall(r"[\w*]+", ast.get_docstring(TREES[ROOT / PACKAGES[0] / "__init__.py"]) or "")
+    )
+    letters = {
+        axis: path
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) in JAXTYPES
+        for axis in _axes(node)
+        if re.fullmatch(r"[A-Za-z][A-Z0-9]?", axis)
+    }
+    assert {axis: str(path) for axis, path in letters.items() if axis not in explained} == {}
+
+
+def _axes(node: ast.Subscript) -> list[str]:
+    """The axes of a jaxtyping annotation such as `Float[Tensor, "B 4"]`."""
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
+    text = parts[-1].value if parts and isinstance(parts[-1], ast.Constant) else ""
+    return text.split() if isinstance(text, str) else []
+
+
+def test_variants_of_a_slot_are_independent_by_contract() -> None:
+    """Those in files of their own: import-linter's contracts name each, alone or with a *."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = [
+        module
+        for contract in pyproject["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "independence"
+        for module in contract["modules"]
+    ]
+    for slot, table in OWN.items():
+        modules = {component.__module__ for component in table.values()} - {_DEFORM_LAYER}
+        folders = {module.rpartition(".")[0] for module in modules}
+        own = [f for f in folders if table in vars(importlib.import_module(f)).values()]
+        bare = {m for m in modules if not any(fnmatch(m, pattern) for pattern in patterns)}
+        assert len(modules) < 2 or not own or bare == set(), f"{slot}: add {bare} to contract 6"
 
 
 def test_no_module_exists_for_one_importer_alone() -> None:

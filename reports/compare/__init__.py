@@ -1,4 +1,4 @@
 """Two work directories or reports side by side.
 
-Public: `compare`.
+Public: `compare.compare`, `compare.lines`.
 """

@@ -1,4 +1,4 @@
 """Figures of ablations, profiles and latency curves. The only place that knows matplotlib.
 
-Public: `draw.draw`, `draw.stems`; `style` has what all figures share.
+Public: `draw.draw`, `draw.stems`, `style`.
 """

@@ -1,4 +1,4 @@
 """Tables and figures as pages: Markdown, HTML and LaTeX.
 
-Public: `build`.
+Public: `build.build`, `build.check_report`, `terminal.render`.
 """

@@ -1,4 +1,4 @@
 """Pages of sweeps.
 
-Public: `build`.
+Public: `build.build_sweep`, `build.check_sweep`.
 """

@@ -1,4 +1,4 @@
 """The flow of an ablation, from a plan to records.
 
-Public: `run_ablation`, `AblationContext`.
+Public: `flow.run_ablation`, `context.AblationContext`.
 """

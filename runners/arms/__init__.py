@@ -1,4 +1,4 @@
 """The work on one arm with one seed: train, evaluate, analyse.
 
-Public: `finish`, `ensure_trained`, `evaluate_unit`, `Job`.
+Public: `finish.finish`, `train.ensure_trained`, `evaluate.evaluate_unit`, `job.Job`.
 """

@@ -1,4 +1,4 @@
 """The command line: options and rendering.
 
-Public: `main`.
+Public: `main.main`.
 """

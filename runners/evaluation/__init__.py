@@ -1,4 +1,4 @@
 """Predictions on disk, then their scores.
 
-Public: `predict`, `replay`, `score_predictions`.
+Public: `predict.predict`, `replay.replay`, `score.score_predictions`.
 """

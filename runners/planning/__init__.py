@@ -1,4 +1,5 @@
 """What a command would do and what it costs.
 
-Public: `make_plan`, `estimate`, `make_suite`, `plan_sweep`, `simulate`.
+Public: `plan.make_plan`, `cost.estimate`, `suite.make_suite`, `sweep.plan_sweep`,
+`simulation.simulate`.
 """

@@ -1,4 +1,4 @@
 """Optuna sweeps over arms.
 
-Public: `check_sweep`, `run_sweep`, `confirm`.
+Public: `flow.check_sweep`, `flow.run_sweep`, `confirm.confirm`.
 """

@@ -1,1 +1,4 @@
-"""Leaves: processes, ranks, signals, the environment, exit codes."""
+"""Leaves: processes, ranks, signals, the environment, exit codes.
+
+Public: `progress.progress`, `ranks.Ranks`, `interrupt.TrainingStop`, `environment.environment`.
+"""

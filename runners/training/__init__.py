@@ -1,4 +1,4 @@
 """One training, resumable bit for bit.
 
-Public: `train`, `TrainingOptions`, `TrainingResult`.
+Public: `run.train`, `run.TrainingResult`, `loop.TrainingOptions`.
 """

@@ -1,11 +1,11 @@
 """Recorded outputs of dbolya/yolact@902073d, and how far ours may be from them.
 
 tests/golden/<config>.npz, .masks.json and .train.json were recorded on a CPU in float32 with the
-deterministic weights, images and batch that reference_weights.py makes. The limits lie between
-the noise that was seen (another resize, other kernels, float64) and what mistakes cause.
+deterministic weights, images and batch that reference_weights.py and reference_inputs.py make. The
+limits lie between the noise that was seen (another resize, other kernels, float64) and what
+mistakes cause.
 """
 
-import importlib.util
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as rle
 from torch import Tensor
 
+from tests.golden import reference_inputs as inputs
+from tests.golden import reference_weights as weights
 from tests.support.paths import GOLDEN
 from yolact_bench.build import load_detector
 from yolact_bench.detector import Detector
@@ -33,11 +35,6 @@ SCORE_LIMIT = 1e-4
 MASK_LIMIT = 5  # px
 LOSS_LIMITS = {"box": 1e-5, "mask": 1e-5, "class": 1e-5, "semantic": 1e-5, "mask_iou": 1e-4}
 LOSS_NAMES = {"box": "B", "mask": "M", "class": "C", "semantic": "S", "mask_iou": "I"}
-
-_spec = importlib.util.spec_from_file_location("weights", GOLDEN / "reference_weights.py")
-assert _spec is not None and _spec.loader is not None
-weights: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(weights)
 
 _folder = tempfile.TemporaryDirectory(prefix="golden-")
 
@@ -92,7 +89,7 @@ def detector(config: str) -> Detector:
 
 @cache
 def images() -> list[NDArray[np.uint8]]:
-    made: list[NDArray[np.uint8]] = weights.make_images()
+    made: list[NDArray[np.uint8]] = inputs.make_images()
     return made
 
 
@@ -104,7 +101,7 @@ def training_detector(config: str) -> Detector:
 @cache
 def training_batch() -> tuple[Tensor, list[Target]]:
     """Normalised images and their objects; nothing is resized."""
-    batch = weights.make_train_batch(550)
+    batch = inputs.make_train_batch(550)
     mean, std = (torch.tensor(v) for v in ((123.68, 116.78, 103.94), (58.40, 57.12, 57.38)))
     pixels = torch.stack([torch.from_numpy(one["image"]).float() for one in batch])
     targets = [

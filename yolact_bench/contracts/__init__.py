@@ -10,6 +10,8 @@ In a test of that package, installed with its entry point in the group `yolact_b
 
 A check fails with an AssertionError, and raises `unittest.SkipTest` where nothing here can run it.
 Slots without checks of their own have the general ones.
+
+Public: `checks_of`, `Check`.
 """
 
 import inspect

@@ -1,4 +1,7 @@
-"""Data sets, augmentation and batches. Face: `Dataset`, `open_dataset`, `AUGMENTATIONS`."""
+"""Data sets, augmentation and batches.
+
+Public: `open_dataset`, `protocol.Dataset`, `batch.TrainingLoader`, `augment.AUGMENTATIONS`.
+"""
 
 from collections.abc import Callable, Mapping
 

@@ -1,6 +1,6 @@
 """The deformable 3×3 convolution (DCNv2), and the implementations that compute it.
 
-Face: `DeformableConv2d`, `DeformImplementation`, `DEFORM_IMPLEMENTATIONS`.
+Public: `DeformableConv2d`, `DeformImplementation`, `DEFORM_IMPLEMENTATIONS`.
 """
 
 from collections.abc import Mapping

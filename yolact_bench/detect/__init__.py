@@ -1,1 +1,4 @@
-"""From predictions to detections. Face: `DetectionHead`, `Found`, `NMS`, `RESCORERS`."""
+"""From predictions to detections.
+
+Public: `pipeline.DetectionHead`, `pipeline.Found`, `nms.NMS`, `rescore.RESCORERS`.
+"""

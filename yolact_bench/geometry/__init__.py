@@ -1,1 +1,4 @@
-"""Functions of tensors that model, losses and detection share. Face: `ANCHORS`, `ASSEMBLIES`."""
+"""Functions of tensors that model, losses and detection share.
+
+Public: `anchors.ANCHORS`, `masks.ASSEMBLIES`, `boxes`, `run_lengths`.
+"""

@@ -1,5 +1,5 @@
-"""The network. Face: `network.Yolact`, `inference.fused.InferenceNetwork`, a table per slot.
+"""The network.
 
-The tables: `BACKBONES`, `DCN_PLACEMENTS`, `FPNS`, `PROTONETS`, `HEADS`, `RESCORE_NETS`, `INITS` and
-`BATCH_NORMS`.
+Public: `network.Yolact`, `backbone.BACKBONES`, `fpn.FPNS`, `protonet.PROTONETS`, `head.HEADS`,
+`rescore.RESCORE_NETS`, `batch_norm.BATCH_NORMS`.
 """

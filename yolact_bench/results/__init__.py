@@ -1,4 +1,5 @@
 """Results: typed records, the append-only store, timing sessions, contrasts and data frames.
 
-Public: `Store`, `record.Record`, `sessions`, `contrasts`, `frames.Results`, `text`. Loads no torch.
+Public: `store.Store`, `record.Record`, `sessions`, `contrasts`, `frames.Results`, `text`. Loads no
+torch.
 """

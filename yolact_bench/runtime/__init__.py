@@ -1,4 +1,7 @@
-"""Runtimes: how the network is executed at inference. Face: `Runtime`, `Program`, `RUNTIMES`."""
+"""Runtimes: how the network is executed at inference.
+
+Public: `Runtime`, `Program`, `RUNTIMES`.
+"""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,6 @@
 """Training schedules: iterations, batch size, learning rate and optimizer.
 
-Face: `Schedule`, `SCHEDULES`, `OPTIMIZERS`.
+Public: `Schedule`, `SCHEDULES`, `OPTIMIZERS`.
 """
 
 from collections.abc import Mapping

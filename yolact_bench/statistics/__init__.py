@@ -1,4 +1,5 @@
 """Whether a difference between two arms is real: resampled images, seeds, many tests.
 
-Public: `difference`, `holm`, `resampled_ap`, `paired_ratio`, `median_interval`. Loads no torch.
+Public: `difference.difference`, `difference.holm`, `bootstrap.resampled_ap`, `timing.paired_ratio`,
+`timing.median_interval`. Loads no torch.
 """

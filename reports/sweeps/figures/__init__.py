@@ -1,1 +1,4 @@
-"""Figures of sweeps."""
+"""Figures of sweeps.
+
+Public: `draw.draw`, `draw.stems`.
+"""

@@ -1,1 +1,4 @@
-"""Rows measured by other programs: run their command, read their results."""
+"""Rows measured by other programs: run their command, read their results.
+
+Public: `plan.external_steps`, `predict.ExternalUnit`, `records.evaluate_external`.
+"""

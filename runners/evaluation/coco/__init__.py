@@ -1,1 +1,4 @@
-"""COCO average precision: one index of the annotations, three engines."""
+"""COCO average precision: one index of the annotations, three engines.
+
+Public: `score.score`, `score.SCORING`, `score.summary`.
+"""

@@ -1,1 +1,4 @@
-"""Jobs on a Ray cluster."""
+"""Jobs on a Ray cluster.
+
+Public: `executor.RayExecutor`.
+"""

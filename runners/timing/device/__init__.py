@@ -1,1 +1,4 @@
-"""The state of the device while it is timed: clocks, throttling, other load."""
+"""The state of the device while it is timed: clocks, throttling, other load.
+
+Public: `watch.watch`, `watch.DeviceWatch`, `nvml.open_gpu`.
+"""

@@ -1,10 +1,9 @@
 """Decode and NMS agree with recorded outputs of the reference implementation.
 
 tests/golden/detect_cases.npz was recorded by running dbolya/yolact@902073d (CPU, float32) on
-`reference_weights.make_detect_case`; the order of its cases is in its "meta".
+`reference_inputs.make_detect_case`; the order of its cases is in its "meta".
 """
 
-import importlib.util
 import json
 from functools import partial
 
@@ -12,17 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.golden import reference_inputs as inputs
 from tests.support.paths import GOLDEN
 from yolact_bench.detect.nms import NMS
 from yolact_bench.geometry.boxes import decode
 
 RECORDED = np.load(GOLDEN / "detect_cases.npz")
 META = json.loads(str(RECORDED["meta"]))
-
-_spec = importlib.util.spec_from_file_location("weights", GOLDEN / "reference_weights.py")
-assert _spec is not None and _spec.loader is not None
-weights = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(weights)
 
 OURS = {
     "fast": NMS["fast"],
@@ -34,7 +29,7 @@ OURS = {
 @pytest.mark.parametrize("mode", OURS)
 @pytest.mark.parametrize("case", range(len(META["cases"])))
 def test_the_nms_keeps_what_the_reference_keeps(case: int, mode: str) -> None:
-    arrays = weights.make_detect_case(*META["cases"][case])
+    arrays = inputs.make_detect_case(*META["cases"][case])
     regressions, probabilities, _, anchors = (torch.from_numpy(array) for array in arrays)
     boxes = decode(regressions, anchors)
 
@@ -55,7 +50,7 @@ def test_other_constants_than_the_papers_are_noticed(wrong: dict[str, float]) ->
     """Some case changes with each constant; else the comparison above would prove little."""
     differs = False
     for case, (kind, seed) in enumerate(META["cases"]):
-        arrays = weights.make_detect_case(kind, seed)
+        arrays = inputs.make_detect_case(kind, seed)
         regressions, probabilities, _, anchors = (torch.from_numpy(array) for array in arrays)
         kept = NMS["fast"](decode(regressions, anchors), probabilities[:, 1:], **wrong)
         differs |= kept.anchor.tolist() != RECORDED[f"case{case}/fast/anchors"].tolist()
@@ -66,7 +61,7 @@ def test_a_second_score_threshold_is_noticed() -> None:
     """An anchor kept for its best class also comes out under unlikely ones, below 0.05."""
     differs = False
     for case, (kind, seed) in enumerate(META["cases"]):
-        arrays = weights.make_detect_case(kind, seed)
+        arrays = inputs.make_detect_case(kind, seed)
         regressions, probabilities, _, anchors = (torch.from_numpy(array) for array in arrays)
         kept = NMS["fast"](decode(regressions, anchors), probabilities[:, 1:])
         sure = kept.anchor[kept.score > 0.05]

@@ -1,4 +1,7 @@
-"""What happens to an image before training sees it."""
+"""What happens to an image before training sees it.
+
+Public: `AUGMENTATIONS`.
+"""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,4 @@
-"""Detection in shapes that no value decides. Face: `FixedProgram`, `FixedDetection`, `FixedNms`."""
+"""Detection in shapes that no value decides.
+
+Public: `fixed.FixedProgram`, `fixed.FixedDetection`, `pairs.FixedNms`.
+"""

@@ -1,1 +1,4 @@
-"""Triton kernels of what surrounds the network. Face: `choose_fast`."""
+"""Triton kernels of what surrounds the network.
+
+Public: `choose_fast.choose_fast`.
+"""

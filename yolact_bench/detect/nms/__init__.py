@@ -1,4 +1,7 @@
-"""NMS: which boxes stand for an object, as a slot."""
+"""NMS: which boxes stand for an object, as a slot.
+
+Public: `NMS`, `fixed_form`.
+"""
 
 import logging
 from collections.abc import Mapping

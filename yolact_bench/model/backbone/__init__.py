@@ -1,4 +1,7 @@
-"""Backbones: an image in, three feature maps out. Face: `Backbone`, `BACKBONES`."""
+"""Backbones: an image in, three feature maps out.
+
+Public: `Backbone`, `BACKBONES`, `dcn.DCN_PLACEMENTS`, `weights.INITS`.
+"""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,4 @@
-"""The network as inference runs it. Face: `InferenceNetwork`, `fold_batch_norm`."""
+"""The network as inference runs it.
+
+Public: `fused.InferenceNetwork`, `fold.fold_batch_norm`.
+"""

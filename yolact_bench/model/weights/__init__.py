@@ -1,1 +1,5 @@
-"""Files of weights. Face: `read_state`, `load_exactly`, `to_ours`, `recognise`."""
+"""Files of weights.
+
+Public: `state_file.read_state`, `state_file.load_exactly`, `released.to_ours`,
+`released.recognise`.
+"""

@@ -1,1 +1,4 @@
-"""Data set specs: files, classes and sizes."""
+"""Data set specs: files, classes and sizes.
+
+Public: `dataset.DatasetSpec`, `dataset.resolve_dataset`, `file.read_dataset_file`.
+"""

@@ -1,1 +1,4 @@
-"""Sweep specs: the search space and the objective."""
+"""Sweep specs: the search space and the objective.
+
+Public: `sweep.SweepSpec`, `sweep.load_sweep`, `keys.Objective`.
+"""
