@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from yolact_bench.catalog import components
+from yolact_bench.detect.graph.choice import Assemble
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
 from yolact_bench.detect.graph.staged import StagedDetection
 from yolact_bench.detect.kernels.resize import resize_by_kernel
@@ -16,7 +17,7 @@ from yolact_bench.detector import MakeFixed, MakeStaged
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import num_anchors
 from yolact_bench.runtime import FixedShapes, GraphStep, Runtime
-from yolact_bench.slots import pick, word_list
+from yolact_bench.slots import fact, pick, word_list
 from yolact_bench.spec.run import Run
 from yolact_bench.triton_kernel import kernels_fault
 
@@ -86,4 +87,9 @@ def _detection_of(
     shapes_of_anchors = pick("anchors", components("anchors"), run.anchors)()
     sizes = num_anchors(shapes_of_anchors, run.image_size), len(run.classes)
     kernels = kernel_form(head.nms, device_type, *sizes)
-    return FixedDetection(head, nms, shapes.compile_part, kernels)
+    assemble: Assemble | None = fact(head.assembly, "kernels")
+    fault = kernels_fault(device_type) or ("" if assemble else "it has no kernels of its own")
+    if fault:
+        log.warning("assembly: %s runs as compiled operators: %s", run.assembly["name"], fault)
+        assemble = None
+    return FixedDetection(head, nms, shapes.compile_part, kernels, assemble)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
+from yolact_bench.geometry.device_assembly import assemble_by_kernel
 from yolact_bench.geometry.device_masks import device_pixels, kernel_fault, note_slow_path
 from yolact_bench.geometry.protocols import MakeAssembly
 from yolact_bench.slots import Fraction, with_facts
@@ -20,7 +21,7 @@ WORKING_BYTES = 48 * 2**20
 BLOCK_ROWS = 16
 
 
-@with_facts(row_by_row=True)
+@with_facts(row_by_row=True, kernels=assemble_by_kernel)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearCombination:
     """σ(P·Cᵀ), cropped with the predicted box at prototype size, before any upsampling.

@@ -20,7 +20,8 @@ class MakeAnchors(Protocol):
 class Assembly(Protocol):
     """Combine prototypes into one soft mask per detection, values from 0 to 1.
 
-    Fact: `row_by_row`, whether on a CPU no mask's bits depend on the others made with it.
+    Facts: `row_by_row`, whether on a CPU no mask's bits depend on the others made with it;
+    `kernels`, a method that makes the masks of a whole batch by kernels of its own.
     """
 
     @property

@@ -29,7 +29,7 @@ from yolact_bench.geometry.anchors import anchor_grid, num_anchors, one_scale
 from yolact_bench.geometry.boxes import decode, to_cxcywh
 from yolact_bench.geometry.masks import ASSEMBLIES
 from yolact_bench.shapes import Kept, Predictions, map_tensors
-from yolact_bench.slots import options_of
+from yolact_bench.slots import fact, options_of
 
 K = 5  # values of a coefficient row; the first is the number of its anchor
 ON_EACH = pytest.mark.parametrize("device_name", DEVICES)
@@ -217,7 +217,8 @@ def test_interpreted_detection_is_detection(device_name: str) -> None:
     form, kernels = fixed_form(head.nms), kernel_form(head.nms, device, 200, 20)
     assert form is not None
     assert kernels is not None
-    found = FixedDetection(head, form, choose=kernels)(raw)
+    masks = fact(head.assembly, "kernels")
+    found = FixedDetection(head, form, choose=kernels, assemble=masks)(raw)
     expected = head.find(raw, 0, height=90, width=120)
     count = len(expected)
     assert bool(found.exact)

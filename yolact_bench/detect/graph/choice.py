@@ -24,6 +24,8 @@ class Chosen(NamedTuple):
 
 
 Choose: TypeAlias = Callable[[Predictions], Chosen]
+# Prototypes [B, h, w, k], coefficients [B, N, k] and boxes [B, N, 4] → soft masks [B, N, h, w].
+Assemble: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @runtime_checkable

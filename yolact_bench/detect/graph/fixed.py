@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.graph.choice import Choose, Chosen
+from yolact_bench.detect.graph.choice import Assemble, Choose, Chosen
 from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.pipeline import DetectionHead, Found
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import decode, to_pixels
+from yolact_bench.geometry.protocols import Assembly
 from yolact_bench.runtime import CompilePart, Program
 from yolact_bench.shapes import Predictions, needs_features
 
@@ -73,6 +74,17 @@ def choose_by(nms: FixedNms, compile_part: CompilePart) -> Choose:
     return choose_of
 
 
+def assemble_by(assembly: Assembly, compile_part: CompilePart) -> Assemble:
+    """Return the assembly of all images of a batch, as one compiled program."""
+
+    def assemble(prototypes: Tensor, coefficients: Tensor, boxes: Tensor) -> Tensor:
+        images = zip(prototypes.float().contiguous(), coefficients, boxes, strict=True)
+        return torch.stack([assembly(*image) for image in images])
+
+    program = compile_part(assemble, name="assembly")
+    return lambda *parts: program(parts)
+
+
 class FixedDetection:
     """NMS, masks and re-scoring of all images of a batch, each a program that never waits.
 
@@ -82,7 +94,7 @@ class FixedDetection:
     hundred, and its constants are on the device before a graph is recorded, which could not hold
     their copies.
 
-    With `choose` that chooses in place of the NMS.
+    With `choose` that chooses in place of the NMS; with `assemble` that makes the masks.
 
     Raises:
         SpecError: a re-scoring network that looks at feature maps: how many boxes belong to
@@ -95,6 +107,7 @@ class FixedDetection:
         nms: FixedNms,
         compile_part: CompilePart = call_directly,
         choose: Choose | None = None,
+        assemble: Assemble | None = None,
     ) -> None:
         if head.rescore_net is not None and needs_features(head.rescore_net):
             raise SpecError(
@@ -103,17 +116,12 @@ class FixedDetection:
                 "{name: mask_iou}"
             )
 
-        def assemble(*parts: Tensor) -> Tensor:
-            chosen = Chosen(*parts)
-            images = zip(chosen.prototypes, chosen.coefficients, chosen.boxes, strict=True)
-            return torch.stack([head.assembly(*image) for image in images])
-
         def rescore(masks: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
             rows = masks.flatten(0, 1), labels.flatten(), scores.flatten()
             return head.rescorer(*rows, head.rescore_net).view_as(scores)
 
         self._choose = choose or choose_by(nms, compile_part)
-        self._assemble = compile_part(assemble, name="assembly")
+        self._assemble = assemble or assemble_by(head.assembly, compile_part)
         self._rescore = compile_part(rescore, name="re-scoring")
 
     def __call__(self, raw: Predictions, clock: Clock = no_clock) -> FixedFound:
@@ -121,7 +129,7 @@ class FixedDetection:
         with clock("nms"):
             chosen = self._choose(raw)
         with clock("assembly"):
-            soft_masks: Tensor = self._assemble(chosen)
+            soft_masks = self._assemble(chosen.prototypes, chosen.coefficients, chosen.boxes)
         with clock("rescore"):
             mask_scores = self._rescore((soft_masks, chosen.labels, chosen.scores))
         return FixedFound(

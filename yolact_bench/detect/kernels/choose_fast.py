@@ -136,7 +136,7 @@ def _write(raw: Predictions, work: _Room, max_detections: int) -> Chosen:
         labels=torch.empty(images, max_detections, dtype=torch.int64, device=device),
         exact=torch.empty(images, dtype=torch.bool, device=device),
         coefficients=torch.empty(images, max_detections, k, device=device),
-        prototypes=raw.prototypes.float().contiguous(),
+        prototypes=raw.prototypes,
     )
     write_rows[(-(-max(pairs, max_detections) // _OWN_BLOCK), images)](
         *(work.kept, work.box, work.counters, raw.coefficients),
