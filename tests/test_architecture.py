@@ -215,6 +215,54 @@ def _names_a_component(node: ast.Compare) -> bool:
     return "name" in constants and bool(constants & known)
 
 
+def test_no_code_looks_up_the_name_of_a_component() -> None:
+    """`TABLE[x["name"]]` and `TABLE.get(x["name"])` belong to `slots`; others ask for a fact."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if path != ROOT / "yolact_bench" / "slots.py" and _looks_up_a_name(node)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "caught"),
+    [
+        ('TABLE.get(run.schedule["name"], {})', True),
+        ('TABLE.get(str(schedule.get("name")))', True),
+        ('TABLE[str(runtime["name"])]', True),
+        ('schedule["name"]', False),
+        ('run.dataset.get("file", run.dataset["name"])', False),
+        ('ids[one["name"]] = 1', False),
+    ],
+)
+def test_a_look_up_of_a_name_is_recognised(text: str, caught: bool) -> None:
+    assert any(_looks_up_a_name(node) for node in ast.walk(ast.parse(text))) == caught
+
+
+def _looks_up_a_name(node: ast.AST) -> bool:
+    """Whether it reads a table at a key that is the name of a choice."""
+    key: ast.AST
+    match node:
+        case ast.Subscript(slice=key, ctx=ast.Load()):
+            pass
+        case ast.Call(func=ast.Attribute(attr="get"), args=[key, *_]):
+            pass
+        case _:
+            return False
+    return any(_is_name_of_choice(part) for part in ast.walk(key))
+
+
+def _is_name_of_choice(node: ast.AST) -> bool:
+    match node:
+        case ast.Subscript(slice=ast.Constant(value="name")):
+            return True
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value="name"), *_]):
+            return True
+    return False
+
+
 def test_no_function_has_more_than_40_lines_of_body() -> None:
     """Without its docstring."""
     long = [

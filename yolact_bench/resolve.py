@@ -6,7 +6,7 @@ from typing import Any
 
 from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.slots import fact, resolve
+from yolact_bench.slots import fact, find_component, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.spec.run import Run
@@ -69,7 +69,7 @@ def can_replay(run: Run) -> bool:
 
 def fact_of(run: Run, slot: str, name: str) -> Any:  # noqa: ANN401
     """Return a fact of the component that a run chooses in a slot, None where it has none such."""
-    return fact(components(slot).get(str(getattr(run, slot).get("name"))), name)
+    return fact(find_component(components(slot), getattr(run, slot)), name)
 
 
 def _check_settings(run: Run) -> None:

@@ -65,6 +65,17 @@ def options_of(component: Callable[..., object]) -> dict[str, inspect.Parameter]
     return {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
+def defaults_of(component: Callable[..., object]) -> dict[str, object]:
+    """Return the options that have a default, as plain data."""
+    options = options_of(component).values()
+    return {p.name: _plain(p.default) for p in options if p.default is not inspect.Parameter.empty}
+
+
+def find_component(table: Mapping[str, C], choice: Choice) -> C | None:
+    """Return the component that a choice names; None where there is none of that name."""
+    return table.get(str(choice.get("name")))
+
+
 def with_facts(**facts: object) -> Callable[[C], C]:
     """Mark a component with what others must know of it; its slot says which facts it may have.
 
@@ -82,6 +93,22 @@ def with_facts(**facts: object) -> Callable[[C], C]:
 def fact(component: object, name: str) -> Any:  # noqa: ANN401
     """Return a fact of a component, bound to options or not; None where it does not have it."""
     return getattr(getattr(component, "func", component), name, None)
+
+
+def options_by_fact(slot: str, component: Callable[..., object], name: str) -> tuple[str, ...]:
+    """Return the names of options that a fact of a component lists.
+
+    Raises:
+        SpecError: the component does not state the fact.
+    """
+    options: tuple[str, ...] | None = fact(component, name)
+    if options is None:
+        here = getattr(getattr(component, "func", component), "__qualname__", repr(component))
+        raise SpecError(
+            f"{slot}: the component {here} does not state which of its options are {name!r}; "
+            f"write @with_facts({name}=(…)) above it, with their names, or () if it has none"
+        )
+    return options
 
 
 def resolve(

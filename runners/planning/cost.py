@@ -15,6 +15,7 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_network, build_schedule, prototype_size
 from yolact_bench.errors import SpecError
+from yolact_bench.model.network import Yolact
 from yolact_bench.schedule import OPTIMIZERS
 from yolact_bench.spec.dataset.dataset import ShapesSplit
 from yolact_bench.spec.run import ARCHITECTURE, Run
@@ -73,13 +74,15 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
     """
     device = environment(place.device).device
     rates = Throughput(place, user, device=device)
-    sizes: dict[str, int] = {}  # of weights, by architecture
+    networks = _Networks()
     trainings = [step.unit.run for step in plan.steps if step.trains]
-    weights = [_weights_bytes(run, sizes) for run in trainings]
+    weights = [networks.weights_bytes(run) for run in trainings]
     # last.pt: the weights, and the moments of each.
-    moments = [1 + OPTIMIZERS[build_schedule(run).optimizer].moments for run in trainings]
+    copies = [1 + OPTIMIZERS[build_schedule(run).optimizer].moments for run in trainings]
     passes = _stored_passes(plan) if place.max_store else []
-    forward_bytes = sum(_forward_bytes(unit.run) * num_images(unit, place) for unit in passes)
+    forward_bytes = sum(
+        networks.forward_bytes(unit.run) * num_images(unit, place) for unit in passes
+    )
     if forward_bytes > place.max_store:
         raise SpecError(
             f"the stored forward passes would take about {forward_bytes / 1e9:.1f} GB, more "
@@ -90,7 +93,7 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
         device=device,
         steps=tuple(_cost(step, rates, place) for step in plan.steps),
         checkpoint_bytes=sum(weights),
-        training_bytes=max((w * m for w, m in zip(weights, moments, strict=True)), default=0),
+        training_bytes=max((w * c for w, c in zip(weights, copies, strict=True)), default=0),
         forward_bytes=forward_bytes,
         free_bytes=shutil.disk_usage(nearest_folder(place.work_dir)).free,
     )
@@ -140,21 +143,29 @@ def num_images(unit: Unit, place: Workplace) -> int:
     return len(place.datasets.open(unit.data, unit.split))
 
 
-def _forward_bytes(run: Run) -> int:
-    """Bytes that a stored forward pass keeps of one image: about 3 MB at 550 px."""
-    k = int(str(run.protonet["k"]))
-    of_candidate = 4 + len(run.classes) + 1 + k  # box, class scores, coefficients
-    return _FLOAT32 * (prototype_size(run) ** 2 * k + _CANDIDATES * of_candidate)
+class _Networks:
+    """Sizes of networks, each architecture built once, without storage."""
 
+    def __init__(self) -> None:
+        self._built: dict[str, Yolact] = {}
 
-def _weights_bytes(run: Run, sizes: dict[str, int]) -> int:
-    """Bytes of final.pt, counted once per architecture on a network without storage."""
-    key = json.dumps([getattr(run, slot) for slot in ARCHITECTURE], sort_keys=True)
-    if key not in sizes:
-        with torch.device("meta"):
-            tensors = build_network(run, initial=False).state_dict().values()
-        sizes[key] = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    return sizes[key]
+    def weights_bytes(self, run: Run) -> int:
+        """Bytes of final.pt."""
+        tensors = self._network(run).state_dict().values()
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def forward_bytes(self, run: Run) -> int:
+        """Bytes that a stored forward pass keeps of one image: about 3 MB at 550 px."""
+        k = self._network(run).protonet.k
+        of_candidate = 4 + len(run.classes) + 1 + k  # box, class scores, coefficients
+        return _FLOAT32 * (prototype_size(run) ** 2 * k + _CANDIDATES * of_candidate)
+
+    def _network(self, run: Run) -> Yolact:
+        key = json.dumps([getattr(run, slot) for slot in ARCHITECTURE], sort_keys=True)
+        if key not in self._built:
+            with torch.device("meta"):
+                self._built[key] = build_network(run, initial=False)
+        return self._built[key]
 
 
 def plan_tasks(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from yolact_bench.catalog import components
 from yolact_bench.errors import SpecError
-from yolact_bench.slots import resolve
+from yolact_bench.slots import options_by_fact, pick, resolve
 from yolact_bench.spec.run import Run
 
 KEEP, LINEAR = "keep", "linear"
@@ -27,7 +27,7 @@ def scale_run(run: Run, *, scaling: str, devices: int) -> Run:
     same number of images: `RULES` says what it scales.
 
     Raises:
-        SpecError: the rule does not exist.
+        SpecError: the rule does not exist, or the schedule does not state what it scales.
 
     Source: arXiv:1706.02677, section 2.1, "Linear Scaling Rule".
     """
@@ -35,9 +35,14 @@ def scale_run(run: Run, *, scaling: str, devices: int) -> Run:
         raise SpecError(f"--scaling {scaling}: write {' or '.join(RULES)}")
     if scaling == KEEP or devices == 1:
         return run
-    schedule = resolve("schedule", components("schedule"), run.schedule)
-    changes = {key: _linear(key, value, devices) for key, value in schedule.items()}
-    return run.changed({"schedule": changes})
+    table = components("schedule")
+    schedule = resolve("schedule", table, run.schedule)
+    component = pick("schedule", table, schedule)
+    for option in ("batch_size", *options_by_fact("schedule", component, "rates")):
+        schedule[option] = _times(schedule[option], devices)
+    for option in options_by_fact("schedule", component, "lengths"):
+        schedule[option] = _divided(schedule[option], devices)
+    return run.changed({"schedule": schedule})
 
 
 def check_shares(batch_size: int, devices: int) -> None:
@@ -58,17 +63,16 @@ def check_shares(batch_size: int, devices: int) -> None:
     )
 
 
-def _linear(key: str, value: object, devices: int) -> object:
-    if key in {"batch_size", "lr", "final_lr"}:
-        assert isinstance(value, float | int)
-        return value * devices
-    if key == "iterations":
-        assert isinstance(value, int)
-        return math.ceil(value / devices)
-    if key == "steps":
-        assert isinstance(value, list)
-        return [math.ceil(step / devices) for step in value]
-    return value
+def _times(value: object, devices: int) -> float:
+    assert isinstance(value, float | int)
+    return value * devices
+
+
+def _divided(value: object, devices: int) -> object:
+    if isinstance(value, list):
+        return [_divided(item, devices) for item in value]
+    assert isinstance(value, int)
+    return math.ceil(value / devices)
 
 
 def _either(numbers: Sequence[int]) -> str:

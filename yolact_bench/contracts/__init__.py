@@ -76,7 +76,10 @@ _OWN: Mapping[str, tuple[Check, ...]] = {
     "protonet": (network.protonet_has_twice_the_side_of_p3,),
     "head": (network.head_has_a_row_for_every_anchor,),
     "rescore_net": (network.rescore_net_has_a_value_for_every_class,),
-    "anchors": (training.anchors_are_as_many_on_every_cell,),
+    "anchors": (
+        training.anchors_are_as_many_on_every_cell,
+        training.anchors_state_their_pixels,
+    ),
     "augment": (training.augmentation_makes_a_sample,),
     "matcher": (training.matcher_serves_every_object,),
     "class_loss": (training.class_loss_is_finite_and_differentiable,),
@@ -84,6 +87,9 @@ _OWN: Mapping[str, tuple[Check, ...]] = {
     "mask_loss": (training.mask_loss_is_finite_and_differentiable,),
     "semantic_loss": (training.semantic_loss_is_finite_and_differentiable,),
     "mask_iou_loss": (training.mask_iou_loss_is_finite_and_differentiable,),
-    "schedule": (training.schedule_has_a_rate_for_every_iteration,),
+    "schedule": (
+        training.schedule_has_a_rate_for_every_iteration,
+        training.schedule_states_its_options,
+    ),
     "batch_norm": (training.batch_norm_freezes_smaller_batches_only,),
 }

@@ -14,7 +14,7 @@ from yolact_bench.loss.forms import form_of_batch
 from yolact_bench.loss.padded import padded
 from yolact_bench.loss.protocols import BatchPositives, Positives, SoftMasks
 from yolact_bench.shapes import Target, Targets
-from yolact_bench.slots import options_of, pick
+from yolact_bench.slots import defaults_of, options_by_fact, options_of, pick
 
 _SIZE, _CELLS, _CLASSES, _K = 48, 12, 3, 4  # sides of input and prototypes, px
 _TWO = torch.tensor(2.0)
@@ -31,6 +31,17 @@ def anchors_are_as_many_on_every_cell(slot: str, name: str) -> None:
     grid = anchor_grid(shapes, 160)
     assert grid.shape == (sum(side**2 for side in level_sizes(160)) * len(shapes[0]), 4)
     assert bool((grid > 0).all()) and bool((grid[:, :2] < 1).all())
+
+
+def anchors_state_their_pixels(slot: str, name: str) -> None:
+    """Halving the options that the fact `pixels` names halves every anchor."""
+    component = components(slot)[name]
+    options = options_by_fact(slot, component, "pixels")
+    assert set(options) <= options_of(component).keys()
+    defaults = defaults_of(component)
+    if defaults.keys() == options_of(component).keys():
+        half = {option: (np.array(defaults[option]) / 2).tolist() for option in options}
+        assert np.allclose(np.array(component(**half)) * 2, np.array(component()))
 
 
 def augmentation_makes_a_sample(slot: str, name: str) -> None:
@@ -188,6 +199,15 @@ def schedule_has_a_rate_for_every_iteration(slot: str, name: str) -> None:
         assert all(math.isfinite(rate) and rate >= 0 for rate in rates)
         peaks.append(max(rates))
     assert 0 < peaks[0] < peaks[1]
+
+
+def schedule_states_its_options(slot: str, name: str) -> None:
+    """Lengths, of which `iterations` is one, warm-ups and rates are options, none of two kinds."""
+    component = components(slot)[name]
+    kinds = [options_by_fact(slot, component, kind) for kind in ("lengths", "warm_ups", "rates")]
+    options = [option for kind in kinds for option in kind]
+    assert "iterations" in kinds[0] and "lr" in kinds[2]
+    assert len(options) == len(set(options)) and set(options) <= options_of(component).keys()
 
 
 def batch_norm_freezes_smaller_batches_only(slot: str, name: str) -> None:

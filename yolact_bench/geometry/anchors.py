@@ -11,7 +11,7 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.protocols import AnchorShapes, MakeAnchors
-from yolact_bench.slots import Positive
+from yolact_bench.slots import Positive, with_facts
 
 YOLACT_SCALES = (24.0, 48.0, 96.0, 192.0, 384.0)
 PASCAL_SCALES = (32.0, 64.0, 128.0, 256.0, 512.0)  # 4/3 of YOLACT's
@@ -63,6 +63,7 @@ def num_anchors(shapes: AnchorShapes, image_size: int) -> int:
     return sum(side * side * len(level) for side, level in levels)
 
 
+@with_facts(pixels=("scales",))
 def one_scale(
     *,
     scales: Scales = YOLACT_SCALES,
@@ -80,6 +81,7 @@ def one_scale(
     return tuple(_shapes([scale], ratios, square=square) for scale in scales)
 
 
+@with_facts(pixels=("scales",))
 def three_scales(
     *,
     scales: Scales = YOLACT_SCALES,
@@ -96,6 +98,7 @@ def three_scales(
     )
 
 
+@with_facts(pixels=("scales",))
 def five_ratios(
     *,
     scales: Scales = YOLACT_SCALES,
@@ -109,6 +112,7 @@ def five_ratios(
     return tuple(_shapes([scale], ratios, square=False) for scale in scales)
 
 
+@with_facts(pixels=("scales",))
 def pascal(
     *,
     scales: Scales = PASCAL_SCALES,
@@ -122,6 +126,7 @@ def pascal(
     return tuple(_shapes([scale], ratios, square=False) for scale in scales)
 
 
+@with_facts(pixels=("sizes",))
 def free(*, sizes: Sizes) -> AnchorShapes:
     """Return anchors written out by hand: per level a list of [width, height] in pixels.
 

@@ -10,7 +10,10 @@ AnchorShapes: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
 
 
 class MakeAnchors(Protocol):
-    """An entry of `ANCHORS`: options → the shapes on each level, P3 to P7."""
+    """An entry of `ANCHORS`: options → the shapes on each level, P3 to P7.
+
+    Fact: `pixels`, the names of the options that are in pixels of the input.
+    """
 
     def __call__(self, *args: Any, **options: Any) -> AnchorShapes:  # noqa: ANN401
         """Return the shapes; an entry may have options without a default."""

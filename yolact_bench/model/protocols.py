@@ -70,7 +70,7 @@ class MakeRescoreNet(Protocol):
     """An entry of `RESCORE_NETS`.
 
     Facts: `needs_features`, whether it looks at feature maps; `makes_nothing`, whether there is
-    none.
+    none; `halvings`, the name of an option with one value for each layer that halves the mask.
     """
 
     def __call__(

@@ -12,6 +12,7 @@ from yolact_bench.model.protocols import MakeRescoreNet
 from yolact_bench.slots import Count, with_facts
 
 
+@with_facts(halvings="channels")
 class MaskIouNet(nn.Module):
     """Fast mask re-scoring: stride-2 convolutions on the cropped soft mask, one IoU per class.
 

@@ -9,10 +9,12 @@ from yolact_bench.runtime.compiler import compiler_probe
 from yolact_bench.runtime.inductor import Tuning, compile_function, compile_stages
 from yolact_bench.runtime.recording import Event, RecordedStep, Replay
 from yolact_bench.runtime.runtime import FixedShapes, GraphStep, Precision, Runtime
+from yolact_bench.slots import with_facts
 
 WARM_UPS = 3
 
 
+@with_facts(on_cpu="compiled")
 def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Runtime:
     """Return the whole detector as one CUDA graph: from the photo to masks.
 

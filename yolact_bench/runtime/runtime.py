@@ -77,7 +77,11 @@ class Runtime:
 
 
 class MakeRuntime(Protocol):
-    """Return a runtime; every entry has the option `precision`, and some have more."""
+    """Return a runtime; every entry has the option `precision`, and some have more.
+
+    Fact: `on_cpu`, the name of the runtime with the same options that stands in for it in a smoke
+    run, where it refuses a CPU.
+    """
 
     def __call__(self, *, precision: Precision = "fp32") -> Runtime:
         """Return the runtime in a precision."""

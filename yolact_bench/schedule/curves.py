@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from yolact_bench.schedule.schedule import Schedule
-from yolact_bench.slots import CountOrZero, NotNegative, Positive
+from yolact_bench.slots import CountOrZero, NotNegative, Positive, with_facts
 
 
+@with_facts(lengths=("iterations", "steps"), warm_ups=("warmup",), rates=("lr",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps(Schedule):
     """YOLACT's schedule: linear warm-up, then the rate times `gamma` at every step.
@@ -26,6 +27,7 @@ class Steps(Schedule):
         return self.lr * self.gamma ** sum(iteration >= step for step in self.steps)
 
 
+@with_facts(lengths=("iterations",), warm_ups=("warmup",), rates=("lr", "final_lr"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosine(Schedule):
     """Linear warm-up followed by half a cosine down to `final_lr`.

@@ -46,7 +46,12 @@ class Schedule:
 
 
 class MakeSchedule(Protocol):
-    """An entry of `SCHEDULES`: these options, and perhaps others."""
+    """An entry of `SCHEDULES`: these options, and perhaps others.
+
+    Facts, all tuples of names of options: `lengths`, numbers of iterations that change with the
+    length of a training; `warm_ups`, those of its start, which do not change with the batch size;
+    `rates`, learning rates that change with it.
+    """
 
     def __call__(
         self, *, iterations: int = ..., batch_size: int = ..., lr: float = ...

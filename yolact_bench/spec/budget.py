@@ -4,11 +4,19 @@ A budget is a function of the runs alone, so its results have digests of their o
 never mistaken for the real one, nor vice versa.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from yolact_bench.errors import SpecError
-from yolact_bench.slots import Choice, hint
+from yolact_bench.slots import (
+    Choice,
+    defaults_of,
+    fact,
+    find_component,
+    hint,
+    options_by_fact,
+)
 from yolact_bench.spec.run import Run
 
 FULL = "full"
@@ -21,25 +29,8 @@ BUDGETS: Mapping[str, str] = {
 SHORT_FACTOR = 10
 SMOKE_SIDE = 65  # px; what the smallest input of an ablation becomes, as fewer are refused
 _SMOKE_IMAGES = {"train_images": 4, "val_images": 2, "size": 96}
-_SMOKE_SCHEDULE = {"iterations": 2, "batch_size": 2, "warmup": 1}
+_SMOKE_SCHEDULE = {"iterations": 2, "batch_size": 2}
 _SMOKE_RESCORE_LAYERS = 3  # stride-2 layers without padding that 18 × 18 prototypes admit
-
-# Defaults of the components; a test compares them with the signatures.
-_LENGTH: Mapping[str, object] = {"iterations": 800_000, "warmup": 500}
-SCHEDULE_DEFAULTS: Mapping[str, Mapping[str, object]] = {
-    "steps": {**_LENGTH, "steps": [280_000, 600_000, 700_000, 750_000]},
-    "cosine": _LENGTH,
-}
-_YOLACT_SCALES = [24.0, 48.0, 96.0, 192.0, 384.0]
-SCALE_DEFAULTS: Mapping[str, Sequence[float]] = {
-    "one_scale": _YOLACT_SCALES,
-    "three_scales": _YOLACT_SCALES,
-    "five_ratios": _YOLACT_SCALES,
-    "pascal": [32.0, 64.0, 128.0, 256.0, 512.0],
-}
-# What stands in for a runtime that refuses a CPU.
-RUNTIME_ON_CPU: Mapping[str, str] = {"cuda_graph": "compiled"}
-RESCORE_DEFAULTS: Mapping[str, Sequence[int]] = {"mask_iou": [8, 16, 32, 64, 128]}
 
 
 def check_budget(name: str) -> None:
@@ -53,7 +44,12 @@ def check_budget(name: str) -> None:
 
 
 def budgeted(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
-    """Return the run that stands in for `run` under a budget; `sides` are from `smoke_sides`."""
+    """Return the run that stands in for `run` under a budget; `sides` are from `smoke_sides`.
+
+    Raises:
+        SpecError: a schedule or anchor set that does not state which of its options are lengths
+            or pixels.
+    """
     if budget == "short":
         return replace(run, schedule=_shortened(run.schedule))
     if budget == "smoke":
@@ -78,14 +74,15 @@ def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
 def _smoke(run: Run, side: int) -> Run:
     # Only a synthetic set can be drawn again: its seed and draw still identify it.
     drawn = run.dataset if run.dataset.get("name") == "shapes" else {"name": "shapes"}
-    steps: Choice = {"steps": []} if "steps" in _schedule_defaults(run.schedule) else {}
+    schedule = _changed("schedule", run.schedule, "lengths", _fewest)
     return replace(
         run,
         image_size=side,
-        anchors=_scaled(run.anchors, side / run.image_size),
+        # Anchors are in pixels of the input: they shrink with it.
+        anchors=_changed("anchors", run.anchors, "pixels", partial(_times, side / run.image_size)),
         rescore_net=_fitting(run.rescore_net),
         dataset={**drawn, **_SMOKE_IMAGES},
-        schedule={**run.schedule, **steps, **_SMOKE_SCHEDULE},
+        schedule={**_changed("schedule", schedule, "warm_ups", _fewest), **_SMOKE_SCHEDULE},
         # Nothing is downloaded. Two iterations are too few for the statistics of random weights,
         # which must not be frozen, nor may a hundred layers multiply their error.
         init={"name": "zero_gamma"},
@@ -95,39 +92,41 @@ def _smoke(run: Run, side: int) -> Run:
     )
 
 
-def _scaled(anchors: Choice, factor: float) -> Choice:
-    """Anchors are in pixels of the input: they shrink with it."""
-    if isinstance(anchors.get("sizes"), list):
-        return {**anchors, "sizes": _times(anchors["sizes"], factor)}
-    scales = anchors.get("scales", SCALE_DEFAULTS.get(str(anchors.get("name"))))
-    return anchors if scales is None else {**anchors, "scales": _times(scales, factor)}
-
-
-def _times(value: object, factor: float) -> object:
-    """Return a number, or a nested list of numbers, multiplied."""
-    if isinstance(value, list | tuple):
-        return [_times(item, factor) for item in value]
-    # Other values stay as they are: building the network reports the mistake.
-    return round(value * factor, 3) if isinstance(value, int | float) else value
-
-
-def _fitting(rescore_net: Choice) -> Choice:
-    default = RESCORE_DEFAULTS.get(str(rescore_net.get("name")))
-    channels = rescore_net.get("channels", default)
-    if default is None or not isinstance(channels, list):
-        return rescore_net
-    return {**rescore_net, "channels": channels[:_SMOKE_RESCORE_LAYERS]}
-
-
-def _schedule_defaults(schedule: Choice) -> Mapping[str, object]:
-    return SCHEDULE_DEFAULTS.get(str(schedule.get("name")), {})
-
-
 def _shortened(schedule: Choice) -> Choice:
     """Iterations, decay steps and warm-up divided; batch size and rates as they are."""
-    lengths = {**_schedule_defaults(schedule), **schedule}
-    names = [name for name in ("iterations", "warmup", "steps") if name in lengths]
-    return {**schedule, **{name: _divided(lengths[name]) for name in names}}
+    shorter = _changed("schedule", schedule, "lengths", _divided)
+    return _changed("schedule", shorter, "warm_ups", _divided)
+
+
+def _changed(
+    slot: str, choice: Choice, name: str, change: Callable[[object], object]
+) -> dict[str, object]:
+    """Return the choice with the options that a fact of its component names changed.
+
+    What the choice leaves out is the component's default. A choice without a component stays as
+    it is, as resolving it reports the mistake; likewise one without a required option.
+    """
+    component = _component(slot, choice)
+    if component is None:
+        return dict(choice)
+    values = {**defaults_of(component), **choice}
+    options = options_by_fact(slot, component, name)
+    return {**choice, **{key: change(values[key]) for key in options if key in values}}
+
+
+def _component(slot: str, choice: Choice) -> Callable[..., object] | None:
+    # Components need torch, which a spec without a budget is read without.
+    from yolact_bench.catalog import components
+
+    return find_component(components(slot), choice)
+
+
+def _times(factor: float, value: object) -> object:
+    """Return a number, or a nested list of numbers, multiplied."""
+    if isinstance(value, list | tuple):
+        return [_times(factor, item) for item in value]
+    # Other values stay as they are: building the network reports the mistake.
+    return round(value * factor, 3) if isinstance(value, int | float) else value
 
 
 def _divided(value: object) -> object:
@@ -136,11 +135,26 @@ def _divided(value: object) -> object:
     return max(min(1, value), value // SHORT_FACTOR) if isinstance(value, int) else value
 
 
+def _fewest(value: object) -> object:
+    return [] if isinstance(value, list | tuple) else 1
+
+
+def _fitting(rescore_net: Choice) -> Choice:
+    component = _component("rescore_net", rescore_net)
+    option = fact(component, "halvings")
+    if component is None or option is None:
+        return rescore_net
+    layers = {**defaults_of(component), **rescore_net}[option]
+    if not isinstance(layers, list | tuple):
+        return rescore_net
+    return {**rescore_net, option: [*layers[:_SMOKE_RESCORE_LAYERS]]}
+
+
 def _for_cpu(precision: str) -> str:
     return "fp32" if precision == "fp16" else precision
 
 
 def _runtime_for_cpu(runtime: Choice) -> Choice:
-    name = RUNTIME_ON_CPU.get(str(runtime["name"]), runtime["name"])
+    name = fact(_component("runtime", runtime), "on_cpu") or runtime["name"]
     precise = {"precision": _for_cpu(str(runtime["precision"]))} if "precision" in runtime else {}
     return {**runtime, "name": name, **precise}

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runners.planning.plan import check_arms
@@ -10,15 +11,9 @@ from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.catalog import components
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.slots import resolve
+from yolact_bench.slots import defaults_of, options_of, pick
 from yolact_bench.spec.ablation import Ablation, load
-from yolact_bench.spec.budget import (
-    RESCORE_DEFAULTS,
-    SCALE_DEFAULTS,
-    SCHEDULE_DEFAULTS,
-    budgeted,
-    smoke_sides,
-)
+from yolact_bench.spec.budget import budgeted, smoke_sides
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
 
@@ -44,14 +39,57 @@ def smoke(run: Run) -> Run:
     return budgeted(run, "smoke", sides=smoke_sides([run.image_size]))
 
 
-def test_what_a_budget_takes_for_granted_is_what_the_components_take() -> None:
-    for name, known in SCHEDULE_DEFAULTS.items():
-        options = resolve("schedule", components("schedule"), {"name": name})
-        assert known.items() <= options.items()
-    for name, scales in SCALE_DEFAULTS.items():
-        assert resolve("anchors", components("anchors"), {"name": name})["scales"] == scales
-    net = resolve("rescore_net", components("rescore_net"), {"name": "mask_iou"})
-    assert net["channels"] == RESCORE_DEFAULTS["mask_iou"]
+def required(slot: str, name: str) -> dict[str, object]:
+    """Values for the options of a component that have no default."""
+    missing = options_of(components(slot)[name]).keys() - defaults_of(components(slot)[name]).keys()
+    return {option: [[[24.0, 48.0]]] * 5 for option in missing}
+
+
+@pytest.mark.parametrize("name", sorted(components("schedule")))
+def test_a_short_run_has_a_tenth_of_every_schedule_as_its_component_has_it(name: str) -> None:
+    """Nothing is written out, so the length is the default of the signature."""
+    run = replace(PRESETS["yolact_r101"], schedule={"name": name})
+    short = budgeted(run, "short", sides={})
+    long, brief = (pick("schedule", components("schedule"), r.schedule)() for r in (run, short))
+    assert brief.iterations == long.iterations // 10
+    assert short.schedule["warmup"] == 50
+
+
+@pytest.mark.parametrize("name", sorted(components("schedule")))
+def test_a_smoke_run_has_two_iterations_of_every_schedule(name: str) -> None:
+    schedule = smoke(replace(PRESETS["yolact_r101"], schedule={"name": name})).schedule
+    assert pick("schedule", components("schedule"), schedule)().iterations == 2
+
+
+@pytest.mark.parametrize("name", sorted(components("anchors")))
+def test_every_anchor_set_shrinks_with_the_image(name: str) -> None:
+    """From 550 to 65 px, by 65/550; options in pixels have three decimals."""
+    run = replace(PRESETS["yolact_r101"], anchors={"name": name, **required("anchors", name)})
+    whole, small = (pick("anchors", components("anchors"), r.anchors)() for r in (run, smoke(run)))
+    assert np.array(small) == pytest.approx(np.array(whole) * 65 / 550, abs=2e-3)
+
+
+def test_a_component_that_does_not_state_its_lengths_is_refused_under_a_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Silently it would run at full length, marked as a proxy."""
+
+    def plain(*, iterations: int = 1000) -> None: ...
+
+    monkeypatch.setitem(components("schedule"), "plain", plain)  # type: ignore[arg-type]
+    monkeypatch.setitem(components("anchors"), "plain", plain)  # type: ignore[arg-type]
+    run = replace(PRESETS["yolact_r101"], schedule={"name": "plain"})
+    for budget in ("short", "smoke"):
+        with pytest.raises(SpecError, match=r"schedule: .*plain .*'lengths'; write @with_facts"):
+            budgeted(run, budget, sides={550: 65})
+    anchors = replace(PRESETS["yolact_r101"], anchors={"name": "plain"})
+    with pytest.raises(SpecError, match=r"anchors: .*plain .*'pixels'"):
+        smoke(anchors)
+
+
+def test_an_unknown_name_is_left_to_the_check_of_the_run() -> None:
+    run = replace(PRESETS["yolact_r101"], schedule={"name": "stesp", "iterations": 100})
+    assert budgeted(run, "short", sides={}) == run
 
 
 def test_sizes_shrink_by_one_factor_and_stay_apart() -> None:
