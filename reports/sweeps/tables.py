@@ -1,7 +1,7 @@
 """A sweep as tables: the best trials, what did not end well, every trial as CSV."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import yaml
@@ -39,7 +39,11 @@ def best_trials(sweep: Sweep) -> Table:
         ],
         rows,
         baseline=0 if trials and sweep.baseline else None,
-        notes=(_star(sweep), _of_all(sweep, len(trials)), *_unknown(sweep)) if rows else (),
+        notes=(
+            (_star(sweep), _of_all(sweep, len(trials)), *_unknown(sweep), *_sessions(trials))
+            if rows
+            else ()
+        ),
     )
 
 
@@ -163,6 +167,17 @@ def _unknown(sweep: Sweep) -> tuple[str, ...]:
     missing = [o.metric for o in sweep.objectives if base_value(sweep, o.metric) is None]
     named = ", ".join(unit(metric).words for metric in missing)
     return (f"{named} of the base itself: not known.",) if missing else ()
+
+
+def _sessions(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """Say it where times are not relative to the base, as of budget sweeps of earlier versions."""
+    times, ratios = (
+        {trial.number for trial in trials if value(trial, metric) is not None}
+        for metric in ("latency_ms", "latency_ratio")
+    )
+    alone = ", ".join(str(trial) for trial in sorted(times - ratios))
+    words = f"latency of {alone}: from sessions of their own, which do not compare."
+    return (words,) if alone else ()
 
 
 def _yaml(choice: object) -> str:

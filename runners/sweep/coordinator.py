@@ -123,11 +123,12 @@ class Coordinator:
         budget = self.spec.latency.budget_ms
         if self.spec.mode != "budget" or budget is None:
             return False
-        timing = self.stopwatch.judge_untrained(unit)
-        if timing is None:
+        untrained = self.stopwatch.judge_untrained(unit)
+        if untrained is None:
             self.fail(trial, "its latency could not be measured")
             return True
-        self.ledger.study.note(trial.number, **{METRICS: {"latency_ms": timing.median_ms}})
+        timing = untrained.timing
+        self.ledger.study.note(trial.number, **{METRICS: dict(untrained.metrics)})
         if not timing.exceeds(budget):
             return False
         reason = f"{timing.median_ms:.1f} ms untrained, over the budget of {budget:g} ms"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from runners.ablation.latency_gate import judge, measure_untrained, with_declared_load
 from runners.ablation.sessions import time_possible
@@ -21,8 +22,17 @@ from yolact_bench.spec.sweep.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 
-BASE_MS = "base_ms"  # fact of the study: the base's median in the first session
+# Fact of the study: the base's median in the first session; within what is stored of an untrained
+# unit: that of the unit's session.
+BASE_MS = "base_ms"
 _MOST_SECONDS = 20.0  # per session by default: a sweep has many sessions
+
+
+class Untrained(NamedTuple):
+    """What was measured of a unit before its training."""
+
+    timing: TimedArm  # in milliseconds of its own session, which a budget is compared with
+    metrics: Mapping[str, float]  # latency_ms and latency_ratio as of `time_trained`
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,23 +77,32 @@ class Stopwatch:
         records = time_possible(units, session, skip)
         return errors if records is None else {**errors, **self._ratios(records)}
 
-    def judge_untrained(self, unit: Unit) -> TimedArm | None:
+    def judge_untrained(self, unit: Unit) -> Untrained | None:
         """Return the time of a unit with random weights, measured once; None if it is invalid."""
         key = f"untrained {timing_key(unit.run)}"
-        earlier = self.study.fact(key)
-        if isinstance(earlier, dict):
-            return TimedArm(arm=unit.arm, detect_digest=unit.run.detect_digest, **earlier)
+        stored = self.study.fact(key)
+        if not isinstance(stored, dict):
+            stored = self._time_untrained(unit)
+            if stored is None:
+                return None
+            self.study.set_fact(key, stored)
+        own: dict[str, Any] = {name: value for name, value in stored.items() if name != BASE_MS}
+        timing = TimedArm(arm=unit.arm, detect_digest=unit.run.detect_digest, **own)
+        base_ms = stored.get(BASE_MS)  # older studies did not keep it
+        metrics = {} if base_ms is None else self._metrics(timing.median_ms, base_ms)
+        return Untrained(timing, metrics)
+
+    def _time_untrained(self, unit: Unit) -> dict[str, float | int | None] | None:
+        """Return the fields of a `TimedArm`, and the base's median of the same session."""
         self.quiet()
         units, how = [self.base, unit], with_declared_load(self.plan)
         measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
-        if unit.arm not in measured or why_invalid(measured.values()):
+        if not {unit.arm, BASE} <= measured.keys() or why_invalid(measured.values()):
             return None
         timing = judge(unit, measured[unit.arm])
-        if not isinstance(self.study.fact(BASE_MS), float):
-            self.study.set_fact(BASE_MS, judge(self.base, measured[BASE]).median_ms)
         names = ("median_ms", "low_ms", "high_ms", "num_samples")
-        self.study.set_fact(key, {name: getattr(timing, name) for name in names})
-        return timing
+        fields = {name: getattr(timing, name) for name in names}
+        return {**fields, BASE_MS: judge(self.base, measured[BASE]).median_ms}
 
     @property
     def plan(self) -> LatencyPlan:
@@ -97,12 +116,13 @@ class Stopwatch:
         if invalid:
             raise ArmError("latency", f"the session does not count: {invalid}")
         base, *others = records
+        return {record.arm: self._metrics(record.median_ms, base.median_ms) for record in others}
+
+    def _metrics(self, median_ms: float, base_ms: float) -> Mapping[str, float]:
+        """Return the ratio of two medians of one session, and it times the base's of the first."""
         first = self.study.fact(BASE_MS)
         if not isinstance(first, float):
-            first = base.median_ms
+            first = base_ms
             self.study.set_fact(BASE_MS, first)
-        ratios = {record.arm: record.median_ms / base.median_ms for record in others}
-        return {
-            arm: {"latency_ratio": ratio, "latency_ms": ratio * first}
-            for arm, ratio in ratios.items()
-        }
+        ratio = median_ms / base_ms
+        return {"latency_ratio": ratio, "latency_ms": ratio * first}

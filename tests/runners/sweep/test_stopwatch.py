@@ -1,0 +1,126 @@
+"""Times of a sweep compare only within a session: what is stored is relative to the base."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from runners.sweep import stopwatch as module
+from runners.sweep.stopwatch import BASE_MS, Stopwatch
+from runners.sweep.trial import BASE, timing_key
+from runners.timing.device.host import host_facts, read_host
+from runners.timing.records import TimingLimits
+from runners.timing.session import ArmTimes
+from runners.units.unit import Unit
+from tests.support.small_ablation import context, plan_spec, write_spec
+from yolact_bench.results.device_facts import DeviceFacts
+from yolact_bench.results.record import TimingProtocol
+from yolact_bench.spec.latency import LatencyPlan
+
+
+@dataclass
+class Facts:
+    """Of a study, the part that a stopwatch reads and writes."""
+
+    values: dict[str, object] = field(default_factory=dict)
+
+    def fact(self, key: str) -> object:
+        return self.values.get(key)
+
+    def set_fact(self, key: str, value: object) -> None:
+        self.values[key] = value
+
+
+def times(ms: float) -> ArmTimes:
+    return ArmTimes(
+        scenario="end_to_end",
+        timer="wall clock",
+        batch_size=1,
+        samples_ms=(ms,),
+        enqueue_ms=(),
+        image_ids=(1,),
+        stages_ms={},
+        warmup=3,
+        peak_memory_mb=None,
+        load="coco_like",
+        protocol=TimingProtocol(),
+        invalid="",
+        facts=DeviceFacts(host=host_facts(read_host(), read_host())),
+        energy_mj=None,
+    )
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> tuple[Unit, Unit]:
+    steps = plan_spec(write_spec(tmp_path), context(tmp_path / "work")).steps
+    return steps[0].unit, steps[-1].unit
+
+
+def watch(units: tuple[Unit, Unit], facts: Facts, tmp_path: Path) -> Stopwatch:
+    spec = SimpleNamespace(latency=LatencyPlan(), source=SimpleNamespace(data={}))
+    return Stopwatch(
+        spec=spec,  # type: ignore[arg-type]
+        base=units[0],
+        place=context(tmp_path / "work").place,
+        timing=TimingLimits(),
+        study=facts,  # type: ignore[arg-type]
+        quiet=lambda: None,
+    )
+
+
+def sessions(monkeypatch: pytest.MonkeyPatch, *medians: Mapping[str, float]) -> None:
+    """Let the next sessions measure these times, by arm."""
+    left = list(medians)
+
+    def measure(*_: object) -> tuple[dict[str, ArmTimes], list[str]]:
+        return {arm: times(ms) for arm, ms in left.pop(0).items()}, []
+
+    monkeypatch.setattr(module, "measure_untrained", measure)
+
+
+def test_untrained_times_are_relative_to_the_base_of_their_session(
+    units: tuple[Unit, Unit], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a device that became twice as slow, 30 of 20 ms is 1.5 × the 10 ms of the first."""
+    _, unit = units
+    facts = Facts({BASE_MS: 10.0})
+    sessions(monkeypatch, {BASE: 20.0, unit.arm: 30.0})
+    judged = watch(units, facts, tmp_path).judge_untrained(unit)
+    assert judged is not None
+    assert judged.metrics == {"latency_ratio": 1.5, "latency_ms": 15.0}
+    assert judged.timing.median_ms == 30.0  # a budget is of this session's milliseconds
+    # Measured once: there is no second session to take times from.
+    assert watch(units, facts, tmp_path).judge_untrained(unit) == judged
+
+
+def test_the_first_session_says_how_long_the_base_takes(
+    units: tuple[Unit, Unit], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, unit = units
+    facts = Facts()
+    sessions(monkeypatch, {BASE: 20.0, unit.arm: 30.0})
+    judged = watch(units, facts, tmp_path).judge_untrained(unit)
+    assert judged is not None and judged.metrics["latency_ms"] == 30.0
+    assert facts.fact(BASE_MS) == 20.0
+
+
+def test_an_older_study_has_times_but_no_ratio(units: tuple[Unit, Unit], tmp_path: Path) -> None:
+    """Its milliseconds are of unlike sessions: they decide over the budget, and are not shown."""
+    _, unit = units
+    stored = {"median_ms": 30.0, "low_ms": 29.0, "high_ms": 31.0, "num_samples": 9}
+    facts = Facts({f"untrained {timing_key(unit.run)}": stored, BASE_MS: 10.0})
+    judged = watch(units, facts, tmp_path).judge_untrained(unit)
+    assert judged is not None
+    assert judged.timing.exceeds(28.0)
+    assert judged.metrics == {}
+
+
+@pytest.mark.parametrize("missing", ["base", "unit"])
+def test_a_session_without_one_of_both_says_nothing(
+    units: tuple[Unit, Unit], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
+) -> None:
+    _, unit = units
+    sessions(monkeypatch, {unit.arm if missing == "base" else BASE: 1.0})
+    assert watch(units, Facts(), tmp_path).judge_untrained(unit) is None
