@@ -18,7 +18,7 @@ from yolact_bench.detect.graph.staged import StagedDetection
 from yolact_bench.detect.graph.staging import Photo
 from yolact_bench.detect.pipeline import DetectionHead, Found, to_detections
 from yolact_bench.errors import SpecError
-from yolact_bench.runtime import GraphStep, Program, Runtime
+from yolact_bench.runtime import GraphStep, Program, Runtime, precision_fault
 from yolact_bench.runtime.eager import eager
 from yolact_bench.shapes import Detections, Predictions, map_tensors, on_host
 from yolact_bench.spec.run import Run
@@ -63,8 +63,8 @@ class Detector:
             SpecError: fp16 on a CPU.
         """
         self.device = torch.device(device)
-        if runtime.precision == "fp16" and self.device.type == "cpu":
-            raise SpecError("precision: fp16 is for GPUs; on a CPU write fp32 or bf16")
+        if fault := precision_fault(runtime.precision, device):
+            raise SpecError(f"precision: {fault}")
         self.network = network.to(self.device).eval()
         if isinstance(head.rescore_net, nn.Module):
             head.rescore_net.to(self.device).eval()

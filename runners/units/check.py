@@ -26,6 +26,7 @@ from yolact_bench.build import (
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import fact_of, resolve_run
+from yolact_bench.runtime import precision_fault
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, Run
 
@@ -73,17 +74,18 @@ def check_possible(run: Run, device: str) -> None:
     """
     precisions = {"precision": run.precision, "runtime.precision": run.runtime.get("precision")}
     for where, precision in precisions.items():
-        if precision == "fp16" and torch.device(device).type == "cpu":
-            raise SpecError(f"{where}: fp16 is for GPUs; on a CPU write fp32 or bf16")
+        if fault := precision_fault(precision, device):
+            raise SpecError(f"{where}: {fault}")
     fault = deform_fault(run, device)
     if fault:
         raise SpecError(f"deform: {fault}")
     if fact_of(run, "init", "random") and freezes_batch_norm(run):
+        option = fact_of(run, "batch_norm", "trains_from")
+        larger = f", or schedule.batch_size: {run.batch_norm[option]} or more" if option else ""
         raise SpecError(
             f"batch_norm: {run.batch_norm['name']} freezes batch norm at schedule.batch_size "
             f"{run.schedule['batch_size']}, but random weights (init: {run.init['name']}) "
-            "come with no statistics to freeze; write batch_norm: {name: train}, or a batch_size "
-            "of 6 or more"
+            f"come with no statistics to freeze; write batch_norm: {{name: train}}{larger}"
         )
 
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from torch import nn
 
 from yolact_bench.model.protocols import BatchNormPolicy
-from yolact_bench.slots import CountOrZero
+from yolact_bench.slots import CountOrZero, with_facts
 
 SMALLEST_TRAINABLE_BATCH = 6
 
 
+@with_facts(trains_from="min_batch")
 def auto(batch_size: int, *, min_batch: CountOrZero = SMALLEST_TRAINABLE_BATCH) -> bool:
     """Return whether to freeze: statistics of fewer than `min_batch` images are too noisy.
 

@@ -80,7 +80,10 @@ class MakeRescoreNet(Protocol):
 
 
 class BatchNormPolicy(Protocol):
-    """An entry of `BATCH_NORMS`: whether running statistics, scale and shift stand still."""
+    """An entry of `BATCH_NORMS`: whether running statistics, scale and shift stand still.
+
+    Fact: `trains_from`, the name of the option with the smallest batch that is not frozen.
+    """
 
     def __call__(self, batch_size: int) -> bool:
         """Return whether to freeze; the batch is that of all devices together."""

@@ -17,6 +17,7 @@ from yolact_bench.runtime.runtime import (
     Precision,
     Program,
     Runtime,
+    precision_fault,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Precision",
     "Program",
     "Runtime",
+    "precision_fault",
 ]
 
 

@@ -17,6 +17,13 @@ Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 HALF: Mapping[str, torch.dtype] = MappingProxyType({"bf16": torch.bfloat16, "fp16": torch.float16})
 
 
+def precision_fault(precision: object, device: str | torch.device) -> str:
+    """Return why a device cannot compute in a precision, "" if it can."""
+    if precision == "fp16" and torch.device(device).type == "cpu":
+        return "fp16 is for GPUs; on a CPU write fp32 or bf16"
+    return ""
+
+
 class Program(nn.Module):
     """What a detector calls: a network as trained, its copy, or a session of another library."""
 

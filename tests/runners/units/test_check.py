@@ -48,6 +48,23 @@ def test_arms_of_one_architecture_build_one_network(tmp_path: Path, builds: list
     assert sorted(run.protonet["k"] for run in builds) == [11, 13]  # type: ignore[type-var]
 
 
+@pytest.mark.parametrize(
+    ("policy", "advice"),
+    [
+        ("auto", r"write batch_norm: \{name: train\}, or schedule\.batch_size: 6 or more$"),
+        ("{name: auto, min_batch: 16}", r"schedule\.batch_size: 16 or more$"),
+        ("frozen", r"write batch_norm: \{name: train\}$"),
+    ],
+)
+def test_frozen_statistics_of_random_weights_are_refused_with_what_helps(
+    tmp_path: Path, policy: str, advice: str
+) -> None:
+    """No batch is large enough for `frozen`, and the option says which is for `auto`."""
+    text = SPEC.replace("batch_norm: train", f"batch_norm: {policy}\n  init: none")
+    with pytest.raises(SpecError, match=advice):
+        lines_of(write_spec(tmp_path, text))
+
+
 def test_an_arm_of_an_architecture_already_built_is_still_checked(
     tmp_path: Path, builds: list[Run]
 ) -> None:
