@@ -1,5 +1,13 @@
 """The two ways in which a run may stop: the user's mistake, or an arm that failed midway."""
 
+_LONGEST = 300
+
+
+def first_line(error: BaseException) -> str:
+    """Return the beginning of an error's message, which may hold many lines; or its type."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:_LONGEST].rstrip(".")
+
 
 class SpecError(ValueError):
     """A mistake in what the user wrote or supplied. Says where, what, and what to write instead.

@@ -11,7 +11,7 @@ from runners.units.unit import Work
 from runners.units.workplace import Workplace
 from yolact_bench.results.record import Accuracy, Failure, Record
 from yolact_bench.results.store import Store
-from yolact_bench.results.text import points
+from yolact_bench.results.text import points, unit_title
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ class AblationContext:
     timing: TimingLimits
     retry_failed: bool = False
     sizes: bool = False  # intervals of AP by object size too
-    errors: bool = False  # analyse the errors of each unit
     latency_first: bool = False  # an arm over the spec's budget is not trained
     executor: Executor | None = None  # of other processes; None: arms train in this process
 
@@ -57,7 +56,7 @@ class AblationContext:
 
     def keep(self, record: Record) -> None:
         """Store a new record; log it, and copy accuracies and failures to the tracker."""
-        title = f"{record.arm} seed {record.seed}" if record.seed else record.arm
+        title = unit_title(record.arm, record.seed)
         if isinstance(record, Failure):
             log.error("%s: failed (%s): %s", title, record.kind, record.message)
         elif isinstance(record, Accuracy):

@@ -43,14 +43,14 @@ def run_ablation(plan: Plan, context: AblationContext, *, command: str) -> Manif
         dropped = drop_slow_arms(plan, context.place, folder, timing=context.timing)
         manifest, plan = replace(manifest, dropped=dropped), drop_arms(plan, dropped)
     save(manifest, folder)
-    context = replace(context, errors="errors" in manifest.measure)
+    errors = "errors" in manifest.measure
     spec = Path(plan.ablation.file)
     env = environment(context.place.device)
     with context.tracker.execution(manifest, spec=spec, env=env):
         executor = context.executor or InProcessExecutor(context.log_curves)
-        finish_units([step.unit for step in plan.steps], executor, context)
+        finish_units([step.unit for step in plan.steps], executor, context, errors=errors)
         rows = [step.unit for step in plan.external]
-        finish_units(rows, InProcessExecutor(), context)
+        finish_units(rows, InProcessExecutor(), context, errors=errors)
         # Times compare only within one session: a single new arm means timing them all again.
         if "latency" in manifest.measure:
             time_arms(plan, context)
@@ -67,26 +67,30 @@ def open_data(plan: Plan, place: Workplace) -> None:
     adopt_files(plan.external, place)
 
 
-def finish_units(units: Sequence[Work], executor: Executor, context: AblationContext) -> None:
+def finish_units(
+    units: Sequence[Work], executor: Executor, context: AblationContext, *, errors: bool
+) -> None:
     """Bring units to a record or a failure; those that have one are announced and completed.
+
+    With `errors` the errors of each unit are analysed too.
 
     Workers are gone when this returns: what is timed afterwards has the device for itself.
     """
     missing = [unit for unit in units if context.is_missing(unit)]
     for unit in units:
         if unit not in missing:
-            reuse(unit, context)
-    jobs = _jobs(missing, context)
+            reuse(unit, context, errors=errors)
+    jobs = _jobs(missing, context, errors=errors)
     try:
         _finish_jobs(jobs, executor, context)
     finally:
         executor.close()
     for unit in missing:
         if not any(unit in job.units for job in jobs):
-            reuse(unit, context)  # it has the same detections as another
+            reuse(unit, context, errors=errors)  # it has the same detections as another
 
 
-def reuse(unit: Work, context: AblationContext) -> None:
+def reuse(unit: Work, context: AblationContext, *, errors: bool) -> None:
     """Announce a unit with the record or failure of its detections; complete its analyses.
 
     The work may have been done for another arm or ablation; here the record is this unit's.
@@ -107,14 +111,14 @@ def reuse(unit: Work, context: AblationContext) -> None:
         tracker.log_failure(replace(failure, arm=unit.arm, seed=unit.seed))
         return
     tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
-    errors = context.errors and store.errors(unit.detect_digest) is None
+    errors = errors and store.errors(unit.detect_digest) is None
     errors = errors and context.standing_failure(unit, "errors") is None
     job = Job(units=[unit], place=context.place, sizes=context.sizes, errors=errors)
     for record in analyse(unit, job):
         context.keep(record)
 
 
-def _jobs(units: Sequence[Work], context: AblationContext) -> list[Job]:
+def _jobs(units: Sequence[Work], context: AblationContext, *, errors: bool) -> list[Job]:
     """Return a job for each training of which a unit is missing; no detections are made twice."""
     trainings: dict[str, dict[str, Work]] = {}
     for unit in units:
@@ -124,7 +128,7 @@ def _jobs(units: Sequence[Work], context: AblationContext) -> list[Job]:
             units=list(one.values()),
             place=context.place,
             sizes=context.sizes,
-            errors=context.errors,
+            errors=errors,
         )
         for one in trainings.values()
     ]
@@ -136,8 +140,8 @@ def _finish_jobs(jobs: Sequence[Job], executor: Executor, context: AblationConte
     while waiting or running:
         while waiting and len(running) < executor.slots:
             job = waiting.popleft()
-            elsewhere = executor is context.executor  # its curves come from its log
-            follower = LogFollower(job.folder / "log.jsonl") if job.trains and elsewhere else None
+            follows = job.trains and not executor.in_process
+            follower = LogFollower(job.folder / "log.jsonl") if follows else None
             running[job.key] = job, follower
             _announce(job, context)
             executor.submit(job)

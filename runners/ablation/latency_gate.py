@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from runners.ablation.sessions import time_possible
-from runners.planning.plan import Plan, Step
+from runners.planning.plan import Plan, share_work
 from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
 from runners.timing.images import read_pictures
@@ -64,16 +64,9 @@ def with_declared_load(plan: LatencyPlan) -> LatencyPlan:
 
 
 def drop_arms(plan: Plan, dropped: Mapping[str, str]) -> Plan:
-    """Return the plan without these arms; another arm takes over a training that they shared."""
-    steps: list[Step] = []
-    owner: dict[str, str] = {}
-    for step in plan.steps:
-        if step.unit.arm in dropped:
-            continue
-        first = owner.setdefault(step.unit.run.train_digest, step.unit.title)
-        own = first == step.unit.title
-        steps.append(replace(step, trains=own and not step.trained, shares=None if own else first))
-    return replace(plan, steps=tuple(steps))
+    """Return the plan without these arms; another takes over what they shared."""
+    kept = (step for step in plan.steps if step.unit.arm not in dropped)
+    return replace(plan, steps=share_work(kept))
 
 
 def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:

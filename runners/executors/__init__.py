@@ -27,6 +27,10 @@ class Executor(Protocol):
     """
 
     @property
+    def in_process(self) -> bool:
+        """Whether jobs run in this process, which has their curves without following a log."""
+
+    @property
     def slots(self) -> int:
         """How many jobs run side by side; more are queued."""
 

@@ -11,7 +11,7 @@ from yolact_bench.results.record import Record
 class InProcessExecutor:
     """An `Executor` that works while it is waited for, one unit at a time."""
 
-    slots = 1
+    in_process, slots = True, 1
 
     def __init__(self, on_log: OnLog | None = None) -> None:
         self._on_log = on_log  # receives the curves of trainings as they come

@@ -33,6 +33,8 @@ class LocalExecutor:
     failure is not known.
     """
 
+    in_process = False
+
     def __init__(self, environments: Sequence[Mapping[str, str]], *, device: str) -> None:
         self._device = device  # cpu, or cuda: what a worker finds under the name
         self._workers: list[_Worker | None] = [None] * len(environments)

@@ -1,7 +1,7 @@
 """What an ablation would do: its units, what they share, what is already done."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,12 +29,13 @@ class Step:
     """One unit of a plan, and what it still needs."""
 
     unit: Unit
-    trains: bool  # its training is missing, and it is the first unit to need it
-    shares: str | None  # the unit whose training it uses, if not its own
-    shares_forward: str | None  # the unit whose pass over the evaluation images it uses, likewise
     trained: bool
     evaluated: bool
     failed: str | None  # the standing failure, if any
+    # What `share_work` says of it among the steps of a plan:
+    trains: bool = False  # its training is missing, and it is the first unit to need it
+    shares: str | None = None  # the unit whose training it uses, if not its own
+    shares_forward: str | None = None  # the unit whose pass over the images it uses, likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,21 +75,13 @@ def make_plan(
     """
     store, units = place.store, _units(ablation, place, data_root, only)
     failures = {failure.detect_digest: failure for failure in store.failures()}
-    owner: dict[str, str] = {}
-    passes: dict[str, str] = {}
     steps = []
     for unit in units:
-        first = owner.setdefault(unit.run.train_digest, unit.title)
-        passed = passes.setdefault(unit.run.forward_digest, unit.title)
         failure = failures.get(unit.run.detect_digest)
-        done = is_trained(unit, place)
         steps.append(
             Step(
                 unit=unit,
-                trains=not done and first == unit.title,
-                shares=None if first == unit.title else first,
-                shares_forward=None if passed == unit.title else passed,
-                trained=done,
+                trained=is_trained(unit, place),
                 evaluated=store.accuracy(unit.run.detect_digest) is not None,
                 failed=f"{failure.phase}: {failure.message}" if failure else None,
             )
@@ -96,7 +89,7 @@ def make_plan(
     could_be_timed = [unit for unit in units if unit.run.detect_digest not in failures]
     return Plan(
         ablation=ablation,
-        steps=tuple(steps),
+        steps=share_work(steps),
         timed=all(
             session_of(ablation, scenario, could_be_timed, store) is not None
             for scenario in ablation.latency.scenarios
@@ -109,6 +102,26 @@ def make_plan(
             proxy=ablation.budget == "smoke",
         ),
     )
+
+
+def share_work(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the steps of a plan, each with what it takes over from the first that needs it."""
+    trainings: dict[str, str] = {}
+    passes: dict[str, str] = {}
+    sharing = []
+    for step in steps:
+        unit = step.unit
+        first = trainings.setdefault(unit.run.train_digest, unit.title)
+        passed = passes.setdefault(unit.run.forward_digest, unit.title)
+        sharing.append(
+            replace(
+                step,
+                trains=not step.trained and first == unit.title,
+                shares=None if first == unit.title else first,
+                shares_forward=None if passed == unit.title else passed,
+            )
+        )
+    return tuple(sharing)
 
 
 def check_claims(ablation: Ablation) -> None:

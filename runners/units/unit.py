@@ -7,6 +7,7 @@ from typing import Protocol, TypedDict
 import yaml
 
 from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.results.text import unit_title
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
@@ -55,7 +56,7 @@ class Unit:
     @property
     def title(self) -> str:
         """The name in progress bars and log lines."""
-        return f"{self.arm} seed {self.seed}" if self.seed else self.arm
+        return unit_title(self.arm, self.seed)
 
     @property
     def train_digest(self) -> str:

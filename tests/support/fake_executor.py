@@ -14,6 +14,8 @@ from yolact_bench.spec.run import Run
 class FakeExecutor:
     """Takes a few looks for each job, and shows its curve meanwhile."""
 
+    in_process = False
+
     def __init__(self, quality: Callable[[Run], float | None], *, slots: int = 2) -> None:
         self.quality = quality  # mask AP; None: the training fails
         self.slots = slots

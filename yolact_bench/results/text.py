@@ -9,6 +9,11 @@ NOT_AVAILABLE = "–"  # not known, too few samples, or nothing to say
 _UNITS = (("days", 48 * HOUR, 24 * HOUR), ("h", 2 * HOUR, HOUR), ("min", 120.0, 60.0))
 
 
+def unit_title(arm: str, seed: int) -> str:
+    """Return the name of an arm with one seed in progress bars and log lines."""
+    return f"{arm} seed {seed}" if seed else arm
+
+
 def decimal(number: Number | None, digits: int = 2) -> str:
     """Return a number with a fixed number of decimals; a dash for None."""
     return NOT_AVAILABLE if number is None else f"{number:.{digits}f}"

@@ -18,6 +18,7 @@ from runners.workdir.dataset_files import write_split
 from yolact_bench.data import Dataset
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_folder, write_atomically
+from yolact_bench.results.text import unit_title
 from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
 from yolact_bench.spec.external import Command, External
 
@@ -46,7 +47,7 @@ class ExternalUnit:
 
     @property
     def title(self) -> str:
-        return f"{self.arm} seed {self.seed}" if self.seed else self.arm
+        return unit_title(self.arm, self.seed)
 
     @property
     def runs_a_command(self) -> bool:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from runners.arms.job import Job, JobResult
 from runners.executors.queue import JobQueue
-from runners.executors.ray.nodes import Nodes, first_line
+from runners.executors.ray.nodes import Nodes
 from runners.executors.ray.shared_folder import Mark, put_mark, take_mark
 from runners.executors.ray.task import Answer, run_task
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, first_line
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -27,6 +27,8 @@ _PATIENCE = 120.0  # seconds for trainings to write their checkpoints when all i
 
 class RayExecutor:
     """An `Executor` whose jobs are Ray tasks; nodes that join later take part."""
+
+    in_process = False
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 from runners.executors.ray.shared_folder import Mark, has_answer, objection
 from runners.system.environment import SOURCE_TREE
 from runners.system.progress import PLAIN
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, first_line
 
 _PROBE_SECONDS = 120.0  # for a node to start a process and look at the work directory
 _REACH_SECONDS = 10.0
@@ -130,12 +130,6 @@ def _reach(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
-
-
-def first_line(error: BaseException) -> str:
-    """Return the beginning of one of Ray's long messages."""
-    text = str(error).strip()
-    return (text.splitlines()[0] if text else type(error).__name__).rstrip(".")
 
 
 def _environment() -> dict[str, str]:

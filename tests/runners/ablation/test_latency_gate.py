@@ -183,6 +183,19 @@ def test_an_arm_takes_over_the_training_that_it_shared_with_a_dropped_arm(tmp_pa
     ]
 
 
+def test_no_arm_points_at_the_forward_pass_of_a_dropped_arm(tmp_path: Path) -> None:
+    """k_2 and sequential differ in detection alone: of both the first has the pass."""
+    at = context(tmp_path / "work")
+    plan = plan_spec(write_spec(tmp_path), at)
+    shared = {step.unit.arm: step.shares_forward for step in plan.steps}
+    assert shared == {"k_4": None, "k_2": None, "sequential": "k_4"}
+    kept = drop_arms(plan, {"k_4": "too slow"})
+    assert {step.unit.arm: step.shares_forward for step in kept.steps} == {
+        "k_2": None,
+        "sequential": None,
+    }
+
+
 def test_a_dropped_arm_is_named_in_the_report_and_trained_once_the_flag_is_gone(
     tmp_path: Path, timed: FakeMeasure
 ) -> None:

@@ -65,7 +65,7 @@ def test_an_arm_that_looks_at_feature_maps_is_not_replayed_and_its_siblings_are(
     assert {arm for arm, folder in folders.items() if folder.exists()} == {"plain", "soft"}
     replayed = {arm: (folders[arm] / "segm.json").read_bytes() for arm in ("plain", "soft")}
 
-    other = replace(at.place, work_dir=tmp_path / "whole", max_store=0)
+    other = replace(at.place, work_dir=tmp_path / "whole", max_store_bytes=0)
     ensure_trained(units[0], other)
     for unit in units:
         evaluate_unit(unit, other, training)

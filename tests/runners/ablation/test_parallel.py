@@ -28,7 +28,7 @@ TWINS = SPEC.replace("baseline:", "measure: [accuracy]\nbaseline:") + (
 class OneByOne:
     """An executor that carries out a job when it is waited for, last come, first served."""
 
-    slots = 2
+    in_process, slots = False, 2
 
     def __init__(self, *, stopping: bool = False) -> None:
         self.jobs: list[Job] = []
