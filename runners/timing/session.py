@@ -16,9 +16,8 @@ from runners.timing.images import Picture
 from runners.timing.rounds import RoundPlan, alternate, calls_in_a_turn
 from runners.timing.stages import stage_times
 from yolact_bench.detector import Detector
-from yolact_bench.results.device_facts import DeviceFacts
+from yolact_bench.results.device_facts import DeviceFacts, twin_fault
 from yolact_bench.results.record import TimingProtocol
-from yolact_bench.results.sessions import twin_fault
 from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 from yolact_bench.spec.loads import Load
 from yolact_bench.statistics.timing import Interval, median_interval, paired_ratio, period_of
@@ -187,7 +186,7 @@ class TimingSession:
 
     def _wait(self) -> None:
         """Wait for the GPU; a CPU has nothing outstanding."""
-        if self.device.type == "cuda":
+        if self.on_gpu:
             torch.cuda.synchronize(self.device)
 
     def times(self, facts: DeviceFacts) -> dict[str, ArmTimes]:

@@ -1,9 +1,19 @@
 """What the machine was doing while arms were timed, and whether their times count."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from yolact_bench.results.serialise import from_plain
+
+# Slowed down by heat or by a failing supply: no time counts.
+_SLOWED = frozenset(
+    {"hardware slowdown", "software thermal slowdown", "hardware thermal slowdown", "power brake"}
+)
+# Many GPUs touch their power cap under load and hardly slow down, so these count only where the
+# clock fell by more than a twentieth of the highest of the session.
+_CAPPED = frozenset({"power cap", "sync boost"})
+_FALLEN = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +92,44 @@ def read_device_facts(data: Mapping[str, object] | None) -> DeviceFacts | None:
         SpecError: not such facts.
     """
     return None if data is None else from_plain(DeviceFacts, data)
+
+
+def twin_fault(arm: str, interval: Sequence[float], *, rounds: int) -> str:
+    """What is wrong with an arm that was timed twice: its 95 % interval must contain 1."""
+    if not interval:
+        return f"too few rounds ({rounds}) to compare {arm} with itself"
+    low, high = interval
+    if low <= 1 <= high:
+        return ""
+    return f"{arm} timed twice differs from itself: ratio {low:.4f} to {high:.4f}"
+
+
+def gpu_fault(gpu: GpuFacts, during: Sequence[GpuSample]) -> str:
+    """Why no time on this GPU counts: throttled or shared. "" if they do.
+
+    `during` are the samples between rounds. Those before and after reveal sharing only: what
+    slowed the clocks down then did not slow down a timed call.
+    """
+    reasons = [*_throttling(gpu, during)]
+    if gpu.others:
+        names = ", ".join(gpu.others)
+        reasons.append(f"shared: the GPU was in use by {names} as well")
+    return "; ".join(reasons)
+
+
+def _throttling(gpu: GpuFacts, during: Sequence[GpuSample]) -> Iterator[str]:
+    slowed = Counter(word for sample in during for word in sample.reasons if word in _SLOWED)
+    for word, times in slowed.items():
+        yield f"throttled: {word} in {times} of {len(during)} samples"
+    if gpu.thermal_ms:
+        yield f"throttled: heat held the clocks back for {gpu.thermal_ms:.0f} ms"
+    highest = max((s.sm_mhz for s in during if s.sm_mhz is not None), default=0.0)
+    fallen = [
+        (sample.sm_mhz, word)
+        for sample in during
+        for word in sample.reasons
+        if word in _CAPPED and sample.sm_mhz is not None and sample.sm_mhz < _FALLEN * highest
+    ]
+    if fallen:
+        lowest, word = min(fallen)
+        yield f"throttled: {word} held the clock at {lowest:.0f} MHz, {highest:.0f} MHz before"

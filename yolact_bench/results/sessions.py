@@ -5,26 +5,16 @@ times, or picks a session of the store, uses this module. A new reason for a ses
 a new entry of `RULES`.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from yolact_bench.results.device_facts import GpuFacts, GpuSample
 from yolact_bench.results.fingerprint import differences, timing_facts
 from yolact_bench.results.record import Latency, TimingProtocol
 from yolact_bench.results.store import Store
 
 END_TO_END = "end_to_end"  # the scenario whose times stand beside the accuracies, if it was timed
 _ORDER = (END_TO_END, "detector", "model")
-# Slowed down by heat or by a failing supply: no time counts.
-_SLOWED = frozenset(
-    {"hardware slowdown", "software thermal slowdown", "hardware thermal slowdown", "power brake"}
-)
-# Many GPUs touch their power cap under load and hardly slow down, so these count only where the
-# clock fell by more than a twentieth of the highest of the session.
-_CAPPED = frozenset({"power cap", "sync boost"})
-_FALLEN = 0.95
 
 
 @runtime_checkable
@@ -46,18 +36,6 @@ class Times(Protocol):
     @property
     def samples_ms(self) -> tuple[float, ...]:
         """The time of every call."""
-
-    @property
-    def image_ids(self) -> tuple[int, ...]:
-        """The (first) image of every call, in the order of `samples_ms`."""
-
-    @property
-    def warmup(self) -> int:
-        """Calls before the first sample."""
-
-    @property
-    def inexact(self) -> int:
-        """Images for which fixed numbers of candidates were too small."""
 
 
 Rule = Callable[[Sequence[Times]], str]  # all arms of a session → why it does not count, or ""
@@ -217,47 +195,6 @@ def sessions_to_show(
     newest = {c.session.kind.scenario: c.session.kind.version for c in by_version}
     latest = (c for c in best if c.session.kind.version == newest[c.session.kind.scenario])
     return sorted(latest, key=_place)
-
-
-def twin_fault(arm: str, interval: Sequence[float], *, rounds: int) -> str:
-    """What is wrong with an arm that was timed twice: its 95 % interval must contain 1."""
-    if not interval:
-        return f"too few rounds ({rounds}) to compare {arm} with itself"
-    low, high = interval
-    if low <= 1 <= high:
-        return ""
-    return f"{arm} timed twice differs from itself: ratio {low:.4f} to {high:.4f}"
-
-
-def gpu_fault(gpu: GpuFacts, during: Sequence[GpuSample]) -> str:
-    """Why no time on this GPU counts: throttled or shared. "" if they do.
-
-    `during` are the samples between rounds. Those before and after reveal sharing only: what
-    slowed the clocks down then did not slow down a timed call.
-    """
-    reasons = [*_throttling(gpu, during)]
-    if gpu.others:
-        names = ", ".join(gpu.others)
-        reasons.append(f"shared: the GPU was in use by {names} as well")
-    return "; ".join(reasons)
-
-
-def _throttling(gpu: GpuFacts, during: Sequence[GpuSample]) -> Iterator[str]:
-    slowed = Counter(word for sample in during for word in sample.reasons if word in _SLOWED)
-    for word, times in slowed.items():
-        yield f"throttled: {word} in {times} of {len(during)} samples"
-    if gpu.thermal_ms:
-        yield f"throttled: heat held the clocks back for {gpu.thermal_ms:.0f} ms"
-    highest = max((s.sm_mhz for s in during if s.sm_mhz is not None), default=0.0)
-    fallen = [
-        (sample.sm_mhz, word)
-        for sample in during
-        for word in sample.reasons
-        if word in _CAPPED and sample.sm_mhz is not None and sample.sm_mhz < _FALLEN * highest
-    ]
-    if fallen:
-        lowest, word = min(fallen)
-        yield f"throttled: {word} held the clock at {lowest:.0f} MHz, {highest:.0f} MHz before"
 
 
 def _complete(store: Store, digests: Sequence[str]) -> list[Session]:

@@ -11,8 +11,7 @@ import torch
 
 from runners.timing.device.host import host_facts, host_warnings, read_host
 from runners.timing.device.nvml import Gpu, Nvml, open_gpu
-from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, GpuSample, Spread
-from yolact_bench.results.sessions import gpu_fault
+from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, GpuSample, Spread, gpu_fault
 
 # Utilization is averaged over up to a second.
 _REST_S, _RESTING_PERCENT = 1.2, 5.0

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import fake_work
 from yolact_bench.results import sessions as module
+from yolact_bench.results.device_facts import twin_fault
 from yolact_bench.results.record import Latency, TimingProtocol
 from yolact_bench.results.sessions import (
     Kind,
@@ -18,7 +19,6 @@ from yolact_bench.results.sessions import (
     read_sessions,
     session_for,
     sessions_to_show,
-    twin_fault,
     why_invalid,
     why_times_invalid,
 )
