@@ -121,7 +121,7 @@ def predict_together(units: Sequence[Unit], place: Workplace) -> None:
         ArmError: an image cannot be read, or the pass is larger than may be stored.
     """
     pending = [unit for unit in units if replayable(unit) and not _has_predictions(unit, place)]
-    if not pending or not place.max_store:
+    if not pending or not place.max_store_bytes:
         return
     stored = find_pass(units[0], place)
     threshold = min(score for u in pending if (score := lowest_score(u.run)) is not None)
@@ -170,7 +170,7 @@ def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
         place.predictions(unit.forward_digest),
         _key(unit, unit.forward_digest, place),
         min_score=min_score,
-        max_bytes=place.max_store,
+        max_bytes=place.max_store_bytes,
         title=f"forward pass {unit.title}",
         batch_size=place.eval_batch,
     )

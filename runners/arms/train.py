@@ -126,7 +126,7 @@ def _train(
         ),
         validate_every=every,
         checkpoint_seconds=place.checkpoint_seconds,
-        compile_network=place.compile_training,
+        compile_network=place.compile_network,
         on_log=on_log if place.ranks.first else None,
         should_stop=should_stop,
         ranks=place.ranks,

@@ -59,7 +59,7 @@ class PlaceOptions:
     device: str | None = None
     workers: int | None = None
     validate_every: int | None = None
-    max_store: float = 100.0  # GB
+    max_store_gb: float = 100.0
     scoring: str = "pycocotools"
     eval_batch: int = 1
     compile_network: bool = False

@@ -94,8 +94,9 @@ Compile = Annotated[
 MaxStore = Annotated[
     float,
     typer.Option(
+        "--max-store",
         help="Space for stored forward passes, GB; 0 stores none and runs the whole detector "
-        "per arm."
+        "per arm.",
     ),
 ]
 Scoring = Annotated[

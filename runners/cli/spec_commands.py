@@ -40,7 +40,7 @@ class RunCommand(SpecOptions, ExecutorOptions):
     workers: options.Workers = None
     rounds: options.Rounds = None
     validate_every: options.ValidateEvery = None
-    max_store: options.MaxStore = 100.0
+    max_store_gb: options.MaxStore = 100.0
     scoring: options.Scoring = "pycocotools"
     eval_batch: options.EvalBatch = 1
     sizes: Annotated[
@@ -133,7 +133,7 @@ class PlanCommand(SpecOptions):
     work_dir: options.WorkDir = options.WORK
     data_root: options.DataRoot = None
     device: options.Device = None
-    max_store: options.MaxStore = 100.0
+    max_store_gb: options.MaxStore = 100.0
     as_json: options.AsJson = False
 
     def execute(self) -> None:

@@ -30,11 +30,11 @@ def make_workplace(options: PlaceOptions) -> Workplace:
         device=device,
         workers=loaders if options.workers is None else options.workers,
         validate_every=options.validate_every,
-        max_store=options.max_store * 1e9,
+        max_store_bytes=options.max_store_gb * 1e9,
         encoders=encoders if options.workers is None else options.workers,
         eval_batch=options.eval_batch,
         scoring=options.scoring,
-        compile_training=options.compile_network,
+        compile_network=options.compile_network,
         devices=options.devices,
     )
 

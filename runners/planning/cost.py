@@ -79,15 +79,15 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
     weights = [networks.weights_bytes(run) for run in trainings]
     # last.pt: the weights, and the moments of each.
     copies = [1 + OPTIMIZERS[build_schedule(run).optimizer].moments for run in trainings]
-    passes = _stored_passes(plan) if place.max_store else []
+    passes = _stored_passes(plan) if place.max_store_bytes else []
     forward_bytes = sum(
         networks.forward_bytes(unit.run) * num_images(unit, place) for unit in passes
     )
-    if forward_bytes > place.max_store:
+    if forward_bytes > place.max_store_bytes:
         raise SpecError(
             f"the stored forward passes would take about {forward_bytes / 1e9:.1f} GB, more "
-            f"than --max-store {place.max_store / 1e9:g}; allow more, leave arms out with --only, "
-            "or give --max-store 0 to run the whole detector for every arm"
+            f"than --max-store {place.max_store_bytes / 1e9:g}; allow more, leave arms out with "
+            "--only, or give --max-store 0 to run the whole detector for every arm"
         )
     return Estimate(
         device=device,

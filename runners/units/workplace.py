@@ -45,8 +45,8 @@ class Workplace:
     devices: int = 1  # that share each batch of a training, from `device` on; a CPU in parts
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
-    compile_training: bool = False
-    max_store: float = 100e9  # bytes of a stored forward pass; 0: none is stored
+    compile_network: bool = False
+    max_store_bytes: float = 100e9  # bytes of a stored forward pass; 0: none is stored
     encoders: int = 0  # helpers that encode masks while the device runs
     eval_batch: int = 1  # images a forward pass
     scoring: str = "pycocotools"  # the engine

@@ -54,12 +54,12 @@ arms:
 
 
 def units_in(
-    work_dir: Path, spec: Path, *, max_store: float = 100e9
+    work_dir: Path, spec: Path, *, max_store_bytes: float = 100e9
 ) -> tuple[list[Unit], Workplace]:
     """Return the units of a spec and a place where their training is done."""
     at = context(work_dir)
     units = [step.unit for step in plan_spec(spec, at).steps]
-    place = replace(at.place, max_store=max_store)
+    place = replace(at.place, max_store_bytes=max_store_bytes)
     ensure_trained(units[0], place)
     return units, place
 
@@ -74,7 +74,7 @@ def test_every_variant_replayed_is_the_whole_detector_bit_for_bit(tmp_path: Path
     """Same seed, same training: only the way to the detections differs."""
     spec = write_spec(tmp_path, VARIANTS)
     units, replayed = units_in(tmp_path / "replayed", spec)
-    _, whole = units_in(tmp_path / "whole", spec, max_store=0)
+    _, whole = units_in(tmp_path / "whole", spec, max_store_bytes=0)
 
     predict_together(units, replayed)
     for unit in units:
@@ -207,7 +207,9 @@ def test_a_damaged_file_of_a_complete_pass_is_an_error_that_names_it(tmp_path: P
 
 
 def test_a_pass_larger_than_allowed_stops_with_the_option_to_raise(tmp_path: Path) -> None:
-    units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS), max_store=1000.0)
+    units, place = units_in(
+        tmp_path / "work", write_spec(tmp_path, VARIANTS), max_store_bytes=1000.0
+    )
 
     with pytest.raises(ArmError, match="--max-store") as caught:
         predict_together(units, place)

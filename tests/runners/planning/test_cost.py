@@ -149,7 +149,7 @@ def test_passes_larger_than_may_be_stored_are_refused_before_anything_runs(
 ) -> None:
     """3 images of 18 · 18 · 4 prototype values and 1000 candidates of 14, 4 bytes each: 183,552."""
     for most, refused in ((183_551.0, True), (183_552.0, False), (0.0, False)):
-        place = replace(at.place, max_store=most)
+        place = replace(at.place, max_store_bytes=most)
         if refused:
             with pytest.raises(SpecError, match=r"stored forward passes .*--max-store 0"):
                 estimate(plan, place, UserRates())

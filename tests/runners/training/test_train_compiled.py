@@ -20,7 +20,7 @@ def unit(folder: Path, *, compiled: bool) -> tuple[Unit, Workplace]:
     folder.mkdir()
     at = context(folder / "work")
     one = plan_spec(write_spec(folder), at).steps[0].unit
-    place = replace(at.place, compile_training=compiled)
+    place = replace(at.place, compile_network=compiled)
     return replace(one, run=one.run.changed(SIX_STEPS)), place
 
 
@@ -61,7 +61,7 @@ def test_a_training_stopped_while_compiled_goes_on_without_to_the_same_losses(
     stopped = torch.load(other.checkpoint_folder(mixed.run) / "last.pt", weights_only=True)
     assert len(seen) == 1
     assert not any("_orig_mod" in key for key in stopped["network"])
-    ensure_trained(mixed, replace(other, compile_training=False))
+    ensure_trained(mixed, replace(other, compile_network=False))
 
     first = torch.load(place.weights(plain.run), weights_only=True)["network"]
     second = torch.load(other.weights(mixed.run), weights_only=True)["network"]
