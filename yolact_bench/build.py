@@ -62,9 +62,10 @@ def build_losses(detector: Detector) -> Losses:
     """Return the losses of the detector's own run, with its mask-IoU network.
 
     Raises:
-        SpecError: the runtime's network is a copy that cannot be trained.
+        SpecError: a detector without a run, or whose network is a copy that cannot be trained.
     """
-    assert detector.run is not None, "built by build_detector"
+    if detector.run is None:
+        raise SpecError("losses: the detector has no run; make it with load_detector")
     if not isinstance(detector.network, Yolact):
         raise SpecError(
             f"runtime: the network of {detector.run.runtime['name']} is a copy for inference "

@@ -6,7 +6,7 @@ from typing import Any
 
 from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.slots import fact, find_component, resolve
+from yolact_bench.slots import Choice, fact, find_component, hint, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.spec.run import Run
@@ -75,7 +75,8 @@ def fact_of(run: Run, slot: str, name: str) -> Any:  # noqa: ANN401
 def _check_settings(run: Run) -> None:
     if run.precision not in TRAINING_PRECISIONS:
         raise SpecError(
-            f"precision: {run.precision!r} is unknown; there is: {', '.join(TRAINING_PRECISIONS)}"
+            f"precision: no precision is named {run.precision!r}"
+            f"{hint(run.precision, TRAINING_PRECISIONS)}"
         )
     if run.image_size < SMALLEST_IMAGE:
         raise SpecError(f"image_size: expected {SMALLEST_IMAGE} px or more, got {run.image_size}")
@@ -98,9 +99,8 @@ def _check_together(run: Run) -> None:
         )
 
 
-def _with_sha256(init: dict[str, object] | object) -> dict[str, object]:
+def _with_sha256(init: Choice) -> Choice:
     """The contents of a weight file decide the result; where it lies does not."""
-    assert isinstance(init, dict)
     if "sha256" not in init:
         return init
     path = Path(str(init["file"]))

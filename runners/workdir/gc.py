@@ -67,7 +67,7 @@ def check(work_dir: Path) -> None:
         SpecError: it does not.
     """
     if not work_dir.is_dir():
-        raise SpecError(f"--work-dir {work_dir}: no such folder")
+        raise SpecError(f"--work-dir {work_dir}: no such folder; write the one that `run` had")
 
 
 def find(work_dir: Path, *, superseded: bool = False, now: float | None = None) -> Garbage:

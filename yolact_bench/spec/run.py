@@ -116,7 +116,10 @@ class Run:
                 raise SpecError(f"run: no slot is named {key!r}{hint(key, known)}")
         missing = [name for name in known if name not in data]
         if missing:
-            raise SpecError(f"run: missing {', '.join(missing)}")
+            raise SpecError(
+                f"run: {', '.join(missing)} missing; write them as in a run.yaml of `yolact-bench "
+                "train`"
+            )
         values = {**data, "classes": tuple(data["classes"])}  # type: ignore[arg-type]
         return cls(**values)  # type: ignore[arg-type]
 

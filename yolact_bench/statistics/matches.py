@@ -53,7 +53,10 @@ def load_matches(path: Path) -> Matches:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {field.name: stored[field.name] for field in fields(Matches)}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise SpecError(f"{path}: no readable matches ({error}); evaluate again") from error
+        raise SpecError(
+            f"{path}: no readable matches ({error}); delete it; `yolact-bench run` its spec makes "
+            "it again"
+        ) from error
     images, classes = int(arrays.pop("num_images")), int(arrays.pop("num_classes"))
     return Matches(num_images=images, num_classes=classes, **arrays)
 

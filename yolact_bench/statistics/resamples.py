@@ -14,6 +14,7 @@ from yolact_bench.statistics.matches import IOU_THRESHOLDS
 Values = NDArray[np.float64]
 
 _SAMPLING = "sampling"  # which resamples these are; only equal ones are paired
+_REMEDY = "delete it; `yolact-bench run` its spec makes it again"
 
 
 def ap_columns(kind: str, area: str, ap: Values) -> dict[str, Values]:
@@ -44,8 +45,8 @@ def read_resamples(path: Path) -> tuple[dict[str, Values], str]:
         with np.load(path, allow_pickle=False) as stored:
             columns = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise SpecError(f"{path}: no readable resamples ({error}); resample again") from error
+        raise SpecError(f"{path}: no readable resamples ({error}); {_REMEDY}") from error
     if _SAMPLING not in columns:
-        raise SpecError(f"{path}: not a file of resamples; delete it and resample again")
+        raise SpecError(f"{path}: not a file of resamples; {_REMEDY}")
     sampling = str(columns.pop(_SAMPLING))
     return {name: values.astype(np.float64) for name, values in columns.items()}, sampling

@@ -13,6 +13,7 @@ from yolact_bench.errors import SpecError
 Index = COCO
 Kind = Literal["bbox", "segm"]
 Entry = Mapping[str, object]  # one detection, as COCO's result format has it
+_REMEDY = "if yolact-bench wrote it, delete it; the same command makes it again"
 
 
 def indices(
@@ -32,14 +33,12 @@ def _read(path: Path) -> list[Entry]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror}); evaluate again") from error
+        raise SpecError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
     except ValueError as error:
-        raise SpecError(f"{path}: not JSON ({error}); delete it and evaluate again") from error
+        raise SpecError(f"{path}: not JSON ({error}); {_REMEDY}") from error
     if not isinstance(entries, list):
         kind = type(entries).__name__
-        raise SpecError(
-            f"{path}: expected a list of detections, got {kind}; delete it and evaluate again"
-        )
+        raise SpecError(f"{path}: expected a list of detections, got {kind}; {_REMEDY}")
     return entries
 
 

@@ -140,7 +140,7 @@ def _components(source: Source, path: KeyPath, value: Mapping[str, object]) -> C
             else:
                 fixed[name][str(option)] = one
     if not options:
-        raise source.error(path, "names no component")
+        raise source.error(path, "expected components by name, such as fast: {}, got {}")
     return Components(options=options, fixed=fixed)
 
 

@@ -134,7 +134,7 @@ def load_sweep(
     latency = read_latency(source)
     objectives = read_objectives(source, mode)
     if mode == "budget" and latency.budget_ms is None:
-        raise source.error(("mode",), "budget needs latency: {budget_ms: …}")
+        raise source.error(("mode",), "budget needs a limit; write latency: {budget_ms: 30}")
     sampler, seed = read_sampler(source)
     pruner, options = read_pruner(source, mode, objectives)
     return SweepSpec(
