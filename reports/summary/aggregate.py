@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.summary.arm_rows import FULL_BUDGET, ArmRow, arm_row
+from reports.summary.arm_rows import ArmRow, arm_row
 from reports.summary.caveats import caveats
 from reports.summary.curves import Curve, read_curve
 from reports.summary.paper import PaperGroup, paper_group
@@ -16,6 +16,7 @@ from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy, Environment, Errors, Failure
 from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.store import Store
+from yolact_bench.spec.budget import FULL
 
 _OF_TIMING = {"latency_ms": "median_ms", "latency_p90_ms": "p90_ms", "fps": "fps"}
 
@@ -50,7 +51,7 @@ class Summary:
     @property
     def proxy(self) -> str | None:
         """The budget, if it stands in for the one that the spec asks for."""
-        return None if self.manifest.budget == FULL_BUDGET else self.manifest.budget
+        return None if self.manifest.budget == FULL else self.manifest.budget
 
 
 def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:

@@ -8,8 +8,7 @@ from reports.summary.timings import SessionRow, Timing
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.metrics import IOUS, METRICS, points, seeds_text
 from yolact_bench.results.record import Accuracy, Failure
-
-FULL_BUDGET = "full"
+from yolact_bench.spec.budget import FULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +80,7 @@ def arm_row(
         timing=session.timings.get(arm) if session else None,
         timing_refused=session.refused.get(arm) if session else None,
         missing=tuple(_missing(runs, done, failures, manifest)),
-        proxy=manifest.budget != FULL_BUDGET or any(a.proxy for a in own),
+        proxy=manifest.budget != FULL or any(a.proxy for a in own),
         runs=runs,
         accuracies=done,
     )

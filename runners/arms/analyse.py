@@ -43,8 +43,8 @@ def ensure_resampled(unit: Work, place: Workplace, *, sizes: bool) -> None:
     resample(folder, out, eval_data=unit.eval_data, areas=sizes)
 
 
-def analyse_errors(unit: Work, place: Workplace, *, oracles: bool = True) -> Errors:
-    """Return the types of error of a trained unit and, with `oracles`, its oracle ladder.
+def analyse_errors(unit: Work, place: Workplace) -> Errors:
+    """Return the types of error of a trained unit and its oracle ladder.
 
     The types need the unit's predictions alone; deleted ones are made again. The ladder starts
     from a stored forward pass that serves the unit, or else from the network. The result files of
@@ -60,7 +60,7 @@ def analyse_errors(unit: Work, place: Workplace, *, oracles: bool = True) -> Err
         eval_data=unit.eval_data,
         box=error_gains(truth, folder / BOX_FILE, kind="bbox"),
         mask=error_gains(truth, folder / MASK_FILE, kind="segm"),
-        oracles=_ladder(unit, place) if oracles and isinstance(unit, Unit) else {},
+        oracles=_ladder(unit, place) if isinstance(unit, Unit) else {},
         environment=environment(place.device),
         time=now(),
     )

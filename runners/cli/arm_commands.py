@@ -152,7 +152,7 @@ class PredictCommand:
     """Draw boxes, masks and labels on an image or on every image of a folder."""
 
     source: Annotated[Path, typer.Argument(help="Image, or folder of images.")]
-    weights: Annotated[Path, typer.Option(help="Checkpoint (final.pt).")]
+    weights: Annotated[Path, typer.Option(help="Checkpoint (final.pt), or released file (.pth).")]
     arm: Annotated[
         str | None, typer.Option(help="Name of a preset. Default: the run.yaml beside the weights.")
     ] = None

@@ -37,18 +37,9 @@ Timer = Callable[[Callable[[], object]], CallTime]  # runs a call once
 
 def wall_clock(call: Callable[[], object]) -> CallTime:
     """Time one call on the CPU."""
-    return _time(call, time.perf_counter_ns)
-
-
-def cpu_time(call: Callable[[], object]) -> CallTime:
-    """Time that all threads of this process were busy: other programs do not lengthen it."""
-    return _time(call, time.process_time_ns)
-
-
-def _time(call: Callable[[], object], now_ns: Callable[[], int]) -> CallTime:
-    start = now_ns()
+    start = time.perf_counter_ns()
     call()
-    ms = (now_ns() - start) / 1e6
+    ms = (time.perf_counter_ns() - start) / 1e6
     return CallTime(ms, ms)
 
 
@@ -69,7 +60,6 @@ def cuda_events(call: Callable[[], object]) -> CallTime:
 
 TIMERS: Mapping[str, Timer] = {
     "wall clock": wall_clock,
-    "CPU time": cpu_time,
     "CUDA events": cuda_events,
 }
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from runners.tracking.events import Artifacts, Event, ExecutionEnd, ExecutionStart
 from runners.tracking.journal import FOLDER, journals, read_events, try_lock
 from runners.tracking.restore import restored_events
-from runners.tracking.writer import Writer, first_line, store_uri
-from yolact_bench.errors import SpecError
+from runners.tracking.writer import Writer, store_uri
+from yolact_bench.errors import SpecError, first_line
 from yolact_bench.results.manifest import FILE, load
 from yolact_bench.results.store import open_store
 from yolact_bench.slots import hint

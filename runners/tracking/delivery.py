@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runners.tracking.journal import read_events
-from runners.tracking.writer import FLUSH_SECONDS, Writer, first_line, verdict
+from runners.tracking.writer import FLUSH_SECONDS, Writer, verdict
+from yolact_bench.errors import first_line
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from runners.tracking.events import (
 )
 from runners.tracking.records import LONGEST_VALUE, differences, flatten
 from runners.tracking.tags import EXPERIMENT_KIND, child_tags, parent_tags, run_name
+from yolact_bench.errors import first_line
 from yolact_bench.results.files import atomic_path, is_temporary
 
 if TYPE_CHECKING:
@@ -63,11 +64,6 @@ def verdict(error: Exception) -> Verdict:
     if code == "RESOURCE_DOES_NOT_EXIST":
         return "lost"
     return "refused" if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST") else "again"
-
-
-def first_line(error: Exception) -> str:
-    """Return an error's message for a warning: MLflow's may hold whole SQL statements."""
-    return (str(error).strip().splitlines() or [""])[0][:300]
 
 
 def _make_database(work_dir: Path) -> None:

@@ -10,6 +10,7 @@ from yolact_bench.results.record import Accuracy, Failure, Latency
 from yolact_bench.results.sessions import Session, listed_session
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.results.text import align, decimal
+from yolact_bench.spec.budget import FULL
 
 _HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
 
@@ -85,7 +86,7 @@ def _ablation(manifest: Manifest, store: Store) -> Group:
         _row(run, manifest, store.accuracy(run.detect_digest), session, failures)
         for run in manifest.runs
     )
-    proxy = "" if manifest.budget == "full" else f" [{manifest.budget} budget: a proxy]"
+    proxy = "" if manifest.budget == FULL else f" [{manifest.budget} budget: a proxy]"
     timed = session.records.values() if session else ()
     on = next((f"; times on {one.environment.device}" for one in timed), "")
     return Group(name=f"{manifest.name}{proxy}", about=f"{manifest.question}{on}", rows=rows)

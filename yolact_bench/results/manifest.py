@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from yolact_bench.results.serialise import JsonFile
+from yolact_bench.spec.budget import FULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Manifest:
     paper: str | None  # rows of reports/paper.yaml to print beside ours
     expect: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
-    budget: str = "full"  # smoke or short: a proxy for the schedule that the spec asks for
+    budget: str = FULL  # smoke or short: a proxy for the schedule that the spec asks for
     # Arm → why the latency-first gate left it untrained; None: without the gate.
     dropped: Mapping[str, str] | None = None
     paper_rows: Mapping[str, str] | None = None  # arm → the row of `paper` that published it

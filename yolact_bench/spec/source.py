@@ -9,6 +9,7 @@ import yaml
 
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
+from yolact_bench.spec.budget import FULL
 
 KeyPath = tuple[str, ...]
 
@@ -58,7 +59,7 @@ class Source:
     def name(self, budget: str) -> str:
         """Return the spec's name, with the budget unless it is full."""
         name = str(self.data.get("name", Path(self.file).stem))
-        return name if budget == "full" else f"{name}-{budget}"
+        return name if budget == FULL else f"{name}-{budget}"
 
     def mapping(self, path: KeyPath, *, or_none: bool = False) -> Mapping[str, object]:
         """Return the mapping under `path`; empty where the file has no such key."""

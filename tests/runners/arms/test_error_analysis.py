@@ -49,15 +49,14 @@ def test_the_network_does_not_run_where_a_pass_is_stored(
     monkeypatch.setattr(Detector, "predict", lambda *_: pytest.fail("the network ran"))
 
     assert analyse_errors(units[0], place).oracles == whole.oracles
-    assert analyse_errors(units[0], place, oracles=False).oracles == {}
 
 
 def test_predictions_that_were_deleted_are_made_again(tmp_path: Path) -> None:
     units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
     evaluate_unit(units[0], place, ensure_trained(units[0], place))
-    before = analyse_errors(units[0], place, oracles=False)
+    before = analyse_errors(units[0], place)
     shutil.rmtree(place.predictions(units[0].run.detect_digest))
 
-    after = analyse_errors(units[0], place, oracles=False)
+    after = analyse_errors(units[0], place)
 
     assert (after.box, after.mask) == (before.box, before.mask)
