@@ -187,6 +187,6 @@ class ImportWeightsCommand:
     as_json: options.AsJson = False
 
     def execute(self) -> None:
-        from runners.cli.arm import import_weights
+        from runners.cli.inputs import import_weights
 
         import_weights(self)

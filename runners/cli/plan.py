@@ -8,7 +8,7 @@ import typer
 from runners.cli.spec_commands import PlanCommand
 from runners.cli.specs import load_spec, plan_spec
 from runners.planning.cost import estimate, scale_plan
-from runners.planning.rates import Throughput, UserRates, parse_rates
+from runners.planning.rates import Throughput
 from runners.planning.simulation import study_scaling
 from runners.planning.suite import make_suite
 from runners.planning.suite_cost import estimate_suite, suite_tasks
@@ -17,6 +17,7 @@ from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.text.scaling import cost_lines, price_of, scaling_facts
 from runners.planning.text.suite import suite_facts, suite_lines
 from runners.planning.text.sweep import sweep_facts, sweep_lines
+from runners.planning.user_rates import UserRates, parse_rates
 from runners.system.environment import environment
 from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError

@@ -16,8 +16,8 @@ from runners.cli.terminal import print_summary
 from runners.cli.workplace import start_executor
 from runners.planning.cost import estimate
 from runners.planning.plan import Plan
-from runners.planning.rates import UserRates
 from runners.planning.text.ablation import plan_facts, plan_lines
+from runners.planning.user_rates import UserRates
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
 from runners.timing.records import SMOKE_LIMITS, TimingLimits

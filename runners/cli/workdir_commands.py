@@ -185,7 +185,7 @@ def check_data(
     data_root: options.DataRoot = None,
 ) -> None:
     """Read a data set as training would, and list every annotation it would leave out."""
-    from runners.cli.arm import check_data as check
+    from runners.cli.inputs import check_data as check
 
     check(dataset, strict=strict, data_root=data_root)
 

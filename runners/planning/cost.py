@@ -8,8 +8,9 @@ import torch
 
 from runners.arms.evaluate import replayable
 from runners.planning.plan import Plan, Step
-from runners.planning.rates import Throughput, UserRates, total
+from runners.planning.rates import Throughput, total
 from runners.planning.simulation import ScalingStudy, Task, speed_up, study_scaling
+from runners.planning.user_rates import UserRates
 from runners.system.environment import environment, nearest_folder
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace

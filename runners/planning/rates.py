@@ -1,109 +1,26 @@
-"""Rates of training and detection: from the user, or measured on this machine; never guessed."""
+"""Rates of training and detection: the user's, or measured on this machine; never guessed."""
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import yaml
 
+from runners.planning.user_rates import UserRates
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, Latency
-from yolact_bench.slots import hint
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import ARCHITECTURE, Run
-from yolact_bench.spec.source import Source, read
 
 log = logging.getLogger(__name__)
 
 MIN_ITERATIONS = 20  # a shorter training measures start-up
 MIN_ROUNDS = 10  # likewise for timing
-_FLAG = "--images-per-second"
-_SINGLE = ("every", "evaluation")
 _SAME, _ALIKE, _SAME_BACKBONE = 3, 2, 1  # how much two networks have in common
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserRates:
-    """Images per second on one device, from the user; None where there is none."""
-
-    every: float | None = None  # of every training without a preset's rate
-    of_preset: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    evaluation: float | None = None  # network and detection, whatever the arm
-
-    def __post_init__(self) -> None:
-        """Check every number.
-
-        Raises:
-            SpecError: an invalid rate, or a preset that does not exist.
-        """
-        rates: dict[str, float | None] = {
-            _FLAG: self.every,
-            "--evaluation-images-per-second": self.evaluation,
-        }
-        for name, rate in self.of_preset.items():
-            if name not in PRESETS:
-                raise SpecError(f"{_FLAG} {name}: no such preset{hint(name, PRESETS)}")
-            rates[f"{_FLAG} {name}="] = rate
-        for where, value in rates.items():
-            if value is not None and not 0 < value < float("inf"):
-                raise SpecError(f"{where} {value}: expected a number above 0")
-
-
-def parse_rates(
-    words: Sequence[str], *, evaluation: float | None = None, file: Path | None = None
-) -> UserRates:
-    """Return the rates of a command line; its words take precedence over those of the file.
-
-    Raises:
-        SpecError: neither a number nor PRESET=NUMBER, or a mistake in the file.
-    """
-    base = UserRates() if file is None else _read_rates(file)
-    every, of_preset = base.every, dict(base.of_preset)
-    for word in words:
-        name, equals, number = word.rpartition("=")
-        try:
-            rate = float(number)
-        except ValueError as error:
-            raise SpecError(
-                f"{_FLAG} {word}: expected a number for every training, or PRESET=NUMBER, "
-                "such as yolact_r101=45"
-            ) from error
-        if equals:
-            of_preset[name] = rate
-        else:
-            every = rate
-    return UserRates(
-        every=every,
-        of_preset=of_preset,
-        evaluation=evaluation if evaluation is not None else base.evaluation,
-    )
-
-
-def _read_rates(file: Path) -> UserRates:
-    """Return the rates of a YAML file: `every`, `presets` (name → rate) and `evaluation`."""
-    source = read(file)
-    source.check_keys((), source.data, (*_SINGLE, "presets"))
-    presets = source.data.get("presets", {})
-    if not isinstance(presets, Mapping):
-        raise source.error(("presets",), f"expected preset: rate, got {presets!r}")
-    of_preset = {str(name): _number(source, ("presets", str(name)), presets) for name in presets}
-    single = {key: _number(source, (key,), source.data) for key in _SINGLE if key in source.data}
-    try:
-        return UserRates(of_preset=of_preset, **single)
-    except SpecError as error:
-        raise SpecError(f"{file}: {error}") from error
-
-
-def _number(source: Source, path: tuple[str, ...], values: Mapping[str, object]) -> float:
-    value = values[path[-1]]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise source.error(path, f"expected images per second, got {value!r}")
-    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ import pytest
 from runners.ablation.context import AblationContext
 from runners.planning.cost import Estimate, estimate
 from runners.planning.plan import Plan
-from runners.planning.rates import UserRates
 from runners.planning.text.ablation import plan_facts, plan_lines
+from runners.planning.user_rates import UserRates
 from runners.system.environment import environment
 from runners.units.unit import run_yaml
 from tests.support import fake_work

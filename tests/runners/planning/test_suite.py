@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from runners.cli.main import main
-from runners.planning.rates import Throughput, UserRates, parse_rates
+from runners.planning.rates import Throughput
 from runners.planning.simulation import study_scaling
 from runners.planning.suite import Suite, make_suite
 from runners.planning.suite_cost import SuiteCost, estimate_suite, suite_tasks
 from runners.planning.text.suite import suite_facts, suite_lines
+from runners.planning.user_rates import UserRates, parse_rates
 from tests.support.paths import ABLATIONS
 from tests.support.small_ablation import SPEC, context, write_spec
 from yolact_bench.errors import SpecError

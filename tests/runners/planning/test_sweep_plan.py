@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from runners.planning.rates import Throughput, UserRates
+from runners.planning.rates import Throughput
 from runners.planning.sweep import SweepPlan, plan_sweep, scale_sweep
 from runners.planning.text.sweep import sweep_facts, sweep_lines
+from runners.planning.user_rates import UserRates
 from tests.support.paths import SWEEPS
 from tests.support.small_ablation import context
 from yolact_bench.spec.sweep.sweep import load_sweep

@@ -1,0 +1,76 @@
+"""What `yolact-bench data check` and `import-weights` do: files from elsewhere."""
+
+import json
+import re
+from pathlib import Path
+
+import typer
+
+from runners.cli.arm_commands import ImportWeightsCommand
+from runners.cli.options import WORK
+from runners.training.checkpoint import save_final
+from runners.units.unit import run_yaml
+from runners.workdir.dataset_files import check_dataset
+from yolact_bench.build import build_network, load_weights, recognise_weights
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.results.files import write_atomically
+from yolact_bench.spec.base_run import read_run
+from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
+from yolact_bench.spec.file_hash import file_sha256
+
+
+def check_data(dataset: str, *, strict: bool, data_root: Path | None) -> None:
+    """Print the annotations that training leaves out; exit 2 with `strict` if there is anything."""
+    choice = dataset_choice(dataset, relative_to=Path())
+    checked = check_dataset(resolve_dataset(choice, data_root=data_root))
+    for count in checked.counts:
+        typer.echo(
+            f"{count.split}: {count.images} images ({count.images_without_objects} without "
+            f"objects), {count.objects} objects, {count.crowds} crowd regions"
+        )
+        by_class = sorted(count.objects_by_class.items(), key=lambda item: -item[1])
+        typer.echo("  " + ", ".join(f"{name} {number}" for name, number in by_class))
+    for finding in checked.findings:
+        what = "" if finding.annotation_id is None else f" annotation {finding.annotation_id}:"
+        typer.echo(f"{finding.split}: image {finding.image_id}:{what} {finding.reason}")
+    typer.echo(f"{len(checked.findings)} unusable")
+    if strict and checked.findings:
+        raise typer.Exit(2)
+
+
+def import_weights(command: ImportWeightsCommand) -> None:
+    """Write the weights of a released file and the run that they belong to into a folder.
+
+    Without an arm the configuration is recognised by keys and shapes, and by the file's name
+    where several are alike.
+
+    Raises:
+        SpecError: not a released file, or its configuration is ambiguous.
+    """
+    file = command.file
+    out = command.out or WORK / "imported" / file.stem
+    weights, run_file = out / "final.pt", out / "run.yaml"
+    arm = command.arm or recognise_weights(file)
+    run = resolve_architecture(read_run(arm, relative_to=Path()))
+    network = build_network(run, initial=False)
+    load_weights(network, file)
+    out.mkdir(parents=True, exist_ok=True)
+    # <config>_<epoch>_<iteration>.pth
+    match = re.fullmatch(r".+_\d+_(\d+)(?:_interrupt)?\.pth", file.name)
+    facts = {
+        "imported_from": file.name,
+        "sha256": file_sha256(file),
+        "iterations": int(match[1]) if match else 0,
+        # The training is unknown.
+        "seconds": 0.0,
+        "images_per_second": 0.0,
+        "skipped_annotations": 0,
+        "peak_memory_mb": None,
+    }
+    save_final(weights, facts=facts, network=network)
+    write_atomically(run_file, run_yaml(run))
+    if command.as_json:
+        typer.echo(json.dumps({"arm": arm, "weights": str(weights), "run": str(run_file)}))
+        return
+    typer.echo(f"{arm}: {weights}, {run_file}")
+    typer.echo(f"  yolact-bench evaluate {run_file} --weights {weights} --dataset coco")
