@@ -1,6 +1,7 @@
 """Which anchor each object claims for itself, whatever their overlap."""
 
 import logging
+from contextlib import nullcontext
 from functools import cache
 from importlib.util import find_spec
 
@@ -41,12 +42,14 @@ def claims_by_kernel(
     best = best.contiguous()
     anchor, row = (best.new_empty((images, size)) for _ in range(2))
     objects_block, size_block = _power_of_two(objects), _power_of_two(size)
-    claim[(images,)](
-        *(best, anchor, row, objects, size),
-        objects_block=objects_block,
-        size_block=size_block,
-        num_warps=max(objects_block * size_block // 512, 1),  # 16 keys a thread: none are spilled
-    )
+    # Triton launches on the current device, which need not be that of the keys.
+    with torch.cuda.device(best.device) if best.is_cuda else nullcontext():
+        claim[(images,)](
+            *(best, anchor, row, objects, size),
+            objects_block=objects_block,
+            size_block=size_block,
+            num_warps=max(objects_block * size_block // 512, 1),  # 16 keys a thread: no spills
+        )
     return anchor, row
 
 
