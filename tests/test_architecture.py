@@ -20,6 +20,13 @@ PACKAGES = ("yolact_bench", "runners", "reports")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 SPECS = sorted(ABLATIONS.glob("*.yaml"))
 JAXTYPES = {"Float", "Float32", "Float64", "Int", "Int32", "Int64", "Bool", "UInt8", "Shaped"}
+PARTICIPLE = re.compile(
+    r"[a-z]*[^e]ed|built|chosen|done|drawn|found|given|gone|held|hidden|kept|known|left|lost|made"
+    r"|met|read_only|seen|sent|shown|taken|told|torn|written"
+)
+# `compiled` is the name of a runtime in YAML; `changed` returns a copy, as Python's `sorted` does;
+# a program is of `fixed` shapes.
+NAMES_TO_KEEP = {"compiled", "changed", "fixed"}
 RE = re.DOTALL | re.MULTILINE
 _DEFORM_LAYER = "yolact_bench.deform.layer"  # torchvision's; also what a layer is
 GRAB_BAGS = {"utils", "helpers", "common", "misc", "manager", "base"}
@@ -150,6 +157,28 @@ def _axes(node: ast.Subscript) -> list[str]:
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
     text = parts[-1].value if parts and isinstance(parts[-1], ast.Constant) else ""
     return text.split() if isinstance(text, str) else []
+
+
+def test_no_name_is_a_participle() -> None:
+    """Of classes the last word, of functions a single word; a boolean is a claim and may be one."""
+    participles = {
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and PARTICIPLE.fullmatch(_head(node))
+        and node.name.strip("_") not in NAMES_TO_KEEP
+    }
+    assert participles == set()
+
+
+def _head(node: ast.FunctionDef | ast.ClassDef) -> str:
+    """The word that decides what a name is, or nothing where any will do."""
+    if isinstance(node, ast.ClassDef):
+        return re.findall(r"[A-Z][a-z0-9]*", node.name)[-1].lower()
+    claims = node.returns is not None and ast.unparse(node.returns) == "bool"
+    is_property = any(ast.unparse(each) == "property" for each in node.decorator_list)
+    return "" if claims or is_property else node.name.strip("_")
 
 
 def test_variants_of_a_slot_are_independent_by_contract() -> None:

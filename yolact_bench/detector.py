@@ -16,7 +16,7 @@ from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.graph.fixed import ProgramOutput, detections_of
 from yolact_bench.detect.graph.staged import StagedDetection
 from yolact_bench.detect.graph.staging import Photo
-from yolact_bench.detect.pipeline import DetectionHead, Found, to_detections
+from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, to_detections
 from yolact_bench.errors import SpecError
 from yolact_bench.runtime import GraphStep, Program, Runtime, precision_fault
 from yolact_bench.runtime.eager import eager
@@ -93,7 +93,7 @@ class Detector:
         return [self._finish(found, clock) for found in self.find(images, clock)]
 
     @torch.inference_mode()
-    def find(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Found]:
+    def find(self, images: Sequence[Image], clock: Clock = no_clock) -> list[SoftDetections]:
         """Return the detections of each image on the device, masks at prototype size.
 
         Raises:
@@ -109,23 +109,27 @@ class Detector:
         with clock("preprocess"):
             batch = self.preprocess(images)
         predictions = self.predict(batch, clock)
-        return [self._found(predictions, i, image, clock) for i, image in enumerate(images)]
+        return [self._find_one(predictions, i, image, clock) for i, image in enumerate(images)]
 
-    def _found(self, predictions: Predictions, index: int, image: Image, clock: Clock) -> Found:
+    def _find_one(
+        self, predictions: Predictions, index: int, image: Image, clock: Clock
+    ) -> SoftDetections:
         height, width = image.shape[:2]
         return self.head.find(predictions, index, height=height, width=width, clock=clock)
 
-    def _find_fixed(self, fixed: GraphStep, images: Sequence[Image], clock: Clock) -> list[Found]:
+    def _find_fixed(
+        self, fixed: GraphStep, images: Sequence[Image], clock: Clock
+    ) -> list[SoftDetections]:
         """Run the program, wait once, and detect again where its fixed numbers were too small."""
         with clock("preprocess"):
-            pixels = torch.stack([self._resized(image, i) for i, image in enumerate(images)])
+            pixels = torch.stack([self._resize(image, i) for i, image in enumerate(images)])
         outcome: ProgramOutput = fixed(self.network, pixels, clock)
         found = []
         with clock("copy"):
             state = outcome.state.tolist()
         for index, (image, (count, exact)) in enumerate(zip(images, state, strict=True)):
             if not exact:
-                again = self._found(outcome.predictions, index, image, clock)
+                again = self._find_one(outcome.predictions, index, image, clock)
                 found.append(replace(again, exact=False))
                 continue
             height, width = image.shape[:2]
@@ -137,7 +141,7 @@ class Detector:
 
     def _find_staged(
         self, staged: StagedDetection, photos: Sequence[Photo], clock: Clock
-    ) -> list[Found]:
+    ) -> list[SoftDetections]:
         """Run the program of staged photos, and detect again where its numbers were too small."""
         outcome = staged(self.network, photos, clock)
         found = []
@@ -147,9 +151,9 @@ class Detector:
             height, width = photo.shape[:2]
             threshold = self.head.assembly.mask_threshold
             if exact:
-                found.append(outcome.found(index, count, (height, width), threshold))
+                found.append(outcome.detections(index, count, (height, width), threshold))
             else:
-                again = self._found(outcome.predictions, index, photo, clock)
+                again = self._find_one(outcome.predictions, index, photo, clock)
                 found.append(replace(again, exact=False))
         return found
 
@@ -193,7 +197,7 @@ class Detector:
 
         Source: dbolya/yolact@902073d utils/augmentations.py, `FastBaseTransform`.
         """
-        resized = [self._resized(image, i) for i, image in enumerate(images)]
+        resized = [self._resize(image, i) for i, image in enumerate(images)]
         return torch.stack([(pixels - self._mean) / self._std for pixels in resized])
 
     @torch.inference_mode()
@@ -203,7 +207,7 @@ class Detector:
             raw: Predictions = self.network(batch, clock=clock)
         return map_tensors(raw, Tensor.float)
 
-    def _resized(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
+    def _resize(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
         _refuse_others(image, index)
         if isinstance(image, np.ndarray):
             # A view of reversed channels, as from cv2's BGR, has strides that torch refuses.
@@ -214,7 +218,7 @@ class Detector:
         return square[0]
 
     @torch.inference_mode()
-    def _finish(self, found: Found, clock: Clock) -> Detections:
+    def _finish(self, found: SoftDetections, clock: Clock) -> Detections:
         with clock("upsample"):
             detections = to_detections(found)
         with clock("copy"):

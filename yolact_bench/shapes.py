@@ -99,7 +99,7 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Selection:
     """What an NMS kept: row numbers, labels and scores, best first."""
 
     anchor: Int64[Tensor, " K"]  # row of the boxes given to the NMS

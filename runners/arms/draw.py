@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from yolact_bench.detect.pipeline import Found, regions
+from yolact_bench.detect.pipeline import SoftDetections, regions
 from yolact_bench.shapes import Detections
 
 Picture = NDArray[np.uint8]
@@ -67,7 +67,7 @@ class _Rectangle:
 
 def draw(
     image: NDArray[Any],
-    detections: Detections | Found,
+    detections: Detections | SoftDetections,
     classes: Sequence[str],
     *,
     min_score: float = 0.3,
@@ -91,13 +91,13 @@ def draw(
 
 
 def _instances(
-    detections: Detections | Found, classes: Sequence[str], min_score: float
+    detections: Detections | SoftDetections, classes: Sequence[str], min_score: float
 ) -> Iterator[_Instance]:
     above = detections.mask_scores >= min_score
     scores = detections.mask_scores[above].tolist()
     labels = detections.labels[above].tolist()
     boxes = detections.boxes_px[above].long().tolist()
-    if isinstance(detections, Found):
+    if isinstance(detections, SoftDetections):
         parts = [
             (part.top, part.left, part.mask.cpu().numpy())
             for part in regions(detections.where(above))

@@ -14,7 +14,7 @@ from runners.arms.draw import draw
 from runners.cli.arm_commands import PredictCommand
 from runners.units.settings import parse_settings
 from yolact_bench.build import load_detector, recognise_weights
-from yolact_bench.detect.pipeline import Found
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import atomic_path
 
@@ -88,7 +88,9 @@ def _images(source: Path) -> list[Path]:
     return [source]
 
 
-def _facts(detections: Found, classes: Sequence[str], min_score: float) -> list[dict[str, object]]:
+def _facts(
+    detections: SoftDetections, classes: Sequence[str], min_score: float
+) -> list[dict[str, object]]:
     rows = zip(
         *(
             values.tolist()

@@ -22,7 +22,7 @@ from yolact_bench.errors import ArmError
 from yolact_bench.geometry.run_lengths import Toggles, mask_run_lengths, mask_toggles
 
 if TYPE_CHECKING:
-    from yolact_bench.detect.pipeline import Found
+    from yolact_bench.detect.pipeline import SoftDetections
 
 Float32 = NDArray[np.float32]
 
@@ -30,7 +30,7 @@ _AHEAD = 2  # images of each process that wait to be encoded
 
 
 def encode_lines(
-    detections: Iterable[tuple["Found", int]],
+    detections: Iterable[tuple["SoftDetections", int]],
     category_ids: Sequence[int],
     encoders: "Encoders | None" = None,
 ) -> Iterator[Lines]:
@@ -67,7 +67,7 @@ class Encoders:
         return self
 
     def submit(
-        self, detections: "Found", image_id: int, category_ids: Sequence[int]
+        self, detections: "SoftDetections", image_id: int, category_ids: Sequence[int]
     ) -> Future[Lines]:
         soft, size = detections.soft_masks, (detections.height, detections.width)
         masks: Tensor | Toggles = soft
@@ -79,7 +79,7 @@ class Encoders:
 
     def _encode(
         self,
-        detections: "Found",
+        detections: "SoftDetections",
         masks: Tensor | Toggles,
         image_id: int,
         category_ids: Sequence[int],
@@ -106,7 +106,7 @@ class Encoders:
         self._stack.close()
 
 
-def lines_of(detections: "Found", image_id: int, category_ids: Sequence[int]) -> Lines:
+def lines_of(detections: "SoftDetections", image_id: int, category_ids: Sequence[int]) -> Lines:
     """Return the lines of one image.
 
     Raises:
@@ -117,13 +117,13 @@ def lines_of(detections: "Found", image_id: int, category_ids: Sequence[int]) ->
 
 
 def _lines(
-    detections: "Found", masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
+    detections: "SoftDetections", masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
 ) -> Lines:
     of_boxes, of_masks = entries(detections, masks, image_id, category_ids)
     return Lines(as_lines(of_boxes), as_lines(of_masks), len(of_boxes))
 
 
-def run_lengths(detections: "Found") -> list[Rle]:
+def run_lengths(detections: "SoftDetections") -> list[Rle]:
     """Return the mask of each detection at image size, as COCO's run lengths."""
     size, threshold = (detections.height, detections.width), detections.mask_threshold
     texts = mask_run_lengths(detections.soft_masks, *size, threshold=threshold)
@@ -131,7 +131,7 @@ def run_lengths(detections: "Found") -> list[Rle]:
 
 
 def entries(
-    detections: "Found", masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
+    detections: "SoftDetections", masks: Sequence[Rle], image_id: int, category_ids: Sequence[int]
 ) -> tuple[list[Entry], list[Entry]]:
     """Return the box entries, with class scores, and the mask entries, with rescored ones.
 
@@ -167,7 +167,7 @@ def _lines_of_parts(
     Their class is not imported: that would load all of the detectors.
     """
     tensors = {k: torch.from_numpy(a) if isinstance(a, np.ndarray) else a for k, a in parts.items()}
-    detections, masks = cast("Found", SimpleNamespace(**tensors)), parts["soft_masks"]
+    detections, masks = cast("SoftDetections", SimpleNamespace(**tensors)), parts["soft_masks"]
     size, threshold = (detections.height, detections.width), detections.mask_threshold
     if isinstance(masks, _PackedMasks):
         soft = torch.from_numpy(_unpack(masks))

@@ -32,12 +32,12 @@ from runners.evaluation.score import class_names
 from runners.system.progress import progress
 from yolact_bench.data.objects import Objects, Segment, rasterise
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.detect.pipeline import Candidates, Found
+from yolact_bench.detect.pipeline import Candidates, SoftDetections
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.geometry.masks import crop
 from yolact_bench.geometry.protocols import Assembly
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 
 ORACLES = ("none", "crop_gt_box", "rescore_gt", "class_gt", "project_gt")
 
@@ -114,7 +114,7 @@ def oracle_entries(
     labels[rows] = truth.labels[objects]
     ideal = _project(head.assembly, candidates, truth)
     ideal_masks = run_lengths(ideal)
-    with_oracle: Mapping[str, tuple[Found, list[Rle]]] = {
+    with_oracle: Mapping[str, tuple[SoftDetections, list[Rle]]] = {
         "none": (as_is, masks),
         "crop_gt_box": _crop(head.assembly, candidates, survivors, as_is, masks, truth),
         "rescore_gt": (_rescore(as_is, masks, truth), masks),
@@ -170,11 +170,11 @@ def _truth(objects: Objects) -> _Truth:
 def _crop(
     assembly: Assembly,
     candidates: Candidates,
-    survivors: Kept,
-    as_is: Found,
+    survivors: Selection,
+    as_is: SoftDetections,
     masks: list[Rle],
     truth: _Truth,
-) -> tuple[Found, list[Rle]]:
+) -> tuple[SoftDetections, list[Rle]]:
     overlap = box_iou(as_is.boxes_px, truth.boxes_px) * (as_is.labels[:, None] == truth.labels)
     rows, objects = _best(overlap, above=0.0)
     if not len(rows):
@@ -191,14 +191,14 @@ def _crop(
     return cropped, [new.get(row, mask) for row, mask in enumerate(masks)]
 
 
-def _rescore(detections: Found, masks: list[Rle], truth: _Truth) -> Found:
+def _rescore(detections: SoftDetections, masks: list[Rle], truth: _Truth) -> SoftDetections:
     iou = torch.from_numpy(mask_iou(masks, truth.masks)).to(detections.scores)
     iou *= detections.labels[:, None] == truth.labels
     best = iou.amax(1) if len(truth.labels) else torch.zeros(len(detections))
     return replace(detections, mask_scores=detections.scores * best)
 
 
-def _project(assembly: Assembly, candidates: Candidates, truth: _Truth) -> Found:
+def _project(assembly: Assembly, candidates: Candidates, truth: _Truth) -> SoftDetections:
     """Return every true object as a detection, with the best mask of these prototypes."""
     prototypes = candidates.prototypes.contiguous()
     side = len(prototypes)  # the network's input is square
@@ -211,7 +211,7 @@ def _project(assembly: Assembly, candidates: Candidates, truth: _Truth) -> Found
         coefficients = fitted_coefficients(prototypes, masks.to(prototypes.device), cells)
         soft_masks = crop(assembly(prototypes, coefficients, boxes), boxes)
     sure = torch.ones(len(masks))
-    return Found(
+    return SoftDetections(
         boxes=truth.boxes,
         # Outwards to whole pixels: an object thinner than one must not vanish.
         boxes_px=torch.cat([truth.boxes_px[:, :2].floor(), truth.boxes_px[:, 2:].ceil()], 1),

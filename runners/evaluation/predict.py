@@ -14,7 +14,7 @@ from runners.evaluation.score import Scores, class_names
 from runners.system.helper_process import can_start_helpers
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.detect.pipeline import Found
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detector import Detector
 
 _WORTH_A_PROCESS = 200  # images: a process takes a second or two to start
@@ -99,7 +99,7 @@ def detections(
 
 def find_all(
     detector: Detector, dataset: Dataset, indices: Sequence[int], batch_size: int, *, threads: int
-) -> Iterator[tuple[Found, int]]:
+) -> Iterator[tuple[SoftDetections, int]]:
     """Yield the detections in each image and its id, in order."""
     for batch in decoded_batches(dataset, indices, size=batch_size, threads=threads):
         of_batch = detector.find([image for _, image in batch])

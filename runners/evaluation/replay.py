@@ -18,7 +18,7 @@ from runners.evaluation.files import PredictionKey, prediction_files
 from runners.evaluation.stored_pass import StoredPass
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.detect.pipeline import Found
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
 from yolact_bench.results.text import time_span
@@ -97,7 +97,7 @@ class EncodedMasks:
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[NDArray[np.float32], float, Rle]] = {}
 
-    def run_lengths(self, detections: Found) -> list[Rle]:
+    def run_lengths(self, detections: SoftDetections) -> list[Rle]:
         """Return the run lengths of each detection of the image."""
         soft_masks, threshold = detections.soft_masks.numpy(), detections.mask_threshold
         keys = [box.tobytes() for box in detections.boxes.numpy()]

@@ -28,7 +28,7 @@ BASE_MS = "base_ms"
 _MOST_SECONDS = 20.0  # per session by default: a sweep has many sessions
 
 
-class Untrained(NamedTuple):
+class UntrainedTrial(NamedTuple):
     """What was measured of a unit before its training."""
 
     timing: TimedArm  # in milliseconds of its own session, which a budget is compared with
@@ -77,7 +77,7 @@ class Stopwatch:
         records = time_possible(units, session, skip)
         return errors if records is None else {**errors, **self._ratios(records)}
 
-    def judge_untrained(self, unit: Unit) -> Untrained | None:
+    def judge_untrained(self, unit: Unit) -> UntrainedTrial | None:
         """Return the time of a unit with random weights, measured once; None if it is invalid."""
         key = f"untrained {timing_key(unit.run)}"
         stored = self.study.fact(key)
@@ -90,7 +90,7 @@ class Stopwatch:
         timing = TimedArm(arm=unit.arm, detect_digest=unit.run.detect_digest, **own)
         base_ms = stored.get(BASE_MS)  # older studies did not keep it
         metrics = {} if base_ms is None else self._metrics(timing.median_ms, base_ms)
-        return Untrained(timing, metrics)
+        return UntrainedTrial(timing, metrics)
 
     def _time_untrained(self, unit: Unit) -> dict[str, float | int | None] | None:
         """Return the fields of a `TimedArm`, and the base's median of the same session."""

@@ -9,7 +9,7 @@ from itertools import cycle, islice
 from runners.timing.detection_load import impose_load
 from runners.timing.images import Image, Picture
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.pipeline import Found
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.run_lengths import mask_run_lengths
 from yolact_bench.shapes import Predictions
@@ -118,7 +118,7 @@ def model(arm: PreparedArm) -> Call:
 def detector(arm: PreparedArm) -> Call:
     """Return the call from decoded images on the host to masks at prototype size, on the device."""
 
-    def call(number: int, clock: Clock) -> list[Found]:
+    def call(number: int, clock: Clock) -> list[SoftDetections]:
         return arm.detector.find(arm.decode_images(number), clock)
 
     return call
@@ -127,7 +127,7 @@ def detector(arm: PreparedArm) -> Call:
 def end_to_end(arm: PreparedArm) -> Call:
     """Return the call from the bytes of files to detections and run lengths on the host."""
 
-    def call(number: int, clock: Clock) -> list[tuple[Found, list[str]]]:
+    def call(number: int, clock: Clock) -> list[tuple[SoftDetections, list[str]]]:
         with clock("preprocess"):
             images = [picture.decode() for picture in arm.batch(number)]
         results = []
@@ -149,7 +149,7 @@ CALLS: Mapping[str, Callable[[PreparedArm], Call]] = {
 }
 
 
-def detections_in(result: object) -> list[Found] | None:
+def detections_in(result: object) -> list[SoftDetections] | None:
     """Return what one call detected, image by image; None for raw predictions."""
     if not isinstance(result, list):
         return None

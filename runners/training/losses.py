@@ -28,7 +28,7 @@ def shared_losses(
     It does not replace the network, which validation and checkpoints use itself. With
     `reaches_all`, every parameter has a part in the loss of every batch.
     """
-    forward = _compiled(network) if compile_network else network.__call__
+    forward = _compile(network) if compile_network else network.__call__
     module = BatchLosses(network, forward, losses, precision)
     if ranks.size == 1:
         return module
@@ -75,6 +75,6 @@ class BatchLosses(nn.Module):
         return self._losses(raw, targets, generator)
 
 
-def _compiled(network: Yolact) -> Callable[[Tensor], Predictions]:
+def _compile(network: Yolact) -> Callable[[Tensor], Predictions]:
     program = torch.compile(network, dynamic=False)
     return lambda x: with_whole_libraries(lambda: program(x))

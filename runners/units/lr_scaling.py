@@ -41,7 +41,7 @@ def scale_run(run: Run, *, scaling: str, devices: int) -> Run:
     for option in ("batch_size", *options_by_fact("schedule", component, "rates")):
         schedule[option] = _times(schedule[option], devices)
     for option in options_by_fact("schedule", component, "lengths"):
-        schedule[option] = _divided(schedule[option], devices)
+        schedule[option] = _divide(schedule[option], devices)
     return run.changed({"schedule": schedule})
 
 
@@ -68,9 +68,9 @@ def _times(value: object, devices: int) -> float:
     return value * devices
 
 
-def _divided(value: object, devices: int) -> object:
+def _divide(value: object, devices: int) -> object:
     if isinstance(value, list):
-        return [_divided(item, devices) for item in value]
+        return [_divide(item, devices) for item in value]
     assert isinstance(value, int)
     return math.ceil(value / devices)
 

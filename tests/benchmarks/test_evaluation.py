@@ -13,7 +13,7 @@ from runners.evaluation.encode import Encoders, encode_lines
 from runners.evaluation.files import Lines
 from tests.benchmarks.alternating import compare
 from tests.support.coco_like import CLASSES, coco_like, names_of
-from yolact_bench.detect.pipeline import Found
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.geometry.masks import crop
 from yolact_bench.results.record import ApSummary
 from yolact_bench.statistics.matches import load_matches
@@ -61,7 +61,7 @@ def test_coco_scoring(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     )
 
 
-def found_in_one_image() -> Found:
+def found_in_one_image() -> SoftDetections:
     """100 detections of COCO's sizes at 550 pixels."""
     random = np.random.default_rng(0)
     size = np.exp(random.normal(-2.0, 0.8, (100, 2))).clip(0.02, 0.9)
@@ -71,7 +71,7 @@ def found_in_one_image() -> Found:
         torch.tensor(random.random((1, 100, 9, 9)), dtype=torch.float32), size=(138, 138)
     )[0]
     scores = torch.linspace(0.9, 0.1, 100)
-    return Found(
+    return SoftDetections(
         boxes=boxes,
         boxes_px=(boxes * torch.tensor([640.0, 480.0, 640.0, 480.0])).round(),
         scores=scores,

@@ -24,7 +24,7 @@ from yolact_bench.detect.nms.fast import fast_nms, fast_nms_per_class, fixed_fas
 from yolact_bench.detect.pipeline import likely_candidates
 from yolact_bench.geometry.boxes import decode, encode, to_cxcywh
 from yolact_bench.geometry.run_lengths import mask_run_lengths
-from yolact_bench.shapes import Kept, Predictions
+from yolact_bench.shapes import Predictions, Selection
 
 CLASSES, CANDIDATES = 80, 1000
 
@@ -148,7 +148,7 @@ def test_decoding_softmax_and_fast_nms(
         by_class = raw.scores[0].softmax(-1).T.contiguous()[1:]
         return plain_fast_nms(decode(raw.boxes[0], raw.anchors), by_class)
 
-    def ours() -> Kept:
+    def ours() -> Selection:
         candidates = likely_candidates(raw, 0, fast_nms)
         return fast_nms(candidates.boxes, candidates.probabilities)
 
@@ -170,7 +170,7 @@ def test_fixed_fast_nms_on_a_gpu(benchmark: BenchmarkFixture, anchors: int) -> N
     boxes, scores = (part.cuda() for part in clustered(anchors))
     fixed, expected = fixed_fast_nms(boxes, scores), fast_nms_per_class(boxes, scores)
     assert bool(fixed.exact)
-    assert torch.equal(fixed.kept().anchor, expected.anchor)
+    assert torch.equal(fixed.selection().anchor, expected.anchor)
 
     def finished(form: object, *inputs: Tensor) -> None:
         assert callable(form)

@@ -6,7 +6,7 @@ from torch import Tensor
 from yolact_bench.catalog import components
 from yolact_bench.detect.nms import fixed_form
 from yolact_bench.detect.protocols import Nms
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 from yolact_bench.slots import fact, options_of, pick
 from yolact_bench.torch_internals import operator_graph
 
@@ -116,7 +116,7 @@ def _crowd(seed: int, anchors: int = 120, classes: int = 3) -> tuple[Tensor, Ten
     return torch.cat([corner, corner + size], 1), logits.softmax(1)[:, 1:]
 
 
-def _rows(kept: Kept) -> list[tuple[int, int]]:
+def _rows(kept: Selection) -> list[tuple[int, int]]:
     return list(zip(kept.anchor.tolist(), kept.label.tolist(), strict=True))
 
 

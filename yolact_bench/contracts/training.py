@@ -11,7 +11,7 @@ from yolact_bench.catalog import components
 from yolact_bench.data.objects import Objects
 from yolact_bench.geometry.anchors import anchor_grid, level_sizes, one_scale
 from yolact_bench.loss.forms import form_of_batch
-from yolact_bench.loss.padded import padded
+from yolact_bench.loss.padded import pad_objects
 from yolact_bench.loss.protocols import BatchPositives, Positives, SoftMasks
 from yolact_bench.shapes import Target, Targets
 from yolact_bench.slots import defaults_of, options_by_fact, options_of, pick
@@ -230,7 +230,7 @@ def _as_batch(image: Positives) -> BatchPositives:
         prototypes=image.prototypes[None],
         positive=torch.ones_like(image.truth, dtype=torch.bool)[None],
         truth=image.truth[None],
-        objects=padded(Targets.of([target])),
+        objects=pad_objects(Targets.of([target])),
     )
 
 

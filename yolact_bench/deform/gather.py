@@ -7,7 +7,7 @@ from torch import Tensor
 
 from yolact_bench.deform.gather_gradient import GatheredConvolution
 from yolact_bench.deform.layer import autocast_precision
-from yolact_bench.deform.tap_positions import bordered, find_places, sample
+from yolact_bench.deform.tap_positions import add_border, find_places, sample
 
 _ONE_SIDE = 3  # of the kernel
 
@@ -39,5 +39,5 @@ def gather_deform(
         return trained
     places = find_places(offset, modulation, x.shape, stride, as_image=True)
     side = (x.shape[0], _ONE_SIDE * offset.shape[2], _ONE_SIDE * offset.shape[3], x.shape[1])
-    image = sample(bordered(x), places).view(side).permute(0, 3, 1, 2)
+    image = sample(add_border(x), places).view(side).permute(0, 3, 1, 2)
     return F.conv2d(image, weight, bias, stride=_ONE_SIDE)

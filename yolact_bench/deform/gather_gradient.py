@@ -7,7 +7,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from yolact_bench.deform.tap_positions import (
     Places,
-    bordered,
+    add_border,
     corner_weights,
     find_places,
     sample,
@@ -37,7 +37,7 @@ class GatheredConvolution(torch.autograd.Function):
     ) -> Tensor:
         """Return the convolution, [B, O, h, w] as channels-last."""
         places = find_places(offset, modulation, x.shape, stride, as_image=False)
-        columns = sample(bordered(x), places).view(-1, _TAPS * x.shape[1])
+        columns = sample(add_border(x), places).view(-1, _TAPS * x.shape[1])
         out = torch.addmm(bias, columns, _matrix(weight).t())
         ctx.save_for_backward(x, offset, modulation, weight)
         ctx.stride = stride  # type: ignore[attr-defined]
@@ -51,7 +51,7 @@ class GatheredConvolution(torch.autograd.Function):
         needed: tuple[bool, ...] = ctx.needs_input_grad  # type: ignore[attr-defined]
         stride: int = ctx.stride  # type: ignore[attr-defined]
         places = find_places(offset, modulation, x.shape, stride, as_image=False)
-        table = bordered(x)
+        table = add_border(x)
         out = grad.permute(0, 2, 3, 1).reshape(-1, weight.shape[0])  # [P, O]
         of_x = of_offset = of_modulation = of_weight = of_bias = None
         if any(needed[:3]):

@@ -114,7 +114,7 @@ class DeformableConv2d(nn.Module):
         """
         if fact(self.implementation, "convolve_map") is None:
             return
-        weight, bias = _padded(self.offset_mask)
+        weight, bias = _pad(self.offset_mask)
         padded = nn.Conv2d(weight.shape[1], MAP_CHANNELS, 3, self.stride, padding=1, device="meta")
         padded.weight = nn.Parameter(weight.detach(), requires_grad=False)
         padded.bias = nn.Parameter(bias.detach(), requires_grad=False)
@@ -124,7 +124,7 @@ class DeformableConv2d(nn.Module):
         """Return the convolution at the learnt places."""
         convolve_map = fact(self.implementation, "convolve_map")
         if convolve_map is not None:
-            places = F.conv2d(x, *_padded(self.offset_mask), self.stride, padding=1)
+            places = F.conv2d(x, *_pad(self.offset_mask), self.stride, padding=1)
             out: Tensor = convolve_map(x, places, self.weight, self.bias, self.stride)
             return out
         places = self.offset_mask(x)
@@ -134,7 +134,7 @@ class DeformableConv2d(nn.Module):
         )
 
 
-def _padded(plain: nn.Conv2d) -> tuple[Tensor, Tensor]:
+def _pad(plain: nn.Conv2d) -> tuple[Tensor, Tensor]:
     """Return weight and bias of a convolution, with outputs that are 0 up to `MAP_CHANNELS`."""
     assert plain.bias is not None
     missing = MAP_CHANNELS - plain.weight.shape[0]

@@ -67,7 +67,7 @@ def find_places(
     )
 
 
-def bordered(x: Float[Tensor, "B I H W"]) -> Float[Tensor, "R I"]:
+def add_border(x: Float[Tensor, "B I H W"]) -> Float[Tensor, "R I"]:
     """Return the pixels of a batch as rows of a table, each image inside a border of zeros."""
     return F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).reshape(-1, x.shape[1])
 

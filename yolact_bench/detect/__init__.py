@@ -1,4 +1,4 @@
 """From predictions to detections.
 
-Public: `pipeline.DetectionHead`, `pipeline.Found`, `nms.NMS`, `rescore.RESCORERS`.
+Public: `pipeline.DetectionHead`, `pipeline.SoftDetections`, `nms.NMS`, `rescore.RESCORERS`.
 """

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 
 # Rows whose maximum is taken at once: a CPU needs longer for a row of 80 than for four together.
 _BLOCK_ROWS = 4
@@ -54,7 +54,7 @@ def select_ranked(
     anchor: Int64[Tensor, "C k"],
     keep: Bool[Tensor, "C k"],
     max_detections: int | None,
-) -> Kept:
+) -> Selection:
     """Return what is marked in `keep`, all classes together, best first."""
     label = torch.arange(len(score), device=score.device)[:, None].expand_as(anchor)
     return best_first(anchor[keep], label[keep], score[keep], max_detections)
@@ -65,10 +65,10 @@ def best_first(
     label: Int64[Tensor, " K"],
     score: Float[Tensor, " K"],
     max_detections: int | None,
-) -> Kept:
+) -> Selection:
     """Return the best `max_detections` in order of score, all of them where it is None."""
     order = score.argsort(descending=True, stable=True)[:max_detections]
-    return Kept(anchor=anchor[order], label=label[order], score=score[order])
+    return Selection(anchor=anchor[order], label=label[order], score=score[order])
 
 
 def greedy_survivors(conflicts: Bool[Tensor, "*batch M M"]) -> Bool[Tensor, "*batch M"]:

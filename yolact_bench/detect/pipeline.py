@@ -20,7 +20,14 @@ from yolact_bench.detect.rescore import bind_features
 from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.masks import MaskRegion, mask_regions, upsample
 from yolact_bench.geometry.protocols import Assembly
-from yolact_bench.shapes import Detections, FeatureMaps, Kept, Predictions, map_tensors, on_host
+from yolact_bench.shapes import (
+    Detections,
+    FeatureMaps,
+    Predictions,
+    Selection,
+    map_tensors,
+    on_host,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +59,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SoftDetections:
     """Detections of one image before their masks are as large as the image."""
 
     boxes: Float[Tensor, "N 4"]  # corner fractions, not clipped
@@ -69,15 +76,15 @@ class Found:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def cpu(self) -> "Found":
+    def cpu(self) -> "SoftDetections":
         """Return the same on the host."""
         return on_host(self)
 
-    def without_masks(self) -> "Found":
+    def without_masks(self) -> "SoftDetections":
         """Return the same with masks of no cells, which cost nothing to copy."""
         return replace(self, soft_masks=self.soft_masks[:, :0, :0])
 
-    def where(self, chosen: Bool[Tensor, " N"]) -> "Found":
+    def where(self, chosen: Bool[Tensor, " N"]) -> "SoftDetections":
         """Return the chosen detections, in the same order."""
         return map_tensors(self, itemgetter(chosen))
 
@@ -102,14 +109,14 @@ class DetectionHead:
         height: int,
         width: int,
         clock: Clock = no_clock,
-    ) -> Found:
+    ) -> SoftDetections:
         """Return the detections in one image of the batch, whose original size is given."""
         with clock("nms"):
             candidates = likely_candidates(predictions, image, self.nms)
             kept = self.nms(candidates.boxes, candidates.probabilities)
         return self.finish(candidates, kept, height=height, width=width, clock=clock)
 
-    def detect(self, candidates: Candidates, *, height: int, width: int) -> Found:
+    def detect(self, candidates: Candidates, *, height: int, width: int) -> SoftDetections:
         """Return the detections among the candidates of one image, whose original size is given."""
         kept = self.nms(candidates.boxes, candidates.probabilities)
         return self.finish(candidates, kept, height=height, width=width)
@@ -117,12 +124,12 @@ class DetectionHead:
     def finish(
         self,
         candidates: Candidates,
-        kept: Kept,
+        kept: Selection,
         *,
         height: int,
         width: int,
         clock: Clock = no_clock,
-    ) -> Found:
+    ) -> SoftDetections:
         """Return the detections for which an NMS has decided."""
         boxes = candidates.boxes[kept.anchor]
         with clock("assembly"):
@@ -133,7 +140,7 @@ class DetectionHead:
         with clock("rescore"):
             net = bind_features(self.rescore_net, boxes, candidates.features)
             mask_scores = self.rescorer(soft_masks, kept.label, kept.score, net)
-        return Found(
+        return SoftDetections(
             boxes=boxes,
             boxes_px=to_pixels(boxes, height, width),
             scores=kept.score,
@@ -184,7 +191,7 @@ def _candidates_in(
     )
 
 
-def to_detections(found: Found) -> Detections:
+def to_detections(found: SoftDetections) -> Detections:
     """Return the detections with all masks at image size: N·H·W bytes."""
     return Detections(
         boxes_px=found.boxes_px,
@@ -195,6 +202,6 @@ def to_detections(found: Found) -> Detections:
     )
 
 
-def regions(found: Found) -> Iterator[MaskRegion]:
+def regions(found: SoftDetections) -> Iterator[MaskRegion]:
     """Yield, in order, the part of each mask at image size that may be set."""
     return mask_regions(found.soft_masks, found.height, found.width, threshold=found.mask_threshold)

@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 
 # Soft masks [N, 1, h, w] → predicted IoU of each mask for every class [N, C].
 RescoreNet: TypeAlias = Callable[[Tensor], Tensor]
@@ -24,7 +24,7 @@ class Nms(Protocol):
     `image_size_option`, the option that is the side of the input unless the run says otherwise.
     """
 
-    def __call__(self, boxes: Float[Tensor, "A 4"], scores: Float[Tensor, "A C"]) -> Kept:
+    def __call__(self, boxes: Float[Tensor, "A 4"], scores: Float[Tensor, "A C"]) -> Selection:
         """Return the kept boxes, best first."""
 
 

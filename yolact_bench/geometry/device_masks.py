@@ -84,7 +84,7 @@ def device_toggles(
     scales = _scale(h, height), _scale(w, width)
     bounds, ends = _ends_of_columns(soft, width, scales[1], float(np.float32(threshold)))
 
-    def written(room: int) -> NDArray[np.int32]:
+    def write(room: int) -> NDArray[np.int32]:
         kernels = _kernels()
         out = soft.new_empty(count + room, dtype=torch.int32)
         kernels.write_toggles[_grid(count, width)](
@@ -98,10 +98,10 @@ def device_toggles(
         values: NDArray[np.int32] = to_host(out)[0].numpy()
         return values
 
-    values = written(TOGGLES_PER_MASK * count)
+    values = write(TOGGLES_PER_MASK * count)
     total = int(values[count - 1])
     if total > len(values) - count:
-        values = written(total)
+        values = write(total)
     per_mask = np.diff(values[:count], prepend=np.int32(0))
     owner = np.repeat(np.arange(count, dtype=np.int64), per_mask)
     return owner, values[count : count + total].astype(np.int64)

@@ -75,14 +75,14 @@ def claims(
 ) -> tuple[Int64[Tensor, "*batch M"], Int64[Tensor, "*batch M"]]:
     """Anchors and the objects that claim them: highest overlap first, each anchor once.
 
-    Of M objects and anchors, whichever are fewer, each object names its M best by `ranked`. It
-    can lose at most N - 1 anchors to others, so these suffice: the loop runs over a small table
-    and never waits for the device. Of equal overlaps the object with the lower row goes first
-    and takes the anchor with the lower number, as a search over the whole table would find them.
-    Where no object is left that may claim, the anchor is -1.
+    Of M objects and anchors, whichever are fewer, each object names its M best by `rank_anchors`.
+    It can lose at most N - 1 anchors to others, so these suffice: the loop runs over a small table
+    and never waits for the device. Of equal overlaps the object with the lower row goes first and
+    takes the anchor with the lower number, as a search over the whole table would find them. Where
+    no object is left that may claim, the anchor is -1.
     """
     num_objects, size = best.shape[-2:]
-    overlap, anchor = _unpacked(best.flatten(-2))
+    overlap, anchor = _unpack(best.flatten(-2))
     row = torch.arange(num_objects, device=best.device).repeat_interleave(size)
 
     winners, values = [], []
@@ -96,7 +96,7 @@ def claims(
     return anchor.gather(-1, won).masked_fill(torch.cat(values, dim=-1) < 0, -1), row[won]
 
 
-def ranked(
+def rank_anchors(
     iou: Float[Tensor, "*batch N A"], size: int, *, first: int = 0
 ) -> Int64[Tensor, "*batch N {size}"]:
     """The `size` best anchors of each object, numbered from `first`; lower ones before equals.
@@ -111,7 +111,7 @@ def ranked(
     return key.topk(size, dim=-1).values
 
 
-def _unpacked(
+def _unpack(
     key: Int64[Tensor, "*batch K"],
 ) -> tuple[Float32[Tensor, "*batch K"], Int64[Tensor, "*batch K"]]:
     return (key >> 32).int().view(torch.float32), _NUMBERS - (key & _NUMBERS)

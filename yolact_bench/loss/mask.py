@@ -34,7 +34,7 @@ def lincomb_bce_of_batch(
     Above that limit, those anchors of an image are looked at that draw the highest numbers: one
     for each anchor of each image, from `generator`.
     """
-    anchor, used = _drawn(batch.positive, max_positives, generator)
+    anchor, used = _draw(batch.positive, max_positives, generator)
     masks, boxes = _assemble_batch(batch, anchor, used, crop=crop)
     cells = _cross_entropy(masks)
     # An unused row may have a box without area. What is divided by 0 gives its weights NaN as
@@ -113,7 +113,7 @@ def _subset(
     return rows, count / limit
 
 
-def _drawn(
+def _draw(
     positive: Bool[Tensor, "B A"], limit: int, generator: torch.Generator | None
 ) -> tuple[Int64[Tensor, "B K"], Bool[Tensor, "B K"]]:
     """K anchors of each image, the positive first, and which of them are positive."""

@@ -25,7 +25,7 @@ def smooth_l1_of_batch(
 
     The network sees as many masks in every step, so that a device plans its convolutions once.
     """
-    net = _given(rescore_net)
+    net = _net_of(rescore_net)
     large = masks.used & (masks.wanted.sum(dim=(1, 2)) > min_target_cells)
     every_class = net(masks.predicted[:, None])
     scores = every_class.gather(1, masks.labels[:, None]).squeeze(1)
@@ -62,7 +62,7 @@ def smooth_l1(
     dbolya/yolact@902073d layers/modules/multibox_loss.py, `mask_iou_net`.
     Differs: nothing with a network of masks alone; there is no other in the reference.
     """
-    net = _given(rescore_net)
+    net = _net_of(rescore_net)
     predicted = torch.cat([masks.predicted for masks in images])  # [P, h, w]
     wanted = torch.cat([masks.wanted for masks in images])
     labels = torch.cat([masks.labels for masks in images])
@@ -78,7 +78,7 @@ def smooth_l1(
     return weight * F.smooth_l1_loss(scores, truth, reduction="sum") / normaliser
 
 
-def _given(rescore_net: nn.Module | None) -> nn.Module:
+def _net_of(rescore_net: nn.Module | None) -> nn.Module:
     if rescore_net is None:
         raise SpecError(
             "mask_iou_loss.smooth_l1: no network to train; "

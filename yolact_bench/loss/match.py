@@ -10,8 +10,8 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import box_area, crowd_overlap
-from yolact_bench.loss.claims import NOBODY, claims, claims_of_batch, ranked
-from yolact_bench.loss.padded import padded
+from yolact_bench.loss.claims import NOBODY, claims, claims_of_batch, rank_anchors
+from yolact_bench.loss.padded import pad_objects
 from yolact_bench.loss.protocols import Match, Matcher
 from yolact_bench.shapes import Target, Targets, reading_is_free
 from yolact_bench.slots import Fraction, with_facts
@@ -38,16 +38,16 @@ def match_of_batch(
     and the 57,744 anchors of YOLACT++.
     """
     limits = _Limits(positive_iou=positive_iou, negative_iou=negative_iou, crowd_iou=crowd_iou)
-    objects = padded(targets)
+    objects = pad_objects(targets)
     centre, extent = torch.split(anchors_cxcywh.T.contiguous(), 2)
     corners = torch.cat([centre - extent / 2, centre + extent / 2])
     iou, inside = _overlaps(objects.boxes, objects.is_crowd, corners)
     overlap, chosen = iou.max(dim=1)
     few = min(iou.shape[1:])
-    best = ranked(iou, few).masked_fill(objects.is_crowd[..., None], NOBODY)
+    best = rank_anchors(iou, few).masked_fill(objects.is_crowd[..., None], NOBODY)
     overlap = overlap.masked_fill(objects.is_crowd.gather(1, chosen), -1.0)
-    seen = _Seen(overlap=overlap, chosen=chosen, inside=inside, best=best)
-    return _judged(seen, claims_of_batch(seen.best), objects.labels, limits)
+    seen = _Overlaps(overlap=overlap, chosen=chosen, inside=inside, best=best)
+    return _label(seen, claims_of_batch(seen.best), objects.labels, limits)
 
 
 def _overlaps(
@@ -101,8 +101,8 @@ def ssd_match(
     )
     if len(target.labels) == 0:
         return Match(labels=labels, truth=torch.zeros_like(labels))
-    seen = _seen(anchors_cxcywh, target)
-    return _judged(seen, claims(seen.best), target.labels, limits)
+    seen = _relate(anchors_cxcywh, target)
+    return _label(seen, claims(seen.best), target.labels, limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,17 +122,17 @@ class _Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _Overlaps:
     """What anchors and objects of an image, or of each of a batch, have to do with one another."""
 
     overlap: Float[Tensor, "*batch A"]  # with the object overlapped most; -1: no object
     chosen: Int64[Tensor, "*batch A"]  # that object
     inside: Float[Tensor, "*batch A"]  # largest part of the anchor that is in one crowd
-    best: Int64[Tensor, "*batch N M"]  # `ranked` anchors of each object
+    best: Int64[Tensor, "*batch N M"]  # `rank_anchors` anchors of each object
 
 
-def _judged(
-    seen: _Seen,
+def _label(
+    seen: _Overlaps,
     claimed: tuple[Int64[Tensor, "*batch M"], Int64[Tensor, "*batch M"]],
     labels_of_objects: Int64[Tensor, "*batch N"],
     limits: _Limits,
@@ -147,7 +147,7 @@ def _judged(
     return Match(labels=labels.masked_fill(excused, IGNORED), truth=truth)
 
 
-def _seen(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Seen:
+def _relate(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Overlaps:
     """Compare all anchors with all objects; on a CPU in blocks that fit its cache."""
     num_anchors, num_objects = len(anchors_cxcywh), len(target.labels)
     crowd = target.is_crowd
@@ -165,9 +165,9 @@ def _seen(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Seen:
         part = slice(first, first + block)
         iou = _iou(boxes, corners[:, part], workspace)
         torch.max(iou, dim=0, out=(overlap[part], chosen[part]))
-        best.append(ranked(iou, min(iou.shape), first=first))
+        best.append(rank_anchors(iou, min(iou.shape), first=first))
     few = min(num_objects, num_anchors)
-    return _Seen(
+    return _Overlaps(
         overlap=overlap.masked_fill(crowd[chosen], -1.0),
         chosen=chosen,
         inside=_inside(corners.T, target),
@@ -202,7 +202,7 @@ def _inside(corners: Float32[Tensor, "A 4"], target: Target) -> Float32[Tensor, 
 
 
 def _with_claims(
-    seen: _Seen, anchor: Int64[Tensor, "*batch M"], claimant: Int64[Tensor, "*batch M"]
+    seen: _Overlaps, anchor: Int64[Tensor, "*batch M"], claimant: Int64[Tensor, "*batch M"]
 ) -> tuple[Float[Tensor, "*batch A"], Int64[Tensor, "*batch A"]]:
     """Each anchor's overlap and object; a claimed anchor has the overlap 2, above any IoU."""
     # Where no object claims, a place beyond the last anchor is written to, which is cut off.

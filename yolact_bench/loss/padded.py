@@ -25,7 +25,7 @@ class PaddedObjects:
     image: Int64[Tensor, " M"]  # of each of `objects`
 
 
-def padded(targets: Targets) -> PaddedObjects:
+def pad_objects(targets: Targets) -> PaddedObjects:
     """Return the targets as a table; the host does not wait for a device."""
     objects, (image, row) = targets.objects, targets.places.unbind()
     if not any(targets.counts):

@@ -21,7 +21,7 @@ def bce_of_batch(
     weight: NotNegative = 1.0,
 ) -> Float[Tensor, ""]:
     """`bce` with the maps of all images made at once: the same zeros and ones."""
-    logits = _given(logits)
+    logits = _check(logits)
     images, classes, height, width = logits.shape
     objects, image = targets.objects, targets.places[0]
     masks = _masks_of_objects(objects, height, width)
@@ -48,7 +48,7 @@ def bce(
     layers/modules/multibox_loss.py, `semantic_segmentation_loss`.
     Differs: nothing.
     """
-    logits = _given(logits)
+    logits = _check(logits)
     wanted = torch.stack([class_maps(target, logits.shape[1:]) for target in targets])
     return _cost(logits, wanted, weight)
 
@@ -68,7 +68,7 @@ def _masks_of_objects(target: Target, height: int, width: int) -> Float32[Tensor
     return masks_at(target.masks, height, width).masked_fill(target.is_crowd[:, None, None], 0.0)
 
 
-def _given(logits: Float[Tensor, "B C h w"] | None) -> Float[Tensor, "B C h w"]:
+def _check(logits: Float[Tensor, "B C h w"] | None) -> Float[Tensor, "B C h w"]:
     if logits is None:
         raise SpecError(
             "semantic_loss.bce: the network gave no semantic logits; call network.train() "

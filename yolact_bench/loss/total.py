@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from yolact_bench.loss.forms import BatchForms, batch_forms, batch_matcher, form_of_batch
-from yolact_bench.loss.padded import padded, rows_of
+from yolact_bench.loss.padded import pad_objects, rows_of
 from yolact_bench.loss.protocols import (
     BatchPositives,
     BoxLoss,
@@ -69,7 +69,7 @@ class Losses:
         self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Sequence[Target]
     ) -> list[tuple[Int64[Tensor, " A"], Int64[Tensor, " A"]]]:
         """Per image each anchor's label (-1 ignored, 0 background, class + 1) and object."""
-        match = self._matched(anchors_cxcywh, Targets.of(targets))
+        match = self._match(anchors_cxcywh, Targets.of(targets))
         return list(zip(match.labels, match.truth, strict=True))
 
     def normaliser(self, labels: Int64[Tensor, "B A"]) -> Float32[Tensor, ""]:
@@ -77,7 +77,7 @@ class Losses:
         positives = self.sum_over_ranks((labels > 0).sum()).float()
         return positives.clamp(min=1.0) / self.ranks
 
-    def _matched(self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Targets) -> Match:
+    def _match(self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Targets) -> Match:
         return batch_matcher(self.matcher)(anchors_cxcywh, targets)
 
     def _terms(
@@ -86,7 +86,7 @@ class Losses:
         targets: Targets,
         generator: torch.Generator | None,
     ) -> dict[str, Float[Tensor, ""]]:
-        match = self._matched(raw.anchors, targets)
+        match = self._match(raw.anchors, targets)
         normaliser = self.normaliser(match.labels)
         forms = None if reading_is_free(match.labels) else self._forms()
         if forms is None:
@@ -129,7 +129,7 @@ class Losses:
         generator: torch.Generator | None,
     ) -> _TermsOfPositives:
         """The terms of the positives, in tables that are as large for every batch."""
-        positive, objects = match.labels > 0, padded(targets)
+        positive, objects = match.labels > 0, pad_objects(targets)
         boxes = rows_of(objects.boxes, match.truth)
         batch = BatchPositives(
             coefficients=raw.coefficients,

@@ -72,7 +72,7 @@ class MaskScoringNet(nn.Module):
         """Return the predicted mask IoU for every class; `features` are those of one image."""
         boxes = boxes.clamp(0, 1)
         rows = torch.arange(len(masks), device=masks.device)
-        pooled = F.max_pool2d(self._aligned(masks, boxes, rows, 2 * self.roi_size), 2)
+        pooled = F.max_pool2d(self._align(masks, boxes, rows, 2 * self.roi_size), 2)
         x = torch.cat([self._pooled_features(boxes, features), pooled], 1)
         for conv in self.convs:
             x = F.relu(conv(x))
@@ -91,10 +91,10 @@ class MaskScoringNet(nn.Module):
         for i, feature in enumerate(features[: _COARSEST - _FINEST + 1]):
             rows = (level == _FINEST + i).nonzero()[:, 0]
             image = torch.zeros_like(rows)
-            pooled[rows] = self._aligned(feature, boxes[rows], image, self.roi_size)
+            pooled[rows] = self._align(feature, boxes[rows], image, self.roi_size)
         return pooled
 
-    def _aligned(
+    def _align(
         self,
         maps: Float[Tensor, "B c h w"],
         boxes: Float[Tensor, "M 4"],

@@ -7,7 +7,7 @@ from pathlib import Path
 from yolact_bench.slots import hint
 from yolact_bench.spec.arms import ARM_KINDS, check_factors, read_arms
 from yolact_bench.spec.base_run import apply_changes, apply_settings, base_run, dataset_name
-from yolact_bench.spec.budget import BUDGETS, FULL, budgeted, check_budget, smoke_sides
+from yolact_bench.spec.budget import BUDGETS, FULL, apply_budget, check_budget, smoke_sides
 from yolact_bench.spec.external import KEY, External, read_external
 from yolact_bench.spec.latency import KEY as LATENCY
 from yolact_bench.spec.latency import LatencyPlan, read_latency
@@ -128,7 +128,9 @@ def _with_budget(source: Source, arms: Sequence[Arm], budget: str) -> list[Arm]:
     sides = smoke_sides(arm.run.image_size for arm in arms)
     path, extra = ("budgets", budget), changes.get(budget, {})
     return [
-        replace(arm, run=apply_changes(source, path, budgeted(arm.run, budget, sides=sides), extra))
+        replace(
+            arm, run=apply_changes(source, path, apply_budget(arm.run, budget, sides=sides), extra)
+        )
         for arm in arms
     ]
 

@@ -43,7 +43,7 @@ def check_budget(name: str) -> None:
         raise SpecError(f"--budget {name}: there is no such budget{hint(name, BUDGETS)}")
 
 
-def budgeted(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
+def apply_budget(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
     """Return the run that stands in for `run` under a budget; `sides` are from `smoke_sides`.
 
     Raises:
@@ -51,7 +51,7 @@ def budgeted(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
             or pixels.
     """
     if budget == "short":
-        return replace(run, schedule=_shortened(run.schedule))
+        return replace(run, schedule=_shorten(run.schedule))
     if budget == "smoke":
         return _smoke(run, sides[run.image_size])
     return run
@@ -92,10 +92,10 @@ def _smoke(run: Run, side: int) -> Run:
     )
 
 
-def _shortened(schedule: Choice) -> Choice:
+def _shorten(schedule: Choice) -> Choice:
     """Iterations, decay steps and warm-up divided; batch size and rates as they are."""
-    shorter = _changed("schedule", schedule, "lengths", _divided)
-    return _changed("schedule", shorter, "warm_ups", _divided)
+    shorter = _changed("schedule", schedule, "lengths", _divide)
+    return _changed("schedule", shorter, "warm_ups", _divide)
 
 
 def _changed(
@@ -129,9 +129,9 @@ def _times(factor: float, value: object) -> object:
     return round(value * factor, 3) if isinstance(value, int | float) else value
 
 
-def _divided(value: object) -> object:
+def _divide(value: object) -> object:
     if isinstance(value, list | tuple):
-        return [_divided(item) for item in value]
+        return [_divide(item) for item in value]
     return max(min(1, value), value // SHORT_FACTOR) if isinstance(value, int) else value
 
 

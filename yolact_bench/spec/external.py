@@ -108,7 +108,7 @@ class External:
         if isinstance(self.source, Command):
             payload["command"] = _fill(self.source.text, {"seed": str(seed)})
             payload["version"] = self.source.version
-            payload["named"] = {name: file_sha256(path) for name, path in self._named(seed)}
+            payload["named"] = {name: file_sha256(path) for name, path in self._named_files(seed)}
         else:
             files = self.files(seed)
             for kind, path in files.items():
@@ -128,7 +128,7 @@ class External:
             return ""
         return f"no program {program}"
 
-    def _named(self, seed: int) -> Iterator[tuple[str, Path]]:
+    def _named_files(self, seed: int) -> Iterator[tuple[str, Path]]:
         """The files among the words of the command, without the program itself."""
         for word in self.words({"seed": str(seed)})[1:]:
             name = word.partition("=")[2] if word.startswith("-") else word

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from runners.evaluation.encode import run_lengths
 from runners.sweep.replay.overlaps import DetectionFacts, Key, KnownOverlaps
-from yolact_bench.detect.pipeline import Candidates, Found
+from yolact_bench.detect.pipeline import Candidates, SoftDetections
 from yolact_bench.detect.rescore import keep_scores
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,7 +60,7 @@ def detect_image(image: ImageCandidates, variant: Variant, known: KnownOverlaps)
     with torch.inference_mode():
         kept = variant.detector.head.nms(image.candidates.boxes, image.candidates.probabilities)
         keys: list[Key] = kept.anchor.tolist()
-        instances: Found | None = None
+        instances: SoftDetections | None = None
         if variant.rescores or not variant.row_by_row:
             instances = variant.detector.head.finish(
                 image.candidates, kept, height=image.height, width=image.width
@@ -92,14 +92,16 @@ def detect_image(image: ImageCandidates, variant: Variant, known: KnownOverlaps)
     )
 
 
-def _masks_of(anchor: Int64[Tensor, " N"], image: ImageCandidates, variant: Variant) -> Found:
+def _masks_of(
+    anchor: Int64[Tensor, " N"], image: ImageCandidates, variant: Variant
+) -> SoftDetections:
     none = torch.zeros_like(anchor)
-    kept = Kept(anchor=anchor, label=none, score=none.float())
+    kept = Selection(anchor=anchor, label=none, score=none.float())
     head = replace(variant.detector.head, rescorer=keep_scores)
     return head.finish(image.candidates, kept, height=image.height, width=image.width)
 
 
-def _boxes(instances: Found) -> NDArray[np.float64]:
+def _boxes(instances: SoftDetections) -> NDArray[np.float64]:
     """Return x, y, width and height as result files have them."""
     corners = instances.boxes_px.double().numpy()
     boxes: NDArray[np.float64] = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])

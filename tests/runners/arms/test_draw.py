@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from runners.arms.draw import COLOURS, _place, _Rectangle, draw
-from yolact_bench.detect.pipeline import Found, to_detections
+from yolact_bench.detect.pipeline import SoftDetections, to_detections
 
 CLASSES = ["disc", "a class with a remarkably long name"]
 
 
-def found(boxes: list[list[float]], scores: list[float], size: tuple[int, int]) -> Found:
+def found(boxes: list[list[float]], scores: list[float], size: tuple[int, int]) -> SoftDetections:
     count, (height, width) = len(boxes), size
     fractions = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
     soft = torch.zeros(count, 20, 20)
@@ -18,7 +18,7 @@ def found(boxes: list[list[float]], scores: list[float], size: tuple[int, int]) 
         soft, (fractions * 20).long().tolist(), strict=True
     ):
         mask[top:bottom, left:right] = 1
-    return Found(
+    return SoftDetections(
         boxes=fractions,
         boxes_px=(fractions * torch.tensor([width, height, width, height])).trunc(),
         scores=torch.tensor(scores),

@@ -29,7 +29,7 @@ from runners.evaluation.predict import predict
 from runners.system.helper_process import HelperProcess
 from tests.runners.evaluation.coco.test_coco_score import NAMES, scene
 from tests.runners.evaluation.test_predict import KEY, Oracle, Squares
-from yolact_bench.detect.pipeline import Found
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.geometry.run_lengths import mask_run_lengths, mask_toggles
 
@@ -42,11 +42,11 @@ def nothing_left() -> Iterator[None]:
     assert multiprocessing.active_children() == []
 
 
-def found(score: float, *, size: int = 40) -> Found:
+def found(score: float, *, size: int = 40) -> SoftDetections:
     soft = torch.rand(3, 10, 10, generator=torch.Generator().manual_seed(0))
     boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).repeat(3, 1)
     scores = torch.tensor([score, 0.5, 0.25])
-    return Found(
+    return SoftDetections(
         boxes=boxes,
         boxes_px=boxes * size,
         scores=scores,
@@ -109,7 +109,7 @@ def test_a_score_that_is_no_number_arrives_as_the_arms_error() -> None:
 
 
 def test_an_interrupt_while_processes_work_leaves_none() -> None:
-    def interrupted() -> Iterator[tuple[Found, int]]:
+    def interrupted() -> Iterator[tuple[SoftDetections, int]]:
         yield found(0.3), 1
         yield found(0.4), 2
         raise KeyboardInterrupt

@@ -22,7 +22,7 @@ SIDE = 100
 KINDS = ["bbox", "segm"]
 
 Box = tuple[int, int, int, int]  # x, y, w, h
-Found = tuple[int, Box, float]  # category, box, score
+SoftDetections = tuple[int, Box, float]  # category, box, score
 
 # Two objects of class 1 and one of class 2, far apart.
 A, B, C = (0, 0, 10, 10), (50, 50, 10, 10), (80, 0, 10, 10)
@@ -61,14 +61,14 @@ def truth_of(objects: Sequence[tuple[int, Box]], crowds: Sequence[tuple[int, Box
     }
 
 
-def results_of(found: Sequence[Found]) -> list[dict[str, object]]:
+def results_of(found: Sequence[SoftDetections]) -> list[dict[str, object]]:
     return [
         {"image_id": 5, "category_id": one, "score": value, **shape(box)}
         for one, box, value in found
     ]
 
 
-def split_of(found: Sequence[Found], kind: str = "bbox", **truth: object) -> ErrorSplit:
+def split_of(found: Sequence[SoftDetections], kind: str = "bbox", **truth: object) -> ErrorSplit:
     objects = truth.pop("objects", OBJECTS)
     return split_errors(overlaps(truth_of(objects, **truth), results_of(found), kind=kind))
 

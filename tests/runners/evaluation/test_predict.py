@@ -14,7 +14,7 @@ from pycocotools import mask as rle
 from runners.evaluation.files import PredictionKey, is_complete
 from runners.evaluation.predict import detections, predict, validate
 from runners.evaluation.score import score_predictions
-from yolact_bench.detect.pipeline import Found, to_detections
+from yolact_bench.detect.pipeline import SoftDetections, to_detections
 from yolact_bench.errors import ArmError, SpecError
 
 HEIGHT, WIDTH = 32, 48
@@ -78,15 +78,15 @@ class Oracle:
     def __init__(self) -> None:
         self.calls: list[int] = []
 
-    def find(self, images: Sequence[np.ndarray]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray]) -> list[SoftDetections]:
         self.calls.append(len(images))
         return [self.in_one(4.0 * float(image[0, 0, 0])) for image in images]
 
-    def in_one(self, x: float) -> Found:
+    def in_one(self, x: float) -> SoftDetections:
         boxes_px = torch.tensor([[x, 8.0, x + 16.0, 20.0], [5.0, 5.0, 5.0, 9.0]])
         masks = torch.zeros(2, HEIGHT, WIDTH)
         masks[0, 8:20, int(x) : int(x) + 16] = 1.0
-        return Found(
+        return SoftDetections(
             boxes=boxes_px / torch.tensor([WIDTH, HEIGHT, WIDTH, HEIGHT]),
             boxes_px=boxes_px,
             scores=torch.tensor([0.75, 0.5]),
@@ -192,11 +192,11 @@ def test_validation_looks_at_the_first_images_only() -> None:
 
 def test_an_image_without_detections_is_an_image_without_entries() -> None:
     class Blind(Oracle):
-        def in_one(self, x: float) -> Found:
+        def in_one(self, x: float) -> SoftDetections:
             found = super().in_one(x)
             fields = ("boxes", "boxes_px", "scores", "mask_scores", "labels", "soft_masks")
             none = {name: getattr(found, name)[:0] for name in fields}
-            return Found(**none, height=HEIGHT, width=WIDTH, mask_threshold=0.5)
+            return SoftDetections(**none, height=HEIGHT, width=WIDTH, mask_threshold=0.5)
 
     assert list(detections(Blind(), Squares(2), range(2))) == [([], []), ([], [])]
     assert validate(Blind(), Squares(2)).mask.ap == 0.0
@@ -204,7 +204,7 @@ def test_an_image_without_detections_is_an_image_without_entries() -> None:
 
 def test_a_score_that_is_no_number_stops_the_arm() -> None:
     class Broken(Oracle):
-        def in_one(self, x: float) -> Found:
+        def in_one(self, x: float) -> SoftDetections:
             return replace(super().in_one(x), mask_scores=torch.tensor([float("nan"), 0.5]))
 
     with pytest.raises(ArmError, match="image 1000: a score is not finite"):
@@ -222,7 +222,7 @@ def test_run_lengths_from_regions_are_those_of_the_full_masks() -> None:
     coarse = torch.tensor(random.random((6, 1, 5, 5)), dtype=torch.float32)
     soft = torch.nn.functional.interpolate(coarse, size=(40, 40), mode="bilinear")[:, 0]
     corners = torch.tensor([0.0, 0.0, 100.0, 100.0]).repeat(6, 1)
-    found = Found(
+    found = SoftDetections(
         boxes=corners / 310,
         boxes_px=corners,
         scores=torch.ones(6),
@@ -235,7 +235,7 @@ def test_run_lengths_from_regions_are_those_of_the_full_masks() -> None:
     )
 
     class One(Oracle):
-        def find(self, images: Sequence[np.ndarray]) -> list[Found]:
+        def find(self, images: Sequence[np.ndarray]) -> list[SoftDetections]:
             return [found]
 
     [(_, entries)] = detections(One(), Squares(1), range(1))

@@ -17,7 +17,7 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
 from yolact_bench.catalog import components
-from yolact_bench.detect.pipeline import Candidates, Found
+from yolact_bench.detect.pipeline import Candidates, SoftDetections
 from yolact_bench.errors import ArmError, SpecError
 
 # Two iterations leave every class near 1/6, so thousands of candidates compete in every arm.
@@ -256,8 +256,8 @@ def test_run_lengths_are_used_again_only_for_the_very_same_mask() -> None:
     assert different != first
 
 
-def _found(mask: torch.Tensor) -> Found:
-    return Found(
+def _found(mask: torch.Tensor) -> SoftDetections:
+    return SoftDetections(
         boxes=torch.tensor([[0.1, 0.1, 0.9, 0.9]]),
         boxes_px=torch.tensor([[1.0, 1.0, 14.0, 14.0]]),
         scores=torch.tensor([0.5]),

@@ -16,7 +16,7 @@ from runners.evaluation.files import PredictionKey
 from runners.evaluation.predict import predict
 from runners.evaluation.score import score_predictions
 from yolact_bench.data import Dataset, open_dataset
-from yolact_bench.detect.pipeline import Found
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.spec.dataset.dataset import resolve_dataset
 
 IMAGES, SIDE = 120, 96
@@ -29,7 +29,7 @@ class Sloppy:
         self.dataset = dataset
         self.index = 0
 
-    def find(self, images: Sequence[np.ndarray]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray]) -> list[SoftDetections]:
         assert len(images) == 1
         rng = np.random.default_rng(self.index)
         objects = self.dataset.objects(self.index)
@@ -48,7 +48,7 @@ class Sloppy:
         labels = np.where(rng.random(count) < 0.8, objects.labels[found], rng.integers(0, 5, count))
         scores = np.sort(rng.random(count).astype(np.float32))[::-1].copy()
         return [
-            Found(
+            SoftDetections(
                 boxes=torch.from_numpy(boxes_px / SIDE),
                 boxes_px=torch.from_numpy(boxes_px),
                 scores=torch.from_numpy(scores),

@@ -11,7 +11,7 @@ from runners.timing.calls import TimingError
 from runners.timing.images import as_picture
 from runners.timing.session import TWIN, time_session
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.pipeline import Found
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
 
 PICTURES = [as_picture(70 + n, np.full((4, 4, 3), n, np.uint8)) for n in range(3)]
@@ -39,10 +39,10 @@ class Counting:
         return []
 
 
-def found(*, exact: bool) -> Found:
+def found(*, exact: bool) -> SoftDetections:
     """No detection."""
     none, boxes = torch.zeros(0), torch.zeros(0, 4)
-    return Found(
+    return SoftDetections(
         boxes=boxes,
         boxes_px=boxes,
         scores=none,

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.support.nms_scenes import Scene, clustered_logits, random_scene, scenes
-from yolact_bench.detect.graph.fixed import FixedDetection, FixedFound, detections_of
-from yolact_bench.detect.graph.pairs import FixedKept
+from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections, detections_of
+from yolact_bench.detect.graph.pairs import FixedSelection
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.nms.fast import fast_nms_per_class
-from yolact_bench.detect.pipeline import DetectionHead, Found, candidates_of
+from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, candidates_of
 from yolact_bench.detect.protocols import Nms
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import encode, to_cxcywh
 from yolact_bench.geometry.masks import ASSEMBLIES
 from yolact_bench.model.rescore import MaskIouNet
-from yolact_bench.shapes import Kept, Predictions
+from yolact_bench.shapes import Predictions, Selection
 from yolact_bench.slots import fact, options_of
 from yolact_bench.torch_internals import operator_graph
 
@@ -30,7 +30,7 @@ EVERY = pytest.mark.parametrize("name", sorted(FIXED_NMS))
 NAMES = st.sampled_from(sorted(FIXED_NMS))
 
 
-def rows(kept: Kept | FixedKept) -> list[tuple[int, int, float]]:
+def rows(kept: Selection | FixedSelection) -> list[tuple[int, int, float]]:
     """Anchor, label and score, without empty rows."""
     parts = (kept.anchor.tolist(), kept.label.tolist(), kept.score.tolist())
     return [row for row in zip(*parts, strict=True) if row[2] > 0]
@@ -76,7 +76,7 @@ def test_exact_rows_are_those_of_the_nms_and_others_are_its_first(
     assert (fixed.score[len(found) :] == 0).all()
     if fixed.exact:
         assert len(found) == len(expected.score)
-        assert rows(fixed.kept()) == rows(expected)
+        assert rows(fixed.selection()) == rows(expected)
     elif pairs == 1000:  # everything competes: then only a score of 0 can be undecided
         assert (expected.score == 0).any()
 
@@ -103,8 +103,8 @@ def test_the_flag_says_no_where_too_few_pairs_were_looked_at(name: str) -> None:
     boxes[120] += 0.5
     scores = torch.linspace(0.9, 0.5, 121)[:, None]
     few, enough = (FIXED_NMS[name](boxes, scores, pairs=pairs) for pairs in (100, 200))
-    assert [bool(few.exact), few.kept().anchor.tolist()] == [False, [0]]
-    assert [bool(enough.exact), enough.kept().anchor.tolist()] == [True, [0, 120]]
+    assert [bool(few.exact), few.selection().anchor.tolist()] == [False, [0]]
+    assert [bool(enough.exact), enough.selection().anchor.tolist()] == [True, [0, 120]]
     few, enough = (FIXED_NMS[name](boxes, scores, anchors=count) for count in (100, 200))
     assert [bool(few.exact), bool(enough.exact)] == [False, True]
 
@@ -117,7 +117,7 @@ def test_the_flag_says_no_where_a_chain_is_longer_than_the_rounds() -> None:
     assert not FIXED_NMS["sequential"](boxes, scores, rounds=16).exact
     settled = FIXED_NMS["sequential"](boxes, scores, rounds=42)
     assert settled.exact
-    assert settled.kept().anchor.tolist() == list(range(0, 40, 2))
+    assert settled.selection().anchor.tolist() == list(range(0, 40, 2))
 
 
 def test_a_kept_score_of_nothing_is_not_taken_for_an_empty_row() -> None:
@@ -154,13 +154,13 @@ def head_of(nms: Nms, rescore: str = "none") -> DetectionHead:
     )
 
 
-def in_image(fixed: FixedFound, index: int) -> Found:
+def in_image(fixed: FixedDetections, index: int) -> SoftDetections:
     """The detections of an image of 90 × 120 that are not empty."""
     count = int((fixed.scores[index] > 0).sum())
     return detections_of(fixed, index, count, 90, 120, mask_threshold=0.5)
 
 
-def assert_same(got: Found, expected: Found) -> None:
+def assert_same(got: SoftDetections, expected: SoftDetections) -> None:
     for part in ("boxes", "boxes_px", "scores", "labels", "soft_masks"):
         assert torch.equal(getattr(got, part), getattr(expected, part)), part
     # Convolutions of 100 masks and of fewer are different programs.
@@ -232,11 +232,11 @@ def test_no_step_asks_for_a_value(name: str) -> None:
 def test_a_plain_nms_asks_for_values() -> None:
     """So the tests above could fail: shapes of the plain form depend on values."""
 
-    def kept(boxes: Tensor, scores: Tensor) -> Tensor:
+    def selection(boxes: Tensor, scores: Tensor) -> Tensor:
         return NMS["fast"](boxes, scores).score
 
     with pytest.raises(RuntimeError, match="data-dependent"):
-        operator_graph(kept, random_scene(0, 50, 3), tracing_mode="fake")
+        operator_graph(selection, random_scene(0, 50, 3), tracing_mode="fake")
 
 
 @pytest.mark.gpu

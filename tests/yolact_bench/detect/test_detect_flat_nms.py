@@ -15,10 +15,10 @@ from yolact_bench.detect.leading import fast_survivors, leading_pairs
 from yolact_bench.detect.nms import NMS, fast
 from yolact_bench.detect.nms.fast import fast_nms, fast_nms_per_class
 from yolact_bench.geometry.boxes import box_iou
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 
 
-def assert_same(got: Kept, expected: Kept) -> None:
+def assert_same(got: Selection, expected: Selection) -> None:
     assert torch.equal(got.label, expected.label)
     assert torch.equal(got.anchor, expected.anchor)
     assert torch.equal(got.score, expected.score)

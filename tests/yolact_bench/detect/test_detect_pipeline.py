@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from yolact_bench.clock import STAGES, Clock, no_clock
 from yolact_bench.detect.nms import NMS
-from yolact_bench.detect.pipeline import DetectionHead, Found, regions, to_detections
+from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, regions, to_detections
 from yolact_bench.detect.protocols import RescoreNet
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.detector import Detector
@@ -41,7 +41,7 @@ def predictions(logits: Sequence[Sequence[float]]) -> Predictions:
 
 def found_in(
     logits: Sequence[Sequence[float]], rescorer: str = "none", net: RescoreNet | None = None
-) -> Found:
+) -> SoftDetections:
     return head(rescorer, net).find(predictions(logits), 0, height=100, width=200)
 
 

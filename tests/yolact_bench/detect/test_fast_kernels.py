@@ -18,7 +18,7 @@ from tests.support.triton_kernels import (
     device_or_skip,
     stack_bytes,
 )
-from yolact_bench.detect.graph.choice import Chosen
+from yolact_bench.detect.graph.choice import MaskInputs
 from yolact_bench.detect.graph.fixed import FixedDetection
 from yolact_bench.detect.kernels.choose_fast import choose_fast
 from yolact_bench.detect.nms import NMS, fixed_form, kernel_form
@@ -28,7 +28,7 @@ from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.geometry.anchors import anchor_grid, num_anchors, one_scale
 from yolact_bench.geometry.boxes import decode, to_cxcywh
 from yolact_bench.geometry.masks import ASSEMBLIES
-from yolact_bench.shapes import Kept, Predictions, map_tensors
+from yolact_bench.shapes import Predictions, Selection, map_tensors
 from yolact_bench.slots import fact, options_of
 
 K = 5  # values of a coefficient row; the first is the number of its anchor
@@ -66,12 +66,12 @@ def tied(seed: int, *, images: int = 1, anchors: int = 300, classes: int = 12) -
     return raw_of(boxes, rows.gather(1, which[..., None].expand(-1, -1, classes + 1)))
 
 
-def wanted(raw: Predictions, image: int, **options: float) -> Kept:
+def wanted(raw: Predictions, image: int, **options: float) -> Selection:
     boxes = decode(raw.boxes[image], raw.anchors)
     return fast_nms_per_class(boxes, raw.scores[image].float().softmax(-1)[:, 1:], **options)
 
 
-def assert_rows_of(chosen: Chosen, image: int, want: Kept) -> int:
+def assert_rows_of(chosen: MaskInputs, image: int, want: Selection) -> int:
     """Rows are the first of those wanted, and all where they are exact; how many they are."""
     count = int((chosen.scores[image] > 0).sum())
     assert chosen.labels[image, :count].tolist() == want.label[:count].tolist()

@@ -16,7 +16,7 @@ from yolact_bench.build import build_detector, build_network, load_detector
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.graph.fixed import (
     FixedDetection,
-    FixedFound,
+    FixedDetections,
     FixedProgram,
     ProgramOutput,
     call_directly,
@@ -263,9 +263,9 @@ def test_a_cuda_graph_finds_what_the_compiled_network_finds(precision: str) -> N
         assert torch.allclose(found.scores, wanted.scores, atol=1e-3)
 
 
-def fixed_found(exact: list[bool]) -> FixedFound:
+def fixed_found(exact: list[bool]) -> FixedDetections:
     count = len(exact)
-    return FixedFound(
+    return FixedDetections(
         boxes=torch.rand(count, 3, 4),
         scores=torch.tensor([[0.9, 0.5, 0.0]]).repeat(count, 1),
         mask_scores=torch.rand(count, 3),

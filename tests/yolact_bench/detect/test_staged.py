@@ -21,7 +21,7 @@ from tests.support.triton_kernels import (
 from yolact_bench.build import load_detector
 from yolact_bench.clock import no_clock
 from yolact_bench.detect.graph import staging as staging_module
-from yolact_bench.detect.graph.fixed import FixedDetection, FixedFound
+from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections
 from yolact_bench.detect.graph.staged import StagedDetection
 from yolact_bench.detect.graph.staging import Staging, resize_by_operators
 from yolact_bench.detect.kernels.resize import resize_by_kernel
@@ -49,12 +49,12 @@ def eager() -> Detector:
 def staged(
     eager: Detector,
     record: Recorder,
-    change: Callable[[FixedFound], FixedFound] = lambda found: found,
+    change: Callable[[FixedDetections], FixedDetections] = lambda found: found,
 ) -> Detector:
     """The same detector with everything from photos on as one recorded function."""
 
     class Changed(FixedDetection):
-        def __call__(self, raw: Predictions, *clock: object) -> FixedFound:
+        def __call__(self, raw: Predictions, *clock: object) -> FixedDetections:
             return change(super().__call__(raw, *clock))  # type: ignore[arg-type]
 
     nms = fixed_form(eager.head.nms)
@@ -162,7 +162,7 @@ def test_photos_that_do_not_fit_go_the_other_way_with_a_note(
 
 @ON_A_CPU
 def test_an_image_whose_flag_says_no_is_detected_again(eager: Detector) -> None:
-    def doubtful(found: FixedFound) -> FixedFound:
+    def doubtful(found: FixedDetections) -> FixedDetections:
         wrong = found.scores.clone()
         wrong[1] = 0.123
         return replace(found, scores=wrong, exact=torch.tensor([True, False]))
@@ -180,7 +180,7 @@ def test_what_is_taken_out_of_a_program_is_its_own_memory(eager: Detector) -> No
     assert ours._staged is not None
     with torch.no_grad():
         outcome = ours._staged(ours.network, [photo()], no_clock)
-    found = outcome.found(0, 2, (96, 80), 0.5)
+    found = outcome.detections(0, 2, (96, 80), 0.5)
     for part in ("boxes", "boxes_px", "scores", "mask_scores", "labels", "soft_masks"):
         before = getattr(found, part).clone()
         outcome.rows.zero_()

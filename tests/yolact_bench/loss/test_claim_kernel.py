@@ -16,7 +16,7 @@ from tests.support.triton_kernels import (
     stack_bytes,
 )
 from yolact_bench.loss import claims as module
-from yolact_bench.loss.claims import NOBODY, claims, claims_by_kernel, claims_of_batch, ranked
+from yolact_bench.loss.claims import NOBODY, claims, claims_by_kernel, claims_of_batch, rank_anchors
 
 ON_EACH = pytest.mark.parametrize("device_name", DEVICES)
 # Images, objects, anchors: one of each, more objects than anchors, and as many as it takes.
@@ -28,7 +28,7 @@ def best_of(images: int, objects: int, anchors: int, *, seed: int, levels: int) 
     random = torch.Generator().manual_seed(seed)
     iou = (torch.rand(images, objects, anchors, generator=random) * levels).round() / levels
     crowd = torch.rand(images, objects, generator=random) < 0.3
-    return ranked(iou, min(objects, anchors)).masked_fill(crowd[..., None], NOBODY)
+    return rank_anchors(iou, min(objects, anchors)).masked_fill(crowd[..., None], NOBODY)
 
 
 def assert_same_claims(best: Tensor, device: str) -> None:

@@ -20,7 +20,7 @@ from yolact_bench.loss.mask import lincomb_bce, lincomb_bce_of_batch
 from yolact_bench.loss.mask_iou import no_mask_iou_loss
 from yolact_bench.loss.mask_iou import smooth_l1 as mask_iou_smooth_l1
 from yolact_bench.loss.match import ssd_match
-from yolact_bench.loss.padded import padded
+from yolact_bench.loss.padded import pad_objects
 from yolact_bench.loss.protocols import BatchPositives
 from yolact_bench.loss.semantic import bce, no_semantic_loss
 from yolact_bench.loss.total import Losses
@@ -140,7 +140,7 @@ def all_positive(count: int, limit: int, seed: int) -> tuple[Tensor, list[list[i
         prototypes=torch.full((2, CELLS, CELLS, 1), 0.3),
         positive=positive,
         truth=truth,
-        objects=padded(Targets.of([target, some])),
+        objects=pad_objects(Targets.of([target, some])),
     )
     generator = torch.Generator().manual_seed(seed)
     loss, masks = lincomb_bce_of_batch(batch, torch.tensor(1.0), generator, max_positives=limit)

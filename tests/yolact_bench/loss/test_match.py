@@ -10,7 +10,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import anchor_grid, one_scale, three_scales
 from yolact_bench.geometry.boxes import encode
 from yolact_bench.geometry.protocols import AnchorShapes
-from yolact_bench.loss.claims import claims, ranked
+from yolact_bench.loss.claims import claims, rank_anchors
 from yolact_bench.loss.match import ssd_match
 from yolact_bench.shapes import Target
 
@@ -71,7 +71,7 @@ def test_claims_are_those_of_a_search_over_the_whole_table(seed: int) -> None:
     num_objects, num_anchors = 1 + seed % 7, 5 + 3 * (seed % 4)
     iou = (torch.rand(num_objects, num_anchors, generator=random) * 4).round() / 4
 
-    anchor, row = claims(ranked(iou, min(iou.shape)))
+    anchor, row = claims(rank_anchors(iou, min(iou.shape)))
 
     assert dict(zip(anchor.tolist(), row.tolist(), strict=True)) == plain_claims(iou)
 
@@ -79,7 +79,7 @@ def test_claims_are_those_of_a_search_over_the_whole_table(seed: int) -> None:
 def test_more_objects_than_anchors_leave_the_weakest_without_one() -> None:
     """Two anchors, three objects: 0.9 takes anchor 0, then 0.5 takes anchor 1."""
     iou = torch.tensor([[0.3, 0.2], [0.9, 0.8], [0.6, 0.5]])
-    anchor, row = claims(ranked(iou, 2))
+    anchor, row = claims(rank_anchors(iou, 2))
     assert (anchor.tolist(), row.tolist()) == ([0, 1], [1, 2])
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.build import load_detector
-from yolact_bench.detect.pipeline import Candidates, Found, candidates_of
+from yolact_bench.detect.pipeline import Candidates, SoftDetections, candidates_of
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
@@ -248,7 +248,7 @@ def test_what_is_stored_without_features_can_be_replayed_unless_they_are_looked_
     whole = candidates_of(detector.predict(torch.randn(1, 3, 96, 96)), 0)
     stored = replace(whole, features=None)
 
-    def detect(candidates: Candidates, rescorer: str) -> Found:
+    def detect(candidates: Candidates, rescorer: str) -> SoftDetections:
         head = replace(detector.head, rescorer=RESCORERS[rescorer])
         return head.detect(candidates, height=50, width=60)
 

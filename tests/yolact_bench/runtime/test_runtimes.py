@@ -32,7 +32,7 @@ from yolact_bench.runtime import RUNTIMES
 from yolact_bench.runtime.compiler import compiler_fault
 from yolact_bench.runtime.inductor import CompiledStage
 from yolact_bench.slots import Choice, fact
-from yolact_bench.spec.budget import budgeted, smoke_sides
+from yolact_bench.spec.budget import apply_budget, smoke_sides
 from yolact_bench.spec.presets import preset
 
 SMALL: dict[str, object] = {"image_size": 72, "protonet.k": 4}
@@ -277,7 +277,7 @@ def test_a_look_in_training_is_eager_whatever_the_runtime(
 )
 def test_a_smoke_budget_runs_on_a_cpu(written: Choice, smoked: Choice) -> None:
     run = preset("yolact_tiny").changed({"runtime": written})
-    assert budgeted(run, "smoke", sides=smoke_sides([run.image_size])).runtime == smoked
+    assert apply_budget(run, "smoke", sides=smoke_sides([run.image_size])).runtime == smoked
 
 
 def _refuse(*_: object) -> None:

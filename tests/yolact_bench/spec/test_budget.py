@@ -13,7 +13,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.slots import defaults_of, options_of, pick
 from yolact_bench.spec.ablation import Ablation, load
-from yolact_bench.spec.budget import budgeted, smoke_sides
+from yolact_bench.spec.budget import apply_budget, smoke_sides
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import Run
 
@@ -36,7 +36,7 @@ def loaded(folder: Path, text: str, *, budget: str = "full") -> Ablation:
 
 
 def smoke(run: Run) -> Run:
-    return budgeted(run, "smoke", sides=smoke_sides([run.image_size]))
+    return apply_budget(run, "smoke", sides=smoke_sides([run.image_size]))
 
 
 def required(slot: str, name: str) -> dict[str, object]:
@@ -49,7 +49,7 @@ def required(slot: str, name: str) -> dict[str, object]:
 def test_a_short_run_has_a_tenth_of_every_schedule_as_its_component_has_it(name: str) -> None:
     """Nothing is written out, so the length is the default of the signature."""
     run = replace(PRESETS["yolact_r101"], schedule={"name": name})
-    short = budgeted(run, "short", sides={})
+    short = apply_budget(run, "short", sides={})
     long, brief = (pick("schedule", components("schedule"), r.schedule)() for r in (run, short))
     assert brief.iterations == long.iterations // 10
     assert short.schedule["warmup"] == 50
@@ -81,7 +81,7 @@ def test_a_component_that_does_not_state_its_lengths_is_refused_under_a_budget(
     run = replace(PRESETS["yolact_r101"], schedule={"name": "plain"})
     for budget in ("short", "smoke"):
         with pytest.raises(SpecError, match=r"schedule: .*plain .*'lengths'; write @with_facts"):
-            budgeted(run, budget, sides={550: 65})
+            apply_budget(run, budget, sides={550: 65})
     anchors = replace(PRESETS["yolact_r101"], anchors={"name": "plain"})
     with pytest.raises(SpecError, match=r"anchors: .*plain .*'pixels'"):
         smoke(anchors)
@@ -89,7 +89,7 @@ def test_a_component_that_does_not_state_its_lengths_is_refused_under_a_budget(
 
 def test_an_unknown_name_is_left_to_the_check_of_the_run() -> None:
     run = replace(PRESETS["yolact_r101"], schedule={"name": "stesp", "iterations": 100})
-    assert budgeted(run, "short", sides={}) == run
+    assert apply_budget(run, "short", sides={}) == run
 
 
 def test_sizes_shrink_by_one_factor_and_stay_apart() -> None:
@@ -124,7 +124,7 @@ def test_a_drawn_data_set_keeps_its_seed_in_a_smoke_run() -> None:
 
 def test_a_short_run_has_a_tenth_of_every_length_and_the_same_rates() -> None:
     run = PRESETS["yolact_r101"]
-    short = budgeted(run, "short", sides={})
+    short = apply_budget(run, "short", sides={})
     assert short.schedule == {
         **run.schedule,
         "iterations": 80_000,
@@ -133,7 +133,7 @@ def test_a_short_run_has_a_tenth_of_every_length_and_the_same_rates() -> None:
     }
     assert replace(short, schedule=run.schedule) == run
     unwarmed = replace(run, schedule={"name": "cosine", "iterations": 25, "warmup": 0})
-    assert budgeted(unwarmed, "short", sides={}).schedule == {
+    assert apply_budget(unwarmed, "short", sides={}).schedule == {
         "name": "cosine",
         "iterations": 2,
         "warmup": 0,
@@ -145,10 +145,10 @@ def test_a_proxy_is_never_mistaken_for_the_real_run(name: str) -> None:
     digests = set()
     for budget in ("smoke", "short", "full"):
         run = PRESETS[name]
-        proxy = budgeted(run, budget, sides=smoke_sides([run.image_size]))
+        proxy = apply_budget(run, budget, sides=smoke_sides([run.image_size]))
         digests.add(resolve_architecture(proxy).train_digest)
     assert len(digests) == 3
-    assert budgeted(PRESETS[name], "full", sides={}) == PRESETS[name]
+    assert apply_budget(PRESETS[name], "full", sides={}) == PRESETS[name]
 
 
 def test_a_smoke_run_has_one_seed_no_expectation_and_a_report_of_its_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from yolact_bench.shapes import Predictions
 
 
-class Chosen(NamedTuple):
+class MaskInputs(NamedTuple):
     """What the NMS chose in each image, and what its masks are made of.
 
     Rows of score 0 are empty, and the rest of them is of no meaning.
@@ -23,7 +23,7 @@ class Chosen(NamedTuple):
     prototypes: Float[Tensor, "B h w k"]
 
 
-Choose: TypeAlias = Callable[[Predictions], Chosen]
+Choose: TypeAlias = Callable[[Predictions], MaskInputs]
 # Prototypes [B, h, w, k], coefficients [B, N, k] and boxes [B, N, 4] → soft masks [B, N, h, w].
 Assemble: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -36,5 +36,5 @@ class KernelNms(Protocol):
     cannot be used, or nothing.
     """
 
-    def __call__(self, raw: Predictions) -> Chosen:
+    def __call__(self, raw: Predictions) -> MaskInputs:
         """Return the kept boxes of all images, best first, and what their masks are made of."""

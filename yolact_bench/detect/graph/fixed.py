@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.graph.choice import Assemble, Choose, Chosen
+from yolact_bench.detect.graph.choice import Assemble, Choose, MaskInputs
 from yolact_bench.detect.graph.pairs import FixedNms
-from yolact_bench.detect.pipeline import DetectionHead, Found
+from yolact_bench.detect.pipeline import DetectionHead, SoftDetections
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.protocols import Assembly
@@ -23,7 +23,7 @@ from yolact_bench.shapes import Predictions, needs_features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FixedFound:
+class FixedDetections:
     """Detections of a batch, best first, always as many; those of score 0 are empty."""
 
     boxes: Float[Tensor, "B N 4"]  # corner fractions, not clipped
@@ -39,7 +39,7 @@ class ProgramOutput:
     """What a program leaves on the device, in memory that its next replay may overwrite."""
 
     predictions: Predictions
-    found: FixedFound
+    found: FixedDetections
     state: Int64[Tensor, "B 2"]  # how many rows are not empty; 1 where they are exact
 
 
@@ -53,10 +53,10 @@ def choose_by(nms: FixedNms, compile_part: CompilePart) -> Choose:
 
     def choose(
         boxes: Tensor, scores: Tensor, coefficients: Tensor, prototypes: Tensor, anchors: Tensor
-    ) -> Chosen:
+    ) -> MaskInputs:
         decoded = decode(boxes, anchors)
         kept = nms(decoded, scores.float().softmax(-1)[..., 1:])
-        return Chosen(
+        return MaskInputs(
             boxes=_rows(decoded, kept.anchor),
             scores=kept.score,
             labels=kept.label,
@@ -67,9 +67,9 @@ def choose_by(nms: FixedNms, compile_part: CompilePart) -> Choose:
 
     program = compile_part(choose, name="NMS")
 
-    def choose_of(raw: Predictions) -> Chosen:
+    def choose_of(raw: Predictions) -> MaskInputs:
         outputs = (raw.boxes, raw.scores, raw.coefficients, raw.prototypes, raw.anchors)
-        return Chosen(*program(outputs))
+        return MaskInputs(*program(outputs))
 
     return choose_of
 
@@ -124,7 +124,7 @@ class FixedDetection:
         self._assemble = assemble or assemble_by(head.assembly, compile_part)
         self._rescore = compile_part(rescore, name="re-scoring")
 
-    def __call__(self, raw: Predictions, clock: Clock = no_clock) -> FixedFound:
+    def __call__(self, raw: Predictions, clock: Clock = no_clock) -> FixedDetections:
         """Return the detections of all images of the batch, masks at prototype size."""
         with clock("nms"):
             chosen = self._choose(raw)
@@ -132,7 +132,7 @@ class FixedDetection:
             soft_masks = self._assemble(chosen.prototypes, chosen.coefficients, chosen.boxes)
         with clock("rescore"):
             mask_scores = self._rescore((soft_masks, chosen.labels, chosen.scores))
-        return FixedFound(
+        return FixedDetections(
             boxes=chosen.boxes,
             scores=chosen.scores,
             mask_scores=mask_scores,
@@ -169,14 +169,20 @@ def state_of(scores: Float[Tensor, "B N"], exact: Bool[Tensor, " B"]) -> Int64[T
 
 
 def detections_of(
-    found: FixedFound, index: int, count: int, height: int, width: int, *, mask_threshold: float
-) -> Found:
+    found: FixedDetections,
+    index: int,
+    count: int,
+    height: int,
+    width: int,
+    *,
+    mask_threshold: float,
+) -> SoftDetections:
     """Return a copy of the first `count` detections in one image, which are all; nothing waits.
 
     `mask_threshold` is that of the assembly.
     """
     boxes = found.boxes[index, :count].clone()
-    return Found(
+    return SoftDetections(
         boxes=boxes,
         boxes_px=to_pixels(boxes, height, width),
         scores=found.scores[index, :count].clone(),

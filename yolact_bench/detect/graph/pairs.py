@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int32, Int64, Shaped
 from torch import Tensor
 
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 
 # How many anchors compete by default.
 ANCHORS = 1024
@@ -20,7 +20,7 @@ _NONE = -1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FixedKept:
+class FixedSelection:
     """What an NMS kept, best first and always as many rows: those of score 0 are empty."""
 
     anchor: Int64[Tensor, "*batch N"]
@@ -28,10 +28,10 @@ class FixedKept:
     score: Float[Tensor, "*batch N"]
     exact: Bool[Tensor, "*batch"]  # the rows that are not empty are all that the NMS keeps
 
-    def kept(self) -> Kept:
+    def selection(self) -> Selection:
         """Return the rows of one image that are not empty; the host waits for the device."""
         some = self.score > 0
-        return Kept(anchor=self.anchor[some], label=self.label[some], score=self.score[some])
+        return Selection(anchor=self.anchor[some], label=self.label[some], score=self.score[some])
 
 
 @runtime_checkable
@@ -43,7 +43,7 @@ class FixedNms(Protocol):
 
     def __call__(
         self, boxes: Float[Tensor, "*batch A 4"], scores: Float[Tensor, "*batch A C"]
-    ) -> FixedKept:
+    ) -> FixedSelection:
         """Return the kept boxes, best first."""
 
 
@@ -131,7 +131,7 @@ def first_rows(
     keep: Bool[Tensor, "*batch K"],
     count: int,
     settled: Bool[Tensor, "*batch"],
-) -> FixedKept:
+) -> FixedSelection:
     """Return the first `count` pairs that are kept, as far as none left out could come before.
 
     Exact where `count` rows are filled, or where `settled` says that no others could follow: then
@@ -145,7 +145,7 @@ def first_rows(
     source = slot.new_zeros(*slot.shape[:-1], count + 1).scatter(-1, slot, place)[..., :count]
     found = keep.sum(-1)
     filled = torch.arange(count, device=keep.device) < found[..., None]  # [*batch, count]
-    return FixedKept(
+    return FixedSelection(
         anchor=_where(filled, pairs.anchor, source),
         label=_where(filled, pairs.label, source),
         score=_where(filled, pairs.score, source),

@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, Int32, Int64
 from torch import Tensor
 
 from yolact_bench.clock import Clock
-from yolact_bench.detect.graph.fixed import FixedDetection, FixedFound, call_directly, state_of
+from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections, call_directly, state_of
 from yolact_bench.detect.graph.staging import Photo, Resize, Staging, header_of
-from yolact_bench.detect.pipeline import Found
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.geometry.boxes import pixels_of
 from yolact_bench.runtime import CompilePart, GraphStep, Program
 from yolact_bench.shapes import Predictions
@@ -29,14 +29,16 @@ class StagedOutput:
     shape: tuple[int, int, int]  # how many detections there are, and the sides of their masks
     state: Int64[Tensor, "B 2"]  # on the host: how many rows are not empty; 1 where exact
 
-    def found(self, index: int, count: int, size: tuple[int, int], threshold: float) -> Found:
+    def detections(
+        self, index: int, count: int, size: tuple[int, int], threshold: float
+    ) -> SoftDetections:
         """Return the first `count` detections in one image of a height and width: one copy."""
         most, h, w = self.shape
         row = self.rows[index].clone()
         labels, boxes, boxes_px, scores, mask_scores, masks = torch.split(
             row, [2 * most, 4 * most, 4 * most, most, most, most * h * w]
         )
-        return Found(
+        return SoftDetections(
             boxes=boxes.view(torch.float32).view(most, 4)[:count],
             boxes_px=boxes_px.view(torch.float32).view(most, 4)[:count],
             scores=scores.view(torch.float32)[:count],
@@ -125,7 +127,7 @@ def _measure_sizes(
     return pixels_of(boxes, width_height), state_of(scores, exact)
 
 
-def pack(found: FixedFound, boxes_px: Float[Tensor, "B N 4"]) -> Int32[Tensor, "B words"]:
+def pack(found: FixedDetections, boxes_px: Float[Tensor, "B N 4"]) -> Int32[Tensor, "B words"]:
     """Return all of each image's detections in one row: labels first, which need alignment."""
     parts = (found.labels, found.boxes, boxes_px, found.scores, found.mask_scores)
     words = [part.flatten(1).view(torch.int32) for part in (*parts, found.soft_masks)]

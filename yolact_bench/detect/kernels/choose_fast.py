@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from yolact_bench.detect.graph.choice import Chosen
+from yolact_bench.detect.graph.choice import MaskInputs
 from yolact_bench.shapes import Predictions
 from yolact_bench.slots import Count, Fraction, with_facts
 from yolact_bench.triton_kernel import INTERPRETED, kernels_fault
@@ -40,7 +40,7 @@ def choose_fast(
     top_k: Count = 200,
     max_detections: Count = 100,
     pairs: int = 2048,
-) -> Chosen:
+) -> MaskInputs:
     """Return what `fast_nms` keeps, from all the best pairs that are `pairs` at most.
 
     Instead of the best `pairs` it takes all pairs from the first of 4096 steps of probability on
@@ -124,13 +124,13 @@ def _mark(raw: Predictions, work: _Room, max_iou: float, top_k: int) -> None:
     )
 
 
-def _write(raw: Predictions, work: _Room, max_detections: int) -> Chosen:
+def _write(raw: Predictions, work: _Room, max_detections: int) -> MaskInputs:
     from yolact_bench.detect.kernels.fast_rows import write_rows
 
     images, pairs = work.key.shape
     _, num_anchors, columns = raw.scores.shape
     k, device = raw.coefficients.shape[-1], raw.scores.device
-    chosen = Chosen(
+    chosen = MaskInputs(
         boxes=torch.empty(images, max_detections, 4, device=device),
         scores=torch.empty(images, max_detections, device=device),
         labels=torch.empty(images, max_detections, dtype=torch.int64, device=device),

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from yolact_bench.detect.candidates import greedy_survivors, rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_iou
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 from yolact_bench.slots import Count, Fraction
 
 
@@ -17,7 +17,7 @@ def cluster_nms(
     max_iou: Fraction = 0.5,
     top_k: Count = 200,
     max_detections: Count = 100,
-) -> Kept:
+) -> Selection:
     """Keep a box unless a kept box of its class overlaps it by more than `max_iou`.
 
     Differs from Fast NMS only in that a suppressed box no longer suppresses, and from

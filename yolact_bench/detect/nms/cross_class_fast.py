@@ -6,14 +6,14 @@ from torch import Tensor
 
 from yolact_bench.detect.candidates import best_first, candidate_rows
 from yolact_bench.detect.graph.pairs import (
-    FixedKept,
+    FixedSelection,
     best_anchors,
     boxes_of,
     first_rows,
     no_pair_left_out,
 )
 from yolact_bench.geometry.boxes import overlaps_a_better
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 from yolact_bench.slots import Count, Fraction, with_facts
 
 
@@ -26,7 +26,7 @@ def fixed_cross_class_fast_nms(
     top_k: Count = 200,
     max_detections: Count | None = None,
     spare: int = 56,
-) -> FixedKept:
+) -> FixedSelection:
     """Return `cross_class_fast_nms` in fixed sizes, `top_k` rows or `max_detections`.
 
     `spare` anchors more than `top_k` are ordered, for which of equal scores come first.
@@ -51,7 +51,7 @@ def cross_class_fast_nms(
     max_iou: Fraction = 0.5,
     top_k: Count = 200,
     max_detections: Count | None = None,
-) -> Kept:
+) -> Selection:
     """Keep a box, as its best class, unless any better box overlaps it by more than `max_iou`.
 
     One matrix instead of one a class. Up to `top_k` detections come out, since the reference

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from yolact_bench.detect.candidates import greedy_survivors, rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_diou
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 from yolact_bench.slots import Count, Fraction
 
 
@@ -20,7 +20,7 @@ def diou_nms(
     max_diou: Annotated[float, Field(ge=-1, le=1)] = 0.5,
     top_k: Count = 200,
     max_detections: Count = 100,
-) -> Kept:
+) -> Selection:
     """Keep a box unless a kept box of its class has DIoU above `max_diou` with it.
 
     DIoU is never above IoU, so at the same threshold this keeps what IoU keeps and more: two

@@ -8,7 +8,7 @@ from torch import Tensor
 from yolact_bench.detect.candidates import candidate_rows, rank_per_class, select_ranked
 from yolact_bench.detect.graph.pairs import (
     ANCHORS,
-    FixedKept,
+    FixedSelection,
     best_pairs,
     betters_of,
     boxes_of,
@@ -19,7 +19,7 @@ from yolact_bench.detect.graph.pairs import (
 from yolact_bench.detect.kernels.choose_fast import choose_fast
 from yolact_bench.detect.leading import fast_survivors, leading_pairs
 from yolact_bench.geometry.boxes import box_iou, overlaps_a_better
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 from yolact_bench.slots import Count, Fraction, with_facts
 
 # How many of the best pairs of anchor and class are looked at, at the first attempt and at most.
@@ -37,7 +37,7 @@ def fixed_fast_nms(
     max_detections: Count = 100,
     anchors: int = ANCHORS,
     pairs: int = 2048,
-) -> FixedKept:
+) -> FixedSelection:
     """Return `fast_nms` in fixed sizes, from one matrix over the best `pairs` of all classes.
 
     Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
@@ -59,7 +59,7 @@ def fast_nms(
     max_iou: Fraction = 0.5,
     top_k: Count = 200,
     max_detections: Count = 100,
-) -> Kept:
+) -> Selection:
     """Keep a box unless a better box of its class overlaps it by more than `max_iou`.
 
     The better box need not survive itself. That is the whole difference from sequential
@@ -86,7 +86,7 @@ def fast_nms(
             top_k=top_k,
             max_detections=max_detections,
         )
-        kept = fixed.kept() if bool(fixed.exact) else None
+        kept = fixed.selection() if bool(fixed.exact) else None
     if kept is not None:
         return kept
     return fast_nms_per_class(
@@ -107,7 +107,7 @@ def fast_nms_per_class(
     max_iou: Fraction = 0.5,
     top_k: Count = 200,
     max_detections: Count = 100,
-) -> Kept:
+) -> Selection:
     """Return the same from one matrix a class, whatever the scene.
 
     Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
@@ -124,7 +124,7 @@ def _kept_of_leading(
     max_iou: float,
     top_k: int,
     max_detections: int,
-) -> Kept | None:
+) -> Selection | None:
     """Return what is kept of the candidates in `rows`, None where too few survive to know."""
     candidates, probabilities = boxes[rows], scores[rows]
     most, last = ATTEMPTS
@@ -133,7 +133,7 @@ def _kept_of_leading(
         keep = fast_survivors(candidates[pairs.row], pairs.label, max_iou=max_iou, top_k=top_k)
         chosen = keep.nonzero()[:max_detections, 0]
         if pairs.complete or len(chosen) == max_detections:
-            return Kept(
+            return Selection(
                 anchor=rows[pairs.row[chosen]], label=pairs.label[chosen], score=pairs.score[chosen]
             )
         if most >= last:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from yolact_bench.detect.candidates import best_first
 from yolact_bench.geometry.boxes import box_iou
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 from yolact_bench.slots import Count, Fraction, Positive
 
 
@@ -22,7 +22,7 @@ def matrix_nms(
     min_decayed: Fraction = 0.05,
     top_k: Count = 500,
     max_detections: Count = 100,
-) -> Kept:
+) -> Selection:
     """Keep every box whose score, decayed by the better boxes of its class, is above a floor.
 
     A better box decays another by f(IoU), but the less the more it is overlapped itself: it

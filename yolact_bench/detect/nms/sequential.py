@@ -11,7 +11,7 @@ from torchvision.ops import batched_nms
 from yolact_bench.detect.candidates import best_first
 from yolact_bench.detect.graph.pairs import (
     ANCHORS,
-    FixedKept,
+    FixedSelection,
     best_pairs,
     betters_of,
     boxes_of,
@@ -19,7 +19,7 @@ from yolact_bench.detect.graph.pairs import (
     no_pair_left_out,
 )
 from yolact_bench.geometry.boxes import box_iou
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 from yolact_bench.slots import Count, Fraction, with_facts
 
 
@@ -34,7 +34,7 @@ def fixed_sequential_nms(
     anchors: int = ANCHORS,
     pairs: int = 1024,
     rounds: int = 16,
-) -> FixedKept:
+) -> FixedSelection:
     """Return `sequential_nms` in fixed sizes, by repeated matrix products.
 
     After as many rounds as the longest chain of suppressions the result is the greedy one;
@@ -66,7 +66,7 @@ def sequential_nms(
     max_iou: Fraction = 0.5,
     max_detections: Count = 100,
     grid_px: Count | None = 550,
-) -> Kept:
+) -> Selection:
     """Keep a box unless a box of its class that is kept overlaps it too much.
 
     The reference measures boxes in pixels of its input and counts a pixel at either end:

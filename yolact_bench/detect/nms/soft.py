@@ -8,7 +8,7 @@ from torch import Tensor
 
 from yolact_bench.detect.candidates import rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_iou
-from yolact_bench.shapes import Kept
+from yolact_bench.shapes import Selection
 from yolact_bench.slots import Count, Fraction, Positive
 
 
@@ -23,7 +23,7 @@ def soft_nms(
     min_decayed: Fraction = 0.001,
     top_k: Count = 200,
     max_detections: Count = 100,
-) -> Kept:
+) -> Selection:
     """Keep every box whose score, lowered by each better box it overlaps, is above `min_decayed`.
 
     Gaussian: × exp(−IoU²/sigma). Linear: × (1 − IoU) where IoU is above `max_iou`. The order

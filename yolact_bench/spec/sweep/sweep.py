@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name
-from yolact_bench.spec.budget import FULL, budgeted, check_budget, smoke_sides
+from yolact_bench.spec.budget import FULL, apply_budget, check_budget, smoke_sides
 from yolact_bench.spec.latency import KEY as LATENCY
 from yolact_bench.spec.latency import LatencyPlan, read_latency
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
@@ -129,7 +129,7 @@ def load_sweep(
     space = read_space(source)
     _check_space(source, run, space)
     check_budget(budget)
-    run = budgeted(run, budget, sides=smoke_sides([run.image_size]))
+    run = apply_budget(run, budget, sides=smoke_sides([run.image_size]))
     mode = source.word(("mode",), source.data.get("mode", "single"), MODES)
     latency = read_latency(source)
     objectives = read_objectives(source, mode)
