@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import tempfile
 import threading
@@ -130,7 +131,7 @@ class _Processes:
     def _hear(self, line: "Connection[Any, Any]", on_log: OnLog | None) -> None:
         rank = self._lines[line]
         try:
-            kind, content = line.recv()
+            kind, content = pickle.loads(line.recv_bytes())
         except (EOFError, OSError):
             if rank not in self.answers and rank not in self._errors:
                 self._errors[rank] = self._death(rank)
@@ -180,13 +181,19 @@ def _serve(
     torch.set_num_threads(start.threads)
     device = device_of(start.device, rank)
     place = TorchrunProcess(rank=rank, local_rank=rank, size=start.place.size)
-    parent = Parent(should_stop=stop.is_set, on_log=lambda *points: line.send(("points", points)))
+
+    def send(kind: str, content: object) -> None:
+        # By value: `Connection.send` would pass tensors as files that end with this process, which
+        # may be gone before the parent has opened them.
+        line.send_bytes(pickle.dumps((kind, content)))
+
+    parent = Parent(should_stop=stop.is_set, on_log=lambda *points: send("points", points))
     try:
         with join_group(place, device=device, meet_at=start.meet_at) as ranks:
             answer = task(ranks, device, parent, *arguments)
-        line.send(("answer", answer))
+        send("answer", answer)
     except BaseException as error:
-        line.send(("error", portable(error)))
+        send("error", portable(error))
 
 
 def _listen(line: "Connection[Any, Any]", stop: threading.Event) -> None:

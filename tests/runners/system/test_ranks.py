@@ -111,18 +111,20 @@ def test_evaluation_by_two_processes_leaves_the_files_of_one(tmp_path: Path) -> 
 def test_the_death_of_one_process_ends_the_training_with_one_message(tmp_path: Path) -> None:
     unit, place = shared_unit(tmp_path, devices=2, changes={"schedule.iterations": 100_000})
 
+    killed: list[float] = []
+
     def kill_one(iteration: int, points: Mapping[str, float]) -> None:
+        killed.append(time.monotonic())
         children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
         ranks = [
             pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
         ]
         os.kill(int(ranks[-1]), signal.SIGKILL)
 
-    began = time.monotonic()
     with pytest.raises(ArmError, match=r"process 1 of the 2 .* died \(signal SIGKILL\)") as caught:
         ensure_trained(unit, place, on_log=kill_one)
     assert caught.value.kind == "rank_died"
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - killed[0] < 300  # gloo alone would wait for half an hour
 
 
 def test_a_mistake_that_one_process_finds_is_told_as_it_is(tmp_path: Path) -> None:
