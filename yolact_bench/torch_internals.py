@@ -79,3 +79,12 @@ def dots_of_bags(rows: Tensor, table: Tensor, index: Tensor, *, size: int) -> Te
         return (rows[bag_of] * table[index]).sum(-1)
     dots: Tensor = operator(rows, table, index, bag * size, bag_of, 0, -1)
     return dots
+
+
+def addmm_relu() -> Any:  # noqa: ANN401 - an operator
+    """Return the operator that is `addmm` and a ReLU, one call of cuBLASLt on a GPU, or None.
+
+    Nothing documented fuses them. Where there is no such operator, the ReLU stays one of its own.
+    """
+    operator = getattr(torch.ops.aten, "_addmm_activation", None)
+    return None if operator is None else operator.default

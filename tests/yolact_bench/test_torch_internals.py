@@ -8,6 +8,7 @@ from torch import Tensor
 
 from yolact_bench.torch_internals import (
     DispatchMode,
+    addmm_relu,
     constant_weights,
     dots_of_bags,
     operator_graph,
@@ -71,3 +72,14 @@ def test_dots_of_bags(private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     table = torch.tensor([[1.0, 1.0], [0.0, 5.0]])
     index = torch.tensor([0, 1, 0, 1])
     assert dots_of_bags(rows, table, index, size=2).tolist() == [3, 10, 7, 20]
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_addmm_relu_is_both(private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 × 3 + 2 × -4 + 1 = -4, which becomes 0, and 1 × 3 + 2 × 4 - 1 = 10."""
+    if not private:
+        monkeypatch.setattr(torch.ops, "aten", object())
+        assert addmm_relu() is None
+        return
+    bias, row = torch.tensor([1.0, -1.0]), torch.tensor([[1.0, 2.0]])
+    assert addmm_relu()(bias, row, torch.tensor([[3.0, 3.0], [-4.0, 4.0]])).tolist() == [[0, 10]]

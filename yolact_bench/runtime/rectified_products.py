@@ -3,6 +3,8 @@
 import torch
 from torch import fx, nn
 
+from yolact_bench.torch_internals import addmm_relu
+
 aten = torch.ops.aten
 _RELUS = (aten.relu.default, aten.relu_.default)
 _VIEWS = (aten.view.default, aten.permute.default)
@@ -16,7 +18,7 @@ def rectify_products(recorded: nn.Module) -> int:
     the result, through views at most. Left to itself, inductor splits an `addmm` before a ReLU
     into a product and a kernel for bias and ReLU.
 
-    Source: epilogues of cuBLASLt, as `aten._addmm_activation` calls them.
+    Source: epilogues of cuBLASLt, as `addmm_relu` calls them.
     """
     assert isinstance(recorded, fx.GraphModule)
     rectified = 0
@@ -43,8 +45,9 @@ def _rectify(product: fx.Node | None) -> bool:
     """Change a node to one that applies a ReLU; return whether it has such a form."""
     if product is None:
         return False
-    if product.target is aten.addmm.default and not product.kwargs:
-        product.target = aten._addmm_activation.default
+    fused = addmm_relu()
+    if product.target is aten.addmm.default and not product.kwargs and fused is not None:
+        product.target = fused
         return True
     schema = getattr(product.target, "_schema", None)
     if schema is None or _ARGUMENT not in {argument.name for argument in schema.arguments}:
