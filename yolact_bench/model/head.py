@@ -53,7 +53,7 @@ class SharedHead(Head):
 
     def for_inference(self, *, on_cpu: bool) -> nn.Module:
         """Return the same head, without gradients, in the form that takes the least time."""
-        return MergedHead(self)
+        return MergedHead(self) if on_cpu else AtlasHead(self)
 
 
 class MergedHead(nn.Module):
@@ -72,14 +72,89 @@ class MergedHead(nn.Module):
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
-        rows = [self.merged(F.relu(self.shared(level))) for level in levels]
-        width = sum(self.widths)
-        flat = [x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width) for x in rows]
-        boxes, scores, coefficients = torch.split(torch.cat(flat, dim=1), list(self.widths), dim=2)
+        return self._branches([self.merged(F.relu(self.shared(level))) for level in levels])
+
+    def _branches(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        boxes, scores, coefficients = torch.split(
+            _flat(maps, sum(self.widths)), list(self.widths), dim=2
+        )
         if self.activation == "tanh":
             coefficients = torch.tanh(coefficients)
         # Here, where a compiler can join it to the copies above.
         return widen(boxes), widen(scores), widen(coefficients)
+
+
+class AtlasHead(MergedHead):
+    """`MergedHead` on one map that holds all levels: 2 convolutions instead of 10, for a GPU.
+
+    There the four small levels take as long as they have launches, not multiplications: 69×69 to
+    5×5 cells are 6,416, and one map of 69×105 has 7,245. Levels are at least one cell of zeros
+    apart, which is the padding that each would have, and the first convolution's outputs are made
+    zero again between them. Outputs are a multiple of 8, so that no kernel pads them.
+    """
+
+    def __init__(self, head: SharedHead) -> None:
+        super().__init__(head)
+        self.outputs = self.merged.out_channels
+        self.merged = _pad_outputs(self.merged, 8)
+
+    def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
+        places, size = atlas_of([(level.shape[2], level.shape[3]) for level in levels])
+        # Sums of padded maps, which inductor makes one kernel of. It fails (torch 2.14, on a CPU)
+        # on slices that are assigned to before a convolution with frozen weights.
+        atlas = sum(_pad_to(level, at, size) for level, at in zip(levels, places, strict=True))
+        ones = [level.new_ones((1, 1, *level.shape[2:])) for level in levels]
+        inside = sum(_pad_to(one, at, size) for one, at in zip(ones, places, strict=True))
+        out = self.merged(F.relu(self.shared(atlas)) * inside)
+        out = out[:, : self.outputs]
+        return self._branches([out[:, :, rows, columns] for rows, columns in places])
+
+
+def atlas_of(sizes: Sequence[tuple[int, int]]) -> tuple[list[tuple[slice, slice]], tuple[int, int]]:
+    """Return rows and columns of each map on one map, a cell or more apart, and that map's size.
+
+    It is as high as the first, which is the highest, and each lies as far left as it can.
+    """
+    height = sizes[0][0]
+    assert all(h <= height for h, _ in sizes)
+    taken: list[tuple[int, int, int, int]] = []  # top, left, and the ends with a cell more
+
+    def is_free(top: int, left: int, h: int, w: int) -> bool:
+        return top + h <= height and not any(
+            top < bottom and above < top + h + 1 and left < right and before < left + w + 1
+            for above, before, bottom, right in taken
+        )
+
+    for h, w in sizes:
+        corners = [(0, max((right for *_, right in taken), default=0))]
+        for above, before, bottom, right in taken:
+            corners += [(above, right), (bottom, before)]
+        free = (corner for corner in corners if is_free(*corner, h, w))
+        top, left = min(free, key=lambda corner: (corner[1], corner[0]))
+        taken.append((top, left, top + h + 1, left + w + 1))
+    places = [
+        (slice(above, bottom - 1), slice(before, right - 1))
+        for above, before, bottom, right in taken
+    ]
+    return places, (height, max(right for *_, right in taken) - 1)
+
+
+def _pad_to(level: Tensor, place: tuple[slice, slice], size: tuple[int, int]) -> Tensor:
+    """Return a map of that size with the level in its place and zeros elsewhere."""
+    rows, columns = place
+    sides = (columns.start, size[1] - columns.stop, rows.start, size[0] - rows.stop)
+    return F.pad(level, sides)
+
+
+def _pad_outputs(layer: nn.Conv2d, multiple: int) -> nn.Conv2d:
+    """Return the convolution with outputs of zeros behind its own, to a multiple."""
+    more = -layer.out_channels % multiple
+    assert layer.bias is not None
+    layer.weight = nn.Parameter(F.pad(layer.weight.detach(), (0, 0, 0, 0, 0, 0, 0, more)))
+    layer.bias = nn.Parameter(F.pad(layer.bias.detach(), (0, more)))
+    layer.out_channels += more
+    return layer
 
 
 def merge_branches(branches: Sequence[nn.Conv2d], widths: Sequence[int]) -> nn.Conv2d:
