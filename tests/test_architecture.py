@@ -13,25 +13,15 @@ import pytest
 
 from runners.evaluation.coco.score import SCORING
 from tests.support.paths import ABLATIONS, ROOT
+from tests.support.sources import SOURCES, TREES
 from yolact_bench.catalog import OWN, components
 from yolact_bench.spec.ablation import load
 
-PACKAGES = ("yolact_bench", "runners", "reports")
-SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 SPECS = sorted(ABLATIONS.glob("*.yaml"))
-JAXTYPES = {"Float", "Float32", "Float64", "Int", "Int32", "Int64", "Bool", "UInt8", "Shaped"}
-PARTICIPLE = re.compile(
-    r"[a-z]*[^e]ed|built|chosen|done|drawn|found|given|gone|held|hidden|kept|known|left|lost|made"
-    r"|met|read_only|seen|sent|shown|taken|told|torn|written"
-)
-# `compiled` is the name of a runtime in YAML; `changed` returns a copy, as Python's `sorted` does;
-# a program is of `fixed` shapes.
-NAMES_TO_KEEP = {"compiled", "changed", "fixed"}
 RE = re.DOTALL | re.MULTILINE
 _DEFORM_LAYER = "yolact_bench.deform.layer"  # torchvision's; also what a layer is
 GRAB_BAGS = {"utils", "helpers", "common", "misc", "manager", "base"}
 LINES = {path: path.read_text().count("\n") for path in SOURCES}
-TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 COMPONENT_MODULES = {
     component.__module__ for slot in OWN for component in components(slot).values()
 } | {engine.evaluate.__module__ for engine in SCORING.values()}
@@ -134,51 +124,6 @@ def _top_level_names(tree: ast.Module) -> set[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
     return names
-
-
-def test_every_axis_letter_of_an_annotation_is_explained() -> None:
-    """In the docstring of yolact_bench; numbers, words and sizes in braces explain themselves."""
-    explained = set(
-        re.findall(r"[\w*]+", ast.get_docstring(TREES[ROOT / PACKAGES[0] / "__init__.py"]) or "")
-    )
-    letters = {
-        axis: path
-        for path, tree in TREES.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Subscript) and ast.unparse(node.value) in JAXTYPES
-        for axis in _axes(node)
-        if re.fullmatch(r"[A-Za-z][A-Z0-9]?", axis)
-    }
-    assert {axis: str(path) for axis, path in letters.items() if axis not in explained} == {}
-
-
-def _axes(node: ast.Subscript) -> list[str]:
-    """The axes of a jaxtyping annotation such as `Float[Tensor, "B 4"]`."""
-    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
-    text = parts[-1].value if parts and isinstance(parts[-1], ast.Constant) else ""
-    return text.split() if isinstance(text, str) else []
-
-
-def test_no_name_is_a_participle() -> None:
-    """Of classes the last word, of functions a single word; a boolean is a claim and may be one."""
-    participles = {
-        f"{path.relative_to(ROOT)}: {node.name}"
-        for path, tree in TREES.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        and PARTICIPLE.fullmatch(_head(node))
-        and node.name.strip("_") not in NAMES_TO_KEEP
-    }
-    assert participles == set()
-
-
-def _head(node: ast.FunctionDef | ast.ClassDef) -> str:
-    """The word that decides what a name is, or nothing where any will do."""
-    if isinstance(node, ast.ClassDef):
-        return re.findall(r"[A-Z][a-z0-9]*", node.name)[-1].lower()
-    claims = node.returns is not None and ast.unparse(node.returns) == "bool"
-    is_property = any(ast.unparse(each) == "property" for each in node.decorator_list)
-    return "" if claims or is_property else node.name.strip("_")
 
 
 def test_variants_of_a_slot_are_independent_by_contract() -> None:

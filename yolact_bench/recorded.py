@@ -10,7 +10,7 @@ from yolact_bench.catalog import components
 from yolact_bench.detect.graph.choice import Assemble
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
 from yolact_bench.detect.graph.staged import StagedDetection
-from yolact_bench.detect.kernels.resize import resize_by_kernel
+from yolact_bench.detect.graph.staging import resize_by_kernel
 from yolact_bench.detect.nms import fixed_form, kernel_form
 from yolact_bench.detect.pipeline import DetectionHead
 from yolact_bench.detector import MakeFixed, MakeStaged

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from tests.support.golden_reference import detector, images, output_faults, recorded
 from yolact_bench.geometry.anchors import anchor_grid, one_scale, three_scales
+from yolact_bench.model import enlargement
 from yolact_bench.model import fpn as fpn_module
 from yolact_bench.model import head as head_module
-from yolact_bench.model import protonet as protonet_module
 from yolact_bench.model.fpn import YolactFpn
 
 V1, PLUS = "yolact_resnet50", "yolact_plus_resnet50"
@@ -135,6 +135,7 @@ def test_another_fpn_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     mutant = copy.deepcopy(detector(V1).network.fpn)
     change(mutant)
     monkeypatch.setattr(fpn_module, "F", functions)
+    monkeypatch.setattr(enlargement, "F", functions)
     with torch.inference_mode():
         found = {f"P{i}": level for i, level in enumerate(mutant(features(V1)), start=3)}
     assert output_faults(V1, found)
@@ -146,7 +147,7 @@ def test_another_protonet_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(protonet, "activation", "none")
         assert output_faults(V1, {"proto": protonet(levels(V1)[0])})
         monkeypatch.undo()
-        monkeypatch.setattr(protonet_module, "F", functional(interpolate=aligned))
+        monkeypatch.setattr(enlargement, "F", functional(interpolate=aligned))
         assert output_faults(V1, {"proto": protonet(levels(V1)[0])})
 
 

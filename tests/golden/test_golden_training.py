@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.golden import reference_inputs as inputs
 from tests.support.golden_reference import (
     CONFIGS,
     gradient_faults,
@@ -16,7 +17,6 @@ from tests.support.golden_reference import (
     reference_shapes,
     training_batch,
     training_forward,
-    weights,
 )
 from yolact_bench.build import build_losses
 from yolact_bench.geometry.boxes import encode
@@ -38,7 +38,7 @@ GRADIENT_LIMITS = {
 def test_the_fixture_makes_the_batch_that_was_recorded() -> None:
     crc = [
         [zlib.crc32(np.ascontiguousarray(one[key]).tobytes()) for key in keys]
-        for one in weights.make_train_batch(550)
+        for one in inputs.make_train_batch(550)
         for keys in [("image", "masks", "boxes", "classes")]
     ]
     for config in CONFIGS:

@@ -72,7 +72,8 @@ class Recorder(NoTracker):
 
 
 def _untimed(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if "per_second" not in name}
+    timed = ("per_second", "/interval/")
+    return {k: v for k, v in metrics.items() if not any(word in k for word in timed)}
 
 
 def validating(at: AblationContext) -> AblationContext:

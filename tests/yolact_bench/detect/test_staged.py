@@ -23,8 +23,7 @@ from yolact_bench.clock import no_clock
 from yolact_bench.detect.graph import staging as staging_module
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections
 from yolact_bench.detect.graph.staged import StagedDetection
-from yolact_bench.detect.graph.staging import Staging, resize_by_operators
-from yolact_bench.detect.kernels.resize import resize_by_kernel
+from yolact_bench.detect.graph.staging import Staging, resize_by_kernel, resize_by_operators
 from yolact_bench.detect.nms import fixed_form
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError

@@ -144,7 +144,7 @@ def test_rescoring_without_a_network_for_it_is_refused() -> None:
     [
         ({"protonet.k": "8"}, "protonet.fcn.k: '8' is not a valid int"),
         ({"protonet.kk": 8}, "did you mean 'k'"),
-        ({"precision": "fp8"}, "fp32, bf16, fp16"),
+        ({"precision": "fp8"}, "bf16, fp16, fp32"),
         ({"anchors.scales": [8, 16]}, "list of float above 0 with 5 values or more"),
         (
             {"dcn": {"name": "every_nth", "n": 0}},

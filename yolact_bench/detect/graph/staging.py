@@ -10,11 +10,14 @@ from jaxtyping import Float, Int32, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from yolact_bench.triton_kernel import INTERPRETED
+
 # Photos of a batch have so many pixels together, times their number up to some: 12 MB for one.
 PIXELS = 2**22
 MOST_SHARES = 8
 # Of each photo: the place of its first byte in the block, its height, its width, and nothing.
 _HEADER = 4
+_PIXELS_BLOCK = 1024 if INTERPRETED else 128
 Photo: TypeAlias = NDArray[np.uint8]
 
 
@@ -107,3 +110,28 @@ def _are_one(a: Photo, b: Photo) -> bool:
     return a.__array_interface__["data"][0] == b.__array_interface__["data"][0] and (
         a.strides == b.strides
     )
+
+
+def resize_by_kernel(
+    block: UInt8[Tensor, " bytes"],
+    images: int,
+    side: int,
+    mean: Float[Tensor, "3 1 1"],
+    std: Float[Tensor, "3 1 1"],
+    dtype: torch.dtype,
+) -> Float[Tensor, "B 3 S S"]:
+    """Return the photos of a block, resized and normalised, channels last and in a precision.
+
+    What `Detector.preprocess` makes of them, up to rounding; no size is read by the host, so one
+    recording serves photos of all sizes.
+    """
+    from yolact_bench.detect.kernels.resize_kernel import resize_normalise
+
+    out = torch.empty(images, side, side, 3, dtype=dtype, device=block.device)
+    grid = (side, -(-side // _PIXELS_BLOCK), images)
+    resize_normalise[grid](
+        *(block, header_of(block, images), mean, std, out),
+        side=side,
+        pixels_block=_PIXELS_BLOCK,
+    )
+    return out.permute(0, 3, 1, 2)

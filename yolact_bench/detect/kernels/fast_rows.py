@@ -117,6 +117,7 @@ def write_rows(
     own = tl.program_id(0) * own_block + tl.arange(0, own_block)
     value = tl.arange(0, coefficients_block)
     real = (value < coefficients)[None, :]
+    side = tl.arange(0, 4)[None, :]
     key = tl.load(kept_ptr + start + own, mask=own < count, other=0)
     if tl.max(key, 0) > 0:
         before = tl.zeros((others_block, own_block), dtype=tl.int32)
@@ -130,7 +131,6 @@ def write_rows(
         anchor, label = _place(key) % anchors, _place(key) // anchors
         tl.store(scores_ptr + out + row, _probability(key), mask=written)
         tl.store(labels_ptr + out + row, label.to(tl.int64), mask=written)
-        side = tl.arange(0, 4)[None, :]
         box = tl.load(box_ptr + (start + own)[:, None] * 4 + side, mask=written[:, None], other=0.0)
         tl.store(boxes_ptr + (out + row)[:, None] * 4 + side, box, mask=written[:, None])
         at = coefficients_ptr + image * cb + anchor.to(tl.int64)[:, None] * ca + value[None, :] * ck
@@ -139,15 +139,12 @@ def write_rows(
         at = chosen_ptr + (out + row)[:, None] * coefficients + value[None, :]
         tl.store(at, chosen, mask=mask)
     empty = (own >= found) & (own < rows)
-    nothing = tl.zeros((own_block,), dtype=tl.float32)
-    tl.store(scores_ptr + out + own, nothing, mask=empty)
-    tl.store(labels_ptr + out + own, nothing.to(tl.int64), mask=empty)
-    side = tl.arange(0, 4)[None, :]
+    tl.store(scores_ptr + out + own, 0.0, mask=empty)
+    tl.store(labels_ptr + out + own, 0, mask=empty)
     at = boxes_ptr + (out + own)[:, None] * 4 + side
-    tl.store(at, tl.zeros((own_block, 4), dtype=tl.float32), mask=empty[:, None])
+    tl.store(at, 0.0, mask=empty[:, None])
     at = chosen_ptr + (out + own)[:, None] * coefficients + value[None, :]
-    zeros = tl.zeros((own_block, coefficients_block), dtype=tl.float32)
-    tl.store(at, zeros, mask=empty[:, None] & real)
+    tl.store(at, 0.0, mask=empty[:, None] & real)
     if tl.program_id(0) == 0:
         complete = tl.load(counters_ptr).to(tl.int64) * classes <= capacity
         settled = complete & (tl.load(counters_ptr + 3) == 0)
