@@ -16,7 +16,7 @@ from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy, Environment, Errors, Failure
 from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.store import Store
-from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.budget_names import FULL
 
 _OF_TIMING = {"latency_ms": "median_ms", "latency_p90_ms": "p90_ms", "fps": "fps"}
 

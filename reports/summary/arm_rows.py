@@ -8,7 +8,7 @@ from reports.summary.timings import SessionRow, Timing
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.metrics import IOUS, METRICS, points, seeds_text
 from yolact_bench.results.record import Accuracy, Failure
-from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.budget_names import FULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

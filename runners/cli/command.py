@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, get_type_hints
 
 from runners.cli.options import WORK
-from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.budget_names import FULL
 
 if TYPE_CHECKING:
     from runners.units.workplace import Workplace

@@ -11,10 +11,17 @@ from runners.cli import options
 from runners.cli.command import ExecutorOptions, SpecOptions
 from runners.system.torchrun import refuse_torchrun
 from runners.units.settings import command_text
-from yolact_bench.spec.budget import FULL
-from yolact_bench.spec.source import require_file
+from yolact_bench.spec.budget_names import FULL
 
 log = logging.getLogger(__name__)
+
+
+def _require_files(*specs: Path) -> None:
+    """Refuse a spec that does not exist before torch is loaded; pydantic is not loaded for help."""
+    from yolact_bench.spec.source import require_file
+
+    for spec in specs:
+        require_file(spec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +74,7 @@ class RunCommand(SpecOptions, ExecutorOptions):
     as_json: options.AsJson = False
 
     def execute(self) -> None:
-        require_file(self.spec)
+        _require_files(self.spec)
         log.info("loading torch")
         from runners.cli.run import run
 
@@ -137,8 +144,7 @@ class PlanCommand(SpecOptions):
     as_json: options.AsJson = False
 
     def execute(self) -> None:
-        for spec in self.specs:
-            require_file(spec)
+        _require_files(*self.specs)
         from runners.cli.plan import plan
 
         plan(self)
@@ -153,8 +159,7 @@ class CheckCommand(SpecOptions):
     data_root: options.DataRoot = None
 
     def execute(self) -> None:
-        for spec in self.specs:
-            require_file(spec)
+        _require_files(*self.specs)
         log.info("loading torch")
         from runners.cli.check import check
 
@@ -201,7 +206,7 @@ class SweepCommand(ExecutorOptions):
 
     def execute(self) -> None:
         refuse_torchrun("sweep")
-        require_file(self.spec)
+        _require_files(self.spec)
         log.info("loading torch")
         from runners.cli.sweep import sweep
 

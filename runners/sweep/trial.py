@@ -12,7 +12,7 @@ from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, ApSummary
-from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, MEASUREMENT, Run
 from yolact_bench.spec.sweep.keys import AP_METRICS

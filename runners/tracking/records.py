@@ -10,7 +10,7 @@ from runners.tracking.events import ArmFailure, ArmStart, ExecutionStart, Phase,
 from runners.tracking.tags import flag
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, ApSummary, Failure, Latency
-from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.budget_names import FULL
 
 LONGEST_VALUE = 500
 _COMPARED = ("mask/AP", "box/AP", "latency/e2e_p50_ms")  # with the baseline

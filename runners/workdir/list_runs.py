@@ -10,7 +10,7 @@ from yolact_bench.results.record import Accuracy, Failure, Latency
 from yolact_bench.results.sessions import Session, listed_session
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.results.text import align, decimal
-from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.budget_names import FULL
 
 _HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from yolact_bench.results.serialise import JsonFile
-from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.budget_names import FULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from yolact_bench.slots import hint
 from yolact_bench.spec.arms import ARM_KINDS, check_factors, read_arms
 from yolact_bench.spec.base_run import apply_changes, apply_settings, base_run, dataset_name
-from yolact_bench.spec.budget import BUDGETS, FULL, apply_budget, check_budget, smoke_sides
+from yolact_bench.spec.budget import apply_budget, check_budget, smoke_sides
+from yolact_bench.spec.budget_names import BUDGETS, FULL
 from yolact_bench.spec.external import KEY, External, read_external
 from yolact_bench.spec.latency import KEY as LATENCY
 from yolact_bench.spec.latency import LatencyPlan, read_latency

@@ -17,14 +17,8 @@ from yolact_bench.slots import (
     hint,
     options_by_fact,
 )
+from yolact_bench.spec.budget_names import BUDGETS
 from yolact_bench.spec.run import Run
-
-FULL = "full"
-BUDGETS: Mapping[str, str] = {
-    "smoke": "2 iterations on synthetic images of 65 px: shows only that everything runs",
-    "short": "a tenth of the schedule: a proxy for the full one",
-    FULL: "what the spec asks for",
-}
 
 SHORT_FACTOR = 10
 SMOKE_SIDE = 65  # px; what the smallest input of an ablation becomes, as fewer are refused

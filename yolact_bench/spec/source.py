@@ -9,7 +9,7 @@ import yaml
 
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
-from yolact_bench.spec.budget import FULL
+from yolact_bench.spec.budget_names import FULL
 
 KeyPath = tuple[str, ...]
 

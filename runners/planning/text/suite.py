@@ -6,7 +6,7 @@ from runners.planning.simulation import ScalingStudy
 from runners.planning.suite_cost import SuiteCost
 from runners.planning.text.scaling import scaling_facts, scaling_lines
 from yolact_bench.results.text import HOUR, align, count, device_hours
-from yolact_bench.spec.budget import BUDGETS, FULL
+from yolact_bench.spec.budget_names import BUDGETS, FULL
 
 _HEADS = ("ablation", "arms×seeds", "own trainings", "new ones", "own passes", "new device-hours")
 _SHOWN = 3  # names of a long list

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name
-from yolact_bench.spec.budget import FULL, apply_budget, check_budget, smoke_sides
+from yolact_bench.spec.budget import apply_budget, check_budget, smoke_sides
+from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.latency import KEY as LATENCY
 from yolact_bench.spec.latency import LatencyPlan, read_latency
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
