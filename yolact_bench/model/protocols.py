@@ -1,44 +1,45 @@
 """What the parts of a network between backbone and detection are: the protocols of their slots."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
 
 
-class Fpn(nn.Module):
+class Fpn(nn.Module, ABC):
     """C3, C4 and C5 as five maps, P3 to P7, each of half the side of the last."""
 
     channels: int  # of every map
 
+    @abstractmethod
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Return P3 … P7, each [B, channels, side, side]."""
-        raise NotImplementedError
 
 
-class Protonet(nn.Module):
+class Protonet(nn.Module, ABC):
     """Prototype masks of the whole image, from P3."""
 
     k: int  # number of prototypes
 
+    @abstractmethod
     def forward(self, p3: Tensor) -> Tensor:
         """Return prototypes [B, h, w, k] at twice the size of P3 [B, I, h3, w3]."""
-        raise NotImplementedError
 
     def for_inference(self, *, on_cpu: bool) -> nn.Module:
         """Return the same, without gradients, in the form that takes the least time."""
         return self
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """Boxes, class logits and mask coefficients of every anchor.
 
     Anchor-major: levels P3 to P7, cells row by row, anchors innermost.
     """
 
+    @abstractmethod
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
-        raise NotImplementedError
 
     def for_inference(self, *, on_cpu: bool) -> nn.Module:
         """Return the same, without gradients, in the form that takes the least time."""

@@ -1,5 +1,6 @@
 """What a runtime is: the facts and steps by which a network is executed at inference."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ def precision_fault(precision: object, device: str | torch.device) -> str:
     return ""
 
 
-class Program(nn.Module):
+class Program(nn.Module, ABC):
     """What a detector calls: a network as trained, its copy, or a session of another library."""
 
     mean: tuple[float, float, float]  # RGB of the input, 0-255 scale
@@ -32,9 +33,9 @@ class Program(nn.Module):
     rescore_net: nn.Module | None
     unfolded_norms: int = 0  # batch norms of an inference copy that could not be folded
 
+    @abstractmethod
     def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:
         """Return raw predictions for normalised images."""
-        raise NotImplementedError
 
 
 # Makes a program of a function of tensors, called with them in one sequence.

@@ -1,5 +1,6 @@
 """What a schedule is: the options that all have, the warm-up, and the optimizer."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +13,7 @@ from yolact_bench.slots import Count, CountOrZero, Fraction, NotNegative, Positi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class Schedule(ABC):
     """The options of every schedule. A subclass adds its own, and the rate after the warm-up."""
 
     iterations: Count = 800_000
@@ -31,9 +32,9 @@ class Schedule:
             return self.warmup_lr + (self.lr - self.warmup_lr) * iteration / self.warmup
         return self.lr_after_warmup(iteration)
 
+    @abstractmethod
     def lr_after_warmup(self, iteration: int) -> float:
         """Return the rate of an iteration from `warmup` on."""
-        raise NotImplementedError
 
     def build_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimizer of those parameters that train, at the first iteration's rate."""

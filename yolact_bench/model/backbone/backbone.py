@@ -1,5 +1,6 @@
 """What a backbone is: an image in, three feature maps out, and what others must know of it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -11,7 +12,7 @@ from yolact_bench.deform import DeformImplementation
 Block: TypeAlias = tuple[int, int]  # (stage, block), both from 0; stage 0 is C2, stage 3 is C5
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """A module that returns C3, C4 and C5, and says how its input is normalised.
 
     A new one is a file with a subclass and a line in `BACKBONES`. Where batch norm follows a
@@ -24,13 +25,13 @@ class Backbone(nn.Module):
     placed: frozenset[Block] = frozenset()  # blocks with a deformable layer
     imagenet = ""  # torchvision's name of its ImageNet weights, such as ResNet50_Weights
 
+    @abstractmethod
     def forward(self, x: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """Return C3, C4 and C5 of normalised images, [B, channels, H / 8 …], sides rounded up."""
-        raise NotImplementedError
 
+    @abstractmethod
     def residual_norms(self) -> Sequence[nn.BatchNorm2d]:
         """Return the batch norm that ends each residual branch; nothing without such branches."""
-        raise NotImplementedError
 
     def own_names(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the tensors of another program's weight file by the names used here."""
