@@ -14,6 +14,10 @@ import pytest
 
 from yolact_bench import catalog
 from yolact_bench.catalog import OWN
+from yolact_bench.model.backbone.backbone import Backbone
+from yolact_bench.model.protocols import Fpn, Head, Protonet
+from yolact_bench.runtime.runtime import Program
+from yolact_bench.schedule.schedule import Schedule
 
 GRAPH = grimp.build_graph("yolact_bench", cache_dir=None)
 
@@ -45,3 +49,11 @@ def test_the_types_of_a_slot_do_not_need_its_table(slot: str) -> None:
         assert module != table.__name__
         chain = GRAPH.find_shortest_chain(importer=module, imported=table.__name__)
         assert chain is None, f"{slot}: {' imports '.join(chain or ())}"
+
+
+@pytest.mark.parametrize("base", [Backbone, Fpn, Protonet, Head, Program, Schedule])
+def test_a_component_without_its_method_cannot_be_built(base: type) -> None:
+    """At its construction, with the method's name: not at its first call in a training."""
+    incomplete = type("Incomplete", (base,), {})
+    with pytest.raises(TypeError, match="abstract method"):
+        incomplete()

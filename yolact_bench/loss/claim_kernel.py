@@ -6,25 +6,18 @@ Source: `yolact_bench/loss/claims.py`, the same loop.
 Differs: nothing; it compares integers, so the claims are the same. Where nobody claims, the row
 is 0.
 """
-# ruff: noqa: ANN001, ANN201, ANN401 (Triton types the parameters of a kernel itself)
+# ruff: noqa: ANN001, ANN201 (Triton types the parameters of a kernel itself)
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
-import inspect
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-import triton
 import triton.language as tl
 
-
-def _kernel(function: Callable[..., Any]) -> Any:
-    """Return the kernel of a function's source, without what pytest may have wrapped around it."""
-    plain = inspect.unwrap(function)
-    # The number of objects changes from step to step; it is no reason to compile anew.
-    return triton.jit(plain, do_not_specialize=["objects", "size"])
+from yolact_bench.triton_kernel import kernel
 
 
-@_kernel
+# The number of objects changes from step to step; it is no reason to compile anew.
+@partial(kernel, free=("objects", "size"))
 def claim(
     best_ptr,
     anchor_ptr,
