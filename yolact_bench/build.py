@@ -271,11 +271,11 @@ def recognise_weights(path: Path) -> str:
 
 def _warn_of_size(network: Yolact, path: Path) -> None:
     """Equal keys hide it when the 700 px weights are given to the 550 px network."""
-    word_list = preset_named(path.name)
-    if word_list is not None and PRESETS[word_list].image_size != network.image_size:
+    name = preset_named(path.name)
+    if name is not None and PRESETS[name].image_size != network.image_size:
         log.warning(
             "%s is by its name for %d px (%s), but runs at %d px",
-            *(path, PRESETS[word_list].image_size, word_list, network.image_size),
+            *(path, PRESETS[name].image_size, name, network.image_size),
         )
 
 

@@ -1,10 +1,7 @@
 """What a plan would cost in device-hours and on disk, and its tasks, before anything starts."""
 
-import json
 import shutil
 from dataclasses import dataclass
-
-import torch
 
 from runners.arms.evaluate import replayable
 from runners.planning.plan import Plan, Step
@@ -12,14 +9,14 @@ from runners.planning.rates import Throughput, total
 from runners.planning.simulation import ScalingStudy, Task, speed_up, study_scaling
 from runners.planning.user_rates import UserRates
 from runners.system.environment import environment, nearest_folder
+from runners.units.check import meta_network
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from yolact_bench.build import build_network, build_schedule, prototype_size
+from yolact_bench.build import build_schedule, prototype_size
 from yolact_bench.errors import SpecError
-from yolact_bench.model.network import Yolact
 from yolact_bench.schedule import OPTIMIZERS
 from yolact_bench.spec.dataset.dataset import ShapesSplit
-from yolact_bench.spec.run import ARCHITECTURE, Run
+from yolact_bench.spec.run import Run
 
 _FLOAT32 = 4  # bytes
 # A stored pass keeps the candidates of an image beside its prototypes. How many there are depends
@@ -75,15 +72,12 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
     """
     device = environment(place.device).device
     rates = Throughput(place, user, device=device)
-    networks = _Networks()
     trainings = [step.unit.run for step in plan.steps if step.trains]
-    weights = [networks.weights_bytes(run) for run in trainings]
+    weights = [_weights_bytes(run) for run in trainings]
     # last.pt: the weights, and the moments of each.
     copies = [1 + OPTIMIZERS[build_schedule(run).optimizer].moments for run in trainings]
     passes = _stored_passes(plan) if place.max_store_bytes else []
-    forward_bytes = sum(
-        networks.forward_bytes(unit.run) * num_images(unit, place) for unit in passes
-    )
+    forward_bytes = sum(_forward_bytes(unit.run) * num_images(unit, place) for unit in passes)
     if forward_bytes > place.max_store_bytes:
         raise SpecError(
             f"the stored forward passes would take about {forward_bytes / 1e9:.1f} GB, more "
@@ -144,29 +138,17 @@ def num_images(unit: Unit, place: Workplace) -> int:
     return len(place.datasets.open(unit.data, unit.split))
 
 
-class _Networks:
-    """Sizes of networks, each architecture built once, without storage."""
+def _weights_bytes(run: Run) -> int:
+    """Bytes of final.pt."""
+    tensors = meta_network(run).state_dict().values()
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
-    def __init__(self) -> None:
-        self._built: dict[str, Yolact] = {}
 
-    def weights_bytes(self, run: Run) -> int:
-        """Bytes of final.pt."""
-        tensors = self._network(run).state_dict().values()
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-    def forward_bytes(self, run: Run) -> int:
-        """Bytes that a stored forward pass keeps of one image: about 3 MB at 550 px."""
-        k = self._network(run).protonet.k
-        of_candidate = 4 + len(run.classes) + 1 + k  # box, class scores, coefficients
-        return _FLOAT32 * (prototype_size(run) ** 2 * k + _CANDIDATES * of_candidate)
-
-    def _network(self, run: Run) -> Yolact:
-        key = json.dumps([getattr(run, slot) for slot in ARCHITECTURE], sort_keys=True)
-        if key not in self._built:
-            with torch.device("meta"):
-                self._built[key] = build_network(run, initial=False)
-        return self._built[key]
+def _forward_bytes(run: Run) -> int:
+    """Bytes that a stored forward pass keeps of one image: about 3 MB at 550 px."""
+    k = meta_network(run).protonet.k
+    of_candidate = 4 + len(run.classes) + 1 + k  # box, class scores, coefficients
+    return _FLOAT32 * (prototype_size(run) ** 2 * k + _CANDIDATES * of_candidate)
 
 
 def plan_tasks(

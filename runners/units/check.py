@@ -52,8 +52,7 @@ def check(
     try:
         resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data)
         check_possible(resolved, device)
-        slots = [getattr(resolved, slot) for slot in (*ARCHITECTURE, "deform")]
-        network = _network_of(_Architecture(json.dumps(slots, sort_keys=True), resolved))
+        network = meta_network(resolved)
         with torch.device("meta"):
             build_losses_for(resolved, network)
             build_schedule(resolved)
@@ -98,6 +97,12 @@ def check_runtime(run: Run, device: str) -> None:
     fault = device_fault(run, device)
     if fault:
         raise ArmError("unsuited_device", f"runtime: {fault}; there, add --retry-failed")
+
+
+def meta_network(run: Run) -> Yolact:
+    """Return the network of a resolved run without storage, the same one for each architecture."""
+    slots = [getattr(run, slot) for slot in (*ARCHITECTURE, "deform")]
+    return _network_of(_Architecture(json.dumps(slots, sort_keys=True), run))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,8 @@ def batch_forms(
 def _warn_of_waiting(slots: str) -> None:
     """Warn once: the losses are right, but slow."""
     log.warning(
-        "%s: chosen is what takes an image at a time, so the host waits for the device in every "
-        "step; the losses are the same",
+        "%s: the chosen component takes one image at a time, so the host waits for the device in "
+        "every step; the losses are the same",
         slots,
     )
 
