@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from reports.summary.sessions import read_sessions
+from reports.summary.sessions import session_rows
 from reports.summary.timings import SessionRow
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
@@ -60,7 +60,7 @@ def read_side(place: ReportLocation) -> Side:
         runs=runs,
         accuracies={digest: record for digest, record in accuracies.items() if record is not None},
         failures={failure.detect_digest: failure for failure in store.failures(digests)},
-        sessions=read_sessions(store, manifest.arms_by_seed, manifest.baseline),
+        sessions=session_rows(store, manifest.arms_by_seed, manifest.baseline),
     )
 
 

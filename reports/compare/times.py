@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.summary.timings import SessionRow
-from yolact_bench.results.fingerprint import differences
+from yolact_bench.results.fingerprint import mismatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,4 +77,4 @@ def _incomparable(a: SessionRow | None, b: SessionRow | None) -> str | None:
     if invalid:
         return "; ".join(invalid)
     old, new = ({**s.facts, "num_images": str(s.num_images)} for _, s in sides)
-    return differences(old, new, words=("in A", "in B")) or None
+    return mismatch(old, new, words=("in A", "in B")) or None

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.pages.sections import mark, provenance, sections, verdicts
+from reports.pages.sections import provenance, proxy_mark, sections, verdicts
 from reports.summary.aggregate import Summary
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -18,7 +18,7 @@ def html_report(summary: Summary, figures: Mapping[str, str]) -> str:
     template = pages().get_template("report.html.jinja")
     return template.render(
         manifest=summary.manifest,
-        proxy=mark(summary),
+        proxy=proxy_mark(summary),
         warnings=summary.warnings,
         verdicts=verdicts(summary),
         sections=sections(summary, figures),

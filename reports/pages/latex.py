@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reports.pages.sections import main_tables, mark
+from reports.pages.sections import main_tables, proxy_mark
 from reports.summary.aggregate import Summary
 from reports.tables.table import Table
 
@@ -49,7 +49,7 @@ def latex_report(summary: Summary) -> str:
     manifest = summary.manifest
     head = _HEAD.format(
         name=manifest.name,
-        proxy=mark(summary),
+        proxy=proxy_mark(summary),
         question=" ".join(manifest.question.split()),
         command=" ".join(manifest.command.split()),
     )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from reports.pages.sections import Section, mark, provenance, sections, verdicts
+from reports.pages.sections import Section, provenance, proxy_mark, sections, verdicts
 from reports.summary.aggregate import Summary
 from reports.tables.table import Table
 from yolact_bench.results.text import align
@@ -30,14 +30,14 @@ def markdown_report(summary: Summary, figures: Sequence[str]) -> str:
     """Return the whole page; `figures` are the stems of the pictures that were drawn."""
     manifest = summary.manifest
     parts = [
-        f"# {manifest.name}{mark(summary)}",
+        f"# {manifest.name}{proxy_mark(summary)}",
         escape(manifest.question),
         f"```\n{manifest.command}\n```",
     ]
     if summary.warnings:
         parts.append("\n".join(f"> **Note:** {escape(text)}" for text in summary.warnings))
     if summary.outcomes:
-        lines = [f"- {mark} `{text}` ({detail})" for mark, text, detail in verdicts(summary)]
+        lines = [f"- {verdict} `{text}` ({detail})" for verdict, text, detail in verdicts(summary)]
         parts.append("## Expected\n\n" + "\n".join(lines))
     for section in sections(summary, figures):
         parts += section_lines(section)

@@ -40,7 +40,7 @@ def sections(summary: Summary, stems: Collection[str] = ()) -> tuple[Section, ..
     """Return the sections that have something to show; `stems` are those of the figures."""
 
     def figures(*wanted: str) -> tuple[tuple[str, str], ...]:
-        return tuple((s, _CAPTIONS[s] + mark(summary)) for s in wanted if s in stems)
+        return tuple((s, _CAPTIONS[s] + proxy_mark(summary)) for s in wanted if s in stems)
 
     published = (paper_table.against_paper(summary), paper_table.published_rows(summary))
     timed = (latency_table.latency, latency_table.stages)
@@ -95,7 +95,7 @@ def main_tables(summary: Summary) -> tuple[Table, ...]:
     return tuple(with_mark(table, summary) for table in wanted if table is not None and table.rows)
 
 
-def mark(summary: Summary) -> str:
+def proxy_mark(summary: Summary) -> str:
     """Return what follows a title where a shortened schedule stands in; else nothing."""
     return f" (proxy: {summary.proxy} budget)" if summary.proxy else ""
 
@@ -103,7 +103,7 @@ def mark(summary: Summary) -> str:
 def with_mark(table: Table, summary: Summary) -> Table:
     """Return the table, its title saying so if its numbers stand in for others."""
     measured = not table.title.startswith("Published: ")
-    return replace(table, title=table.title + mark(summary)) if measured else table
+    return replace(table, title=table.title + proxy_mark(summary)) if measured else table
 
 
 def verdicts(summary: Summary) -> tuple[tuple[str, str, str], ...]:
@@ -121,7 +121,7 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
         ("declared changes", ", ".join(manifest.changes)),
     ]
     for environment in summary.environments:
-        facts += environment_facts(environment)
+        facts += environment_lines(environment)
     for s in (session for session in summary.sessions if session.timings):
         warmup = sorted({timing.warmup for timing in s.timings.values()})
         facts.append(
@@ -140,7 +140,7 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
     return (*facts, *(("failed", text) for text in failed))
 
 
-def environment_facts(e: Environment) -> tuple[tuple[str, str], ...]:
+def environment_lines(e: Environment) -> tuple[tuple[str, str], ...]:
     """Return source, device and versions in words."""
     dirty = " with uncommitted changes" if e.dirty else ""
     driver = f", driver {e.driver}" if e.driver else ""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reports.pages.sections import mark
+from reports.pages.sections import proxy_mark
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.summary.timings import Timing
@@ -18,7 +18,7 @@ from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.text import (
     count,
     decimal,
-    difference,
+    difference_text,
     signed_decimal,
     signed_interval,
     with_interval,
@@ -45,7 +45,7 @@ def render(
     """
     width = max(width, MIN_WIDTH)
     table = comparison(summary)
-    title = f"{summary.manifest.name}{mark(summary)}: {summary.manifest.question}"
+    title = f"{summary.manifest.name}{proxy_mark(summary)}: {summary.manifest.question}"
     parts = [wrap(title, width), render_table(table, width=width, notes=notes, colour=colour)]
     verdicts = [wrap(text, width, indent=2) for text in arm_verdicts(summary)]
     if verdicts:
@@ -131,7 +131,7 @@ def _accuracy(contrast: Contrast, digits: int) -> str:
         direction = "better" if contrast.value > 0 else "worse"
         interval = signed_interval(contrast.low, contrast.high, digits)
         return f"{direction} by {decimal(abs(contrast.value), digits)} mask AP {interval}"
-    numbers = difference(contrast.value, contrast.low, contrast.high, digits)
+    numbers = difference_text(contrast.value, contrast.low, contrast.high, digits)
     return f"no real difference shown ({numbers}{'' if contrast.testable else ', one seed'})"
 
 

@@ -8,7 +8,7 @@ from reports.summary.arm_rows import ArmRow, arm_row
 from reports.summary.caveats import caveats
 from reports.summary.curves import Curve, read_curve
 from reports.summary.paper import PaperGroup, paper_group
-from reports.summary.sessions import read_sessions
+from reports.summary.sessions import session_rows
 from reports.summary.timings import SessionRow
 from yolact_bench.results.contrasts import Contrasts, contrasts
 from yolact_bench.results.expect import Outcome, evaluate_expectation
@@ -63,7 +63,7 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
     accuracies = {digest: a for digest, a in records.items() if a is not None}
     failures = store.failures(digests)
     is_timed = "latency" in manifest.measure
-    sessions = read_sessions(store, manifest.arms_by_seed, manifest.baseline) if is_timed else ()
+    sessions = session_rows(store, manifest.arms_by_seed, manifest.baseline) if is_timed else ()
     session = sessions[0] if sessions else None
     rows = tuple(arm_row(arm, manifest, accuracies, failures, session) for arm in arms)
     labels = _training_labels(manifest)

@@ -9,7 +9,7 @@ from yolact_bench.results.sessions import SessionChoice, sessions_to_show
 from yolact_bench.results.store import Store
 
 
-def read_sessions(
+def session_rows(
     store: Store, arms_by_seed: Mapping[int, Mapping[str, str]], baseline: str
 ) -> tuple[SessionRow, ...]:
     """Return the sessions that are shown, end_to_end before the others.

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from reports.tables.cells import choices
 from yolact_bench.results.metrics import title
-from yolact_bench.results.sweep import Objective, Sweep, Trial
+from yolact_bench.results.sweep import Sweep, Trial
 from yolact_bench.results.text import signed_decimal
+from yolact_bench.spec.sweep.keys import Objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quantity:
+class Notation:
     """How a metric is printed."""
 
     words: str  # with its unit
@@ -37,21 +38,21 @@ class Quantity:
         return signed_decimal(self.of(value - base), self.digits)
 
 
-_UNITS: Mapping[str, Quantity] = {
-    "latency_ms": Quantity(words="latency, ms", scale=1, digits=2),
-    "latency_ratio": Quantity(words="latency to the base", scale=1, digits=3),
-    "macs": Quantity(words="GMACs", scale=1e-9, digits=2),
-    "parameters": Quantity(words="parameters, M", scale=1e-6, digits=2),
-    "train_seconds": Quantity(words="training, s", scale=1, digits=0),
-    "peak_memory_mb": Quantity(words="peak memory, MB", scale=1, digits=0),
+_UNITS: Mapping[str, Notation] = {
+    "latency_ms": Notation(words="latency, ms", scale=1, digits=2),
+    "latency_ratio": Notation(words="latency to the base", scale=1, digits=3),
+    "macs": Notation(words="GMACs", scale=1e-9, digits=2),
+    "parameters": Notation(words="parameters, M", scale=1e-6, digits=2),
+    "train_seconds": Notation(words="training, s", scale=1, digits=0),
+    "peak_memory_mb": Notation(words="peak memory, MB", scale=1, digits=0),
 }
 
 
-def unit(metric: str) -> Quantity:
+def notation(metric: str) -> Notation:
     """Return how a metric is printed; AP and AR, recorded as fractions, in points."""
     if metric.startswith(("mask_a", "box_a")):
-        return Quantity(words=title(metric), scale=100, digits=2)
-    return _UNITS.get(metric, Quantity(words=metric.replace("_", " "), scale=1, digits=3))
+        return Notation(words=title(metric), scale=100, digits=2)
+    return _UNITS.get(metric, Notation(words=metric.replace("_", " "), scale=1, digits=3))
 
 
 def value(trial: Trial, metric: str) -> float | None:
@@ -61,7 +62,7 @@ def value(trial: Trial, metric: str) -> float | None:
 
 def base_value(sweep: Sweep, metric: str) -> float | None:
     """Return the metric of the base itself; None where it is not known."""
-    return _finite(sweep.baseline.get(metric))
+    return _finite(sweep.base_metrics.get(metric))
 
 
 def _finite(number: float | None) -> float | None:

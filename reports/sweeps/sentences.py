@@ -4,19 +4,20 @@ import math
 import re
 from statistics import NormalDist
 
-from reports.pages.sections import environment_facts
+from reports.pages.sections import environment_lines
 from reports.sweeps.numbers import (
     base_value,
     complete_trials,
     is_better,
+    notation,
     ranking,
     short_choices,
     states,
-    unit,
     value,
 )
-from yolact_bench.results.sweep import Objective, Sweep, Trial
+from yolact_bench.results.sweep import Sweep, Trial
 from yolact_bench.results.text import count, duration
+from yolact_bench.spec.sweep.keys import Objective
 
 _FEW = 20  # complete trials: shares of importance from fewer are little more than chance
 _WORDS = {"over_budget": "over budget", "lost": "lost and repeated"}
@@ -76,7 +77,7 @@ def provenance(sweep: Sweep) -> tuple[tuple[str, str], ...]:
         ("mode", _mode(sweep)),
         ("sampler", sweep.sampler),
         ("pruner", sweep.pruner or "none"),
-        *environment_facts(sweep.environment),
+        *environment_lines(sweep.environment),
         ("last change", sweep.time),
     ]
     if sweep.settings:
@@ -106,7 +107,7 @@ def _result(sweep: Sweep) -> str:
     if len(sweep.objectives) > 1:
         return _front_result(sweep, order)
     best, objective = order[0], sweep.objectives[0]
-    words, number = unit(objective.metric), best.metrics[objective.metric]
+    words, number = notation(objective.metric), best.metrics[objective.metric]
     base = base_value(sweep, objective.metric)
     label, suffix = _label(objective)
     changed = f"with {short_choices(best) or 'the choices of the base'}"
@@ -125,7 +126,7 @@ def _front_result(sweep: Sweep, order: tuple[Trial, ...]) -> str:
     for objective in sweep.objectives:
         label, suffix = _label(objective)
         result = [trial.metrics[objective.metric] for trial in front]
-        words, base = unit(objective.metric), base_value(sweep, objective.metric)
+        words, base = notation(objective.metric), base_value(sweep, objective.metric)
         of_base = "" if base is None else f" (base {words.text(base)}{suffix})"
         low, high = words.text(min(result)), words.text(max(result))
         span = low if low == high else f"{low} to {high}"
@@ -194,13 +195,13 @@ def _selection(sweep: Sweep) -> str:
 
 def _label(objective: Objective) -> tuple[str, str]:
     """Words and unit apart: `latency` and ` ms`."""
-    words, _, suffix = unit(objective.metric).words.partition(", ")
+    words, _, suffix = notation(objective.metric).words.partition(", ")
     return words, f" {suffix}" if suffix else ""
 
 
 def _mode(sweep: Sweep) -> str:
     goals = ", ".join(
-        f"{'largest' if o.maximise else 'smallest'} {unit(o.metric).words}"
+        f"{'largest' if o.maximise else 'smallest'} {notation(o.metric).words}"
         for o in sweep.objectives
     )
     budget = sweep.latency_budget_ms

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import yaml
 
-from reports.sweeps.numbers import base_value, ranking, short_choices, unit, value
+from reports.sweeps.numbers import base_value, notation, ranking, short_choices, value
 from reports.tables.cells import MISSING
 from reports.tables.csv import csv_text
 from reports.tables.table import Column, Table, number, tabulate, text
@@ -21,7 +21,7 @@ _EXTRAS = ("mask_ap", "latency_ms", "latency_ratio")  # shown if measured, thoug
 def best_trials(sweep: Sweep) -> Table:
     """Return the base and the best trials; of several objectives the whole front."""
     trials = [t for i, t in enumerate(ranking(sweep)) if i < SHOWN or t.number in sweep.best]
-    rows: list[Trial | None] = [*([None] if trials and sweep.baseline else []), *trials]
+    rows: list[Trial | None] = [*([None] if trials and sweep.base_metrics else []), *trials]
     metrics = [objective.metric for objective in sweep.objectives]
     extras = [
         metric
@@ -38,7 +38,7 @@ def best_trials(sweep: Sweep) -> Table:
             *([text("proposed by", _origin)] if any(t.origin for t in trials) else []),
         ],
         rows,
-        baseline=0 if trials and sweep.baseline else None,
+        baseline=0 if trials and sweep.base_metrics else None,
         notes=(
             (_star(sweep), _of_all(sweep, len(trials)), *_unknown(sweep), *_sessions(trials))
             if rows
@@ -121,7 +121,7 @@ def _name(sweep: Sweep) -> Column[Trial | None]:
 
 def _objective(sweep: Sweep, metric: str) -> tuple[Column[Trial | None], ...]:
     """The columns of an objective: its value and the difference to the base."""
-    base, of = base_value(sweep, metric), unit(metric)
+    base, of = base_value(sweep, metric), notation(metric)
 
     def delta(trial: Trial | None) -> str:
         if trial is None:
@@ -140,7 +140,7 @@ def _extra(sweep: Sweep, metric: str) -> Column[Trial | None]:
             return _text(metric, base_value(sweep, metric), "")
         return _text(metric, value(trial, metric))
 
-    return number(unit(metric).words, cell)
+    return number(notation(metric).words, cell)
 
 
 def _origin(trial: Trial | None) -> str:
@@ -148,7 +148,7 @@ def _origin(trial: Trial | None) -> str:
 
 
 def _text(metric: str, number: float | None, absent: str = MISSING) -> str:
-    return absent if number is None else unit(metric).text(number)
+    return absent if number is None else notation(metric).text(number)
 
 
 def _star(sweep: Sweep) -> str:
@@ -165,7 +165,7 @@ def _of_all(sweep: Sweep, trials: int) -> str:
 
 def _unknown(sweep: Sweep) -> tuple[str, ...]:
     missing = [o.metric for o in sweep.objectives if base_value(sweep, o.metric) is None]
-    named = ", ".join(unit(metric).words for metric in missing)
+    named = ", ".join(notation(metric).words for metric in missing)
     return (f"{named} of the base itself: not known.",) if missing else ()
 
 

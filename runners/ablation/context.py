@@ -11,7 +11,7 @@ from runners.units.unit import Work
 from runners.units.workplace import Workplace
 from yolact_bench.results.record import Accuracy, Failure, Record
 from yolact_bench.results.store import Store
-from yolact_bench.results.text import points, unit_title
+from yolact_bench.results.text import ap_points, unit_title
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class AblationContext:
         if isinstance(record, Failure):
             log.error("%s: failed (%s): %s", title, record.kind, record.message)
         elif isinstance(record, Accuracy):
-            ap = points(record.mask.ap), points(record.box.ap)
+            ap = ap_points(record.mask.ap), ap_points(record.box.ap)
             log.info("%s: mask AP %s, box AP %s", title, *ap)
         keep_record(record, self.store, self.tracker)
 

@@ -24,7 +24,7 @@ from runners.units.workplace import Workplace, is_trained
 from runners.workdir.lock import hold_lock
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy, ApSummary
-from yolact_bench.results.text import align, points
+from yolact_bench.results.text import align, ap_points
 from yolact_bench.spec.file_hash import file_sha256
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def evaluate(command: EvaluateCommand) -> None:
     typer.echo(f"{arm} on {unit.data.name} {unit.split}, {scores.num_images} images")
     rows: list[tuple[str, ...]] = [("", *_SHOWN)]
     for kind, summary in (("box", scores.box), ("mask", scores.mask)):
-        rows.append((kind, *(points(getattr(summary, name)) for name in _SHOWN)))
+        rows.append((kind, *(ap_points(getattr(summary, name)) for name in _SHOWN)))
     typer.echo("\n".join(align(rows, left=(0,))))
 
 

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from yolact_bench.results.training_log import CurvePoints, curve_points
+from yolact_bench.results.training_log import LoggedPoint, curve_points
 
 
 class LogFollower:
@@ -20,7 +20,7 @@ class LogFollower:
         self._trained = -1  # iteration of the last losses that were returned
         self._validated = -1
 
-    def new(self) -> list[CurvePoints]:
+    def new(self) -> list[LoggedPoint]:
         """Return the points since the last look, in order; a line not yet whole comes later."""
         points = [_points(line) for line in self._whole_lines()]
         return [one for one in points if one is not None and self._is_new(one)]
@@ -40,7 +40,7 @@ class LogFollower:
         self._read = facts.st_ino, begin + len(whole)
         return whole.splitlines()
 
-    def _is_new(self, points: CurvePoints) -> bool:
+    def _is_new(self, points: LoggedPoint) -> bool:
         iteration, values = points
         if "train/loss" in values:
             new = iteration > self._trained
@@ -51,7 +51,7 @@ class LogFollower:
         return new
 
 
-def _points(text: bytes) -> CurvePoints | None:
+def _points(text: bytes) -> LoggedPoint | None:
     try:
         return curve_points(json.loads(text))
     except (ValueError, KeyError, TypeError):

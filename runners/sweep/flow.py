@@ -117,7 +117,7 @@ def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep
             spec=Path(spec.source.file),
             env=environment(place.device),
         ):
-            summary.baseline = _baseline(checked, at) or summary.baseline
+            summary.base_metrics = _base_metrics(checked, at) or summary.base_metrics
             _seed(checked, study, at)
             _run_trials(checked, at, ledger, summary)
             _verify_best(checked, at, study)
@@ -154,7 +154,7 @@ def _run_trials(
     Trainings(at=coordinator, executor=at.make_executor()).run()
 
 
-def _baseline(checked: CheckedSweep, at: SweepContext) -> Mapping[str, float]:
+def _base_metrics(checked: CheckedSweep, at: SweepContext) -> Mapping[str, float]:
     """Return the metrics of the base, evaluated if that is needed or costs no training."""
     spec, base = checked.spec, checked.base
     evaluated = at.place.store.accuracy(base.detect_digest) is not None

@@ -12,7 +12,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.sweep.space import Components, Domain, Space, Value, Values
+from yolact_bench.spec.sweep.space import Components, Domain, Space, Value, ValueList
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
 OVER_BUDGET = "over_budget"  # fact of a trial: ms over the budget; above 0 is infeasible
@@ -65,14 +65,14 @@ def suggest(trial: optuna.Trial, space: Space) -> None:
         if not isinstance(entry, Components):
             _suggest(trial, path, entry)
             continue
-        component = str(_suggest(trial, path, Values(values=tuple(entry.options))))
+        component = str(_suggest(trial, path, ValueList(values=tuple(entry.options))))
         for name, domain in entry.options[component].items():
             _suggest(trial, f"{path}.{component}.{name}", domain)
 
 
 def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
     value: Value
-    if isinstance(domain, Values):
+    if isinstance(domain, ValueList):
         value = trial.suggest_categorical(name, domain.stored)
     elif domain.whole:
         low, high, step = int(domain.low), int(domain.high), int(domain.step or 1)
@@ -85,7 +85,7 @@ def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
 
 def distribution(domain: Domain) -> BaseDistribution:
     """Return a domain as Optuna stores it."""
-    if isinstance(domain, Values):
+    if isinstance(domain, ValueList):
         return CategoricalDistribution(domain.stored)
     if domain.whole:
         step = int(domain.step or 1)

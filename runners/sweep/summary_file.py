@@ -21,7 +21,7 @@ from runners.sweep.study import (
 )
 from runners.system.environment import environment, now
 from yolact_bench.errors import SpecError
-from yolact_bench.results.sweep import Objective, Sweep, Trial, load, save
+from yolact_bench.results.sweep import Sweep, Trial, load, save
 from yolact_bench.spec.sweep.space import changes_of
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
@@ -37,7 +37,7 @@ class SweepSummary:
     folder: Path  # work/sweeps/<name>
     device: str
     command: str
-    baseline: Mapping[str, float] = field(default_factory=dict)
+    base_metrics: Mapping[str, float] = field(default_factory=dict)
     confirm: str = ""
     _before: float = 0.0  # seconds of earlier coordinators
     _began: float = field(default_factory=time.monotonic)
@@ -50,7 +50,7 @@ class SweepSummary:
         except SpecError:
             return
         self._before = earlier.seconds
-        self.baseline = self.baseline or earlier.baseline
+        self.base_metrics = self.base_metrics or earlier.base_metrics
         self.confirm = self.confirm or earlier.confirm
 
     def write(self) -> Sweep:
@@ -73,7 +73,6 @@ class SweepSummary:
         spent = time.monotonic() - self._began
         base_ms = study.fact(BASE_MS)
         own = {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
-        objectives = [Objective(metric=o.metric, maximise=o.maximise) for o in spec.objectives]
         return Sweep(
             name=spec.name,
             question=spec.question,
@@ -81,11 +80,11 @@ class SweepSummary:
             mode=spec.mode,
             base=spec.base,
             dataset=spec.dataset,
-            objectives=tuple(objectives),
+            objectives=spec.objectives,
             latency_budget_ms=spec.latency.budget_ms if spec.mode == "budget" else None,
             num_trials=spec.trials,
             trains=spec.trains,
-            baseline={**self.baseline, **own},
+            base_metrics={**self.base_metrics, **own},
             trials=tuple(self._trial(t) for t in study.trials() if t.state != "waiting"),
             best=tuple(study.best()),
             importance={

@@ -15,7 +15,7 @@ from yolact_bench.results.record import Accuracy, ApSummary
 from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, MEASUREMENT, Run
-from yolact_bench.spec.sweep.keys import AP_METRICS
+from yolact_bench.spec.sweep.keys import ACCURACIES
 from yolact_bench.spec.sweep.space import Params, changes_of, corners
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
@@ -88,7 +88,7 @@ def timing_key(run: Run) -> str:
 def ap_metrics(*, box: ApSummary, mask: ApSummary) -> dict[str, float]:
     """Return AP and AR by name, as fractions; metrics without ground truth are left out."""
     metrics = {}
-    for name in AP_METRICS:
+    for name in ACCURACIES:
         kind, _, metric = name.partition("_")
         value = getattr(mask if kind == "mask" else box, metric)
         if value is not None:

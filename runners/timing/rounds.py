@@ -12,7 +12,7 @@ from statistics import median
 
 from runners.timing.clocks import CallTime, NumberedCall, Timer
 from yolact_bench.results.text import duration
-from yolact_bench.statistics.timing import MIN_ROUNDS, half_width, median_interval, paired_ratio
+from yolact_bench.statistics.timing import MIN_ROUNDS, median_interval, paired_ratio, rel_half_width
 
 log = logging.getLogger(__name__)
 
@@ -118,10 +118,10 @@ def widths(rounds: Rounds, plan: RoundPlan) -> dict[str, float]:
     """Return the half-width of each arm's ratio, and of the baseline's median, as fractions."""
     how = {"period": plan.period, "calls": plan.calls, "resamples": CHECK_RESAMPLES}
     reference = rounds.ms(plan.baseline)
-    result = {plan.baseline: half_width(median_interval(reference, **how))}
+    result = {plan.baseline: rel_half_width(median_interval(reference, **how))}
     for name in rounds.samples:
         if name != plan.baseline:
-            result[name] = half_width(paired_ratio(rounds.ms(name), reference, **how)[1])
+            result[name] = rel_half_width(paired_ratio(rounds.ms(name), reference, **how)[1])
     return result
 
 

@@ -128,7 +128,7 @@ def test_a_figure_of_a_proxy_carries_the_word(tmp_path: Path) -> None:
     full = replace(summary, manifest=replace(plan, budget="full"))
     marked, plain = plots.draw(summary)["errors"]["png"], plots.draw(full)["errors"]["png"]
     assert marked != plain
-    assert sections.mark(full) == ""
+    assert sections.proxy_mark(full) == ""
 
 
 def test_another_programs_arm_is_marked_and_keeps_its_time_out_of_the_column(

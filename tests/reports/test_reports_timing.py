@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reports.pages.build import read
-from reports.summary.sessions import read_sessions
+from reports.summary.sessions import session_rows
 from reports.tables import latency as latency_table
 from reports.tables.csv import csv_files
 from reports.tables.main import comparison
@@ -31,7 +31,7 @@ def test_an_arm_of_another_session_is_refused(tmp_path: Path) -> None:
         fake_work.latency("fast", session="new"),
         fake_work.latency("sequential", session="new"),
     )
-    session = read_sessions(store, DIGESTS, "fast")[0]
+    session = session_rows(store, DIGESTS, "fast")[0]
     assert session.name == "new"
     assert set(session.timings) == {"fast", "sequential"}
     assert "not timed in the same session" in session.refused["deformable"]
@@ -44,7 +44,7 @@ def test_of_complete_sessions_the_latest_counts(tmp_path: Path) -> None:
         fake_work.latency("fast", session="s1"),
         fake_work.latency("fast", session="s2", samples_ms=faster),
     )
-    session = read_sessions(store, DIGESTS, "fast")[0]
+    session = session_rows(store, DIGESTS, "fast")[0]
     assert session.timings["fast"].median_ms == 10.0
     assert session.timings["fast"].fps == 100.0  # 1000 / 10
 
@@ -64,7 +64,7 @@ def test_a_time_of_another_device_or_timer_is_refused(
     tmp_path: Path, change: dict[str, object], reason: str
 ) -> None:
     store = _store(tmp_path, fake_work.latency("fast"), fake_work.latency("sequential", **change))
-    session = read_sessions(store, DIGESTS, "fast")[0]
+    session = session_rows(store, DIGESTS, "fast")[0]
     assert reason in session.refused["sequential"]
     assert set(session.timings) == {"fast"}
 
@@ -74,7 +74,7 @@ def test_rounds_on_other_images_have_no_ratio(tmp_path: Path) -> None:
     store = _store(
         tmp_path, fake_work.latency("fast"), fake_work.latency("sequential", image_ids=other)
     )
-    session = read_sessions(store, DIGESTS, "fast")[0]
+    session = session_rows(store, DIGESTS, "fast")[0]
     assert session.timings["sequential"].ratio is None
 
 
@@ -84,7 +84,7 @@ def test_rounds_on_other_images_have_no_ratio(tmp_path: Path) -> None:
 def test_far_quantiles_need_enough_samples(tmp_path: Path, n: int, p90: bool, p99: bool) -> None:
     samples = tuple(float(1 + place) for place in range(n))
     store = _store(tmp_path, fake_work.latency("fast", samples_ms=samples, image_ids=(1,) * n))
-    session = read_sessions(store, DIGESTS, "fast")[0]
+    session = session_rows(store, DIGESTS, "fast")[0]
     timing = session.timings["fast"]
     assert (timing.p90_ms is not None, timing.p99_ms is not None) == (p90, p99)
     if timing.p90_ms is not None:
@@ -92,7 +92,7 @@ def test_far_quantiles_need_enough_samples(tmp_path: Path, n: int, p90: bool, p9
 
 
 def test_stages_stand_in_order_of_execution(tmp_path: Path) -> None:
-    session = read_sessions(_store(tmp_path, fake_work.latency("fast")), DIGESTS, "fast")[0]
+    session = session_rows(_store(tmp_path, fake_work.latency("fast")), DIGESTS, "fast")[0]
     stages = session.timings["fast"].stages_ms
     assert list(stages) == ["preprocess", "backbone", "head", "nms", "upsample"]
     assert stages["nms"] == pytest.approx(6.0)  # 0.15 × 40
@@ -111,7 +111,7 @@ def test_each_scenario_load_and_batch_is_a_session_of_its_own(tmp_path: Path) ->
         for n, (scenario, load, batch) in enumerate(kinds)
         for arm in ("fast", "sequential")
     ]
-    sessions = read_sessions(_store(tmp_path, *records), DIGESTS, "fast")
+    sessions = session_rows(_store(tmp_path, *records), DIGESTS, "fast")
     labels = ["end_to_end", "end_to_end, batch 8", "end_to_end, load coco_like †", "model"]
     assert [session.label for session in sessions] == labels
     assert all(set(session.timings) == {"fast", "sequential"} for session in sessions)
@@ -119,12 +119,12 @@ def test_each_scenario_load_and_batch_is_a_session_of_its_own(tmp_path: Path) ->
 
 def test_times_of_an_older_protocol_never_stand_beside_newer_ones(tmp_path: Path) -> None:
     old = fake_work.latency("fast", session="old", protocol=TimingProtocol())
-    session = read_sessions(_store(tmp_path / "a", old), DIGESTS, "fast")[0]
+    session = session_rows(_store(tmp_path / "a", old), DIGESTS, "fast")[0]
     assert session.label == "end_to_end, protocol 1"
     assert session.meaning == "decoded image to bit masks at image size"
 
     new = fake_work.latency("fast", session="new")
-    sessions = read_sessions(_store(tmp_path / "b", new, old), DIGESTS, "fast")
+    sessions = session_rows(_store(tmp_path / "b", new, old), DIGESTS, "fast")
     assert [session.label for session in sessions] == ["end_to_end"]
 
 
@@ -132,7 +132,7 @@ def test_images_a_second_count_the_whole_batch(tmp_path: Path) -> None:
     """8 images in 20 ms are 400 a second."""
     samples = (20.0,) * fake_work.ROUNDS
     store = _store(tmp_path, fake_work.latency("fast", batch_size=8, samples_ms=samples))
-    session = read_sessions(store, DIGESTS, "fast")[0]
+    session = session_rows(store, DIGESTS, "fast")[0]
     assert session.timings["fast"].fps == 400
 
 
@@ -140,7 +140,7 @@ def test_the_spread_is_between_the_quartiles(tmp_path: Path) -> None:
     """Of 1 … 101 the quartiles are 26 and 76."""
     samples = tuple(float(ms) for ms in range(1, 102))
     latency = fake_work.latency("fast", samples_ms=samples, image_ids=(1,) * 101)
-    session = read_sessions(_store(tmp_path, latency), DIGESTS, "fast")[0]
+    session = session_rows(_store(tmp_path, latency), DIGESTS, "fast")[0]
     assert session.timings["fast"].iqr_ms == 50
 
 
@@ -155,7 +155,7 @@ def test_a_host_that_is_busy_most_of_a_call_is_named(
     latency = fake_work.latency("fast", scenario=scenario)
     busy = tuple(enqueue * ms for ms in latency.samples_ms)
     store = _store(tmp_path, fake_work.latency("fast", scenario=scenario, enqueue_ms=busy))
-    session = read_sessions(store, DIGESTS, "fast")[0]
+    session = session_rows(store, DIGESTS, "fast")[0]
     assert any("launch-bound" in w for w in session.timings["fast"].warnings) == warned
 
 

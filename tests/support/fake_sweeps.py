@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.fake_work import environment
-from yolact_bench.results.sweep import Objective, Sweep, Trial, save
+from yolact_bench.results.sweep import Sweep, Trial, save
+from yolact_bench.spec.sweep.keys import Objective
 
 MASK_AP = Objective(metric="mask_ap", maximise=True)
 LATENCY = Objective(metric="latency_ms", maximise=False)
@@ -42,7 +43,7 @@ def sweep_of(*trials: Trial, **given: object) -> Sweep:
         "latency_budget_ms": None,
         "num_trials": len(trials),
         "trains": False,
-        "baseline": {"mask_ap": 0.312},
+        "base_metrics": {"mask_ap": 0.312},
         "trials": trials,
         "best": (),
         "importance": {},
@@ -114,7 +115,7 @@ def pareto_sweep(trials: int = 60, **given: object) -> Sweep:
         "dataset": "coco",
         "objectives": (MASK_AP, LATENCY),
         "trains": True,
-        "baseline": {"mask_ap": 0.3415, "latency_ms": 33.5},
+        "base_metrics": {"mask_ap": 0.3415, "latency_ms": 33.5},
         "best": _front(made),
         "importance": {
             "mask_ap": {"image_size": 0.61, "dcn": 0.24, "protonet.k": 0.15},
@@ -162,7 +163,7 @@ def budget_sweep(trials: int = 48, **given: object) -> Sweep:
         "dataset": "coco",
         "latency_budget_ms": 30.0,
         "trains": True,
-        "baseline": {"mask_ap": 0.298, "latency_ms": 28.4},
+        "base_metrics": {"mask_ap": 0.298, "latency_ms": 28.4},
         "best": (_best(made),),
         "importance": {"mask_ap": {"schedule.lr": 0.71, "protonet.k": 0.29}},
         "pruner": "median, after 5 trials",

@@ -17,7 +17,7 @@ _FALLEN = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class Extent:
     """Lowest, median and highest of the samples of a session."""
 
     low: float
@@ -50,10 +50,10 @@ class GpuFacts:
     samples: int
     before: GpuSample
     after: GpuSample
-    sm_mhz: Spread | None
-    memory_mhz: Spread | None
-    power_w: Spread | None
-    temperature_c: Spread | None
+    sm_mhz: Extent | None
+    memory_mhz: Extent | None
+    power_w: Extent | None
+    temperature_c: Extent | None
     reasons: Mapping[str, int]  # → in how many samples
     others: Mapping[str, int]  # name of another process → in how many samples
     thermal_ms: float | None  # how long heat held the clocks back, by the GPU's own count

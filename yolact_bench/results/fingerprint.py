@@ -45,7 +45,7 @@ def fingerprint(facts: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def differences(
+def mismatch(
     here: Mapping[str, str],
     there: Mapping[str, str],
     *,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from yolact_bench.results.fingerprint import differences, timing_facts
+from yolact_bench.results.fingerprint import mismatch, timing_facts
 from yolact_bench.results.record import Latency, TimingProtocol
 from yolact_bench.results.store import Store
 
@@ -91,7 +91,7 @@ class Session:
         if self.invalid:
             return f"the measurement does not count ({self.invalid})"
         here, there = timing_facts(self.records[digest]), timing_facts(reference)
-        return differences(here, there, words=("here", "with the others"))
+        return mismatch(here, there, words=("here", "with the others"))
 
 
 def read_sessions(store: Store, digests: Sequence[str] | None = None) -> list[Session]:

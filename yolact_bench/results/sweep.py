@@ -5,20 +5,13 @@ from dataclasses import dataclass, field
 
 from yolact_bench.results.record import Environment
 from yolact_bench.results.serialise import JsonFile
+from yolact_bench.spec.sweep.keys import Objective
 
 # complete: all objectives are known. pruned: stopped early, behind other trials.
 # over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or was
 # lost with its coordinator twice. lost: its coordinator ended, and its choice is tried again.
 # skipped: the same choice as another trial. running: not ended.
 TRIAL_STATES = ("complete", "pruned", "over_budget", "failed", "lost", "skipped", "running")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
-    """A metric by name, and whether more is better."""
-
-    metric: str  # mask_ap, box_ap, latency_ms, …
-    maximise: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +46,8 @@ class Sweep:
     latency_budget_ms: float | None
     num_trials: int = field(metadata={"json": "asked"})  # in the spec
     trains: bool  # False: every trial is a replay of stored forward passes
-    baseline: Mapping[str, float]  # metrics of the base itself; empty where it is not known
+    # Metrics of the base itself; empty where they are not known.
+    base_metrics: Mapping[str, float] = field(metadata={"json": "baseline"})
     trials: tuple[Trial, ...]
     best: tuple[int, ...]  # numbers of the best trial, or of the front, best first objective first
     importance: Mapping[str, Mapping[str, float]]  # objective → parameter → share, largest first

@@ -19,7 +19,7 @@ def decimal(number: Number | None, digits: int = 2) -> str:
     return NOT_AVAILABLE if number is None else f"{number:.{digits}f}"
 
 
-def points(ap: Number | None, digits: int = 1) -> str:
+def ap_points(ap: Number | None, digits: int = 1) -> str:
     """Return an AP or AR, a fraction, in points; a dash where it is undefined."""
     return decimal(None if ap is None else 100 * ap, digits)
 
@@ -28,7 +28,7 @@ def metric_value(name: str, value: Number | None) -> str:
     """Return an objective or another metric by its name: AP and AR in points, others plain."""
     if value is None:
         return NOT_AVAILABLE
-    return points(value, 2) if name.startswith(("mask_a", "box_a")) else f"{value:.4g}"
+    return ap_points(value, 2) if name.startswith(("mask_a", "box_a")) else f"{value:.4g}"
 
 
 def signed_decimal(number: Number, digits: int = 2) -> str:
@@ -42,7 +42,7 @@ def signed_interval(low: Number, high: Number, digits: int = 2) -> str:
     return f"[{signed_decimal(low, digits)}, {signed_decimal(high, digits)}]"
 
 
-def difference(value: Number, low: Number, high: Number, digits: int = 2) -> str:
+def difference_text(value: Number, low: Number, high: Number, digits: int = 2) -> str:
     """Return a difference and its interval: "−1.3 [−2.3, −0.3]"."""
     return f"{signed_decimal(value, digits)} {signed_interval(low, high, digits)}"
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-CurvePoints = tuple[int, dict[str, float]]  # iteration, and values by the name of their curve
+LoggedPoint = tuple[int, dict[str, float]]  # iteration, and values by the name of their curve
 
 
-def curve_points(line: Mapping[str, object]) -> CurvePoints:
+def curve_points(line: Mapping[str, object]) -> LoggedPoint:
     """Return the iteration of a line, and its values, such as train/loss_box and val/mask_ap.
 
     Raises:

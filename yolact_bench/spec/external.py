@@ -57,39 +57,39 @@ class External:
     """One row of the table for another framework."""
 
     name: str
-    source: ResultFiles | Command
+    entry: ResultFiles | Command  # what the spec says of it
     folder: Path  # of the spec: its paths and the command are relative to it
     where: str  # file:line: external.<name>
 
     @property
     def origin(self) -> str:
-        if isinstance(self.source, Command):
-            return f"command: {self.source.version}"
+        if isinstance(self.entry, Command):
+            return f"command: {self.entry.version}"
         return "files"
 
     @property
     def per_seed(self) -> bool:
-        source = self.source
-        texts = [source.text] if isinstance(source, Command) else _texts(source).values()
+        entry = self.entry
+        texts = [entry.text] if isinstance(entry, Command) else _texts(entry).values()
         return any("seed" in _fields(text) for text in texts)
 
     def files(self, seed: int) -> dict[str, Path]:
         """Return "segm", "bbox" and "latency" → its file, of those that the spec names."""
-        assert isinstance(self.source, ResultFiles)
+        assert isinstance(self.entry, ResultFiles)
         return {
             kind: self.folder / _fill(text, {"seed": str(seed)})
-            for kind, text in _texts(self.source).items()
+            for kind, text in _texts(self.entry).items()
         }
 
     def words(self, values: Mapping[str, str]) -> list[str]:
         """Return the words of the command with the placeholders filled; no shell is involved."""
-        assert isinstance(self.source, Command)
-        return [_fill(word, values) for word in shlex.split(self.source.text)]
+        assert isinstance(self.entry, Command)
+        return [_fill(word, values) for word in shlex.split(self.entry.text)]
 
     def python(self, default: str) -> str:
         """Return the interpreter for `{python}`: a path is relative to the spec."""
-        assert isinstance(self.source, Command)
-        python = self.source.python
+        assert isinstance(self.entry, Command)
+        python = self.entry.python
         if python is None or os.sep not in python:
             return python or default
         # Not resolved: the interpreter of a virtual environment is a link that must stay one.
@@ -105,9 +105,9 @@ class External:
             SpecError: a result file is not there.
         """
         payload: dict[str, object] = {"external": EXTERNAL_VERSION, "eval_data": eval_data}
-        if isinstance(self.source, Command):
-            payload["command"] = _fill(self.source.text, {"seed": str(seed)})
-            payload["version"] = self.source.version
+        if isinstance(self.entry, Command):
+            payload["command"] = _fill(self.entry.text, {"seed": str(seed)})
+            payload["version"] = self.entry.version
             payload["named"] = {name: file_sha256(path) for name, path in self._named_files(seed)}
         else:
             files = self.files(seed)
@@ -120,7 +120,7 @@ class External:
 
     def missing(self, *, seed: int, default_python: str) -> str:
         """Return what this row needs and this machine lacks, "" if nothing."""
-        if isinstance(self.source, ResultFiles):
+        if isinstance(self.entry, ResultFiles):
             absent = [str(path) for path in self.files(seed).values() if not path.is_file()]
             return f"no file {', '.join(absent)}" if absent else ""
         program = self.words({"python": self.python(default_python), "seed": str(seed)})[0]
@@ -159,14 +159,14 @@ def read_external(
             raise source.error(
                 path, "expected {segm: results.json}, or {command: …, version: …} that writes it"
             )
-        origin: ResultFiles | Command = (
+        entry: ResultFiles | Command = (
             _command(source, path, options, smoke=smoke)
             if "command" in options
             else _result_files(source, path, options)
         )
         where = source.where(path)
-        if not smoke or isinstance(origin, Command):
-            rows.append(External(name=path[1], source=origin, folder=source.folder, where=where))
+        if not smoke or isinstance(entry, Command):
+            rows.append(External(name=path[1], entry=entry, folder=source.folder, where=where))
     return tuple(rows)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from yolact_bench.statistics.spread import Seeds, Spread
+from yolact_bench.statistics.spread import SeedVariance, Spread
 
 Values = NDArray[np.float64]
 
@@ -152,26 +152,26 @@ def _stack(results: Sequence[SeedResult]) -> Values:
     return np.stack([result.resamples for result in results])  # [S, R]
 
 
-def _seeds(points: Values) -> Seeds | None:
+def _seeds(points: Values) -> SeedVariance | None:
     """Return the variance of the mean of `points` [S], estimated from their spread."""
     if len(points) == 1:
         return None
-    return Seeds(float(points.var(ddof=1)) / len(points), len(points) - 1.0)
+    return SeedVariance(float(points.var(ddof=1)) / len(points), len(points) - 1.0)
 
 
-def _welch(first: Seeds | None, second: Seeds | None) -> Seeds | None:
+def _welch(first: SeedVariance | None, second: SeedVariance | None) -> SeedVariance | None:
     """Return the variance of a difference of two means, with Welch's degrees of freedom."""
     if first is None or second is None:
         return None
     variance = first.variance + second.variance
     if variance == 0.0:
-        return Seeds(0.0, first.df + second.df)
+        return SeedVariance(0.0, first.df + second.df)
     # As shares, because squares of small variances underflow.
     shares = (
         (first.variance / variance) ** 2 / first.df,
         (second.variance / variance) ** 2 / (second.df),
     )
-    return Seeds(variance, 1.0 / sum(shares))
+    return SeedVariance(variance, 1.0 / sum(shares))
 
 
 def _interaction(replicates: Values) -> float:

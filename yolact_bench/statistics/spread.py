@@ -23,7 +23,7 @@ _RATIOS = np.linspace(0.0, 1.0, 33)  # seeds' share of the variance, where quant
 
 
 @dataclass(frozen=True, slots=True)
-class Seeds:
+class SeedVariance:
     """Variance of a mean over seeds, estimated with `df` degrees of freedom."""
 
     variance: float
@@ -52,7 +52,7 @@ class Spread:
 
     images: float  # variance
     interaction: float  # variance that images and seeds both contain
-    seeds: Seeds | None
+    seeds: SeedVariance | None
 
     def p_value(self, value: float) -> float:
         """Return the two-sided p: the largest of the tests against images, seeds, and both."""
@@ -163,7 +163,7 @@ def _normal_tail(size: float, variance: float) -> float:
     return 2.0 * float(ndtr(-size / math.sqrt(variance))) if variance else float(size == 0.0)
 
 
-def _student_tail(size: float, seeds: Seeds) -> float:
+def _student_tail(size: float, seeds: SeedVariance) -> float:
     if seeds.variance == 0.0:
         return float(size == 0.0)
     return 2.0 * float(stdtr(seeds.df, -size / math.sqrt(seeds.variance)))

@@ -67,7 +67,7 @@ def quantile(samples: Sequence[float], fraction: float) -> float:
     return float(np.quantile(np.asarray(samples, float), fraction))
 
 
-def half_width(interval: Interval | None) -> float:
+def rel_half_width(interval: Interval | None) -> float:
     """Return half the width of an interval over its centre; infinite where there is none."""
     if interval is None:
         return float("inf")

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from reports.figures.labels import Label, write_labels
 from reports.figures.style import FAINT, INK, SOFT, legend_below
 from reports.sweeps.figures.marks import BLUE, ORANGE, clip, hint, scale_of
-from reports.sweeps.numbers import base_value, ranking, unit, value
-from yolact_bench.results.sweep import Objective, Sweep, Trial
+from reports.sweeps.numbers import base_value, notation, ranking, value
+from yolact_bench.results.sweep import Sweep, Trial
+from yolact_bench.spec.sweep.keys import Objective
 
 _LABELLED = 14  # trials of the front whose numbers are written beside them
 
@@ -26,9 +27,9 @@ class _Plane:
 
     def point(self, trial: Trial) -> tuple[float, float, str]:
         """Return where a trial is drawn, and its marker."""
-        height = unit(self.up.metric).of(trial.metrics[self.up.metric])
+        height = notation(self.up.metric).of(trial.metrics[self.up.metric])
         y, marker = clip(height, self.scale)
-        return unit(self.across.metric).of(trial.metrics[self.across.metric]), y, marker
+        return notation(self.across.metric).of(trial.metrics[self.across.metric]), y, marker
 
 
 def front(sweep: Sweep) -> Figure | None:
@@ -40,7 +41,7 @@ def front(sweep: Sweep) -> Figure | None:
     if not trials:
         return None
     across, up = axes_of
-    values = [unit(up.metric).of(trial.metrics[up.metric]) for trial in trials]
+    values = [notation(up.metric).of(trial.metrics[up.metric]) for trial in trials]
     plane = _Plane(across=across, up=up, scale=scale_of(values, up, sweep))
     figure = Figure(figsize=(8.6, 5.2))
     axes = figure.subplots()
@@ -51,8 +52,8 @@ def front(sweep: Sweep) -> Figure | None:
     best = [trial for trial in trials if trial.number in sweep.best]
     axes.margins(x=0.08)
     steps = _front(axes, plane, best, is_line=len(sweep.objectives) > 1)
-    axes.set(xlabel=unit(across.metric).words, ylabel=unit(up.metric).axis)
-    title = f"{unit(up.metric).words} against {unit(across.metric).words.split(',')[0]}"
+    axes.set(xlabel=notation(across.metric).words, ylabel=notation(up.metric).axis)
+    title = f"{notation(up.metric).words} against {notation(across.metric).words.split(',')[0]}"
     axes.set_title(title[0].upper() + title[1:])
     if len(sweep.objectives) > 1:
         hint(axes, f"better: {'up' if up.maximise else 'down'} and to the "
@@ -123,7 +124,7 @@ def _corners(line: list[tuple[float, float]], *, before: bool) -> Iterator[tuple
 def _base(axes: Axes, plane: _Plane, sweep: Sweep) -> None:
     x, y = (base_value(sweep, o.metric) for o in (plane.across, plane.up))
     if x is not None and y is not None:
-        point = unit(plane.across.metric).of(x), unit(plane.up.metric).of(y)
+        point = notation(plane.across.metric).of(x), notation(plane.up.metric).of(y)
         axes.scatter(
             [point[0]], [point[1]], s=85, marker="D", color=INK, ec="white", zorder=5, label="base"
         )

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from reports.figures.style import SOFT, legend_below
 from reports.sweeps.figures.marks import BLUE, GREEN, ORANGE, base_line, clip, hint, scale_of
-from reports.sweeps.numbers import complete_trials, running_best, unit
-from yolact_bench.results.sweep import Objective, Sweep
+from reports.sweeps.numbers import complete_trials, notation, running_best
+from yolact_bench.results.sweep import Sweep
+from yolact_bench.spec.sweep.keys import Objective
 
 # States without a value: ticks under the trials.
 _TICKS = {
@@ -41,7 +42,7 @@ def history(sweep: Sweep) -> Figure | None:
 
 
 def _panel(axes: Axes, sweep: Sweep, objective: Objective) -> None:
-    metric = unit(objective.metric)
+    metric = notation(objective.metric)
     # A curve is of mask AP: only under that objective can its end be drawn with the others.
     curves = [t for t in sweep.trials if t.curve and objective.metric == "mask_ap"]
     pruned = [trial for trial in curves if trial.state == "pruned"]
@@ -80,7 +81,7 @@ def _best_so_far(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     steps = running_best(sweep, objective)
     last = max(trial.number for trial in sweep.trials)
     x = [number for number, _ in steps] + [last]
-    y = [unit(objective.metric).of(number) for _, number in steps]
+    y = [notation(objective.metric).of(number) for _, number in steps]
     axes.plot(x, [*y, y[-1]], color=GREEN, lw=2, drawstyle="steps-post", label="best so far",
               zorder=3)  # fmt: skip
 

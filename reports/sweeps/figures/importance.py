@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.style import INK, PALETTE, label_rows
-from reports.sweeps.numbers import unit
+from reports.sweeps.numbers import notation
 from yolact_bench.results.sweep import Sweep
 
 _SHOWN = 12
@@ -27,7 +27,7 @@ def importance(sweep: Sweep) -> Figure | None:
     for place, (axes, (metric, shares)) in enumerate(zip(panels, metrics.items(), strict=True)):
         largest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
         _bars(axes, largest, PALETTE[place % len(PALETTE)])
-        axes.set(title=unit(metric).words, xlabel="share")
+        axes.set(title=notation(metric).words, xlabel="share")
         axes.set_ylim(longest - 0.45, -0.55)
     return figure
 

@@ -6,8 +6,9 @@ from statistics import quantiles
 from matplotlib.axes import Axes
 
 from reports.figures.style import INK, PALETTE, SOFT
-from reports.sweeps.numbers import base_value, unit
-from yolact_bench.results.sweep import Objective, Sweep
+from reports.sweeps.numbers import base_value, notation
+from yolact_bench.results.sweep import Sweep
+from yolact_bench.spec.sweep.keys import Objective
 
 BLUE, ORANGE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2]
 _REACH = 2.5  # interquartile ranges: trials worse than that by far would flatten all others
@@ -16,7 +17,7 @@ _REACH = 2.5  # interquartile ranges: trials worse than that by far would flatte
 def scale_of(values: Sequence[float], objective: Objective, sweep: Sweep) -> tuple[float, float]:
     """Return both ends of an axis: the base, all good trials, and bad ones unless far off."""
     base = base_value(sweep, objective.metric)
-    also = [] if base is None else [unit(objective.metric).of(base)]
+    also = [] if base is None else [notation(objective.metric).of(base)]
     low, high = min([*values, *also]), max([*values, *also])
     if len(values) >= 4:
         lower, _, upper = quantiles(values, method="inclusive")
@@ -43,7 +44,7 @@ def base_line(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     base = base_value(sweep, objective.metric)
     if base is not None:
         axes.axhline(
-            unit(objective.metric).of(base),
+            notation(objective.metric).of(base),
             color=INK,
             lw=1.1,
             ls=(0, (5, 3)),

@@ -9,8 +9,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from reports.figures.style import INK
 from reports.sweeps.figures.marks import BLUE, ORANGE, base_line, clip, scale_of
-from reports.sweeps.numbers import complete_trials, unit
-from yolact_bench.results.sweep import Objective, Sweep, Trial
+from reports.sweeps.numbers import complete_trials, notation
+from yolact_bench.results.sweep import Sweep, Trial
+from yolact_bench.spec.sweep.keys import Objective
 
 _PANELS = 6  # of one objective
 _BESIDE = 4  # of several: one line of panels for each
@@ -40,7 +41,7 @@ def slices(sweep: Sweep) -> Figure | None:
                 continue
             _panel(axes, sweep, objective, names[i], scale)
             if i % columns == 0:
-                axes.set_ylabel(unit(objective.metric).words)
+                axes.set_ylabel(notation(objective.metric).words)
             else:
                 axes.tick_params(labelleft=False)
     return figure
@@ -64,7 +65,7 @@ def _parameters(sweep: Sweep) -> list[str]:
 
 
 def _scale(sweep: Sweep, objective: Objective) -> tuple[float, float]:
-    metric = unit(objective.metric)
+    metric = notation(objective.metric)
     values = [metric.of(trial.metrics[objective.metric]) for trial in complete_trials(sweep)]
     return scale_of(values, objective, sweep)
 
@@ -74,7 +75,7 @@ def _panel(
 ) -> None:
     trials = [trial for trial in complete_trials(sweep) if name in trial.params]
     across = _places(axes, [trial.params[name] for trial in trials], trials)
-    metric = unit(objective.metric)
+    metric = notation(objective.metric)
     points = [clip(metric.of(trial.metrics[objective.metric]), scale) for trial in trials]
     last = max(1, *(trial.number for trial in sweep.trials))
     base_line(axes, sweep, objective)

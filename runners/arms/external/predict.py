@@ -52,7 +52,7 @@ class ExternalUnit:
     @property
     def runs_a_command(self) -> bool:
         """Whether its predictions are made here, and not given as files."""
-        return isinstance(self.external.source, Command)
+        return isinstance(self.external.entry, Command)
 
     @property
     def train_digest(self) -> str:
@@ -80,11 +80,11 @@ def predict_external(unit: ExternalUnit, place: Workplace) -> Path:
     key = PredictionKey(unit.detect_digest, unit.external.origin, len(dataset))
     if is_complete(folder, key):
         return folder
-    if not isinstance(unit.external.source, Command):
+    if not isinstance(unit.external.entry, Command):
         adopt(unit.external.files(unit.seed), dataset, folder, key)
         return folder
     with _scratch(unit, place) as out:
-        adopt(_run(unit, unit.external.source, dataset, out, place), dataset, folder, key)
+        adopt(_run(unit, unit.external.entry, dataset, out, place), dataset, folder, key)
     return folder
 
 

@@ -11,7 +11,7 @@ import torch
 
 from runners.timing.device.host import host_facts, host_warnings, read_host
 from runners.timing.device.nvml import Gpu, Nvml, open_gpu
-from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, GpuSample, Spread, gpu_fault
+from yolact_bench.results.device_facts import DeviceFacts, Extent, GpuFacts, GpuSample, gpu_fault
 
 # Utilization is averaged over up to a second.
 _REST_S, _RESTING_PERCENT = 1.2, 5.0
@@ -135,10 +135,10 @@ def _gpu_facts(
         others[_UNSEEN] = unseen
     constant = ("name", "driver", "memory_gib", "mig", "max_sm_mhz", "power_limit_w")
     varying = ("sm_mhz", "memory_mhz", "power_w", "temperature_c")
-    spreads: dict[str, Any] = {k: _spread(getattr(sample, k) for sample in during) for k in varying}
+    extents: dict[str, Any] = {k: _extent(getattr(sample, k) for sample in during) for k in varying}
     return GpuFacts(
         **{key: getattr(gpu, key) for key in constant},
-        **spreads,
+        **extents,
         samples=len(during),
         before=before,
         after=after,
@@ -149,6 +149,6 @@ def _gpu_facts(
     )
 
 
-def _spread(values: Iterable[float | None]) -> Spread | None:
+def _extent(values: Iterable[float | None]) -> Extent | None:
     known = [value for value in values if value is not None]
-    return Spread(low=min(known), median=median(known), high=max(known)) if known else None
+    return Extent(low=min(known), median=median(known), high=max(known)) if known else None

@@ -195,7 +195,7 @@ def test_the_page_is_self_contained_and_escapes_what_users_wrote(tmp_path: Path)
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_sweep_of_one_trial_in_any_state_has_a_page(tmp_path: Path, state: str) -> None:
-    save_sweep(tmp_path, sweep_of(trial_of(0, state, reason="why"), baseline={}))
+    save_sweep(tmp_path, sweep_of(trial_of(0, state, reason="why"), base_metrics={}))
     report = build_sweep(tmp_path, "nms")
     assert "nothing to choose from" in report.markdown
     assert check_sweep(tmp_path, "nms") == ()

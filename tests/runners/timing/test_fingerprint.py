@@ -7,12 +7,12 @@ import pytest
 
 from reports.compare.times import latency_changes
 from reports.summary.caveats import caveats
-from reports.summary.sessions import read_sessions
+from reports.summary.sessions import session_rows
 from reports.summary.timings import SessionRow
 from runners.timing.device.watch import DeviceWatch
 from tests.support import fake_work
 from tests.support.fake_nvml import UUID, FakeNvml
-from yolact_bench.results.fingerprint import differences, fingerprint, timing_facts
+from yolact_bench.results.fingerprint import fingerprint, mismatch, timing_facts
 from yolact_bench.results.record import Latency, TimingProtocol
 from yolact_bench.results.serialise import to_plain
 from yolact_bench.results.store import Store
@@ -33,7 +33,7 @@ def sessions_of(folder: Path, *latencies: Latency) -> tuple[SessionRow, ...]:
     store = Store(folder / "results.jsonl")
     for latency in latencies:
         store.add(latency)
-    return read_sessions(store, DIGESTS, "fast")
+    return session_rows(store, DIGESTS, "fast")
 
 
 def session_of(folder: Path, *latencies: Latency) -> SessionRow:
@@ -60,7 +60,7 @@ def test_each_of_these_makes_another_fingerprint_and_is_named(
 ) -> None:
     here, there = timing_facts(PLAIN), timing_facts(replace(PLAIN, **change))  # type: ignore[arg-type]
     assert fingerprint(here) != fingerprint(there)
-    assert text in differences(here, there)
+    assert text in mismatch(here, there)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_commit_precision_and_what_a_session_measured_leave_the_fingerprint_alon
 ) -> None:
     here, there = timing_facts(PLAIN), timing_facts(replace(PLAIN, **change))  # type: ignore[arg-type]
     assert fingerprint(here) == fingerprint(there)
-    assert differences(here, there) == ""
+    assert mismatch(here, there) == ""
 
 
 def test_a_smaller_slice_of_a_gpu_is_other_hardware() -> None:
     whole = replace(PLAIN, facts=gpu_facts(FakeNvml()))
     sliced = gpu_facts(FakeNvml(uuids={f"MIG-{UUID}": "handle of a slice"}))
-    text = differences(timing_facts(whole), timing_facts(replace(PLAIN, facts=sliced)))
+    text = mismatch(timing_facts(whole), timing_facts(replace(PLAIN, facts=sliced)))
     assert text == "GPU memory 140 GiB here, 18 GiB there; MIG off here, 1g.18gb there"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from runners.timing.clocks import CallTime, NumberedCall
 from runners.timing.rounds import RoundPlan, Rounds, alternate, calls_in_a_turn, widths
-from yolact_bench.statistics.timing import half_width, paired_ratio
+from yolact_bench.statistics.timing import paired_ratio, rel_half_width
 
 ARMS = ("a", "b", "c")
 
@@ -103,7 +103,7 @@ def test_an_arm_that_is_slower_by_two_percent_is_distinguished_on_such_a_machine
     found = alternate(at.steps(a=1, b=1.02, c=1), at.timer, round_plan(max_rounds=300, rel_ci=1e-6))
     low, high = intervals(found)["b"]
     assert 1 < low < 1.02 < high
-    assert half_width((low, high)) < 0.01
+    assert rel_half_width((low, high)) < 0.01
 
 
 def test_rounds_end_at_the_first_check_at_which_all_intervals_are_narrow() -> None:

@@ -14,7 +14,7 @@ from runners.timing.session import time_session
 from yolact_bench.build import load_detector
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.loads import constant_load
-from yolact_bench.statistics.timing import half_width
+from yolact_bench.statistics.timing import rel_half_width
 
 REPEATS = 20
 OTHERS = 0.1  # cores; on a machine that is otherwise idle
@@ -67,13 +67,13 @@ def test_of_twenty_sessions_most_find_an_arm_equal_to_itself(
             protocol = times["arm"].protocol
             low, high = protocol.twin_interval
             contain += low <= 1 <= high
-            widths.append(half_width((low, high)))
+            widths.append(rel_half_width((low, high)))
             others.append(times["arm"].facts.host.others_cores or 0.0)
             assert bool(times["arm"].invalid) == (not low <= 1 <= high)
     finally:
         torch.set_num_threads(threads)
     record_property("contain", contain)
-    record_property("half_width", median(widths))
+    record_property("rel_half_width", median(widths))
     assert contain >= 17
     if timer == "wall clock" and max(others) > OTHERS:
         pytest.skip(

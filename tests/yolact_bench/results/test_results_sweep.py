@@ -6,7 +6,8 @@ import pytest
 
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Environment
-from yolact_bench.results.sweep import Objective, Sweep, Trial, load, save
+from yolact_bench.results.sweep import Sweep, Trial, load, save
+from yolact_bench.spec.sweep.keys import Objective
 
 HERE = Environment(
     commit="c0ffee",
@@ -32,7 +33,7 @@ def sweep_of(*trials: Trial) -> Sweep:
         latency_budget_ms=None,
         num_trials=2,
         trains=True,
-        baseline={"mask_ap": 0.3},
+        base_metrics={"mask_ap": 0.3},
         trials=trials,
         best=(0,),
         importance={"mask_ap": {"schedule.lr": 0.75, "protonet.k": 0.25}},

@@ -4,9 +4,9 @@ from yolact_bench.results import text
 
 
 def test_an_undefined_ap_is_a_dash_and_a_zero_is_a_number() -> None:
-    assert text.points(None) == "–"
-    assert text.points(0.0) == "0.0"
-    assert text.points(0.3512) == "35.1"
+    assert text.ap_points(None) == "–"
+    assert text.ap_points(0.0) == "0.0"
+    assert text.ap_points(0.3512) == "35.1"
 
 
 def test_metrics_named_ap_or_ar_are_in_points_and_others_as_they_are() -> None:
@@ -49,8 +49,8 @@ def test_sizes_are_decimal() -> None:
 
 
 def test_a_difference_has_a_true_minus_and_zero_has_no_sign() -> None:
-    assert text.difference(-1.25, -2.3, 0.001) == "−1.25 [−2.30, 0.00]"
-    assert text.difference(1.3, 0.3, 2.3, 1) == "+1.3 [+0.3, +2.3]"
+    assert text.difference_text(-1.25, -2.3, 0.001) == "−1.25 [−2.30, 0.00]"
+    assert text.difference_text(1.3, 0.3, 2.3, 1) == "+1.3 [+0.3, +2.3]"
 
 
 def test_a_number_without_interval_stands_alone() -> None:

@@ -7,7 +7,14 @@ import pytest
 from tests.support.paths import SWEEPS as SWEEP_FILES
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.keys import Objective
-from yolact_bench.spec.sweep.space import Number, Values, all_params, changes_of, corners, params_of
+from yolact_bench.spec.sweep.space import (
+    Number,
+    ValueList,
+    all_params,
+    changes_of,
+    corners,
+    params_of,
+)
 from yolact_bench.spec.sweep.sweep import load_sweep
 
 SWEEPS = sorted(SWEEP_FILES.glob("*.yaml"))
@@ -41,7 +48,7 @@ def test_a_spec_says_what_is_objective_and_where(tmp_path: Path) -> None:
     assert spec.question == "Which is best?"
     assert spec.objectives == (Objective(metric="mask_ap", maximise=True),)
     assert (spec.mode, spec.trials, spec.pruner, spec.sampler) == ("single", 7, "median", "tpe")
-    assert spec.space["protonet.k"] == Values(values=(4, 8))
+    assert spec.space["protonet.k"] == ValueList(values=(4, 8))
     assert spec.space["schedule.lr"] == Number(low=1e-4, high=1e-2, log=True)
     assert spec.run.image_size == 96
     assert spec.trains

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import stdtr
 
 from yolact_bench.statistics.difference import SeedResult, difference, holm
-from yolact_bench.statistics.spread import Seeds, Spread
+from yolact_bench.statistics.spread import SeedVariance, Spread
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(size=(8, 2_000))
@@ -115,7 +115,7 @@ def test_what_images_and_seeds_share_is_not_counted_twice() -> None:
 
 def test_images_and_seeds_must_both_allow_a_difference() -> None:
     """Three standard errors of images are nothing where seeds spread ten times as far."""
-    images, seeds = Seeds(1.0, 4.0), Seeds(100.0, 4.0)
+    images, seeds = SeedVariance(1.0, 4.0), SeedVariance(100.0, 4.0)
     alone = Spread(images=1.0, interaction=0.0, seeds=None)
     assert alone.p_value(3.0) == pytest.approx(0.0036, abs=1e-4)  # 3 / 1.03 errors
     assert Spread(images=1.0, interaction=0.0, seeds=seeds).p_value(3.0) > 0.7
@@ -124,28 +124,28 @@ def test_images_and_seeds_must_both_allow_a_difference() -> None:
 
 @pytest.mark.parametrize(("df", "quantile"), [(1.0, 12.706), (2.0, 4.3027), (4.0, 2.7764)])
 def test_with_seeds_alone_the_interval_is_students(df: float, quantile: float) -> None:
-    spread = Spread(images=0.0, interaction=0.0, seeds=Seeds(1.0, df))
+    spread = Spread(images=0.0, interaction=0.0, seeds=SeedVariance(1.0, df))
     assert spread.half_width(0.05) == pytest.approx(quantile, rel=1e-4)
     assert spread.p_value(quantile) == pytest.approx(0.05, rel=0.001)
 
 
 def test_with_many_seeds_everything_is_normal() -> None:
     """Variances 9 and 16: one standard error is 5, and 80 % are found at (1.96 + 0.84) · 5."""
-    spread = Spread(images=9.0, interaction=0.0, seeds=Seeds(16.0, 1e5))
+    spread = Spread(images=9.0, interaction=0.0, seeds=SeedVariance(16.0, 1e5))
     assert spread.half_width(0.05) == pytest.approx(1.95996 * 5, rel=1e-3)
     assert 2.80 * 5 <= spread.detectable(0.05) <= 2.95 * 5
 
 
 def test_a_stricter_level_or_fewer_seeds_make_the_detectable_difference_larger() -> None:
     def detectable(df: float, level: float) -> float:
-        return Spread(images=1.0, interaction=0.5, seeds=Seeds(1.0, df)).detectable(level)
+        return Spread(images=1.0, interaction=0.5, seeds=SeedVariance(1.0, df)).detectable(level)
 
     assert detectable(8.0, 0.05) < detectable(4.0, 0.05) < detectable(2.0, 0.05)
     assert detectable(4.0, 0.05) < detectable(4.0, 0.05 / 10)
 
 
 def test_what_is_always_larger_than_its_detectable_size_is_real() -> None:
-    spread = Spread(images=1.0, interaction=0.5, seeds=Seeds(1.0, 4.0))
+    spread = Spread(images=1.0, interaction=0.5, seeds=SeedVariance(1.0, 4.0))
     assert spread.p_value(spread.detectable(0.05)) < 0.05
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from yolact_bench.statistics.timing import (
     block_length,
-    half_width,
     median_interval,
     paired_ratio,
     period_of,
+    rel_half_width,
 )
 
 
@@ -52,7 +52,7 @@ def test_noise_that_lasts_for_some_rounds_widens_the_interval() -> None:
     shuffled = np.random.default_rng(0).permutation(swells)
     _, wide = paired_ratio(list(swells), [1.0] * 200)
     _, narrow = paired_ratio(list(shuffled), [1.0] * 200)
-    assert half_width(wide) > 1.5 * half_width(narrow)
+    assert rel_half_width(wide) > 1.5 * rel_half_width(narrow)
 
 
 def test_blocks_are_longer_where_neighbours_resemble_each_other() -> None:
@@ -74,8 +74,8 @@ def test_which_images_there_are_is_no_chance() -> None:
     samples = [
         of_image[place % 16] * math.exp(0.01 * random.standard_normal()) for place in range(128)
     ]
-    assert half_width(median_interval(samples)) > 0.05
-    assert half_width(median_interval(samples, period=16)) < 0.015
+    assert rel_half_width(median_interval(samples)) > 0.05
+    assert rel_half_width(median_interval(samples, period=16)) < 0.015
 
 
 def test_the_calls_of_one_round_are_no_samples_of_their_own() -> None:
@@ -83,18 +83,18 @@ def test_the_calls_of_one_round_are_no_samples_of_their_own() -> None:
     1.96 / √40 = 1.9 %; as if all 1280 calls were independent it were a sixth of that."""
     random = np.random.default_rng(4)
     noise = np.repeat(0.05 * random.standard_normal(40), 32) + 0.01 * random.standard_normal(1280)
-    found = half_width(median_interval(list(np.exp(noise)), calls=32))
+    found = rel_half_width(median_interval(list(np.exp(noise)), calls=32))
     assert 0.012 < found < 0.035
 
 
 def test_fewer_than_ten_rounds_have_no_interval() -> None:
     assert paired_ratio([2.0] * 9, [1.0] * 9) == (pytest.approx(2.0), None)
     assert median_interval([2.0] * 80, calls=10) is None
-    assert half_width(None) == math.inf
+    assert rel_half_width(None) == math.inf
 
 
 def test_the_half_width_is_relative_to_the_centre() -> None:
-    assert half_width((99.0, 101.0)) == pytest.approx(0.01)
+    assert rel_half_width((99.0, 101.0)) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(

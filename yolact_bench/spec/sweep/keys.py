@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from yolact_bench.spec.source import KeyPath, Source
-from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, Values, to_stored
+from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, ValueList, to_stored
 
 MODES: Mapping[str, str] = {
     "single": "one objective",
@@ -19,20 +19,20 @@ MODES: Mapping[str, str] = {
 SAMPLERS = ("tpe", "random", "nsga2", "grid")
 PRUNERS = ("median", "successive_halving", "hyperband", "none")
 _OF_AP = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_1", "ar_10", "ar_100")
-AP_METRICS = tuple(f"{kind}_{name}" for kind in ("mask", "box") for name in _OF_AP)
+ACCURACIES = tuple(f"{kind}_{name}" for kind in ("mask", "box") for name in _OF_AP)
 TIME_METRICS = ("latency_ms", "latency_ratio")
 COST_METRICS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
 # Metrics of a validation during training, by which a trial can be pruned.
 VALIDATED = ("mask_ap", "mask_ap50", "box_ap")
-METRICS = (*AP_METRICS, *TIME_METRICS, *COST_METRICS)
+METRICS = (*ACCURACIES, *TIME_METRICS, *COST_METRICS)
 DIRECTIONS = {"maximise": True, "minimise": False, "maximize": True, "minimize": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """A metric and its direction."""
+    """A metric by name, and whether more is better."""
 
-    metric: str
+    metric: str  # of METRICS
     maximise: bool
 
 
@@ -152,7 +152,7 @@ def _domain(source: Source, path: KeyPath, value: object) -> Domain:
         twice = [one for index, one in enumerate(stored) if one in stored[:index]]
         if twice:
             raise source.error(path, f"the value {twice[0]!r} is given twice")
-        return Values(values=tuple(value))
+        return ValueList(values=tuple(value))
     if isinstance(value, Mapping) and _is_number(value):
         return _number(source, path, value)
     raise source.error(

@@ -58,7 +58,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
+class ValueList:
     """A list of values of any type."""
 
     values: tuple[object, ...]
@@ -80,7 +80,7 @@ class Values:
         return value in self.values
 
 
-Domain = Number | Values
+Domain = Number | ValueList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def _parameters(space: Space, params: Params | None) -> Iterator[tuple[str, Doma
         if not isinstance(entry, Components):
             yield path, entry
             continue
-        yield path, Values(values=tuple(entry.options))
+        yield path, ValueList(values=tuple(entry.options))
         for component in entry.options if params is None else (str(params[path]),):
             for name, domain in entry.options[component].items():
                 yield f"{path}.{component}.{name}", domain

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.summary.sessions import read_sessions
+from reports.summary.sessions import session_rows
 from runners.arms.external.predict import predict_external
 from runners.planning.plan import make_plan
 from runners.workdir.dataset_files import write_shapes
@@ -18,7 +18,7 @@ from tests.support.small_ablation import context, plan_spec, run_spec
 from yolact_bench.data import Dataset
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.record import Accuracy, Errors, Failure, Latency
-from yolact_bench.results.sessions import read_sessions as stored_sessions
+from yolact_bench.results.sessions import read_sessions
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.external import Command
@@ -122,7 +122,7 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
     assert latency.median_ms == 5.0
     assert latency.environment.device == "Example GPU"
     assert latency.interleaved_with == ("perfect",)
-    assert stored_sessions(at.store) == []
+    assert read_sessions(at.store) == []
 
     assert [run.arm for run in manifest.runs] == ["ours", "perfect", "broken", "given"]
     assert list(manifest.arm_changes) == ["ours", "perfect", "broken", "given"]
@@ -153,7 +153,7 @@ def test_a_time_that_is_reported_never_stands_in_the_column_of_ours(tmp_path: Pa
     other = fake_work.latency("fast", session="external-1", reported=True)
     work = fake_work.write_work(tmp_path, [fake_work.accuracy("fast"), other])
     store = Store(work / "results.jsonl")
-    assert read_sessions(store, {0: {"fast": "d-fast-0"}}, "fast") == ()
+    assert session_rows(store, {0: {"fast": "d-fast-0"}}, "fast") == ()
     groups = run_facts(work)["ablations"]
     assert isinstance(groups, list)
     assert [row["ms"] for row in groups[0]["rows"] if row["arm"] == "fast"] == [None]
@@ -235,11 +235,11 @@ def test_a_file_that_is_not_there_stops_the_plan_but_not_the_check(tmp_path: Pat
 def test_the_digest_follows_what_makes_the_result_and_nothing_else(tmp_path: Path) -> None:
     (row,) = load(write_spec(tmp_path, PERFECT)).external
     digest = row.digest(seed=0, eval_data="e")
-    assert isinstance(row.source, Command)
-    same = replace(row, source=replace(row.source, python="/elsewhere/python"))
+    assert isinstance(row.entry, Command)
+    same = replace(row, entry=replace(row.entry, python="/elsewhere/python"))
     assert same.digest(seed=1, eval_data="e") == digest
     assert row.digest(seed=0, eval_data="f") != digest
-    newer = replace(row, source=replace(row.source, version="2"))
+    newer = replace(row, entry=replace(row.entry, version="2"))
     assert newer.digest(seed=0, eval_data="e") != digest
     (tmp_path / "predictor.py").write_text(PREDICTOR + "#")
     assert row.digest(seed=0, eval_data="e") != digest
@@ -268,6 +268,6 @@ def test_under_a_smoke_budget_a_command_has_its_stand_in_and_files_are_left_out(
     stand_in = PERFECT + "    smoke: '{python} small.py {out}'\n"
     spec = write_spec(tmp_path, stand_in + "  given: {segm: masks.json}\n")
     (row,) = load(spec, budget="smoke").external
-    assert isinstance(row.source, Command)
-    assert row.source.text == "{python} small.py {out}"
+    assert isinstance(row.entry, Command)
+    assert row.entry.text == "{python} small.py {out}"
     assert [row.name for row in load(spec).external] == ["perfect", "given"]
