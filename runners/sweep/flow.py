@@ -25,6 +25,7 @@ from runners.units.unit import Unit, planned_run
 from runners.units.workplace import Workplace, is_trained
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results import manifest as manifests
+from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run
@@ -85,13 +86,13 @@ def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep
     """Run what is left of a sweep; return its summary.
 
     Raises:
-        SpecError: a storage or data that cannot be used.
+        SpecError: a storage or data that cannot be used; a study that was begun otherwise.
         ArmError: the base cannot be trained or evaluated, where all trials depend on it.
         KeyboardInterrupt: a stop was requested; the same command resumes.
     """
     spec, place = checked.spec, at.place
     url = storage_url(at.storage, place.work_dir)
-    study = Study(spec, url)
+    study = Study(spec, url, environment_facts(environment(place.device)))
     log.info("study %s in %s", spec.name, without_password(url))
     ledger = Ledger(
         study=study,

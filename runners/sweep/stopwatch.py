@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any, NamedTuple
 
 from runners.ablation.latency_gate import judge, measure_untrained, with_declared_load
@@ -16,15 +17,15 @@ from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.gate import TimedArm
 from yolact_bench.results.record import Latency
-from yolact_bench.results.sessions import why_invalid
+from yolact_bench.results.sessions import Times, why_invalid
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.sweep.sweep import SweepSpec
+from yolact_bench.statistics.timing import paired_ratio
 
 log = logging.getLogger(__name__)
 
-# Fact of the study: the base's median in the first session; within what is stored of an untrained
-# unit: that of the unit's session.
-BASE_MS = "base_ms"
+BASE_MS = "base_ms"  # fact of the study: the base's median in the first session
+_RATIO = "latency_ratio"
 _MOST_SECONDS = 20.0  # per session by default: a sweep has many sessions
 
 
@@ -86,14 +87,12 @@ class Stopwatch:
             if stored is None:
                 return None
             self.study.set_fact(key, stored)
-        own: dict[str, Any] = {name: value for name, value in stored.items() if name != BASE_MS}
-        timing = TimedArm(arm=unit.arm, detect_digest=unit.run.detect_digest, **own)
-        base_ms = stored.get(BASE_MS)  # older studies did not keep it
-        metrics = {} if base_ms is None else self._metrics(timing.median_ms, base_ms)
-        return UntrainedTrial(timing, metrics)
+        fields: dict[str, Any] = {name: value for name, value in stored.items() if name != _RATIO}
+        timing = TimedArm(arm=unit.arm, detect_digest=unit.run.detect_digest, **fields)
+        return UntrainedTrial(timing, self._metrics(stored[_RATIO]))
 
-    def _time_untrained(self, unit: Unit) -> dict[str, float | int | None] | None:
-        """Return the fields of a `TimedArm`, and the base's median of the same session."""
+    def _time_untrained(self, unit: Unit) -> dict[str, Any] | None:
+        """Return the fields of a `TimedArm`, and its ratio to the base of the same session."""
         self.quiet()
         units, how = [self.base, unit], with_declared_load(self.plan)
         measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
@@ -102,7 +101,7 @@ class Stopwatch:
         timing = judge(unit, measured[unit.arm])
         names = ("median_ms", "low_ms", "high_ms", "num_samples")
         fields = {name: getattr(timing, name) for name in names}
-        return {**fields, BASE_MS: judge(self.base, measured[BASE]).median_ms}
+        return {**fields, _RATIO: self._ratio(measured[unit.arm], measured[BASE])}
 
     @property
     def plan(self) -> LatencyPlan:
@@ -116,13 +115,15 @@ class Stopwatch:
         if invalid:
             raise ArmError("latency", f"the session does not count: {invalid}")
         base, *others = records
-        return {record.arm: self._metrics(record.median_ms, base.median_ms) for record in others}
+        return {record.arm: self._metrics(self._ratio(record, base)) for record in others}
 
-    def _metrics(self, median_ms: float, base_ms: float) -> Mapping[str, float]:
-        """Return the ratio of two medians of one session, and it times the base's of the first."""
+    def _ratio(self, arm: Times, base: Times) -> float:
+        """Return the paired ratio of two arms of a session, which may be the study's first."""
+        if self.study.fact(BASE_MS) is None:
+            self.study.set_fact(BASE_MS, median(base.samples_ms))
+        return paired_ratio(arm.samples_ms, base.samples_ms)[0]
+
+    def _metrics(self, ratio: float) -> Mapping[str, float]:
         first = self.study.fact(BASE_MS)
-        if not isinstance(first, float):
-            first = base_ms
-            self.study.set_fact(BASE_MS, first)
-        ratio = median_ms / base_ms
-        return {"latency_ratio": ratio, "latency_ms": ratio * first}
+        assert isinstance(first, float)
+        return {_RATIO: ratio, "latency_ms": ratio * first}

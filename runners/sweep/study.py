@@ -62,17 +62,19 @@ class StudyTrial:
 class Study:
     """One study in a storage, as one coordinator uses it."""
 
-    def __init__(self, spec: SweepSpec, storage: str) -> None:
-        """Open or create the study of a spec.
+    def __init__(self, spec: SweepSpec, storage: str, machine: Mapping[str, str]) -> None:
+        """Open or create the study of a spec; `machine` is hardware and software, by name.
 
         Raises:
-            SpecError: a storage that cannot be used, or a study of that name with other choices.
+            SpecError: a storage that cannot be used, or a study of that name with other choices;
+                or, where times decide, on another machine.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._space = spec.space
         self._url = storage
-        self._study = _open(spec, storage)
+        identity = {**spec.identity, **(machine if spec.needs_times else {})}
+        self._study = _open(spec, storage, identity)
         # With the same seed a resumed study would draw the same parameters again.
         seed = spec.sampler_seed + len(self._study.get_trials(deepcopy=False))
         self._study.sampler = sampler_of(spec, seed)
@@ -196,7 +198,7 @@ class Study:
         return -1 if maximise else 1
 
 
-def _open(spec: SweepSpec, storage: str) -> optuna.Study:
+def _open(spec: SweepSpec, storage: str, identity: Mapping[str, str]) -> optuna.Study:
     up, down = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
     directions = [up if one.maximise else down for one in spec.objectives]
     try:
@@ -216,16 +218,14 @@ def _open(spec: SweepSpec, storage: str) -> optuna.Study:
             f"--storage: the study {spec.name} cannot be opened ({kind}); is it a database "
             "URL such as postgresql+psycopg2://user@host/name that answers?"
         ) from error
-    identity = study.user_attrs.get(_IDENTITY)
-    if identity is None:
+    stored = study.user_attrs.get(_IDENTITY)
+    if stored is None:
         study.set_metric_names([one.metric for one in spec.objectives])  # for optuna-dashboard
-        study.set_user_attr(_IDENTITY, spec.identity)
+        study.set_user_attr(_IDENTITY, identity)
         return study
-    changed = [
-        key for key in {**identity, **spec.identity} if identity.get(key) != spec.identity.get(key)
-    ]
+    changed = [key for key in {**stored, **identity} if stored.get(key) != identity.get(key)]
     if changed:
-        was, now = identity.get(changed[0], "nothing"), spec.identity.get(changed[0], "nothing")
+        was, now = (one.get(changed[0], "not stated") for one in (stored, identity))
         raise spec.source.error(
             ("name",),
             f"the study {spec.name} was started with another {changed[0]} (then {was}, now {now}); "

@@ -1,6 +1,6 @@
 """Times of a sweep compare only within a session: what is stored is relative to the base."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,14 +9,14 @@ import pytest
 
 from runners.sweep import stopwatch as module
 from runners.sweep.stopwatch import BASE_MS, Stopwatch
-from runners.sweep.trial import BASE, timing_key
+from runners.sweep.trial import BASE
 from runners.timing.device.host import host_facts, read_host
-from runners.timing.records import TimingLimits
+from runners.timing.records import TimingLimits, latency_record
 from runners.timing.session import ArmTimes
 from runners.units.unit import Unit
 from tests.support.small_ablation import context, plan_spec, write_spec
 from yolact_bench.results.device_facts import DeviceFacts
-from yolact_bench.results.record import TimingProtocol
+from yolact_bench.results.record import Latency, TimingProtocol
 from yolact_bench.spec.latency import LatencyPlan
 
 
@@ -33,14 +33,14 @@ class Facts:
         self.values[key] = value
 
 
-def times(ms: float) -> ArmTimes:
+def times(*ms: float) -> ArmTimes:
     return ArmTimes(
         scenario="end_to_end",
         timer="wall clock",
         batch_size=1,
-        samples_ms=(ms,),
+        samples_ms=ms,
         enqueue_ms=(),
-        image_ids=(1,),
+        image_ids=(1,) * len(ms),
         stages_ms={},
         warmup=3,
         peak_memory_mb=None,
@@ -70,12 +70,12 @@ def watch(units: tuple[Unit, Unit], facts: Facts, tmp_path: Path) -> Stopwatch:
     )
 
 
-def sessions(monkeypatch: pytest.MonkeyPatch, *medians: Mapping[str, float]) -> None:
+def sessions(monkeypatch: pytest.MonkeyPatch, *rounds: Mapping[str, Sequence[float]]) -> None:
     """Let the next sessions measure these times, by arm."""
-    left = list(medians)
+    left = list(rounds)
 
     def measure(*_: object) -> tuple[dict[str, ArmTimes], list[str]]:
-        return {arm: times(ms) for arm, ms in left.pop(0).items()}, []
+        return {arm: times(*ms) for arm, ms in left.pop(0).items()}, []
 
     monkeypatch.setattr(module, "measure_untrained", measure)
 
@@ -86,10 +86,10 @@ def test_untrained_times_are_relative_to_the_base_of_their_session(
     """On a device that became twice as slow, 30 of 20 ms is 1.5 × the 10 ms of the first."""
     _, unit = units
     facts = Facts({BASE_MS: 10.0})
-    sessions(monkeypatch, {BASE: 20.0, unit.arm: 30.0})
+    sessions(monkeypatch, {BASE: [20.0], unit.arm: [30.0]})
     judged = watch(units, facts, tmp_path).judge_untrained(unit)
     assert judged is not None
-    assert judged.metrics == {"latency_ratio": 1.5, "latency_ms": 15.0}
+    assert judged.metrics == pytest.approx({"latency_ratio": 1.5, "latency_ms": 15.0})
     assert judged.timing.median_ms == 30.0  # a budget is of this session's milliseconds
     # Measured once: there is no second session to take times from.
     assert watch(units, facts, tmp_path).judge_untrained(unit) == judged
@@ -100,21 +100,33 @@ def test_the_first_session_says_how_long_the_base_takes(
 ) -> None:
     _, unit = units
     facts = Facts()
-    sessions(monkeypatch, {BASE: 20.0, unit.arm: 30.0})
+    sessions(monkeypatch, {BASE: [20.0], unit.arm: [30.0]})
     judged = watch(units, facts, tmp_path).judge_untrained(unit)
-    assert judged is not None and judged.metrics["latency_ms"] == 30.0
+    assert judged is not None and judged.metrics["latency_ms"] == pytest.approx(30.0)
     assert facts.fact(BASE_MS) == 20.0
 
 
-def test_an_older_study_has_times_but_no_ratio(units: tuple[Unit, Unit], tmp_path: Path) -> None:
-    """Its milliseconds are of unlike sessions: they decide over the budget, and are not shown."""
+def test_ratios_are_of_paired_rounds(
+    units: tuple[Unit, Unit], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Rounds of 1.1, 1.2 and 0.9 × the base: 1.1 in the middle; the medians' ratio is 1.2."""
     _, unit = units
-    stored = {"median_ms": 30.0, "low_ms": 29.0, "high_ms": 31.0, "num_samples": 9}
-    facts = Facts({f"untrained {timing_key(unit.run)}": stored, BASE_MS: 10.0})
-    judged = watch(units, facts, tmp_path).judge_untrained(unit)
+    rounds = {BASE: [10.0, 20.0, 30.0], unit.arm: [11.0, 24.0, 27.0]}
+    sessions(monkeypatch, rounds)
+    stopwatch = watch(units, Facts(), tmp_path)
+    judged = stopwatch.judge_untrained(unit)
     assert judged is not None
-    assert judged.timing.exceeds(28.0)
-    assert judged.metrics == {}
+    assert judged.metrics == pytest.approx({"latency_ratio": 1.1, "latency_ms": 22.0})
+
+    def measure(arms: Sequence[Unit], *_: object, **__: object) -> list[Latency]:
+        device, names = stopwatch.place.device, [BASE, unit.arm]
+        return [
+            latency_record(one, times(*ms), "s", names, device)
+            for one, ms in zip(arms, rounds.values(), strict=True)
+        ]
+
+    monkeypatch.setattr(module, "time_units", measure)
+    assert stopwatch.time_trained([unit]) == {unit.arm: judged.metrics}
 
 
 @pytest.mark.parametrize("missing", ["base", "unit"])
@@ -122,5 +134,5 @@ def test_a_session_without_one_of_both_says_nothing(
     units: tuple[Unit, Unit], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
 ) -> None:
     _, unit = units
-    sessions(monkeypatch, {unit.arm if missing == "base" else BASE: 1.0})
+    sessions(monkeypatch, {unit.arm if missing == "base" else BASE: [1.0]})
     assert watch(units, Facts(), tmp_path).judge_untrained(unit) is None

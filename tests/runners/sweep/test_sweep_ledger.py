@@ -1,5 +1,6 @@
 """Which trials are asked and count, across coordinators that are killed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,16 @@ FINITE = SPEC[: SPEC.index("space:")] + "space: {protonet.k: [4, 8], nms: {soft:
 
 
 def open_ledger(
-    folder: Path, text: str = SPEC, *, coordinator: str = "here", own: bool = True
+    folder: Path,
+    text: str = SPEC,
+    *,
+    coordinator: str = "here",
+    own: bool = True,
+    machine: Mapping[str, str] | None = None,
 ) -> Ledger:
     """A coordinator that has just been started."""
     spec = load_sweep(written(folder, text))
-    study = Study(spec, storage_url(None, folder))
+    study = Study(spec, storage_url(None, folder), machine or {})
     return Ledger(study=study, space=spec.space, coordinator=coordinator, own_storage=own)
 
 
@@ -153,6 +159,27 @@ def test_another_space_under_the_same_name_is_refused_and_named(tmp_path: Path) 
     open_ledger(tmp_path)
     with pytest.raises(SpecError, match=r":3: name: .* another range of nms.fast.max_iou"):
         open_ledger(tmp_path, SPEC.replace("high: 0.7", "high: 0.6"))
+
+
+@pytest.mark.parametrize(
+    "needs",
+    [
+        "mode: pareto\nobjectives: {mask_ap: maximise, latency_ratio: minimise}",
+        "mode: budget\nlatency: {budget_ms: 30}\nobjectives: {mask_ap: maximise}",
+    ],
+)
+def test_another_device_is_refused_where_times_decide(tmp_path: Path, needs: str) -> None:
+    first = {"device": "A", "driver": "1"}
+    timed = SPEC.replace("objectives: {mask_ap: maximise}", needs)
+    open_ledger(tmp_path, timed, machine=first)
+    open_ledger(tmp_path, timed, machine=first)
+    with pytest.raises(SpecError, match=r"another device \(then A, now B\)"):
+        open_ledger(tmp_path, timed, machine={"device": "B", "driver": "1"})
+
+
+def test_without_times_several_devices_share_a_study(tmp_path: Path) -> None:
+    open_ledger(tmp_path, machine={"device": "A"})
+    open_ledger(tmp_path, machine={"device": "B"})
 
 
 def test_lists_survive_the_storage(tmp_path: Path) -> None:

@@ -78,13 +78,18 @@ class SweepSpec:
             if isinstance(entry, Components)
         }
         objective = ", ".join(f"{one.metric} {one.maximise}" for one in self.objectives)
-        latency = str(self.latency) if self.timed or self.mode == "budget" else ""
+        latency = str(self.latency) if self.needs_times else ""
         words = {"mode": self.mode, "objective": objective, "latency": latency}
         return {**base, **space, **fixed, **words}
 
     @property
     def timed(self) -> bool:
         return any(one.metric in TIME_METRICS for one in self.objectives)
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether times decide about trials: as objectives, or before each training."""
+        return self.timed or self.mode == "budget"
 
     def where(self, *path: str) -> str:
         return self.source.where(path)
