@@ -1,12 +1,12 @@
 """What keeps the tree readable: sizes, names, layers, headers."""
 
 import ast
-import importlib
 import re
+import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
-from fnmatch import fnmatch
+from collections.abc import Iterator, Mapping
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,12 @@ from tests.support.paths import ABLATIONS, ROOT
 from tests.support.sources import SOURCES, TREES
 from yolact_bench.catalog import OWN, components
 from yolact_bench.spec.ablation import load
+from yolact_bench.spec.budget_names import BUDGETS, FULL
+from yolact_bench.spec.dataset.dataset import DATASET_SPECS
 
 SPECS = sorted(ABLATIONS.glob("*.yaml"))
 RE = re.DOTALL | re.MULTILINE
-_DEFORM_LAYER = "yolact_bench.deform.layer"  # torchvision's; also what a layer is
+_SHARED = "yolact_bench.deform.layer"  # torchvision's; also what every layer is
 GRAB_BAGS = {"utils", "helpers", "common", "misc", "manager", "base"}
 LINES = {path: path.read_text().count("\n") for path in SOURCES}
 COMPONENT_MODULES = {
@@ -126,21 +128,35 @@ def _top_level_names(tree: ast.Module) -> set[str]:
     return names
 
 
-def test_variants_of_a_slot_are_independent_by_contract() -> None:
-    """Those in files of their own: import-linter's contracts name each, alone or with a *."""
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    patterns = [
-        module
-        for contract in pyproject["tool"]["importlinter"]["contracts"]
-        if contract["type"] == "independence"
-        for module in contract["modules"]
+def test_variants_of_a_slot_are_independent() -> None:
+    """Those in files of their own never import one another, nor by way of a third module.
+
+    A module that defines the table may hold one of its components.
+    """
+    files = {module_of(path): path for path in SOURCES}
+    graph = {module: set(imports_of(TREES[path])) & files.keys() for module, path in files.items()}
+    siblings = [
+        (slot, module, other)
+        for slot, table in OWN.items()
+        for module, other in permutations({c.__module__ for c in table.values()} - {_SHARED}, 2)
+        if not any(value is table for value in vars(sys.modules[module]).values())
+        if other in _reachable(graph, module)
     ]
-    for slot, table in OWN.items():
-        modules = {component.__module__ for component in table.values()} - {_DEFORM_LAYER}
-        folders = {module.rpartition(".")[0] for module in modules}
-        own = [f for f in folders if table in vars(importlib.import_module(f)).values()]
-        bare = {m for m in modules if not any(fnmatch(m, pattern) for pattern in patterns)}
-        assert len(modules) < 2 or not own or bare == set(), f"{slot}: add {bare} to contract 6"
+    assert siblings == []
+
+
+def _reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
+    """All modules that an import of `start` imports, itself included."""
+    known, new = {start}, {start}
+    while new:
+        new = set().union(*(graph[module] for module in new)) - known
+        known |= new
+    return known
+
+
+def test_an_import_by_way_of_a_third_module_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": set[str](), "d": {"a"}}
+    assert _reachable(graph, "a") == {"a", "b", "c"}
 
 
 def test_no_module_exists_for_one_importer_alone() -> None:
@@ -185,8 +201,21 @@ def _names_a_component(node: ast.Compare) -> bool:
     constants = {
         part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)
     }
-    known = {name for slot in OWN for name in components(slot)} - {"none"}
+    known = {name for slot in OWN for name in components(slot)} | set(DATASET_SPECS) - {"none"}
     return "name" in constants and bool(constants & known)
+
+
+def test_no_code_compares_the_name_of_a_budget() -> None:
+    """But for the full one, which is no stand-in; the others differ by their fields."""
+    names = set(BUDGETS) - {FULL}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and names & {side.value for side in node.comparators if isinstance(side, ast.Constant)}
+    ]
+    assert found == []
 
 
 def test_no_code_looks_up_the_name_of_a_component() -> None:

@@ -5,6 +5,7 @@ from reports.summary.arm_rows import ArmRow
 from reports.summary.timings import SessionRow
 from reports.tables.table import Notes
 from yolact_bench.results.contrasts import LEVEL, Contrast
+from yolact_bench.spec.budget_names import BUDGETS
 
 
 def meaning(summary: Summary) -> tuple[str, ...]:
@@ -144,7 +145,7 @@ def _proxy(summary: Summary) -> str:
         f"proxy: run with --budget {summary.proxy}, a shortened schedule that stands in for the "
         "one of the spec; its numbers are not results"
     )
-    if summary.proxy == "smoke":
+    if BUDGETS[summary.proxy].rehearsal:
         text += (
             "; to run anywhere, fp16 is replaced by fp32, and a runtime that needs a GPU by one "
             "that does not"

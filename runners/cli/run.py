@@ -24,6 +24,7 @@ from runners.timing.records import SMOKE_LIMITS, TimingLimits
 from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.workdir.lock import hold_lock
 from yolact_bench.results.sessions import why_times_invalid
+from yolact_bench.spec.budget_names import BUDGETS
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +59,15 @@ def run(command: RunCommand) -> None:
 
 
 def _run_and_report(command: RunCommand, plan: Plan) -> Report:
-    place, smoke = command.place, command.budget == "smoke"
+    place, rehearsal = command.place, BUDGETS[command.budget].rehearsal
     with (
         hold_lock(place.work_dir, command=command.text),
         closing(MlflowTracker(place.work_dir)) as tracker,
     ):
         context = AblationContext(
-            place=replace(place, validate_every=0) if smoke else place,
+            place=replace(place, validate_every=0) if rehearsal else place,
             tracker=tracker,
-            timing=SMOKE_LIMITS if smoke else TimingLimits(rounds=command.rounds),
+            timing=SMOKE_LIMITS if rehearsal else TimingLimits(rounds=command.rounds),
             retry_failed=command.retry_failed,
             sizes=command.sizes,
             latency_first=command.latency_first,

@@ -23,6 +23,8 @@ from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.sweep import Sweep
+from yolact_bench.spec.budget import find_budget
+from yolact_bench.spec.budget_names import BUDGETS
 from yolact_bench.spec.sweep.space import parameters
 from yolact_bench.spec.sweep.sweep import load_sweep
 
@@ -96,7 +98,7 @@ def _check(command: SweepCommand) -> CheckedSweep:
         raise SpecError(f"--trials {trials}: expected 1 or more")
     if command.confirm is not None and command.confirm < 1:
         raise SpecError(f"--confirm {command.confirm}: expected 1 seed or more")
-    if trials is None and command.budget == "smoke":
+    if trials is None and find_budget(command.budget).rehearsal:
         trials = _SMOKE_TRIALS
     settings = parse_settings(command.settings or ())
     spec = load_sweep(command.spec, settings=settings, trials=trials, budget=command.budget)
@@ -104,7 +106,7 @@ def _check(command: SweepCommand) -> CheckedSweep:
 
 
 def _search(command: SweepCommand, checked: CheckedSweep) -> Sweep:
-    place, smoke = command.place, command.budget == "smoke"
+    place, rehearsal = command.place, BUDGETS[command.budget].rehearsal
 
     def start_workers() -> Executor:
         executor = start_executor(command, workers=True)
@@ -116,7 +118,7 @@ def _search(command: SweepCommand, checked: CheckedSweep) -> Sweep:
             at = SweepContext(
                 place=place,
                 tracker=tracker,
-                timing=SMOKE_LIMITS if smoke else TimingLimits(rounds=command.rounds),
+                timing=SMOKE_LIMITS if rehearsal else TimingLimits(rounds=command.rounds),
                 data_root=command.data_root,
                 storage=command.storage,
                 make_executor=start_workers,

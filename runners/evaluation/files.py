@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TextIO
 
 from runners.evaluation.coco.index import Entry
 from yolact_bench.results.files import atomic_path, write_atomically
-from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
+from yolact_bench.spec.dataset.dataset import DatasetSpec
 
 META_SCHEMA = 1
 BOX_FILE, MASK_FILE, META_FILE = "bbox.json", "segm.json", "meta.json"
@@ -150,7 +150,7 @@ def write_submission(predictions: Path, out: Path, *, images: str, arm: str) -> 
 
 def images_name(data: DatasetSpec, split: str) -> str:
     """Return the server's name for the images of a split, such as test-dev2017."""
-    files = data.split(split)
-    if isinstance(files, FileSplit) and files.annotations.stem.startswith("image_info_"):
-        return files.annotations.stem.removeprefix("image_info_")
+    files = data.split(split).files
+    if files is not None and files[1].stem.startswith("image_info_"):
+        return files[1].stem.removeprefix("image_info_")
     return f"{data.name}-{split}"

@@ -15,7 +15,6 @@ from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule, prototype_size
 from yolact_bench.errors import SpecError
 from yolact_bench.schedule import OPTIMIZERS
-from yolact_bench.spec.dataset.dataset import ShapesSplit
 from yolact_bench.spec.run import Run
 
 _FLOAT32 = 4  # bytes
@@ -132,9 +131,6 @@ def num_images(unit: Unit, place: Workplace) -> int:
     Raises:
         SpecError: a data set that cannot be read.
     """
-    split = unit.data.split(unit.split)
-    if isinstance(split, ShapesSplit):
-        return split.num_images
     return len(place.datasets.open(unit.data, unit.split))
 
 

@@ -17,7 +17,7 @@ from yolact_bench.results.sessions import Kind, Session, session_for
 from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
-from yolact_bench.spec.budget_names import FULL
+from yolact_bench.spec.budget_names import BUDGETS, FULL
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.external import KEY
 from yolact_bench.spec.latency import PROTOCOL_VERSION
@@ -99,7 +99,7 @@ def make_plan(
             baseline=next(unit for unit in units if unit.arm == ablation.baseline),
             seeds=ablation.seeds,
             store=store,
-            proxy=ablation.budget == "smoke",
+            proxy=BUDGETS[ablation.budget].rehearsal,
         ),
     )
 

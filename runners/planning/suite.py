@@ -13,8 +13,6 @@ from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
-_SYNTHETIC = "shapes"  # the kind of data set that is drawn, not read
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
@@ -79,7 +77,7 @@ def make_suite(ablations: Sequence[Ablation], *, place: Workplace, data_root: Pa
         if any(ablation.name == one.ablation.name for one in members):
             raise SpecError(f"{ablation.file}: another SPEC is named {ablation.name}, too")
         members.append(_member(ablation, data_root, absent))
-    real = [one for one in members if any(unit.data.kind != _SYNTHETIC for unit in one.units)]
+    real = [one for one in members if any(not unit.data.drawn for unit in one.units)]
     parts = real or members
     runs = [unit.run for member in parts for unit in member.units]
     return Suite(

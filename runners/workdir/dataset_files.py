@@ -11,7 +11,7 @@ import cv2
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.files import atomic_folder
-from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit, resolve_dataset
+from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 
 _DATASET_YAML = """\
 name: {name}
@@ -81,9 +81,9 @@ def check_dataset(spec: DatasetSpec, *, read_images: bool = False) -> DatasetChe
     """
     counts: list[SplitCount] = []
     findings: list[Finding] = []
-    for split, files in spec.splits.items():
+    for split, source in spec.splits.items():
         # COCO's test images come apart and are not needed for training or scoring.
-        if split == "test" and isinstance(files, FileSplit) and not files.annotations.is_file():
+        if split == "test" and source.files is not None and not source.files[1].is_file():
             continue
         dataset = open_dataset(spec, split)
         counts.append(_count(dataset, split))

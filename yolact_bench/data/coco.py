@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from yolact_bench.data.annotations import Annotations, read_annotations, read_json
 from yolact_bench.data.objects import Objects
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
+from yolact_bench.spec.dataset.dataset import DatasetSpec
+from yolact_bench.spec.dataset.split import FileSplit
 
 _RGB = cv2.IMREAD_COLOR_RGB  # straight from the decoder: nothing is left to convert
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from yolact_bench.slots import hint
 from yolact_bench.spec.arms import ARM_KINDS, check_factors, read_arms
 from yolact_bench.spec.base_run import apply_changes, apply_settings, base_run, dataset_name
-from yolact_bench.spec.budget import apply_budget, check_budget, smoke_sides
+from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
 from yolact_bench.spec.budget_names import BUDGETS, FULL
 from yolact_bench.spec.external import KEY, External, read_external
 from yolact_bench.spec.latency import KEY as LATENCY
@@ -84,6 +84,7 @@ def load(
     places = {arm.name: (arm.run, arm.where) for arm in arms}
     check_factors(changes, places, baseline, where=source.where(("changes",)))
     arms = _with_budget(source, arms, budget)
+    rehearsal = BUDGETS[budget].rehearsal
     paper = source.data.get("paper")
     expect = source.strings("expect", ())
     return Ablation(
@@ -98,12 +99,12 @@ def load(
         dataset=dataset_name(arms[0].run),
         paper=None if paper is None else str(paper),
         paper_rows=_paper_rows(source, names),
-        # Two iterations meet no expectation; they are read all the same.
-        expect=() if budget == "smoke" else expect,
+        # A rehearsal meets no expectation; they are read all the same.
+        expect=() if rehearsal else expect,
         arms=tuple(arms),
         file=source.file,
         budget=budget,
-        external=read_external(source, arms=names, smoke=budget == "smoke"),
+        external=read_external(source, arms=names, rehearsal=rehearsal),
         latency=read_latency(source),
     )
 
@@ -120,7 +121,7 @@ def _arms(source: Source, base: Run) -> list[Arm]:
 
 def _with_budget(source: Source, arms: Sequence[Arm], budget: str) -> list[Arm]:
     """Apply the budget to every arm, then the file's own `budgets`."""
-    check_budget(budget)
+    find_budget(budget)
     own = source.mapping(("budgets",))
     source.check_keys(("budgets",), own, [name for name in BUDGETS if name != FULL])
     changes = {name: source.mapping(("budgets", name)) for name in own}
@@ -141,7 +142,7 @@ def _seeds(source: Source, budget: str) -> tuple[int, ...]:
     if isinstance(value, list) and value and all(type(item) is int for item in value):
         if len(set(value)) < len(value):
             raise source.error(("seeds",), f"a seed is given twice: {value}")
-        return tuple(value[:1] if budget == "smoke" else value)
+        return tuple(value[:1] if BUDGETS[budget].rehearsal else value)
     raise source.error(("seeds",), f"expected a list of integers such as [0, 1, 2], got {value!r}")
 
 

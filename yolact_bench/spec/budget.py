@@ -17,24 +17,25 @@ from yolact_bench.slots import (
     hint,
     options_by_fact,
 )
-from yolact_bench.spec.budget_names import BUDGETS
+from yolact_bench.spec.budget_names import BUDGETS, FULL, Budget
+from yolact_bench.spec.dataset.dataset import DATASET_SPECS
 from yolact_bench.spec.run import Run
 
 SHORT_FACTOR = 10
 SMOKE_SIDE = 65  # px; what the smallest input of an ablation becomes, as fewer are refused
-_SMOKE_IMAGES = {"train_images": 4, "val_images": 2, "size": 96}
 _SMOKE_SCHEDULE = {"iterations": 2, "batch_size": 2}
 _SMOKE_RESCORE_LAYERS = 3  # stride-2 layers without padding that 18 × 18 prototypes admit
 
 
-def check_budget(name: str) -> None:
-    """Check the name of a budget.
+def find_budget(name: str) -> Budget:
+    """Return the budget of that name.
 
     Raises:
         SpecError: there is none of that name.
     """
     if name not in BUDGETS:
         raise SpecError(f"--budget {name}: there is no such budget{hint(name, BUDGETS)}")
+    return BUDGETS[name]
 
 
 def apply_budget(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
@@ -44,11 +45,9 @@ def apply_budget(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
         SpecError: a schedule or anchor set that does not state which of its options are lengths
             or pixels.
     """
-    if budget == "short":
-        return replace(run, schedule=_shorten(run.schedule))
-    if budget == "smoke":
+    if BUDGETS[budget].rehearsal:
         return _smoke(run, sides[run.image_size])
-    return run
+    return run if budget == FULL else replace(run, schedule=_shorten(run.schedule))
 
 
 def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
@@ -66,8 +65,6 @@ def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
 
 
 def _smoke(run: Run, side: int) -> Run:
-    # Only a synthetic set can be drawn again: its seed and draw still identify it.
-    drawn = run.dataset if run.dataset.get("name") == "shapes" else {"name": "shapes"}
     schedule = _changed("schedule", run.schedule, "lengths", _fewest)
     return replace(
         run,
@@ -75,7 +72,7 @@ def _smoke(run: Run, side: int) -> Run:
         # Anchors are in pixels of the input: they shrink with it.
         anchors=_changed("anchors", run.anchors, "pixels", partial(_times, side / run.image_size)),
         rescore_net=_fitting(run.rescore_net),
-        dataset={**drawn, **_SMOKE_IMAGES},
+        dataset=_few_images(run.dataset),
         schedule={**_changed("schedule", schedule, "warm_ups", _fewest), **_SMOKE_SCHEDULE},
         # Nothing is downloaded. Two iterations are too few for the statistics of random weights,
         # which must not be frozen, nor may a hundred layers multiply their error.
@@ -84,6 +81,15 @@ def _smoke(run: Run, side: int) -> Run:
         precision=_for_cpu(run.precision),
         runtime=_runtime_for_cpu(run.runtime),
     )
+
+
+def _few_images(dataset: Choice) -> Choice:
+    """Return few images of a set that can be drawn: of this one, or the first of the table."""
+    few = fact(find_component(DATASET_SPECS, dataset), "fewest_images")
+    if few is not None:
+        return {**dataset, **few}
+    names = (name for name, spec in DATASET_SPECS.items() if fact(spec, "fewest_images"))
+    return _few_images({"name": next(names)})
 
 
 def _shorten(schedule: Choice) -> Choice:

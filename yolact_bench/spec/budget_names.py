@@ -1,10 +1,29 @@
-"""Names of the budgets: how much of a schedule is trained. Nothing is imported here, for --help."""
+"""The budgets: how much of a schedule is trained. Nothing heavy is imported here, for --help."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A share of the work that a spec asks for."""
+
+    about: str
+    # Shows only that everything runs: one seed and a few rounds, nothing is expected of it.
+    rehearsal: bool = False
+
+    @property
+    def warning(self) -> str:
+        """What a plan says of a budget that is not the full one."""
+        return f"{self.about}; not comparable with the paper"
+
 
 FULL = "full"
-BUDGETS: Mapping[str, str] = {
-    "smoke": "2 iterations on synthetic images of 65 px: shows only that everything runs",
-    "short": "a tenth of the schedule: a proxy for the full one",
-    FULL: "what the spec asks for",
+BUDGETS: Mapping[str, Budget] = {
+    "smoke": Budget(
+        about="2 iterations on synthetic images of 65 px: shows only that everything runs",
+        rehearsal=True,
+    ),
+    "short": Budget(about="a tenth of the schedule: a proxy for the full one"),
+    FULL: Budget(about="what the spec asks for"),
 }

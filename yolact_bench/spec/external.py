@@ -137,11 +137,11 @@ class External:
 
 
 def read_external(
-    source: Source, *, arms: Collection[str], smoke: bool = False
+    source: Source, *, arms: Collection[str], rehearsal: bool = False
 ) -> tuple[External, ...]:
     """Return the rows below `external:`, in the order of the file.
 
-    For `smoke` a command's own smoke variant takes its place, and rows of files, which belong to
+    In a rehearsal a command's own smoke variant takes its place, and rows of files, which belong to
     the real evaluation images, are left out.
 
     Raises:
@@ -160,12 +160,12 @@ def read_external(
                 path, "expected {segm: results.json}, or {command: …, version: …} that writes it"
             )
         entry: ResultFiles | Command = (
-            _command(source, path, options, smoke=smoke)
+            _command(source, path, options, rehearsal=rehearsal)
             if "command" in options
             else _result_files(source, path, options)
         )
         where = source.where(path)
-        if not smoke or isinstance(entry, Command):
+        if not rehearsal or isinstance(entry, Command):
             rows.append(External(name=path[1], entry=entry, folder=source.folder, where=where))
     return tuple(rows)
 
@@ -179,7 +179,7 @@ def _result_files(source: Source, path: KeyPath, options: Mapping[str, object]) 
 
 
 def _command(
-    source: Source, path: KeyPath, options: Mapping[str, object], *, smoke: bool
+    source: Source, path: KeyPath, options: Mapping[str, object], *, rehearsal: bool
 ) -> Command:
     source.check_keys(path, options, _OF_COMMAND)
     texts = {key: source.text((*path, key), options[key]) for key in options.keys() - {_TIMEOUT}}
@@ -194,7 +194,7 @@ def _command(
     if type(minutes) not in (int, float) or not float(str(minutes)) > 0:
         raise source.error((*path, _TIMEOUT), f"expected minutes, got {minutes!r}")
     return Command(
-        text=texts.get("smoke", texts["command"]) if smoke else texts["command"],
+        text=texts.get("smoke", texts["command"]) if rehearsal else texts["command"],
         version=texts["version"],
         python=texts.get("python"),
         timeout_minutes=float(str(minutes)),

@@ -19,7 +19,7 @@ from yolact_bench.data import Dataset
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_folder, write_atomically
 from yolact_bench.results.text import unit_title
-from yolact_bench.spec.dataset.dataset import DatasetSpec, FileSplit
+from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.external import Command, External
 
 log = logging.getLogger(__name__)
@@ -140,15 +140,15 @@ def _data_files(unit: ExternalUnit, dataset: Dataset, place: Workplace) -> tuple
     Images that are drawn are written to work/data/<fingerprint> once. Annotations of which only
     some classes are evaluated are written without the others.
     """
-    files = unit.data.split(unit.split)
+    files = unit.data.split(unit.split).files
     folder = place.work_dir / "data" / unit.eval_data
     written = folder / "annotations" / f"instances_{unit.split}.json"
-    if isinstance(files, FileSplit):
+    if files is not None:
         if not unit.data.subset:
-            return files.images, files.annotations
+            return files
         if not written.is_file():
             write_atomically(written, json.dumps(dataset.ground_truth()))
-        return files.images, written
+        return files[0], written
     if not written.is_file():
         for stale in folder.parent.glob(f".{folder.name}-*"):  # of a run that was killed
             shutil.rmtree(stale)

@@ -21,9 +21,7 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
     ablation = plan.ablation
     lines = [f"{ablation.name}: {ablation.question}"]
     if ablation.budget != FULL:
-        lines.append(
-            f"budget {ablation.budget}: {BUDGETS[ablation.budget]}; not comparable with the paper"
-        )
+        lines.append(f"budget {ablation.budget}: {BUDGETS[ablation.budget].warning}")
     rows = [_HEADS, *(_row(plan, s, c) for s, c in zip(plan.steps, cost.steps, strict=True))]
     rows += [_external_row(step) for step in plan.external]
     lines += align(rows)

@@ -84,7 +84,7 @@ def _notes(cost: SuiteCost) -> list[str]:
     suite = cost.suite
     notes = []
     budgets = {member.ablation.budget for member in suite.members} - {FULL}
-    notes += [f"budget {name}: {BUDGETS[name]}; not comparable with the paper" for name in budgets]
+    notes += [f"budget {name}: {BUDGETS[name].warning}" for name in budgets]
     if suite.left_out:
         notes.append(f"left out, synthetic data: {', '.join(suite.left_out)}")
     external = [row.name for member in suite.members for row in member.ablation.external]

@@ -10,34 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.slots import Choice, hint, pick
+from yolact_bench.slots import Choice, hint, pick, with_facts
 from yolact_bench.spec.dataset.file import read_dataset_file
 from yolact_bench.spec.dataset.published import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
-from yolact_bench.spec.file_hash import file_sha256
-
-# Raise when the same options give other images: old checkpoints and scores are then not reused.
-SHAPES_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSplit:
-    """Images in a folder, and a COCO-format file that annotates them."""
-
-    images: Path
-    annotations: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShapesSplit:
-    """A stream of drawn images: the same numbers give the same images."""
-
-    seed: int
-    stream: int  # 0 for training; 1, 2, … for validation draws: streams share no image
-    num_images: int
-    size: int  # side of the images, px
-
-
-Split = FileSplit | ShapesSplit
+from yolact_bench.spec.dataset.split import FileSplit, ShapesSplit, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,30 +39,22 @@ class DatasetSpec:
 
     def portable(self) -> "DatasetSpec":
         """Return the same for another process: plain data, absolute paths."""
-        splits = {
-            name: replace(one, images=one.images.absolute(), annotations=one.annotations.absolute())
-            if isinstance(one, FileSplit)
-            else one
-            for name, one in self.splits.items()
-        }
-        return replace(self, splits=splits)
+        return replace(self, splits={name: one.absolute() for name, one in self.splits.items()})
+
+    @property
+    def drawn(self) -> bool:
+        """Whether all images are made by this program."""
+        return all(split.files is None for split in self.splits.values())
 
     def fingerprint(self, split: str) -> str:
         """Return 16 hex digits that change when the split's images or annotations change.
-
-        Of files, the annotation file and the classes count; where they lie does not.
 
         Raises:
             SpecError: there is no such split.
             MissingDataError: its annotation file is missing.
         """
-        chosen = self.split(split)
-        if isinstance(chosen, ShapesSplit):
-            options = [chosen.seed, chosen.stream, chosen.num_images, chosen.size]
-            content = json.dumps(["shapes", SHAPES_VERSION, *options])
-        else:
-            self.require(split)
-            content = json.dumps([file_sha256(chosen.annotations), list(self.classes)])
+        self.require(split)
+        content = self.split(split).identity(self.classes)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def require(self, split: str) -> None:
@@ -96,19 +64,13 @@ class DatasetSpec:
             SpecError: there is no such split.
             MissingDataError: a file or folder of it is missing.
         """
-        chosen = self.split(split)
-        if isinstance(chosen, ShapesSplit):
-            return
-        missing = ""
-        if not chosen.annotations.is_file():
-            missing = f"no annotation file {chosen.annotations}"
-        elif not chosen.images.is_dir():
-            missing = f"no image folder {chosen.images}"
-        if missing:
+        if fault := self.split(split).fault():
             remedy = f"; {self.remedy}" if self.remedy else ""
-            raise MissingDataError(f"dataset {self.name}, {split}: {missing}{remedy}")
+            raise MissingDataError(f"dataset {self.name}, {split}: {fault}{remedy}")
 
 
+# What a rehearsal draws; the seed and the draw of a choice still identify its images.
+@with_facts(fewest_images={"train_images": 4, "val_images": 2, "size": 96})
 def shapes(
     data_root: Path | None,
     *,
@@ -184,7 +146,7 @@ def coco_format(data_root: Path | None, *, file: str) -> DatasetSpec:
     if content.classes:
         return replace(spec, subset=True)
     # All categories, in id order; the smallest annotation file is read the soonest.
-    files = [s.annotations for s in spec.splits.values() if isinstance(s, FileSplit)]
+    files = [annotations for _, annotations in content.splits.values()]
     path = min(files, key=lambda file: file.stat().st_size)
     stat = path.stat()
     return replace(spec, classes=_category_names(path, stat.st_mtime_ns, stat.st_size))
@@ -215,7 +177,7 @@ def dataset_choice(value: object, *, relative_to: Path) -> dict[str, object]:
     """
     if isinstance(value, Mapping):
         choice = {str(key): item for key, item in value.items()}
-        if choice.get("name") == "coco_format" and isinstance(choice.get("file"), str):
+        if isinstance(choice.get("file"), str):
             choice["file"] = str(relative_to / str(choice["file"]))
         return choice
     if isinstance(value, str) and value.endswith((".yaml", ".yml")):

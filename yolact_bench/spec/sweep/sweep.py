@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name
-from yolact_bench.spec.budget import apply_budget, check_budget, smoke_sides
+from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
 from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.latency import KEY as LATENCY
 from yolact_bench.spec.latency import LatencyPlan, read_latency
@@ -134,7 +134,7 @@ def load_sweep(
     run = apply_settings(base_run(source), settings or {})
     space = read_space(source)
     _check_space(source, run, space)
-    check_budget(budget)
+    find_budget(budget)
     run = apply_budget(run, budget, sides=smoke_sides([run.image_size]))
     mode = source.word(("mode",), source.data.get("mode", "single"), MODES)
     latency = read_latency(source)

@@ -1,0 +1,68 @@
+"""What a split of a data set is made from, before any of its files are read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolact_bench.spec.file_hash import file_sha256
+
+# Raise when the same options give other images: old checkpoints and scores are then not reused.
+SHAPES_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSplit:
+    """Images in a folder, and a COCO-format file that annotates them."""
+
+    images: Path
+    annotations: Path
+
+    @property
+    def files(self) -> tuple[Path, Path] | None:
+        """The image folder and the annotation file; None of images that this program draws."""
+        return self.images, self.annotations
+
+    def absolute(self) -> "FileSplit":
+        """Return the same for a process in another working directory."""
+        return FileSplit(images=self.images.absolute(), annotations=self.annotations.absolute())
+
+    def fault(self) -> str:
+        """Return which file or folder does not exist, "" where nothing is missing."""
+        if not self.annotations.is_file():
+            return f"no annotation file {self.annotations}"
+        return "" if self.images.is_dir() else f"no image folder {self.images}"
+
+    def identity(self, classes: Sequence[str]) -> str:
+        """Return a text that changes with the annotations of these classes.
+
+        Where the files lie does not count.
+        """
+        return json.dumps([file_sha256(self.annotations), list(classes)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapesSplit:
+    """A stream of drawn images: the same numbers give the same images. Methods as `FileSplit`."""
+
+    seed: int
+    stream: int  # 0 for training; 1, 2, … for validation draws: streams share no image
+    num_images: int
+    size: int  # side of the images, px
+
+    @property
+    def files(self) -> tuple[Path, Path] | None:
+        return None
+
+    def absolute(self) -> "ShapesSplit":
+        return self
+
+    def fault(self) -> str:
+        return ""
+
+    def identity(self, classes: Sequence[str]) -> str:
+        numbers = [self.seed, self.stream, self.num_images, self.size]
+        return json.dumps(["shapes", SHAPES_VERSION, *numbers])
+
+
+Split = FileSplit | ShapesSplit
