@@ -103,7 +103,8 @@ class PlanCommand(SpecOptions):
             "--images-per-second",
             metavar="RATE|PRESET=RATE",
             help="Training throughput of one device, images per second: 50 for every arm, "
-            "yolact_r101=45 for arms of that preset. Repeatable. Default: measured rates.",
+            "yolact_r101=45 for that preset's network and precision, scaled by image area. "
+            "Repeatable. Default: measured rates.",
         ),
     ] = None
     evaluation_rate: Annotated[

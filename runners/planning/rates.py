@@ -52,6 +52,7 @@ class Throughput:
     """Rates of training and of detection on one device, looked up by run.
 
     The user's rates take precedence over measured ones, a preset's over that for every training.
+    A preset's are for its network and precision alone, at any image size.
     """
 
     def __init__(self, place: Workplace, user: UserRates, *, device: str) -> None:
@@ -95,7 +96,8 @@ class Throughput:
 
     def training(self, run: Run) -> Rate | None:
         """Return images per second of training a run, or None if unknown."""
-        of_preset = _nearest(run, self._presets, precision=True)
+        same_network = [one for one in self._presets if _differ_in_size_alone(run, one.run)]
+        of_preset = _nearest(run, same_network, precision=True)
         if of_preset is not None:
             return of_preset
         if self._user.every is not None:
@@ -172,10 +174,17 @@ def _likeness(run: Run, other: Run, *, precision: bool) -> int:
     same_mode = run.precision == other.precision if precision else run.runtime == other.runtime
     if run.backbone != other.backbone or not same_mode:
         return 0
-    slots = [slot for slot in ARCHITECTURE if slot != "classes"]
-    if all(getattr(run, slot) == getattr(other, slot) for slot in slots):
+    if run.image_size == other.image_size and _differ_in_size_alone(run, other):
         return _SAME
     return _ALIKE if run.dcn == other.dcn else _SAME_BACKBONE
+
+
+def _differ_in_size_alone(run: Run, other: Run) -> bool:
+    """Whether two networks are equal but for classes and image size, which the anchors follow."""
+    free = {"classes"}
+    if run.image_size != other.image_size:
+        free |= {"image_size", "anchors"}
+    return all(getattr(run, slot) == getattr(other, slot) for slot in set(ARCHITECTURE) - free)
 
 
 def total(seconds: Iterable[float | None]) -> float | None:

@@ -15,7 +15,9 @@ from runners.planning.user_rates import UserRates, parse_rates
 from tests.support.paths import ABLATIONS
 from tests.support.small_ablation import SPEC, context, write_spec
 from yolact_bench.errors import SpecError
+from yolact_bench.resolve import resolve_run
 from yolact_bench.spec.ablation import load
+from yolact_bench.spec.presets import preset
 
 FOLDER = ABLATIONS
 # The first three arms are those of SPEC; k_8 and its second seed are this one's own.
@@ -136,6 +138,9 @@ def test_a_rate_of_a_preset_goes_before_that_of_all_and_is_scaled_by_area(tmp_pa
     for arm, size in sizes.items():
         assert by_arm[arm] == pytest.approx(45 * (550 / size) ** 2)
     assert by_arm["resnet50"] == by_arm["darknet53"] == 20
+    plus = resolve_run(preset("yolact_plus_r101"), data_root=None, data=False)[0]
+    rate = rates.training(plus)  # the same backbone in another network
+    assert rate is not None and rate.text == "20 images/s as given"
 
 
 @pytest.mark.parametrize("word", ["fast", "yolact_r999=3", "0", "yolact_r101=-1", "nan"])
