@@ -6,7 +6,7 @@ from typing import Any
 
 from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.slots import Choice, fact, find_component, hint, resolve
+from yolact_bench.slots import Choice, fact, find_component, hint, pick, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.spec.run import Run
@@ -70,6 +70,23 @@ def can_replay(run: Run) -> bool:
 def fact_of(run: Run, slot: str, name: str) -> Any:  # noqa: ANN401
     """Return a fact of the component that a run chooses in a slot, None where it has none such."""
     return fact(find_component(components(slot), getattr(run, slot)), name)
+
+
+def in_effect(run: Run) -> Run:
+    """Return a resolved run with what its choices come to, where several may come to the same.
+
+    Its digests are of no use but to compare: runs that are the same have equal ones.
+    """
+    blocks = fact_of(run, "backbone", "blocks")
+    dcn = pick("dcn", components("dcn"), run.dcn)
+    freeze = pick("batch_norm", components("batch_norm"), run.batch_norm)
+    placed = None if blocks is None else sorted(dcn(blocks))
+    return replace(
+        run,
+        dcn=run.dcn if placed is None else {"placed": placed},
+        deform={} if placed == [] else run.deform,
+        batch_norm={"frozen": freeze(run.schedule["batch_size"])},
+    )
 
 
 def _check_settings(run: Run) -> None:

@@ -79,7 +79,9 @@ def find_component(table: Mapping[str, C], choice: Choice) -> C | None:
 def with_facts(**facts: object) -> Callable[[C], C]:
     """Mark a component with what others must know of it; its slot says which facts it may have.
 
-    Nothing else in the program knows a component by its name or class.
+    Nothing else in the program knows a component by its name or class. One fact every component
+    may have: `unused_with`, option → another option and the values of it with which the option has
+    no effect. `resolve` then refuses it, as two names of one run would pass for two arms.
     """
 
     def mark(component: C) -> C:
@@ -119,7 +121,8 @@ def resolve(
     Two specs that mean the same component resolve to equal mappings, so digests agree.
 
     Raises:
-        SpecError: unknown name or option, a value of the wrong type, a missing option.
+        SpecError: unknown name or option, a value of the wrong type, a missing option, an option
+            that has no effect with the others.
     """
     if "name" not in choice:
         raise SpecError(f"{slot}: 'name' is missing{hint('', table)}")
@@ -147,6 +150,7 @@ def resolve(
             )
         else:
             resolved[option] = _plain(parameter.default)
+    _check_effects(f"{slot}.{name}", component, resolved)
     return resolved
 
 
@@ -162,6 +166,18 @@ def pick(slot: str, table: Mapping[str, Callable[..., T]], choice: Choice) -> Ca
     options = resolve(slot, table, choice)
     name = str(options.pop("name"))
     return partial(table[name], **options)
+
+
+def _check_effects(where: str, component: Callable[..., object], resolved: Choice) -> None:
+    """Refuse an option that has no effect with another, unless it is as if not written."""
+    defaults = defaults_of(component)
+    for option, (other, values) in (fact(component, "unused_with") or {}).items():
+        value, default, cause = resolved[option], defaults[option], resolved[other]
+        if value != default and cause in values:
+            raise SpecError(
+                f"{where}.{option}: {value} has no effect with {other}: {cause}; write "
+                f"{option}: {default}, which is the default, or another {other}"
+            )
 
 
 def _check_value(where: str, expected: object, value: object) -> object:

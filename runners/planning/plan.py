@@ -10,7 +10,7 @@ from runners.units.check import check
 from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, is_trained
 from yolact_bench.errors import SpecError
-from yolact_bench.resolve import fact_of, resolve_architecture
+from yolact_bench.resolve import fact_of, in_effect, resolve_architecture
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.sessions import Kind, Session, session_for
@@ -141,7 +141,8 @@ def check_arms(ablation: Ablation) -> None:
     """Check that no two arms are one run under two names, and that each can begin to train.
 
     The runs that the spec asks for count, as under a budget arms may become equal. An A/A
-    control is the same run with other seeds.
+    control is the same run with other seeds. Choices that come to the same, as by `in_effect`,
+    are one.
 
     Raises:
         SpecError: two arms with equal digests, or an arm that cannot be resolved or initialised.
@@ -151,10 +152,11 @@ def check_arms(ablation: Ablation) -> None:
         try:
             run = resolve_architecture(arm.full, files=False)
             _check_init(run)
+            same = replace(in_effect(run), seed=0)
         except SpecError as error:
             raise SpecError(f"{arm.where}: {error}") from error
         # The data may not be here, so that the digest has no fingerprint of it.
-        identity = replace(run, seed=0).detect_digest + json.dumps(run.dataset, sort_keys=True)
+        identity = same.detect_digest + json.dumps(run.dataset, sort_keys=True)
         for seed in ablation.seeds:
             other, other_seed = first.setdefault((identity, run.seed + seed), (arm.name, seed))
             if other != arm.name:
@@ -173,8 +175,8 @@ def _check_init(run: Run) -> None:
 def _fault(other: str, seed: int, other_seed: int) -> str:
     if seed == other_seed:
         return (
-            f"is the same run as {other!r}, in every option; change or remove it, or, as an A/A "
-            "control, give it other seeds: {seed: 100}, with seed among changes"
+            f"is the same run as {other!r}, as no difference has an effect; change or remove it, "
+            "or, as an A/A control, give it other seeds: {seed: 100}, with seed among changes"
         )
     return (
         f"with seed {seed} is the run of {other!r} with seed {other_seed}, as seeds are added to "

@@ -10,7 +10,8 @@ from runners.units.check import check, check_possible
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
-from yolact_bench.resolve import resolve_run
+from yolact_bench.errors import SpecError
+from yolact_bench.resolve import in_effect, resolve_run
 from yolact_bench.results.record import Accuracy, ApSummary
 from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.dataset.dataset import DatasetSpec
@@ -57,12 +58,20 @@ class TrialFactory:
         """Return the runs at the corners of the space: every component and end of a range once.
 
         Raises:
-            SpecError: with the line of the first that cannot work.
+            SpecError: with the line of the first that cannot work, or is another's run.
         """
-        return [
-            self._check(self.spec.changed(changes), self.spec.where("space", *keys))[0]
-            for keys, changes in corners(self.spec.space)
-        ]
+        runs: dict[tuple[str, str], Run] = {}
+        for keys, changes in corners(self.spec.space):
+            where = self.spec.where("space", *keys)
+            run, _ = self._check(self.spec.changed(changes), where)
+            twin = runs.setdefault((keys[0], in_effect(run).detect_digest), run)
+            if twin is not run:
+                slot = keys[0].partition(".")[0]
+                raise SpecError(
+                    f"{where}: {getattr(run, slot)} is the same as {getattr(twin, slot)}, which is "
+                    "there too; remove one of them"
+                )
+        return list(runs.values())
 
     def _check(self, run: Run, where: str) -> tuple[Run, DatasetSpec]:
         return check(

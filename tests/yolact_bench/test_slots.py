@@ -6,9 +6,9 @@ from typing import Literal
 
 import pytest
 
-from yolact_bench.catalog import components
+from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import SpecError
-from yolact_bench.slots import resolve
+from yolact_bench.slots import fact, resolve
 
 
 def _component(
@@ -32,6 +32,43 @@ def _component(
 def test_a_refused_option_says_what_to_write(options: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=re.escape(message)):
         resolve("slot", {"part": _component}, {"name": "part", **options})
+
+
+@pytest.mark.parametrize(
+    ("slot", "choice", "message"),
+    [
+        (
+            "nms",
+            {"name": "soft", "max_iou": 0.6},
+            "nms.soft.max_iou: 0.6 has no effect with decay: gaussian; write max_iou: 0.3, which "
+            "is the default, or another decay",
+        ),
+        ("nms", {"name": "soft", "decay": "linear", "sigma": 1}, "sigma: 1.0 has no effect"),
+        ("nms", {"name": "matrix", "decay": "linear", "sigma": 1}, "sigma: 1.0 has no effect"),
+        ("augment", {"name": "ssd", "expand": 0, "max_expand": 2}, "max_expand: 2.0 has no"),
+        ("schedule", {"name": "steps", "warmup": 0, "warmup_lr": 1}, "write warmup_lr: 0.0001,"),
+        (
+            "schedule",
+            {"name": "cosine", "optimizer": "adamw", "momentum": 0.5},
+            "momentum: 0.5 has no effect with optimizer: adamw; write momentum: 0.9",
+        ),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    slot: str, choice: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SpecError, match=re.escape(message)):
+        resolve(slot, components(slot), choice)
+
+
+@pytest.mark.parametrize("slot", OWN)
+def test_what_is_without_effect_may_be_written_at_its_default(slot: str) -> None:
+    """A resolved choice has every option, and resolves to itself."""
+    for name, component in components(slot).items():
+        for option, (other, values) in (fact(component, "unused_with") or {}).items():
+            resolved = resolve(slot, components(slot), {"name": name, other: values[0]})
+            assert option in resolved
+            assert resolve(slot, components(slot), resolved) == resolved
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ class OptimizerEntry:
 
     build: BuildOptimizer
     moments: int  # numbers per weight that it keeps, in memory and in a checkpoint
+    uses_momentum: bool = True
 
 
 def _sgd(
@@ -43,5 +44,5 @@ def _adamw(
 
 OPTIMIZERS: Mapping[OptimizerName, OptimizerEntry] = {
     "sgd": OptimizerEntry(build=_sgd, moments=1),
-    "adamw": OptimizerEntry(build=_adamw, moments=2),
+    "adamw": OptimizerEntry(build=_adamw, moments=2, uses_momentum=False),
 }

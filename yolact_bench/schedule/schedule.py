@@ -9,9 +9,14 @@ import torch
 from torch import nn
 
 from yolact_bench.schedule.optimizers import OPTIMIZERS, OptimizerName
-from yolact_bench.slots import Count, CountOrZero, Fraction, NotNegative, Positive
+from yolact_bench.slots import Count, CountOrZero, Fraction, NotNegative, Positive, with_facts
+
+_WITHOUT_MOMENTUM = [name for name, entry in OPTIMIZERS.items() if not entry.uses_momentum]
 
 
+@with_facts(
+    unused_with={"momentum": ("optimizer", _WITHOUT_MOMENTUM), "warmup_lr": ("warmup", [0])}
+)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule(ABC):
     """The options of every schedule. A subclass adds its own, and the rate after the warm-up."""

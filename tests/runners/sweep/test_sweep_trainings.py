@@ -7,8 +7,10 @@ import pytest
 from runners.sweep.flow import SweepContext, check_sweep, run_sweep
 from runners.timing.records import TimingLimits
 from runners.tracking.tracker import NoTracker
+from runners.units.workplace import Workplace
 from tests.support.fake_executor import FakeExecutor
 from tests.support.small_ablation import context
+from yolact_bench.errors import SpecError
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.sweep.sweep import load_sweep
@@ -88,6 +90,16 @@ def test_a_failed_trial_counts_and_says_why(tmp_path: Path) -> None:
     assert failed
     assert all("loss" in trial.reason for trial in failed)
     assert len(sweep.trials) == 12
+
+
+def test_two_choices_of_a_space_that_are_one_run_are_a_mistake(tmp_path: Path) -> None:
+    """A trial of each would be trained."""
+    file = tmp_path / "twins.yaml"
+    twins = "space: {dcn: {every_block: {}, every_nth: {n: [2, 1]}}}"
+    file.write_text(SPEC[: SPEC.index("space:")] + twins)
+    place = Workplace(work_dir=tmp_path, device="cpu", workers=0)
+    with pytest.raises(SpecError, match=r"twins\.yaml:9: space\.dcn\.every_nth\.n: .*'n': 1.* is "):
+        check_sweep(load_sweep(file), place, None)
 
 
 def test_choices_that_do_not_go_together_fail_alone(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The whole network: size, anchors and stages of every preset."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,13 @@ from yolact_bench.build import build_network, load_detector
 from yolact_bench.deform import DeformableConv2d, torchvision_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import anchor_grid, level_sizes, one_scale
+from yolact_bench.model.backbone import BACKBONES
+from yolact_bench.model.backbone.backbone import Block
 from yolact_bench.model.backbone.dcn import every_nth, last_blocks
 from yolact_bench.model.backbone.weights import load_backbone
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.resolve import resolve_architecture
+from yolact_bench.slots import fact
 from yolact_bench.spec.presets import PRESETS, preset
 
 RESNET101 = (3, 4, 23, 3)
@@ -81,6 +86,19 @@ def test_interval_3_on_resnet101_gives_the_layers_of_the_published_model() -> No
     assert len(placed) == 11
     assert {block for stage, block in placed if stage == 1} == {0, 3}
     assert {block for stage, block in placed if stage == 2} == set(range(0, 23, 3))
+
+
+@pytest.mark.parametrize("name", [n for n, make in BACKBONES.items() if fact(make, "blocks")])
+def test_a_backbone_tells_its_placement_the_blocks_that_it_states(name: str) -> None:
+    asked = []
+
+    def place(blocks: Sequence[int]) -> frozenset[Block]:
+        asked.append(tuple(blocks))
+        return frozenset()
+
+    with torch.device("meta"):
+        BACKBONES[name](place, torchvision_deform)
+    assert asked == [fact(BACKBONES[name], "blocks")]
 
 
 def test_the_last_ten_blocks_of_resnet101_are_conv5_and_seven_of_conv4() -> None:

@@ -223,6 +223,32 @@ def test_an_option_at_its_default_makes_no_other_run(tmp_path: Path) -> None:
         check_arms(loaded(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("slot", "choice", "twin"),
+    [
+        ("dcn", "{name: every_block}", "{name: every_nth, n: 1}"),
+        ("dcn", "{name: every_nth, n: 2}", "{name: every_nth, n: 3}"),  # two blocks a stage
+        ("dcn", "{name: last_blocks, n: 6}", "{name: every_block}"),
+        ("dcn", "{name: nowhere}", "{name: every_block, first_stage: 4}"),
+        ("deform", "{name: torchvision}", "{name: gather}"),  # no layer is deformable
+        ("batch_norm", "{name: auto}", "{name: train}"),  # eight images
+        ("nms", "{name: soft, decay: linear}", "{name: soft, decay: linear, sigma: 0.5}"),
+    ],
+)
+def test_two_choices_that_come_to_the_same_are_one_run(
+    tmp_path: Path, slot: str, choice: str, twin: str
+) -> None:
+    text = AA.replace("[seed]", f"[seed, {slot}]")
+    text += f"  plain: {{seed: 200, {slot}: {choice}}}\n  same: {{seed: 200, {slot}: {twin}}}\n"
+    with pytest.raises(SpecError, match=r"arms\.same: is the same run as 'plain', as no diff"):
+        check_arms(loaded(tmp_path, text))
+
+
+def test_a_deformable_layer_has_an_implementation_that_counts(tmp_path: Path) -> None:
+    text = AA.replace("[seed]", "[seed, deform]").replace("base:", "set: {dcn: every_block}\nbase:")
+    check_arms(loaded(tmp_path, text + "  other: {deform: gather}\n"))
+
+
 def test_arms_that_a_budget_makes_equal_are_no_mistake(tmp_path: Path) -> None:
     text = SPEC.replace("schedule.lr]", "schedule.lr, schedule.iterations]")
     text += "  longer: {protonet.k: 4, schedule.lr: 0.001, schedule.iterations: 4}\n"

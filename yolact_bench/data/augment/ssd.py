@@ -17,7 +17,7 @@ from yolact_bench.data.augment.view import (
 )
 from yolact_bench.data.objects import Objects
 from yolact_bench.shapes import Sample
-from yolact_bench.slots import AtLeastOne, Fraction
+from yolact_bench.slots import AtLeastOne, Fraction, with_facts
 
 _MIN_CROP_SIDE = 0.3  # of the (expanded) image
 _CROP_TRIES = 50
@@ -26,6 +26,7 @@ _CROP_TRIES = 50
 _MIN_SIDE_PX = 4 / 550
 
 
+@with_facts(unused_with={"max_expand": ("expand", [0])})
 def ssd(
     image: UInt8[np.ndarray, "H W 3"],
     objects: Objects,

@@ -9,9 +9,10 @@ from torch import Tensor
 from yolact_bench.detect.candidates import best_first
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import Count, Fraction, Positive
+from yolact_bench.slots import Count, Fraction, Positive, with_facts
 
 
+@with_facts(unused_with={"sigma": ("decay", ["linear"])})
 def matrix_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],

@@ -9,9 +9,10 @@ from torch import Tensor
 from yolact_bench.detect.candidates import rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import Count, Fraction, Positive
+from yolact_bench.slots import Count, Fraction, Positive, with_facts
 
 
+@with_facts(unused_with={"sigma": ("decay", ["linear"]), "max_iou": ("decay", ["gaussian"])})
 def soft_nms(
     boxes: Float[Tensor, "A 4"],
     scores: Float[Tensor, "A C"],

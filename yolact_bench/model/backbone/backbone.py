@@ -49,8 +49,8 @@ class Placement(Protocol):
 class MakeBackbone(Protocol):
     """An entry of `BACKBONES`.
 
-    Facts: `imagenet`, as the attribute of its backbone; `unfolded_norms`, how many batch norms
-    cannot be folded.
+    Facts: `imagenet`, as the attribute of its backbone; `blocks`, how many each stage has, as its
+    placement is told; `unfolded_norms`, how many batch norms cannot be folded.
     """
 
     def __call__(self, placement: Placement, deform: DeformImplementation) -> Backbone:

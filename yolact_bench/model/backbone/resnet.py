@@ -55,25 +55,25 @@ class ResNet(Backbone):
         return [getattr(block, "bn3", block.bn2) for block in blocks]
 
 
-@with_facts(imagenet="ResNet18_Weights")
+@with_facts(imagenet="ResNet18_Weights", blocks=(2, 2, 2, 2))
 def resnet18(placement: Placement, deform: DeformImplementation) -> ResNet:
     """Return ResNet-18. Source: arXiv:1512.03385, table 1. Differs: as `ResNet`."""
     return ResNet(18, placement, deform)
 
 
-@with_facts(imagenet="ResNet34_Weights")
+@with_facts(imagenet="ResNet34_Weights", blocks=(3, 4, 6, 3))
 def resnet34(placement: Placement, deform: DeformImplementation) -> ResNet:
     """Return ResNet-34. Source: arXiv:1512.03385, table 1. Differs: as `ResNet`."""
     return ResNet(34, placement, deform)
 
 
-@with_facts(imagenet="ResNet50_Weights")
+@with_facts(imagenet="ResNet50_Weights", blocks=(3, 4, 6, 3))
 def resnet50(placement: Placement, deform: DeformImplementation) -> ResNet:
     """Return ResNet-50. Source: arXiv:1512.03385, table 1. Differs: as `ResNet`."""
     return ResNet(50, placement, deform)
 
 
-@with_facts(imagenet="ResNet101_Weights")
+@with_facts(imagenet="ResNet101_Weights", blocks=(3, 4, 23, 3))
 def resnet101(placement: Placement, deform: DeformImplementation) -> ResNet:
     """Return ResNet-101. Source: arXiv:1512.03385, table 1. Differs: as `ResNet`."""
     return ResNet(101, placement, deform)
