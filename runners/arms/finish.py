@@ -32,7 +32,7 @@ def finish(job: Job, *, on_log: OnLog | None = None) -> Iterator[tuple[Record, .
     A training that failed is not repeated for the next unit.
 
     Raises:
-        Stopped: the job was asked to end; a checkpoint has been written.
+        TrainingStop: the job was asked to end; a checkpoint has been written.
         KeyboardInterrupt: the process was asked to end; likewise.
     """
     lost: ArmError | None = None

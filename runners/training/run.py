@@ -52,7 +52,7 @@ def train(
     Raises:
         ArmError: a loss is not finite, or an image cannot be read.
         KeyboardInterrupt: `how.should_stop` returned True; a checkpoint has been written.
-        Stopped: a file `stop` is in the folder; likewise.
+        TrainingStop: a file `stop` is in the folder; likewise.
     """
     _warn_of_slow_bf16(run, how.device)
     on_gpu = torch.device(how.device).type == "cuda"

@@ -198,7 +198,7 @@ def sessions_to_show(
 
 
 def _complete(store: Store, digests: Sequence[str]) -> list[Session]:
-    """Sessions of exactly these runs, earliest first; empty without runs."""
+    """Sessions with all of these runs, and maybe others, earliest first; empty without runs."""
     return [s for s in read_sessions(store, digests) if digests and s.covers(digests)]
 
 
