@@ -45,14 +45,11 @@ class AblationContext:
         """Return whether a unit has neither an accuracy nor a standing failure."""
         if self.store.accuracy(unit.detect_digest) is not None:
             return False
-        return self.standing_failure(unit, "train", "evaluate") is None
+        return not self.failed(unit, "train", "evaluate")
 
-    def standing_failure(self, unit: Work, *phases: str) -> Failure | None:
-        """Return the latest failure of a unit in these phases, unless failures are retried."""
-        if self.retry_failed:
-            return None
-        failures = self.store.failures([unit.detect_digest])
-        return next((f for f in reversed(failures) if f.phase in phases), None)
+    def failed(self, unit: Work, *phases: str) -> bool:
+        """Return whether a unit has failed in one of these phases, unless failures are retried."""
+        return not self.retry_failed and self.store.has_failed(unit.detect_digest, phases)
 
     def keep(self, record: Record) -> None:
         """Store a new record; log it, and copy accuracies and failures to the tracker."""

@@ -112,7 +112,7 @@ def reuse(unit: Work, context: AblationContext, *, errors: bool) -> None:
         return
     tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
     errors = errors and store.errors(unit.detect_digest) is None
-    errors = errors and context.standing_failure(unit, "errors") is None
+    errors = errors and not context.failed(unit, "errors")
     job = Job(units=[unit], place=context.place, sizes=context.sizes, errors=errors)
     for record in analyse(unit, job):
         context.keep(record)

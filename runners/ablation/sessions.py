@@ -1,5 +1,6 @@
 """Timing sessions of an ablation: all arms with a result, timed together."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -7,12 +8,14 @@ from typing import TypeVar
 
 from runners.ablation.context import AblationContext
 from runners.arms.failure import failure_record, free_memory
-from runners.planning.plan import Plan, session_of
+from runners.planning.plan import Plan, session_of, units_to_time
 from runners.timing.calls import TimingError
 from runners.timing.records import time_units
 from runners.units.unit import Unit
 from yolact_bench.results.record import Latency
 from yolact_bench.results.sessions import why_invalid
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -22,14 +25,14 @@ def time_arms(plan: Plan, context: AblationContext) -> None:
 
     An arm that cannot be timed becomes a failure, and the others are timed without it.
     """
+    evaluated = [
+        step.unit
+        for step in plan.steps
+        if context.store.accuracy(step.unit.detect_digest) is not None
+    ]
     for scenario in plan.ablation.latency.scenarios:
-        units = [
-            step.unit
-            for step in plan.steps
-            if step.unit.seed == plan.ablation.seeds[0]
-            and context.store.accuracy(step.unit.detect_digest) is not None
-            and context.standing_failure(step.unit, "latency") is None
-        ]
+        retry = context.retry_failed
+        units = units_to_time(plan.ablation, evaluated, context.store, retry_failed=retry)
         session = partial(_time, scenario=scenario, plan=plan, context=context)
         timed = time_possible(units, session, partial(_keep_failure, units, context)) or ()
         invalid = why_invalid(latency for _, latency in timed)
@@ -64,9 +67,11 @@ def _time(
     units: Sequence[Unit], scenario: str, plan: Plan, context: AblationContext
 ) -> Sequence[tuple[Unit, Latency]]:
     """Return units with their times: those of an earlier session that counts, or of a new one."""
-    session = session_of(plan.ablation, scenario, units, context.store)
+    session, reason = session_of(plan.ablation, scenario, units, context.place, context.timing)
     if session is not None:
         return [(unit, session.records[unit.detect_digest]) for unit in units]
+    if reason:
+        log.info("latency: %s is timed again, as of the session before %s", scenario, reason)
     context.tracker.drain()  # its thread would be timed too
     records = time_units(
         units,

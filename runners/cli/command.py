@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, get_type_hints
 
 from runners.cli.options import WORK
-from yolact_bench.spec.budget_names import FULL
+from yolact_bench.spec.budget_names import BUDGETS, FULL
 
 if TYPE_CHECKING:
+    from runners.timing.records import TimingLimits
     from runners.units.workplace import Workplace
 
 
@@ -85,6 +86,16 @@ class SpecOptions(PlaceOptions):
     only: Sequence[str] | None = None
     seeds: int | None = None
     budget: str = FULL
+    rounds: int | None = None
+    retry_failed: bool = False
+
+    @property
+    def timing(self) -> "TimingLimits":
+        """The limits on the rounds in which arms are timed."""
+        from runners.timing.records import SMOKE_LIMITS, TimingLimits
+
+        rehearsal = BUDGETS[self.budget].rehearsal
+        return SMOKE_LIMITS if rehearsal else TimingLimits(rounds=self.rounds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,6 @@ from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.user_rates import UserRates
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
-from runners.timing.records import SMOKE_LIMITS, TimingLimits
 from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.workdir.lock import hold_lock
 from yolact_bench.results.sessions import why_times_invalid
@@ -67,7 +66,7 @@ def _run_and_report(command: RunCommand, plan: Plan) -> Report:
         context = AblationContext(
             place=replace(place, validate_every=0) if rehearsal else place,
             tracker=tracker,
-            timing=SMOKE_LIMITS if rehearsal else TimingLimits(rounds=command.rounds),
+            timing=command.timing,
             retry_failed=command.retry_failed,
             sizes=command.sizes,
             latency_first=command.latency_first,

@@ -35,7 +35,12 @@ def plan_spec(spec: Path, options: SpecOptions) -> Plan:
     check_texts(ablation)
     check_arms(ablation)
     return make_plan(
-        ablation, place=options.place, data_root=options.data_root, only=options.only or ()
+        ablation,
+        place=options.place,
+        data_root=options.data_root,
+        only=options.only or (),
+        timing=options.timing,
+        retry_failed=options.retry_failed,
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.arms.external.plan import ExternalStep, external_steps
+from runners.system.environment import environment
+from runners.timing.records import TimingLimits
 from runners.units.check import check
 from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, is_trained
@@ -13,7 +15,8 @@ from yolact_bench.errors import SpecError
 from yolact_bench.resolve import fact_of, in_effect, resolve_architecture
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.manifest import Manifest
-from yolact_bench.results.sessions import Kind, Session, session_for
+from yolact_bench.results.session_request import SessionRequest, session_for
+from yolact_bench.results.sessions import Kind, Session
 from yolact_bench.results.store import Store
 from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
@@ -44,7 +47,8 @@ class Plan:
 
     ablation: Ablation
     steps: tuple[Step, ...]
-    timed: bool  # all arms that can be timed have been timed together
+    timed: bool  # all arms that can be timed have been timed together, as this command would
+    why_timed_again: str = ""  # what the times of before lack
     external: tuple[ExternalStep, ...] = ()  # rows of other frameworks
 
     @property
@@ -67,6 +71,8 @@ def make_plan(
     place: Workplace,
     data_root: Path | None,
     only: Sequence[str] = (),
+    timing: TimingLimits | None = None,
+    retry_failed: bool = False,
 ) -> Plan:
     """Return the plan, having checked every arm.
 
@@ -86,14 +92,16 @@ def make_plan(
                 failed=f"{failure.phase}: {failure.message}" if failure else None,
             )
         )
-    could_be_timed = [unit for unit in units if unit.run.detect_digest not in failures]
+    arms = units_to_time(ablation, units, store, retry_failed=retry_failed)
+    sessions = [
+        session_of(ablation, scenario, arms, place, timing or TimingLimits())
+        for scenario in ablation.latency.scenarios
+    ]
     return Plan(
         ablation=ablation,
         steps=share_work(steps),
-        timed=all(
-            session_of(ablation, scenario, could_be_timed, store) is not None
-            for scenario in ablation.latency.scenarios
-        ),
+        timed=all(session is not None for session, _ in sessions),
+        why_timed_again=next((reason for _, reason in sessions if reason), ""),
         external=external_steps(
             [row for row in ablation.external if not only or row.name in only],
             baseline=next(unit for unit in units if unit.arm == ablation.baseline),
@@ -184,17 +192,38 @@ def _fault(other: str, seed: int, other_seed: int) -> str:
     )
 
 
+def units_to_time(
+    ablation: Ablation, units: Iterable[Unit], store: Store, *, retry_failed: bool
+) -> list[Unit]:
+    """Return the units of the first seed but those that cannot be timed, as a failure says."""
+    phases = ("train", "evaluate", "latency")
+    return [
+        unit
+        for unit in units
+        if unit.seed == ablation.seeds[0]
+        and (retry_failed or not store.has_failed(unit.detect_digest, phases))
+    ]
+
+
 def session_of(
-    ablation: Ablation, scenario: str, units: Sequence[Unit], store: Store
-) -> Session | None:
-    """The session of before that times the units of the first seed as the ablation asks for."""
-    how = ablation.latency
-    return session_for(
-        store,
-        [unit.run.detect_digest for unit in units if unit.seed == ablation.seeds[0]],
-        Kind(scenario, PROTOCOL_VERSION, how.batch_size, how.load_name),
+    ablation: Ablation,
+    scenario: str,
+    units: Sequence[Unit],
+    place: Workplace,
+    timing: TimingLimits,
+) -> tuple[Session | None, str]:
+    """Return the session that times these units as is asked here, or why the latest does not."""
+    how = timing.apply(ablation.latency)
+    request = SessionRequest(
+        digests=[unit.detect_digest for unit in units],
+        kind=Kind(scenario, PROTOCOL_VERSION, how.batch_size, how.load_name),
+        environment=environment(place.device),
         rel_ci=how.rel_ci,
+        max_s=how.max_s,
+        rounds=timing.rounds,
+        twin=how.twin,
     )
+    return session_for(place.store, request)
 
 
 def manifest_of(plan: Plan, *, command: str) -> Manifest:

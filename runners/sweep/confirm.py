@@ -30,7 +30,7 @@ def confirm(spec: SweepSpec, sweep: Sweep, at: SweepContext, *, seeds: int, comm
     """
     folder = at.place.work_dir / "sweeps" / spec.name
     file = write_confirmation(spec, sweep, folder, seeds=seeds)
-    plan = make_plan(load(file), place=at.place, data_root=at.data_root)
+    plan = make_plan(load(file), place=at.place, data_root=at.data_root, timing=at.timing)
     context = AblationContext(
         place=at.place,
         tracker=at.tracker,

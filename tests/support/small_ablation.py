@@ -52,7 +52,13 @@ def context(
 
 def plan_spec(spec: Path, at: AblationContext) -> Plan:
     """Return the plan of a spec."""
-    return make_plan(load(spec), place=at.place, data_root=None)
+    return make_plan(
+        load(spec),
+        place=at.place,
+        data_root=None,
+        timing=at.timing,
+        retry_failed=at.retry_failed,
+    )
 
 
 def run_spec(spec: Path, at: AblationContext) -> Manifest:

@@ -127,7 +127,7 @@ class Latency:
     enqueue_ms: tuple[float, ...] = ()  # until the call returned to the host; of a GPU's samples
     load: str = ""  # the declared detection load; "": the arm's own detections
     protocol: TimingProtocol = field(default_factory=TimingProtocol)
-    fingerprint: str = ""  # of hardware, software and protocol
+    fingerprint: str = ""  # of hardware, software and protocol, for readers of the file to group by
     facts: Mapping[str, object] | None = None  # of the device while it was timed
     invalid: str = ""  # reason found while measuring; `sessions` says whether a session counts
     energy_mj: float | None = None  # an image

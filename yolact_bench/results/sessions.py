@@ -107,27 +107,13 @@ def read_sessions(store: Store, digests: Sequence[str] | None = None) -> list[Se
     ]
 
 
-def session_for(
-    store: Store, digests: Sequence[str], kind: Kind, *, rel_ci: float
-) -> Session | None:
-    """The latest session that makes another one unnecessary.
-
-    All of these runs were timed in it, it is of that kind, its intervals were to be as narrow as
-    `rel_ci` or narrower, and it counts.
-    """
-    for session in reversed(_complete(store, digests)):
-        narrow = all(
-            record.protocol.rel_ci is not None and record.protocol.rel_ci <= rel_ci
-            for record in session.records.values()
-        )
-        if session.kind == kind and narrow and not session.invalid:
-            return session
-    return None
-
-
 def latest_session(store: Store, digests: Sequence[str], scenario: str) -> Session | None:
     """The latest session of all of these runs, one that counts before the others."""
-    sessions = [s for s in _complete(store, digests) if s.kind.scenario == scenario]
+    sessions = [
+        session
+        for session in read_sessions(store, digests)
+        if session.kind.scenario == scenario and session.covers(digests)
+    ]
     counting = [session for session in sessions if not session.invalid]
     return next(reversed(counting or sessions), None)
 
@@ -195,11 +181,6 @@ def sessions_to_show(
     newest = {c.session.kind.scenario: c.session.kind.version for c in by_version}
     latest = (c for c in best if c.session.kind.version == newest[c.session.kind.scenario])
     return sorted(latest, key=_place)
-
-
-def _complete(store: Store, digests: Sequence[str]) -> list[Session]:
-    """Sessions with all of these runs, and maybe others, earliest first; empty without runs."""
-    return [s for s in read_sessions(store, digests) if digests and s.covers(digests)]
 
 
 def _best(

@@ -4,7 +4,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -126,6 +126,10 @@ class Store:
                 standing.pop((line.digest, _RESOLVED_PHASE.get(line.kind, "")), None)
         records = [self._record(line) for line in standing.values()]
         return tuple(record for record in records if isinstance(record, Failure))
+
+    def has_failed(self, detect_digest: str, phases: Collection[str]) -> bool:
+        """Return whether a failure of that run in one of these phases stands."""
+        return any(failure.phase in phases for failure in self.failures([detect_digest]))
 
     def _latest(self, kind: type[R], digest: str) -> R | None:
         self._refresh()

@@ -26,6 +26,8 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
     rows += [_external_row(step) for step in plan.external]
     lines += align(rows)
     timing = "done" if plan.timed else "all arms, in one session"
+    if plan.why_timed_again:
+        timing += f" again (of the one before: {plan.why_timed_again})"
     parts = [
         count(plan.trainings, "training"),
         count(len(plan.passes), "forward pass", "forward passes"),
@@ -48,6 +50,7 @@ def plan_facts(plan: Plan, cost: Estimate) -> dict[str, object]:
         "forward_passes": len(plan.passes),
         "evaluations": plan.evaluations,
         "timed": plan.timed,
+        "why_timed_again": plan.why_timed_again,
         "estimate": {name: getattr(cost, name) for name in _ESTIMATE},
         "units": [_unit_facts(step, of) for step, of in zip(plan.steps, cost.steps, strict=True)],
         "external": [_external_facts(step) for step in plan.external],

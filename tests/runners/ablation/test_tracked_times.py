@@ -31,8 +31,8 @@ def test_the_reason_of_the_whole_session_stands_with_every_arm(
         steps=[SimpleNamespace(unit=unit) for unit in units],
     )
     context = SimpleNamespace(
-        store=SimpleNamespace(accuracy=fake_work.accuracy),
-        standing_failure=lambda unit, phase: None,
+        store=SimpleNamespace(accuracy=fake_work.accuracy, has_failed=lambda *_: False),
+        retry_failed=False,
         tracker=SimpleNamespace(log_latency=log_latency),
     )
     sessions.time_arms(plan, context)  # type: ignore[arg-type]

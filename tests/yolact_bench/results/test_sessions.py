@@ -11,21 +11,18 @@ from yolact_bench.results import sessions as module
 from yolact_bench.results.device_facts import twin_fault
 from yolact_bench.results.record import Latency, TimingProtocol
 from yolact_bench.results.sessions import (
-    Kind,
     Session,
     Times,
     latest_session,
     listed_session,
     read_sessions,
-    session_for,
     sessions_to_show,
     why_invalid,
     why_times_invalid,
 )
 from yolact_bench.results.store import Store
 
-FAST, BOTH = ["d-fast-0"], ["d-fast-0", "d-sequential-0"]
-KIND = Kind("end_to_end", 2, 1, "")
+BOTH = ["d-fast-0", "d-sequential-0"]
 NARROW = TimingProtocol(version=2, rel_ci=0.01, rounds=80)
 
 
@@ -47,37 +44,6 @@ def few_rounds(arms: Sequence[Times]) -> str:
     """A rule of the tests: 10 rounds at least."""
     fewest = min(arm.protocol.rounds or 0 for arm in arms)
     return f"{fewest} rounds" if fewest < 10 else ""
-
-
-def test_the_latest_complete_session_spares_another_one(store: Store) -> None:
-    add(store, "s1")
-    add(store, "s2")
-    add(store, "s3", "fast")
-    assert name_of(session_for(store, BOTH, KIND, rel_ci=0.01)) == "s2"
-    assert name_of(session_for(store, FAST, KIND, rel_ci=0.01)) == "s3"
-    assert session_for(store, [*BOTH, "d-deformable-0"], KIND, rel_ci=0.01) is None
-    assert session_for(store, [], KIND, rel_ci=0.01) is None
-    assert [s.name for s in read_sessions(store, ["d-sequential-0"])] == ["s1", "s2"]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"invalid": "shared"},
-        {"scenario": "model"},
-        {"batch_size": 8},
-        {"load": "coco_like"},
-        {"reported": True},
-        {"protocol": TimingProtocol(version=3, rel_ci=0.01)},
-        {"protocol": TimingProtocol(version=2, rel_ci=0.02)},
-        {"protocol": TimingProtocol()},
-    ],
-)
-def test_another_kind_of_session_or_a_wider_one_spares_none(
-    store: Store, change: dict[str, object]
-) -> None:
-    add(store, "other", **change)
-    assert session_for(store, BOTH, KIND, rel_ci=0.01) is None
 
 
 def test_a_session_that_counts_comes_before_a_later_one_that_does_not(store: Store) -> None:
@@ -139,15 +105,14 @@ def test_a_new_rule_holds_wherever_a_session_is_chosen(
 
     def chosen() -> list[str | None]:
         return [
-            name_of(session_for(store, BOTH, KIND, rel_ci=0.01)),
             name_of(latest_session(store, BOTH, "end_to_end")),
             name_of(listed_session(store, BOTH)),
             sessions_to_show(store, arms, "fast")[0].session.name,
         ]
 
-    assert chosen() == ["short"] * 4
+    assert chosen() == ["short"] * 3
     monkeypatch.setattr(module, "RULES", (*module.RULES, few_rounds))
-    assert chosen() == ["long"] * 4
+    assert chosen() == ["long"] * 3
     assert why_times_invalid(store, BOTH) == "9 rounds"
 
 

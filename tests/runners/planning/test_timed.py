@@ -1,0 +1,104 @@
+"""Whether a plan takes times of before for those that the command would take."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runners.ablation.context import AblationContext
+from runners.planning.cost import estimate
+from runners.planning.text.ablation import plan_lines
+from runners.planning.user_rates import UserRates
+from runners.system.environment import environment
+from runners.timing.records import TimingLimits
+from tests.support import fake_work
+from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
+from yolact_bench.results.record import TimingProtocol
+
+TWO_ROUNDS = TimingProtocol(version=2, rel_ci=0.01, max_s=5.0, rounds=2, ended="rounds")
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> AblationContext:
+    return context(tmp_path / "work")
+
+
+def time_all(at: AblationContext, spec: Path, *, without: str = "", **changes: object) -> None:
+    """Add a session of all arms on this machine, with two rounds."""
+    for step in plan_spec(spec, at).steps:
+        if step.unit.arm != without:
+            values = {"environment": environment("cpu"), "protocol": TWO_ROUNDS, **changes}
+            digest = step.unit.detect_digest
+            at.store.add(fake_work.latency("fast", detect_digest=digest, **values))
+
+
+def fail(at: AblationContext, spec: Path, arm: str, phase: str) -> None:
+    digest = next(s.unit.detect_digest for s in plan_spec(spec, at).steps if s.unit.arm == arm)
+    at.store.add(replace(fake_work.failure(phase=phase), detect_digest=digest))
+
+
+def test_times_of_the_same_command_on_this_machine_are_taken(
+    at: AblationContext, tmp_path: Path
+) -> None:
+    spec = write_spec(tmp_path)
+    assert not plan_spec(spec, at).timed
+    time_all(at, spec)
+    plan = plan_spec(spec, at)
+    assert (plan.timed, plan.why_timed_again) == (True, "")
+
+
+def test_two_rounds_do_not_stand_for_as_many_as_the_spec_asks(
+    at: AblationContext, tmp_path: Path
+) -> None:
+    spec = write_spec(tmp_path)
+    time_all(at, spec)
+    plan = plan_spec(spec, replace(at, timing=TimingLimits()))
+    assert not plan.timed
+    text = "\n".join(plan_lines(plan, estimate(plan, at.place, UserRates())))
+    assert "in one session again (of the one before: it ended after 2 rounds" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"device": "another machine"}, "device another machine then, "),
+        ({"device_type": "cuda"}, "device type cuda then, cpu now"),
+        ({"threads": 99}, "threads 99 then, "),
+    ],
+)
+def test_times_of_another_machine_or_device_are_not_taken(
+    at: AblationContext, tmp_path: Path, changes: dict[str, object], reason: str
+) -> None:
+    spec = write_spec(tmp_path)
+    time_all(at, spec, environment=replace(environment("cpu"), **changes))  # type: ignore[arg-type]
+    plan = plan_spec(spec, at)
+    assert not plan.timed
+    assert plan.why_timed_again.startswith(reason)
+
+
+def test_a_twin_that_the_spec_asks_for_later_is_timed(at: AblationContext, tmp_path: Path) -> None:
+    time_all(at, write_spec(tmp_path))
+    spec = write_spec(tmp_path, SPEC + "latency: {twin: true}\n")
+    assert plan_spec(spec, at).why_timed_again == "no arm was timed twice"
+    time_all(at, spec, session="s2", protocol=replace(TWO_ROUNDS, twin_of="k_4"))
+    assert plan_spec(spec, at).timed
+
+
+def test_an_arm_whose_errors_could_not_be_analysed_is_timed(
+    at: AblationContext, tmp_path: Path
+) -> None:
+    spec = write_spec(tmp_path)
+    time_all(at, spec, without="k_2")
+    fail(at, spec, "k_2", "errors")
+    assert plan_spec(spec, at).why_timed_again == "an arm was not timed in it"
+
+
+@pytest.mark.parametrize("phase", ["train", "evaluate", "latency"])
+def test_an_arm_that_failed_is_left_out_until_it_is_retried(
+    at: AblationContext, tmp_path: Path, phase: str
+) -> None:
+    spec = write_spec(tmp_path)
+    time_all(at, spec, without="k_2")
+    fail(at, spec, "k_2", phase)
+    assert plan_spec(spec, at).timed
+    assert not plan_spec(spec, replace(at, retry_failed=True)).timed
