@@ -12,7 +12,7 @@ from runners.ablation.sessions import time_possible
 from runners.planning.plan import Plan, share_work
 from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
-from runners.timing.images import read_pictures
+from runners.timing.images import read_common_pictures
 from runners.timing.records import TimingLimits
 from runners.timing.session import ArmTimes, time_session
 from runners.units.unit import Unit
@@ -130,7 +130,7 @@ def measure_untrained(
 ) -> tuple[Mapping[str, ArmTimes], list[str]]:
     """Time arms as they are built, together; return also those that could not be timed."""
     untimed: list[str] = []
-    pictures = read_pictures(place.datasets.open(units[0].data, units[0].split))
+    pictures = read_common_pictures(units, place.datasets)
 
     def session(units: Sequence[Unit]) -> Mapping[str, ArmTimes]:
         detectors = {unit.arm: _build_untrained(unit, place) for unit in units}

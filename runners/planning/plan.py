@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runners.arms.external.plan import ExternalStep, external_steps
 from runners.system.environment import environment
+from runners.timing.images import check_same_images
 from runners.timing.records import TimingLimits
 from runners.units.check import check
 from runners.units.unit import Unit, Work, planned_run
@@ -92,6 +93,8 @@ def make_plan(
                 failed=f"{failure.phase}: {failure.message}" if failure else None,
             )
         )
+    if "latency" in ablation.measure:
+        check_same_images(units)
     arms = units_to_time(ablation, units, store, retry_failed=retry_failed)
     sessions = [
         session_of(ablation, scenario, arms, place, timing or TimingLimits())

@@ -1,5 +1,6 @@
 """The images that arms are timed on: as a file's bytes, and decoded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -7,8 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from runners.units.unit import Unit
+from runners.units.workplace import Datasets
 from yolact_bench.data import Dataset
 from yolact_bench.data.scene import draw_scene
+from yolact_bench.errors import SpecError
 
 Image = NDArray[np.uint8]  # RGB [H, W, 3]
 PICTURES = 16  # real validation images that take turns; each interval needs some turns of all
@@ -35,6 +39,30 @@ class Picture:
 
     def decode(self) -> Image:
         return _decode(self.encoded, self.flags)
+
+
+def check_same_images(units: Sequence[Unit]) -> None:
+    """Check that units can be timed together: a time says nothing of other images.
+
+    Raises:
+        SpecError: two units are evaluated on different images.
+    """
+    other = next((unit for unit in units if unit.eval_data != units[0].eval_data), None)
+    if other is not None:
+        raise SpecError(
+            f"{other.title}: evaluated on other images ({other.data.name}) than {units[0].title} "
+            f"({units[0].data.name}), so their times do not compare; write measure: [accuracy]"
+        )
+
+
+def read_common_pictures(units: Sequence[Unit], datasets: Datasets) -> list[Picture]:
+    """Return the first images that all of these units are evaluated on.
+
+    Raises:
+        SpecError: two units are evaluated on different images.
+    """
+    check_same_images(units)
+    return read_pictures(datasets.open(units[0].data, units[0].split))
 
 
 def read_pictures(dataset: Dataset, count: int = PICTURES) -> list[Picture]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
-from runners.timing.images import read_pictures
+from runners.timing.images import read_common_pictures
 from runners.timing.session import ArmTimes, time_session
 from runners.units.unit import Unit, identity
 from runners.units.workplace import Workplace, trained_detector
@@ -54,9 +54,10 @@ def time_units(
 
     Raises:
         TimingError: a unit that cannot be built or called; nothing of the session is kept.
+        SpecError: units that are evaluated on different images.
     """
     log.info("latency: %s, %d arms in alternating rounds on %s", scenario, len(units), place.device)
-    pictures = read_pictures(place.datasets.open(units[0].data, "val"))
+    pictures = read_common_pictures(units, place.datasets)
     detectors = {unit.arm: _timed_detector(unit, place) for unit in units}
     times = time_session(
         detectors,

@@ -74,7 +74,8 @@ class LatencyRequest:
         Raises:
             Exception: whatever an arm failed with.
         """
-        pictures = read_pictures(self.place.datasets.open(units[self.arms[0]].data, "val"))
+        first = units[self.arms[0]]
+        pictures = read_pictures(self.place.datasets.open(first.data, first.split))
         try:
             return time_session(
                 detectors,

@@ -13,6 +13,7 @@ from runners.system.environment import environment
 from runners.timing.records import TimingLimits
 from tests.support import fake_work
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
+from yolact_bench.errors import SpecError
 from yolact_bench.results.record import TimingProtocol
 
 TWO_ROUNDS = TimingProtocol(version=2, rel_ci=0.01, max_s=5.0, rounds=2, ended="rounds")
@@ -102,3 +103,15 @@ def test_an_arm_that_failed_is_left_out_until_it_is_retried(
     fail(at, spec, "k_2", phase)
     assert plan_spec(spec, at).timed
     assert not plan_spec(spec, replace(at, retry_failed=True)).timed
+
+
+def test_arms_evaluated_on_different_images_are_not_timed_together(
+    at: AblationContext, tmp_path: Path
+) -> None:
+    other = "{name: shapes, train_images: 6, val_images: 4, size: 96}"
+    text = SPEC.replace("k_2: {protonet.k: 2}", f"k_2: {{dataset: {other}}}")
+    text = text.replace("changes: [", "changes: [dataset, ")
+    with pytest.raises(SpecError, match=r"k_2.* other images .* write measure: \[accuracy\]"):
+        plan_spec(write_spec(tmp_path, text), at)
+    plan = plan_spec(write_spec(tmp_path, text + "measure: [accuracy]\n"), at)
+    assert len(plan.steps) == 3
