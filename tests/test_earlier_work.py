@@ -57,8 +57,10 @@ def test_nothing_is_trained_evaluated_or_timed_again(work: Path) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_its_tables_are_equal_to_the_last_digit(work: Path, table: str) -> None:
-    recorded = EARLIER / "reports" / "compat" / table
-    assert (work / "reports" / "compat" / table).read_text() == recorded.read_text()
+    recorded = (EARLIER / "reports" / "compat" / table).read_text()
+    for number in (1, 10, 100):  # columns have been renamed as the fields of records
+        recorded = recorded.replace(f"_ar{number},", f"_ar_{number},")
+    assert (work / "reports" / "compat" / table).read_text() == recorded
 
 
 def test_its_main_table_is_equal(work: Path) -> None:

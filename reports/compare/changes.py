@@ -7,7 +7,7 @@ from reports.compare.sides import ReportLocation, Side, paired_arms, read_side
 from reports.compare.times import LatencyChange, latency_changes
 from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import PlannedRun
-from yolact_bench.results.metrics import AP_METRICS, points, title
+from yolact_bench.results.metrics import RESAMPLED, points, title
 from yolact_bench.results.record import Accuracy, Environment, Failure
 
 _SETTINGS = (
@@ -148,7 +148,7 @@ def _numbers(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[NumberChang
         first, second = a.accuracies.get(old.detect_digest), b.accuracies.get(new.detect_digest)
         if first is None or second is None:
             continue
-        for metric in AP_METRICS:
+        for metric in RESAMPLED:
             x, y = points(first, metric), points(second, metric)
             if x != y:
                 yield NumberChange(

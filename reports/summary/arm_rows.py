@@ -6,8 +6,9 @@ from statistics import fmean, stdev
 
 from reports.summary.timings import SessionRow, Timing
 from yolact_bench.results.manifest import Manifest, PlannedRun
-from yolact_bench.results.metrics import IOUS, METRICS, points, seeds_text
+from yolact_bench.results.metrics import IOUS, points, seeds_text
 from yolact_bench.results.record import Accuracy, Failure
+from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.spec.budget_names import FULL
 
 
@@ -69,7 +70,7 @@ def arm_row(
         changes=manifest.arm_changes[arm],
         seeds_planned=len(runs),
         seeds_done=len(done),
-        metrics={name: _value(name, done, reference) for name in METRICS},
+        metrics={name: _value(name, done, reference) for name in ACCURACIES},
         mask_by_iou=tuple(_mean([a.mask.ap_by_iou[i] for a in own]) for i in range(len(IOUS))),
         mask_by_class={
             name: _mean([a.mask.ap_by_class.get(name) for a in own])

@@ -9,7 +9,7 @@ from yolact_bench.results.metrics import IOUS
 from yolact_bench.results.text import duration
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
-_RECALLS = {"mask_ar1": "mask AR1", "mask_ar10": "AR10", "mask_ar100": "AR100"}
+_RECALLS = {"mask_ar_1": "mask AR1", "mask_ar_10": "AR10", "mask_ar_100": "AR100"}
 
 
 def changes(summary: Summary) -> Table:

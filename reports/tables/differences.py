@@ -7,7 +7,7 @@ from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.contrasts import HEADLINE, LEVEL, Contrast
-from yolact_bench.results.metrics import AP_METRICS, title
+from yolact_bench.results.metrics import RESAMPLED, title
 from yolact_bench.results.text import decimal, signed_decimal, signed_interval
 
 _VERDICTS = {"*": "real", "n.s.": "n.s.", "1 seed": "1 seed: not judged"}
@@ -15,7 +15,7 @@ _VERDICTS = {"*": "real", "n.s.": "n.s.", "1 seed": "1 seed: not judged"}
 
 def differences(summary: Summary) -> Table:
     """Return metric × arm, the metrics of the main table first."""
-    ordered = sorted(AP_METRICS, key=lambda name: name not in HEADLINE)
+    ordered = sorted(RESAMPLED, key=lambda name: name not in HEADLINE)
     arms = [row.arm for row in summary.rows]
     contrasts = [c for name in ordered for arm in arms if (c := summary.contrasts.of(arm, name))]
     notes = (*_notes(summary), *legends.missing(summary)) if contrasts else ()

@@ -60,7 +60,7 @@ class Scorer:
             ArmError: a score is not finite, or an image cannot be read.
         """
         scores = self._scores(unit)
-        return ap_metrics(box=scores.box, mask=scores.mask)
+        return ap_metrics(scores)
 
     def _scores(self, unit: Unit) -> Scores:
         if self._replay is not None and self._replay.can_score(unit.run):

@@ -12,11 +12,12 @@ from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import in_effect, resolve_run
-from yolact_bench.results.record import Accuracy, ApSummary
+from yolact_bench.results.metrics import Summaries, fraction
+from yolact_bench.results.record import Accuracy
+from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, MEASUREMENT, Run
-from yolact_bench.spec.sweep.keys import ACCURACIES
 from yolact_bench.spec.sweep.space import Params, changes_of, corners
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
@@ -94,15 +95,10 @@ def timing_key(run: Run) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def ap_metrics(*, box: ApSummary, mask: ApSummary) -> dict[str, float]:
+def ap_metrics(scores: Summaries) -> dict[str, float]:
     """Return AP and AR by name, as fractions; metrics without ground truth are left out."""
-    metrics = {}
-    for name in ACCURACIES:
-        kind, _, metric = name.partition("_")
-        value = getattr(mask if kind == "mask" else box, metric)
-        if value is not None:
-            metrics[name] = float(value)
-    return metrics
+    values = {name: fraction(scores, name) for name in ACCURACIES}
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def metrics_of(accuracy: Accuracy) -> dict[str, float]:
@@ -114,7 +110,7 @@ def metrics_of(accuracy: Accuracy) -> dict[str, float]:
         "peak_memory_mb": accuracy.peak_memory_mb,
     }
     numbers = {name: float(cost) for name, cost in costs.items() if cost is not None}
-    return {**ap_metrics(box=accuracy.box, mask=accuracy.mask), **numbers}
+    return {**ap_metrics(accuracy), **numbers}
 
 
 def missing_metric(spec: SweepSpec, metrics: Mapping[str, float]) -> str:

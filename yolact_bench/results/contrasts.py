@@ -8,7 +8,7 @@ from statistics import fmean
 import numpy as np
 
 from yolact_bench.results.manifest import Manifest
-from yolact_bench.results.metrics import AP_METRICS, fraction, seeds_text
+from yolact_bench.results.metrics import RESAMPLED, fraction, seeds_text
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.resamples import Resamples
 from yolact_bench.statistics.difference import Difference, SeedResult, difference, holm
@@ -101,7 +101,7 @@ def contrasts(
     for headline in (True, False):
         pairs = {
             (arm, metric): pair
-            for metric in AP_METRICS
+            for metric in RESAMPLED
             if (metric in HEADLINE) is headline
             for arm in others
             if (pair := arms.pair(arm, manifest.baseline, metric)) is not None

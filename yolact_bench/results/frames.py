@@ -18,11 +18,12 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.contrasts import contrasts
 from yolact_bench.results.files import atomic_path
-from yolact_bench.results.metrics import IOUS, METRICS, points
+from yolact_bench.results.metrics import IOUS, points
 from yolact_bench.results.record import Accuracy, Latency
 from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.sessions import Session, read_sessions
 from yolact_bench.results.store import Store
+from yolact_bench.spec.accuracies import ACCURACIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ class Results:
         return _frame(
             {
                 **run.names,
-                **{metric: points(record, metric) for metric in METRICS},
+                **{metric: points(record, metric) for metric in ACCURACIES},
                 **_by_iou(record),
                 "parameters": record.parameters,
                 "macs": record.macs,

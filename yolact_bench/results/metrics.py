@@ -1,34 +1,29 @@
-"""The accuracies a table may print: their names, and where a record holds them."""
+"""The accuracies of a record by name, and their titles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from yolact_bench.results.record import Accuracy, ApSummary
+from yolact_bench.spec.accuracies import ACCURACIES
 
 IOUS = tuple(round(0.50 + 0.05 * i, 2) for i in range(10))
-# Our name of a COCO metric → field of ApSummary, in table order.
-_FIELDS: Mapping[str, str] = {
-    "ap": "ap",
-    "ap50": "ap50",
-    "ap75": "ap75",
-    "ap_small": "ap_small",
-    "ap_medium": "ap_medium",
-    "ap_large": "ap_large",
-    "ar1": "ar_1",
-    "ar10": "ar_10",
-    "ar100": "ar_100",
-    "ar_small": "ar_small",
-    "ar_medium": "ar_medium",
-    "ar_large": "ar_large",
-}
-METRICS = tuple(f"{kind}_{name}" for kind in ("mask", "box") for name in _FIELDS)
-AP_METRICS = tuple(name for name in METRICS if "_ap" in name)  # those that can be resampled
+RESAMPLED = tuple(name for name in ACCURACIES if "_ap" in name)  # AP has resamples, AR has none
 
 
-def fraction(accuracy: Accuracy, metric: str) -> float | None:
-    """Return the metric of a record, such as mask_ap50; None where it is undefined."""
+@runtime_checkable
+class Summaries(Protocol):
+    """COCO's metrics of masks and boxes."""
+
+    @property
+    def mask(self) -> ApSummary: ...
+    @property
+    def box(self) -> ApSummary: ...
+
+
+def fraction(scores: Summaries, metric: str) -> float | None:
+    """Return one of `ACCURACIES`, such as mask_ap50; None where it is undefined."""
     kind, name = metric.split("_", 1)
-    summary: ApSummary = accuracy.mask if kind == "mask" else accuracy.box
-    value: float | None = getattr(summary, _FIELDS[name])
+    value: float | None = getattr(scores.mask if kind == "mask" else scores.box, name)
     return value
 
 
@@ -39,8 +34,8 @@ def points(accuracy: Accuracy, metric: str) -> float | None:
 
 
 def title(metric: str) -> str:
-    """Return the metric as a table prints it: mask AP50, box AP small."""
-    kind, name = metric.split("_", 1)
+    """Return the metric as a table prints it: mask AP50, box AP small, mask AR1."""
+    kind, name = metric.replace("_ar_1", "_ar1").split("_", 1)
     return f"{kind} {name[:2].upper()}{name[2:].replace('_', ' ')}"
 
 

@@ -17,6 +17,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
 from yolact_bench.slots import hint
+from yolact_bench.spec.accuracies import COCO_METRICS
 
 
 def score(
@@ -51,15 +52,11 @@ def score(
     return summary(scored, class_names)
 
 
-# The numbers of a summary in COCOeval's order.
-_STATS = "ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar_medium ar_large"
-
-
 def summary(scored: ScoringResult, class_names: Mapping[int, str]) -> ApSummary:
     """Return an engine's numbers as records have them; `class_names` as in `score`."""
     numbers = [None if value == -1 else float(value) for value in scored.stats]
     return ApSummary(
-        **dict(zip(_STATS.split(), numbers, strict=True)),
+        **dict(zip(COCO_METRICS, numbers, strict=True)),
         ap_by_iou=tuple(_mean(at_threshold) for at_threshold in scored.precision),
         ap_by_class={
             class_names[category]: _mean(scored.precision[:, :, column])

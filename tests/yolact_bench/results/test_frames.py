@@ -47,7 +47,7 @@ def test_the_mean_accuracy_of_an_arm_is_that_of_the_report(work: Path) -> None:
     lines = [line for line in report(work, "table.csv") if line["arm"] != "broken"]
     assert len(lines) == len(means) == 4
     for line in lines:
-        for metric in ("mask_ap", "box_ap50", "mask_ar100", "mask_ap_iou_0.75"):
+        for metric in ("mask_ap", "box_ap50", "mask_ar_100", "mask_ap_iou_0.75"):
             assert means.loc[line["arm"], metric] == pytest.approx(float(line[metric]), rel=1e-12)
     assert means["mask_ap_large"].isna().all(), "fake objects are never large"
 

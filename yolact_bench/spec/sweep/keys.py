@@ -8,6 +8,7 @@ Every function raises a SpecError with file, line and key.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.spec.source import KeyPath, Source
 from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, ValueList, to_stored
 
@@ -18,13 +19,11 @@ MODES: Mapping[str, str] = {
 }
 SAMPLERS = ("tpe", "random", "nsga2", "grid")
 PRUNERS = ("median", "successive_halving", "hyperband", "none")
-_OF_AP = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_1", "ar_10", "ar_100")
-ACCURACIES = tuple(f"{kind}_{name}" for kind in ("mask", "box") for name in _OF_AP)
 TIME_METRICS = ("latency_ms", "latency_ratio")
 COST_METRICS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
 # Metrics of a validation during training, by which a trial can be pruned.
 VALIDATED = ("mask_ap", "mask_ap50", "box_ap")
-METRICS = (*ACCURACIES, *TIME_METRICS, *COST_METRICS)
+OBJECTIVES = (*ACCURACIES, *TIME_METRICS, *COST_METRICS)
 DIRECTIONS = {"maximise": True, "minimise": False, "maximize": True, "minimize": False}
 
 
@@ -32,7 +31,7 @@ DIRECTIONS = {"maximise": True, "minimise": False, "maximize": True, "minimize":
 class Objective:
     """A metric by name, and whether more is better."""
 
-    metric: str  # of METRICS
+    metric: str  # of OBJECTIVES
     maximise: bool
 
 
@@ -41,7 +40,7 @@ def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
     data = source.data.get("objectives", {"mask_ap": "maximise"})
     if not isinstance(data, Mapping) or not data:
         raise source.error(("objectives",), f"expected such as {{mask_ap: maximise}}, got {data!r}")
-    source.check_keys(("objectives",), data, METRICS)
+    source.check_keys(("objectives",), data, OBJECTIVES)
     objectives = []
     for metric, word in data.items():
         if word not in DIRECTIONS:
