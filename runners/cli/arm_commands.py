@@ -1,6 +1,5 @@
 """The commands of single arms: train, evaluate, latency, profile, predict, import-weights."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +9,6 @@ import typer
 from runners.cli import options
 from runners.cli.command import PlaceOptions
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainCommand(PlaceOptions):
@@ -20,9 +17,6 @@ class TrainCommand(PlaceOptions):
     arm: options.Arm
     dataset: options.Dataset = None
     settings: options.ArmSet = None
-    work_dir: options.WorkDir = options.WORK
-    data_root: options.DataRoot = None
-    device: options.Device = None
     workers: options.Workers = None
     validate_every: options.ValidateEvery = None
     compile_network: options.Compile = False
@@ -35,12 +29,6 @@ class TrainCommand(PlaceOptions):
         ),
     ] = "keep"
 
-    def execute(self) -> None:
-        log.info("loading torch")
-        from runners.cli.arm import train
-
-        train(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateCommand(PlaceOptions):
@@ -51,20 +39,11 @@ class EvaluateCommand(PlaceOptions):
     dataset: options.Dataset = None
     split: Annotated[str, typer.Option(help="Split of the data set: train, val, test, ….")] = "val"
     settings: options.ArmSet = None
-    work_dir: options.WorkDir = options.WORK
-    data_root: options.DataRoot = None
-    device: options.Device = None
     workers: options.Workers = None
     scoring: options.Scoring = "pycocotools"
     eval_batch: options.EvalBatch = 1
     devices: Annotated[int, typer.Option("--devices", help="Devices that share the images.")] = 1
     as_json: options.AsJson = False
-
-    def execute(self) -> None:
-        log.info("loading torch")
-        from runners.cli.arm import evaluate
-
-        evaluate(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +56,6 @@ class LatencyCommand(PlaceOptions):
     weights: options.Weights = None
     dataset: options.Dataset = None
     settings: options.Set = None
-    work_dir: options.WorkDir = options.WORK
-    data_root: options.DataRoot = None
-    device: options.Device = None
     scenario: Annotated[
         list[str] | None,
         typer.Option(
@@ -110,12 +86,6 @@ class LatencyCommand(PlaceOptions):
     ] = None
     as_json: options.AsJson = False
 
-    def execute(self) -> None:
-        log.info("loading torch")
-        from runners.cli.timing import latency
-
-        latency(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileCommand(PlaceOptions):
@@ -124,7 +94,6 @@ class ProfileCommand(PlaceOptions):
     arm: options.Arm
     weights: options.Weights = None
     settings: options.ArmSet = None
-    device: options.Device = None
     scenario: Annotated[str, typer.Option(help="What is timed: model, detector or end_to_end.")] = (
         "detector"
     )
@@ -137,14 +106,8 @@ class ProfileCommand(PlaceOptions):
     ] = None
     batch: options.Batch = 1
     max_seconds: Annotated[float, typer.Option(help="Time limit of the timing, seconds.")] = 30.0
-    work_dir: options.WorkDir = options.WORK
     as_json: options.AsJson = False
-
-    def execute(self) -> None:
-        log.info("loading torch")
-        from runners.cli.timing import profile
-
-        profile(self)
+    data_root: None = None  # nothing is read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,12 +124,6 @@ class PredictCommand:
     settings: options.ArmSet = None
     device: options.Device = None
     as_json: options.AsJson = False
-
-    def execute(self) -> None:
-        log.info("loading torch")
-        from runners.cli.predict import predict
-
-        predict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,8 +142,3 @@ class ImportWeightsCommand:
         typer.Option("--out", "-o", help="Folder to write to. Default: work/imported/<name>."),
     ] = None
     as_json: options.AsJson = False
-
-    def execute(self) -> None:
-        from runners.cli.inputs import import_weights
-
-        import_weights(self)

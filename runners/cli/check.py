@@ -1,23 +1,23 @@
 """What `yolact-bench check` does: every arm and every corner of a search space, unrun."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from runners.cli.command import SpecOptions
+import typer
+
 from runners.cli.spec_commands import CheckCommand
-from runners.cli.specs import check_texts, load_spec
+from runners.cli.specs import check_texts
 from runners.planning.plan import check_arms
 from runners.units.check import check as check_run
 from yolact_bench.build import program_fault
 from yolact_bench.errors import MissingDataError
 from yolact_bench.results.text import count
-from yolact_bench.spec.ablation import Arm
+from yolact_bench.spec.ablation import Arm, load
 from yolact_bench.spec.sweep.sweep import is_sweep
 
 
-def check(command: CheckCommand) -> Iterator[str]:
-    """Return one line per spec; a data set that is not on this machine is no mistake.
+def check(command: CheckCommand) -> None:
+    """Print one line per spec; a data set that is not on this machine is no mistake.
 
     Raises:
         SpecError: the first mistake.
@@ -26,15 +26,16 @@ def check(command: CheckCommand) -> Iterator[str]:
         if is_sweep(spec):
             from runners.cli.sweep import check_file  # which loads optuna
 
-            yield check_file(spec, budget=command.budget, data_root=command.data_root)
+            line = check_file(spec, budget=command.budget, data_root=command.data_root)
         else:
-            yield _check_ablation(spec, command)
+            line = _check_ablation(spec, command)
+        typer.echo(line)
 
 
-def _check_ablation(spec: Path, options: SpecOptions) -> str:
-    ablation = load_spec(spec, options)
+def _check_ablation(spec: Path, command: CheckCommand) -> str:
+    ablation = load(spec, budget=command.budget)
     check_texts(ablation)
-    missing = dict.fromkeys(filter(None, (_check(arm, options.data_root) for arm in ablation.arms)))
+    missing = dict.fromkeys(filter(None, (_check(arm, command.data_root) for arm in ablation.arms)))
     check_arms(ablation)
     for row in ablation.external:
         absent = row.missing(seed=ablation.seeds[0], default_python=sys.executable)

@@ -1,52 +1,43 @@
 """Commands as classes: what a class declares are its options, declared once and passed on whole."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
-from inspect import Parameter, Signature
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, get_type_hints
+from importlib import import_module
+from inspect import Signature, signature
+from typing import TYPE_CHECKING, Annotated, get_origin
 
-from runners.cli.options import WORK
+import typer
+
+from runners.cli import options
 from yolact_bench.spec.budget_names import BUDGETS, FULL
 
 if TYPE_CHECKING:
     from runners.timing.records import TimingLimits
     from runners.units.workplace import Workplace
 
-
-class Command(Protocol):
-    """A dataclass with one field for each option; its docstring is the help text."""
-
-    def execute(self) -> None:
-        """Do what the command is for. It imports what it needs, so that --help is fast."""
+log = logging.getLogger(__name__)
 
 
-def callback(command: type[Command]) -> Callable[..., None]:
-    """Return the function that typer calls for a command.
+def callback(command: type, action: str) -> Callable[..., None]:
+    """Return the function that typer calls for a command: `action` with the options.
 
-    Its parameters are the fields that the class itself declares, in their order. A field of a
-    base class alone is no option: there, each command has the base's value.
+    A field is an option where it has a help text, and a fixed value elsewhere. Options of the
+    class itself come first. The action, "module:function" of this package, is imported when it is
+    called, so that --help is fast.
     """
-    hints = get_type_hints(command, include_extras=True)
-    defaults = {field.name: field.default for field in fields(command)}  # type: ignore[arg-type]
-    own = list(command.__annotations__)
+    module, _, name = action.partition(":")
 
-    def execute(**options: object) -> None:
-        command(**options).execute()
+    def execute(**values: object) -> None:
+        log.info("loading torch")
+        getattr(import_module(f"runners.cli.{module}"), name)(command(**values))
 
     execute.__doc__ = command.__doc__
-    execute.__annotations__ = {name: hints[name] for name in own}
+    names = [name for kind in command.__mro__ for name in getattr(kind, "__annotations__", ())]
+    fields = [signature(command).parameters[name] for name in dict.fromkeys(names)]
     execute.__signature__ = Signature(  # type: ignore[attr-defined]
-        [
-            Parameter(
-                name,
-                Parameter.KEYWORD_ONLY,
-                default=Parameter.empty if defaults[name] is MISSING else defaults[name],
-                annotation=hints[name],
-            )
-            for name in own
-        ]
+        [field for field in fields if get_origin(field.annotation) is Annotated]
     )
     return execute
 
@@ -55,9 +46,9 @@ def callback(command: type[Command]) -> Callable[..., None]:
 class PlaceOptions:
     """Where and on what a command works."""
 
-    work_dir: Path = WORK
-    data_root: Path | None = None
-    device: str | None = None
+    work_dir: options.WorkDir = options.WORK
+    device: options.Device = None
+    data_root: options.DataRoot = None
     workers: int | None = None
     validate_every: int | None = None
     max_store_gb: float = 100.0
@@ -65,6 +56,9 @@ class PlaceOptions:
     eval_batch: int = 1
     compile_network: bool = False
     devices: int = 1
+    budget: str = FULL
+    rounds: int | None = None
+    retry_failed: bool = False
 
     @cached_property
     def place(self) -> "Workplace":
@@ -77,18 +71,6 @@ class PlaceOptions:
 
         return workplace.make_workplace(self)
 
-
-@dataclass(frozen=True, kw_only=True)
-class SpecOptions(PlaceOptions):
-    """What a command changes in a spec."""
-
-    settings: Sequence[str] | None = None  # PATH=VALUE
-    only: Sequence[str] | None = None
-    seeds: int | None = None
-    budget: str = FULL
-    rounds: int | None = None
-    retry_failed: bool = False
-
     @property
     def timing(self) -> "TimingLimits":
         """The limits on the rounds in which arms are timed."""
@@ -99,9 +81,38 @@ class SpecOptions(PlaceOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpecOptions:
+    """What a command changes in the spec of an ablation."""
+
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="ARM", help="Name of an arm to run alone. Repeatable."),
+    ] = None
+    settings: options.Set = None
+    seeds: Annotated[
+        int | None, typer.Option(help="Number of seeds, 0 … N-1. Default: the seeds of the file.")
+    ] = None
+    budget: options.Budget = FULL
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExecutorOptions(PlaceOptions):
     """Where the jobs of a command run."""
 
-    executor: str | None = None
-    slots: int | None = None
-    address: str | None = None
+    workers: options.Workers = None
+    rounds: options.Rounds = None
+    compile_network: options.Compile = False
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor",
+            help="Where arms run: here (this process), local (a worker process per slot) or ray. "
+            "Default: local with more than one slot, else here.",
+        ),
+    ] = None
+    slots: options.Slots = None
+    devices: options.Devices = 1
+    address: Annotated[
+        str | None,
+        typer.Option(envvar="RAY_ADDRESS", help="Address of the Ray cluster (HOST:6379 or auto)."),
+    ] = None

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,9 +8,26 @@ import typer
 
 WORK = Path("work")
 
+
+def require_files(specs: Path | Sequence[Path]) -> Path | Sequence[Path]:
+    """Return the specs, having refused those that do not exist before torch is loaded.
+
+    Raises:
+        SpecError: there is no such file.
+    """
+    from yolact_bench.spec.source import require_file  # loads pydantic, which --help does without
+
+    for spec in [specs] if isinstance(specs, Path) else specs:
+        require_file(spec)
+    return specs
+
+
 # What to work on
 Specs = Annotated[
-    list[Path], typer.Argument(help="YAML files of ablations or sweeps.", metavar="SPEC…")
+    list[Path],
+    typer.Argument(
+        help="YAML files of ablations or sweeps.", metavar="SPEC…", callback=require_files
+    ),
 ]
 Arm = Annotated[str, typer.Argument(help="Name of a preset, or path of a run.yaml.", metavar="ARM")]
 Dataset = Annotated[
@@ -31,13 +49,6 @@ ArmSet = Annotated[
     typer.Option(
         "--set", metavar="PATH=VALUE", help="New value of a slot or an option. Repeatable."
     ),
-]
-Only = Annotated[
-    list[str] | None,
-    typer.Option("--only", metavar="ARM", help="Name of an arm to run alone. Repeatable."),
-]
-Seeds = Annotated[
-    int | None, typer.Option(help="Number of seeds, 0 … N-1. Default: the seeds of the file.")
 ]
 Budget = Annotated[
     str, typer.Option(help="Effort: smoke (seconds), short (a proxy of the result) or full.")
@@ -61,21 +72,9 @@ Workers = Annotated[
     ),
 ]
 Devices = Annotated[int, typer.Option(help="Devices that share each batch of a training.")]
-ExecutorName = Annotated[
-    str | None,
-    typer.Option(
-        "--executor",
-        help="Where arms run: here (this process), local (a worker process per slot) or ray. "
-        "Default: local with more than one slot, else here.",
-    ),
-]
 Slots = Annotated[
     int | None,
     typer.Option(help="Arms side by side. Default: one per CUDA device; 1 on a CPU."),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(envvar="RAY_ADDRESS", help="Address of the Ray cluster (HOST:6379 or auto)."),
 ]
 
 # How to train

@@ -1,6 +1,5 @@
 """The commands of a spec: run, plan, check, sweep."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,31 +7,21 @@ from typing import Annotated
 import typer
 
 from runners.cli import options
-from runners.cli.command import ExecutorOptions, SpecOptions
-from runners.system.torchrun import refuse_torchrun
+from runners.cli.command import ExecutorOptions, PlaceOptions, SpecOptions
 from runners.units.settings import command_text
 from yolact_bench.spec.budget_names import FULL
-
-log = logging.getLogger(__name__)
-
-
-def _require_files(*specs: Path) -> None:
-    """Refuse a spec that does not exist before torch is loaded; pydantic is not loaded for help."""
-    from yolact_bench.spec.source import require_file
-
-    for spec in specs:
-        require_file(spec)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunCommand(SpecOptions, ExecutorOptions):
     """Train what is missing, evaluate, time all arms together and write the report."""
 
-    spec: Annotated[Path, typer.Argument(help="YAML file of an ablation.", metavar="SPEC")]
-    only: options.Only = None
-    settings: options.Set = None
-    seeds: options.Seeds = None
-    budget: options.Budget = FULL
+    spec: Annotated[
+        Path,
+        typer.Argument(
+            help="YAML file of an ablation.", metavar="SPEC", callback=options.require_files
+        ),
+    ]
     images_per_second: Annotated[
         float | None,
         typer.Option(
@@ -41,11 +30,6 @@ class RunCommand(SpecOptions, ExecutorOptions):
             "Default: measured rates.",
         ),
     ] = None
-    work_dir: options.WorkDir = options.WORK
-    data_root: options.DataRoot = None
-    device: options.Device = None
-    workers: options.Workers = None
-    rounds: options.Rounds = None
     validate_every: options.ValidateEvery = None
     max_store_gb: options.MaxStore = 100.0
     scoring: options.Scoring = "pycocotools"
@@ -54,7 +38,6 @@ class RunCommand(SpecOptions, ExecutorOptions):
         bool,
         typer.Option("--sizes", help="Intervals for small, medium and large objects as well."),
     ] = False
-    compile_network: options.Compile = False
     retry_failed: Annotated[
         bool, typer.Option(help="Another attempt at arms that failed before.")
     ] = False
@@ -65,20 +48,9 @@ class RunCommand(SpecOptions, ExecutorOptions):
             help="Latency check before training; arms over latency.budget_ms are skipped.",
         ),
     ] = False
-    executor: options.ExecutorName = None
-    slots: options.Slots = None
-    devices: options.Devices = 1
-    address: options.Address = None
     verbose: options.Verbose = False
     dry_run: options.DryRun = False
     as_json: options.AsJson = False
-
-    def execute(self) -> None:
-        _require_files(self.spec)
-        log.info("loading torch")
-        from runners.cli.run import run
-
-        run(self)
 
     @property
     def text(self) -> str:
@@ -89,14 +61,10 @@ class RunCommand(SpecOptions, ExecutorOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanCommand(SpecOptions):
+class PlanCommand(SpecOptions, PlaceOptions):
     """Print what `run` would do and cost; for several specs, what they share and how they scale."""
 
     specs: options.Specs
-    only: options.Only = None
-    settings: options.Set = None
-    seeds: options.Seeds = None
-    budget: options.Budget = FULL
     rates: Annotated[
         list[str] | None,
         typer.Option(
@@ -138,56 +106,34 @@ class PlanCommand(SpecOptions):
     price_per_hour: Annotated[
         float | None, typer.Option("--price-per-hour", help="Price per device-hour. Default: none.")
     ] = None
-    work_dir: options.WorkDir = options.WORK
-    data_root: options.DataRoot = None
-    device: options.Device = None
     max_store_gb: options.MaxStore = 100.0
     as_json: options.AsJson = False
 
-    def execute(self) -> None:
-        _require_files(*self.specs)
-        from runners.cli.plan import plan
-
-        plan(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class CheckCommand(SpecOptions):
+class CheckCommand:
     """Check ablations and sweeps without running them: names, options, networks, data."""
 
     specs: options.Specs
     budget: options.Budget = FULL
     data_root: options.DataRoot = None
 
-    def execute(self) -> None:
-        _require_files(*self.specs)
-        log.info("loading torch")
-        from runners.cli.check import check
-
-        for line in check(self):
-            typer.echo(line)
-
 
 @dataclass(frozen=True, kw_only=True)
 class SweepCommand(ExecutorOptions):
     """Search a space of slots and options; the same command resumes an interrupted search."""
 
-    spec: Annotated[Path, typer.Argument(help="YAML file of a sweep.", metavar="SPEC")]
+    spec: Annotated[
+        Path,
+        typer.Argument(
+            help="YAML file of a sweep.", metavar="SPEC", callback=options.require_files
+        ),
+    ]
     settings: options.Set = None
     trials: Annotated[
         int | None, typer.Option(help="Number of trials. Default: the number in the file.")
     ] = None
     budget: options.Budget = FULL
-    work_dir: options.WorkDir = options.WORK
-    data_root: options.DataRoot = None
-    device: options.Device = None
-    workers: options.Workers = None
-    rounds: options.Rounds = None
-    compile_network: options.Compile = False
-    executor: options.ExecutorName = None
-    slots: options.Slots = None
-    devices: options.Devices = 1
-    address: options.Address = None
     storage: Annotated[
         str | None,
         typer.Option(
@@ -204,14 +150,6 @@ class SweepCommand(ExecutorOptions):
     ] = None
     dry_run: options.DryRun = False
     as_json: options.AsJson = False
-
-    def execute(self) -> None:
-        refuse_torchrun("sweep")
-        _require_files(self.spec)
-        log.info("loading torch")
-        from runners.cli.sweep import sweep
-
-        sweep(self)
 
     @property
     def text(self) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reports.summary.paper import check_paper
 from runners.cli.command import SpecOptions
+from runners.cli.spec_commands import PlanCommand, RunCommand
 from runners.planning.plan import Plan, check_arms, check_claims, make_plan
 from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
@@ -24,23 +25,23 @@ def load_spec(spec: Path, options: SpecOptions) -> Ablation:
     return load(spec, settings=settings, seeds=options.seeds, budget=options.budget)
 
 
-def plan_spec(spec: Path, options: SpecOptions) -> Plan:
+def plan_spec(spec: Path, command: RunCommand | PlanCommand) -> Plan:
     """Return the plan of an ablation, all of it checked.
 
     Raises:
         SpecError: whatever could be known to fail before the first arm trains.
     """
-    ablation = load_spec(spec, options)
+    ablation = load_spec(spec, command)
     log.info("checking %s", count(len(ablation.arms), "arm"))
     check_texts(ablation)
     check_arms(ablation)
     return make_plan(
         ablation,
-        place=options.place,
-        data_root=options.data_root,
-        only=options.only or (),
-        timing=options.timing,
-        retry_failed=options.retry_failed,
+        place=command.place,
+        data_root=command.data_root,
+        only=command.only or (),
+        timing=command.timing,
+        retry_failed=command.retry_failed,
     )
 
 

@@ -16,6 +16,7 @@ from runners.cli.workplace import start_executor
 from runners.executors import Executor
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import CheckedSweep, SweepContext, check_sweep, run_sweep
+from runners.system.torchrun import refuse_torchrun
 from runners.timing.records import SMOKE_LIMITS, TimingLimits
 from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.settings import parse_settings
@@ -39,6 +40,7 @@ def sweep(command: SweepCommand) -> None:
     Raises:
         SpecError, ArmError, KeyboardInterrupt: as `run_sweep`.
     """
+    refuse_torchrun("sweep")
     checked = _check(command)
     lines = plan_lines(checked)
     if command.dry_run:

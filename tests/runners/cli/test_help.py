@@ -1,11 +1,18 @@
 """The help of the command line: noun phrases, with units and defaults."""
 
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from runners.cli import command as module
+from runners.cli.command import PlaceOptions
 from runners.cli.main import app
+from tests.support.small_ablation import write_spec
 
 ROOT = typer.main.get_command(app)
 
@@ -23,6 +30,11 @@ PARAMETERS = {
     for parameter in command.params  # type: ignore[attr-defined]
     if parameter.name != "help"
 }
+ACTIONS = (
+    *("run {spec}", "plan {spec}", "check {spec}", "sweep {spec}"),
+    *("train a", "evaluate a", "latency a b", "profile a"),
+    *("predict image.png --weights final.pt", "import-weights a.pth"),
+)
 # A help text that begins with one of these says what to do, not what the value is.
 VERBS = ("change", "check", "do", "give", "print", "remove", "run", "show", "stop", "try", "write")
 # Options whose value None means that there is none.
@@ -58,3 +70,33 @@ def test_an_option_that_may_be_left_out_shows_what_happens_then(name: str) -> No
     optional = parameter.default is None and not parameter.required
     if optional and not parameter.multiple and parameter.param_type_name == "option":
         assert "Default: " in parameter.help or name.rsplit(maxsplit=1)[-1] in WITHOUT
+
+
+@pytest.mark.parametrize("words", ACTIONS, ids=lambda words: words.split()[0])
+def test_a_command_calls_an_action_that_takes_its_options(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Actions are named by strings, which no type checker follows."""
+    calls: list[tuple[object, object]] = []
+
+    class Actions:
+        def __init__(self, name: str) -> None:
+            self.module = import_module(name)
+
+        def __getattr__(self, name: str) -> object:
+            action = getattr(self.module, name)
+            return lambda options: calls.append((get_type_hints(action)["command"], type(options)))
+
+    monkeypatch.setattr(module, "import_module", Actions)
+    spec = write_spec(tmp_path)
+    done = CliRunner().invoke(app, words.format(spec=spec).split(), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    ((expected, actual),) = calls
+    assert expected is actual
+
+
+def test_a_field_without_a_help_text_is_no_option() -> None:
+    assert "yolact-bench profile --work-dir" in PARAMETERS
+    assert "yolact-bench profile --data-root" not in PARAMETERS
+    assert "yolact-bench profile --workers" not in PARAMETERS
+    assert PlaceOptions().workers is None

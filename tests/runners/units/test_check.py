@@ -1,5 +1,7 @@
 """The check of a run before anything of it is trained: what it builds, and what it refuses."""
 
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,9 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
 
 
 def lines_of(spec: Path) -> list[str]:
-    return list(check(CheckCommand(specs=[spec])))
+    with redirect_stdout(StringIO()) as output:
+        check(CheckCommand(specs=[spec]))
+    return output.getvalue().splitlines()
 
 
 def test_arms_of_one_architecture_build_one_network(tmp_path: Path, builds: list[Run]) -> None:
