@@ -10,7 +10,7 @@ from runners.arms.train import ensure_trained
 from runners.executors import Executor
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.ledger import Ledger, coordinator_of
-from runners.sweep.replays import Scorer, run_replays
+from runners.sweep.replays import run_replays
 from runners.sweep.samplers import pruner_of
 from runners.sweep.stopwatch import Stopwatch
 from runners.sweep.storage import is_own, storage_url, without_password
@@ -150,7 +150,7 @@ def _run_trials(
         return
     if checked.spec.replays:
         ensure_trained(checked.base, at.place)
-        run_replays(coordinator, Scorer(checked.base, at.place, checked.corners))
+        run_replays(coordinator, checked.base, checked.corners)
         return
     Trainings(at=coordinator, executor=at.make_executor()).run()
 

@@ -1,6 +1,6 @@
 """Trials that change detection alone: scored from one stored forward pass, one after the other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from runners.arms.evaluate import predict_alone
 from runners.evaluation.score import Scores, score_predictions
@@ -17,19 +17,24 @@ from yolact_bench.spec.run import Run
 _BATCH = 4  # trials timed in one session: the base is timed once for all of them
 
 
-def run_replays(at: Coordinator, scorer: "Scorer") -> None:
-    """Score trials until there are enough.
+def run_replays(at: Coordinator, base: Unit, corners: Sequence[Run]) -> None:
+    """Score trials until there are enough, where one stored pass serves all `corners` of the space.
 
     Raises:
+        ArmError: an image cannot be read, or the pass is larger than may be stored.
         KeyboardInterrupt: a stop was requested; the next execution repeats unfinished trials.
     """
+    place = at.factory.place
+    limits = [lowest_score(run) for run in [base.run, *corners]]
+    scores = [limit for limit in limits if limit is not None]
+    scorer = TrialScorer(base, place, min_score=min(scores)) if scores else None
     try:
         with stoppable() as check:
             while trials := at.next_trials(_BATCH if at.spec.timed else 1):
                 outcomes: list[TrialOutcome] = []
                 for trial, unit in trials:
                     try:
-                        outcomes.append((trial, unit, scorer.metrics(unit)))
+                        outcomes.append((trial, unit, ap_metrics(_score(unit, place, scorer))))
                     except (ArmError, SpecError) as error:
                         at.fail(trial, str(error))
                 at.complete_all(outcomes)
@@ -39,34 +44,11 @@ def run_replays(at: Coordinator, scorer: "Scorer") -> None:
         raise
 
 
-class Scorer:
-    """Scores units that differ from a trained base in detection alone."""
-
-    def __init__(self, base: Unit, place: Workplace, corners: Sequence[Run]) -> None:
-        """Make or open the stored pass that serves all `corners` of the space.
-
-        Raises:
-            ArmError: an image cannot be read, or the pass is larger than may be stored.
-        """
-        self._place = place
-        limits = [lowest_score(run) for run in [base.run, *corners]]
-        scores = [limit for limit in limits if limit is not None]
-        self._replay = TrialScorer(base, place, min_score=min(scores)) if scores else None
-
-    def metrics(self, unit: Unit) -> Mapping[str, float]:
-        """Return the metrics that evaluation would give a unit.
-
-        Raises:
-            ArmError: a score is not finite, or an image cannot be read.
-        """
-        scores = self._scores(unit)
-        return ap_metrics(scores)
-
-    def _scores(self, unit: Unit) -> Scores:
-        if self._replay is not None and self._replay.can_score(unit.run):
-            return self._replay.score(unit.run)
-        # Its NMS has no lowest score, or its re-scoring needs feature maps.
-        predict_alone(unit, self._place)
-        dataset = self._place.datasets.open(unit.data, unit.split)
-        folder = self._place.predictions(unit.run.detect_digest)
-        return score_predictions(dataset, folder, scoring="vectorised")
+def _score(unit: Unit, place: Workplace, scorer: TrialScorer | None) -> Scores:
+    """Return the scores that evaluation would give a unit."""
+    if scorer is not None and scorer.can_score(unit.run):
+        return scorer.score(unit.run)
+    # Its NMS has no lowest score, or its re-scoring needs feature maps.
+    folder = predict_alone(unit, place)
+    dataset = place.datasets.open(unit.data, unit.split)
+    return score_predictions(dataset, folder, scoring="vectorised")

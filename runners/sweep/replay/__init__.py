@@ -1,4 +1,4 @@
 """Trials of detection settings, scored from one stored forward pass.
 
-Public: `scorer.TrialScorer`, `scorer.TrialImages`.
+Public: `scorer.TrialScorer`.
 """

@@ -1,4 +1,4 @@
-"""The detections of one variant in one image, and their overlaps with the image's objects."""
+"""The detections of one trial in one image, and their overlaps with the image's objects."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.evaluation.encode import run_lengths
-from runners.sweep.replay.overlaps import DetectionFacts, Key, KnownOverlaps
+from runners.sweep.replay.overlaps import DetectionFacts, KnownOverlaps, MaskKey
 from yolact_bench.detect.pipeline import Candidates, SoftDetections
 from yolact_bench.detect.rescore import keep_scores
 from yolact_bench.detector import Detector
@@ -39,33 +39,35 @@ class ImageDetections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """A choice of detection settings."""
+class TrialDetector:
+    """The detector of one trial."""
 
     detector: Detector
     rescores: bool
     row_by_row: bool  # no mask's bits depend on which others are made with it
 
 
-def detect_image(image: ImageCandidates, variant: Variant, known: KnownOverlaps) -> ImageDetections:
+def detect_image(
+    image: ImageCandidates, trial: TrialDetector, known: KnownOverlaps
+) -> ImageDetections:
     """Return the detections of one image; only masks that are not known yet are encoded.
 
     A mask is known by its candidate where masks are made row by row, else by all its bits. A
-    variant that re-scores passes all masks through its network in one batch, as evaluation does:
+    trial that re-scores passes all masks through its network in one batch, as evaluation does:
     there, too, the last bits of one can depend on the others.
 
     Raises:
         ArmError: a score is not finite.
     """
     with torch.inference_mode():
-        kept = variant.detector.head.nms(image.candidates.boxes, image.candidates.probabilities)
-        keys: list[Key] = kept.anchor.tolist()
+        kept = trial.detector.head.nms(image.candidates.boxes, image.candidates.probabilities)
+        keys: list[MaskKey] = kept.anchor.tolist()
         instances: SoftDetections | None = None
-        if variant.rescores or not variant.row_by_row:
-            instances = variant.detector.head.finish(
+        if trial.rescores or not trial.row_by_row:
+            instances = trial.detector.head.finish(
                 image.candidates, kept, height=image.height, width=image.width
             )
-        if instances is not None and not variant.row_by_row:
+        if instances is not None and not trial.row_by_row:
             keys = list(
                 zip(kept.anchor.tolist(), mask_fingerprints(instances.soft_masks), strict=True)
             )
@@ -76,7 +78,7 @@ def detect_image(image: ImageCandidates, variant: Variant, known: KnownOverlaps)
             new = (
                 instances.where(is_new)
                 if instances
-                else _masks_of(kept.anchor[is_new], image, variant)
+                else _masks_of(kept.anchor[is_new], image, trial)
             )
             known.add(missing, _boxes(new.without_masks().cpu()), run_lengths(new))
     mask_scores = kept.score if instances is None else instances.mask_scores
@@ -93,11 +95,11 @@ def detect_image(image: ImageCandidates, variant: Variant, known: KnownOverlaps)
 
 
 def _masks_of(
-    anchor: Int64[Tensor, " N"], image: ImageCandidates, variant: Variant
+    anchor: Int64[Tensor, " N"], image: ImageCandidates, trial: TrialDetector
 ) -> SoftDetections:
     none = torch.zeros_like(anchor)
     kept = Selection(anchor=anchor, label=none, score=none.float())
-    head = replace(variant.detector.head, rescorer=keep_scores)
+    head = replace(trial.detector.head, rescorer=keep_scores)
     return head.finish(image.candidates, kept, height=image.height, width=image.width)
 
 

@@ -16,13 +16,13 @@ from yolact_bench.slots import Choice
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 
-Key = int | tuple[int, int]
+MaskKey = int | tuple[int, int]
 
 _KEY_BYTES = 150  # of a key, its number and their share of a dictionary
 _AT_ONCE = 100  # masks; scoring never asks pycocotools for the overlaps of more
 
 
-class Objects:
+class ImageObjects:
     """The objects of one image, in the order of the file."""
 
     def __init__(self, index: Index, image_id: int, classes: Mapping[int, int]) -> None:
@@ -85,25 +85,25 @@ class KnownOverlaps:
     Equal keys must mean the same box and the same mask.
     """
 
-    def __init__(self, objects: Objects, num_candidates: int) -> None:
+    def __init__(self, objects: ImageObjects, num_candidates: int) -> None:
         self.num_candidates = num_candidates  # that the keys refer to
         self._objects = objects
-        self._row: dict[Key, int] = {}
+        self._row: dict[MaskKey, int] = {}
         self._facts = np.empty((0, 2 + 2 * len(objects)))  # the last rows may be spare
 
     @property
     def nbytes(self) -> int:
         return self._facts.nbytes + _KEY_BYTES * len(self._row)
 
-    def missing(self, keys: Sequence[Key]) -> dict[Key, int]:
+    def missing(self, keys: Sequence[MaskKey]) -> dict[MaskKey, int]:
         """Return the unknown keys, each with its first position."""
-        unknown: dict[Key, int] = {}
+        unknown: dict[MaskKey, int] = {}
         for position, key in enumerate(keys):
             if key not in self._row:
                 unknown.setdefault(key, position)
         return unknown
 
-    def add(self, keys: Collection[Key], boxes: Float64, masks: Sequence[Rle]) -> None:
+    def add(self, keys: Collection[MaskKey], boxes: Float64, masks: Sequence[Rle]) -> None:
         """Add missing detections: boxes [N, x y width height] in pixels, and run lengths."""
         objects, n = self._objects, len(self._objects)
         new = np.empty((len(keys), 2 + 2 * n))
@@ -122,7 +122,7 @@ class KnownOverlaps:
             self._facts[start:end] = new
         self._row.update(zip(keys, range(start, end), strict=True))
 
-    def facts(self, keys: Sequence[Key]) -> DetectionFacts:
+    def facts(self, keys: Sequence[MaskKey]) -> DetectionFacts:
         """Return the facts of detections, all of them known."""
         rows = np.array([self._row[key] for key in keys], np.int64)
         facts, n = self._facts[rows], len(self._objects)

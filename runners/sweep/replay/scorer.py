@@ -17,79 +17,24 @@ from runners.evaluation.coco.index import Kind, truth_index
 from runners.evaluation.coco.matching import Instances, instances_of, match
 from runners.evaluation.coco.score import summary
 from runners.evaluation.score import Scores, class_names
-from runners.evaluation.stored_pass import StoredPass, lowest_score
-from runners.sweep.replay.detect import ImageCandidates, ImageDetections, Variant, detect_image
-from runners.sweep.replay.overlaps import KnownOverlaps, Objects, OverlapMemory
+from runners.evaluation.stored_pass import lowest_score
+from runners.sweep.replay.detect import (
+    ImageCandidates,
+    ImageDetections,
+    TrialDetector,
+    detect_image,
+)
+from runners.sweep.replay.overlaps import ImageObjects, KnownOverlaps, OverlapMemory
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.build import build_detector
 from yolact_bench.data import Dataset
-from yolact_bench.errors import SpecError
 from yolact_bench.resolve import fact_of
 from yolact_bench.results.record import ApSummary
-from yolact_bench.runtime import Program
 from yolact_bench.spec.run import Run
 
 CANDIDATE_BYTES = 4e9  # above, every trial reads candidates from the stored pass
 KNOWN_BYTES = 2e9  # of overlaps
-
-
-class TrialImages:
-    """The candidates of images of a stored pass, and the known overlaps of detections so far."""
-
-    def __init__(
-        self,
-        stored: StoredPass,
-        network: Program,
-        objects: Sequence[Objects],
-        indices: Sequence[int],
-        *,
-        device: str,
-        candidate_bytes: float,
-        known_bytes: float,
-    ) -> None:
-        """Open the images `indices` of a stored pass; `objects` has those of each.
-
-        Candidates that would take more than `candidate_bytes` are read again for every run.
-
-        Raises:
-            SpecError: the stored pass is damaged.
-        """
-        self._stored, self._network, self._device = stored, network, device
-        self._objects, self._indices = objects, indices
-        self._memory = OverlapMemory(known_bytes)
-        self._images: Sequence[ImageCandidates] | None = None
-        if stored.num_bytes * len(indices) <= candidate_bytes * stored.num_images:
-            self._images = list(self._read())
-
-    def detect(self, run: Run) -> list[ImageDetections]:
-        """Return the detections of a run in each image.
-
-        Raises:
-            ArmError: a score is not finite.
-            SpecError: components of the run that do not fit together.
-        """
-        variant = Variant(
-            detector=build_detector(run, self._network, device=self._device),
-            rescores=not fact_of(run, "rescore", "keeps_scores"),
-            row_by_row=self._device == "cpu" and bool(fact_of(run, "assembly", "row_by_row")),
-        )
-        detections = []
-        images: Iterable[ImageCandidates] = self._read() if self._images is None else self._images
-        for row, image in enumerate(images):
-            known = self._memory.recall(run.assembly, row)
-            if known is None or known.num_candidates != len(image.candidates):
-                known = KnownOverlaps(self._objects[row], len(image.candidates))
-            detections.append(detect_image(image, variant, known))
-            self._memory.keep(run.assembly, row, known)
-        return detections
-
-    def _read(self) -> Iterator[ImageCandidates]:
-        for index, objects in zip(self._indices, self._objects, strict=True):
-            candidates, height, width = self._stored.candidates(index, self._device)
-            yield ImageCandidates(
-                image_id=objects.image_id, candidates=candidates, height=height, width=width
-            )
 
 
 class TrialScorer:
@@ -110,57 +55,63 @@ class TrialScorer:
         """Open or make the stored pass of a trained unit with the candidates above `min_score`.
 
         Memory: `candidate_bytes` (of the device), `known_bytes` and one trial's detections.
+        Candidates that would take more are read again for every run.
 
         Raises:
             SpecError: the stored pass is damaged.
             ArmError: an image cannot be read, or the pass is larger than may be stored.
         """
-        self._run = unit.run
+        self._forward_digest = unit.run.forward_digest
+        self._device = place.device
         dataset = place.datasets.open(unit.data, unit.split)
-        stored = keep_pass(unit, place, min_score=min_score)
-        self._min_score = stored.min_score
+        self._stored = keep_pass(unit, place, min_score=min_score)
         self._truth = _Truth(dataset)
-        self._images = TrialImages(
-            stored,
-            trained_detector(unit.run, place).network,
-            self._truth.objects,
-            range(len(dataset)),
-            device=place.device,
-            candidate_bytes=candidate_bytes,
-            known_bytes=known_bytes,
-        )
+        self._network = trained_detector(unit.run, place).network
+        self._memory = OverlapMemory(known_bytes)
+        self._images: Sequence[ImageCandidates] | None = None
+        if self._stored.num_bytes <= candidate_bytes:
+            self._images = list(self._read())
 
     def can_score(self, run: Run) -> bool:
-        return not self.fault(run)
-
-    def fault(self, run: Run) -> str:
-        """Return why a run cannot be scored from the stored pass, or ""."""
+        """Return whether the stored pass has all that the detection of a run needs."""
         lowest = lowest_score(run)
-        if run.forward_digest != self._run.forward_digest:
-            return "slots other than nms, assembly and rescore differ: the network must run"
-        if lowest is None:
-            return "its detection needs more than a stored forward pass contains"
-        if lowest < self._min_score:
-            return (
-                f"nms.min_score is {lowest:g}, and the stored forward pass contains only "
-                f"candidates above {self._min_score:g}"
-            )
-        return ""
+        same_network = run.forward_digest == self._forward_digest
+        return same_network and lowest is not None and lowest >= self._stored.min_score
 
     def score(self, run: Run) -> Scores:
-        """Return the scores that `evaluate_unit` would give this run.
+        """Return the scores that `evaluate_unit` would give this run, which `can_score` accepts.
 
         Raises:
-            SpecError: it cannot be scored from the stored pass.
             ArmError: a score is not finite.
+            SpecError: components of the run that do not fit together.
         """
-        fault = self.fault(run)
-        if fault:
-            raise SpecError(f"trial: {fault}; evaluate it on its own")
-        images = self._images.detect(run)
+        images = self._detect(run)
         return Scores(
             box=self._truth.scores(images, "bbox"), mask=self._truth.scores(images, "segm")
         )
+
+    def _detect(self, run: Run) -> list[ImageDetections]:
+        trial = TrialDetector(
+            detector=build_detector(run, self._network, device=self._device),
+            rescores=not fact_of(run, "rescore", "keeps_scores"),
+            row_by_row=self._device == "cpu" and bool(fact_of(run, "assembly", "row_by_row")),
+        )
+        detections = []
+        images: Iterable[ImageCandidates] = self._read() if self._images is None else self._images
+        for row, (image, objects) in enumerate(zip(images, self._truth.objects, strict=True)):
+            known = self._memory.recall(run.assembly, row)
+            if known is None or known.num_candidates != len(image.candidates):
+                known = KnownOverlaps(objects, len(image.candidates))
+            detections.append(detect_image(image, trial, known))
+            self._memory.keep(run.assembly, row, known)
+        return detections
+
+    def _read(self) -> Iterator[ImageCandidates]:
+        for index, objects in enumerate(self._truth.objects):
+            candidates, height, width = self._stored.candidates(index, self._device)
+            yield ImageCandidates(
+                image_id=objects.image_id, candidates=candidates, height=height, width=width
+            )
 
 
 class _Truth:
@@ -172,7 +123,7 @@ class _Truth:
         classes = {number: column for column, number in enumerate(sorted(index.cats))}
         rows = {number: row for row, number in enumerate(sorted(index.imgs))}
         image_ids = [dataset.image_id(place) for place in range(len(dataset))]
-        self.objects = [Objects(index, image_id, classes) for image_id in image_ids]
+        self.objects = [ImageObjects(index, image_id, classes) for image_id in image_ids]
         self._instances = instances_of(index.dataset["annotations"], rows, classes)
         self._num_images = len(rows)
         self._names, self._category_ids = class_names(dataset), tuple(classes)
