@@ -4,7 +4,7 @@ import torch
 
 from runners.cli.command import ExecutorOptions, PlaceOptions
 from runners.evaluation.coco.score import engine_name
-from runners.executors import Executor, ExecutorSettings, make_executor
+from runners.executors import Executor, make_executor
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 
@@ -40,18 +40,16 @@ def make_workplace(options: PlaceOptions) -> Workplace:
 
 
 def start_executor(options: ExecutorOptions, *, workers: bool = False) -> Executor | None:
-    """Return where jobs run, as `make_executor`; an address counts for a Ray cluster alone.
+    """Return where jobs run, as `make_executor`.
 
     Raises:
         SpecError: the executor, the devices or the cluster do not exist.
     """
     return make_executor(
-        ExecutorSettings(
-            executor=options.executor,
-            slots=options.slots,
-            devices=options.devices,
-            address=options.address if options.executor == "ray" else None,
-        ),
+        options.executor,
+        slots=options.slots,
+        devices=options.devices,
+        address=options.address,
         work_dir=options.work_dir,
         device=options.place.device,
         alone=options.device is not None,

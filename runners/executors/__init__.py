@@ -1,11 +1,10 @@
 """Where jobs run: in this process, in worker processes of this machine, or on a Ray cluster.
 
-Public: `Executor`, `ExecutorSettings`, `make_executor`.
+Public: `Executor`, `make_executor`.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -47,49 +46,52 @@ class Executor(Protocol):
         """End all workers; a training continues from its checkpoint another time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutorSettings:
-    """Where arms run, as the command line asks for it."""
-
-    executor: str | None = None  # of EXECUTORS; None: local where there is more than one slot
-    slots: int | None = None  # arms side by side; None: one for each device, or set of devices
-    devices: int = 1  # for each arm
-    address: str | None = None  # of a Ray cluster
-
-
 def make_executor(
-    settings: ExecutorSettings, *, work_dir: Path, device: str, alone: bool, workers: bool = False
+    name: str | None = None,
+    *,
+    slots: int | None = None,
+    devices: int = 1,
+    address: str | None = None,
+    work_dir: Path,
+    device: str,
+    alone: bool,
+    workers: bool = False,
 ) -> Executor | None:
     """Return the executor of other processes; None: jobs run in this one, one after the other.
 
-    `alone` says that the user has named the device, and so wants that one alone. With `workers`
-    the result is never None.
+    Without a name it is `local` where there is more than one slot. There are `slots` arms side by
+    side, by default one for each device or set of `devices`, which each arm takes; `address` is
+    that of a Ray cluster. `alone` says that the user has named the device, and so wants that one
+    alone. With `workers` the result is never None.
 
     Raises:
         SpecError: the executor, the devices or the cluster do not exist.
     """
-    _check(settings)
-    if settings.executor == "ray":
+    if name is not None and name not in EXECUTORS:
+        raise SpecError(f"--executor {name}: no such executor{hint(name, EXECUTORS)}")
+    for option, number in (("--slots", slots), ("--devices", devices)):
+        if number is not None and number < 1:
+            raise SpecError(f"{option} {number}: expected 1 or more")
+    if name == "here" and (slots or 1) > 1:
+        raise SpecError("--executor here runs one arm at a time; omit --slots or --executor")
+    kind = torch.device(device).type
+    if name == "ray":
         from runners.executors.ray.executor import RayExecutor
 
         return RayExecutor(
-            address=settings.address,
-            devices=settings.devices,
-            slots=settings.slots,
-            work_dir=work_dir,
-            device=torch.device(device).type,
+            address=address, devices=devices, slots=slots, work_dir=work_dir, device=kind
         )
-    environments = slot_environments(settings, device=device, alone=alone)
-    single = settings.executor is None and len(environments) == 1
-    if not workers and (single or settings.executor == "here"):
+    environments = slot_environments(slots, devices, device=device, alone=alone)
+    single = name is None and len(environments) == 1
+    if not workers and (single or name == "here"):
         return None
     from runners.executors.local import LocalExecutor
 
-    return LocalExecutor(environments, device=torch.device(device).type)
+    return LocalExecutor(environments, device=kind)
 
 
 def slot_environments(
-    settings: ExecutorSettings, *, device: str, alone: bool, num_cuda: int | None = None
+    slots: int | None, devices: int = 1, *, device: str, alone: bool, num_cuda: int | None = None
 ) -> list[Mapping[str, str]]:
     """Return the variables that differ between the slots' workers: their devices, or threads.
 
@@ -97,7 +99,7 @@ def slot_environments(
         SpecError: the machine has too few devices.
     """
     if torch.device(device).type != "cuda":
-        slots = settings.slots or 1
+        slots = slots or 1
         threads = max(1, torch.get_num_threads() // slots)
         return [{"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}] * slots
     count = torch.cuda.device_count() if num_cuda is None else num_cuda
@@ -105,27 +107,14 @@ def slot_environments(
     names = named.split(",") if named else map(str, range(count))
     visible = [name.strip() for name in names][:count]
     if alone and torch.device(device).index is not None:
-        visible = visible[torch.device(device).index :][: settings.devices]
-    room = len(visible) // settings.devices
-    slots = (1 if alone else max(room, 1)) if settings.slots is None else settings.slots
+        visible = visible[torch.device(device).index :][:devices]
+    room = len(visible) // devices
+    if slots is None:
+        slots = 1 if alone else max(room, 1)
     if slots > room:
         raise SpecError(
-            f"--slots {slots} of --devices {settings.devices} each need "
-            f"{slots * settings.devices} CUDA devices; there are {len(visible)}"
+            f"--slots {slots} of --devices {devices} each need "
+            f"{slots * devices} CUDA devices; there are {len(visible)}"
         )
-    groups = [visible[i * settings.devices : (i + 1) * settings.devices] for i in range(slots)]
+    groups = [visible[i * devices : (i + 1) * devices] for i in range(slots)]
     return [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups]
-
-
-def _check(settings: ExecutorSettings) -> None:
-    if settings.executor is not None and settings.executor not in EXECUTORS:
-        raise SpecError(
-            f"--executor {settings.executor}: no such executor{hint(settings.executor, EXECUTORS)}"
-        )
-    if settings.address is not None and settings.executor != "ray":
-        raise SpecError(f"--address {settings.address}: only valid with --executor ray")
-    for option, number in (("--slots", settings.slots), ("--devices", settings.devices)):
-        if number is not None and number < 1:
-            raise SpecError(f"{option} {number}: expected 1 or more")
-    if settings.executor == "here" and (settings.slots or 1) > 1:
-        raise SpecError("--executor here runs one arm at a time; omit --slots or --executor")
