@@ -1,7 +1,7 @@
 """What `yolact-bench plan` does: of one ablation, of a suite of several, or of a sweep."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import typer
 
@@ -9,9 +9,8 @@ from runners.cli.spec_commands import PlanCommand
 from runners.cli.specs import load_spec, plan_spec
 from runners.planning.cost import estimate, scale_plan
 from runners.planning.rates import Throughput
-from runners.planning.simulation import study_scaling
 from runners.planning.suite import make_suite
-from runners.planning.suite_cost import estimate_suite, suite_tasks
+from runners.planning.suite_cost import estimate_suite, scale_suite
 from runners.planning.sweep import plan_sweep, scale_sweep
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.text.scaling import cost_lines, price_of, scaling_facts
@@ -24,6 +23,8 @@ from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.sweep import is_sweep, load_sweep
 
 GPUS = (8, 64, 512)
+
+PlanText = tuple[list[str], dict[str, object]]  # a plan as lines, and as plain data
 
 
 def plan(command: PlanCommand) -> None:
@@ -39,38 +40,25 @@ def plan(command: PlanCommand) -> None:
     rates = parse_rates(
         command.rates or [], evaluation=command.evaluation_rate, file=command.rates_file
     )
-    if sweeps:
-        _plan_sweep(command, rates)
-    elif several or command.gpus is not None:
-        _plan_suite(command, rates)
-    else:
-        _plan_ablation(command, rates)
+    suite = several or command.gpus is not None
+    make = _plan_sweep if sweeps else _plan_suite if suite else _plan_ablation
+    lines, facts = make(command, rates)
+    typer.echo(json.dumps(facts) if command.as_json else "\n".join(lines))
 
 
-def _plan_ablation(command: PlanCommand, rates: UserRates) -> None:
+def _plan_ablation(command: PlanCommand, rates: UserRates) -> PlanText:
     _num_devices(command, ())  # checks the options
     place, hourly = command.place, command.price_per_hour
     made = plan_spec(command.specs[0], command)
     cost = estimate(made, place, rates)
-    scale = scale_plan(
-        made,
-        cost,
-        slots=_slots(command),
-        devices=command.devices,
-        efficiency=command.efficiency,
-    )
-    _print(
-        command,
-        lambda: [*plan_lines(made, cost), *cost_lines(scale, per_hour=hourly)],
-        lambda: {
-            **plan_facts(made, cost),
-            "schedule": scaling_facts(scale),
-            "price": price_of(scale, hourly),
-        },
-    )
+    numbers = [_slots(command) * command.devices]
+    scale = scale_plan(made, cost, numbers, devices=command.devices, efficiency=command.efficiency)
+    schedule = {"schedule": scaling_facts(scale), "price": price_of(scale, hourly)}
+    lines = [*plan_lines(made, cost), *cost_lines(scale, per_hour=hourly)]
+    return lines, {**plan_facts(made, cost), **schedule}
 
 
-def _plan_suite(command: PlanCommand, rates: UserRates) -> None:
+def _plan_suite(command: PlanCommand, rates: UserRates) -> PlanText:
     """All arms and seeds of all specs, shared across them, on each number of devices."""
     numbers, hourly = _num_devices(command, GPUS), command.price_per_hour
     if command.only or _slots(command) > 1:
@@ -81,27 +69,15 @@ def _plan_suite(command: PlanCommand, rates: UserRates) -> None:
         data_root=command.data_root,
     )
     cost = estimate_suite(suite, _throughput(command, rates), command.place)
-    titles: dict[str, str] = {}  # of a training: the first unit that needs it
-    for unit in suite.units:
-        titles.setdefault(unit.run.train_digest, f"{unit.ablation}/{unit.title}")
     schedules = [
-        study_scaling(
-            lambda devices, share: suite_tasks(cost, devices=devices, efficiency=share),
-            numbers,
-            devices=devices,
-            efficiency=command.efficiency,
-            titles=titles,
-        )
+        scale_suite(cost, numbers, devices=devices, efficiency=command.efficiency)
         for devices in dict.fromkeys((1, command.devices))
     ]
-    _print(
-        command,
-        lambda: suite_lines(cost, schedules, price=hourly),
-        lambda: suite_facts(cost, schedules, price=hourly),
-    )
+    lines = suite_lines(cost, schedules, price=hourly)
+    return lines, suite_facts(cost, schedules, price=hourly)
 
 
-def _plan_sweep(command: PlanCommand, rates: UserRates) -> None:
+def _plan_sweep(command: PlanCommand, rates: UserRates) -> PlanText:
     """Bounds on what the sampler may choose."""
     numbers = _num_devices(command, [_slots(command) * command.devices])
     if command.only or command.seeds:
@@ -111,11 +87,8 @@ def _plan_sweep(command: PlanCommand, rates: UserRates) -> None:
     throughput = _throughput(command, rates)
     bounds = plan_sweep(spec, throughput, command.place, data_root=command.data_root)
     scale = scale_sweep(bounds, numbers, devices=command.devices, efficiency=command.efficiency)
-    _print(
-        command,
-        lambda: sweep_lines(bounds, scale, price=hourly),
-        lambda: sweep_facts(bounds, scale, price=hourly),
-    )
+    lines = sweep_lines(bounds, scale, price=hourly)
+    return lines, sweep_facts(bounds, scale, price=hourly)
 
 
 def _slots(command: PlanCommand) -> int:
@@ -143,11 +116,3 @@ def _num_devices(command: PlanCommand, default: Sequence[int]) -> tuple[int, ...
     if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
         raise SpecError(f"--gpus {command.gpus}: expected numbers such as 8,64,512")
     return tuple(int(word) for word in words)
-
-
-def _print(
-    command: PlanCommand,
-    lines: Callable[[], Sequence[str]],
-    facts: Callable[[], Mapping[str, object]],
-) -> None:
-    typer.echo(json.dumps(facts()) if command.as_json else "\n".join(lines()))

@@ -91,13 +91,8 @@ def _images(source: Path) -> list[Path]:
 def _facts(
     detections: SoftDetections, classes: Sequence[str], min_score: float
 ) -> list[dict[str, object]]:
-    rows = zip(
-        *(
-            values.tolist()
-            for values in (detections.labels, detections.scores, detections.boxes_px)
-        ),
-        strict=True,
-    )
+    columns = detections.labels, detections.scores, detections.boxes_px
+    rows = zip(*(column.tolist() for column in columns), strict=True)
     return [
         {"label": classes[label], "score": score, "box_px": box}
         for label, score, box in rows

@@ -6,9 +6,10 @@ from pathlib import Path
 from reports.summary.paper import check_paper
 from runners.cli.command import SpecOptions
 from runners.cli.spec_commands import PlanCommand, RunCommand
-from runners.planning.plan import Plan, check_arms, check_claims, make_plan
+from runners.planning.plan import Plan, check_arms, make_plan
 from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
+from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.text import count
 from yolact_bench.spec.ablation import Ablation, load
 
@@ -51,9 +52,12 @@ def check_texts(ablation: Ablation) -> None:
     Raises:
         SpecError: an expectation that cannot be read or names an unknown arm, or unknown rows.
     """
-    if ablation.paper is not None:
-        try:
+    where = ablation.file
+    try:
+        if ablation.paper is not None:
             check_paper(ablation.paper, list(ablation.paper_rows.values()))
-        except SpecError as error:
-            raise SpecError(f"{ablation.file}: {error}") from error
-    check_claims(ablation)
+        where = f"{ablation.file}: expect"
+        for text in ablation.expect:
+            check_expectation(text, ablation.rows)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error

@@ -1,12 +1,14 @@
 """What a plan would cost in device-hours and on disk, and its tasks, before anything starts."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from runners.arms.evaluate import replayable
 from runners.planning.plan import Plan, Step
 from runners.planning.rates import Throughput, total
-from runners.planning.simulation import ScalingStudy, Task, speed_up, study_scaling
+from runners.planning.simulation import ScalingStudy, Task, study_scaling
 from runners.planning.user_rates import UserRates
 from runners.system.environment import environment, nearest_folder
 from runners.units.check import meta_network
@@ -147,14 +149,12 @@ def _forward_bytes(run: Run) -> int:
     return _FLOAT32 * (prototype_size(run) ** 2 * k + _CANDIDATES * of_candidate)
 
 
-def plan_tasks(
-    plan: Plan, cost: Estimate, *, devices: int = 1, efficiency: float = 1.0
-) -> list[Task] | None:
+def plan_tasks(plan: Plan, cost: Estimate, devices: int, speed_up: float) -> list[Task] | None:
     """Return the tasks of a plan; None where the time of a training is unknown.
 
-    A job holds its devices through its training and the evaluations that follow it. Sharded
-    evaluation is not assumed, and evaluations of unknown rate are left out. Arms are timed on
-    one device after all jobs, as long as the rounds may take.
+    A job holds its devices through its training, with a `speed_up` over one device, and the
+    evaluations that follow it. Sharded evaluation is not assumed, and evaluations of unknown rate
+    are left out. Arms are timed on one device after all jobs, as long as the rounds may take.
     """
     train: dict[str, float] = {}
     detect: dict[str, float] = {}
@@ -167,9 +167,8 @@ def plan_tasks(
         seconds = 0.0 if cost.detect_seconds is None else of_step.detect_seconds or 0.0
         train[key] = train.get(key, 0.0) + of_step.train_seconds
         detect[key] = detect.get(key, 0.0) + seconds
-    faster = speed_up(devices, efficiency)
     tasks = [
-        Task(key=key, seconds=train[key] / faster + detect[key], devices=devices)
+        Task(key=key, seconds=train[key] / speed_up + detect[key], devices=devices)
         for key in train
         if train[key] or detect[key]
     ]
@@ -182,20 +181,23 @@ def plan_tasks(
 
 
 def scale_plan(
-    plan: Plan, cost: Estimate, *, slots: int, devices: int, efficiency: float | None
+    plan: Plan,
+    cost: Estimate,
+    numbers: Sequence[int],
+    *,
+    devices: int,
+    efficiency: float | None,
 ) -> ScalingStudy:
-    """Simulate a plan with `slots` trainings side by side, each on `devices`.
+    """Simulate a plan on each number of devices, of which each training takes `devices`.
 
     Raises:
         SpecError: an invalid efficiency.
     """
-    titles: dict[str, str] = {}
-    for step in plan.steps:
-        titles.setdefault(step.unit.run.train_digest, step.unit.title)
     return study_scaling(
-        lambda number, share: plan_tasks(plan, cost, devices=number, efficiency=share),
-        [slots * devices],
+        partial(plan_tasks, plan, cost),
+        numbers,
         devices=devices,
         efficiency=efficiency,
-        titles=titles,
+        # The first unit that needs a training gives its name.
+        titles={s.unit.run.train_digest: s.unit.title for s in reversed(plan.steps)},
     )

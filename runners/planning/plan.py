@@ -14,7 +14,6 @@ from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, is_trained
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import fact_of, in_effect, resolve_architecture
-from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.session_request import SessionRequest, session_for
 from yolact_bench.results.sessions import Kind, Session
@@ -133,19 +132,6 @@ def share_work(steps: Iterable[Step]) -> tuple[Step, ...]:
             )
         )
     return tuple(sharing)
-
-
-def check_claims(ablation: Ablation) -> None:
-    """Check what an ablation expects of its results.
-
-    Raises:
-        SpecError: an expectation that cannot be read or names an unknown arm.
-    """
-    for text in ablation.expect:
-        try:
-            check_expectation(text, ablation.rows)
-        except SpecError as error:
-            raise SpecError(f"{ablation.file}: expect: {error}") from error
 
 
 def check_arms(ablation: Ablation) -> None:

@@ -122,11 +122,6 @@ def enough_devices(tasks: Sequence[Task]) -> int:
     return high
 
 
-def speed_up(devices: int, efficiency: float) -> float:
-    """Return how much faster a training is on `devices` at a share of the ideal speed-up."""
-    return 1.0 if devices == 1 else devices * efficiency
-
-
 def study_scaling(
     tasks: Callable[[int, float], Sequence[Task] | None],
     numbers: Sequence[int],
@@ -135,9 +130,10 @@ def study_scaling(
     efficiency: float | None = None,
     titles: Mapping[str, str],
 ) -> ScalingStudy:
-    """Simulate `tasks(devices, efficiency)` on each number of devices.
+    """Simulate `tasks(devices, speed_up)` on each number of devices.
 
-    Without an efficiency an ideal speed-up is assumed, and stated.
+    `speed_up` is that of a training over one device. Without an efficiency an ideal one is
+    assumed, and stated.
 
     Raises:
         SpecError: an invalid efficiency, or fewer devices than one training takes.
@@ -158,7 +154,7 @@ def study_scaling(
     elif devices > 1 and efficiency is not None:
         share = efficiency
         assumption = f"assumes {efficiency:.0%} of the ideal speed-up, as given"
-    work = tasks(devices, share)
+    work = tasks(devices, devices * share)
     return ScalingStudy(
         devices=devices,
         efficiency=share,

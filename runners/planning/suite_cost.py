@@ -1,11 +1,12 @@
 """What a suite costs in device-hours, and the tasks that it is on a number of devices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from runners.planning.cost import num_images
 from runners.planning.rates import Throughput, total
-from runners.planning.simulation import Task, speed_up
+from runners.planning.simulation import ScalingStudy, Task, study_scaling
 from runners.planning.suite import Member, Suite
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
@@ -89,13 +90,13 @@ def estimate_suite(suite: Suite, rates: Throughput, place: Workplace) -> SuiteCo
     )
 
 
-def suite_tasks(cost: SuiteCost, *, devices: int = 1, efficiency: float = 1.0) -> list[Task] | None:
+def suite_tasks(cost: SuiteCost, devices: int, speed_up: float) -> list[Task] | None:
     """Return what is still to be done as tasks; None if the time of any training is unknown.
 
     A task is a training and the evaluations of its arms, one after the other on one of its
     devices while the others wait: sharded evaluation is not assumed. The arms of an ablation are
-    timed on one device after its trainings, as long as rounds may take. `efficiency` is the
-    share of `devices` × the speed of one that a training reaches.
+    timed on one device after its trainings, as long as rounds may take. `speed_up` is that of
+    a training over one device.
     """
     suite = cost.suite
     evaluations: dict[str, set[str]] = {}
@@ -106,7 +107,7 @@ def suite_tasks(cost: SuiteCost, *, devices: int = 1, efficiency: float = 1.0) -
         alone = cost.train_seconds[digest]
         if alone is None:
             return None
-        train = 0.0 if digest in suite.trained else alone / speed_up(devices, efficiency)
+        train = 0.0 if digest in suite.trained else alone / speed_up
         detect = cost.seconds((), detections - suite.evaluated)
         if train or detect:
             tasks.append(Task(key=digest, seconds=train + (detect or 0.0), devices=devices))
@@ -123,4 +124,21 @@ def _timing(member: Member, trainings: set[str]) -> Task:
         key=f"timing {ablation.name}",
         seconds=ablation.latency.max_s * len(ablation.latency.scenarios),
         after=tuple(sorted(first & trainings)),
+    )
+
+
+def scale_suite(
+    cost: SuiteCost, numbers: Sequence[int], *, devices: int, efficiency: float | None
+) -> ScalingStudy:
+    """Simulate a suite on each number of devices, of which each training takes `devices`.
+
+    Raises:
+        SpecError: an invalid efficiency, or fewer devices than one training takes.
+    """
+    return study_scaling(
+        partial(suite_tasks, cost),
+        numbers,
+        devices=devices,
+        efficiency=efficiency,
+        titles={u.run.train_digest: f"{u.ablation}/{u.title}" for u in reversed(cost.suite.units)},
     )

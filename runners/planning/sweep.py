@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from runners.planning.rates import Throughput
-from runners.planning.simulation import ScalingStudy, Task, speed_up, study_scaling
+from runners.planning.simulation import ScalingStudy, Task, study_scaling
 from runners.planning.suite import resolve_anywhere
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_schedule
@@ -81,10 +81,10 @@ def scale_sweep(
     Replays, whose time is unknown, are not included.
     """
 
-    def tasks(number: int, share: float) -> list[Task] | None:
+    def tasks(number: int, speed_up: float) -> list[Task] | None:
         if plan.dearest_seconds is None:
             return None
-        each = plan.dearest_seconds / speed_up(number, share)
+        each = plan.dearest_seconds / speed_up
         names = tuple(f"dearest trial {row}" for row in range(plan.trainings))
         trials = [Task(key=name, seconds=each, devices=number) for name in names]
         timing = Task(key="timing", seconds=plan.timing_seconds, after=names)

@@ -3,13 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.trial import FrozenTrial
+from optuna.trial import BaseTrial, FrozenTrial
 
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.space import Components, Domain, Space, Value, ValueList
@@ -20,25 +14,19 @@ OVER_BUDGET = "over_budget"  # fact of a trial: ms over the budget; above 0 is i
 
 def sampler_of(spec: SweepSpec, seed: int) -> optuna.samplers.BaseSampler:
     """Return the sampler of a spec."""
-    constraints = _constraints if spec.mode == "budget" else None
-    make: Mapping[str, Callable[[], optuna.samplers.BaseSampler]] = {
-        "tpe": lambda: optuna.samplers.TPESampler(
-            seed=seed,
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            constraints_func=constraints,
-        ),
-        "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed, constraints_func=constraints),
-        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
-        # Every set of parameters is enqueued; nothing is left to draw.
-        "grid": lambda: optuna.samplers.RandomSampler(seed=seed),
-    }
-    return make[spec.sampler]()
 
+    def constraints(trial: FrozenTrial) -> Sequence[float]:
+        return (float(trial.user_attrs.get(OVER_BUDGET, 0.0)),)
 
-def _constraints(trial: FrozenTrial) -> Sequence[float]:
-    return (float(trial.user_attrs.get(OVER_BUDGET, 0.0)),)
+    limit = constraints if spec.mode == "budget" else None
+    if spec.sampler == "tpe":
+        return optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, group=True, constant_liar=True, constraints_func=limit
+        )
+    if spec.sampler == "nsga2":
+        return optuna.samplers.NSGAIISampler(seed=seed, constraints_func=limit)
+    # Also of a grid: every set of parameters is enqueued, so that nothing is left to draw.
+    return optuna.samplers.RandomSampler(seed=seed)
 
 
 def pruner_of(spec: SweepSpec) -> optuna.pruners.BasePruner:
@@ -59,7 +47,7 @@ def pruner_of(spec: SweepSpec) -> optuna.pruners.BasePruner:
         raise SpecError(f"{spec.where('pruner')}: {spec.pruner}: {error}") from error
 
 
-def suggest(trial: optuna.Trial, space: Space) -> None:
+def suggest(trial: BaseTrial, space: Space) -> None:
     """Draw the parameters of a trial; options of a component only where it is chosen."""
     for path, entry in space.items():
         if not isinstance(entry, Components):
@@ -70,7 +58,7 @@ def suggest(trial: optuna.Trial, space: Space) -> None:
             _suggest(trial, f"{path}.{component}.{name}", domain)
 
 
-def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
+def _suggest(trial: BaseTrial, name: str, domain: Domain) -> Value:
     value: Value
     if isinstance(domain, ValueList):
         value = trial.suggest_categorical(name, domain.stored)
@@ -81,13 +69,3 @@ def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
         low_high = domain.low, domain.high
         value = trial.suggest_float(name, *low_high, log=domain.log, step=domain.step)
     return value
-
-
-def distribution(domain: Domain) -> BaseDistribution:
-    """Return a domain as Optuna stores it."""
-    if isinstance(domain, ValueList):
-        return CategoricalDistribution(domain.stored)
-    if domain.whole:
-        step = int(domain.step or 1)
-        return IntDistribution(int(domain.low), int(domain.high), log=domain.log, step=step)
-    return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)

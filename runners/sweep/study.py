@@ -10,7 +10,7 @@ import optuna
 import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
-from runners.sweep.samplers import distribution, pruner_of, sampler_of, suggest
+from runners.sweep.samplers import pruner_of, sampler_of, suggest
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.space import Params, Space, active
 from yolact_bench.spec.sweep.sweep import SweepSpec
@@ -134,12 +134,12 @@ class Study:
         self._study.enqueue_trial(dict(params), user_attrs=dict(facts))
 
     def add(self, params: Params, values: Sequence[float], facts: Mapping[str, object]) -> None:
+        trial = optuna.trial.FixedTrial(dict(params))
+        suggest(trial, self._space)
         self._study.add_trial(
             optuna.trial.create_trial(
-                params=dict(params),
-                distributions={
-                    name: distribution(domain) for name, domain in active(self._space, params)
-                },
+                params=trial.params,
+                distributions=trial.distributions,
                 values=list(values),
                 user_attrs=dict(facts),
             )
@@ -189,8 +189,7 @@ class Study:
         return dict(sorted(importance.items(), key=lambda item: -item[1]))
 
     def _complete_trials(self) -> list[FrozenTrial]:
-        trials = self._study.get_trials(deepcopy=False)
-        return [trial for trial in trials if trial.state is TrialState.COMPLETE]
+        return self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
 
     def _sign(self, objective: int) -> int:
         """Return -1 if the objective is maximised, else 1: low values are then good."""

@@ -7,9 +7,8 @@ import pytest
 
 from runners.cli.main import main
 from runners.planning.rates import Throughput
-from runners.planning.simulation import study_scaling
 from runners.planning.suite import Suite, make_suite
-from runners.planning.suite_cost import SuiteCost, estimate_suite, suite_tasks
+from runners.planning.suite_cost import SuiteCost, estimate_suite, scale_suite, suite_tasks
 from runners.planning.text.suite import suite_facts, suite_lines
 from runners.planning.user_rates import UserRates, parse_rates
 from tests.support.paths import ABLATIONS
@@ -82,7 +81,7 @@ def test_a_training_is_one_task_with_its_evaluations_and_timing_comes_last(
 ) -> None:
     """k_4 of seed 0 is evaluated by its own NMS and by `sequential`: 1.5 + 2 · 1.5 s."""
     cost = priced(small, tmp_path, UserRates(every=4.0, evaluation=2.0))
-    tasks = suite_tasks(cost)
+    tasks = suite_tasks(cost, 1, 1.0)
     assert tasks is not None
     lengths = {task.key: task.seconds for task in tasks}
     digests = {u.title: u.run.train_digest for u in small.members[0].units}
@@ -92,7 +91,7 @@ def test_a_training_is_one_task_with_its_evaluations_and_timing_comes_last(
     assert set(timing) == {"timing small", "timing other"}
     assert timing["timing small"].seconds == 300  # the rounds of one scenario take at most so long
     assert set(timing["timing small"].after) == {digests["k_4"], digests["k_2"]}
-    wide = suite_tasks(cost, devices=2, efficiency=0.75)
+    wide = suite_tasks(cost, 2, 1.5)
     assert wide is not None
     assert wide[0].seconds == SECONDS / 1.5 + 2 * 1.5  # evaluation is not counted as sharded
     assert wide[0].devices == 2
@@ -101,8 +100,8 @@ def test_a_training_is_one_task_with_its_evaluations_and_timing_comes_last(
 def test_an_unknown_rate_stays_unknown_with_a_remedy(small: Suite, tmp_path: Path) -> None:
     cost = priced(small, tmp_path, UserRates())
     assert cost.shared is None
-    assert suite_tasks(cost) is None
-    schedule = study_scaling(lambda d, e: suite_tasks(cost), [8], titles={})
+    assert suite_tasks(cost, 1, 1.0) is None
+    schedule = scale_suite(cost, [8], devices=1, efficiency=None)
     text = "\n".join(suite_lines(cost, [schedule], price=None))
     assert "give --images-per-second" in text
     assert "unknown: not every arm's rate of training is known" in text
@@ -120,7 +119,7 @@ def test_what_has_been_trained_is_not_scheduled(small: Suite, tmp_path: Path) ->
     specs = [member.ablation for member in small.members]
     again = make_suite(specs, place=at.place, data_root=None)
     assert again.trained == {run.train_digest}
-    tasks = suite_tasks(priced(again, tmp_path, UserRates(every=4.0)))
+    tasks = suite_tasks(priced(again, tmp_path, UserRates(every=4.0)), 1, 1.0)
     assert tasks is not None
     assert run.train_digest not in {task.key for task in tasks}
 
