@@ -188,10 +188,5 @@ def _cpu() -> Iterator[Check]:
     remedy = "times on a CPU need a quiet machine; stop other programs" if busy else ""
     yield judge("CPU", detail, remedy)
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GIB
-    little = pages < _LITTLE_MEMORY_GIB
-    yield Check(
-        name="memory",
-        state="warn" if little else "ok",
-        detail=f"{pages:.0f} GiB",
-        remedy="lower the batch size and the workers" if little else "",
-    )
+    remedy = "lower the batch size and the workers" if pages < _LITTLE_MEMORY_GIB else ""
+    yield judge("memory", f"{pages:.0f} GiB", remedy)

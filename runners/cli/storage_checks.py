@@ -3,7 +3,6 @@
 import shutil
 import sqlite3
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,15 +60,13 @@ def check_work_dir(folder: Path) -> Iterator[Check]:
 
 def check_mlflow_store(work_dir: Path) -> Iterator[Check]:
     """Yield whether MLflow's store answers."""
-    uri = store_uri(work_dir)
+    uri, remedy = store_uri(work_dir), ""
     try:
-        detail = _reach(uri)
-    except (OSError, sqlite3.Error, urllib.error.URLError) as error:
+        detail = f"{uri} {_reach(uri)}"
+    except (OSError, sqlite3.Error) as error:
         remedy = "start the server, or unset MLFLOW_TRACKING_URI; runs continue without it"
         detail = f"{uri} cannot be reached ({error})"
-        yield Check("MLflow store", "warn", detail, remedy)
-    else:
-        yield Check("MLflow store", "ok", f"{uri} {detail}")
+    yield judge("MLflow store", detail, remedy)
 
 
 def _reach(uri: str) -> str:

@@ -4,6 +4,7 @@ import json
 import logging
 from contextlib import closing
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -13,11 +14,9 @@ from reports.sweeps.build import build_sweep
 from runners.cli.spec_commands import SweepCommand
 from runners.cli.terminal import print_sweep
 from runners.cli.workplace import start_executor
-from runners.executors import Executor
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import CheckedSweep, SweepContext, check_sweep, run_sweep
 from runners.system.torchrun import refuse_torchrun
-from runners.timing.records import SMOKE_LIMITS, TimingLimits
 from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
@@ -25,7 +24,6 @@ from runners.workdir.lock import hold_lock
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.budget import find_budget
-from yolact_bench.spec.budget_names import BUDGETS
 from yolact_bench.spec.sweep.space import parameters
 from yolact_bench.spec.sweep.sweep import load_sweep
 
@@ -108,22 +106,16 @@ def _check(command: SweepCommand) -> CheckedSweep:
 
 
 def _search(command: SweepCommand, checked: CheckedSweep) -> Sweep:
-    place, rehearsal = command.place, BUDGETS[command.budget].rehearsal
-
-    def start_workers() -> Executor:
-        executor = start_executor(command, workers=True)
-        assert executor is not None, "workers=True"
-        return executor
-
+    place = command.place
     with hold_lock(place.work_dir, command=command.text):
         with closing(MlflowTracker(place.work_dir)) as tracker:
             at = SweepContext(
                 place=place,
                 tracker=tracker,
-                timing=SMOKE_LIMITS if rehearsal else TimingLimits(rounds=command.rounds),
+                timing=command.timing,
                 data_root=command.data_root,
                 storage=command.storage,
-                make_executor=start_workers,
+                make_executor=partial(start_executor, command, workers=True),
             )
             result = run_sweep(checked, at, command=command.text)
         if command.confirm is None:

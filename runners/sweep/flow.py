@@ -44,7 +44,7 @@ class SweepContext:
     timing: TimingLimits
     data_root: Path | None
     storage: str | None  # a database URL; None: work/optuna.db
-    make_executor: Callable[[], Executor]  # where trials train
+    make_executor: Callable[[], Executor | None]  # where trials train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,9 @@ def _run_trials(
         ensure_trained(checked.base, at.place)
         run_replays(coordinator, checked.base, checked.corners)
         return
-    Trainings(at=coordinator, executor=at.make_executor()).run()
+    executor = at.make_executor()
+    assert executor is not None, "trials train in processes of their own"
+    Trainings(at=coordinator, executor=executor).run()
 
 
 def _base_metrics(checked: CheckedSweep, at: SweepContext) -> Mapping[str, float]:

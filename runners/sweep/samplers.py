@@ -59,13 +59,9 @@ def suggest(trial: BaseTrial, space: Space) -> None:
 
 
 def _suggest(trial: BaseTrial, name: str, domain: Domain) -> Value:
-    value: Value
     if isinstance(domain, ValueList):
-        value = trial.suggest_categorical(name, domain.stored)
-    elif domain.whole:
+        return trial.suggest_categorical(name, domain.stored)
+    if domain.whole:
         low, high, step = int(domain.low), int(domain.high), int(domain.step or 1)
-        value = trial.suggest_int(name, low, high, log=domain.log, step=step)
-    else:
-        low_high = domain.low, domain.high
-        value = trial.suggest_float(name, *low_high, log=domain.log, step=domain.step)
-    return value
+        return trial.suggest_int(name, low, high, log=domain.log, step=step)
+    return trial.suggest_float(name, domain.low, domain.high, log=domain.log, step=domain.step)

@@ -24,13 +24,6 @@ _ENOUGH = 8  # finished trials for an importance
 METRICS, TRAINED, DETECTED, ORIGIN = "metrics", "train_digest", "detect_digest", "origin"
 COORDINATOR, RETRY_OF, RESUMES = "coordinator", "retry_of", "goes_on_from"
 SKIPPED, REASON, LOST = "skipped", "reason", "lost"
-_STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +248,7 @@ def _study_trial(trial: FrozenTrial) -> StudyTrial:
         seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
     return StudyTrial(
         number=trial.number,
-        state=_STATES[trial.state],
+        state="failed" if trial.state is TrialState.FAIL else trial.state.name.lower(),
         params=trial.params or trial.system_attrs.get("fixed_params", {}),
         values=tuple(trial.values) if trial.state is TrialState.COMPLETE else (),
         curve=dict(sorted(trial.intermediate_values.items())),

@@ -1,7 +1,7 @@
 """Trials that train: side by side through an executor, with those behind stopped early."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runners.ablation.context import keep_record
 from runners.arms.job import Job, JobResult
@@ -9,9 +9,10 @@ from runners.executors import Executor
 from runners.executors.log_follower import LogFollower
 from runners.sweep.coordinator import Coordinator, TrialOutcome
 from runners.sweep.study import StudyTrial
-from runners.sweep.trial import metrics_of, with_validation
+from runners.sweep.trial import metrics_of
 from runners.system.interrupt import stoppable
 from runners.units.unit import Unit
+from yolact_bench.build import build_schedule
 from yolact_bench.results.record import Accuracy, Failure
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,9 @@ class Trainings:
             self._begin(trial, unit)
 
     def _begin(self, trial: StudyTrial, unit: Unit) -> None:
-        place = with_validation(self.at.factory.place, self.at.spec, unit)
+        tenth = max(1, build_schedule(unit.run).iterations // 10)  # often enough to prune
+        validate_every = self.at.spec.validate_every or tenth
+        place = replace(self.at.factory.place, validate_every=validate_every)
         job = Job(units=(unit,), place=place, intervals=False)
         if job.key in self._running:
             self._waiting.append((trial, unit))

@@ -3,13 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from runners.units.check import check, check_possible
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from yolact_bench.build import build_schedule
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import in_effect, resolve_run
 from yolact_bench.results.metrics import Summaries, fraction
@@ -116,9 +115,3 @@ def metrics_of(accuracy: Accuracy) -> dict[str, float]:
 def missing_metric(spec: SweepSpec, metrics: Mapping[str, float]) -> str:
     """Return the first objective without a value, or ""."""
     return next((one.metric for one in spec.objectives if one.metric not in metrics), "")
-
-
-def with_validation(place: Workplace, spec: SweepSpec, unit: Unit) -> Workplace:
-    """Return the workplace of a trial's training, validated often enough to prune."""
-    tenth = max(1, build_schedule(unit.run).iterations // 10)
-    return replace(place, validate_every=spec.validate_every or tenth)

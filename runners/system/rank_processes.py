@@ -41,7 +41,7 @@ class Parent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Start:
-    place: TorchrunProcess
+    size: int
     device: str
     meet_at: str
     threads: int
@@ -69,7 +69,7 @@ def share_devices(
     check_devices(device, devices)
     with tempfile.TemporaryDirectory(prefix="yolact-bench-") as folder:
         start = _Start(
-            place=TorchrunProcess(rank=0, local_rank=0, size=devices),
+            size=devices,
             device=device,
             meet_at=f"file://{Path(folder).resolve() / 'meeting'}",
             threads=max(1, torch.get_num_threads() // devices),
@@ -92,7 +92,7 @@ class _Processes:
         self._errors: dict[int, BaseException] = {}
         self._lines: dict[Connection[Any, Any], int] = {}  # that are still open, to their rank
         self._processes: list[BaseProcess] = []
-        for rank in range(start.place.size):
+        for rank in range(start.size):
             ours, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, start, rank, task, arguments))
             process.start()
@@ -180,7 +180,7 @@ def _serve(
     log_to_stderr(level=start.log_level if rank == 0 else logging.ERROR)
     torch.set_num_threads(start.threads)
     device = device_of(start.device, rank)
-    place = TorchrunProcess(rank=rank, local_rank=rank, size=start.place.size)
+    place = TorchrunProcess(rank=rank, local_rank=rank, size=start.size)
 
     def send(kind: str, content: object) -> None:
         # By value: `Connection.send` would pass tensors as files that end with this process, which
