@@ -110,7 +110,10 @@ class ExecutorOptions(PlaceOptions):
             "Default: local with more than one slot, else here.",
         ),
     ] = None
-    slots: options.Slots = None
+    slots: Annotated[
+        int | None,
+        typer.Option(help="Arms side by side. Default: one per CUDA device; 1 on a CPU."),
+    ] = None
     devices: options.Devices = 1
     address: Annotated[
         str | None,

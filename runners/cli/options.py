@@ -72,10 +72,6 @@ Workers = Annotated[
     ),
 ]
 Devices = Annotated[int, typer.Option(help="Devices that share each batch of a training.")]
-Slots = Annotated[
-    int | None,
-    typer.Option(help="Arms side by side. Default: one per CUDA device; 1 on a CPU."),
-]
 
 # How to train
 ValidateEvery = Annotated[

@@ -47,11 +47,10 @@ def plan(command: PlanCommand) -> None:
 
 
 def _plan_ablation(command: PlanCommand, rates: UserRates) -> PlanText:
-    _num_devices(command, ())  # checks the options
+    numbers = _num_devices(command, [command.slots * command.devices])
     place, hourly = command.place, command.price_per_hour
     made = plan_spec(command.specs[0], command)
     cost = estimate(made, place, rates)
-    numbers = [_slots(command) * command.devices]
     scale = scale_plan(made, cost, numbers, devices=command.devices, efficiency=command.efficiency)
     schedule = {"schedule": scaling_facts(scale), "price": price_of(scale, hourly)}
     lines = [*plan_lines(made, cost), *cost_lines(scale, per_hour=hourly)]
@@ -61,7 +60,7 @@ def _plan_ablation(command: PlanCommand, rates: UserRates) -> PlanText:
 def _plan_suite(command: PlanCommand, rates: UserRates) -> PlanText:
     """All arms and seeds of all specs, shared across them, on each number of devices."""
     numbers, hourly = _num_devices(command, GPUS), command.price_per_hour
-    if command.only or _slots(command) > 1:
+    if command.only or command.slots > 1:
         raise SpecError("--only and --slots apply to a single SPEC; here give --gpus 8,64,512")
     suite = make_suite(
         [load_spec(spec, command) for spec in command.specs],
@@ -79,7 +78,7 @@ def _plan_suite(command: PlanCommand, rates: UserRates) -> PlanText:
 
 def _plan_sweep(command: PlanCommand, rates: UserRates) -> PlanText:
     """Bounds on what the sampler may choose."""
-    numbers = _num_devices(command, [_slots(command) * command.devices])
+    numbers = _num_devices(command, [command.slots * command.devices])
     if command.only or command.seeds:
         raise SpecError("--only and --seeds apply to an ablation; a sweep has trials")
     settings, hourly = parse_settings(command.settings or ()), command.price_per_hour
@@ -89,11 +88,6 @@ def _plan_sweep(command: PlanCommand, rates: UserRates) -> PlanText:
     scale = scale_sweep(bounds, numbers, devices=command.devices, efficiency=command.efficiency)
     lines = sweep_lines(bounds, scale, price=hourly)
     return lines, sweep_facts(bounds, scale, price=hourly)
-
-
-def _slots(command: PlanCommand) -> int:
-    """Return the number of trainings side by side."""
-    return 1 if command.slots is None else command.slots
 
 
 def _throughput(command: PlanCommand, rates: UserRates) -> Throughput:
@@ -108,7 +102,7 @@ def _num_devices(command: PlanCommand, default: Sequence[int]) -> tuple[int, ...
     Raises:
         SpecError: --gpus, --slots or --devices that are not numbers above 0.
     """
-    if min(_slots(command), command.devices) < 1:
+    if min(command.slots, command.devices) < 1:
         raise SpecError("--slots and --devices: expected numbers above 0")
     if command.gpus is None:
         return tuple(default)

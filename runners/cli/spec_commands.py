@@ -87,7 +87,7 @@ class PlanCommand(SpecOptions, PlaceOptions):
         Path | None,
         typer.Option("--rates", help="YAML file with throughputs: every, presets, evaluation."),
     ] = None
-    slots: options.Slots = None
+    slots: Annotated[int, typer.Option(help="Arms side by side.")] = 1
     devices: options.Devices = 1
     efficiency: Annotated[
         float | None,

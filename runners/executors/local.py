@@ -19,9 +19,8 @@ from yolact_bench.results.record import Record
 
 log = logging.getLogger(__name__)
 
-_SECONDS_BETWEEN_LOOKS = (
-    1.0  # for workers that have ended while processes of theirs hold the pipe open
-)
+# For workers that have ended while processes that they have started hold the pipe open.
+_SECONDS_BETWEEN_LOOKS = 1.0
 _PATIENCE = 120.0  # seconds for workers to write their checkpoints when the executor closes
 _STDERR = 2
 

@@ -53,27 +53,17 @@ class SweepSummary:
         self.base_metrics = self.base_metrics or earlier.base_metrics
         self.confirm = self.confirm or earlier.confirm
 
-    def write(self) -> Sweep:
-        """Write and return the final state, with the importance of parameters."""
-        return self._write(importance=True)
-
     def write_if_due(self) -> None:
         """Write the current state, unless it has just been written."""
         if time.monotonic() - self._written >= _SECONDS_BETWEEN:
-            self._write(importance=False)
+            self.write(importance=False)
 
-    def _write(self, *, importance: bool) -> Sweep:
-        sweep = self._sweep(importance=importance)
-        save(sweep, self.folder)
-        self._written = time.monotonic()
-        return sweep
-
-    def _sweep(self, *, importance: bool) -> Sweep:
+    def write(self, *, importance: bool = True) -> Sweep:
+        """Write and return the state, with the importance of parameters where that is the last."""
         spec, study = self.spec, self.study
-        spent = time.monotonic() - self._began
         base_ms = study.fact(BASE_MS)
         own = {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
-        return Sweep(
+        sweep = Sweep(
             name=spec.name,
             question=spec.question,
             command=self.command,
@@ -94,11 +84,14 @@ class SweepSummary:
             sampler=f"{spec.sampler}, seed {spec.sampler_seed}",
             pruner=spec.pruner,
             environment=environment(self.device),
-            seconds=self._before + spent,
+            seconds=self._before + time.monotonic() - self._began,
             time=now(),
             confirm=self.confirm,
             settings=dict(spec.settings),
         )
+        save(sweep, self.folder)
+        self._written = time.monotonic()
+        return sweep
 
     def _trial(self, trial: StudyTrial) -> Trial:
         facts, space = trial.facts, self.spec.space

@@ -21,6 +21,7 @@ from yolact_bench.spec.sweep.space import Params, changes_of, corners
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
 BASE = "base"
+_COSTS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +103,7 @@ def ap_metrics(scores: Summaries) -> dict[str, float]:
 
 def metrics_of(accuracy: Accuracy) -> dict[str, float]:
     """Return all metrics of a record by name."""
-    costs = {
-        "parameters": accuracy.parameters,
-        "macs": accuracy.macs,
-        "train_seconds": accuracy.train_seconds,
-        "peak_memory_mb": accuracy.peak_memory_mb,
-    }
+    costs = {name: getattr(accuracy, name) for name in _COSTS}
     numbers = {name: float(cost) for name, cost in costs.items() if cost is not None}
     return {**ap_metrics(accuracy), **numbers}
 

@@ -20,20 +20,20 @@ def can_start_helpers() -> bool:
 
 
 class HelperProcess:
-    """One process and the line to it. Calls are answered one at a time, in order.
+    """One process and the pipe to it. Calls are answered one at a time, in order.
 
     It starts from nothing rather than as a copy, which would hold the locks of other threads and
-    a device that cannot be shared. Where this process ends, however it ends, the line breaks and
+    a device that cannot be shared. Where this process ends, however it ends, the pipe closes and
     the helper stops after its current call. Interrupts from the keyboard are left to this
     process.
     """
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._line, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._pipe, far_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(far_end,), daemon=True)
         self._process.start()
-        theirs.close()  # or the line would never break
+        far_end.close()  # or the end of the process would not be seen here
 
     def __enter__(self) -> "HelperProcess":
         return self
@@ -41,7 +41,7 @@ class HelperProcess:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
             self._process.kill()
-        self._line.close()
+        self._pipe.close()
         self._process.join(_PATIENCE)
         if self._process.is_alive():
             self._process.kill()
@@ -65,7 +65,7 @@ class HelperProcess:
 
     def _post(self, *message: object) -> None:
         with suppress(BrokenPipeError):  # `receive` reports it
-            self._line.send(message)
+            self._pipe.send(message)
 
     def receive(self) -> Any:  # noqa: ANN401
         """Return what the oldest call without an answer has returned.
@@ -75,7 +75,7 @@ class HelperProcess:
             Exception: whatever the function raised.
         """
         try:
-            answer, error = self._line.recv()
+            answer, error = self._pipe.recv()
         except (EOFError, OSError) as broken:
             self._process.join(_PATIENCE)
             raise ArmError(
@@ -88,12 +88,12 @@ class HelperProcess:
         return answer
 
 
-def _serve(line: "Connection[Any, Any]") -> None:
+def _serve(pipe: "Connection[Any, Any]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     owned: object = None
     with suppress(EOFError, OSError):  # the other end is gone
         while True:
-            target, function, arguments, options = line.recv()
+            target, function, arguments, options = pipe.recv()
             answer, failed = None, None
             try:
                 if target == "make":
@@ -104,4 +104,4 @@ def _serve(line: "Connection[Any, Any]") -> None:
                     answer = function(*arguments, **options)
             except Exception as error:
                 failed = error
-            line.send((answer, failed))
+            pipe.send((answer, failed))

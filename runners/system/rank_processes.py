@@ -26,7 +26,7 @@ from yolact_bench.errors import ArmError
 T = TypeVar("T")
 OnLog = Callable[[int, Mapping[str, float]], None]
 
-_LAST_WORDS = 5.0  # seconds in which the other ranks may say why they fail, too
+_GRACE = 5.0  # seconds in which the other ranks may report why they fail, too
 _LOOK_EVERY = 0.2  # seconds between looks at whether a stop is requested
 _STOP = "stop"
 
@@ -90,53 +90,53 @@ class _Processes:
         context = multiprocessing.get_context("spawn")
         self.answers: dict[int, object] = {}
         self._errors: dict[int, BaseException] = {}
-        self._lines: dict[Connection[Any, Any], int] = {}  # that are still open, to their rank
+        self._pipes: dict[Connection[Any, Any], int] = {}  # that are still open, to their rank
         self._processes: list[BaseProcess] = []
         for rank in range(start.size):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, start, rank, task, arguments))
+            pipe, far_end = context.Pipe()
+            process = context.Process(target=_serve, args=(far_end, start, rank, task, arguments))
             process.start()
-            theirs.close()  # or the line would never break
-            self._lines[ours] = rank
+            far_end.close()  # or the end of the process would not be seen here
+            self._pipes[pipe] = rank
             self._processes.append(process)
 
     def watch(self, should_stop: Callable[[], bool], on_log: OnLog | None) -> None:
-        """Wait until all have answered, or one has failed and the others had time to say so."""
+        """Wait until all have answered, or one has failed and the others had time to report it."""
         sent, give_up = False, float("inf")
-        while self._lines and time.monotonic() < give_up:
+        while self._pipes and time.monotonic() < give_up:
             if not sent and should_stop():
                 sent = True
-                for each in self._lines:
-                    with suppress(OSError):  # it is gone, and its line will say so
+                for each in self._pipes:
+                    with suppress(OSError):  # it is gone, which `_receive` reports
                         each.send(_STOP)
-            for line in wait(list(self._lines), timeout=_LOOK_EVERY):
-                assert isinstance(line, Connection)
-                self._hear(line, on_log)
+            for pipe in wait(list(self._pipes), timeout=_LOOK_EVERY):
+                assert isinstance(pipe, Connection)
+                self._receive(pipe, on_log)
             if self._errors and give_up == float("inf"):
-                give_up = time.monotonic() + _LAST_WORDS
+                give_up = time.monotonic() + _GRACE
         if self._errors:
-            # The one that came first in truth: a rank whose partner is gone fails, too.
+            # The cause: a rank whose partner is gone fails, too.
             raise min((self._errors[rank] for rank in sorted(self._errors)), key=_follows)
 
     def end(self) -> None:
         """Kill the rest: after a failure, each would wait for a lost rank."""
         for process in self._processes:
-            process.join(0 if self._errors or self._lines else _LAST_WORDS)
+            process.join(0 if self._errors or self._pipes else _GRACE)
             if process.is_alive():
                 process.kill()
                 process.join()
-        for line in self._lines:
-            line.close()
+        for pipe in self._pipes:
+            pipe.close()
 
-    def _hear(self, line: "Connection[Any, Any]", on_log: OnLog | None) -> None:
-        rank = self._lines[line]
+    def _receive(self, pipe: "Connection[Any, Any]", on_log: OnLog | None) -> None:
+        rank = self._pipes[pipe]
         try:
-            kind, content = pickle.loads(line.recv_bytes())
+            kind, content = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             if rank not in self.answers and rank not in self._errors:
                 self._errors[rank] = self._death(rank)
-            del self._lines[line]
-            line.close()
+            del self._pipes[pipe]
+            pipe.close()
             return
         if kind == "answer":
             self.answers[rank] = content
@@ -147,7 +147,7 @@ class _Processes:
 
     def _death(self, rank: int) -> ArmError:
         process = self._processes[rank]
-        process.join(_LAST_WORDS)
+        process.join(_GRACE)
         code = process.exitcode
         how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
         return ArmError(
@@ -166,7 +166,7 @@ def _follows(error: BaseException) -> int:
 
 
 def _serve(
-    line: "Connection[Any, Any]",
+    pipe: "Connection[Any, Any]",
     start: _Start,
     rank: int,
     task: Callable[..., object],
@@ -176,7 +176,7 @@ def _serve(
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    threading.Thread(target=_listen, args=(line, stop), daemon=True).start()
+    threading.Thread(target=_listen, args=(pipe, stop), daemon=True).start()
     log_to_stderr(level=start.log_level if rank == 0 else logging.ERROR)
     torch.set_num_threads(start.threads)
     device = device_of(start.device, rank)
@@ -185,7 +185,7 @@ def _serve(
     def send(kind: str, content: object) -> None:
         # By value: `Connection.send` would pass tensors as files that end with this process, which
         # may be gone before the parent has opened them.
-        line.send_bytes(pickle.dumps((kind, content)))
+        pipe.send_bytes(pickle.dumps((kind, content)))
 
     parent = Parent(should_stop=stop.is_set, on_log=lambda *points: send("points", points))
     try:
@@ -196,10 +196,10 @@ def _serve(
         send("error", portable(error))
 
 
-def _listen(line: "Connection[Any, Any]", stop: threading.Event) -> None:
+def _listen(pipe: "Connection[Any, Any]", stop: threading.Event) -> None:
     """Pass a stop on; end with the parent, however it has ended."""
     try:
-        while line.recv() == _STOP:
+        while pipe.recv() == _STOP:
             stop.set()
     except (EOFError, OSError):
         os._exit(1)
