@@ -92,7 +92,7 @@ def evaluate(command: EvaluateCommand) -> None:
     typer.echo("\n".join(align(rows, left=(0,))))
 
 
-class _Scores(NamedTuple):
+class _Evaluation(NamedTuple):
     """What `evaluate` prints."""
 
     box: ApSummary
@@ -101,23 +101,23 @@ class _Scores(NamedTuple):
     facts: Mapping[str, object]  # what was scored
 
 
-def _score_own(unit: Unit, place: Workplace) -> _Scores:
+def _score_own(unit: Unit, place: Workplace) -> _Evaluation:
     """Return the accuracy of the unit's own training, from the store where it is there."""
     accuracy = place.store.accuracy(unit.run.detect_digest)
     if accuracy is None:
         with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm}"):
             accuracy = ensure_accuracy(unit, place)
     facts = {"record": _record_facts(accuracy)}
-    return _Scores(accuracy.box, accuracy.mask, accuracy.num_images, facts)
+    return _Evaluation(accuracy.box, accuracy.mask, accuracy.num_images, facts)
 
 
-def _score_weights(unit: Unit, weights: Path, place: Workplace) -> _Scores:
+def _score_weights(unit: Unit, weights: Path, place: Workplace) -> _Evaluation:
     """Return the accuracy of given weights, which no record holds."""
     dataset = place.datasets.open(unit.data, unit.split)
     folder = _predict_with(unit, weights, place)
     scores = score_predictions(dataset, folder, scoring=place.scoring)
     facts = {"weights": str(weights), "sha256": file_sha256(weights)}
-    return _Scores(scores.box, scores.mask, len(dataset), facts)
+    return _Evaluation(scores.box, scores.mask, len(dataset), facts)
 
 
 def _has_objects(unit: Unit, place: Workplace) -> bool:

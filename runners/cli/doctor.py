@@ -11,8 +11,8 @@ from runners.cli.storage_checks import (
     Check,
     check_coco_data,
     check_mlflow_store,
+    check_with_remedy,
     check_work_dir,
-    judge,
 )
 from runners.system.environment import (
     cpu_name,
@@ -66,7 +66,7 @@ def _packages() -> Iterator[Check]:
     detail = ", ".join(f"{package} {number}" for package, number in versions.items())
     missing = {"torch", "torchvision", "numpy", "pycocotools"} - set(versions)
     remedy = f"pip install {' '.join(sorted(missing))}" if missing else ""
-    yield judge("packages", detail, remedy, state="fail")
+    yield check_with_remedy("packages", detail, remedy, state="fail")
 
 
 def _versions() -> Iterator[Check]:
@@ -76,7 +76,7 @@ def _versions() -> Iterator[Check]:
     )
     detail = f"supported: {supported}" + (f"; installed: {unsupported}" if unsupported else "")
     remedy = "install versions in the supported ranges" if unsupported else ""
-    yield judge("versions", detail, remedy)
+    yield check_with_remedy("versions", detail, remedy)
 
 
 def _compiler() -> Iterator[Check]:
@@ -89,7 +89,7 @@ def _compiler() -> Iterator[Check]:
         fault = compiler_probe(device)
         remedy = "needed by compiled runtimes alone: install a C++ compiler" if fault else ""
         detail = fault or "a compiled program builds and runs"
-        yield judge(f"compiler for {device}", detail, remedy)
+        yield check_with_remedy(f"compiler for {device}", detail, remedy)
 
 
 def _operators() -> Iterator[Check]:
@@ -109,7 +109,7 @@ def _operators() -> Iterator[Check]:
         correct = boxes_left.tolist() == [0] and bool((convolved == 9).all())
         detail = f"nms and deform_conv2d {'run' if correct else 'give wrong numbers'}"
         remedy = "" if correct else "reinstall torch and torchvision from one index"
-        yield judge(f"operators on {device}", detail, remedy, state="fail")
+        yield check_with_remedy(f"operators on {device}", detail, remedy, state="fail")
 
 
 def _gpu() -> Iterator[Check]:
@@ -155,7 +155,7 @@ def _would_count(name: str, facts: DeviceFacts) -> Check:
     else:
         verdict, remedy = "times would count now", ""
     detail = "; ".join(part for part in (verdict, reason, state) if part)
-    return judge(name, detail, remedy)
+    return check_with_remedy(name, detail, remedy)
 
 
 def _gpu_state(gpu: GpuFacts) -> str:
@@ -186,7 +186,7 @@ def _cpu() -> Iterator[Check]:
     threads = f"{torch.get_num_threads()} torch threads"
     detail = f"{cpu_name()}, {cores} cores, {threads}, load {load:.1f}"
     remedy = "times on a CPU need a quiet machine; stop other programs" if busy else ""
-    yield judge("CPU", detail, remedy)
+    yield check_with_remedy("CPU", detail, remedy)
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GIB
     remedy = "lower the batch size and the workers" if pages < _LITTLE_MEMORY_GIB else ""
-    yield judge("memory", f"{pages:.0f} GiB", remedy)
+    yield check_with_remedy("memory", f"{pages:.0f} GiB", remedy)

@@ -33,7 +33,7 @@ class Check:
     remedy: str = ""
 
 
-def judge(name: str, detail: str, remedy: str, *, state: State = "warn") -> Check:
+def check_with_remedy(name: str, detail: str, remedy: str, *, state: State = "warn") -> Check:
     """Return a check in `state` if there is a remedy, else one that is ok."""
     return Check(name, state if remedy else "ok", detail, remedy)
 
@@ -55,7 +55,7 @@ def check_work_dir(folder: Path) -> Iterator[Check]:
     remote = system in _NETWORK_FILE_SYSTEMS
     remedy = "databases break on it; choose a local --work-dir or set MLFLOW_TRACKING_URI"
     detail = f"{system}{', over the network' if remote else ''}"
-    yield judge("file system", detail, remedy if remote else "")
+    yield check_with_remedy("file system", detail, remedy if remote else "")
 
 
 def check_mlflow_store(work_dir: Path) -> Iterator[Check]:
@@ -66,7 +66,7 @@ def check_mlflow_store(work_dir: Path) -> Iterator[Check]:
     except (OSError, sqlite3.Error) as error:
         remedy = "start the server, or unset MLFLOW_TRACKING_URI; runs continue without it"
         detail = f"{uri} cannot be reached ({error})"
-    yield judge("MLflow store", detail, remedy)
+    yield check_with_remedy("MLflow store", detail, remedy)
 
 
 def _reach(uri: str) -> str:
@@ -101,7 +101,7 @@ def check_coco_data(data_root: Path | None) -> Iterator[Check]:
     missing += [name for name in _COCO_FILES if not (data_root / name).is_file()]
     detail = f"{data_root}: missing {', '.join(missing)}" if missing else f"{data_root} is complete"
     remedy = "unpack COCO 2017 so that the data root contains these" if missing else ""
-    yield judge("COCO data", detail, remedy)
+    yield check_with_remedy("COCO data", detail, remedy)
 
 
 def file_system(folder: Path) -> str:

@@ -67,7 +67,7 @@ class Throughput:
                 arm=name,
                 verb="as given for",
             )
-            for name, per_second in user.of_preset.items()
+            for name, per_second in user.by_preset.items()
         ]
         records = [
             (record, run)
@@ -97,9 +97,9 @@ class Throughput:
     def training(self, run: Run) -> Rate | None:
         """Return images per second of training a run, or None if unknown."""
         same_network = [one for one in self._presets if _differ_in_size_alone(run, one.run)]
-        of_preset = _nearest(run, same_network, precision=True)
-        if of_preset is not None:
-            return of_preset
+        from_preset = _nearest(run, same_network, precision=True)
+        if from_preset is not None:
+            return from_preset
         if self._user.every is not None:
             return Rate(per_second=self._user.every, source="as given")
         line = self._last_line(run)

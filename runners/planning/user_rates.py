@@ -19,7 +19,7 @@ class UserRates:
     """Images per second on one device, from the user; None where there is none."""
 
     every: float | None = None  # of every training without a preset's rate
-    of_preset: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    by_preset: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     evaluation: float | None = None  # network and detection, whatever the arm
 
     def __post_init__(self) -> None:
@@ -32,7 +32,7 @@ class UserRates:
             _FLAG: self.every,
             "--evaluation-images-per-second": self.evaluation,
         }
-        for name, rate in self.of_preset.items():
+        for name, rate in self.by_preset.items():
             if name not in PRESETS:
                 raise SpecError(f"{_FLAG} {name}: no such preset{hint(name, PRESETS)}")
             rates[f"{_FLAG} {name}="] = rate
@@ -50,7 +50,7 @@ def parse_rates(
         SpecError: neither a number nor PRESET=NUMBER, or a mistake in the file.
     """
     base = UserRates() if file is None else _read_rates(file)
-    every, of_preset = base.every, dict(base.of_preset)
+    every, by_preset = base.every, dict(base.by_preset)
     for word in words:
         name, equals, number = word.rpartition("=")
         try:
@@ -61,12 +61,12 @@ def parse_rates(
                 "such as yolact_r101=45"
             ) from error
         if equals:
-            of_preset[name] = rate
+            by_preset[name] = rate
         else:
             every = rate
     return UserRates(
         every=every,
-        of_preset=of_preset,
+        by_preset=by_preset,
         evaluation=evaluation if evaluation is not None else base.evaluation,
     )
 
@@ -78,10 +78,10 @@ def _read_rates(file: Path) -> UserRates:
     presets = source.data.get("presets", {})
     if not isinstance(presets, Mapping):
         raise source.error(("presets",), f"expected preset: rate, got {presets!r}")
-    of_preset = {str(name): _number(source, ("presets", str(name)), presets) for name in presets}
+    by_preset = {str(name): _number(source, ("presets", str(name)), presets) for name in presets}
     single = {key: _number(source, (key,), source.data) for key in _SINGLE if key in source.data}
     try:
-        return UserRates(of_preset=of_preset, **single)
+        return UserRates(by_preset=by_preset, **single)
     except SpecError as error:
         raise SpecError(f"{file}: {error}") from error
 

@@ -40,7 +40,7 @@ class Coordinator:
 
     @property
     def left(self) -> int:
-        """How many trials are still to be asked for."""
+        """How many trials are still to be drawn."""
         if self._exhausted:
             return 0
         return self.spec.trials - self.ledger.num_finished() - self.ledger.num_running()

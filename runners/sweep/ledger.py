@@ -33,7 +33,7 @@ def coordinator_of(work_dir: Path) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """The rules by which a study is asked and its lost trials are retried.
+    """The rules by which trials are drawn from a study and lost ones are retried.
 
     Every set of parameters is finished once, or fails with a reason. A study in a shared storage
     has several coordinators; each looks after its own trials.
@@ -56,7 +56,7 @@ class Ledger:
             if RETRY_OF in trial.facts:
                 self.fail(trial.number, "its coordinator ended twice")
             elif not trial.is_complete(self.space):
-                self._lose(trial, "its coordinator ended before it was asked")
+                self._lose(trial, "its coordinator ended before all its parameters were drawn")
             else:
                 if trial.number not in retried:
                     self.study.enqueue(trial.params, {RETRY_OF: trial.number, **self._mine})
@@ -64,7 +64,7 @@ class Ledger:
         return len(lost)
 
     def release(self) -> None:
-        """Leave interrupted trials to the next coordinator, which asks them again."""
+        """Leave interrupted trials to the next coordinator, which tries them again."""
         for trial in self._running():
             again = {key: trial.facts[key] for key in (RETRY_OF,) if key in trial.facts}
             if trial.is_complete(self.space):

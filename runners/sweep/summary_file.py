@@ -98,7 +98,7 @@ class SweepSummary:
         return Trial(
             number=trial.number,
             state=_state(trial),
-            # A trial that was killed while it was asked has only some of its parameters.
+            # A trial that was killed while it was drawn has only some of its parameters.
             changes=changes_of(space, trial.params) if trial.is_complete(space) else {},
             params=dict(trial.params),
             metrics={str(name): float(value) for name, value in trial.metrics.items()},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runners.arms.job import Job, JobResult
 from runners.executors.queue import JobQueue
 from runners.executors.ray.nodes import Nodes
-from runners.executors.ray.shared_folder import Mark, put_mark, take_mark
+from runners.executors.ray.shared_folder import Mark, put_mark, remove_mark
 from runners.executors.ray.task import Answer, run_task
 from yolact_bench.errors import SpecError, first_line
 
@@ -105,7 +105,7 @@ class RayExecutor:
             self._tasks.clear()
             self._ray.shutdown()  # ends what still runs
             if self._mark is not None:
-                take_mark(self._mark)
+                remove_mark(self._mark)
 
     def _assign(self) -> None:
         while self._queue.waiting and (self._most is None or len(self._tasks) < self._most):

@@ -57,7 +57,7 @@ def put_mark(work_dir: Path) -> Mark:
     return mark
 
 
-def take_mark(mark: Mark) -> None:
+def remove_mark(mark: Mark) -> None:
     """Remove the mark."""
     shutil.rmtree(mark.folder, ignore_errors=True)
 

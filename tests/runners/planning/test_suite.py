@@ -151,7 +151,7 @@ def test_an_invalid_rate_is_refused(word: str) -> None:
 def test_rates_come_from_a_file_too_and_words_go_before_it(tmp_path: Path) -> None:
     file = tmp_path / "rates.yaml"
     file.write_text("every: 20\npresets: {yolact_r101: 45}\nevaluation: 30\n")
-    expected = UserRates(every=25.0, of_preset={"yolact_r101": 45}, evaluation=30)
+    expected = UserRates(every=25.0, by_preset={"yolact_r101": 45}, evaluation=30)
     assert parse_rates(["25"], file=file) == expected
     file.write_text("every: fast\n")
     with pytest.raises(SpecError, match=r"rates.yaml:1: every: expected images per second"):
