@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from typing import TypedDict
+from collections.abc import Callable
+from functools import partial
 
 import typer
 
@@ -14,29 +15,22 @@ from reports.tables.table import Table
 from yolact_bench.results.sweep import Sweep
 
 
-class _Format(TypedDict):
-    width: int
-    colour: bool
-
-
 def print_summary(summary: Summary, *, notes: bool) -> None:
     """Print the result of an ablation as wide as the terminal; without colour into a pipe."""
-    typer.echo(render(summary, notes=notes, **_format()))
+    _print(partial(render, summary, notes=notes))
 
 
 def print_sweep(sweep: Sweep) -> None:
     """Print the headline and the best trials of a sweep, likewise."""
-    typer.echo(render_sweep(sweep, **_format()))
+    _print(partial(render_sweep, sweep))
 
 
 def print_table(table: Table) -> None:
     """Print a table with its notes, likewise."""
-    typer.echo(render_table(table, notes=True, **_format()))
+    _print(partial(render_table, table, notes=True))
 
 
-def _format() -> _Format:
+def _print(text: Callable[..., str]) -> None:
     is_terminal = sys.stdout.isatty()
-    return {
-        "width": shutil.get_terminal_size().columns if is_terminal else PLAIN_WIDTH,
-        "colour": is_terminal and "NO_COLOR" not in os.environ,
-    }
+    width = shutil.get_terminal_size().columns if is_terminal else PLAIN_WIDTH
+    typer.echo(text(width=width, colour=is_terminal and "NO_COLOR" not in os.environ))

@@ -17,8 +17,7 @@ class LogFollower:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = 0, 0  # which file, as a cut writes another; and up to which byte
-        self._trained = -1  # iteration of the last losses that were returned
-        self._validated = -1
+        self._last = {"train": -1, "val": -1}  # iterations of the last points that were returned
 
     def new(self) -> list[LoggedPoint]:
         """Return the points since the last look, in order; a line not yet whole comes later."""
@@ -42,12 +41,9 @@ class LogFollower:
 
     def _is_new(self, points: LoggedPoint) -> bool:
         iteration, values = points
-        if "train/loss" in values:
-            new = iteration > self._trained
-            self._trained = max(self._trained, iteration)
-        else:
-            new = iteration > self._validated
-            self._validated = max(self._validated, iteration)
+        kind = "train" if "train/loss" in values else "val"
+        new = iteration > self._last[kind]
+        self._last[kind] = max(self._last[kind], iteration)
         return new
 
 

@@ -208,11 +208,10 @@ def is_lost_rank(error: BaseException) -> bool:
 
 def portable(error: BaseException) -> BaseException:
     """Return an error as another process can read it, with the traceback as a note."""
-    error.add_note("".join(traceback.format_exception(error)))
+    note = "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        other = RuntimeError(f"{type(error).__name__}: {error}")
-        other.add_note("".join(traceback.format_exception(error)))
-        return other
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(note)
     return error
