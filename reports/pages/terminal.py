@@ -110,12 +110,13 @@ def wrap(text: str, width: int, *, indent: int = 0) -> str:
 
 
 def _verdict(summary: Summary, row: ArmRow, digits: int) -> str:
-    contrast, value = summary.contrasts.of(row.arm, "mask_ap"), row.metrics["mask_ap"]
+    contrast = summary.contrasts.of(row.arm, "mask_ap")
+    delta = summary.contrasts.delta(row.arm, "mask_ap")
     parts = []
     if contrast is not None:
         parts.append(_accuracy(contrast, digits))
-    elif value is not None and value.delta is not None:
-        parts.append(f"{signed_decimal(value.delta, digits)} mask AP, not tested")
+    elif delta is not None:
+        parts.append(f"{signed_decimal(delta, digits)} mask AP, not tested")
     if row.timing is not None and row.timing.ratio is not None:
         parts.append(_speed(row.timing, row.timing.ratio))
     elif row.timing_refused and not row.missing:

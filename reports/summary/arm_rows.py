@@ -18,7 +18,6 @@ class Value:
 
     mean: float
     spread: float | None  # standard deviation over seeds; None with one seed
-    delta: float | None  # to the baseline, mean over the seeds that both have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,23 +53,16 @@ def arm_row(
     """Return the row of that arm; `accuracies` are by detect digest."""
     runs = tuple(run for run in manifest.runs if run.arm == arm)
     done = {r.seed: accuracies[r.detect_digest] for r in runs if r.detect_digest in accuracies}
-    baseline = {
-        run.seed: accuracies[run.detect_digest]
-        for run in manifest.runs
-        if run.arm == manifest.baseline and run.detect_digest in accuracies
-    }
     own = list(done.values())
-    is_baseline = arm == manifest.baseline
     external = any(run.is_external for run in runs)
-    reference = {} if is_baseline else baseline
     return ArmRow(
         arm=arm,
-        is_baseline=is_baseline,
+        is_baseline=arm == manifest.baseline,
         is_external=external,
         changes=manifest.arm_changes[arm],
         seeds_planned=len(runs),
         seeds_done=len(done),
-        metrics={name: _value(name, done, reference) for name in ACCURACIES},
+        metrics={name: _value(name, own) for name in ACCURACIES},
         mask_by_iou=tuple(_mean([a.mask.ap_by_iou[i] for a in own]) for i in range(len(IOUS))),
         mask_by_class={
             name: _mean([a.mask.ap_by_class.get(name) for a in own])
@@ -87,24 +79,11 @@ def arm_row(
     )
 
 
-def _value(
-    metric: str, done: Mapping[int, Accuracy], baseline: Mapping[int, Accuracy]
-) -> Value | None:
-    own = {seed: points(a, metric) for seed, a in done.items()}
-    defined = [value for value in own.values() if value is not None]
+def _value(metric: str, done: Sequence[Accuracy]) -> Value | None:
+    defined = [value for accuracy in done if (value := points(accuracy, metric)) is not None]
     if not defined:
         return None
-    base = {seed: points(a, metric) for seed, a in baseline.items()}
-    deltas = [
-        value - reference
-        for seed, value in own.items()
-        if value is not None and (reference := base.get(seed)) is not None
-    ]
-    return Value(
-        mean=fmean(defined),
-        spread=stdev(defined) if len(defined) > 1 else None,
-        delta=fmean(deltas) if deltas else None,
-    )
+    return Value(mean=fmean(defined), spread=stdev(defined) if len(defined) > 1 else None)
 
 
 def _mean(fractions: Iterable[float | None]) -> float | None:

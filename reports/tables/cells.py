@@ -6,7 +6,7 @@ from reports.summary.arm_rows import ArmRow, Value
 from reports.summary.timings import Timing, unfolded_text
 from reports.tables.table import Notes
 from yolact_bench.results.contrasts import Contrast
-from yolact_bench.results.text import NOT_AVAILABLE, difference_text, signed_decimal, with_interval
+from yolact_bench.results.text import NOT_AVAILABLE, difference_text, with_interval
 
 MISSING = "—"  # a number that should be there and is not: always with a note
 WIDE = 1.0  # points: an interval is wide from here on
@@ -29,12 +29,10 @@ def point(row: ArmRow, points: float | None, notes: Notes) -> str:
     return f"{points:.1f}"
 
 
-def delta(value: Value | None, contrast: Contrast | None, digits: int = 2) -> str:
-    """Return a difference in points, its interval and its mark; nothing for the baseline."""
-    if contrast is not None:
-        text = difference_text(contrast.value, contrast.low, contrast.high, digits)
-        return f"{text} {contrast.verdict}"
-    return "" if value is None or value.delta is None else signed_decimal(value.delta, digits)
+def delta(contrast: Contrast, digits: int = 2) -> str:
+    """Return a difference in points, its interval and its mark."""
+    text = difference_text(contrast.value, contrast.low, contrast.high, digits)
+    return f"{text} {contrast.verdict}"
 
 
 def delta_digits(contrasts: Iterable[Contrast]) -> int:

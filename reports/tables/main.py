@@ -15,6 +15,7 @@ from reports.tables.origins import anchor, origin
 from reports.tables.table import Column, Notes, Table, arm_table, csv_only
 from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.metrics import IOUS
+from yolact_bench.results.text import signed_decimal
 
 _Fields = Mapping[str, object]
 _FIRST = ("ap", "ap50", "ap75")  # the other metrics are in tables of their own, and in CSV
@@ -126,6 +127,15 @@ def _delta(summary: Summary, metric: str, *, drop: int = 0) -> Column[ArmRow]:
     headline = [c for c in summary.contrasts.by_key.values() if c.metric in HEADLINE]
     digits = cells.delta_digits(headline)
 
+    def cell(row: ArmRow, notes: Notes) -> str:
+        c, value = contrast(row), summary.contrasts.delta(row.arm, metric)
+        if c is not None:
+            return cells.delta(c, digits)
+        if value is None:
+            return ""
+        mark = notes.mark(legends.NO_INTERVAL) if headline else ""
+        return f"{signed_decimal(value, digits)} {mark}".strip()
+
     def contrast(row: ArmRow) -> Contrast | None:
         return summary.contrasts.of(row.arm, metric)
 
@@ -134,9 +144,9 @@ def _delta(summary: Summary, metric: str, *, drop: int = 0) -> Column[ArmRow]:
         return c is not None and not c.is_real
 
     def export(row: ArmRow) -> _Fields:
-        c, value = contrast(row), row.metrics[metric]
+        c = contrast(row)
         return {
-            f"{metric}_delta": c.value if c else value.delta if value else None,
+            f"{metric}_delta": summary.contrasts.delta(row.arm, metric),
             f"{metric}_delta_low": c.low if c else None,
             f"{metric}_delta_high": c.high if c else None,
             f"{metric}_p_holm": c.p_holm if c else None,
@@ -145,7 +155,7 @@ def _delta(summary: Summary, metric: str, *, drop: int = 0) -> Column[ArmRow]:
 
     return Column(
         "Δ [95 %]" if headline else "Δ",
-        lambda row, notes: cells.delta(row.metrics[metric], contrast(row), digits),
+        cell,
         faint=is_unsure,
         tip=_origins,
         drop=drop,

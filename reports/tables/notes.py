@@ -15,7 +15,8 @@ def meaning(summary: Summary) -> tuple[str, ...]:
     spread = "; ± is the standard deviation over seeds" if several else ""
     texts = [
         f"AP in percent points (COCO, IoU 0.50:0.95){where}{spread}. "
-        f"Δ: difference in points to {summary.manifest.baseline}.{_without_intervals(summary)}",
+        f"Δ: difference in points to {summary.manifest.baseline}.{_several_seeds(summary)}"
+        f"{_without_intervals(summary)}",
         *intervals(summary),
         *marks(summary),
         *missing(summary),
@@ -23,6 +24,7 @@ def meaning(summary: Summary) -> tuple[str, ...]:
     return tuple(texts)
 
 
+NO_INTERVAL = "without interval: the two arms have no resamples of the same images"
 BOLD = (
     f"Bold: significantly better than every other arm (p < {LEVEL:g} after Holm's correction over "
     "these differences); for times, the 95 % interval of the ratio to the second best excludes 1."
@@ -120,12 +122,19 @@ def _external(row: ArmRow) -> str:
     return f"measured elsewhere: another program's predictions{origins}, scored here"
 
 
+def _several_seeds(summary: Summary) -> str:
+    """Which seeds a Δ is of."""
+    if len(summary.manifest.seeds) < 2:
+        return ""
+    return " Of means over seeds; where both arms use the same trainings, over these alone."
+
+
 def _without_intervals(summary: Summary) -> str:
     """The caution for a table without intervals."""
     if summary.contrasts.by_key or len(summary.rows) < 2:
         return ""
     if len(summary.manifest.seeds) > 1:
-        return " It pairs equal seeds; whether it exceeds chance is not tested here."
+        return " Whether it exceeds chance is not tested here."
     return " One seed: the spread between trainings is unknown, so a small Δ may be chance."
 
 

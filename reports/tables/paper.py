@@ -135,7 +135,7 @@ def _measurement(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _M
     text = _number(points, unit)
     contrast = summary.contrasts.of(row.arm, "mask_ap") if name == "delta_ap" else None
     if contrast is not None:
-        text = cells.delta(None, contrast)
+        text = cells.delta(contrast)
     return _Measurement(text, points, where)
 
 
@@ -155,15 +155,12 @@ def _time(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measurem
 
 
 def _points(summary: Summary, row: ArmRow, name: str) -> float | None:
-    contrast = summary.contrasts.of(row.arm, "mask_ap") if name == "delta_ap" else None
+    if name == "delta_ap":
+        return summary.contrasts.delta(row.arm, "mask_ap")
     if name == "mask_ap70":
         return row.mask_by_iou[IOUS.index(0.70)]
-    if contrast is not None:
-        return contrast.value
-    value = row.metrics.get("mask_ap" if name == "delta_ap" else name)
-    if value is None:
-        return None
-    return value.delta if name == "delta_ap" else value.mean
+    value = row.metrics.get(name)
+    return None if value is None else value.mean
 
 
 def _number(number: float | None, unit: Quantity) -> str:

@@ -171,24 +171,31 @@ def test_an_unmet_expectation_is_told(tmp_path: Path) -> None:
     assert "NOT MET `mask_ap[deformable]" in report.markdown
 
 
-def test_seeds_give_mean_spread_and_a_delta_paired_by_seed(tmp_path: Path) -> None:
-    """fast: 31 and 33, deformable: 33.5 alone. Mean 32 ± √2; Δ = 33.5 − 31 of seed 0 alone."""
+def test_seeds_give_mean_spread_and_a_difference_of_means(tmp_path: Path) -> None:
+    """fast: 31 and 33, deformable: 33.5. Mean 32 ± √2; Δ = 33.5 − 32, with resamples or not."""
     plan = fake_work.manifest(seeds=(0, 1), measure=("accuracy",), expect=())
     records = [
         fake_work.accuracy("fast"),
         fake_work.accuracy("fast", seed=1, shift=0.02),
         fake_work.accuracy("deformable"),
     ]
-    summary = read(fake_work.write_work(tmp_path, records, plan), fake_work.NAME)
+    work = fake_work.write_work(tmp_path, records, plan)
+    summary = read(work, fake_work.NAME)
     fast, deformable = summary.rows[0].metrics["mask_ap"], summary.rows[3].metrics["mask_ap"]
     assert fast is not None
     assert deformable is not None
     assert (fast.mean, fast.spread) == (pytest.approx(32.0), pytest.approx(2**0.5))
-    assert (deformable.delta, deformable.spread) == (pytest.approx(2.5), None)
+    assert (deformable.mean, deformable.spread) == (pytest.approx(33.5), None)
+    delta = summary.contrasts.delta("deformable", "mask_ap")
+    assert delta == pytest.approx(1.5)
     markdown = markdown_report(summary, [])
     assert "32.0 ± 1.4" in markdown
     assert "seed 1: not run yet" in markdown
     assert "fps" not in markdown.split("## Published")[0]  # latency was not asked for
+    for record in records:
+        fake_work.write_resamples(work, record)
+    contrast = read(work, fake_work.NAME).contrasts.of("deformable", "mask_ap")
+    assert contrast is not None and contrast.value == delta
 
 
 @pytest.mark.parametrize(

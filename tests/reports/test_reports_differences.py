@@ -177,10 +177,11 @@ def test_a_run_without_resamples_is_named_with_the_command_that_makes_them(tmp_p
     work = _work(tmp_path, records)
     (work / "resamples" / "d-sequential-0.npz").unlink()
     summary = read(work, fake_work.NAME)
-    assert _row(summary, "sequential")[2] == "+0.25"
+    assert _row(summary, "sequential")[2] == "+0.25 ¹"
     assert _row(summary, "cross_class_fast")[2].endswith("*")
     told = "Without interval: sequential (seed 0) is not resampled. To add it: yolact-bench run"
     assert told in markdown_table(comparison(summary))
+    assert "without interval: the two arms have no resamples" in markdown_table(comparison(summary))
 
 
 def test_other_resamples_are_not_paired(tmp_path: Path) -> None:

@@ -11,7 +11,13 @@ from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.metrics import RESAMPLED, fraction, seeds_text
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.resamples import Resamples
-from yolact_bench.statistics.difference import Difference, SeedResult, difference, holm
+from yolact_bench.statistics.difference import (
+    Difference,
+    SeedResult,
+    difference,
+    holm,
+    mean_difference,
+)
 
 LEVEL = 0.05
 # What the main table judges. The other metrics are a family of their own, so that looking at
@@ -81,6 +87,10 @@ class Contrasts:
     def of(self, arm: str, metric: str) -> Contrast | None:
         """Return the contrast, if there is one."""
         return self.by_key.get((arm, metric))
+
+    def delta(self, arm: str, metric: str) -> float | None:
+        """Return the contrast's value in points, also where it has no interval."""
+        return self.arms.delta(arm, metric)
 
     def leader(self, metric: str) -> str | None:
         """Return the arm that is significantly better than every other; None without one."""
@@ -170,6 +180,14 @@ class _Arms:
         defined = np.isfinite(sum(r.resamples for side in results for r in side))
         return results if np.count_nonzero(defined) > 1 else None
 
+    def delta(self, arm: str, metric: str) -> float | None:
+        """Return the arm's mean over seeds minus the baseline's; None of the baseline itself."""
+        baseline = self._manifest.baseline
+        mine, theirs = self._points(arm, metric), self._points(baseline, metric)
+        if arm == baseline or not mine or not theirs:
+            return None
+        return 100 * mean_difference(mine, theirs)
+
     def leader(self, metric: str) -> str | None:
         """Return the best arm if it is ahead of all others by more than chance explains."""
         if metric not in self._leaders:
@@ -212,6 +230,14 @@ class _Arms:
     def _complete(self, arm: str) -> bool:
         done = self._done.get(arm, {})
         return bool(done) and len(self._results(done, "mask_ap")) == len(done)
+
+    def _points(self, arm: str, metric: str) -> dict[str, float]:
+        """The arm's fractions by training."""
+        return {
+            accuracy.train_digest: point
+            for accuracy in self._done.get(arm, {}).values()
+            if (point := fraction(accuracy, metric)) is not None
+        }
 
     def _results(self, done: Mapping[int, Accuracy], metric: str) -> Seeds:
         """The results of those seeds that are resampled."""

@@ -12,7 +12,7 @@ Applied Statistics 1 (2007) 386-411. Two arms' seeds together: Welch, Biometrika
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,13 +69,15 @@ def difference(
     """
     first, second = _by_training(arm), _by_training(baseline)
     _check([*first.values(), *second.values()])
+    points = [{t: r.point for t, r in side.items()} for side in (first, second)]
+    value = mean_difference(*points)
     shared = [training for training in first if training in second]
     if shared:
-        value, spread = _paired_difference([first[t] for t in shared], [second[t] for t in shared])
+        spread = _paired_spread([first[t] for t in shared], [second[t] for t in shared])
         pairs, testable = len(shared), True
     else:
         a, b = list(first.values()), list(second.values())
-        value, spread = _unpaired_difference(a, b)
+        spread = _unpaired_spread(a, b)
         pairs = len({result.seed for result in a} & {result.seed for result in b})
         testable = spread.seeds is not None
     half = spread.half_width(0.05)
@@ -90,6 +92,17 @@ def difference(
         testable=testable,
         pairs=pairs,
     )
+
+
+def mean_difference(arm: Mapping[str, float], baseline: Mapping[str, float]) -> float:
+    """Return the difference of two means over trainings, of training → value on each side.
+
+    Where both have trainings in common, of these alone.
+    """
+    shared = [arm[training] - baseline[training] for training in arm if training in baseline]
+    if shared:
+        return float(np.mean(shared))
+    return float(np.mean([*arm.values()]) - np.mean([*baseline.values()]))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -122,30 +135,24 @@ def _check(results: Sequence[SeedResult]) -> None:
         raise ValueError("results on different resamples cannot be compared; resample them again")
 
 
-def _paired_difference(
-    arm: Sequence[SeedResult], baseline: Sequence[SeedResult]
-) -> tuple[float, Spread]:
+def _paired_spread(arm: Sequence[SeedResult], baseline: Sequence[SeedResult]) -> Spread:
     points = np.array([a.point - b.point for a, b in zip(arm, baseline, strict=True)])
     replicates = _stack(arm) - _stack(baseline)
-    spread = Spread(
+    return Spread(
         images=_variance(replicates.mean(axis=0)),
         interaction=_interaction(replicates),
         seeds=_seeds(points),
     )
-    return float(points.mean()), spread
 
 
-def _unpaired_difference(
-    arm: Sequence[SeedResult], baseline: Sequence[SeedResult]
-) -> tuple[float, Spread]:
+def _unpaired_spread(arm: Sequence[SeedResult], baseline: Sequence[SeedResult]) -> Spread:
     points = [np.array([result.point for result in side]) for side in (arm, baseline)]
     replicates = [_stack(side) for side in (arm, baseline)]
-    spread = Spread(
+    return Spread(
         images=_variance(replicates[0].mean(axis=0) - replicates[1].mean(axis=0)),
         interaction=sum(_interaction(side) for side in replicates),
         seeds=_welch(_seeds(points[0]), _seeds(points[1])),
     )
-    return float(points[0].mean() - points[1].mean()), spread
 
 
 def _stack(results: Sequence[SeedResult]) -> Values:
