@@ -98,7 +98,7 @@ def _check_settings(run: Run) -> None:
     if run.image_size < SMALLEST_IMAGE:
         raise SpecError(f"image_size: expected {SMALLEST_IMAGE} px or more, got {run.image_size}")
     if not run.classes:
-        raise SpecError("classes: the data set has none")
+        raise SpecError("classes: the data set has none; name categories in its annotation file")
 
 
 def _check_together(run: Run) -> None:

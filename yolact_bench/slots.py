@@ -35,14 +35,9 @@ NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 CountOrZero: TypeAlias = Annotated[int, Field(ge=0)]
 AtLeastOne: TypeAlias = Annotated[float, Field(ge=1)]
-_BOUNDS = {
-    "gt": "above {:g}",
-    "ge": "at least {:g}",
-    "lt": "below {:g}",
-    "le": "at most {:g}",
-    "min_length": "with {:g} values or more",
-    "max_length": "with {:g} values or fewer",
-}
+_RANGES = {"gt": "above {:g}", "ge": "of at least {:g}", "lt": "below {:g}", "le": "at most {:g}"}
+_NOUNS: Mapping[object, str] = {int: "whole number", float: "number", str: "text", tuple: "list"}
+_WORDS: Mapping[object, str] = {bool: "true or false", NoneType: "null"}
 
 
 def hint(word: str, known: Collection[str]) -> str:
@@ -145,8 +140,8 @@ def resolve(
         elif parameter.default is inspect.Parameter.empty:
             raise SpecError(
                 f"{slot}.{name}: the option {option!r} is required; write "
-                f"{slot}: {{name: {name}, {option}: ...}}, of type "
-                f"{_type_name(hints.get(option, object))}"
+                f"{slot}: {{name: {name}, {option}: ...}}, where {option} is "
+                f"{kind_of(hints.get(option, object))}"
             )
         else:
             resolved[option] = _plain(parameter.default)
@@ -192,33 +187,40 @@ def _check_value(where: str, expected: object, value: object) -> object:
             values = {str(one): one for one in get_args(expected)}
             text = f"{where}: no value is named {value!r}{hint(str(value), values)}"
             raise SpecError(text) from error
-        raise SpecError(f"{where}: {value!r} is not a valid {_type_name(expected)}") from error
+        raise SpecError(f"{where}: expected {kind_of(expected)}, got {value!r}") from error
 
 
-def _type_name(expected: object) -> str:
-    """Return how a message names the type of an option."""
+def kind_of(expected: object, *, many: bool = False) -> str:
+    """Return how a message names a type, such as "a whole number of at least 1"."""
+    metadata: Sequence[object] = ()
+    if get_origin(expected) is Annotated:
+        expected, *metadata = get_args(expected)
+    limits = [limit for field in metadata for limit in getattr(field, "metadata", ())]
     origin, arguments = get_origin(expected), get_args(expected)
     if origin is Literal:
-        return " or ".join(map(repr, arguments))
-    if origin is Annotated:
-        return f"{_type_name(arguments[0])} {_range(arguments[1:])}".rstrip()
+        return " or ".join(map(str, arguments))
     if origin in {Union, UnionType}:
-        return " or ".join(map(_type_name, arguments))
-    if expected is NoneType:
-        return "null"
+        return " or ".join(kind_of(one, many=many) for one in arguments)
     if origin is not None and issubclass(origin, Sequence):
-        return f"list of {_type_name(arguments[0])}"
-    return getattr(expected, "__name__", str(expected))
+        items = f"{_length(limits)}{kind_of(arguments[0], many=True)}"
+        return f"lists of {items}" if many else f"a list of {items}"
+    if expected in _WORDS:
+        return _WORDS[expected]
+    noun = _NOUNS.get(expected, getattr(expected, "__name__", str(expected)))
+    ranges = [
+        words.format(getattr(limit, name))
+        for limit in limits
+        for name, words in _RANGES.items()
+        if hasattr(limit, name)
+    ]
+    return " ".join([f"{noun}s" if many else f"a {noun}", " and ".join(ranges)]).rstrip()
 
 
-def _range(metadata: Sequence[object]) -> str:
-    bounds = [bound for field in metadata for bound in getattr(field, "metadata", ())]
-    return " and ".join(
-        words.format(getattr(bound, name))
-        for bound in bounds
-        for name, words in _BOUNDS.items()
-        if hasattr(bound, name)
-    )
+def _length(limits: Sequence[object]) -> str:
+    """Return how many items a list has, followed by a space, or nothing."""
+    least = max((getattr(limit, "min_length", 0) for limit in limits), default=0)
+    exact = any(getattr(limit, "max_length", None) == least for limit in limits)
+    return f"{least} " if exact else f"{least} or more " if least else ""
 
 
 def _plain(value: object) -> object:

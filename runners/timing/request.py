@@ -38,7 +38,9 @@ class LatencyRequest:
             SpecError: an invalid arm, or weights for more than one.
         """
         if self.weights is not None and len(self.arms) > 1:
-            raise SpecError("--weights: needs exactly one arm")
+            raise SpecError(
+                f"--weights: expected one arm, got {', '.join(self.arms)}; time them one by one"
+            )
         how = self.dataset, self.settings, self.place, self.data_root
         return {arm: resolve_unit(arm, *how, split="val") for arm in self.arms}
 

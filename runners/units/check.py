@@ -60,7 +60,10 @@ def check(
     except SpecError as error:
         raise type(error)(f"{where}: {error}") from error
     except (ValueError, RuntimeError) as error:
-        raise SpecError(f"{where}: the network cannot be built: {error}") from error
+        raise SpecError(
+            f"{where}: the network cannot be built: {error}; write other sizes, as of image_size "
+            "or of the options that `yolact-bench list components` prints"
+        ) from error
     return resolved, spec
 
 

@@ -23,10 +23,10 @@ def _component(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "slot: {name: part, sizes: ...}, of type list of list of float"),
-        ({"sizes": 3}, "3 is not a valid list of list of float"),
+        ({}, "slot: {name: part, sizes: ...}, where sizes is a list of lists of numbers"),
+        ({"sizes": 3}, "slot.part.sizes: expected a list of lists of numbers, got 3"),
         ({"sizes": [[1.0]], "decay": "linaer"}, "did you mean 'linear'?); there is: gaussian, lin"),
-        ({"sizes": [[1.0]], "limit": "many"}, "'many' is not a valid int or null"),
+        ({"sizes": [[1.0]], "limit": "many"}, "expected a whole number or null, got 'many'"),
     ],
 )
 def test_a_refused_option_says_what_to_write(options: dict[str, object], message: str) -> None:
@@ -77,14 +77,22 @@ def test_what_is_without_effect_may_be_written_at_its_default(slot: str) -> None
         (
             "nms",
             {"name": "fast", "max_iou": 2.0},
-            "2.0 is not a valid float at least 0 and",
+            "nms.fast.max_iou: expected a number of at least 0 and at most 1, got 2.0",
         ),
-        ("nms", {"name": "fast", "top_k": -5}, "-5 is not a valid int at least 1"),
-        ("nms", {"name": "soft", "sigma": 0}, "0 is not a valid float above 0"),
-        ("nms", {"name": "sequential", "grid_px": 0}, "0 is not a valid int at least 1 or null"),
-        ("box_loss", {"name": "smooth_l1", "weight": -1.0}, "float at least 0"),
+        ("nms", {"name": "fast", "top_k": -5}, "expected a whole number of at least 1, got -5"),
+        ("nms", {"name": "soft", "sigma": 0}, "expected a number above 0, got 0"),
+        ("nms", {"name": "sequential", "grid_px": 0}, "whole number of at least 1 or null, got 0"),
+        ("box_loss", {"name": "smooth_l1", "weight": -1.0}, "a number of at least 0"),
         ("matcher", {"name": "ssd", "crowd_iou": 1.5}, "at most 1"),
-        ("schedule", {"name": "cosine", "lr": 0.0}, "float above 0"),
+        ("anchors", {"name": "pascal", "scales": [1]}, "a list of 5 numbers above 0, got [1]"),
+        ("anchors", {"name": "pascal", "ratios": []}, "a list of 1 or more numbers above 0, got"),
+        (
+            "anchors",
+            {"name": "free", "sizes": "big"},
+            "a list of 5 lists of 1 or more lists of 2 numbers above 0, got 'big'",
+        ),
+        ("mask_loss", {"name": "lincomb_bce", "crop": 1}, "expected true or false, got 1"),
+        ("schedule", {"name": "cosine", "lr": 0.0}, "a number above 0"),
     ],
 )
 def test_an_option_outside_its_range_is_refused(

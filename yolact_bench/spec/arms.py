@@ -28,11 +28,11 @@ def read_arms(source: Source) -> tuple[str, ArmChanges]:
         factors: dict[str, list[object]] = {}
         for path, values in content.items():
             if not isinstance(values, list) or not values:
-                raise source.error((kind, path), "expected a list of values")
+                raise source.error((kind, path), f"expected a list such as [4, 8], got {values!r}")
             factors[path] = values
         arms = _grid(factors) if kind == "grid" else _one_factor(factors)
     if not arms:
-        raise source.error((kind,), "names no arm")
+        raise source.error((kind,), "names no arm; write one, such as {wide: {fpn.channels: 512}}")
     return kind, arms
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 from yolact_bench.errors import SpecError
-from yolact_bench.slots import Choice, hint
+from yolact_bench.slots import Choice, hint, kind_of
 
 # Raise an integer when what its phase computes changes: old work is then not reused.
 TRAINING_VERSION = 1
@@ -133,7 +133,9 @@ def _choice(slot: str, current: object, option: str, value: object) -> object:
     """Return the new value of a slot, given its current one."""
     if option:
         if not isinstance(current, Mapping):
-            raise SpecError(f"{slot} is a single value, it has no option {option!r}")
+            raise SpecError(
+                f"{slot} is a single value, it has no option {option!r}; write {slot} alone"
+            )
         return {**current, option: value}
     if isinstance(current, Mapping):
         if isinstance(value, str):
@@ -144,7 +146,7 @@ def _choice(slot: str, current: object, option: str, value: object) -> object:
     if isinstance(current, tuple) and isinstance(value, list):
         return tuple(value)
     if type(current) is not type(value):
-        raise SpecError(f"expected {type(current).__name__}, got {value!r}")
+        raise SpecError(f"expected {kind_of(type(current))}, got {value!r}")
     return value
 
 

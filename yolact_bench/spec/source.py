@@ -121,7 +121,9 @@ def read_spec(path: Path, *, schema: int, keys: Sequence[str]) -> Source:
     source = read(path)
     source.check_keys((), source.data, keys)
     if source.data.get("schema") != schema:
-        raise source.error(("schema",), f"expected schema: {schema}")
+        raise source.error(
+            ("schema",), f"expected schema: {schema}, got {source.data.get('schema')!r}"
+        )
     return source
 
 

@@ -120,6 +120,7 @@ def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (["train", "yolact_tiny", "--dataset", "{tmp}/d.yaml"], "d.yaml"),
         (["train", "yolact_tiny", "--dataset", "coco"], "YOLACT_DATA"),
         (["evaluate", "yolact_tiny", "--weights", "{tmp}/no.pt"], "no such file"),
+        (["latency", "yolact_tiny", "yolact_r50", "--weights", "a.pt"], "time them one by one"),
         (["report", "smal"], "no ablation or sweep named 'smal'"),
         (["list", "component"], "did you mean 'components'"),
         (["predict", "{tmp}/no.jpg", "--weights", "{tmp}/no.pt"], "no such image"),

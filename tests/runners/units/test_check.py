@@ -79,6 +79,15 @@ def test_an_arm_of_an_architecture_already_built_is_still_checked(
     assert [run.protonet["k"] for run in builds].count(9) == 1
 
 
+def test_a_network_that_torch_refuses_is_reported_with_what_to_change(tmp_path: Path) -> None:
+    text = f"{HEAD}arms:\n{ARMS}".replace("protonet.k: 13}", "protonet.k: 1000000000000000000}", 1)
+    message = (
+        r"arms\.sequential: the network cannot be built: .*; write other sizes, as of image_size"
+    )
+    with pytest.raises(SpecError, match=message):
+        lines_of(write_spec(tmp_path, text.replace("baseline: k_4", "baseline: k_13")))
+
+
 def test_a_batch_norm_of_other_channels_than_its_input_is_refused() -> None:
     with torch.device("meta"):
         norm = torch.nn.BatchNorm2d(4)

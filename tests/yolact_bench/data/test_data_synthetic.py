@@ -107,5 +107,7 @@ def test_the_ground_truth_decodes_to_the_masks() -> None:
 
 
 def test_a_negative_seed_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"dataset.shapes.seed: -1 is too small; at least 0"):
+    with pytest.raises(
+        SpecError, match=r"dataset.shapes.seed: expected a whole number of at least 0, got -1"
+    ):
         shapes(seed=-1)

@@ -142,13 +142,15 @@ def test_rescoring_without_a_network_for_it_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protonet.k": "8"}, "protonet.fcn.k: '8' is not a valid int"),
+        ({"protonet.k": "8"}, "protonet.fcn.k: expected a whole number of at least 1, got '8'"),
         ({"protonet.kk": 8}, "did you mean 'k'"),
         ({"precision": "fp8"}, "bf16, fp16, fp32"),
-        ({"anchors.scales": [8, 16]}, "list of float above 0 with 5 values or more"),
+        ({"anchors.scales": [8, 16]}, "expected a list of 5 numbers above 0, got"),
+        ({"image_size": "big"}, "expected a whole number, got 'big'"),
+        ({"seed.k": 1}, "it has no option 'k'; write seed alone"),
         (
             {"dcn": {"name": "every_nth", "n": 0}},
-            "0 is not a valid int at least 1",
+            "expected a whole number of at least 1, got 0",
         ),
     ],
 )

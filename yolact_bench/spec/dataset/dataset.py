@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import Field
 
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.slots import Choice, hint, pick, with_facts
+from yolact_bench.slots import Choice, Count, CountOrZero, hint, pick, with_facts
 from yolact_bench.spec.dataset.file import read_dataset_file
 from yolact_bench.spec.dataset.published import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.spec.dataset.split import FileSplit, ShapesSplit, Split
@@ -74,11 +77,11 @@ class DatasetSpec:
 def shapes(
     data_root: Path | None,
     *,
-    seed: int = 0,
-    val_draw: int = 0,
-    train_images: int = 2048,
-    val_images: int = 256,
-    size: int = 192,
+    seed: CountOrZero = 0,
+    val_draw: CountOrZero = 0,
+    train_images: Count = 2048,
+    val_images: Count = 256,
+    size: Annotated[int, Field(ge=96)] = 192,
 ) -> DatasetSpec:
     """Return the embedded set of drawn shapes that `seed` names.
 
@@ -86,15 +89,6 @@ def shapes(
 
     Source: this project's own; `yolact_bench.data.scene` draws it.
     """
-    for option, value, least in (
-        ("seed", seed, 0),
-        ("val_draw", val_draw, 0),
-        ("train_images", train_images, 1),
-        ("val_images", val_images, 1),
-        ("size", size, 96),
-    ):
-        if value < least:
-            raise SpecError(f"dataset.shapes.{option}: {value} is too small; at least {least}")
     splits: dict[str, Split] = {
         "train": ShapesSplit(seed=seed, stream=0, num_images=train_images, size=size),
         "val": ShapesSplit(seed=seed, stream=1 + val_draw, num_images=val_images, size=size),

@@ -42,11 +42,13 @@ def read_dataset_file(path: Path) -> DatasetFile:
             )
         part = source.data[split]
         if not isinstance(part, Mapping):
-            raise source.error((split,), "expected {images: ..., annotations: ...}")
+            raise source.error(
+                (split,), f"expected {{images: FOLDER, annotations: FILE.json}}, got {part!r}"
+            )
         source.check_keys((split,), part, _SPLIT_KEYS)
         for key in _SPLIT_KEYS:
             if key not in part:
-                raise source.error((split,), f"the key '{key}' is missing")
+                raise source.error((split,), f"the key '{key}' is missing; write {key}: PATH")
         images, annotations = (source.text((split, key), part[key]) for key in _SPLIT_KEYS)
         splits[split] = (root / images, root / annotations)
     return DatasetFile(name=name, splits=splits, classes=_classes(source))
@@ -58,6 +60,10 @@ def _classes(source: Source) -> tuple[str, ...]:
     names = source.strings("classes")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not names:
-        problem = f"named twice: {', '.join(twice)}" if twice else "names no category"
+        problem = (
+            f"named twice: {', '.join(twice)}; remove one"
+            if twice
+            else "names no category; leave it out for all"
+        )
         raise source.error(("classes",), problem)
     return names
