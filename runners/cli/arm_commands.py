@@ -42,7 +42,7 @@ class EvaluateCommand(PlaceOptions):
     workers: options.Workers = None
     scoring: options.Scoring = "pycocotools"
     eval_batch: options.EvalBatch = 1
-    devices: Annotated[int, typer.Option("--devices", help="Devices that share the images.")] = 1
+    devices: Annotated[int, typer.Option(min=1, help="Devices that share the images.")] = 1
     as_json: options.AsJson = False
 
 

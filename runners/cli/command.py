@@ -97,7 +97,7 @@ class SpecOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorOptions(PlaceOptions):
-    """Where the jobs of a command run."""
+    """Where the jobs of `run` and `sweep` run, and what they print."""
 
     workers: options.Workers = None
     rounds: options.Rounds = None
@@ -112,10 +112,12 @@ class ExecutorOptions(PlaceOptions):
     ] = None
     slots: Annotated[
         int | None,
-        typer.Option(help="Arms side by side. Default: one per CUDA device; 1 on a CPU."),
+        typer.Option(min=1, help="Arms side by side. Default: one per CUDA device; 1 on a CPU."),
     ] = None
     devices: options.Devices = 1
     address: Annotated[
         str | None,
         typer.Option(envvar="RAY_ADDRESS", help="Address of the Ray cluster (HOST:6379 or auto)."),
     ] = None
+    dry_run: Annotated[bool, typer.Option(help="Plan only; nothing runs.")] = False
+    as_json: options.AsJson = False

@@ -42,7 +42,7 @@ def start(
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "run": callback(spec_commands.RunCommand, "run:run"),
     "plan": callback(spec_commands.PlanCommand, "plan:plan"),
-    "check": callback(spec_commands.CheckCommand, "check:check"),
+    "check": callback(spec_commands.CheckCommand, "specs:check"),
     "train": callback(arm_commands.TrainCommand, "arm:train"),
     "evaluate": callback(arm_commands.EvaluateCommand, "arm:evaluate"),
     "latency": callback(arm_commands.LatencyCommand, "timing:latency"),

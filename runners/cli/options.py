@@ -71,7 +71,7 @@ Workers = Annotated[
         "Default: 4 with CUDA, 1 without."
     ),
 ]
-Devices = Annotated[int, typer.Option(help="Devices that share each batch of a training.")]
+Devices = Annotated[int, typer.Option(min=1, help="Devices that share each batch of a training.")]
 
 # How to train
 ValidateEvery = Annotated[
@@ -118,4 +118,3 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="All notes and warnings below the table.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
-DryRun = Annotated[bool, typer.Option(help="Plan only; nothing runs.")]

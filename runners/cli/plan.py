@@ -100,10 +100,8 @@ def _num_devices(command: PlanCommand, default: Sequence[int]) -> tuple[int, ...
     """Return the numbers of devices at which to simulate.
 
     Raises:
-        SpecError: --gpus, --slots or --devices that are not numbers above 0.
+        SpecError: --gpus that are not numbers above 0.
     """
-    if min(command.slots, command.devices) < 1:
-        raise SpecError("--slots and --devices: expected numbers above 0")
     if command.gpus is None:
         return tuple(default)
     words = command.gpus.split(",")

@@ -49,8 +49,6 @@ class RunCommand(SpecOptions, ExecutorOptions):
         ),
     ] = False
     verbose: options.Verbose = False
-    dry_run: options.DryRun = False
-    as_json: options.AsJson = False
 
     @property
     def text(self) -> str:
@@ -87,7 +85,7 @@ class PlanCommand(SpecOptions, PlaceOptions):
         Path | None,
         typer.Option("--rates", help="YAML file with throughputs: every, presets, evaluation."),
     ] = None
-    slots: Annotated[int, typer.Option(help="Arms side by side.")] = 1
+    slots: Annotated[int, typer.Option(min=1, help="Arms side by side.")] = 1
     devices: options.Devices = 1
     efficiency: Annotated[
         float | None,
@@ -131,7 +129,7 @@ class SweepCommand(ExecutorOptions):
     ]
     settings: options.Set = None
     trials: Annotated[
-        int | None, typer.Option(help="Number of trials. Default: the number in the file.")
+        int | None, typer.Option(min=1, help="Number of trials. Default: the number in the file.")
     ] = None
     budget: options.Budget = FULL
     storage: Annotated[
@@ -144,12 +142,11 @@ class SweepCommand(ExecutorOptions):
     confirm: Annotated[
         int | None,
         typer.Option(
+            min=1,
             help="Number of seeds for another run of the best trial, or of the front, and the "
-            "base. Default: no such run."
+            "base. Default: no such run.",
         ),
     ] = None
-    dry_run: options.DryRun = False
-    as_json: options.AsJson = False
 
     @property
     def text(self) -> str:

@@ -1,17 +1,23 @@
-"""How commands read the spec of an ablation."""
+"""How commands read and check specs."""
 
 import logging
+import sys
 from pathlib import Path
+
+import typer
 
 from reports.summary.paper import check_paper
 from runners.cli.command import SpecOptions
-from runners.cli.spec_commands import PlanCommand, RunCommand
+from runners.cli.spec_commands import CheckCommand, PlanCommand, RunCommand
 from runners.planning.plan import Plan, check_arms, make_plan
+from runners.units.check import check as check_run
 from runners.units.settings import parse_settings
-from yolact_bench.errors import SpecError
+from yolact_bench.build import program_fault
+from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.results.text import count
-from yolact_bench.spec.ablation import Ablation, load
+from yolact_bench.spec.ablation import Ablation, Arm, load
+from yolact_bench.spec.sweep.sweep import is_sweep
 
 log = logging.getLogger(__name__)
 
@@ -61,3 +67,44 @@ def check_texts(ablation: Ablation) -> None:
             check_expectation(text, ablation.rows)
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from error
+
+
+def check(command: CheckCommand) -> None:
+    """Print one line per spec; a data set that is not on this machine is no mistake.
+
+    Raises:
+        SpecError: the first mistake.
+    """
+    for spec in command.specs:
+        if is_sweep(spec):
+            from runners.cli.sweep import check_file  # which loads optuna
+
+            line = check_file(spec, budget=command.budget, data_root=command.data_root)
+        else:
+            line = _check_ablation(spec, command)
+        typer.echo(line)
+
+
+def _check_ablation(spec: Path, command: CheckCommand) -> str:
+    ablation = load(spec, budget=command.budget)
+    check_texts(ablation)
+    missing = dict.fromkeys(filter(None, (_check(arm, command.data_root) for arm in ablation.arms)))
+    check_arms(ablation)
+    for row in ablation.external:
+        absent = row.missing(seed=ablation.seeds[0], default_python=sys.executable)
+        missing |= {f"{row.name}: {absent}": None} if absent else {}
+    external = f" and {len(ablation.external)} external" if ablation.external else ""
+    notes = [f"; missing here: {what}" for what in missing]
+    faults = (program_fault(arm.run, "cpu") for arm in ablation.arms)
+    notes += [f"; cannot run here: {fault}" for fault in dict.fromkeys(faults) if fault]
+    return f"{spec}: {count(len(ablation.arms), 'arm')}{external} OK{''.join(notes)}"
+
+
+def _check(arm: Arm, data_root: Path | None) -> str:
+    """Check one arm; return which of its files are missing, or nothing."""
+    try:
+        check_run(arm.run, where=arm.where, data_root=data_root, device="cpu")
+    except MissingDataError as error:
+        check_run(arm.run, where=arm.where, data_root=None, device="cpu", data=False)
+        return str(error).removeprefix(f"{arm.where}: ")
+    return ""

@@ -21,7 +21,7 @@ from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
-from yolact_bench.errors import MissingDataError, SpecError
+from yolact_bench.errors import MissingDataError
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.budget import find_budget
 from yolact_bench.spec.sweep.space import parameters
@@ -94,10 +94,6 @@ def plan_lines(checked: CheckedSweep) -> list[str]:
 
 def _check(command: SweepCommand) -> CheckedSweep:
     trials = command.trials
-    if trials is not None and trials < 1:
-        raise SpecError(f"--trials {trials}: expected 1 or more")
-    if command.confirm is not None and command.confirm < 1:
-        raise SpecError(f"--confirm {command.confirm}: expected 1 seed or more")
     if trials is None and find_budget(command.budget).rehearsal:
         trials = _SMOKE_TRIALS
     settings = parse_settings(command.settings or ())

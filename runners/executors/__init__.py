@@ -69,9 +69,6 @@ def make_executor(
     """
     if name is not None and name not in EXECUTORS:
         raise SpecError(f"--executor {name}: no such executor{hint(name, EXECUTORS)}")
-    for option, number in (("--slots", slots), ("--devices", devices)):
-        if number is not None and number < 1:
-            raise SpecError(f"{option} {number}: expected 1 or more")
     if name == "here" and (slots or 1) > 1:
         raise SpecError("--executor here runs one arm at a time; omit --slots or --executor")
     kind = torch.device(device).type

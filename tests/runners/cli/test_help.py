@@ -95,6 +95,19 @@ def test_a_command_calls_an_action_that_takes_its_options(
     assert expected is actual
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("run {spec} --slots 0", "run {spec} --devices 0", "plan {spec} --slots 0"),
+        *("sweep {spec} --trials 0", "sweep {spec} --confirm 0", "evaluate a --devices 0"),
+    ],
+)
+def test_a_number_below_1_is_refused_before_anything_is_loaded(words: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, words.format(spec=write_spec(tmp_path)).split())
+    assert done.exit_code == 2
+    assert f"Invalid value for '{words.split()[-2]}'" in done.output
+
+
 def test_a_field_without_a_help_text_is_no_option() -> None:
     assert "yolact-bench profile --work-dir" in PARAMETERS
     assert "yolact-bench profile --data-root" not in PARAMETERS

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.cli.check import check
 from runners.cli.spec_commands import CheckCommand
+from runners.cli.specs import check
 from runners.units import check as module
 from tests.support.small_ablation import SPEC, write_spec
 from yolact_bench.errors import SpecError
