@@ -84,7 +84,7 @@ class Predictions:
     """Raw outputs of the network, before decoding."""
 
     boxes: Float[Tensor, "B A 4"]  # regressions relative to `anchors`, not corner fractions
-    scores: Float[Tensor, "B A C1"]  # class logits, background first, C1 = C + 1
+    class_logits: Float[Tensor, "B A C1"]  # background first, C1 = C + 1
     coefficients: Float[Tensor, "B A k"]  # after tanh
     prototypes: Float[Tensor, "B h w k"]  # after ReLU
     anchors: Float32[Tensor, "A 4"]  # cxcywh fractions, not corners

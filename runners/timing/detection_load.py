@@ -27,7 +27,7 @@ from yolact_bench.spec.loads import Load
 _BEST, _WORST, _SUPPRESSED = 0.95, 0.3, 0.06
 _BACKGROUND, _NEVER = 12.0, -30.0  # logits
 _BOX_IN_CELL = 0.96  # boxes lie in a grid and share no pixel: no NMS suppresses one by another
-_REPLACED = ("boxes", "scores", "coefficients")
+_REPLACED = ("boxes", "class_logits", "coefficients")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class LoadRows:
 
     anchors: Int64[Tensor, " M"]
     boxes: Float[Tensor, "M 4"]
-    scores: Float[Tensor, "M C1"]
+    class_logits: Float[Tensor, "M C1"]
     coefficients: Float[Tensor, "M k"]
 
 
@@ -54,7 +54,7 @@ class LoadedNetwork(Program):
             prototypes=_prototypes(like.prototypes),
             features=None,
         )
-        self._predictions.scores[..., 0] = _BACKGROUND
+        self._predictions.class_logits[..., 0] = _BACKGROUND
         self._written: list[LoadRows] = []
 
     def forward(self, batch: Tensor, clock: Clock = no_clock) -> Predictions:
@@ -68,7 +68,7 @@ class LoadedNetwork(Program):
         for place, rows in enumerate(self._written):
             for name in _REPLACED:
                 getattr(self._predictions, name)[place, rows.anchors] = 0
-            self._predictions.scores[place, rows.anchors, 0] = _BACKGROUND
+            self._predictions.class_logits[place, rows.anchors, 0] = _BACKGROUND
         self._written = [self._per_image[image % len(self._per_image)] for image in images]
         for place, rows in enumerate(self._written):
             for name in _REPLACED:
@@ -111,7 +111,7 @@ def load_rows(load: Load, image: int, like: Predictions) -> LoadRows:
             f"load {load.name}: {count} detections, but the network has {num_anchors} anchors"
         )
     total = min(count * load.candidates_per_detection, num_anchors)
-    device, num_classes = like.anchors.device, like.scores.shape[-1] - 1
+    device, num_classes = like.anchors.device, like.class_logits.shape[-1] - 1
     every = torch.arange(total, device=device)
     objects = every % max(count, 1)  # the first `count` survive
     anchors = every * num_anchors // max(total, 1)
@@ -122,16 +122,16 @@ def load_rows(load: Load, image: int, like: Predictions) -> LoadRows:
     boxes = (torch.cat([corner, corner + _BOX_IN_CELL], 1) / side).to(device)[objects]
     probability = torch.full((total,), _SUPPRESSED, device=device)
     probability[:count] = torch.linspace(_BEST, _WORST, count, device=device)
-    scores = torch.full((total, num_classes + 1), _NEVER, device=device)
-    scores[:, 0] = 0
+    logits = torch.full((total, num_classes + 1), _NEVER, device=device)
+    logits[:, 0] = 0
     labels = torch.randint(num_classes, (max(count, 1),), generator=random).to(device)[objects]
-    scores[every, 1 + labels] = probability.logit()
+    logits[every, 1 + labels] = probability.logit()
     coefficients = 2 * torch.rand(max(count, 1), like.coefficients.shape[-1], generator=random) - 1
     coefficients[:, 0] = 1  # its prototype is 1 everywhere: about half of each box is mask
     return LoadRows(
         anchors=anchors,
         boxes=encode(boxes, like.anchors[anchors]),
-        scores=scores,
+        class_logits=logits,
         coefficients=coefficients.to(device)[objects],
     )
 

@@ -126,7 +126,7 @@ def _crowd(raw: Predictions) -> Predictions:
     if anchors.device.type == "meta":  # which holds no values: any will do
         anchors = torch.tensor([0.5, 0.5, 0.1, 0.1]).repeat(len(anchors), 1)
     anchors = anchors.cpu()
-    num_anchors, num_scores = raw.scores.shape[1:]
+    num_anchors, columns = raw.class_logits.shape[1:]
     candidates = min(CANDIDATES, num_anchors)
     rows = torch.arange(candidates) * num_anchors // candidates
     objects = torch.arange(candidates) % OBJECTS
@@ -135,15 +135,15 @@ def _crowd(raw: Predictions) -> Predictions:
     corners = torch.cat([corner + 0.1 / side, corner + 0.9 / side], 1)
     boxes = torch.zeros(1, num_anchors, 4)
     boxes[0, rows] = encode(corners, anchors[rows])
-    scores = torch.full((1, num_anchors, num_scores), -20.0)
-    scores[0, :, 0] = 10.0
+    logits = torch.full((1, num_anchors, columns), -20.0)
+    logits[0, :, 0] = 10.0
     sure = 0.95 - 0.8 * torch.arange(candidates) / candidates
-    scores[0, rows, 0] = 0.0
-    scores[0, rows, 1 + objects % (num_scores - 1)] = sure.logit()
+    logits[0, rows, 0] = 0.0
+    logits[0, rows, 1 + objects % (columns - 1)] = sure.logit()
     features = None if raw.features is None else tuple(torch.zeros(f.shape) for f in raw.features)
     return Predictions(
         boxes=boxes,
-        scores=scores,
+        class_logits=logits,
         coefficients=torch.zeros(raw.coefficients.shape),
         prototypes=torch.zeros(raw.prototypes.shape),
         anchors=anchors,

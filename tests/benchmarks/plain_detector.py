@@ -38,7 +38,7 @@ def plain_detections(detector: Detector, file: Path) -> PlainDetections:
     assert isinstance(network, Yolact) and detector.head.rescore_net is not None
     image = read_rgb(file)
     raw = network(detector.preprocess([image]))
-    scores = raw.scores[0].softmax(-1).T[1:].contiguous()  # [C, A]
+    scores = raw.class_logits[0].softmax(-1).T[1:].contiguous()  # [C, A]
     row, label, score = plain_fast_rows(decode(raw.boxes[0], raw.anchors), scores)
     boxes = decode(raw.boxes[0][row], raw.anchors[row])
     masks = torch.sigmoid(raw.prototypes[0] @ raw.coefficients[0][row].T)  # [h, w, N]

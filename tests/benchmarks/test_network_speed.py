@@ -50,7 +50,7 @@ def test_the_network(benchmark: BenchmarkFixture, threads: int) -> None:
     wanted = plain().predict(x)
     for precision, limit in (("fp32", 1e-4), ("bf16", 0.05)):
         found = compiled(precision).predict(x)
-        for name in ("boxes", "scores", "prototypes"):
+        for name in ("boxes", "class_logits", "prototypes"):
             assert furthest(getattr(found, name), getattr(wanted, name)) < limit, (precision, name)
     compare(
         benchmark,

@@ -129,7 +129,7 @@ def logits_of(scene: str, anchors: int) -> Predictions:
         logits = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
     return Predictions(
         boxes=encode(boxes, to_cxcywh(boxes))[None],
-        scores=logits[None],
+        class_logits=logits[None],
         coefficients=torch.zeros(1, anchors, 32),
         prototypes=torch.zeros(1, 8, 8, 32),
         anchors=to_cxcywh(boxes),
@@ -145,7 +145,7 @@ def test_decoding_softmax_and_fast_nms(
     raw = logits_of(scene, anchors)
 
     def plain() -> PlainKept:
-        by_class = raw.scores[0].softmax(-1).T.contiguous()[1:]
+        by_class = raw.class_logits[0].softmax(-1).T.contiguous()[1:]
         return plain_fast_nms(decode(raw.boxes[0], raw.anchors), by_class)
 
     def ours() -> Selection:

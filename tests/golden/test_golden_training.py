@@ -105,7 +105,7 @@ def _check_matches(
     assert (flat == -1).nonzero().flatten().tolist() == want["neutral"]
     assert (labels > 0).sum(1).tolist() == want["num_pos"]
     assert (labels == 0).sum(1).tolist() == want["num_background"]
-    mined = mined_negatives(raw.scores, labels, 3)
+    mined = mined_negatives(raw.class_logits, labels, 3)
     assert mined.flatten().nonzero().flatten().tolist() == want["ohem"]
     boxes = torch.cat([one.boxes[t] for one, (_, t) in zip(targets, matched, strict=True)])
     anchors = raw.anchors.repeat(len(targets), 1)

@@ -84,7 +84,7 @@ def runtime_keeps_what_a_network_computes(slot: str, name: str) -> None:
     given = InferenceNetwork(network) if runtime.inference_copy else network
     with torch.no_grad(), runtime.context("cpu"):
         found, wanted = runtime.prepare(given)(x), network(x)
-    for output in ("boxes", "scores", "coefficients", "prototypes"):
+    for output in ("boxes", "class_logits", "coefficients", "prototypes"):
         assert torch.allclose(getattr(found, output), getattr(wanted, output), atol=1e-4)
 
 

@@ -38,7 +38,7 @@ def rows_of_blocks(values: Float[Tensor, "A C"], floor: float) -> Int64[Tensor, 
 
 def rank_per_class(
     scores: Float[Tensor, "A C"], min_score: float, top_k: int
-) -> tuple[Float[Tensor, "C k"], Int64[Tensor, "C k"]]:
+) -> tuple[Float[Tensor, "C K"], Int64[Tensor, "C K"]]:
     """Return, for each class, the scores and anchors of its best `top_k` candidates.
 
     Every candidate competes in every class, so scores below `min_score` are among them: an
@@ -50,9 +50,9 @@ def rank_per_class(
 
 
 def select_ranked(
-    score: Float[Tensor, "C k"],
-    anchor: Int64[Tensor, "C k"],
-    keep: Bool[Tensor, "C k"],
+    score: Float[Tensor, "C K"],
+    anchor: Int64[Tensor, "C K"],
+    keep: Bool[Tensor, "C K"],
     max_detections: int | None,
 ) -> Selection:
     """Return what is marked in `keep`, all classes together, best first."""

@@ -164,7 +164,7 @@ def likely_candidates(predictions: Predictions, image: int, nms: Nms) -> Candida
     On a CPU the softmax of all anchors takes longer than all that follows it, and most anchors
     are background far beyond doubt. Elsewhere it is one launch.
     """
-    logits = predictions.scores[image].float()
+    logits = predictions.class_logits[image].float()
     option = signature(nms).parameters.get("min_score")
     min_score = 1.0 if option is None else option.default
     # Near 1 float32 has too few digits for what follows.
@@ -184,7 +184,7 @@ def _candidates_in(
 ) -> Candidates:
     return Candidates(
         boxes=decode(predictions.boxes[image][rows], predictions.anchors[rows]),
-        probabilities=predictions.scores[image][rows].float().softmax(-1)[:, 1:],
+        probabilities=predictions.class_logits[image][rows].float().softmax(-1)[:, 1:],
         coefficients=predictions.coefficients[image][rows].float(),
         prototypes=predictions.prototypes[image].float(),
         features=predictions.features_of(image),

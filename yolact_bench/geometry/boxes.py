@@ -5,7 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 # Divisors of the regression targets of centre and size. Every SSD descendant has them.
-# Source: SSD (arXiv:1512.02325), authors' code; dbolya/yolact@902073d layers/box_utils.py, decode.
+# Source: dbolya/yolact@902073d layers/box_utils.py, `decode`; before it weiliu89/caffe, branch ssd,
+# src/caffe/util/bbox_util.cpp, `DecodeBBox` (arXiv:1512.02325).
 CENTRE_VARIANCE = 0.1
 SIZE_VARIANCE = 0.2
 

@@ -3,8 +3,8 @@
 With TRITON_INTERPRET=1 in the environment before this is imported, it runs on the CPU, slowly.
 
 Source: `yolact_bench/loss/claims.py`, the same loop.
-Differs: nothing; it compares integers, so the claims are the same. Where nobody claims, the row
-is 0.
+Differs: nothing; it compares integers, so the claims are the same. Where no object claims, the
+row is 0.
 """
 # ruff: noqa: ANN001, ANN201 (Triton types the parameters of a kernel itself)
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"

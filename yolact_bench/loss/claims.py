@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 _NUMBERS = 0xFFFFFFFF  # room for an anchor's number, in the lower half of a key
-NOBODY = -(1 << 56)  # the key of what may not be claimed: read as an overlap, it is negative
+NO_CLAIM = -(1 << 56)  # the key of what may not be claimed: read as an overlap, it is negative
 _MOST_OBJECTS = 64  # of an image whose keys fit the registers of one program; COCO's have 93
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import box_area, crowd_overlap
-from yolact_bench.loss.claims import NOBODY, claims, claims_of_batch, rank_anchors
+from yolact_bench.loss.claims import NO_CLAIM, claims, claims_of_batch, rank_anchors
 from yolact_bench.loss.padded import pad_objects
 from yolact_bench.loss.protocols import Match, Matcher
 from yolact_bench.shapes import Target, Targets, reading_is_free
@@ -44,7 +44,7 @@ def match_of_batch(
     iou, inside = _overlaps(objects.boxes, objects.is_crowd, corners)
     overlap, chosen = iou.max(dim=1)
     few = min(iou.shape[1:])
-    best = rank_anchors(iou, few).masked_fill(objects.is_crowd[..., None], NOBODY)
+    best = rank_anchors(iou, few).masked_fill(objects.is_crowd[..., None], NO_CLAIM)
     overlap = overlap.masked_fill(objects.is_crowd.gather(1, chosen), -1.0)
     seen = _Overlaps(overlap=overlap, chosen=chosen, inside=inside, best=best)
     return _label(seen, claims_of_batch(seen.best), objects.labels, limits)
@@ -171,7 +171,7 @@ def _relate(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Overlaps
         overlap=overlap.masked_fill(crowd[chosen], -1.0),
         chosen=chosen,
         inside=_inside(corners.T, target),
-        best=torch.cat(best, dim=1).topk(few, dim=1).values.masked_fill(crowd[:, None], NOBODY),
+        best=torch.cat(best, dim=1).topk(few, dim=1).values.masked_fill(crowd[:, None], NO_CLAIM),
     )
 
 

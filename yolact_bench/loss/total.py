@@ -62,7 +62,7 @@ class Losses:
         "Fast Mask Re-Scoring Network"; dbolya/yolact@902073d layers/modules/multibox_loss.py,
         `forward`.
         """
-        with torch.autocast(raw.scores.device.type, enabled=False):
+        with torch.autocast(raw.class_logits.device.type, enabled=False):
             return self._terms(in_float32(raw), Targets.of(targets), generator)
 
     def match(
@@ -95,7 +95,7 @@ class Losses:
             box, mask, mask_iou = self._of_batch(forms, raw, targets, match, normaliser, generator)
         terms = {
             "box": box,
-            "class": self.class_loss(raw.scores, match.labels, normaliser),
+            "class": self.class_loss(raw.class_logits, match.labels, normaliser),
             "mask": mask,
             "semantic": self._semantic(raw.semantic, targets),
             "mask_iou": mask_iou,

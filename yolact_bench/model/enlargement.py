@@ -11,10 +11,12 @@ from torch import Tensor
 def enlarge(
     maps: Float[Tensor, "B c h w"], size: Sequence[int], *, training: bool
 ) -> Float[Tensor, "B c H W"]:
-    """Return the maps at that size: bilinear, half-pixel centres, as in the authors' code.
+    """Return the maps at that size: bilinear, half-pixel centres.
 
     The gradient of torch's kernel for CUDA adds up with atomic operations, in half precision in
     half precision too. So there training takes two products with constant matrices.
+
+    Source: dbolya/yolact@902073d yolact.py, `FPN`, and layers/interpolate.py, `InterpolateModule`.
     """
     if training and _adds_atomically(maps):
         return enlarge_by_products(maps, size)

@@ -24,12 +24,13 @@ class MaskScoringNet(nn.Module):
     then 2×2 max-pooled; four 3×3 convolutions, the last of stride 2, two hidden layers, one IoU
     per class. In training the result may be below 0, for the last layer is linear; in detection
     it is cut at 0. Boxes are clipped to the image first, and map to cells as anchors do: cell i
-    has its centre at i + ½, which torchvision calls aligned (the authors' code predates it).
+    has its centre at i + ½, which torchvision calls aligned.
 
-    Source: Mask Scoring R-CNN (arXiv:1903.00241), section 3.3 and figure 3.
-    Differs: the mask comes from the prototypes and not from a RoI head at 28×28, so it is
-    RoI-aligned to that size; features are those of P3 to P5; convolutions start as all of YOLACT's
-    do, not as R-CNN's.
+    Source: Mask Scoring R-CNN (arXiv:1903.00241), section 3.3 and figure 3;
+    zjhuang22/maskscoring_rcnn, maskrcnn_benchmark/layers/roi_align.py, `ROIAlign`.
+    Differs: RoIs are moved by half a cell, as above; the mask comes from the prototypes, not from
+    a RoI head at 28×28, so it is RoI-aligned to that size; features are those of P3 to P5;
+    convolutions start as all of YOLACT's do, not as R-CNN's.
     """
 
     needs_features = True

@@ -36,11 +36,11 @@ class StagedNetwork(Program):
         with clock("protonet"):
             prototypes = self.protonet(levels[0])
         with clock("head"):
-            boxes, scores, coefficients = self.head(levels)
+            boxes, class_logits, coefficients = self.head(levels)
         semantic = self.semantic if self.training else None
         return Predictions(
             boxes=boxes,
-            scores=scores,
+            class_logits=class_logits,
             coefficients=coefficients,
             prototypes=prototypes,
             anchors=self.anchors,

@@ -108,7 +108,7 @@ def test_tensors_keep_their_places_so_that_a_captured_graph_reads_them(detector:
         first = detector.predict(batch)
         loaded.write([1])
         second = detector.predict(batch)
-    for name in ("boxes", "scores", "coefficients", "prototypes"):
+    for name in ("boxes", "class_logits", "coefficients", "prototypes"):
         assert getattr(first, name).data_ptr() == getattr(second, name).data_ptr()
 
 
@@ -116,7 +116,7 @@ def test_the_same_image_always_has_the_same_objects(detector: Detector) -> None:
     like = detector.predict(detector.preprocess(IMAGES[:1]))
     a, b, other = (load_rows(LOADS["coco_like"], n, like) for n in (1, 1, 2))
     assert torch.equal(a.boxes, b.boxes)
-    assert torch.equal(a.scores, b.scores)
+    assert torch.equal(a.class_logits, b.class_logits)
     assert len(a.anchors) != len(other.anchors)  # 8 detections against 4
 
 

@@ -136,7 +136,7 @@ def test_a_network_gives_the_same_with_either_implementation() -> None:
     x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         wanted, found = plain.network(x), ours.network(x)
-    outputs = ("boxes", "scores", "coefficients", "prototypes")
+    outputs = ("boxes", "class_logits", "coefficients", "prototypes")
     pairs = [(getattr(found, name), getattr(wanted, name)) for name in outputs]
     assert max(largest_faults([a for a, _ in pairs], [b for _, b in pairs])) < 5e-5
 

@@ -136,7 +136,7 @@ def predictions(objects: int = 6, images: int = 2, *, side: int = 40) -> Predict
     anchors = to_cxcywh(boxes.clamp(0, 1) + torch.tensor([0, 0, 0.02, 0.02]))
     return Predictions(
         boxes=encode(boxes, anchors)[None].repeat(images, 1, 1),
-        scores=torch.stack([logits, nothing][:images]),
+        class_logits=torch.stack([logits, nothing][:images]),
         coefficients=torch.randn(images, 900, 8, generator=generator).tanh(),
         prototypes=torch.randn(images, side, side, 8, generator=generator).relu(),
         anchors=anchors,
@@ -210,10 +210,10 @@ def test_no_step_asks_for_a_value(name: str) -> None:
     raw = predictions()
     detection = FixedDetection(head_of(NMS[name], "mask_iou"), FIXED_NMS[name])
 
-    def found(boxes: Tensor, scores: Tensor, coefficients: Tensor, prototypes: Tensor) -> Tensor:
+    def found(boxes: Tensor, logits: Tensor, coefficients: Tensor, prototypes: Tensor) -> Tensor:
         part = Predictions(
             boxes=boxes,
-            scores=scores,
+            class_logits=logits,
             coefficients=coefficients,
             prototypes=prototypes,
             anchors=raw.anchors.to(boxes.device),
@@ -221,7 +221,7 @@ def test_no_step_asks_for_a_value(name: str) -> None:
         )
         return detection(part).mask_scores
 
-    inputs = (raw.boxes, raw.scores, raw.coefficients, raw.prototypes)
+    inputs = (raw.boxes, raw.class_logits, raw.coefficients, raw.prototypes)
     with torch.no_grad():
         graph = operator_graph(found, inputs, tracing_mode="fake", _allow_non_fake_inputs=True)
         torch.testing.assert_close(graph(*inputs), found(*inputs))
@@ -258,7 +258,7 @@ def test_a_captured_graph_replays_the_detection_of_other_images(name: str) -> No
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         fixed = detection(first)
-    for part in ("boxes", "scores", "coefficients", "prototypes", "anchors"):
+    for part in ("boxes", "class_logits", "coefficients", "prototypes", "anchors"):
         getattr(first, part).copy_(getattr(second, part))
     graph.replay()
     for image in range(2):
@@ -284,5 +284,5 @@ def test_fast_nms_on_a_gpu_gives_the_same_detections() -> None:
 
 
 def on_gpu(raw: Predictions) -> Predictions:
-    moved = ("boxes", "scores", "coefficients", "prototypes", "anchors")
+    moved = ("boxes", "class_logits", "coefficients", "prototypes", "anchors")
     return replace(raw, **{part: getattr(raw, part).cuda() for part in moved})

@@ -31,7 +31,7 @@ def predictions(logits: Sequence[Sequence[float]]) -> Predictions:
     prototypes[..., 0] = 1
     return Predictions(
         boxes=torch.zeros(1, 2, 4),
-        scores=torch.tensor([logits]),
+        class_logits=torch.tensor([logits]),
         coefficients=torch.tensor([[[4.0, 0.0], [4.0, 0.0]]]),
         prototypes=prototypes,
         anchors=ANCHORS,
@@ -124,7 +124,7 @@ class FakeNetwork(Program):
             coefficients = self.weight(torch.ones(len(x), 2, 2, device=x.device))
         return Predictions(
             boxes=torch.zeros(len(x), 2, 4, device=x.device),
-            scores=logits,
+            class_logits=logits,
             coefficients=coefficients,
             prototypes=torch.ones(len(x), 10, 10, 2, device=x.device),
             anchors=ANCHORS.to(x.device),

@@ -46,10 +46,10 @@ def raw_of(boxes: Tensor, logits: Tensor) -> Predictions:
     others = torch.rand(images, anchors, K - 1, generator=generator)
     zeros = torch.zeros(images, anchors, 4)
     row = torch.cat([zeros, logits.float(), number, others], -1)
-    regressions, scores, coefficients = row.split([4, columns, K], -1)
+    regressions, class_logits, coefficients = row.split([4, columns, K], -1)
     return Predictions(
         boxes=regressions,
-        scores=scores,
+        class_logits=class_logits,
         coefficients=coefficients,
         prototypes=torch.rand(images, 3, 3, K, generator=generator),
         anchors=to_cxcywh(boxes),
@@ -68,7 +68,7 @@ def tied(seed: int, *, images: int = 1, anchors: int = 300, classes: int = 12) -
 
 def wanted(raw: Predictions, image: int, **options: float) -> Selection:
     boxes = decode(raw.boxes[image], raw.anchors)
-    return fast_nms_per_class(boxes, raw.scores[image].float().softmax(-1)[:, 1:], **options)
+    return fast_nms_per_class(boxes, raw.class_logits[image].float().softmax(-1)[:, 1:], **options)
 
 
 def assert_rows_of(chosen: MaskInputs, image: int, want: Selection) -> int:
@@ -89,7 +89,7 @@ def check(raw: Predictions, device: str, *, pairs: int = 2048, **options: float)
     """Compare all images; which of them are exact."""
     choose = partial(choose_fast, **options)  # type: ignore[arg-type]
     chosen = choose(map_tensors(raw, lambda tensor: tensor.to(device)), pairs=pairs)
-    for image in range(len(raw.scores)):
+    for image in range(len(raw.class_logits)):
         assert_rows_of(chosen, image, wanted(raw, image, **options))
     exact: list[bool] = chosen.exact.tolist()
     return exact
@@ -113,7 +113,7 @@ def test_interpreted_ties_keep_their_order(device_name: str, images: int) -> Non
 def test_interpreted_halves_are_read_as_they_are(device_name: str, values: torch.dtype) -> None:
     """Of 250 anchors, whose numbers bfloat16 can hold."""
     raw = tied(3, anchors=250)
-    parts = ("boxes", "scores", "coefficients", "prototypes")
+    parts = ("boxes", "class_logits", "coefficients", "prototypes")
     raw = replace(raw, **{part: getattr(raw, part).to(values) for part in parts})
     assert check(raw, device_or_skip(device_name), max_detections=20) == [True]
 
@@ -145,9 +145,9 @@ def test_interpreted_options_mean_the_same(device_name: str, options: dict[str, 
 @ON_EACH
 def test_interpreted_nothing_competes(device_name: str) -> None:
     raw = tied(0)
-    sure = torch.zeros_like(raw.scores)
+    sure = torch.zeros_like(raw.class_logits)
     sure[..., 0] = 30
-    assert check(replace(raw, scores=sure), device_or_skip(device_name)) == [True]
+    assert check(replace(raw, class_logits=sure), device_or_skip(device_name)) == [True]
 
 
 @ON_EACH
@@ -165,10 +165,10 @@ def test_interpreted_few_detections_leave_rows_empty(device_name: str) -> None:
 def test_interpreted_a_nan_takes_its_anchor_out_or_overlaps_none(device_name: str) -> None:
     """One NaN or infinite logit makes all probabilities NaN; a NaN box is kept whatever is near."""
     raw = tied(7, anchors=90)
-    scores, boxes = raw.scores.clone(), raw.boxes.clone()
-    scores[0, 3, 0], scores[0, 20, 5] = float("nan"), float("inf")
+    logits, boxes = raw.class_logits.clone(), raw.boxes.clone()
+    logits[0, 3, 0], logits[0, 20, 5] = float("nan"), float("inf")
     boxes[0, 5, 2], boxes[0, 40, 0] = float("nan"), float("nan")
-    raw = replace(raw, scores=scores, boxes=boxes)
+    raw = replace(raw, class_logits=logits, boxes=boxes)
     assert check(raw, device_or_skip(device_name)) == [True]
 
 

@@ -124,9 +124,9 @@ def test_another_network_in_a_detector_is_recorded_anew(
 
         def forward(self, batch: Tensor, clock: Clock = no_clock) -> Predictions:
             raw: Predictions = self.network(batch, clock=clock)
-            scores = torch.zeros_like(raw.scores)
-            scores[..., 0] = 20.0  # the background
-            return replace(raw, scores=scores)
+            logits = torch.zeros_like(raw.class_logits)
+            logits[..., 0] = 20.0  # the background
+            return replace(raw, class_logits=logits)
 
     graph.network = Silent(graph.network)
     assert len(before) == 100

@@ -16,7 +16,13 @@ from tests.support.triton_kernels import (
     stack_bytes,
 )
 from yolact_bench.loss import claims as module
-from yolact_bench.loss.claims import NOBODY, claims, claims_by_kernel, claims_of_batch, rank_anchors
+from yolact_bench.loss.claims import (
+    NO_CLAIM,
+    claims,
+    claims_by_kernel,
+    claims_of_batch,
+    rank_anchors,
+)
 
 ON_EACH = pytest.mark.parametrize("device_name", DEVICES)
 # Images, objects, anchors: one of each, more objects than anchors, and as many as it takes.
@@ -28,7 +34,7 @@ def best_of(images: int, objects: int, anchors: int, *, seed: int, levels: int) 
     random = torch.Generator().manual_seed(seed)
     iou = (torch.rand(images, objects, anchors, generator=random) * levels).round() / levels
     crowd = torch.rand(images, objects, generator=random) < 0.3
-    return rank_anchors(iou, min(objects, anchors)).masked_fill(crowd[..., None], NOBODY)
+    return rank_anchors(iou, min(objects, anchors)).masked_fill(crowd[..., None], NO_CLAIM)
 
 
 def assert_same_claims(best: Tensor, device: str) -> None:
@@ -53,7 +59,7 @@ def test_interpreted_or_run_the_claims_are_those_of_the_loop(
 def test_interpreted_or_run_nobody_claims_where_all_are_crowds(device_name: str) -> None:
     device = device_or_skip(device_name)
     best = best_of(2, 5, 9, seed=0, levels=4)
-    best[1] = NOBODY
+    best[1] = NO_CLAIM
     assert_same_claims(best, device)
     assert (claims_by_kernel(best.to(device))[0][1] == -1).all()
 

@@ -55,7 +55,7 @@ def predictions(batch: int, seed: int = 0) -> Predictions:
 
     return Predictions(
         boxes=normal(batch, len(ANCHORS), 4),
-        scores=normal(batch, len(ANCHORS), CLASSES + 1),
+        class_logits=normal(batch, len(ANCHORS), CLASSES + 1),
         coefficients=normal(batch, len(ANCHORS), K),
         prototypes=normal(batch, CELLS, CELLS, K),
         anchors=ANCHORS,
@@ -74,7 +74,7 @@ def targets_of(batch: list[tuple[int, int]], side: int = SIZE) -> list[Target]:
 
 def terms_and_gradients(made: Losses, raw: Predictions, targets: list[Target]) -> dict[str, Tensor]:
     terms = made(raw, targets, torch.Generator().manual_seed(0))
-    learn = [raw.boxes, raw.scores, raw.coefficients, raw.prototypes]
+    learn = [raw.boxes, raw.class_logits, raw.coefficients, raw.prototypes]
     learn += [raw.semantic] if "semantic" in terms else []  # type: ignore[list-item]
     learn += list(made.rescore_net.parameters()) if made.rescore_net is not None else []
     gradients = torch.autograd.grad(torch.stack(list(terms.values())).sum(), learn)

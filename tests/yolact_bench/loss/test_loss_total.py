@@ -54,7 +54,7 @@ def predictions(batch: int, seed: int = 0, dtype: torch.dtype = torch.float32) -
 
     return Predictions(
         boxes=normal(batch, len(ANCHORS), 4),
-        scores=normal(batch, len(ANCHORS), CLASSES + 1),
+        class_logits=normal(batch, len(ANCHORS), CLASSES + 1),
         coefficients=normal(batch, len(ANCHORS), K),
         prototypes=normal(batch, CELLS, CELLS, K),
         anchors=ANCHORS,
@@ -90,7 +90,7 @@ def plain(raw: Predictions, targets: list[Target], net: nn.Module) -> dict[str, 
         background = [a for a in range(len(labels)) if labels[a] == 0]
         cost = [
             float(F.cross_entropy(row, label.clamp(min=0)))
-            for row, label in zip(raw.scores[i], labels, strict=True)
+            for row, label in zip(raw.class_logits[i], labels, strict=True)
         ]
         mined = sorted((cost[a] for a in background), reverse=True)[: 3 * len(positives)]
         entropy += sum(cost[a] for a in positives) + sum(mined)
@@ -175,7 +175,7 @@ def test_a_batch_without_objects_gives_every_output_a_finite_gradient() -> None:
     """A parameter without gradient would stall data parallelism."""
     raw, net = predictions(2), TinyRescoreNet()
     sum(losses(rescore_net=net)(raw, [NOTHING, NOTHING]).values()).backward()
-    outputs = [raw.boxes, raw.scores, raw.coefficients, raw.prototypes, raw.semantic]
+    outputs = [raw.boxes, raw.class_logits, raw.coefficients, raw.prototypes, raw.semantic]
     for tensor in [*outputs, *net.parameters()]:
         assert tensor.grad is not None
         assert tensor.grad.isfinite().all()
@@ -190,7 +190,7 @@ def test_bf16_outputs_under_autocast_give_float32_losses() -> None:
     assert {term.dtype for term in found.values()} == {torch.float32}
     wide = Predictions(
         boxes=raw.boxes.float(),
-        scores=raw.scores.float(),
+        class_logits=raw.class_logits.float(),
         coefficients=raw.coefficients.float(),
         prototypes=raw.prototypes.float(),
         anchors=raw.anchors,
@@ -213,7 +213,7 @@ def test_two_ranks_average_to_the_loss_of_their_joint_batch() -> None:
         rank.sum_over_ranks = lambda _: num
         image = Predictions(
             boxes=raw.boxes[i : i + 1],
-            scores=raw.scores[i : i + 1],
+            class_logits=raw.class_logits[i : i + 1],
             coefficients=raw.coefficients[i : i + 1],
             prototypes=raw.prototypes[i : i + 1],
             anchors=ANCHORS,

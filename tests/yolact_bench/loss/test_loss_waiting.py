@@ -90,7 +90,7 @@ def test_matches_are_the_same_in_blocks_of_any_size_and_on_a_device(
 def test_on_a_gpu_no_loss_waits() -> None:
     losses, raw, targets = case()
     raw = map_tensors(raw, lambda tensor: tensor.detach().cuda())
-    raw.scores.requires_grad_()
+    raw.class_logits.requires_grad_()
     joint = Targets.of(targets).each(Tensor.cuda)
     generator = torch.Generator("cuda").manual_seed(0)
     torch.cuda.synchronize()

@@ -85,10 +85,10 @@ def test_a_network_in_training_has_the_same_outputs_and_gradients(
     def outcome() -> list[Tensor]:
         network.zero_grad()
         raw = network(x)
-        loss = raw.prototypes.square().mean() + raw.scores.square().mean()
+        loss = raw.prototypes.square().mean() + raw.class_logits.square().mean()
         loss.backward()
         grads = [p.grad for p in network.parameters() if p.grad is not None]
-        return [raw.prototypes.detach(), raw.scores.detach(), *grads]
+        return [raw.prototypes.detach(), raw.class_logits.detach(), *grads]
 
     def spy(maps: Tensor, size: tuple[int, int]) -> Tensor:
         calls.append(size)

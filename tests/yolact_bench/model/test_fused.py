@@ -13,7 +13,7 @@ from yolact_bench.model.network import Yolact
 from yolact_bench.model.protocols import Head
 from yolact_bench.shapes import Predictions
 
-OUTPUTS = ("boxes", "scores", "coefficients", "prototypes")
+OUTPUTS = ("boxes", "class_logits", "coefficients", "prototypes")
 
 
 def network(preset: str = "yolact_tiny", **slots: object) -> Yolact:

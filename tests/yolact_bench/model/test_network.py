@@ -61,7 +61,7 @@ def test_every_preset_gives_predictions_of_matching_shapes(name: str) -> None:
     anchors, k = len(raw.anchors), int(run.protonet["k"])
     p3 = level_sizes(run.image_size)[0]
     assert raw.boxes.shape == (2, anchors, 4)
-    assert raw.scores.shape == (2, anchors, len(run.classes) + 1)
+    assert raw.class_logits.shape == (2, anchors, len(run.classes) + 1)
     assert raw.coefficients.shape == (2, anchors, k)
     assert raw.prototypes.shape == (2, 2 * p3, 2 * p3, k)
     assert raw.semantic is not None

@@ -93,8 +93,8 @@ def test_a_shape_is_compiled_once_whoever_asks(
         first = in_fp32.network(x)
         with torch.no_grad():
             second = in_fp32.network(x.clone())
-    assert torch.equal(first.scores, second.scores)
-    assert not first.scores.is_inference()
+    assert torch.equal(first.class_logits, second.class_logits)
+    assert not first.class_logits.is_inference()
     assert not [r for r in caplog.records if "backbone" in r.message and "72×72" in r.message][1:]
 
 
@@ -157,8 +157,8 @@ def test_compiled_bf16_is_as_close_to_fp32_as_autocast_is(eager: Detector) -> No
     wanted = eager.predict(x)
     ours = with_runtime(eager, name="compiled", precision="bf16").predict(x)
     theirs = with_runtime(eager, name="eager", precision="bf16").predict(x)
-    assert ours.scores.dtype == torch.float32
-    for name in ("boxes", "scores", "coefficients", "prototypes"):
+    assert ours.class_logits.dtype == torch.float32
+    for name in ("boxes", "class_logits", "coefficients", "prototypes"):
         far = (getattr(ours, name) - getattr(wanted, name)).abs().mean()
         usual = (getattr(theirs, name) - getattr(wanted, name)).abs().mean()
         assert 0 < far < 2 * usual

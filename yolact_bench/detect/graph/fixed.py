@@ -68,7 +68,7 @@ def choose_by(nms: FixedNms, compile_part: CompilePart) -> Choose:
     program = compile_part(choose, name="NMS")
 
     def choose_of(raw: Predictions) -> MaskInputs:
-        outputs = (raw.boxes, raw.scores, raw.coefficients, raw.prototypes, raw.anchors)
+        outputs = (raw.boxes, raw.class_logits, raw.coefficients, raw.prototypes, raw.anchors)
         return MaskInputs(*program(outputs))
 
     return choose_of

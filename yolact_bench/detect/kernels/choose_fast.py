@@ -72,8 +72,8 @@ class _Room(NamedTuple):
 def _room(raw: Predictions, pairs: int) -> _Room:
     from yolact_bench.detect.kernels.fast_pairs import BINS, COUNTERS
 
-    images, num_anchors, _ = raw.scores.shape
-    device = raw.scores.device
+    images, num_anchors, _ = raw.class_logits.shape
+    device = raw.class_logits.device
     peak, total = torch.empty(2, images, num_anchors, device=device)
     # In one piece: zeroed by one kernel.
     counts = torch.zeros(images * (BINS + COUNTERS), dtype=torch.int32, device=device)
@@ -93,17 +93,17 @@ def _room(raw: Predictions, pairs: int) -> _Room:
 def _collect(raw: Predictions, work: _Room, min_score: float) -> None:
     from yolact_bench.detect.kernels.fast_pairs import collect_pairs, count_scores
 
-    images, num_anchors, columns = raw.scores.shape
+    images, num_anchors, columns = raw.class_logits.shape
     grid = (-(-num_anchors // _ANCHORS_BLOCK), images)
-    sizes = (num_anchors, columns, *raw.scores.stride())
+    sizes = (num_anchors, columns, *raw.class_logits.stride())
     blocks = {"anchors_block": _ANCHORS_BLOCK, "columns_block": _power_of_two(columns)}
     count_scores[grid](
-        *(raw.scores, work.peak, work.total, work.bins, work.counters),
+        *(raw.class_logits, work.peak, work.total, work.bins, work.counters),
         *(*sizes, min_score),
         **blocks,
     )
     collect_pairs[grid](
-        *(raw.scores, raw.boxes, raw.anchors.contiguous()),
+        *(raw.class_logits, raw.boxes, raw.anchors.contiguous()),
         *(work.peak, work.total, work.bins, work.counters, work.key, work.box),
         *(*sizes, *raw.boxes.stride()),
         **blocks,
@@ -118,7 +118,7 @@ def _mark(raw: Predictions, work: _Room, max_iou: float, top_k: int) -> None:
     images, pairs = work.key.shape
     mark_kept[(-(-pairs // _OWN_BLOCK), images)](
         *(work.key, work.box, work.kept, work.counters),
-        *(raw.scores.shape[1], max_iou, top_k),
+        *(raw.class_logits.shape[1], max_iou, top_k),
         **_blocks(pairs),
         **_UNFUSED,
     )
@@ -128,8 +128,8 @@ def _write(raw: Predictions, work: _Room, max_detections: int) -> MaskInputs:
     from yolact_bench.detect.kernels.fast_rows import write_rows
 
     images, pairs = work.key.shape
-    _, num_anchors, columns = raw.scores.shape
-    k, device = raw.coefficients.shape[-1], raw.scores.device
+    _, num_anchors, columns = raw.class_logits.shape
+    k, device = raw.coefficients.shape[-1], raw.class_logits.device
     chosen = MaskInputs(
         boxes=torch.empty(images, max_detections, 4, device=device),
         scores=torch.empty(images, max_detections, device=device),

@@ -26,7 +26,7 @@ def cluster_nms(
     Source: Cluster-NMS (arXiv:2005.03572), section 3.3.
     Differs: candidates are those of Fast NMS.
     """
-    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
+    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, K]
     candidates = boxes[anchor]
     keep = greedy_survivors(box_iou(candidates, candidates) > max_iou)
     return select_ranked(score, anchor, keep, max_detections)

@@ -29,7 +29,7 @@ def diou_nms(
     Source: Distance-IoU (arXiv:1911.08287), section "Non-Maximum Suppression using DIoU".
     Differs: candidates are those of Fast NMS, and a DIoU of exactly `max_diou` stays.
     """
-    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
+    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, K]
     candidates = boxes[anchor]
     keep = greedy_survivors(box_diou(candidates, candidates) > max_diou)
     return select_ranked(score, anchor, keep, max_detections)

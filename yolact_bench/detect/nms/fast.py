@@ -112,7 +112,7 @@ def fast_nms_per_class(
 
     Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
     """
-    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
+    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, K]
     keep = ~overlaps_a_better(boxes[anchor], max_iou)
     return select_ranked(score, anchor, keep, max_detections)
 

@@ -27,7 +27,8 @@ def matrix_nms(
     """Keep every box whose score, decayed by the better boxes of its class, is above a floor.
 
     A better box decays another by f(IoU), but the less the more it is overlapped itself: it
-    may have been suppressed. f is exp(−IoU²/sigma) or 1 − IoU, and the strongest decay counts.
+    may have been suppressed. f is exp(−IoU²/sigma) or, linear and without `sigma`, 1 − IoU;
+    the strongest decay counts.
 
     Source: SOLOv2 (arXiv:2003.10152), section 3.3 "Matrix NMS"; WXinlong/SOLO@22d25be
     mmdet/core/post_processing/matrix_nms.py, with nms_pre, update_thr and max_per_img of

@@ -27,18 +27,19 @@ def soft_nms(
 ) -> Selection:
     """Keep every box whose score, lowered by each better box it overlaps, is above `min_decayed`.
 
-    Gaussian: × exp(−IoU²/sigma). Linear: × (1 − IoU) where IoU is above `max_iou`. The order
-    is decided anew after each choice, so the rounds are sequential; each serves all classes at
-    once. Unlike Fast NMS a box competes only in the classes where it scores above `min_score`.
+    Gaussian: × exp(−IoU²/sigma). Linear: × (1 − IoU) where IoU is above `max_iou`. `sigma` has no
+    effect on the linear decay, nor `max_iou` on the Gaussian. The order is decided anew after each
+    choice, so the rounds are sequential; each serves all classes at once. Unlike Fast NMS a box
+    competes only in the classes where it scores above `min_score`.
 
     Source: Soft-NMS (arXiv:1704.04503), section 3 and figure 2; sigma, the linear threshold and the
     last score threshold as in bharatsingh430/soft-nms@a7cc44e lib/nms/cpu_nms.pyx, `cpu_soft_nms`.
     Differs: IoU is without the +1 pixel rule, and each class is cut to its best `top_k` first.
     """
-    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, k]
+    score, anchor = rank_per_class(scores, min_score, top_k)  # [C, K]
     left = torch.where(score > min_score, score, score.new_zeros(()))
     final = torch.zeros_like(left)
-    iou = box_iou(boxes[anchor], boxes[anchor])  # [C, k, k]
+    iou = box_iou(boxes[anchor], boxes[anchor])  # [C, K, K]
     factors = (-iou.square() / sigma).exp()
     if decay == "linear":
         factors = torch.where(iou > max_iou, 1 - iou, torch.ones_like(iou))
