@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.detect.graph.fixed import ProgramOutput, detections_of
-from yolact_bench.detect.graph.staged import StagedDetection
+from yolact_bench.detect.graph.fixed import FixedDetections, ProgramOutput
+from yolact_bench.detect.graph.staged import StagedDetection, StagedOutput
 from yolact_bench.detect.graph.staging import Photo
 from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, to_detections
 from yolact_bench.errors import SpecError
@@ -101,9 +101,9 @@ class Detector:
         """
         if not len(images):
             return []
-        photos = None if self._staged is None else self._photos(images)
-        if self._staged is not None and photos is not None:
-            return self._find_staged(self._staged, photos, clock)
+        if self._staged is not None and (photos := self._photos(images, self._staged)):
+            staged = self._staged(self.network, photos, clock)
+            return self._take(staged, staged.predictions, staged.state.tolist(), photos, clock)
         if self._fixed is not None:
             return self._find_fixed(self._fixed, images, clock)
         with clock("preprocess"):
@@ -120,42 +120,31 @@ class Detector:
     def _find_fixed(
         self, fixed: GraphStep, images: Sequence[Image], clock: Clock
     ) -> list[SoftDetections]:
-        """Run the program, wait once, and detect again where its fixed numbers were too small."""
         with clock("preprocess"):
             pixels = torch.stack([self._resize(image, i) for i, image in enumerate(images)])
         outcome: ProgramOutput = fixed(self.network, pixels, clock)
-        found = []
         with clock("copy"):
             state = outcome.state.tolist()
-        for index, (image, (count, exact)) in enumerate(zip(images, state, strict=True)):
-            if not exact:
-                again = self._find_one(outcome.predictions, index, image, clock)
-                found.append(replace(again, exact=False))
-                continue
-            height, width = image.shape[:2]
-            threshold = self.head.assembly.mask_threshold
-            found.append(
-                detections_of(outcome.found, index, count, height, width, mask_threshold=threshold)
-            )
-        return found
+        return self._take(outcome.found, outcome.predictions, state, images, clock)
 
-    def _find_staged(
-        self, staged: StagedDetection, photos: Sequence[Photo], clock: Clock
+    def _take(
+        self,
+        found: FixedDetections | StagedOutput,
+        predictions: Predictions,
+        state: list[list[int]],
+        images: Sequence[Image],
+        clock: Clock,
     ) -> list[SoftDetections]:
-        """Run the program of staged photos, and detect again where its numbers were too small."""
-        outcome = staged(self.network, photos, clock)
-        found = []
-        for index, (photo, (count, exact)) in enumerate(
-            zip(photos, outcome.state.tolist(), strict=True)
-        ):
-            height, width = photo.shape[:2]
-            threshold = self.head.assembly.mask_threshold
+        """Return what a program found, and detect again where its fixed numbers were too small."""
+        threshold, results = self.head.assembly.mask_threshold, []
+        for index, (image, (count, exact)) in enumerate(zip(images, state, strict=True)):
             if exact:
-                found.append(outcome.detections(index, count, (height, width), threshold))
+                height, width = image.shape[:2]
+                results.append(found.detections(index, count, (height, width), threshold))
             else:
-                again = self._find_one(outcome.predictions, index, photo, clock)
-                found.append(replace(again, exact=False))
-        return found
+                again = self._find_one(predictions, index, image, clock)
+                results.append(replace(again, exact=False))
+        return results
 
     @torch.inference_mode()
     def staging(self, height: int, width: int) -> Photo:
@@ -167,22 +156,21 @@ class Detector:
             return self._staged.staging(1).room(height, width)
         return np.empty((height, width, 3), dtype=np.uint8)
 
-    def _photos(self, images: Sequence[Image]) -> list[Photo] | None:
-        """Return the images as arrays that can be staged; None, with a note, where they cannot."""
-        assert self._staged is not None
+    def _photos(self, images: Sequence[Image], staged: StagedDetection) -> list[Photo]:
+        """Return the images as arrays that can be staged; none, with a note, where they cannot."""
         for index, image in enumerate(images):
             _refuse_others(image, index)
         sizes = [(image.shape[0], image.shape[1]) for image in images]
         fault = ""
         if any(isinstance(image, Tensor) and image.device.type != "cpu" for image in images):
             fault = "some are on a device already"
-        elif not self._staged.staging(len(images)).fits(sizes):
+        elif not staged.staging(len(images)).fits(sizes):
             fault = "they are larger together than the memory for so many"
         if fault and fault not in self._noted:
             self._noted.add(fault)
             log.warning("%d images are not staged but copied one by one: %s", len(images), fault)
         if fault:
-            return None
+            return []
         return [image.numpy() if isinstance(image, Tensor) else image for image in images]
 
     @torch.inference_mode()

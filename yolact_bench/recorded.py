@@ -43,32 +43,14 @@ def recorded_forms(
     def fixed(mean: Tensor, std: Tensor) -> GraphStep:
         return shapes.record(FixedProgram(detection=detection, mean=mean, std=std))
 
-    staged: MakeStaged = partial(
-        _staged_detection, detection, shapes, side=run.image_size, dtype=runtime.dtype
-    )
     if fault := kernels_fault(kind):
         log.warning("images are resized one by one, before what is recorded: %s", fault)
         return fixed, None
-    return fixed, staged
-
-
-def _staged_detection(
-    detection: FixedDetection,
-    shapes: FixedShapes,
-    mean: Tensor,
-    std: Tensor,
-    *,
-    side: int,
-    dtype: torch.dtype,
-) -> StagedDetection:
-    return StagedDetection(
-        detection,
-        resize_by_kernel,
-        shapes.record_in_place,
-        side=side,
-        dtype=dtype,
-        mean=mean,
-        std=std,
+    return fixed, partial(
+        StagedDetection,
+        *(detection, resize_by_kernel, shapes.record_in_place),
+        side=run.image_size,
+        dtype=runtime.dtype,
         compile_part=shapes.compile_part,
     )
 

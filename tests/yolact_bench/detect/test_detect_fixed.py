@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.support.nms_scenes import Scene, clustered_logits, random_scene, scenes
-from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections, detections_of
+from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections
 from yolact_bench.detect.graph.pairs import FixedSelection
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.nms.fast import fast_nms_per_class
@@ -157,7 +157,7 @@ def head_of(nms: Nms, rescore: str = "none") -> DetectionHead:
 def in_image(fixed: FixedDetections, index: int) -> SoftDetections:
     """The detections of an image of 90 × 120 that are not empty."""
     count = int((fixed.scores[index] > 0).sum())
-    return detections_of(fixed, index, count, 90, 120, mask_threshold=0.5)
+    return fixed.detections(index, count, (90, 120), 0.5)
 
 
 def assert_same(got: SoftDetections, expected: SoftDetections) -> None:

@@ -20,7 +20,6 @@ from yolact_bench.detect.graph.fixed import (
     FixedProgram,
     ProgramOutput,
     call_directly,
-    detections_of,
     state_of,
 )
 from yolact_bench.detect.nms import fixed_form
@@ -137,7 +136,7 @@ def test_another_network_in_a_detector_is_recorded_anew(
 def test_what_is_taken_out_of_a_graph_is_its_own_memory() -> None:
     """A replay overwrites the graph's; detections of the image before must not change."""
     fixed = fixed_found(exact=[True])
-    found = detections_of(fixed, 0, 2, 50, 60, mask_threshold=0.5)
+    found = fixed.detections(0, 2, (50, 60), 0.5)
     for name in ("boxes", "scores", "mask_scores", "labels", "soft_masks"):
         before = getattr(found, name).clone()
         getattr(fixed, name).zero_()

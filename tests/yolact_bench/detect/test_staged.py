@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,7 +24,7 @@ from yolact_bench.clock import no_clock
 from yolact_bench.detect.graph import staging as staging_module
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections
 from yolact_bench.detect.graph.staged import StagedDetection
-from yolact_bench.detect.graph.staging import Staging, resize_by_kernel, resize_by_operators
+from yolact_bench.detect.graph.staging import Staging, header_of, resize_by_kernel
 from yolact_bench.detect.nms import fixed_form
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
@@ -37,6 +38,19 @@ Photo = NDArray[np.uint8]
 
 def photo(height: int = 96, width: int = 80, seed: int = 0) -> Photo:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def resize_by_operators(
+    block: Tensor, images: int, side: int, mean: Tensor, std: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """The photos of a block as `Detector.preprocess` makes them; the host reads their sizes."""
+    made = []
+    for start, height, width, _ in header_of(block, images).tolist():
+        pixels = block[start : start + 3 * height * width].view(height, width, 3)
+        channels = pixels.permute(2, 0, 1).float()[None]
+        square = F.interpolate(channels, size=(side, side), mode="bilinear", align_corners=False)
+        made.append((square[0] - mean) / std)
+    return torch.stack(made).to(dtype)
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +79,9 @@ def staged(
 
     def make(mean: Tensor, std: Tensor) -> StagedDetection:
         return StagedDetection(
-            *(detection, resize_by_operators, in_place),
+            *(detection, resize_by_operators, in_place, mean, std),
             side=eager.image_size,
             dtype=torch.float32,
-            mean=mean,
-            std=std,
         )
 
     return Detector(

@@ -1,7 +1,7 @@
 """Detection in fixed sizes: everything after resizing that one recorded program can hold.
 
 The steps of `DetectionHead.find`, for all images of a batch and for as many detections as can
-ever come out. Nothing waits for the device until `detections_of` drops the empty rows.
+ever come out. Nothing waits for the device until `detections` drops the empty rows.
 """
 
 from collections.abc import Callable
@@ -32,6 +32,26 @@ class FixedDetections:
     labels: Int64[Tensor, "B N"]
     soft_masks: Float[Tensor, "B N h w"]  # of an empty row: of no meaning
     exact: Bool[Tensor, " B"]  # the detections are all that `DetectionHead.find` returns
+
+    def detections(
+        self, index: int, count: int, size: tuple[int, int], mask_threshold: float
+    ) -> SoftDetections:
+        """Return a copy of the first `count` detections in one image of a height and width."""
+        boxes, scores, mask_scores, labels, soft_masks = (
+            part[index, :count].clone()
+            for part in (self.boxes, self.scores, self.mask_scores, self.labels, self.soft_masks)
+        )
+        return SoftDetections(
+            boxes=boxes,
+            boxes_px=to_pixels(boxes, *size),
+            scores=scores,
+            mask_scores=mask_scores,
+            labels=labels,
+            soft_masks=soft_masks,
+            height=size[0],
+            width=size[1],
+            mask_threshold=mask_threshold,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,33 +186,6 @@ class FixedProgram:
 def state_of(scores: Float[Tensor, "B N"], exact: Bool[Tensor, " B"]) -> Int64[Tensor, "B 2"]:
     """Return what the host must know of each image, in one tensor: it then waits once."""
     return torch.stack([(scores > 0).sum(1), exact.long()], 1)
-
-
-def detections_of(
-    found: FixedDetections,
-    index: int,
-    count: int,
-    height: int,
-    width: int,
-    *,
-    mask_threshold: float,
-) -> SoftDetections:
-    """Return a copy of the first `count` detections in one image, which are all; nothing waits.
-
-    `mask_threshold` is that of the assembly.
-    """
-    boxes = found.boxes[index, :count].clone()
-    return SoftDetections(
-        boxes=boxes,
-        boxes_px=to_pixels(boxes, height, width),
-        scores=found.scores[index, :count].clone(),
-        mask_scores=found.mask_scores[index, :count].clone(),
-        labels=found.labels[index, :count].clone(),
-        soft_masks=found.soft_masks[index, :count].clone(),
-        height=height,
-        width=width,
-        mask_threshold=mask_threshold,
-    )
 
 
 def _rows(values: Float[Tensor, "B A k"], rows: Int64[Tensor, "B N"]) -> Float[Tensor, "B N k"]:

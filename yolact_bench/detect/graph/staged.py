@@ -30,7 +30,7 @@ class StagedOutput:
     state: Int64[Tensor, "B 2"]  # on the host: how many rows are not empty; 1 where exact
 
     def detections(
-        self, index: int, count: int, size: tuple[int, int], threshold: float
+        self, index: int, count: int, size: tuple[int, int], mask_threshold: float
     ) -> SoftDetections:
         """Return the first `count` detections in one image of a height and width: one copy."""
         most, h, w = self.shape
@@ -47,7 +47,7 @@ class StagedOutput:
             soft_masks=masks.view(torch.float32).view(most, h, w)[:count],
             height=size[0],
             width=size[1],
-            mask_threshold=threshold,
+            mask_threshold=mask_threshold,
         )
 
 
@@ -59,11 +59,11 @@ class StagedDetection:
         detection: FixedDetection,
         resize: Resize,
         record: Callable[[GraphStep], GraphStep],
+        mean: Float[Tensor, "3 1 1"],
+        std: Float[Tensor, "3 1 1"],
         *,
         side: int,
         dtype: torch.dtype,
-        mean: Float[Tensor, "3 1 1"],
-        std: Float[Tensor, "3 1 1"],
         compile_part: CompilePart = call_directly,
     ) -> None:
         self._detection, self._resize, self._record = detection, resize, record

@@ -1,11 +1,10 @@
 """Photos of a batch in one piece of memory, so that one copy brings them to the device."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int32, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,22 +18,8 @@ MOST_SHARES = 8
 _HEADER = 4
 _PIXELS_BLOCK = 1024 if INTERPRETED else 128
 Photo: TypeAlias = NDArray[np.uint8]
-
-
-@runtime_checkable
-class Resize(Protocol):
-    """Make the network's input of a block; `resize_by_operators` says what it is."""
-
-    def __call__(
-        self,
-        block: UInt8[Tensor, " bytes"],
-        images: int,
-        side: int,
-        mean: Float[Tensor, "3 1 1"],
-        std: Float[Tensor, "3 1 1"],
-        dtype: torch.dtype,
-    ) -> Float[Tensor, "B 3 S S"]:
-        """Return the photos of the block, resized and normalised, in a precision."""
+# Makes the network's input of a block, from the arguments of `resize_by_kernel`.
+Resize: TypeAlias = Callable[[Tensor, int, int, Tensor, Tensor, torch.dtype], Tensor]
 
 
 class Staging:
@@ -68,7 +53,7 @@ class Staging:
         for index, photo in enumerate(photos):
             height, width = photo.shape[:2]
             room = self._room(start, height, width)
-            if not _are_one(room, photo):
+            if room.__array_interface__ != photo.__array_interface__:  # not the same memory
                 np.copyto(room, photo)
             header[index] = start, height, width, 0
             start += room.size
@@ -82,34 +67,6 @@ class Staging:
 def header_of(block: UInt8[Tensor, " bytes"], images: int) -> Int32[Tensor, "B 4"]:
     """Return place, height and width of each photo of a block."""
     return block[: 4 * _HEADER * images].view(torch.int32).view(images, _HEADER)
-
-
-def resize_by_operators(
-    block: UInt8[Tensor, " bytes"],
-    images: int,
-    side: int,
-    mean: Float[Tensor, "3 1 1"],
-    std: Float[Tensor, "3 1 1"],
-    dtype: torch.dtype,
-) -> Float[Tensor, "B 3 S S"]:
-    """Return the photos of a block as `Detector.preprocess` makes them; the host reads sizes.
-
-    So it is for a CPU, where reading is free, and no graph can record it.
-    """
-    made = []
-    for start, height, width, _ in header_of(block, images).tolist():
-        photo = block[start : start + 3 * height * width].view(height, width, 3)
-        channels = photo.permute(2, 0, 1).float()[None]
-        square = F.interpolate(channels, size=(side, side), mode="bilinear", align_corners=False)
-        made.append((square[0] - mean) / std)
-    return torch.stack(made).to(dtype)
-
-
-def _are_one(a: Photo, b: Photo) -> bool:
-    """Return whether two arrays of one shape are the same memory."""
-    return a.__array_interface__["data"][0] == b.__array_interface__["data"][0] and (
-        a.strides == b.strides
-    )
 
 
 def resize_by_kernel(
