@@ -26,6 +26,11 @@ def kernel(function: Callable[..., Any], *, free: Collection[str] = ()) -> Any: 
     return importlib.import_module("triton").jit(plain, do_not_specialize=numbers)
 
 
+def power_of_two(size: int, *, least: int = 16) -> int:
+    """Return the least power of two that is below neither of both; kernels take such blocks."""
+    return max(least, 1 << (size - 1).bit_length())
+
+
 def kernels_fault(device_type: str) -> str:
     """Return why kernels cannot run on a kind of device, or nothing; interpreted they run on any.
 

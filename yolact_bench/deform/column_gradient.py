@@ -13,7 +13,7 @@ from yolact_bench.deform.gradient_kernels import (
     sort_readers,
 )
 from yolact_bench.deform.launch import programs, wrap_triton
-from yolact_bench.triton_kernel import INTERPRETED
+from yolact_bench.triton_kernel import INTERPRETED, power_of_two
 
 _BLOCK = 128
 _LIST_BLOCK = 64  # a list has four keys for each of nine taps where places are spread evenly
@@ -55,7 +55,7 @@ def deformable_scatter(
         lists, starts, in_order, block=_LIST_BLOCK, num_warps=1
     )
     of_x = torch.empty_like(x)
-    wide = 1 << max(channels - 1, 15).bit_length()
+    wide = power_of_two(channels)
     wrap_triton(add_readers)[(num_pixels,)](
         *(of_columns, x, in_order, starts, weights, of_x, dots),
         channels=channels,

@@ -11,7 +11,7 @@ from torch.library import triton_op
 from yolact_bench.deform.column_gradient import keep_for_gradient, scatter_gradient
 from yolact_bench.deform.column_kernels import convolve, find_places, gather_columns
 from yolact_bench.deform.launch import programs, wrap_triton
-from yolact_bench.triton_kernel import INTERPRETED
+from yolact_bench.triton_kernel import INTERPRETED, power_of_two
 
 TAPS = 9
 _PLACES_BLOCK = 128
@@ -105,7 +105,7 @@ def column_blocks(channels: int) -> dict[str, int]:
     """
     if INTERPRETED:
         return {"samples_block": 128, "channels_block": 16}
-    wide = min(1 << max(channels - 1, 15).bit_length(), 512)
+    wide = min(power_of_two(channels), 512)
     return {"samples_block": max(_SAMPLES_VALUES // wide, 1), "channels_block": wide}
 
 

@@ -29,6 +29,8 @@ from yolact_bench.shapes import (
     on_host,
 )
 
+_EVERY = slice(None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
@@ -153,9 +155,17 @@ class DetectionHead:
         )
 
 
-def candidates_of(predictions: Predictions, image: int) -> Candidates:
-    """Return every anchor of one image of the batch as a candidate."""
-    return _candidates_in(predictions, image, slice(None))
+def candidates_of(
+    predictions: Predictions, image: int, rows: Int64[Tensor, " K"] | slice = _EVERY
+) -> Candidates:
+    """Return anchors of one image of the batch as candidates, those in `rows` or all."""
+    return Candidates(
+        boxes=decode(predictions.boxes[image][rows], predictions.anchors[rows]),
+        probabilities=predictions.class_logits[image][rows].float().softmax(-1)[:, 1:],
+        coefficients=predictions.coefficients[image][rows].float(),
+        prototypes=predictions.prototypes[image].float(),
+        features=predictions.features_of(image),
+    )
 
 
 def likely_candidates(predictions: Predictions, image: int, nms: Nms) -> Candidates:
@@ -174,21 +184,7 @@ def likely_candidates(predictions: Predictions, image: int, nms: Nms) -> Candida
     # other classes only take from it. A hundredth less, against rounding.
     difference = logits[:, 1:] - logits[:, :1]
     rows = rows_of_blocks(difference, log(min_score / (1 - min_score)) - 0.01)
-    if len(rows) > len(logits) // 2:
-        return candidates_of(predictions, image)
-    return _candidates_in(predictions, image, rows)
-
-
-def _candidates_in(
-    predictions: Predictions, image: int, rows: Int64[Tensor, " K"] | slice
-) -> Candidates:
-    return Candidates(
-        boxes=decode(predictions.boxes[image][rows], predictions.anchors[rows]),
-        probabilities=predictions.class_logits[image][rows].float().softmax(-1)[:, 1:],
-        coefficients=predictions.coefficients[image][rows].float(),
-        prototypes=predictions.prototypes[image].float(),
-        features=predictions.features_of(image),
-    )
+    return candidates_of(predictions, image, _EVERY if len(rows) > len(logits) // 2 else rows)
 
 
 def to_detections(found: SoftDetections) -> Detections:

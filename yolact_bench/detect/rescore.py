@@ -1,7 +1,6 @@
 """Re-scoring: how good a mask is, beside how sure its class is, as a slot."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -12,21 +11,6 @@ from yolact_bench.shapes import FeatureMaps, needs_features
 from yolact_bench.slots import with_facts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnFeatures:
-    """A re-scoring network that also looks at the feature maps below the boxes of one image."""
-
-    net: Callable[[Tensor, Tensor, FeatureMaps], Tensor]
-    boxes: Float[Tensor, "N 4"]
-    features: FeatureMaps | None
-
-    def __call__(self, soft_masks: Float[Tensor, "N 1 h w"]) -> Float[Tensor, "N C"]:
-        """Return the predicted IoU of each mask for every class."""
-        # Not the user's doing: what is replayed is decided before.
-        assert self.features is not None, "a stored forward pass holds no feature maps"
-        return self.net(soft_masks, self.boxes, self.features)
-
-
 def bind_features(
     rescore_net: Callable[..., Tensor] | None,
     boxes: Float[Tensor, "N 4"],
@@ -35,7 +19,13 @@ def bind_features(
     """Return the network as one of soft masks alone, whatever else it looks at."""
     if rescore_net is None or not needs_features(rescore_net):
         return rescore_net
-    return OnFeatures(net=rescore_net, boxes=boxes, features=features)
+
+    def rescore(soft_masks: Tensor) -> Tensor:
+        # Not the user's doing: what is replayed is decided before.
+        assert features is not None, "a stored forward pass holds no feature maps"
+        return rescore_net(soft_masks, boxes, features)
+
+    return rescore
 
 
 @with_facts(keeps_scores=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yolact_bench.shapes import to_host
-from yolact_bench.triton_kernel import kernels_fault
+from yolact_bench.triton_kernel import kernels_fault, power_of_two
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +90,9 @@ def device_toggles(
         kernels.write_toggles[_grid(count, width)](
             *(soft, bounds, ends, out, count, room, height, width),
             *(scales[1], scales[0], float(np.float32(threshold)), h, w),
-            gaps_block=_power_of_two(h + 1),
+            gaps_block=power_of_two(h + 1, least=2),
             columns_block=kernels.COLUMNS_BLOCK,
-            most_pixels=_power_of_two(_pixels_of_a_cell(h, height)),
+            most_pixels=power_of_two(_pixels_of_a_cell(h, height), least=2),
             **_PLAIN,
         )
         values: NDArray[np.int32] = to_host(out)[0].numpy()
@@ -120,7 +120,7 @@ def _ends_of_columns(
     counts = soft.new_empty(count * width, dtype=torch.int32)
     kernels.count_toggles[_grid(count, width)](
         *(soft, bounds, counts, width, across, threshold, h, w),
-        gaps_block=_power_of_two(h + 1),
+        gaps_block=power_of_two(h + 1, least=2),
         columns_block=kernels.COLUMNS_BLOCK,
         **_PLAIN,
     )
@@ -135,7 +135,7 @@ def _bounds(soft: Tensor, width: int, across: float, threshold: float) -> Tensor
     kernels.find_bounds[(count,)](
         *(soft, bounds, width, across, threshold, h, w),
         rows_block=kernels.ROWS_BLOCK,
-        cells_block=_power_of_two(w),
+        cells_block=power_of_two(w, least=2),
         **_PLAIN,
     )
     return bounds
@@ -161,7 +161,3 @@ def _pixels_of_a_cell(cells: int, pixels: int) -> int:
     The first has one and a half times as many as the others.
     """
     return 3 * pixels // (2 * cells) + 2
-
-
-def _power_of_two(least: int) -> int:
-    return 1 << max(least - 1, 1).bit_length()

@@ -39,7 +39,11 @@ def mask_run_lengths(
 
 @dataclass(frozen=True, slots=True)
 class Toggles:
-    """Where some masks change, read down the columns: all that their run lengths depend on."""
+    """Where some masks change, read down the columns: all that their run lengths depend on.
+
+    A toggle is a pixel, numbered down the columns, from which on a mask is the opposite of what
+    it was. They come sorted by owner and place. Two in one place undo each other.
+    """
 
     owner: Int64  # number of the mask
     place: Int64  # number of the pixel
@@ -47,8 +51,31 @@ class Toggles:
     size: int  # pixels of each
 
     def texts(self) -> list[str]:
-        """Return each mask as the `counts` text of COCO's result format."""
-        return encode_toggles(self.owner, self.place, count=self.count, size=self.size)
+        """Return each mask as the `counts` text of COCO's result format.
+
+        Source: pycocotools, common/maskApi.c, `rleToString`: differences to the count before the
+        last, five bits a character, least significant first.
+        """
+        toggles = self.owner * (self.size + 1) + self.place
+        # What toggles at the end has no pixel to change.
+        effective = _occurs_oddly(toggles) & (self.place < self.size)
+        owner, place = self.owner[effective], self.place[effective]
+        # All counts of all masks in one row: a mask's bounds are 0, its toggles and its size.
+        per_mask = np.bincount(owner, minlength=self.count)
+        ends = np.cumsum(per_mask + 1)
+        bounds = np.full(len(place) + self.count, self.size, np.int64)
+        slot = np.arange(len(place)) + owner
+        bounds[slot] = place
+        first = np.zeros(len(bounds), bool)
+        first[ends - per_mask - 1] = True
+        before = np.where(first, 0, np.concatenate(([0], bounds[:-1])))
+        counts = bounds - before
+        rank = np.arange(len(counts)) - np.repeat(ends - per_mask - 1, per_mask + 1)
+        code = counts.copy()
+        code[2:] -= np.where(rank[2:] > 2, counts[:-2], 0)
+        text, digits = _digits(code)
+        stops = np.cumsum(digits)[ends - 1].tolist()
+        return [text[a:b] for a, b in zip([0, *stops], stops, strict=False)]
 
 
 def mask_toggles(
@@ -71,38 +98,6 @@ def mask_toggles(
         owners.append(changes.owner)
         places.append(changes.column * height + _first_pixels(changes, down, threshold))
     return Toggles(np.concatenate(owners), np.concatenate(places), *size)
-
-
-def encode_toggles(owner: Int64, place: Int64, *, count: int, size: int) -> list[str]:
-    """Return the `counts` text of `count` masks of `size` pixels.
-
-    A toggle is a pixel, numbered down the columns, from which on a mask is the opposite of what
-    it was. `owner` says whose it is; toggles come sorted by owner and place. Two in one place
-    undo each other.
-
-    Source: pycocotools, common/maskApi.c, `rleToString`: differences to the count before the
-    last, five bits a character, least significant first.
-    """
-    toggles = owner * (size + 1) + place
-    # What toggles at the end has no pixel to change.
-    effective = _occurs_oddly(toggles) & (place < size)
-    owner, place = owner[effective], place[effective]
-    # All counts of all masks in one row: a mask's bounds are 0, its toggles and its size.
-    per_mask = np.bincount(owner, minlength=count)
-    ends = np.cumsum(per_mask + 1)
-    bounds = np.full(len(place) + count, size, np.int64)
-    slot = np.arange(len(place)) + owner
-    bounds[slot] = place
-    first = np.zeros(len(bounds), bool)
-    first[ends - per_mask - 1] = True
-    before = np.where(first, 0, np.concatenate(([0], bounds[:-1])))
-    counts = bounds - before
-    rank = np.arange(len(counts)) - np.repeat(ends - per_mask - 1, per_mask + 1)
-    code = counts.copy()
-    code[2:] -= np.where(rank[2:] > 2, counts[:-2], 0)
-    text, digits = _digits(code)
-    stops = np.cumsum(digits)[ends - 1].tolist()
-    return [text[a:b] for a, b in zip([0, *stops], stops, strict=False)]
 
 
 @dataclass(frozen=True, slots=True)

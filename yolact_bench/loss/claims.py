@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from yolact_bench.triton_kernel import power_of_two
+
 _NUMBERS = 0xFFFFFFFF  # room for an anchor's number, in the lower half of a key
 NO_CLAIM = -(1 << 56)  # the key of what may not be claimed: read as an overlap, it is negative
 _MOST_OBJECTS = 64  # of an image whose keys fit the registers of one program; COCO's have 93
@@ -41,7 +43,7 @@ def claims_by_kernel(
     images, objects, size = best.shape
     best = best.contiguous()
     anchor, row = (best.new_empty((images, size)) for _ in range(2))
-    objects_block, size_block = _power_of_two(objects), _power_of_two(size)
+    objects_block, size_block = power_of_two(objects), power_of_two(size)  # few are compiled
     # Triton launches on the current device, which need not be that of the keys.
     with torch.cuda.device(best.device) if best.is_cuda else nullcontext():
         claim[(images,)](
@@ -51,11 +53,6 @@ def claims_by_kernel(
             num_warps=max(objects_block * size_block // 512, 1),  # 16 keys a thread: no spills
         )
     return anchor, row
-
-
-def _power_of_two(number: int) -> int:
-    """Return the least that is no less, and no fewer than 16: few sizes are compiled."""
-    return max(16, 1 << (number - 1).bit_length())
 
 
 def _kernel_fault(objects: int) -> str:

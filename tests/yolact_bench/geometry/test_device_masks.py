@@ -27,7 +27,7 @@ from yolact_bench.geometry.device_masks import (
     note_slow_path,
 )
 from yolact_bench.geometry.masks import upsample
-from yolact_bench.geometry.run_lengths import _grid, encode_toggles, mask_run_lengths
+from yolact_bench.geometry.run_lengths import Toggles, _grid, mask_run_lengths
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 BY_INTERPRETER = pytest.mark.skipif(not INTERPRETED, reason="the interpreter has its own process")
@@ -40,7 +40,7 @@ def seeded(*shape: int, seed: int = 0) -> Tensor:
 
 def texts(soft: Tensor, height: int, width: int, threshold: float = 0.5) -> list[str]:
     owner, place = device_toggles(soft, height, width, threshold=threshold)
-    return encode_toggles(owner, place, count=len(soft), size=height * width)
+    return Toggles(owner, place, len(soft), height * width).texts()
 
 
 def soft_masks() -> Tensor:

@@ -14,7 +14,7 @@ from runners.evaluation.coco.masks import encode_pixels
 from tests.support.soft_masks import blobs
 from yolact_bench.geometry import run_lengths
 from yolact_bench.geometry.masks import crop, upsample
-from yolact_bench.geometry.run_lengths import encode_toggles, mask_run_lengths
+from yolact_bench.geometry.run_lengths import Toggles, mask_run_lengths
 
 SIZES = [(480, 640), (427, 500), (34, 34), (33, 90), (20, 21), (1, 1), (7, 301), (300, 5)]
 
@@ -112,7 +112,7 @@ def test_the_text_is_pycocotools_own(
     count: int, height: int, width: int, fill: float, seed: int
 ) -> None:
     masks = np.random.default_rng(seed).random((count, height, width)) < fill
-    texts = encode_toggles(*toggles(masks), count=count, size=height * width)
+    texts = Toggles(*toggles(masks), count, height * width).texts()
     assert texts == [encoded(mask) for mask in masks]
 
 
@@ -123,10 +123,10 @@ def test_long_runs_have_pycocotools_text_as_well(runs: list[int]) -> None:
     place = np.cumsum(runs[:-1])
     size = int(sum(runs))
     expected = rle.frPyObjects({"size": [1, size], "counts": runs}, 1, size)["counts"].decode()
-    assert encode_toggles(np.zeros_like(place), place, count=1, size=size) == [expected]
+    assert Toggles(np.zeros_like(place), place, 1, size).texts() == [expected]
 
 
 def test_two_toggles_in_one_place_undo_each_other_and_three_are_one() -> None:
     place = np.array([2, 4, 4, 6, 6, 6, 12])
-    once = encode_toggles(np.zeros(2, np.int64), np.array([2, 6]), count=1, size=12)
-    assert encode_toggles(np.zeros(7, np.int64), place, count=1, size=12) == once
+    once = Toggles(np.zeros(2, np.int64), np.array([2, 6]), 1, 12).texts()
+    assert Toggles(np.zeros(7, np.int64), place, 1, 12).texts() == once

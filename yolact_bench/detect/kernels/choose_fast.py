@@ -9,7 +9,7 @@ from torch import Tensor
 from yolact_bench.detect.graph.choice import MaskInputs
 from yolact_bench.shapes import Predictions
 from yolact_bench.slots import Count, Fraction, with_facts
-from yolact_bench.triton_kernel import INTERPRETED, kernels_fault
+from yolact_bench.triton_kernel import INTERPRETED, kernels_fault, power_of_two
 
 # Of all numbers below none is measured; they give each of 132 processors a program or more.
 # The interpreter takes its time for every program.
@@ -96,7 +96,7 @@ def _collect(raw: Predictions, work: _Room, min_score: float) -> None:
     images, num_anchors, columns = raw.class_logits.shape
     grid = (-(-num_anchors // _ANCHORS_BLOCK), images)
     sizes = (num_anchors, columns, *raw.class_logits.stride())
-    blocks = {"anchors_block": _ANCHORS_BLOCK, "columns_block": _power_of_two(columns)}
+    blocks = {"anchors_block": _ANCHORS_BLOCK, "columns_block": power_of_two(columns)}
     count_scores[grid](
         *(raw.class_logits, work.peak, work.total, work.bins, work.counters),
         *(*sizes, min_score),
@@ -144,15 +144,10 @@ def _write(raw: Predictions, work: _Room, max_detections: int) -> MaskInputs:
         *(chosen.exact.view(torch.int8), num_anchors, columns - 1, max_detections, k),
         *raw.coefficients.stride(),
         **_blocks(pairs),
-        coefficients_block=_power_of_two(k),
+        coefficients_block=power_of_two(k),
     )
     return chosen
 
 
 def _blocks(pairs: int) -> dict[str, int]:
     return {"capacity": pairs, "own_block": _OWN_BLOCK, "others_block": _OTHERS_BLOCK}
-
-
-def _power_of_two(size: int) -> int:
-    """Return the least power of two that is not below `size`, and not below 16."""
-    return 1 << max(4, (size - 1).bit_length())
