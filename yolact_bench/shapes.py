@@ -41,12 +41,14 @@ class Targets(Sequence[Target]):
     places: Int64[Tensor, "2 M"]
 
     @staticmethod
-    def of(targets: Sequence[Target]) -> "Targets":
-        """Return the same targets in one piece."""
+    def of(
+        targets: Sequence[Target], join: Callable[[list[Tensor]], Tensor] = torch.cat
+    ) -> "Targets":
+        """Return the same targets in one piece, put together by `join`."""
         if isinstance(targets, Targets):
             return targets
         names = [field.name for field in fields(Target)]
-        objects = {n: torch.cat([getattr(target, n) for target in targets]) for n in names}
+        objects = {n: join([getattr(target, n) for target in targets]) for n in names}
         counts = tuple(len(target.labels) for target in targets)
         places = places_of(counts).to(targets[0].labels.device)
         return Targets(objects=Target(**objects), counts=counts, places=places)
@@ -131,10 +133,7 @@ def places_of(counts: Sequence[int]) -> Int64[Tensor, "2 M"]:
 def map_tensors(record: R, change: Callable[[Tensor], Tensor]) -> R:
     """Return a copy of a dataclass with each field that is a tensor changed."""
     values: Any = record
-    every = {field.name: getattr(values, field.name) for field in fields(values)}
-    changed: R = replace(
-        values, **{name: change(v) for name, v in every.items() if isinstance(v, Tensor)}
-    )
+    changed: R = replace(values, **{n: change(value) for n, value in _tensors_of(record).items()})
     return changed
 
 
@@ -154,11 +153,13 @@ def to_host(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 def on_host(record: R) -> R:
     """Return a copy of a dataclass with its tensors on the host, having waited once for all."""
-    values: Any = record
-    every = {field.name: getattr(values, field.name) for field in fields(values)}
-    tensors = {name: value for name, value in every.items() if isinstance(value, Tensor)}
-    copied: R = replace(values, **dict(zip(tensors, to_host(*tensors.values()), strict=True)))
-    return copied
+    copies = iter(to_host(*_tensors_of(record).values()))
+    return map_tensors(record, lambda _: next(copies))
+
+
+def _tensors_of(record: Any) -> dict[str, Tensor]:  # noqa: ANN401 - any dataclass
+    every = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {name: value for name, value in every.items() if isinstance(value, Tensor)}
 
 
 def widen(x: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ def kernel(function: Callable[..., Any], *, free: Collection[str] = ()) -> Any: 
 
 
 def power_of_two(size: int, *, least: int = 16) -> int:
-    """Return the least power of two that is below neither of both; kernels take such blocks."""
+    """Return the least power of two of at least `size` and `least`, as a kernel's block needs."""
     return max(least, 1 << (size - 1).bit_length())
 
 

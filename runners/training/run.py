@@ -85,7 +85,7 @@ def train(
         iterations=schedule.iterations,
         seconds=loop.seconds,
         images_per_second=schedule.iterations * schedule.batch_size / max(loop.seconds, 1e-9),
-        skipped_annotations=sum(dataset.skipped.values()),
+        skipped_annotations=len(dataset.degenerate),
         peak_memory_mb=torch.cuda.max_memory_allocated(how.device) / 2**20 if on_gpu else None,
         devices=ranks.size,
     )

@@ -7,7 +7,7 @@ resumption or data parallelism never changes a training.
 import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass
 from functools import cache
 
 import cv2
@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from yolact_bench.data.protocol import Augmentation
 from yolact_bench.data.protocol import Dataset as Annotated
 from yolact_bench.errors import ArmError
-from yolact_bench.shapes import Sample, Target, Targets, places_of
+from yolact_bench.shapes import Sample, Targets
 from yolact_bench.torch_internals import shared_storage
 
 Key = tuple[int, int]  # epoch, index
@@ -39,11 +39,6 @@ class Batch:
     def __len__(self) -> int:
         return len(self.targets)
 
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """The number of objects of each image."""
-        return self.targets.counts
-
     def to(self, device: torch.device | str) -> "Batch":
         """Return the same batch on `device`."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -59,13 +54,9 @@ class Batch:
 def collate(samples: Sequence[Sample]) -> Batch:
     """Return the samples as one batch."""
     images = _join([sample.image for sample in samples])
-    targets = [sample.target for sample in samples]
-    names = [field.name for field in fields(Target)]
-    objects = Target(**{n: _join([getattr(target, n) for target in targets]) for n in names})
-    counts = tuple(len(target.labels) for target in targets)
     return Batch(
         images=images.reshape(len(samples), *samples[0].image.shape),
-        targets=Targets(objects=objects, counts=counts, places=places_of(counts)),
+        targets=Targets.of([sample.target for sample in samples], _join),
     )
 
 

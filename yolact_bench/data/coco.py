@@ -1,8 +1,6 @@
 """Any set of images annotated in COCO's format."""
 
 import os
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -38,7 +36,6 @@ class CocoDataset:
         self._annotations = annotations
         self.classes, self.category_ids = annotations.classes, annotations.category_ids
         self.degenerate = annotations.degenerate
-        self.skipped: Mapping[str, int] = Counter(one.reason for one in self.degenerate)
 
     def __len__(self) -> int:
         return len(self._annotations.images)

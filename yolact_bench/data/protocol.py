@@ -1,6 +1,5 @@
 """What every data set and every augmentation offers, whatever it is made of."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -35,10 +34,6 @@ class Dataset(Protocol):
     @property
     def degenerate(self) -> tuple[Degenerate, ...]:
         """The annotations left out, each with its reason."""
-
-    @property
-    def skipped(self) -> Mapping[str, int]:
-        """Number of degenerate annotations left out, by reason."""
 
     def __len__(self) -> int: ...
 

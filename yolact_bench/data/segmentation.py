@@ -17,21 +17,13 @@ OUTSIDE = "outside the image"
 UNREADABLE_BOX = "unreadable box"
 UNREADABLE_POLYGON = "unreadable polygon"
 UNREADABLE_RLE = "unreadable RLE"
-REASONS = (
-    ZERO_AREA,
-    TOO_FEW_POINTS,
-    OUTSIDE,
-    UNREADABLE_BOX,
-    UNREADABLE_POLYGON,
-    UNREADABLE_RLE,
-)
 _LARGEST = 2.0**31  # of a coordinate or run length; also keeps integers convertible
 
 _FARTHEST_PX = 1e5  # farther points, far beyond any image, would overflow when drawn
 
 
 class UnusableError(ValueError):
-    """An annotation that must be left out; its text is one of `REASONS`."""
+    """An annotation that must be left out; its text is one of the reasons above."""
 
 
 def usable_box(box: object, height: int, width: int) -> tuple[float, float, float, float]:

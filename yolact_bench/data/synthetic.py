@@ -47,7 +47,6 @@ class ShapesDataset:
         self.classes = SHAPES_CLASSES
         self.category_ids = tuple(range(1, len(SHAPES_CLASSES) + 1))
         self.degenerate: tuple[Degenerate, ...] = ()
-        self.skipped: dict[str, int] = {}
         self._split = chosen
         self._drawn = _allocate(chosen)
 

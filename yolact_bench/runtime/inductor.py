@@ -22,17 +22,18 @@ Tuning: TypeAlias = Literal["default", "max"]
 PARTS = ("backbone", "fpn", "protonet", "head")
 # Puts tensors where those of a value were.
 Grouping: TypeAlias = Callable[[Iterator[Tensor]], object]
+Stage: TypeAlias = Callable[..., object]
 
 
 class CompiledStage(nn.Module):
     """A stage that runs as a program of inductor, compiled when a new shape of input comes.
 
-    It takes one tensor or a sequence of tensors, and returns what the stage returns. The stage is
-    first recorded as a graph of operators, so that what its Python code does in between (checks
-    of shapes, loops over levels) is done once and is not part of what inductor sees.
+    It takes one tensor or a sequence of tensors, and returns what the stage, a module or a
+    function, returns. That is first recorded as a graph of operators, so that what its Python code
+    does in between (checks of shapes, loops over levels) is done once and inductor does not see it.
     """
 
-    def __init__(self, stage: nn.Module, *, name: str, tuning: Tuning = "default") -> None:
+    def __init__(self, stage: Stage, *, name: str, tuning: Tuning = "default") -> None:
         super().__init__()
         self.stage, self.name, self.tuning = stage, name, tuning
         self._programs: dict[object, tuple[Callable[..., Sequence[Tensor]], Grouping]] = {}
@@ -89,23 +90,11 @@ def compile_function(
     function: Callable[..., object], *, name: str, tuning: Tuning = "default"
 ) -> Callable[[Sequence[Tensor]], Any]:
     """Return a function of tensors as a program that takes them as a sequence."""
-    return CompiledStage(_FunctionStage(function), name=name, tuning=tuning)
-
-
-class _FunctionStage(nn.Module):
-    """A function of several tensors as a stage."""
-
-    def __init__(self, function: Callable[..., object]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, tensors: Sequence[Tensor]) -> object:
-        """Return what the function returns."""
-        return self.function(*tensors)
+    return CompiledStage(lambda tensors: function(*tensors), name=name, tuning=tuning)
 
 
 def _record(
-    stage: nn.Module, examples: Sequence[Tensor], *, single: bool
+    stage: Stage, examples: Sequence[Tensor], *, single: bool
 ) -> tuple[nn.Module, Grouping]:
     """Return the stage as a graph of operators, tensors in and tensors out, and their grouping."""
     groupings: list[Grouping] = []

@@ -1,8 +1,8 @@
 """Optimizers by the name that a schedule's option `optimizer` gives them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
@@ -10,29 +10,13 @@ from torch import nn
 OptimizerName: TypeAlias = Literal["sgd", "adamw"]  # the names in OPTIMIZERS
 
 
-@runtime_checkable
-class BuildOptimizer(Protocol):
-    """Build a torch optimizer from the options of a schedule."""
-
-    def __call__(
-        self, parameters: Sequence[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
-    ) -> torch.optim.Optimizer:
-        """Return the optimizer of these parameters."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerEntry:
     """An entry of `OPTIMIZERS`."""
 
-    build: BuildOptimizer
+    build: Callable[..., torch.optim.Optimizer]  # of parameters, lr, momentum and weight_decay
     moments: int  # numbers per weight that it keeps, in memory and in a checkpoint
     uses_momentum: bool = True
-
-
-def _sgd(
-    parameters: Sequence[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
-) -> torch.optim.Optimizer:
-    return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
 
 def _adamw(
@@ -43,6 +27,6 @@ def _adamw(
 
 
 OPTIMIZERS: Mapping[OptimizerName, OptimizerEntry] = {
-    "sgd": OptimizerEntry(build=_sgd, moments=1),
+    "sgd": OptimizerEntry(build=torch.optim.SGD, moments=1),
     "adamw": OptimizerEntry(build=_adamw, moments=2, uses_momentum=False),
 }

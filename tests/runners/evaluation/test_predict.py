@@ -26,7 +26,6 @@ class Squares:
 
     classes = ("disc", "square")
     category_ids = (11, 42)
-    skipped: dict[str, int] = {}  # noqa: RUF012
 
     def __init__(self, length: int = 5, unreadable: int | None = None) -> None:
         self.length, self.unreadable = length, unreadable
