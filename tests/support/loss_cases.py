@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from yolact_bench.loss import classify, forms, match, total
+from yolact_bench.loss import classify, forms, total
 from yolact_bench.shapes import Target
 from yolact_bench.torch_internals import DispatchMode
 
@@ -28,7 +28,7 @@ _READS = {"tolist", "item", "numpy", "cpu", "__bool__", "__int__", "__float__", 
 
 def as_on_a_device(patch: pytest.MonkeyPatch) -> None:
     """The losses take the way they take on a GPU."""
-    for module in (match, classify, forms, total):
+    for module in (classify, forms, total):
         patch.setattr(module, "reading_is_free", lambda tensor: False)
 
 

@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float32
@@ -24,6 +23,7 @@ from yolact_bench.loss.protocols import (
 from yolact_bench.shapes import Targets, needs_features, reading_is_free
 from yolact_bench.slots import fact
 
+BatchForms: TypeAlias = tuple[BatchBoxLoss, BatchMaskLoss, BatchMaskIouLoss]
 log = logging.getLogger(__name__)
 
 
@@ -31,15 +31,6 @@ def form_of_batch(component: object) -> Callable[..., Any] | None:
     """Return the form of a whole batch of a component, bound to its options; None without one."""
     form = fact(component, "of_batch")
     return None if form is None else partial(form, **getattr(component, "keywords", {}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchForms:
-    """The terms of the positives, of a whole batch each."""
-
-    box: BatchBoxLoss
-    mask: BatchMaskLoss
-    mask_iou: BatchMaskIouLoss
 
 
 def batch_forms(
@@ -54,7 +45,7 @@ def batch_forms(
     if box is None or mask is None or mask_iou is None or missing:
         _warn_of_waiting(", ".join(missing))
         return None
-    return BatchForms(box=box, mask=mask, mask_iou=mask_iou)
+    return box, mask, mask_iou
 
 
 @cache
@@ -67,21 +58,18 @@ def _warn_of_waiting(slots: str) -> None:
     )
 
 
-def batch_matcher(matcher: Matcher) -> BatchMatcher:
-    """Return a matcher of batches: its own form on a device, otherwise an image at a time.
+def match_batch(
+    matcher: Matcher, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Targets
+) -> Match:
+    """Return the match of a batch: by the matcher's own form on a device, else image by image.
 
     On a CPU an image at a time is faster: its table stays in the cache.
     """
-    form = form_of_batch(matcher)
-
-    def match(anchors_cxcywh: Float32[Tensor, "A 4"], targets: Targets) -> Match:
-        if form is not None and not reading_is_free(anchors_cxcywh):
-            of_batch: Match = form(anchors_cxcywh, targets)
-            return of_batch
-        each = [matcher(anchors_cxcywh, target) for target in targets]
-        return Match(
-            labels=torch.stack([one.labels for one in each]),
-            truth=torch.stack([one.truth for one in each]),
-        )
-
-    return match
+    form: BatchMatcher | None = form_of_batch(matcher)
+    if form is not None and not reading_is_free(anchors_cxcywh):
+        return form(anchors_cxcywh, targets)
+    each = [matcher(anchors_cxcywh, target) for target in targets]
+    return Match(
+        labels=torch.stack([one.labels for one in each]),
+        truth=torch.stack([one.truth for one in each]),
+    )

@@ -118,14 +118,7 @@ def true_iou(
     return overlap / union
 
 
-def no_mask_iou_loss_of_batch(
-    masks: BatchSoftMasks, rescore_net: nn.Module | None, normaliser: Float[Tensor, ""]
-) -> Float[Tensor, ""] | None:
-    """No mask-IoU term either."""
-    return None
-
-
-@with_facts(of_batch=no_mask_iou_loss_of_batch)
+@with_facts(of_batch=lambda *_: None)
 def no_mask_iou_loss(
     images: Sequence[SoftMasks],
     rescore_net: nn.Module | None,

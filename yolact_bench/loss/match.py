@@ -13,7 +13,7 @@ from yolact_bench.geometry.boxes import box_area, crowd_overlap
 from yolact_bench.loss.claims import NO_CLAIM, claims, claims_of_batch, rank_anchors
 from yolact_bench.loss.padded import pad_objects
 from yolact_bench.loss.protocols import Match, Matcher
-from yolact_bench.shapes import Target, Targets, reading_is_free
+from yolact_bench.shapes import Target, Targets
 from yolact_bench.slots import Fraction, with_facts
 
 IGNORED = -1
@@ -148,12 +148,12 @@ def _label(
 
 
 def _relate(anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> _Overlaps:
-    """Compare all anchors with all objects; on a CPU in blocks that fit its cache."""
+    """Compare all anchors with all objects, in blocks that fit the cache of a CPU."""
     num_anchors, num_objects = len(anchors_cxcywh), len(target.labels)
     crowd = target.is_crowd
     # A box beyond the image, without area, stands for a crowd: it overlaps nothing.
     boxes = target.boxes.masked_fill(crowd[:, None], 2.0)
-    block = max(1, _CACHED_PAIRS // num_objects) if reading_is_free(crowd) else num_anchors
+    block = max(1, _CACHED_PAIRS // num_objects)
     # Corners, a row for each coordinate, so that a CPU takes eight anchors at a time.
     centre, extent = torch.split(anchors_cxcywh.T.contiguous(), 2)
     corners = torch.cat([centre - extent / 2, centre + extent / 2])
@@ -192,9 +192,6 @@ def _iou(
 
 def _inside(corners: Float32[Tensor, "A 4"], target: Target) -> Float32[Tensor, " A"]:
     """The largest part of each anchor that lies in one crowd; 0 without crowds."""
-    if not reading_is_free(target.is_crowd):
-        everywhere = crowd_overlap(corners, target.boxes)
-        return everywhere.masked_fill(~target.is_crowd, 0.0).amax(dim=1)
     crowds = target.boxes[target.is_crowd]
     if len(crowds) == 0:
         return corners.new_zeros(len(corners))

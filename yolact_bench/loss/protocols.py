@@ -26,7 +26,7 @@ class Matcher(Protocol):
 
     Fact: `of_batch`, its form for all images of a batch at once, with the same options, by the
     protocol `BatchMatcher`. A training on a GPU calls that; a matcher without one serves there
-    too, an image at a time: `batch_matcher` makes one of any.
+    too, an image at a time.
     """
 
     def __call__(self, anchors_cxcywh: Float32[Tensor, "A 4"], target: Target) -> Match:

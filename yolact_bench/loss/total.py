@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
-from yolact_bench.loss.forms import BatchForms, batch_forms, batch_matcher, form_of_batch
+from yolact_bench.loss.forms import BatchForms, batch_forms, form_of_batch, match_batch
 from yolact_bench.loss.padded import pad_objects, rows_of
 from yolact_bench.loss.protocols import (
     BatchPositives,
@@ -69,7 +69,7 @@ class Losses:
         self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Sequence[Target]
     ) -> list[tuple[Int64[Tensor, " A"], Int64[Tensor, " A"]]]:
         """Per image each anchor's label (-1 ignored, 0 background, class + 1) and object."""
-        match = self._match(anchors_cxcywh, Targets.of(targets))
+        match = match_batch(self.matcher, anchors_cxcywh, Targets.of(targets))
         return list(zip(match.labels, match.truth, strict=True))
 
     def normaliser(self, labels: Int64[Tensor, "B A"]) -> Float32[Tensor, ""]:
@@ -77,18 +77,22 @@ class Losses:
         positives = self.sum_over_ranks((labels > 0).sum()).float()
         return positives.clamp(min=1.0) / self.ranks
 
-    def _match(self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Targets) -> Match:
-        return batch_matcher(self.matcher)(anchors_cxcywh, targets)
-
     def _terms(
         self,
         raw: Predictions,
         targets: Targets,
         generator: torch.Generator | None,
     ) -> dict[str, Float[Tensor, ""]]:
-        match = self._match(raw.anchors, targets)
+        match = match_batch(self.matcher, raw.anchors, targets)
         normaliser = self.normaliser(match.labels)
-        forms = None if reading_is_free(match.labels) else self._forms()
+        forms = None
+        if not reading_is_free(match.labels):
+            forms = batch_forms(
+                box_loss=self.box_loss,
+                mask_loss=self.mask_loss,
+                mask_iou_loss=self.mask_iou_loss,
+                rescore_net=self.rescore_net,
+            )
         if forms is None:
             box, mask, mask_iou = self._of_images(raw, targets, match, normaliser, generator)
         else:
@@ -101,14 +105,6 @@ class Losses:
             "mask_iou": mask_iou,
         }
         return {name: term for name, term in terms.items() if term is not None}
-
-    def _forms(self) -> BatchForms | None:
-        return batch_forms(
-            box_loss=self.box_loss,
-            mask_loss=self.mask_loss,
-            mask_iou_loss=self.mask_iou_loss,
-            rescore_net=self.rescore_net,
-        )
 
     def _semantic(
         self, logits: Float[Tensor, "B C h w"] | None, targets: Targets
@@ -129,6 +125,7 @@ class Losses:
         generator: torch.Generator | None,
     ) -> _TermsOfPositives:
         """The terms of the positives, in tables that are as large for every batch."""
+        box_form, mask_form, mask_iou_form = forms
         positive, objects = match.labels > 0, pad_objects(targets)
         boxes = rows_of(objects.boxes, match.truth)
         batch = BatchPositives(
@@ -138,9 +135,9 @@ class Losses:
             truth=match.truth,
             objects=objects,
         )
-        box = forms.box(raw.boxes, raw.anchors, boxes, positive, normaliser)
-        mask, soft_masks = forms.mask(batch, normaliser, generator)
-        return box, mask, forms.mask_iou(soft_masks, self.rescore_net, normaliser)
+        box = box_form(raw.boxes, raw.anchors, boxes, positive, normaliser)
+        mask, soft_masks = mask_form(batch, normaliser, generator)
+        return box, mask, mask_iou_form(soft_masks, self.rescore_net, normaliser)
 
     def _of_images(
         self,
@@ -158,7 +155,15 @@ class Losses:
         image, anchor = places.unbind(dim=1)
         anchors = torch.split(anchor, counts)
         images = [
-            _positives(raw, row, anchors[row], match.truth[row], target)
+            Positives(
+                coefficients=raw.coefficients[row, anchors[row]],
+                truth=match.truth[row, anchors[row]],
+                prototypes=raw.prototypes[row],
+                boxes=target.boxes,
+                labels=target.labels,
+                masks=target.masks,
+                features=raw.features_of(row),
+            )
             for row, target in enumerate(targets)
         ]
         boxes = torch.cat([each.boxes[each.truth] for each in images])  # [P, 4]
@@ -171,21 +176,3 @@ def in_float32(raw: Predictions) -> Predictions:
     """The same predictions in float32, still attached to the network."""
     features = None if raw.features is None else tuple(x.float() for x in raw.features)
     return replace(map_tensors(raw, Tensor.float), features=features)
-
-
-def _positives(
-    raw: Predictions,
-    image: int,
-    anchor: Int64[Tensor, " P"],
-    truth: Int64[Tensor, " A"],
-    target: Target,
-) -> Positives:
-    return Positives(
-        coefficients=raw.coefficients[image, anchor],
-        truth=truth[anchor],
-        prototypes=raw.prototypes[image],
-        boxes=target.boxes,
-        labels=target.labels,
-        masks=target.masks,
-        features=raw.features_of(image),
-    )

@@ -10,7 +10,7 @@ from tests.support.loss_cases import OperatorCount, objects, on_a_coarse_grid
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import anchor_grid, one_scale
 from yolact_bench.loss import forms
-from yolact_bench.loss.forms import batch_matcher
+from yolact_bench.loss.forms import match_batch
 from yolact_bench.loss.match import match_of_batch, ssd_match
 from yolact_bench.loss.protocols import Match
 from yolact_bench.shapes import Target, Targets
@@ -93,7 +93,7 @@ def test_a_matcher_of_one_image_serves_a_batch(
         return Match(labels=labels, truth=torch.zeros_like(labels))
 
     targets = Targets.of([objects(2, 0, 2, 0), objects(0, 0, 2, 1)])
-    found = batch_matcher(partial(first_anchor, label=5))(ANCHORS, targets)
+    found = match_batch(partial(first_anchor, label=5), ANCHORS, targets)
     assert found.labels[:, :2].tolist() == [[5, 0], [0, 0]]
 
 
@@ -101,11 +101,11 @@ def test_a_device_gets_the_form_of_a_batch_with_the_same_options(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     targets = Targets.of([objects(5, 1, 2, 0), objects(3, 0, 2, 1)])
-    matcher = batch_matcher(partial(ssd_match, positive_iou=0.3, negative_iou=0.1))
-    wanted = matcher(ANCHORS, targets).labels
+    matcher = partial(ssd_match, positive_iou=0.3, negative_iou=0.1)
+    wanted = match_batch(matcher, ANCHORS, targets).labels
     monkeypatch.setattr(forms, "reading_is_free", lambda tensor: False)
     with OperatorCount() as counted:
-        found = matcher(ANCHORS, targets).labels
+        found = match_batch(matcher, ANCHORS, targets).labels
     assert torch.equal(found, wanted)
     assert not torch.equal(found, match_of_batch(ANCHORS, targets).labels)
     assert counted.operators <= 74 + 7 * 5
