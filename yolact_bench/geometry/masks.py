@@ -143,57 +143,38 @@ def mask_regions(
         yield MaskRegion(top=top, left=left, mask=region)
 
 
-def upsample_chunks(
-    soft_masks: Float[Tensor, "N h w"], height: int, width: int, *, threshold: float = 0.5
-) -> Iterator[Bool[Tensor, "n H W"]]:
-    """Yield the masks at image size, some at a time and in order, within `WORKING_BYTES`.
-
-    Pixel = value > threshold, bilinear, align_corners off.
-
-    Source: dbolya/yolact@902073d layers/output_utils.py, `postprocess`. There, all masks of an
-    image are floats of the image's size at once.
-    """
-    per_mask = height * width * (1 if soft_masks.device.type == "cpu" else 5)  # bool, + float
-    step = max(1, WORKING_BYTES // per_mask)
-    for start in range(0, len(soft_masks), step):
-        yield _upsample(soft_masks[start : start + step], height, width, threshold)
-
-
 def upsample(
     soft_masks: Float[Tensor, "N h w"], height: int, width: int, *, threshold: float = 0.5
 ) -> Bool[Tensor, "N H W"]:
     """Return all masks at image size: N·H·W bytes, plus at most `WORKING_BYTES` on the way.
 
-    Where not all masks are needed at once, `upsample_chunks` or `mask_regions` hold less. On a GPU
-    one kernel writes the result alone; what it cannot do goes another way, with a note in the log.
+    Pixel = value > threshold, bilinear, align_corners off. Where not all masks are needed at once,
+    `mask_regions` holds less. On a GPU one kernel writes the result alone; what it cannot do goes
+    another way, with a note in the log.
+
+    Source: dbolya/yolact@902073d layers/output_utils.py, `postprocess`. There, all masks of an
+    image are floats of the image's size at once.
     """
     if soft_masks.is_cuda:
         fault = kernel_fault(soft_masks, height, width)
         if not fault:
             return device_pixels(soft_masks, height, width, threshold=threshold)
         note_slow_path(fault)
-    shape = (len(soft_masks), height, width)
-    masks = torch.empty(shape, dtype=torch.bool, device=soft_masks.device)
-    start = 0
-    for chunk in upsample_chunks(soft_masks, height, width, threshold=threshold):
-        masks[start : start + len(chunk)] = chunk
-        start += len(chunk)
-    return masks
-
-
-def _upsample(
-    soft_masks: Float[Tensor, "n h w"], height: int, width: int, threshold: float
-) -> Bool[Tensor, "n H W"]:
-    if soft_masks.device.type != "cpu":
-        # One kernel for all masks beats one region each: launches cost more than pixels here.
-        size = (height, width)
-        whole = F.interpolate(soft_masks[None], size=size, mode="bilinear", align_corners=False)
-        return whole[0] > threshold
-    masks = torch.zeros((len(soft_masks), height, width), dtype=torch.bool)
-    regions = mask_regions(soft_masks, height, width, threshold=threshold)
-    for mask, region in zip(masks, regions, strict=True):
-        rows, columns = region.mask.shape
-        mask[region.top : region.top + rows, region.left : region.left + columns] = region.mask
+    count, size = len(soft_masks), (height, width)
+    if soft_masks.device.type == "cpu":
+        masks = torch.zeros((count, *size), dtype=torch.bool)
+        regions = mask_regions(soft_masks, height, width, threshold=threshold)
+        for mask, region in zip(masks, regions, strict=True):
+            rows, columns = region.mask.shape
+            mask[region.top : region.top + rows, region.left : region.left + columns] = region.mask
+        return masks
+    # One kernel for many masks beats one region each: launches cost more than pixels here.
+    masks = torch.empty((count, *size), dtype=torch.bool, device=soft_masks.device)
+    step = max(1, WORKING_BYTES // (5 * height * width))  # of a float and a boolean each
+    for start in range(0, count, step):
+        part = soft_masks[start : start + step]
+        whole = F.interpolate(part[None], size=size, mode="bilinear", align_corners=False)
+        masks[start : start + step] = whole[0] > threshold
     return masks
 
 
