@@ -9,15 +9,16 @@ from torch import Tensor
 from yolact_bench.catalog import components
 from yolact_bench.detect.graph.choice import Assemble
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
+from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.graph.staged import StagedDetection
 from yolact_bench.detect.graph.staging import resize_by_kernel
-from yolact_bench.detect.nms import fixed_form, kernel_form
+from yolact_bench.detect.nms import kernel_form
 from yolact_bench.detect.pipeline import DetectionHead
 from yolact_bench.detector import MakeFixed, MakeStaged
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import num_anchors
 from yolact_bench.runtime import FixedShapes, GraphStep, Runtime
-from yolact_bench.slots import fact, pick, word_list
+from yolact_bench.slots import fact, form_of, pick, word_list
 from yolact_bench.spec.run import Run
 from yolact_bench.triton_kernel import kernels_fault
 
@@ -58,9 +59,9 @@ def recorded_forms(
 def _detection_of(
     run: Run, head: DetectionHead, shapes: FixedShapes, device_type: str
 ) -> FixedDetection:
-    nms = fixed_form(head.nms)
+    nms: FixedNms | None = form_of(head.nms, "fixed")
     if nms is None:
-        known = [name for name, each in components("nms").items() if fixed_form(each)]
+        known = [name for name, each in components("nms").items() if fact(each, "fixed")]
         raise SpecError(
             f"nms: {run.nms['name']} has no form of fixed sizes, which the runtime "
             f"{run.runtime['name']} needs; write one of {word_list(sorted(known))}, or "

@@ -1,7 +1,7 @@
 """What travels between stages: samples, targets, predictions, detections."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import accumulate
 from typing import Any, TypeAlias, TypeVar, overload
 
@@ -135,6 +135,17 @@ def map_tensors(record: R, change: Callable[[Tensor], Tensor]) -> R:
     values: Any = record
     changed: R = replace(values, **{n: change(value) for n, value in _tensors_of(record).items()})
     return changed
+
+
+def tensors_in(value: object) -> Iterator[Tensor]:
+    """Yield the tensors of a value in order: itself, or those of its parts or fields."""
+    if is_dataclass(value):
+        value = [getattr(value, field.name) for field in fields(value)]
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from tensors_in(part)
 
 
 def to_host(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -92,6 +92,12 @@ def fact(component: object, name: str) -> Any:  # noqa: ANN401
     return getattr(getattr(component, "func", component), name, None)
 
 
+def form_of(component: object, name: str) -> Any:  # noqa: ANN401
+    """Return another form of a component, which a fact states, bound to its options; or None."""
+    form = fact(component, name)
+    return None if form is None else partial(form, **getattr(component, "keywords", {}))
+
+
 def options_by_fact(slot: str, component: Callable[..., object], name: str) -> tuple[str, ...]:
     """Return the names of options that a fact of a component lists.
 

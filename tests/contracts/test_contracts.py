@@ -11,9 +11,9 @@ from yolact_bench.build import build_detector, build_network, load_detector
 from yolact_bench.catalog import OWN, components
 from yolact_bench.contracts import Check, checks_of
 from yolact_bench.detect.graph.fixed import FixedDetection
-from yolact_bench.detect.nms import fixed_form
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
+from yolact_bench.slots import form_of
 from yolact_bench.spec.presets import preset
 
 # Half a minute of compilation each; tests of the runtimes compile and compare a network as well.
@@ -117,7 +117,7 @@ def test_a_careless_nms_of_another_package_is_noticed() -> None:
 def test_an_nms_of_another_package_serves_a_graph_if_it_brings_a_fixed_form() -> None:
     """On a CPU the program is built and run, though no graph can be recorded."""
     detector = load_detector("yolact_tiny", image_size=72, nms={"name": "with_form"})
-    form = fixed_form(detector.head.nms)
+    form = form_of(detector.head.nms, "fixed")
     assert form is not None
     with torch.inference_mode():
         raw = detector.predict(torch.randn(1, 3, 72, 72))

@@ -4,10 +4,9 @@ import torch
 from torch import Tensor
 
 from yolact_bench.catalog import components
-from yolact_bench.detect.nms import fixed_form
 from yolact_bench.detect.protocols import Nms
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import fact, options_of, pick
+from yolact_bench.slots import fact, form_of, options_of, pick
 from yolact_bench.torch_internals import operator_graph
 
 # Four boxes of side 0.2, far apart.
@@ -81,7 +80,7 @@ def nms_has_the_rows_of_its_fixed_form(slot: str, name: str) -> None:
     No step of it may ask for a value, for a recorded graph has none.
     """
     nms = _nms(name)
-    form = fixed_form(nms)
+    form = form_of(nms, "fixed")
     if form is None:
         return
     own = options_of(components(slot)[name])

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from yolact_bench.catalog import components
 from yolact_bench.data.objects import Objects
 from yolact_bench.geometry.anchors import anchor_grid, level_sizes, one_scale
-from yolact_bench.loss.forms import form_of_batch
 from yolact_bench.loss.padded import pad_objects
 from yolact_bench.loss.protocols import BatchPositives, Positives, SoftMasks
 from yolact_bench.shapes import Target, Targets
-from yolact_bench.slots import defaults_of, options_by_fact, options_of, pick
+from yolact_bench.slots import defaults_of, form_of, options_by_fact, options_of, pick
 
 _SIZE, _CELLS, _CLASSES, _K = 48, 12, 3, 4  # sides of input and prototypes, px
 _TWO = torch.tensor(2.0)
@@ -82,7 +81,7 @@ def matcher_serves_every_object(slot: str, name: str) -> None:
     A form for whole batches, where the matcher has one, says the same of every image.
     """
     anchors = anchor_grid(one_scale(), 64)
-    form = form_of_batch(components(slot)[name])
+    form = form_of(components(slot)[name], "of_batch")
     for objects, crowds in ((0, 0), (0, 2), (1, 0), (5, 1)):
         count = objects + crowds
         left = torch.arange(count) / max(count, 1)
@@ -119,7 +118,7 @@ def class_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
 
 def box_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
     """Whatever the number of positives; a form for whole batches, where there is one, agrees."""
-    form = form_of_batch(components(slot)[name])
+    form = form_of(components(slot)[name], "of_batch")
     for count in _COUNTS:
         regressions = _normal(count, 4)
         anchors, boxes = anchor_grid(one_scale(), 64)[:count], _BOX.expand(count, 4)
@@ -136,7 +135,7 @@ def mask_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
 
     A form for whole batches, where there is one, agrees.
     """
-    form = form_of_batch(components(slot)[name])
+    form = form_of(components(slot)[name], "of_batch")
     for count in _COUNTS:
         for scale in (1.0, 1e3):
             coefficients = _normal(count, _K, scale=scale)
@@ -171,7 +170,7 @@ def semantic_loss_is_finite_and_differentiable(slot: str, name: str) -> None:
         )
         loss = components(slot)[name](logits, [target])
         _gradients(loss, logits)
-        form = form_of_batch(components(slot)[name])
+        form = form_of(components(slot)[name], "of_batch")
         if form is not None:
             assert torch.allclose(form(logits, Targets.of([target])), loss)
 

@@ -1,9 +1,8 @@
 """The forms of components that take a whole batch at once, and what stands in for them."""
 
 import logging
-from collections.abc import Callable
-from functools import cache, partial
-from typing import Any, TypeAlias
+from functools import cache
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float32
@@ -21,16 +20,10 @@ from yolact_bench.loss.protocols import (
     Matcher,
 )
 from yolact_bench.shapes import Targets, needs_features, reading_is_free
-from yolact_bench.slots import fact
+from yolact_bench.slots import form_of
 
 BatchForms: TypeAlias = tuple[BatchBoxLoss, BatchMaskLoss, BatchMaskIouLoss]
 log = logging.getLogger(__name__)
-
-
-def form_of_batch(component: object) -> Callable[..., Any] | None:
-    """Return the form of a whole batch of a component, bound to its options; None without one."""
-    form = fact(component, "of_batch")
-    return None if form is None else partial(form, **getattr(component, "keywords", {}))
 
 
 def batch_forms(
@@ -38,7 +31,7 @@ def batch_forms(
 ) -> BatchForms | None:
     """Return the forms of all three; None, and a warning, where one of them has none."""
     given = {"box_loss": box_loss, "mask_loss": mask_loss, "mask_iou_loss": mask_iou_loss}
-    box, mask, mask_iou = forms = [form_of_batch(component) for component in given.values()]
+    box, mask, mask_iou = forms = [form_of(component, "of_batch") for component in given.values()]
     missing = [slot for slot, form in zip(given, forms, strict=True) if form is None]
     if needs_features(rescore_net):
         missing.append("rescore_net")
@@ -65,7 +58,7 @@ def match_batch(
 
     On a CPU an image at a time is faster: its table stays in the cache.
     """
-    form: BatchMatcher | None = form_of_batch(matcher)
+    form: BatchMatcher | None = form_of(matcher, "of_batch")
     if form is not None and not reading_is_free(anchors_cxcywh):
         return form(anchors_cxcywh, targets)
     each = [matcher(anchors_cxcywh, target) for target in targets]

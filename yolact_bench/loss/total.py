@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
-from yolact_bench.loss.forms import BatchForms, batch_forms, form_of_batch, match_batch
+from yolact_bench.loss.forms import BatchForms, batch_forms, match_batch
 from yolact_bench.loss.padded import pad_objects, rows_of
 from yolact_bench.loss.protocols import (
     BatchPositives,
@@ -22,6 +22,7 @@ from yolact_bench.loss.protocols import (
     SemanticLoss,
 )
 from yolact_bench.shapes import Predictions, Target, Targets, map_tensors, reading_is_free
+from yolact_bench.slots import form_of
 
 # Of boxes, masks and, where there is such a term, the mask IoU.
 _TermsOfPositives: TypeAlias = tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""] | None]
@@ -109,7 +110,7 @@ class Losses:
     def _semantic(
         self, logits: Float[Tensor, "B C h w"] | None, targets: Targets
     ) -> Float[Tensor, ""] | None:
-        form = form_of_batch(self.semantic_loss)
+        form = form_of(self.semantic_loss, "of_batch")
         if form is None or reading_is_free(targets.objects.labels):
             return self.semantic_loss(logits, targets)
         term: Float[Tensor, ""] | None = form(logits, targets)

@@ -11,7 +11,7 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -139,21 +139,13 @@ def _compiler() -> Path | None:
 
 def _unloadable(error: BaseException) -> Path | None:
     """Return the library in inductor's cache that could not be loaded, if that was the error."""
-    for cause in _causes(error):
-        match = _LIBRARY.search(str(cause)) if isinstance(cause, ImportError | OSError) else None
-        if match:
-            library = Path(match[1])
-            if library.is_relative_to(cache_dir()) and library.is_file():
-                return library
-    return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it was raised from, each once."""
     cause: BaseException | None = error
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:
-        yield cause
+        match = _LIBRARY.search(str(cause)) if isinstance(cause, ImportError | OSError) else None
+        if match and (library := Path(match[1])).is_relative_to(cache_dir()) and library.is_file():
+            return library
         seen.add(id(cause))
         # Dynamo's errors carry the compiler's.
         cause = getattr(cause, "inner_exception", None) or cause.__cause__ or cause.__context__
+    return None

@@ -12,6 +12,7 @@ from yolact_bench.errors import ArmError
 from yolact_bench.runtime.compiler import compiler_fault, with_whole_libraries
 from yolact_bench.runtime.rectified_products import rectify_products
 from yolact_bench.runtime.runtime import Program
+from yolact_bench.shapes import tensors_in
 from yolact_bench.torch_internals import constant_weights, operator_graph
 
 log = logging.getLogger(__name__)
@@ -102,17 +103,9 @@ def _record(
     def flat(*tensors: Tensor) -> tuple[Tensor, ...]:
         out = stage(tensors[0] if single else list(tensors))
         groupings.append(_grouping(out))
-        return tuple(_tensors(out))
+        return tuple(tensors_in(out))
 
     return operator_graph(flat, examples), groupings[-1]
-
-
-def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _tensors(part)
 
 
 def _grouping(value: object) -> Grouping:

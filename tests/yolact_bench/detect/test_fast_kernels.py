@@ -21,7 +21,7 @@ from tests.support.triton_kernels import (
 from yolact_bench.detect.graph.choice import MaskInputs
 from yolact_bench.detect.graph.fixed import FixedDetection
 from yolact_bench.detect.kernels.choose_fast import choose_fast
-from yolact_bench.detect.nms import NMS, fixed_form, kernel_form
+from yolact_bench.detect.nms import NMS, kernel_form
 from yolact_bench.detect.nms.fast import fast_nms_per_class
 from yolact_bench.detect.pipeline import DetectionHead
 from yolact_bench.detect.rescore import RESCORERS
@@ -29,7 +29,7 @@ from yolact_bench.geometry.anchors import anchor_grid, num_anchors, one_scale
 from yolact_bench.geometry.boxes import decode, to_cxcywh
 from yolact_bench.geometry.masks import ASSEMBLIES
 from yolact_bench.shapes import Predictions, Selection, map_tensors
-from yolact_bench.slots import fact, options_of
+from yolact_bench.slots import fact, form_of, options_of
 
 K = 5  # values of a coefficient row; the first is the number of its anchor
 ON_EACH = pytest.mark.parametrize("device_name", DEVICES)
@@ -214,7 +214,7 @@ def test_interpreted_detection_is_detection(device_name: str) -> None:
         rescorer=RESCORERS["none"],
         rescore_net=None,
     )
-    form, kernels = fixed_form(head.nms), kernel_form(head.nms, device, 200, 20)
+    form, kernels = form_of(head.nms, "fixed"), kernel_form(head.nms, device, 200, 20)
     assert form is not None
     assert kernels is not None
     masks = fact(head.assembly, "kernels")

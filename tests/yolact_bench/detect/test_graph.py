@@ -22,7 +22,6 @@ from yolact_bench.detect.graph.fixed import (
     call_directly,
     state_of,
 )
-from yolact_bench.detect.nms import fixed_form
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.model.inference.fused import InferenceNetwork
@@ -32,6 +31,7 @@ from yolact_bench.runtime import GraphStep, Program
 from yolact_bench.runtime.inductor import compile_function
 from yolact_bench.runtime.recording import GraphClock, RecordedStep
 from yolact_bench.shapes import Predictions
+from yolact_bench.slots import form_of
 from yolact_bench.spec.presets import preset
 
 RESCORED = {
@@ -53,7 +53,7 @@ def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> 
     """The same detector with everything behind resizing as one recorded function."""
     network = detector.network
     assert isinstance(network, Yolact) and detector.run is not None
-    nms = fixed_form(detector.head.nms)
+    nms = form_of(detector.head.nms, "fixed")
     assert nms is not None
     compile_part = compile_function if compiled else call_directly
     detection = FixedDetection(detector.head, nms, compile_part)

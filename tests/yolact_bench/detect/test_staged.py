@@ -25,12 +25,12 @@ from yolact_bench.detect.graph import staging as staging_module
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections
 from yolact_bench.detect.graph.staged import StagedDetection
 from yolact_bench.detect.graph.staging import Staging, header_of, resize_by_kernel
-from yolact_bench.detect.nms import fixed_form
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.runtime import GraphStep, Program
 from yolact_bench.runtime.recording import RecordedStep
 from yolact_bench.shapes import Predictions
+from yolact_bench.slots import form_of
 
 ON_A_CPU = pytest.mark.skipif(INTERPRETED, reason="the interpreter has tests of its own")
 Photo = NDArray[np.uint8]
@@ -70,7 +70,7 @@ def staged(
         def __call__(self, raw: Predictions, *clock: object) -> FixedDetections:
             return change(super().__call__(raw, *clock))  # type: ignore[arg-type]
 
-    nms = fixed_form(eager.head.nms)
+    nms = form_of(eager.head.nms, "fixed")
     assert nms is not None
     detection = Changed(eager.head, nms)
 

@@ -1,14 +1,12 @@
 """NMS: which boxes stand for an object, as a slot.
 
-Public: `NMS`, `fixed_form`.
+Public: `NMS`, `kernel_form`.
 """
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 
 from yolact_bench.detect.graph.choice import KernelNms
-from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.nms.cluster import cluster_nms
 from yolact_bench.detect.nms.cross_class_fast import cross_class_fast_nms
 from yolact_bench.detect.nms.diou import diou_nms
@@ -17,7 +15,7 @@ from yolact_bench.detect.nms.matrix import matrix_nms
 from yolact_bench.detect.nms.sequential import sequential_nms
 from yolact_bench.detect.nms.soft import soft_nms
 from yolact_bench.detect.protocols import Nms
-from yolact_bench.slots import fact
+from yolact_bench.slots import fact, form_of
 
 log = logging.getLogger(__name__)
 
@@ -32,24 +30,17 @@ NMS: Mapping[str, Nms] = {
 }
 
 
-def fixed_form(nms: Nms) -> FixedNms | None:
-    """Return the form of fixed sizes of an NMS, bound to its options; None where it has none."""
-    form = fact(nms, "fixed")
-    return None if form is None else partial(form, **getattr(nms, "keywords", {}))
-
-
 def kernel_form(nms: Nms, device_type: str, num_anchors: int, num_classes: int) -> KernelNms | None:
     """Return the form of an NMS by kernels, bound to its options.
 
     None, with a note in the log, where there is none or where it does not run.
     """
-    form: KernelNms | None = fact(nms, "kernels")
-    if form is None:
-        fault = "it has no kernels of its own"
-    else:
+    form: KernelNms | None = form_of(nms, "kernels")
+    fault = "it has no kernels of its own"
+    if form is not None:
         fault = fact(form, "fault")(device_type, num_anchors, num_classes)
-    if fault or form is None:
+    if fault:
         name = getattr(getattr(nms, "func", nms), "__name__", "nms")
         log.warning("%s runs as compiled operators: %s", name, fault)
         return None
-    return partial(form, **getattr(nms, "keywords", {}))
+    return form

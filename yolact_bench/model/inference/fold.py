@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from yolact_bench.deform import DeformableConv2d, torchvision_deform
+from yolact_bench.shapes import tensors_in
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def _followers(
         inputs.setdefault(norm, []).append(convolution if unchanged else None)
 
     with _hooks(module, remember, look):
-        result = _tensors(module(x))
+        result = list(tensors_in(module(x)))
     pairs: dict[nn.BatchNorm2d, Convolution] = {}
     for norm, before in inputs.items():
         convolution = before[0]
@@ -110,7 +110,7 @@ def _unread(
         return (true[id(given[0])][1],) if id(given[0]) in true else None
 
     with _hooks(module, spoil, mend):
-        result = _tensors(module(x))
+        result = list(tensors_in(module(x)))
     return all(torch.allclose(a, b, equal_nan=True) for a, b in zip(result, wanted, strict=True))
 
 
@@ -144,16 +144,6 @@ def _without_kernels(module: nn.Module) -> Iterator[None]:
     finally:
         for layer, implementation in zip(layers, own, strict=True):
             layer.implementation = implementation
-
-
-def _tensors(value: object) -> list[Tensor]:
-    """Return the tensors of a module's result, in order."""
-    if isinstance(value, Tensor):
-        return [value]
-    if is_dataclass(value):
-        value = [getattr(value, field.name) for field in fields(value)]
-    parts = value if isinstance(value, list | tuple) else []
-    return [tensor for part in parts for tensor in _tensors(part)]
 
 
 def _fold(convolution: Convolution, norm: nn.BatchNorm2d) -> None:
