@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 from yolact_bench.catalog import components
 from yolact_bench.contracts import deform, masks, network, nms, training
-from yolact_bench.slots import options_of, resolve
+from yolact_bench.slots import defaults_of, options_of, resolve
 
 Check: TypeAlias = Callable[[str, str], None]  # slot and name of a component
 
@@ -43,8 +43,7 @@ def names_its_source(slot: str, name: str) -> None:
 def resolves_to_itself(slot: str, name: str) -> None:
     """A choice with every option written out means the same; required options are left out."""
     component = components(slot)[name]
-    options = options_of(component).values()
-    if any(option.default is inspect.Parameter.empty for option in options):
+    if defaults_of(component).keys() < options_of(component).keys():
         return
     resolved = resolve(slot, components(slot), {"name": name})
     assert resolve(slot, components(slot), resolved) == resolved

@@ -1,7 +1,5 @@
 """What the parts of a network, and what executes it, must do."""
 
-from inspect import Parameter
-
 import torch
 
 from yolact_bench.build import load_detector
@@ -16,7 +14,7 @@ from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.runtime import Runtime
 from yolact_bench.shapes import needs_features
-from yolact_bench.slots import fact, options_of, pick
+from yolact_bench.slots import defaults_of, fact, options_of, pick
 
 _STRIDES = (8, 16, 32)  # of C3, C4 and C5
 
@@ -94,7 +92,7 @@ def init_fills_a_backbone_or_refuses(slot: str, name: str) -> None:
     Nothing is downloaded: what needs ImageNet weights gets a backbone that has none.
     """
     init = components(slot)[name]
-    if any(option.default is Parameter.empty for option in options_of(init).values()):
+    if defaults_of(init).keys() < options_of(init).keys():
         return
     backbone = _backbone("resnet18")
     before = {key: value.shape for key, value in backbone.state_dict().items()}

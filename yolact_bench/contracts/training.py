@@ -1,7 +1,6 @@
 """What the parts of a training must do: anchors, augmentation, matching, losses, schedule."""
 
 import math
-from inspect import Parameter
 
 import numpy as np
 import torch
@@ -23,10 +22,10 @@ _BOX = torch.tensor([[0.1, 0.2, 0.5, 0.9]])
 
 def anchors_are_as_many_on_every_cell(slot: str, name: str) -> None:
     """Of the five levels, with centres in the image; sets that need an option are left out."""
-    options = options_of(components(slot)[name]).values()
-    if any(option.default is Parameter.empty for option in options):
+    component = components(slot)[name]
+    if defaults_of(component).keys() < options_of(component).keys():
         return
-    shapes = components(slot)[name]()
+    shapes = component()
     grid = anchor_grid(shapes, 160)
     assert grid.shape == (sum(side**2 for side in level_sizes(160)) * len(shapes[0]), 4)
     assert bool((grid > 0).all()) and bool((grid[:, :2] < 1).all())

@@ -102,11 +102,6 @@ class DeformableConv2d(nn.Module):
         nn.init.zeros_(self.offset_mask.weight)
         nn.init.zeros_(self.offset_mask.bias)  # type: ignore[arg-type]
 
-    @property
-    def widens_halves(self) -> bool:
-        """Whether halves are computed as float32."""
-        return bool(fact(self.implementation, "widens_halves"))
-
     def pad_map(self) -> None:
         """Give the convolution of offsets `MAP_CHANNELS` outputs where they are read, in a copy.
 

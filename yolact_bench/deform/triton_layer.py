@@ -80,28 +80,19 @@ def _convolution(
     batch, _, h, w = places.shape
     if x.is_meta:  # shapes need no Triton
         return x.new_empty(batch, h, w, weight.shape[0]).permute(0, 3, 1, 2)
-    rows = _product(x, places, weight, bias, stride, sigmoid=sigmoid)
-    return rows.view(batch, h, w, -1).permute(0, 3, 1, 2)
-
-
-def _product(
-    x: Tensor, places: Tensor, weight: Tensor, bias: Tensor, stride: int, *, sigmoid: bool
-) -> Tensor:
-    """Return the convolution as [P, O], by the plan of its sizes."""
     # Triton, which CPU installations may lack, is imported by the first call.
     from yolact_bench.deform.column_operator import deformable_gather, deformable_product
 
     matrix = weight.permute(0, 2, 3, 1).reshape(weight.shape[0], -1)  # [O, 9 × I]
-    rows = places.shape[0] * places.shape[2] * places.shape[3]
-    plan = plan_for(rows=rows, channels=x.shape[1], out_channels=weight.shape[0])
+    plan = plan_for(rows=batch * h * w, channels=x.shape[1], out_channels=weight.shape[0])
     inputs = (x, places, weight, bias)
     trains = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     # The gradient of the weight needs the columns, so training gathers them at any size.
     if plan.way == "fused" and not trains:
         blocks = [plan.rows_block, plan.out_block, plan.channels_block]
-        fused: Tensor = deformable_product(
-            x, places, matrix, bias, stride, sigmoid, blocks, plan.num_warps
-        )
-        return fused
-    columns, _, _ = deformable_gather(x, places, stride, sigmoid)
-    return torch.addmm(bias, columns, matrix.t())
+        rows = deformable_product(x, places, matrix, bias, stride, sigmoid, blocks, plan.num_warps)
+    else:
+        columns, _, _ = deformable_gather(x, places, stride, sigmoid)
+        rows = torch.addmm(bias, columns, matrix.t())
+    out: Tensor = rows.view(batch, h, w, -1).permute(0, 3, 1, 2)
+    return out

@@ -51,8 +51,7 @@ def device_pixels(
     soft_masks: Float[Tensor, "N h w"], height: int, width: int, *, threshold: float = 0.5
 ) -> Bool[Tensor, "N H W"]:
     """Return all masks at image size, on their device, without floats of that size in between."""
-    kernels = _kernels()
-    count, h, w = soft_masks.shape
+    kernels, (count, h, w) = _kernels(), soft_masks.shape
     soft = soft_masks.detach().contiguous()
     masks = soft.new_empty((count, height, width), dtype=torch.bool)
     if masks.numel() == 0:
@@ -80,18 +79,23 @@ def device_toggles(
     count, h, w = soft_masks.shape
     if count == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    soft = soft_masks.detach().contiguous()
-    scales = _scale(h, height), _scale(w, width)
-    bounds, ends = _ends_of_columns(soft, width, scales[1], float(np.float32(threshold)))
+    kernels, soft = _kernels(), soft_masks.detach().contiguous()
+    down, across, least = _scale(h, height), _scale(w, width), float(np.float32(threshold))
+    grid = count, -(-width // kernels.COLUMNS_BLOCK)
+    blocks = {"gaps_block": power_of_two(h + 1, least=2), "columns_block": kernels.COLUMNS_BLOCK}
+    bounds = _bounds(soft, width, across, least)
+    counts = soft.new_empty(count * width, dtype=torch.int32)
+    kernels.count_toggles[grid](
+        *(soft, bounds, counts, width, across, least, h, w), **blocks, **_PLAIN
+    )
+    # How many toggles come before the end of each column, the columns of all masks in one row.
+    ends = counts.cumsum(0, dtype=torch.int32)
 
     def write(room: int) -> NDArray[np.int32]:
-        kernels = _kernels()
         out = soft.new_empty(count + room, dtype=torch.int32)
-        kernels.write_toggles[_grid(count, width)](
-            *(soft, bounds, ends, out, count, room, height, width),
-            *(scales[1], scales[0], float(np.float32(threshold)), h, w),
-            gaps_block=power_of_two(h + 1, least=2),
-            columns_block=kernels.COLUMNS_BLOCK,
+        kernels.write_toggles[grid](
+            *(soft, bounds, ends, out, count, room, height, width, across, down, least, h, w),
+            **blocks,
             most_pixels=power_of_two(_pixels_of_a_cell(h, height), least=2),
             **_PLAIN,
         )
@@ -105,26 +109,6 @@ def device_toggles(
     per_mask = np.diff(values[:count], prepend=np.int32(0))
     owner = np.repeat(np.arange(count, dtype=np.int64), per_mask)
     return owner, values[count : count + total].astype(np.int64)
-
-
-def _ends_of_columns(
-    soft: Tensor, width: int, across: float, threshold: float
-) -> tuple[Tensor, Tensor]:
-    """Return the bounds of each mask, [N, 4], and how many toggles come before columns' ends.
-
-    [N × width], columns of all masks in one row.
-    """
-    kernels = _kernels()
-    count, h, w = soft.shape
-    bounds = _bounds(soft, width, across, threshold)
-    counts = soft.new_empty(count * width, dtype=torch.int32)
-    kernels.count_toggles[_grid(count, width)](
-        *(soft, bounds, counts, width, across, threshold, h, w),
-        gaps_block=power_of_two(h + 1, least=2),
-        columns_block=kernels.COLUMNS_BLOCK,
-        **_PLAIN,
-    )
-    return bounds, counts.cumsum(0, dtype=torch.int32)
 
 
 def _bounds(soft: Tensor, width: int, across: float, threshold: float) -> Tensor:
@@ -144,10 +128,6 @@ def _bounds(soft: Tensor, width: int, across: float, threshold: float) -> Tensor
 def _kernels() -> ModuleType:
     # Triton, which CPU installations may lack, is imported by the first call.
     return import_module("yolact_bench.geometry.mask_kernels")
-
-
-def _grid(count: int, width: int) -> tuple[int, int]:
-    return count, -(-width // _kernels().COLUMNS_BLOCK)
 
 
 def _scale(cells: int, pixels: int) -> float:

@@ -8,7 +8,7 @@ import torch
 from yolact_bench.runtime.compiler import compiler_probe
 from yolact_bench.runtime.inductor import Tuning, compile_function, compile_stages
 from yolact_bench.runtime.recording import Event, RecordedStep, Replay
-from yolact_bench.runtime.runtime import FixedShapes, GraphStep, Precision, Runtime
+from yolact_bench.runtime.runtime import FixedShapes, Precision, Runtime
 from yolact_bench.slots import with_facts
 
 WARM_UPS = 3
@@ -25,26 +25,19 @@ def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> 
     Source: CUDA graphs in PyTorch (pytorch.org/blog/accelerating-pytorch-with-cuda-graphs).
     Differs: nothing.
     """
+    record = partial(RecordedStep, record=record_cuda_graph, event=graph_event)
     return Runtime(
         precision=precision,
         prepare=partial(compile_stages, tuning=tuning),
         inference_copy=True,
         fixed_shapes=FixedShapes(
             compile_part=partial(compile_function, tuning=tuning),
-            record=_record,
-            record_in_place=_record_in_place,
+            record=record,
+            record_in_place=partial(record, hold=lambda batch: batch),
         ),
         fault=_needs_cuda,
         probe=compiler_probe,
     )
-
-
-def _record(step: GraphStep) -> RecordedStep:
-    return RecordedStep(step, record=record_cuda_graph, event=graph_event)
-
-
-def _record_in_place(step: GraphStep) -> RecordedStep:
-    return RecordedStep(step, record=record_cuda_graph, event=graph_event, hold=lambda batch: batch)
 
 
 def _needs_cuda(device_type: str) -> str:

@@ -6,13 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from yolact_bench.data.augment.view import (
-    View,
-    seen_boxes,
-    seen_image,
-    seen_target,
-    whole_image,
-)
+from yolact_bench.data.augment.view import seen_boxes, seen_image, seen_target, whole_image
 from yolact_bench.data.objects import Objects
 from yolact_bench.shapes import Sample
 from yolact_bench.slots import Fraction
@@ -33,10 +27,8 @@ def resize_only(
     Source: dbolya/yolact@902073d utils/augmentations.py, `BaseTransform`.
     Differs: resized in 8 bits.
     """
-    view = whole_image(objects.height, objects.width)
-    return _render(
-        image, objects, view, size, mask_size if masks == "prototype_size" else size, fill
-    )
+    mask_side = mask_size if masks == "prototype_size" else size
+    return _render(image, objects, size, mask_side, fill)
 
 
 def mirror(
@@ -55,22 +47,21 @@ def mirror(
     Source: dbolya/yolact@902073d utils/augmentations.py, `RandomMirror`.
     Differs: resized in 8 bits.
     """
-    view = whole_image(objects.height, objects.width)
-    if rng.random() < probability:
-        view = view.mirror()
-    return _render(
-        image, objects, view, size, mask_size if masks == "prototype_size" else size, fill
-    )
+    mask_side = mask_size if masks == "prototype_size" else size
+    return _render(image, objects, size, mask_side, fill, mirrored=rng.random() < probability)
 
 
 def _render(
     image: UInt8[np.ndarray, "H W 3"],
     objects: Objects,
-    view: View,
     size: int,
     mask_side: int,
     fill: tuple[float, float, float],
+    *,
+    mirrored: bool = False,
 ) -> Sample:
+    view = whole_image(objects.height, objects.width)
+    view = view.mirror() if mirrored else view
     rows = np.arange(len(objects))
     return Sample(
         image=torch.from_numpy(seen_image(image, view, size, fill)),

@@ -12,6 +12,7 @@ from yolact_bench.model.inference.fold import fold_batch_norm
 from yolact_bench.model.inference.minimal_convolution import reduce_products
 from yolact_bench.model.network import StagedNetwork, Yolact
 from yolact_bench.shapes import HALVES, Predictions, needs_features, widen
+from yolact_bench.slots import fact
 
 
 class InferenceNetwork(StagedNetwork):
@@ -96,11 +97,12 @@ class MaskRescoring(nn.Module):
 
 def _convert(stage: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return the stage, channels-last and in `dtype`."""
-    half = dtype in HALVES
-    for layer in [part for part in stage.modules() if isinstance(part, DeformableConv2d)]:
+    layers = [part for part in stage.modules() if isinstance(part, DeformableConv2d)]
+    for layer in layers:
         layer.pad_map()
+    wide = [layer for layer in layers if fact(layer.implementation, "widens_halves")]
     for part in stage.modules():
-        if half and isinstance(part, DeformableConv2d) and part.widens_halves:
+        if dtype in HALVES and part in wide:
             continue
         for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
             if tensor.is_floating_point():
