@@ -35,7 +35,7 @@ def batch_forms(
     missing = [slot for slot, form in zip(given, forms, strict=True) if form is None]
     if needs_features(rescore_net):
         missing.append("rescore_net")
-    if box is None or mask is None or mask_iou is None or missing:
+    if missing:
         _warn_of_waiting(", ".join(missing))
         return None
     return box, mask, mask_iou
