@@ -6,11 +6,10 @@ from contextlib import ExitStack
 from dataclasses import fields
 from queue import SimpleQueue
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.evaluation.coco.index import Entry
@@ -19,12 +18,10 @@ from runners.evaluation.files import Lines, as_lines
 from runners.system.ahead import in_order
 from runners.system.helper_process import HelperProcess
 from yolact_bench.errors import ArmError
-from yolact_bench.geometry.run_lengths import Toggles, mask_run_lengths, mask_toggles
+from yolact_bench.geometry.run_lengths import Toggles, mask_toggles
 
 if TYPE_CHECKING:
     from yolact_bench.detect.pipeline import SoftDetections
-
-Float32 = NDArray[np.float32]
 
 _AHEAD = 2  # images of each process that wait to be encoded
 
@@ -69,31 +66,23 @@ class Encoders:
     def submit(
         self, detections: "SoftDetections", image_id: int, category_ids: Sequence[int]
     ) -> Future[Lines]:
-        soft, size = detections.soft_masks, (detections.height, detections.width)
-        masks: Tensor | Toggles = soft
-        if soft.is_cuda:
+        masks: Tensor | Toggles = detections.soft_masks
+        if detections.soft_masks.is_cuda:
             # Here, not in a thread: it would wait for the next images as well.
-            masks = mask_toggles(soft, *size, threshold=detections.mask_threshold)
+            masks = _toggles(detections)
         on_host = detections.without_masks().cpu()
-        return self._threads.submit(self._encode, on_host, masks, image_id, tuple(category_ids))
-
-    def _encode(
-        self,
-        detections: "SoftDetections",
-        masks: Tensor | Toggles,
-        image_id: int,
-        category_ids: Sequence[int],
-    ) -> Lines:
+        parts = {field.name: getattr(on_host, field.name) for field in fields(on_host)}
         # Arrays instead of tensors: those would go through files that are shared, one a tensor.
-        parts = {field.name: getattr(detections, field.name) for field in fields(detections)}
-        parts = {name: p.numpy() if isinstance(p, Tensor) else p for name, p in parts.items()}
-        if isinstance(masks, Toggles):
-            parts["soft_masks"] = masks
-        else:
-            parts["soft_masks"] = _pack(masks.numpy(), detections.mask_threshold)
+        arrays = {
+            name: part.numpy() if isinstance(part, Tensor) else part
+            for name, part in {**parts, "soft_masks": masks}.items()
+        }
+        return self._threads.submit(self._encode, arrays, image_id, tuple(category_ids))
+
+    def _encode(self, *arguments: object) -> Lines:
         helper = self._idle.get()
         try:
-            helper.send(_lines_of_parts, parts, image_id, category_ids)
+            helper.send(_lines_of_parts, *arguments)
             return cast(Lines, helper.receive())
         finally:
             self._idle.put(helper)
@@ -123,11 +112,16 @@ def _lines(
     return Lines(as_lines(of_boxes), as_lines(of_masks), len(of_boxes))
 
 
-def run_lengths(detections: "SoftDetections") -> list[Rle]:
+def run_lengths(detections: "SoftDetections", toggles: Toggles | None = None) -> list[Rle]:
     """Return the mask of each detection at image size, as COCO's run lengths."""
+    height, width = detections.height, detections.width
+    texts = (toggles or _toggles(detections)).texts()
+    return [{"size": [height, width], "counts": counts} for counts in texts]
+
+
+def _toggles(detections: "SoftDetections") -> Toggles:
     size, threshold = (detections.height, detections.width), detections.mask_threshold
-    texts = mask_run_lengths(detections.soft_masks, *size, threshold=threshold)
-    return [{"size": list(size), "counts": counts} for counts in texts]
+    return mask_toggles(detections.soft_masks, *size, threshold=threshold)
 
 
 def entries(
@@ -162,54 +156,11 @@ def entries(
 def _lines_of_parts(
     parts: Mapping[str, object], image_id: int, category_ids: Sequence[int]
 ) -> Lines:
-    """Return the lines of detections that came as arrays, and masks packed or as toggles.
+    """Return the lines of detections that came as arrays, the masks perhaps as toggles.
 
     Their class is not imported: that would load all of the detectors.
     """
     tensors = {k: torch.from_numpy(a) if isinstance(a, np.ndarray) else a for k, a in parts.items()}
     detections, masks = cast("SoftDetections", SimpleNamespace(**tensors)), parts["soft_masks"]
-    size, threshold = (detections.height, detections.width), detections.mask_threshold
-    if isinstance(masks, _PackedMasks):
-        soft = torch.from_numpy(_unpack(masks))
-        masks = mask_toggles(soft, *size, threshold=threshold)
-    texts = cast(Toggles, masks).texts()
-    runs: list[Rle] = [{"size": list(size), "counts": counts} for counts in texts]
+    runs = run_lengths(detections, masks if isinstance(masks, Toggles) else None)
     return _lines(detections, runs, image_id, category_ids)
-
-
-class _PackedMasks(NamedTuple):
-    """Soft masks without the cells that no pixel of the mask depends on: a tenth of the bytes."""
-
-    shape: tuple[int, ...]
-    parts: list[tuple[list[int], Float32]]  # of each mask: first row, end, first column, end
-
-
-def _pack(soft: Float32, threshold: float) -> _PackedMasks:
-    """A pixel lies between adjacent cells, so one beside the last above the threshold is enough.
-
-    What is left out becomes 0, which is as little above the threshold as it was.
-    """
-    if threshold < 0:  # then 0 would be above it
-        bounds = [[0, soft.shape[1], 0, soft.shape[2]]] * len(soft)
-    else:
-        above = soft > threshold
-        rows, columns = np.logical_or.reduce(above, axis=2), np.logical_or.reduce(above, axis=1)
-        bounds = np.hstack([_extents(rows), _extents(columns)]).tolist()
-    parts = [(one, soft[n, slice(*one[:2]), slice(*one[2:])]) for n, one in enumerate(bounds)]
-    return _PackedMasks(soft.shape, parts)
-
-
-def _extents(occupied: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the first and the end [N, 2] of the occupied cells, with one more on either side."""
-    cells = occupied.shape[1]
-    first = (occupied.argmax(1) - 1).clip(0)
-    end = (cells + 1 - occupied[:, ::-1].argmax(1)).clip(max=cells)
-    extents: NDArray[np.int64] = np.stack([first, end], 1) * occupied.any(1, keepdims=True)
-    return extents
-
-
-def _unpack(packed: _PackedMasks) -> Float32:
-    soft = np.zeros(packed.shape, np.float32)
-    for mask, ((top, bottom, left, right), values) in zip(soft, packed.parts, strict=True):
-        mask[top:bottom, left:right] = values
-    return soft

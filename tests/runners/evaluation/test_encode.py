@@ -19,8 +19,6 @@ from runners.evaluation import score as scoring
 from runners.evaluation.encode import (
     Encoders,
     _lines_of_parts,
-    _pack,
-    _unpack,
     encode_lines,
     lines_of,
 )
@@ -31,7 +29,7 @@ from tests.runners.evaluation.coco.test_coco_score import NAMES, scene
 from tests.runners.evaluation.test_predict import KEY, Oracle, Squares
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.geometry.run_lengths import mask_run_lengths, mask_toggles
+from yolact_bench.geometry.run_lengths import mask_toggles
 
 FILES = (BOX_FILE, MASK_FILE, "meta.json")
 
@@ -70,20 +68,6 @@ def test_lines_made_beside_are_those_made_here_and_in_order() -> None:
     assert beside == here
     assert [line.length for line in here] == [3] * 7
     assert len(set(here)) == 7
-
-
-@pytest.mark.parametrize("threshold", [-0.1, 0.0, 0.5, 0.93, 2.0])
-def test_what_is_not_sent_changes_no_pixel(threshold: float) -> None:
-    """Blobs in corners and amid, one empty mask, at thresholds that few or all cells exceed."""
-    masks = torch.rand(6, 10, 10, generator=torch.Generator().manual_seed(1))
-    masks[0, 3:] = 0.0
-    masks[1, :, :8] = 0.0
-    masks[2, :4], masks[2, 7:] = 0.0, 0.0
-    masks[3] = 0.0
-    sent = _unpack(_pack(masks.numpy(), threshold))
-
-    expected = mask_run_lengths(masks, 47, 61, threshold=threshold)
-    assert mask_run_lengths(torch.from_numpy(sent), 47, 61, threshold=threshold) == expected
 
 
 def test_masks_that_come_as_toggles_give_the_same_lines() -> None:
