@@ -124,12 +124,7 @@ def _jobs(units: Sequence[Work], context: AblationContext, *, errors: bool) -> l
     for unit in units:
         trainings.setdefault(unit.train_digest, {}).setdefault(unit.detect_digest, unit)
     return [
-        Job(
-            units=list(one.values()),
-            place=context.place,
-            sizes=context.sizes,
-            errors=errors,
-        )
+        Job(units=list(one.values()), place=context.place, sizes=context.sizes, errors=errors)
         for one in trainings.values()
     ]
 

@@ -58,10 +58,7 @@ def cuda_events(call: Callable[[], object]) -> CallTime:
     return CallTime(float(start.elapsed_time(end)), enqueue_ms)
 
 
-TIMERS: Mapping[str, Timer] = {
-    "wall clock": wall_clock,
-    "CUDA events": cuda_events,
-}
+TIMERS: Mapping[str, Timer] = {"wall clock": wall_clock, "CUDA events": cuda_events}
 
 
 def timer_for(device_type: str) -> str:
