@@ -19,10 +19,8 @@ log = logging.getLogger(__name__)
 def keep_record(record: Record, store: Store, tracker: Tracker) -> None:
     """Store a new record, and copy an accuracy or a failure to the tracker."""
     store.add(record)
-    if isinstance(record, Failure):
-        tracker.log_failure(record)
-    elif isinstance(record, Accuracy):
-        tracker.log_accuracy(record)
+    if isinstance(record, Failure | Accuracy):
+        tracker.log_record(record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

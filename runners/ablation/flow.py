@@ -108,9 +108,9 @@ def reuse(unit: Work, context: AblationContext, *, errors: bool) -> None:
             )
         failure = failures[-1]
         log.warning("%s: failed before (%s); --retry-failed repeats it", unit.title, failure.kind)
-        tracker.log_failure(replace(failure, arm=unit.arm, seed=unit.seed))
+        tracker.log_record(replace(failure, arm=unit.arm, seed=unit.seed))
         return
-    tracker.log_accuracy(replace(accuracy, arm=unit.arm, seed=unit.seed))
+    tracker.log_record(replace(accuracy, arm=unit.arm, seed=unit.seed))
     errors = errors and store.errors(unit.detect_digest) is None
     errors = errors and not context.failed(unit, "errors")
     job = Job(units=[unit], place=context.place, sizes=context.sizes, errors=errors)

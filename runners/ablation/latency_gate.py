@@ -161,12 +161,12 @@ def _build_untrained(unit: Unit, place: Workplace) -> Detector:
 
 def judge(unit: Unit, measured: ArmTimes) -> TimedArm:
     """Return the median and interval that a budget is compared with."""
-    interval = measured.interval_ms
+    low_ms, high_ms = measured.interval_ms or (None, None)
     return TimedArm(
         arm=unit.arm,
         detect_digest=unit.run.detect_digest,
         median_ms=median(measured.samples_ms),
-        low_ms=None if interval is None else interval[0],
-        high_ms=None if interval is None else interval[1],
+        low_ms=low_ms,
+        high_ms=high_ms,
         num_samples=len(measured.samples_ms),
     )

@@ -38,7 +38,7 @@ def time_arms(plan: Plan, context: AblationContext) -> None:
         invalid = why_invalid(latency for _, latency in timed)
         for unit, latency in timed:
             own = replace(latency, arm=unit.arm, seed=unit.seed, invalid=invalid)
-            context.tracker.log_latency(own)
+            context.tracker.log_record(own)
 
 
 def _keep_failure(units: Sequence[Unit], context: AblationContext, error: TimingError) -> None:

@@ -1,6 +1,5 @@
 """What is computed from scored predictions: AP on resampled images, and types of error."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,7 +16,6 @@ from runners.system.environment import environment, now
 from runners.units.unit import Unit, Work, identity
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.detect.pipeline import Candidates, candidates_of
-from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Errors
 from yolact_bench.statistics.matches import FILES
@@ -83,22 +81,17 @@ def _has_resamples(path: Path, *, sizes: bool) -> bool:
 
 
 def _ladder(unit: Unit, place: Workplace) -> dict[str, float | None]:
+    """Return the oracle ladder; both sources of candidates give the same detections."""
     detector = trained_detector(unit.run, place)
     dataset = place.datasets.open(unit.data, unit.split)
-    candidates = _candidates(unit, place, detector)
-    return oracle_ladder(detector, dataset, candidates, title=f"oracles {unit.title}")
-
-
-def _candidates(unit: Unit, place: Workplace, detector: Detector) -> Callable[[int], Candidates]:
-    """Return the source of an image's candidates; both sources give the same detections."""
     stored, needed = find_pass(unit, place), lowest_score(unit.run)
-    if stored is not None and needed is not None and stored.min_score <= needed:
-        return lambda index: stored.candidates(index, detector.device)[0]
-    dataset = place.datasets.open(unit.data, unit.split)
+    serves = stored is not None and needed is not None and stored.min_score <= needed
 
     @torch.inference_mode()
-    def from_network(index: int) -> Candidates:
+    def candidates(index: int) -> Candidates:
+        if stored is not None and serves:
+            return stored.candidates(index, detector.device)[0]
         batch = detector.preprocess([dataset.image(index)])
         return candidates_of(detector.predict(batch), 0)
 
-    return from_network
+    return oracle_ladder(detector, dataset, candidates, title=f"oracles {unit.title}")

@@ -82,7 +82,7 @@ def predict_unit(
         ArmError: an image cannot be read.
     """
     dataset = place.datasets.open(unit.data, unit.split)
-    folder, key = place.predictions(unit.detect_digest), _key(unit, unit.detect_digest, place)
+    folder, key = _folder_and_key(unit, unit.detect_digest, place)
     file, title = place.weights(unit.run), f"evaluate {unit.title}"
     if weights is not None:
         sha256 = file_sha256(weights)
@@ -120,7 +120,12 @@ def predict_together(units: Sequence[Unit], place: Workplace) -> None:
     Raises:
         ArmError: an image cannot be read, or the pass is larger than may be stored.
     """
-    pending = [unit for unit in units if replayable(unit) and not _has_predictions(unit, place)]
+    pending = [
+        unit
+        for unit in units
+        if lowest_score(unit.run) is not None
+        and not is_complete(*_folder_and_key(unit, unit.detect_digest, place))
+    ]
     if not pending or not place.max_store_bytes:
         return
     stored = find_pass(units[0], place)
@@ -167,8 +172,7 @@ def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
     return store_pass(
         trained_detector(unit.run, place),
         place.datasets.open(unit.data, unit.split),
-        place.predictions(unit.forward_digest),
-        _key(unit, unit.forward_digest, place),
+        *_folder_and_key(unit, unit.forward_digest, place),
         min_score=min_score,
         max_bytes=place.max_store_bytes,
         title=f"forward pass {unit.title}",
@@ -178,20 +182,9 @@ def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
 
 def find_pass(unit: Unit, place: Workplace) -> StoredPass | None:
     """Return the complete stored pass of a unit, if there is one."""
-    folder = place.predictions(unit.forward_digest)
-    return open_pass(folder, _key(unit, unit.forward_digest, place))
+    return open_pass(*_folder_and_key(unit, unit.forward_digest, place))
 
 
-def replayable(unit: Unit) -> bool:
-    """Return whether stored candidates are enough for the unit's detections."""
-    return lowest_score(unit.run) is not None
-
-
-def _has_predictions(unit: Unit, place: Workplace) -> bool:
-    folder = place.predictions(unit.detect_digest)
-    return is_complete(folder, _key(unit, unit.detect_digest, place))
-
-
-def _key(unit: Unit, digest: str, place: Workplace) -> PredictionKey:
+def _folder_and_key(unit: Unit, digest: str, place: Workplace) -> tuple[Path, PredictionKey]:
     num_images = len(place.datasets.open(unit.data, unit.split))
-    return PredictionKey(digest, unit.train_digest, num_images)
+    return place.predictions(digest), PredictionKey(digest, unit.train_digest, num_images)

@@ -17,7 +17,7 @@ from runners.evaluation.files import images_name, write_submission
 from runners.evaluation.score import score_predictions
 from runners.system.ranks import check_devices, join_torchrun
 from runners.system.torchrun import refuse_torchrun
-from runners.units.lr_scaling import KEEP, RULES
+from runners.units.lr_scaling import KEEP, SCALINGS
 from runners.units.resolve import resolve_unit
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, is_trained
@@ -40,7 +40,7 @@ def train(command: TrainCommand) -> None:
         check_devices(place.device, place.devices)
         at = replace(place, ranks=ranks, device=device)
         unit = ranks.do_on_all(lambda: _unit(command, at, scaling=scaling, devices=devices))
-        rule = RULES[scaling].format(devices=devices)
+        rule = SCALINGS[scaling].format(devices=devices)
         if devices > 1:
             log.info("%d devices, --scaling %s: %s", devices, scaling, rule)
         was_there = is_trained(unit, at)
@@ -164,10 +164,10 @@ def _write_submission(unit: Unit, weights: Path, place: Workplace, *, as_json: b
         arm=unit.arm,
     )
     if as_json:
-        typer.echo(json.dumps({"submission": {k: str(v) for k, v in asdict(paths).items()}}))
+        typer.echo(json.dumps({"submission": {k: str(v) for k, v in paths.items()}}))
         return
     typer.echo(f"{unit.data.name} {unit.split} has no annotations to score with; for the server:")
-    typer.echo(f"  {paths.box}\n  {paths.mask}\nzip each separately")
+    typer.echo(f"  {paths['box']}\n  {paths['mask']}\nzip each separately")
 
 
 def _record_facts(accuracy: Accuracy) -> dict[str, object]:

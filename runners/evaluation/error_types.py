@@ -105,19 +105,17 @@ def error_gains(
     return {"ap50": base, **gains}
 
 
-def split_errors(
-    images: Iterable[Overlaps], *, foreground: float = FOREGROUND, background: float = BACKGROUND
-) -> ErrorSplit:
+def split_errors(images: Iterable[Overlaps]) -> ErrorSplit:
     """Return every detection with its type of error, and every object.
 
-    A detection that is matched as COCO does at IoU `foreground` is correct, or left out where it
+    A detection that is matched as COCO does at IoU `FOREGROUND` is correct, or left out where it
     lies in a crowd of its class. For any other one, by its best IoU with objects of its own
     class and of other classes:
 
-    - localisation: own class, from `background` up to `foreground`;
-    - classification: another class, at least `foreground`;
-    - duplicate: own class, at least `foreground`, but a better detection has the object;
-    - both: another class, from `background` up to `foreground`;
+    - localisation: own class, from `BACKGROUND` up to `FOREGROUND`;
+    - classification: another class, at least `FOREGROUND`;
+    - duplicate: own class, at least `FOREGROUND`, but a better detection has the object;
+    - both: another class, from `BACKGROUND` up to `FOREGROUND`;
     - background: below that with everything.
 
     The first that fits holds. An object is missed if nothing found it and no error of
@@ -131,8 +129,9 @@ def split_errors(
     scores, columns, true_categories = [np.empty(0)], [(nothing,) * 3], [nothing]
     count = 0
     for image in images:
-        rows = _rank(image)
-        type_, object_ = _types(image, rows, foreground, background)
+        best_first = np.argsort(-image.scores, kind="stable")
+        rows = best_first[equals_before(image.categories[best_first]) < MAX_DETECTIONS]
+        type_, object_ = _types(image, rows)
         object_ = np.where(object_ == _NOTHING, _NOTHING, object_ + count)
         counts = type_ != _IGNORED
         scores.append(image.scores[rows][counts])
@@ -168,31 +167,23 @@ def average_precision(correct: Flags, num_objects: int) -> float:
     return float(best[np.searchsorted(true / num_objects, RECALLS, side="left")].mean())
 
 
-def _rank(image: Overlaps) -> Integers:
-    """Return the rows of the detections that count, best first."""
-    order = np.argsort(-image.scores, kind="stable")
-    return order[equals_before(image.categories[order]) < MAX_DETECTIONS]
-
-
-def _types(
-    image: Overlaps, rows: Integers, foreground: float, background: float
-) -> tuple[Integers, Integers]:
+def _types(image: Overlaps, rows: Integers) -> tuple[Integers, Integers]:
     """Return the type of each of `rows`, and its object among those that are not crowds."""
     same = image.categories[rows][:, None] == image.true_categories
     own = np.where(same, image.iou[rows], 0.0)
-    in_crowd = (own[:, image.is_crowd] >= foreground).any(axis=1)
+    in_crowd = (own[:, image.is_crowd] >= FOREGROUND).any(axis=1)
     own = own[:, ~image.is_crowd]
     other = np.where(same, 0.0, image.iou[rows])[:, ~image.is_crowd]
-    matched = _matches(own, foreground)
+    matched = _matches(own)
     own_iou, own_object = _best(own)
     other_iou, other_object = _best(other)
     states = {
         _CORRECT: matched != _NOTHING,
         _IGNORED: in_crowd,
-        _LOCALISATION: (own_iou >= background) & (own_iou < foreground),
-        _CLASSIFICATION: other_iou >= foreground,
-        _DUPLICATE: own_iou >= foreground,
-        _BOTH: other_iou >= background,
+        _LOCALISATION: (own_iou >= BACKGROUND) & (own_iou < FOREGROUND),
+        _CLASSIFICATION: other_iou >= FOREGROUND,
+        _DUPLICATE: own_iou >= FOREGROUND,
+        _BOTH: other_iou >= BACKGROUND,
     }
     type_ = np.select(list(states.values()), list(states), default=_BACKGROUND).astype(np.int64)
     meant = {_CORRECT: matched, _LOCALISATION: own_object, _CLASSIFICATION: other_object}
@@ -200,14 +191,14 @@ def _types(
     return type_, np.select(has, list(meant.values()), default=_NOTHING)
 
 
-def _matches(iou: NDArray[np.float64], foreground: float) -> Integers:
+def _matches(iou: NDArray[np.float64]) -> Integers:
     """Return the object of each detection, best first; no object has two detections."""
     matched = np.full(len(iou), _NOTHING, np.int64)
     used = np.zeros(iou.shape[1], bool)
-    for row in np.flatnonzero((iou >= foreground).any(axis=1)):
+    for row in np.flatnonzero((iou >= FOREGROUND).any(axis=1)):
         free = np.where(used, 0.0, iou[row])
         column = len(free) - 1 - int(free[::-1].argmax())  # the last of equals, as COCOeval
-        if free[column] >= foreground:
+        if free[column] >= FOREGROUND:
             matched[row], used[column] = column, True
     return matched
 

@@ -24,10 +24,10 @@ class PredictionKey:
     weights: str  # the digest of a training or of a file
     num_images: int
 
-    def facts(self, digest_name: str, *, schema: int) -> dict[str, object]:
-        """Return the content of a meta file of complete predictions."""
+    def facts(self, digest_name: str) -> dict[str, object]:
+        """Return the content of a meta file of complete predictions, or of a stored pass."""
         return {
-            "schema": schema,
+            "schema": META_SCHEMA,
             "complete": True,
             digest_name: self.digest,
             "weights": self.weights,
@@ -77,24 +77,21 @@ def prediction_files(
     with _json_list(folder / BOX_FILE) as boxes, _json_list(folder / MASK_FILE) as masks:
         predictions = PredictionWriter(boxes, masks)
         yield predictions
-    meta = {**_facts(key), "num_detections": predictions.length, "batch_size": batch_size}
+    facts = key.facts("detect_digest")
+    meta = {**facts, "num_detections": predictions.length, "batch_size": batch_size}
     write_meta(folder / META_FILE, meta)
 
 
 def is_complete(folder: Path, key: PredictionKey) -> bool:
     """Return whether `folder` holds all predictions of this key."""
     files = all((folder / name).is_file() for name in (BOX_FILE, MASK_FILE))
-    return files and read_meta(folder / META_FILE, _facts(key)) is not None
+    return files and read_meta(folder / META_FILE, key.facts("detect_digest")) is not None
 
 
 def batch_size_of(folder: Path) -> int:
     """Return the batch size of the forward pass of complete predictions."""
     meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
     return int(meta.get("batch_size", 1))
-
-
-def _facts(key: PredictionKey) -> dict[str, object]:
-    return key.facts("detect_digest", schema=META_SCHEMA)
 
 
 class PredictionWriter:
@@ -124,24 +121,16 @@ def _json_list(path: Path) -> Iterator[TextIO]:
         file.write("\n]\n")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """The two result files of one detector that the server of COCO's test images takes."""
+def write_submission(predictions: Path, out: Path, *, images: str, arm: str) -> dict[str, Path]:
+    """Copy predictions to the two files that the server of COCO's test images takes.
 
-    box: Path
-    mask: Path
-
-
-def write_submission(predictions: Path, out: Path, *, images: str, arm: str) -> Submission:
-    """Copy the predictions that `predict` left to the names that the server expects.
-
-    Both tasks expect the same name, so each has its own folder.
+    Both tasks, "box" and "mask", expect the same name, so each has its own folder.
 
     Source: the upload page of COCO, `detections_[testset]_[algorithm]_results.json`.
     """
     name = f"detections_{images}_{arm}_results.json"
-    submission = Submission(box=out / "bbox" / name, mask=out / "segm" / name)
-    for target, file in ((submission.box, BOX_FILE), (submission.mask, MASK_FILE)):
+    submission = {"box": out / "bbox" / name, "mask": out / "segm" / name}
+    for target, file in zip(submission.values(), (BOX_FILE, MASK_FILE), strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(target) as temporary:
             shutil.copyfile(predictions / file, temporary)

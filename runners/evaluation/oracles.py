@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from runners.evaluation.coco.index import Entry
-from runners.evaluation.coco.masks import Rle, encode_outlines, encode_pixels, mask_iou
+from runners.evaluation.coco.masks import Rle, encode_outlines, encode_pixels, iou
 from runners.evaluation.coco.score import score
 from runners.evaluation.encode import entries, run_lengths
 from runners.evaluation.score import class_names
@@ -192,9 +192,10 @@ def _crop(
 
 
 def _rescore(detections: SoftDetections, masks: list[Rle], truth: _Truth) -> SoftDetections:
-    iou = torch.from_numpy(mask_iou(masks, truth.masks)).to(detections.scores)
-    iou *= detections.labels[:, None] == truth.labels
-    best = iou.amax(1) if len(truth.labels) else torch.zeros(len(detections))
+    no_crowd = np.zeros(len(truth.masks), bool)
+    overlap = torch.from_numpy(iou(masks, truth.masks, no_crowd)).to(detections.scores)
+    overlap *= detections.labels[:, None] == truth.labels
+    best = overlap.amax(1) if len(truth.labels) else torch.zeros(len(detections))
     return replace(detections, mask_scores=detections.scores * best)
 
 

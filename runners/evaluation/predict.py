@@ -67,15 +67,13 @@ def write_predictions(
             shown.advance(done, f"{predictions.length} detections")
 
 
-def validate(
-    detector: Detector, dataset: Dataset, *, max_images: int | None = None, batch_size: int = 1
-) -> Scores:
+def validate(detector: Detector, dataset: Dataset, *, max_images: int | None = None) -> Scores:
     """Return the scores on the first `max_images` images, or all, without writing a file.
 
     To follow a training; results come from `predict` and `score_predictions`.
     """
     images = range(len(dataset))[:max_images]
-    by_image = list(detections(detector, dataset, images, batch_size=batch_size))
+    by_image = list(detections(detector, dataset, images))
     boxes = [entry for of_boxes, _ in by_image for entry in of_boxes]
     masks = [entry for _, of_masks in by_image for entry in of_masks]
     scored = partial(
@@ -88,17 +86,17 @@ def validate(
 
 
 def detections(
-    detector: Detector, dataset: Dataset, indices: Sequence[int], *, batch_size: int = 1
+    detector: Detector, dataset: Dataset, indices: Sequence[int]
 ) -> Iterator[tuple[list[Entry], list[Entry]]]:
     """Yield box entries and mask entries of each image, in order, in COCO's result format."""
-    for in_image, image_id in find_all(detector, dataset, indices, batch_size, threads=1):
+    for in_image, image_id in find_all(detector, dataset, indices, 1):
         masks = run_lengths(in_image)  # from where its soft masks are
         on_host = in_image.without_masks().cpu()
         yield entries(on_host, masks, image_id, dataset.category_ids)
 
 
 def find_all(
-    detector: Detector, dataset: Dataset, indices: Sequence[int], batch_size: int, *, threads: int
+    detector: Detector, dataset: Dataset, indices: Sequence[int], batch_size: int, threads: int = 1
 ) -> Iterator[tuple[SoftDetections, int]]:
     """Yield the detections in each image and its id, in order."""
     for batch in decoded_batches(dataset, indices, size=batch_size, threads=threads):

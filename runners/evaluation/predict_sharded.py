@@ -92,5 +92,5 @@ class _Predictor:
 
     def predict(self, batch: range) -> list[Lines]:
         """Return the lines of each image of a batch."""
-        detections = find_all(self._detector, self._dataset, batch, len(batch), threads=1)
+        detections = find_all(self._detector, self._dataset, batch, len(batch))
         return list(encode_lines(detections, self._dataset.category_ids))

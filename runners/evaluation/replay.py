@@ -58,7 +58,7 @@ def replay(
             arm.give_up()
         raise
     for arm in arms:
-        arm.finish()
+        arm.files.close()  # now they appear
     seconds = time.monotonic() - began
     log.info("replayed %d arms on %d images in %s", len(arms), len(dataset), time_span(seconds))
 
@@ -122,16 +122,12 @@ class _Arm:
     def __init__(self, variant: Variant, weights: str, stored: StoredPass) -> None:
         self.detector, self.title = variant.detector, variant.title
         key = PredictionKey(variant.digest, weights, stored.num_images)
-        self._files = ExitStack()
+        self.files = ExitStack()
         files = prediction_files(variant.folder, key, batch_size=stored.batch_size)
-        self.predictions = self._files.enter_context(files)
-
-    def finish(self) -> None:
-        """Let the files appear."""
-        self._files.close()
+        self.predictions = self.files.enter_context(files)
 
     def give_up(self) -> None:
         """Leave nothing, because of the exception that is being handled."""
         kind, error, trace = sys.exc_info()
         with suppress(BaseException):
-            self._files.__exit__(kind, error, trace)
+            self.files.__exit__(kind, error, trace)

@@ -9,9 +9,8 @@ import logging
 import time
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,6 @@ log = logging.getLogger(__name__)
 
 Part = NDArray[Any]
 
-PASS_SCHEMA = 1
 _PARTS = ("boxes", "probabilities", "coefficients", "prototypes")
 META_FILE = "pass.json"
 
@@ -87,7 +85,7 @@ def lowest_score(run: Run) -> float | None:
 
 def open_pass(folder: Path, key: PredictionKey) -> StoredPass | None:
     """Return the complete pass of this key in `folder`, if there is one."""
-    meta = read_meta(folder / META_FILE, key.facts("forward_digest", schema=PASS_SCHEMA))
+    meta = read_meta(folder / META_FILE, key.facts("forward_digest"))
     if meta is None:
         return None
     return StoredPass(
@@ -118,13 +116,14 @@ def store_pass(
     Raises:
         ArmError: an image cannot be read, or more than `max_bytes` would be kept.
     """
-    facts = key.facts("forward_digest", schema=PASS_SCHEMA)
+    facts = key.facts("forward_digest")
     partial = {**facts, "min_score": min_score, "batch_size": batch_size}
     began = time.monotonic()
     written = _resumable(folder, partial)
-    with progress(title, len(dataset), len(written)) as shown, _background_writer() as write:
-        total = sum(written.values())
-        missing = [index for index in range(len(dataset)) if index not in written]
+    total = sum(written.values())
+    missing = [index for index in range(len(dataset)) if index not in written]
+    unsaved: deque[Future[None]] = deque()
+    with progress(title, len(dataset), len(written)) as shown, ThreadPoolExecutor(1) as writer:
         each = _candidates(detector, dataset, missing, min_score, batch_size)
         for done, (index, parts) in enumerate(each, start=len(written) + 1):
             total += sum(part.nbytes for part in parts.values())
@@ -135,8 +134,12 @@ def store_pass(
                     f"({max_bytes / 1e9:.1f} GB) at image {done} of {len(dataset)}; allow more, "
                     "raise min_score, or give --max-store 0 to run the whole detector per arm",
                 )
-            write(_file(folder, index), parts)
+            unsaved.append(writer.submit(_save, _file(folder, index), parts))
+            if len(unsaved) > _WRITTEN_BEHIND:
+                unsaved.popleft().result()
             shown.advance(done, f"{total / 1e6:.0f} MB")
+        for file in unsaved:
+            file.result()
     for index in range(len(dataset)):
         sync(_file(folder, index))  # before the file that says they exist
     write_meta(folder / META_FILE, {**partial, "bytes": total})
@@ -187,24 +190,6 @@ def _file(folder: Path, index: int) -> Path:
     return folder / f"{index:07d}.npz"
 
 
-@contextmanager
-def _background_writer() -> Iterator[Callable[[Path, dict[str, Part]], None]]:
-    """Yield a function that writes a file in a thread, a bounded number behind."""
-    waiting: deque[Future[None]] = deque()
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward-pass")
-
-    def save(path: Path, parts: dict[str, Part]) -> None:
-        with atomic_path(path, durable=False) as temporary:
-            np.savez(temporary, allow_pickle=False, **parts)
-
-    def write(path: Path, parts: dict[str, Part]) -> None:
-        waiting.append(pool.submit(save, path, parts))
-        if len(waiting) > _WRITTEN_BEHIND:
-            waiting.popleft().result()
-
-    try:
-        yield write
-        while waiting:
-            waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _save(path: Path, parts: dict[str, Part]) -> None:
+    with atomic_path(path, durable=False) as temporary:
+        np.savez(temporary, allow_pickle=False, **parts)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from runners.arms.evaluate import replayable
+from runners.evaluation.stored_pass import lowest_score
 from runners.planning.plan import Plan, Step
 from runners.planning.rates import Throughput, total
 from runners.planning.simulation import ScalingStudy, Task, study_scaling
@@ -99,7 +99,7 @@ def _stored_passes(plan: Plan) -> list[Unit]:
     """One unit of each pass that will be kept: a pass that serves a single unit is not."""
     pending: dict[str, dict[str, Unit]] = {}
     for step in plan.steps:
-        if not step.evaluated and replayable(step.unit):
+        if not step.evaluated and lowest_score(step.unit.run) is not None:
             run = step.unit.run
             pending.setdefault(run.forward_digest, {})[run.detect_digest] = step.unit
     return [next(iter(units.values())) for units in pending.values() if len(units) > 1]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import cycle, islice
 
+from torch import Tensor
+
 from runners.timing.detection_load import impose_load
 from runners.timing.images import Image, Picture
 from yolact_bench.clock import Clock, no_clock
@@ -49,13 +51,17 @@ class PreparedArm:
         self.load = load.name if load else ""
         self.detector, self.pictures = detector, pictures
         self._loaded = None
+        self.batches: list[Tensor] = []
         try:
             if load is not None:
                 batch = detector.preprocess([pictures[0].decoded] * batch_size)
                 self._loaded = stack.enter_context(
                     impose_load(detector, load, batch, images=len(pictures))
                 )
-            self._call = CALLS[scenario](self)
+            if scenario == "model":
+                images = map(self.decode_images, range(self.period))
+                self.batches = [detector.preprocess(one) for one in images]
+            self._call = CALLS[scenario]
         except Exception as error:
             raise TimingError(name) from error
 
@@ -89,7 +95,7 @@ class PreparedArm:
 
     def call(self, number: int, clock: Clock = no_clock) -> object:
         try:
-            return self._call(number, clock)
+            return self._call(self, number, clock)
         except Exception as error:
             raise TimingError(self.name) from error
 
@@ -102,47 +108,34 @@ class PreparedArm:
         return self.call(number)
 
 
-Call = Callable[[int, Clock], object]  # one call of an arm: its number, and a clock of stages
+def model(arm: PreparedArm, number: int, clock: Clock) -> Predictions:
+    """From a normalised batch on the device to raw predictions on the device."""
+    return arm.detector.predict(arm.batches[number % len(arm.batches)], clock)
 
 
-def model(arm: PreparedArm) -> Call:
-    """Return the call from normalised batches on the device to raw predictions on the device."""
-    batches = [arm.detector.preprocess(arm.decode_images(number)) for number in range(arm.period)]
-
-    def call(number: int, clock: Clock) -> Predictions:
-        return arm.detector.predict(batches[number % len(batches)], clock)
-
-    return call
+def detector(arm: PreparedArm, number: int, clock: Clock) -> list[SoftDetections]:
+    """From decoded images on the host to masks at prototype size, on the device."""
+    return arm.detector.find(arm.decode_images(number), clock)
 
 
-def detector(arm: PreparedArm) -> Call:
-    """Return the call from decoded images on the host to masks at prototype size, on the device."""
-
-    def call(number: int, clock: Clock) -> list[SoftDetections]:
-        return arm.detector.find(arm.decode_images(number), clock)
-
-    return call
-
-
-def end_to_end(arm: PreparedArm) -> Call:
-    """Return the call from the bytes of files to detections and run lengths on the host."""
-
-    def call(number: int, clock: Clock) -> list[tuple[SoftDetections, list[str]]]:
-        with clock("preprocess"):
-            images = [picture.decode() for picture in arm.batch(number)]
-        results = []
-        for detections in arm.detector.find(images, clock):
-            with clock("upsample"):
-                size, threshold = (detections.height, detections.width), detections.mask_threshold
-                masks = mask_run_lengths(detections.soft_masks, *size, threshold=threshold)
-            with clock("copy"):
-                results.append((detections.without_masks().cpu(), masks))
-        return results
-
-    return call
+def end_to_end(
+    arm: PreparedArm, number: int, clock: Clock
+) -> list[tuple[SoftDetections, list[str]]]:
+    """From the bytes of files to detections and run lengths on the host."""
+    with clock("preprocess"):
+        images = [picture.decode() for picture in arm.batch(number)]
+    results = []
+    for detections in arm.detector.find(images, clock):
+        with clock("upsample"):
+            size, threshold = (detections.height, detections.width), detections.mask_threshold
+            masks = mask_run_lengths(detections.soft_masks, *size, threshold=threshold)
+        with clock("copy"):
+            results.append((detections.without_masks().cpu(), masks))
+    return results
 
 
-CALLS: Mapping[str, Callable[[PreparedArm], Call]] = {
+# One call of an arm: its number, and a clock of stages.
+CALLS: Mapping[str, Callable[[PreparedArm, int, Clock], object]] = {
     "model": model,
     "detector": detector,
     "end_to_end": end_to_end,

@@ -72,14 +72,14 @@ class MlflowTracker(Tracker):
         values = dict(metrics)
         self._put(Points(time_ms=_now_ms(), arm=arm, seed=seed, step=iteration, values=values))
 
-    def log_accuracy(self, accuracy: Accuracy) -> None:
-        self._log(accuracy, "evaluate")
-
-    def log_latency(self, latency: Latency) -> None:
-        self._log(latency, "latency")
-
-    def log_failure(self, failure: Failure) -> None:
-        self._log(failure, "evaluate")
+    def log_record(self, record: Accuracy | Latency | Failure) -> None:
+        """Add a record to its child run, which is opened if it comes without `arm_started`."""
+        key = record.arm, record.seed
+        if key not in self._announced:
+            phase: Phase = "latency" if isinstance(record, Latency) else "evaluate"
+            self._announced.add(key)
+            self._put(arm_event(record, phase, time_ms=_now_ms()))
+        self._put(result_event(record, time_ms=_now_ms()))
 
     def log_artifacts(self, folder: Path) -> None:
         inside = folder.is_relative_to(self._work_dir)
@@ -108,14 +108,6 @@ class MlflowTracker(Tracker):
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-
-    def _log(self, record: Accuracy | Latency | Failure, phase: Phase) -> None:
-        """Add a record to its child run, which is opened if it comes without `arm_started`."""
-        key = record.arm, record.seed
-        if key not in self._announced:
-            self._announced.add(key)
-            self._put(arm_event(record, phase, time_ms=_now_ms()))
-        self._put(result_event(record, time_ms=_now_ms()))
 
     def _put(self, event: Event) -> None:
         if self._journal is None or self._delivery is None:

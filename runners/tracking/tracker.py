@@ -37,14 +37,11 @@ class Tracker(Protocol):
     ) -> None:
         """Add points to the curves of an arm, such as train/loss_box and val/mask_ap."""
 
-    def log_accuracy(self, accuracy: Accuracy) -> None:
-        """Add an arm's AP and the cost of its training."""
+    def log_record(self, record: Accuracy | Latency | Failure) -> None:
+        """Add AP and the cost of training, or milliseconds; or end an arm's run as failed.
 
-    def log_latency(self, latency: Latency) -> None:
-        """Add an arm's milliseconds; `invalid` is why their whole session does not count."""
-
-    def log_failure(self, failure: Failure) -> None:
-        """End an arm's run as failed."""
+        `invalid` of a latency is why its whole session does not count.
+        """
 
     def log_artifacts(self, folder: Path) -> None:
         """Copy a folder of reports to the parent run."""

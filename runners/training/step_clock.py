@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ _GAP = "  "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class StepTimes:
     """The steps since the last line of the log; milliseconds are means of one step."""
 
     images_per_second: float
@@ -39,7 +39,7 @@ class Interval:
         return _GAP.join([f"now {self.images_per_second:.1f}", *shares])
 
 
-class Event(Protocol):
+class DeviceEvent(Protocol):
     """A place in the order of a device's work, as `torch.cuda.Event`."""
 
     def record(self) -> None: ...
@@ -50,9 +50,9 @@ class Event(Protocol):
 class DeviceTimes:
     """How long a device was in each step. Nothing here waits for it."""
 
-    def __init__(self, event: Callable[[], Event]) -> None:
+    def __init__(self, event: Callable[[], DeviceEvent]) -> None:
         self._event = event
-        self._steps: deque[tuple[Event, Event]] = deque()
+        self._steps: deque[tuple[DeviceEvent, DeviceEvent]] = deque()
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -113,19 +113,16 @@ class StepClock:
     def step(self) -> Iterator[None]:
         """Count what happens in the context as a step."""
         began = self._now()
-        if self._device_times is None:
+        with self._device_times.step() if self._device_times else nullcontext():
             yield
-        else:
-            with self._device_times.step():
-                yield
         self._host += self._now() - began
         self._steps += 1
 
-    def end_interval(self, images_per_step: int) -> Interval:
+    def end_interval(self, images_per_step: int) -> StepTimes:
         """Return the times since the last call, and begin anew."""
         seconds = max(self._now() - self._interval_began, 1e-9)
         steps = max(self._steps, 1)
-        interval = Interval(
+        interval = StepTimes(
             images_per_second=self._steps * images_per_step / seconds,
             step_ms=seconds / steps * 1e3,
             loader_ms=self._loader / steps * 1e3,

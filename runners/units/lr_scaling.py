@@ -1,7 +1,7 @@
 """Training on several devices: how a batch is shared, and how the schedule may be scaled."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from yolact_bench.catalog import components
 from yolact_bench.errors import SpecError
@@ -10,7 +10,7 @@ from yolact_bench.spec.run import Run
 
 KEEP, LINEAR = "keep", "linear"
 
-RULES: Mapping[str, str] = {
+SCALINGS: Mapping[str, str] = {
     KEEP: "batch, learning rate and iterations are those of the spec; the devices share each batch",
     LINEAR: (
         "batch and learning rate times {devices}, iterations and steps divided by it and rounded "
@@ -24,22 +24,24 @@ def scale_run(run: Run, *, scaling: str, devices: int) -> Run:
 
     "keep" changes nothing: `batch_size` counts the images of all devices together, and the number
     of devices is no part of the result. "linear" is another training, with another digest, on the
-    same number of images: `RULES` says what it scales.
+    same number of images: `SCALINGS` says what it scales.
 
     Raises:
         SpecError: the rule does not exist, or the schedule does not state what it scales.
 
     Source: arXiv:1706.02677, section 2.1, "Linear Scaling Rule".
     """
-    if scaling not in RULES:
-        raise SpecError(f"--scaling {scaling}: write {' or '.join(RULES)}")
+    if scaling not in SCALINGS:
+        raise SpecError(f"--scaling {scaling}: write {' or '.join(SCALINGS)}")
     if scaling == KEEP or devices == 1:
         return run
     table = components("schedule")
     schedule = resolve("schedule", table, run.schedule)
     component = pick("schedule", table, schedule)
     for option in ("batch_size", *options_by_fact("schedule", component, "rates")):
-        schedule[option] = _times(schedule[option], devices)
+        value = schedule[option]
+        assert isinstance(value, float | int)
+        schedule[option] = value * devices
     for option in options_by_fact("schedule", component, "lengths"):
         schedule[option] = _divide(schedule[option], devices)
     return run.changed({"schedule": schedule})
@@ -54,18 +56,13 @@ def check_shares(batch_size: int, devices: int) -> None:
     if batch_size % devices == 0:
         return
     below = batch_size // devices * devices
-    sizes = [size for size in (below, below + devices) if size]
+    sizes = " or ".join(str(size) for size in (below, below + devices) if size)
     fitting = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
     near = [n for n in fitting if n < devices][-1:] + [n for n in fitting if n > devices][:1]
     raise SpecError(
         f"schedule.batch_size {batch_size} cannot be shared evenly by {devices} devices; write "
-        f"schedule.batch_size {_either(sizes)}, or --devices {_either(near)}"
+        f"schedule.batch_size {sizes}, or --devices {' or '.join(map(str, near))}"
     )
-
-
-def _times(value: object, devices: int) -> float:
-    assert isinstance(value, float | int)
-    return value * devices
 
 
 def _divide(value: object, devices: int) -> object:
@@ -73,7 +70,3 @@ def _divide(value: object, devices: int) -> object:
         return [_divide(item, devices) for item in value]
     assert isinstance(value, int)
     return math.ceil(value / devices)
-
-
-def _either(numbers: Sequence[int]) -> str:
-    return " or ".join(map(str, numbers))

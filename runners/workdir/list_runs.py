@@ -1,13 +1,13 @@
 """What has been run in a work directory, a row for each arm and seed. Loads no torch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
-from yolact_bench.results.sessions import Session, listed_session
+from yolact_bench.results.sessions import listed_session
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.results.text import align, decimal
 from yolact_bench.spec.budget_names import FULL
@@ -82,33 +82,33 @@ def _ablation(manifest: Manifest, store: Store) -> Group:
     digests = [run.detect_digest for run in manifest.runs]
     failures = {failure.detect_digest: failure for failure in store.failures(digests)}
     session = listed_session(store, digests)
-    rows = tuple(
-        _row(run, manifest, store.accuracy(run.detect_digest), session, failures)
-        for run in manifest.runs
-    )
+    timed = session.records if session else {}
+    rows = []
+    for run in manifest.runs:
+        digest = run.detect_digest
+        accuracy, latency, failure = store.accuracy(digest), timed.get(digest), failures.get(digest)
+        ours = bool(run.run)  # rows of other frameworks have no slots and are not timed
+        is_timed = ours and "latency" in manifest.measure and run.seed == manifest.seeds[0]
+        state, detail = _state(accuracy, latency, failure, is_timed=is_timed)
+        if session and latency and session.invalid and not detail:
+            detail = f"times do not count: {session.invalid}"
+        rows.append(_row(run, run.arm, (accuracy, latency, failure), state, detail))
     proxy = "" if manifest.budget == FULL else f" [{manifest.budget} budget: a proxy]"
-    timed = session.records.values() if session else ()
-    on = next((f"; times on {one.environment.device}" for one in timed), "")
-    return Group(name=f"{manifest.name}{proxy}", about=f"{manifest.question}{on}", rows=rows)
+    on = next((f"; times on {one.environment.device}" for one in timed.values()), "")
+    return Group(name=f"{manifest.name}{proxy}", about=f"{manifest.question}{on}", rows=tuple(rows))
 
 
 def _row(
-    run: PlannedRun,
-    manifest: Manifest,
-    accuracy: Accuracy | None,
-    session: Session | None,
-    failures: Mapping[str, Failure],
+    run: PlannedRun | Accuracy,
+    arm: str,
+    records: tuple[Accuracy | None, Latency | None, Failure | None],
+    state: str = "done",
+    detail: str = "",
 ) -> Row:
-    failure = failures.get(run.detect_digest)
-    latency = session.records.get(run.detect_digest) if session else None
-    newest = max((r for r in (accuracy, latency, failure) if r), key=lambda r: r.time, default=None)
-    ours = bool(run.run)  # rows of other frameworks have no slots and are not timed
-    is_timed = ours and "latency" in manifest.measure and run.seed == manifest.seeds[0]
-    state, detail = _state(accuracy, latency, failure, is_timed=is_timed)
-    if session and latency and session.invalid and not detail:
-        detail = f"times do not count: {session.invalid}"
+    accuracy, latency, _ = records
+    newest = max((r for r in records if r), key=lambda record: record.time, default=None)
     return Row(
-        arm=run.arm,
+        arm=arm,
         seed=run.seed,
         mask_ap=_points(accuracy.mask.ap) if accuracy else None,
         box_ap=_points(accuracy.box.ap) if accuracy else None,
@@ -136,19 +136,8 @@ def _state(
 
 
 def _single(record: Accuracy) -> Row:
-    return Row(
-        arm=f"{record.ablation}/{record.arm}" if record.ablation else record.arm,
-        seed=record.seed,
-        mask_ap=_points(record.mask.ap),
-        box_ap=_points(record.box.ap),
-        ms=None,
-        state="done",
-        detail="",
-        commit=_commit(record),
-        when=record.time,
-        train_digest=record.train_digest,
-        detect_digest=record.detect_digest,
-    )
+    arm = f"{record.ablation}/{record.arm}" if record.ablation else record.arm
+    return _row(record, arm, (record, None, None))
 
 
 def _cells(row: Row) -> tuple[str, ...]:

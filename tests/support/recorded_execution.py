@@ -40,12 +40,12 @@ def go_on(tracker: MlflowTracker, work: Path) -> None:
     """Log the second half."""
     for iteration in ITERATIONS[10:]:
         tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0 / iteration})
-    tracker.log_accuracy(accuracy("fast"))
+    tracker.log_record(accuracy("fast"))
     tracker.arm_started(planned("soft"), "evaluate")
-    tracker.log_accuracy(replace(accuracy("soft"), proxy=True))
+    tracker.log_record(replace(accuracy("soft"), proxy=True))
     tracker.arm_started(planned("broken"), "train+evaluate")
-    tracker.log_failure(failure("broken"))
-    tracker.log_latency(latency("fast"))
+    tracker.log_record(failure("broken"))
+    tracker.log_record(latency("fast"))
     tracker.finish("FINISHED")
     report = work / "reports" / "quick"
     report.mkdir(parents=True)

@@ -60,11 +60,6 @@ def box_around(mask: Rle) -> list[float]:
     return [float(side) for side in rle.toBbox(mask)]
 
 
-def mask_iou(detections: Sequence[Rle], objects: Sequence[Rle]) -> NDArray[np.float64]:
-    """Return the IoU [D, G] of each mask with each object, neither of them a crowd."""
-    return iou(detections, objects, np.zeros(len(objects), bool))
-
-
 def iou(
     detections: Sequence[object], objects: Sequence[object], crowd: NDArray[np.bool_]
 ) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from statistics import median
 from typing import Any
@@ -98,20 +98,42 @@ class DeviceWatch:
 
     def _collect(self) -> DeviceFacts:
         host = host_facts(self._host_before, read_host())
-        warnings = host_warnings(host)
         gpu = None
         if self._gpu is not None and self._before is not None:
-            after = self._gpu.sample()
-            throttled = tuple(
-                None if new is None or old is None else new - old
-                for old, new in zip(self._throttled_before, self._gpu.throttled_ms(), strict=True)
-            )
-            self._rest()
-            gpu = _gpu_facts(self._gpu, self._before, self._during, after, throttled, self._unseen)
-        if self._unknown:
-            warnings = (*warnings, self._unknown)
-        invalid = "" if gpu is None else gpu_fault(gpu, self._during)
-        return DeviceFacts(host=host, gpu=gpu, invalid=invalid, warnings=warnings)
+            gpu = self._gpu_facts(self._gpu, self._before)
+        unknown = (self._unknown,) if self._unknown else ()
+        return DeviceFacts(
+            host=host,
+            gpu=gpu,
+            invalid="" if gpu is None else gpu_fault(gpu, self._during),
+            warnings=(*host_warnings(host), *unknown),
+        )
+
+    def _gpu_facts(self, gpu: Gpu, before: GpuSample) -> GpuFacts:
+        after = gpu.sample()
+        heat_ms, power_ms = (
+            None if new is None or old is None else new - old
+            for old, new in zip(self._throttled_before, gpu.throttled_ms(), strict=True)
+        )
+        self._rest()
+        every = [before, *self._during, after]
+        others = Counter(name for sample in every for name in set(sample.others))
+        if self._unseen:
+            others[_UNSEEN] = self._unseen
+        constant = ("name", "driver", "memory_gib", "mig", "max_sm_mhz", "power_limit_w")
+        varying = ("sm_mhz", "memory_mhz", "power_w", "temperature_c")
+        extents: dict[str, Any] = {k: _extent(getattr(s, k) for s in self._during) for k in varying}
+        return GpuFacts(
+            **{key: getattr(gpu, key) for key in constant},
+            **extents,
+            samples=len(self._during),
+            before=before,
+            after=after,
+            reasons=dict(Counter(word for sample in self._during for word in sample.reasons)),
+            others=dict(others),
+            thermal_ms=heat_ms,
+            power_ms=power_ms,
+        )
 
 
 def watch(device: torch.device | str) -> DeviceWatch:
@@ -119,34 +141,6 @@ def watch(device: torch.device | str) -> DeviceWatch:
     if torch.device(device).type != "cuda":
         return DeviceWatch(None)
     return DeviceWatch(str(torch.cuda.get_device_properties(device).uuid))
-
-
-def _gpu_facts(
-    gpu: Gpu,
-    before: GpuSample,
-    during: Sequence[GpuSample],
-    after: GpuSample,
-    throttled_ms: Sequence[float | None],
-    unseen: int,
-) -> GpuFacts:
-    every = [before, *during, after]
-    others = Counter(name for sample in every for name in set(sample.others))
-    if unseen:
-        others[_UNSEEN] = unseen
-    constant = ("name", "driver", "memory_gib", "mig", "max_sm_mhz", "power_limit_w")
-    varying = ("sm_mhz", "memory_mhz", "power_w", "temperature_c")
-    extents: dict[str, Any] = {k: _extent(getattr(sample, k) for sample in during) for k in varying}
-    return GpuFacts(
-        **{key: getattr(gpu, key) for key in constant},
-        **extents,
-        samples=len(during),
-        before=before,
-        after=after,
-        reasons=dict(Counter(word for sample in during for word in sample.reasons)),
-        others=dict(others),
-        thermal_ms=throttled_ms[0],
-        power_ms=throttled_ms[1],
-    )
 
 
 def _extent(values: Iterable[float | None]) -> Extent | None:

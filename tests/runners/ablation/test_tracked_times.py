@@ -16,7 +16,7 @@ def test_the_reason_of_the_whole_session_stands_with_every_arm(
     """Alone, the times of `fast` would count."""
     reasons: dict[str, str] = {}
 
-    def log_latency(latency: Latency) -> None:
+    def log_record(latency: Latency) -> None:
         reasons[latency.arm] = latency.invalid
 
     units = [SimpleNamespace(arm=arm, seed=0, detect_digest=arm) for arm in ("fast", "sequential")]
@@ -33,7 +33,7 @@ def test_the_reason_of_the_whole_session_stands_with_every_arm(
     context = SimpleNamespace(
         store=SimpleNamespace(accuracy=fake_work.accuracy, has_failed=lambda *_: False),
         retry_failed=False,
-        tracker=SimpleNamespace(log_latency=log_latency),
+        tracker=SimpleNamespace(log_record=log_record),
     )
     sessions.time_arms(plan, context)  # type: ignore[arg-type]
     assert reasons == {"fast": "shared", "sequential": "shared"}

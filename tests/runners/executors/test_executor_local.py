@@ -60,11 +60,11 @@ class Recorder(NoTracker):
     ) -> None:
         self.events.append((arm, iteration, *sorted(_untimed(metrics).items()), *sorted(metrics)))
 
-    def log_accuracy(self, accuracy: Accuracy) -> None:
-        self.events.append((accuracy.arm, accuracy.mask, accuracy.box))
-
-    def log_latency(self, latency: Latency) -> None:
-        self.events.append((latency.arm, "latency"))
+    def log_record(self, record: Accuracy | Latency | Failure) -> None:
+        if isinstance(record, Accuracy):
+            self.events.append((record.arm, record.mask, record.box))
+        elif isinstance(record, Latency):
+            self.events.append((record.arm, "latency"))
 
     def drain(self, timeout: float = 30.0) -> None:
         if self.executor is not None:

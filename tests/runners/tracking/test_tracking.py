@@ -40,13 +40,13 @@ def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for iteration in range(10, 1010, 10):
         tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0 / iteration})
     tracker.log_training("fast", 0, 500, {"val/mask_ap": 0.125})
-    tracker.log_accuracy(accuracy("fast"))
+    tracker.log_record(accuracy("fast"))
     tracker.arm_started(planned("soft"), "evaluate")
-    tracker.log_accuracy(accuracy("soft"))
+    tracker.log_record(accuracy("soft"))
     tracker.arm_started(planned("broken"), "train+evaluate")
-    tracker.log_failure(failure("broken"))
+    tracker.log_record(failure("broken"))
     tracker.drain(60.0)
-    tracker.log_latency(latency("fast"))
+    tracker.log_record(latency("fast"))
     tracker.log_artifacts(report)
     tracker.finish("FINISHED")
     tracker.close(60.0)
@@ -187,7 +187,7 @@ def test_a_store_that_cannot_be_opened_stops_nothing_and_warns_once(
         for iteration in range(1000):
             tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0})
         assert time.monotonic() - began < 1.0  # nothing waited for MLflow
-        tracker.log_accuracy(accuracy("fast"))
+        tracker.log_record(accuracy("fast"))
         tracker.finish("FINISHED")
         tracker.close(30.0)
     (warning,) = [r for r in caplog.records if "MLflow misses" in r.message]
@@ -205,7 +205,7 @@ def test_a_store_that_hangs_is_not_waited_for_beyond_the_timeout(
     tracker = MlflowTracker(tmp_path, open_writer=Hanging)
     began = time.monotonic()
     tracker.start(manifest(), "", TAGS)
-    tracker.log_accuracy(accuracy("fast"))
+    tracker.log_record(accuracy("fast"))
     tracker.drain(0.1)
     tracker.close(0.1)
     assert time.monotonic() - began < 1.0
@@ -225,7 +225,7 @@ def test_no_tracker_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
     tracker = NoTracker()
     tracker.start(manifest(), "", {})
     tracker.arm_started(planned("fast"), "evaluate")
-    tracker.log_accuracy(accuracy("fast"))
+    tracker.log_record(accuracy("fast"))
     tracker.finish("FINISHED")
     tracker.close()
     assert not list(tmp_path.iterdir())

@@ -202,7 +202,7 @@ def test_deleting_the_journal_stops_nothing(
     tracker = begin(tmp_path)
     tracker.drain()
     shutil.rmtree(tmp_path / "executions")
-    tracker.log_accuracy(accuracy("fast"))
+    tracker.log_record(accuracy("fast"))
     tracker.drain(5.0)
     tracker.close(5.0)
     assert "MLflow misses a part of this execution (FileNotFoundError" in caplog.text

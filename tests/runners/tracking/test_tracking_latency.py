@@ -88,7 +88,7 @@ def test_an_invalid_time_is_tagged_on_its_own_run(tmp_path: Path) -> None:
     tracker = MlflowTracker(tmp_path)
     tracker.start(manifest(), "", TAGS)
     tracker.arm_started(planned("fast"), "reuse")
-    tracker.log_latency(replace(END_TO_END, invalid="shared"))
+    tracker.log_record(replace(END_TO_END, invalid="shared"))
     tracker.finish("FINISHED")
     tracker.close(60.0)
     found = seen(f"sqlite:///{tmp_path}/mlflow.db", "quick")

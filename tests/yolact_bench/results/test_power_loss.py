@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runners.evaluation.files import PredictionKey
-from runners.evaluation.stored_pass import META_FILE, PASS_SCHEMA, _resumable, open_pass
+from runners.evaluation.files import META_SCHEMA, PredictionKey
+from runners.evaluation.stored_pass import META_FILE, _resumable, open_pass
 from runners.training.log import TrainingLog
 from tests.support.fake_work import failure
 from yolact_bench.results.files import write_atomically
@@ -63,7 +63,7 @@ def test_a_pass_whose_clearing_is_cut_short_is_not_taken_for_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is cleared because one with a lower score is asked for; only one of its files goes."""
-    identity = {"schema": PASS_SCHEMA, "complete": True, "forward_digest": "f", "weights": "t"}
+    identity = {"schema": META_SCHEMA, "complete": True, "forward_digest": "f", "weights": "t"}
     meta = {**identity, "num_images": 1, "min_score": 0.2, "bytes": 1}
     (tmp_path / META_FILE).write_text(json.dumps(meta))
     (tmp_path / "0000000.npz").touch()
