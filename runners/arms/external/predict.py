@@ -127,11 +127,9 @@ def _scratch(unit: ExternalUnit, place: Workplace) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     for stale in parent.glob(f"{unit.detect_digest}-*"):
         shutil.rmtree(stale, ignore_errors=True)
-    out = Path(tempfile.mkdtemp(prefix=f"{unit.detect_digest}-", dir=parent))
-    try:
-        yield out
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
+    name = f"{unit.detect_digest}-"
+    with tempfile.TemporaryDirectory(prefix=name, dir=parent, ignore_cleanup_errors=True) as out:
+        yield Path(out)
 
 
 def _data_files(unit: ExternalUnit, dataset: Dataset, place: Workplace) -> tuple[Path, Path]:

@@ -32,6 +32,8 @@ class HostReading:
 def read_host(*, stat: Path = _STAT, quota: Path = _QUOTA) -> HostReading:
     """Return the counters now."""
     ticks = _cpu_ticks(stat)
+    quota_facts = dict(line.partition(" ")[::2] for line in _text(quota).splitlines())
+    waited = quota_facts.get("throttled_usec")
     times = os.times()
     return HostReading(
         at=time.perf_counter(),
@@ -41,7 +43,7 @@ def read_host(*, stat: Path = _STAT, quota: Path = _QUOTA) -> HostReading:
         steal=None if ticks is None else ticks[7],
         own=times.user + times.system + times.children_user + times.children_system,
         load=os.getloadavg()[0],
-        quota_wait=_quota_wait(quota),
+        quota_wait=None if waited is None else int(waited) / 1e6,
     )
 
 
@@ -87,14 +89,6 @@ def _cpu_ticks(stat: Path) -> tuple[float, ...] | None:
         return None
     per_second = os.sysconf("SC_CLK_TCK")
     return tuple(int(word) / per_second for word in first[1:9])
-
-
-def _quota_wait(file: Path) -> float | None:
-    for line in _text(file).splitlines():
-        key, _, value = line.partition(" ")
-        if key == "throttled_usec":
-            return int(value) / 1e6
-    return None
 
 
 def _text(file: Path) -> str:

@@ -37,36 +37,23 @@ class Gpu:
         if self.is_slice:  # which has no clocks, power or heat of its own
             self._whole = nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
 
-    @property
-    def name(self) -> str:
-        return self._read_whole("GetName") or "unknown"
-
-    @property
-    def driver(self) -> str:
-        return self._query("nvmlSystemGetDriverVersion") or "unknown"
-
-    @property
-    def memory_gib(self) -> float:
-        """The memory of the GPU or slice; 0 if unknown."""
+    def constants(self) -> dict[str, Any]:
+        """Return what does not change during a session, by the names of `GpuFacts`."""
         memory = self._read("GetMemoryInfo")
-        return memory.total / 2**30 if memory is not None else 0.0
+        return {
+            "name": self._read_whole("GetName") or "unknown",
+            "driver": self._query("nvmlSystemGetDriverVersion") or "unknown",
+            "memory_gib": 0.0 if memory is None else memory.total / 2**30,
+            "mig": self._mig(),
+            "max_sm_mhz": self._number("GetMaxClockInfo", _CLOCK_SM),
+            "power_limit_w": self._number("GetEnforcedPowerLimit", per=1000),
+        }
 
-    @property
-    def mig(self) -> str:
-        """Whether it is sliced: off, the profile of the slice, or "" if unknown."""
+    def _mig(self) -> str:
         if self.is_slice:  # the name of the GPU, then MIG and the profile
             return (self._read("GetName") or "").rpartition("MIG ")[2] or "a slice"
         mode = self._read("GetMigMode")
         return "" if mode is None else "on" if mode[0] else "off"
-
-    @property
-    def max_sm_mhz(self) -> float | None:
-        return self._number("GetMaxClockInfo", _CLOCK_SM)
-
-    @property
-    def power_limit_w(self) -> float | None:
-        """The power that it may draw."""
-        return self._number("GetEnforcedPowerLimit", per=1000)
 
     @property
     def utilization(self) -> float | None:

@@ -120,11 +120,10 @@ class DeviceWatch:
         others = Counter(name for sample in every for name in set(sample.others))
         if self._unseen:
             others[_UNSEEN] = self._unseen
-        constant = ("name", "driver", "memory_gib", "mig", "max_sm_mhz", "power_limit_w")
         varying = ("sm_mhz", "memory_mhz", "power_w", "temperature_c")
         extents: dict[str, Any] = {k: _extent(getattr(s, k) for s in self._during) for k in varying}
         return GpuFacts(
-            **{key: getattr(gpu, key) for key in constant},
+            **gpu.constants(),
             **extents,
             samples=len(self._during),
             before=before,
