@@ -118,7 +118,7 @@ def _measure_gate(
         scenario=how.scenarios[0],
         load=how.load,
         batch_size=how.batch_size,
-        arms=tuple(judge(unit, measured[unit.arm]) for unit in units if unit.arm in measured),
+        arms=tuple(timed_arm(unit, measured[unit.arm]) for unit in units if unit.arm in measured),
         untimed=tuple(untimed),
         environment=environment(place.device),
         time=now(),
@@ -159,7 +159,7 @@ def _build_untrained(unit: Unit, place: Workplace) -> Detector:
         raise TimingError(unit.arm) from error
 
 
-def judge(unit: Unit, measured: ArmTimes) -> TimedArm:
+def timed_arm(unit: Unit, measured: ArmTimes) -> TimedArm:
     """Return the median and interval that a budget is compared with."""
     low_ms, high_ms = measured.interval_ms or (None, None)
     return TimedArm(

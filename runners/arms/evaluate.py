@@ -7,7 +7,7 @@ from pathlib import Path
 from runners.evaluation.coco.score import engine_name
 from runners.evaluation.files import PredictionKey, batch_size_of, is_complete
 from runners.evaluation.predict import predict
-from runners.evaluation.predict_sharded import Source, predict_sharded
+from runners.evaluation.predict_sharded import PredictionInput, predict_sharded
 from runners.evaluation.replay import Variant, replay
 from runners.evaluation.score import score_predictions
 from runners.evaluation.stored_pass import StoredPass, lowest_score, open_pass, store_pass
@@ -92,7 +92,7 @@ def predict_unit(
         return folder
     if place.devices > 1:
         return predict_sharded(
-            Source(run=unit.run, file=file, data=unit.data, split=unit.split),
+            PredictionInput(run=unit.run, file=file, data=unit.data, split=unit.split),
             folder,
             key,
             batch_size=place.eval_batch,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.coco.index import Entry, Kind
+from runners.evaluation.coco.index import Entry, ShapeKind
 from runners.evaluation.coco.matching import MAX_DETECTIONS, RECALLS, equals_before
 from runners.evaluation.coco.score import Overlaps, overlaps
 from yolact_bench.errors import SpecError
@@ -83,7 +83,7 @@ class ErrorSplit:
 
 
 def error_gains(
-    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: Kind
+    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: ShapeKind
 ) -> dict[str, float]:
     """Return the rise of AP50, as a fraction, when each type of error alone is mended.
 

@@ -23,7 +23,7 @@ _AHEAD = 3  # batches that wait in each process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class PredictionInput:
     """A detector and the images it is to see, as another process opens them."""
 
     run: Run
@@ -33,7 +33,7 @@ class Source:
 
 
 def predict_sharded(
-    source: Source,
+    source: PredictionInput,
     folder: Path,
     key: PredictionKey,
     *,
@@ -83,7 +83,7 @@ def _lines(workers: Sequence[HelperProcess], batches: Sequence[range]) -> Iterat
 class _Predictor:
     """A detector and a data set in a helper process."""
 
-    def __init__(self, source: Source, device: str, threads: int) -> None:
+    def __init__(self, source: PredictionInput, device: str, threads: int) -> None:
         torch.set_num_threads(threads)
         network = build_network(source.run, initial=False)
         load_weights(network, source.file)

@@ -10,7 +10,7 @@ from runners.profiling.ceilings import measure_ceiling
 from runners.system.environment import environment, now
 from runners.timing.images import DRAWN, HEIGHT, WIDTH, draw_pictures
 from runners.timing.session import ArmTimes, time_session
-from runners.units.macs import Cost, UncountableError, count, total
+from runners.units.macs import Cost, UncountableError, count_stages, total
 from runners.units.settings import parse_settings
 from yolact_bench.build import build_detector, build_network, load_weights, runtime_of
 from yolact_bench.clock import STAGES
@@ -52,7 +52,7 @@ def profile_arm(
     run = read_run(arm, relative_to=Path())
     run = resolve_architecture(apply_settings(run, parse_settings(settings)))
     try:
-        costs = count(run)
+        costs = count_stages(run)
     except UncountableError as error:
         raise SpecError(f"{arm}: {error}") from error
     network = build_network(run, initial=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, NamedTuple
 
-from runners.ablation.latency_gate import judge, measure_untrained, with_declared_load
+from runners.ablation.latency_gate import measure_untrained, timed_arm, with_declared_load
 from runners.ablation.sessions import time_possible
 from runners.sweep.study import Study
 from runners.sweep.trial import BASE, timing_key
@@ -98,7 +98,7 @@ class Stopwatch:
         measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
         if not {unit.arm, BASE} <= measured.keys() or why_invalid(measured.values()):
             return None
-        timing = judge(unit, measured[unit.arm])
+        timing = timed_arm(unit, measured[unit.arm])
         names = ("median_ms", "low_ms", "high_ms", "num_samples")
         fields = {name: getattr(timing, name) for name in names}
         return {**fields, _RATIO: self._ratio(measured[unit.arm], measured[BASE])}

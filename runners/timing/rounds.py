@@ -26,7 +26,7 @@ MOST_CALLS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoundPlan:
+class RoundOptions:
     """How often each arm is called, and when the rounds end."""
 
     baseline: str = ""
@@ -69,7 +69,7 @@ def calls_in_a_turn(times: Mapping[str, Sequence[float]], device_type: str) -> i
 def alternate(
     steps: Mapping[str, NumberedCall],
     timer: Timer,
-    plan: RoundPlan,
+    options: RoundOptions,
     *,
     prepare: Callable[[str, int], object] = lambda arm, call: None,
     between: Callable[[int], None] = lambda number: None,
@@ -86,47 +86,47 @@ def alternate(
     own median, are within `rel_ci` of their centres; at `max_rounds`; or at `max_seconds`, but
     not before the tenth round. None is left unfinished, and every sample is kept.
     """
-    draw = random.Random(plan.seed)
+    draw = random.Random(options.seed)
     rounds = Rounds(samples={name: [] for name in steps})
     checks = (round(FIRST_CHECK * GROWTH**done) for done in count())
     check = next(checks)
-    end = now() + plan.max_seconds
+    end = now() + options.max_seconds
     while not rounds.ended:
         number = rounds.rounds
         between(number)
         for name in draw.sample(sorted(steps), k=len(steps)):
-            for call in range(number * plan.calls, (number + 1) * plan.calls):
+            for call in range(number * options.calls, (number + 1) * options.calls):
                 prepare(name, call)
                 rounds.samples[name].append(timer(partial(steps[name], call)))
         rounds.rounds += 1
-        rounds.ended = _limit(rounds, plan, end, now)
-        if plan.rel_ci is not None and not rounds.ended and rounds.rounds >= check:
+        rounds.ended = _limit(rounds, options, end, now)
+        if options.rel_ci is not None and not rounds.ended and rounds.rounds >= check:
             check = next(checks)
-            rounds.widths = widths(rounds, plan)
-            rounds.ended = "narrow" if max(rounds.widths.values()) <= plan.rel_ci else ""
-            _log_progress(rounds, plan.rel_ci, left=end - now())
+            rounds.widths = widths(rounds, options)
+            rounds.ended = "narrow" if max(rounds.widths.values()) <= options.rel_ci else ""
+            _log_progress(rounds, options.rel_ci, left=end - now())
             if not rounds.ended:  # during the check the device was idle: wake it, untimed
                 for name, step in steps.items():
                     prepare(name, len(rounds.samples[name]))
                     step(len(rounds.samples[name]))
-    if plan.rel_ci is not None:
-        rounds.widths = widths(rounds, plan)
+    if options.rel_ci is not None:
+        rounds.widths = widths(rounds, options)
     return rounds
 
 
-def widths(rounds: Rounds, plan: RoundPlan) -> dict[str, float]:
+def widths(rounds: Rounds, options: RoundOptions) -> dict[str, float]:
     """Return the half-width of each arm's ratio, and of the baseline's median, as fractions."""
-    how = {"period": plan.period, "calls": plan.calls, "resamples": CHECK_RESAMPLES}
-    reference = rounds.ms(plan.baseline)
-    result = {plan.baseline: rel_half_width(median_interval(reference, **how))}
+    how = {"period": options.period, "calls": options.calls, "resamples": CHECK_RESAMPLES}
+    reference = rounds.ms(options.baseline)
+    result = {options.baseline: rel_half_width(median_interval(reference, **how))}
     for name in rounds.samples:
-        if name != plan.baseline:
+        if name != options.baseline:
             result[name] = rel_half_width(paired_ratio(rounds.ms(name), reference, **how)[1])
     return result
 
 
-def _limit(rounds: Rounds, plan: RoundPlan, end: float, now: Callable[[], float]) -> str:
-    if plan.max_rounds is not None and rounds.rounds >= plan.max_rounds:
+def _limit(rounds: Rounds, options: RoundOptions, end: float, now: Callable[[], float]) -> str:
+    if options.max_rounds is not None and rounds.rounds >= options.max_rounds:
         return "rounds"
     return "time" if rounds.rounds >= MIN_ROUNDS and now() >= end else ""
 

@@ -13,7 +13,7 @@ from runners.timing.clocks import TIMERS, NumberedCall, timer_for, warm_up
 from runners.timing.device.watch import DeviceWatch, watch
 from runners.timing.footprint import energy_per_image, peak_memory_mb
 from runners.timing.images import Picture
-from runners.timing.rounds import RoundPlan, alternate, calls_in_a_turn
+from runners.timing.rounds import RoundOptions, alternate, calls_in_a_turn
 from runners.timing.stages import stage_times
 from yolact_bench.detector import Detector
 from yolact_bench.results.device_facts import DeviceFacts, twin_fault
@@ -107,7 +107,7 @@ def time_session(
             )
             for name, detector in detectors.items()
         }
-        round_plan = RoundPlan(
+        round_options = RoundOptions(
             baseline=baseline or next(iter(arms)),
             rel_ci=plan.rel_ci,
             max_seconds=plan.max_s,
@@ -115,7 +115,7 @@ def time_session(
             period=next(iter(arms.values())).period,
             seed=seed,
         )
-        session = TimingSession(arms, plan, round_plan, timer or timer_for(device.type), device)
+        session = TimingSession(arms, plan, round_options, timer or timer_for(device.type), device)
         session.warm_up(calls=warmup)
         session.run_rounds(watched)
         session.measure_rest(watched)
@@ -129,14 +129,14 @@ class TimingSession:
         self,
         arms: Mapping[str, PreparedArm],
         plan: LatencyPlan,
-        round_plan: RoundPlan,
+        round_options: RoundOptions,
         timer: str,
         device: torch.device,
     ) -> None:
         """Add the baseline's twin where the plan asks for one."""
-        self.arms, self.plan, self.round_plan = arms, plan, round_plan
+        self.arms, self.plan, self.round_options = arms, plan, round_options
         self.timer, self.device, self.on_gpu = timer, device, device.type == "cuda"
-        self.alternating, baseline = dict(arms), round_plan.baseline
+        self.alternating, baseline = dict(arms), round_options.baseline
         if plan.twin:
             self.alternating[baseline + TWIN] = arms[baseline].twin(baseline + TWIN)
         self.inexact: Counter[str] = Counter()
@@ -152,20 +152,20 @@ class TimingSession:
         }
         times = {name: [timer(partial(arm, 0)).ms] for name, arm in self.alternating.items()}
         turn = calls_in_a_turn(times, self.device.type)
-        self.round_plan = replace(self.round_plan, calls=turn)
+        self.round_options = replace(self.round_options, calls=turn)
 
     def run_rounds(self, watched: DeviceWatch) -> None:
         self.rounds = alternate(
             {name: self._counting(name, arm.call) for name, arm in self.alternating.items()},
             TIMERS[self.timer],
-            self.round_plan,
+            self.round_options,
             prepare=lambda name, call: self.alternating[name].prepare(call),
             between=watched.look,
         )
 
     def measure_rest(self, watched: DeviceWatch) -> None:
         """Measure stages, memory and energy, in calls of their own."""
-        share, seed = self.plan.max_s / 4, self.round_plan.seed
+        share, seed = self.plan.max_s / 4, self.round_options.seed
         self.stages = stage_times(
             self.arms,
             {name: self.rounds.ms(name) for name in self.arms},
@@ -230,7 +230,7 @@ class TimingSession:
         """The fields of the baseline's second times, and what is wrong with them."""
         if not self.plan.twin:
             return TimingProtocol(), ""
-        plan, first = self.round_plan, self.round_plan.baseline
+        plan, first = self.round_options, self.round_options.baseline
         times, reference = self.rounds.ms(first + TWIN), self.rounds.ms(first)
         resampling = {"period": plan.period, "calls": plan.calls, "seed": plan.seed}
         ratio, of_ratio = paired_ratio(times, reference, **resampling)
@@ -248,8 +248,8 @@ class TimingSession:
             rel_ci=self.plan.rel_ci,
             max_s=self.plan.max_s,
             rounds=self.rounds.rounds,
-            calls_per_round=self.round_plan.calls,
-            baseline=self.round_plan.baseline,
+            calls_per_round=self.round_options.calls,
+            baseline=self.round_options.baseline,
             ended=self.rounds.ended,
             half_width=self.rounds.width(name),
             warmup_stable=self.warm[name].stable,

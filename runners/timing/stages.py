@@ -8,7 +8,7 @@ from statistics import fmean, median
 
 from runners.timing.calls import PreparedArm, detections_in
 from runners.timing.clocks import EventClock, StageClock, wall_clock
-from runners.timing.rounds import RoundPlan, alternate
+from runners.timing.rounds import RoundOptions, alternate
 from yolact_bench.clock import STAGES
 
 # Two times of one stage agree if they are this close: relative, or in milliseconds.
@@ -61,9 +61,10 @@ def stage_times(
     take half of `seconds`. `samples_ms` are the times of whole calls.
     """
     on_gpu = device_type == "cuda"
-    plan = RoundPlan(max_rounds=rounds, max_seconds=seconds / 2 if on_gpu else seconds, seed=seed)
-    waiting = _run(arms, StageClock(device_type), plan)
-    events = _run(arms, EventClock(), plan) if on_gpu else waiting
+    share = seconds / 2 if on_gpu else seconds
+    options = RoundOptions(max_rounds=rounds, max_seconds=share, seed=seed)
+    waiting = _run(arms, StageClock(device_type), options)
+    events = _run(arms, EventClock(), options) if on_gpu else waiting
     times = {}
     for name, run in events.items():
         medians, second = run.medians(), waiting[name].medians()
@@ -104,7 +105,9 @@ def _differ(a: float, b: float) -> bool:
     return abs(a - b) > max(_TOLERANCE * max(a, b), _LEAST_MS)
 
 
-def _run(arms: Mapping[str, PreparedArm], clock: StageClock, plan: RoundPlan) -> dict[str, _Pass]:
+def _run(
+    arms: Mapping[str, PreparedArm], clock: StageClock, options: RoundOptions
+) -> dict[str, _Pass]:
     passes = {name: _Pass() for name in arms}
 
     def step(name: str, number: int) -> None:
@@ -120,5 +123,5 @@ def _run(arms: Mapping[str, PreparedArm], clock: StageClock, plan: RoundPlan) ->
 
     # The timer's result is not used: the stages are the measurement.
     steps = {name: partial(step, name) for name in arms}
-    alternate(steps, wall_clock, plan, prepare=lambda name, number: arms[name].prepare(number))
+    alternate(steps, wall_clock, options, prepare=lambda name, number: arms[name].prepare(number))
     return passes

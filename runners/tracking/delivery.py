@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runners.tracking.journal import read_events
-from runners.tracking.writer import FLUSH_SECONDS, Writer, verdict
+from runners.tracking.writer import FLUSH_SECONDS, Writer, recovery
 from yolact_bench.errors import first_line
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Delivery:
 
     def _fail(self, error: Exception) -> None:
         """Keep the place in the journal, and wait twice as long as the last time."""
-        if verdict(error) == "lost":  # another store has taken the place of the one written to
+        if recovery(error) == "restart":  # another store has taken the place of the one written to
             self._writer, self._position, self._delivered = None, 0, 0
         elif self._writer is not None:
             self._writer.forget_sent_points()

@@ -47,7 +47,7 @@ _SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for --json
 }
 
-Verdict = Literal["again", "refused", "lost"]
+Recovery = Literal["retry", "skip", "restart"]
 
 
 def store_uri(work_dir: Path) -> str:
@@ -55,15 +55,16 @@ def store_uri(work_dir: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{work_dir.resolve()}/mlflow.db"
 
 
-def verdict(error: Exception) -> Verdict:
-    """Return what an error means: try later, never accepted, or the runs no longer exist.
+def recovery(error: Exception) -> Recovery:
+    """Return what helps after an error: trying later, going on, or writing all runs again.
 
-    "refused" is MLflow's answer for a run that was deleted in its user interface.
+    "skip": MLflow never accepts it, as for a run that was deleted in its user interface.
+    "restart": the runs no longer exist.
     """
     code = getattr(error, "error_code", "")
     if code == "RESOURCE_DOES_NOT_EXIST":
-        return "lost"
-    return "refused" if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST") else "again"
+        return "restart"
+    return "skip" if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST") else "retry"
 
 
 def _make_database(work_dir: Path) -> None:
@@ -252,7 +253,7 @@ class Writer:
         try:
             call(*arguments, **options)
         except Exception as error:  # MLflow's class is not imported here
-            if verdict(error) != "refused":
+            if recovery(error) != "skip":
                 raise
             log.warning("MLflow refuses a part of this execution: %s", first_line(error))
 

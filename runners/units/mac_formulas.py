@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-Count = Callable[[Sequence[Any], Tensor], int]  # arguments and (first) result → number
+CostFunction = Callable[[Sequence[Any], Tensor], int]  # arguments and (first) result → number
 
 _BILINEAR = 4  # neighbours of a sampled value, a multiply-add each
 _PAIR = 12  # operations for one IoU: 4 corners, 2 sides, 2 clamps, product, sum, difference, ratio
@@ -23,8 +23,8 @@ class Formula:
     """The cost of one operator; `reason` explains why one has no MACs."""
 
     reason: str
-    macs: Count = lambda args, out: 0
-    operations: Count = lambda args, out: 0
+    macs: CostFunction = lambda args, out: 0
+    operations: CostFunction = lambda args, out: 0
     moves: bool = True  # reads its arguments and writes its result; a view does neither
 
 

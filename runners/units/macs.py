@@ -65,13 +65,13 @@ def total(costs: Mapping[str, Cost]) -> Cost:
 def macs_or_none(run: Run, *, title: str) -> int | None:
     """Return the MACs of an image; None, and a warning, where an operator has no formula."""
     try:
-        return total(count(run)).macs
+        return total(count_stages(run)).macs
     except UncountableError as error:
         log.warning("%s: MACs are not counted: %s", title, error)
         return None
 
 
-def count(run: Run) -> Mapping[str, Cost]:
+def count_stages(run: Run) -> Mapping[str, Cost]:
     """Return the cost of every stage for one 480×640 image with 100 objects, in float32.
 
     Candidates for the NMS are those of the load `crowded_100`. A stage that does

@@ -16,7 +16,7 @@ _HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RunRow:
     """One arm with one seed, and how far it is."""
 
     arm: str
@@ -38,7 +38,7 @@ class Group:
 
     name: str
     about: str
-    rows: tuple[Row, ...]
+    rows: tuple[RunRow, ...]
 
 
 def run_lines(work_dir: Path) -> Iterator[str]:
@@ -104,10 +104,10 @@ def _row(
     records: tuple[Accuracy | None, Latency | None, Failure | None],
     state: str = "done",
     detail: str = "",
-) -> Row:
+) -> RunRow:
     accuracy, latency, _ = records
     newest = max((r for r in records if r), key=lambda record: record.time, default=None)
-    return Row(
+    return RunRow(
         arm=arm,
         seed=run.seed,
         mask_ap=_points(accuracy.mask.ap) if accuracy else None,
@@ -135,12 +135,12 @@ def _state(
     return "done", ""
 
 
-def _single(record: Accuracy) -> Row:
+def _single(record: Accuracy) -> RunRow:
     arm = f"{record.ablation}/{record.arm}" if record.ablation else record.arm
     return _row(record, arm, (record, None, None))
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: RunRow) -> tuple[str, ...]:
     numbers = (decimal(number, 1) for number in (row.mask_ap, row.box_ap, row.ms))
     return (row.arm, str(row.seed), *numbers, row.state, row.commit, row.when, row.detail)
 

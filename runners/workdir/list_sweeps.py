@@ -13,7 +13,7 @@ _HEADS = ("sweep", "mode", "trials", "best", "when", "question")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SweepRow:
     """One sweep, and how far it is."""
 
     name: str
@@ -41,16 +41,16 @@ def sweep_facts(work_dir: Path) -> dict[str, object]:
     return {"sweeps": [asdict(row) for row in _rows(work_dir)]}
 
 
-def _rows(work_dir: Path) -> list[Row]:
+def _rows(work_dir: Path) -> list[SweepRow]:
     files = sorted((work_dir / "sweeps").glob(f"*/{sweeps.FILE.name}"))
     return [_row(sweeps.load(file)) for file in files]
 
 
-def _row(sweep: Sweep) -> Row:
+def _row(sweep: Sweep) -> SweepRow:
     trials = {trial.number: trial for trial in sweep.trials}
     best = trials[sweep.best[0]].metrics if sweep.best else {}
     sought = [objective.metric for objective in sweep.objectives]
-    return Row(
+    return SweepRow(
         name=sweep.name,
         mode=sweep.mode,
         question=sweep.question,
@@ -62,7 +62,7 @@ def _row(sweep: Sweep) -> Row:
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: SweepRow) -> tuple[str, ...]:
     counts = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in row.states.items())
     trials = f"{sum(row.states.values())}" + (f" ({counts})" if counts else "")
     best = ", ".join(f"{name} {metric_value(name, value)}" for name, value in row.best.items())

@@ -18,7 +18,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from runners.system.environment import environment
 from runners.timing.clocks import NumberedCall, wall_clock, warm_up
-from runners.timing.rounds import RoundPlan, alternate
+from runners.timing.rounds import RoundOptions, alternate
 from yolact_bench.statistics.timing import paired_ratio
 
 Call = Callable[[], object]
@@ -144,7 +144,7 @@ def _timed(arms: Mapping[str, Call], rounds: int, seconds: float) -> _Samples:
         return step
 
     steps = {name: sampled(name) for name in arms}
-    timed = alternate(steps, wall_clock, RoundPlan(max_rounds=rounds, max_seconds=seconds))
+    timed = alternate(steps, wall_clock, RoundOptions(max_rounds=rounds, max_seconds=seconds))
     wall = {name: [ms / calls[name] for ms in timed.ms(name)] for name in arms}
     return _Samples(wall_ms=wall, cpu_ms=cpu_ms)
 

@@ -10,7 +10,7 @@ import torch
 from runners.timing.calls import TimingError
 from runners.timing.images import Picture, draw_pictures
 from runners.timing.session import ArmTimes, time_session
-from runners.units.macs import count, total
+from runners.units.macs import count_stages, total
 from tests.benchmarks.gpu_size import Part, Size
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector
@@ -90,7 +90,7 @@ def networks_part(
         "batch": batch,
         "scenario": scenario,
         "load": LOAD,
-        "gmac": total(count(_run(preset, size, *arms_of(device)[REFERENCE]))).macs / 1e9,
+        "gmac": total(count_stages(_run(preset, size, *arms_of(device)[REFERENCE]))).macs / 1e9,
         "twin": {} if reference is None else _twin(reference),
         "invalid": why_invalid(measured.values()),
         "arms": {name: _facts(m, reference, batch) for name, m in measured.items()},

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from runners.timing.clocks import TIMERS, timer_for, warm_up
-from runners.timing.rounds import RoundPlan, alternate, calls_in_a_turn
+from runners.timing.rounds import RoundOptions, alternate, calls_in_a_turn
 from yolact_bench.statistics.timing import median_interval, paired_ratio
 
 Part = Mapping[str, object]  # plain data, as it goes into the record
@@ -76,7 +76,7 @@ def timed_together(
     for step in steps.values():
         warm_up(step, timer, calls=5, max_seconds=size.seconds / 4)
     times = {name: [timer(partial(step, 0)).ms] for name, step in steps.items()}
-    plan = RoundPlan(
+    plan = RoundOptions(
         baseline=first,
         rel_ci=0.005,
         max_seconds=size.seconds,

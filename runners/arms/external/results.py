@@ -44,7 +44,7 @@ class ReportedLatency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ResultFacts:
     """Facts about predictions, stored beside them."""
 
     boxes_around_masks: bool  # the results have no boxes
@@ -71,17 +71,17 @@ def adopt(files: Mapping[str, Path], dataset: Dataset, folder: Path, key: Predic
         SpecError: a file is missing or malformed, or names other images or categories.
     """
     known = _Images(dataset)
-    latency = read_latency(files["latency"]) if "latency" in files else None
+    latency = read_reported_latency(files["latency"]) if "latency" in files else None
     masks = _masks(files["segm"], known)
     boxes = _boxes(files["bbox"], known) if "bbox" in files else [_around(m) for m in masks]
-    facts = Facts(boxes_around_masks="bbox" not in files, latency=latency)
+    facts = ResultFacts(boxes_around_masks="bbox" not in files, latency=latency)
     # First, as the predictions count as complete with the last of their own files.
     write_atomically(folder / FACTS_FILE, json.dumps(to_plain(facts), indent=1) + "\n")
     with prediction_files(folder, key) as predictions:
         predictions.extend(boxes, masks)
 
 
-def read_facts(folder: Path) -> Facts:
+def read_facts(folder: Path) -> ResultFacts:
     """Return what `adopt` noted beside the predictions.
 
     Raises:
@@ -89,12 +89,12 @@ def read_facts(folder: Path) -> Facts:
     """
     path = folder / FACTS_FILE
     try:
-        return from_plain(Facts, json.loads(path.read_text(encoding="utf-8")))
+        return from_plain(ResultFacts, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise SpecError(f"{path}: {error}; delete the folder, and run again") from error
 
 
-def read_latency(path: Path) -> ReportedLatency:
+def read_reported_latency(path: Path) -> ReportedLatency:
     """Return the time that a latency.json reports.
 
     Raises:

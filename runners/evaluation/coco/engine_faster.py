@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from runners.evaluation.coco import engine_pycocotools
-from runners.evaluation.coco.index import Index, Kind
+from runners.evaluation.coco.index import Index, ShapeKind
 from runners.evaluation.coco.matching import ScoringResult
 from yolact_bench.errors import SpecError
 
@@ -30,7 +30,7 @@ def name() -> str:
 
 
 def evaluate(
-    truth: Index, detections: Index, kind: Kind, image_ids: Collection[int] | None
+    truth: Index, detections: Index, kind: ShapeKind, image_ids: Collection[int] | None
 ) -> ScoringResult:
     """Return COCO's metrics.
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
-from runners.evaluation.coco.index import Index, Kind
+from runners.evaluation.coco.index import Index, ShapeKind
 from runners.evaluation.coco.matching import ScoringResult, matches_of
 
 
 def evaluate(
-    truth: Index, detections: Index, kind: Kind, image_ids: Collection[int] | None
+    truth: Index, detections: Index, kind: ShapeKind, image_ids: Collection[int] | None
 ) -> ScoringResult:
     """Return COCO's metrics."""
     return run(COCOeval(truth, detections, kind), image_ids)

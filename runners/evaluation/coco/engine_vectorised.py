@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.coco.index import Index, Kind, shapes
+from runners.evaluation.coco.index import Index, ShapeKind, geometry_of
 from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.matching import (
     MAX_DETECTIONS,
@@ -20,13 +20,13 @@ from runners.evaluation.coco.matching import (
 from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, Matches, unpack_flags
 
 Float64 = NDArray[np.float64]
-Entry = dict[str, Any]
+Annotation = dict[str, Any]
 
 _SPACING = np.spacing(1)
 
 
 def evaluate(
-    truth: Index, detections: Index, kind: Kind, image_ids: Collection[int] | None
+    truth: Index, detections: Index, kind: ShapeKind, image_ids: Collection[int] | None
 ) -> ScoringResult:
     """Return COCO's metrics.
 
@@ -117,20 +117,20 @@ def _stats(precision: Float64, recall: Float64) -> Float64:
     return np.array([values.mean() if len(values) else -1.0 for values in present])
 
 
-def _overlaps(truth: Index, results: Index, kind: Kind) -> dict[tuple[int, int], Float64]:
+def _overlaps(truth: Index, results: Index, kind: ShapeKind) -> dict[tuple[int, int], Float64]:
     """Return IoU [D, G] by image id and category id, where there are both."""
     objects, detections = _by_pair(truth), _by_pair(results)
     overlaps = {}
     for pair in objects.keys() & detections.keys():
         best = sorted(detections[pair], key=lambda one: -one["score"])[:MAX_DETECTIONS]
         crowd = np.array([one["iscrowd"] for one in objects[pair]], bool)
-        sides = shapes(results, best, kind), shapes(truth, objects[pair], kind)
+        sides = geometry_of(results, best, kind), geometry_of(truth, objects[pair], kind)
         overlaps[pair] = iou(*sides, crowd)
     return overlaps
 
 
-def _by_pair(index: Index) -> dict[tuple[int, int], list[Entry]]:
-    pairs: dict[tuple[int, int], list[Entry]] = defaultdict(list)
+def _by_pair(index: Index) -> dict[tuple[int, int], list[Annotation]]:
+    pairs: dict[tuple[int, int], list[Annotation]] = defaultdict(list)
     for annotation in index.dataset["annotations"]:
         pairs[annotation["image_id"], annotation["category_id"]].append(annotation)
     return pairs

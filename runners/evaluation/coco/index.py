@@ -11,13 +11,13 @@ from runners.evaluation.coco.masks import areas
 from yolact_bench.errors import SpecError
 
 Index = COCO
-Kind = Literal["bbox", "segm"]
+ShapeKind = Literal["bbox", "segm"]
 Entry = Mapping[str, object]  # one detection, as COCO's result format has it
 _REMEDY = "if yolact-bench wrote it, delete it; the same command makes it again"
 
 
 def indices(
-    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, kind: Kind
+    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, kind: ShapeKind
 ) -> tuple[COCO, COCO]:
     """Return the indices of a data set's annotations and of results, which evaluation may change.
 
@@ -55,7 +55,7 @@ def truth_index(ground_truth: Mapping[str, object]) -> COCO:
     return _index({**ground_truth, "annotations": numbered})
 
 
-def _result_index(truth: COCO, entries: Sequence[Entry], kind: Kind) -> COCO:
+def _result_index(truth: COCO, entries: Sequence[Entry], kind: ShapeKind) -> COCO:
     """Return what `COCO.loadRes` returns but areas of masks; also of no detections."""
     shape = "bbox" if kind == "bbox" else "segmentation"
     images, categories = truth.imgs, truth.cats
@@ -84,7 +84,7 @@ def set_areas(index: COCO) -> None:
         annotation["area"] = area
 
 
-def shapes(index: COCO, entries: Sequence[Mapping[str, object]], kind: Kind) -> list[object]:
+def geometry_of(index: COCO, entries: Sequence[Entry], kind: ShapeKind) -> list[object]:
     """Return boxes, or masks as run lengths, of entries of an index."""
     if kind == "bbox":
         return [one["bbox"] for one in entries]

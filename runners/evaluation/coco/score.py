@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.coco import engine_faster, engine_pycocotools, engine_vectorised
-from runners.evaluation.coco.index import Entry, Index, Kind, indices, set_areas, shapes
+from runners.evaluation.coco.index import Entry, Index, ShapeKind, geometry_of, indices, set_areas
 from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.matching import ScoringResult
 from yolact_bench.errors import SpecError
@@ -24,7 +24,7 @@ def score(
     ground_truth: Mapping[str, object],
     results: Sequence[Entry] | Path,
     *,
-    kind: Kind,
+    kind: ShapeKind,
     class_names: Mapping[int, str],
     image_ids: Collection[int] | None = None,
     save_matches: Path | None = None,
@@ -70,7 +70,7 @@ class Engine:
     """Computes COCO's metrics. All engines have the same interface and give the same numbers."""
 
     # Of ground truth and detections with areas; both are written into.
-    evaluate: Callable[[Index, Index, Kind, Collection[int] | None], ScoringResult]
+    evaluate: Callable[[Index, Index, ShapeKind, Collection[int] | None], ScoringResult]
     name: Callable[[], str]  # for records; raises SpecError if it is not installed
 
 
@@ -97,7 +97,7 @@ class Overlaps:
 
 
 def overlaps(
-    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: Kind
+    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: ShapeKind
 ) -> Iterator[Overlaps]:
     """Yield what `score` compares, image by image in the order of their ids.
 
@@ -110,12 +110,13 @@ def overlaps(
         objects = truth.imgToAnns.get(image_id, [])
         entries = detections.imgToAnns.get(image_id, [])
         crowd = np.array([bool(one["iscrowd"]) for one in objects], bool)
+        sides = geometry_of(detections, entries, kind), geometry_of(truth, objects, kind)
         yield Overlaps(
             scores=np.array([one["score"] for one in entries], np.float64),
             categories=np.array([one["category_id"] for one in entries], np.int64),
             true_categories=np.array([one["category_id"] for one in objects], np.int64),
             is_crowd=crowd,
-            iou=iou(shapes(detections, entries, kind), shapes(truth, objects, kind), crowd),
+            iou=iou(*sides, crowd),
         )
 
 

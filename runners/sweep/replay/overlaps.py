@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.coco.index import Index, Kind
+from runners.evaluation.coco.index import Index, ShapeKind
 from runners.evaluation.coco.masks import Rle, areas, iou
 from runners.evaluation.coco.matching import MAX_DETECTIONS
 from yolact_bench.slots import Choice
@@ -75,7 +75,7 @@ class DetectionFacts:
             mask_iou=self.mask_iou[rows],
         )
 
-    def of(self, kind: Kind) -> tuple[Float64, Float64]:
+    def of(self, kind: ShapeKind) -> tuple[Float64, Float64]:
         return (self.box_area, self.box_iou) if kind == "bbox" else (self.mask_area, self.mask_iou)
 
 

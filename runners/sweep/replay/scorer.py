@@ -13,7 +13,7 @@ import numpy as np
 
 from runners.arms.evaluate import keep_pass
 from runners.evaluation.coco.engine_vectorised import score_matches
-from runners.evaluation.coco.index import Kind, truth_index
+from runners.evaluation.coco.index import ShapeKind, truth_index
 from runners.evaluation.coco.matching import Instances, instances_of, match
 from runners.evaluation.coco.score import summary
 from runners.evaluation.score import Scores, class_names
@@ -130,7 +130,7 @@ class _Truth:
         self._row = [rows[image_id] for image_id in image_ids]  # of each image of the data set
         self._column = np.array([classes[number] for number in dataset.category_ids], np.int64)
 
-    def scores(self, images: Sequence[ImageDetections], kind: Kind) -> ApSummary:
+    def scores(self, images: Sequence[ImageDetections], kind: ShapeKind) -> ApSummary:
         """Return COCO's metrics of the detections of each image of the data set."""
         parts, overlaps = [], {}
         for row, image, objects in zip(self._row, images, self.objects, strict=True):

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from runners.units.mac_formulas import FORMULAS, Formula
-from runners.units.macs import IMAGE_SIZE, OBJECTS, Cost, UncountableError, _Counter, count, total
+from runners.units.macs import (
+    IMAGE_SIZE,
+    OBJECTS,
+    Cost,
+    UncountableError,
+    _Counter,
+    count_stages,
+    total,
+)
 from yolact_bench.build import build_network
 from yolact_bench.detect.nms import NMS
 from yolact_bench.model.backbone import BACKBONES
@@ -40,7 +48,7 @@ def cost_of(function: object, *args: object) -> Cost:
 )
 def test_networks_cost_the_tally_of_their_layers(preset: str, gflop: float) -> None:
     """The tallies, made apart from this code, hold 0.3 less for sampling at deformable layers."""
-    stages = count(run_of(preset))
+    stages = count_stages(run_of(preset))
     network = [cost for stage, cost in stages.items() if stage not in {"assembly", "upsample"}]
     assert 2 * sum(cost.macs for cost in network) / 1e9 == pytest.approx(gflop, rel=0.003)
 
@@ -59,7 +67,7 @@ def test_parameters_are_those_of_the_reference_without_its_semantic_layer(
     preset: str, parameters: int
 ) -> None:
     """The semantic layer, 256 · 80 weights and 80 biases, serves a loss and is never run."""
-    assert total(count(run_of(preset))).parameters == parameters - (256 * 80 + 80)
+    assert total(count_stages(run_of(preset))).parameters == parameters - (256 * 80 + 80)
 
 
 def test_a_deformable_layer_costs_its_product_its_sampling_and_its_offsets() -> None:
@@ -81,7 +89,7 @@ def test_assembly_and_upsampling_are_counted_for_100_objects() -> None:
 
     Upsampling: four multiply-adds for each pixel of the image.
     """
-    stages = count(run_of("yolact_r50"))
+    stages = count_stages(run_of("yolact_r50"))
     assert OBJECTS == 100
     assert stages["assembly"].macs == 112 * 138 * 138 * 32
     assert stages["upsample"].macs == 4 * 100 * IMAGE_SIZE[0] * IMAGE_SIZE[1]
@@ -92,7 +100,7 @@ def test_rescoring_costs_its_five_layers_on_every_mask() -> None:
     layers = [(68, 1, 8), (33, 8, 16), (16, 16, 32), (7, 32, 64), (3, 64, 128)]
     each = sum(side**2 * 9 * inputs * outputs for side, inputs, outputs in layers)
     expected = 100 * (each + 3**2 * 128 * 80)
-    assert count(run_of("yolact_plus_r50"))["rescore"].macs == expected
+    assert count_stages(run_of("yolact_plus_r50"))["rescore"].macs == expected
 
 
 def test_traffic_of_a_matrix_product_is_what_it_reads_and_writes() -> None:
@@ -120,13 +128,13 @@ def test_every_entry_without_macs_says_why() -> None:
 
 @pytest.mark.parametrize("nms", sorted(NMS))
 def test_every_nms_can_be_counted(nms: str) -> None:
-    cost = count(run_of("yolact_tiny", nms={"name": nms}))["nms"]
+    cost = count_stages(run_of("yolact_tiny", nms={"name": nms}))["nms"]
     assert cost.operations > 0 and cost.parameters == 0
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_every_preset_can_be_counted(preset: str) -> None:
-    stages = count(run_of(preset))
+    stages = count_stages(run_of(preset))
     assert {"preprocess", "backbone", "fpn", "protonet", "head", "nms"} <= stages.keys()
 
 
@@ -135,7 +143,7 @@ def test_every_backbone_can_be_counted(backbone: str) -> None:
     run = run_of("yolact_tiny", backbone={"name": backbone})
     with torch.device("meta"):
         network = build_network(run, initial=False)
-    assert count(run)["backbone"].parameters == sum(
+    assert count_stages(run)["backbone"].parameters == sum(
         p.numel() for p in network.backbone.parameters()
     )
 
@@ -144,13 +152,13 @@ def test_every_backbone_can_be_counted(backbone: str) -> None:
 def test_every_rescoring_network_can_be_counted(net: str) -> None:
     slots = {"rescore_net": {"name": net}, "rescore": {"name": "mask_iou"}}
     run = run_of("yolact_tiny", image_size=320, **slots)
-    assert count(run)["rescore"].macs > 0
+    assert count_stages(run)["rescore"].macs > 0
 
 
 def test_how_an_arm_is_executed_does_not_change_what_it_costs() -> None:
     run = run_of("yolact_tiny")
     half = run.changed({"runtime": {"name": "eager", "precision": "bf16"}})
-    assert count(half) == count(run)
+    assert count_stages(half) == count_stages(run)
 
 
 def test_counting_leaves_tensors_as_they_are() -> None:

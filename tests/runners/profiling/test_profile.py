@@ -11,7 +11,7 @@ from runners.profiling.ceilings import Sizes, measure_ceiling
 from runners.profiling.profile import profile_arm, stage_profiles
 from runners.timing.device.host import host_facts, read_host
 from runners.timing.session import ArmTimes
-from runners.units.macs import Cost, count
+from runners.units.macs import Cost, count_stages
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.device_facts import DeviceFacts
@@ -113,7 +113,7 @@ def test_an_untrained_arm_is_profiled_with_a_declared_load(profiled: Profile) ->
     assert (profiled.weights, profiled.load) == ("untrained", "constant_10")
     stages = {stage.stage: stage for stage in profiled.stages}
     assert all(stages[name].ms for name in ("preprocess", "backbone", "head", "nms", "assembly"))
-    counted = count(run_of(image_size=72))
+    counted = count_stages(run_of(image_size=72))
     assert stages["backbone"].macs == counted["backbone"].macs
 
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from runners.timing.clocks import CallTime, NumberedCall
-from runners.timing.rounds import RoundPlan, Rounds, alternate, calls_in_a_turn, widths
+from runners.timing.rounds import RoundOptions, Rounds, alternate, calls_in_a_turn, widths
 from yolact_bench.statistics.timing import paired_ratio, rel_half_width
 
 ARMS = ("a", "b", "c")
 
 
-def round_plan(**changes: object) -> RoundPlan:
+def round_plan(**changes: object) -> RoundOptions:
     values = {"baseline": "a", "rel_ci": 0.01, "max_seconds": 1e9, "max_rounds": 400}
-    return RoundPlan(**{**values, **changes})  # type: ignore[arg-type]
+    return RoundOptions(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def unit_timer(call: Callable[[], object]) -> CallTime:
@@ -178,7 +178,7 @@ def test_the_same_seed_gives_the_same_order() -> None:
 
 
 def test_without_a_width_to_reach_none_is_computed() -> None:
-    rounds = alternate({"a": int, "b": int}, unit_timer, RoundPlan(max_rounds=40))
+    rounds = alternate({"a": int, "b": int}, unit_timer, RoundOptions(max_rounds=40))
     assert (rounds.rounds, rounds.ended, rounds.widths) == (40, "rounds", {})
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.arms.external.results import adopt, read_facts, read_latency
+from runners.arms.external.results import adopt, read_facts, read_reported_latency
 from runners.evaluation.files import PredictionKey
 from tests.support.external_truth import drawn, true_masks
 from yolact_bench.data import Dataset
@@ -75,10 +75,10 @@ def test_a_wrong_latency_file_is_refused(
     right = {"schema": 1, "device": "T4", "precision": "fp32", "scenario": "x", "median_ms": 2.5}
     path = tmp_path / "latency.json"
     path.write_text(json.dumps(right))
-    assert read_latency(path).samples_ms == (2.5,)
+    assert read_reported_latency(path).samples_ms == (2.5,)
     path.write_text(json.dumps({**right, **change}))
     with pytest.raises(SpecError, match=message):
-        read_latency(path)
+        read_reported_latency(path)
 
 
 # A parent that starts a child in the background, notes its id, and hangs.
