@@ -41,16 +41,28 @@ def drop_slow_arms(
     not kept.
     """
     units = [step.unit for step in plan.steps if step.unit.seed == plan.ablation.seeds[0]]
-    timing = timing or TimingLimits()
+    timing, baseline = timing or TimingLimits(), plan.ablation.baseline
     how = with_declared_load(timing.apply(plan.ablation.latency))
     question = _question(units, how, place)
     gate = gates.load(folder, question)
     if gate is None:
-        gate = _measure_gate(units, how, place, question, plan.ablation.baseline, timing.rounds)
-        if gate is None:
+        log.info("latency first: %d arms in alternating rounds on %s", len(units), place.device)
+        measured, untimed = measure_untrained(units, how, place, baseline, timing.rounds)
+        if fault := why_invalid(measured.values()):
+            log.warning("latency first: the session does not count (%s); no arm is dropped", fault)
             return {}
+        timed = (unit for unit in units if unit.arm in measured)
+        gate = Gate(
+            question=question,
+            scenario=how.scenarios[0],
+            load=how.load,
+            batch_size=how.batch_size,
+            arms=tuple(timed_arm(unit, measured[unit.arm]) for unit in timed),
+            untimed=tuple(untimed),
+            environment=environment(place.device),
+            time=now(),
+        )
         gates.save(gate, folder)
-    baseline = plan.ablation.baseline
     for line in lines(gate, how.budget_ms, baseline=baseline):
         log.info(line)
     done = {u.arm for u in units if place.store.accuracy(u.detect_digest) is not None}
@@ -97,32 +109,6 @@ def _question(units: Sequence[Unit], how: LatencyPlan, place: Workplace) -> str:
         "where": fingerprint(environment_facts(environment(place.device))),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _measure_gate(
-    units: Sequence[Unit],
-    how: LatencyPlan,
-    place: Workplace,
-    question: str,
-    baseline: str,
-    rounds: int | None,
-) -> Gate | None:
-    log.info("latency first: %d arms in alternating rounds on %s", len(units), place.device)
-    measured, untimed = measure_untrained(units, how, place, baseline, rounds)
-    invalid = why_invalid(measured.values())
-    if invalid:
-        log.warning("latency first: the session does not count (%s); no arm is dropped", invalid)
-        return None
-    return Gate(
-        question=question,
-        scenario=how.scenarios[0],
-        load=how.load,
-        batch_size=how.batch_size,
-        arms=tuple(timed_arm(unit, measured[unit.arm]) for unit in units if unit.arm in measured),
-        untimed=tuple(untimed),
-        environment=environment(place.device),
-        time=now(),
-    )
 
 
 def measure_untrained(

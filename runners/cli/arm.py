@@ -17,8 +17,8 @@ from runners.evaluation.files import images_name, write_submission
 from runners.evaluation.score import score_predictions
 from runners.system.ranks import check_devices, join_torchrun
 from runners.system.torchrun import refuse_torchrun
+from runners.units.check import resolve_unit
 from runners.units.lr_scaling import KEEP, SCALINGS
-from runners.units.resolve import resolve_unit
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, is_trained
 from runners.workdir.lock import hold_lock

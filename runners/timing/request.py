@@ -7,7 +7,7 @@ from pathlib import Path
 from runners.timing.calls import TimingError
 from runners.timing.images import read_pictures
 from runners.timing.session import ArmTimes, time_session
-from runners.units.resolve import resolve_unit
+from runners.units.check import resolve_unit
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, is_trained
 from yolact_bench.build import build_detector, build_network, load_weights

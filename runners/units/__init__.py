@@ -1,4 +1,4 @@
 """One arm with one seed, and where its work happens; nothing is done here.
 
-Public: `unit.Unit`, `unit.Work`, `workplace.Workplace`, `check.check`, `resolve.resolve_unit`.
+Public: `unit.Unit`, `unit.Work`, `workplace.Workplace`, `check.check`, `check.resolve_unit`.
 """

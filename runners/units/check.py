@@ -14,6 +14,10 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from runners.units.lr_scaling import KEEP, scale_run
+from runners.units.settings import parse_settings
+from runners.units.unit import Unit
+from runners.units.workplace import Workplace
 from yolact_bench.build import (
     build_detector,
     build_losses_for,
@@ -27,6 +31,7 @@ from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import fact_of, resolve_run
 from yolact_bench.runtime import precision_fault
+from yolact_bench.spec.base_run import apply_settings, change, read_run
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, Run
 
@@ -65,6 +70,35 @@ def check(
             "or of the options that `yolact-bench list components` prints"
         ) from error
     return resolved, spec
+
+
+def resolve_unit(
+    arm: str,
+    dataset: str | None,
+    settings: Sequence[str],
+    place: Workplace,
+    data_root: Path | None,
+    *,
+    split: str,
+    scaling: str = KEEP,
+    devices: int = 1,
+) -> Unit:
+    """Return one arm, checked, with the settings of the command line.
+
+    With a `scaling` it is the arm as it is trained on `devices` devices.
+
+    Raises:
+        SpecError: a fault of the arm or of a setting.
+    """
+    run = read_run(arm, relative_to=Path())
+    if dataset is not None:
+        run = change(run, "dataset", dataset, relative_to=Path())
+    run = apply_settings(run, parse_settings(settings))
+    run = scale_run(run, scaling=scaling, devices=devices)
+    resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
+    return Unit(
+        ablation="", arm=Path(arm).stem, seed=resolved.seed, run=resolved, data=data, split=split
+    )
 
 
 def check_possible(run: Run, device: str) -> None:
