@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from runners.evaluation.encode import encode_lines
-from runners.evaluation.files import Lines, PredictionKey, is_complete
+from runners.evaluation.files import Lines, PredictionKey
 from runners.evaluation.predict import find_all, write_predictions
 from runners.system.ahead import in_order
 from runners.system.helper_process import HelperProcess
@@ -52,8 +52,6 @@ def predict_sharded(
         ArmError: an image cannot be read, or a process died; then no file is left.
     """
     check_devices(device, devices)
-    if is_complete(folder, key):
-        return folder
     images = range(key.num_images)
     batches = [images[first : first + batch_size] for first in images[::batch_size]]
     source = replace(source, data=source.data.portable())

@@ -97,8 +97,11 @@ def stage_profiles(
     untimed = {stage: cost for stage, cost in costs.items() if stage not in ms}
     unnamed = [stage for stage in ms if stage not in STAGES]
     stages = [stage for stage in STAGES if stage in ms or (stage in costs and not unnamed)]
+    counted = {stage: {stage: costs[stage]} for stage in stages if stage in costs}
+    if unnamed:
+        counted[unnamed[0]] = untimed
     return tuple(
-        _stage(stage, _share(stage, costs, untimed, unnamed), ms.get(stage), run, batch_size)
+        _stage(stage, counted.get(stage, {}), ms.get(stage), run, batch_size)
         for stage in (*stages, *unnamed)
         if stage in ms or _belongs(stage, timed.scenario)
     )
@@ -108,14 +111,6 @@ def _belongs(stage: str, scenario: str) -> bool:
     if scenario == "model":
         return stage in NETWORK
     return scenario == "end_to_end" or stage not in _AFTER_DETECTOR
-
-
-def _share(
-    stage: str, costs: Mapping[str, Cost], untimed: Mapping[str, Cost], unnamed: Sequence[str]
-) -> Mapping[str, Cost]:
-    if unnamed and stage == unnamed[0]:
-        return untimed
-    return {stage: costs[stage]} if stage in costs else {}
 
 
 def _stage(

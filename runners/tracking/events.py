@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from yolact_bench.errors import SpecError
-from yolact_bench.results.serialise import from_plain, to_plain
+from yolact_bench.results.serialise import from_plain, plain_fields
 
 # What an execution did for an arm: with "reuse", its records existed already.
 Phase = Literal["train+evaluate", "evaluate", "latency", "reuse"]
@@ -95,9 +95,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 def event_to_plain(event: Event) -> dict[str, object]:
     """Return the event as data that JSON can hold."""
-    plain = to_plain(event)
-    assert isinstance(plain, dict)
-    return {"event": _NAMES[type(event)], **plain}
+    return {"event": _NAMES[type(event)], **plain_fields(event)}
 
 
 def event_from_plain(data: object) -> Event:

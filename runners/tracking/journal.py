@@ -5,7 +5,6 @@ Its process holds a lock for as long as it lives, so that no backfill repeats wh
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,13 +76,10 @@ def read_events(path: Path, start: int = 0) -> Iterator[tuple[Event, int]]:
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
     """Hold the lock of a file; yield False where the process that writes it is alive."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
+    with path.open("rb") as file:  # closing it releases the lock
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = True
         except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)  # releases the lock
+            locked = False
+        yield locked

@@ -11,8 +11,6 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-_GAP = "  "
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTimes:
@@ -36,7 +34,7 @@ class StepTimes:
         if self.device_ms is not None:
             parts |= {"host": self.host_ms, "device": self.device_ms}
         shares = [f"{name} {ms / max(self.step_ms, 1e-9):.0%}" for name, ms in parts.items()]
-        return _GAP.join([f"now {self.images_per_second:.1f}", *shares])
+        return "  ".join([f"now {self.images_per_second:.1f}", *shares])
 
 
 class DeviceEvent(Protocol):

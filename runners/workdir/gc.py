@@ -13,7 +13,7 @@ from runners.workdir.lock import LOCK_FILE, lock_holder
 from runners.workdir.references import References, find_references
 from runners.workdir.stop_file import STOP_FILE
 from yolact_bench.errors import SpecError
-from yolact_bench.results.files import TEMPORARY
+from yolact_bench.results.files import is_temporary
 from yolact_bench.results.text import size
 
 FRESH_SECONDS = 3600.0  # a training writes its checkpoint every two minutes
@@ -138,13 +138,12 @@ class _Search:
         places = ("checkpoints", "predictions", "reports", "resamples", "sweeps")
         inside = [path for place in places for path in _all_below(self.work_dir / place)]
         for path in [*sorted(self.work_dir.iterdir()), *inside]:
-            if TEMPORARY.fullmatch(path.name):
+            if is_temporary(path):
                 self._offer(path, "left by a write that was killed")
 
     def checkpoints(self) -> None:
         """Trainings that nothing refers to, and interim checkpoints of finished ones."""
-        for folder in _folders(self.work_dir / "checkpoints"):
-            names = {p.name for p in folder.iterdir() if not TEMPORARY.fullmatch(p.name)}
+        for folder, names in _folders(self.work_dir / "checkpoints"):
             if names - _CHECKPOINT:
                 unknown = ", ".join(sorted(names - _CHECKPOINT))
                 self._leave(folder, f"holds {unknown}, unknown to gc")
@@ -158,8 +157,7 @@ class _Search:
 
     def predictions(self) -> None:
         """Detections that nothing refers to, and stored passes that nothing will replay."""
-        for folder in _folders(self.work_dir / "predictions"):
-            names = {p.name for p in folder.iterdir() if not TEMPORARY.fullmatch(p.name)}
+        for folder, names in _folders(self.work_dir / "predictions"):
             if names.intersection(_PASS_FILES):
                 self._forward_pass(folder)
             elif names.intersection(_DETECTION_FILES) or not names:
@@ -171,7 +169,7 @@ class _Search:
         """Name what does not belong to a work directory."""
         for path in sorted(self.work_dir.iterdir()):
             known = path.name in _KEPT | {"checkpoints", "predictions"}
-            if not known and not TEMPORARY.fullmatch(path.name):
+            if not known and not is_temporary(path):
                 self._leave(path, "unknown to gc")
 
     def _forward_pass(self, folder: Path) -> None:
@@ -206,10 +204,11 @@ class _Search:
         self.left.append(Leftover(path=path, reason=reason))
 
 
-def _folders(parent: Path) -> list[Path]:
-    paths = sorted(parent.iterdir()) if parent.is_dir() else []
-    folders = (path for path in paths if path.is_dir() and not path.is_symlink())
-    return [path for path in folders if not TEMPORARY.fullmatch(path.name)]
+def _folders(parent: Path) -> Iterator[tuple[Path, set[str]]]:
+    """Yield the folders of a folder and the names in each, without temporary ones."""
+    for path in sorted(parent.iterdir()) if parent.is_dir() else ():
+        if path.is_dir() and not path.is_symlink() and not is_temporary(path):
+            yield path, {inner.name for inner in path.iterdir() if not is_temporary(inner)}
 
 
 def _all_below(folder: Path) -> Sequence[Path]:

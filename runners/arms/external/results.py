@@ -177,8 +177,7 @@ def _entries(path: Path, known: _Images, shape: str) -> Iterable[tuple[str, dict
         raise SpecError(f"{path}: expected a list of detections, COCO's result format")
     for number, entry in enumerate(data, start=1):
         where = f"{path}: entry {number}"
-        keys = ("image_id", "category_id", "score", shape)
-        _check_keys(where, entry, keys)
+        _check_keys(where, entry, ("image_id", "category_id", "score", shape))
         _check_known(where, "image_id", entry["image_id"], known.sizes)
         _check_known(where, "category_id", entry["category_id"], known.categories)
         if not _is_number(entry["score"]):

@@ -37,8 +37,8 @@ def _read(path: Path) -> list[Entry]:
     except ValueError as error:
         raise SpecError(f"{path}: not JSON ({error}); {_REMEDY}") from error
     if not isinstance(entries, list):
-        kind = type(entries).__name__
-        raise SpecError(f"{path}: expected a list of detections, got {kind}; {_REMEDY}")
+        name = type(entries).__name__
+        raise SpecError(f"{path}: expected a list of detections, got {name}; {_REMEDY}")
     return entries
 
 

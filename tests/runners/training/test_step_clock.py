@@ -11,7 +11,7 @@ from runners.arms.train import ensure_trained
 from runners.system.progress import losses_text, progress_line
 from runners.training.checkpoint import seed_generators
 from runners.training.loop import Loop, TrainingOptions
-from runners.training.step_clock import DeviceTimes, Interval, StepClock, warm_up
+from runners.training.step_clock import DeviceTimes, StepClock, StepTimes, warm_up
 from tests.runners.training.test_training import unit, weights
 from yolact_bench.build import (
     build_losses_for,
@@ -116,7 +116,7 @@ def test_steps_that_the_device_has_not_ended_count_in_the_next_interval() -> Non
 
 
 def test_shares_of_a_step_are_shown_and_the_line_stays_whole_at_60_columns() -> None:
-    times = Interval(
+    times = StepTimes(
         images_per_second=131.24, step_ms=250.0, loader_ms=5.0, host_ms=100.0, device_ms=240.0
     )
     assert times.text() == "now 131.2  loader 2%  host 40%  device 96%"
