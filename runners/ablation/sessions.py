@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def time_arms(plan: Plan, context: AblationContext) -> None:
-    """Time all arms that have a result, in one session for each scenario, unless that is there.
+    """Time all arms that have a result, in one session for each scenario, unless there is one.
 
     An arm that cannot be timed becomes a failure, and the others are timed without it.
     """

@@ -14,7 +14,7 @@ from yolact_bench.errors import ArmError
 from yolact_bench.results.files import out_of_space
 from yolact_bench.results.record import Failure
 
-# What PyTorch calls a lack of memory where it has no type for it.
+# In messages of PyTorch about a lack of memory that has no exception type.
 _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 

@@ -44,7 +44,7 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
             if not ranks.broadcast_from_first(weights.is_file()):  # or while waiting
                 ranks.do_on_first(lambda: write_atomically(folder / "run.yaml", run_yaml(unit.run)))
                 return retry_dead_workers(lambda: _train(unit, place, stop, on_log), title=title)
-    # A process killed right after final.pt leaves it.
+    # Left by a process that was killed right after it had written final.pt.
     (folder / "last.pt").unlink(missing_ok=True)
     return load_finished(weights)
 
@@ -53,8 +53,8 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
 def sole_trainer(folder: Path, title: str, ranks: Ranks) -> Iterator[None]:
     """Train in `folder` alone until the block ends; the first of several ranks holds the lock.
 
-    Workers of executors do not hold the work directory's lock. A worker of an earlier run that is
-    still ending is waited for.
+    Workers of executors do not hold the work directory's lock. Where a worker of an earlier run is
+    still ending, this waits for it.
 
     Raises:
         SpecError: another process keeps training there.

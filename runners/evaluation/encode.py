@@ -48,7 +48,7 @@ def encode_lines(
 class Encoders:
     """Helper processes that make lines, each with a thread here that sends and waits.
 
-    So the main thread never waits for bytes to move.
+    The main thread never waits for data to be sent.
     """
 
     def __init__(self, processes: int) -> None:
@@ -156,7 +156,7 @@ def entries(
 def _lines_of_parts(
     parts: Mapping[str, object], image_id: int, category_ids: Sequence[int]
 ) -> Lines:
-    """Return the lines of detections that came as arrays, the masks perhaps as toggles.
+    """Return the lines of detections sent as arrays, whose masks may be sent as toggles.
 
     Their class is not imported: that would load all of the detectors.
     """

@@ -1,6 +1,6 @@
 """The types of error that cost a detector AP50: each false positive and negative has one.
 
-The cost of a type is the rise of AP50 when its errors alone are mended, so the costs need not
+The cost of a type is the rise of AP50 when its errors alone are corrected, so the costs need not
 add up to the missing AP.
 """
 
@@ -18,10 +18,10 @@ from yolact_bench.errors import SpecError
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU: an object is found; an object is touched at all
 
-# The order in which a false positive is tried; the last one fits always.
+# The order in which types are tried for a false positive; the last always fits.
 _FALSE_POSITIVES = ("localisation", "classification", "duplicate", "both", "background")
 _LOCALISATION, _CLASSIFICATION, _DUPLICATE, _BOTH, _BACKGROUND, _CORRECT, _IGNORED = range(7)
-_MOVED = (_LOCALISATION, _CLASSIFICATION)  # mended by making them find the object they mean
+_MOVED = (_LOCALISATION, _CLASSIFICATION)  # corrected by making them find the object they mean
 _NOTHING = -1
 
 ERROR_TYPES = (*_FALSE_POSITIVES, "missed")
@@ -42,20 +42,20 @@ class ErrorSplit:
     is_hit: Flags  # [M] whether a detection finds it
     missed: Flags  # [M] not found, and no error of localisation or classification means it
 
-    def ap50(self, mended: Collection[str] = ()) -> float:
-        """Return AP50, as a fraction, when all errors of the types `mended` are mended.
+    def ap50(self, fixes: Collection[str] = ()) -> float:
+        """Return AP50, as a fraction, when all errors of the types `fixes` are corrected.
 
         Localisation and classification: the detection finds the object it means, unless a better
         one does; of two that would find one object the lower score goes. Duplicate, both and
         background: it goes. Missed: its object is not counted. All false positives go, all that
         is not found is not counted.
 
-        Source: TIDE (arXiv:2008.08115), section 2, the oracles. In dbolya/tide@09eeffb a mended
+        Source: TIDE (arXiv:2008.08115), section 2, the oracles. In dbolya/tide@09eeffb a corrected
         detection never replaces a correct one of lower score. A class of which no object is
         counted has AP 1 without detections and 0 with them; the paper leaves that open.
         """
         category, correct = self.category, self.type == _CORRECT
-        wrong = [number for number, name in enumerate(_FALSE_POSITIVES) if name in mended]
+        wrong = [number for number, name in enumerate(_FALSE_POSITIVES) if name in fixes]
         moved = np.isin(self.type, [number for number in wrong if number in _MOVED])
         if moved.any():
             category = np.where(moved, self.true_category[self.object], category)
@@ -65,12 +65,12 @@ class ErrorSplit:
             correct = np.zeros(len(correct), bool)
             correct[rows[first]] = True
         keep = correct | ~np.isin(self.type, [*wrong, _CORRECT])
-        if "false_positive" in mended:
+        if "false_positive" in fixes:
             keep = correct
         counted = np.ones(len(self.true_category), bool)
-        if "missed" in mended:
+        if "missed" in fixes:
             counted &= ~self.missed
-        if "false_negative" in mended:
+        if "false_negative" in fixes:
             counted &= self.is_hit
         category, correct = category[keep], correct[keep]
         values = [
@@ -85,10 +85,10 @@ class ErrorSplit:
 def error_gains(
     ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: ShapeKind
 ) -> dict[str, float]:
-    """Return the rise of AP50, as a fraction, when each type of error alone is mended.
+    """Return the rise of AP50, as a fraction, when each type of error alone is corrected.
 
     "ap50" is COCO's AP50 as it stands. `OPPOSITES` are all false positives and
-    all false negatives. A gain can be a little below 0: mending one error may move another.
+    all false negatives. A gain can be a little below 0: correcting one error may move another.
 
     Raises:
         SpecError: the file is not COCO results, names an unknown image or category, or there is

@@ -73,7 +73,7 @@ def prediction_files(
     The files appear when the block ends without an exception, meta.json last. `batch_size` is
     that of the forward pass.
     """
-    (folder / META_FILE).unlink(missing_ok=True)  # no longer the truth about the other two
+    (folder / META_FILE).unlink(missing_ok=True)  # it describes files that are replaced now
     with _json_list(folder / BOX_FILE) as boxes, _json_list(folder / MASK_FILE) as masks:
         predictions = PredictionWriter(boxes, masks)
         yield predictions

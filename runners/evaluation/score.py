@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a helper process scores without loading what data sets need
 
 log = logging.getLogger(__name__)
 
-# Bytes of box results, some 40 000 detections, from which a helper process pays.
+# Bytes of box results, some 40 000 detections, from which on a helper process saves time.
 _WORTH_A_PROCESS = 4_000_000
 
 

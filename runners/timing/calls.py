@@ -134,7 +134,7 @@ def end_to_end(
     return results
 
 
-# One call of an arm: its number, and a clock of stages.
+# Scenario → one call of an arm, given the number of the call and a clock for its stages.
 CALLS: Mapping[str, Callable[[PreparedArm, int, Clock], object]] = {
     "model": model,
     "detector": detector,

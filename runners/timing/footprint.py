@@ -55,7 +55,7 @@ def energy_per_image(
     `max_seconds` leaves less than a second to a block; None for a step under which the counter
     stood still.
 
-    `read_mj` returns the energy drawn ever; `wait` returns when the device is idle.
+    `read_mj` returns the energy drawn so far; `wait` returns when the device is idle.
     """
     block_s = min(_LONGEST_S, max_seconds / (BLOCKS * len(steps)) - _SETTLE_S)
     if read_mj() is None or block_s < _SHORTEST_S:

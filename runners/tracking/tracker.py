@@ -12,7 +12,7 @@ from yolact_bench.results.record import Accuracy, Environment, Failure, Latency
 
 
 class Tracker(Protocol):
-    """No method waits (but `drain` and `close`), fails or returns anything."""
+    """No method fails or returns anything; only `drain` and `close` wait."""
 
     @contextmanager
     def execution(self, manifest: Manifest, *, spec: Path, env: Environment) -> Iterator[None]:

@@ -123,7 +123,7 @@ def _resume(loop: Loop, last: Path) -> None:
 def _warn_of_slow_bf16(run: Run, device: str) -> None:
     """Warn before hours are spent: the result is right, but float32 may be faster.
 
-    oneDNN, PyTorch's library for CPUs, has products of bf16 for some of them alone.
+    oneDNN, PyTorch's library for CPUs, has fast products of bf16 for some of them only.
     """
     if run.precision != "bf16" or torch.device(device).type != "cpu":
         return

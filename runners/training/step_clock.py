@@ -18,7 +18,7 @@ class StepTimes:
 
     images_per_second: float
     step_ms: float  # all but validations and warm-up
-    loader_ms: float  # until the next batch was there
+    loader_ms: float  # of waiting for the next batch
     host_ms: float  # until the step had returned; on a GPU: until its work was enqueued
     # From the device's beginning of a step to its end, gaps included in which it waits for the
     # host. None without a GPU, or where no step has ended on it.
@@ -79,7 +79,7 @@ class StepClock:
         self.start(0.0)
 
     def start(self, seconds: float) -> None:
-        """Begin, or go on after so many seconds."""
+        """Begin, or continue a training that has lasted `seconds`."""
         self._began = self._now() - seconds
         self._begin_interval()
 
@@ -139,7 +139,7 @@ def clock_for(device: str) -> StepClock:
 
 
 def warm_up(backward: Callable[[], object], network: nn.Module, device: str) -> float:
-    """Go once forward and backward, leave no trace but gradients, and return the seconds it took.
+    """Run one forward and backward pass that changes gradients alone; return its seconds.
 
     On a GPU that compiles kernels and chooses convolutions' plans: tens of seconds, which would be
     in every average that follows.

@@ -48,7 +48,7 @@ def check(
     """Return the run resolved, with its data set, having built it on the meta device.
 
     Runs of one architecture share a network. Without `data` the files of the data set are not
-    looked at.
+    read.
 
     Raises:
         SpecError: with `where`, for anything that could be known to fail before training.

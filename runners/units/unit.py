@@ -80,7 +80,7 @@ class Unit:
 
 
 class Identity(TypedDict):
-    """The fields by which every record says what it is about."""
+    """The fields of a record that identify its unit."""
 
     ablation: str
     arm: str

@@ -26,7 +26,7 @@ class Datasets:
         """Return a split with checked annotations; the same object for every call.
 
         Raises:
-            SpecError: files are missing, malformed or of no use.
+            SpecError: files are missing, malformed or not usable.
         """
         key = data.fingerprint(split), split
         if key not in self._opened:

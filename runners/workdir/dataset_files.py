@@ -82,7 +82,7 @@ def check_dataset(spec: DatasetSpec, *, read_images: bool = False) -> DatasetChe
     counts: list[SplitCount] = []
     findings: list[Finding] = []
     for split, source in spec.splits.items():
-        # COCO's test images come apart and are not needed for training or scoring.
+        # COCO's test images are a separate download and are not needed for training or scoring.
         if split == "test" and source.files is not None and not source.files[1].is_file():
             continue
         dataset = open_dataset(spec, split)

@@ -20,7 +20,7 @@ FRESH_SECONDS = 3600.0  # a training writes its checkpoint every two minutes
 _CHECKPOINT = {"run.yaml", "last.pt", "final.pt", "log.jsonl", LOCK_FILE, STOP_FILE}
 _PASS_FILES = ("pass.json", "partial.json")
 _DETECTION_FILES = ("meta.json", "bbox.json", "segm.json")
-# Results, their copies and what people made: never touched.
+# Results, copies of them and files of the user: never touched.
 _KEPT = {
     *("results.jsonl", "resamples", "reports", "executions", "submissions", "imported", LOCK_FILE),
     *("data", "external"),  # images drawn for other frameworks, and where their commands write

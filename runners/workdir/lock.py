@@ -16,7 +16,7 @@ from yolact_bench.errors import SpecError
 
 LOCK_FILE = ".lock"
 _DEAD_HOLDER_SECONDS = 3.0
-_HELD = (errno.EWOULDBLOCK, errno.EACCES)  # what "another process has it" is called
+_HELD = (errno.EWOULDBLOCK, errno.EACCES)  # flock's errors while another process holds the lock
 _held: set[int] = set()  # descriptors of this process
 
 
@@ -35,8 +35,8 @@ def hold_lock(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterato
     """Give this process the work directory alone until the block ends; readers never wait.
 
     The lock belongs to the open file, so the kernel takes it back however the process ends. The
-    file itself stays: another process may have just opened it. A living
-    holder is waited for `patience` seconds.
+    file itself stays: another process may have just opened it. For a holder that is alive it
+    waits up to `patience` seconds.
 
     Raises:
         SpecError: another process writes there, or it cannot be written or locked.

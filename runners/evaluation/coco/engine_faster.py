@@ -40,7 +40,7 @@ def evaluate(
 
     if kind == "segm":
         _empty_masks(truth, detections)
-    # One thread: more gain little, and other arms may be at work.
+    # One thread: more gain little, and other arms may be running.
     both = _as_theirs(truth), _as_theirs(detections)
     return engine_pycocotools.run(COCOeval_faster(*both, kind, rle_iou_max_workers=1), image_ids)
 

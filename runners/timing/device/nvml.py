@@ -72,7 +72,7 @@ class Gpu:
         return bool(self._processes())
 
     def throttled_ms(self) -> tuple[float | None, float | None]:
-        """Return for how long heat and the power limit have lowered its clocks, ever."""
+        """Return for how long heat and the power limit have lowered its clocks so far."""
         states = [self._read_whole("GetViolationStatus", p) for p in (_THERMAL, _POWER)]
         heat, power = (None if s is None else s.violationTime / 1e6 for s in states)  # from ns
         return heat, power

@@ -82,7 +82,7 @@ class DeviceWatch:
 
     @property
     def energy_mj(self) -> float | None:
-        """The energy that the GPU has drawn, ever; None without a counter."""
+        """The energy that the GPU has drawn so far; None without a counter."""
         return self._gpu.energy_mj if self._gpu else None
 
     def _rest(self) -> None:
