@@ -5,10 +5,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runners.sweep import fact
 from runners.sweep.ledger import Ledger
-from runners.sweep.samplers import OVER_BUDGET
 from runners.sweep.stopwatch import Stopwatch
-from runners.sweep.study import DETECTED, METRICS, TRAINED, StudyTrial
+from runners.sweep.study import StudyTrial
 from runners.sweep.summary_file import SweepSummary
 from runners.sweep.trial import TrialFactory, missing_metric
 from runners.tracking.events import Phase
@@ -58,7 +58,7 @@ class Coordinator:
             self.fail(trial, f"no {missing}: the data has no ground truth for it")
             return
         study = self.ledger.study
-        study.note(trial.number, **{METRICS: {**study.trial(trial.number).metrics, **metrics}})
+        study.note(trial.number, **{fact.METRICS: {**study.trial(trial.number).metrics, **metrics}})
         study.tell(trial.number, [metrics[one.metric] for one in self.spec.objectives])
         curves = {f"trial/{name}": value for name, value in metrics.items()}
         self.tracker.log_training(unit.arm, 0, 0, curves)
@@ -83,7 +83,7 @@ class Coordinator:
         """Record that a trial was not worth its training."""
         study = self.ledger.study
         if over_ms is not None:
-            study.note(trial.number, **{OVER_BUDGET: over_ms})
+            study.note(trial.number, **{fact.OVER_BUDGET: over_ms})
         study.note(trial.number, reason=reason)
         study.prune(trial.number)
         self._log(trial, reason)
@@ -109,7 +109,7 @@ class Coordinator:
             except SpecError as error:  # choices that do not go together
                 self.fail(trial, str(error))
                 continue
-            facts = {TRAINED: unit.run.train_digest, DETECTED: unit.run.detect_digest}
+            facts = {fact.TRAINED: unit.run.train_digest, fact.DETECTED: unit.run.detect_digest}
             self.ledger.study.note(trial.number, **facts)
             if self._over_budget(trial, unit):
                 continue
@@ -128,7 +128,7 @@ class Coordinator:
             self.fail(trial, "its latency could not be measured")
             return True
         timing = untrained.timing
-        self.ledger.study.note(trial.number, **{METRICS: dict(untrained.metrics)})
+        self.ledger.study.note(trial.number, **{fact.METRICS: dict(untrained.metrics)})
         if not timing.exceeds(budget):
             return False
         reason = f"{timing.median_ms:.1f} ms untrained, over the budget of {budget:g} ms"

@@ -8,13 +8,14 @@ from pathlib import Path
 from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained
 from runners.executors import Executor
+from runners.sweep import fact
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.ledger import Ledger, coordinator_of
 from runners.sweep.replays import run_replays
 from runners.sweep.samplers import pruner_of
 from runners.sweep.stopwatch import Stopwatch
 from runners.sweep.storage import is_own, storage_url, without_password
-from runners.sweep.study import DETECTED, METRICS, ORIGIN, TRAINED, Study
+from runners.sweep.study import Study
 from runners.sweep.summary_file import SweepSummary
 from runners.sweep.trainings import Trainings
 from runners.sweep.trial import TrialFactory, metrics_of, missing_metric
@@ -169,7 +170,7 @@ def _base_metrics(checked: CheckedSweep, at: SweepContext) -> Mapping[str, float
 def _seed(checked: CheckedSweep, study: Study, at: SweepContext) -> None:
     """Add finished arms of ablations that lie in the space, each once."""
     spec = checked.spec
-    origins = {str(trial.facts.get(ORIGIN, "")) for trial in study.trials()}
+    origins = {str(trial.facts.get(fact.ORIGIN, "")) for trial in study.trials()}
     for name in spec.seed_from:
         folder = at.place.work_dir / "reports" / name
         if not folder.is_dir():
@@ -186,10 +187,10 @@ def _seed(checked: CheckedSweep, study: Study, at: SweepContext) -> None:
             if unit.run.detect_digest != run.detect_digest or missing_metric(spec, metrics):
                 continue  # another base, or not measured there
             facts = {
-                ORIGIN: origin,
-                METRICS: metrics,
-                TRAINED: run.train_digest,
-                DETECTED: run.detect_digest,
+                fact.ORIGIN: origin,
+                fact.METRICS: metrics,
+                fact.TRAINED: run.train_digest,
+                fact.DETECTED: run.detect_digest,
             }
             study.add(params, [metrics[one.metric] for one in spec.objectives], facts)
             log.info("seeded with %s", origin)

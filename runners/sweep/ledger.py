@@ -7,16 +7,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.sweep.study import (
-    COORDINATOR,
-    LOST,
-    REASON,
-    RESUMES,
-    RETRY_OF,
-    SKIPPED,
-    Study,
-    StudyTrial,
-)
+from runners.sweep import fact
+from runners.sweep.study import Study, StudyTrial
 from yolact_bench.spec.sweep.space import Params, Space, all_params
 
 log = logging.getLogger(__name__)
@@ -50,29 +42,31 @@ class Ledger:
         A kill in here is harmless: the retry is enqueued before the lost trial is closed, and
         never twice.
         """
-        retried = {t.facts.get(RETRY_OF) for t in self.study.trials()}
+        retried = {t.facts.get(fact.RETRY_OF) for t in self.study.trials()}
         lost = self._running()
         for trial in lost:
-            if RETRY_OF in trial.facts:
+            if fact.RETRY_OF in trial.facts:
                 self.fail(trial.number, "its coordinator ended twice")
             elif not trial.is_complete(self.space):
                 self._lose(trial, "its coordinator ended before all its parameters were drawn")
             else:
                 if trial.number not in retried:
-                    self.study.enqueue(trial.params, {RETRY_OF: trial.number, **self._mine})
+                    self.study.enqueue(trial.params, {fact.RETRY_OF: trial.number, **self._mine})
                 self._lose(trial, "its coordinator ended; tried again")
         return len(lost)
 
     def release(self) -> None:
         """Leave interrupted trials to the next coordinator, which tries them again."""
         for trial in self._running():
-            again = {key: trial.facts[key] for key in (RETRY_OF,) if key in trial.facts}
+            again = {key: trial.facts[key] for key in (fact.RETRY_OF,) if key in trial.facts}
             if trial.is_complete(self.space):
-                self.study.enqueue(trial.params, {**again, RESUMES: trial.number, **self._mine})
+                self.study.enqueue(
+                    trial.params, {**again, fact.RESUMES: trial.number, **self._mine}
+                )
             self._lose(trial, "interrupted; resumed later")
 
     def fail(self, number: int, reason: str) -> None:
-        self.study.note(number, **{REASON: reason})
+        self.study.note(number, **{fact.REASON: reason})
         self.study.fail(number)
 
     def num_finished(self) -> int:
@@ -89,7 +83,7 @@ class Ledger:
             same = self._same(trial)
             if same is None:
                 return trial
-            self.study.note(trial.number, **{SKIPPED: f"same as trial {same.number}"})
+            self.study.note(trial.number, **{fact.SKIPPED: f"same as trial {same.number}"})
             self.study.fail(trial.number)
             if repeats + 1 >= _RANDOM_AFTER and not self._enqueue_untried():
                 break
@@ -104,19 +98,19 @@ class Ledger:
 
     @property
     def _mine(self) -> dict[str, object]:
-        return {COORDINATOR: self.coordinator}
+        return {fact.COORDINATOR: self.coordinator}
 
     def _running(self) -> list[StudyTrial]:
         owners = {self.coordinator, None} if self.own_storage else {self.coordinator}
         return [
             trial
             for trial in self.study.trials()
-            if trial.state == "running" and trial.facts.get(COORDINATOR) in owners
+            if trial.state == "running" and trial.facts.get(fact.COORDINATOR) in owners
         ]
 
     def _lose(self, trial: StudyTrial, reason: str) -> None:
         """End a trial that does not count, as another one repeats it."""
-        self.study.note(trial.number, **{LOST: True})
+        self.study.note(trial.number, **{fact.LOST: True})
         self.fail(trial.number, reason)
 
     def _keys(self) -> set[str]:
@@ -130,7 +124,7 @@ class Ledger:
                 continue
             if other.state in ("complete", "pruned", "running"):
                 return other
-            if other.state == "failed" and counts(other) and RETRY_OF not in trial.facts:
+            if other.state == "failed" and counts(other) and fact.RETRY_OF not in trial.facts:
                 return other
         return None
 
@@ -150,7 +144,7 @@ class Ledger:
 def counts(trial: StudyTrial) -> bool:
     """Return whether a trial has ended and counts towards the number asked for."""
     if trial.state == "failed":
-        return SKIPPED not in trial.facts and LOST not in trial.facts
+        return fact.SKIPPED not in trial.facts and fact.LOST not in trial.facts
     return trial.state in ("complete", "pruned")
 
 

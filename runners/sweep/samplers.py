@@ -5,18 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 import optuna
 from optuna.trial import BaseTrial, FrozenTrial
 
+from runners.sweep import fact
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.space import Components, Domain, Space, Value, ValueList
 from yolact_bench.spec.sweep.sweep import SweepSpec
-
-OVER_BUDGET = "over_budget"  # fact of a trial: ms over the budget; above 0 is infeasible
 
 
 def sampler_of(spec: SweepSpec, seed: int) -> optuna.samplers.BaseSampler:
     """Return the sampler of a spec."""
 
     def constraints(trial: FrozenTrial) -> Sequence[float]:
-        return (float(trial.user_attrs.get(OVER_BUDGET, 0.0)),)
+        return (float(trial.user_attrs.get(fact.OVER_BUDGET, 0.0)),)
 
     limit = constraints if spec.mode == "budget" else None
     if spec.sampler == "tpe":

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from runners.ablation.latency_gate import measure_untrained, timed_arm, with_declared_load
 from runners.ablation.sessions import time_possible
+from runners.sweep import fact
 from runners.sweep.study import Study
 from runners.sweep.trial import BASE, timing_key
 from runners.timing.calls import TimingError
@@ -24,7 +25,6 @@ from yolact_bench.statistics.timing import paired_ratio
 
 log = logging.getLogger(__name__)
 
-BASE_MS = "base_ms"  # fact of the study: the base's median in the first session
 _RATIO = "latency_ratio"
 _MOST_SECONDS = 20.0  # per session by default: a sweep has many sessions
 
@@ -119,11 +119,11 @@ class Stopwatch:
 
     def _ratio(self, arm: Times, base: Times) -> float:
         """Return the paired ratio of two arms of a session, which may be the study's first."""
-        if self.study.fact(BASE_MS) is None:
-            self.study.set_fact(BASE_MS, median(base.samples_ms))
+        if self.study.fact(fact.BASE_MS) is None:
+            self.study.set_fact(fact.BASE_MS, median(base.samples_ms))
         return paired_ratio(arm.samples_ms, base.samples_ms)[0]
 
     def _metrics(self, ratio: float) -> Mapping[str, float]:
-        first = self.study.fact(BASE_MS)
+        first = self.study.fact(fact.BASE_MS)
         assert isinstance(first, float)
         return {_RATIO: ratio, "latency_ms": ratio * first}

@@ -10,6 +10,7 @@ import optuna
 import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
+from runners.sweep import fact
 from runners.sweep.samplers import pruner_of, sampler_of, suggest
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.space import Params, Space, active
@@ -20,10 +21,6 @@ log = logging.getLogger(__name__)
 _IDENTITY = "yolact_bench"
 _PATIENCE = 60.0  # seconds to wait for another process to unlock an sqlite file
 _ENOUGH = 8  # finished trials for an importance
-# Names of facts that the coordinator stores with a trial.
-METRICS, TRAINED, DETECTED, ORIGIN = "metrics", "train_digest", "detect_digest", "origin"
-COORDINATOR, RETRY_OF, RESUMES = "coordinator", "retry_of", "goes_on_from"
-SKIPPED, REASON, LOST = "skipped", "reason", "lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +37,7 @@ class StudyTrial:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        metrics = self.facts.get(METRICS, {})
+        metrics = self.facts.get(fact.METRICS, {})
         assert isinstance(metrics, dict)
         return metrics
 

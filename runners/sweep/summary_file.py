@@ -5,20 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runners.sweep.samplers import OVER_BUDGET
-from runners.sweep.stopwatch import BASE_MS
-from runners.sweep.study import (
-    DETECTED,
-    LOST,
-    ORIGIN,
-    REASON,
-    RESUMES,
-    RETRY_OF,
-    SKIPPED,
-    TRAINED,
-    Study,
-    StudyTrial,
-)
+from runners.sweep import fact
+from runners.sweep.study import Study, StudyTrial
 from runners.system.environment import environment, now
 from yolact_bench.errors import SpecError
 from yolact_bench.results.sweep import Sweep, Trial, load, save
@@ -61,7 +49,7 @@ class SweepSummary:
     def write(self, *, importance: bool = True) -> Sweep:
         """Write and return the state, with the importance of parameters where that is the last."""
         spec, study = self.spec, self.study
-        base_ms = study.fact(BASE_MS)
+        base_ms = study.fact(fact.BASE_MS)
         own = {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
         sweep = Sweep(
             name=spec.name,
@@ -104,27 +92,27 @@ class SweepSummary:
             metrics={str(name): float(value) for name, value in trial.metrics.items()},
             iterations=tuple(trial.curve),
             curve=tuple(trial.curve.values()),
-            train_digest=str(facts.get(TRAINED, "")),
-            detect_digest=str(facts.get(DETECTED, "")),
+            train_digest=str(facts.get(fact.TRAINED, "")),
+            detect_digest=str(facts.get(fact.DETECTED, "")),
             seconds=trial.seconds,
-            reason=str(facts.get(SKIPPED) or facts.get(REASON) or ""),
+            reason=str(facts.get(fact.SKIPPED) or facts.get(fact.REASON) or ""),
             origin=_origin(facts),
         )
 
 
 def _state(trial: StudyTrial) -> str:
-    if trial.state == "failed" and SKIPPED in trial.facts:
+    if trial.state == "failed" and fact.SKIPPED in trial.facts:
         return "skipped"
-    if trial.state == "failed" and LOST in trial.facts:
+    if trial.state == "failed" and fact.LOST in trial.facts:
         return "lost"
-    if trial.state == "pruned" and OVER_BUDGET in trial.facts:
+    if trial.state == "pruned" and fact.OVER_BUDGET in trial.facts:
         return "over_budget"
     return trial.state
 
 
 def _origin(facts: Mapping[str, object]) -> str:
-    if RETRY_OF in facts:
-        return f"retry of {facts[RETRY_OF]}"
-    if RESUMES in facts:
-        return f"resumes {facts[RESUMES]}"
-    return str(facts.get(ORIGIN, ""))
+    if fact.RETRY_OF in facts:
+        return f"retry of {facts[fact.RETRY_OF]}"
+    if fact.RESUMES in facts:
+        return f"resumes {facts[fact.RESUMES]}"
+    return str(facts.get(fact.ORIGIN, ""))

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from runners.sweep import fact
 from runners.sweep import stopwatch as module
-from runners.sweep.stopwatch import BASE_MS, Stopwatch
+from runners.sweep.stopwatch import Stopwatch
 from runners.sweep.trial import BASE
 from runners.timing.device.host import host_facts, read_host
 from runners.timing.records import TimingLimits, latency_record
@@ -85,7 +86,7 @@ def test_untrained_times_are_relative_to_the_base_of_their_session(
 ) -> None:
     """On a device that became twice as slow, 30 of 20 ms is 1.5 × the 10 ms of the first."""
     _, unit = units
-    facts = Facts({BASE_MS: 10.0})
+    facts = Facts({fact.BASE_MS: 10.0})
     sessions(monkeypatch, {BASE: [20.0], unit.arm: [30.0]})
     judged = watch(units, facts, tmp_path).judge_untrained(unit)
     assert judged is not None
@@ -103,7 +104,7 @@ def test_the_first_session_says_how_long_the_base_takes(
     sessions(monkeypatch, {BASE: [20.0], unit.arm: [30.0]})
     judged = watch(units, facts, tmp_path).judge_untrained(unit)
     assert judged is not None and judged.metrics["latency_ms"] == pytest.approx(30.0)
-    assert facts.fact(BASE_MS) == 20.0
+    assert facts.fact(fact.BASE_MS) == 20.0
 
 
 def test_ratios_are_of_paired_rounds(
