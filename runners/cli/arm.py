@@ -23,7 +23,7 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace, is_trained
 from runners.workdir.lock import hold_lock
 from yolact_bench.errors import SpecError
-from yolact_bench.results.record import Accuracy, ApSummary
+from yolact_bench.results.record import ApSummary
 from yolact_bench.results.text import align, ap_points
 from yolact_bench.spec.file_hash import file_sha256
 
@@ -79,7 +79,7 @@ def evaluate(command: EvaluateCommand) -> None:
     if not scored and not _has_objects(unit, place):
         _write_submission(unit, weights or place.weights(unit.run), place, as_json=command.as_json)
         return
-    scores = _score_own(unit, place) if weights is None else _score_weights(unit, weights, place)
+    scores = _score(unit, weights, place)
     if command.as_json:
         typer.echo(
             json.dumps({**scores.facts, "box": asdict(scores.box), "mask": asdict(scores.mask)})
@@ -101,23 +101,26 @@ class _Evaluation(NamedTuple):
     facts: Mapping[str, object]  # what was scored
 
 
-def _score_own(unit: Unit, place: Workplace) -> _Evaluation:
-    """Return the accuracy of the unit's own training, from the store where it is there."""
+def _score(unit: Unit, weights: Path | None, place: Workplace) -> _Evaluation:
+    """Return the accuracy of given weights, which no record holds, or of the unit's training."""
+    if weights is not None:
+        dataset = place.datasets.open(unit.data, unit.split)
+        folder = _predict_with(unit, weights, place)
+        scores = score_predictions(dataset, folder, scoring=place.scoring)
+        facts = {"weights": str(weights), "sha256": file_sha256(weights)}
+        return _Evaluation(scores.box, scores.mask, len(dataset), facts)
     accuracy = place.store.accuracy(unit.run.detect_digest)
     if accuracy is None:
         with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm}"):
             accuracy = ensure_accuracy(unit, place)
-    facts = {"record": _record_facts(accuracy)}
-    return _Evaluation(accuracy.box, accuracy.mask, accuracy.num_images, facts)
-
-
-def _score_weights(unit: Unit, weights: Path, place: Workplace) -> _Evaluation:
-    """Return the accuracy of given weights, which no record holds."""
-    dataset = place.datasets.open(unit.data, unit.split)
-    folder = _predict_with(unit, weights, place)
-    scores = score_predictions(dataset, folder, scoring=place.scoring)
-    facts = {"weights": str(weights), "sha256": file_sha256(weights)}
-    return _Evaluation(scores.box, scores.mask, len(dataset), facts)
+    record = {
+        "train_digest": accuracy.train_digest,
+        "detect_digest": accuracy.detect_digest,
+        "commit": accuracy.environment.commit,
+        "device": accuracy.environment.device,
+        "time": accuracy.time,
+    }
+    return _Evaluation(accuracy.box, accuracy.mask, accuracy.num_images, {"record": record})
 
 
 def _has_objects(unit: Unit, place: Workplace) -> bool:
@@ -168,13 +171,3 @@ def _write_submission(unit: Unit, weights: Path, place: Workplace, *, as_json: b
         return
     typer.echo(f"{unit.data.name} {unit.split} has no annotations to score with; for the server:")
     typer.echo(f"  {paths['box']}\n  {paths['mask']}\nzip each separately")
-
-
-def _record_facts(accuracy: Accuracy) -> dict[str, object]:
-    return {
-        "train_digest": accuracy.train_digest,
-        "detect_digest": accuracy.detect_digest,
-        "commit": accuracy.environment.commit,
-        "device": accuracy.environment.device,
-        "time": accuracy.time,
-    }

@@ -50,12 +50,10 @@ class Nodes:
             )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())
+            message = f"no Ray cluster can be joined ({reason}); {_START}"
             if "ersion mismatch" in reason:
-                remedy = "install the same versions on all machines"
-                raise SpecError(f"--address {target}: {reason}; {remedy}") from error
-            raise SpecError(
-                f"--address {target}: no Ray cluster can be joined ({reason}); {_START}"
-            ) from error
+                message = f"{reason}; install the same versions on all machines"
+            raise SpecError(f"--address {target}: {message}") from error
 
     def room(self, barred: Collection[str] = ()) -> int:
         """Return how many arms fit on all nodes but those barred, side by side."""
@@ -96,7 +94,7 @@ class Nodes:
         for node in self._alive():
             there = affinity(node["NodeID"], soft=False)
             on_node = probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-            tasks.append((node, on_node.remote(mark, me=node["NodeID"])))
+            tasks.append((node, on_node.remote(mark, node=node["NodeID"])))
         answers = [(node, self._answer(task, mark, node["NodeID"])) for node, task in tasks]
         objections = [f"node {_name(node)} {why}" for node, why in answers if why is not None]
         if objections:

@@ -62,8 +62,8 @@ def remove_mark(mark: Mark) -> None:
     shutil.rmtree(mark.folder, ignore_errors=True)
 
 
-def objection(mark: Mark, *, me: str) -> str | None:
-    """Return why this machine must not take part, as text; leave an answer named `me`.
+def objection(mark: Mark, *, node: str) -> str | None:
+    """Return why this machine must not take part, as text; leave an answer in the name of the node.
 
     Called on each of the other machines: a result must not depend on which one an arm ran on.
     """
@@ -75,7 +75,7 @@ def objection(mark: Mark, *, me: str) -> str | None:
     if (mark.folder / "secret").read_text(encoding="utf-8") != mark.secret:
         return f"sees another folder at {mark.work_dir}; mount the same storage on all machines"
     try:
-        write_atomically(mark.folder / me, "")
+        write_atomically(mark.folder / node, "")
     except OSError as error:
         return f"cannot write in {mark.work_dir} ({error.strerror}); check its owner and its quota"
     return _other_code(mark)

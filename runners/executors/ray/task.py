@@ -39,7 +39,7 @@ def run_task(job: Job, mark: Mark, *, node: str) -> Answer:
         # printed goes there too: the standard output of the command is its result.
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         log_to_stderr()
-        why = objection(mark, me=node)
+        why = objection(mark, node=node)
         if why is not None:
             return Answer(kind="refused", host=host, node=node, why=why)
         _accepted.add(mark.secret)
