@@ -82,12 +82,12 @@ def oracle_ladder(
         ArmError: a score is not finite.
     """
     collected: dict[str, list[Entry]] = {name: [] for name in ORACLES}
-    with progress(title, len(dataset)) as shown:
+    with progress(title, len(dataset)) as advance:
         for index in range(len(dataset)):
             by_oracle = oracle_entries(detector, candidates(index), dataset, index)
             for name, of_image in by_oracle.items():
                 collected[name] += of_image
-            shown.advance(index + 1, f"{len(collected['none'])} detections")
+            advance(index + 1, f"{len(collected['none'])} detections")
     truth, names = dataset.ground_truth(), class_names(dataset)
     return {
         name: score(truth, of_oracle, kind="segm", class_names=names).ap

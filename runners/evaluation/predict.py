@@ -60,11 +60,11 @@ def write_predictions(
     """Write the lines of each image, in order, to files that are then complete."""
     with (
         prediction_files(folder, key, batch_size=batch_size) as predictions,
-        progress(title, key.num_images) as shown,
+        progress(title, key.num_images) as advance,
     ):
         for done, lines in enumerate(all_lines, start=1):
             predictions.write(lines)
-            shown.advance(done, f"{predictions.length} detections")
+            advance(done, f"{predictions.length} detections")
 
 
 def validate(detector: Detector, dataset: Dataset, *, max_images: int | None = None) -> Scores:

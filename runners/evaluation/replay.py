@@ -49,10 +49,10 @@ def replay(
     names = ", ".join(variant.title for variant in variants)
     arms = [_Arm(variant, weights, stored) for variant in variants]
     try:
-        with progress(f"replay {names}", len(dataset)) as shown:
+        with progress(f"replay {names}", len(dataset)) as advance:
             for index in range(len(dataset)):
                 arms = _replay_image(stored, arms, dataset, index)
-                shown.advance(index + 1, f"{len(arms)} arms")
+                advance(index + 1, f"{len(arms)} arms")
     except BaseException:
         for arm in arms:
             arm.give_up()

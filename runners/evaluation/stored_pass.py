@@ -123,7 +123,7 @@ def store_pass(
     total = sum(written.values())
     missing = [index for index in range(len(dataset)) if index not in written]
     unsaved: deque[Future[None]] = deque()
-    with progress(title, len(dataset), len(written)) as shown, ThreadPoolExecutor(1) as writer:
+    with progress(title, len(dataset), len(written)) as advance, ThreadPoolExecutor(1) as writer:
         each = _candidates(detector, dataset, missing, min_score, batch_size)
         for done, (index, parts) in enumerate(each, start=len(written) + 1):
             total += sum(part.nbytes for part in parts.values())
@@ -137,7 +137,7 @@ def store_pass(
             unsaved.append(writer.submit(_save, _file(folder, index), parts))
             if len(unsaved) > _WRITTEN_BEHIND:
                 unsaved.popleft().result()
-            shown.advance(done, f"{total / 1e6:.0f} MB")
+            advance(done, f"{total / 1e6:.0f} MB")
         for file in unsaved:
             file.result()
     for index in range(len(dataset)):

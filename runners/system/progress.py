@@ -4,9 +4,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 from yolact_bench.results.text import time_span
 
@@ -20,37 +19,34 @@ _BAR, _SHORTEST_BAR, _SHORTEST_TITLE = 24, 8, 8  # characters
 _GAP = "  "
 
 
-class Progress(Protocol):
-    """What a long loop reports to."""
-
-    def advance(self, done: int, facts: str) -> None:
-        """Report that `done` units are finished, with a few facts such as the losses."""
+# Reports how many units of a loop are finished, with a few facts such as the losses.
+Advance = Callable[[int, str], None]
 
 
-class _Lines:
-    def __init__(self, title: str, total: int, start: int) -> None:
-        self.title, self.total, self.start = title, total, start
-        self.began = self.last = time.monotonic()
+def _log_lines(title: str, total: int, start: int) -> Advance:
+    began = last = time.monotonic()
 
-    def advance(self, done: int, facts: str) -> None:
+    def advance(done: int, facts: str) -> None:
+        nonlocal last
         now = time.monotonic()
-        if done < self.total and now - self.last < _SECONDS_BETWEEN_LINES:
+        if done < total and now - last < _SECONDS_BETWEEN_LINES:
             return
-        self.last = now
-        rate = (done - self.start) / max(now - self.began, 1e-9)
-        left = (self.total - done) / rate if rate else 0.0
-        log.info("%s  %d/%d  %s  %s left", self.title, done, self.total, facts, time_span(left))
+        last = now
+        rate = (done - start) / max(now - began, 1e-9)
+        left = (total - done) / rate if rate else 0.0
+        log.info("%s  %d/%d  %s  %s left", title, done, total, facts, time_span(left))
+
+    return advance
 
 
 @contextmanager
-def progress(title: str, total: int, start: int = 0) -> Iterator[Progress]:
-    """Give something to report progress to, for the length of a loop of `total` units."""
+def progress(title: str, total: int, start: int = 0) -> Iterator[Advance]:
+    """Yield the function that a loop of `total` units reports its progress to."""
     if not sys.stderr.isatty() or os.environ.get(PLAIN):
-        yield _Lines(title, total, start)
+        yield _log_lines(title, total, start)
         return
     from rich.console import Console
-    from rich.progress import Progress as RichProgress
-    from rich.progress import ProgressColumn, Task
+    from rich.progress import Progress, ProgressColumn, Task
     from rich.text import Text
 
     console = Console(stderr=True)
@@ -72,14 +68,9 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Progress]:
             text.highlight_regex("─+", "dim")
             return text
 
-    with RichProgress(_Line(), console=console) as bar:
+    with Progress(_Line(), console=console) as bar:
         task = bar.add_task(title, total=total, completed=start, facts="")
-
-        class _Bar:
-            def advance(self, done: int, facts: str) -> None:
-                bar.update(task, completed=done, facts=facts)
-
-        yield _Bar()
+        yield lambda done, facts: bar.update(task, completed=done, facts=facts)
 
 
 def log_to_stderr(prefix: str = "", *, level: int | str | None = None) -> None:

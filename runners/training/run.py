@@ -78,8 +78,8 @@ def train(
         world_size=ranks.size,
     )
     bar = progress(title, schedule.iterations, loop.iteration) if ranks.first else nullcontext()
-    with bar as shown:
-        loop.run_all(loader, shown.advance if shown else lambda done, facts: None)
+    with bar as advance:
+        loop.run_all(loader, advance or (lambda done, facts: None))
     trained = TrainingResult(
         weights=folder / "final.pt",
         iterations=schedule.iterations,

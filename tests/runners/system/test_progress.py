@@ -39,9 +39,9 @@ def test_losses_go_first_and_the_last_of_them_before_the_others() -> None:
 
 
 def test_a_pipe_gets_log_lines(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), progress("train k_4", 2) as shown:
-        shown.advance(1, "box 1.20")
-        shown.advance(2, "box 1.10")
+    with caplog.at_level(logging.INFO), progress("train k_4", 2) as advance:
+        advance(1, "box 1.20")
+        advance(2, "box 1.10")
     assert [record.getMessage() for record in caplog.records] == [
         "train k_4  2/2  box 1.10  0 s left"
     ]
@@ -53,8 +53,8 @@ def test_the_first_line_has_an_estimate_of_the_time_left(
     """One of four units in 20 s: three more take a minute."""
     times = iter([100.0, 120.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
-    with caplog.at_level(logging.INFO), progress("train k_4", 4) as shown:
-        shown.advance(1, "box 1.20")
+    with caplog.at_level(logging.INFO), progress("train k_4", 4) as advance:
+        advance(1, "box 1.20")
     monkeypatch.undo()
     assert [record.getMessage() for record in caplog.records] == [
         "train k_4  1/4  box 1.20  1 min 00 s left"
@@ -74,8 +74,8 @@ def test_the_first_advance_of_a_bar_gives_an_estimate_of_the_time_left(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("YOLACT_BENCH_PLAIN", raising=False)
-    with progress("train k_4", 4) as shown:
-        shown.advance(1, "")
+    with progress("train k_4", 4) as advance:
+        advance(1, "")
     estimates = re.findall(r"1/4  (\S.*?) left", terminal.getvalue())
     assert estimates
     assert "?" not in estimates[-1]
