@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def callback(command: type, action: str) -> Callable[..., None]:
     """Return the function that typer calls for a command: `action` with the options.
 
-    A field is an option where it has a help text, and a fixed value elsewhere. Options of the
+    A field whose type carries a help text is an option, any other a fixed value. Options of the
     class itself come first. The action, "module:function" of this package, is imported when it is
     called, so that --help is fast.
     """

@@ -201,7 +201,7 @@ def session_of(
     place: Workplace,
     timing: TimingLimits,
 ) -> tuple[Session | None, str]:
-    """Return the session that times these units as is asked here, or why the latest does not."""
+    """Return the session that times these units as asked here, or why the latest does not."""
     how = timing.apply(ablation.latency)
     request = SessionRequest(
         digests=[unit.detect_digest for unit in units],

@@ -47,7 +47,7 @@ class SweepSummary:
             self.write(importance=False)
 
     def write(self, *, importance: bool = True) -> Sweep:
-        """Write and return the state, with the importance of parameters where that is the last."""
+        """Write and return the state; the importance of parameters takes seconds to compute."""
         spec, study = self.spec, self.study
         base_ms = study.fact(fact.BASE_MS)
         own = {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
@@ -86,7 +86,7 @@ class SweepSummary:
         return Trial(
             number=trial.number,
             state=_state(trial),
-            # A trial that was killed while it was drawn has only some of its parameters.
+            # A kill while its parameters were drawn leaves only some of them.
             changes=changes_of(space, trial.params) if trial.is_complete(space) else {},
             params=dict(trial.params),
             metrics={str(name): float(value) for name, value in trial.metrics.items()},

@@ -63,7 +63,7 @@ def remove_mark(mark: Mark) -> None:
 
 
 def objection(mark: Mark, *, node: str) -> str | None:
-    """Return why this machine must not take part, as text; leave an answer in the name of the node.
+    """Return why this machine must not take part, as text; leave an answer, named after `node`.
 
     Called on each of the other machines: a result must not depend on which one an arm ran on.
     """
