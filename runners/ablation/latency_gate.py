@@ -24,7 +24,7 @@ from yolact_bench.results.fingerprint import environment_facts, fingerprint
 from yolact_bench.results.gate import Gate, TimedArm
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.results.text import NOT_AVAILABLE, align, with_interval
-from yolact_bench.spec.latency import OWN, LatencyPlan
+from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 from yolact_bench.spec.loads import UNTRAINED_LOAD, find_load
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def drop_slow_arms(
 
 def with_declared_load(plan: LatencyPlan) -> LatencyPlan:
     """Return the plan with a declared load: an untrained arm has no detections worth timing."""
-    return replace(plan, load=UNTRAINED_LOAD) if plan.load == OWN else plan
+    return replace(plan, load=UNTRAINED_LOAD) if plan.load == OWN_LOAD else plan
 
 
 def drop_arms(plan: Plan, dropped: Mapping[str, str]) -> Plan:

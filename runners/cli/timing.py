@@ -13,7 +13,7 @@ from runners.timing import command as timing
 from runners.timing.curve import latency_curve
 from runners.timing.request import LatencyRequest
 from yolact_bench.results.serialise import to_plain
-from yolact_bench.spec.latency import OWN, LatencyPlan
+from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 
 
 def latency(command: LatencyCommand) -> None:
@@ -56,7 +56,7 @@ def profile(command: ProfileCommand) -> None:
         SpecError: an unknown name, weights that do not fit, an operator without a formula.
         TimingError: the detector failed.
     """
-    load = command.load or (OWN if command.weights is not None else "crowded_100")
+    load = command.load or (OWN_LOAD if command.weights is not None else "crowded_100")
     profiled = profile_arm(
         command.arm,
         device=command.place.device,

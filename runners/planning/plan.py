@@ -22,7 +22,7 @@ from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.budget_names import BUDGETS, FULL
 from yolact_bench.spec.dataset.dataset import DatasetSpec
-from yolact_bench.spec.external import KEY
+from yolact_bench.spec.external import EXTERNAL
 from yolact_bench.spec.latency import PROTOCOL_VERSION
 from yolact_bench.spec.run import Run
 
@@ -221,7 +221,7 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
     units: list[Work] = [*(s.unit for s in plan.steps), *(s.unit for s in plan.external)]
     names = {step.unit.arm for step in plan.steps}
     others: dict[str, Mapping[str, object]] = {
-        step.unit.arm: {KEY: step.unit.external.origin} for step in plan.external
+        step.unit.arm: {EXTERNAL: step.unit.external.origin} for step in plan.external
     }
     return Manifest(
         name=ablation.name,

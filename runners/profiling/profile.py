@@ -18,7 +18,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.profile import Profile, StageProfile
 from yolact_bench.spec.base_run import apply_settings, read_run
-from yolact_bench.spec.latency import OWN, LatencyPlan
+from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 from yolact_bench.spec.loads import find_load
 from yolact_bench.spec.run import Run
 
@@ -60,7 +60,7 @@ def profile_arm(
         load_weights(network, weights)
     name = Path(arm).stem
     detector = build_detector(run, network, device=device)
-    loads = {} if plan.load == OWN else {name: find_load(plan.load)}
+    loads = {} if plan.load == OWN_LOAD else {name: find_load(plan.load)}
     (timed,) = time_session(
         {name: detector}, draw_pictures(), scenario=scenario, plan=plan, loads=loads
     ).values()

@@ -16,7 +16,7 @@ from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency
 from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.spec.latency import OWN, LatencyPlan
+from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 from yolact_bench.spec.loads import find_load
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def time_units(
         scenario=scenario,
         plan=how,
         baseline=baseline if baseline in detectors else None,
-        loads={} if how.load == OWN else dict.fromkeys(detectors, find_load(how.load)),
+        loads={} if how.load == OWN_LOAD else dict.fromkeys(detectors, find_load(how.load)),
         rounds=rounds,
     )
     invalid = why_invalid(times.values())

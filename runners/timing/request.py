@@ -13,7 +13,7 @@ from runners.units.workplace import Workplace, is_trained
 from yolact_bench.build import build_detector, build_network, load_weights
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.latency import OWN, LatencyPlan
+from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 from yolact_bench.spec.loads import LOADS, UNTRAINED_LOAD, Load, find_load
 
 
@@ -62,7 +62,7 @@ class LatencyRequest:
         if self.load is None:
             untrained = [arm for arm, source in sources.items() if source == "untrained"]
             return dict.fromkeys(untrained, LOADS[UNTRAINED_LOAD])
-        return {} if self.load == OWN else dict.fromkeys(sources, find_load(self.load))
+        return {} if self.load == OWN_LOAD else dict.fromkeys(sources, find_load(self.load))
 
     def times(
         self,

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.benchmarks.gpu_size import Part, Size, timed_together
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
 from yolact_bench.deform.layer import MAP_CHANNELS
-from yolact_bench.deform.triton_plan import COLUMNS, Plan, fused_plan, overrule
+from yolact_bench.deform.triton_plan import COLUMNS, LaunchPlan, fused_plan, overrule
 from yolact_bench.slots import fact
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def _calls(layer: "_Inputs", ours: str, backward: bool) -> dict[str, Callable[[]
     return calls
 
 
-def _by_plan(plan: Plan, call: Callable[[], object]) -> object:
+def _by_plan(plan: LaunchPlan, call: Callable[[], object]) -> object:
     with overrule(plan):
         return call()
 

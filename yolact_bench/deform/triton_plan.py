@@ -11,7 +11,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class LaunchPlan:
     """One way to compute the layer where no gradient is needed."""
 
     way: Literal["columns", "fused"]
@@ -21,17 +21,17 @@ class Plan:
     num_warps: int = 8
 
 
-COLUMNS = Plan(way="columns")
+COLUMNS = LaunchPlan(way="columns")
 # Below so many output pixels the columns stay in the 50 MB second-level cache of an H100, and the
 # fused kernel has fewer programs than that has multiprocessors.
 _MIN_FUSED_ROWS = 8192
 # Above, the fused kernel samples every pixel once for each block of outputs.
 _MAX_FUSED_CHANNELS = 256
 
-_overruled: ContextVar[Plan | None] = ContextVar("plan of deformable layers", default=None)
+_overruled: ContextVar[LaunchPlan | None] = ContextVar("plan of deformable layers", default=None)
 
 
-def plan_for(*, rows: int, channels: int, out_channels: int) -> Plan:
+def plan_for(*, rows: int, channels: int, out_channels: int) -> LaunchPlan:
     """Return the plan of a layer with so many output pixels over the batch.
 
     The bounds are estimates from counted traffic, to be corrected by measurement.
@@ -45,13 +45,13 @@ def plan_for(*, rows: int, channels: int, out_channels: int) -> Plan:
     return fused_plan(out_channels)
 
 
-def fused_plan(out_channels: int) -> Plan:
+def fused_plan(out_channels: int) -> LaunchPlan:
     """Return the plan of the fused kernel whose programs hold all outputs, or 256 of them."""
-    return Plan(way="fused", out_block=128 if out_channels <= 128 else 256)
+    return LaunchPlan(way="fused", out_block=128 if out_channels <= 128 else 256)
 
 
 @contextlib.contextmanager
-def overrule(plan: Plan) -> Iterator[None]:
+def overrule(plan: LaunchPlan) -> Iterator[None]:
     """Compute every layer by this plan in the context, for measurements of plans."""
     token = _overruled.set(plan)
     try:

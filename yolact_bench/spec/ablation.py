@@ -9,16 +9,15 @@ from yolact_bench.spec.arms import ARM_KINDS, check_factors, read_arms
 from yolact_bench.spec.base_run import apply_changes, apply_settings, base_run, dataset_name
 from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
 from yolact_bench.spec.budget_names import BUDGETS, FULL
-from yolact_bench.spec.external import KEY, External, read_external
-from yolact_bench.spec.latency import KEY as LATENCY
-from yolact_bench.spec.latency import LatencyPlan, read_latency
+from yolact_bench.spec.external import EXTERNAL, External, read_external
+from yolact_bench.spec.latency import LATENCY, LatencyPlan, read_latency
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.source import Source, read_spec
 
 ABLATION_SCHEMA = 1
 MEASURES = ("accuracy", "latency", "errors")
 _WORDS = ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
-_KEYS = (*_WORDS, *ARM_KINDS, KEY, LATENCY, "budgets", "paper", "paper_rows", "expect")
+_KEYS = (*_WORDS, *ARM_KINDS, EXTERNAL, LATENCY, "budgets", "paper", "paper_rows", "expect")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +157,7 @@ def _measure(source: Source) -> tuple[str, ...]:
 def _paper_rows(source: Source, arms: Mapping[str, Arm]) -> dict[str, str]:
     """Which published row each arm repeats; whether the paper has it is checked elsewhere."""
     rows = source.mapping(("paper_rows",))
-    source.check_keys(("paper_rows",), rows, [*arms, *source.mapping((KEY,))])
+    source.check_keys(("paper_rows",), rows, [*arms, *source.mapping((EXTERNAL,))])
     if rows and source.data.get("paper") is None:
         raise source.error(("paper_rows",), "write paper: and the group that the rows are of")
     return {arm: str(row) for arm, row in rows.items()}

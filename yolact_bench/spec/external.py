@@ -17,7 +17,7 @@ from yolact_bench.spec.source import KeyPath, Source
 
 # Raise when the same files or command would get other scores: records are then not reused.
 EXTERNAL_VERSION = 1
-KEY = "external"
+EXTERNAL = "external"
 DAY = 24.0 * 60.0  # minutes
 
 PLACEHOLDERS: Mapping[str, str] = {
@@ -147,12 +147,12 @@ def read_external(
     Raises:
         SpecError: a wrong key, name or placeholder.
     """
-    content = source.data.get(KEY, {})
+    content = source.data.get(EXTERNAL, {})
     if not isinstance(content, Mapping):
-        raise source.error((KEY,), "expected a mapping of names to result files or commands")
+        raise source.error((EXTERNAL,), "expected a mapping of names to result files or commands")
     rows = []
     for key, options in content.items():
-        path = (KEY, str(key))
+        path = (EXTERNAL, str(key))
         if path[1] in arms:
             raise source.error(path, "an arm has this name, too; choose another")
         if not isinstance(options, Mapping) or not {"segm", "command"} & options.keys():

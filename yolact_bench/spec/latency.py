@@ -23,8 +23,8 @@ SCENARIOS: Mapping[str, str] = MappingProxyType(
         "size as run lengths",
     }
 )
-OWN = "own"  # load: the arm's own detections
-KEY = "latency"
+OWN_LOAD = "own"  # load: the arm's own detections
+LATENCY = "latency"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class LatencyPlan:
     rel_ci: float = 0.01  # half-width of the 95 % interval at which rounds end, as a fraction
     max_s: float = 300.0  # seconds of rounds, for each scenario
     batch_size: int = 1
-    load: str = OWN  # or the name of a declared detection load
+    load: str = OWN_LOAD  # or the name of a declared detection load
     budget_ms: float | None = None  # slower arms are dropped by `run --latency-first`
     twin: bool = False  # the baseline is timed twice; the interval must contain 1
 
@@ -51,21 +51,21 @@ class LatencyPlan:
     @property
     def load_name(self) -> str:
         """The load as a record stores it: "" for the arm's own detections."""
-        return "" if self.load == OWN else self.load
+        return "" if self.load == OWN_LOAD else self.load
 
 
 def read_latency(source: Source) -> LatencyPlan:
     """Return the plan of a spec's `latency` key; the defaults where there is none."""
-    data = source.data.get(KEY, {})
+    data = source.data.get(LATENCY, {})
     if not isinstance(data, Mapping):
-        raise source.error((KEY,), f"expected a mapping such as {{rel_ci: 0.01}}, got {data!r}")
-    source.check_keys((KEY,), data, [field.name for field in fields(LatencyPlan)])
+        raise source.error((LATENCY,), f"expected a mapping such as {{rel_ci: 0.01}}, got {data!r}")
+    source.check_keys((LATENCY,), data, [field.name for field in fields(LatencyPlan)])
     values = {str(key): _convert(source, str(key), value) for key, value in data.items()}
     try:
         return LatencyPlan(**values)  # type: ignore[arg-type]
     except SpecError as error:
         key, _, message = str(error).partition(": ")
-        raise source.error((KEY, key), message) from error
+        raise source.error((LATENCY, key), message) from error
 
 
 def _convert(source: Source, key: str, value: object) -> object:
@@ -83,7 +83,7 @@ def _convert(source: Source, key: str, value: object) -> object:
         if isinstance(items, list) and all(isinstance(item, str) for item in items):
             value = tuple(items)
     if type(value) not in known:
-        raise source.error((KEY, key), f"expected {words}, got {value!r}")
+        raise source.error((LATENCY, key), f"expected {words}, got {value!r}")
     return float(value) if type(value) is int and key != "batch_size" else value
 
 
@@ -100,7 +100,7 @@ def _mistakes(plan: LatencyPlan) -> list[tuple[str, str]]:
         (plan.batch_size >= 1, "batch_size", f"expected 1 or more, got {plan.batch_size}"),
         (budget is None or budget > 0, "budget_ms", f"expected ms above 0, got {budget}"),
     ]
-    if plan.load != OWN:
+    if plan.load != OWN_LOAD:
         try:
             find_load(plan.load)
         except SpecError as error:

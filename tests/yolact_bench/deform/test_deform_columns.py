@@ -17,13 +17,13 @@ from tests.support.triton_assembly import assembly, compiled_nodes
 from yolact_bench.build import load_detector
 from yolact_bench.deform import DeformableConv2d, torchvision_deform, triton_deform
 from yolact_bench.deform.triton_layer import convolve_map
-from yolact_bench.deform.triton_plan import COLUMNS, Plan, overrule, plan_for
+from yolact_bench.deform.triton_plan import COLUMNS, LaunchPlan, overrule, plan_for
 from yolact_bench.model.inference.fused import InferenceNetwork
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 PLANS = {
     "columns": COLUMNS,
-    "fused": Plan(way="fused", rows_block=64, out_block=16, channels_block=16, num_warps=4),
+    "fused": LaunchPlan(way="fused", rows_block=64, out_block=16, channels_block=16, num_warps=4),
 }
 
 

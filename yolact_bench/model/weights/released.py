@@ -1,6 +1,6 @@
 """Released YOLACT weights: which configuration a file holds, and its tensors by our names.
 
-A released file is a bare state dict. Every key is either mapped by one of `RULES`, or one of
+A released file is a bare state dict. Every key is either mapped by one of `KEY_RULES`, or one of
 the `LEFTOVERS` that the reference's own loader drops, or an error.
 """
 
@@ -49,7 +49,7 @@ _HEAD = {
 
 # Reference's key (matched as a whole) → ours. Source: dbolya/yolact@902073d yolact.py and
 # backbone.py, the attribute names of their modules.
-RULES: tuple[Rule, ...] = (
+KEY_RULES: tuple[Rule, ...] = (
     _rule(rf"backbone\.(conv1\.weight|bn1\.{_BN})", r"backbone.\1"),
     _rule(
         rf"backbone\.layers\.([0-3])\.(\d+\.(?:conv[123]\.weight|conv2\.bias|bn[123]\.{_BN}"
@@ -159,7 +159,7 @@ def to_ours(state: Mapping[str, Tensor], *, source: object) -> dict[str, Tensor]
 
 def our_key(key: str) -> str | None:
     """Return our name of a key of the reference, None if it has none."""
-    for pattern, change in RULES:
+    for pattern, change in KEY_RULES:
         match = pattern.fullmatch(key)
         if match is not None:
             return change(match)

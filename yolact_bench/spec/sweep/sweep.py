@@ -8,8 +8,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name
 from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
 from yolact_bench.spec.budget_names import FULL
-from yolact_bench.spec.latency import KEY as LATENCY
-from yolact_bench.spec.latency import LatencyPlan, read_latency
+from yolact_bench.spec.latency import LATENCY, LatencyPlan, read_latency
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
 from yolact_bench.spec.source import Source, read, read_spec
 from yolact_bench.spec.sweep.keys import (
