@@ -8,28 +8,20 @@ from reports.figures import draw as plots
 from reports.pages.files import compare_files, svg_texts, write_files
 from reports.pages.html import html_report
 from reports.pages.latex import latex_report
-from reports.pages.markdown import markdown_report, markdown_table
+from reports.pages.markdown import markdown_report
 from reports.summary.aggregate import Summary, summarise
-from reports.tables import main as tables
 from reports.tables.csv import csv_files
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
-from yolact_bench.results.expect import Outcome
-from yolact_bench.results.record import Failure
 from yolact_bench.results.store import open_store
 from yolact_bench.slots import hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was written, and the outcomes that decide the exit code."""
+    """What was written, and where."""
 
     folder: Path
-    markdown: str  # the whole page
-    table: str  # the main table alone
-    paths: tuple[Path, ...]
-    failures: tuple[Failure, ...]
-    outcomes: tuple[Outcome, ...]  # of the expectations
     summary: Summary
 
 
@@ -47,16 +39,8 @@ def build(work_dir: Path, name: str) -> Report:
     figures = plots.draw(summary)
     texts = _texts(summary, list(figures))
     page = html_report(summary, svg_texts(figures))
-    paths = write_files(folder, {**texts, "report.html": page}, figures)
-    return Report(
-        folder=folder,
-        markdown=texts["report.md"],
-        table=markdown_table(tables.comparison(summary)),
-        paths=paths,
-        failures=summary.failures,
-        outcomes=summary.outcomes,
-        summary=summary,
-    )
+    write_files(folder, {**texts, "report.html": page}, figures)
+    return Report(folder=folder, summary=summary)
 
 
 def check_report(work_dir: Path, name: str) -> tuple[str, ...]:

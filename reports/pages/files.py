@@ -9,8 +9,8 @@ from yolact_bench.results.files import write_atomically
 Figures = Mapping[str, Mapping[str, bytes]]  # stem → suffix → content
 
 
-def write_files(folder: Path, texts: Mapping[str, str], figures: Figures) -> tuple[Path, ...]:
-    """Write texts and figures, every file whole or not at all; return their paths."""
+def write_files(folder: Path, texts: Mapping[str, str], figures: Figures) -> None:
+    """Write texts and figures, every file whole or not at all."""
     files: dict[str, str | bytes] = {
         f"figures/{stem}.{kind}": data
         for stem, kinds in figures.items()
@@ -19,7 +19,6 @@ def write_files(folder: Path, texts: Mapping[str, str], figures: Figures) -> tup
     files |= texts
     for path, content in files.items():
         write_atomically(folder / path, content)
-    return tuple(folder / path for path in files)
 
 
 def svg_texts(figures: Figures) -> dict[str, str]:

@@ -28,8 +28,6 @@ class SweepReport:
     """What was written."""
 
     folder: Path
-    markdown: str  # the whole page
-    paths: tuple[Path, ...]
     sweep: Sweep
 
 
@@ -47,8 +45,8 @@ def build_sweep(work_dir: Path, name: str) -> SweepReport:
     figures = plots.draw(sweep)
     texts = _texts(sweep, tuple(figures), confirmed)
     page = html_page(sweep, svg_texts(figures), confirmed)
-    paths = write_files(folder, {**texts, "report.html": page}, figures)
-    return SweepReport(folder=folder, markdown=texts["report.md"], paths=paths, sweep=sweep)
+    write_files(folder, {**texts, "report.html": page}, figures)
+    return SweepReport(folder=folder, sweep=sweep)
 
 
 def render_sweep(

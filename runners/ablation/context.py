@@ -16,13 +16,6 @@ from yolact_bench.results.text import ap_points, unit_title
 log = logging.getLogger(__name__)
 
 
-def keep_record(record: Record, store: Store, tracker: Tracker) -> None:
-    """Store a new record, and copy an accuracy or a failure to the tracker."""
-    store.add(record)
-    if isinstance(record, Failure | Accuracy):
-        tracker.log_record(record)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationContext:
     """Where an ablation runs, and what the command line asks of it."""
@@ -52,12 +45,14 @@ class AblationContext:
     def keep(self, record: Record) -> None:
         """Store a new record; log it, and copy accuracies and failures to the tracker."""
         title = unit_title(record.arm, record.seed)
+        self.store.add(record)
         if isinstance(record, Failure):
             log.error("%s: failed (%s): %s", title, record.kind, record.message)
+            self.tracker.log_record(record)
         elif isinstance(record, Accuracy):
             ap = ap_points(record.mask.ap), ap_points(record.box.ap)
             log.info("%s: mask AP %s, box AP %s", title, *ap)
-        keep_record(record, self.store, self.tracker)
+            self.tracker.log_record(record)
 
     def log_curves(self, unit: Work, iteration: int, metrics: Mapping[str, float]) -> None:
         self.tracker.log_training(unit.arm, unit.seed, iteration, metrics)

@@ -81,22 +81,22 @@ def _run_and_report(command: RunCommand, plan: Plan) -> Report:
 def _report_facts(report: Report, times_invalid: str) -> dict[str, object]:
     return {
         "report": str(report.folder),
-        "failures": [failure.message for failure in report.failures],
+        "failures": [failure.message for failure in report.summary.failures],
         "times_invalid": times_invalid,
-        "expectations": {outcome.text: outcome.met for outcome in report.outcomes},
+        "expectations": {outcome.text: outcome.met for outcome in report.summary.outcomes},
     }
 
 
 def _exit_by(report: Report, times_invalid: str) -> None:
     """Log what went wrong and exit with the code of the gravest; return if nothing did."""
-    for failure in report.failures:
+    for failure in report.summary.failures:
         log.error(
             "%s: failed in %s (%s): %s", failure.arm, failure.phase, failure.kind, failure.message
         )
-    unmet = [outcome.text for outcome in report.outcomes if not outcome.met]
+    unmet = [outcome.text for outcome in report.summary.outcomes if not outcome.met]
     for text in unmet:
         log.error("expectation not met: %s", text)
-    if report.failures:
+    if report.summary.failures:
         raise typer.Exit(FAILED_ARMS)
     if times_invalid:
         log.error("the times do not count: %s; they are stored, marked as invalid", times_invalid)

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass, field, replace
 
-from runners.ablation.context import keep_record
 from runners.arms.job import Job, JobResult
 from runners.executors import Executor
 from runners.executors.log_follower import LogFollower
@@ -132,11 +131,13 @@ class Trainings:
             self.at.prune(training.trial, reason)
             return
         (record,) = result.records
-        keep_record(record, self.at.factory.place.store, self.at.tracker)
+        self.at.factory.place.store.add(record)
         if isinstance(record, Failure):
+            self.at.tracker.log_record(record)
             self.at.fail(training.trial, f"{record.phase} ({record.kind}): {record.message}")
             return
         assert isinstance(record, Accuracy)
+        self.at.tracker.log_record(record)
         self._complete(training.trial, training.unit, record)
 
     def _complete(self, trial: StudyTrial, unit: Unit, accuracy: Accuracy) -> None:

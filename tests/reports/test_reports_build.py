@@ -15,6 +15,7 @@ from reports.pages.build import build, check_report, read
 from reports.pages.markdown import markdown_report
 from reports.summary.curves import read_curve
 from tests.support import fake_work
+from tests.support.built_reports import main_table, page
 from yolact_bench.errors import SpecError
 
 FIGURES = {"ap_against_ms", "ap_by_iou", "differences", "errors", "losses", "stages"}
@@ -166,9 +167,9 @@ def test_an_unmet_expectation_is_told(tmp_path: Path) -> None:
     )
     work = fake_work.write_work(tmp_path, plan=fake_work.manifest(expect=texts))
     report = build(work, fake_work.NAME)
-    assert [outcome.met for outcome in report.outcomes] == [False, None, True]
-    assert not all(outcome.met for outcome in report.outcomes)
-    assert "NOT MET `mask_ap[deformable]" in report.markdown
+    assert [outcome.met for outcome in report.summary.outcomes] == [False, None, True]
+    assert not all(outcome.met for outcome in report.summary.outcomes)
+    assert "NOT MET `mask_ap[deformable]" in page(report)
 
 
 def test_seeds_give_mean_spread_and_a_difference_of_means(tmp_path: Path) -> None:
@@ -220,13 +221,13 @@ def test_what_was_not_meant_to_differ_is_a_warning(
 def test_a_missing_baseline_leaves_no_delta_and_says_so(tmp_path: Path) -> None:
     work = fake_work.write_work(tmp_path, [fake_work.accuracy("deformable")])
     report = build(work, fake_work.NAME)
-    assert _cells(report.table, "deformable")[2] == ""
-    assert "The baseline fast has no accuracy, so there is no Δ." in report.markdown
+    assert _cells(main_table(report), "deformable")[2] == ""
+    assert "The baseline fast has no accuracy, so there is no Δ." in page(report)
 
 
 def test_a_shortened_schedule_is_marked(tmp_path: Path) -> None:
     work = fake_work.write_work(tmp_path, [fake_work.accuracy("fast", proxy=True)])
-    table = build(work, fake_work.NAME).table
+    table = main_table(build(work, fake_work.NAME))
     assert "*fast ¹*" in table
     assert "¹ proxy: a shortened schedule" in table
 
@@ -234,8 +235,8 @@ def test_a_shortened_schedule_is_marked(tmp_path: Path) -> None:
 def test_nothing_run_yet_is_a_report_of_dashes(tmp_path: Path) -> None:
     work = fake_work.write_work(tmp_path, [])
     report = build(work, fake_work.NAME)
-    assert _cells(report.table, "fast")[1] == "— ¹"
-    assert "¹ not run yet" in report.table
+    assert _cells(main_table(report), "fast")[1] == "— ¹"
+    assert "¹ not run yet" in main_table(report)
 
 
 def test_an_unknown_ablation_names_those_that_exist(work: Path) -> None:

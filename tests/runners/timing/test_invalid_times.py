@@ -13,6 +13,7 @@ from reports.pages.build import build
 from runners.cli import main as cli
 from runners.timing.device.watch import DeviceWatch
 from runners.workdir.list_runs import run_facts
+from tests.support.built_reports import page
 from tests.support.fake_nvml import UUID, FakeNvml
 from tests.support.small_ablation import context, write_spec
 from yolact_bench.results import sessions
@@ -72,7 +73,7 @@ def test_a_throttled_gpu_ends_a_run_with_5_after_everything_is_written(
     assert [record.arm for record in records] == ["k_4", "k_2", "sequential"]
     assert all(record.invalid.startswith(REASON) and record.samples_ms for record in records)
     report = build(folder / "work", "small")
-    assert REASON in report.markdown
+    assert REASON in page(report)
     with (report.folder / "table.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert all(line["latency_median_ms"] == "" for line in lines)
@@ -82,7 +83,7 @@ def test_a_throttled_gpu_ends_a_run_with_5_after_everything_is_written(
 def test_the_next_run_times_again(run: Run, folder: Path) -> None:
     assert run(cool) == 0
     assert [record.invalid == "" for record in latencies(folder)] == [False] * 3 + [True] * 3
-    assert REASON not in build(folder / "work", "small").markdown
+    assert REASON not in page(build(folder / "work", "small"))
 
 
 def test_records_hold_the_facts_of_the_device_and_a_fingerprint(folder: Path) -> None:
@@ -118,5 +119,5 @@ def test_a_new_rule_is_one_entry_that_run_report_and_list_obey(
     assert run(cool) == 5
     assert len(latencies(folder)) == before + 3
     assert json.loads(capsys.readouterr().out)["times_invalid"] == reason
-    assert f"do not count: {reason}" in build(folder / "work", "small").markdown
+    assert f"do not count: {reason}" in page(build(folder / "work", "small"))
     assert details() == {f"times do not count: {reason}"}
