@@ -58,6 +58,12 @@ OWN: Mapping[str, Mapping[str, Component]] = {
 }
 
 
+def alternatives(slot: str, fits: Callable[[Component], bool]) -> str:
+    """Return the components of a slot that fit, as a message says what to write."""
+    names = sorted(name for name, component in components(slot).items() if fits(component))
+    return f"{slot}: {' or '.join(f'{{name: {name}}}' for name in names) or 'nothing fits'}"
+
+
 @cache
 def components(slot: str) -> Mapping[str, Component]:
     """Return the table of a slot: ours, and the entry points of group `yolact_bench.<slot>`.

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from yolact_bench.catalog import OWN, components
+from yolact_bench.catalog import OWN, alternatives, components
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.slots import Choice, fact, find_component, hint, pick, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
@@ -103,17 +103,16 @@ def _check_settings(run: Run) -> None:
 
 def _check_together(run: Run) -> None:
     """Refuse choices that cannot work together, naming both."""
-    has_net = not fact_of(run, "rescore_net", "makes_nothing")
-    if fact_of(run, "rescore", "needs_net") and not has_net:
-        raise SpecError(
-            f"rescore: {run.rescore['name']} needs a network that predicts mask quality, but "
-            "rescore_net is none; write rescore_net: {name: mask_iou} or {name: mask_scoring}"
-        )
-    if fact_of(run, "mask_iou_loss", "needs_net") and not has_net:
-        raise SpecError(
-            f"mask_iou_loss: {run.mask_iou_loss['name']} trains a network that does not exist "
-            "(rescore_net is none); write rescore_net: {name: mask_iou} or {name: mask_scoring}"
-        )
+    if not fact_of(run, "rescore_net", "makes_nothing"):
+        return
+    for slot in ("rescore", "mask_iou_loss"):
+        if fact_of(run, slot, "needs_net"):
+            nets = alternatives("rescore_net", lambda make: not fact(make, "makes_nothing"))
+            without = alternatives(slot, lambda component: not fact(component, "needs_net"))
+            raise SpecError(
+                f"{slot}: {getattr(run, slot)['name']} needs a network that predicts mask quality, "
+                f"but rescore_net is {run.rescore_net['name']}; write {nets}, or {without}"
+            )
 
 
 def _with_sha256(init: Choice) -> Choice:

@@ -64,8 +64,8 @@ def times_predicted_iou(
     """
     if rescore_net is None:
         raise SpecError(
-            "rescore: mask_iou needs the re-scoring network; "
-            "write rescore_net: {name: mask_iou} or {name: mask_scoring}, or rescore: {name: none}"
+            "rescore: there is no re-scoring network to ask; write a rescore_net that makes one, "
+            "or a rescore that needs none"
         )
     if not len(labels):
         return scores

@@ -81,9 +81,8 @@ def smooth_l1(
 def _net_of(rescore_net: nn.Module | None) -> nn.Module:
     if rescore_net is None:
         raise SpecError(
-            "mask_iou_loss.smooth_l1: no network to train; "
-            "write rescore_net: {name: mask_iou} or {name: mask_scoring}, "
-            "or mask_iou_loss: {name: none}"
+            "mask_iou_loss: there is no re-scoring network to train; write a rescore_net that "
+            "makes one, or a mask_iou_loss that needs none"
         )
     return rescore_net
 
@@ -97,8 +96,9 @@ def _from_features(
     for masks, rows in zip(images, each, strict=True):
         if masks.boxes is None or masks.features is None:
             raise SpecError(
-                "rescore_net: this network looks at feature maps, but mask_loss does not hand them "
-                "on; write mask_loss: {name: lincomb_bce} or rescore_net: {name: mask_iou}"
+                "mask_loss: boxes and features of its soft masks are missing, at which this "
+                "rescore_net looks; write a mask_loss that hands them on, or a rescore_net of "
+                "masks alone"
             )
         soft_masks = masks.predicted[rows][:, None]
         predicted.append(rescore_net(soft_masks, masks.boxes[rows], masks.features))

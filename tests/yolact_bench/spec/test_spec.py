@@ -1,9 +1,12 @@
 """Specs: expansion to arms, digests, and errors that say where and what to write instead."""
 
+import re
 from pathlib import Path
 
 import pytest
+from torch import nn
 
+from yolact_bench.catalog import components
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.spec.ablation import load
@@ -137,6 +140,23 @@ def test_a_run_survives_being_written_and_read(name: str) -> None:
 def test_rescoring_without_a_network_for_it_is_refused() -> None:
     with pytest.raises(SpecError, match=r"rescore_net: \{name: mask_iou\}"):
         resolve_architecture(preset("yolact_r50").changed({"rescore": "mask_iou"}))
+
+
+@pytest.mark.parametrize(
+    ("slot", "name"), [("rescore", "mask_iou"), ("mask_iou_loss", "smooth_l1")]
+)
+def test_a_missing_network_may_be_another_packages(
+    slot: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is suggested are all components that fit, by their facts."""
+    monkeypatch.setitem(components("rescore_net"), "ours", lambda *sizes: nn.Identity())  # type: ignore[arg-type]
+    monkeypatch.setitem(components(slot), "theirs", lambda: None)  # type: ignore[arg-type]
+    nets = "{name: mask_iou} or {name: mask_scoring} or {name: ours}"
+    message = (
+        f"rescore_net is none; write rescore_net: {nets}, or {slot}: {{name: none}} or {{name: th"
+    )
+    with pytest.raises(SpecError, match=re.escape(message)):
+        resolve_architecture(preset("yolact_r50").changed({slot: name}))
 
 
 @pytest.mark.parametrize(
