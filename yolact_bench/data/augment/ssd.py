@@ -21,9 +21,9 @@ from yolact_bench.slots import AtLeastOne, Fraction, with_facts
 
 _MIN_CROP_SIDE = 0.3  # of the (expanded) image
 _CROP_TRIES = 50
-# The reference means 4 px at 550 but compares pixels with this fraction, so that next to
+# The reference means 4 px at 550 but compares pixels with this fraction of a side, so that next to
 # nothing is dropped. Kept, because its models were trained so.
-_MIN_SIDE_PX = 4 / 550
+_MIN_SIDE = 4 / 550
 
 
 @with_facts(unused_with={"max_expand": ("expand", [0])})
@@ -127,4 +127,4 @@ def _large_enough(
     inside: Bool[np.ndarray, " N"], boxes: Float64[np.ndarray, "N 4"], size: int
 ) -> Int64[np.ndarray, " M"]:
     sides_px = (boxes[:, 2:] - boxes[:, :2]) * size
-    return np.flatnonzero(inside & (sides_px > _MIN_SIDE_PX).all(axis=1))
+    return np.flatnonzero(inside & (sides_px > _MIN_SIDE).all(axis=1))
