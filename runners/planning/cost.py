@@ -32,7 +32,6 @@ class StepCost:
     train_seconds: float | None
     detect_seconds: float | None  # network and detection on the evaluation images; not scoring
     train_source: str = ""  # how the rate is known
-    detect_source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def _stored_passes(plan: Plan) -> list[Unit]:
 def _cost(step: Step, rates: Throughput, place: Workplace) -> StepCost:
     train: float | None = 0.0
     detect: float | None = 0.0
-    train_source = detect_source = ""
+    train_source = ""
     run = step.unit.run
     if step.trains:
         schedule = build_schedule(run)
@@ -117,14 +116,8 @@ def _cost(step: Step, rates: Throughput, place: Workplace) -> StepCost:
         train, train_source = (rate.seconds(left), rate.text) if rate else (None, "")
     if not step.evaluated:
         rate = rates.detection(run)
-        num = num_images(step.unit, place)
-        detect, detect_source = (rate.seconds(num), rate.text) if rate else (None, "")
-    return StepCost(
-        train_seconds=train,
-        detect_seconds=detect,
-        train_source=train_source,
-        detect_source=detect_source,
-    )
+        detect = rate.seconds(num_images(step.unit, place)) if rate else None
+    return StepCost(train_seconds=train, detect_seconds=detect, train_source=train_source)
 
 
 def num_images(unit: Unit, place: Workplace) -> int:
