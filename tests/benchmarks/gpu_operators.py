@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from tests.benchmarks.gpu_size import Part, Size, timed_together
+from tests.support.triton_plans import overrule
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
 from yolact_bench.deform.layer import MAP_CHANNELS
-from yolact_bench.deform.triton_plan import COLUMNS, LaunchPlan, fused_plan, overrule
+from yolact_bench.deform.triton_plan import COLUMNS, LaunchPlan, fused_plan
 from yolact_bench.slots import fact
 
 log = logging.getLogger(__name__)

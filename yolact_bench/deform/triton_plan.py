@@ -3,9 +3,6 @@
 The choice is a table of sizes, so that no first call is timed and every process chooses alike.
 """
 
-import contextlib
-from collections.abc import Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,17 +25,12 @@ _MIN_FUSED_ROWS = 8192
 # Above, the fused kernel samples every pixel once for each block of outputs.
 _MAX_FUSED_CHANNELS = 256
 
-_overruled: ContextVar[LaunchPlan | None] = ContextVar("plan of deformable layers", default=None)
-
 
 def plan_for(*, rows: int, channels: int, out_channels: int) -> LaunchPlan:
     """Return the plan of a layer with so many output pixels over the batch.
 
     The bounds are estimates from counted traffic, to be corrected by measurement.
     """
-    overruled = _overruled.get()
-    if overruled is not None:
-        return overruled
     widest = max(channels, out_channels)
     if rows < _MIN_FUSED_ROWS or widest > _MAX_FUSED_CHANNELS:
         return COLUMNS
@@ -48,13 +40,3 @@ def plan_for(*, rows: int, channels: int, out_channels: int) -> LaunchPlan:
 def fused_plan(out_channels: int) -> LaunchPlan:
     """Return the plan of the fused kernel whose programs hold all outputs, or 256 of them."""
     return LaunchPlan(way="fused", out_block=128 if out_channels <= 128 else 256)
-
-
-@contextlib.contextmanager
-def overrule(plan: LaunchPlan) -> Iterator[None]:
-    """Compute every layer by this plan in the context, for measurements of plans."""
-    token = _overruled.set(plan)
-    try:
-        yield
-    finally:
-        _overruled.reset(token)

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from tests.support.deform_cases import device_for, largest_faults
 from tests.support.deform_maps import LAYERS, layer, wanted_of
 from tests.support.triton_assembly import assembly, compiled_nodes
+from tests.support.triton_plans import overrule
 from yolact_bench.build import load_detector
 from yolact_bench.deform import DeformableConv2d, torchvision_deform, triton_deform
 from yolact_bench.deform.triton_layer import convolve_map
-from yolact_bench.deform.triton_plan import COLUMNS, LaunchPlan, overrule, plan_for
+from yolact_bench.deform.triton_plan import COLUMNS, LaunchPlan, plan_for
 from yolact_bench.model.inference.fused import InferenceNetwork
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -128,14 +129,12 @@ def test_a_copy_for_inference_of_a_triton_network_pads_maps() -> None:
     assert max(largest_faults(results, expected)) < 1e-4
 
 
-def test_a_plan_is_a_function_of_sizes_unless_it_is_overruled() -> None:
+def test_a_plan_is_a_function_of_sizes() -> None:
     """Pictures alone: 69² = 4761 rows. Eight: 8 × 69² = 38088, and 8 × 18² = 2592."""
     assert plan_for(rows=69**2, channels=128, out_channels=128) == COLUMNS
     assert plan_for(rows=8 * 69**2, channels=128, out_channels=128).out_block == 128
     assert plan_for(rows=8 * 35**2, channels=256, out_channels=256).out_block == 256
     assert plan_for(rows=32 * 35**2, channels=512, out_channels=512) == COLUMNS
-    with overrule(COLUMNS):
-        assert plan_for(rows=8 * 69**2, channels=128, out_channels=128) == COLUMNS
 
 
 @pytest.mark.skipif(INTERPRETED, reason="interpreted kernels are not compiled")
