@@ -47,9 +47,7 @@ class SharedHead(Head):
         boxes = _flat([self.boxes(x) for x in shared], 4)
         scores = _flat([self.scores(x) for x in shared], self.num_classes + 1)
         coefficients = _flat([self.coefficients(x) for x in shared], self.k)
-        if self.activation == "tanh":
-            coefficients = torch.tanh(coefficients)
-        return boxes, scores, coefficients
+        return boxes, scores, _activate(coefficients, self.activation)
 
     def for_inference(self, *, on_cpu: bool) -> nn.Module:
         """Return the same head, without gradients, in the form that takes the least time."""
@@ -78,10 +76,8 @@ class MergedHead(nn.Module):
         boxes, scores, coefficients = torch.split(
             _flat(maps, sum(self.widths)), list(self.widths), dim=2
         )
-        if self.activation == "tanh":
-            coefficients = torch.tanh(coefficients)
         # Here, where a compiler can join it to the copies above.
-        return widen(boxes), widen(scores), widen(coefficients)
+        return widen(boxes), widen(scores), widen(_activate(coefficients, self.activation))
 
 
 class AtlasHead(MergedHead):
@@ -184,6 +180,10 @@ def merge_branches(branches: Sequence[nn.Conv2d], widths: Sequence[int]) -> nn.C
 
 
 HEADS: Mapping[str, MakeHead] = {"shared": SharedHead}
+
+
+def _activate(coefficients: Tensor, activation: str) -> Tensor:
+    return torch.tanh(coefficients) if activation == "tanh" else coefficients
 
 
 def _flat(levels: Sequence[Tensor], width: int) -> Tensor:

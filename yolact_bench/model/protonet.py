@@ -51,10 +51,7 @@ class FcnProtonet(Protonet):
             x = F.relu(conv(x))
         x = enlarge(x, (2 * x.shape[-2], 2 * x.shape[-1]), training=self.training)
         x = F.relu(self.after(x))
-        prototypes: Tensor = self.prototypes(x)
-        if self.activation == "relu":
-            prototypes = F.relu(prototypes)
-        return prototypes.permute(0, 2, 3, 1)
+        return _activate(self.prototypes(x), self.activation).permute(0, 2, 3, 1)
 
     def for_inference(self, *, on_cpu: bool) -> nn.Module:
         """Return the same protonet, without gradients, in the form that takes the least time."""
@@ -76,10 +73,12 @@ class EnlargingProtonet(nn.Module):
         x = p3
         for conv in self.before:
             x = F.relu(conv(x))
-        prototypes: Tensor = self.prototypes(F.relu(self.after(x)))
-        if self.activation == "relu":
-            prototypes = F.relu(prototypes)
+        prototypes = _activate(self.prototypes(F.relu(self.after(x))), self.activation)
         return widen(prototypes.permute(0, 2, 3, 1))
+
+
+def _activate(prototypes: Tensor, activation: str) -> Tensor:
+    return F.relu(prototypes) if activation == "relu" else prototypes
 
 
 PROTONETS: Mapping[str, MakeProtonet] = {"fcn": FcnProtonet}
