@@ -8,7 +8,7 @@ from reports.figures.labels import Label, write_labels
 from reports.figures.style import DASHES, SOFT, arm_colours, legend_below, numbers
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
-from yolact_bench.results.metrics import IOUS
+from yolact_bench.statistics.matches import IOU_THRESHOLDS
 
 
 def ap_against_ms(summary: Summary) -> Figure | None:
@@ -57,16 +57,16 @@ def ap_by_iou(summary: Summary) -> Figure | None:
     dashes = {row.arm: DASHES[i % len(DASHES)] for i, row in enumerate(summary.rows)}
     for row in rows:
         style = {"color": colours[row.arm], "ls": dashes[row.arm], "lw": 1.9, "label": row.arm}
-        panels[0].plot(IOUS, numbers(row.mask_by_iou), **style)
+        panels[0].plot(IOU_THRESHOLDS, numbers(row.mask_by_iou), **style)
         if baseline is not None and width == 2:
             difference = np.subtract(numbers(row.mask_by_iou), numbers(baseline.mask_by_iou))
-            panels[1].plot(IOUS, difference, **style)
+            panels[1].plot(IOU_THRESHOLDS, difference, **style)
     panels[0].set(title="Mask AP at each IoU threshold", ylabel="mask AP, points")
     panels[0].set_ylim(bottom=0)
     if baseline is not None and width == 2:
         panels[1].set(title=f"Difference to {baseline.arm}", ylabel="Δ mask AP, points")
     for axes in panels:
-        axes.set(xlabel="IoU threshold", xticks=IOUS[::2])
+        axes.set(xlabel="IoU threshold", xticks=IOU_THRESHOLDS[::2])
     legend_below(figure, panels[0])
     return figure
 

@@ -6,10 +6,11 @@ from statistics import fmean, stdev
 
 from reports.summary.timings import SessionRow, Timing
 from yolact_bench.results.manifest import Manifest, PlannedRun
-from yolact_bench.results.metrics import IOUS, points, seeds_text
+from yolact_bench.results.metrics import points, seeds_text
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.spec.budget_names import FULL
+from yolact_bench.statistics.matches import IOU_THRESHOLDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class ArmRow:
     seeds_planned: int
     seeds_done: int
     metrics: Mapping[str, Value | None]  # mask_ap, mask_ap50, …, box_ar_large; None: undefined
-    mask_by_iou: tuple[float | None, ...]  # points, at IOUS
+    mask_by_iou: tuple[float | None, ...]  # points, at IOU_THRESHOLDS
     mask_by_class: Mapping[str, float | None]  # points
     parameters: int | None
     macs: int | None
@@ -63,7 +64,9 @@ def arm_row(
         seeds_planned=len(runs),
         seeds_done=len(done),
         metrics={name: _value(name, own) for name in ACCURACIES},
-        mask_by_iou=tuple(_mean([a.mask.ap_by_iou[i] for a in own]) for i in range(len(IOUS))),
+        mask_by_iou=tuple(
+            _mean([a.mask.ap_by_iou[i] for a in own]) for i in range(len(IOU_THRESHOLDS))
+        ),
         mask_by_class={
             name: _mean([a.mask.ap_by_class.get(name) for a in own])
             for name in dict.fromkeys(n for a in own for n in a.mask.ap_by_class)

@@ -5,8 +5,8 @@ from reports.summary.arm_rows import ArmRow
 from reports.tables import cells
 from reports.tables.cells import UNDEFINED
 from reports.tables.table import ARM, Column, Table, arm_table, number, tabulate, text
-from yolact_bench.results.metrics import IOUS
 from yolact_bench.results.text import duration
+from yolact_bench.statistics.matches import IOU_THRESHOLDS
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
 _RECALLS = {"mask_ar_1": "mask AR1", "mask_ar_10": "AR10", "mask_ar_100": "AR100"}
@@ -43,11 +43,11 @@ def ious(summary: Summary) -> Table:
 
     def at(place: int) -> Column[ArmRow]:
         return Column(
-            f"{IOUS[place]:.2f}",
+            f"{IOU_THRESHOLDS[place]:.2f}",
             lambda row, notes: cells.point(row, row.mask_by_iou[place], notes),
         )
 
-    columns = (ARM, *map(at, range(len(IOUS))))
+    columns = (ARM, *map(at, range(len(IOU_THRESHOLDS))))
     return arm_table("Mask AP by IoU threshold", columns, summary.rows)
 
 

@@ -14,8 +14,8 @@ from reports.tables.latency import TimeCell, time_column
 from reports.tables.origins import anchor, origin
 from reports.tables.table import Column, Notes, Table, arm_table, csv_only
 from yolact_bench.results.contrasts import HEADLINE, Contrast
-from yolact_bench.results.metrics import IOUS
 from yolact_bench.results.text import signed_decimal
+from yolact_bench.statistics.matches import IOU_THRESHOLDS
 
 _Fields = Mapping[str, object]
 _FIRST = ("ap", "ap50", "ap75")  # the other metrics are in tables of their own, and in CSV
@@ -222,7 +222,8 @@ def _means(row: ArmRow, kind: str, *, without: tuple[str, ...]) -> _Fields:
 
 
 def _by_iou(row: ArmRow) -> _Fields:
-    return {f"mask_ap_iou_{iou:.2f}": ap for iou, ap in zip(IOUS, row.mask_by_iou, strict=True)}
+    pairs = zip(IOU_THRESHOLDS, row.mask_by_iou, strict=True)
+    return {f"mask_ap_iou_{iou:.2f}": ap for iou, ap in pairs}
 
 
 def _missing(row: ArmRow) -> _Fields:

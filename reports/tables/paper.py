@@ -7,8 +7,8 @@ from reports.summary.arm_rows import ArmRow
 from reports.summary.paper import PaperRow, Quantity
 from reports.tables import cells
 from reports.tables.table import Column, Notes, Table, number, tabulate, text
-from yolact_bench.results.metrics import IOUS
 from yolact_bench.results.text import signed_decimal
+from yolact_bench.statistics.matches import IOU_THRESHOLDS
 
 _SPEEDS = ("fps", "ms", "delta_ms")
 RECALLED = "† quoted from memory, not verified in the source: not a pass mark."
@@ -158,7 +158,7 @@ def _points(summary: Summary, row: ArmRow, name: str) -> float | None:
     if name == "delta_ap":
         return summary.contrasts.delta(row.arm, "mask_ap")
     if name == "mask_ap70":
-        return row.mask_by_iou[IOUS.index(0.70)]
+        return row.mask_by_iou[IOU_THRESHOLDS.index(0.70)]
     value = row.metrics.get(name)
     return None if value is None else value.mean
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.coco.index import Entry, ShapeKind
-from runners.evaluation.coco.matching import MAX_DETECTIONS, RECALLS, equals_before
+from runners.evaluation.coco.matching import MAX_DETECTIONS, equals_before
 from runners.evaluation.coco.score import Overlaps, overlaps
 from yolact_bench.errors import SpecError
+from yolact_bench.statistics.matches import RECALLS
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU: an object is found; an object is touched at all
 

@@ -18,12 +18,13 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.contrasts import contrasts
 from yolact_bench.results.files import atomic_path
-from yolact_bench.results.metrics import IOUS, points
+from yolact_bench.results.metrics import points
 from yolact_bench.results.record import Accuracy, Latency
 from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.sessions import Session, read_sessions
 from yolact_bench.results.store import Store
 from yolact_bench.spec.accuracies import ACCURACIES
+from yolact_bench.statistics.matches import IOU_THRESHOLDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,7 +220,7 @@ def _points(value: float | None) -> float | None:
 
 
 def _by_iou(record: Accuracy) -> _Row:
-    pairs = zip(IOUS, record.mask.ap_by_iou, strict=True)
+    pairs = zip(IOU_THRESHOLDS, record.mask.ap_by_iou, strict=True)
     return {f"mask_ap_iou_{iou:.2f}": _points(ap) for iou, ap in pairs}
 
 

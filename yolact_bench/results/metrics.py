@@ -6,7 +6,6 @@ from typing import Protocol, runtime_checkable
 from yolact_bench.results.record import Accuracy, ApSummary
 from yolact_bench.spec.accuracies import ACCURACIES
 
-IOUS = tuple(round(0.50 + 0.05 * i, 2) for i in range(10))
 RESAMPLED = tuple(name for name in ACCURACIES if "_ap" in name)  # AP has resamples, AR has none
 
 

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, Matches, unpack_flags
+from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, RECALLS, Matches, unpack_flags
 
-# pycocotools' recall levels, bit for bit: another way to divide by 100 moves AP by up to 0.01.
-RECALLS = np.linspace(0.0, 1.0, 101)
 _LATE = np.arange(101) / 100 < RECALLS  # levels that a recall of exactly i / 100 does not reach
 
 _BLOCK = 1 << 18  # elements of a block's largest array: about what a core's own cache holds

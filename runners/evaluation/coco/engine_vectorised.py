@@ -11,13 +11,12 @@ from runners.evaluation.coco.index import Index, ShapeKind, geometry_of
 from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.matching import (
     MAX_DETECTIONS,
-    RECALLS,
     ScoringResult,
     equals_before,
     instances_of,
     match,
 )
-from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, Matches, unpack_flags
+from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, RECALLS, Matches, unpack_flags
 
 Float64 = NDArray[np.float64]
 Annotation = dict[str, Any]

@@ -15,7 +15,6 @@ Float64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MAX_DETECTIONS = 100  # an image and class
-RECALLS: Float64 = np.linspace(0.0, 1.0, 101)
 # COCOeval's numbers: thresholds to the last bit, sizes in square pixels, ends included.
 _IOU = np.minimum(np.linspace(0.5, 0.95, 10), 1 - 1e-10)
 _SIZES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]], np.float64)

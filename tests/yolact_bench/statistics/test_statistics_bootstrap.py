@@ -10,10 +10,11 @@ from runners.evaluation.score import resample
 from tests.runners.evaluation.coco.test_coco_score import NAMES, by_hand, scene
 from tests.support.coco_matches import pack_flags
 from yolact_bench.errors import SpecError
-from yolact_bench.statistics.bootstrap import RECALLS, multiplicities, resampled_ap
+from yolact_bench.statistics.bootstrap import multiplicities, resampled_ap
 from yolact_bench.statistics.matches import (
     AREAS,
     FILES,
+    RECALLS,
     Matches,
     load_matches,
     unpack_flags,

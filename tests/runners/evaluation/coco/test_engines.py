@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from pycocotools.cocoeval import Params
 
-from runners.evaluation.coco.matching import MAX_DETECTIONS, RECALLS
+from runners.evaluation.coco.matching import MAX_DETECTIONS
 from runners.evaluation.coco.score import SCORING, engine_name, score
 from tests.runners.evaluation.coco.test_coco_score import NAMES, by_hand, scene
 from tests.support.coco_like import coco_like, names_of
 from tests.support.coco_matches import collect_matches
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import ApSummary
-from yolact_bench.statistics.matches import IOU_THRESHOLDS, Matches, load_matches
+from yolact_bench.statistics.matches import IOU_THRESHOLDS, RECALLS, Matches, load_matches
 
 FAST = sorted(set(SCORING) - {"pycocotools"})
 Drawn = tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]
