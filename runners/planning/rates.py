@@ -19,7 +19,7 @@ from yolact_bench.spec.run import ARCHITECTURE, Run
 log = logging.getLogger(__name__)
 
 MIN_ITERATIONS = 20  # a shorter training measures start-up
-MIN_ROUNDS = 10  # likewise for timing
+MIN_CALLS = 10  # likewise for timing
 _SAME, _ALIKE, _SAME_BACKBONE = 3, 2, 1  # how much two networks have in common
 
 
@@ -91,7 +91,7 @@ class Throughput:
             for record, run in records
             if isinstance(record, Latency)
             and record.scenario == "end_to_end"
-            and len(record.samples_ms) >= MIN_ROUNDS
+            and len(record.samples_ms) >= MIN_CALLS
         ]
 
     def training(self, run: Run) -> Rate | None:

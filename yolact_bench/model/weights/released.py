@@ -26,10 +26,10 @@ _BACKBONES: Mapping[tuple[int, ...], str] = {
     (2, 3, 9, 9, 5): "darknet53",  # with the stride-2 convolution that opens each stage
 }
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+KeyRule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
 
-def _rule(pattern: str, ours: str | Callable[[re.Match[str]], str]) -> Rule:
+def _rule(pattern: str, ours: str | Callable[[re.Match[str]], str]) -> KeyRule:
     change = ours if callable(ours) else lambda match: match.expand(ours)
     return re.compile(pattern), change
 
@@ -49,7 +49,7 @@ _HEAD = {
 
 # Reference's key (matched as a whole) → ours. Source: dbolya/yolact@902073d yolact.py and
 # backbone.py, the attribute names of their modules.
-KEY_RULES: tuple[Rule, ...] = (
+KEY_RULES: tuple[KeyRule, ...] = (
     _rule(rf"backbone\.(conv1\.weight|bn1\.{_BN})", r"backbone.\1"),
     _rule(
         rf"backbone\.layers\.([0-3])\.(\d+\.(?:conv[123]\.weight|conv2\.bias|bn[123]\.{_BN}"
