@@ -137,7 +137,7 @@ def build_detector(run: Run, network: Program, *, device: str) -> Detector:
         runtime=runtime,
         num_parameters=num_parameters,
         fixed=forms[0],
-        staged=forms[1],
+        photos=forms[1],
         run=run,
     )
 

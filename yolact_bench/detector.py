@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.graph.fixed import FixedDetections, ProgramOutput
-from yolact_bench.detect.graph.staged import StagedDetection, StagedOutput
+from yolact_bench.detect.graph.photos import PhotoDetection, PhotoOutput
 from yolact_bench.detect.graph.staging import Photo
 from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, to_detections
 from yolact_bench.errors import SpecError
@@ -28,7 +28,7 @@ Image: TypeAlias = NDArray[Any] | Tensor
 # Makes one program of all that follows resizing, from the input's mean and deviation.
 MakeFixed: TypeAlias = Callable[[Tensor, Tensor], GraphStep]
 # The same of all, from photos on.
-MakeStaged: TypeAlias = Callable[[Tensor, Tensor], StagedDetection]
+MakePhotoDetection: TypeAlias = Callable[[Tensor, Tensor], PhotoDetection]
 log = logging.getLogger(__name__)
 _PLAIN = eager()
 
@@ -50,14 +50,14 @@ class Detector:
         runtime: Runtime = _PLAIN,
         num_parameters: int | None = None,
         fixed: MakeFixed | None = None,
-        staged: MakeStaged | None = None,
+        photos: MakePhotoDetection | None = None,
         run: Run | None = None,
     ) -> None:
         """Put the network on the device, in evaluation mode.
 
         `network` is as `runtime` has prepared it. `num_parameters` is for a network that is not as
         it was trained: folding and layers for training alone change how many it has. With `fixed`
-        all from normalising to detections is one program, with `staged` resizing is part of it.
+        all from normalising to detections is one program, with `photos` resizing is part of it.
 
         Raises:
             SpecError: fp16 on a CPU.
@@ -81,8 +81,8 @@ class Detector:
             for values in (network.mean, network.std)
         )
         self._fixed = None if fixed is None else fixed(self._mean, self._std)
-        self._staged = None if staged is None else staged(self._mean, self._std)
-        self._noted: set[str] = set()  # why images were not staged, each said once
+        self._of_photos = None if photos is None else photos(self._mean, self._std)
+        self._noted: set[str] = set()  # why images were copied one by one, each said once
 
     def __call__(self, images: Sequence[Image], clock: Clock = no_clock) -> list[Detections]:
         """Return the detections of each image on the host, masks at image size.
@@ -101,9 +101,9 @@ class Detector:
         """
         if not len(images):
             return []
-        if self._staged is not None and (photos := self._photos(images, self._staged)):
-            staged = self._staged(self.network, photos, clock)
-            return self._take(staged, staged.predictions, staged.state.tolist(), photos, clock)
+        if self._of_photos is not None and (photos := self._photos(images, self._of_photos)):
+            outcome = self._of_photos(self.network, photos, clock)
+            return self._take(outcome, outcome.predictions, outcome.state.tolist(), photos, clock)
         if self._fixed is not None:
             return self._find_fixed(self._fixed, images, clock)
         with clock("preprocess"):
@@ -129,7 +129,7 @@ class Detector:
 
     def _take(
         self,
-        found: FixedDetections | StagedOutput,
+        found: FixedDetections | PhotoOutput,
         predictions: Predictions,
         state: list[list[int]],
         images: Sequence[Image],
@@ -152,23 +152,23 @@ class Detector:
 
         A decoder can write into it. The next `find` of one image may overwrite it.
         """
-        if self._staged is not None and self._staged.staging(1).fits([(height, width)]):
-            return self._staged.staging(1).room(height, width)
+        if self._of_photos is not None and self._of_photos.staging(1).fits([(height, width)]):
+            return self._of_photos.staging(1).room(height, width)
         return np.empty((height, width, 3), dtype=np.uint8)
 
-    def _photos(self, images: Sequence[Image], staged: StagedDetection) -> list[Photo]:
-        """Return the images as arrays that can be staged; none, with a note, where they cannot."""
+    def _photos(self, images: Sequence[Image], detection: PhotoDetection) -> list[Photo]:
+        """Return the images as arrays for one block; none, with a note, where it holds none."""
         for index, image in enumerate(images):
             _refuse_others(image, index)
         sizes = [(image.shape[0], image.shape[1]) for image in images]
         fault = ""
         if any(isinstance(image, Tensor) and image.device.type != "cpu" for image in images):
             fault = "some are on a device already"
-        elif not staged.staging(len(images)).fits(sizes):
+        elif not detection.staging(len(images)).fits(sizes):
             fault = "they are larger together than the memory for so many"
         if fault and fault not in self._noted:
             self._noted.add(fault)
-            log.warning("%d images are not staged but copied one by one: %s", len(images), fault)
+            log.warning("%d images are copied one by one, not in one block: %s", len(images), fault)
         if fault:
             return []
         return [image.numpy() if isinstance(image, Tensor) else image for image in images]

@@ -1,4 +1,4 @@
-"""The detector of a run as recorded programs: in fixed sizes, and from staged photos on."""
+"""The detector of a run as recorded programs: in fixed sizes, and from photos on."""
 
 import logging
 from functools import partial
@@ -10,11 +10,11 @@ from yolact_bench.catalog import components
 from yolact_bench.detect.graph.choice import Assemble
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
 from yolact_bench.detect.graph.pairs import FixedNms
-from yolact_bench.detect.graph.staged import StagedDetection
+from yolact_bench.detect.graph.photos import PhotoDetection
 from yolact_bench.detect.graph.staging import resize_by_kernel
 from yolact_bench.detect.nms import kernel_form
 from yolact_bench.detect.pipeline import DetectionHead
-from yolact_bench.detector import MakeFixed, MakeStaged
+from yolact_bench.detector import MakeFixed, MakePhotoDetection
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import num_anchors
 from yolact_bench.runtime import FixedShapes, GraphStep, Runtime
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def recorded_forms(
     run: Run, head: DetectionHead, runtime: Runtime, device: str
-) -> tuple[MakeFixed | None, MakeStaged | None]:
+) -> tuple[MakeFixed | None, MakePhotoDetection | None]:
     """Return how to make programs of a detector, of resized images and of photos.
 
     None where the runtime records none; none of photos, with a note, where its kernel cannot run.
@@ -48,7 +48,7 @@ def recorded_forms(
         log.warning("images are resized one by one, before what is recorded: %s", fault)
         return fixed, None
     return fixed, partial(
-        StagedDetection,
+        PhotoDetection,
         *(detection, resize_by_kernel, shapes.record_in_place),
         side=run.image_size,
         dtype=runtime.dtype,

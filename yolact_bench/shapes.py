@@ -87,8 +87,8 @@ class Predictions:
 
     boxes: Float[Tensor, "B A 4"]  # regressions relative to `anchors`, not corner fractions
     class_logits: Float[Tensor, "B A C1"]  # background first, C1 = C + 1
-    coefficients: Float[Tensor, "B A k"]  # after tanh
-    prototypes: Float[Tensor, "B h w k"]  # after ReLU
+    coefficients: Float[Tensor, "B A k"]  # after the head's activation
+    prototypes: Float[Tensor, "B h w k"]  # after the protonet's activation
     anchors: Float32[Tensor, "A 4"]  # cxcywh fractions, not corners
     semantic: Float[Tensor, "B C h3 w3"] | None  # logits, in training mode only
     features: FeatureMaps | None = None  # only for a re-scoring network that needs them

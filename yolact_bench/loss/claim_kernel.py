@@ -44,14 +44,14 @@ def claim(
         # The highest overlap; of equal ones the object with the lower row.
         rank = ((best_of_row >> 32) << 32) + (objects_block - 1 - row_wide)
         highest = tl.max(rank, axis=0)
-        somebody = highest >= 0
+        has_claim = highest >= 0
         winner = objects_block - 1 - (highest - ((highest >> 32) << 32))
         of_winner = tl.sum(tl.where(row_wide == winner, best_of_row, 0), axis=0)
         taken = of_winner - ((of_winner >> 32) << 32)
         # The lower half alone: no more registers than the keys themselves.
         lost = (key.to(tl.int32) == taken.to(tl.int32)) | (row_wide == winner)[:, None]
-        key = tl.where(somebody & lost, -1, key)
-        anchor = tl.where(somebody, 0xFFFFFFFF - taken, -1)
+        key = tl.where(has_claim & lost, -1, key)
+        anchor = tl.where(has_claim, 0xFFFFFFFF - taken, -1)
         out = image * size + step
         tl.store(anchor_ptr + out, anchor, mask=step < size)
-        tl.store(row_ptr + out, tl.where(somebody, winner, 0), mask=step < size)
+        tl.store(row_ptr + out, tl.where(has_claim, winner, 0), mask=step < size)

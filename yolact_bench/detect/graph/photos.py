@@ -1,4 +1,4 @@
-"""Detection of staged photos: one copy to the device, one replay, one wait.
+"""Detection of photos in one block: one copy to the device, one replay, one wait.
 
 What leaves the device's program lies in one buffer; what the host must know of it is copied to
 the host's memory by the program itself.
@@ -21,7 +21,7 @@ from yolact_bench.shapes import Predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StagedOutput:
+class PhotoOutput:
     """What a program leaves in memory that its next replay may overwrite."""
 
     predictions: Predictions
@@ -51,7 +51,7 @@ class StagedOutput:
         )
 
 
-class StagedDetection:
+class PhotoDetection:
     """The detector of photos in a block; one recording for each number of photos."""
 
     def __init__(
@@ -75,7 +75,7 @@ class StagedDetection:
         """Return the memory for so many photos."""
         return self._of(images)[0]
 
-    def __call__(self, program: Program, photos: Sequence[Photo], clock: Clock) -> StagedOutput:
+    def __call__(self, program: Program, photos: Sequence[Photo], clock: Clock) -> PhotoOutput:
         """Return the detections of photos that fit into the staging, when they are there.
 
         The next call with as many photos overwrites them.
@@ -83,7 +83,7 @@ class StagedDetection:
         staging, step = self._of(len(photos))
         with clock("preprocess"):
             staging.upload(photos)
-        outcome: StagedOutput = step(program, staging.block, clock)
+        outcome: PhotoOutput = step(program, staging.block, clock)
         with clock("copy"):
             if staging.block.is_cuda:
                 torch.cuda.current_stream(staging.block.device).synchronize()
@@ -100,7 +100,7 @@ class StagedDetection:
         pinned = device.type == "cuda"
         state = torch.zeros(images, 2, dtype=torch.int64, pin_memory=pinned)
 
-        def step(program: Program, block: Tensor, clock: Clock) -> StagedOutput:
+        def step(program: Program, block: Tensor, clock: Clock) -> PhotoOutput:
             with clock("preprocess"):
                 batch = self._resize(block, images, self._side, self._mean, self._std, self._dtype)
             raw: Predictions = program(batch, clock=clock)
@@ -111,7 +111,7 @@ class StagedDetection:
                 state.copy_(on_device, non_blocking=True)
                 rows = pack(found, boxes_px)
             shape = found.soft_masks.shape[1], *found.soft_masks.shape[2:]
-            return StagedOutput(predictions=raw, rows=rows, shape=shape, state=state)
+            return PhotoOutput(predictions=raw, rows=rows, shape=shape, state=state)
 
         return step
 

@@ -1,4 +1,4 @@
-"""Photos staged in one block: recorded once for all sizes, and found as image by image."""
+"""Photos in one block: recorded once for all sizes, and found as image by image."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from yolact_bench.build import load_detector
 from yolact_bench.clock import no_clock
 from yolact_bench.detect.graph import staging as staging_module
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections
-from yolact_bench.detect.graph.staged import StagedDetection
+from yolact_bench.detect.graph.photos import PhotoDetection
 from yolact_bench.detect.graph.staging import Staging, header_of, resize_by_kernel
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
@@ -59,7 +59,7 @@ def eager() -> Detector:
     return load_detector("yolact_tiny", image_size=72, **{"protonet.k": 4})
 
 
-def staged(
+def of_photos(
     eager: Detector,
     record: Recorder,
     change: Callable[[FixedDetections], FixedDetections] = lambda found: found,
@@ -77,8 +77,8 @@ def staged(
     def in_place(step: GraphStep) -> GraphStep:
         return RecordedStep(step, record=record, event=Event, hold=lambda batch: batch)
 
-    def make(mean: Tensor, std: Tensor) -> StagedDetection:
-        return StagedDetection(
+    def make(mean: Tensor, std: Tensor) -> PhotoDetection:
+        return PhotoDetection(
             *(detection, resize_by_operators, in_place, mean, std),
             side=eager.image_size,
             dtype=torch.float32,
@@ -89,7 +89,7 @@ def staged(
         head=eager.head,
         image_size=eager.image_size,
         classes=eager.classes,
-        staged=make,
+        photos=make,
     )
 
 
@@ -108,7 +108,7 @@ def assert_found_alike(ours: Detector, eager: Detector, images: list[Photo]) -> 
 def test_one_recording_serves_photos_of_all_sizes(eager: Detector) -> None:
     """One pixel, a column, odd sides; grey with a stride of 0, BGR reversed, and a tensor's."""
     record = Recorder()
-    ours = staged(eager, record)
+    ours = of_photos(eager, record)
     grey = np.broadcast_to(photo(31, 20)[..., :1], (31, 20, 3))
     photos = [photo(1, 1), photo(75, 1), photo(33, 121), grey, photo(40, 50)[..., ::-1]]
     for one in photos:
@@ -121,7 +121,7 @@ def test_one_recording_serves_photos_of_all_sizes(eager: Detector) -> None:
 @ON_A_CPU
 def test_photos_of_a_batch_may_differ_in_size(eager: Detector) -> None:
     record = Recorder()
-    ours = staged(eager, record)
+    ours = of_photos(eager, record)
     assert_found_alike(ours, eager, [photo(), photo(64, 120, seed=1)])
     assert_found_alike(ours, eager, [photo(50, 31, seed=2), photo(7, 9, seed=3)])
     assert record.recorded == 1
@@ -131,7 +131,7 @@ def test_photos_of_a_batch_may_differ_in_size(eager: Detector) -> None:
 def test_what_is_decoded_into_the_staging_is_not_copied_again(
     eager: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = staged(eager, Recorder())
+    ours = of_photos(eager, Recorder())
     room = ours.staging(96, 80)
     room[:] = photo()
     wanted = eager.find([photo()])[0]
@@ -148,7 +148,7 @@ def test_what_is_decoded_into_the_staging_is_not_copied_again(
 
 
 @ON_A_CPU
-def test_where_nothing_is_staged_a_decoder_gets_plain_memory(eager: Detector) -> None:
+def test_where_nothing_is_of_photos_a_decoder_gets_plain_memory(eager: Detector) -> None:
     assert eager.staging(5, 6).shape == (5, 6, 3)
 
 
@@ -159,7 +159,7 @@ def test_photos_that_do_not_fit_go_the_other_way_with_a_note(
     """Of room for 100 pixels: 10 × 10 fit, 10 × 11 do not; the note comes once."""
     monkeypatch.setattr(staging_module, "PIXELS", 100)
     record = Recorder()
-    ours = staged(eager, record)
+    ours = of_photos(eager, record)
     with caplog.at_level(logging.WARNING):
         assert_found_alike(ours, eager, [photo(10, 10)])
         assert (record.recorded, len(caplog.records)) == (1, 0)
@@ -178,7 +178,7 @@ def test_an_image_whose_flag_says_no_is_detected_again(eager: Detector) -> None:
         wrong[1] = 0.123
         return replace(found, scores=wrong, exact=torch.tensor([True, False]))
 
-    ours = staged(eager, Recorder(), doubtful)
+    ours = of_photos(eager, Recorder(), doubtful)
     images = [photo(), photo(seed=1)]
     assert [found.exact for found in ours.find(images)] == [True, False]
     assert_found_alike(ours, eager, images)
@@ -187,10 +187,10 @@ def test_an_image_whose_flag_says_no_is_detected_again(eager: Detector) -> None:
 @ON_A_CPU
 def test_what_is_taken_out_of_a_program_is_its_own_memory(eager: Detector) -> None:
     """A replay overwrites the program's; detections of the photo before must not change."""
-    ours = staged(eager, Recorder())
-    assert ours._staged is not None
+    ours = of_photos(eager, Recorder())
+    assert ours._of_photos is not None
     with torch.no_grad():
-        outcome = ours._staged(ours.network, [photo()], no_clock)
+        outcome = ours._of_photos(ours.network, [photo()], no_clock)
     found = outcome.detections(0, 2, (96, 80), 0.5)
     for part in ("boxes", "boxes_px", "scores", "mask_scores", "labels", "soft_masks"):
         before = getattr(found, part).clone()
@@ -202,7 +202,7 @@ def test_what_is_taken_out_of_a_program_is_its_own_memory(eager: Detector) -> No
 
 @ON_A_CPU
 def test_a_wrong_image_is_refused(eager: Detector) -> None:
-    ours = staged(eager, Recorder())
+    ours = of_photos(eager, Recorder())
     with pytest.raises(SpecError, match="image 1: expected RGB uint8"):
         ours.find([photo(), photo()[..., :1]])
 
@@ -210,7 +210,7 @@ def test_a_wrong_image_is_refused(eager: Detector) -> None:
 @ON_A_CPU
 def test_another_network_is_recorded_anew(eager: Detector) -> None:
     record = Recorder()
-    ours = staged(eager, record)
+    ours = of_photos(eager, record)
     ours.find([photo()])
 
     class Same(Program):
