@@ -66,17 +66,16 @@ def lock_holder(work_dir: Path) -> Holder | None:
         SpecError: the file system has no locks.
     """
     try:
-        descriptor = os.open(work_dir / LOCK_FILE, os.O_RDONLY)
+        file = (work_dir / LOCK_FILE).open("rb")
     except FileNotFoundError:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in _HELD:
-            raise _lockless(work_dir, error) from error
-        return _read(descriptor)
-    finally:
-        os.close(descriptor)
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _HELD:
+                raise _lockless(work_dir, error) from error
+            return _read(file.fileno())
     return None
 
 

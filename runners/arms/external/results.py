@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard, cast
@@ -177,20 +177,17 @@ def _entries(path: Path, known: _Images, shape: str) -> Iterable[tuple[str, dict
         raise SpecError(f"{path}: expected a list of detections, COCO's result format")
     for number, entry in enumerate(data, start=1):
         where = f"{path}: entry {number}"
-        _check_keys(where, entry, ("image_id", "category_id", "score", shape))
+        keys = ("image_id", "category_id", "score", shape)
+        if not isinstance(entry, dict):
+            raise SpecError(f"{where}: expected a mapping with {', '.join(keys)}")
+        missing = [key for key in keys if key not in entry]
+        if missing:
+            raise SpecError(f"{where}: {', '.join(missing)} is missing")
         _check_known(where, "image_id", entry["image_id"], known.sizes)
         _check_known(where, "category_id", entry["category_id"], known.categories)
         if not _is_number(entry["score"]):
             raise SpecError(f"{where}: score: {entry['score']!r} is not a number")
         yield where, entry
-
-
-def _check_keys(where: str, entry: object, keys: Sequence[str]) -> None:
-    if not isinstance(entry, dict):
-        raise SpecError(f"{where}: expected a mapping with {', '.join(keys)}")
-    missing = [key for key in keys if key not in entry]
-    if missing:
-        raise SpecError(f"{where}: {', '.join(missing)} is missing")
 
 
 def _check_known(
