@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from runners.sweep.flow import SweepContext, check_sweep, run_sweep
+from runners.sweep.storage import storage_url
+from runners.sweep.study import Study
 from runners.timing.records import TimingLimits
 from runners.tracking.tracker import NoTracker
 from runners.units.workplace import Workplace
@@ -79,6 +81,20 @@ def test_a_finished_sweep_starts_no_trial(tmp_path: Path) -> None:
 
     assert again.submitted == []
     assert second.trials == first.trials
+
+
+def test_a_sweep_of_times_stays_on_its_device(tmp_path: Path) -> None:
+    """Its study was begun elsewhere: refused before anything is trained."""
+    timed = "mode: pareto\nobjectives: {mask_ap: maximise, latency_ms: minimise}"
+    text = SPEC.replace("pruner: {name: median, n_startup_trials: 2}", timed)
+    file = tmp_path / "rates.yaml"
+    file.write_text(text)
+    (tmp_path / "work").mkdir()
+    Study(load_sweep(file), storage_url(None, tmp_path / "work"), {"device": "H200"})
+    executor = FakeExecutor(rate_of)
+    with pytest.raises(SpecError, match=r"another device \(then H200, now "):
+        sweep_with(executor, tmp_path, text)
+    assert executor.submitted == []
 
 
 def test_a_failed_trial_counts_and_says_why(tmp_path: Path) -> None:
