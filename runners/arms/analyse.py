@@ -18,8 +18,8 @@ from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.detect.pipeline import Candidates, candidates_of
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Errors
+from yolact_bench.results.resamples import read_resamples
 from yolact_bench.statistics.matches import FILES
-from yolact_bench.statistics.resamples import read_resamples
 
 
 def ensure_resampled(unit: Work, place: Workplace, *, sizes: bool) -> None:

@@ -18,8 +18,8 @@ from yolact_bench.results.record import (
     Record,
     TimingProtocol,
 )
+from yolact_bench.results.resamples import save_resamples
 from yolact_bench.results.store import Store
-from yolact_bench.statistics.resamples import save_resamples
 
 NAME = "quick"
 CLASSES = ("disc", "square", "triangle", "star", "ring")

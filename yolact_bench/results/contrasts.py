@@ -1,8 +1,9 @@
 """Which differences between arms are real: intervals, corrected p-values, and leaders."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean
 
 import numpy as np
@@ -24,7 +25,7 @@ LEVEL = 0.05
 # more of them does not change the verdict on these.
 HEADLINE = ("mask_ap", "box_ap")
 
-Seeds = tuple[SeedResult, ...]
+_SeedResults = tuple[SeedResult, ...]
 _Key = tuple[str, str]  # arm, metric
 
 
@@ -80,21 +81,14 @@ class Contrasts:
     """All contrasts of an ablation, and what is missing for more."""
 
     by_key: Mapping[_Key, Contrast]
-    arms: "_Arms"
+    delta: Callable[[str, str], float | None]  # arm, metric → points, also without interval
+    leader: Callable[[str], str | None]  # metric → arm that is significantly the best, if any
     replicates: int
     missing: tuple[str, ...]  # why some differences have no interval
 
     def of(self, arm: str, metric: str) -> Contrast | None:
         """Return the contrast, if there is one."""
         return self.by_key.get((arm, metric))
-
-    def delta(self, arm: str, metric: str) -> float | None:
-        """Return the contrast's value in points, also where it has no interval."""
-        return self.arms.delta(arm, metric)
-
-    def leader(self, metric: str) -> str | None:
-        """Return the arm that is significantly better than every other; None without one."""
-        return self.arms.leader(metric)
 
     def tests(self, *, headline: bool) -> int:
         """Return over how many differences of that family the correction goes."""
@@ -118,11 +112,15 @@ def contrasts(
         }
         by_key |= _judge(pairs)
     return Contrasts(
-        by_key=by_key, arms=arms, replicates=resamples.replicates, missing=tuple(arms.lacking())
+        by_key=by_key,
+        delta=arms.delta,
+        leader=cache(arms.leader),
+        replicates=resamples.replicates,
+        missing=tuple(arms.lacking()),
     )
 
 
-def _judge(pairs: Mapping[_Key, tuple[Seeds, Seeds]]) -> dict[_Key, Contrast]:
+def _judge(pairs: Mapping[_Key, tuple[_SeedResults, _SeedResults]]) -> dict[_Key, Contrast]:
     """Hold a family of differences against zero, corrected for their number."""
     plain = {key: difference(*pair, level=LEVEL) for key, pair in pairs.items()}
     testable = [key for key, one in plain.items() if one.testable]
@@ -160,7 +158,6 @@ class _Arms:
     ) -> None:
         self._manifest = manifest
         self._resamples = resamples
-        self._leaders: dict[str, str | None] = {}
         self.names = [
             arm for arm in manifest.arm_changes if any(run.arm == arm for run in manifest.runs)
         ]
@@ -169,7 +166,7 @@ class _Arms:
             if run.detect_digest in accuracies:
                 self._done[run.arm][run.seed] = accuracies[run.detect_digest]
 
-    def pair(self, arm: str, other: str, metric: str) -> tuple[Seeds, Seeds] | None:
+    def pair(self, arm: str, other: str, metric: str) -> tuple[_SeedResults, _SeedResults] | None:
         """Return both arms' results; None where one is not resampled, or on other images."""
         mine, theirs = self._done.get(arm, {}), self._done.get(other, {})
         results = self._results(mine, metric), self._results(theirs, metric)
@@ -189,13 +186,7 @@ class _Arms:
         return 100 * mean_difference(mine, theirs)
 
     def leader(self, metric: str) -> str | None:
-        """Return the best arm if it is ahead of all others by more than chance explains."""
-        if metric not in self._leaders:
-            self._leaders[metric] = self._leader(metric)
-        return self._leaders[metric]
-
-    def _leader(self, metric: str) -> str | None:
-        """Test the best arm against every other.
+        """Return the best arm if it is ahead of all others by more than chance explains.
 
         The second best must be judged, so that there is an answer; every other arm that is
         counts, too, and all of them are one family: the best of many is often so by luck.
@@ -239,7 +230,7 @@ class _Arms:
             if (point := fraction(accuracy, metric)) is not None
         }
 
-    def _results(self, done: Mapping[int, Accuracy], metric: str) -> Seeds:
+    def _results(self, done: Mapping[int, Accuracy], metric: str) -> _SeedResults:
         """The results of those seeds that are resampled."""
         return tuple(
             SeedResult(

@@ -15,22 +15,10 @@ from dataclasses import dataclass
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import hint
 
-QUANTITIES: Mapping[str, str] = {
-    "mask_ap": "mask AP, points",
-    "mask_ap50": "mask AP at IoU 0.50, points",
-    "mask_ap75": "mask AP at IoU 0.75, points",
-    "mask_ap_small": "mask AP of small objects, points",
-    "mask_ap_medium": "mask AP of medium objects, points",
-    "mask_ap_large": "mask AP of large objects, points",
-    "box_ap": "box AP, points",
-    "box_ap50": "box AP at IoU 0.50, points",
-    "box_ap75": "box AP at IoU 0.75, points",
-    "latency_ms": "median milliseconds, end to end",
-    "latency_p90_ms": "90th percentile of the milliseconds",
-    "fps": "images per second, 1000 / latency_ms",
-    "parameters": "parameters of the network",
-}
-
+QUANTITIES = (
+    *("mask_ap", "mask_ap50", "mask_ap75", "mask_ap_small", "mask_ap_medium", "mask_ap_large"),
+    *("box_ap", "box_ap50", "box_ap75", "latency_ms", "latency_p90_ms", "fps", "parameters"),
+)
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

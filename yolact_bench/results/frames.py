@@ -11,6 +11,7 @@ Accuracies and differences are in percent points and times in milliseconds, as i
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("csv", "parquet")
+_RECORDED = (
+    *("parameters", "macs", "iterations", "train_seconds", "proxy", "dataset", "num_images"),
+    *("train_digest", "forward_digest", "detect_digest"),
+)
 _Row = dict[str, object]
 
 
@@ -69,16 +74,7 @@ class Results:
                 **run.names,
                 **{metric: points(record, metric) for metric in ACCURACIES},
                 **_by_iou(record),
-                "parameters": record.parameters,
-                "macs": record.macs,
-                "iterations": record.iterations,
-                "train_seconds": record.train_seconds,
-                "proxy": record.proxy,
-                "dataset": record.dataset,
-                "num_images": record.num_images,
-                "train_digest": record.train_digest,
-                "forward_digest": record.forward_digest,
-                "detect_digest": record.detect_digest,
+                **{name: getattr(record, name) for name in _RECORDED},
                 "commit": record.environment.commit,
                 "device": record.environment.device,
                 "time": record.time,
@@ -119,12 +115,8 @@ class Results:
         return _frame(
             {**run.names, "kind": kind, "type": name, "ap": _points(value)}
             for run in self._runs()
-            if (record := self._store.errors(run.detect_digest)) is not None
-            for kind, part in (
-                ("mask", record.mask),
-                ("box", record.box),
-                ("oracle", record.oracles),
-            )
+            if (e := self._store.errors(run.detect_digest)) is not None
+            for kind, part in (("mask", e.mask), ("box", e.box), ("oracle", e.oracles))
             for name, value in part.items()
         )
 
@@ -183,8 +175,11 @@ def export(results: Results, folder: Path, *, file_format: str) -> tuple[Path, .
     """
     if file_format not in FORMATS:
         raise SpecError(f"--format: no format is named {file_format!r}; there is: csv, parquet")
-    if file_format == "parquet":
-        _check_parquet()
+    if file_format == "parquet" and find_spec("pyarrow") is None:
+        raise SpecError(
+            "--format parquet needs pyarrow; run pip install 'yolact-bench[parquet]', "
+            "or write --format csv"
+        )
     paths = []
     for name, frame in results.tables().items():
         path = folder / f"{name}.{file_format}"
@@ -195,16 +190,6 @@ def export(results: Results, folder: Path, *, file_format: str) -> tuple[Path, .
                 frame.to_parquet(temporary, index=False)
         paths.append(path)
     return tuple(paths)
-
-
-def _check_parquet() -> None:
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise SpecError(
-            "--format parquet needs pyarrow; run pip install 'yolact-bench[parquet]', "
-            "or write --format csv"
-        ) from error
 
 
 def _frame(rows: Iterator[_Row]) -> "pd.DataFrame":

@@ -68,7 +68,9 @@ def difference(
         ValueError: an arm without results, or results from different resamples.
     """
     first, second = _by_training(arm), _by_training(baseline)
-    _check([*first.values(), *second.values()])
+    results = [*first.values(), *second.values()]
+    if len({(result.sampling, len(result.resamples)) for result in results}) > 1:
+        raise ValueError("results on different resamples cannot be compared; resample them again")
     points = [{t: r.point for t, r in side.items()} for side in (first, second)]
     value = mean_difference(*points)
     shared = [training for training in first if training in second]
@@ -128,11 +130,6 @@ def _by_training(results: Sequence[SeedResult]) -> dict[str, SeedResult]:
     for result in results:
         by_training.setdefault(result.training, result)
     return by_training
-
-
-def _check(results: Sequence[SeedResult]) -> None:
-    if len({(result.sampling, len(result.resamples)) for result in results}) > 1:
-        raise ValueError("results on different resamples cannot be compared; resample them again")
 
 
 def _paired_spread(arm: Sequence[SeedResult], baseline: Sequence[SeedResult]) -> Spread:

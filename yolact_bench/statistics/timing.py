@@ -29,17 +29,10 @@ Values = NDArray[np.float64]
 
 
 def median_interval(
-    samples: Sequence[float],
-    *,
-    period: int = 1,
-    calls: int = 1,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    samples: Sequence[float], *, period: int = 1, calls: int = 1, resamples: int = RESAMPLES
 ) -> Interval | None:
     """Return the 95 % interval of the median, in the unit of the samples; None of few rounds."""
-    return _as_factors(
-        _interval(np.log(np.asarray(samples, float)), period, calls, seed, resamples)
-    )
+    return _interval(np.log(np.asarray(samples, float)), period, calls, resamples)
 
 
 def paired_ratio(
@@ -48,7 +41,6 @@ def paired_ratio(
     *,
     period: int = 1,
     calls: int = 1,
-    seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> tuple[float, Interval | None]:
     """Return the median ratio of samples of the same round and image, and its 95 % interval.
@@ -58,8 +50,7 @@ def paired_ratio(
     machine. None with fewer than ten rounds.
     """
     logs = np.log(np.asarray(samples, float) / np.asarray(reference, float))
-    ratio = float(np.exp(np.median(logs)))
-    return ratio, _as_factors(_interval(logs, period, calls, seed, resamples))
+    return float(np.exp(np.median(logs))), _interval(logs, period, calls, resamples)
 
 
 def quantile(samples: Sequence[float], fraction: float) -> float:
@@ -102,11 +93,8 @@ def block_length(values: Values) -> int:
     return max(1, round(min(max(float(shortest), float(best)), n / 4)))
 
 
-def _as_factors(interval: Interval | None) -> Interval | None:
-    return interval and (float(np.exp(interval[0])), float(np.exp(interval[1])))
-
-
-def _interval(logs: Values, period: int, calls: int, seed: int, resamples: int) -> Interval | None:
+def _interval(logs: Values, period: int, calls: int, resamples: int) -> Interval | None:
+    """Return the interval of what has the median of `logs` as its logarithm."""
     rounds = len(logs) // calls
     if rounds < MIN_ROUNDS:
         return None
@@ -114,7 +102,7 @@ def _interval(logs: Values, period: int, calls: int, seed: int, resamples: int) 
     of_image, rest = _apart(logs, period)
     of_image, rest = of_image.reshape(rounds, calls), rest.reshape(rounds, calls)
     length = block_length(np.median(rest, axis=1))
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     share = max(1, _AT_ONCE // logs.size)
     medians: list[Values] = []
     for first in range(0, resamples, share):
@@ -123,9 +111,10 @@ def _interval(logs: Values, period: int, calls: int, seed: int, resamples: int) 
         drawn = of_image + rest[rows]  # [count, rounds, calls]
         medians.append(np.median(drawn.reshape(count, -1), axis=1))
     centre = float(np.median(logs))
-    low, high = np.quantile(np.concatenate(medians), [_LOW, _HIGH])
+    ends = np.quantile(np.concatenate(medians), [_LOW, _HIGH])
     wider = _few_blocks(rounds / length)
-    return centre + wider * (float(low) - centre), centre + wider * (float(high) - centre)
+    low, high = (float(np.exp(centre + wider * (float(end) - centre))) for end in ends)
+    return low, high
 
 
 def _few_blocks(blocks: float) -> float:

@@ -10,6 +10,7 @@ from runners.evaluation.score import resample
 from tests.runners.evaluation.coco.test_coco_score import NAMES, by_hand, scene
 from tests.support.coco_matches import pack_flags
 from yolact_bench.errors import SpecError
+from yolact_bench.results.resamples import read_resamples
 from yolact_bench.statistics.bootstrap import multiplicities, resampled_ap
 from yolact_bench.statistics.matches import (
     AREAS,
@@ -19,7 +20,6 @@ from yolact_bench.statistics.matches import (
     load_matches,
     unpack_flags,
 )
-from yolact_bench.statistics.resamples import read_resamples
 
 KINDS = {"box": "bbox", "mask": "segm"}
 

@@ -18,11 +18,11 @@ from tests.support.small_ablation import context, plan_spec, run_spec
 from yolact_bench.data import Dataset
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.record import Accuracy, Errors, Failure, Latency
+from yolact_bench.results.resamples import read_resamples
 from yolact_bench.results.sessions import read_sessions
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.external import Command
-from yolact_bench.statistics.resamples import read_resamples
 
 
 @pytest.fixture(scope="module")
