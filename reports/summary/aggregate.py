@@ -1,6 +1,6 @@
 """Manifest, records and training logs to typed rows: one per arm, with everything a page prints."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,11 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
     labels = _training_labels(manifest)
     checkpoints = work_dir / "checkpoints"
     curves = [
-        read_curve(checkpoints / digest / "log.jsonl", train_digest=digest, label=label)
+        read_curve(checkpoints / digest / "log.jsonl", label=label)
         for digest, label in labels.items()
     ]
-    environments = [a.environment for a in accuracies.values()]
-    environments += [session.environment for session in sessions]
+    trained = {a.train_digest: a for a in reversed(accuracies.values())}
+    environments = [one.environment for one in (*accuracies.values(), *sessions)]
     return Summary(
         manifest=manifest,
         rows=rows,
@@ -81,7 +81,11 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
             manifest, accuracies, stored_resamples(work_dir / "resamples", accuracies)
         ),
         errors={digest: e for digest in digests if (e := store.errors(digest)) is not None},
-        trainings=_trainings(labels, accuracies.values()),
+        trainings=tuple(
+            TrainingRow(label=label, accuracy=trained[digest])
+            for digest, label in labels.items()
+            if digest in trained
+        ),
         curves=tuple(curve for curve in curves if curve is not None),
         session=session,
         sessions=sessions,
@@ -108,17 +112,6 @@ def _training_labels(manifest: Manifest) -> dict[str, str]:
         digest: ", ".join(dict.fromkeys(arms)) + (f" (seed {seeds[digest]})" if several else "")
         for digest, arms in users.items()
     }
-
-
-def _trainings(labels: Mapping[str, str], records: Iterable[Accuracy]) -> tuple[TrainingRow, ...]:
-    by_training: dict[str, Accuracy] = {}
-    for accuracy in records:
-        by_training.setdefault(accuracy.train_digest, accuracy)
-    return tuple(
-        TrainingRow(label=label, accuracy=by_training[digest])
-        for digest, label in labels.items()
-        if digest in by_training
-    )
 
 
 def _outcomes(manifest: Manifest, rows: Sequence[ArmRow]) -> tuple[Outcome, ...]:

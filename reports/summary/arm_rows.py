@@ -29,8 +29,6 @@ class ArmRow:
     is_baseline: bool
     is_external: bool  # predicted by another program: only scored here
     changes: Mapping[str, object]
-    seeds_planned: int
-    seeds_done: int
     metrics: Mapping[str, Value | None]  # mask_ap, mask_ap50, …, box_ar_large; None: undefined
     mask_by_iou: tuple[float | None, ...]  # points, at IOU_THRESHOLDS
     mask_by_class: Mapping[str, float | None]  # points
@@ -61,8 +59,6 @@ def arm_row(
         is_baseline=arm == manifest.baseline,
         is_external=external,
         changes=manifest.arm_changes[arm],
-        seeds_planned=len(runs),
-        seeds_done=len(done),
         metrics={name: _value(name, own) for name in ACCURACIES},
         mask_by_iou=tuple(
             _mean([a.mask.ap_by_iou[i] for a in own]) for i in range(len(IOU_THRESHOLDS))

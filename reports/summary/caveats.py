@@ -1,6 +1,6 @@
 """What a reader must know before comparing two rows of a table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from reports.summary.timings import SessionRow, unfolded_text
 from yolact_bench.results.manifest import Manifest
@@ -11,33 +11,25 @@ def caveats(
     manifest: Manifest, accuracies: Sequence[Accuracy], sessions: Sequence[SessionRow]
 ) -> tuple[str, ...]:
     """Return one sentence for everything that differs between rows but is not a declared change."""
-    environments = [a.environment for a in accuracies]
-    environments += [session.environment for session in sessions]
-    sentences = [
-        _mixture(
-            "The numbers come from different commits of the source",
-            (e.commit for e in environments),
+    environments = [one.environment for one in (*accuracies, *sessions)]
+    values_by_sentence: Mapping[str, Iterable[str]] = {
+        "The numbers come from different commits of the source": (e.commit for e in environments),
+        "The accuracies were measured on different devices": (
+            a.environment.device for a in accuracies
         ),
-        _mixture(
-            "The accuracies were measured on different devices",
-            (a.environment.device for a in accuracies),
+        "The accuracies were scored by different engines": (a.scoring for a in accuracies),
+        "The arms were evaluated in batches of different size, which round differently": (
+            str(a.eval_batch) for a in accuracies
         ),
-        _mixture(
-            "The accuracies were scored by different engines", (a.scoring for a in accuracies)
+        "The numbers come from different versions of torch": (
+            e.versions.get("torch", "unknown") for e in environments
         ),
-        _mixture(
-            "The arms were evaluated in batches of different size, which round differently",
-            (str(a.eval_batch) for a in accuracies),
+        "The arms were evaluated on different images, so Δ also reflects the data": (
+            f"{a.dataset} ({a.eval_data})" for a in accuracies
         ),
-        _mixture(
-            "The numbers come from different versions of torch",
-            (e.versions.get("torch", "unknown") for e in environments),
-        ),
-        _mixture(
-            "The arms were evaluated on different images, so Δ also reflects the data",
-            (f"{a.dataset} ({a.eval_data})" for a in accuracies),
-        ),
-    ]
+    }
+    mixtures = {text: list(dict.fromkeys(v)) for text, v in values_by_sentence.items()}
+    sentences = [f"{text}: {', '.join(v)}." for text, v in mixtures.items() if len(v) > 1]
     if any(e.dirty for e in environments):
         sentences.append("Some numbers were measured with uncommitted changes in the source.")
     for session in sessions:
@@ -45,7 +37,7 @@ def caveats(
     digests = {run.detect_digest for run in manifest.runs if run.arm == manifest.baseline}
     if accuracies and not any(a.detect_digest in digests for a in accuracies):
         sentences.append(f"The baseline {manifest.baseline} has no accuracy, so there is no Δ.")
-    return tuple(sentence for sentence in sentences if sentence)
+    return tuple(sentences)
 
 
 def _of_times(session: SessionRow) -> list[str]:
@@ -56,8 +48,3 @@ def _of_times(session: SessionRow) -> list[str]:
     return sentences + [
         f"{unfolded_text(arm, n)} ({session.label})." for arm, n in norms.items() if n
     ]
-
-
-def _mixture(sentence: str, values: Iterable[str]) -> str:
-    distinct = list(dict.fromkeys(values))
-    return f"{sentence}: {', '.join(distinct)}." if len(distinct) > 1 else ""

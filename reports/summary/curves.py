@@ -18,13 +18,12 @@ Points = tuple[tuple[int, float], ...]  # (iteration, value), by iteration
 class Curve:
     """What one training logged. Arms that share the training share the curve."""
 
-    train_digest: str
     label: str  # the arms, and the seed where there are several
     losses: Mapping[str, Points]  # "total" first, then the parts
     validation: Mapping[str, Points]  # metric → fraction
 
 
-def read_curve(file: Path, *, train_digest: str, label: str) -> Curve | None:
+def read_curve(file: Path, *, label: str) -> Curve | None:
     """Return the curve logged in `file`, None if there is no such file or it is empty.
 
     A resumed training logs the iterations since its checkpoint again: the later line counts.
@@ -45,7 +44,6 @@ def read_curve(file: Path, *, train_digest: str, label: str) -> Curve | None:
     if not losses["total"] and not validation:
         return None
     return Curve(
-        train_digest=train_digest,
         label=label,
         losses={name: _points(values) for name, values in losses.items() if values},
         validation={name: _points(values) for name, values in validation.items()},

@@ -1,13 +1,15 @@
 """Published numbers, read from paper.yaml and checked."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from yolact_bench.errors import SpecError
+from yolact_bench.results.serialise import from_plain
 from yolact_bench.slots import hint
 
 PAPER_SCHEMA = 1
@@ -40,7 +42,6 @@ class PaperRow:
 class PaperGroup:
     """The rows that an ablation prints beside its own."""
 
-    key: str
     title: str
     rows: tuple[PaperRow, ...]
     units: Mapping[str, Quantity]  # of the values that occur, in table order
@@ -85,64 +86,43 @@ def paper_groups(file: Path = FILE) -> Mapping[str, PaperGroup]:
         for key, u in data["units"].items()
     }
     return {
-        key: _group(f"{file.name}: {key}", key, group, units, data["sources"])
+        key: _group(f"{file.name}: {key}", group, units, data["sources"])
         for key, group in data["groups"].items()
     }
 
 
 def _group(
-    where: str,
-    key: str,
-    data: Mapping[str, object],
-    units: Mapping[str, Quantity],
-    sources: Mapping[str, str],
+    where: str, data: Mapping[str, Any], units: Mapping[str, Quantity], sources: Mapping[str, str]
 ) -> PaperGroup:
-    _only(where, data, ("title", "split", "gpu", "rows"))
-    rows = data["rows"]
-    assert isinstance(rows, list)
+    _check_keys(where, data, ("title", "split", "gpu", "rows"))
     defaults = {"split": data["split"], "gpu": data["gpu"]}
-    parsed = tuple(_row(where, {**defaults, **row}, units, sources) for row in rows)
-    used_units = {name for row in parsed for name in row.values}
+    rows = tuple(_row(where, {**defaults, **row}, units, sources) for row in data["rows"])
+    names = {name for row in rows for name in row.values}
     return PaperGroup(
-        key=key,
-        title=str(data["title"]),
-        rows=parsed,
-        units={name: unit for name, unit in units.items() if name in used_units},
+        title=data["title"],
+        rows=rows,
+        units={name: unit for name, unit in units.items() if name in names},
     )
 
 
 def _row(
-    where: str,
-    data: Mapping[str, object],
-    units: Mapping[str, Quantity],
-    sources: Mapping[str, str],
+    where: str, data: Mapping[str, Any], units: Mapping[str, Quantity], sources: Mapping[str, str]
 ) -> PaperRow:
     where = f"{where}: row {data.get('name')!r}"
-    _only(where, data, ("name", "values", "split", "gpu", "source", "where", "checked"))
-    values, source = data["values"], str(data["source"])
-    if not isinstance(values, dict) or not values:
-        raise SpecError(f"{where}: 'values' must be a mapping with at least one number")
-    for name in values:
+    _check_keys(where, data, [field.name for field in fields(PaperRow)])
+    for name in data["values"]:
         if name not in units:
             raise SpecError(f"{where}: no unit is named {name!r}{hint(str(name), units)}")
+    source = data["source"]
     if source not in sources:
-        raise SpecError(f"{where}: no source is named {source!r}{hint(source, sources)}")
-    return PaperRow(
-        name=str(data["name"]),
-        values={name: float(value) for name, value in values.items()},
-        split=str(data["split"]),
-        gpu=None if data["gpu"] is None else str(data["gpu"]),
-        source=sources[source],
-        where=None if data["where"] is None else str(data["where"]),
-        checked=data["checked"] is True,
-    )
+        raise SpecError(f"{where}: no source is named {source!r}{hint(str(source), sources)}")
+    return from_plain(PaperRow, {**data, "source": sources[source]})
 
 
-def _only(where: str, data: Mapping[str, object], keys: tuple[str, ...]) -> None:
-    known = dict.fromkeys(keys)
+def _check_keys(where: str, data: Mapping[str, Any], keys: Sequence[str]) -> None:
     for key in data:
-        if key not in known:
-            raise SpecError(f"{where}: unknown key {key!r}{hint(key, known)}")
+        if key not in keys:
+            raise SpecError(f"{where}: unknown key {key!r}{hint(key, keys)}")
     missing = [key for key in keys if key not in data]
     if missing:
         raise SpecError(f"{where}: missing {', '.join(missing)}")

@@ -18,14 +18,14 @@ def value(row: ArmRow, value: Value | None, notes: Notes) -> str:
     if value is None:
         return point(row, None, notes)
     spread = "" if value.spread is None else f" ± {value.spread:.1f}"
-    few = row.seeds_done < row.seeds_planned
+    few = len(row.accuracies) < len(row.runs)
     return f"{value.mean:.1f}{spread}" + (f" {notes.mark(*row.missing)}" if few else "")
 
 
 def point(row: ArmRow, points: float | None, notes: Notes) -> str:
     """Return AP in points with one decimal."""
     if points is None:
-        return UNDEFINED if row.seeds_done else absent(row, notes)
+        return UNDEFINED if row.accuracies else absent(row, notes)
     return f"{points:.1f}"
 
 

@@ -10,7 +10,6 @@ from reports.summary.timings import SessionRow
 from reports.tables import main
 from reports.tables.main import time_fields, verdict
 from reports.tables.origins import command
-from reports.tables.table import Column
 from yolact_bench.clock import STAGES
 from yolact_bench.results.contrasts import Contrast
 from yolact_bench.results.manifest import PlannedRun
@@ -23,7 +22,9 @@ def csv_files(summary: Summary) -> dict[str, str]:
     """Return file name → text. Empty cells where there is no number."""
     columns = main.columns(summary)
     return {
-        "table.csv": csv_text([_arm(columns, row) for row in summary.rows]),
+        "table.csv": csv_text(
+            [{k: v for c in columns for k, v in c.fields(row).items()} for row in summary.rows]
+        ),
         "differences.csv": csv_text(
             [_difference(summary, c) for c in summary.contrasts.by_key.values()]
         ),
@@ -41,10 +42,6 @@ def csv_text(lines: Sequence[Mapping[str, object]], names: Sequence[str] = ()) -
     writer.writeheader()
     writer.writerows(lines)
     return out.getvalue()
-
-
-def _arm(columns: Sequence[Column[ArmRow]], row: ArmRow) -> _Line:
-    return {name: value for column in columns for name, value in column.fields(row).items()}
 
 
 def _time(summary: Summary, row: ArmRow, session: SessionRow) -> _Line:

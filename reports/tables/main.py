@@ -205,7 +205,7 @@ def _identity(summary: Summary, row: ArmRow) -> _Fields:
         "baseline": row.is_baseline,
         "external": row.is_external,
         "changes": choices(row.changes),
-        "seeds": row.seeds_done,
+        "seeds": len(row.accuracies),
         "proxy": row.proxy,
         "budget": summary.manifest.budget,
     }

@@ -103,8 +103,7 @@ def _published_on(pair: _Pair) -> str:
 def _difference(summary: Summary, pair: _Pair, notes: Notes) -> str:
     if pair.ours.points is None:
         return f"{cells.MISSING} {notes.mark('not measured')}"
-    reason = _incomparable(summary, pair.row, pair.paper, pair.name)
-    if reason:
+    if reason := _incomparable(summary, pair.row, pair.paper, pair.name):
         return f"{cells.MISSING} {notes.mark(reason)}"
     is_same = _words(pair.paper.split) <= _words(pair.ours.where)
     mark = "" if is_same else f" {notes.mark('another split of the same data set')}"
@@ -127,28 +126,25 @@ def _incomparable(summary: Summary, row: ArmRow, paper: PaperRow, name: str) -> 
 def _measurement(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measurement:
     if name in _SPEEDS:
         return _time(summary, row, name, unit)
+    contrast = summary.contrasts.of(row.arm, "mask_ap") if name == "delta_ap" else None
     points = _points(summary, row, name)
     on = dict.fromkeys(f"{a.dataset}, {a.num_images} images" for a in row.accuracies.values())
     where = " and ".join(on) or cells.MISSING
     if points is None:
         return _Measurement(cells.MISSING, None, where)
-    text = _number(points, unit)
-    contrast = summary.contrasts.of(row.arm, "mask_ap") if name == "delta_ap" else None
-    if contrast is not None:
-        text = cells.delta(contrast)
+    text = _number(points, unit) if contrast is None else cells.delta(contrast)
     return _Measurement(text, points, where)
 
 
 def _time(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measurement:
-    if row.timing is None or summary.session is None:
+    timing, s = row.timing, summary.session
+    if timing is None or s is None:
         return _Measurement(cells.MISSING, None, cells.MISSING)
-    s = summary.session
     threads = f", {s.threads} threads" if s.device_type == "cpu" else ""
     where = f"{s.device}{threads}, {s.label}"
-    number = {"ms": row.timing.median_ms, "fps": row.timing.fps}.get(name)
-    if name == "delta_ms":
-        base = s.timings.get(summary.manifest.baseline)
-        number = None if base is None else row.timing.median_ms - base.median_ms
+    base = s.timings.get(summary.manifest.baseline)
+    delta = timing.median_ms - base.median_ms if base else None
+    number = {"ms": timing.median_ms, "fps": timing.fps, "delta_ms": delta}[name]
     if number is None:
         return _Measurement(cells.MISSING, None, where)
     return _Measurement(_number(number, unit), number, where)

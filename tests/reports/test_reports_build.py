@@ -254,12 +254,12 @@ def test_a_resumed_training_continues_its_curve(tmp_path: Path) -> None:
         {"iteration": 30, "total": float("nan"), "losses": {}},
     ]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"iterat')
-    curve = read_curve(file, train_digest="t", label="a")
+    curve = read_curve(file, label="a")
     assert curve is not None
     assert curve.losses == {"total": ((10, 4.0), (20, 2.0)), "box": ((10, 3.0), (20, 1.5))}
     file.write_text("{}\n" + json.dumps(lines[0]) + "\n")
     with pytest.raises(SpecError, match=r"log\.jsonl, line 1"):
-        read_curve(file, train_digest="t", label="a")
+        read_curve(file, label="a")
 
 
 def test_machine_paths_stay_out_of_the_page(work: Path) -> None:
