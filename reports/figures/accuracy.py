@@ -5,9 +5,8 @@ from matplotlib.figure import Figure
 
 from reports.figures.geometry import pareto
 from reports.figures.labels import Label, write_labels
-from reports.figures.style import DASHES, SOFT, arm_colours, legend_below, numbers
+from reports.figures.style import DASHES, SOFT, arm_colours, hint, legend_below
 from reports.summary.aggregate import Summary
-from reports.summary.arm_rows import ArmRow
 from yolact_bench.statistics.matches import IOU_THRESHOLDS
 
 
@@ -32,14 +31,20 @@ def ap_against_ms(summary: Summary) -> Figure | None:
         marker, size = ("D", 95) if row.is_baseline else ("o", 80)
         axes.scatter(ms, ap, s=size, marker=marker, color=colours[row.arm], ec="white", zorder=3)
     axes.margins(0.16, 0.18)
-    device = summary.session.device
-    unit = "ms a call (CPU)" if summary.session.device_type == "cpu" else "ms a call"
-    label = summary.session.label
-    axes.set(xlabel=f"{unit}, {label}, median, on {device}", ylabel="mask AP, points")
+    s = summary.session
+    unit = "ms a call (CPU)" if s.device_type == "cpu" else "ms a call"
+    axes.set(xlabel=f"{unit}, {s.label}, median, on {s.device}", ylabel="mask AP, points")
     axes.set_title("Accuracy against time")
-    hint = "dashed: no arm is both faster and better"
-    axes.set_title(hint, loc="right", fontsize=9, weight="normal", color=SOFT)
-    labels = [_label(row, (ms, ap), colours[row.arm]) for row, ms, ap in points]
+    hint(axes, "dashed: no arm is both faster and better")
+    labels = [
+        Label(
+            text=f"{row.arm} (baseline)" if row.is_baseline else row.arm,
+            point=(ms, ap),
+            colour=colours[row.arm],
+            weight="bold" if row.is_baseline else "normal",
+        )
+        for row, ms, ap in points
+    ]
     write_labels(axes, labels, front)
     return figure
 
@@ -57,10 +62,10 @@ def ap_by_iou(summary: Summary) -> Figure | None:
     dashes = {row.arm: DASHES[i % len(DASHES)] for i, row in enumerate(summary.rows)}
     for row in rows:
         style = {"color": colours[row.arm], "ls": dashes[row.arm], "lw": 1.9, "label": row.arm}
-        panels[0].plot(IOU_THRESHOLDS, numbers(row.mask_by_iou), **style)
+        own = np.array(row.mask_by_iou, float)  # NaN where there is none
+        panels[0].plot(IOU_THRESHOLDS, own, **style)
         if baseline is not None and width == 2:
-            difference = np.subtract(numbers(row.mask_by_iou), numbers(baseline.mask_by_iou))
-            panels[1].plot(IOU_THRESHOLDS, difference, **style)
+            panels[1].plot(IOU_THRESHOLDS, own - np.array(baseline.mask_by_iou, float), **style)
     panels[0].set(title="Mask AP at each IoU threshold", ylabel="mask AP, points")
     panels[0].set_ylim(bottom=0)
     if baseline is not None and width == 2:
@@ -69,9 +74,3 @@ def ap_by_iou(summary: Summary) -> Figure | None:
         axes.set(xlabel="IoU threshold", xticks=IOU_THRESHOLDS[::2])
     legend_below(figure, panels[0])
     return figure
-
-
-def _label(row: ArmRow, point: tuple[float, float], colour: str) -> Label:
-    if row.is_baseline:
-        return Label(text=f"{row.arm} (baseline)", point=point, colour=colour, weight="bold")
-    return Label(text=row.arm, point=point, colour=colour)

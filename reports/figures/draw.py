@@ -1,33 +1,26 @@
 """The figures of an ablation's report; drawn without a display."""
 
-from collections.abc import Callable, Mapping
-
-from matplotlib.figure import Figure
-
 from reports.figures.accuracy import ap_against_ms, ap_by_iou
 from reports.figures.bars import errors, stages
 from reports.figures.forest import differences
 from reports.figures.losses import losses
-from reports.figures.style import draw_files, stems_of
+from reports.figures.style import FigureSet
 from reports.summary.aggregate import Summary
 
-_DRAWINGS: Mapping[str, Callable[[Summary], Figure | None]] = {
-    "differences": differences,
-    "ap_against_ms": ap_against_ms,
-    "ap_by_iou": ap_by_iou,
-    "errors": errors,
-    "losses": losses,
-    "stages": stages,
-}
+FIGURES: FigureSet[Summary] = FigureSet(
+    {
+        "differences": differences,
+        "ap_against_ms": ap_against_ms,
+        "ap_by_iou": ap_by_iou,
+        "errors": errors,
+        "losses": losses,
+        "stages": stages,
+    }
+)
 
 
 def draw(summary: Summary) -> dict[str, dict[str, bytes]]:
     """Return stem → suffix → file content of every figure that has something to show."""
     # A figure travels without its page: a proxy must say so itself.
     watermark = "" if summary.proxy is None else f"PROXY: {summary.proxy} budget"
-    return draw_files(_DRAWINGS, summary, watermark=watermark)
-
-
-def stems(summary: Summary) -> tuple[str, ...]:
-    """Return the stems of the figures that `draw` would draw, in less time."""
-    return stems_of(_DRAWINGS, summary)
+    return FIGURES.draw(summary, watermark=watermark)

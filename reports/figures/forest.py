@@ -25,7 +25,8 @@ def differences(summary: Summary) -> Figure | None:
     panels = {metric: contrasts for metric, contrasts in panels.items() if contrasts}
     if not panels:
         return None
-    arms = [row.arm for row in summary.rows if any(c.arm == row.arm for c in _all(panels))]
+    everything = [contrast for contrasts in panels.values() for contrast in contrasts]
+    arms = [row.arm for row in summary.rows if any(c.arm == row.arm for c in everything)]
     figure = Figure(figsize=(1.2 + 4.7 * len(panels), 1.75 + 0.52 * len(arms)))
     axes_of_panels = np.atleast_1d(figure.subplots(1, len(panels), sharey=True)).tolist()
     colours = arm_colours(summary)
@@ -40,7 +41,7 @@ def differences(summary: Summary) -> Figure | None:
     axes_of_panels[0].set_ylim(len(arms) - 0.45, -0.55)
     for tick in axes_of_panels[0].get_yticklabels():
         tick.set_color(INK)
-    figure.supxlabel(_hint(_all(panels)), fontsize=9, color=SOFT, x=0.02, ha="left")
+    figure.supxlabel(_hint(everything), fontsize=9, color=SOFT, x=0.02, ha="left")
     return figure
 
 
@@ -80,7 +81,3 @@ def _hint(contrasts: Sequence[Contrast]) -> str:
     if any(c.testable for c in contrasts):
         parts.append("grey: smaller than what would be found with 80 % probability")
     return "; ".join(parts)
-
-
-def _all(panels: dict[str, list[Contrast]]) -> list[Contrast]:
-    return [contrast for contrasts in panels.values() for contrast in contrasts]

@@ -27,7 +27,8 @@ def losses(summary: Summary) -> Figure | None:
     panels = np.atleast_1d(figure.subplots(lines, columns)).ravel().tolist()
     for axes, name in zip(panels, names, strict=False):
         for i, curve in enumerate(curves):
-            _loss_line(axes, curve.losses.get(name, ()), i, curve.label)
+            colour = PALETTE[i % len(PALETTE)]
+            _loss_line(axes, curve.losses.get(name, ()), colour, curve.label)
         axes.set_title(f"{name} loss".replace("_", " "))
         axes.set_ylim(bottom=0)
     if validated:
@@ -41,12 +42,11 @@ def losses(summary: Summary) -> Figure | None:
     return figure
 
 
-def _loss_line(axes: Axes, points: Points, place: int, label: str) -> None:
+def _loss_line(axes: Axes, points: Points, colour: str, label: str) -> None:
     if not points:
-        axes.plot([], [], color=PALETTE[place % len(PALETTE)], label=label)
+        axes.plot([], [], color=colour, label=label)
         return
     iterations, values = np.array(points).T
-    colour = PALETTE[place % len(PALETTE)]
     curve = smooth(values)
     if len(values) > 8:
         axes.plot(iterations, values, color=colour, lw=0.7, alpha=0.28)
@@ -60,15 +60,9 @@ def _loss_line(axes: Axes, points: Points, place: int, label: str) -> None:
 def _validation(axes: Axes, curves: Sequence[Curve]) -> None:
     for i, curve in enumerate(curves):
         points = curve.validation.get("mask_ap", ())
+        iterations, heights = [x for x, _ in points], [100 * fraction for _, fraction in points]
         colour = PALETTE[i % len(PALETTE)]
-        axes.plot(
-            [iteration for iteration, _ in points],
-            [100 * fraction for _, fraction in points],
-            color=colour,
-            marker="o",
-            ms=4,
-            lw=1.8,
-        )
+        axes.plot(iterations, heights, color=colour, marker="o", ms=4, lw=1.8)
     axes.set_title("validation mask AP, points")
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)

@@ -5,13 +5,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import INK, SOFT, draw_files
+from reports.figures.style import INK, SOFT, FigureSet
 from yolact_bench.results.profile import Ceiling, Profile
 
 
 def draw(profile: Profile) -> dict[str, dict[str, bytes]]:
     """Return stem → suffix → file content of every figure."""
-    return draw_files({"stages": stage_bar, "roofline": roofline}, profile)
+    return FigureSet({"stages": stage_bar, "roofline": roofline}).draw(profile)
 
 
 def roofline(profile: Profile) -> Figure:

@@ -1,8 +1,9 @@
 """Colours, lines and letters of all figures, their legend and their files."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -59,31 +60,32 @@ def arm_colours(summary: Summary) -> dict[str, str]:
     return {row.arm: colours.get(row.arm, BASELINE) for row in summary.rows}
 
 
-def draw_files(
-    drawings: Mapping[str, Callable[[T], Figure | None]],
-    subject: T,
-    *,
-    salt: str = "",
-    watermark: str = "",
-) -> dict[str, dict[str, bytes]]:
-    """Return stem → suffix → file content of every figure that has something to show."""
-    files: dict[str, dict[str, bytes]] = {}
-    for stem, drawing in drawings.items():
-        # The salt makes the ids inside an SVG depend on the figure alone, not on chance.
-        with mpl.rc_context({**STYLE, "svg.hashsalt": salt + stem}):  # type: ignore[dict-item]
-            figure = drawing(subject)
-            if figure is None:
-                continue
-            if watermark:
-                figure.text(0.5, 0.5, watermark, **WATERMARK)
-            files[stem] = {kind: _encode(figure, kind) for kind in ("svg", "png")}
-    return files
+@dataclass(frozen=True, slots=True)
+class FigureSet(Generic[T]):
+    """The figures of one kind of page; each is drawn if it has something to show."""
 
+    drawings: Mapping[str, Callable[[T], Figure | None]]  # by the stem of the file
+    salt: str = ""
 
-def stems_of(drawings: Mapping[str, Callable[[T], Figure | None]], subject: T) -> tuple[str, ...]:
-    """Return the stems of the figures that have something to show, without encoding them."""
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        return tuple(stem for stem, drawing in drawings.items() if drawing(subject) is not None)
+    def draw(self, subject: T, *, watermark: str = "") -> dict[str, dict[str, bytes]]:
+        """Return stem → suffix → file content."""
+        files: dict[str, dict[str, bytes]] = {}
+        for stem, drawing in self.drawings.items():
+            # The salt makes the ids inside an SVG depend on the figure alone, not on chance.
+            salt = self.salt + stem
+            with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):  # type: ignore[dict-item]
+                figure = drawing(subject)
+                if figure is None:
+                    continue
+                if watermark:
+                    figure.text(0.5, 0.5, watermark, **WATERMARK)
+                files[stem] = {kind: _encode(figure, kind) for kind in ("svg", "png")}
+        return files
+
+    def stems(self, subject: T) -> tuple[str, ...]:
+        """Return the stems alone, without encoding the figures."""
+        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+            return tuple(stem for stem, one in self.drawings.items() if one(subject) is not None)
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
@@ -125,9 +127,9 @@ def stacked_bars(
     return ends
 
 
-def numbers(values: Sequence[float | None]) -> list[float]:
-    """Return the values, NaN where there is none."""
-    return [float("nan") if value is None else value for value in values]
+def hint(axes: Axes, text: str) -> None:
+    """Write a remark at the right end of the title's line."""
+    axes.set_title(text, loc="right", fontsize=9, weight="normal", color=SOFT)
 
 
 def _encode(figure: Figure, kind: str) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.figures import draw as plots
+from reports.figures.draw import FIGURES, draw
 from reports.pages.files import compare_files, svg_texts, write_files
 from reports.pages.html import html_report
 from reports.pages.latex import latex_report
@@ -36,7 +36,7 @@ def build(work_dir: Path, name: str) -> Report:
     """
     folder = report_folder(work_dir, name)
     summary = read(work_dir, name)
-    figures = plots.draw(summary)
+    figures = draw(summary)
     texts = _texts(summary, list(figures))
     page = html_report(summary, svg_texts(figures))
     write_files(folder, {**texts, "report.html": page}, figures)
@@ -53,7 +53,7 @@ def check_report(work_dir: Path, name: str) -> tuple[str, ...]:
     """
     folder = report_folder(work_dir, name)
     summary = read(work_dir, name)
-    stems = plots.stems(summary)
+    stems = FIGURES.stems(summary)
     return compare_files(folder, _texts(summary, stems), stems)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from reports.pages.files import compare_files, svg_texts, write_files
 from reports.pages.terminal import PLAIN_WIDTH, render_table, wrap
 from reports.summary.aggregate import summarise
-from reports.sweeps.figures import draw as plots
+from reports.sweeps.figures.draw import FIGURES
 from reports.sweeps.page import html_page, markdown_page
 from reports.sweeps.sentences import headline
 from reports.sweeps.tables import best_trials, trials_csv
@@ -42,7 +42,7 @@ def build_sweep(work_dir: Path, name: str) -> SweepReport:
     """
     folder, sweep = _read(work_dir, name)
     confirmed = _confirmation_tables(work_dir, sweep)
-    figures = plots.draw(sweep)
+    figures = FIGURES.draw(sweep)
     texts = _texts(sweep, tuple(figures), confirmed)
     page = html_page(sweep, svg_texts(figures), confirmed)
     write_files(folder, {**texts, "report.html": page}, figures)
@@ -69,7 +69,7 @@ def check_sweep(work_dir: Path, name: str) -> tuple[str, ...]:
         SpecError: as `build_sweep`.
     """
     folder, sweep = _read(work_dir, name)
-    stems = plots.stems(sweep)
+    stems = FIGURES.stems(sweep)
     texts = _texts(sweep, stems, _confirmation_tables(work_dir, sweep))
     return compare_files(folder, texts, stems, "report.html")
 

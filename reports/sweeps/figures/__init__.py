@@ -1,4 +1,4 @@
 """Figures of sweeps.
 
-Public: `draw.draw`, `draw.stems`.
+Public: `draw.FIGURES`.
 """

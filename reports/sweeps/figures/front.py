@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.labels import Label, write_labels
-from reports.figures.style import FAINT, INK, SOFT, legend_below
-from reports.sweeps.figures.marks import BLUE, ORANGE, clip, hint, scale_of
+from reports.figures.style import FAINT, INK, SOFT, hint, legend_below
+from reports.sweeps.figures.marks import BLUE, ORANGE, clip, scale_of
 from reports.sweeps.numbers import base_value, notation, ranking, value
 from yolact_bench.results.sweep import Sweep, Trial
 from yolact_bench.spec.sweep.keys import Objective

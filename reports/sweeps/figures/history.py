@@ -6,8 +6,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import SOFT, legend_below
-from reports.sweeps.figures.marks import BLUE, GREEN, ORANGE, base_line, clip, hint, scale_of
+from reports.figures.style import SOFT, hint, legend_below
+from reports.sweeps.figures.marks import BLUE, GREEN, ORANGE, base_line, clip, scale_of
 from reports.sweeps.numbers import complete_trials, notation, running_best
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.sweep.keys import Objective

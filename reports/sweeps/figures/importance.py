@@ -17,12 +17,8 @@ def importance(sweep: Sweep) -> Figure | None:
     if not metrics:
         return None
     longest = min(_SHOWN, max(len(shares) for shares in metrics.values()))
-    figure = Figure(
-        figsize=(
-            8.6 if len(metrics) == 1 else 5.2 * len(metrics),
-            1.2 + 0.42 * longest,
-        )
-    )
+    width = 8.6 if len(metrics) == 1 else 5.2 * len(metrics)
+    figure = Figure(figsize=(width, 1.2 + 0.42 * longest))
     panels = np.atleast_1d(figure.subplots(1, len(metrics))).tolist()
     for place, (axes, (metric, shares)) in enumerate(zip(panels, metrics.items(), strict=True)):
         largest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]

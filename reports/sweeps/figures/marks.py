@@ -5,7 +5,7 @@ from statistics import quantiles
 
 from matplotlib.axes import Axes
 
-from reports.figures.style import INK, PALETTE, SOFT
+from reports.figures.style import INK, PALETTE
 from reports.sweeps.numbers import base_value, notation
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.sweep.keys import Objective
@@ -43,16 +43,5 @@ def base_line(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     """Draw the base as a dashed line across."""
     base = base_value(sweep, objective.metric)
     if base is not None:
-        axes.axhline(
-            notation(objective.metric).of(base),
-            color=INK,
-            lw=1.1,
-            ls=(0, (5, 3)),
-            zorder=1,
-            label="base",
-        )
-
-
-def hint(axes: Axes, text: str) -> None:
-    """Write a remark at the right end of the title's line."""
-    axes.set_title(text, loc="right", fontsize=9, weight="normal", color=SOFT)
+        height = notation(objective.metric).of(base)
+        axes.axhline(height, color=INK, lw=1.1, ls=(0, (5, 3)), zorder=1, label="base")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reports.sweeps.build import build_sweep, check_sweep, hides_a_sweep, sweep_called
-from reports.sweeps.figures.draw import stems
+from reports.sweeps.figures.draw import FIGURES
 from reports.sweeps.numbers import ranking, running_best
 from reports.sweeps.sentences import expected_maximum, headline, warnings
 from reports.sweeps.tables import best_trials, command, failures
@@ -217,7 +217,7 @@ def test_two_objectives_that_both_grow_have_a_front(tmp_path: Path) -> None:
     trials = [
         trial_of(i, metrics={"mask_ap": 0.3 + i / 100, "box_ap": 0.4 - i / 100}) for i in range(3)
     ]
-    assert "front" in stems(sweep_of(*trials, best=(2, 1, 0), objectives=(MASK_AP, box)))
+    assert "front" in FIGURES.stems(sweep_of(*trials, best=(2, 1, 0), objectives=(MASK_AP, box)))
 
 
 def test_the_check_tells_what_no_longer_agrees(tmp_path: Path) -> None:
