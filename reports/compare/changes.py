@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reports.compare.sides import ReportLocation, Side, paired_arms, read_side
+from reports.compare.sides import Side, paired_arms
 from reports.compare.times import LatencyChange, latency_changes
 from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.metrics import RESAMPLED, points, title
-from yolact_bench.results.record import Accuracy, Environment, Failure
+from yolact_bench.results.record import Accuracy, Failure
 
 _SETTINGS = (
     *("question", "base", "baseline", "changes", "seeds", "measure", "dataset", "paper"),
@@ -77,17 +77,13 @@ class Comparison:
 _Row = tuple[str, str, str, str]  # arm, what, a, b
 
 
-def compare_ablations(a: ReportLocation, b: ReportLocation) -> Comparison:
+def compare_ablations(left: Side, right: Side) -> Comparison:
     """Return what changed from one ablation to the other.
 
     Arms with an equal detection digest are the same, whatever they are called; the others are
     compared by name.
-
-    Raises:
-        SpecError: a manifest or a store that cannot be read.
     """
-    left, right = read_side(a), read_side(b)
-    pairs = paired_arms(left.manifest, right.manifest)
+    pairs = paired_arms(left, right)
     names = (left.manifest.name, right.manifest.name)
     latencies, refused = latency_changes(left.sessions, right.sessions, pairs)
     return Comparison(
@@ -97,14 +93,14 @@ def compare_ablations(a: ReportLocation, b: ReportLocation) -> Comparison:
             for what in _SETTINGS
             if (old := getattr(left.manifest, what)) != (new := getattr(right.manifest, what))
         ),
-        arms_added=tuple(arm for arm in right.arms if arm not in pairs.values()),
-        arms_removed=tuple(arm for arm in left.arms if arm not in pairs),
+        arms_added=tuple(arm for arm in right.runs if arm not in pairs.values()),
+        arms_removed=tuple(arm for arm in left.runs if arm not in pairs),
         arms_renamed=tuple(Change(what="arm", a=x, b=y) for x, y in pairs.items() if x != y),
         arm_settings=_group(_arm_settings(left, right, pairs)),
         numbers=tuple(_numbers(left, right, pairs)),
         records=_group(_records(left, right, pairs)),
         failures=tuple(_failures(left, right, pairs)),
-        provenance=tuple(_provenance(left.environments(), right.environments())),
+        provenance=tuple(_provenance(left, right)),
         latencies=latencies,
         latency_refused=refused,
     )
@@ -178,24 +174,24 @@ def _records(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[_Row]:
 
 def _failures(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[Change]:
     for old, new in _both(a, b, pairs):
-        first, second = (
-            _failure(side.failures.get(run.detect_digest)) for side, run in ((a, old), (b, new))
-        )
+        first = _failure(a.failures.get(old.detect_digest))
+        second = _failure(b.failures.get(new.detect_digest))
         if first != second:
             yield Change(what=f"arm {old.arm} seed {old.seed}", a=first, b=second)
 
 
-def _provenance(a: Iterable[Environment], b: Iterable[Environment]) -> Iterator[Change]:
-    old, new = (_facts_of(environments) for environments in (a, b))
+def _provenance(a: Side, b: Side) -> Iterator[Change]:
+    old, new = _facts_of(a), _facts_of(b)
     for what in dict.fromkeys([*old, *new]):
         first, second = (", ".join(sorted(side.get(what, ()))) or "–" for side in (old, new))
         if first != second:
             yield Change(what=what, a=first, b=second)
 
 
-def _facts_of(environments: Iterable[Environment]) -> dict[str, set[str]]:
+def _facts_of(side: Side) -> dict[str, set[str]]:
     facts: dict[str, set[str]] = {}
-    for environment in environments:
+    environments = [a.environment for a in side.accuracies.values()]
+    for environment in (*environments, *(s.environment for s in side.sessions)):
         commit = environment.commit[:10] + ("+changes" if environment.dirty else "")
         for what, value in {"commit": commit, **environment_facts(environment)}.items():
             facts.setdefault(what, set()).add(value)
@@ -205,8 +201,8 @@ def _facts_of(environments: Iterable[Environment]) -> dict[str, set[str]]:
 def _group(changes: Iterable[_Row]) -> tuple[ArmChange, ...]:
     """Merge equal changes of several arms."""
     arms: dict[tuple[str, str, str], list[str]] = {}
-    for arm, *change in changes:
-        arms.setdefault((change[0], change[1], change[2]), []).append(arm)
+    for arm, what, a, b in changes:
+        arms.setdefault((what, a, b), []).append(arm)
     return tuple(
         ArmChange(arms=tuple(names), what=what, a=a, b=b) for (what, a, b), names in arms.items()
     )

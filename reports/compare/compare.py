@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.compare.changes import ArmChange, Comparison, NumberChange, compare_ablations
-from reports.compare.sides import ReportLocation
+from reports.compare.sides import Side, read_side
 from reports.compare.times import LatencyChange
 from reports.tables.table import Column, R, number, tabulate, text
 from yolact_bench.errors import SpecError
@@ -55,10 +55,8 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> ReportCompar
     if name is not None:
         for work, names in ((a, names_a), (b, names_b)):
             if name not in names:
-                known = dict.fromkeys(names)
-                raise SpecError(
-                    f"compare: {work} has no ablation named {name!r}{hint(name, known)}"
-                )
+                advice = hint(name, names)
+                raise SpecError(f"compare: {work} has no ablation named {name!r}{advice}")
         names_a = names_b = [name]
     return ReportComparison(
         a=a,
@@ -66,7 +64,7 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> ReportCompar
         only_in_a=tuple(n for n in names_a if n not in names_b),
         only_in_b=tuple(n for n in names_b if n not in names_a),
         ablations=tuple(
-            compare_ablations(_place(Path(a), one), _place(Path(b), one))
+            compare_ablations(_named_side(Path(a), one), _named_side(Path(b), one))
             for one in names_a
             if one in names_b
         ),
@@ -142,20 +140,19 @@ def _names(work_dir: Path) -> list[str]:
     return [file.parent.name for file in files]
 
 
-def _ablation(word: str, work_dir: Path) -> ReportLocation:
+def _ablation(word: str, work_dir: Path) -> Side:
     folder = Path(word)
     if (folder / manifests.FILE.name).is_file():
-        return ReportLocation(work_dir=folder.resolve().parents[1], folder=folder)
-    place = _place(work_dir, word)
-    if not (place.folder / manifests.FILE.name).is_file():
-        known = dict.fromkeys(_names(work_dir))
+        return read_side(folder.resolve().parents[1], folder)
+    if not (work_dir / "reports" / word / manifests.FILE.name).is_file():
+        known = _names(work_dir)
         advice = hint(word, known) if known else "; give two work directories, or two ablations"
         raise SpecError(
             f"compare: {word!r} is not a work directory, a report folder or an ablation of "
             f"{work_dir}{advice}"
         )
-    return place
+    return _named_side(work_dir, word)
 
 
-def _place(work_dir: Path, name: str) -> ReportLocation:
-    return ReportLocation(work_dir=work_dir, folder=work_dir / "reports" / name)
+def _named_side(work_dir: Path, name: str) -> Side:
+    return read_side(work_dir, work_dir / "reports" / name)

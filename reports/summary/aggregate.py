@@ -73,7 +73,8 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
         for digest, label in labels.items()
     ]
     trained = {a.train_digest: a for a in reversed(accuracies.values())}
-    environments = [one.environment for one in (*accuracies.values(), *sessions)]
+    environments = [a.environment for a in accuracies.values()]
+    environments += [s.environment for s in sessions]
     return Summary(
         manifest=manifest,
         rows=rows,

@@ -11,7 +11,7 @@ def caveats(
     manifest: Manifest, accuracies: Sequence[Accuracy], sessions: Sequence[SessionRow]
 ) -> tuple[str, ...]:
     """Return one sentence for everything that differs between rows but is not a declared change."""
-    environments = [one.environment for one in (*accuracies, *sessions)]
+    environments = [*(a.environment for a in accuracies), *(s.environment for s in sessions)]
     values_by_sentence: Mapping[str, Iterable[str]] = {
         "The numbers come from different commits of the source": (e.commit for e in environments),
         "The accuracies were measured on different devices": (

@@ -55,17 +55,9 @@ def notation(metric: str) -> Notation:
     return _UNITS.get(metric, Notation(words=metric.replace("_", " "), scale=1, digits=3))
 
 
-def value(trial: Trial, metric: str) -> float | None:
-    """Return the metric of a trial; None where it is not known, or not a number."""
-    return _finite(trial.metrics.get(metric))
-
-
-def base_value(sweep: Sweep, metric: str) -> float | None:
-    """Return the metric of the base itself; None where it is not known."""
-    return _finite(sweep.base_metrics.get(metric))
-
-
-def _finite(number: float | None) -> float | None:
+def value(metrics: Mapping[str, float], metric: str) -> float | None:
+    """Return the metric of a trial or of the base; None where it is not known, or not finite."""
+    number = metrics.get(metric)
     return number if number is not None and math.isfinite(number) else None
 
 
@@ -80,7 +72,7 @@ def complete_trials(sweep: Sweep) -> tuple[Trial, ...]:
         trial
         for trial in sweep.trials
         if trial.state == "complete"
-        and all(value(trial, objective.metric) is not None for objective in sweep.objectives)
+        and all(value(trial.metrics, one.metric) is not None for one in sweep.objectives)
     )
 
 
@@ -102,7 +94,7 @@ def running_best(sweep: Sweep, objective: Objective) -> list[tuple[int, float]]:
     """Return number and value of every trial that was better than all before it."""
     best: list[tuple[int, float]] = []
     for trial in sorted(complete_trials(sweep), key=lambda trial: trial.number):
-        number = value(trial, objective.metric)
+        number = value(trial.metrics, objective.metric)
         if number is not None and (not best or is_better(number, best[-1][1], objective)):
             best.append((trial.number, number))
     return best

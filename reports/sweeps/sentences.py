@@ -6,7 +6,6 @@ from statistics import NormalDist
 
 from reports.pages.sections import environment_lines
 from reports.sweeps.numbers import (
-    base_value,
     complete_trials,
     is_better,
     notation,
@@ -108,7 +107,7 @@ def _result(sweep: Sweep) -> str:
         return _front_result(sweep, order)
     best, objective = order[0], sweep.objectives[0]
     words, number = notation(objective.metric), best.metrics[objective.metric]
-    base = base_value(sweep, objective.metric)
+    base = value(sweep.base_metrics, objective.metric)
     label, suffix = _label(objective)
     changed = f"with {short_choices(best) or 'the choices of the base'}"
     if base is None:
@@ -126,7 +125,7 @@ def _front_result(sweep: Sweep, order: tuple[Trial, ...]) -> str:
     for objective in sweep.objectives:
         label, suffix = _label(objective)
         result = [trial.metrics[objective.metric] for trial in front]
-        words, base = notation(objective.metric), base_value(sweep, objective.metric)
+        words, base = notation(objective.metric), value(sweep.base_metrics, objective.metric)
         of_base = "" if base is None else f" (base {words.text(base)}{suffix})"
         low, high = words.text(min(result)), words.text(max(result))
         span = low if low == high else f"{low} to {high}"
@@ -137,7 +136,7 @@ def _front_result(sweep: Sweep, order: tuple[Trial, ...]) -> str:
 
 def _beats(sweep: Sweep, front: list[Trial]) -> str:
     """Whether any trial is better than the base in everything."""
-    bases = {o: base_value(sweep, o.metric) for o in sweep.objectives}
+    bases = {o: value(sweep.base_metrics, o.metric) for o in sweep.objectives}
     if any(base is None for base in bases.values()):
         return ""
     numbers = [
@@ -145,7 +144,7 @@ def _beats(sweep: Sweep, front: list[Trial]) -> str:
         for trial in front
         if all(
             base is not None
-            and (m := value(trial, o.metric)) is not None
+            and (m := value(trial.metrics, o.metric)) is not None
             and not is_better(base, m, o)
             for o, base in bases.items()
         )

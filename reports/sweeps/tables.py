@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import yaml
 
-from reports.sweeps.numbers import base_value, notation, ranking, short_choices, value
+from reports.sweeps.numbers import notation, ranking, short_choices, value
 from reports.tables.cells import MISSING
 from reports.tables.csv import csv_text
 from reports.tables.table import Column, Table, number, tabulate, text
@@ -26,14 +26,14 @@ def best_trials(sweep: Sweep) -> Table:
     extras = [
         metric
         for metric in _EXTRAS
-        if metric not in metrics and any(value(trial, metric) is not None for trial in trials)
+        if metric not in metrics and any(value(t.metrics, metric) is not None for t in trials)
     ]
     return tabulate(
         "The best trials" if len(metrics) == 1 else "The front, and the trials next to it",
         [
             _name(sweep),
             *(column for metric in metrics for column in _objective(sweep, metric)),
-            *(_extra(sweep, metric) for metric in extras),
+            *(_metric(sweep, metric, absent="") for metric in extras),
             text("choices", lambda t: short_choices(t) or "as the base" if t else sweep.base),
             *([text("proposed by", _origin)] if any(t.origin for t in trials) else []),
         ],
@@ -121,34 +121,30 @@ def _name(sweep: Sweep) -> Column[Trial | None]:
 
 def _objective(sweep: Sweep, metric: str) -> tuple[Column[Trial | None], ...]:
     """The columns of an objective: its value and the difference to the base."""
-    base, of = base_value(sweep, metric), notation(metric)
+    base, of = value(sweep.base_metrics, metric), notation(metric)
 
     def delta(trial: Trial | None) -> str:
         if trial is None:
             return ""
-        return NOT_AVAILABLE if base is None else of.delta(trial.metrics[metric], base)
+        return of.delta(trial.metrics[metric], base) if base is not None else NOT_AVAILABLE
 
-    return (
-        number(of.words, lambda trial: _text(metric, trial.metrics[metric] if trial else base)),
-        number("Δ", delta),
-    )
+    return _metric(sweep, metric, absent=MISSING), number("Δ", delta)
 
 
-def _extra(sweep: Sweep, metric: str) -> Column[Trial | None]:
+def _metric(sweep: Sweep, metric: str, *, absent: str) -> Column[Trial | None]:
+    """A metric of the trials and of the base; `absent` where that of the base is not known."""
+
     def cell(trial: Trial | None) -> str:
-        if trial is None:
-            return _text(metric, base_value(sweep, metric), "")
-        return _text(metric, value(trial, metric))
+        amount = value(trial.metrics if trial else sweep.base_metrics, metric)
+        if amount is None:
+            return MISSING if trial else absent
+        return notation(metric).text(amount)
 
     return number(notation(metric).words, cell)
 
 
 def _origin(trial: Trial | None) -> str:
     return trial.origin or "sampler" if trial else ""
-
-
-def _text(metric: str, number: float | None, absent: str = MISSING) -> str:
-    return absent if number is None else notation(metric).text(number)
 
 
 def _star(sweep: Sweep) -> str:
@@ -164,7 +160,7 @@ def _of_all(sweep: Sweep, trials: int) -> str:
 
 
 def _unknown(sweep: Sweep) -> tuple[str, ...]:
-    missing = [o.metric for o in sweep.objectives if base_value(sweep, o.metric) is None]
+    missing = [o.metric for o in sweep.objectives if value(sweep.base_metrics, o.metric) is None]
     named = ", ".join(notation(metric).words for metric in missing)
     return (f"{named} of the base itself: not known.",) if missing else ()
 
@@ -172,7 +168,7 @@ def _unknown(sweep: Sweep) -> tuple[str, ...]:
 def _sessions(trials: Sequence[Trial]) -> tuple[str, ...]:
     """Say it where times are not relative to the base, as of budget sweeps of earlier versions."""
     times, ratios = (
-        {trial.number for trial in trials if value(trial, metric) is not None}
+        {trial.number for trial in trials if value(trial.metrics, metric) is not None}
         for metric in ("latency_ms", "latency_ratio")
     )
     alone = ", ".join(str(trial) for trial in sorted(times - ratios))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from reports.figures.labels import Label, write_labels
 from reports.figures.style import FAINT, INK, SOFT, hint, legend_below
 from reports.sweeps.figures.marks import BLUE, ORANGE, clip, scale_of
-from reports.sweeps.numbers import base_value, notation, ranking, value
+from reports.sweeps.numbers import notation, ranking, value
 from yolact_bench.results.sweep import Sweep, Trial
 from yolact_bench.spec.sweep.keys import Objective
 
@@ -37,7 +37,7 @@ def front(sweep: Sweep) -> Figure | None:
     axes_of = _objectives(sweep)
     if axes_of is None:
         return None
-    trials = [t for t in ranking(sweep) if value(t, axes_of[0].metric) is not None]
+    trials = [t for t in ranking(sweep) if value(t.metrics, axes_of[0].metric) is not None]
     if not trials:
         return None
     across, up = axes_of
@@ -122,7 +122,7 @@ def _corners(line: list[tuple[float, float]], *, before: bool) -> Iterator[tuple
 
 
 def _base(axes: Axes, plane: _Plane, sweep: Sweep) -> None:
-    x, y = (base_value(sweep, o.metric) for o in (plane.across, plane.up))
+    x, y = (value(sweep.base_metrics, o.metric) for o in (plane.across, plane.up))
     if x is not None and y is not None:
         point = notation(plane.across.metric).of(x), notation(plane.up.metric).of(y)
         axes.scatter(
@@ -138,7 +138,7 @@ def _budget(axes: Axes, plane: _Plane, sweep: Sweep) -> None:
     over = [
         ms
         for trial in sweep.trials
-        if trial.state == "over_budget" and (ms := value(trial, "latency_ms")) is not None
+        if trial.state == "over_budget" and (ms := value(trial.metrics, "latency_ms")) is not None
     ]
     if over:
         floor = [plane.scale[0]] * len(over)

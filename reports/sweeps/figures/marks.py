@@ -6,7 +6,7 @@ from statistics import quantiles
 from matplotlib.axes import Axes
 
 from reports.figures.style import INK, PALETTE
-from reports.sweeps.numbers import base_value, notation
+from reports.sweeps.numbers import notation, value
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.sweep.keys import Objective
 
@@ -16,7 +16,7 @@ _REACH = 2.5  # interquartile ranges: trials worse than that by far would flatte
 
 def scale_of(values: Sequence[float], objective: Objective, sweep: Sweep) -> tuple[float, float]:
     """Return both ends of an axis: the base, all good trials, and bad ones unless far off."""
-    base = base_value(sweep, objective.metric)
+    base = value(sweep.base_metrics, objective.metric)
     also = [] if base is None else [notation(objective.metric).of(base)]
     low, high = min([*values, *also]), max([*values, *also])
     if len(values) >= 4:
@@ -41,7 +41,7 @@ def clip(value: float, scale: tuple[float, float]) -> tuple[float, str]:
 
 def base_line(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     """Draw the base as a dashed line across."""
-    base = base_value(sweep, objective.metric)
+    base = value(sweep.base_metrics, objective.metric)
     if base is not None:
         height = notation(objective.metric).of(base)
         axes.axhline(height, color=INK, lw=1.1, ls=(0, (5, 3)), zorder=1, label="base")
