@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from runners.sweep import fact
 from runners.sweep.samplers import pruner_of, sampler_of, suggest
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.sweep.space import Params, Space, active
+from yolact_bench.spec.sweep.space import Params, Space, parameters
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class StudyTrial:
     def is_complete(self, space: Space) -> bool:
         """Whether all its parameters were drawn: a kill may come between two of them."""
         try:
-            return {name for name, _ in active(space, self.params)} <= self.params.keys()
+            return parameters(space, self.params).keys() <= self.params.keys()
         except KeyError:
             return False
 

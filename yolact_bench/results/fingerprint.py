@@ -46,10 +46,7 @@ def fingerprint(facts: Mapping[str, str]) -> str:
 
 
 def mismatch(
-    here: Mapping[str, str],
-    there: Mapping[str, str],
-    *,
-    words: tuple[str, str] = ("here", "there"),
+    here: Mapping[str, str], there: Mapping[str, str], *, words: tuple[str, str] = ("here", "there")
 ) -> str:
     """Return in words what differs, "driver 570.1 here, 575.2 there"; "" where nothing does."""
     return "; ".join(

@@ -37,7 +37,6 @@ class Ablation:
 
     name: str  # with the budget, if not full: a proxy's report never replaces the real one
     question: str
-    header: tuple[str, ...]
     base: str
     baseline: str
     changes: tuple[str, ...]
@@ -89,7 +88,6 @@ def load(
     return Ablation(
         name=source.name(budget),
         question=source.question,
-        header=source.header,
         base=str(source.data["base"]),
         baseline=baseline,
         changes=changes,

@@ -28,18 +28,9 @@ PLACEHOLDERS: Mapping[str, str] = {
     "device": "the device of this run: cpu, cuda:0",
     "seed": "the seed; the row then has one result for every seed of the ablation",
 }
-_OF_FILES = ("segm", "bbox", "latency")
+_OF_FILES = ("segm", "bbox", "latency")  # without bbox: boxes are those around the masks
 _TIMEOUT = "timeout_minutes"
 _OF_COMMAND = ("command", "version", "python", _TIMEOUT, "smoke")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultFiles:
-    """Result files as written in the spec, relative to it; `{seed}` stands for the seed."""
-
-    segm: str
-    bbox: str | None = None  # None: boxes are those around the masks
-    latency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +48,8 @@ class External:
     """One row of the table for another framework."""
 
     name: str
-    entry: ResultFiles | Command  # what the spec says of it
+    # A command, or "segm", "bbox" and "latency" → file; `{seed}` in its name stands for the seed.
+    entry: Command | Mapping[str, str]
     folder: Path  # of the spec: its paths and the command are relative to it
     where: str  # file:line: external.<name>
 
@@ -70,16 +62,14 @@ class External:
     @property
     def per_seed(self) -> bool:
         entry = self.entry
-        texts = [entry.text] if isinstance(entry, Command) else _texts(entry).values()
+        texts = [entry.text] if isinstance(entry, Command) else entry.values()
         return any("seed" in _fields(text) for text in texts)
 
     def files(self, seed: int) -> dict[str, Path]:
         """Return "segm", "bbox" and "latency" → its file, of those that the spec names."""
-        assert isinstance(self.entry, ResultFiles)
-        return {
-            kind: self.folder / _fill(text, {"seed": str(seed)})
-            for kind, text in _texts(self.entry).items()
-        }
+        assert not isinstance(self.entry, Command)
+        values = {"seed": str(seed)}
+        return {kind: self.folder / _fill(text, values) for kind, text in self.entry.items()}
 
     def words(self, values: Mapping[str, str]) -> list[str]:
         """Return the words of the command with the placeholders filled; no shell is involved."""
@@ -120,7 +110,7 @@ class External:
 
     def missing(self, *, seed: int, default_python: str) -> str:
         """Return what this row needs and this machine lacks, "" if nothing."""
-        if isinstance(self.entry, ResultFiles):
+        if not isinstance(self.entry, Command):
             absent = [str(path) for path in self.files(seed).values() if not path.is_file()]
             return f"no file {', '.join(absent)}" if absent else ""
         program = self.words({"python": self.python(default_python), "seed": str(seed)})[0]
@@ -159,7 +149,7 @@ def read_external(
             raise source.error(
                 path, "expected {segm: results.json}, or {command: …, version: …} that writes it"
             )
-        entry: ResultFiles | Command = (
+        entry: Command | Mapping[str, str] = (
             _command(source, path, options, rehearsal=rehearsal)
             if "command" in options
             else _result_files(source, path, options)
@@ -170,12 +160,15 @@ def read_external(
     return tuple(rows)
 
 
-def _result_files(source: Source, path: KeyPath, options: Mapping[str, object]) -> ResultFiles:
+def _result_files(
+    source: Source, path: KeyPath, options: Mapping[str, object]
+) -> Mapping[str, str]:
     source.check_keys(path, options, _OF_FILES)
-    files = {key: source.text((*path, key), value) for key, value in options.items()}
+    keys = [key for key in _OF_FILES if key in options]
+    files = {key: source.text((*path, key), options[key]) for key in keys}
     for key, text in files.items():
         _check_fields(source, (*path, key), text, ["seed"])
-    return ResultFiles(**files)
+    return files
 
 
 def _command(
@@ -184,9 +177,8 @@ def _command(
     source.check_keys(path, options, _OF_COMMAND)
     texts = {key: source.text((*path, key), options[key]) for key in options.keys() - {_TIMEOUT}}
     if "version" not in texts:
-        raise source.error(
-            path, "version: missing; say what makes the result: versions and weights"
-        )
+        message = "version: missing; say what makes the result: versions and weights"
+        raise source.error(path, message)
     for key in ("command", "smoke"):
         if key in texts:
             _check_command(source, (*path, key), texts[key])
@@ -220,11 +212,6 @@ def _check_fields(source: Source, path: KeyPath, text: str, known: Collection[st
     for field in names:
         if field not in known:
             raise source.error(path, f"no placeholder is named {field!r}{hint(field, known)}")
-
-
-def _texts(files: ResultFiles) -> dict[str, str]:
-    named = {kind: getattr(files, kind) for kind in _OF_FILES}
-    return {kind: text for kind, text in named.items() if text is not None}
 
 
 def _fields(text: str) -> list[str]:

@@ -192,7 +192,7 @@ def test_only_validated_metrics_can_prune_a_trial(objective: str, tmp_path: Path
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_a_sweep_states_question_command_cost_and_expectation(path: Path) -> None:
     spec = load_sweep(path)
-    header = " ".join(spec.header)
+    header = " ".join(spec.source.header)
     assert spec.question.endswith("?")
     assert f"yolact-bench sweep sweeps/{path.name}" in header
     assert "Cost:" in header

@@ -105,12 +105,12 @@ def read_pruner(
     return name, {str(key): value for key, value in choice.items() if key != "name"}
 
 
-def read_space(source: Source, key: str = "space") -> Space:
+def read_space(source: Source) -> Space:
     """Return the space in a spec."""
-    data = source.data.get(key)
+    data = source.data.get("space")
     if not isinstance(data, Mapping) or not data:
-        raise source.error((key,), "expected a mapping of slots or options to what they may be")
-    return {str(path): _entry(source, (key, str(path)), value) for path, value in data.items()}
+        raise source.error(("space",), "expected a mapping of slots or options to what they may be")
+    return {str(path): _entry(source, ("space", str(path)), value) for path, value in data.items()}
 
 
 def _entry(source: Source, path: KeyPath, value: object) -> Domain | Components:

@@ -95,30 +95,22 @@ Space = Mapping[str, Domain | Components]  # slot or slot.option → what it may
 Params = Mapping[str, Value]
 
 
-def parameters(space: Space) -> dict[str, Domain]:
-    """Return every parameter of the space by name; some only matter for certain components."""
-    return dict(_parameters(space, None))
-
-
-def active(space: Space, params: Params) -> list[tuple[str, Domain]]:
-    """Return the parameters that matter for the chosen components, by name.
+def parameters(space: Space, params: Params | None = None) -> dict[str, Domain]:
+    """Return the parameters by name: all, or those that matter for the choices in `params`.
 
     Raises:
-        KeyError: the choice among components is missing.
+        KeyError: a choice among components is missing in `params`.
     """
-    return list(_parameters(space, params))
-
-
-def _parameters(space: Space, params: Params | None) -> Iterator[tuple[str, Domain]]:
-    """Yield the parameters of the chosen components, or of all components without `params`."""
+    domains: dict[str, Domain] = {}
     for path, entry in space.items():
         if not isinstance(entry, Components):
-            yield path, entry
+            domains[path] = entry
             continue
-        yield path, ValueList(values=tuple(entry.options))
+        domains[path] = ValueList(values=tuple(entry.options))
         for component in entry.options if params is None else (str(params[path]),):
             for name, domain in entry.options[component].items():
-                yield f"{path}.{component}.{name}", domain
+                domains[f"{path}.{component}.{name}"] = domain
+    return domains
 
 
 def changes_of(space: Space, params: Params) -> dict[str, object]:
@@ -162,12 +154,9 @@ def params_of(space: Space, run: Mapping[str, object]) -> dict[str, Value] | Non
 
 def all_params(space: Space) -> Iterator[Params] | None:
     """Return every set of parameters; None where the space is not finite."""
-    axes = []
-    for path, entry in space.items():
-        axis = _axis(path, entry)
-        if axis is None:
-            return None
-        axes.append(axis)
+    axes = [axis for path, entry in space.items() if (axis := _axis(path, entry)) is not None]
+    if len(axes) < len(space):
+        return None
     return ({k: v for part in parts for k, v in part.items()} for parts in product(*axes))
 
 

@@ -37,7 +37,6 @@ class SweepSpec:
 
     name: str  # with the budget, if not full
     question: str
-    header: tuple[str, ...]
     base: str
     settings: Mapping[str, object]  # the file's `set`, and those of the command line
     run: Run  # the base, with the file's `set`; names and options not yet checked
@@ -145,7 +144,6 @@ def load_sweep(
     return SweepSpec(
         name=source.name(budget),
         question=source.question,
-        header=source.header,
         base=str(source.data["base"]),
         settings={**source.mapping(("set",)), **(settings or {})},
         run=run,
