@@ -19,6 +19,8 @@ from yolact_bench.results.text import count, duration
 from yolact_bench.spec.sweep.keys import Objective
 
 _FEW = 20  # complete trials: shares of importance from fewer are little more than chance
+# Of trials that do not count: they run, repeat a choice, or are tried again.
+_OPEN = ("running", "skipped", "lost")
 _WORDS = {"over_budget": "over budget", "lost": "lost and repeated"}
 
 
@@ -31,9 +33,7 @@ def headline(sweep: Sweep) -> tuple[str, ...]:
 def warnings(sweep: Sweep) -> tuple[str, ...]:
     """Return what a reader must know before believing the result."""
     notes = []
-    # Running trials, repeats of a choice, and lost ones that are tried again do not count.
-    open_states = ("running", "skipped", "lost")
-    left = sweep.num_trials - sum(trial.state not in open_states for trial in sweep.trials)
+    left = sweep.num_trials - sum(trial.state not in _OPEN for trial in sweep.trials)
     if left > 0:
         notes.append(f"Not finished: {left} of {count(sweep.num_trials, 'trial')} outstanding.")
     proxy = re.search(r"--budget[ =](smoke|short)\b", sweep.command)
@@ -136,28 +136,22 @@ def _front_result(sweep: Sweep, order: tuple[Trial, ...]) -> str:
 
 def _beats(sweep: Sweep, front: list[Trial]) -> str:
     """Whether any trial is better than the base in everything."""
-    bases = {o: value(sweep.base_metrics, o.metric) for o in sweep.objectives}
-    if any(base is None for base in bases.values()):
+    base = sweep.base_metrics
+    if any(value(base, objective.metric) is None for objective in sweep.objectives):
         return ""
     numbers = [
         str(trial.number)
         for trial in front
-        if all(
-            base is not None
-            and (m := value(trial.metrics, o.metric)) is not None
-            and not is_better(base, m, o)
-            for o, base in bases.items()
-        )
+        if not any(is_better(base[o.metric], trial.metrics[o.metric], o) for o in sweep.objectives)
     ]
     if not numbers:
         return "None of them is at least as good as the base in every objective."
-    word = "Trial" if len(numbers) == 1 else "Trials"
-    verb = "is" if len(numbers) == 1 else "are"
+    word, verb = ("Trial", "is") if len(numbers) == 1 else ("Trials", "are")
     return f"{word} {', '.join(numbers)} {verb} at least as good as the base in every objective."
 
 
 def _effort(sweep: Sweep) -> str:
-    ended = [t for t in sweep.trials if t.state not in ("running", "skipped", "lost")]
+    ended = [t for t in sweep.trials if t.state not in _OPEN]
     minutes = sweep.seconds / 60
     rate = len(ended) / minutes if minutes else math.inf
     if not ended or not math.isfinite(rate):
@@ -175,8 +169,8 @@ def _selection(sweep: Sweep) -> str:
             "These numbers were selected as the best and are optimistic; quote those of "
             f"{sweep.confirm}, which ran the chosen trials with more seeds."
         )
-    best = "best trials" if len(sweep.objectives) > 1 else "best trial"
-    verb = "were" if len(sweep.objectives) > 1 else "was"
+    several = len(sweep.objectives) > 1
+    best, verb, them = ("trials", "were", "them") if several else ("trial", "was", "it")
     size = (
         f" If all {num_scored} were equally good, with independent errors, the best would still "
         f"look {expected_maximum(num_scored):.1f} standard errors better than it is."
@@ -185,8 +179,7 @@ def _selection(sweep: Sweep) -> str:
     )
     again = re.sub(r" --confirm[ =]\S+", "", sweep.command) + " --confirm 3"
     return (
-        f"The {best} of {num_scored} {verb} chosen on the very images that scored "
-        f"{'them' if len(sweep.objectives) > 1 else 'it'}, so "
+        f"The best {best} of {num_scored} {verb} chosen on the very images that scored {them}, so "
         f"what is shown is optimistic.{size} Before quoting a number, confirm it with more seeds "
         f"(`{again}`) or on other images."
     )

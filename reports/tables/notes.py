@@ -1,27 +1,34 @@
 """The notes under a table: how to read its numbers."""
 
+from collections.abc import Iterator, Sequence
+
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.summary.timings import SessionRow
 from reports.tables.table import Notes
-from yolact_bench.results.contrasts import LEVEL, Contrast
+from yolact_bench.results.contrasts import HEADLINE, LEVEL, Contrast
 from yolact_bench.spec.budget_names import BUDGETS
 
 
-def meaning(summary: Summary) -> tuple[str, ...]:
-    """Return how AP, Δ and its marks are to be read."""
+def meaning(summary: Summary) -> Iterator[str]:
+    """Yield how AP, Δ and its marks are to be read."""
     several = len(summary.manifest.seeds) > 1
     where = f" on {' and '.join(summary.datasets)}" if summary.datasets else ""
     spread = "; ± is the standard deviation over seeds" if several else ""
-    texts = [
+    yield (
         f"AP in percent points (COCO, IoU 0.50:0.95){where}{spread}. "
         f"Δ: difference in points to {summary.manifest.baseline}.{_several_seeds(summary)}"
-        f"{_without_intervals(summary)}",
-        *intervals(summary),
-        *marks(summary),
-        *missing(summary),
-    ]
-    return tuple(texts)
+        f"{_without_intervals(summary)}"
+    )
+    if contrasts := list(summary.contrasts.by_key.values()):
+        seeds = " and the seeds" if any(c.seed_se is not None for c in contrasts) else ""
+        yield (
+            f"[ ]: 95 % interval of Δ, for the choice of images{seeds}: "
+            f"{summary.contrasts.replicates:,} resamples of the images, the same ones for both "
+            "arms."
+        )
+    yield from _marks(summary, [c for c in contrasts if c.metric in HEADLINE])
+    yield from missing(summary)
 
 
 NO_INTERVAL = "without interval: the two arms have no resamples of the same images"
@@ -31,52 +38,31 @@ BOLD = (
 )
 
 
-def intervals(summary: Summary) -> tuple[str, ...]:
-    """Return what the interval of a Δ covers."""
-    contrasts = summary.contrasts.by_key.values()
-    if not contrasts:
-        return ()
-    covers = (
-        "the choice of images and the seeds"
-        if any(c.seed_se is not None for c in contrasts)
-        else "the choice of images"
-    )
-    return (
-        f"[ ]: 95 % interval of Δ, for {covers}: {summary.contrasts.replicates:,} resamples of "
-        "the images, the same ones for both arms.",
-    )
-
-
-def marks(summary: Summary) -> tuple[str, ...]:
-    """Return what the marks behind a Δ say, and how small a difference could have been seen."""
-    contrasts = [c for c in summary.contrasts.by_key.values() if c.metric in ("mask_ap", "box_ap")]
-    texts = []
+def _marks(summary: Summary, contrasts: Sequence[Contrast]) -> Iterator[str]:
+    """Yield what the marks behind a Δ say, and how small a difference could have been seen."""
     if any(c.testable for c in contrasts):
         n = summary.contrasts.tests(headline=True)
-        texts.append(
+        yield (
             f"* real: p < {LEVEL:g} after Holm's correction over {n} "
             f"{'tests' if n > 1 else 'test'} (mask and box AP of every other arm), where images "
             "and seeds both allow it. n.s.: not shown to be real, even where its interval alone "
             "excludes 0; which does not mean equal."
         )
-        texts.append(
+        yield (
             "Smallest true difference that would be found with 80 % probability, in points: "
             f"{_range(contrasts, 'mask_ap')} of mask AP, {_range(contrasts, 'box_ap')} of box AP."
         )
     if any(not c.testable for c in contrasts):
-        texts.append(
+        yield (
             "1 seed: different trainings of one seed each. The interval covers images only; what "
             "another seed would change is unknown, so no such Δ is called real."
         )
-    return tuple(texts)
 
 
-def missing(summary: Summary) -> tuple[str, ...]:
-    """Return why a Δ has no interval, and how to get one."""
-    reasons = summary.contrasts.missing
-    if not reasons or len(summary.rows) < 2:
-        return ()
-    return (f"Without interval: {'; '.join(reasons)}. To add it: {summary.manifest.command}",)
+def missing(summary: Summary) -> Iterator[str]:
+    """Yield why a Δ has no interval, and how to get one."""
+    if (reasons := summary.contrasts.missing) and len(summary.rows) > 1:
+        yield f"Without interval: {'; '.join(reasons)}. To add it: {summary.manifest.command}"
 
 
 def arm(summary: Summary, row: ArmRow, notes: Notes) -> str:
@@ -92,27 +78,26 @@ MACS = (
 )
 
 
-def times(session: SessionRow | None) -> tuple[str, ...]:
-    """Return how the times were taken, on what, and what they compare with."""
+def times(session: SessionRow | None) -> Iterator[str]:
+    """Yield how the times were taken, on what, and what they compare with."""
     if session is None or not session.timings:
-        return ()
+        return
     n = sorted({timing.n for timing in session.timings.values()})
     calls = f"{n[0]}" if n[:1] == n[-1:] and n else " to ".join(map(str, (n[:1] + n[-1:])))
     threads = f", {session.threads} threads" if session.device_type == "cpu" else ""
     batch = "one" if session.batch_size == 1 else str(session.batch_size)
-    how = (
+    yield (
         f"Times: {session.device}{threads}; {session.timer}; {session.scenario}: "
         f"{session.meaning}; batch of {batch}; {calls} calls of each arm in alternating rounds "
         f"over {session.num_images} images in one session. × baseline: median ratio of paired "
         "rounds with a 95 % bootstrap interval of this session."
+        + (" CPU times say nothing about a GPU." if session.device_type == "cpu" else "")
     )
-    if session.device_type == "cpu":
-        how += " CPU times say nothing about a GPU."
-    load = (
-        f"† declared detection load {session.load}: the network runs as it is and its predictions "
-        f"are replaced by those of the load ({session.load_source})."
-    )
-    return (how, load) if session.load else (how,)
+    if session.load:
+        yield (
+            f"† declared detection load {session.load}: the network runs as it is and its "
+            f"predictions are replaced by those of the load ({session.load_source})."
+        )
 
 
 def _external(row: ArmRow) -> str:
@@ -138,7 +123,7 @@ def _without_intervals(summary: Summary) -> str:
     return " One seed: the spread between trainings is unknown, so a small Δ may be chance."
 
 
-def _range(contrasts: list[Contrast], metric: str) -> str:
+def _range(contrasts: Sequence[Contrast], metric: str) -> str:
     sizes = sorted(c.mde for c in contrasts if c.metric == metric and c.testable)
     if not sizes:
         return "unknown"

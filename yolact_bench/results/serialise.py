@@ -4,7 +4,7 @@ import dataclasses
 import json
 import types
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from functools import cache, partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import (
@@ -154,54 +154,35 @@ def _reader(annotation: object) -> Reader:
         inner = _reader(next(a for a in arguments if a is not types.NoneType))
         return lambda value: None if value is None else inner(value)
     if origin is tuple:
-        return _sequence(arguments[0])
+        return partial(_read_sequence, _reader(arguments[0]))
     if origin is Mapping:
-        return _mapping(arguments[1])
+        return partial(_read_mapping, _reader(arguments[1]))
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return lambda value: from_plain(annotation, value)  # type: ignore[arg-type]
-    return _SCALARS.get(annotation, lambda value: value)
+    if annotation in (int, bool, str):
+        return partial(_read_exactly, annotation)
+    return _read_float if annotation is float else lambda value: value
 
 
-def _sequence(item: object) -> Reader:
-    inner = _reader(item)
-
-    def read(value: object) -> tuple[object, ...]:
-        if not isinstance(value, list):
-            raise TypeError
-        return tuple([inner(v) for v in value])
-
-    return read
+def _read_sequence(read_item: Reader, value: object) -> tuple[object, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple([read_item(item) for item in value])
 
 
-def _mapping(item: object) -> Reader:
-    inner = _reader(item)
-
-    def read(value: object) -> dict[str, object]:
-        if not isinstance(value, dict):
-            raise TypeError
-        return {key: inner(v) for key, v in value.items()}
-
-    return read
+def _read_mapping(read_item: Reader, value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return {key: read_item(item) for key, item in value.items()}
 
 
-def _exactly(kind: type) -> Reader:
-    def read(value: object) -> object:
-        if type(value) is not kind:
-            raise TypeError
-        return value
-
-    return read
+def _read_exactly(kind: object, value: object) -> object:
+    if type(value) is not kind:
+        raise TypeError
+    return value
 
 
-def _float(value: object) -> float:
+def _read_float(value: object) -> float:
     if type(value) is not float and type(value) is not int:
         raise TypeError
     return float(value)  # JSON writes 1.0 as 1 when a hand or another tool edits it
-
-
-_SCALARS: Mapping[object, Reader] = {
-    float: _float,
-    int: _exactly(int),
-    bool: _exactly(bool),
-    str: _exactly(str),
-}

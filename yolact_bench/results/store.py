@@ -223,18 +223,13 @@ def _is_json(line: bytes) -> bool:
 
 
 def _append(descriptor: int, data: bytes, path: Path) -> None:
-    """Write all of `data` or nothing."""
+    """Write all of `data` or nothing; one call may take only a part on a nearly full disk."""
     size = os.fstat(descriptor).st_size
     try:
-        _write(descriptor, data)
+        while data:
+            data = data[os.write(descriptor, data) :]
     except OSError as error:
         os.ftruncate(descriptor, size)
         if out_of_space(error):
             raise disk_full(path) from error
         raise
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    """Write all of `data`: one call may take less than all on a nearly full disk."""
-    while data:
-        data = data[os.write(descriptor, data) :]

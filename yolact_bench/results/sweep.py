@@ -11,7 +11,6 @@ from yolact_bench.spec.sweep.keys import Objective
 # over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or was
 # lost with its coordinator twice. lost: its coordinator ended, and its choice is tried again.
 # skipped: the same choice as another trial. running: not ended.
-TRIAL_STATES = ("complete", "pruned", "over_budget", "failed", "lost", "skipped", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +18,7 @@ class Trial:
     """One set of parameters, and its outcome."""
 
     number: int  # in the study, from 0
-    state: str  # of TRIAL_STATES
+    state: str  # one of those above
     changes: Mapping[str, object]  # slot path → value: what an arm of an ablation would say
     params: Mapping[str, object]  # as the study has them: path, or slot.component.option → value
     metrics: Mapping[str, float]  # objectives and what was measured beside them, by name

@@ -40,7 +40,11 @@ def apply_budget(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
     """
     if BUDGETS[budget].rehearsal:
         return _smoke(run, sides[run.image_size])
-    return run if budget == FULL else replace(run, schedule=_shorten(run.schedule))
+    if budget == FULL:
+        return run
+    # Batch size and rates stay as they are.
+    shorter = _changed("schedule", run.schedule, _divide, "lengths", "warm_ups")
+    return replace(run, schedule=shorter)
 
 
 def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
@@ -58,15 +62,16 @@ def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
 
 
 def _smoke(run: Run, side: int) -> Run:
-    schedule = _changed("schedule", run.schedule, "lengths", _fewest)
+    schedule = _changed("schedule", run.schedule, _fewest, "lengths", "warm_ups")
+    shrink = partial(_times, side / run.image_size)
     return replace(
         run,
         image_size=side,
         # Anchors are in pixels of the input: they shrink with it.
-        anchors=_changed("anchors", run.anchors, "pixels", partial(_times, side / run.image_size)),
+        anchors=_changed("anchors", run.anchors, shrink, "pixels"),
         rescore_net=_fitting(run.rescore_net),
         dataset=_few_images(run.dataset),
-        schedule={**_changed("schedule", schedule, "warm_ups", _fewest), **_SMOKE_SCHEDULE},
+        schedule={**schedule, **_SMOKE_SCHEDULE},
         # Nothing is downloaded. Two iterations are too few for the statistics of random weights,
         # which must not be frozen, nor may a hundred layers multiply their error.
         init={"name": "zero_gamma"},
@@ -85,16 +90,10 @@ def _few_images(dataset: Choice) -> Choice:
     return _few_images({"name": next(names)})
 
 
-def _shorten(schedule: Choice) -> Choice:
-    """Iterations, decay steps and warm-up divided; batch size and rates as they are."""
-    shorter = _changed("schedule", schedule, "lengths", _divide)
-    return _changed("schedule", shorter, "warm_ups", _divide)
-
-
 def _changed(
-    slot: str, choice: Choice, name: str, change: Callable[[object], object]
+    slot: str, choice: Choice, change: Callable[[object], object], *facts: str
 ) -> dict[str, object]:
-    """Return the choice with the options that a fact of its component names changed.
+    """Return the choice with the options changed that these facts of its component name.
 
     What the choice leaves out is the component's default. A choice without a component stays as
     it is, as resolving it reports the mistake; likewise one without a required option.
@@ -103,7 +102,7 @@ def _changed(
     if component is None:
         return dict(choice)
     values = {**defaults_of(component), **choice}
-    options = options_by_fact(slot, component, name)
+    options = [option for name in facts for option in options_by_fact(slot, component, name)]
     return {**choice, **{key: change(values[key]) for key in options if key in values}}
 
 

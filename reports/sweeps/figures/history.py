@@ -1,8 +1,5 @@
 """What every trial reached, in order."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -60,16 +57,12 @@ def _panel(axes: Axes, sweep: Sweep, objective: Objective) -> None:
         "beyond the scale": ([d for d in placed if d[2] != "o"], worse, BLUE, 0.0, 0.55),
         "pruned, at its last validation": (stopped, "x", ORANGE, 1.4, 1.0),
     }
-    for label, (points, marker, colour, width, opacity) in looks.items():
+    for label, (points, marker, colour, lw, alpha) in looks.items():
         if points:
             x, y = [p[0] for p in points], [p[1] for p in points]
-            look: Mapping[str, Any] = {
-                "marker": marker,
-                "color": colour,
-                "lw": width,
-                "alpha": opacity,
-            }
-            axes.scatter(x, y, s=30, zorder=2, label=label, **look)
+            axes.scatter(
+                x, y, s=30, marker=marker, color=colour, lw=lw, alpha=alpha, zorder=2, label=label
+            )
     axes.set_ylim(*scale)
     _best_so_far(axes, sweep, objective)
     base_line(axes, sweep, objective)
