@@ -1,7 +1,5 @@
 """The main tables as LaTeX, to be included in a paper."""
 
-from collections.abc import Sequence
-
 from reports.pages.sections import main_tables, proxy_mark
 from reports.summary.aggregate import Summary
 from reports.tables.table import Table
@@ -62,8 +60,9 @@ def latex_report(summary: Summary) -> str:
 
 def latex_table(table: Table) -> str:
     """Return the table as a `tabular`: the baseline's name slanted, significant leaders in bold."""
+    head = " & ".join(map(escape, table.columns)) + r" \\"
     align = "".join("l" if i in table.words else "r" for i in range(len(table.columns)))
-    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _line(table.columns), r"\midrule"]
+    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", head, r"\midrule"]
     for place, row in enumerate(table.rows):
         cells = [
             rf"\textbf{{{escape(cell)}}}" if (place, i) in table.bold else escape(cell)
@@ -78,10 +77,6 @@ def latex_table(table: Table) -> str:
 def escape(text: str) -> str:
     """Return the text with everything replaced that LaTeX would read as a command."""
     return "".join(_SPECIAL.get(character, character) for character in text)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return " & ".join(escape(cell) for cell in cells) + r" \\"
 
 
 def _environment(table: Table, label: str) -> str:

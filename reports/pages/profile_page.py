@@ -9,7 +9,7 @@ from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.profile import Profile, StageProfile
 from yolact_bench.results.serialise import to_plain
-from yolact_bench.results.text import NOT_AVAILABLE
+from yolact_bench.results.text import NOT_AVAILABLE, count
 
 
 def table(profile: Profile) -> Table:
@@ -76,11 +76,7 @@ def _number(value: float | None, form: str) -> str:
 
 def _what(profile: Profile) -> str:
     env = profile.environment
-    threads = (
-        f", {env.threads} thread{'s' if env.threads != 1 else ''}"
-        if env.device_type == "cpu"
-        else ""
-    )
+    threads = f", {count(env.threads, 'thread')}" if env.device_type == "cpu" else ""
     load = f"the declared load {profile.load}" if profile.load else "its own detections"
     memory = f"; {profile.peak_memory_mb:.0f} MB at most" if profile.peak_memory_mb else ""
     energy = f"; {profile.energy_mj:.1f} mJ an image" if profile.energy_mj is not None else ""

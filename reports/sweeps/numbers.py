@@ -62,7 +62,7 @@ def value(metrics: Mapping[str, float], metric: str) -> float | None:
 
 
 def is_better(a: float, b: float, objective: Objective) -> bool:
-    """Return whether `a` is really better than `b`."""
+    """Return whether `a` is better than `b`, and not equal to it."""
     return a > b if objective.maximise else a < b
 
 

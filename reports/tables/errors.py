@@ -1,6 +1,7 @@
 """Causes of lost AP by arm, and the AP with one part replaced by the truth."""
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from statistics import fmean, stdev
 
 from reports.summary.aggregate import Summary
@@ -53,7 +54,7 @@ def points_of(analyses: Iterable[Errors], part: Part, name: str) -> list[float]:
 
 def error_table(summary: Summary, kind: str) -> Table:
     """Return AP50 and what fixing one type of error would add to it; `kind` is mask or box."""
-    part: Part = (lambda e: e.mask) if kind == "mask" else (lambda e: e.box)
+    part: Part = attrgetter(kind)
     heads = {AS_IS: "AP50", **{name: TYPES.get(name, name) for name in error_types(summary, part)}}
     return arm_table(
         f"Causes of lost {kind} AP50",
@@ -71,10 +72,11 @@ def error_table(summary: Summary, kind: str) -> Table:
 
 def oracle_table(summary: Summary) -> Table:
     """Return mask AP of every arm with one part perfect at a time."""
-    names = error_types(summary, _oracles)
+    part: Part = attrgetter("oracles")
+    names = error_types(summary, part)
     return arm_table(
         "What mask AP could reach",
-        (ARM, *(_column(summary, _oracles, name, ORACLES.get(name, name)) for name in names)),
+        (ARM, *(_column(summary, part, name, ORACLES.get(name, name)) for name in names)),
         arms_with_errors(summary) if names else (),
         notes=(
             "Mask AP in points with one part replaced by the truth, all else unchanged. true masks "
@@ -82,10 +84,6 @@ def oracle_table(summary: Summary) -> Table:
             "true boxes and classes.",
         ),
     )
-
-
-def _oracles(errors: Errors) -> Mapping[str, float | None]:
-    return errors.oracles
 
 
 def arms_with_errors(summary: Summary) -> tuple[ArmRow, ...]:

@@ -121,7 +121,7 @@ def contrasts(
 
 
 def _judge(pairs: Mapping[_Key, tuple[_SeedResults, _SeedResults]]) -> dict[_Key, Contrast]:
-    """Hold a family of differences against zero, corrected for their number."""
+    """Test a family of differences against zero, corrected for their number."""
     plain = {key: difference(*pair, level=LEVEL) for key, pair in pairs.items()}
     testable = [key for key, one in plain.items() if one.testable]
     corrected = dict(zip(testable, holm([plain[key].p for key in testable]), strict=True))
@@ -188,8 +188,8 @@ class _Arms:
     def leader(self, metric: str) -> str | None:
         """Return the best arm if it is ahead of all others by more than chance explains.
 
-        The second best must be judged, so that there is an answer; every other arm that is
-        counts, too, and all of them are one family: the best of many is often so by luck.
+        There is no leader unless the second best can be tested. Every other arm that can be
+        tested counts, too. These tests are one family: the best of many often leads by chance.
         """
         means = {
             arm: fmean(points)

@@ -141,7 +141,7 @@ class Store:
         return None
 
     def _refresh(self) -> None:
-        """Read what was appended since the last look."""
+        """Read what was appended since the last call."""
         if not self.path.exists():
             return
         with self.path.open("rb") as file:

@@ -18,7 +18,7 @@ def curve_points(line: Mapping[str, object]) -> LoggedPoint:
         return int(iteration), {f"val/{name}": _number(value) for name, value in defined.items()}
     losses = {f"loss_{name}": value for name, value in _mapping(line["losses"]).items()}
     rates = {name: line[name] for name in ("lr", "images_per_second")}
-    # None in logs of earlier versions. Where the time of the steps since the last line went.
+    # How the time since the last line was spent; logs of earlier versions do not say it.
     times = {
         f"interval/{name}": value for name, value in _mapping(line.get("interval", {})).items()
     }

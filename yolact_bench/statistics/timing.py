@@ -4,7 +4,7 @@ Samples stand in order of time: `calls` in each round, of images that take turns
 `period`. Neighbouring rounds resemble each other (temperature, other processes), and equal images
 do (their number of objects). The bootstrap draws blocks of whole rounds, which keeps the first; and
 it draws what is left of the samples when each image's own median is taken off, which keeps the
-second: which images there are is part of the protocol and no matter of chance.
+second: which images there are is part of the protocol, not of chance.
 """
 
 from collections.abc import Sequence

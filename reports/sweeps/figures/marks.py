@@ -11,7 +11,7 @@ from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.sweep.keys import Objective
 
 BLUE, ORANGE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2]
-_REACH = 2.5  # interquartile ranges: trials worse than that by far would flatten all others
+_REACH = 2.5  # interquartile ranges beyond a quartile; trials far off would flatten all others
 
 
 def scale_of(values: Sequence[float], objective: Objective, sweep: Sweep) -> tuple[float, float]:

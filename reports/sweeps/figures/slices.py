@@ -17,7 +17,7 @@ _PANELS = 6  # of one objective
 _BESIDE = 4  # of several: one line of panels for each
 _WIDE = 20  # a range of so many times its smallest value is drawn on a logarithmic axis
 _FEW = 8  # different values: drawn as places, not along an axis
-_GOLDEN = 0.6180339887  # multiples of it, without their whole parts, are spread evenly
+_GOLDEN = 0.6180339887  # the fractional parts of its multiples are spread evenly
 _LATE = LinearSegmentedColormap.from_list("late", ["#b9d7ea", BLUE, "#00304d"])
 
 
@@ -96,10 +96,10 @@ def _panel(
 
 
 def _places(axes: Axes, values: Sequence[object], trials: Sequence[Trial]) -> list[float]:
-    """Where each value lies across; of few different ones, beside each other by chance's look."""
+    """Where each value lies across; points of few distinct values are spread about their place."""
     different = sorted(set(map(str, values)), key=_order)
     are_numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    # Numbers that never occur twice are drawn from a range, however few there are yet.
+    # Numbers that never occur twice come from a range, however few there are yet.
     if are_numbers and (len(different) > _FEW or len(different) == len(values)):
         numbers = [float(str(value)) for value in values]
         if min(numbers) > 0 and max(numbers) / min(numbers) >= _WIDE:
