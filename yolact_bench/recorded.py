@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from yolact_bench.catalog import components
+from yolact_bench.catalog import Component, alternatives, components
 from yolact_bench.detect.graph.choice import Assemble
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
 from yolact_bench.detect.graph.pairs import FixedNms
@@ -18,7 +18,8 @@ from yolact_bench.detector import MakeFixed, MakePhotoDetection
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import num_anchors
 from yolact_bench.runtime import FixedShapes, GraphStep, Runtime
-from yolact_bench.slots import fact, form_of, pick, word_list
+from yolact_bench.shapes import needs_features
+from yolact_bench.slots import fact, form_of, pick
 from yolact_bench.spec.run import Run
 from yolact_bench.triton_kernel import kernels_fault
 
@@ -56,16 +57,26 @@ def recorded_forms(
     )
 
 
+def _looks_at_masks_alone(make: Component) -> bool:
+    return not (fact(make, "makes_nothing") or fact(make, "needs_features"))
+
+
 def _detection_of(
     run: Run, head: DetectionHead, shapes: FixedShapes, device_type: str
 ) -> FixedDetection:
     nms: FixedNms | None = form_of(head.nms, "fixed")
+    runtimes = alternatives("runtime", lambda make: make().fixed_shapes is None)
     if nms is None:
-        known = [name for name, each in components("nms").items() if fact(each, "fixed")]
         raise SpecError(
             f"nms: {run.nms['name']} has no form of fixed sizes, which the runtime "
-            f"{run.runtime['name']} needs; write one of {word_list(sorted(known))}, or "
-            "runtime: {name: compiled}"
+            f"{run.runtime['name']} needs; write "
+            f"{alternatives('nms', lambda one: fact(one, 'fixed'))}, or {runtimes}"
+        )
+    if needs_features(head.rescore_net):
+        nets = alternatives("rescore_net", _looks_at_masks_alone)
+        raise SpecError(
+            f"rescore_net: {run.rescore_net['name']} looks at feature maps, which does not work "
+            f"in the fixed sizes of the runtime {run.runtime['name']}; write {nets}, or {runtimes}"
         )
     shapes_of_anchors = pick("anchors", components("anchors"), run.anchors)()
     sizes = num_anchors(shapes_of_anchors, run.image_size), len(run.classes)

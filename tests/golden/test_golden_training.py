@@ -18,6 +18,7 @@ from tests.support.golden_reference import (
     training_batch,
     training_forward,
 )
+from tests.support.loss_cases import matches_of
 from yolact_bench.build import build_losses
 from yolact_bench.geometry.boxes import encode
 from yolact_bench.loss import mask_iou
@@ -94,7 +95,7 @@ def test_a_training_step_is_that_of_the_reference(
 def _check_matches(
     losses: Losses, raw: Predictions, targets: list[Target], want: dict[str, Any]
 ) -> None:
-    matched = losses.match(raw.anchors, targets)
+    matched = matches_of(losses, raw.anchors, targets)
     labels = torch.stack([label for label, _ in matched])
     flat = labels.flatten()
     truth = torch.cat([one for _, one in matched])

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from yolact_bench.loss import classify, forms, total
-from yolact_bench.shapes import Target
+from yolact_bench.shapes import Target, Targets
 from yolact_bench.torch_internals import DispatchMode
 
 # What launches nothing on a device: other views of the same memory, and memory itself.
@@ -24,6 +25,14 @@ _VIEWS = {
 
 _WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique"}
 _READS = {"tolist", "item", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__"}
+
+
+def matches_of(
+    losses: total.Losses, anchors_cxcywh: Tensor, targets: Sequence[Target]
+) -> list[tuple[Tensor, Tensor]]:
+    """Per image each anchor's label (-1 ignored, 0 background, class + 1) and object."""
+    match = forms.match_batch(losses.matcher, anchors_cxcywh, Targets.of(targets))
+    return list(zip(match.labels, match.truth, strict=True))
 
 
 def as_on_a_device(patch: pytest.MonkeyPatch) -> None:

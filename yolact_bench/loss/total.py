@@ -66,13 +66,6 @@ class Losses:
         with torch.autocast(raw.class_logits.device.type, enabled=False):
             return self._terms(in_float32(raw), Targets.of(targets), generator)
 
-    def match(
-        self, anchors_cxcywh: Float32[Tensor, "A 4"], targets: Sequence[Target]
-    ) -> list[tuple[Int64[Tensor, " A"], Int64[Tensor, " A"]]]:
-        """Per image each anchor's label (-1 ignored, 0 background, class + 1) and object."""
-        match = match_batch(self.matcher, anchors_cxcywh, Targets.of(targets))
-        return list(zip(match.labels, match.truth, strict=True))
-
     def normaliser(self, labels: Int64[Tensor, "B A"]) -> Float32[Tensor, ""]:
         """The number of positives, at least 1: over all ranks, shared out among them."""
         positives = self.sum_over_ranks((labels > 0).sum()).float()

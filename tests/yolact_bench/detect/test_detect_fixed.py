@@ -17,7 +17,6 @@ from yolact_bench.detect.nms.fast import fast_nms_per_class
 from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, candidates_of
 from yolact_bench.detect.protocols import Nms
 from yolact_bench.detect.rescore import RESCORERS
-from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import encode, to_cxcywh
 from yolact_bench.geometry.masks import ASSEMBLIES
 from yolact_bench.model.rescore import MaskIouNet
@@ -193,15 +192,6 @@ def test_leaving_sure_background_out_before_the_softmax_changes_no_bit(objects: 
         expected = head.detect(candidates_of(raw, 0), height=90, width=120)
         assert_same(got, expected)
         assert torch.equal(got.mask_scores, expected.mask_scores)
-
-
-def test_a_re_scoring_network_of_feature_maps_is_refused() -> None:
-    class Looks(nn.Module):
-        needs_features = True
-
-    head = replace(head_of(NMS["fast"], "mask_iou"), rescore_net=Looks())
-    with pytest.raises(SpecError, match="mask_iou"):
-        FixedDetection(head, FIXED_NMS["fast"])
 
 
 @EVERY

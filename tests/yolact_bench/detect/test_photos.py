@@ -148,7 +148,7 @@ def test_what_is_decoded_into_the_staging_is_not_copied_again(
 
 
 @ON_A_CPU
-def test_where_nothing_is_of_photos_a_decoder_gets_plain_memory(eager: Detector) -> None:
+def test_without_a_program_of_photos_a_decoder_gets_plain_memory(eager: Detector) -> None:
     assert eager.staging(5, 6).shape == (5, 6, 3)
 
 

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tests.support.loss_cases import matches_of
 from yolact_bench.geometry.anchors import anchor_grid, one_scale
 from yolact_bench.geometry.boxes import encode
 from yolact_bench.loss.box import smooth_l1
@@ -82,7 +83,7 @@ NOTHING = target([], [])
 
 def plain(raw: Predictions, targets: list[Target], net: nn.Module) -> dict[str, float]:
     """The five terms, an image and an anchor at a time."""
-    matches = losses().match(raw.anchors, targets)
+    matches = matches_of(losses(), raw.anchors, targets)
     num = sum(int((labels > 0).sum()) for labels, _ in matches)
     box = entropy = mask = semantic = iou = 0.0
     for i, (labels, truth) in enumerate(matches):
@@ -204,7 +205,7 @@ def test_two_ranks_average_to_the_loss_of_their_joint_batch() -> None:
     over images, the others are sums over the joint number of positives."""
     raw, net, targets = predictions(2), TinyRescoreNet(), [OBJECTS, ONE_OBJECT]
     joint = losses(rescore_net=net)
-    num = sum((labels > 0).sum() for labels, _ in joint.match(ANCHORS, targets))
+    num = sum((labels > 0).sum() for labels, _ in matches_of(joint, ANCHORS, targets))
 
     found = []
     for i in range(2):

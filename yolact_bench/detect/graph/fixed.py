@@ -15,11 +15,10 @@ from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.graph.choice import Assemble, Choose, MaskInputs
 from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.pipeline import DetectionHead, SoftDetections
-from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.protocols import Assembly
 from yolact_bench.runtime import CompilePart, Program
-from yolact_bench.shapes import Predictions, needs_features
+from yolact_bench.shapes import Predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +113,9 @@ class FixedDetection:
     hundred, and its constants are on the device before a graph is recorded, which could not hold
     their copies.
 
-    With `choose` that chooses in place of the NMS; with `assemble` that makes the masks.
-
-    Raises:
-        SpecError: a re-scoring network that looks at feature maps: how many boxes belong to
-            which map is known on the device only.
+    With `choose` that chooses in place of the NMS; with `assemble` that makes the masks. The
+    re-scoring network must not look at feature maps: how many boxes belong to which map is known
+    on the device only.
     """
 
     def __init__(
@@ -129,13 +126,6 @@ class FixedDetection:
         choose: Choose | None = None,
         assemble: Assemble | None = None,
     ) -> None:
-        if head.rescore_net is not None and needs_features(head.rescore_net):
-            raise SpecError(
-                "rescore_net: a network that looks at feature maps does not work in fixed sizes; "
-                "write runtime: {name: eager} or {name: compiled}, or rescore_net: "
-                "{name: mask_iou}"
-            )
-
         def rescore(masks: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
             rows = masks.flatten(0, 1), labels.flatten(), scores.flatten()
             return head.rescorer(*rows, head.rescore_net).view_as(scores)
