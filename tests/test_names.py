@@ -49,7 +49,7 @@ def test_no_name_is_a_participle() -> None:
         and PARTICIPLE.fullmatch(_head(node))
         and node.name.strip("_") not in NAMES_TO_KEEP
     }
-    assert participles == set()
+    assert participles == set(), "rename to a noun or an imperative verb"
 
 
 def _head(node: ast.FunctionDef | ast.ClassDef) -> str:

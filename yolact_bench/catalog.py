@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from yolact_bench.data.augment import AUGMENTATIONS
@@ -28,6 +28,7 @@ from yolact_bench.model.protonet import PROTONETS
 from yolact_bench.model.rescore import RESCORE_NETS
 from yolact_bench.runtime import RUNTIMES
 from yolact_bench.schedule import SCHEDULES
+from yolact_bench.slots import ENTRY_GROUP, hint, outside_entries
 
 # Components differ in what they take and return; each table's own type says it.
 Component = Callable[..., Any]
@@ -69,14 +70,42 @@ def components(slot: str) -> Mapping[str, Component]:
     """Return the table of a slot: ours, and the entry points of group `yolact_bench.<slot>`.
 
     Raises:
-        SpecError: a package offers a name that is taken; results would depend on the order.
+        SpecError: a package offers a name that is taken, so that results would depend on the order;
+            a component that cannot be imported; or components of a slot that does not exist.
     """
     table = dict(OWN[slot])
-    for entry in entry_points(group=f"yolact_bench.{slot}"):
+    for entry in outside_entries():
+        package, group = _package(entry), entry.group.removeprefix(ENTRY_GROUP)
+        if group not in OWN:
+            raise SpecError(
+                f"the package {package} offers {entry.name!r} in the entry-point group "
+                f"{entry.group}: no slot is named {group!r}{hint(group, OWN)}"
+            )
+        if group != slot:
+            continue
         if entry.name in table:
             raise SpecError(
-                f"{slot}: the package {entry.dist.name if entry.dist else '?'} offers a second "
-                f"component named {entry.name!r}; rename it or uninstall the package"
+                f"{slot}: the package {package} offers a second component named {entry.name!r}; "
+                "rename it or uninstall the package"
             )
-        table[entry.name] = entry.load()
+        try:
+            table[entry.name] = entry.load()
+        except Exception as error:
+            raise SpecError(
+                f"{slot}: {entry.name} of the package {package} cannot be imported "
+                f"({type(error).__name__}: {error}); repair or uninstall the package"
+            ) from error
     return table
+
+
+def package_of(slot: str, name: str) -> str:
+    """Return the package and version that a component comes from, "" for one of ours.
+
+    Results depend on it, so it is part of their digests.
+    """
+    entries = (e for e in outside_entries() if e.group == f"{ENTRY_GROUP}{slot}" and e.name == name)
+    return next(map(_package, entries), "")
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "without a name"

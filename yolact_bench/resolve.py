@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from yolact_bench.catalog import OWN, alternatives, components
+from yolact_bench.catalog import OWN, alternatives, components, package_of
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.slots import Choice, fact, find_component, hint, pick, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
@@ -31,6 +31,11 @@ def resolve_architecture(run: Run, *, files: bool = True) -> Run:
     resolved = replace(
         run,
         **{slot: resolve(slot, components(slot), getattr(run, slot)) for slot in OWN},  # type: ignore[arg-type]
+        packages={
+            slot: package
+            for slot in OWN
+            if (package := package_of(slot, str(getattr(run, slot)["name"])))
+        },
     )
     if files:
         resolved = replace(resolved, init=_with_sha256(resolved.init))

@@ -4,7 +4,8 @@ import difflib
 import inspect
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -24,6 +25,7 @@ from yolact_bench.errors import SpecError
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., object])
+ENTRY_GROUP = "yolact_bench."  # of entry points; the name of the slot follows
 MOST_NAMED = 24  # words in a message
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}
 
@@ -52,6 +54,13 @@ def word_list(words: Sequence[str]) -> str:
     if len(words) <= MOST_NAMED:
         return ", ".join(words) or "nothing"
     return f"{', '.join(words[: MOST_NAMED // 2])}, … ({len(words)} in all)"
+
+
+@cache
+def outside_entries() -> list[EntryPoint]:
+    """Return the components that other packages offer, not yet imported: `catalog` loads them."""
+    groups = (group for group in entry_points().groups if group.startswith(ENTRY_GROUP))
+    return [entry for group in sorted(groups) for entry in entry_points(group=group)]
 
 
 def options_of(component: Callable[..., object]) -> dict[str, inspect.Parameter]:

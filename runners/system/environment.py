@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from yolact_bench.results.record import Environment
+from yolact_bench.slots import outside_entries
 
 SOURCE_TREE = Path(__file__).resolve().parents[2]
 # What decides a number. A README or a spec that changed does not make its numbers doubtful.
@@ -82,7 +83,9 @@ def gpu_driver() -> str:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that can change a number."""
-    installed = {package: _installed_version(package) for package in _PACKAGES}
+    components = {entry.dist.name for entry in outside_entries() if entry.dist}
+    packages = (*_PACKAGES, *sorted(components))
+    installed = {package: _installed_version(package) for package in packages}
     versions = {"python": platform.python_version(), **installed}
     return {package: number for package, number in versions.items() if number}
 

@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from runners.system.environment import package_versions
 from yolact_bench.build import build_detector, build_network, load_detector
 from yolact_bench.catalog import OWN, components
 from yolact_bench.contracts import Check, checks_of
 from yolact_bench.detect.graph.fixed import FixedDetection
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.slots import form_of
+from yolact_bench.slots import form_of, outside_entries
 from yolact_bench.spec.presets import preset
+from yolact_bench.spec.run import Run
 
 # Half a minute of compilation each; tests of the runtimes compile and compare a network as well.
 COMPILED = {("runtime", name) for name in OWN["runtime"] if name != "eager"}
@@ -73,6 +75,7 @@ with_form = other_nms:with_form
 without_form = other_nms:without_form
 careless = other_nms:careless
 """
+METADATA = "Metadata-Version: 2.1\nName: other-nms\nVersion: {}\n"
 
 
 @pytest.mark.parametrize(("slot", "name", "check"), EVERY)
@@ -81,18 +84,23 @@ def test_a_component_keeps_the_contract_of_its_slot(slot: str, name: str, check:
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A package with three NMS, as pip would leave it."""
     info = tmp_path / "other_nms-1.0.dist-info"
     info.mkdir()
     (tmp_path / "other_nms.py").write_text(PACKAGE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-nms\nVersion: 1.0\n")
+    (info / "METADATA").write_text(METADATA.format("1.0"))
     (info / "entry_points.txt").write_text(ENTRIES)
     monkeypatch.syspath_prepend(tmp_path)
-    components.cache_clear()
-    yield
-    components.cache_clear()
+    _forget_packages()
+    yield info
+    _forget_packages()
     sys.modules.pop("other_nms", None)
+
+
+def _forget_packages() -> None:
+    components.cache_clear()
+    outside_entries.cache_clear()
 
 
 @pytest.mark.usefixtures("installed")
@@ -135,3 +143,48 @@ def test_an_nms_of_another_package_serves_a_graph_if_it_brings_a_fixed_form() ->
         else:
             with pytest.raises(SpecError, match=fault):
                 build_detector(run, network, device="meta")
+
+
+def _digests(nms: str) -> tuple[str, str, str]:
+    run = resolve_architecture(preset("yolact_tiny").changed({"nms": nms}))
+    assert Run.from_dict(run.as_dict()) == run
+    return run.train_digest, run.forward_digest, run.detect_digest
+
+
+def test_the_version_of_another_package_is_part_of_the_digests_of_its_phase(
+    installed: Path,
+) -> None:
+    """And of the record of every number; our own components have none."""
+    first = _digests("with_form")
+    assert package_versions()["other-nms"] == "1.0"
+    (installed / "METADATA").write_text(METADATA.format("2.0"))
+    _forget_packages()
+    second = _digests("with_form")
+    assert package_versions()["other-nms"] == "2.0"
+    assert first[:2] == second[:2] == _digests("fast")[:2]  # detection alone is another
+    assert first[2] != second[2]
+    assert "packages" not in resolve_architecture(preset("yolact_tiny")).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (
+            "[yolact_bench.nsm]\na = other_nms:careless",
+            "no slot is named 'nsm'.*'nms'",
+        ),
+        (
+            "[yolact_bench.nms]\na = other_nms:absent",
+            "a of the package other-nms 1.0 cannot",
+        ),
+        (
+            "[yolact_bench.nms]\nfast = other_nms:careless",
+            "other-nms 1.0 offers a second",
+        ),
+    ],
+)
+def test_a_mistake_of_another_package_names_it(installed: Path, entries: str, message: str) -> None:
+    (installed / "entry_points.txt").write_text(entries)
+    _forget_packages()
+    with pytest.raises(SpecError, match=message):
+        components("nms")

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from yolact_bench.errors import SpecError
 from yolact_bench.slots import Choice, hint, kind_of
@@ -23,6 +23,7 @@ TRAINING = (
 )
 DETECTION = ("nms", "rescore", "assembly")
 MEASUREMENT = ("runtime", "deform")
+FILLED_IN = ("train_data", "eval_data", "packages")  # by resolving, never by a spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,8 @@ class Run:
     # fingerprints of the data, filled in when the data set is resolved
     train_data: str = ""
     eval_data: str = ""
+    # slot → package and version of a component that another package offers; filled in likewise
+    packages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def train_digest(self) -> str:
@@ -71,7 +74,8 @@ class Run:
         # A weight file is identified by its contents (sha256), not by its path.
         init = {key: value for key, value in self.init.items() if key != "file"}
         training = {**slots, "init": init, "train_data": self.train_data}
-        return _sha256({"version": TRAINING_VERSION, **training})
+        packages = self._packages(ARCHITECTURE + TRAINING)
+        return _sha256({"version": TRAINING_VERSION, **training, **packages})
 
     @property
     def forward_digest(self) -> str:
@@ -81,7 +85,8 @@ class Run:
     @property
     def detect_digest(self) -> str:
         detection = {name: getattr(self, name) for name in DETECTION}
-        return _sha256({**self._forward(), "detect": DETECTION_VERSION, "detection": detection})
+        versions = {"detect": DETECTION_VERSION, **self._packages(DETECTION, "of detection")}
+        return _sha256({**self._forward(), **versions, "detection": detection})
 
     def changed(self, changes: Mapping[str, object]) -> "Run":
         """Return this run with `changes`: slot → whole choice, or slot.option → value.
@@ -90,7 +95,7 @@ class Run:
             SpecError: unknown slot, or an option given to a setting that has none.
         """
         run = self
-        settable = {f.name: f for f in fields(Run) if not f.name.endswith("_data")}
+        settable = {f.name: f for f in fields(Run) if f.name not in FILLED_IN}
         for path, value in changes.items():
             slot, _, option = path.partition(".")
             if slot not in settable:
@@ -101,7 +106,8 @@ class Run:
 
     def as_dict(self) -> dict[str, object]:
         """Return plain data that `from_dict` reads back."""
-        return {**asdict(self), "classes": list(self.classes)}
+        data = {**asdict(self), "classes": list(self.classes)}
+        return {key: value for key, value in data.items() if value or key != "packages"}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> "Run":
@@ -114,7 +120,7 @@ class Run:
         for key in data:
             if key not in known:
                 raise SpecError(f"run: no slot is named {key!r}{hint(key, known)}")
-        missing = [name for name in known if name not in data]
+        missing = [name for name in known if name not in data and name != "packages"]
         if missing:
             raise SpecError(
                 f"run: {', '.join(missing)} missing; write them as in a run.yaml of `yolact-bench "
@@ -126,7 +132,13 @@ class Run:
     def _forward(self) -> dict[str, object]:
         slots = {name: getattr(self, name) for name in MEASUREMENT}
         versions = {"train": self.train_digest, "forward": FORWARD_VERSION}
-        return {**versions, "eval_data": self.eval_data, **slots}
+        data = {**versions, "eval_data": self.eval_data}
+        return {**data, **slots, **self._packages(MEASUREMENT)}
+
+    def _packages(self, slots: Iterable[str], key: str = "packages") -> dict[str, object]:
+        """What of a digest's content names other packages; nothing where all is ours."""
+        packages = {slot: self.packages[slot] for slot in slots if slot in self.packages}
+        return {key: packages} if packages else {}
 
 
 def _choice(slot: str, current: object, option: str, value: object) -> object:

@@ -114,7 +114,7 @@ def test_a_new_rule_is_one_entry_that_run_report_and_list_obey(
     before = len(latencies(folder))
     assert details() == {""}
 
-    monkeypatch.setattr(sessions, "RULES", (*sessions.RULES, few_rounds))
+    monkeypatch.setattr(sessions, "RULES", (sessions.measured_reason, few_rounds))
     capsys.readouterr()
     assert run(cool) == 5
     assert len(latencies(folder)) == before + 3

@@ -111,14 +111,14 @@ def test_a_new_rule_holds_wherever_a_session_is_chosen(
         ]
 
     assert chosen() == ["short"] * 3
-    monkeypatch.setattr(module, "RULES", (*module.RULES, few_rounds))
+    monkeypatch.setattr(module, "RULES", (module.measured_reason, few_rounds))
     assert chosen() == ["long"] * 3
     assert why_times_invalid(store, BOTH) == "9 rounds"
 
 
 def test_reasons_of_the_first_broken_rule_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     few = fake_work.latency("fast", protocol=TimingProtocol(rounds=3))
-    monkeypatch.setattr(module, "RULES", (*module.RULES, few_rounds))
+    monkeypatch.setattr(module, "RULES", (module.measured_reason, few_rounds))
     assert why_invalid([few]) == "3 rounds"
     assert why_invalid([fake_work.latency("fast", invalid="shared", protocol=few.protocol)]) == (
         "shared"
