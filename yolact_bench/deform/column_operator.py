@@ -11,9 +11,9 @@ from torch.library import triton_op
 from yolact_bench.deform.column_gradient import keep_for_gradient, scatter_gradient
 from yolact_bench.deform.column_kernels import convolve, find_places, gather_columns
 from yolact_bench.deform.launch import programs, wrap_triton
+from yolact_bench.deform.layer import KERNEL_TAPS
 from yolact_bench.triton_kernel import INTERPRETED, power_of_two
 
-TAPS = 9
 _PLACES_BLOCK = 128
 _SAMPLES_VALUES = 2048  # that a program of the gathering kernel writes: 16 for each thread
 
@@ -29,7 +29,7 @@ def deformable_gather(
     x = x.contiguous(memory_format=torch.channels_last)
     pixels, weights = _find(places, x.shape, stride, sigmoid)
     channels, samples = x.shape[1], pixels.shape[0]
-    columns = x.new_empty(samples // TAPS, TAPS * channels)
+    columns = x.new_empty(samples // KERNEL_TAPS, KERNEL_TAPS * channels)
     blocks = column_blocks(channels)
     grid = (
         programs(samples, blocks["samples_block"]),
@@ -61,7 +61,7 @@ def deformable_product(
     x = x.contiguous(memory_format=torch.channels_last)
     matrix, bias = matrix.contiguous(), bias.contiguous()
     pixels, weights = _find(places, x.shape, stride, sigmoid)
-    rows, out_channels = pixels.shape[0] // TAPS, matrix.shape[0]
+    rows, out_channels = pixels.shape[0] // KERNEL_TAPS, matrix.shape[0]
     out = x.new_empty(rows, out_channels)
     rows_block, out_block, channels_block = blocks
     grid = (programs(rows, rows_block), programs(out_channels, out_block))
@@ -84,7 +84,7 @@ def _find(places: Tensor, shape: torch.Size, stride: int, sigmoid: bool) -> tupl
     """Return pixels, int32, and weights, float32, of the corners of all samples, both [n, 4]."""
     places = places.contiguous(memory_format=torch.channels_last)
     batch, channels, h, w = places.shape
-    samples = batch * h * w * TAPS
+    samples = batch * h * w * KERNEL_TAPS
     pixels = places.new_empty(samples, 4, dtype=torch.int32)
     weights = places.new_empty(samples, 4, dtype=torch.float32)
     wrap_triton(find_places)[(programs(samples, _PLACES_BLOCK),)](

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from yolact_bench.deform.layer import KERNEL_TAPS
 from yolact_bench.deform.tap_positions import (
     Places,
     add_border,
@@ -13,8 +14,6 @@ from yolact_bench.deform.tap_positions import (
     sample,
 )
 from yolact_bench.torch_internals import dots_of_bags
-
-_TAPS = 9
 
 
 class GatheredConvolution(torch.autograd.Function):
@@ -37,7 +36,7 @@ class GatheredConvolution(torch.autograd.Function):
     ) -> Tensor:
         """Return the convolution, [B, O, h, w] as channels-last."""
         places = find_places(offset, modulation, x.shape, stride, as_image=False)
-        columns = sample(add_border(x), places).view(-1, _TAPS * x.shape[1])
+        columns = sample(add_border(x), places).view(-1, KERNEL_TAPS * x.shape[1])
         out = torch.addmm(bias, columns, _matrix(weight).t())
         ctx.save_for_backward(x, offset, modulation, weight)
         ctx.stride = stride  # type: ignore[attr-defined]
@@ -61,13 +60,13 @@ class GatheredConvolution(torch.autograd.Function):
             if needed[1] or needed[2]:
                 batch, _, h, w = offset.shape
                 down, right, count = (
-                    part.view(batch, h * w, _TAPS).transpose(1, 2)
+                    part.view(batch, h * w, KERNEL_TAPS).transpose(1, 2)
                     for part in _of_places(columns, places, table)
                 )
                 of_offset = torch.stack((down, right), 2).view(offset.shape).to(offset.dtype)
                 of_modulation = count.reshape(modulation.shape).to(modulation.dtype)
         if needed[3]:
-            gathered = sample(table, places).view(-1, _TAPS * x.shape[1])
+            gathered = sample(table, places).view(-1, KERNEL_TAPS * x.shape[1])
             of_weight = (out.t() @ gathered).view(-1, 3, 3, x.shape[1]).permute(0, 3, 1, 2)
         if needed[4]:
             of_bias = out.sum(0)

@@ -28,13 +28,10 @@ _P3_HALVINGS = 3  # P3 has stride 8
 
 def level_sizes(image_size: int) -> list[int]:
     """Return the side of P3, P4, … P7 in cells: every stride-2 step is ceil(n / 2)."""
-    side = image_size
-    sizes = []
-    for halving in range(_P3_HALVINGS + NUM_LEVELS - 1):
-        side = (side + 1) // 2
-        if halving >= _P3_HALVINGS - 1:
-            sizes.append(side)
-    return sizes
+    sizes = [image_size]
+    for _ in range(_P3_HALVINGS + NUM_LEVELS - 1):
+        sizes.append((sizes[-1] + 1) // 2)
+    return sizes[_P3_HALVINGS:]
 
 
 def anchor_grid(shapes: AnchorShapes, image_size: int) -> Float32[Tensor, "A 4"]:
@@ -153,9 +150,5 @@ ANCHORS: Mapping[str, MakeAnchors] = {
 def _shapes(
     scales: Sequence[float], ratios: Sequence[float], *, square: bool
 ) -> tuple[tuple[float, float], ...]:
-    pairs = []
-    for scale in scales:
-        for ratio in ratios:
-            width = scale * sqrt(ratio)
-            pairs.append((width, width if square else scale / sqrt(ratio)))
-    return tuple(pairs)
+    pairs = [(scale * sqrt(ratio), scale / sqrt(ratio)) for scale in scales for ratio in ratios]
+    return tuple((width, width if square else height) for width, height in pairs)

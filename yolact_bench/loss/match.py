@@ -138,7 +138,11 @@ def _label(
     limits: _Limits,
 ) -> Match:
     """The label and the object of every anchor, once objects have claimed theirs."""
-    overlap, truth = _with_claims(seen, *claimed)
+    anchor, claimant = claimed
+    # Where no object claims, a place beyond the last anchor is written to, which is cut off.
+    anchor = anchor.masked_fill(anchor < 0, seen.overlap.shape[-1])
+    overlap = F.pad(seen.overlap, (0, 1)).scatter(-1, anchor, 2.0)[..., :-1]  # above any IoU
+    truth = F.pad(seen.chosen, (0, 1)).scatter(-1, anchor, claimant)[..., :-1]
     # Not by boolean index, for which the host would wait for the device.
     labels = labels_of_objects.gather(-1, truth) + 1
     labels = labels.masked_fill(overlap < limits.positive_iou, IGNORED)
@@ -196,17 +200,6 @@ def _inside(corners: Float32[Tensor, "A 4"], target: Target) -> Float32[Tensor, 
     if len(crowds) == 0:
         return corners.new_zeros(len(corners))
     return crowd_overlap(corners, crowds).amax(dim=1)
-
-
-def _with_claims(
-    seen: _Overlaps, anchor: Int64[Tensor, "*batch M"], claimant: Int64[Tensor, "*batch M"]
-) -> tuple[Float[Tensor, "*batch A"], Int64[Tensor, "*batch A"]]:
-    """Each anchor's overlap and object; a claimed anchor has the overlap 2, above any IoU."""
-    # Where no object claims, a place beyond the last anchor is written to, which is cut off.
-    anchor = anchor.masked_fill(anchor < 0, seen.overlap.shape[-1])
-    overlap = F.pad(seen.overlap, (0, 1)).scatter(-1, anchor, 2.0)
-    chosen = F.pad(seen.chosen, (0, 1)).scatter(-1, anchor, claimant)
-    return overlap[..., :-1], chosen[..., :-1]
 
 
 MATCHERS: Mapping[str, Matcher] = {"ssd": ssd_match}

@@ -53,8 +53,7 @@ def choose_fast(
     """
     work = _room(raw, pairs)
     _collect(raw, work, min_score)
-    _mark(raw, work, max_iou, top_k)
-    return _write(raw, work, max_detections)
+    return _keep(raw, work, max_iou, top_k, max_detections)
 
 
 class _Room(NamedTuple):
@@ -112,24 +111,20 @@ def _collect(raw: Predictions, work: _Room, min_score: float) -> None:
     )
 
 
-def _mark(raw: Predictions, work: _Room, max_iou: float, top_k: int) -> None:
-    from yolact_bench.detect.kernels.fast_rows import mark_kept
-
-    images, pairs = work.key.shape
-    mark_kept[(-(-pairs // _OWN_BLOCK), images)](
-        *(work.key, work.box, work.kept, work.counters),
-        *(raw.class_logits.shape[1], max_iou, top_k),
-        **_blocks(pairs),
-        **_UNFUSED,
-    )
-
-
-def _write(raw: Predictions, work: _Room, max_detections: int) -> MaskInputs:
-    from yolact_bench.detect.kernels.fast_rows import write_rows
+def _keep(
+    raw: Predictions, work: _Room, max_iou: float, top_k: int, max_detections: int
+) -> MaskInputs:
+    from yolact_bench.detect.kernels.fast_rows import mark_kept, write_rows
 
     images, pairs = work.key.shape
     _, num_anchors, columns = raw.class_logits.shape
     k, device = raw.coefficients.shape[-1], raw.class_logits.device
+    blocks = {"capacity": pairs, "own_block": _OWN_BLOCK, "others_block": _OTHERS_BLOCK}
+    mark_kept[(-(-pairs // _OWN_BLOCK), images)](
+        *(work.key, work.box, work.kept, work.counters, num_anchors, max_iou, top_k),
+        **blocks,
+        **_UNFUSED,
+    )
     chosen = MaskInputs(
         boxes=torch.empty(images, max_detections, 4, device=device),
         scores=torch.empty(images, max_detections, device=device),
@@ -143,11 +138,7 @@ def _write(raw: Predictions, work: _Room, max_detections: int) -> MaskInputs:
         *(chosen.boxes, chosen.scores, chosen.labels, chosen.coefficients),
         *(chosen.exact.view(torch.int8), num_anchors, columns - 1, max_detections, k),
         *raw.coefficients.stride(),
-        **_blocks(pairs),
+        **blocks,
         coefficients_block=power_of_two(k),
     )
     return chosen
-
-
-def _blocks(pairs: int) -> dict[str, int]:
-    return {"capacity": pairs, "own_block": _OWN_BLOCK, "others_block": _OTHERS_BLOCK}

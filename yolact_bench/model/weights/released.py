@@ -140,30 +140,19 @@ def to_ours(state: Mapping[str, Tensor], *, source: object) -> dict[str, Tensor]
 
     Source: dbolya/yolact@902073d yolact.py, `Yolact.load_weights`.
     """
-    mapped: dict[str, Tensor] = {}
-    unmapped = []
-    for key, value in state.items():
-        if any(leftover.fullmatch(key) for leftover in LEFTOVERS):
-            continue
-        ours = our_key(key)
-        if ours is None:
-            unmapped.append(key)
-        else:
-            mapped[ours] = value
-    if unmapped:
+    kept = [key for key in state if not any(leftover.fullmatch(key) for leftover in LEFTOVERS)]
+    ours = {key: our_key(key) for key in kept}
+    if unmapped := [key for key, name in ours.items() if name is None]:
         raise SpecError(
             f"weights: {source} {_what_else(state)}; unknown keys: {first_of(unmapped)}"
         )
-    return mapped
+    return {name: state[key] for key, name in ours.items() if name is not None}
 
 
 def our_key(key: str) -> str | None:
     """Return our name of a key of the reference, None if it has none."""
-    for pattern, change in KEY_RULES:
-        match = pattern.fullmatch(key)
-        if match is not None:
-            return change(match)
-    return None
+    matches = ((pattern.fullmatch(key), change) for pattern, change in KEY_RULES)
+    return next((change(match) for match, change in matches if match), None)
 
 
 def recognise(state: Mapping[str, Tensor], *, file_name: str) -> str:
