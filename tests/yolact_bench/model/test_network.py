@@ -156,3 +156,19 @@ def test_plain_imagenet_weights_fit_a_deformable_backbone_and_nothing_else_may_m
     del state["layer3.0.conv1.weight"]
     with pytest.raises(SpecError, match=r"layer3\.0\.conv1\.weight"):
         load_backbone(deformable, state, source="test")
+
+
+def test_weights_are_loaded_by_the_names_that_a_backbone_gives_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of torchvision as those of a file: both go through `load_backbone`."""
+    backbone = load_detector("yolact_tiny").network.backbone
+    state = {f"features.{key}": value for key, value in backbone.state_dict().items()}
+    with pytest.raises(SpecError, match=r"features\.conv1"):
+        load_backbone(backbone, state, source="test")
+    monkeypatch.setattr(
+        type(backbone),
+        "own_names",
+        lambda self, state: {key.removeprefix("features."): state[key] for key in state},
+    )
+    load_backbone(backbone, state, source="test")

@@ -97,7 +97,7 @@ def checkpoint(backbone: Backbone, *, file: str, sha256: str = "") -> None:
             f"{where}: {file} holds a whole detector and not a backbone; give it as weights, or "
             "give the ImageNet weights that it was trained from"
         )
-    load_backbone(backbone, backbone.own_names(state), source=file)
+    load_backbone(backbone, state, source=file)
 
 
 INITS: Mapping[str, Init] = {
@@ -118,7 +118,8 @@ def load_backbone(backbone: Backbone, state: Mapping[str, Tensor], *, source: st
 
     Source: dbolya/yolact@902073d backbone.py, `init_backbone`, which tolerates everything.
     """
-    kept = {key: value for key, value in state.items() if not key.startswith(CLASSIFIERS)}
+    named = backbone.own_names(state)
+    kept = {key: value for key, value in named.items() if not key.startswith(CLASSIFIERS)}
     may_miss = counters_of(backbone) | {
         f"{name}.{key}"
         for name, module in backbone.named_modules()
