@@ -3,8 +3,7 @@
 from reports.figures.style import FigureSet
 from reports.sweeps.figures.front import front
 from reports.sweeps.figures.history import history
-from reports.sweeps.figures.importance import importance
-from reports.sweeps.figures.slices import slices
+from reports.sweeps.figures.parameters import importance, slices
 from reports.sweeps.figures.trainings import trainings
 from yolact_bench.results.sweep import Sweep
 
