@@ -67,11 +67,6 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
     session = sessions[0] if sessions else None
     rows = tuple(arm_row(arm, manifest, accuracies, failures, session) for arm in arms)
     labels = _training_labels(manifest)
-    checkpoints = work_dir / "checkpoints"
-    curves = [
-        read_curve(checkpoints / digest / "log.jsonl", label=label)
-        for digest, label in labels.items()
-    ]
     trained = {a.train_digest: a for a in reversed(accuracies.values())}
     environments = [a.environment for a in accuracies.values()]
     environments += [s.environment for s in sessions]
@@ -87,7 +82,7 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
             for digest, label in labels.items()
             if digest in trained
         ),
-        curves=tuple(curve for curve in curves if curve is not None),
+        curves=_curves(labels, work_dir / "checkpoints"),
         session=session,
         sessions=sessions,
         paper=paper_group(manifest.paper) if manifest.paper else None,
@@ -99,6 +94,12 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
             dict.fromkeys(f"{a.dataset}, {a.num_images} images" for a in accuracies.values())
         ),
     )
+
+
+def _curves(labels: Mapping[str, str], checkpoints: Path) -> tuple[Curve, ...]:
+    files = {checkpoints / digest / "log.jsonl": label for digest, label in labels.items()}
+    curves = (read_curve(file, label=label) for file, label in files.items())
+    return tuple(curve for curve in curves if curve is not None)
 
 
 def _training_labels(manifest: Manifest) -> dict[str, str]:
