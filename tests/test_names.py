@@ -52,6 +52,24 @@ def test_no_name_is_a_participle() -> None:
     assert participles == set(), "rename to a noun or an imperative verb"
 
 
+def test_no_variable_is_called_by_what_somebody_did_with_it() -> None:
+    """Such as `found` or `told`: the noun says more."""
+    names = {
+        f"{path.relative_to(ROOT)}:{node.lineno}: {_name(node)}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if re.fullmatch("_?(asked|brought|found|judged|told)", _name(node))
+    }
+    assert names == set()
+
+
+def _name(node: ast.AST) -> str:
+    """The name that a node binds, if it binds one."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return node.id
+    return node.arg if isinstance(node, ast.arg) else ""
+
+
 def _head(node: ast.FunctionDef | ast.ClassDef) -> str:
     """The word that decides what a name is, or nothing where any will do."""
     if isinstance(node, ast.ClassDef):

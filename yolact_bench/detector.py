@@ -90,7 +90,7 @@ class Detector:
         Raises:
             SpecError: an image is not RGB uint8 [H, W, 3].
         """
-        return [self._finish(found, clock) for found in self.find(images, clock)]
+        return [self._finish(soft, clock) for soft in self.find(images, clock)]
 
     @torch.inference_mode()
     def find(self, images: Sequence[Image], clock: Clock = no_clock) -> list[SoftDetections]:
@@ -125,11 +125,11 @@ class Detector:
         outcome: ProgramOutput = fixed(self.network, pixels, clock)
         with clock("copy"):
             state = outcome.state.tolist()
-        return self._take(outcome.found, outcome.predictions, state, images, clock)
+        return self._take(outcome.detections, outcome.predictions, state, images, clock)
 
     def _take(
         self,
-        found: FixedDetections | PhotoOutput,
+        rows: FixedDetections | PhotoOutput,
         predictions: Predictions,
         state: list[list[int]],
         images: Sequence[Image],
@@ -140,7 +140,7 @@ class Detector:
         for index, (image, (count, exact)) in enumerate(zip(images, state, strict=True)):
             if exact:
                 height, width = image.shape[:2]
-                results.append(found.detections(index, count, (height, width), threshold))
+                results.append(rows.detections(index, count, (height, width), threshold))
             else:
                 again = self._find_one(predictions, index, image, clock)
                 results.append(replace(again, exact=False))
@@ -206,9 +206,9 @@ class Detector:
         return square[0]
 
     @torch.inference_mode()
-    def _finish(self, found: SoftDetections, clock: Clock) -> Detections:
+    def _finish(self, soft: SoftDetections, clock: Clock) -> Detections:
         with clock("upsample"):
-            detections = to_detections(found)
+            detections = to_detections(soft)
         with clock("copy"):
             return on_host(detections)
 

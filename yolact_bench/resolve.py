@@ -127,10 +127,10 @@ def _with_sha256(init: Choice) -> Choice:
     path = Path(str(init["file"]))
     if not path.is_file():
         raise MissingDataError(f"init.checkpoint.file: no file at {path}")
-    found = file_sha256(path)
-    if init["sha256"] not in {"", found}:
+    sha256 = file_sha256(path)
+    if init["sha256"] not in {"", sha256}:
         raise SpecError(
-            f"init.checkpoint.sha256: {path} has {found}, not {init['sha256']}; another file "
+            f"init.checkpoint.sha256: {path} has {sha256}, not {init['sha256']}; another file "
             "lies there now"
         )
-    return {**init, "sha256": found}
+    return {**init, "sha256": sha256}

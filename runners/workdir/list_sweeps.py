@@ -19,7 +19,7 @@ class SweepRow:
     name: str
     mode: str
     question: str
-    asked: int
+    num_trials: int  # in the spec
     states: dict[str, int]  # how many trials are in each, of those states that occur
     # Of the best trial: each objective as recorded, AP as a fraction. Of a front, as many trials.
     best: dict[str, float]
@@ -54,7 +54,7 @@ def _row(sweep: Sweep) -> SweepRow:
         name=sweep.name,
         mode=sweep.mode,
         question=sweep.question,
-        asked=sweep.num_trials,
+        num_trials=sweep.num_trials,
         states=dict(Counter(trial.state for trial in sweep.trials).most_common()),
         best={metric: best[metric] for metric in sought if metric in best},
         on_front=len(sweep.best),

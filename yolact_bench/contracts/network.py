@@ -69,8 +69,8 @@ def backbone_is_folded(slot: str, name: str) -> None:
         wanted = backbone(x)
         left = fold_batch_norm(backbone, x)
         assert left == stated, f"{left} batch norms stay, which costs time; {stated} are stated"
-        for found, want in zip(backbone(x), wanted, strict=True):
-            assert torch.allclose(found, want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
+        for level, want in zip(backbone(x), wanted, strict=True):
+            assert torch.allclose(level, want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
 
 
 def runtime_keeps_what_a_network_computes(slot: str, name: str) -> None:
@@ -81,9 +81,9 @@ def runtime_keeps_what_a_network_computes(slot: str, name: str) -> None:
     x = torch.randn(1, 3, 72, 72, generator=torch.Generator().manual_seed(0))
     given = InferenceNetwork(network) if runtime.inference_copy else network
     with torch.no_grad(), runtime.context("cpu"):
-        found, wanted = runtime.prepare(given)(x), network(x)
+        raw, wanted = runtime.prepare(given)(x), network(x)
     for output in ("boxes", "class_logits", "coefficients", "prototypes"):
-        assert torch.allclose(getattr(found, output), getattr(wanted, output), atol=1e-4)
+        assert torch.allclose(getattr(raw, output), getattr(wanted, output), atol=1e-4)
 
 
 def init_fills_a_backbone_or_refuses(slot: str, name: str) -> None:

@@ -53,12 +53,12 @@ class Annotations:
 
     def objects(self, index: int) -> Objects:
         """Return the objects of an image."""
-        entry, found = self.images[index], self._objects[index]
+        entry, objects = self.images[index], self._objects[index]
         return Objects(
-            boxes_px=np.array([one.box for one in found], dtype=np.float64).reshape(-1, 4),
-            labels=np.array([one.label for one in found], dtype=np.int64),
-            segments=tuple(_segment(one.outlines, entry) for one in found),
-            is_crowd=np.array([one.is_crowd for one in found], dtype=bool),
+            boxes_px=np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4),
+            labels=np.array([one.label for one in objects], dtype=np.int64),
+            segments=tuple(_segment(one.outlines, entry) for one in objects),
+            is_crowd=np.array([one.is_crowd for one in objects], dtype=bool),
             height=entry.height,
             width=entry.width,
         )

@@ -187,17 +187,17 @@ def likely_candidates(predictions: Predictions, image: int, nms: Nms) -> Candida
     return candidates_of(predictions, image, _EVERY if len(rows) > len(logits) // 2 else rows)
 
 
-def to_detections(found: SoftDetections) -> Detections:
+def to_detections(soft: SoftDetections) -> Detections:
     """Return the detections with all masks at image size: N·H·W bytes."""
     return Detections(
-        boxes_px=found.boxes_px,
-        scores=found.scores,
-        mask_scores=found.mask_scores,
-        labels=found.labels,
-        masks=upsample(found.soft_masks, found.height, found.width, threshold=found.mask_threshold),
+        boxes_px=soft.boxes_px,
+        scores=soft.scores,
+        mask_scores=soft.mask_scores,
+        labels=soft.labels,
+        masks=upsample(soft.soft_masks, soft.height, soft.width, threshold=soft.mask_threshold),
     )
 
 
-def regions(found: SoftDetections) -> Iterator[MaskRegion]:
+def regions(soft: SoftDetections) -> Iterator[MaskRegion]:
     """Yield, in order, the part of each mask at image size that may be set."""
-    return mask_regions(found.soft_masks, found.height, found.width, threshold=found.mask_threshold)
+    return mask_regions(soft.soft_masks, soft.height, soft.width, threshold=soft.mask_threshold)

@@ -92,14 +92,14 @@ def find_bounds(
         bottom = tl.maximum(bottom, tl.max(tl.where(rows, cell_y, -1), 0))
         left = tl.minimum(left, tl.min(tl.where(columns, cell_x, w), 0))
         right = tl.maximum(right, tl.max(tl.where(columns, cell_x, -1), 0))
-    found = bottom >= 0
+    occupied = bottom >= 0
     begin = _first_pixel(tl.maximum(left - 1, 0), across, w, width)
     end = _first_pixel(tl.minimum(right + 2, w), across, w, width)
     bounds_ptr += owner * 4
-    tl.store(bounds_ptr, tl.where(found, tl.maximum(top - 1, 0), 0))
-    tl.store(bounds_ptr + 1, tl.where(found, tl.minimum(bottom + 2, h), 0))
-    tl.store(bounds_ptr + 2, tl.where(found, begin, 0))
-    tl.store(bounds_ptr + 3, tl.where(found, end, 0))
+    tl.store(bounds_ptr, tl.where(occupied, tl.maximum(top - 1, 0), 0))
+    tl.store(bounds_ptr + 1, tl.where(occupied, tl.minimum(bottom + 2, h), 0))
+    tl.store(bounds_ptr + 2, tl.where(occupied, begin, 0))
+    tl.store(bounds_ptr + 3, tl.where(occupied, end, 0))
 
 
 @_kernel

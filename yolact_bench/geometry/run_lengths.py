@@ -232,10 +232,10 @@ def _extents(occupied: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
     cells = occupied.shape[1]
     first = occupied.argmax(1) - 1
     end = cells + 1 - occupied[:, ::-1].argmax(1)
-    found = occupied.any(1)
+    any_pixel = occupied.any(1)
     return (
-        np.where(found, first.clip(0), 0).tolist(),
-        np.where(found, end.clip(max=cells), 0).tolist(),
+        np.where(any_pixel, first.clip(0), 0).tolist(),
+        np.where(any_pixel, end.clip(max=cells), 0).tolist(),
     )
 
 

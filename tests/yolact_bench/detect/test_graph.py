@@ -160,11 +160,11 @@ def test_an_image_whose_flag_says_no_is_detected_again_and_counted(
 
     def doubtful(network: Program, pixels: Tensor, clock: Clock = no_clock) -> ProgramOutput:
         outcome = inner(network, pixels, clock)
-        wrong = outcome.found.scores.clone()
+        wrong = outcome.detections.scores.clone()
         wrong[1] = 0.123
-        found = replace(outcome.found, exact=torch.tensor([True, False]), scores=wrong)
+        found = replace(outcome.detections, exact=torch.tensor([True, False]), scores=wrong)
         state = state_of(found.scores, found.exact)
-        return ProgramOutput(predictions=outcome.predictions, found=found, state=state)
+        return ProgramOutput(predictions=outcome.predictions, detections=found, state=state)
 
     monkeypatch.setattr(graph, "_fixed", doubtful)
     images = [image(), image(seed=1)]

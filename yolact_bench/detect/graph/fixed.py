@@ -58,7 +58,7 @@ class ProgramOutput:
     """What a program leaves on the device, in memory that its next replay may overwrite."""
 
     predictions: Predictions
-    found: FixedDetections
+    detections: FixedDetections
     state: Int64[Tensor, "B 2"]  # how many rows are not empty; 1 where they are exact
 
 
@@ -167,9 +167,11 @@ class FixedProgram:
         with clock("preprocess"):
             batch = (pixels - self.mean) / self.std
         raw: Predictions = network(batch, clock=clock)
-        found = self.detection(raw, clock)
+        detections = self.detection(raw, clock)
         return ProgramOutput(
-            predictions=raw, found=found, state=state_of(found.scores, found.exact)
+            predictions=raw,
+            detections=detections,
+            state=state_of(detections.scores, detections.exact),
         )
 
 

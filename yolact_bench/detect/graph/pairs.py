@@ -143,13 +143,13 @@ def first_rows(
     place = torch.arange(keep.shape[-1], device=keep.device).expand_as(rank)
     slot = torch.where(keep & (rank <= count), rank - 1, count)  # the rest in one place behind
     source = slot.new_zeros(*slot.shape[:-1], count + 1).scatter(-1, slot, place)[..., :count]
-    found = keep.sum(-1)
-    filled = torch.arange(count, device=keep.device) < found[..., None]  # [*batch, count]
+    num_kept = keep.sum(-1)
+    filled = torch.arange(count, device=keep.device) < num_kept[..., None]  # [*batch, count]
     return FixedSelection(
         anchor=_where(filled, pairs.anchor, source),
         label=_where(filled, pairs.label, source),
         score=_where(filled, pairs.score, source),
-        exact=(found >= count) | (settled & ~none.any(-1)),
+        exact=(num_kept >= count) | (settled & ~none.any(-1)),
     )
 
 

@@ -104,13 +104,15 @@ class PhotoDetection:
             with clock("preprocess"):
                 batch = self._resize(block, images, self._side, self._mean, self._std, self._dtype)
             raw: Predictions = program(batch, clock=clock)
-            found = self._detection(raw, clock)
+            detections = self._detection(raw, clock)
             with clock("copy"):
                 sizes = header_of(block, images)
-                boxes_px, on_device = self._measure((found.boxes, found.scores, found.exact, sizes))
+                boxes_px, on_device = self._measure(
+                    (detections.boxes, detections.scores, detections.exact, sizes)
+                )
                 state.copy_(on_device, non_blocking=True)
-                rows = pack(found, boxes_px)
-            shape = found.soft_masks.shape[1], *found.soft_masks.shape[2:]
+                rows = pack(detections, boxes_px)
+            shape = detections.soft_masks.shape[1], *detections.soft_masks.shape[2:]
             return PhotoOutput(predictions=raw, rows=rows, shape=shape, state=state)
 
         return step
@@ -127,8 +129,14 @@ def _measure_sizes(
     return pixels_of(boxes, width_height), state_of(scores, exact)
 
 
-def pack(found: FixedDetections, boxes_px: Float[Tensor, "B N 4"]) -> Int32[Tensor, "B words"]:
+def pack(detections: FixedDetections, boxes_px: Float[Tensor, "B N 4"]) -> Int32[Tensor, "B words"]:
     """Return all of each image's detections in one row: labels first, which need alignment."""
-    parts = (found.labels, found.boxes, boxes_px, found.scores, found.mask_scores)
-    words = [part.flatten(1).view(torch.int32) for part in (*parts, found.soft_masks)]
+    parts = (
+        detections.labels,
+        detections.boxes,
+        boxes_px,
+        detections.scores,
+        detections.mask_scores,
+    )
+    words = [part.flatten(1).view(torch.int32) for part in (*parts, detections.soft_masks)]
     return torch.cat(words, 1)

@@ -113,7 +113,7 @@ def write_rows(
     start, out = image * capacity, image * rows
     counters_ptr += image * _COUNTERS
     count = tl.minimum(tl.load(counters_ptr + 1), capacity)
-    found = tl.load(counters_ptr + 2)
+    num_kept = tl.load(counters_ptr + 2)
     own = tl.program_id(0) * own_block + tl.arange(0, own_block)
     value = tl.arange(0, coefficients_block)
     real = (value < coefficients)[None, :]
@@ -138,7 +138,7 @@ def write_rows(
         chosen = tl.load(at, mask=mask, other=0.0).to(tl.float32)
         at = chosen_ptr + (out + row)[:, None] * coefficients + value[None, :]
         tl.store(at, chosen, mask=mask)
-    empty = (own >= found) & (own < rows)
+    empty = (own >= num_kept) & (own < rows)
     tl.store(scores_ptr + out + own, 0.0, mask=empty)
     tl.store(labels_ptr + out + own, 0, mask=empty)
     at = boxes_ptr + (out + own)[:, None] * 4 + side
@@ -148,4 +148,4 @@ def write_rows(
     if tl.program_id(0) == 0:
         complete = tl.load(counters_ptr).to(tl.int64) * classes <= capacity
         settled = complete & (tl.load(counters_ptr + 3) == 0)
-        tl.store(exact_ptr + image, ((found >= rows) | settled).to(tl.int8))
+        tl.store(exact_ptr + image, ((num_kept >= rows) | settled).to(tl.int8))

@@ -215,11 +215,11 @@ def signature_of(state: Mapping[str, Tensor], *, source: object) -> Signature:
 
 def _blocks(state: Mapping[str, Tensor]) -> tuple[int, ...]:
     """Return the number of blocks in every stage."""
-    found: dict[int, int] = {}
+    counts: dict[int, int] = {}
     for match in map(re.compile(r"backbone\.layers\.(\d)\.(\d+)\..+").fullmatch, state):
         if match:
-            found[int(match[1])] = max(found.get(int(match[1]), 0), int(match[2]) + 1)
-    return tuple(found[stage] for stage in sorted(found))
+            counts[int(match[1])] = max(counts.get(int(match[1]), 0), int(match[2]) + 1)
+    return tuple(counts[stage] for stage in sorted(counts))
 
 
 def _what_else(state: Mapping[str, Tensor]) -> str:

@@ -50,8 +50,8 @@ def tensors_of(state: Mapping[str, object], *, source: object, where: str) -> di
     """
     other = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if other or not state:
-        found = f"it holds {first_of(other)}" if other else "it is empty"
-        raise SpecError(f"{where}: {source} is not a plain state dict of tensors; {found}")
+        content = f"it holds {first_of(other)}" if other else "it is empty"
+        raise SpecError(f"{where}: {source} is not a plain state dict of tensors; {content}")
     return {key: value for key, value in state.items() if isinstance(value, Tensor)}
 
 
