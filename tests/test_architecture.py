@@ -202,8 +202,8 @@ def _names_a_component(node: ast.Compare) -> bool:
     constants = {
         part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)
     }
-    known = {name for slot in OWN for name in components(slot)} | set(DATASET_SPECS) - {"none"}
-    return "name" in constants and bool(constants & known)
+    known = {name for slot in OWN for name in components(slot)} | set(DATASET_SPECS)
+    return "name" in constants and bool(constants & (known - {"none"}))
 
 
 def test_no_code_compares_the_name_of_a_budget() -> None:

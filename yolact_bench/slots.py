@@ -27,6 +27,35 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., object])
 ENTRY_GROUP = "yolact_bench."  # of entry points; the name of the slot follows
 MOST_NAMED = 24  # words in a message
+# What `with_facts` may state; the protocol of a slot says what each of its facts means.
+FACTS = frozenset(
+    [
+        "blocks",
+        "convolve_map",
+        "fault",
+        "fewest_images",
+        "fixed",
+        "halvings",
+        "image_size_option",
+        "imagenet",
+        "keeps_scores",
+        "kernels",
+        "lengths",
+        "makes_nothing",
+        "needs_imagenet",
+        "needs_net",
+        "of_batch",
+        "on_cpu",
+        "pixels",
+        "random",
+        "rates",
+        "row_by_row",
+        "trains_from",
+        "unused_with",
+        "warm_ups",
+        "widens_halves",
+    ]
+)
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}
 
 # The ranges of numeric options, as annotations; `resolve` refuses what is outside, and whatever is
@@ -43,10 +72,10 @@ _WORDS: Mapping[object, str] = {bool: "true or false", NoneType: "null"}
 
 
 def hint(word: str, known: Collection[str]) -> str:
-    """Return " (did you mean ...?); there is: ..." for an unknown `word`."""
+    """Return " (did you mean ...?); available: ..." for an unknown `word`."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     guess = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{guess}; there is: {word_list(sorted(known))}"
+    return f"{guess}; available: {word_list(sorted(known))}"
 
 
 def word_list(words: Sequence[str]) -> str:
@@ -86,7 +115,13 @@ def with_facts(**facts: object) -> Callable[[C], C]:
     Nothing else in the program knows a component by its name or class. One fact every component
     may have: `unused_with`, option → another option and the values of it with which the option has
     no effect. `resolve` then refuses it, as two names of one run would pass for two arms.
+
+    Raises:
+        SpecError: no fact has such a name. A misspelt one would switch a check off in silence.
     """
+    for name in facts:
+        if name not in FACTS:
+            raise SpecError(f"with_facts: no fact is named {name!r}{hint(name, FACTS)}")
 
     def mark(component: C) -> C:
         for name, value in facts.items():

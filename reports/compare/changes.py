@@ -39,7 +39,7 @@ class ArmChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberChange:
-    """A metric that differs, in percent points."""
+    """A metric that differs, in percentage points."""
 
     arm: str
     seed: int

@@ -15,7 +15,7 @@ from yolact_bench.statistics.matches import IOU_THRESHOLDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
-    """A metric of one arm, over its seeds. AP in percent points."""
+    """A metric of one arm, over its seeds. AP in percentage points."""
 
     mean: float
     spread: float | None  # standard deviation over seeds; None with one seed

@@ -30,7 +30,7 @@ class PaperRow:
     """One line of a published table, or one published effect."""
 
     name: str
-    values: Mapping[str, float]  # AP in percent points; keys of `units`
+    values: Mapping[str, float]  # AP in percentage points; keys of `units`
     split: str
     gpu: str | None  # of the speeds
     source: str

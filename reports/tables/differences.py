@@ -46,7 +46,7 @@ _COLUMNS: tuple[Column[Contrast], ...] = (
 def _notes(summary: Summary) -> tuple[str, ...]:
     head, rest = (summary.contrasts.tests(headline=is_head) for is_head in (True, False))
     return (
-        "In percent points. image s.e.: standard error from the choice of images alone; seed "
+        "In percentage points. image s.e.: standard error from the choice of images alone; seed "
         "s.e.: from the spread between seeds alone. Interval and verdict take both.",
         f"p (Holm): corrected over the {head} tests of mask and box AP; the {rest} of the other "
         f"metrics are a family of their own. real: p (Holm) < {LEVEL:g}.",

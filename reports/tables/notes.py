@@ -16,7 +16,7 @@ def meaning(summary: Summary) -> Iterator[str]:
     where = f" on {' and '.join(summary.datasets)}" if summary.datasets else ""
     spread = "; ± is the standard deviation over seeds" if several else ""
     yield (
-        f"AP in percent points (COCO, IoU 0.50:0.95){where}{spread}. "
+        f"AP in percentage points (COCO, IoU 0.50:0.95){where}{spread}. "
         f"Δ: difference in points to {summary.manifest.baseline}.{_several_seeds(summary)}"
         f"{_without_intervals(summary)}"
     )

@@ -43,7 +43,7 @@ def drop_slow_arms(
     units = [step.unit for step in plan.steps if step.unit.seed == plan.ablation.seeds[0]]
     timing, baseline = timing or TimingLimits(), plan.ablation.baseline
     how = with_declared_load(timing.apply(plan.ablation.latency))
-    question = _question(units, how, place)
+    question = _question(units, how, place, timing.rounds)
     gate = gates.load(folder, question)
     if gate is None:
         log.info("latency first: %d arms in alternating rounds on %s", len(units), place.device)
@@ -99,13 +99,14 @@ def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
     return [title, *align(rows, left=(0, 2)), *(unset if budget_ms is None else [])]
 
 
-def _question(units: Sequence[Unit], how: LatencyPlan, place: Workplace) -> str:
+def _question(units: Sequence[Unit], how: LatencyPlan, place: Workplace, rounds: int | None) -> str:
     facts = {
         "arms": [(unit.arm, unit.run.detect_digest) for unit in units],
         "scenario": how.scenarios[0],
         "load": how.load,
         "batch_size": how.batch_size,
         "protocol": how.protocol(),
+        "rounds": rounds,
         "where": fingerprint(environment_facts(environment(place.device))),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -9,7 +9,7 @@ from runners.arms.external.plan import ExternalStep, external_steps
 from runners.system.environment import environment
 from runners.timing.images import check_same_images
 from runners.timing.records import TimingLimits
-from runners.units.check import check
+from runners.units.check import check, check_image_folders
 from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, is_trained
 from yolact_bench.errors import SpecError
@@ -48,7 +48,7 @@ class Plan:
     ablation: Ablation
     steps: tuple[Step, ...]
     timed: bool  # all arms that can be timed have been timed together, as this command would
-    why_timed_again: str = ""  # what the times of before lack
+    why_timed_again: str = ""  # what the earlier times lack
     external: tuple[ExternalStep, ...] = ()  # rows of other frameworks
 
     @property
@@ -92,6 +92,7 @@ def make_plan(
                 failed=f"{failure.phase}: {failure.message}" if failure else None,
             )
         )
+    check_image_folders(units)
     if "latency" in ablation.measure:
         check_same_images(units)
     arms = units_to_time(ablation, units, store, retry_failed=retry_failed)

@@ -91,7 +91,9 @@ class TrialFactory:
 def timing_key(run: Run) -> str:
     """Return a digest of what decides how fast a run is before it is trained."""
     slots = (*ARCHITECTURE, *DETECTION, *MEASUREMENT)
-    text = json.dumps([getattr(run, slot) for slot in slots], sort_keys=True)
+    choices: list[object] = [getattr(run, slot) for slot in slots]
+    packages = {slot: run.packages[slot] for slot in slots if slot in run.packages}
+    text = json.dumps([*choices, *([packages] if packages else [])], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -232,8 +232,7 @@ class TimingSession:
             return TimingProtocol(), ""
         plan, first = self.round_options, self.round_options.baseline
         times, reference = self.rounds.ms(first + TWIN), self.rounds.ms(first)
-        resampling = {"period": plan.period, "calls": plan.calls, "seed": plan.seed}
-        ratio, of_ratio = paired_ratio(times, reference, **resampling)
+        ratio, of_ratio = paired_ratio(times, reference, period=plan.period, calls=plan.calls)
         interval = of_ratio or ()
         twin = TimingProtocol(
             twin_of=first, twin_ratio=ratio, twin_interval=interval, twin_samples_ms=tuple(times)

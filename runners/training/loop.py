@@ -42,6 +42,9 @@ Logged = Callable[[int, Mapping[str, float]], None]
 class TrainingOptions:
     """How a training is carried out; nothing here changes its result beyond rounding.
 
+    But for images with more than 100 positives, of which each kind and number of devices draws its
+    own part for the mask loss.
+
     `compile_network` has inductor compile the training step's forward and backward pass. Weights
     and checkpoints are those of the network itself: a training may resume with or without it.
     """

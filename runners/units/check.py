@@ -36,6 +36,28 @@ from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, Run
 
 
+def check_image_folders(units: Sequence[Unit]) -> None:
+    """Check that equal annotations mean equal images, as digests know images by annotations.
+
+    Raises:
+        SpecError: two units read different folders with one annotation file.
+    """
+    folders: dict[str, Path] = {}
+    for unit in units:
+        for split, data in (("train", unit.run.train_data), (unit.split, unit.eval_data)):
+            files = unit.data.split(split).files
+            if files is None:
+                continue
+            folder, _ = files
+            first = folders.setdefault(data, folder)
+            if first.resolve() != folder.resolve():
+                raise SpecError(
+                    f"{unit.arm}: {folder} has the annotations of {first}, so it counts as the "
+                    "same data and would share its results; give other images an annotation file "
+                    "that differs, for example in its `info`"
+                )
+
+
 def check(
     run: Run,
     *,

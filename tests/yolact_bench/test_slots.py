@@ -8,7 +8,7 @@ import pytest
 
 from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import SpecError
-from yolact_bench.slots import fact, resolve
+from yolact_bench.slots import fact, resolve, with_facts
 
 
 def _component(
@@ -25,7 +25,10 @@ def _component(
     [
         ({}, "slot: {name: part, sizes: ...}, where sizes is a list of lists of numbers"),
         ({"sizes": 3}, "slot.part.sizes: expected a list of lists of numbers, got 3"),
-        ({"sizes": [[1.0]], "decay": "linaer"}, "did you mean 'linear'?); there is: gaussian, lin"),
+        (
+            {"sizes": [[1.0]], "decay": "linaer"},
+            "did you mean 'linear'?); available: gaussian, lin",
+        ),
         ({"sizes": [[1.0]], "limit": "many"}, "expected a whole number or null, got 'many'"),
     ],
 )
@@ -100,3 +103,8 @@ def test_an_option_outside_its_range_is_refused(
 ) -> None:
     with pytest.raises(SpecError, match=re.escape(message)):
         resolve(slot, components(slot), choice)
+
+
+def test_a_misspelt_fact_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"no fact is named 'need_net' \(did you mean 'needs_net'"):
+        with_facts(need_net=True)

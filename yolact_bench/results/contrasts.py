@@ -31,7 +31,7 @@ _Key = tuple[str, str]  # arm, metric
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """One metric of one arm against the baseline. AP in percent points."""
+    """One metric of one arm against the baseline. AP in percentage points."""
 
     arm: str
     metric: str

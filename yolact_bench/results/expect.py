@@ -3,7 +3,7 @@
     mask_ap[interval_3] >= mask_ap[nowhere] + 1.0
     latency_ms["k=8"] < 1.1 * latency_ms["k=32"]
 
-AP is in percent points, as tables print it. Arms that are no plain words go in quotes.
+AP is in percentage points, as tables print it. Arms that are no plain words go in quotes.
 """
 
 import ast

@@ -5,7 +5,7 @@
     results = Results("work", "nms")
     results.accuracy().groupby("arm")["mask_ap"].mean()
 
-Accuracies and differences are in percent points and times in milliseconds, as in the reports.
+Accuracies and differences are in percentage points and times in milliseconds, as in the reports.
 """
 
 import itertools
@@ -174,7 +174,7 @@ def export(results: Results, folder: Path, *, file_format: str) -> tuple[Path, .
         SpecError: an unknown format, or Parquet without the package that writes it.
     """
     if file_format not in FORMATS:
-        raise SpecError(f"--format: no format is named {file_format!r}; there is: csv, parquet")
+        raise SpecError(f"--format: no format is named {file_format!r}; available: csv, parquet")
     if file_format == "parquet" and find_spec("pyarrow") is None:
         raise SpecError(
             "--format parquet needs pyarrow; run pip install 'yolact-bench[parquet]', "

@@ -27,7 +27,7 @@ def fraction(scores: Summaries, metric: str) -> float | None:
 
 
 def points(accuracy: Accuracy, metric: str) -> float | None:
-    """Return the metric in percent points; None where it is undefined."""
+    """Return the metric in percentage points; None where it is undefined."""
     value = fraction(accuracy, metric)
     return None if value is None else 100 * value
 

@@ -1,4 +1,4 @@
-"""Whether a timing session of before makes another one unnecessary, and if not, why.
+"""Whether an earlier timing session makes another one unnecessary, and if not, why.
 
 `plan` and `run` ask this of a machine, a device and the options of a command. A report does not: it
 shows the times of whichever machine took them.

@@ -71,8 +71,9 @@ class Run:
     def train_digest(self) -> str:
         """Identity of the checkpoint: architecture, training and training data."""
         slots = {name: getattr(self, name) for name in ARCHITECTURE + TRAINING}
-        # A weight file is identified by its contents (sha256), not by its path.
-        init = {key: value for key, value in self.init.items() if key != "file"}
+        # A weight file is identified by its contents, where they were read, and not by its path.
+        by_content = "sha256" in self.init
+        init = {k: value for k, value in self.init.items() if k != "file" or not by_content}
         training = {**slots, "init": init, "train_data": self.train_data}
         packages = self._packages(ARCHITECTURE + TRAINING)
         return _sha256({"version": TRAINING_VERSION, **training, **packages})

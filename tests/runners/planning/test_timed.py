@@ -1,4 +1,4 @@
-"""Whether a plan takes times of before for those that the command would take."""
+"""Whether a plan takes earlier times for those that the command would take."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether a session of before stands for a new one, and why not."""
+"""Whether an earlier session stands for a new one, and why not."""
 
 from dataclasses import replace
 from pathlib import Path

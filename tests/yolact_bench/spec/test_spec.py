@@ -89,7 +89,7 @@ def test_a_mistake_is_reported_with_its_line(
 
 def test_a_missing_file_has_the_nearest_name(tmp_path: Path) -> None:
     write(tmp_path, SPEC)
-    with pytest.raises(SpecError, match=r"no such file \(did you mean 'spec\.yaml'\?\); there is"):
+    with pytest.raises(SpecError, match=r"no such file \(did you mean 'spec\.yaml'\?\); available"):
         load(tmp_path / "spek.yaml")
 
 

@@ -61,7 +61,7 @@ def imagenet(backbone: Backbone, *, version: str = "IMAGENET1K_V1") -> None:
     choices = getattr(torchvision.models, backbone.imagenet)
     if version not in choices.__members__:
         raise SpecError(
-            f"init.imagenet.version: no weights are named {version!r}; there is: "
+            f"init.imagenet.version: no weights are named {version!r}; available: "
             f"{', '.join(choices.__members__)}"
         )
     try:

@@ -50,7 +50,7 @@ class DatasetSpec:
         return all(split.files is None for split in self.splits.values())
 
     def fingerprint(self, split: str) -> str:
-        """Return 16 hex digits that change when the split's images or annotations change.
+        """Return 16 hex digits that change with the split's annotations, or with drawn images.
 
         Raises:
             SpecError: there is no such split.
