@@ -58,7 +58,7 @@ def rescorer_states_whether_it_needs_a_network(slot: str, name: str) -> None:
         rescore(torch.rand(1, 6, 6), torch.tensor([0]), torch.tensor([0.9]), None)
     except SpecError as error:
         assert fact(components(slot)[name], "needs_net"), "state `needs_net` by @with_facts"
-        assert "rescore_net: {name: " in str(error)
+        assert "write a rescore_net" in str(error)
     else:
         assert not fact(components(slot)[name], "needs_net")
 

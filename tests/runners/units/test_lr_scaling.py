@@ -72,7 +72,7 @@ def test_two_ranks_load_the_images_of_one_between_them(tmp_path: Path) -> None:
     for whole, first, second in zip(loader(0, 1), loader(0, 2), loader(1, 2), strict=True):  # type: ignore[call-overload]
         assert whole.images[0::2].equal(first.images)
         assert whole.images[1::2].equal(second.images)
-        assert whole.counts[1::2] == second.counts
+        assert whole.targets.counts[1::2] == second.targets.counts
 
 
 def test_a_rank_has_the_device_of_its_number_from_the_chosen_one_on() -> None:

@@ -24,7 +24,7 @@ def test_mask_iou_multiplies_by_the_prediction_for_the_detections_own_class() ->
 
 
 def test_mask_iou_without_its_network_says_what_to_write() -> None:
-    with pytest.raises(SpecError, match=r"rescore_net: \{name: mask_iou\}"):
+    with pytest.raises(SpecError, match="write a rescore_net that makes one"):
         RESCORERS["mask_iou"](torch.rand(1, 6, 6), torch.tensor([0]), torch.tensor([0.9]), None)
 
 

@@ -198,7 +198,7 @@ def test_a_mask_that_is_left_out_takes_its_box_with_it() -> None:
 
 
 def test_a_mask_loss_that_keeps_the_features_to_itself_is_named() -> None:
-    with pytest.raises(SpecError, match=r"rescore_net: .* mask_loss does not"):
+    with pytest.raises(SpecError, match="write a mask_loss that hands them on"):
         smooth_l1([replace(soft([6], 0.5), features=None)], FeatureMean(), torch.tensor(1.0))
 
 
