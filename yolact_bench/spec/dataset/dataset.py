@@ -13,7 +13,16 @@ from typing import Annotated
 from pydantic import Field
 
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.slots import Choice, Count, CountOrZero, hint, pick, with_facts
+from yolact_bench.slots import (
+    Choice,
+    Count,
+    CountOrZero,
+    defaults_of,
+    hint,
+    options_of,
+    pick,
+    with_facts,
+)
 from yolact_bench.spec.dataset.file import read_dataset_file
 from yolact_bench.spec.dataset.published import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.spec.dataset.split import FileSplit, ShapesSplit, Split
@@ -176,8 +185,10 @@ def dataset_choice(value: object, *, relative_to: Path) -> dict[str, object]:
         return choice
     if isinstance(value, str) and value.endswith((".yaml", ".yml")):
         return {"name": "coco_format", "file": str(relative_to / Path(value).expanduser())}
-    if isinstance(value, str) and value in DATASET_SPECS and value != "coco_format":
-        return {"name": value}
+    if isinstance(value, str) and value in DATASET_SPECS:
+        options = options_of(DATASET_SPECS[value])
+        if options.keys() <= defaults_of(DATASET_SPECS[value]).keys():  # none must be written
+            return {"name": value}
     raise SpecError(
         f"dataset: {value!r} is not a data set{hint(str(value), DATASET_SPECS)}; "
         "or the path of a dataset.yaml"
