@@ -45,7 +45,7 @@ def as_text(curve: LatencyCurve) -> str:
         f"{curve.device}{threads}. All arms and values in alternating rounds of one session."
     )
     lines = ["| " + " | ".join(line) + " |" for line in [head, ["---:"] * len(head), *rows]]
-    return "\n".join([*lines, "", about, *curve.notes])
+    return "\n".join([*lines, "", about, *curve.notes, *filter(None, [curve.invalid])])
 
 
 def _cell(point: CurvePoint | None) -> str:

@@ -59,7 +59,10 @@ def time_possible(
             return session(units)
         except TimingError as error:
             on_error(error)
-            units = [unit for unit in units if unit.arm != error.arm]
+            others = [unit for unit in units if unit.arm != error.arm]
+            if len(others) == len(units):
+                raise  # no unit of that name is left to leave out
+            units = others
     return None
 
 

@@ -9,6 +9,7 @@ from reports.pages.profile_page import table, write
 from runners.cli.arm_commands import LatencyCommand, ProfileCommand
 from runners.cli.terminal import print_table
 from runners.profiling.profile import profile_arm
+from runners.system.exit_codes import INVALID
 from runners.timing import command as timing
 from runners.timing.curve import latency_curve
 from runners.timing.request import LatencyRequest
@@ -47,6 +48,9 @@ def latency(command: LatencyCommand) -> None:
     folder = curve_page.write_curve(command.work_dir, points)
     typer.echo(curve_page.as_json(points) if command.as_json else curve_page.as_text(points))
     typer.echo(f"figure: {folder / 'curve.png'}", err=True)
+    if points.invalid:
+        typer.echo(f"the times do not count: {points.invalid}", err=True)
+        raise typer.Exit(INVALID)
 
 
 def profile(command: ProfileCommand) -> None:

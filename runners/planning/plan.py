@@ -14,6 +14,7 @@ from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, is_trained
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import fact_of, in_effect, resolve_architecture
+from yolact_bench.results.expect import arms_of
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.session_request import SessionRequest, session_for
 from yolact_bench.results.sessions import Kind, Session
@@ -237,7 +238,7 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
         dataset=ablation.dataset,
         paper=ablation.paper,
         paper_rows=ablation.paper_rows,
-        expect=ablation.expect,
+        expect=tuple(text for text in ablation.expect if names | others.keys() >= arms_of(text)),
         budget=ablation.budget,
         runs=tuple(planned_run(unit) for unit in units),
     )

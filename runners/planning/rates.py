@@ -80,6 +80,7 @@ class Throughput:
             _Measurement(run=run, per_second=record.train_images_per_second, arm=record.arm)
             for record, run in records
             if isinstance(record, Accuracy)
+            and record.devices == 1  # else it is the rate of several, which a plan multiplies
             and record.iterations >= MIN_ITERATIONS
             and record.train_images_per_second > 0
         ]

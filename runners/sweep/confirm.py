@@ -15,7 +15,7 @@ from runners.planning.plan import make_plan
 from runners.sweep.flow import SweepContext
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import write_atomically
-from yolact_bench.results.sweep import Sweep, save
+from yolact_bench.results.sweep import Sweep, Trial, save
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
@@ -47,12 +47,16 @@ def write_confirmation(spec: SweepSpec, sweep: Sweep, folder: Path, *, seeds: in
     """Write the ablation that confirms a sweep, and return its path.
 
     Raises:
-        SpecError: no trial is complete.
+        SpecError: no trial is complete, or the best is the base itself.
     """
     best = [trial for number in sweep.best for trial in sweep.trials if trial.number == number]
     if not best:
         raise SpecError(f"--confirm: no trial of {sweep.name} is complete; there is nothing to run")
-    trials = best[:: -(-len(best) // _MOST_ARMS)]  # spread over a long front
+    changes = {trial.number: _differences(spec, trial) for trial in best}
+    others = [number for number, of_trial in changes.items() if of_trial]
+    if not others:
+        raise SpecError(f"--confirm: the best trial of {sweep.name} is its base itself")
+    others = others[:: -(-len(others) // _MOST_ARMS)]  # spread over a long front
     _write_yaml(folder / "base.yaml", spec.run.as_dict())
     latency = spec.source.data.get("latency", {})
     assert isinstance(latency, dict)
@@ -61,14 +65,23 @@ def write_confirmation(spec: SweepSpec, sweep: Sweep, folder: Path, *, seeds: in
         "name": f"{sweep.name}-confirm",
         "base": "base.yaml",
         "baseline": "base",
-        "changes": sorted({path for trial in trials for path in trial.changes}),
+        "changes": sorted({path for number in others for path in changes[number]}),
         "seeds": list(range(seeds)),
         "measure": ["accuracy", "latency"],
         "latency": dict(latency),
-        "arms": {"base": {}, **{f"trial_{t.number}": dict(t.changes) for t in trials}},
+        "arms": {"base": {}, **{f"trial_{number}": changes[number] for number in others}},
     }
     header = f"# Does the result of the sweep {sweep.name} hold with {seeds} seeds?\n"
     return _write_yaml(folder / "confirm.yaml", data, header)
+
+
+def _differences(spec: SweepSpec, trial: Trial) -> dict[str, object]:
+    """What a trial changes of the base: a factor that no arm changes is an error in a spec."""
+    return {
+        path: value
+        for path, value in trial.changes.items()
+        if spec.run.changed({path: value}) != spec.run
+    }
 
 
 def _write_yaml(file: Path, data: dict[str, object], header: str = "") -> Path:

@@ -71,10 +71,9 @@ class PreparedArm:
         period = len(self.pictures) // math.gcd(len(self.pictures), self.batch_size)
         return min(MOST_BATCHES, period) if self.scenario == "model" else period
 
-    def twin(self, name: str) -> "PreparedArm":
-        twin = copy.copy(self)
-        twin.name = name
-        return twin
+    def twin(self) -> "PreparedArm":
+        """The same arm once more; what fails in it fails under the arm's own name."""
+        return copy.copy(self)
 
     def batch(self, number: int) -> list[Picture]:
         """The pictures of a call: they take turns."""

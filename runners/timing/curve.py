@@ -54,7 +54,8 @@ def latency_curve(request: LatencyRequest, varied: str) -> LatencyCurve:
         timer=some.timer,
         batch_size=some.batch_size,
         points=tuple(_point(*positions[name], m) for name, m in times.items()),
-        notes=(note, *filter(None, [why_invalid(times.values())])),
+        notes=(note,),
+        invalid=why_invalid(times.values()),
     )
 
 

@@ -138,7 +138,7 @@ class TimingSession:
         self.timer, self.device, self.on_gpu = timer, device, device.type == "cuda"
         self.alternating, baseline = dict(arms), round_options.baseline
         if plan.twin:
-            self.alternating[baseline + TWIN] = arms[baseline].twin(baseline + TWIN)
+            self.alternating[baseline + TWIN] = arms[baseline].twin()
         self.inexact: Counter[str] = Counter()
 
     def warm_up(self, *, calls: int) -> None:

@@ -29,6 +29,7 @@ class LatencyCurve:
     batch_size: int
     points: tuple[CurvePoint, ...]
     notes: tuple[str, ...]  # what a reader must know
+    invalid: str = ""  # why no time of the session counts
 
     @property
     def arms(self) -> tuple[str, ...]:

@@ -44,6 +44,16 @@ class Outcome:
     detail: str  # the numbers on both sides, or what is missing
 
 
+def arms_of(text: str) -> frozenset[str]:
+    """Return the arms that an expectation names; it has been checked."""
+    nodes = ast.walk(ast.parse(text.strip(), mode="eval"))
+    indices = [node.slice for node in nodes if isinstance(node, ast.Subscript)]
+    return frozenset(
+        str(index.value) if isinstance(index, ast.Constant) else ast.unparse(index)
+        for index in indices
+    )
+
+
 def check_expectation(text: str, arms: Collection[str]) -> None:
     """Raise an error unless `text` can be evaluated for these arms, whatever their numbers.
 

@@ -110,9 +110,13 @@ def storm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def accuracies(work: Path) -> list[dict[str, object]]:
-    """Return what every accuracy says, but for times and the seconds that a training took."""
+    """Return what every accuracy says, but for times and the seconds that a training took.
+
+    By arm and seed: a kill between two records of one replay leaves the second to its own turn.
+    """
     timed = ("time", "environment", "train_seconds", "train_images_per_second")
     records = [r for r in Store(work / "results.jsonl").records() if isinstance(r, Accuracy)]
+    records.sort(key=lambda record: (record.arm, record.seed))
     return [{k: v for k, v in asdict(r).items() if k not in timed} for r in records]
 
 

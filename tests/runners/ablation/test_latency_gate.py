@@ -169,6 +169,7 @@ def test_an_arm_that_cannot_be_timed_is_kept_and_the_others_judged(
         [step.unit for step in plan_spec(spec, at).steps],
         with_declared_load(LatencyPlan()),
         at.place,
+        rounds=None,
     )
     stored = load(tmp_path / "work" / "reports" / "small", digest)
     assert stored is not None and stored.untimed == ("sequential",)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from runners.ablation.sessions import time_possible
 from runners.timing.calls import TimingError
 from runners.units.unit import Unit
@@ -31,3 +33,11 @@ def test_a_session_is_repeated_without_each_arm_that_fails() -> None:
 
 def test_without_any_arm_there_is_no_session() -> None:
     assert session_without("a", "b", "c") == (None, ["a", "b", "c"])
+
+
+def test_an_error_of_no_arm_at_hand_is_raised_and_not_tried_for_ever() -> None:
+    def session(units: Sequence[Unit]) -> None:
+        raise TimingError("another")
+
+    with pytest.raises(TimingError):
+        time_possible([cast(Any, SimpleNamespace(arm="a"))], session, lambda error: None)

@@ -7,6 +7,7 @@ import pytest
 
 from runners.ablation.context import AblationContext
 from runners.planning.cost import estimate
+from runners.planning.plan import make_plan, manifest_of
 from runners.planning.text.ablation import plan_lines
 from runners.planning.user_rates import UserRates
 from runners.system.environment import environment
@@ -15,6 +16,7 @@ from tests.support import fake_work
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import TimingProtocol
+from yolact_bench.spec.ablation import load
 
 TWO_ROUNDS = TimingProtocol(version=2, rel_ci=0.01, max_s=5.0, rounds=2, ended="rounds")
 
@@ -115,3 +117,13 @@ def test_arms_evaluated_on_different_images_are_not_timed_together(
         plan_spec(write_spec(tmp_path, text), at)
     plan = plan_spec(write_spec(tmp_path, text + "measure: [accuracy]\n"), at)
     assert len(plan.steps) == 3
+
+
+def test_an_expectation_of_an_arm_that_is_left_out_is_not_held_against_the_others(
+    at: AblationContext, tmp_path: Path
+) -> None:
+    both = ["mask_ap[k_4] <= 1", "mask_ap[k_4] >= mask_ap[k_2] - 99"]
+    spec = write_spec(tmp_path, f"{SPEC}expect: {both}\n")
+    assert manifest_of(plan_spec(spec, at), command="").expect == tuple(both)
+    plan = make_plan(load(spec), place=at.place, data_root=None, only=("k_4", "sequential"))
+    assert manifest_of(plan, command="").expect == (both[0],)

@@ -187,6 +187,28 @@ def test_a_session_whose_twin_differs_does_not_count(monkeypatch: pytest.MonkeyP
         assert "differs from itself: ratio 2.0000 to 2.0000" in arm.invalid
 
 
+def test_a_twin_that_fails_is_the_failure_of_its_arm() -> None:
+    """Of no other name, or nothing could be left out of the next session."""
+
+    class Tired(Counting):
+        def find(self, images: Sequence[np.ndarray], clock: Clock = no_clock) -> list[object]:
+            if len(self.calls) > 20:
+                raise RuntimeError("out of memory")
+            return super().find(images, clock)
+
+    detectors = {"fast": Tired("fast", [])}
+    with pytest.raises(TimingError) as caught:
+        time_session(
+            detectors,  # type: ignore[arg-type]
+            PICTURES,
+            scenario="detector",
+            plan=LatencyPlan(twin=True),
+            rounds=12,
+            warmup=2,
+        )
+    assert caught.value.arm == "fast"
+
+
 @pytest.mark.gpu
 def test_peak_memory_counts_one_arm_and_not_its_neighbours() -> None:
     """Weights of 64 MiB here and 512 MiB in the other arm; one call needs 32 MiB more."""
