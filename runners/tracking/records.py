@@ -11,10 +11,11 @@ from runners.tracking.tags import flag
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, ApSummary, Failure, Latency
 from yolact_bench.spec.budget_names import FULL
+from yolact_bench.statistics.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
 
 LONGEST_VALUE = 500
 _COMPARED = ("mask/AP", "box/AP", "latency/e2e_p50_ms")  # with the baseline
-_MIN_SAMPLES = {90: 64, 99: 662}  # some six beyond the quantile, as in the report
+_MIN_SAMPLES = {90: MIN_SAMPLES_P90, 99: MIN_SAMPLES_P99}  # as in the report
 # Of the numbers of a summary, in their order.
 _NAMES = "AP AP50 AP75 AP_S AP_M AP_L AR1 AR10 AR100 AR_S AR_M AR_L"
 
