@@ -105,12 +105,17 @@ class Spread:
     @property
     def _is_zero(self) -> bool:
         """Whether nothing varies at all, as between an arm and itself."""
-        return self._images_only == 0.0 and (self.seeds is None or self.seeds.variance == 0.0)
+        return self.images == 0.0 and (self.seeds is None or self.seeds.variance == 0.0)
 
     def _both(self) -> tuple[float, Values, float]:
-        """Return what the tails take: the variance known, that from seeds [1], its df."""
+        """Return what the tails take: the variance known, that from seeds [1], its df.
+
+        Seeds contain the interaction, so where they happen to agree to the last digit they hide
+        it: then it is not taken off that from images, and no interval has a width of 0.
+        """
         assert self.seeds is not None
-        return self._images_only, np.array([self.seeds.variance]), self.seeds.df
+        known = self._images_only if self.seeds.variance else self.images
+        return known, np.array([self.seeds.variance]), self.seeds.df
 
     def _threshold(self, seeds: Values, level: float) -> Values:
         """Return how large a difference must come out, where seeds show these variances."""

@@ -113,6 +113,18 @@ def test_what_images_and_seeds_share_is_not_counted_twice() -> None:
     assert found.high == pytest.approx(4.303 * 2, rel=1e-4)
 
 
+def test_seeds_that_agree_by_chance_leave_the_spread_of_the_images() -> None:
+    """All variance from images is interaction: 0.01² in all, of which the seeds show none.
+
+    A difference of a tenth of the deviation has the p of a normal deviate, 2 Φ(-0.1 / 1.03).
+    """
+    spread = Spread(images=1e-4, interaction=1e-4, seeds=SeedVariance(0.0, 1.0))
+    assert spread.half_width(0.05) == pytest.approx(1.96 * 0.01, rel=1e-3)
+    assert spread.p_value(0.001) == pytest.approx(1 + math.erf(-0.1 / 1.03 / math.sqrt(2)))
+    assert spread.p_value(0.1) < 1e-9
+    assert spread.detectable(0.05) > spread.half_width(0.05)
+
+
 def test_images_and_seeds_must_both_allow_a_difference() -> None:
     """Three standard errors of images are nothing where seeds spread ten times as far."""
     images, seeds = SeedVariance(1.0, 4.0), SeedVariance(100.0, 4.0)
