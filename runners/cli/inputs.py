@@ -10,7 +10,7 @@ from runners.cli.arm_commands import ImportWeightsCommand
 from runners.cli.options import WORK
 from runners.training.checkpoint import save_final
 from runners.units.unit import run_yaml
-from runners.workdir.dataset_files import check_dataset
+from runners.workdir.dataset_files import count_splits
 from yolact_bench.build import build_network, load_weights, recognise_weights
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.files import write_atomically
@@ -22,19 +22,20 @@ from yolact_bench.spec.file_hash import file_sha256
 def check_data(dataset: str, *, strict: bool, data_root: Path | None) -> None:
     """Print the annotations that training leaves out; exit 2 with `strict` if there is anything."""
     choice = dataset_choice(dataset, relative_to=Path())
-    checked = check_dataset(resolve_dataset(choice, data_root=data_root))
-    for count in checked.counts:
+    counts = count_splits(resolve_dataset(choice, data_root=data_root))
+    for count in counts:
         typer.echo(
             f"{count.split}: {count.images} images ({count.images_without_objects} without "
             f"objects), {count.objects} objects, {count.crowds} crowd regions"
         )
         by_class = sorted(count.objects_by_class.items(), key=lambda item: -item[1])
         typer.echo("  " + ", ".join(f"{name} {number}" for name, number in by_class))
-    for finding in checked.findings:
-        what = "" if finding.annotation_id is None else f" annotation {finding.annotation_id}:"
-        typer.echo(f"{finding.split}: image {finding.image_id}:{what} {finding.reason}")
-    typer.echo(f"{len(checked.findings)} unusable")
-    if strict and checked.findings:
+    unusable = [(count.split, one) for count in counts for one in count.degenerate]
+    for split, one in unusable:
+        where = f"image {one.image_id}: annotation {one.annotation_id}"
+        typer.echo(f"{split}: {where}: {one.reason}")
+    typer.echo(f"{len(unusable)} unusable")
+    if strict and unusable:
         raise typer.Exit(2)
 
 

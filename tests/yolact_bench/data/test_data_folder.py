@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runners.workdir.dataset_files import Finding, check_dataset, write_shapes
+from runners.workdir.dataset_files import count_splits, write_shapes
 from tests.support.data_fixtures import square_annotation, tiny_content, tiny_spec
 from yolact_bench.data import open_dataset
+from yolact_bench.data.protocol import Degenerate
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 
@@ -56,21 +57,8 @@ def test_a_check_counts_what_is_there_and_lists_what_cannot_be_used(tmp_path: Pa
         square_annotation(8, 10, bbox=[0, 0, 0, 5]),
         square_annotation(9, 10, iscrowd=1),
     ]
-    check = check_dataset(tiny_spec(tmp_path / "set", content))
-    assert check.findings == tuple(
-        Finding(split=split, image_id=10, annotation_id=8, reason="zero area")
-        for split in ("train", "val")
-    )
-    count = check.counts[0]
+    count, val = count_splits(tiny_spec(tmp_path / "set", content))
+    unusable = Degenerate(image_id=10, annotation_id=8, reason="zero area")
+    assert count.degenerate == val.degenerate == (unusable,)
     assert (count.images, count.objects, count.crowds, count.images_without_objects) == (2, 2, 1, 0)
     assert count.objects_by_class == {"cat": 1, "cup": 1}
-
-
-def test_reading_the_images_finds_the_truncated_one(tmp_path: Path) -> None:
-    spec = tiny_spec(tmp_path / "set")
-    path = tmp_path / "set" / "images" / "10.png"
-    path.write_bytes(path.read_bytes()[:-20])
-    assert not check_dataset(spec).findings
-    finding = check_dataset(spec, read_images=True).findings[0]
-    assert (finding.split, finding.image_id, finding.annotation_id) == ("train", 10, None)
-    assert "truncated" in finding.reason
