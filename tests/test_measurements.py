@@ -1,16 +1,24 @@
-"""Every number that the README publishes names the row, and so the commit, that it comes from."""
+"""Every number of the README names its row, which has a commit and, if kept, records."""
 
 import re
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from reports.pages.build import build
+from yolact_bench.results.frames import Results
+from yolact_bench.results.record import Accuracy, Latency
+from yolact_bench.results.store import open_store
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGE = (ROOT / "docs" / "measurements.md").read_text()
 LINK = re.compile(r"\(docs/measurements\.md#([\w-]+)\)")
+RECORDS = ROOT / "reports" / "records"
+NAMES = sorted(path.parent.name for path in RECORDS.glob("*/results.jsonl"))
 HASH = re.compile(r"\b[0-9a-f]{7}\b")
 
 
@@ -81,3 +89,35 @@ def test_a_commit_exists_in_the_history(commit: str) -> None:
     if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
         pytest.skip("the history is shallow, or git is missing")
     assert git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
+
+
+def test_kept_records_are_named_by_the_page() -> None:
+    assert "quickstart" in NAMES
+    assert set(NAMES) == set(re.findall(r"\(\.\./reports/records/(\w+)\)", PAGE))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_kept_records_are_of_the_clean_commit_in_their_row(name: str) -> None:
+    records = open_store(RECORDS / name).records()
+    environments = [each.environment for each in records if isinstance(each, Accuracy | Latency)]
+    assert len(environments) == len(records)
+    assert not any(each.dirty for each in environments)
+    (commit,) = {each.commit for each in environments}
+    assert commit.startswith(rows()[name][2])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_kept_records_are_enough_for_their_whole_report(name: str, tmp_path: Path) -> None:
+    report = build(shutil.copytree(RECORDS / name, tmp_path / "work"), name)
+    written = {path.name for path in report.folder.iterdir()}
+    assert {"report.html", "report.md", "report.tex", "table.csv", "figures"} <= written
+    assert not any(row.missing for row in report.summary.rows)
+
+
+def test_the_quickstart_of_the_readme_is_that_of_its_records() -> None:
+    base = Results(RECORDS / "quickstart", "quickstart").accuracy().query("arm == 'k_16'").iloc[0]
+    text = " ".join(README.split())
+    minutes = re.findall(r"training of `k_16` took ([\d.]+) minutes", text)
+    accuracy = re.findall(r"baseline reached ([\d.]+) mask AP and ([\d.]+) AP50", text)
+    assert minutes == [f"{base.train_seconds / 60:.1f}"]
+    assert accuracy == [(f"{base.mask_ap:.1f}", f"{base.mask_ap50:.1f}")]
