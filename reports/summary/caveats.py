@@ -11,6 +11,7 @@ def caveats(
     manifest: Manifest, accuracies: Sequence[Accuracy], sessions: Sequence[SessionRow]
 ) -> tuple[str, ...]:
     """Return one sentence for everything that differs between rows but is not a declared change."""
+    trainings = [a for a in accuracies if a.iterations]  # else given weights, or another program's
     environments = [*(a.environment for a in accuracies), *(s.environment for s in sessions)]
     values_by_sentence: Mapping[str, Iterable[str]] = {
         "The numbers come from different commits of the source": (e.commit for e in environments),
@@ -20,6 +21,12 @@ def caveats(
         "The accuracies were scored by different engines": (a.scoring for a in accuracies),
         "The arms were evaluated in batches of different size, which round differently": (
             str(a.eval_batch) for a in accuracies
+        ),
+        "The arms were trained by different programs, which round differently": (
+            "compiled" if a.compile_network else "eager" for a in trainings
+        ),
+        "The arms were trained on different numbers of devices, which round differently": (
+            str(a.devices) for a in trainings
         ),
         "The numbers come from different versions of torch": (
             e.versions.get("torch", "unknown") for e in environments

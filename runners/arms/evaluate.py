@@ -41,6 +41,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Acc
         eval_batch=batch_size_of(folder),
         macs=macs_or_none(unit.run, title=unit.title),
         devices=training.devices,
+        compile_network=training.compile_network,
     )
 
 

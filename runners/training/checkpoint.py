@@ -24,11 +24,12 @@ def save_training(
     seconds: float,
     parts: Mapping[str, Any],
     window: Sequence[Mapping[str, Tensor]] = (),
+    compile_network: bool = False,
 ) -> None:
     """Write the states of `parts` by name, position and random states; whole or not at all.
 
     The parts are network, optimizer and scaler. `window` holds the losses that the next line of the
-    log will average.
+    log will average; `compile_network` says whether some part so far was compiled.
 
     The learning rate and the data order are functions of the iteration, so the iteration
     stands for the schedule and the sampler.
@@ -43,14 +44,15 @@ def save_training(
             **{name: part.state_dict() for name, part in parts.items()},
             "random": _random_states(),
             "window": [dict(losses) for losses in window],
+            "compile_network": compile_network,
         },
     )
 
 
 def load_training(
     path: Path, *, train_digest: str, parts: Mapping[str, Any]
-) -> tuple[int, float, list[dict[str, Tensor]]]:
-    """Restore all that `save_training` wrote; return iteration, seconds so far, and losses.
+) -> tuple[int, float, list[dict[str, Tensor]], bool]:
+    """Restore what `save_training` wrote; return iteration, seconds, losses, whether compiled.
 
     Raises:
         SpecError: the file is not a checkpoint of this training.
@@ -61,8 +63,9 @@ def load_training(
     for name, part in parts.items():
         part.load_state_dict(state[name])
     _restore_random_states(state["random"])
-    window = state.get("window", [])  # none in checkpoints of earlier versions
-    return int(state["iteration"]), float(state["seconds"]), window
+    # Checkpoints of earlier versions have neither of the last two.
+    window, compiled = state.get("window", []), state.get("compile_network", False)
+    return int(state["iteration"]), float(state["seconds"]), window, compiled
 
 
 def save_final(path: Path, *, facts: Mapping[str, object], network: nn.Module) -> None:

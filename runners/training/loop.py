@@ -103,15 +103,17 @@ class Loop:
         self.generator = torch.Generator(how.device)
         self.iteration = 0
         self.seconds = 0.0
+        self.compile_network = how.compile_network  # now, or in a part before a resumption
         self.clock = clock_for(how.device)
         # On a CPU nothing is compiled or chosen in a first step.
         self.is_warm = torch.device(how.device).type == "cpu"
         self.window: list[dict[str, Tensor]] = []  # losses since the last log line
 
     def resume(self, path: Path) -> None:
-        self.iteration, self.seconds, window = load_training(
+        self.iteration, self.seconds, window, compiled = load_training(
             path, train_digest=self.run.train_digest, parts=self.parts
         )
+        self.compile_network |= compiled
         device = self.how.device
         self.window = [{name: loss.to(device) for name, loss in w.items()} for w in window]
 
@@ -253,6 +255,7 @@ class Loop:
             seconds=self.seconds,
             parts=self.parts,
             window=self.window,
+            compile_network=self.compile_network,
         )
 
     def validation_due(self) -> bool:

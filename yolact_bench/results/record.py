@@ -70,6 +70,11 @@ class Accuracy:
     scoring: str = "pycocotools"  # the engine that scored, with its version if it is another
     eval_batch: int = 1  # images a forward pass; larger ones round otherwise in the last bits
     devices: int = 1  # that shared each batch of the training
+    compile_network: bool = False  # for some part of the training, which rounds otherwise
+
+    def omitted_fields(self) -> frozenset[str]:
+        """Fields that the JSON form leaves out: those that older versions do not read."""
+        return frozenset() if self.compile_network else frozenset({"compile_network"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

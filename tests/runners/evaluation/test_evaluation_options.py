@@ -18,6 +18,8 @@ from runners.system.helper_process import HelperProcess, can_start_helpers
 from tests.runners.evaluation.test_replay import VARIANTS, units_in, write_spec
 from tests.support.fake_work import accuracy, manifest
 from yolact_bench.errors import SpecError
+from yolact_bench.results.record import Accuracy
+from yolact_bench.results.serialise import from_plain, plain_fields
 
 
 def test_a_record_says_what_scored_it_and_in_which_batches(tmp_path: Path) -> None:
@@ -70,6 +72,28 @@ def test_mixed_engines_and_batch_sizes_are_noted_beside_the_table() -> None:
     assert "The accuracies were scored by different engines: pycocotools, vectorised." in notes
     assert any("batches of different size" in sentence and "1, 4" in sentence for sentence in notes)
     assert not any("engine" in sentence for sentence in caveats(manifest(), mixed[:1], []))
+
+
+def test_trainings_that_round_differently_are_noted_beside_the_table() -> None:
+    """Compiling and the number of devices are in no digest. Given weights were not trained here."""
+    plain, compiled = accuracy("fast"), accuracy("fast", seed=1, compile_network=True, devices=2)
+    given = accuracy("fast", seed=1, compile_network=True, devices=2, iterations=0)
+
+    notes = caveats(manifest(), [plain, compiled], [])
+
+    start = "The arms were trained"
+    assert f"{start} by different programs, which round differently: eager, compiled." in notes
+    assert f"{start} on different numbers of devices, which round differently: 1, 2." in notes
+    assert not any(start in note for note in caveats(manifest(), [plain, given], []))
+
+
+def test_the_record_of_an_eager_training_is_that_of_earlier_versions() -> None:
+    """Which refuse fields that they do not know."""
+    plain, compiled = accuracy("fast"), accuracy("fast", compile_network=True)
+
+    assert plain_fields(compiled) == {**plain_fields(plain), "compile_network": True}
+    assert "compile_network" not in plain_fields(plain)
+    assert from_plain(Accuracy, plain_fields(plain)) == plain
 
 
 def test_an_engine_that_is_not_there_stops_before_anything_runs(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
@@ -35,6 +36,25 @@ def test_compiling_is_no_part_of_the_digest(tmp_path: Path) -> None:
     plain, _ = unit(tmp_path / "a", compiled=False)
     compiled, _ = unit(tmp_path / "b", compiled=True)
     assert plain.run.train_digest == compiled.run.train_digest
+
+
+def test_a_training_that_was_compiled_in_any_part_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three steps compiled and three not; the digest is that of a training never compiled."""
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)
+    mixed, place = unit(tmp_path / "a", compiled=True)
+    plain, other = unit(tmp_path / "b", compiled=False)
+    answers = iter([False, False, True])
+    with monkeypatch.context() as patch:
+        patch.setattr("runners.arms.train.graceful_stop", lambda: _StopAnswers(answers))
+        with pytest.raises(KeyboardInterrupt):
+            ensure_trained(mixed, place)
+    later = replace(place, compile_network=False)
+
+    assert ensure_trained(mixed, later).compile_network
+    assert ensure_accuracy(mixed, later).compile_network  # from the facts beside the weights
+    assert not ensure_trained(plain, other).compile_network
 
 
 @pytest.mark.slow
