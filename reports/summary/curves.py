@@ -1,15 +1,11 @@
 """Training logs as curves: work/checkpoints/<train_digest>/log.jsonl."""
 
-import json
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolact_bench.errors import SpecError
-
-log = logging.getLogger(__name__)
+from yolact_bench.results.training_log import read_log
 
 Points = tuple[tuple[int, float], ...]  # (iteration, value), by iteration
 
@@ -27,16 +23,11 @@ def read_curve(file: Path, *, label: str) -> Curve | None:
     """Return the curve logged in `file`, None if there is no such file or it is empty.
 
     A resumed training logs the iterations since its checkpoint again: the later line counts.
-
-    Raises:
-        SpecError: a line in the middle that is not JSON.
     """
-    if not file.exists():
-        return None
     losses: dict[str, dict[int, float]] = {"total": {}}
     validation: dict[str, dict[int, float]] = {}
-    for entry in _entries(file):
-        iteration = int(entry["iteration"])  # type: ignore[call-overload]
+    for entry in read_log(file):
+        iteration = int(str(entry["iteration"]))
         if "total" in entry:
             _put(losses, {"total": entry["total"]}, iteration)
         _put(losses, entry.get("losses"), iteration)
@@ -48,22 +39,6 @@ def read_curve(file: Path, *, label: str) -> Curve | None:
         losses={name: _points(values) for name, values in losses.items() if values},
         validation={name: _points(values) for name, values in validation.items()},
     )
-
-
-def _entries(file: Path) -> list[dict[str, object]]:
-    entries = []
-    lines = file.read_text().splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-            entry["iteration"]
-        except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines):
-                log.warning("%s: the last line is incomplete and was ignored", file)
-                break
-            raise SpecError(f"{file}, line {number}: not a log entry; remove this line") from error
-        entries.append(entry)
-    return entries
 
 
 def _put(curves: dict[str, dict[int, float]], values: object, iteration: int) -> None:

@@ -1,10 +1,9 @@
 """The curves of a training that runs elsewhere, read from its log."""
 
-import json
 import os
 from pathlib import Path
 
-from yolact_bench.results.training_log import LoggedPoint, curve_points
+from yolact_bench.results.training_log import LoggedPoint, entry_points, log_entry
 
 
 class LogFollower:
@@ -21,8 +20,8 @@ class LogFollower:
 
     def new(self) -> list[LoggedPoint]:
         """Return the points since the last look, in order; a line not yet whole comes later."""
-        points = [_points(line) for line in self._whole_lines()]
-        return [one for one in points if one is not None and self._is_new(one)]
+        entries = filter(None, map(log_entry, self._whole_lines()))
+        return [one for one in map(entry_points, entries) if one is not None and self._is_new(one)]
 
     def _whole_lines(self) -> list[bytes]:
         """The lines since the last look, or all where the file is another or shorter."""
@@ -45,10 +44,3 @@ class LogFollower:
         new = iteration > self._last[kind]
         self._last[kind] = max(self._last[kind], iteration)
         return new
-
-
-def _points(text: bytes) -> LoggedPoint | None:
-    try:
-        return curve_points(json.loads(text))
-    except (ValueError, KeyError, TypeError):
-        return None  # torn by a kill; its iterations are trained and logged again

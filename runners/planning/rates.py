@@ -1,6 +1,5 @@
 """Rates of training and detection: the user's, or measured on this machine; never guessed."""
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, Latency
+from yolact_bench.results.training_log import read_log
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import ARCHITECTURE, Run
 
@@ -122,17 +122,10 @@ class Throughput:
 
     def _last_line(self, run: Run) -> dict[str, object] | None:
         folder = self._work_dir / "checkpoints" / run.train_digest
-        if not (folder / "last.pt").is_file() or not (folder / "log.jsonl").is_file():
+        if not (folder / "last.pt").is_file():
             return None
-        for text in reversed((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()):
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                continue  # cut off when the training was interrupted
-            if "images_per_second" in line:
-                assert isinstance(line, dict)
-                return line
-        return None
+        lines = reversed(read_log(folder / "log.jsonl"))
+        return next((line for line in lines if "images_per_second" in line), None)
 
     def _run(self, train_digest: str) -> Run | None:
         """Return the run beside a checkpoint; None where it was removed to free space."""

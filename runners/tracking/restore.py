@@ -7,7 +7,6 @@ several executions did what (they become one).
 
 import datetime
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.results.sessions import latest_session, read_sessions
 from yolact_bench.results.store import Store
-from yolact_bench.results.training_log import curve_points
+from yolact_bench.results.training_log import entry_points, read_log
 
 
 def restored_events(manifest: Manifest, store: Store, work_dir: Path) -> list[Event]:
@@ -119,13 +118,11 @@ class _WorkDirectory:
 
     def _curves(self, planned: PlannedRun, begin: int) -> Iterator[Points]:
         seconds = 0.0
-        for line in self._log(planned).read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-                step, values = curve_points(entry)
-                seconds = float(entry.get("seconds", seconds))
-            except (ValueError, KeyError, TypeError):
-                continue  # torn by an interruption; its iterations were trained again
+        for entry in read_log(self._log(planned)):
+            if (points := entry_points(entry)) is None:
+                continue
+            seconds = float(str(entry.get("seconds", seconds)))
+            step, values = points
             time_ms = begin + round(1000 * seconds)
             yield Points(
                 time_ms=time_ms, arm=planned.arm, seed=planned.seed, step=step, values=values

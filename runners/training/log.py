@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from yolact_bench.results.files import sync, write_atomically
+from yolact_bench.results.training_log import read_log
 
 
 class TrainingLog:
@@ -28,23 +29,11 @@ class TrainingLog:
     def cut(self, iteration: int) -> None:
         """Drop lines beyond `iteration`, where a training resumes, and a torn line."""
         if self._path.is_file():
-            lines = self._lines()
-            before = (text for text, line in lines if int(str(line["iteration"])) <= iteration)
-            write_atomically(self._path, "".join(f"{text}\n" for text in before))
+            entries = read_log(self._path)
+            before = (line for line in entries if int(str(line["iteration"])) <= iteration)
+            write_atomically(self._path, "".join(f"{json.dumps(line)}\n" for line in before))
 
     def validated(self, iteration: int) -> bool:
         """Return whether a validation after that iteration is in the log."""
-        lines = self._lines() if self._path.is_file() else []
-        return any("validation" in line and line["iteration"] == iteration for _, line in lines)
-
-    def _lines(self) -> list[tuple[str, Mapping[str, object]]]:
-        """Return the lines that are whole: a kill may tear the last, a power loss others too."""
-        lines: list[tuple[str, Mapping[str, object]]] = []
-        for text in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(line, dict) and "iteration" in line:
-                lines.append((text, line))
-        return lines
+        entries = read_log(self._path)
+        return any("validation" in line and line["iteration"] == iteration for line in entries)

@@ -245,7 +245,7 @@ def test_an_unknown_ablation_names_those_that_exist(work: Path) -> None:
 
 
 def test_a_resumed_training_continues_its_curve(tmp_path: Path) -> None:
-    """Iteration 20 is logged twice: the second time counts. The last line is torn."""
+    """Iteration 20 is logged twice: the second time counts. A kill tore two lines."""
     file = tmp_path / "log.jsonl"
     lines = [
         {"iteration": 10, "total": 4.0, "losses": {"box": 3.0}},
@@ -253,13 +253,11 @@ def test_a_resumed_training_continues_its_curve(tmp_path: Path) -> None:
         {"iteration": 20, "total": 2.0, "losses": {"box": 1.5}},
         {"iteration": 30, "total": float("nan"), "losses": {}},
     ]
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"iterat')
+    whole = "".join(json.dumps(line) + "\n" for line in lines)
+    file.write_text(whole.replace("\n", '\n{"iterat\n', 1) + '{"iterat')
     curve = read_curve(file, label="a")
     assert curve is not None
     assert curve.losses == {"total": ((10, 4.0), (20, 2.0)), "box": ((10, 3.0), (20, 1.5))}
-    file.write_text("{}\n" + json.dumps(lines[0]) + "\n")
-    with pytest.raises(SpecError, match=r"log\.jsonl, line 1"):
-        read_curve(file, label="a")
 
 
 def test_machine_paths_stay_out_of_the_page(work: Path) -> None:

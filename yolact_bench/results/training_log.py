@@ -1,8 +1,36 @@
-"""Lines of a training's log.jsonl as points of curves. Every reader gives them the same names."""
+"""Lines of a training's log.jsonl, as every reader takes them, and as points of curves."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 LoggedPoint = tuple[int, dict[str, float]]  # iteration, and values by the name of their curve
+
+
+def read_log(file: Path) -> list[dict[str, object]]:
+    """Return the whole lines of a log; [] where there is none."""
+    lines = file.read_bytes().splitlines() if file.is_file() else []
+    return [entry for line in lines if (entry := log_entry(line)) is not None]
+
+
+def log_entry(line: bytes) -> dict[str, object] | None:
+    """Return a line of a log, or None where a kill or a power loss tore it.
+
+    The iterations of such a line are trained and logged again.
+    """
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and "iteration" in entry else None
+
+
+def entry_points(entry: Mapping[str, object]) -> LoggedPoint | None:
+    """Return what `curve_points` does, or None where an entry has no such values."""
+    try:
+        return curve_points(entry)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def curve_points(line: Mapping[str, object]) -> LoggedPoint:

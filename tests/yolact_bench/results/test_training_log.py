@@ -1,8 +1,11 @@
-"""Lines of log.jsonl become points under one set of names."""
+"""Lines of log.jsonl, whole ones alone, and their points under one set of names."""
+
+import json
+from pathlib import Path
 
 import pytest
 
-from yolact_bench.results.training_log import curve_points
+from yolact_bench.results.training_log import curve_points, entry_points, read_log
 
 LOSSES: dict[str, object] = {
     "iteration": 10,
@@ -48,3 +51,15 @@ def test_an_undefined_metric_of_a_validation_is_no_point() -> None:
 def test_another_line_is_an_error(line: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError)):
         curve_points(line)
+    assert entry_points(line) is None
+
+
+def test_a_log_is_read_without_what_a_crash_left_in_it(tmp_path: Path) -> None:
+    """A torn line in the middle, bytes of a power loss, another JSON value, and a torn end."""
+    assert read_log(tmp_path / "none.jsonl") == []
+    file = tmp_path / "log.jsonl"
+    whole = json.dumps(LOSSES).encode()
+    file.write_bytes(
+        b"\n".join([whole, whole[:9], b"\x00\xff\x00", b"5", b"{}", whole, whole[:-1]])
+    )
+    assert read_log(file) == [LOSSES, LOSSES]
