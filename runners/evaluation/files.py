@@ -2,15 +2,18 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from runners.evaluation.coco.index import Entry
 from yolact_bench.results.files import atomic_path, write_atomically
 from yolact_bench.spec.dataset.dataset import DatasetSpec
+
+Append = Callable[[str], None]  # of lines to a result file
 
 META_SCHEMA = 1
 BOX_FILE, MASK_FILE, META_FILE = "bbox.json", "segm.json", "meta.json"
@@ -50,11 +53,11 @@ def write_meta(file: Path, meta: Mapping[str, object]) -> None:
 
 
 class Lines(NamedTuple):
-    """The entries of one image in both result files."""
+    """Entries of both result files, as a rule those of one image."""
 
     boxes: str
     masks: str
-    length: int  # number of entries in either
+    length: int  # number of detections
 
 
 def as_lines(entries: Iterable[Entry]) -> str:
@@ -97,27 +100,31 @@ def batch_size_of(folder: Path) -> int:
 class PredictionWriter:
     """Writes entries of images to two JSON lists, one entry a line."""
 
-    def __init__(self, boxes: TextIO, masks: TextIO) -> None:
+    def __init__(self, boxes: Append, masks: Append) -> None:
         self.length = 0  # detections so far
-        self._boxes, self._masks = boxes, masks
+        self._append_boxes, self._append_masks = boxes, masks
 
     def extend(self, boxes: Sequence[Entry], masks: Sequence[Entry]) -> None:
-        self.write(Lines(as_lines(boxes), as_lines(masks), len(boxes)))
+        self.write(Lines(as_lines(boxes), as_lines(masks), len(masks)))
 
     def write(self, lines: Lines) -> None:
-        if lines.length:
-            separator = ",\n" if self.length else "\n"
-            self._boxes.write(separator + lines.boxes)
-            self._masks.write(separator + lines.masks)
-            self.length += lines.length
+        self._append_boxes(lines.boxes)
+        self._append_masks(lines.masks)
+        self.length += lines.length
 
 
 @contextmanager
-def _json_list(path: Path) -> Iterator[TextIO]:
-    """Yield a JSON list that appears at `path` when the block ends without an exception."""
+def _json_list(path: Path) -> Iterator[Append]:
+    """Yield what appends to a list, which is at `path` once the block ends without an exception."""
+    separators = chain(["\n"], repeat(",\n"))
+
+    def append(lines: str) -> None:
+        if lines:
+            file.write(next(separators) + lines)
+
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write("[")
-        yield file
+        yield append
         file.write("\n]\n")
 
 

@@ -74,6 +74,13 @@ def adopt(files: Mapping[str, Path], dataset: Dataset, folder: Path, key: Predic
     latency = read_reported_latency(files["latency"]) if "latency" in files else None
     masks = _masks(files["segm"], known)
     boxes = _boxes(files["bbox"], known) if "bbox" in files else [_around(m) for m in masks]
+    if bool(boxes) != bool(masks):
+        empty = files["segm" if boxes else "bbox"]
+        raise SpecError(
+            f"{empty}: no detection, where {files['bbox' if boxes else 'segm']} has "
+            f"{len(boxes or masks)}; write boxes and masks of the same detections, or leave out "
+            "bbox, for boxes around the masks"
+        )
     facts = ResultFacts(boxes_around_masks="bbox" not in files, latency=latency)
     # First, as the predictions count as complete with the last of their own files.
     write_atomically(folder / FACTS_FILE, json.dumps(to_plain(facts), indent=1) + "\n")

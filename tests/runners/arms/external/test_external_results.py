@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runners.arms.external.results import adopt, read_facts, read_reported_latency
-from runners.evaluation.files import PredictionKey
+from runners.evaluation.files import Lines, PredictionKey, prediction_files
 from tests.support.external_truth import drawn, true_masks
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
@@ -56,6 +56,35 @@ def test_polygons_are_taken_too(tmp_path: Path, dataset: Dataset) -> None:
     (box,) = json.loads((tmp_path / "out/bbox.json").read_text())
     assert box["bbox"] == [10, 20, 10, 20]
     assert read_facts(tmp_path / "out").boxes_around_masks
+
+
+def _boxes(masks: list[dict[str, object]]) -> list[dict[str, object]]:
+    """A box in the corner for each mask."""
+    subjects = [{key: mask[key] for key in ("image_id", "category_id", "score")} for mask in masks]
+    return [{**subject, "bbox": [0, 0, 8, 8]} for subject in subjects]
+
+
+def test_a_mask_without_a_box_is_written_alone(tmp_path: Path) -> None:
+    with prediction_files(tmp_path, KEY) as predictions:
+        predictions.write(Lines("", "1", 1))
+        predictions.write(Lines("2", "2", 1))
+    assert json.loads((tmp_path / "bbox.json").read_text()) == [2]
+    assert json.loads((tmp_path / "segm.json").read_text()) == [1, 2]
+
+
+@pytest.mark.parametrize("empty", ["segm", "bbox"])
+def test_an_empty_file_beside_a_full_one_is_a_mistake_and_no_ap_of_0(
+    tmp_path: Path, dataset: Dataset, empty: str
+) -> None:
+    masks = true_masks(dataset)
+    contents = {"segm": masks, "bbox": _boxes(masks), empty: []}
+    files = {kind: tmp_path / f"{kind}.json" for kind in contents}
+    for kind, content in contents.items():
+        files[kind].write_text(json.dumps(content))
+    message = rf"{empty}\.json: no detection, where .* has {len(masks)};"
+    with pytest.raises(SpecError, match=message):
+        adopt(files, dataset, tmp_path / "out", KEY)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
