@@ -2,20 +2,17 @@
 
 from pathlib import Path
 
-import torch
-
 from runners.arms.evaluate import find_pass, predict_alone
 from runners.arms.external.predict import ExternalUnit, predict_external
 from runners.arms.external.records import bad_results
 from runners.evaluation.error_types import error_gains
-from runners.evaluation.files import BOX_FILE, MASK_FILE
+from runners.evaluation.files import BOX_FILE, MASK_FILE, batch_size_of
 from runners.evaluation.oracles import oracle_ladder
 from runners.evaluation.score import resample, score_predictions
-from runners.evaluation.stored_pass import lowest_score
+from runners.evaluation.stored_pass import each_candidates, lowest_score
 from runners.system.environment import environment, now
 from runners.units.unit import Unit, Work, identity
 from runners.units.workplace import Workplace, trained_detector
-from yolact_bench.detect.pipeline import Candidates, candidates_of
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Errors
 from yolact_bench.results.resamples import read_resamples
@@ -58,7 +55,7 @@ def analyse_errors(unit: Work, place: Workplace) -> Errors:
         eval_data=unit.eval_data,
         box=error_gains(truth, folder / BOX_FILE, kind="bbox"),
         mask=error_gains(truth, folder / MASK_FILE, kind="segm"),
-        oracles=_ladder(unit, place) if isinstance(unit, Unit) else {},
+        oracles=_ladder(unit, place, batch_size_of(folder)) if isinstance(unit, Unit) else {},
         environment=environment(place.device),
         time=now(),
     )
@@ -80,18 +77,22 @@ def _has_resamples(path: Path, *, sizes: bool) -> bool:
     return not sizes or "mask_ap_small" in columns
 
 
-def _ladder(unit: Unit, place: Workplace) -> dict[str, float | None]:
-    """Return the oracle ladder; both sources of candidates give the same detections."""
+def _ladder(unit: Unit, place: Workplace, batch_size: int) -> dict[str, float | None]:
+    """Return the oracle ladder from candidates in the batches of the predictions.
+
+    A stored pass in other batches, whose last bits differ, is not used.
+    """
     detector = trained_detector(unit.run, place)
     dataset = place.datasets.open(unit.data, unit.split)
+    images = range(len(dataset))
     stored, needed = find_pass(unit, place), lowest_score(unit.run)
-    serves = stored is not None and needed is not None and stored.min_score <= needed
-
-    @torch.inference_mode()
-    def candidates(index: int) -> Candidates:
-        if stored is not None and serves:
-            return stored.candidates(index, detector.device)[0]
-        batch = detector.preprocess([dataset.image(index)])
-        return candidates_of(detector.predict(batch), 0)
-
+    if (
+        stored is not None
+        and stored.batch_size == batch_size
+        and (needed is not None and stored.min_score <= needed)
+    ):
+        candidates = (stored.candidates(index, detector.device)[0] for index in images)
+    else:
+        each = each_candidates(detector, dataset, images, batch_size)
+        candidates = (of_image for _, of_image, _ in each)
     return oracle_ladder(detector, dataset, candidates, title=f"oracles {unit.title}")

@@ -13,6 +13,12 @@ from yolact_bench.data.protocol import Dataset
 Image = NDArray[np.uint8]  # RGB [H, W, 3]
 
 
+def batches_of(num_images: int, size: int) -> list[range]:
+    """Return the indices of each batch; an image's last bits depend on those beside it."""
+    images = range(num_images)
+    return [images[first : first + size] for first in images[::size]]
+
+
 def decoded_batches(
     dataset: Dataset, indices: Sequence[int], *, size: int, threads: int = 1
 ) -> Iterator[list[tuple[int, Image]]]:

@@ -16,7 +16,7 @@ Each oracle corrects one thing with the ground truth and leaves all else as dete
 Crowds are left out. The network need not run.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,24 +69,24 @@ class _Truth:
 def oracle_ladder(
     detector: Detector,
     dataset: Dataset,
-    candidates: Callable[[int], Candidates],
+    candidates: Iterable[Candidates],
     *,
     title: str = "oracles",
 ) -> dict[str, float | None]:
     """Return mask AP, as a fraction, with each of `ORACLES`, from one pass over the images.
 
-    None without an object to find. `candidates` returns those of an image by its index. The
-    detector's network is not used.
+    None without an object to find. `candidates` are those of each image in turn. The detector's
+    network is not used.
 
     Raises:
         ArmError: a score is not finite.
     """
     collected: dict[str, list[Entry]] = {name: [] for name in ORACLES}
     with progress(title, len(dataset)) as advance:
-        for index in range(len(dataset)):
-            by_oracle = oracle_entries(detector, candidates(index), dataset, index)
-            for name, of_image in by_oracle.items():
-                collected[name] += of_image
+        for index, of_image in enumerate(candidates):
+            by_oracle = oracle_entries(detector, of_image, dataset, index)
+            for name, in_image in by_oracle.items():
+                collected[name] += in_image
             advance(index + 1, f"{len(collected['none'])} detections")
     truth, names = dataset.ground_truth(), class_names(dataset)
     return {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from runners.evaluation.decode import batches_of
 from runners.evaluation.encode import encode_lines
 from runners.evaluation.files import Lines, PredictionKey
 from runners.evaluation.predict import find_all, write_predictions
@@ -52,8 +53,6 @@ def predict_sharded(
         ArmError: an image cannot be read, or a process died; then no file is left.
     """
     check_devices(device, devices)
-    images = range(key.num_images)
-    batches = [images[first : first + batch_size] for first in images[::batch_size]]
     source = replace(source, data=source.data.portable())
     threads = max(1, torch.get_num_threads() // devices)
     with ExitStack() as stack:
@@ -62,7 +61,7 @@ def predict_sharded(
             worker.send_new(_Predictor, source, device_of(device, number), threads)
         for worker in workers:
             worker.receive()
-        lines = _lines(workers, batches)
+        lines = _lines(workers, batches_of(key.num_images, batch_size))
         write_predictions(lines, folder, key, batch_size=batch_size, title=title)
     return folder
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from runners.evaluation.decode import decoded_batches
+from runners.evaluation.decode import batches_of, decoded_batches
 from runners.evaluation.files import PredictionKey, read_meta, write_meta
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
@@ -110,8 +110,9 @@ def store_pass(
 ) -> StoredPass:
     """Run the network on every image of `dataset` and keep its candidates in `folder`.
 
-    One file an image, so that an interrupted pass continues where it stopped; the meta file,
-    written last, says that all exist. The network sees `batch_size` images at a time.
+    One file an image, so that an interrupted pass continues with the first batch that is not
+    complete; the meta file, written last, says that all exist. The network sees `batch_size`
+    images at a time, the same ones in any case.
 
     Raises:
         ArmError: an image cannot be read, or more than `max_bytes` would be kept.
@@ -119,13 +120,14 @@ def store_pass(
     facts = key.facts("forward_digest")
     partial = {**facts, "min_score": min_score, "batch_size": batch_size}
     began = time.monotonic()
-    written = _resumable(folder, partial)
+    written = _resumable(folder, partial, batches_of(len(dataset), batch_size))
     total = sum(written.values())
     missing = [index for index in range(len(dataset)) if index not in written]
     unsaved: deque[Future[None]] = deque()
     with progress(title, len(dataset), len(written)) as advance, ThreadPoolExecutor(1) as writer:
-        each = _candidates(detector, dataset, missing, min_score, batch_size)
-        for done, (index, parts) in enumerate(each, start=len(written) + 1):
+        each = each_candidates(detector, dataset, missing, batch_size)
+        for done, (index, candidates, size) in enumerate(each, start=len(written) + 1):
+            parts = _parts(candidates, min_score, size)
             total += sum(part.nbytes for part in parts.values())
             if total > max_bytes:
                 raise ArmError(
@@ -150,22 +152,30 @@ def store_pass(
     return stored
 
 
-def _candidates(
-    detector: Detector, dataset: Dataset, indices: Sequence[int], min_score: float, batch_size: int
-) -> Iterator[tuple[int, dict[str, Part]]]:
-    """Yield index and parts of one image after the other."""
+def each_candidates(
+    detector: Detector, dataset: Dataset, indices: Sequence[int], batch_size: int
+) -> Iterator[tuple[int, Candidates, tuple[int, ...]]]:
+    """Yield index, candidates, height and width of one image after the other."""
     for batch in decoded_batches(dataset, indices, size=batch_size):
         with torch.inference_mode():
             predictions = detector.predict(detector.preprocess([image for _, image in batch]))
         for place, (index, image) in enumerate(batch):
             with torch.inference_mode():
-                candidates = candidates_of(predictions, place).above(min_score)
-                parts = {n: getattr(candidates, n).contiguous().cpu().numpy() for n in _PARTS}
-            yield index, {**parts, "size": np.array(image.shape[:2])}
+                candidates = candidates_of(predictions, place)
+            yield index, candidates, image.shape[:2]
 
 
-def _resumable(folder: Path, partial: dict[str, object]) -> dict[int, int]:
-    """Return image → bytes of what an interrupted pass of the same kind left; clear any other."""
+@torch.inference_mode()
+def _parts(candidates: Candidates, min_score: float, size: tuple[int, ...]) -> dict[str, Part]:
+    above = candidates.above(min_score)
+    parts = {name: getattr(above, name).contiguous().cpu().numpy() for name in _PARTS}
+    return {**parts, "size": np.array(size)}
+
+
+def _resumable(
+    folder: Path, partial: dict[str, object], batches: Sequence[range]
+) -> dict[int, int]:
+    """Return image → bytes of the batches that a pass of the same kind left; clear any other."""
     (folder / META_FILE).unlink(missing_ok=True)  # first: from here on the pass is not complete
     note = folder / "partial.json"
     text = json.dumps(partial, sort_keys=True) + "\n"
@@ -174,7 +184,8 @@ def _resumable(folder: Path, partial: dict[str, object]) -> dict[int, int]:
             path.unlink()
         write_atomically(note, text)
     files = sorted(folder.glob("[0-9]*.npz"))
-    return {int(file.stem): file.stat().st_size for file in files if _is_whole(file)}
+    sizes = {int(file.stem): file.stat().st_size for file in files if _is_whole(file)}
+    return {i: sizes[i] for batch in batches if sizes.keys() >= set(batch) for i in batch}
 
 
 def _is_whole(path: Path) -> bool:

@@ -1,16 +1,17 @@
 """The error analysis of a unit agrees with its record and can be kept."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runners.arms.analyse import analyse_errors
-from runners.arms.evaluate import evaluate_unit, keep_pass
+from runners.arms.evaluate import evaluate_unit, keep_pass, predict_unit
 from runners.arms.train import ensure_trained
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
 from runners.evaluation.oracles import ORACLES
-from tests.runners.evaluation.test_replay import VARIANTS, units_in
+from tests.runners.evaluation.test_replay import VARIANTS, record_batches, units_in
 from tests.support.small_ablation import write_spec
 from yolact_bench.detector import Detector
 from yolact_bench.results.store import Store
@@ -49,6 +50,21 @@ def test_the_network_does_not_run_where_a_pass_is_stored(
     monkeypatch.setattr(Detector, "predict", lambda *_: pytest.fail("the network ran"))
 
     assert analyse_errors(units[0], place).oracles == whole.oracles
+
+
+def test_the_ladder_starts_from_the_batches_of_the_predictions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three images, predicted two at a time; the stored pass, one at a time, rounds otherwise."""
+    units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
+    ensure_trained(units[0], place)
+    predict_unit(units[0], replace(place, eval_batch=2))
+    keep_pass(units[0], place, min_score=0.01)
+    batches = record_batches(monkeypatch)
+
+    analyse_errors(units[0], place)
+
+    assert batches == [2, 1]
 
 
 def test_predictions_that_were_deleted_are_made_again(tmp_path: Path) -> None:

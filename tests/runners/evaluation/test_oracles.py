@@ -122,7 +122,7 @@ def candidates(
 
 
 def ladder(scene: Scene, found: Candidates, *, crop: bool = True) -> dict[str, float | None]:
-    return oracle_ladder(detector(crop=crop), scene, lambda index: found)  # type: ignore[arg-type]
+    return oracle_ladder(detector(crop=crop), scene, [found] * len(scene))  # type: ignore[arg-type]
 
 
 EVERYWHERE = np.ones((SIDE, SIDE), np.uint8)

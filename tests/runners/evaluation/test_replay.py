@@ -1,6 +1,7 @@
 """Detections replayed from a stored forward pass are those of the whole detector, bit for bit."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from runners.arms import evaluate as evaluate_module
-from runners.arms.evaluate import evaluate_unit, predict_together
+from runners.arms.evaluate import evaluate_unit, keep_pass, predict_together
 from runners.arms.train import ensure_trained
 from runners.evaluation.files import PredictionKey
 from runners.evaluation.replay import EncodedMasks
@@ -18,6 +19,7 @@ from runners.units.workplace import Workplace
 from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
 from yolact_bench.catalog import components
 from yolact_bench.detect.pipeline import Candidates, SoftDetections
+from yolact_bench.detector import Detector, Image
 from yolact_bench.errors import ArmError, SpecError
 
 # Two iterations leave every class near 1/6, so thousands of candidates compete in every arm.
@@ -62,6 +64,19 @@ def units_in(
     place = replace(at.place, max_store_bytes=max_store_bytes)
     ensure_trained(units[0], place)
     return units, place
+
+
+def record_batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which every detector adds the number of images it takes at a time."""
+    batches: list[int] = []
+    preprocess = Detector.preprocess
+
+    def counted(self: Detector, images: Sequence[Image]) -> torch.Tensor:
+        batches.append(len(images))
+        return preprocess(self, images)
+
+    monkeypatch.setattr(Detector, "preprocess", counted)
+    return batches
 
 
 def files_of(unit: Unit, place: Workplace) -> list[bytes]:
@@ -194,6 +209,22 @@ def test_a_file_torn_by_a_power_loss_is_made_again(tmp_path: Path) -> None:
     predict_together(units[:2], place)
 
     assert files_of(units[0], place) == before
+
+
+def test_an_interrupted_pass_goes_on_with_the_batches_of_an_undisturbed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the batches {0, 1} and {2}, image 1 is missing; 0 beside 1 rounds as it did before."""
+    units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
+    place = replace(place, eval_batch=2)
+    folder = keep_pass(units[0], place, min_score=0.01).folder
+    (folder / "0000001.npz").unlink()
+    (folder / META_FILE).unlink()
+    batches = record_batches(monkeypatch)
+
+    keep_pass(units[0], place, min_score=0.01)
+
+    assert batches == [2]
 
 
 def test_a_damaged_file_of_a_complete_pass_is_an_error_that_names_it(tmp_path: Path) -> None:
