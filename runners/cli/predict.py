@@ -14,6 +14,7 @@ from runners.arms.draw import draw
 from runners.cli.arm_commands import PredictCommand
 from runners.units.settings import parse_settings
 from yolact_bench.build import load_detector, recognise_weights
+from yolact_bench.data.image_file import decode, is_truncated
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import atomic_path
@@ -30,6 +31,7 @@ def predict(command: PredictCommand) -> None:
         SpecError: no image, an unreadable image, or weights that do not fit.
     """
     images, min_score = _images(command.source), command.min_score
+    pictures = _pictures(images, command.out)
     detector = load_detector(
         command.arm or _arm_of(command.weights),
         weights=command.weights,
@@ -37,14 +39,14 @@ def predict(command: PredictCommand) -> None:
         **parse_settings(command.settings or ()),
     )
     output = []
-    for path in images:
+    for path, picture in zip(images, pictures, strict=True):
         image = read_image(path)
         detections = detector.find([image])[0].cpu()
-        picture = command.out / f"{path.stem}.png"
-        drawn = draw(image, detections, detector.classes, min_score=min_score)
+        shown = detections.where(detections.mask_scores >= min_score)
+        drawn = draw(image, shown, detector.classes, min_score=min_score)
         with atomic_path(picture) as temporary:
             cv2.imwrite(str(temporary), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-        facts = _facts(detections, detector.classes, min_score)
+        facts = _facts(shown, detector.classes)
         output.append({"image": str(path), "picture": str(picture), "found": facts})
         if not command.as_json:
             names = ", ".join(f"{fact['label']} {fact['score']:.2f}" for fact in facts)
@@ -57,12 +59,30 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """Return an image file as RGB uint8 [H, W, 3].
 
     Raises:
-        SpecError: the file is unreadable or cut short.
+        SpecError: the file is unreadable or truncated.
     """
-    data = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if data is None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror}); restore it") from error
+    if is_truncated(content):
+        raise SpecError(f"{path}: the file is truncated; replace it")
+    image = decode(content)
+    if image is None:
         raise SpecError(f"{path}: not a readable image; convert it to JPEG or PNG")
-    return cv2.cvtColor(data, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return image
+
+
+def _pictures(images: Sequence[Path], out: Path) -> list[Path]:
+    """Return the file of each picture; its name has the image's ending where two differ by it."""
+    if out.resolve() == images[0].parent.resolve():
+        raise SpecError(
+            f"--out {out}: the images are there, and a picture could replace one; write another "
+            "folder"
+        )
+    stems = [path.stem for path in images]
+    names = stems if len(set(stems)) == len(stems) else [path.name for path in images]
+    return [out / f"{name}.png" for name in names]
 
 
 def _arm_of(weights: Path) -> str:
@@ -88,13 +108,7 @@ def _images(source: Path) -> list[Path]:
     return [source]
 
 
-def _facts(
-    detections: SoftDetections, classes: Sequence[str], min_score: float
-) -> list[dict[str, object]]:
-    columns = detections.labels, detections.scores, detections.boxes_px
+def _facts(shown: SoftDetections, classes: Sequence[str]) -> list[dict[str, object]]:
+    columns = shown.labels, shown.mask_scores, shown.boxes_px
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [
-        {"label": classes[label], "score": score, "box_px": box}
-        for label, score, box in rows
-        if score >= min_score
-    ]
+    return [{"label": classes[label], "score": score, "box_px": box} for label, score, box in rows]

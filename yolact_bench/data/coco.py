@@ -6,15 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from numpy.typing import NDArray
 
 from yolact_bench.data.annotations import Annotations, read_annotations, read_json
+from yolact_bench.data.image_file import RGB, decode, is_truncated
 from yolact_bench.data.objects import Objects
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.dataset.split import FileSplit
-
-_RGB = cv2.IMREAD_COLOR_RGB  # straight from the decoder: nothing is left to convert
 
 
 class CocoDataset:
@@ -58,11 +56,11 @@ class CocoDataset:
             content = path.read_bytes()
         except OSError as error:
             raise ArmError("bad_image", f"{path}: cannot be read: {error.strerror}") from error
-        if _truncated(content):
+        if is_truncated(content):
             raise ArmError("bad_image", f"{path}: the file is truncated; replace it")
         sizes: list[str] = []
-        for flags in (_RGB, _RGB | cv2.IMREAD_IGNORE_ORIENTATION):
-            image = _decode(content, flags)
+        for flags in (RGB, RGB | cv2.IMREAD_IGNORE_ORIENTATION):
+            image = decode(content, flags)
             if image is None:
                 raise ArmError("bad_image", f"{path}: cannot be decoded; replace it")
             if image.shape[:2] == (entry.height, entry.width):
@@ -118,24 +116,3 @@ def _all_exist(files: FileSplit, annotations: Annotations) -> None:
             f"{files.annotations}: {len(missing)} of its {len(annotations.images)} images do not "
             f"exist, the first is {missing[0]}; check the image folder of this split"
         )
-
-
-def _decode(content: bytes, flags: int) -> NDArray[np.uint8] | None:
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:
-        return None  # OpenCV raises for some broken files and returns None for others
-    return None if image is None else np.asarray(image, dtype=np.uint8)
-
-
-def _truncated(content: bytes) -> bool:
-    """Whether a JPEG or PNG lacks its end; OpenCV decodes the rest of such a file as grey."""
-    if content.startswith(b"\x89PNG"):
-        return b"IEND" not in content[-64:]
-    if not content.startswith(b"\xff\xd8"):
-        return False
-    # Walk the header segments: a thumbnail in one of them has its own end marker.
-    place = 2
-    while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != b"\xda":
-        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
-    return content.rfind(b"\xff\xd9", place) < 0
