@@ -1,11 +1,13 @@
 """Commands as classes: what a class declares are its options, declared once and passed on whole."""
 
 import logging
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from inspect import Signature, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_origin
 
 import typer
@@ -18,6 +20,15 @@ if TYPE_CHECKING:
     from runners.units.workplace import Workplace
 
 log = logging.getLogger(__name__)
+
+# Where a command works, how fast, and what it prints; its results do not depend on them.
+_LOCAL = frozenset(
+    [
+        *("spec", "work_dir", "data_root", "device", "workers", "executor", "slots", "address"),
+        *("storage", "max_store_gb", "images_per_second", "retry_failed"),
+        *("dry_run", "as_json", "verbose"),
+    ]
+)
 
 
 def callback(command: type, action: str) -> Callable[..., None]:
@@ -40,6 +51,27 @@ def callback(command: type, action: str) -> Callable[..., None]:
         [field for field in fields if get_origin(field.annotation) is Annotated]
     )
     return execute
+
+
+def command_text(name: str, command: "ExecutorOptions", spec: Path) -> str:
+    """Return the command as a reader would repeat it: with all options that shape its results.
+
+    Left out are those of `_LOCAL`, and the folder of a spec with an absolute path.
+    """
+    words = ["yolact-bench", name, spec.name if spec.is_absolute() else str(spec)]
+    own, *others = type(command).__mro__
+    names = [field for kind in (*others, own) for field in getattr(kind, "__annotations__", ())]
+    parameters = signature(type(command)).parameters
+    for field in dict.fromkeys(names):
+        value, parameter = getattr(command, field), parameters[field]
+        if field in _LOCAL or value in (parameter.default, []):
+            continue
+        (declaration,) = parameter.annotation.__metadata__
+        first = declaration.default  # typer's place for a name that the option is given
+        option = first if isinstance(first, str) else f"--{field.replace('_', '-')}"
+        for one in value if isinstance(value, list) else [value]:
+            words += [option] if one is True else [option, str(one)]
+    return shlex.join(words)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from runners.cli import options
-from runners.cli.command import ExecutorOptions, PlaceOptions, SpecOptions
-from runners.units.settings import command_text
+from runners.cli.command import ExecutorOptions, PlaceOptions, SpecOptions, command_text
 from yolact_bench.spec.budget_names import FULL
 
 
@@ -52,10 +51,8 @@ class RunCommand(SpecOptions, ExecutorOptions):
 
     @property
     def text(self) -> str:
-        """The command as a reader would repeat it: without the paths of this machine."""
-        changes = {"--seeds": self.seeds, "--budget": None if self.budget == FULL else self.budget}
-        text = command_text("run", self.spec, self.settings or (), changes)
-        return text + (" --latency-first" if self.latency_first else "")
+        """The command as a reader would repeat it."""
+        return command_text("run", self, self.spec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +147,5 @@ class SweepCommand(ExecutorOptions):
 
     @property
     def text(self) -> str:
-        """The command as a reader would repeat it: without the paths of this machine."""
-        budget = None if self.budget == FULL else self.budget
-        changes = {"--trials": self.trials, "--budget": budget, "--confirm": self.confirm}
-        return command_text("sweep", self.spec, self.settings or (), changes)
+        """The command as a reader would repeat it."""
+        return command_text("sweep", self, self.spec)

@@ -1,7 +1,6 @@
-"""`--set path=value` on the command line, and the command line in records."""
+"""`--set path=value` on the command line."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import yaml
 
@@ -24,16 +23,3 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
         except yaml.YAMLError as error:
             raise SpecError(f"--set {setting}: {text!r} is not valid YAML; quote it") from error
     return parsed
-
-
-def command_text(
-    command: str, spec: Path, settings: Sequence[str], options: Mapping[str, object]
-) -> str:
-    """Return a command line on a spec as a reader would repeat it; options without value left out.
-
-    The paths of this machine are left out too.
-    """
-    words = ["yolact-bench", command, spec.name if spec.is_absolute() else str(spec)]
-    words += [word for setting in settings for word in ("--set", setting)]
-    words += [word for name, value in options.items() if value for word in (name, str(value))]
-    return " ".join(words)

@@ -1,10 +1,8 @@
-"""Settings of a command line, and how records repeat the command."""
-
-from pathlib import Path
+"""Settings of a command line."""
 
 import pytest
 
-from runners.units.settings import command_text, parse_settings
+from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
 
 
@@ -17,12 +15,3 @@ def test_values_are_yaml() -> None:
 def test_a_setting_that_cannot_be_read_is_refused(setting: str) -> None:
     with pytest.raises(SpecError, match="--set"):
         parse_settings([setting])
-
-
-def test_a_recorded_command_has_no_folder_of_this_machine(tmp_path: Path) -> None:
-    text = command_text(
-        "run", tmp_path / "nms.yaml", ["a=1", "b=2"], {"--seeds": 3, "--budget": None}
-    )
-    assert text == "yolact-bench run nms.yaml --set a=1 --set b=2 --seeds 3"
-    relative = command_text("sweep", Path("sweeps/nms.yaml"), [], {})
-    assert relative == "yolact-bench sweep sweeps/nms.yaml"
