@@ -12,6 +12,7 @@ from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, Latency
+from yolact_bench.results.sessions import END_TO_END, read_sessions
 from yolact_bench.results.training_log import read_log
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import ARCHITECTURE, Run
@@ -69,30 +70,25 @@ class Throughput:
             )
             for name, per_second in user.by_preset.items()
         ]
-        records = [
-            (record, run)
-            for record in place.store.records()
-            if isinstance(record, Accuracy | Latency)
-            and record.environment.device == device
-            and (run := self._run(record.train_digest)) is not None
-        ]
         self._training = [
             _Measurement(run=run, per_second=record.train_images_per_second, arm=record.arm)
-            for record, run in records
+            for record in place.store.records()
             if isinstance(record, Accuracy)
             and record.devices == 1  # else it is the rate of several, which a plan multiplies
             and record.iterations >= MIN_ITERATIONS
             and record.train_images_per_second > 0
+            and (run := self._run_of(record)) is not None
         ]
-        # Only end_to_end counts an image from its bytes, or its pixels, to its masks.
+        # Only end_to_end counts an image from its bytes, or its pixels, to its masks; a declared
+        # load says nothing about the detections of an evaluation.
         self._detection = [
             _Measurement(
                 run=run, per_second=1e3 * record.batch_size / record.median_ms, arm=record.arm
             )
-            for record, run in records
-            if isinstance(record, Latency)
-            and record.scenario == "end_to_end"
-            and len(record.samples_ms) >= MIN_CALLS
+            for session in read_sessions(place.store)
+            if session.kind.scenario == END_TO_END and not (session.kind.load or session.invalid)
+            for record in session.records.values()
+            if len(record.samples_ms) >= MIN_CALLS and (run := self._run_of(record)) is not None
         ]
 
     def training(self, run: Run) -> Rate | None:
@@ -127,12 +123,15 @@ class Throughput:
         lines = reversed(read_log(folder / "log.jsonl"))
         return next((line for line in lines if "images_per_second" in line), None)
 
-    def _run(self, train_digest: str) -> Run | None:
-        """Return the run beside a checkpoint; None where it was removed to free space."""
-        if train_digest not in self._runs:
-            file = self._work_dir / "checkpoints" / train_digest / "run.yaml"
-            self._runs[train_digest] = _read_run(file) if file.is_file() else None
-        return self._runs[train_digest]
+    def _run_of(self, record: Accuracy | Latency) -> Run | None:
+        """The run of this device's record; None where its file was removed to free space."""
+        if record.environment.device != self.device:
+            return None
+        digest = record.train_digest
+        if digest not in self._runs:
+            file = self._work_dir / "checkpoints" / digest / "run.yaml"
+            self._runs[digest] = _read_run(file) if file.is_file() else None
+        return self._runs[digest]
 
 
 def _read_run(file: Path) -> Run | None:

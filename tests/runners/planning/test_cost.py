@@ -128,6 +128,23 @@ def test_evaluation_takes_the_time_of_its_images(plan: Plan, at: AblationContext
     assert timed.median_ms == pytest.approx(40, abs=0.5)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"load": "coco_like"}, {"scenario": "model"}, {"session": "s2", "invalid": "throttled"}],
+)
+def test_times_of_other_work_or_of_a_session_that_does_not_count_are_not_used(
+    plan: Plan, at: AblationContext, changes: dict[str, object]
+) -> None:
+    """Nor those of an arm in a session that does not count because of another arm."""
+    run = other(plan.steps[0].unit.run)
+    recorded(at, run)
+    at.store.add(fake_work.latency("fast", train_digest=run.train_digest, **{**here(), **changes}))
+    beside = {**here(), **changes, "invalid": ""}
+    at.store.add(fake_work.latency("sequential", train_digest=run.train_digest, **beside))
+
+    assert cost(plan, at).steps[0].detect_seconds is None
+
+
 def test_disk_is_counted_from_the_networks(plan: Plan, at: AblationContext) -> None:
     """SGD remembers one number a weight. Of the three arms, two share a pass: it alone is stored.
 
