@@ -18,7 +18,7 @@ from yolact_bench.detect.candidates import candidate_rows, rows_of_blocks
 from yolact_bench.detect.protocols import Nms, RescoreNet, Rescorer
 from yolact_bench.detect.rescore import bind_features
 from yolact_bench.geometry.boxes import decode, to_pixels
-from yolact_bench.geometry.masks import MaskRegion, mask_regions, upsample
+from yolact_bench.geometry.image_masks import MaskRegion, mask_regions, upsample
 from yolact_bench.geometry.protocols import Assembly
 from yolact_bench.shapes import (
     Detections,

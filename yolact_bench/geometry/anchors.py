@@ -34,6 +34,11 @@ def level_sizes(image_size: int) -> list[int]:
     return sizes[_P3_HALVINGS:]
 
 
+def prototype_size(image_size: int) -> int:
+    """Return the side of the prototypes: twice that of P3."""
+    return 2 * level_sizes(image_size)[0]
+
+
 def anchor_grid(shapes: AnchorShapes, image_size: int) -> Float32[Tensor, "A 4"]:
     """Return all anchors [cx cy w h] as fractions: levels, then rows, columns, shapes.
 

@@ -5,8 +5,8 @@ products and sums must not be fused, so launch with `enable_fp_fusion=False`. So
 float32 [N, h, w], adjacent in memory; toggles are int32 pixel numbers, counted down the columns
 of the image.
 
-Source: `yolact_bench/geometry/masks.py` and `run_lengths.py`; count, prefix sum and writing as for
-any result of unknown length.
+Source: `image_masks.py` and `mask_changes.py` of this package; count, prefix sum and writing as
+for any result of unknown length.
 Differs: run lengths have the same bytes. Full masks may differ where all four neighbours of a
 pixel are at or below the threshold and their mean rounds above it: they are False here.
 """

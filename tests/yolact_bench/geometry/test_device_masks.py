@@ -26,8 +26,9 @@ from yolact_bench.geometry.device_masks import (
     kernel_fault,
     note_slow_path,
 )
-from yolact_bench.geometry.masks import upsample
-from yolact_bench.geometry.run_lengths import Toggles, _grid, mask_run_lengths
+from yolact_bench.geometry.image_masks import upsample
+from yolact_bench.geometry.mask_changes import _grid
+from yolact_bench.geometry.run_lengths import Toggles, mask_run_lengths
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 BY_INTERPRETER = pytest.mark.skipif(not INTERPRETED, reason="the interpreter has its own process")

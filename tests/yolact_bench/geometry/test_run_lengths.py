@@ -12,8 +12,9 @@ from torch import Tensor
 
 from runners.evaluation.coco.masks import encode_pixels
 from tests.support.soft_masks import blobs
-from yolact_bench.geometry import run_lengths
-from yolact_bench.geometry.masks import crop, upsample
+from yolact_bench.geometry import mask_changes
+from yolact_bench.geometry.image_masks import upsample
+from yolact_bench.geometry.masks import crop
 from yolact_bench.geometry.run_lengths import Toggles, mask_run_lengths
 
 SIZES = [(480, 640), (427, 500), (34, 34), (33, 90), (20, 21), (1, 1), (7, 301), (300, 5)]
@@ -70,7 +71,7 @@ def test_a_mask_does_not_depend_on_which_others_are_encoded_with_it() -> None:
 
 def test_masks_looked_at_in_small_groups_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     together = mask_run_lengths(blobs(20), 240, 320)
-    monkeypatch.setattr(run_lengths, "WORKING_VALUES", 2000)
+    monkeypatch.setattr(mask_changes, "WORKING_VALUES", 2000)
     assert mask_run_lengths(blobs(20), 240, 320) == together
 
 
