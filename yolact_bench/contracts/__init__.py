@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from yolact_bench.catalog import components
-from yolact_bench.contracts import deform, masks, network, nms, training
+from yolact_bench.contracts import deform, losses, masks, network, nms, training
 from yolact_bench.slots import defaults_of, options_of, resolve
 
 Check: TypeAlias = Callable[[str, str], None]  # slot and name of a component
@@ -81,11 +81,11 @@ _OWN: Mapping[str, tuple[Check, ...]] = {
     ),
     "augment": (training.augmentation_makes_a_sample,),
     "matcher": (training.matcher_serves_every_object,),
-    "class_loss": (training.class_loss_is_finite_and_differentiable,),
-    "box_loss": (training.box_loss_is_finite_and_differentiable,),
-    "mask_loss": (training.mask_loss_is_finite_and_differentiable,),
-    "semantic_loss": (training.semantic_loss_is_finite_and_differentiable,),
-    "mask_iou_loss": (training.mask_iou_loss_is_finite_and_differentiable,),
+    "class_loss": (losses.class_loss_is_finite_and_differentiable,),
+    "box_loss": (losses.box_loss_is_finite_and_differentiable,),
+    "mask_loss": (losses.mask_loss_is_finite_and_differentiable,),
+    "semantic_loss": (losses.semantic_loss_is_finite_and_differentiable,),
+    "mask_iou_loss": (losses.mask_iou_loss_is_finite_and_differentiable,),
     "schedule": (
         training.schedule_has_a_rate_for_every_iteration,
         training.schedule_states_its_options,
