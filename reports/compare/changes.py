@@ -1,10 +1,10 @@
 """How one ablation differs from another: arms, settings, numbers, failures, provenance, times."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from reports.compare.comparison import ArmChange, Change, Comparison, NumberChange
 from reports.compare.sides import Side, paired_arms
-from reports.compare.times import LatencyChange, latency_changes
+from reports.compare.times import latency_changes
 from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.metrics import RESAMPLED, points, title
@@ -16,62 +16,6 @@ _SETTINGS = (
 )
 _OF_PLACE = {"file", "root", "seed"}  # where data lies changes nothing; seeds are rows
 _FACTS = ("dataset", "eval_data", "num_images", "parameters", "iterations", "skipped_annotations")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A change in words."""
-
-    what: str
-    a: str
-    b: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmChange:
-    """An option that differs in some arms in the same way."""
-
-    arms: tuple[str, ...]
-    what: str  # slot or slot.option
-    a: str
-    b: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NumberChange:
-    """A metric that differs, in percentage points."""
-
-    arm: str
-    seed: int
-    metric: str
-    a: float | None
-    b: float | None
-    delta: float | None
-    same_digest: bool  # the same choices on the same data: then code or hardware made it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """What changed from one ablation to another."""
-
-    title: str
-    settings: tuple[Change, ...]
-    arms_added: tuple[str, ...]
-    arms_removed: tuple[str, ...]
-    arms_renamed: tuple[Change, ...]  # equal digests under another name
-    arm_settings: tuple[ArmChange, ...]
-    numbers: tuple[NumberChange, ...]
-    records: tuple[ArmChange, ...]  # other facts, and records that only one side has
-    failures: tuple[Change, ...]
-    provenance: tuple[Change, ...]  # commits, devices, versions
-    latencies: tuple[LatencyChange, ...]
-    latency_refused: str | None
-
-    @property
-    def differs(self) -> bool:
-        """Whether anything but provenance and times differs."""
-        changes = (self.settings, self.arms_added, self.arms_removed, self.arms_renamed)
-        return any((*changes, self.arm_settings, self.numbers, self.records, self.failures))
 
 
 _Row = tuple[str, str, str, str]  # arm, what, a, b

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.compare.changes import ArmChange, Comparison, NumberChange, compare_ablations
+from reports.compare.changes import compare_ablations
+from reports.compare.comparison import ArmChange, Comparison, NumberChange
 from reports.compare.sides import Side, read_side
 from reports.compare.times import LatencyChange
 from reports.tables.table import Column, R, number, tabulate, text

@@ -9,23 +9,15 @@ from typing import TYPE_CHECKING
 
 from reports.pages.sections import proxy_mark
 from reports.summary.aggregate import Summary
-from reports.summary.arm_rows import ArmRow
-from reports.summary.timings import Timing
-from reports.tables import cells
 from reports.tables.main import comparison
 from reports.tables.table import Table
-from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.text import (
     count,
-    decimal,
-    difference_text,
-    signed_decimal,
-    signed_interval,
-    with_interval,
 )
 
 if TYPE_CHECKING:
     from rich.text import Text
+from reports.pages.verdicts import arm_verdicts
 
 MIN_WIDTH = 60
 PLAIN_WIDTH = 100  # of a pipe or a file
@@ -89,13 +81,6 @@ def fit(table: Table, width: int) -> tuple[Table, tuple[str, ...]]:
     return _shorten(table.select(keep), width), dropped
 
 
-def arm_verdicts(summary: Summary) -> tuple[str, ...]:
-    """Return a sentence on every arm but the baseline, by the rules of the table's marks."""
-    headline = [c for c in summary.contrasts.by_key.values() if c.metric in HEADLINE]
-    digits = cells.delta_digits(headline)
-    return tuple(_verdict(summary, row, digits) for row in summary.rows if not row.is_baseline)
-
-
 def wrap(text: str, width: int, *, indent: int = 0) -> str:
     """Return the text in lines of at most `width`, never broken inside an interval."""
     whole = re.sub(r"\[[^]]*\]", lambda match: match[0].replace(" ", "\0"), text)
@@ -107,52 +92,6 @@ def wrap(text: str, width: int, *, indent: int = 0) -> str:
         break_on_hyphens=False,
     )
     return "\n".join(lines).replace("\0", " ")
-
-
-def _verdict(summary: Summary, row: ArmRow, digits: int) -> str:
-    contrast = summary.contrasts.of(row.arm, "mask_ap")
-    delta = summary.contrasts.delta(row.arm, "mask_ap")
-    parts = []
-    if contrast is not None:
-        parts.append(_accuracy(contrast, digits))
-    elif delta is not None:
-        parts.append(f"{signed_decimal(delta, digits)} mask AP, not tested")
-    if row.timing is not None and row.timing.ratio is not None:
-        parts.append(_speed(row.timing, row.timing.ratio))
-    elif row.timing_refused and not row.missing:
-        parts.append(f"no time: {row.timing_refused}")
-    parts += row.missing
-    if row.is_external:
-        parts.append("predictions of another program")
-    return f"{row.arm}: {'; '.join(parts) or 'no difference can be computed'}"
-
-
-def _accuracy(contrast: Contrast, digits: int) -> str:
-    if contrast.is_real:
-        direction = "better" if contrast.value > 0 else "worse"
-        interval = signed_interval(contrast.low, contrast.high, digits)
-        return f"{direction} by {decimal(abs(contrast.value), digits)} mask AP {interval}"
-    numbers = difference_text(contrast.value, contrast.low, contrast.high, digits)
-    return f"no real difference shown ({numbers}{'' if contrast.testable else ', one seed'})"
-
-
-def _speed(timing: Timing, ratio: float) -> str:
-    """Say how much faster or slower, if the interval of the ratio excludes 1."""
-    interval = timing.ratio_interval
-    if interval is None:
-        return f"{ratio:.2f}× the time, not tested"
-    if interval[0] <= 1 <= interval[1]:
-        return f"no difference in time shown ({with_interval(ratio, interval, 3)}×)"
-    if ratio > 1:
-        return _times(ratio, interval, "slower")
-    return _times(1 / ratio, (1 / interval[1], 1 / interval[0]), "faster")
-
-
-def _times(factor: float, interval: tuple[float, float], direction: str) -> str:
-    # Two decimals would print a small but real difference as 1.00.
-    digits = 2 if factor >= 1.1 else 3
-    low, high = (decimal(end, digits) for end in interval)
-    return f"{decimal(factor, digits)}× {direction} [{low}, {high}]"
 
 
 def _without_marks(table: Table) -> Table:

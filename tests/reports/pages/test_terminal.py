@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from reports.pages.build import read
-from reports.pages.terminal import arm_verdicts, fit, render, render_table, wrap
+from reports.pages.terminal import fit, render, render_table, wrap
+from reports.pages.verdicts import arm_verdicts
 from reports.summary.aggregate import Summary
 from reports.tables.main import comparison
 from reports.tables.table import Table
