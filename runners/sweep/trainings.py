@@ -11,8 +11,8 @@ from runners.sweep.study import StudyTrial
 from runners.sweep.trial import metrics_of
 from runners.system.interrupt import stoppable
 from runners.units.unit import Unit
-from yolact_bench.build import build_schedule
 from yolact_bench.results.record import Accuracy, Failure
+from yolact_bench.training_parts import build_schedule
 
 log = logging.getLogger(__name__)
 

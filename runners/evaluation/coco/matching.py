@@ -1,23 +1,18 @@
 """COCO's greedy matching of all images and classes at once, from known overlaps."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runners.evaluation.coco.instances import Float64, Instances, Int64, instances_of
 from yolact_bench.statistics.matches import Matches
 
-Int64 = NDArray[np.int64]
-Float64 = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
 MAX_DETECTIONS = 100  # an image and class
-# COCOeval's numbers: thresholds to the last bit, sizes in square pixels, ends included.
+# COCOeval's thresholds, to the last bit.
 _IOU = np.minimum(np.linspace(0.5, 0.95, 10), 1 - 1e-10)
-_SIZES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]], np.float64)
 _BITS = (1 << np.arange(len(_IOU))).astype(np.uint16)
 _ALL_BITS = np.uint16(_BITS.sum())
 
@@ -30,47 +25,6 @@ class ScoringResult:
     precision: Float64  # [10 IoU thresholds, 101 recalls, classes], all sizes, 100 detections
     category_ids: tuple[int, ...]  # of the classes
     matches: Callable[[], Matches]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Instances:
-    """Detections or objects, N of them, in the order of the files."""
-
-    image: Int64  # [N] row of the image, counted in the order of image ids
-    label: Int64  # [N] column of the class, in the order of category ids
-    area: Float64  # [N]
-    score: Float64  # [N] zeros for objects
-    is_crowd: Flags  # [N] False for detections
-
-    def __getitem__(self, rows: Int64 | Flags) -> "Instances":
-        return Instances(**{name: getattr(self, name)[rows] for name in self.__slots__})
-
-    @property
-    def outside(self) -> Flags:
-        """Whether each is outside each range of sizes [A, N]."""
-        return (self.area < _SIZES[:, :1]) | (self.area > _SIZES[:, 1:])
-
-    def class_image_keys(self, num_images: int) -> Int64:
-        """The image and class of each as one number, which orders them class by class."""
-        return self.label * num_images + self.image
-
-
-def instances_of(
-    annotations: Sequence[Mapping[str, Any]], images: Mapping[int, int], classes: Mapping[int, int]
-) -> Instances:
-    """Return the annotations of these images, given as image id → row and category id → column."""
-    inside = [one for one in annotations if one["image_id"] in images]
-
-    def each(key: str) -> list[Any]:
-        return list(map(itemgetter(key), inside))
-
-    return Instances(
-        image=np.array([images[number] for number in each("image_id")], np.int64),
-        label=np.array([classes[number] for number in each("category_id")], np.int64),
-        area=np.array(each("area"), np.float64),
-        score=np.array([one.get("score", 0.0) for one in inside], np.float64),
-        is_crowd=np.array(each("iscrowd"), np.bool_),
-    )
 
 
 def match(

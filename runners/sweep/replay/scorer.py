@@ -14,7 +14,8 @@ import numpy as np
 from runners.arms.evaluate import keep_pass
 from runners.evaluation.coco.engine_vectorised import score_matches
 from runners.evaluation.coco.index import ShapeKind, truth_index
-from runners.evaluation.coco.matching import Instances, instances_of, match
+from runners.evaluation.coco.instances import Instances, instances_of
+from runners.evaluation.coco.matching import match
 from runners.evaluation.coco.score import summary
 from runners.evaluation.score import Scores, class_names
 from runners.evaluation.stored_pass import lowest_score
