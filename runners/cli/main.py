@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runners.cli import arm_commands, spec_commands, workdir_commands
+from runners.cli import arm_commands, report_commands, spec_commands, workdir_commands
 from runners.cli.command import callback
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
@@ -48,12 +48,12 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "latency": callback(arm_commands.LatencyCommand, "timing:latency"),
     "profile": callback(arm_commands.ProfileCommand, "timing:profile"),
     "sweep": callback(spec_commands.SweepCommand, "sweep:sweep"),
-    "report": workdir_commands.report,
+    "report": report_commands.report,
     "predict": callback(arm_commands.PredictCommand, "predict:predict"),
     "import-weights": callback(arm_commands.ImportWeightsCommand, "inputs:import_weights"),
-    "list": workdir_commands.list_,
-    "compare": workdir_commands.compare,
-    "export-results": workdir_commands.export_results,
+    "list": report_commands.list_,
+    "compare": report_commands.compare,
+    "export-results": report_commands.export_results,
     "gc": workdir_commands.gc,
     "doctor": workdir_commands.doctor,
 }

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from runners.arms.evaluate import score_unit
 from runners.arms.external.predict import ExternalUnit, predict_external
-from runners.arms.external.results import ReportedLatency, read_facts
+from runners.arms.external.reported_latency import ReportedLatency
+from runners.arms.external.results import read_facts
 from runners.system.environment import now
 from runners.units.unit import identity
 from runners.units.workplace import Workplace

@@ -1,12 +1,17 @@
-"""Result files of other frameworks: checked, and adopted in our layout."""
+"""Predictions of other frameworks: checked, and adopted in our layout."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard, cast
+from typing import cast
 
+from runners.arms.external.reported_latency import (
+    ReportedLatency,
+    is_number,
+    read_json,
+    read_reported_latency,
+)
 from runners.evaluation.coco.index import Entry
 from runners.evaluation.coco.masks import Rle, as_run_lengths, box_around
 from runners.evaluation.files import PredictionKey, prediction_files
@@ -14,33 +19,8 @@ from yolact_bench.data.protocol import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.serialise import from_plain, to_plain
-from yolact_bench.slots import hint
 
-LATENCY_SCHEMA = 1
 FACTS_FILE = "external.json"
-_LATENCY_KEYS = {
-    "schema": f"{LATENCY_SCHEMA}",
-    "device": "what it was timed on, such as NVIDIA H200",
-    "precision": "fp32, fp16, bf16, …",
-    "scenario": "end_to_end (decoded image in, masks at image size out), or what else was timed",
-    "batch_size": "1",
-    "samples_ms": "milliseconds of single images",
-    "median_ms": "their median, where there are no samples",
-    "software": "package → version",
-}
-_REQUIRED = ("device", "precision", "scenario")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportedLatency:
-    """The time that a framework reports of itself, batch of one."""
-
-    device: str
-    precision: str
-    scenario: str
-    samples_ms: tuple[float, ...]  # of single images; one value, the median, if that is all
-    only_median: bool
-    software: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,48 +81,6 @@ def read_facts(folder: Path) -> ResultFacts:
         raise SpecError(f"{path}: {error}; delete the folder, and run again") from error
 
 
-def read_reported_latency(path: Path) -> ReportedLatency:
-    """Return the time that a latency.json reports.
-
-    Raises:
-        SpecError: a key is missing, unknown or has a wrong value.
-    """
-    data = _json(path)
-    if not isinstance(data, dict) or data.get("schema") != LATENCY_SCHEMA:
-        raise SpecError(f"{path}: expected a mapping with schema: {LATENCY_SCHEMA}")
-    for key in data:
-        if key not in _LATENCY_KEYS:
-            raise SpecError(f"{path}: unknown key {key!r}{hint(key, _LATENCY_KEYS)}")
-    for key in _REQUIRED:
-        if not isinstance(data.get(key), str) or not data[key]:
-            raise SpecError(f"{path}: {key}: expected text: {_LATENCY_KEYS[key]}")
-    if data.get("batch_size", 1) != 1:
-        raise SpecError(f"{path}: batch_size: {data['batch_size']!r}; only single images compare")
-    software = data.get("software", {})
-    if not isinstance(software, dict):
-        raise SpecError(f"{path}: software: expected {_LATENCY_KEYS['software']}")
-    return ReportedLatency(
-        device=data["device"],
-        precision=data["precision"],
-        scenario=data["scenario"],
-        samples_ms=_milliseconds(path, data),
-        only_median="samples_ms" not in data,
-        software={str(key): str(value) for key, value in software.items()},
-    )
-
-
-def _milliseconds(path: Path, data: Mapping[str, object]) -> tuple[float, ...]:
-    if ("samples_ms" in data) == ("median_ms" in data):
-        raise SpecError(f"{path}: give either samples_ms, a list of milliseconds, or median_ms")
-    samples = data.get("samples_ms", [data.get("median_ms")])
-    if not isinstance(samples, list) or not samples:
-        raise SpecError(f"{path}: samples_ms: expected a list of milliseconds")
-    for sample in samples:
-        if not _is_number(sample) or sample <= 0:
-            raise SpecError(f"{path}: {sample!r} is not a time in ms")
-    return tuple(float(sample) for sample in samples)
-
-
 def _masks(path: Path, known: _Images) -> list[Entry]:
     masks: list[Entry] = []
     for where, entry in _entries(path, known, "segmentation"):
@@ -159,7 +97,7 @@ def _boxes(path: Path, known: _Images) -> list[Entry]:
     boxes: list[Entry] = []
     for where, entry in _entries(path, known, "bbox"):
         box = entry["bbox"]
-        sides = [side for side in box if _is_number(side)] if isinstance(box, list) else []
+        sides = [side for side in box if is_number(side)] if isinstance(box, list) else []
         if not isinstance(box, list) or len(box) != 4 or len(sides) != 4 or min(sides[2:]) < 0:
             raise SpecError(f"{where}: bbox: {box!r} is not [x, y, width, height] in pixels")
         boxes.append(_with(entry, bbox=box))
@@ -179,7 +117,7 @@ def _with(entry: Entry, **shape: object) -> Entry:
 
 def _entries(path: Path, known: _Images, shape: str) -> Iterable[tuple[str, dict[str, object]]]:
     """Yield where it stands, and the entry, whose image, category and score are right."""
-    data = _json(path)
+    data = read_json(path)
     if not isinstance(data, list):
         raise SpecError(f"{path}: expected a list of detections, COCO's result format")
     for number, entry in enumerate(data, start=1):
@@ -192,7 +130,7 @@ def _entries(path: Path, known: _Images, shape: str) -> Iterable[tuple[str, dict
             raise SpecError(f"{where}: {', '.join(missing)} is missing")
         _check_known(where, "image_id", entry["image_id"], known.sizes)
         _check_known(where, "category_id", entry["category_id"], known.categories)
-        if not _is_number(entry["score"]):
+        if not is_number(entry["score"]):
             raise SpecError(f"{where}: score: {entry['score']!r} is not a number")
         yield where, entry
 
@@ -206,16 +144,3 @@ def _check_known(
             f"{where}: {key} {value!r} is not in the evaluation data, which has {some}"
             f"{', …' if len(known) > 8 else ''}; were these predictions made on other data?"
         )
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _json(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise SpecError(f"{path}: not JSON ({error})") from error

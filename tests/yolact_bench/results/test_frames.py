@@ -10,7 +10,7 @@ import pytest
 
 from reports.pages.build import read
 from reports.tables.csv import csv_files
-from runners.cli.workdir_commands import export_results
+from runners.cli.report_commands import export_results
 from tests.support import fake_work
 from yolact_bench.errors import SpecError
 from yolact_bench.results.frames import Results, export

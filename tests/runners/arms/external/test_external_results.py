@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runners.arms.external.results import adopt, read_facts, read_reported_latency
+from runners.arms.external.reported_latency import read_reported_latency
+from runners.arms.external.results import adopt, read_facts
 from runners.evaluation.files import Lines, PredictionKey, prediction_files
 from tests.support.external_truth import drawn, true_masks
 from yolact_bench.data import Dataset

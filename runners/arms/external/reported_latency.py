@@ -1,0 +1,95 @@
+"""The time that a framework reports of itself: a file latency.json."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeGuard
+
+from yolact_bench.errors import SpecError
+from yolact_bench.slots import hint
+
+LATENCY_SCHEMA = 1
+
+
+_LATENCY_KEYS = {
+    "schema": f"{LATENCY_SCHEMA}",
+    "device": "what it was timed on, such as NVIDIA H200",
+    "precision": "fp32, fp16, bf16, …",
+    "scenario": "end_to_end (decoded image in, masks at image size out), or what else was timed",
+    "batch_size": "1",
+    "samples_ms": "milliseconds of single images",
+    "median_ms": "their median, where there are no samples",
+    "software": "package → version",
+}
+_REQUIRED = ("device", "precision", "scenario")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedLatency:
+    """The time that a framework reports of itself, batch of one."""
+
+    device: str
+    precision: str
+    scenario: str
+    samples_ms: tuple[float, ...]  # of single images; one value, the median, if that is all
+    only_median: bool
+    software: Mapping[str, str]
+
+
+def read_reported_latency(path: Path) -> ReportedLatency:
+    """Return the time that a latency.json reports.
+
+    Raises:
+        SpecError: a key is missing, unknown or has a wrong value.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("schema") != LATENCY_SCHEMA:
+        raise SpecError(f"{path}: expected a mapping with schema: {LATENCY_SCHEMA}")
+    for key in data:
+        if key not in _LATENCY_KEYS:
+            raise SpecError(f"{path}: unknown key {key!r}{hint(key, _LATENCY_KEYS)}")
+    for key in _REQUIRED:
+        if not isinstance(data.get(key), str) or not data[key]:
+            raise SpecError(f"{path}: {key}: expected text: {_LATENCY_KEYS[key]}")
+    if data.get("batch_size", 1) != 1:
+        raise SpecError(f"{path}: batch_size: {data['batch_size']!r}; only single images compare")
+    software = data.get("software", {})
+    if not isinstance(software, dict):
+        raise SpecError(f"{path}: software: expected {_LATENCY_KEYS['software']}")
+    return ReportedLatency(
+        device=data["device"],
+        precision=data["precision"],
+        scenario=data["scenario"],
+        samples_ms=_milliseconds(path, data),
+        only_median="samples_ms" not in data,
+        software={str(key): str(value) for key, value in software.items()},
+    )
+
+
+def _milliseconds(path: Path, data: Mapping[str, object]) -> tuple[float, ...]:
+    if ("samples_ms" in data) == ("median_ms" in data):
+        raise SpecError(f"{path}: give either samples_ms, a list of milliseconds, or median_ms")
+    samples = data.get("samples_ms", [data.get("median_ms")])
+    if not isinstance(samples, list) or not samples:
+        raise SpecError(f"{path}: samples_ms: expected a list of milliseconds")
+    for sample in samples:
+        if not is_number(sample) or sample <= 0:
+            raise SpecError(f"{path}: {sample!r} is not a time in ms")
+    return tuple(float(sample) for sample in samples)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_json(path: Path) -> object:
+    """Return what a file holds; SpecError where it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise SpecError(f"{path}: not JSON ({error})") from error
