@@ -1,5 +1,6 @@
 """From a run as written to a run with every option spelt out and its data fingerprinted."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,11 @@ def can_replay(run: Run) -> bool:
     return not (needs_net and fact_of(run, "rescore_net", "needs_features"))
 
 
+def component_of(run: Run, slot: str) -> Callable[..., Any]:
+    """Return the component that a run chooses in a slot, bound to its options."""
+    return pick(slot, components(slot), getattr(run, slot))
+
+
 def fact_of(run: Run, slot: str, name: str) -> Any:  # noqa: ANN401
     """Return a fact of the component that a run chooses in a slot, None where it has none such."""
     return fact(find_component(components(slot), getattr(run, slot)), name)
@@ -83,9 +89,8 @@ def in_effect(run: Run) -> Run:
     Its digests are of no use but to compare: runs that are the same have equal ones.
     """
     blocks = fact_of(run, "backbone", "blocks")
-    dcn = pick("dcn", components("dcn"), run.dcn)
-    freeze = pick("batch_norm", components("batch_norm"), run.batch_norm)
-    placed = None if blocks is None else sorted(dcn(blocks))
+    placed = None if blocks is None else sorted(component_of(run, "dcn")(blocks))
+    freeze = component_of(run, "batch_norm")
     return replace(
         run,
         dcn=run.dcn if placed is None else {"placed": placed},

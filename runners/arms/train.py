@@ -17,11 +17,12 @@ from runners.units.lr_scaling import check_shares
 from runners.units.unit import Unit, run_yaml
 from runners.units.workplace import Datasets, Workplace
 from runners.workdir.lock import hold_lock, lock_holder
-from yolact_bench.build import PLAIN, build_detector, build_schedule, runtime_of
+from yolact_bench.build import PLAIN, build_detector, runtime_of
 from yolact_bench.data import Dataset
 from yolact_bench.model.network import Yolact
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.run import Run
+from yolact_bench.training_parts import build_schedule
 
 log = logging.getLogger(__name__)
 

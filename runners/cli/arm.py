@@ -15,7 +15,7 @@ from runners.arms.train import ensure_trained, hold_on_first
 from runners.cli.arm_commands import EvaluateCommand, TrainCommand
 from runners.evaluation.files import images_name, write_submission
 from runners.evaluation.score import score_predictions
-from runners.system.ranks import check_devices, join_torchrun
+from runners.system.join_ranks import check_devices, join_torchrun
 from runners.system.torchrun import refuse_torchrun
 from runners.units.check import resolve_unit
 from runners.units.lr_scaling import KEEP, SCALINGS

@@ -11,7 +11,8 @@ from runners.cli.options import WORK
 from runners.training.checkpoint import save_final
 from runners.units.unit import run_yaml
 from runners.workdir.dataset_files import count_splits
-from yolact_bench.build import build_network, load_weights, recognise_weights
+from yolact_bench.build import build_network
+from yolact_bench.model.weights.load import load_weights, recognise_weights
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.base_run import read_run

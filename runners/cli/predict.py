@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from runners.arms.draw import draw
 from runners.cli.arm_commands import PredictCommand
 from runners.units.settings import parse_settings
-from yolact_bench.build import load_detector, recognise_weights
+from yolact_bench.build import load_detector
 from yolact_bench.data.image_file import decode, is_truncated
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.errors import SpecError
+from yolact_bench.model.weights.load import recognise_weights
 from yolact_bench.results.files import atomic_path
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,10 @@ from runners.evaluation.files import Lines, PredictionKey
 from runners.evaluation.predict import find_all, write_predictions
 from runners.system.ahead import in_order
 from runners.system.helper_process import HelperProcess
-from runners.system.ranks import check_devices, device_of
-from yolact_bench.build import build_detector, build_network, load_weights
+from runners.system.join_ranks import check_devices, device_of
+from yolact_bench.build import build_detector, build_network
 from yolact_bench.data import open_dataset
+from yolact_bench.model.weights.load import load_weights
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 

@@ -14,10 +14,11 @@ from runners.system.environment import environment, nearest_folder
 from runners.units.check import meta_network
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from yolact_bench.build import build_schedule, prototype_size
 from yolact_bench.errors import SpecError
+from yolact_bench.geometry.anchors import prototype_size
 from yolact_bench.schedule import OPTIMIZERS
 from yolact_bench.spec.run import Run
+from yolact_bench.training_parts import build_schedule
 
 _FLOAT32 = 4  # bytes
 # A stored pass keeps the candidates of an image beside its prototypes. How many there are depends
@@ -139,7 +140,7 @@ def _forward_bytes(run: Run) -> int:
     """Bytes that a stored forward pass keeps of one image: about 3 MB at 550 px."""
     k = meta_network(run).protonet.k
     of_candidate = 4 + len(run.classes) + 1 + k  # box, class scores, coefficients
-    return _FLOAT32 * (prototype_size(run) ** 2 * k + _CANDIDATES * of_candidate)
+    return _FLOAT32 * (prototype_size(run.image_size) ** 2 * k + _CANDIDATES * of_candidate)
 
 
 def plan_tasks(plan: Plan, cost: Estimate, devices: int, speed_up: float) -> list[Task] | None:

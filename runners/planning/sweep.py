@@ -9,11 +9,11 @@ from runners.planning.rates import Throughput
 from runners.planning.simulation import ScalingStudy, Task, study_scaling
 from runners.planning.suite import resolve_anywhere
 from runners.units.workplace import Workplace
-from yolact_bench.build import build_schedule
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.sweep.space import all_params, changes_of, corners
 from yolact_bench.spec.sweep.sweep import SweepSpec
+from yolact_bench.training_parts import build_schedule
 
 # Larger spaces are not enumerated; only their corners are used.
 _MOST_SETTINGS = 500

@@ -10,11 +10,13 @@ from runners.profiling.ceilings import measure_ceiling
 from runners.system.environment import environment, now
 from runners.timing.images import DRAWN, HEIGHT, WIDTH, draw_pictures
 from runners.timing.session import ArmTimes, time_session
-from runners.units.macs import Cost, UncountableError, count_stages, total
+from runners.units.macs import count_stages
+from runners.units.operator_cost import Cost, UncountableError, total
 from runners.units.settings import parse_settings
-from yolact_bench.build import build_detector, build_network, load_weights, runtime_of
+from yolact_bench.build import build_detector, build_network, runtime_of
 from yolact_bench.clock import STAGES
 from yolact_bench.errors import SpecError
+from yolact_bench.model.weights.load import load_weights
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.profile import Profile, StageProfile
 from yolact_bench.spec.base_run import apply_settings, read_run

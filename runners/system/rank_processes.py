@@ -18,8 +18,9 @@ from typing import Any, TypeVar, cast
 
 import torch
 
+from runners.system.join_ranks import check_devices, device_of, join_group
 from runners.system.progress import log_to_stderr
-from runners.system.ranks import check_devices, device_of, is_lost_rank, join_group, portable
+from runners.system.ranks import is_lost_rank, portable
 from runners.system.torchrun import TorchrunProcess
 from yolact_bench.errors import ArmError
 

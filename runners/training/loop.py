@@ -18,7 +18,6 @@ from runners.training.log import TrainingLog
 from runners.training.losses import joint_window, shared_losses
 from runners.training.step_clock import clock_for, warm_up
 from runners.workdir.stop_file import StopFileWatch
-from yolact_bench.build import freezes_batch_norm
 from yolact_bench.data.batch import Batch, TrainingLoader, normalise
 from yolact_bench.errors import ArmError
 from yolact_bench.loss.total import Losses
@@ -28,6 +27,7 @@ from yolact_bench.resolve import fact_of
 from yolact_bench.results.training_log import curve_points
 from yolact_bench.schedule import Schedule
 from yolact_bench.spec.run import Run
+from yolact_bench.training_parts import freezes_batch_norm
 
 logger = logging.getLogger(__name__)
 

@@ -11,19 +11,19 @@ from runners.system.progress import progress
 from runners.system.ranks import Ranks
 from runners.training.checkpoint import load_facts, save_final, seed_generators
 from runners.training.loop import Loop, TrainingOptions
-from yolact_bench.build import (
-    build_losses_for,
-    build_network,
-    build_schedule,
-    build_training_loader,
-    freezes_batch_norm,
-)
+from yolact_bench.build import build_network
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.joint_batch_norm import share_batch_norm
 from yolact_bench.model.network import Yolact
 from yolact_bench.spec.run import Run
+from yolact_bench.training_parts import (
+    build_losses_for,
+    build_schedule,
+    build_training_loader,
+    freezes_batch_norm,
+)
 
 log = logging.getLogger(__name__)
 

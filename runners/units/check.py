@@ -18,15 +18,7 @@ from runners.units.lr_scaling import KEEP, scale_run
 from runners.units.settings import parse_settings
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from yolact_bench.build import (
-    build_detector,
-    build_losses_for,
-    build_network,
-    build_schedule,
-    deform_fault,
-    device_fault,
-    freezes_batch_norm,
-)
+from yolact_bench.build import build_detector, build_network, deform_fault, device_fault
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import fact_of, resolve_run
@@ -34,6 +26,7 @@ from yolact_bench.runtime import precision_fault
 from yolact_bench.spec.base_run import apply_settings, change, read_run
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, Run
+from yolact_bench.training_parts import build_losses_for, build_schedule, freezes_batch_norm
 
 
 def check_image_folders(units: Sequence[Unit]) -> None:

@@ -7,17 +7,14 @@ and torchvision's deformable layers, independent of the runtime that the arm is 
 
 import logging
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from runners.units.mac_formulas import FORMULAS
+from runners.units.operator_cost import Cost, Counter, UncountableError, total
 from yolact_bench.build import PLAIN, build_detector, build_network
 from yolact_bench.clock import STAGES
 from yolact_bench.detect.pipeline import to_detections
@@ -27,7 +24,6 @@ from yolact_bench.model.network import Yolact
 from yolact_bench.shapes import Predictions
 from yolact_bench.spec.loads import LOADS
 from yolact_bench.spec.run import Run
-from yolact_bench.torch_internals import DispatchMode
 
 log = logging.getLogger(__name__)
 
@@ -35,31 +31,6 @@ LOAD = LOADS["crowded_100"]  # the most detections that COCO scores
 OBJECTS = LOAD.of(0)
 CANDIDATES = OBJECTS * LOAD.candidates_per_detection
 IMAGE_SIZE = (480, 640)  # the most frequent one of COCO
-
-
-class UncountableError(ValueError):
-    """An operator without a formula, so no count would be true."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """Of one stage, for one image."""
-
-    macs: int = 0
-    operations: int = 0  # on single values: activations, comparisons, box arithmetic
-    moved_bytes: int = 0  # every operator reads its arguments and writes its result, as eager does
-    fused_bytes: int = 0  # only operators with MACs do, as if all others were part of those
-    parameters: int = 0
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
-        )
-
-
-def total(costs: Mapping[str, Cost]) -> Cost:
-    """Return the sum over stages."""
-    return sum(costs.values(), Cost())
 
 
 def macs_or_none(run: Run, *, title: str) -> int | None:
@@ -84,7 +55,7 @@ def count_stages(run: Run) -> Mapping[str, Cost]:
     with torch.device("meta"):
         network = build_network(plain, initial=False)
     detector = build_detector(plain, network, device="meta")
-    counter = _Counter()
+    counter = Counter()
     with torch.inference_mode(), counter:
         with counter.clock("preprocess"):
             batch = detector.preprocess([np.zeros((*IMAGE_SIZE, 3), dtype=np.uint8)])
@@ -105,7 +76,7 @@ def _parameters(network: Yolact) -> dict[str, int]:
     return {stage: sum(p.numel() for p in part.parameters()) for stage, part in parts.items()}
 
 
-def _count_detection(detector: Detector, predictions: Predictions, counter: "_Counter") -> None:
+def _count_detection(detector: Detector, predictions: Predictions, counter: "Counter") -> None:
     net = detector.head.rescore_net
     if isinstance(net, nn.Module):
         net = net.to_empty(device="cpu")
@@ -150,72 +121,3 @@ def _crowd(raw: Predictions) -> Predictions:
         semantic=None,
         features=features,
     )
-
-
-class _Counter(DispatchMode):
-    """Adds up the cost of every operator that is called, by the stage that is entered."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.costs: defaultdict[str, Cost] = defaultdict(Cost)
-        self._stage: str | None = None
-
-    @contextmanager
-    def clock(self, stage: str) -> Iterator[None]:
-        """Count the block as part of `stage`."""
-        before, self._stage = self._stage, stage
-        try:
-            yield
-        finally:
-            self._stage = before
-
-    def __torch_dispatch__(
-        self,
-        func: Any,  # noqa: ANN401 - an operator
-        types: object,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> object:
-        kwargs = kwargs or {}
-        name: str = func.name().partition(".")[0]  # without its overload
-        if name not in FORMULAS:
-            with self:
-                parts = func.decompose(*args, **kwargs)
-            if parts is NotImplemented:
-                raise UncountableError(
-                    f"no formula says what {name} costs; add it to runners/units/mac_formulas.py"
-                )
-            return parts
-        out = func(*args, **kwargs)
-        if self._stage is not None:
-            self.costs[self._stage] += _cost(name, args, out)
-        return out
-
-
-def _cost(name: str, args: tuple[Any, ...], out: object) -> Cost:
-    formula = FORMULAS[name]
-    results = _tensors(out)
-    if not results:
-        return Cost()
-    macs = formula.macs(args, results[0])
-    # A broadcast argument is read once, not as often as its shape says.
-    moved = sum(
-        tensor.element_size()
-        * math.prod(n for n, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride)
-        for tensor in (*_tensors(args), *results)
-        if formula.moves
-    )
-    return Cost(
-        macs=macs,
-        operations=formula.operations(args, results[0]),
-        moved_bytes=moved,
-        fused_bytes=moved if macs else 0,
-    )
-
-
-def _tensors(values: object) -> list[Tensor]:
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, (tuple, list)):
-        return [tensor for value in values for tensor in _tensors(value)]
-    return []

@@ -10,7 +10,8 @@ import torch
 from runners.timing.calls import TimingError
 from runners.timing.images import Picture, draw_pictures
 from runners.timing.session import ArmTimes, time_session
-from runners.units.macs import count_stages, total
+from runners.units.macs import count_stages
+from runners.units.operator_cost import total
 from tests.benchmarks.gpu_size import Part, Size
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector

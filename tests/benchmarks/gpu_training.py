@@ -10,17 +10,13 @@ import torch
 
 from runners.training.loop import Loop, TrainingOptions
 from tests.benchmarks.gpu_size import Part, Size, timed_together
-from yolact_bench.build import (
-    build_losses_for,
-    build_network,
-    build_schedule,
-    build_training_loader,
-)
+from yolact_bench.build import build_network
 from yolact_bench.data import open_dataset
 from yolact_bench.data.batch import Batch
 from yolact_bench.resolve import resolve_architecture, resolve_run
 from yolact_bench.spec.base_run import change, read_run
 from yolact_bench.spec.run import Run
+from yolact_bench.training_parts import build_losses_for, build_schedule, build_training_loader
 
 
 def training_part(preset: str, size: Size, device: torch.device) -> Part:

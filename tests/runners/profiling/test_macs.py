@@ -7,15 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from runners.units.mac_formulas import FORMULAS, Formula
-from runners.units.macs import (
-    IMAGE_SIZE,
-    OBJECTS,
-    Cost,
-    UncountableError,
-    _Counter,
-    count_stages,
-    total,
-)
+from runners.units.macs import IMAGE_SIZE, OBJECTS, _Counter, count_stages
+from runners.units.operator_cost import Cost, UncountableError, total
 from yolact_bench.build import build_network
 from yolact_bench.detect.nms import NMS
 from yolact_bench.model.backbone import BACKBONES

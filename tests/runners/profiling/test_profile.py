@@ -11,7 +11,8 @@ from runners.profiling.ceilings import Sizes, measure_ceiling
 from runners.profiling.profile import profile_arm, stage_profiles
 from runners.timing.device.host import host_facts, read_host
 from runners.timing.session import ArmTimes
-from runners.units.macs import Cost, count_stages
+from runners.units.macs import count_stages
+from runners.units.operator_cost import Cost
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.device_facts import DeviceFacts

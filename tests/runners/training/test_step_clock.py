@@ -13,12 +13,8 @@ from runners.training.checkpoint import seed_generators
 from runners.training.loop import Loop, TrainingOptions
 from runners.training.step_clock import DeviceTimes, StepClock, StepTimes, warm_up
 from tests.runners.training.test_training import unit, weights
-from yolact_bench.build import (
-    build_losses_for,
-    build_network,
-    build_schedule,
-    build_training_loader,
-)
+from yolact_bench.build import build_network
+from yolact_bench.training_parts import build_losses_for, build_schedule, build_training_loader
 
 
 class Time:

@@ -10,10 +10,12 @@ from torch.overrides import TorchFunctionMode
 
 from runners.training.loop import Loop, TrainingOptions
 from tests.support.loss_cases import NoReading, NoWaiting, as_on_a_device, objects
-from yolact_bench.build import build_losses_for, build_network, build_schedule, prototype_size
+from yolact_bench.build import build_network
 from yolact_bench.data.batch import Batch, collate, normalise
+from yolact_bench.geometry.anchors import prototype_size
 from yolact_bench.shapes import Sample
 from yolact_bench.spec.presets import preset
+from yolact_bench.training_parts import build_losses_for, build_schedule
 
 SIDE = 72
 TERMS = {
@@ -29,7 +31,7 @@ def loop_and_batch(terms: str, folder: Path, device: str) -> tuple[Loop, Batch]:
     """A training of yolact_tiny, and a batch of three images of which one is empty."""
     run = preset("yolact_tiny").changed({"image_size": SIDE, **TERMS[terms]})
     network = build_network(run, initial=False).to(torch.device(device))
-    size = prototype_size(run)
+    size = prototype_size(run.image_size)
     image = torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8)
     batch = collate([Sample(image=image, target=objects(n, n // 3, size, n)) for n in (5, 0, 3)])
     loop = Loop(

@@ -3,16 +3,18 @@
 import torch
 
 from runners.training.losses import BatchLosses
-from yolact_bench.build import build_losses_for, build_network, prototype_size
+from yolact_bench.build import build_network
+from yolact_bench.geometry.anchors import prototype_size
 from yolact_bench.shapes import Target
 from yolact_bench.spec.presets import preset
+from yolact_bench.training_parts import build_losses_for
 
 
 def test_a_part_of_a_batch_without_objects_still_reaches_every_parameter() -> None:
     """Otherwise the process that has it would wait for gradients that never come."""
     run = preset("yolact_tiny").changed({"image_size": 72})
     network = build_network(run, initial=False).train()
-    size = prototype_size(run)
+    size = prototype_size(run.image_size)
     nothing = Target(
         boxes=torch.zeros(0, 4),
         labels=torch.zeros(0, dtype=torch.long),

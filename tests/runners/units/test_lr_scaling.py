@@ -6,14 +6,15 @@ import pytest
 from torch import nn
 
 from runners.arms.train import ensure_trained
-from runners.system.ranks import check_devices, device_of
+from runners.system.join_ranks import check_devices, device_of
 from runners.system.torchrun import TorchrunProcess, torchrun_process
 from runners.units.lr_scaling import check_shares, scale_run
 from tests.support.rank_cases import shared_unit
-from yolact_bench.build import build_network, build_schedule, build_training_loader
+from yolact_bench.build import build_network
 from yolact_bench.errors import SpecError
 from yolact_bench.model.joint_batch_norm import JointBatchNorm2d, share_batch_norm
 from yolact_bench.spec.presets import PRESETS
+from yolact_bench.training_parts import build_schedule, build_training_loader
 
 STEPS = {"name": "steps", "iterations": 1001, "batch_size": 8, "lr": 0.001, "steps": [300, 700]}
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from tests.support.golden_reference import CONFIGS, PRESET_OF, released_file
-from yolact_bench.build import build_network, load_detector, load_weights, recognise_weights
+from yolact_bench.build import build_network, load_detector
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.weights import checkpoint
+from yolact_bench.model.weights.load import load_weights, recognise_weights
 from yolact_bench.model.weights.released import RELEASED, our_key, recognise, signature_of, to_ours
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.spec.presets import preset
