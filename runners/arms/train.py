@@ -11,7 +11,7 @@ from runners.system.interrupt import graceful_stop
 from runners.system.rank_processes import Parent, share_devices
 from runners.system.ranks import Ranks
 from runners.system.retry import retry_dead_workers
-from runners.training.loop import Logged, TrainingOptions
+from runners.training.options import Logged, TrainingOptions
 from runners.training.run import TrainingResult, load_finished, train
 from runners.units.lr_scaling import check_shares
 from runners.units.unit import Unit, run_yaml

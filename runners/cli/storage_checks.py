@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runners.tracking.writer import store_uri
+from runners.tracking.server import store_uri
 
 State = Literal["ok", "warn", "fail"]
 

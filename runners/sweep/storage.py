@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runners.tracking.writer import store_uri
+from runners.tracking.server import store_uri
 from yolact_bench.errors import SpecError
 
 VARIABLE = "OPTUNA_STORAGE"

@@ -1,5 +1,5 @@
 """MLflow: a copy of what happens, for browsing. The result store is the truth.
 
 Public: `tracker.Tracker`, `tracker.NoTracker`, `mlflow_tracker.MlflowTracker`, `backfill.backfill`,
-`writer.store_uri`.
+`server.store_uri`.
 """

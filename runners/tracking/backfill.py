@@ -7,7 +7,8 @@ from pathlib import Path
 from runners.tracking.events import Artifacts, Event, ExecutionEnd, ExecutionStart
 from runners.tracking.journal import FOLDER, journals, read_events, try_lock
 from runners.tracking.restore import restored_events
-from runners.tracking.writer import Writer, store_uri
+from runners.tracking.server import store_uri
+from runners.tracking.writer import Writer
 from yolact_bench.errors import SpecError, first_line
 from yolact_bench.results.manifest import FILE, load
 from yolact_bench.results.store import open_store
@@ -87,12 +88,12 @@ def _write(
         writer = Writer(work_dir)
         for event in events:
             writer.apply(event)
-            writer.flush(late_only=True)
-        writer.flush()
+            writer.points.flush(late_only=True)
+        writer.points.flush()
     except Exception as error:  # of MLflow, its database or its server
         raise SpecError(
             f"{store_uri(work_dir)}: MLflow cannot be written ({type(error).__name__}: "
             f"{first_line(error)}); start its server, or set MLFLOW_TRACKING_URI, and try again"
         ) from error
-    made, sent = writer.runs_made, writer.points_sent
+    made, sent = writer.runs_made, writer.points.sent
     return BackfillResult(ablation=ablation, execution=execution, runs=made, points=sent)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runners.tracking.journal import read_events
-from runners.tracking.writer import FLUSH_SECONDS, Writer, recovery
+from runners.tracking.point_buffer import FLUSH_SECONDS
+from runners.tracking.server import recovery
+from runners.tracking.writer import Writer
 from yolact_bench.errors import first_line
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class Delivery:
             if self._pause:  # MLflow is away: new events are no reason to try sooner
                 self._changed.wait_for(lambda: self._closing, self._pause)
             else:
-                waiting = self._writer is not None and self._writer.waiting
+                waiting = self._writer is not None and self._writer.points.waiting
                 self._changed.wait_for(
                     lambda: self._closing or self._flush_now or self._size > self._position,
                     FLUSH_SECONDS if waiting else None,
@@ -86,8 +88,8 @@ class Delivery:
             for event, after in read_events(self._path, self._position):
                 self._writer.apply(event)
                 self._position = after
-                self._writer.flush(late_only=True)
-            self._writer.flush(late_only=not flush)
+                self._writer.points.flush(late_only=True)
+            self._writer.points.flush(late_only=not flush)
         except Exception as error:  # any: a tracker must not end a training
             self._fail(error)
             return
@@ -96,7 +98,7 @@ class Delivery:
         with self._changed:
             self._pause, self.fault = 0.0, ""
             self._flush_now = self._flush_now and not flush
-            if not self._writer.waiting:
+            if not self._writer.points.waiting:
                 self._delivered = self._position
             self._changed.notify_all()
 
@@ -105,7 +107,7 @@ class Delivery:
         if recovery(error) == "restart":  # another store has taken the place of the one written to
             self._writer, self._position, self._delivered = None, 0, 0
         elif self._writer is not None:
-            self._writer.forget_sent_points()
+            self._writer.points.forget_sent()
         fault = f"{type(error).__name__}: {first_line(error)}"
         if not self.fault:
             log.warning("MLflow cannot be written (%s); the run continues and retries", fault)

@@ -1,4 +1,4 @@
 """One training, resumable bit for bit.
 
-Public: `run.train`, `run.TrainingResult`, `loop.TrainingOptions`.
+Public: `run.train`, `run.TrainingResult`, `options.TrainingOptions`.
 """

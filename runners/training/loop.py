@@ -1,9 +1,11 @@
-"""The loop of a training: its state, one step of it, and what happens between steps."""
+"""The loop of a training: its state, one step of it, and what happens between steps.
+
+One file: all of it is one state, which a checkpoint holds and a resumed training continues.
+"""
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
@@ -12,14 +14,13 @@ from torch import Tensor
 
 from runners.system.interrupt import TrainingStop
 from runners.system.progress import losses_text
-from runners.system.ranks import ALONE, Ranks
 from runners.training.checkpoint import load_training, save_training
 from runners.training.log import TrainingLog
-from runners.training.losses import joint_window, shared_losses
+from runners.training.losses import check_finite, joint_window, shared_losses
+from runners.training.options import TrainingOptions
 from runners.training.step_clock import clock_for, warm_up
 from runners.workdir.stop_file import StopFileWatch
 from yolact_bench.data.batch import Batch, TrainingLoader, normalise
-from yolact_bench.errors import ArmError
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.model.network import Yolact
@@ -32,32 +33,6 @@ from yolact_bench.training_parts import freezes_batch_norm
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 10  # iterations; the only places where the loop waits for the device
-
-# A validation evaluates the network during its training and returns metrics such as mask_ap.
-Validate = Callable[[Yolact], Mapping[str, float]]
-Logged = Callable[[int, Mapping[str, float]], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingOptions:
-    """How a training is carried out; nothing here changes its result beyond rounding.
-
-    But for images with more than 100 positives, of which each kind and number of devices draws its
-    own part for the mask loss.
-
-    `compile_network` has inductor compile the training step's forward and backward pass. Weights
-    and checkpoints are those of the network itself: a training may resume with or without it.
-    """
-
-    device: str
-    workers: int
-    validate: Validate | None = None
-    validate_every: int = 0  # iterations; 0: never
-    checkpoint_seconds: float = 120.0
-    compile_network: bool = False
-    on_log: Logged | None = None
-    should_stop: Callable[[], bool] = lambda: False
-    ranks: Ranks = ALONE  # this process's place among those that share each batch
 
 
 class Verdict(IntEnum):
@@ -229,16 +204,7 @@ class Loop:
         The losses of the window are those of the joint batch from here on, on every rank.
         """
         self.window = joint_window(self.window, self.ranks)
-        first = self.iteration - len(self.window)
-        for iteration, losses in enumerate(self.window, start=first):
-            bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
-            if bad:
-                raise ArmError(
-                    "non_finite_loss",
-                    f"the {', '.join(bad)} loss is not finite at iteration {iteration} "
-                    f"(learning rate {self.schedule.lr_at(iteration):.3g}); lower "
-                    "schedule.lr, lengthen schedule.warmup, or set schedule.clip_norm",
-                )
+        check_finite(self.window, self.iteration - len(self.window), self.schedule)
 
     def checkpoint(self) -> None:
         """Write last.pt, unless losses since the last check are not finite."""

@@ -7,10 +7,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from runners.system.ranks import Ranks
+from yolact_bench.errors import ArmError
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.network import Yolact
 from yolact_bench.runtime import HALF
 from yolact_bench.runtime.compiler import with_whole_libraries
+from yolact_bench.schedule import Schedule
 from yolact_bench.shapes import Predictions, Target
 
 
@@ -46,6 +48,23 @@ def joint_window(window: list[dict[str, Tensor]], ranks: Ranks) -> list[dict[str
     names = list(window[0])
     table = torch.stack([torch.stack([losses[name] for name in names]) for losses in window])
     return [dict(zip(names, row, strict=True)) for row in ranks.mean(table).unbind()]
+
+
+def check_finite(window: list[dict[str, Tensor]], first: int, schedule: Schedule) -> None:
+    """Check the losses of the iterations from `first` on.
+
+    Raises:
+        ArmError: one is not finite; the message says which, and when.
+    """
+    for iteration, losses in enumerate(window, start=first):
+        bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
+        if bad:
+            raise ArmError(
+                "non_finite_loss",
+                f"the {', '.join(bad)} loss is not finite at iteration {iteration} "
+                f"(learning rate {schedule.lr_at(iteration):.3g}); lower "
+                "schedule.lr, lengthen schedule.warmup, or set schedule.clip_norm",
+            )
 
 
 class BatchLosses(nn.Module):

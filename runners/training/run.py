@@ -10,7 +10,8 @@ import torch
 from runners.system.progress import progress
 from runners.system.ranks import Ranks
 from runners.training.checkpoint import load_facts, save_final, seed_generators
-from runners.training.loop import Loop, TrainingOptions
+from runners.training.loop import Loop
+from runners.training.options import TrainingOptions
 from yolact_bench.build import build_network
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from runners.training.loop import Loop, TrainingOptions
+from runners.training.loop import Loop
+from runners.training.options import TrainingOptions
 from tests.benchmarks.gpu_size import Part, Size, timed_together
 from yolact_bench.build import build_network
 from yolact_bench.data import open_dataset

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from runners.arms.train import ensure_trained
 from runners.system.progress import losses_text, progress_line
 from runners.training.checkpoint import seed_generators
-from runners.training.loop import Loop, TrainingOptions
+from runners.training.loop import Loop
+from runners.training.options import TrainingOptions
 from runners.training.step_clock import DeviceTimes, StepClock, StepTimes, warm_up
 from tests.runners.training.test_training import unit, weights
 from yolact_bench.build import build_network

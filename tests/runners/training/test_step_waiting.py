@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from runners.training.loop import Loop, TrainingOptions
+from runners.training.loop import Loop
+from runners.training.options import TrainingOptions
 from tests.support.loss_cases import NoReading, NoWaiting, as_on_a_device, objects
 from yolact_bench.build import build_network
 from yolact_bench.data.batch import Batch, collate, normalise
