@@ -6,7 +6,8 @@ from reports.summary.aggregate import Summary
 from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.table import Column, Table, number, tabulate, text
-from yolact_bench.results.contrasts import HEADLINE, LEVEL, Contrast
+from yolact_bench.results.compared_arms import LEVEL
+from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.metrics import RESAMPLED, title
 from yolact_bench.results.text import decimal, signed_decimal, signed_interval
 

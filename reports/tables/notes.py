@@ -6,7 +6,8 @@ from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.summary.timings import SessionRow
 from reports.tables.table import Notes
-from yolact_bench.results.contrasts import HEADLINE, LEVEL, Contrast
+from yolact_bench.results.compared_arms import LEVEL
+from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.spec.budget_names import BUDGETS
 
 
