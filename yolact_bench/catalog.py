@@ -9,7 +9,7 @@ from yolact_bench.data.augment import AUGMENTATIONS
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.rescore import RESCORERS
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.geometry.anchors import ANCHORS
 from yolact_bench.geometry.masks import ASSEMBLIES
 from yolact_bench.loss.box import BOX_LOSSES
@@ -28,7 +28,7 @@ from yolact_bench.model.protonet import PROTONETS
 from yolact_bench.model.rescore import RESCORE_NETS
 from yolact_bench.runtime import RUNTIMES
 from yolact_bench.schedule import SCHEDULES
-from yolact_bench.slots import ENTRY_GROUP, hint, outside_entries
+from yolact_bench.slots import ENTRY_GROUP, outside_entries
 
 # Components differ in what they take and return; each table's own type says it.
 Component = Callable[..., Any]

@@ -1,6 +1,10 @@
-"""The two ways in which a run may stop: the user's mistake, or an arm that failed midway."""
+"""The two ways in which a run may stop: a mistake, with hints what to write, or a failed arm."""
+
+import difflib
+from collections.abc import Collection, Sequence
 
 _LONGEST = 300
+MOST_NAMED = 24  # words in a message
 
 
 def first_line(error: BaseException) -> str:
@@ -33,3 +37,17 @@ class ArmError(RuntimeError):
     def __reduce__(self) -> tuple[type["ArmError"], tuple[str, str]]:
         """Return how to rebuild the error in another process, with its kind."""
         return ArmError, (self.kind, str(self))
+
+
+def hint(word: str, known: Collection[str]) -> str:
+    """Return " (did you mean ...?); available: ..." for an unknown `word`."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    guess = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{guess}; available: {word_list(sorted(known))}"
+
+
+def word_list(words: Sequence[str]) -> str:
+    """Return words for a message, the first of them if there are many."""
+    if len(words) <= MOST_NAMED:
+        return ", ".join(words) or "nothing"
+    return f"{', '.join(words[: MOST_NAMED // 2])}, … ({len(words)} in all)"

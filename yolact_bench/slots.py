@@ -1,60 +1,27 @@
 """From a name and its options to a component; the component's signature is the schema."""
 
-import difflib
 import inspect
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
-from types import NoneType, UnionType
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    TypeAlias,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
+from yolact_bench.option_values import check_value, kind_of, plain
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., object])
 ENTRY_GROUP = "yolact_bench."  # of entry points; the name of the slot follows
-MOST_NAMED = 24  # words in a message
 # What `with_facts` may state; the protocol of a slot says what each of its facts means.
 FACTS = frozenset(
-    [
-        "blocks",
-        "convolve_map",
-        "fault",
-        "fewest_images",
-        "fixed",
-        "halvings",
-        "image_size_option",
-        "imagenet",
-        "keeps_scores",
-        "kernels",
-        "lengths",
-        "makes_nothing",
-        "needs_imagenet",
-        "needs_net",
-        "of_batch",
-        "on_cpu",
-        "pixels",
-        "random",
-        "rates",
-        "row_by_row",
-        "trains_from",
-        "unused_with",
-        "warm_ups",
-        "widens_halves",
-    ]
+    (
+        *("blocks", "convolve_map", "fault", "fewest_images", "fixed", "halvings"),
+        *("image_size_option", "imagenet", "keeps_scores", "kernels", "lengths", "makes_nothing"),
+        *("needs_imagenet", "needs_net", "of_batch", "on_cpu", "pixels", "random", "rates"),
+        *("row_by_row", "trains_from", "unused_with", "warm_ups", "widens_halves"),
+    )
 )
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}
 
@@ -66,23 +33,6 @@ NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 CountOrZero: TypeAlias = Annotated[int, Field(ge=0)]
 AtLeastOne: TypeAlias = Annotated[float, Field(ge=1)]
-_RANGES = {"gt": "above {:g}", "ge": "of at least {:g}", "lt": "below {:g}", "le": "at most {:g}"}
-_NOUNS: Mapping[object, str] = {int: "whole number", float: "number", str: "text", tuple: "list"}
-_WORDS: Mapping[object, str] = {bool: "true or false", NoneType: "null"}
-
-
-def hint(word: str, known: Collection[str]) -> str:
-    """Return " (did you mean ...?); available: ..." for an unknown `word`."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    guess = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{guess}; available: {word_list(sorted(known))}"
-
-
-def word_list(words: Sequence[str]) -> str:
-    """Return words for a message, the first of them if there are many."""
-    if len(words) <= MOST_NAMED:
-        return ", ".join(words) or "nothing"
-    return f"{', '.join(words[: MOST_NAMED // 2])}, … ({len(words)} in all)"
 
 
 @cache
@@ -101,7 +51,7 @@ def options_of(component: Callable[..., object]) -> dict[str, inspect.Parameter]
 def defaults_of(component: Callable[..., object]) -> dict[str, object]:
     """Return the options that have a default, as plain data."""
     options = options_of(component).values()
-    return {p.name: _plain(p.default) for p in options if p.default is not inspect.Parameter.empty}
+    return {p.name: plain(p.default) for p in options if p.default is not inspect.Parameter.empty}
 
 
 def find_component(table: Mapping[str, C], choice: Choice) -> C | None:
@@ -186,7 +136,7 @@ def resolve(
     for option, parameter in accepted.items():
         if option in choice:
             where = f"{slot}.{name}.{option}"
-            resolved[option] = _check_value(where, hints.get(option, object), choice[option])
+            resolved[option] = check_value(where, hints.get(option, object), choice[option])
         elif parameter.default is inspect.Parameter.empty:
             raise SpecError(
                 f"{slot}.{name}: the option {option!r} is required; write "
@@ -194,7 +144,7 @@ def resolve(
                 f"{kind_of(hints.get(option, object))}"
             )
         else:
-            resolved[option] = _plain(parameter.default)
+            resolved[option] = plain(parameter.default)
     _check_effects(f"{slot}.{name}", component, resolved)
     return resolved
 
@@ -223,60 +173,3 @@ def _check_effects(where: str, component: Callable[..., object], resolved: Choic
                 f"{where}.{option}: {value} has no effect with {other}: {cause}; write "
                 f"{option}: {default}, which is the default, or another {other}"
             )
-
-
-def _check_value(where: str, expected: object, value: object) -> object:
-    """Return `value` as the annotation `expected` wants it, as plain YAML-able data."""
-    strict = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
-    try:
-        adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)  # type: ignore[arg-type]
-        # JSON rules: a list is accepted where a tuple is meant, but "8" is not an integer.
-        return _plain(adapter.validate_json(json.dumps(value), strict=True))
-    except (ValidationError, TypeError) as error:
-        if get_origin(expected) is Literal:
-            values = {str(one): one for one in get_args(expected)}
-            text = f"{where}: no value is named {value!r}{hint(str(value), values)}"
-            raise SpecError(text) from error
-        raise SpecError(f"{where}: expected {kind_of(expected)}, got {value!r}") from error
-
-
-def kind_of(expected: object, *, many: bool = False) -> str:
-    """Return how a message names a type, such as "a whole number of at least 1"."""
-    metadata: Sequence[object] = ()
-    if get_origin(expected) is Annotated:
-        expected, *metadata = get_args(expected)
-    limits = [limit for field in metadata for limit in getattr(field, "metadata", ())]
-    origin, arguments = get_origin(expected), get_args(expected)
-    if origin is Literal:
-        return " or ".join(map(str, arguments))
-    if origin in {Union, UnionType}:
-        return " or ".join(kind_of(one, many=many) for one in arguments)
-    if origin is not None and issubclass(origin, Sequence):
-        items = f"{_length(limits)}{kind_of(arguments[0], many=True)}"
-        return f"lists of {items}" if many else f"a list of {items}"
-    if expected in _WORDS:
-        return _WORDS[expected]
-    noun = _NOUNS.get(expected, getattr(expected, "__name__", str(expected)))
-    ranges = [
-        words.format(getattr(limit, name))
-        for limit in limits
-        for name, words in _RANGES.items()
-        if hasattr(limit, name)
-    ]
-    return " ".join([f"{noun}s" if many else f"a {noun}", " and ".join(ranges)]).rstrip()
-
-
-def _length(limits: Sequence[object]) -> str:
-    """Return how many items a list has, followed by a space, or nothing."""
-    least = max((getattr(limit, "min_length", 0) for limit in limits), default=0)
-    exact = any(getattr(limit, "max_length", None) == least for limit in limits)
-    return f"{least} " if exact else f"{least} or more " if least else ""
-
-
-def _plain(value: object) -> object:
-    """Tuples as lists, so that a resolved choice equals what YAML reads back."""
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value

@@ -1,12 +1,7 @@
 """From a run to what trains its network: losses, schedule and batches."""
 
 from yolact_bench.data import Dataset
-from yolact_bench.data.batch import (
-    IterationSampler,
-    TrainingData,
-    TrainingLoader,
-    training_loader,
-)
+from yolact_bench.data.batch import IterationSampler, TrainingData, TrainingLoader, training_loader
 from yolact_bench.geometry.anchors import prototype_size
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.network import Yolact

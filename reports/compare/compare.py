@@ -9,10 +9,9 @@ from reports.compare.comparison import ArmChange, Comparison, NumberChange
 from reports.compare.sides import Side, read_side
 from reports.compare.times import LatencyChange
 from reports.tables.table import Column, R, number, tabulate, text
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.text import align, decimal
-from yolact_bench.slots import hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

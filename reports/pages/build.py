@@ -11,10 +11,9 @@ from reports.pages.latex import latex_report
 from reports.pages.markdown import markdown_report
 from reports.summary.aggregate import Summary, summarise
 from reports.tables.csv import csv_files
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.store import open_store
-from yolact_bench.slots import hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,8 @@ from typing import Any
 
 import yaml
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.results.serialise import from_plain
-from yolact_bench.slots import hint
 
 PAPER_SCHEMA = 1
 FILE = Path(__file__).parents[1] / "paper.yaml"

@@ -13,12 +13,11 @@ from reports.sweeps.sentences import headline
 from reports.sweeps.tables import best_trials, trials_csv
 from reports.tables import main as tables
 from reports.tables.table import Table
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.store import open_store
 from yolact_bench.results.sweep import Sweep
-from yolact_bench.slots import hint
 
 _PREFIX = "sweeps/"  # distinguishes a sweep from an ablation of the same name
 

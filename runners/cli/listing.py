@@ -6,8 +6,8 @@ from pathlib import Path
 
 from runners.workdir.list_runs import run_facts, run_lines
 from runners.workdir.list_sweeps import sweep_facts, sweep_lines
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint, options_of
+from yolact_bench.errors import SpecError, hint
+from yolact_bench.slots import options_of
 from yolact_bench.spec.presets import PRESETS
 
 

@@ -11,8 +11,7 @@ from typing import Protocol
 import torch
 
 from runners.arms.job import Job, JobResult
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
+from yolact_bench.errors import SpecError, hint
 
 EXECUTORS = ("here", "local", "ray")
 

@@ -12,14 +12,13 @@ from runners.timing.records import TimingLimits
 from runners.units.check import check, check_image_folders
 from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, is_trained
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.resolve import fact_of, in_effect, resolve_architecture
 from yolact_bench.results.expect import arms_of
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.session_request import SessionRequest, session_for
 from yolact_bench.results.sessions import Kind, Session
 from yolact_bench.results.store import Store
-from yolact_bench.slots import hint
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.budget_names import BUDGETS, FULL
 from yolact_bench.spec.dataset.dataset import DatasetSpec

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.source import Source, read
 

@@ -8,10 +8,9 @@ from runners.timing.request import LatencyRequest
 from runners.timing.session import ArmTimes
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.slots import hint
 from yolact_bench.spec.loads import Load, constant_load
 
 DETECTIONS = (0, 10, 50, 100, 200)

@@ -9,10 +9,9 @@ from runners.tracking.journal import FOLDER, journals, read_events, try_lock
 from runners.tracking.restore import restored_events
 from runners.tracking.server import store_uri
 from runners.tracking.writer import Writer
-from yolact_bench.errors import SpecError, first_line
+from yolact_bench.errors import SpecError, first_line, hint
 from yolact_bench.results.manifest import FILE, load
 from yolact_bench.results.store import open_store
-from yolact_bench.slots import hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.loss.mask_iou import MASK_IOU_LOSSES
-from yolact_bench.loss.protocols import (
-    MaskIouLoss,
-    SoftMasks,
-)
+from yolact_bench.loss.protocols import MaskIouLoss, SoftMasks
 
 CELLS, CLASSES, K = 12, 3, 4
 TWO = torch.tensor(2.0)

@@ -10,14 +10,8 @@ import numpy as np
 
 from yolact_bench.data.objects import Objects, Segment, from_run_lengths
 from yolact_bench.data.protocol import Degenerate
-from yolact_bench.data.segmentation import (
-    Outlines,
-    UnusableError,
-    packed_segmentation,
-    usable_box,
-)
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint, word_list
+from yolact_bench.data.segmentation import Outlines, UnusableError, packed_segmentation, usable_box
+from yolact_bench.errors import SpecError, hint, word_list
 
 _ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox", "segmentation")
 

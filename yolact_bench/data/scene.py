@@ -7,13 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
-from yolact_bench.data.textures import (
-    Pixels,
-    colour_pair,
-    distract,
-    hue_pair,
-    texture,
-)
+from yolact_bench.data.textures import Pixels, colour_pair, distract, hue_pair, texture
 from yolact_bench.spec.dataset.published import SHAPES_CLASSES
 
 MAX_OBJECTS = 8

@@ -9,12 +9,7 @@ from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.metrics import fraction, seeds_text
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.resamples import Resamples
-from yolact_bench.statistics.difference import (
-    SeedResult,
-    difference,
-    holm,
-    mean_difference,
-)
+from yolact_bench.statistics.difference import SeedResult, difference, holm, mean_difference
 
 LEVEL = 0.05
 

@@ -10,11 +10,7 @@ from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.metrics import RESAMPLED
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.resamples import Resamples
-from yolact_bench.statistics.difference import (
-    Difference,
-    difference,
-    holm,
-)
+from yolact_bench.statistics.difference import Difference, difference, holm
 
 # What the main table judges. The other metrics are a family of their own, so that looking at
 # more of them does not change the verdict on these.

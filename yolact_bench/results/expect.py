@@ -12,8 +12,7 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
+from yolact_bench.errors import SpecError, hint
 
 QUANTITIES = (
     *("mask_ap", "mask_ap50", "mask_ap75", "mask_ap_small", "mask_ap_medium", "mask_ap_large"),

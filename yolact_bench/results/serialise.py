@@ -18,9 +18,8 @@ from typing import (
     runtime_checkable,
 )
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.results.files import write_atomically
-from yolact_bench.slots import hint
 
 T = TypeVar("T")
 Reader = Callable[[object], object]

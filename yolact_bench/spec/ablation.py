@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from yolact_bench.slots import hint
+from yolact_bench.errors import hint
 from yolact_bench.spec.arms import ARM_KINDS, check_factors, read_arms
 from yolact_bench.spec.base_run import apply_changes, apply_settings, base_run, dataset_name
 from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides

@@ -6,8 +6,7 @@ Mistakes are SpecErrors with file, line and key.
 from collections.abc import Mapping
 from pathlib import Path
 
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.spec.dataset.dataset import dataset_choice
 from yolact_bench.spec.presets import PRESETS, preset
 from yolact_bench.spec.run import Run

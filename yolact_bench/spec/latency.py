@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.spec.loads import find_load
 from yolact_bench.spec.source import Source
 

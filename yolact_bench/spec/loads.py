@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
+from yolact_bench.errors import SpecError, hint
 
 MOST_DETECTIONS = 1000
 UNTRAINED_LOAD = "coco_like"  # of arms without weights, unless another load is named

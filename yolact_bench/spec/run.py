@@ -5,8 +5,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import Choice, hint, kind_of
+from yolact_bench.errors import SpecError, hint
+from yolact_bench.option_values import kind_of
+from yolact_bench.slots import Choice
 
 # Raise an integer when what its phase computes changes: old work is then not reused.
 TRAINING_VERSION = 1

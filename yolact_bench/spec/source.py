@@ -7,8 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.spec.budget_names import FULL
 
 KeyPath = tuple[str, ...]

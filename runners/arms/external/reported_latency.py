@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-from yolact_bench.errors import SpecError
-from yolact_bench.slots import hint
+from yolact_bench.errors import SpecError, hint
 
 LATENCY_SCHEMA = 1
 

@@ -13,10 +13,9 @@ from runners.evaluation.coco import engine_faster, engine_pycocotools, engine_ve
 from runners.evaluation.coco.index import Entry, Index, ShapeKind, geometry_of, indices, set_areas
 from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.matching import ScoringResult
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
-from yolact_bench.slots import hint
 from yolact_bench.spec.accuracies import COCO_METRICS
 
 

@@ -16,12 +16,7 @@ import torch
 
 from runners.evaluation import predict as evaluating
 from runners.evaluation import score as scoring
-from runners.evaluation.encode import (
-    Encoders,
-    _lines_of_parts,
-    encode_lines,
-    lines_of,
-)
+from runners.evaluation.encode import Encoders, _lines_of_parts, encode_lines, lines_of
 from runners.evaluation.files import BOX_FILE, MASK_FILE, PredictionKey, prediction_files
 from runners.evaluation.predict import predict
 from runners.system.helper_process import HelperProcess

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from runners.units.mac_formulas import FORMULAS, Formula
-from runners.units.macs import IMAGE_SIZE, OBJECTS, _Counter, count_stages
-from runners.units.operator_cost import Cost, UncountableError, total
+from runners.units.macs import IMAGE_SIZE, OBJECTS, count_stages
+from runners.units.operator_cost import Cost, Counter, UncountableError, total
 from yolact_bench.build import build_network
 from yolact_bench.detect.nms import NMS
 from yolact_bench.model.backbone import BACKBONES
@@ -24,7 +24,7 @@ def run_of(name: str, **slots: object) -> Run:
 
 
 def cost_of(function: object, *args: object) -> Cost:
-    counter = _Counter()
+    counter = Counter()
     with torch.inference_mode(), counter, counter.clock("head"):
         function(*args)  # type: ignore[operator]
     return counter.costs["head"]

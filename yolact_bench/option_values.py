@@ -1,0 +1,71 @@
+"""Values of options: whether one has the type of its annotation, and how messages name types."""
+
+import json
+from collections.abc import Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Literal, Union, get_args, get_origin
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from yolact_bench.errors import SpecError, hint
+
+_RANGES = {"gt": "above {:g}", "ge": "of at least {:g}", "lt": "below {:g}", "le": "at most {:g}"}
+_NOUNS: Mapping[object, str] = {int: "whole number", float: "number", str: "text", tuple: "list"}
+_WORDS: Mapping[object, str] = {bool: "true or false", NoneType: "null"}
+
+
+def check_value(where: str, expected: object, value: object) -> object:
+    """Return `value` as the annotation `expected` wants it, as plain YAML-able data."""
+    strict = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+    try:
+        adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)  # type: ignore[arg-type]
+        # JSON rules: a list is accepted where a tuple is meant, but "8" is not an integer.
+        return plain(adapter.validate_json(json.dumps(value), strict=True))
+    except (ValidationError, TypeError) as error:
+        if get_origin(expected) is Literal:
+            values = {str(one): one for one in get_args(expected)}
+            text = f"{where}: no value is named {value!r}{hint(str(value), values)}"
+            raise SpecError(text) from error
+        raise SpecError(f"{where}: expected {kind_of(expected)}, got {value!r}") from error
+
+
+def kind_of(expected: object, *, many: bool = False) -> str:
+    """Return how a message names a type, such as "a whole number of at least 1"."""
+    metadata: Sequence[object] = ()
+    if get_origin(expected) is Annotated:
+        expected, *metadata = get_args(expected)
+    limits = [limit for field in metadata for limit in getattr(field, "metadata", ())]
+    origin, arguments = get_origin(expected), get_args(expected)
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    if origin in {Union, UnionType}:
+        return " or ".join(kind_of(one, many=many) for one in arguments)
+    if origin is not None and issubclass(origin, Sequence):
+        items = f"{_length(limits)}{kind_of(arguments[0], many=True)}"
+        return f"lists of {items}" if many else f"a list of {items}"
+    if expected in _WORDS:
+        return _WORDS[expected]
+    noun = _NOUNS.get(expected, getattr(expected, "__name__", str(expected)))
+    ranges = [
+        words.format(getattr(limit, name))
+        for limit in limits
+        for name, words in _RANGES.items()
+        if hasattr(limit, name)
+    ]
+    return " ".join([f"{noun}s" if many else f"a {noun}", " and ".join(ranges)]).rstrip()
+
+
+def _length(limits: Sequence[object]) -> str:
+    """Return how many items a list has, followed by a space, or nothing."""
+    least = max((getattr(limit, "min_length", 0) for limit in limits), default=0)
+    exact = any(getattr(limit, "max_length", None) == least for limit in limits)
+    return f"{least} " if exact else f"{least} or more " if least else ""
+
+
+def plain(value: object) -> object:
+    """Tuples as lists, so that a resolved choice equals what YAML reads back."""
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return value
