@@ -3,19 +3,18 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.graph.fixed import FixedDetections, ProgramOutput
 from yolact_bench.detect.graph.photos import PhotoDetection, PhotoOutput
 from yolact_bench.detect.graph.staging import Photo
+from yolact_bench.detect.images import Image, photos_for, resize
 from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, to_detections
 from yolact_bench.errors import SpecError
 from yolact_bench.runtime import GraphStep, Program, Runtime, precision_fault
@@ -23,8 +22,6 @@ from yolact_bench.runtime.eager import eager
 from yolact_bench.shapes import Detections, Predictions, map_tensors, on_host
 from yolact_bench.spec.run import Run
 
-# RGB uint8 [H, W, 3]. No shape here: a wrong image is a user's mistake and gets a SpecError.
-Image: TypeAlias = NDArray[Any] | Tensor
 # Makes one program of all that follows resizing, from the input's mean and deviation.
 MakeFixed: TypeAlias = Callable[[Tensor, Tensor], GraphStep]
 # The same of all, from photos on.
@@ -158,20 +155,11 @@ class Detector:
 
     def _photos(self, images: Sequence[Image], detection: PhotoDetection) -> list[Photo]:
         """Return the images as arrays for one block; none, with a note, where it holds none."""
-        for index, image in enumerate(images):
-            _refuse_others(image, index)
-        sizes = [(image.shape[0], image.shape[1]) for image in images]
-        fault = ""
-        if any(isinstance(image, Tensor) and image.device.type != "cpu" for image in images):
-            fault = "some are on a device already"
-        elif not detection.staging(len(images)).fits(sizes):
-            fault = "they are larger together than the memory for so many"
+        photos, fault = photos_for(detection.staging, images)
         if fault and fault not in self._noted:
             self._noted.add(fault)
             log.warning("%d images are copied one by one, not in one block: %s", len(images), fault)
-        if fault:
-            return []
-        return [image.numpy() if isinstance(image, Tensor) else image for image in images]
+        return photos
 
     @torch.inference_mode()
     def preprocess(self, images: Sequence[Image]) -> Float[Tensor, "B 3 S S"]:
@@ -196,14 +184,7 @@ class Detector:
         return map_tensors(raw, Tensor.float)
 
     def _resize(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
-        _refuse_others(image, index)
-        if isinstance(image, np.ndarray):
-            # A view of reversed channels, as from cv2's BGR, has strides that torch refuses.
-            image = torch.from_numpy(np.require(image, requirements=["C", "W"]))
-        channels = image.to(self.device).permute(2, 0, 1).float()[None]  # [1, 3, H, W]
-        size = (self.image_size, self.image_size)
-        square = F.interpolate(channels, size=size, mode="bilinear", align_corners=False)
-        return square[0]
+        return resize(image, index, side=self.image_size, device=self.device)
 
     @torch.inference_mode()
     def _finish(self, soft: SoftDetections, clock: Clock) -> Detections:
@@ -211,14 +192,3 @@ class Detector:
             detections = to_detections(soft)
         with clock("copy"):
             return on_host(detections)
-
-
-def _refuse_others(image: Image, index: int) -> None:
-    """Raise a SpecError for what is no image."""
-    if str(image.dtype) not in {"uint8", "torch.uint8"} or image.shape[2:] != (3,):
-        raise SpecError(
-            f"image {index}: expected RGB uint8 [height, width, 3], "
-            f"got {image.dtype} {list(image.shape)}"
-        )
-    if 0 in image.shape:
-        raise SpecError(f"image {index}: it has no pixels, its shape is {list(image.shape)}")
