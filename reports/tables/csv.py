@@ -8,8 +8,9 @@ from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.summary.timings import SessionRow
 from reports.tables import main
-from reports.tables.main import time_fields, verdict
+from reports.tables.accuracy import verdict
 from reports.tables.origins import command
+from reports.tables.speed import time_fields
 from yolact_bench.clock import STAGES
 from yolact_bench.results.contrasts import Contrast
 from yolact_bench.results.manifest import PlannedRun

@@ -35,6 +35,11 @@ def origin(accuracy: Accuracy, seed: int) -> str:
     )
 
 
+def sources(row: ArmRow) -> str:
+    """Return the origins of all accuracies of an arm, for the tip of a cell."""
+    return "; ".join(origin(accuracy, seed) for seed, accuracy in row.accuracies.items())
+
+
 def _how(accuracy: Accuracy) -> str:
     """How an evaluation differs from the default settings; "" if it does not."""
     scored = "" if accuracy.scoring == "pycocotools" else f", scored by {accuracy.scoring}"

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from reports.summary.arm_rows import ArmRow
 
 R = TypeVar("R")
+Fields = Mapping[str, object]  # of a CSV file
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -42,9 +43,9 @@ class Column(Generic[R]):
     shown: bool = True  # False: only csv_only
     drop: int = 0  # a narrow terminal drops the highest number first; 0: never
     # CSV fields in full precision; None: the cell under the head.
-    export: Callable[[R], Mapping[str, object]] | None = None
+    export: Callable[[R], Fields] | None = None
 
-    def fields(self, row: R) -> Mapping[str, object]:
+    def fields(self, row: R) -> Fields:
         """Return the CSV fields of a row."""
         return {self.head: self.cell(row, Notes())} if self.export is None else self.export(row)
 
@@ -83,7 +84,7 @@ class Table:
         )
 
 
-def csv_only(export: Callable[[R], Mapping[str, object]]) -> Column[R]:
+def csv_only(export: Callable[[R], Fields]) -> Column[R]:
     """Return a column that exists in CSV files only."""
     return Column("", lambda _row, _notes: "", shown=False, export=export)
 
