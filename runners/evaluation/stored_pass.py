@@ -23,7 +23,7 @@ from runners.evaluation.decode import batches_of, decoded_batches
 from runners.evaluation.files import PredictionKey, read_meta, write_meta
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
-from yolact_bench.detect.pipeline import Candidates, candidates_of
+from yolact_bench.detect.image_candidates import Candidates, candidates_of
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.resolve import can_replay

@@ -19,9 +19,9 @@ from tests.benchmarks.plain_postprocess import (
 from tests.support.nms_scenes import clustered_logits
 from tests.support.soft_masks import blobs_of_area
 from yolact_bench.detect.candidates import candidate_rows
+from yolact_bench.detect.image_candidates import likely_candidates
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.nms.fast import fast_nms, fast_nms_per_class, fixed_fast_nms
-from yolact_bench.detect.pipeline import likely_candidates
 from yolact_bench.geometry.boxes import decode, encode, to_cxcywh
 from yolact_bench.geometry.run_lengths import mask_run_lengths
 from yolact_bench.shapes import Predictions, Selection

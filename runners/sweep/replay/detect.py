@@ -11,7 +11,8 @@ from torch import Tensor
 
 from runners.evaluation.encode import run_lengths
 from runners.sweep.replay.overlaps import DetectionFacts, KnownOverlaps, MaskKey
-from yolact_bench.detect.pipeline import Candidates, SoftDetections
+from yolact_bench.detect.image_candidates import Candidates
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detect.rescore import keep_scores
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError

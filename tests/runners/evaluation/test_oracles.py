@@ -10,10 +10,12 @@ from pycocotools import mask as rle
 from torch import Tensor
 
 from runners.evaluation.coco.masks import encode_pixels
-from runners.evaluation.oracles import ORACLES, fitted_coefficients, oracle_entries, oracle_ladder
+from runners.evaluation.oracles import ORACLES, oracle_entries, oracle_ladder
+from runners.evaluation.projection import fitted_coefficients
 from yolact_bench.data.objects import Objects
+from yolact_bench.detect.image_candidates import Candidates
 from yolact_bench.detect.nms import NMS
-from yolact_bench.detect.pipeline import Candidates, DetectionHead
+from yolact_bench.detect.pipeline import DetectionHead
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.masks import ASSEMBLIES

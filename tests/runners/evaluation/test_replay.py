@@ -18,8 +18,10 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
 from yolact_bench.catalog import components
-from yolact_bench.detect.pipeline import Candidates, SoftDetections
-from yolact_bench.detector import Detector, Image
+from yolact_bench.detect.image_candidates import Candidates
+from yolact_bench.detect.images import Image
+from yolact_bench.detect.pipeline import SoftDetections
+from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 
 # Two iterations leave every class near 1/6, so thousands of candidates compete in every arm.

@@ -12,8 +12,8 @@ from runners.timing.detection_load import LoadedNetwork, impose_load, load_rows
 from runners.timing.images import as_picture
 from yolact_bench.build import load_detector
 from yolact_bench.detect.candidates import candidate_rows
+from yolact_bench.detect.image_candidates import candidates_of
 from yolact_bench.detect.nms import NMS
-from yolact_bench.detect.pipeline import candidates_of
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.loads import LOADS, Load, constant_load, find_load

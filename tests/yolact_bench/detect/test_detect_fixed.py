@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from tests.support.nms_scenes import Scene, clustered_logits, random_scene, scenes
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections
 from yolact_bench.detect.graph.pairs import FixedSelection
+from yolact_bench.detect.image_candidates import candidates_of
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detect.nms.fast import fast_nms_per_class
-from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, candidates_of
+from yolact_bench.detect.pipeline import DetectionHead, SoftDetections
 from yolact_bench.detect.protocols import Nms
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.geometry.boxes import encode, to_cxcywh

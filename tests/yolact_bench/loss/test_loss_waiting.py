@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.support.loss_cases import NoReading, NoWaiting, as_on_a_device, objects, on_a_coarse_grid
 from yolact_bench.build import build_losses, load_detector
-from yolact_bench.loss import match
+from yolact_bench.loss import overlaps
 from yolact_bench.loss.mask import lincomb_bce
 from yolact_bench.loss.match import ssd_match
 from yolact_bench.loss.total import Losses
@@ -75,7 +75,7 @@ def test_matches_are_the_same_in_blocks_of_any_size(
     anchors = torch.randint(1, 5, (90, 4), generator=random) / 8
     target = on_a_coarse_grid(objects(1 + 3 * seed, seed % 3, 2, seed))
     wanted = ssd_match(anchors, target)
-    monkeypatch.setattr(match, "_CACHED_PAIRS", block * len(target.labels))
+    monkeypatch.setattr(overlaps, "_CACHED_PAIRS", block * len(target.labels))
     found = ssd_match(anchors, target)
     assert torch.equal(found.labels, wanted.labels)
     positive = wanted.labels > 0

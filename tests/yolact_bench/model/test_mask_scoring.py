@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.build import load_detector
-from yolact_bench.detect.pipeline import Candidates, SoftDetections, candidates_of
+from yolact_bench.detect.image_candidates import Candidates, candidates_of
+from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
