@@ -2,6 +2,8 @@
 
 The cost of a type is the rise of AP50 when its errors alone are corrected, so the costs need not
 add up to the missing AP.
+
+One file: how a type is recognised and what its correction changes must agree.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

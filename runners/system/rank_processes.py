@@ -1,4 +1,7 @@
-"""A process for each device of a training on this machine, and the parent that watches them."""
+"""A process for each device of a training on this machine, and the parent that watches them.
+
+One file: both ends of the pipe between parent and rank speak the same protocol.
+"""
 
 import logging
 import multiprocessing

@@ -9,6 +9,8 @@ Source: `image_masks.py` and `mask_changes.py` of this package; count, prefix su
 for any result of unknown length.
 Differs: run lengths have the same bytes. Full masks may differ where all four neighbours of a
 pixel are at or below the threshold and their mean rounds above it: they are False here.
+
+One file: all kernels share where a pixel lies between cells, to the last bit.
 """
 # ruff: noqa: ANN001, ANN201, ANN202 (Triton types the parameters of a kernel itself)
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"

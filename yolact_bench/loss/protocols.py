@@ -1,4 +1,7 @@
-"""What matchers and the terms of the loss take and return: the protocols of their slots."""
+"""What matchers and the terms of the loss take and return: the protocols of their slots.
+
+One file: a term's form for one image and that for a batch are read side by side.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

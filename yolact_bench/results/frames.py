@@ -6,6 +6,8 @@
     results.accuracy().groupby("arm")["mask_ap"].mean()
 
 Accuracies and differences are in percentage points and times in milliseconds, as in the reports.
+
+One file: all frames are of the same runs, under the same names.
 """
 
 import itertools

@@ -1,4 +1,7 @@
-"""The result store: an append-only file of JSON lines, the truth about what was measured."""
+"""The result store: an append-only file of JSON lines, the truth about what was measured.
+
+One file: adding a line, reading it and mending a torn one share its format and its lock.
+"""
 
 import fcntl
 import json
