@@ -11,7 +11,7 @@ from reports.compare.times import LatencyChange
 from reports.tables.table import Column, R, number, tabulate, text
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.results import manifest as manifests
-from yolact_bench.results.text import align, decimal
+from yolact_bench.text import align, decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

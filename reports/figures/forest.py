@@ -11,7 +11,7 @@ from reports.figures.style import FAINT, INK, SOFT, arm_colours
 from reports.summary.aggregate import Summary
 from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.metrics import title
-from yolact_bench.results.text import signed_decimal
+from yolact_bench.text import signed_decimal
 
 _BAND = 0.72  # height of the band of what could not be seen
 

@@ -9,7 +9,7 @@ from reports.tables.cells import MISSING
 from reports.tables.csv import csv_text
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 from yolact_bench.results.files import write_atomically
-from yolact_bench.results.text import NOT_AVAILABLE, with_interval
+from yolact_bench.text import NOT_AVAILABLE, with_interval
 
 WORDS = {"detections": "detections an image", "image_size": "image size, px"}
 

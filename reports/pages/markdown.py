@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from reports.pages.sections import Section, provenance, proxy_mark, sections, verdicts
 from reports.summary.aggregate import Summary
 from reports.tables.table import Table
-from yolact_bench.results.text import align
+from yolact_bench.text import align
 
 
 def markdown_table(table: Table) -> str:

@@ -9,7 +9,7 @@ from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.profile import Profile, StageProfile
 from yolact_bench.results.serialise import to_plain
-from yolact_bench.results.text import NOT_AVAILABLE, count
+from yolact_bench.text import NOT_AVAILABLE, count
 
 
 def table(profile: Profile) -> Table:

@@ -11,7 +11,7 @@ from reports.pages.sections import proxy_mark
 from reports.summary.aggregate import Summary
 from reports.tables.main import comparison
 from reports.tables.table import Table
-from yolact_bench.results.text import count
+from yolact_bench.text import count
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -7,7 +7,7 @@ from reports.summary.arm_rows import ArmRow
 from reports.summary.timings import Timing
 from reports.tables import cells
 from yolact_bench.results.contrasts import HEADLINE, Contrast
-from yolact_bench.results.text import (
+from yolact_bench.text import (
     decimal,
     difference_text,
     signed_decimal,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from reports.tables.cells import choices
 from yolact_bench.results.metrics import title
 from yolact_bench.results.sweep import Sweep, Trial
-from yolact_bench.results.text import signed_decimal
 from yolact_bench.spec.sweep.keys import Objective
+from yolact_bench.text import signed_decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

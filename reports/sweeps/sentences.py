@@ -15,8 +15,8 @@ from reports.sweeps.numbers import (
     value,
 )
 from yolact_bench.results.sweep import Sweep, Trial
-from yolact_bench.results.text import count, duration
 from yolact_bench.spec.sweep.keys import Objective
+from yolact_bench.text import count, duration
 
 _FEW = 20  # complete trials: shares of importance from fewer are little more than chance
 # Of trials that do not count: they run, repeat a choice, or are tried again.

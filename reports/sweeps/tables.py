@@ -11,7 +11,7 @@ from reports.tables.cells import MISSING
 from reports.tables.csv import csv_text
 from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.sweep import Sweep, Trial
-from yolact_bench.results.text import NOT_AVAILABLE, duration
+from yolact_bench.text import NOT_AVAILABLE, duration
 
 SHOWN = 10
 _LISTED = 40  # failures: what is in no table is in trials.csv

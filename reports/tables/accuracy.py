@@ -7,7 +7,7 @@ from reports.tables import notes as legends
 from reports.tables.origins import sources
 from reports.tables.table import Column, Fields, Notes
 from yolact_bench.results.contrasts import HEADLINE, Contrast
-from yolact_bench.results.text import signed_decimal
+from yolact_bench.text import signed_decimal
 
 
 def verdict(c: Contrast) -> str:

@@ -6,7 +6,7 @@ from reports.summary.arm_rows import ArmRow, Value
 from reports.summary.timings import Timing, unfolded_text
 from reports.tables.table import Notes
 from yolact_bench.results.contrasts import Contrast
-from yolact_bench.results.text import NOT_AVAILABLE, difference_text, with_interval
+from yolact_bench.text import NOT_AVAILABLE, difference_text, with_interval
 
 MISSING = "—"  # a number that should be there and is not: always with a note
 WIDE = 1.0  # points: an interval is wide from here on

@@ -5,8 +5,8 @@ from reports.summary.arm_rows import ArmRow
 from reports.tables import cells
 from reports.tables.cells import UNDEFINED
 from reports.tables.table import ARM, Column, Table, arm_table, number, tabulate, text
-from yolact_bench.results.text import duration
 from yolact_bench.statistics.matches import IOU_THRESHOLDS
+from yolact_bench.text import duration
 
 _SIZES = {"": "AP", "_small": "S", "_medium": "M", "_large": "L"}
 _RECALLS = {"mask_ar_1": "mask AR1", "mask_ar_10": "AR10", "mask_ar_100": "AR100"}

@@ -9,7 +9,7 @@ from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.compared_arms import LEVEL
 from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.metrics import RESAMPLED, title
-from yolact_bench.results.text import decimal, signed_decimal, signed_interval
+from yolact_bench.text import decimal, signed_decimal, signed_interval
 
 _VERDICTS = {"*": "real", "n.s.": "n.s.", "1 seed": "1 seed: not judged"}
 

@@ -8,7 +8,7 @@ from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.tables.table import ARM, Column, Table, arm_table, number
 from yolact_bench.results.record import Errors
-from yolact_bench.results.text import NOT_AVAILABLE
+from yolact_bench.text import NOT_AVAILABLE
 
 AS_IS = "ap50"
 NONE = "none"

@@ -8,8 +8,8 @@ from reports.summary.timings import SessionRow, Timing
 from reports.tables import cells
 from reports.tables import notes as legends
 from reports.tables.table import ARM, Column, Notes, Table, arm_table, text
-from yolact_bench.results.text import decimal, with_interval
 from yolact_bench.statistics.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
+from yolact_bench.text import decimal, with_interval
 
 TimeCell = Callable[[ArmRow, Timing, Notes], str]
 

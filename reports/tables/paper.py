@@ -7,8 +7,8 @@ from reports.summary.arm_rows import ArmRow
 from reports.summary.paper import PaperRow, Quantity
 from reports.tables import cells
 from reports.tables.table import Column, Notes, Table, number, tabulate, text
-from yolact_bench.results.text import signed_decimal
 from yolact_bench.statistics.matches import IOU_THRESHOLDS
+from yolact_bench.text import signed_decimal
 
 _SPEEDS = ("fps", "ms", "delta_ms")
 RECALLED = "† quoted from memory, not verified in the source: not a pass mark."

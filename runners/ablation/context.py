@@ -11,7 +11,7 @@ from runners.units.unit import Work
 from runners.units.workplace import Workplace
 from yolact_bench.results.record import Accuracy, Failure, Record
 from yolact_bench.results.store import Store
-from yolact_bench.results.text import ap_points, unit_title
+from yolact_bench.text import ap_points, unit_title
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ from yolact_bench.results import gate as gates
 from yolact_bench.results.fingerprint import environment_facts, fingerprint
 from yolact_bench.results.gate import Gate, TimedArm
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.results.text import NOT_AVAILABLE, align, with_interval
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 from yolact_bench.spec.loads import UNTRAINED_LOAD, find_load
+from yolact_bench.text import NOT_AVAILABLE, align, with_interval
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from runners.units.workplace import Workplace, is_trained
 from runners.workdir.lock import hold_lock
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import ApSummary
-from yolact_bench.results.text import align, ap_points
 from yolact_bench.spec.file_hash import file_sha256
+from yolact_bench.text import align, ap_points
 
 log = logging.getLogger(__name__)
 

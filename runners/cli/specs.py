@@ -15,9 +15,9 @@ from runners.units.settings import parse_settings
 from yolact_bench.build import program_fault
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.expect import check_expectation
-from yolact_bench.results.text import count
 from yolact_bench.spec.ablation import Ablation, Arm, load
 from yolact_bench.spec.sweep.sweep import is_sweep
+from yolact_bench.text import count
 
 log = logging.getLogger(__name__)
 

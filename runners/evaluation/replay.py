@@ -21,7 +21,7 @@ from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError
-from yolact_bench.results.text import time_span
+from yolact_bench.text import time_span
 
 log = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.resolve import can_replay
 from yolact_bench.results.files import atomic_path, sync, write_atomically
-from yolact_bench.results.text import time_span
 from yolact_bench.spec.run import Run
+from yolact_bench.text import time_span
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from runners.tracking.events import Phase
 from runners.tracking.tracker import Tracker
 from runners.units.unit import Unit, planned_run
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.results.text import metric_value
 from yolact_bench.spec.sweep.space import changes_of
 from yolact_bench.spec.sweep.sweep import SweepSpec
+from yolact_bench.text import metric_value
 
 log = logging.getLogger(__name__)
 

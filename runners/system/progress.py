@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from yolact_bench.results.text import time_span
+from yolact_bench.text import time_span
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from itertools import count
 from statistics import median
 
 from runners.timing.clocks import CallTime, NumberedCall, Timer
-from yolact_bench.results.text import duration
 from yolact_bench.statistics.timing import MIN_ROUNDS, median_interval, paired_ratio, rel_half_width
+from yolact_bench.text import duration
 
 log = logging.getLogger(__name__)
 

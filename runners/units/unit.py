@@ -7,9 +7,9 @@ from typing import Protocol, TypedDict
 import yaml
 
 from yolact_bench.results.manifest import PlannedRun
-from yolact_bench.results.text import unit_title
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
+from yolact_bench.text import unit_title
 
 
 class Work(Protocol):

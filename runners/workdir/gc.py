@@ -10,7 +10,7 @@ from pathlib import Path
 from runners.workdir.garbage import Garbage, Search
 from runners.workdir.references import find_references
 from yolact_bench.errors import SpecError
-from yolact_bench.results.text import size
+from yolact_bench.text import size
 
 
 def check(work_dir: Path) -> None:

@@ -9,8 +9,8 @@ from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure, Latency
 from yolact_bench.results.sessions import listed_session
 from yolact_bench.results.store import Store, open_store
-from yolact_bench.results.text import align, decimal
 from yolact_bench.spec.budget_names import FULL
+from yolact_bench.text import align, decimal
 
 _HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.sweep import Sweep
-from yolact_bench.results.text import NOT_AVAILABLE, align, metric_value
+from yolact_bench.text import NOT_AVAILABLE, align, metric_value
 
 _HEADS = ("sweep", "mode", "trials", "best", "when", "question")
 

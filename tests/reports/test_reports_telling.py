@@ -24,7 +24,7 @@ from runners.evaluation.oracles import ORACLES as ANALYSED
 from tests.support import fake_work
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Record
-from yolact_bench.results.text import NOT_AVAILABLE
+from yolact_bench.text import NOT_AVAILABLE
 
 FAST = "YOLACT R-101 fast"  # 29.9 mask AP, 33.5 fps, 30.0 ms; COCO val2017, Titan Xp
 

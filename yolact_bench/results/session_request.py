@@ -11,7 +11,7 @@ from yolact_bench.results.fingerprint import environment_facts, mismatch
 from yolact_bench.results.record import Environment, TimingProtocol
 from yolact_bench.results.sessions import Kind, Session, read_sessions
 from yolact_bench.results.store import Store
-from yolact_bench.results.text import count
+from yolact_bench.text import count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ from runners.workdir.dataset_files import write_split
 from yolact_bench.data import Dataset
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_folder, write_atomically
-from yolact_bench.results.text import unit_title
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.external import Command, External
+from yolact_bench.text import unit_title
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from runners.arms.external.plan import ExternalStep
 from runners.planning.cost import Estimate, StepCost
 from runners.planning.plan import Plan, Step
-from yolact_bench.results.text import HOUR, align, count, duration, size
 from yolact_bench.spec.budget_names import BUDGETS, FULL
+from yolact_bench.text import HOUR, align, count, duration, size
 
 _ESTIMATE = (
     *("device", "train_seconds", "detect_seconds", "checkpoint_bytes", "training_bytes"),

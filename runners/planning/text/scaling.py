@@ -1,7 +1,7 @@
 """Simulated schedules as lines and as plain data."""
 
 from runners.planning.simulation import ScalingStudy
-from yolact_bench.results.text import HOUR, align, count, device_hours, duration
+from yolact_bench.text import HOUR, align, count, device_hours, duration
 
 
 def scaling_lines(study: ScalingStudy) -> list[str]:

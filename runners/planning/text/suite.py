@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from runners.planning.simulation import ScalingStudy
 from runners.planning.suite_cost import SuiteCost
 from runners.planning.text.scaling import scaling_facts, scaling_lines
-from yolact_bench.results.text import HOUR, align, count, device_hours
 from yolact_bench.spec.budget_names import BUDGETS, FULL
+from yolact_bench.text import HOUR, align, count, device_hours
 
 _HEADS = ("ablation", "arms×seeds", "own trainings", "new ones", "own passes", "new device-hours")
 _SHOWN = 3  # names of a long list

@@ -3,7 +3,7 @@
 from runners.planning.simulation import ScalingStudy
 from runners.planning.sweep import SweepPlan
 from runners.planning.text.scaling import scaling_facts, scaling_lines
-from yolact_bench.results.text import HOUR, count, device_hours, duration
+from yolact_bench.text import HOUR, count, device_hours, duration
 
 
 def sweep_lines(plan: SweepPlan, study: ScalingStudy, *, price: float | None) -> list[str]:

@@ -1,6 +1,6 @@
 import pytest
 
-from yolact_bench.results import text
+from yolact_bench import text
 
 
 def test_an_undefined_ap_is_a_dash_and_a_zero_is_a_number() -> None:
