@@ -98,22 +98,17 @@ class SessionRow:
 def fastest_of(timed: Mapping[str, Latency]) -> str | None:
     """The arm whose interval of the ratio to the second fastest excludes one."""
     order = sorted(timed, key=lambda arm: timed[arm].median_ms)[:2]
-    if len(order) < 2 or not is_paired(timed[order[0]], timed[order[1]]):
+    if len(order) < 2 or not timed[order[0]].is_paired(timed[order[1]]):
         return None
     _, interval = _ratio(timed[order[0]], timed[order[1]])
     return order[0] if interval is not None and interval[1] < 1 else None
-
-
-def is_paired(latency: Latency, other: Latency) -> bool:
-    """Whether sample i of both is of the same round and image."""
-    return len(latency.samples_ms) == len(other.samples_ms) and latency.image_ids == other.image_ids
 
 
 def timing_of(latency: Latency, reference: Latency | None) -> Timing:
     """Return an arm's numbers, those relative to the reference if there is one."""
     n = len(latency.samples_ms)
     ratio, interval = None, None
-    if reference is not None and is_paired(latency, reference):
+    if reference is not None and latency.is_paired(reference):
         ratio, interval = _ratio(latency, reference)
     order = {stage: place for place, stage in enumerate(STAGES)}
     stages = sorted(latency.stages_ms, key=lambda stage: order.get(stage, len(order)))

@@ -36,9 +36,11 @@ def time_arms(plan: Plan, context: AblationContext) -> None:
         session = partial(_time, scenario=scenario, plan=plan, context=context)
         timed = time_possible(units, session, partial(_keep_failure, units, context)) or ()
         invalid = why_invalid(latency for _, latency in timed)
+        baseline = plan.ablation.baseline
+        reference = next((latency for unit, latency in timed if unit.arm == baseline), None)
         for unit, latency in timed:
             own = replace(latency, arm=unit.arm, seed=unit.seed, invalid=invalid)
-            context.tracker.log_record(own)
+            context.tracker.log_record(own, reference=reference)
 
 
 def _keep_failure(units: Sequence[Unit], context: AblationContext, error: TimingError) -> None:

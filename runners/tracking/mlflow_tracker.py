@@ -72,14 +72,16 @@ class MlflowTracker(Tracker):
         values = dict(metrics)
         self._put(Points(time_ms=_now_ms(), arm=arm, seed=seed, step=iteration, values=values))
 
-    def log_record(self, record: Accuracy | Latency | Failure) -> None:
+    def log_record(
+        self, record: Accuracy | Latency | Failure, *, reference: Latency | None = None
+    ) -> None:
         """Add a record to its child run, which is opened if it comes without `arm_started`."""
         key = record.arm, record.seed
         if key not in self._announced:
             phase: Phase = "latency" if isinstance(record, Latency) else "evaluate"
             self._announced.add(key)
             self._put(arm_event(record, phase, time_ms=_now_ms()))
-        self._put(result_event(record, time_ms=_now_ms()))
+        self._put(result_event(record, time_ms=_now_ms(), reference=reference))
 
     def log_artifacts(self, folder: Path) -> None:
         inside = folder.is_relative_to(self._work_dir)

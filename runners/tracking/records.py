@@ -11,10 +11,10 @@ from runners.tracking.tags import flag
 from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, ApSummary, Failure, Latency
 from yolact_bench.spec.budget_names import FULL
-from yolact_bench.statistics.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99
+from yolact_bench.statistics.timing import MIN_SAMPLES_P90, MIN_SAMPLES_P99, paired_ratio
 
 LONGEST_VALUE = 500
-_COMPARED = ("mask/AP", "box/AP", "latency/e2e_p50_ms")  # with the baseline
+_COMPARED = ("mask/AP", "box/AP")  # with the baseline; times by their ratio
 _MIN_SAMPLES = {90: MIN_SAMPLES_P90, 99: MIN_SAMPLES_P99}  # as in the report
 # Of the numbers of a summary, in their order.
 _NAMES = "AP AP50 AP75 AP_S AP_M AP_L AR1 AR10 AR100 AR_S AR_M AR_L"
@@ -56,8 +56,13 @@ def arm_event(
     )
 
 
-def result_event(record: Accuracy | Latency | Failure, *, time_ms: int) -> Points | ArmFailure:
-    """Return an arm's AP, its milliseconds with a tag where they do not count, or its failure."""
+def result_event(
+    record: Accuracy | Latency | Failure, *, time_ms: int, reference: Latency | None = None
+) -> Points | ArmFailure:
+    """Return an arm's AP, its milliseconds with a tag where they do not count, or its failure.
+
+    `reference` is the baseline's time of the same session.
+    """
     of: dict[str, Any] = {"time_ms": time_ms, "arm": record.arm, "seed": record.seed}
     if isinstance(record, Failure):
         return ArmFailure(
@@ -67,7 +72,7 @@ def result_event(record: Accuracy | Latency | Failure, *, time_ms: int) -> Point
         return Points(**of, step=0, values=accuracy_metrics(record), proxy=record.proxy)
     reason = f"{record.scenario}: {record.invalid}"[:LONGEST_VALUE]
     tags = {"latency_invalid": reason} if record.invalid else {}
-    return Points(**of, step=0, values=latency_metrics(record), tags=tags)
+    return Points(**of, step=0, values=latency_metrics(record, reference), tags=tags)
 
 
 def accuracy_metrics(accuracy: Accuracy) -> dict[str, float]:
@@ -90,16 +95,19 @@ def _summary_metrics(kind: str, summary: ApSummary) -> dict[str, float | None]:
     return {f"{kind}/{name}": number for name, number in zip(_NAMES.split(), numbers, strict=False)}
 
 
-def latency_metrics(latency: Latency) -> dict[str, float]:
+def latency_metrics(latency: Latency, reference: Latency | None = None) -> dict[str, float]:
     """Return quantiles, medians of the stages, the peak of memory and the energy of an image.
 
     The names of end-to-end times are latency/e2e_p50_ms, latency/stage/nms_ms, …; those of
-    another scenario or batch size carry it: latency/model_p50_ms, latency/model_stage/head_ms,
-    latency/e2e_b8_p50_ms. Times whose `invalid` holds a reason, which must be that of their whole
-    session, stand under invalid/, where no difference with the baseline finds them.
+    another scenario, batch size or declared load carry it: latency/model_p50_ms,
+    latency/model_stage/head_ms, latency/e2e_b8_p50_ms, latency/detector_crowded_100_p50_ms.
+    latency/e2e_ratio is the median ratio of paired rounds to the reference, as in the report.
+    Times whose `invalid` holds a reason, which must be that of their whole session, stand under
+    invalid/.
     """
     whole = "e2e" if latency.scenario == "end_to_end" else latency.scenario
     whole += f"_b{latency.batch_size}" if latency.batch_size > 1 else ""
+    whole += f"_{latency.load}" if latency.load else ""
     part = "" if whole == "e2e" else f"{whole}_"
     n = len(latency.samples_ms)
     metrics = {
@@ -108,6 +116,9 @@ def latency_metrics(latency: Latency) -> dict[str, float]:
         f"memory/{part}peak_mb": latency.peak_memory_mb,
         f"energy/{whole}_mj": latency.energy_mj,
     }
+    if reference is not None and latency.is_paired(reference):
+        ratio, _ = paired_ratio(latency.samples_ms, reference.samples_ms)
+        metrics[f"latency/{whole}_ratio"] = ratio
     for percent, least in _MIN_SAMPLES.items():
         if n >= least:
             metrics[f"latency/{whole}_p{percent}_ms"] = latency.quantile_ms(percent / 100)

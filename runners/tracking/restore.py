@@ -94,10 +94,12 @@ class _WorkDirectory:
             session = latest_session(self.store, digests, scenario)
             if session is None:
                 continue
-            for planned in timed:
-                latency = session.records[planned.detect_digest]
-                own = replace(latency, arm=planned.arm, seed=planned.seed, invalid=session.invalid)
-                yield result_event(own, time_ms=_ms(latency.time))
+            times = {one.arm: session.records[one.detect_digest] for one in timed}
+            reference = times.get(self.manifest.baseline)
+            for arm, latency in times.items():
+                seed = self.manifest.seeds[0]
+                own = replace(latency, arm=arm, seed=seed, invalid=session.invalid)
+                yield result_event(own, time_ms=_ms(latency.time), reference=reference)
 
     def _is_timed(self, planned: PlannedRun) -> bool:
         """Whether the arm was in the sessions: no external row, and nothing that failed."""

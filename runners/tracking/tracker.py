@@ -37,10 +37,13 @@ class Tracker(Protocol):
     ) -> None:
         """Add points to the curves of an arm, such as train/loss_box and val/mask_ap."""
 
-    def log_record(self, record: Accuracy | Latency | Failure) -> None:
+    def log_record(
+        self, record: Accuracy | Latency | Failure, *, reference: Latency | None = None
+    ) -> None:
         """Add AP and the cost of training, or milliseconds; or end an arm's run as failed.
 
-        `invalid` of a latency is why its whole session does not count.
+        `invalid` of a latency is why its whole session does not count; `reference` is the
+        baseline's time of that session.
         """
 
     def log_artifacts(self, folder: Path) -> None:

@@ -156,6 +156,11 @@ class Latency:
         high = min(low + 1, len(ordered) - 1)
         return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
+    def is_paired(self, other: "Latency") -> bool:
+        """Whether sample i of both is of the same round and image."""
+        same_number = len(self.samples_ms) == len(other.samples_ms)
+        return same_number and self.image_ids == other.image_ids
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:

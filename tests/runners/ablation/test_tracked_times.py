@@ -13,11 +13,13 @@ from yolact_bench.results.record import Latency
 def test_the_reason_of_the_whole_session_stands_with_every_arm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Alone, the times of `fast` would count."""
+    """Alone, the times of `fast` would count. Both are compared with the baseline's."""
     reasons: dict[str, str] = {}
+    references: list[Latency] = []
 
-    def log_record(latency: Latency) -> None:
+    def log_record(latency: Latency, *, reference: Latency) -> None:
         reasons[latency.arm] = latency.invalid
+        references.append(reference)
 
     units = [SimpleNamespace(arm=arm, seed=0, detect_digest=arm) for arm in ("fast", "sequential")]
     records = [fake_work.latency("fast"), fake_work.latency("sequential", invalid="shared")]
@@ -27,7 +29,9 @@ def test_the_reason_of_the_whole_session_stands_with_every_arm(
 
     monkeypatch.setattr(sessions, "_time", session)
     plan = SimpleNamespace(
-        ablation=SimpleNamespace(latency=SimpleNamespace(scenarios=("end_to_end",)), seeds=(0,)),
+        ablation=SimpleNamespace(
+            latency=SimpleNamespace(scenarios=("end_to_end",)), seeds=(0,), baseline="fast"
+        ),
         steps=[SimpleNamespace(unit=unit) for unit in units],
     )
     context = SimpleNamespace(
@@ -37,3 +41,4 @@ def test_the_reason_of_the_whole_session_stands_with_every_arm(
     )
     sessions.time_arms(plan, context)  # type: ignore[arg-type]
     assert reasons == {"fast": "shared", "sequential": "shared"}
+    assert references == [records[0]] * 2

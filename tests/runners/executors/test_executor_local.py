@@ -60,7 +60,9 @@ class Recorder(NoTracker):
     ) -> None:
         self.events.append((arm, iteration, *sorted(_untimed(metrics).items()), *sorted(metrics)))
 
-    def log_record(self, record: Accuracy | Latency | Failure) -> None:
+    def log_record(
+        self, record: Accuracy | Latency | Failure, *, reference: Latency | None = None
+    ) -> None:
         if isinstance(record, Accuracy):
             self.events.append((record.arm, record.mask, record.box))
         elif isinstance(record, Latency):

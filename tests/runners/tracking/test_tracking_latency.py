@@ -3,12 +3,13 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runners.tracking.events import Points, event_from_plain, event_to_plain
 from runners.tracking.mlflow_tracker import MlflowTracker
-from runners.tracking.records import differences, latency_metrics, result_event
+from runners.tracking.records import latency_metrics, result_event
 from tests.support.mlflow_store import seen
 from tests.support.tracked_arms import TAGS, latency, manifest, planned
 from yolact_bench.results.record import Latency
@@ -35,19 +36,32 @@ def test_end_to_end_times_have_the_short_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "batch_size", "name"),
-    [("model", 1, "model"), ("detector", 8, "detector_b8"), ("end_to_end", 8, "e2e_b8")],
+    ("changes", "name"),
+    [
+        ({"scenario": "model"}, "model"),
+        ({"scenario": "detector", "batch_size": 8}, "detector_b8"),
+        ({"batch_size": 8}, "e2e_b8"),
+        ({"scenario": "detector", "load": "crowded_100"}, "detector_crowded_100"),
+    ],
 )
-def test_another_scenario_or_batch_size_is_in_every_name(
-    scenario: str, batch_size: int, name: str
+def test_another_scenario_batch_size_or_load_is_in_every_name(
+    changes: dict[str, Any], name: str
 ) -> None:
-    other = replace(END_TO_END, scenario=scenario, batch_size=batch_size)
+    other = replace(END_TO_END, **changes)
     assert set(latency_metrics(other)) == {
         f"latency/{name}_p50_ms",
         f"latency/{name}_samples",
         f"latency/{name}_stage/nms_ms",
         f"memory/{name}_peak_mb",
     }
+
+
+def test_the_ratio_to_the_baseline_is_that_of_paired_rounds() -> None:
+    """Of 3, 1, 2 and 6, 2, 3 ms: ratios 2, 2, 1.5, so 2; that of the medians 2 and 3 is 1.5."""
+    slower = replace(END_TO_END, samples_ms=(6.0, 2.0, 3.0))
+    assert latency_metrics(slower, END_TO_END)["latency/e2e_ratio"] == pytest.approx(2.0)
+    longer = replace(END_TO_END, samples_ms=(1.0,) * 4, image_ids=(1, 2, 3, 1))
+    assert "latency/e2e_ratio" not in latency_metrics(longer, END_TO_END)
 
 
 def samples(n: int) -> Latency:
@@ -65,7 +79,6 @@ def test_times_that_do_not_count_are_no_metric_of_the_comparison() -> None:
     assert all(name.startswith("invalid/") for name in invalid)
     valid = latency_metrics(END_TO_END)
     assert invalid == {f"invalid/{name}": value for name, value in valid.items()}
-    assert differences({("fast", 0): valid, ("soft", 0): invalid}, "fast") == {}
 
 
 def test_the_tag_says_why_times_do_not_count() -> None:
