@@ -102,8 +102,7 @@ def proxy_mark(summary: Summary) -> str:
 
 def with_mark(table: Table, summary: Summary) -> Table:
     """Return the table, its title saying so if its numbers stand in for others."""
-    measured = not table.title.startswith("Published: ")
-    return replace(table, title=table.title + proxy_mark(summary)) if measured else table
+    return replace(table, title=table.title + ("" if table.is_published else proxy_mark(summary)))
 
 
 def verdicts(summary: Summary) -> tuple[tuple[str, str, str], ...]:

@@ -1,6 +1,6 @@
 """Published numbers beside the measured ones, and why some of them do not compare."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
@@ -23,7 +23,7 @@ def published_rows(summary: Summary) -> Table | None:
     def value(name: str, unit: Quantity) -> Column[PaperRow]:
         return number(unit.label, lambda row: _number(row.values.get(name), unit))
 
-    return tabulate(
+    table = tabulate(
         f"Published: {group.title}",
         (
             text("", _name),
@@ -35,6 +35,7 @@ def published_rows(summary: Summary) -> Table | None:
         group.rows,
         notes=() if all(row.checked for row in group.rows) else (RECALLED,),
     )
+    return replace(table, is_published=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ class Table:
     bold: frozenset[tuple[int, int]] = frozenset()  # row, column: significantly the best
     faint: frozenset[tuple[int, int]] = frozenset()  # row, column: no difference shown
     drops: tuple[int, ...] = ()  # by column, as in Column; empty: no column is dropped
+    is_published: bool = False  # numbers of others, which no budget of ours shortens
     # Shown on demand by a page: the origin of a cell, and the row of another table about it.
     tips: Mapping[tuple[int, int], str] = field(default_factory=dict)
     links: Mapping[int, str] = field(default_factory=dict)  # row → anchor that its tips lead to

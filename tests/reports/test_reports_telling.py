@@ -19,6 +19,7 @@ from reports.tables.csv import csv_files
 from reports.tables.errors import ORACLES, TYPES, error_table, oracle_table
 from reports.tables.main import comparison
 from reports.tables.origins import origins
+from reports.tables.table import Table
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
 from runners.evaluation.oracles import ORACLES as ANALYSED
 from tests.support import fake_work
@@ -117,6 +118,8 @@ def test_a_proxy_says_so_in_every_title_row_and_file(tmp_path: Path, budget: str
     for text in csv_files(summary).values():
         assert all(line["budget"] == budget for line in csv.DictReader(text.splitlines()))
     assert _against(summary)["mask AP"]["gap"].startswith("—")
+    measured = Table(title="Published: ours", columns=("arm",), rows=(("fast",),))
+    assert sections.with_mark(measured, summary).title == f"Published: ours {told}"
 
 
 def test_a_figure_of_a_proxy_carries_the_word(tmp_path: Path) -> None:
