@@ -9,6 +9,7 @@ from runners.timing.session import ArmTimes
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.resolve import SMALLEST_IMAGE
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.loads import Load, constant_load
@@ -58,6 +59,11 @@ def latency_curve(request: LatencyRequest, varied: str) -> LatencyCurve:
     )
 
 
+def sizes_around(own: int) -> list[int]:
+    """Return the sizes at which an arm of that size is timed, none below what a network takes."""
+    return sorted({max(SMALLEST_IMAGE, round(own * share)) for share in _SIZES})
+
+
 def _by_detections(request: LatencyRequest) -> _Setup:
     units = request.units()
     base, _ = request.detectors(units)
@@ -74,8 +80,7 @@ def _by_detections(request: LatencyRequest) -> _Setup:
 def _by_image_size(request: LatencyRequest) -> _Setup:
     detectors, loads, positions = {}, {}, {}
     for arm, unit in request.units().items():
-        for share in _SIZES:
-            size = round(unit.run.image_size * share)
+        for size in sizes_around(unit.run.image_size):
             name = f"{arm} @ {size}"
             sized = replace(request, settings=[*request.settings, f"image_size={size}"], arms=[arm])
             detectors[name] = sized.detectors(sized.units())[0][arm]

@@ -9,6 +9,7 @@ import pytest
 
 from reports.pages import curve_page as telling
 from runners.cli import main as cli
+from runners.timing.curve import sizes_around
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 
 ARM = ["yolact_tiny", "--dataset", "shapes", "--set", "image_size=96", "--rounds", "10"]
@@ -84,6 +85,12 @@ def test_a_curve_over_detections_has_a_table_its_numbers_and_a_figure(
     assert [line["detections"] for line in lines] == ["0", "10", "50", "100", "200"]
     assert [float(line["found"]) for line in lines] == [0, 10, 50, 100, 200]
     assert all(float(line["nms_ms"]) > 0 for line in lines)
+
+
+def test_a_curve_of_a_small_arm_stays_above_the_smallest_image() -> None:
+    """72 · 8/11 = 52 px is below the 65 px of the smallest image; 72 · 14/11 = 92 px is not."""
+    assert sizes_around(72) == [65, 72, 92]
+    assert sizes_around(550) == [400, 550, 700]
 
 
 def test_a_curve_over_image_size_brackets_the_arms_own(
