@@ -30,7 +30,10 @@ def read_arms(source: Source) -> tuple[str, ArmChanges]:
             if not isinstance(values, list) or not values:
                 raise source.error((kind, path), f"expected a list such as [4, 8], got {values!r}")
             factors[path] = values
-        arms = _grid(factors) if kind == "grid" else _one_factor(factors)
+        try:
+            arms = _grid(factors) if kind == "grid" else _one_factor(factors)
+        except SpecError as error:
+            raise source.error((kind,), str(error)) from error
     if not arms:
         raise source.error((kind,), "names no arm; write one, such as {wide: {fpn.channels: 512}}")
     return kind, arms

@@ -60,6 +60,13 @@ def test_a_grid_has_every_combination_and_one_factor_varies_one_at_a_time(tmp_pa
     assert [arm.name for arm in one.arms] == ["base", "k_4", "k_8", "fast", "soft_sigma_0.5"]
 
 
+@pytest.mark.parametrize("kind", ["grid", "one_factor"])
+def test_a_value_given_twice_is_told_with_its_place(tmp_path: Path, kind: str) -> None:
+    head = "schema: 1\nbase: yolact_tiny\nchanges: [protonet.k]\nbaseline: k_4\n"
+    with pytest.raises(SpecError, match=rf"spec\.yaml:5: {kind}: two arms would be named 'k_4'"):
+        load(write(tmp_path, f"{head}{kind}: {{protonet.k: [4, 4]}}\n"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
