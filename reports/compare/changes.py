@@ -136,8 +136,8 @@ def _facts_of(side: Side) -> dict[str, set[str]]:
     facts: dict[str, set[str]] = {}
     environments = [a.environment for a in side.accuracies.values()]
     for environment in (*environments, *(s.environment for s in side.sessions)):
-        commit = environment.commit[:10] + ("+changes" if environment.dirty else "")
-        for what, value in {"commit": commit, **environment_facts(environment)}.items():
+        facts_of_one = {"commit": environment.short_commit, **environment_facts(environment)}
+        for what, value in facts_of_one.items():
             facts.setdefault(what, set()).add(value)
     return facts
 

@@ -1,7 +1,6 @@
 """The numbers of a sweep as people read them: units, differences, the order of trials."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,11 +97,6 @@ def running_best(sweep: Sweep, objective: Objective) -> list[tuple[int, float]]:
         if number is not None and (not best or is_better(number, best[-1][1], objective)):
             best.append((trial.number, number))
     return best
-
-
-def states(sweep: Sweep) -> dict[str, int]:
-    """Return how many trials are in each state that occurs, commonest first."""
-    return dict(Counter(trial.state for trial in sweep.trials).most_common())
 
 
 def short_choices(trial: Trial) -> str:

@@ -11,7 +11,6 @@ from reports.sweeps.numbers import (
     notation,
     ranking,
     short_choices,
-    states,
     value,
 )
 from yolact_bench.results.sweep import Sweep, Trial
@@ -44,9 +43,8 @@ def warnings(sweep: Sweep) -> tuple[str, ...]:
         )
     if complete_trials(sweep):
         notes.append(_selection(sweep))
-    if any(trial.state == "failed" for trial in sweep.trials):
-        failed = count(states(sweep)["failed"], "trial")
-        notes.append(f"{failed} failed; the reasons are below.")
+    if failed := sweep.states["failed"]:
+        notes.append(f"{count(failed, 'trial')} failed; the reasons are below.")
     return tuple(notes)
 
 
@@ -86,7 +84,7 @@ def provenance(sweep: Sweep) -> tuple[tuple[str, str], ...]:
 
 def tally(sweep: Sweep) -> str:
     """Return how many trials there are of each state: 200 trials: 180 complete, 20 pruned."""
-    counts = [f"{n} {_WORDS.get(state, state)}" for state, n in states(sweep).items()]
+    counts = [f"{n} {_WORDS.get(state, state)}" for state, n in sweep.states.most_common()]
     total = count(len(sweep.trials), "trial")
     return total + (f": {', '.join(counts)}" if counts else "")
 

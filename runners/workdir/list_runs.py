@@ -6,6 +6,7 @@ from pathlib import Path
 
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.manifest import Manifest, PlannedRun
+from yolact_bench.results.metrics import points
 from yolact_bench.results.record import Accuracy, Failure, Latency
 from yolact_bench.results.sessions import listed_session
 from yolact_bench.results.store import Store, open_store
@@ -110,12 +111,12 @@ def _row(
     return RunRow(
         arm=arm,
         seed=run.seed,
-        mask_ap=_points(accuracy.mask.ap) if accuracy else None,
-        box_ap=_points(accuracy.box.ap) if accuracy else None,
+        mask_ap=points(accuracy, "mask_ap") if accuracy else None,
+        box_ap=points(accuracy, "box_ap") if accuracy else None,
         ms=latency.median_ms if latency else None,
         state=state,
         detail=detail,
-        commit=_commit(newest) if newest else "",
+        commit=newest.environment.short_commit if newest else "",
         when=newest.time if newest else "",
         train_digest=run.train_digest,
         detect_digest=run.detect_digest,
@@ -143,12 +144,3 @@ def _single(record: Accuracy) -> RunRow:
 def _cells(row: RunRow) -> tuple[str, ...]:
     numbers = (decimal(number, 1) for number in (row.mask_ap, row.box_ap, row.ms))
     return (row.arm, str(row.seed), *numbers, row.state, row.commit, row.when, row.detail)
-
-
-def _points(fraction: float | None) -> float | None:
-    return None if fraction is None else 100 * fraction
-
-
-def _commit(record: Accuracy | Latency | Failure) -> str:
-    environment = record.environment
-    return environment.commit[:10] + ("+changes" if environment.dirty else "")

@@ -1,6 +1,5 @@
 """What has been searched in a work directory, a row for each sweep. Loads no torch."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,7 +54,7 @@ def _row(sweep: Sweep) -> SweepRow:
         mode=sweep.mode,
         question=sweep.question,
         num_trials=sweep.num_trials,
-        states=dict(Counter(trial.state for trial in sweep.trials).most_common()),
+        states=dict(sweep.states.most_common()),
         best={metric: best[metric] for metric in sought if metric in best},
         on_front=len(sweep.best),
         when=sweep.time[:16].replace("T", " "),

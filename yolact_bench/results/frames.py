@@ -21,11 +21,11 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.contrasts import contrasts
 from yolact_bench.results.files import atomic_path
-from yolact_bench.results.metrics import points
+from yolact_bench.results.metrics import in_points, points
 from yolact_bench.results.record import Accuracy, Latency
 from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.sessions import Session, read_sessions
-from yolact_bench.results.store import Store
+from yolact_bench.results.store import open_store
 from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.statistics.matches import IOU_THRESHOLDS
 
@@ -64,7 +64,7 @@ class Results:
             SpecError: no such ablation, or a broken manifest or store.
         """
         self._work_dir = Path(work_dir)
-        self._store = Store(self._work_dir / "results.jsonl")
+        self._store = open_store(self._work_dir)
         self._manifest = None
         if ablation is not None:
             self._manifest = manifests.load(self._work_dir / "reports" / ablation)
@@ -87,7 +87,7 @@ class Results:
     def per_class(self) -> "pd.DataFrame":
         """Return a row for each arm, seed, class, and kind of AP: mask or box."""
         return _frame(
-            {**run.names, "kind": kind, "class": name, "ap": _points(ap)}
+            {**run.names, "kind": kind, "class": name, "ap": in_points(ap)}
             for run, record in self._accuracies()
             for kind, summary in (("mask", record.mask), ("box", record.box))
             for name, ap in summary.ap_by_class.items()
@@ -115,7 +115,7 @@ class Results:
         hold the AP as it is.
         """
         return _frame(
-            {**run.names, "kind": kind, "type": name, "ap": _points(value)}
+            {**run.names, "kind": kind, "type": name, "ap": in_points(value)}
             for run in self._runs()
             if (e := self._store.errors(run.detect_digest)) is not None
             for kind, part in (("mask", e.mask), ("box", e.box), ("oracle", e.oracles))
@@ -202,13 +202,9 @@ def _frame(rows: Iterator[_Row]) -> "pd.DataFrame":
     return frame.astype(dict.fromkeys(frame.columns[frame.isna().all()], float))
 
 
-def _points(value: float | None) -> float | None:
-    return None if value is None else 100 * value
-
-
 def _by_iou(record: Accuracy) -> _Row:
     pairs = zip(IOU_THRESHOLDS, record.mask.ap_by_iou, strict=True)
-    return {f"mask_ap_iou_{iou:.2f}": _points(ap) for iou, ap in pairs}
+    return {f"mask_ap_iou_{iou:.2f}": in_points(ap) for iou, ap in pairs}
 
 
 def _facts(session: Session, record: Latency) -> _Row:

@@ -28,7 +28,11 @@ def fraction(scores: Summaries, metric: str) -> float | None:
 
 def points(accuracy: Accuracy, metric: str) -> float | None:
     """Return the metric in percentage points; None where it is undefined."""
-    value = fraction(accuracy, metric)
+    return in_points(fraction(accuracy, metric))
+
+
+def in_points(value: float | None) -> float | None:
+    """Return a fraction in percentage points; None where it is undefined."""
     return None if value is None else 100 * value
 
 

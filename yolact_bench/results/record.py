@@ -19,6 +19,11 @@ class Environment:
     os: str
     versions: Mapping[str, str]  # python, torch, torchvision, cuda, pycocotools, numpy
 
+    @property
+    def short_commit(self) -> str:
+        """The first digits of the commit, and whether the source had changes beyond it."""
+        return self.commit[:10] + ("+changes" if self.dirty else "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApSummary:

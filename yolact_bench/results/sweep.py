@@ -1,5 +1,6 @@
 """A sweep as a report reads it: written by the coordinator after every change, whole or not."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -58,6 +59,11 @@ class Sweep:
     confirm: str = ""  # the ablation that has run the front again with more seeds
     # Slot path → value of what the spec sets in the base and in every trial.
     settings: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def states(self) -> Counter[str]:
+        """How many trials are in each state that occurs."""
+        return Counter(trial.state for trial in self.trials)
 
 
 FILE = JsonFile(  # in work/sweeps/<name>/
