@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
+from yolact_bench.data.segmentation import polygon_area
 from yolact_bench.data.textures import Pixels, colour_pair, distract, hue_pair, texture
 from yolact_bench.spec.dataset.published import SHAPES_CLASSES
 
@@ -116,19 +117,14 @@ def _paint(rng: np.random.Generator, image: Pixels, mask: Pixels, label: int) ->
 def _outline(rng: np.random.Generator, name: str, size_px: float) -> list[NDArray[np.float64]]:
     """Return the outline, and a hole if there is one, of area about `size_px` squared."""
     parts = _UNIT_OUTLINES[name]()
-    hole = _area(parts[1]) if len(parts) > 1 else 0.0
-    area = _area(parts[0]) - hole
+    hole = polygon_area(*parts[1].T) if len(parts) > 1 else 0.0
+    area = polygon_area(*parts[0].T) - hole
     stretch = rng.uniform(0.88, 1.14)
     angle = rng.uniform(0.0, 2 * np.pi)
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, sin], [-sin, cos]])
     scale = size_px / np.sqrt(area) * np.array([stretch, 1 / stretch])
     return [(part * scale) @ turn for part in parts]
-
-
-def _area(polygon: NDArray[np.float64]) -> float:
-    x, y = polygon.T
-    return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)
 
 
 def _regular(corners: int, radius: float = 1.0) -> NDArray[np.float64]:

@@ -70,7 +70,7 @@ def _polygons(parts: list[object], height: int, width: int) -> tuple[Outlines, f
             kept.append(_coordinates(part))
     if not kept:
         raise UnusableError(TOO_FEW_POINTS)
-    area = sum(_polygon_area(part) for part in kept)
+    area = sum(_outline_area(part) for part in kept)
     if area <= 0:
         raise UnusableError(ZERO_AREA)
     points = np.concatenate(kept).reshape(-1, 2)
@@ -92,10 +92,15 @@ def _coordinates(part: list[object]) -> NDArray[np.float32]:
     return array.astype(np.float32)
 
 
-def _polygon_area(flat: NDArray[np.float32]) -> float:
+def _outline_area(flat: NDArray[np.float32]) -> float:
     # Relative to the first point: far from the origin the products would lose digits.
     x = flat[0::2].astype(np.float64) - flat[0]
     y = flat[1::2].astype(np.float64) - flat[1]
+    return polygon_area(x, y)
+
+
+def polygon_area(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Return the area of the polygon whose corners have these coordinates, in order."""
     return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)
 
 

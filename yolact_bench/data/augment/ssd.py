@@ -1,15 +1,15 @@
 """The training augmentation of YOLACT, which is SSD's: photometric, expand, crop, mirror."""
 
-from typing import Literal
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64, UInt8
 
 from yolact_bench.data.augment.photometric import distort
 from yolact_bench.data.augment.view import (
+    MaskSize,
     View,
     image_region,
+    mask_side,
     seen_boxes,
     seen_image,
     seen_target,
@@ -35,7 +35,7 @@ def ssd(
     mask_size: int,
     fill: tuple[float, float, float],
     *,
-    masks: Literal["network_size", "prototype_size"] = "network_size",
+    masks: MaskSize = "network_size",
     photometric: Fraction = 0.5,
     expand: Fraction = 0.5,
     max_expand: AtLeastOne = 4.0,
@@ -66,8 +66,7 @@ def ssd(
         seen[region] = distort(seen[region], rng=rng, probability=photometric)
     boxes = seen_boxes(objects, view)
     rows = _large_enough(inside, boxes, size)
-    mask_side = size if masks == "network_size" else mask_size
-    target = seen_target(objects, rows, boxes, view, mask_side)
+    target = seen_target(objects, rows, boxes, view, mask_side(masks, size, mask_size))
     return Sample(image=torch.from_numpy(seen), target=target)
 
 

@@ -6,6 +6,7 @@ pixel is touched, so that the image is resampled once.
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,6 +15,8 @@ from jaxtyping import Float64, Int64, UInt8
 
 from yolact_bench.data.objects import Objects, pixel_centres, rasterise
 from yolact_bench.shapes import Target
+
+MaskSize = Literal["network_size", "prototype_size"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,11 @@ class View:
 def whole_image(height: int, width: int) -> View:
     """Return the view of an image as it is."""
     return View(left=0.0, top=0.0, width=float(width), height=float(height))
+
+
+def mask_side(masks: MaskSize, size: int, mask_size: int) -> int:
+    """Return the side at which outlines are drawn: the network's or the prototypes'."""
+    return size if masks == "network_size" else mask_size
 
 
 def seen_image(
