@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import math
 import os
 import signal
 import subprocess
@@ -19,8 +18,6 @@ from yolact_bench.results.record import Record
 
 log = logging.getLogger(__name__)
 
-# For workers that have ended while processes that they have started hold the pipe open.
-_SECONDS_BETWEEN_LOOKS = 1.0
 _PATIENCE = 120.0  # seconds for workers to write their checkpoints when the executor closes
 _STDERR = 2
 
@@ -51,20 +48,7 @@ class LocalExecutor:
         self._assign()
 
     def wait(self, timeout: float | None = None) -> JobResult | None:
-        until = None if timeout is None else time.monotonic() + timeout
-        while not self._queue.ended:
-            busy = [worker for worker in self._workers if worker and worker.job]
-            if not busy:
-                return None
-            left = math.inf if until is None else until - time.monotonic()
-            wait([worker.pipe for worker in busy], min(max(left, 0.0), _SECONDS_BETWEEN_LOOKS))
-            for worker in busy:
-                if worker.pipe.poll() or worker.ended:
-                    self._take(worker)
-            self._assign()
-            if left <= 0 and not self._queue.ended:
-                return None
-        return self._queue.ended.popleft()
+        return self._queue.wait(timeout, self._look)
 
     def stop(self, key: str) -> None:
         self._queue.stop(key, [worker.job for worker in self._workers if worker and worker.job])
@@ -97,6 +81,17 @@ class LocalExecutor:
             free = worker or _Worker(slot, self._environments[slot], self._lifetime_pipe[0])
             self._workers[slot] = free
             free.start(self._queue.waiting.popleft(), self._device)
+
+    def _look(self, seconds: float) -> bool:
+        busy = [worker for worker in self._workers if worker and worker.job]
+        if not busy:
+            return False
+        wait([worker.pipe for worker in busy], seconds)
+        for worker in busy:
+            if worker.pipe.poll() or worker.ended:
+                self._take(worker)
+        self._assign()
+        return True
 
     def _take(self, worker: "_Worker") -> None:
         """Take the answer of a worker, or queue its job again where the process has ended."""

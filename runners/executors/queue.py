@@ -1,8 +1,10 @@
 """The jobs of an executor: those that wait and those that have ended, and how often each died."""
 
 import logging
+import math
+import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -13,6 +15,9 @@ from runners.workdir.stop_file import clear_stop_request, request_stop
 from yolact_bench.errors import ArmError
 
 log = logging.getLogger(__name__)
+
+# For workers that have ended while processes that they have started hold the pipe open.
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class JobQueue:
@@ -29,6 +34,21 @@ class JobQueue:
     def add(self, job: Job) -> None:
         clear_stop_request(job.folder)
         self.waiting.append(job)
+
+    def wait(self, timeout: float | None, take: Callable[[float], bool]) -> JobResult | None:
+        """Return the next result, or None after `timeout` seconds or where nothing is busy.
+
+        `take` waits as many seconds at most, takes what has ended and returns whether anything is
+        busy.
+        """
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        while not self.ended:
+            left = until - time.monotonic()
+            if not take(min(max(left, 0.0), _SECONDS_BETWEEN_LOOKS)):
+                return None
+            if left <= 0 and not self.ended:
+                return None
+        return self.ended.popleft()
 
     def stop(self, key: str, running: Iterable[Job]) -> None:
         """Ask a job to end; one that has not begun ends at once."""

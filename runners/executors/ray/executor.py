@@ -5,7 +5,6 @@ continues elsewhere from its checkpoint in the work directory, which all machine
 """
 
 import logging
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -73,18 +72,7 @@ class RayExecutor:
         self._assign()
 
     def wait(self, timeout: float | None = None) -> JobResult | None:
-        until = None if timeout is None else time.monotonic() + timeout
-        while not self._queue.ended:
-            if not self._tasks:
-                return None
-            left = None if until is None else max(0.0, until - time.monotonic())
-            ready, _ = self._ray.wait(list(self._tasks), num_returns=1, timeout=left)
-            if not ready:
-                return None
-            for task in ready:
-                self._take(task, self._tasks.pop(task))
-            self._assign()
-        return self._queue.ended.popleft()
+        return self._queue.wait(timeout, self._look)
 
     def stop(self, key: str) -> None:
         """Ask a job to end; one that has not begun ends when its turn comes."""
@@ -117,6 +105,15 @@ class RayExecutor:
                 scheduling_strategy=self._nodes.all_but(self._barred),
             )
             self._tasks[task.remote(there, self._mark)] = job
+
+    def _look(self, seconds: float) -> bool:
+        if not self._tasks:
+            return False
+        ready, _ = self._ray.wait(list(self._tasks), num_returns=1, timeout=seconds)
+        for task in ready:
+            self._take(task, self._tasks.pop(task))
+        self._assign()
+        return True
 
     def _take(self, task: "ObjectRef[Any]", job: Job) -> None:
         """Take the answer of a task, or find its worker or its node lost."""
