@@ -137,8 +137,7 @@ def entries(
     Source: dbolya/yolact@902073d eval.py, `Detections.add_bbox` and `add_mask`.
     """
     scores = detections.scores, detections.mask_scores
-    if not all(values.isfinite().all() for values in scores):
-        raise ArmError("non_finite_score", f"image {image_id}: a score is not finite")
+    check_finite(*scores, image_id=image_id)
     columns = (part.tolist() for part in (detections.boxes_px, *scores, detections.labels))
     rows = zip(*columns, masks, strict=True)
     of_boxes: list[Entry] = []
@@ -151,6 +150,12 @@ def entries(
         of_boxes.append({**what, "bbox": box, "score": class_score})
         of_masks.append({**what, "segmentation": run, "score": mask_score})
     return of_boxes, of_masks
+
+
+def check_finite(*scores: Tensor, image_id: int) -> None:
+    """Raise `ArmError` if a score of an image is not a finite number."""
+    if not all(values.isfinite().all() for values in scores):
+        raise ArmError("non_finite_score", f"image {image_id}: a score is not finite")
 
 
 def _lines_of_parts(

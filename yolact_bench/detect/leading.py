@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from yolact_bench.geometry.boxes import box_area
+from yolact_bench.geometry.boxes import iou_of_pairs
 
 
 class LeadingPairs(NamedTuple):
@@ -59,18 +59,5 @@ def fast_survivors(
     worse = torch.repeat_interleave(place, betters)
     better = torch.arange(len(worse), device=label.device) - (ends - betters - first)[worse]
     keep = competes
-    keep[worse[_iou_of_pairs(boxes[order], better, worse) > max_iou]] = False
+    keep[worse[iou_of_pairs(boxes[order], better, worse) > max_iou]] = False
     return torch.empty_like(keep).scatter_(0, order, keep)
-
-
-def _iou_of_pairs(
-    boxes: Float[Tensor, "K 4"], a: Int64[Tensor, " P"], b: Int64[Tensor, " P"]
-) -> Float[Tensor, " P"]:
-    """Return what `box_iou` has in row a and column b, by the same operations."""
-    corners, area = boxes.T.contiguous(), box_area(boxes)
-    first, second = corners.index_select(1, a), corners.index_select(1, b)  # [4, P]
-    top_left = torch.maximum(first[:2], second[:2])
-    sides = torch.minimum(first[2:], second[2:]).sub_(top_left).clamp_(min=0)
-    shared = sides[0] * sides[1]
-    union = (area.index_select(0, a) + area.index_select(0, b)).sub_(shared)
-    return shared / union.clamp_(min=torch.finfo(union.dtype).tiny)

@@ -1,7 +1,7 @@
 """Boxes: overlap, the two ways to write them, and how the network codes them."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 # Divisors of the regression targets of centre and size. Every SSD descendant has them.
@@ -21,11 +21,7 @@ def intersection_area(
     a: Float[Tensor, "*batch M 4"], b: Float[Tensor, "*batch N 4"]
 ) -> Float[Tensor, "*batch M N"]:
     """Return the area that each box of `a` shares with each box of `b`."""
-    first, second = _by_coordinate(a, b)
-    top_left = torch.maximum(first[:2], second[:2])  # [2, M, N]
-    bottom_right = torch.minimum(first[2:], second[2:])
-    shared = bottom_right.sub_(top_left).clamp_(min=0)
-    return shared[0] * shared[1]
+    return _shared_area(*_by_coordinate(a, b))
 
 
 def box_iou(
@@ -38,8 +34,16 @@ def box_iou(
     Source: dbolya/yolact@902073d layers/box_utils.py, `jaccard`.
     """
     shared = intersection_area(a, b)
-    union = (box_area(a)[..., :, None] + box_area(b)[..., None, :]).sub_(shared)
-    return shared / union.clamp_(min=torch.finfo(union.dtype).tiny)
+    return _over_union(shared, box_area(a)[..., :, None] + box_area(b)[..., None, :])
+
+
+def iou_of_pairs(
+    boxes: Float[Tensor, "K 4"], a: Int64[Tensor, " P"], b: Int64[Tensor, " P"]
+) -> Float[Tensor, " P"]:
+    """Return what `box_iou` of the boxes has in row a and column b, to the bit."""
+    corners, area = boxes.T.contiguous(), box_area(boxes)
+    shared = _shared_area(corners.index_select(1, a), corners.index_select(1, b))
+    return _over_union(shared, area.index_select(0, a) + area.index_select(0, b))
 
 
 def box_diou(
@@ -146,6 +150,23 @@ def pixels_of(
     low = torch.minimum(a, b).clamp(min=0).minimum(size)
     high = torch.maximum(a, b).clamp(min=0).minimum(size)
     return torch.cat([low, high], -1).trunc()
+
+
+def _shared_area(
+    first: Float[Tensor, "4 *#pairs"], second: Float[Tensor, "4 *#pairs"]
+) -> Float[Tensor, "*pairs"]:
+    top_left = torch.maximum(first[:2], second[:2])  # [2, *pairs]
+    bottom_right = torch.minimum(first[2:], second[2:])
+    shared = bottom_right.sub_(top_left).clamp_(min=0)
+    return shared[0] * shared[1]
+
+
+def _over_union(
+    shared: Float[Tensor, "*pairs"], both: Float[Tensor, "*pairs"]
+) -> Float[Tensor, "*pairs"]:
+    """The shared area over the union; `both`, the sum of the two areas, is written over."""
+    union = both.sub_(shared)
+    return shared / union.clamp_(min=torch.finfo(union.dtype).tiny)
 
 
 def _by_coordinate(

@@ -9,13 +9,12 @@ from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runners.evaluation.encode import run_lengths
+from runners.evaluation.encode import check_finite, run_lengths
 from runners.sweep.replay.overlaps import DetectionFacts, KnownOverlaps, MaskKey
 from yolact_bench.detect.image_candidates import Candidates
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detect.rescore import keep_scores
 from yolact_bench.detector import Detector
-from yolact_bench.errors import ArmError
 from yolact_bench.shapes import Selection
 
 
@@ -83,8 +82,7 @@ def detect_image(
             )
             known.add(missing, _boxes(new.without_masks().cpu()), run_lengths(new))
     mask_scores = kept.score if instances is None else instances.mask_scores
-    if not (kept.score.isfinite().all() and mask_scores.isfinite().all()):
-        raise ArmError("non_finite_score", f"image {image.image_id}: a score is not finite")
+    check_finite(kept.score, mask_scores, image_id=image.image_id)
     facts = known.facts(keys)
     listed = facts.box_area > 0  # as in result files
     return ImageDetections(

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.support.nms_scenes import Scene, clustered_logits, random_scene, scenes
-from yolact_bench.detect import leading
 from yolact_bench.detect.candidates import candidate_rows, rows_of_blocks
 from yolact_bench.detect.leading import fast_survivors, leading_pairs
 from yolact_bench.detect.nms import NMS, fast
 from yolact_bench.detect.nms.fast import fast_nms, fast_nms_per_class
-from yolact_bench.geometry.boxes import box_iou
+from yolact_bench.geometry.boxes import box_iou, iou_of_pairs
 from yolact_bench.shapes import Selection
 
 
@@ -118,7 +117,7 @@ def test_overlaps_within_classes_are_those_of_the_whole_matrix(
     expected = ~overlapped & (better.sum(0) < top_k)
     assert torch.equal(fast_survivors(boxes, label, max_iou=max_iou, top_k=top_k), expected)
     a, b = torch.triu_indices(len(boxes), len(boxes))
-    assert torch.equal(leading._iou_of_pairs(boxes, a, b), box_iou(boxes, boxes)[a, b])
+    assert torch.equal(iou_of_pairs(boxes, a, b), box_iou(boxes, boxes)[a, b])
 
 
 @settings(max_examples=100, deadline=None)

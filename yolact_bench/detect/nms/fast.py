@@ -1,6 +1,7 @@
 """Fast NMS, the parallel suppression introduced with YOLACT, in three forms of one result."""
 
 from math import ceil
+from typing import TypedDict
 
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -25,6 +26,13 @@ from yolact_bench.slots import Count, Fraction, with_facts
 # How many of the best pairs of anchor and class are looked at, at the first attempt and at most.
 # Where not even these hold enough survivors, every class is ranked.
 ATTEMPTS = (512, 8192)
+
+
+class _Options(TypedDict):
+    min_score: float
+    max_iou: float
+    top_k: int
+    max_detections: int
 
 
 def fixed_fast_nms(
@@ -74,29 +82,16 @@ def fast_nms(
     dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
     Differs: nothing.
     """
+    options = _Options(
+        min_score=min_score, max_iou=max_iou, top_k=top_k, max_detections=max_detections
+    )
     if scores.device.type == "cpu":
         rows = candidate_rows(scores, min_score)
         kept = _kept_of_leading(boxes, scores, rows, max_iou, top_k, max_detections)
     else:
-        fixed = fixed_fast_nms(
-            boxes,
-            scores,
-            min_score=min_score,
-            max_iou=max_iou,
-            top_k=top_k,
-            max_detections=max_detections,
-        )
+        fixed = fixed_fast_nms(boxes, scores, **options)
         kept = fixed.selection() if bool(fixed.exact) else None
-    if kept is not None:
-        return kept
-    return fast_nms_per_class(
-        boxes,
-        scores,
-        min_score=min_score,
-        max_iou=max_iou,
-        top_k=top_k,
-        max_detections=max_detections,
-    )
+    return fast_nms_per_class(boxes, scores, **options) if kept is None else kept
 
 
 def fast_nms_per_class(
