@@ -5,10 +5,9 @@ same in every arm. The whole layer stands beside it. Torchvision computes in flo
 as it does under autocast. `compiled` is inductor with frozen weights, as the compiled runtime.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,6 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
 from tests.benchmarks.alternating import compare
+from tests.support.deform_cases import without_shape_checks
 from yolact_bench.deform import (
     DeformableConv2d,
     DeformImplementation,
@@ -29,12 +29,7 @@ OFFSET_PX = 1.0  # standard deviation
 LIMITS = {torch.float32: 1e-5, torch.bfloat16: 1e-2}  # of the largest value
 
 
-@pytest.fixture(autouse=True)
-def _unchecked() -> Iterator[None]:
-    """Checks of shapes, which only pytest switches on, cost time and stop the compiler."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+_unchecked = pytest.fixture(autouse=True)(without_shape_checks)
 
 
 @dataclass(frozen=True, slots=True)

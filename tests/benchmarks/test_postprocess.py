@@ -16,7 +16,7 @@ from tests.benchmarks.plain_postprocess import (
     plain_run_lengths,
     sure_pairs,
 )
-from tests.support.nms_scenes import clustered_logits
+from tests.support.nms_scenes import clustered_logits, scattered_scene
 from tests.support.soft_masks import blobs_of_area
 from yolact_bench.detect.candidates import candidate_rows
 from yolact_bench.detect.image_candidates import likely_candidates
@@ -26,19 +26,7 @@ from yolact_bench.geometry.boxes import decode, encode, to_cxcywh
 from yolact_bench.geometry.run_lengths import mask_run_lengths
 from yolact_bench.shapes import Predictions, Selection
 
-CLASSES, CANDIDATES = 80, 1000
-
-
-def scattered(anchors: int) -> tuple[Tensor, Tensor]:
-    """1000 candidates anywhere, each sure of one class: hardly any overlap within a class."""
-    generator = torch.Generator().manual_seed(0)
-    corner = torch.rand(anchors, 2, generator=generator) * 0.8
-    size = torch.rand(anchors, 2, generator=generator) * 0.2 + 0.02
-    scores = torch.rand(anchors, CLASSES, generator=generator) * 1e-3
-    rows = torch.randperm(anchors, generator=generator)[:CANDIDATES]
-    labels = torch.randint(CLASSES, (CANDIDATES,), generator=generator)
-    scores[rows, labels] = torch.rand(CANDIDATES, generator=generator) * 0.9 + 0.06
-    return torch.cat([corner, corner + size], 1), scores
+CLASSES = 80
 
 
 def clustered(anchors: int, objects: int = 50, per_object: int = 20) -> tuple[Tensor, Tensor]:
@@ -47,7 +35,11 @@ def clustered(anchors: int, objects: int = 50, per_object: int = 20) -> tuple[Te
     return boxes, logits.softmax(1)[:, 1:].contiguous()
 
 
-SCENES = {"scattered": scattered, "clustered": clustered, "few": partial(clustered, objects=8)}
+SCENES = {
+    "scattered": scattered_scene,
+    "clustered": clustered,
+    "few": partial(clustered, objects=8),
+}
 EVERY_SCENE = pytest.mark.parametrize("scene", SCENES)
 EVERY_COUNT = pytest.mark.parametrize("anchors", [19_248, 57_744])
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from tests.support.nms_scenes import scattered_scene
 from yolact_bench.build import load_detector
 from yolact_bench.data.augment import AUGMENTATIONS
 from yolact_bench.data.objects import Objects
@@ -17,30 +18,19 @@ from yolact_bench.geometry.run_lengths import mask_run_lengths
 from yolact_bench.loss.match import ssd_match
 from yolact_bench.shapes import Target
 
-CLASSES, KEPT = 80, 1000
-
-
-def boxes_and_scores(anchors: int) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    corner = torch.rand(anchors, 2, generator=generator) * 0.8
-    size = torch.rand(anchors, 2, generator=generator) * 0.2 + 0.02
-    scores = torch.rand(anchors, CLASSES, generator=generator) * 1e-3
-    rows = torch.randperm(anchors, generator=generator)[:KEPT]
-    labels = torch.randint(CLASSES, (KEPT,), generator=generator)
-    scores[rows, labels] = torch.rand(KEPT, generator=generator) * 0.9 + 0.06
-    return torch.cat([corner, corner + size], 1), scores
+CANDIDATES = 1000
 
 
 @pytest.mark.parametrize("name", sorted(NMS))
 def test_nms_of_19248_anchors(benchmark: BenchmarkFixture, name: str) -> None:
-    boxes, scores = boxes_and_scores(19_248)
+    boxes, scores = scattered_scene(19_248)
     kept = benchmark(NMS[name], boxes, scores)
     assert len(kept.anchor) > 0
 
 
 @pytest.mark.parametrize("side", [480, 1080])
 def test_100_soft_masks_to_run_lengths(benchmark: BenchmarkFixture, side: int) -> None:
-    boxes, _ = boxes_and_scores(100 + KEPT)
+    boxes, _ = scattered_scene(100 + CANDIDATES)
     soft = crop(torch.rand(100, 138, 138), boxes[:100])
 
     assert len(benchmark(mask_run_lengths, soft, side, side)) == 100
@@ -48,7 +38,7 @@ def test_100_soft_masks_to_run_lengths(benchmark: BenchmarkFixture, side: int) -
 
 @pytest.mark.parametrize("anchors", [one_scale, three_scales])
 def test_matching_20_objects(benchmark: BenchmarkFixture, anchors: Callable[..., object]) -> None:
-    boxes, _ = boxes_and_scores(20 + KEPT)
+    boxes, _ = scattered_scene(20 + CANDIDATES)
     target = Target(
         boxes=boxes[:20],
         labels=torch.zeros(20, dtype=torch.int64),

@@ -4,19 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.data_fixtures import FILL, rectangle
 from yolact_bench.data.augment import AUGMENTATIONS
 from yolact_bench.data.objects import Objects
 from yolact_bench.data.protocol import Augmentation
 from yolact_bench.shapes import Sample
 from yolact_bench.slots import pick
 
-FILL = (124.0, 117.0, 104.0)
 SIZE, MASK_SIZE = 96, 24
 SEEDS = range(8)
-
-
-def rectangle(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=float)
 
 
 def scene(number: int = 3) -> tuple[np.ndarray, Objects]:

@@ -16,6 +16,11 @@ SIZE = (40, 60)  # height, width of every image
 FILL = (124.0, 117.0, 104.0)
 
 
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
+    """The outline with these corners, clockwise in an image."""
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=float)
+
+
 def square_annotation(number: int, image_id: int, **changes: object) -> dict[str, Any]:
     """A 10 x 10 square at (5, 10), of category 7 unless changed."""
     return {

@@ -102,6 +102,12 @@ def accuracy(arm: str, *, seed: int = 0, shift: float = 0.0, **changes: object) 
     return Accuracy(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def add_session(store: Store, session: str, *arms: str, **changes: object) -> None:
+    """Add a session of these arms, or of two."""
+    for arm in arms or ("fast", "sequential"):
+        store.add(latency(arm, session=session, **changes))
+
+
 def latency(arm: str, *, seed: int = 0, session: str = "s1", **changes: object) -> Latency:
     """Rounds that swing by 20 % with the image: the ratio to another arm does not swing."""
     training, _, _, ms = ARMS[arm]

@@ -36,6 +36,18 @@ def scenes(draw: st.DrawFn, most: int = 60) -> Scene:
     )
 
 
+def scattered_scene(anchors: int, *, classes: int = 80, candidates: int = 1000) -> Scene:
+    """Candidates anywhere, each sure of one class: hardly any overlap within a class."""
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(anchors, 2, generator=generator) * 0.8
+    size = torch.rand(anchors, 2, generator=generator) * 0.2 + 0.02
+    scores = torch.rand(anchors, classes, generator=generator) * 1e-3
+    rows = torch.randperm(anchors, generator=generator)[:candidates]
+    labels = torch.randint(classes, (candidates,), generator=generator)
+    scores[rows, labels] = torch.rand(candidates, generator=generator) * 0.9 + 0.06
+    return torch.cat([corner, corner + size], 1), scores
+
+
 def clustered_logits(
     anchors: int, objects: int, per_object: int, *, classes: int = 80, seed: int = 0
 ) -> tuple[Tensor, Tensor]:

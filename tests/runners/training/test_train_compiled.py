@@ -1,6 +1,7 @@
 """Training with a compiled network: the same keys, the same losses to rounding, resumable."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,9 +46,9 @@ def test_a_training_that_was_compiled_in_any_part_says_so(
     monkeypatch.setattr(torch, "compile", lambda network, **_: network)
     mixed, place = unit(tmp_path / "a", compiled=True)
     plain, other = unit(tmp_path / "b", compiled=False)
-    answers = iter([False, False, True])
+    stops = nullcontext(iter([False, False, True]).__next__)
     with monkeypatch.context() as patch:
-        patch.setattr("runners.arms.train.graceful_stop", lambda: _StopAnswers(answers))
+        patch.setattr("runners.arms.train.graceful_stop", lambda: stops)
         with pytest.raises(KeyboardInterrupt):
             ensure_trained(mixed, place)
     later = replace(place, compile_network=False)
@@ -73,9 +74,9 @@ def test_a_training_stopped_while_compiled_goes_on_without_to_the_same_losses(
     seen: list[str] = []
     compile_ = torch.compile
     monkeypatch.setattr(torch, "compile", lambda m, **k: seen.append("") or compile_(m, **k))
-    answers = iter([False, False, True])
+    stops = nullcontext(iter([False, False, True]).__next__)
     with monkeypatch.context() as patch:
-        patch.setattr("runners.arms.train.graceful_stop", lambda: _StopAnswers(answers))
+        patch.setattr("runners.arms.train.graceful_stop", lambda: stops)
         with pytest.raises(KeyboardInterrupt):
             ensure_trained(mixed, other)
     stopped = torch.load(other.checkpoint_folder(mixed.run) / "last.pt", weights_only=True)
@@ -87,14 +88,3 @@ def test_a_training_stopped_while_compiled_goes_on_without_to_the_same_losses(
     second = torch.load(other.weights(mixed.run), weights_only=True)["network"]
     assert first.keys() == second.keys()
     assert logged(mixed, other) == pytest.approx(logged(plain, place), rel=0.05)
-
-
-class _StopAnswers:
-    def __init__(self, answers: object) -> None:
-        self.answers = answers
-
-    def __enter__(self) -> object:
-        return lambda: next(self.answers)  # type: ignore[call-overload]
-
-    def __exit__(self, *_: object) -> None:
-        return None

@@ -1,6 +1,7 @@
 """Training: resumption, schedules, failure, and what a checkpoint holds."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,9 +44,9 @@ def test_a_training_that_was_stopped_ends_bit_for_bit_as_one_that_was_not(
 
     broken, other = unit(tmp_path / "b")
     broken = replace(broken, run=run)
-    answers = iter([False] * (stop_after - 1) + [True])
+    stops = nullcontext(iter([False] * (stop_after - 1) + [True]).__next__)
     with monkeypatch.context() as patch:
-        patch.setattr("runners.arms.train.graceful_stop", lambda: _StopAnswers(answers))
+        patch.setattr("runners.arms.train.graceful_stop", lambda: stops)
         with pytest.raises(KeyboardInterrupt):
             ensure_trained(broken, other)
     assert (other.checkpoint_folder(run) / "last.pt").is_file()
@@ -56,17 +57,6 @@ def test_a_training_that_was_stopped_ends_bit_for_bit_as_one_that_was_not(
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not (other.checkpoint_folder(run) / "last.pt").exists()
-
-
-class _StopAnswers:
-    def __init__(self, answers: object) -> None:
-        self.answers = answers
-
-    def __enter__(self) -> object:
-        return lambda: next(self.answers)  # type: ignore[call-overload]
-
-    def __exit__(self, *_: object) -> None:
-        return None
 
 
 def test_a_finished_training_is_found_again_with_its_facts(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.data_fixtures import FILL
+from tests.support.data_fixtures import FILL, rectangle
 from yolact_bench.data.augment.photometric import distort
 from yolact_bench.data.augment.plain import mirror, resize_only
 from yolact_bench.data.augment.ssd import ssd
@@ -13,10 +13,6 @@ from yolact_bench.data.objects import Objects
 
 RNG = np.random.default_rng
 OFF = {"photometric": 0.0, "expand": 0.0, "crop": 0.0, "mirror": 0.0}
-
-
-def rectangle(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=float)
 
 
 def scene(*boxes: tuple[float, float, float, float], crowds: int = 0) -> Objects:

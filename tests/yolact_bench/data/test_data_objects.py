@@ -5,13 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.data_fixtures import rectangle
 from yolact_bench.data.objects import from_run_lengths, rasterise, run_lengths
 
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-
-
-def rectangle(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=float)
 
 
 def test_a_polygon_covers_the_cells_whose_centre_it_holds() -> None:

@@ -1,16 +1,14 @@
 """The gathering implementation: precision of places, networks, compiling, released weights."""
 
 import math
-from collections.abc import Iterator
 
-import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 
 from tests.support import golden_reference
-from tests.support.deform_cases import CASES, Case, largest_faults
+from tests.support.deform_cases import CASES, Case, largest_faults, without_shape_checks
 from tests.support.golden_reference import (
     detection_faults,
     detector,
@@ -178,12 +176,7 @@ def _gathering(made: Detector, implementation: DeformImplementation = gather_def
     return made
 
 
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """The compiler cannot look through the checks of shapes, which only pytest switches on."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+unchecked = pytest.fixture(without_shape_checks)
 
 
 @pytest.mark.usefixtures("unchecked")

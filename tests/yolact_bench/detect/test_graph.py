@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.timing.clocks import StageClock
 from tests.support.recorders import Event, Recorder
+from tests.support.small_detector import noise, small_detector
 from yolact_bench.build import build_detector, build_network, load_detector
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.graph.fixed import (
@@ -40,15 +39,6 @@ RESCORED = {
 }
 
 
-def image(height: int = 96, width: int = 80, seed: int = 0) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def eager_detector(**slots: object) -> Detector:
-    torch.manual_seed(0)
-    return load_detector("yolact_tiny", image_size=72, **{"protonet.k": 4, **slots})
-
-
 def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> Detector:
     """The same detector with everything behind resizing as one recorded function."""
     network = detector.network
@@ -73,14 +63,14 @@ def graphed(detector: Detector, record: Recorder, *, compiled: bool = False) -> 
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[Detector, Detector, Recorder]:
-    eager, record = eager_detector(**RESCORED), Recorder()
+    eager, record = small_detector(**RESCORED), Recorder()
     return eager, graphed(eager, record), record
 
 
 def test_a_graph_finds_what_eager_finds(pair: tuple[Detector, Detector, Recorder]) -> None:
     """Two images of different sizes; boxes within 1/1000 px, the same labels in order."""
     eager, graph, _ = pair
-    images = [image(), image(64, 120, seed=1)]
+    images = [noise(), noise(64, 120, seed=1)]
     for found, wanted in zip(graph.find(images), eager.find(images), strict=True):
         assert len(wanted) == 100
         assert torch.equal(found.labels, wanted.labels)
@@ -99,11 +89,11 @@ def test_a_shape_is_recorded_once_and_replayed_for_every_batch(
     eager, _, _ = pair
     record = Recorder()
     graph = graphed(eager, record)
-    first = graph.find([image()])[0]
-    second = graph.find([image(seed=1)])[0]
-    graph.find([image(), image(seed=1)])
+    first = graph.find([noise()])[0]
+    second = graph.find([noise(seed=1)])[0]
+    graph.find([noise(), noise(seed=1)])
     assert (record.recorded, record.warmed, record.replayed) == (2, 2, 3)
-    wanted = eager.find([image()])[0], eager.find([image(seed=1)])[0]
+    wanted = eager.find([noise()])[0], eager.find([noise(seed=1)])[0]
     for found, want in zip((first, second), wanted, strict=True):
         assert torch.equal(found.boxes_px, want.boxes_px)
 
@@ -114,7 +104,7 @@ def test_another_network_in_a_detector_is_recorded_anew(
     """As where a detection load is imposed: the old graph would find the old detections."""
     record = Recorder()
     graph = graphed(pair[0], record)
-    before = graph.find([image()])[0]
+    before = graph.find([noise()])[0]
 
     class Silent(Program):
         def __init__(self, network: Program) -> None:
@@ -129,7 +119,7 @@ def test_another_network_in_a_detector_is_recorded_anew(
 
     graph.network = Silent(graph.network)
     assert len(before) == 100
-    assert len(graph.find([image()])[0]) == 0
+    assert len(graph.find([noise()])[0]) == 0
     assert record.recorded == 2
 
 
@@ -167,7 +157,7 @@ def test_an_image_whose_flag_says_no_is_detected_again_and_counted(
         return ProgramOutput(predictions=outcome.predictions, detections=found, state=state)
 
     monkeypatch.setattr(graph, "_fixed", doubtful)
-    images = [image(), image(seed=1)]
+    images = [noise(), noise(seed=1)]
     results = graph.find(images)
     assert [found.exact for found in results] == [True, False]
     for found, wanted in zip(results, eager.find(images), strict=True):
@@ -183,9 +173,9 @@ def test_stages_are_timed_in_a_graph_of_their_own(
     record, clock = Recorder(), StageClock("cpu")
     graph = graphed(eager, record)
     Event.recorded = 0
-    graph.find([image()])
+    graph.find([noise()])
     assert Event.recorded == 0
-    graph.find([image()], clock)
+    graph.find([noise()], clock)
     taken = clock.take()
     assert record.recorded == 2
     inside = {name: taken[name] for name in ("backbone", "fpn", "protonet", "head", "nms")}
@@ -206,7 +196,7 @@ def test_a_clock_that_takes_no_times_is_refused(pair: tuple[Detector, Detector, 
         yield
 
     with pytest.raises(AssertionError, match="cannot time within a graph"):
-        pair[1].find([image()], stopwatch)
+        pair[1].find([noise()], stopwatch)
 
 
 @pytest.mark.parametrize(
@@ -235,9 +225,9 @@ def test_what_does_not_work_in_fixed_sizes_is_refused_before_anything_runs(
 
 @pytest.mark.slow
 def test_compiled_detection_in_fixed_sizes_finds_what_eager_finds() -> None:
-    eager = eager_detector(**RESCORED)
+    eager = small_detector(**RESCORED)
     graph = graphed(eager, Recorder(), compiled=True)
-    found, wanted = graph.find([image()])[0], eager.find([image()])[0]
+    found, wanted = graph.find([noise()])[0], eager.find([noise()])[0]
     assert torch.equal(found.labels, wanted.labels)
     assert torch.equal(found.boxes_px, wanted.boxes_px)
     for name in ("scores", "mask_scores", "soft_masks"):
@@ -256,7 +246,7 @@ def test_a_cuda_graph_finds_what_the_compiled_network_finds(precision: str) -> N
             "yolact_tiny", device="cuda", runtime={"name": name, "precision": precision}, **RESCORED
         )
     for seed in range(3):
-        found, wanted = (made[name].find([image(seed=seed)])[0] for name in made)
+        found, wanted = (made[name].find([noise(seed=seed)])[0] for name in made)
         assert len(found) == len(wanted) == 100
         assert float((found.boxes_px - wanted.boxes_px).abs().mean()) < 0.1
         assert torch.allclose(found.scores, wanted.scores, atol=1e-3)

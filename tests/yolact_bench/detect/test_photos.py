@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.support.recorders import Event, Recorder
+from tests.support.small_detector import noise, small_detector
 from tests.support.triton_kernels import (
     DEVICES,
     INTERPRETED,
@@ -19,7 +20,6 @@ from tests.support.triton_kernels import (
     device_or_skip,
     stack_bytes,
 )
-from yolact_bench.build import load_detector
 from yolact_bench.clock import no_clock
 from yolact_bench.detect.graph import staging as staging_module
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections
@@ -34,10 +34,6 @@ from yolact_bench.slots import form_of
 
 ON_A_CPU = pytest.mark.skipif(INTERPRETED, reason="the interpreter has tests of its own")
 Photo = NDArray[np.uint8]
-
-
-def photo(height: int = 96, width: int = 80, seed: int = 0) -> Photo:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def resize_by_operators(
@@ -55,8 +51,7 @@ def resize_by_operators(
 
 @pytest.fixture(scope="module")
 def eager() -> Detector:
-    torch.manual_seed(0)
-    return load_detector("yolact_tiny", image_size=72, **{"protonet.k": 4})
+    return small_detector()
 
 
 def of_photos(
@@ -109,12 +104,12 @@ def test_one_recording_serves_photos_of_all_sizes(eager: Detector) -> None:
     """One pixel, a column, odd sides; grey with a stride of 0, BGR reversed, and a tensor's."""
     record = Recorder()
     ours = of_photos(eager, record)
-    grey = np.broadcast_to(photo(31, 20)[..., :1], (31, 20, 3))
-    photos = [photo(1, 1), photo(75, 1), photo(33, 121), grey, photo(40, 50)[..., ::-1]]
+    grey = np.broadcast_to(noise(31, 20)[..., :1], (31, 20, 3))
+    photos = [noise(1, 1), noise(75, 1), noise(33, 121), grey, noise(40, 50)[..., ::-1]]
     for one in photos:
         assert_found_alike(ours, eager, [one])
     assert (record.recorded, record.warmed, record.replayed) == (1, 1, 5)
-    tensor = torch.from_numpy(photo())
+    tensor = torch.from_numpy(noise())
     assert torch.equal(ours.find([tensor])[0].labels, eager.find([tensor])[0].labels)
 
 
@@ -122,8 +117,8 @@ def test_one_recording_serves_photos_of_all_sizes(eager: Detector) -> None:
 def test_photos_of_a_batch_may_differ_in_size(eager: Detector) -> None:
     record = Recorder()
     ours = of_photos(eager, record)
-    assert_found_alike(ours, eager, [photo(), photo(64, 120, seed=1)])
-    assert_found_alike(ours, eager, [photo(50, 31, seed=2), photo(7, 9, seed=3)])
+    assert_found_alike(ours, eager, [noise(), noise(64, 120, seed=1)])
+    assert_found_alike(ours, eager, [noise(50, 31, seed=2), noise(7, 9, seed=3)])
     assert record.recorded == 1
 
 
@@ -133,18 +128,18 @@ def test_what_is_decoded_into_the_staging_is_not_copied_again(
 ) -> None:
     ours = of_photos(eager, Recorder())
     room = ours.staging(96, 80)
-    room[:] = photo()
-    wanted = eager.find([photo()])[0]
+    room[:] = noise()
+    wanted = eager.find([noise()])[0]
     with monkeypatch.context() as patch:
         patch.setattr(np, "copyto", None)
         assert torch.equal(ours.find([room])[0].boxes_px, wanted.boxes_px)
-    assert_found_alike(ours, eager, [photo(seed=1)])
+    assert_found_alike(ours, eager, [noise(seed=1)])
     # A part of it begins elsewhere: it is moved over itself.
-    room[:] = photo(seed=2)
-    assert_found_alike(ours, eager, [photo(seed=2)[5:, 3:]])
-    room[:] = photo(seed=2)
+    room[:] = noise(seed=2)
+    assert_found_alike(ours, eager, [noise(seed=2)[5:, 3:]])
+    room[:] = noise(seed=2)
     moved = ours.find([room[5:, 3:]])[0]
-    assert torch.equal(moved.boxes_px, eager.find([photo(seed=2)[5:, 3:]])[0].boxes_px)
+    assert torch.equal(moved.boxes_px, eager.find([noise(seed=2)[5:, 3:]])[0].boxes_px)
 
 
 @ON_A_CPU
@@ -161,10 +156,10 @@ def test_photos_that_do_not_fit_go_the_other_way_with_a_note(
     record = Recorder()
     ours = of_photos(eager, record)
     with caplog.at_level(logging.WARNING):
-        assert_found_alike(ours, eager, [photo(10, 10)])
+        assert_found_alike(ours, eager, [noise(10, 10)])
         assert (record.recorded, len(caplog.records)) == (1, 0)
         for _ in range(2):
-            assert_found_alike(ours, eager, [photo(10, 11)])
+            assert_found_alike(ours, eager, [noise(10, 11)])
         assert ours.staging(10, 11).base is None
     assert record.replayed == 1
     (note,) = caplog.records
@@ -179,7 +174,7 @@ def test_an_image_whose_flag_says_no_is_detected_again(eager: Detector) -> None:
         return replace(found, scores=wrong, exact=torch.tensor([True, False]))
 
     ours = of_photos(eager, Recorder(), doubtful)
-    images = [photo(), photo(seed=1)]
+    images = [noise(), noise(seed=1)]
     assert [found.exact for found in ours.find(images)] == [True, False]
     assert_found_alike(ours, eager, images)
 
@@ -190,7 +185,7 @@ def test_what_is_taken_out_of_a_program_is_its_own_memory(eager: Detector) -> No
     ours = of_photos(eager, Recorder())
     assert ours._of_photos is not None
     with torch.no_grad():
-        outcome = ours._of_photos(ours.network, [photo()], no_clock)
+        outcome = ours._of_photos(ours.network, [noise()], no_clock)
     found = outcome.detections(0, 2, (96, 80), 0.5)
     for part in ("boxes", "boxes_px", "scores", "mask_scores", "labels", "soft_masks"):
         before = getattr(found, part).clone()
@@ -204,14 +199,14 @@ def test_what_is_taken_out_of_a_program_is_its_own_memory(eager: Detector) -> No
 def test_a_wrong_image_is_refused(eager: Detector) -> None:
     ours = of_photos(eager, Recorder())
     with pytest.raises(SpecError, match="image 1: expected RGB uint8"):
-        ours.find([photo(), photo()[..., :1]])
+        ours.find([noise(), noise()[..., :1]])
 
 
 @ON_A_CPU
 def test_another_network_is_recorded_anew(eager: Detector) -> None:
     record = Recorder()
     ours = of_photos(eager, record)
-    ours.find([photo()])
+    ours.find([noise()])
 
     class Same(Program):
         def __init__(self, network: Program) -> None:
@@ -223,7 +218,7 @@ def test_another_network_is_recorded_anew(eager: Detector) -> None:
             return raw
 
     ours.network = Same(ours.network)
-    ours.find([photo()])
+    ours.find([noise()])
     assert record.recorded == 2
 
 
@@ -254,7 +249,7 @@ def resized(
     device: str, sizes: list[tuple[int, int]], dtype: torch.dtype, side: int = 23
 ) -> tuple[Tensor, Tensor]:
     """By the kernel, and by operators on the CPU."""
-    photos = [photo(*size, seed=seed) for seed, size in enumerate(sizes)]
+    photos = [noise(*size, seed=seed) for seed, size in enumerate(sizes)]
     mean = torch.tensor([123.68, 116.78, 103.94])[:, None, None]
     std = torch.tensor([58.4, 57.12, 57.38])[:, None, None]
     made = []

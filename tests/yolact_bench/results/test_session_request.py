@@ -1,6 +1,7 @@
 """Whether an earlier session stands for a new one, and why not."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,12 @@ REQUEST = SessionRequest(
     rounds=None,
     twin=False,
 )
+add = partial(fake_work.add_session, protocol=NARROW)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "results.jsonl")
-
-
-def add(store: Store, session: str, *arms: str, **changes: object) -> None:
-    for arm in arms or ("fast", "sequential"):
-        store.add(fake_work.latency(arm, session=session, **{"protocol": NARROW, **changes}))
 
 
 def outcome(store: Store, request: SessionRequest = REQUEST) -> tuple[str | None, str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,12 @@ from yolact_bench.results.store import Store
 
 BOTH = ["d-fast-0", "d-sequential-0"]
 NARROW = TimingProtocol(version=2, rel_ci=0.01, rounds=80)
+add = partial(fake_work.add_session, protocol=NARROW)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "results.jsonl")
-
-
-def add(store: Store, session: str, *arms: str, **changes: object) -> None:
-    for arm in arms or ("fast", "sequential"):
-        store.add(fake_work.latency(arm, session=session, **{"protocol": NARROW, **changes}))
 
 
 def name_of(session: Session | None) -> str | None:
