@@ -9,6 +9,7 @@ import pytest
 from runners.ablation.context import AblationContext
 from runners.planning.cost import Estimate, estimate
 from runners.planning.plan import Plan
+from runners.planning.rates import Rate
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.user_rates import UserRates
 from runners.system.environment import environment
@@ -50,6 +51,13 @@ def plan(at: AblationContext, tmp_path: Path) -> Plan:
 
 def cost(plan: Plan, at: AblationContext, *, rate: float | None = None) -> Estimate:
     return estimate(plan, at.place, UserRates(every=rate))
+
+
+def test_a_rate_is_images_a_second_and_where_it_is_from() -> None:
+    """Ten images at four a second take 10 / 4 s."""
+    rate = Rate(per_second=4.0, source="measured on fast")
+    assert rate.seconds(10) == 2.5
+    assert rate.text == "4 images/s measured on fast"
 
 
 def test_an_unmeasured_rate_is_unknown_with_a_remedy(plan: Plan, at: AblationContext) -> None:
