@@ -21,6 +21,4 @@ FIGURES: FigureSet[Summary] = FigureSet(
 
 def draw(summary: Summary) -> dict[str, dict[str, bytes]]:
     """Return stem → suffix → file content of every figure that has something to show."""
-    # A figure travels without its page: a proxy must say so itself.
-    watermark = "" if summary.proxy is None else f"PROXY: {summary.proxy} budget"
-    return FIGURES.draw(summary, watermark=watermark)
+    return FIGURES.draw(summary, proxy=summary.proxy)

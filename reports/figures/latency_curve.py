@@ -16,7 +16,7 @@ _AFTER = ("nms", "assembly", "rescore", "upsample", "copy")
 def draw_curve(curve: LatencyCurve, words: str) -> dict[str, bytes]:
     """Return suffix → file content: whole calls, and the stages after the network beside them."""
     figures = FigureSet({"latency_curve": lambda curve: _figure(curve, words)})
-    return figures.draw(curve)["latency_curve"]
+    return figures.draw(curve, proxy=None)["latency_curve"]
 
 
 def _figure(curve: LatencyCurve, words: str) -> Figure:

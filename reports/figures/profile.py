@@ -11,7 +11,7 @@ from yolact_bench.results.profile import Ceiling, Profile
 
 def draw(profile: Profile) -> dict[str, dict[str, bytes]]:
     """Return stem → suffix → file content of every figure."""
-    return FigureSet({"stages": stage_bar, "roofline": roofline}).draw(profile)
+    return FigureSet({"stages": stage_bar, "roofline": roofline}).draw(profile, proxy=None)
 
 
 def roofline(profile: Profile) -> Figure:

@@ -67,8 +67,11 @@ class FigureSet(Generic[T]):
     drawings: Mapping[str, Callable[[T], Figure | None]]  # by the stem of the file
     salt: str = ""
 
-    def draw(self, subject: T, *, watermark: str = "") -> dict[str, dict[str, bytes]]:
-        """Return stem → suffix → file content."""
+    def draw(self, subject: T, *, proxy: str | None) -> dict[str, dict[str, bytes]]:
+        """Return stem → suffix → file content.
+
+        A figure travels without its page: one of a `proxy`, a shortened budget, must say so itself.
+        """
         files: dict[str, dict[str, bytes]] = {}
         for stem, drawing in self.drawings.items():
             # The salt makes the ids inside an SVG depend on the figure alone, not on chance.
@@ -77,8 +80,8 @@ class FigureSet(Generic[T]):
                 figure = drawing(subject)
                 if figure is None:
                     continue
-                if watermark:
-                    figure.text(0.5, 0.5, watermark, **WATERMARK)
+                if proxy is not None:
+                    figure.text(0.5, 0.5, f"PROXY: {proxy} budget", **WATERMARK)
                 files[stem] = {kind: _encode(figure, kind) for kind in ("svg", "png")}
         return files
 

@@ -12,6 +12,7 @@ from reports.tables.main import comparison
 from reports.tables.origins import origins
 from reports.tables.table import Table
 from yolact_bench.results.record import Environment
+from yolact_bench.results.sweep import Sweep
 
 _CAPTIONS = {
     "differences": "Differences to the baseline with 95 % intervals; filled: real",
@@ -95,9 +96,9 @@ def main_tables(summary: Summary) -> tuple[Table, ...]:
     return tuple(with_mark(table, summary) for table in wanted if table is not None and table.rows)
 
 
-def proxy_mark(summary: Summary) -> str:
+def proxy_mark(of: Summary | Sweep) -> str:
     """Return what follows a title where a shortened schedule stands in; else nothing."""
-    return f" (proxy: {summary.proxy} budget)" if summary.proxy else ""
+    return f" (proxy: {of.proxy} budget)" if of.proxy else ""
 
 
 def with_mark(table: Table, summary: Summary) -> Table:

@@ -41,7 +41,7 @@ def build_sweep(work_dir: Path, name: str) -> SweepReport:
     """
     folder, sweep = _read(work_dir, name)
     confirmed = _confirmation_tables(work_dir, sweep)
-    figures = FIGURES.draw(sweep)
+    figures = FIGURES.draw(sweep, proxy=sweep.proxy)
     texts = _texts(sweep, tuple(figures), confirmed)
     page = html_page(sweep, svg_texts(figures), confirmed)
     write_files(folder, {**texts, "report.html": page}, figures)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from reports.pages.html import inline, pages
 from reports.pages.markdown import escape, section_lines
-from reports.pages.sections import Section
+from reports.pages.sections import Section, proxy_mark
 from reports.sweeps import tables as sweep_tables
 from reports.sweeps.sentences import headline, importance_note, provenance, warnings
 from reports.tables.table import Table
@@ -15,17 +15,19 @@ def sections(
     sweep: Sweep, stems: tuple[str, ...], confirmed: tuple[Table, ...] = ()
 ) -> tuple[Section, ...]:
     """Return the sections that have something to show; `stems` are those of the figures."""
+    mark = proxy_mark(sweep)
     result = (
         Section(
             title="Result",
             tables=(sweep_tables.best_trials(sweep),),
-            figures=_figures(stems, ("front", _front_caption(sweep))),
+            figures=_figures(stems, mark, ("front", _front_caption(sweep))),
         ),
         Section(title="Confirmed with more seeds", tables=confirmed, link=_confirmed_link(sweep)),
         Section(
             title="How the search went",
             figures=_figures(
                 stems,
+                mark,
                 ("history", "Every trial in order, and the best so far"),
                 ("trainings", "Validation AP during the trainings of trials"),
             ),
@@ -35,6 +37,7 @@ def sections(
             notes=(importance_note(sweep),) if "importance" in stems else (),
             figures=_figures(
                 stems,
+                mark,
                 ("importance", "Share of the variation among the better trials"),
                 (
                     "slices",
@@ -58,7 +61,7 @@ def markdown_page(sweep: Sweep, stems: tuple[str, ...], confirmed: tuple[Table, 
     """Return the whole page; `stems` are those of the figures."""
     result, effort = headline(sweep)
     parts = [
-        f"# {sweep.name}",
+        f"# {sweep.name}{proxy_mark(sweep)}",
         escape(sweep.question),
         f"**{escape(result)}**",
         escape(effort),
@@ -82,6 +85,7 @@ def html_page(sweep: Sweep, figures: Mapping[str, str], confirmed: tuple[Table, 
         .get_template("sweep.html.jinja")
         .render(
             sweep=sweep,
+            proxy=proxy_mark(sweep),
             result=result,
             effort=effort,
             warnings=warnings(sweep),
@@ -98,8 +102,10 @@ def _confirmed_link(sweep: Sweep) -> tuple[str, str] | None:
     return f"../../reports/{sweep.confirm}/report", f"Report of {sweep.confirm}"
 
 
-def _figures(stems: tuple[str, ...], *wanted: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(figure for figure in wanted if figure[0] in stems)
+def _figures(
+    stems: tuple[str, ...], mark: str, *wanted: tuple[str, str]
+) -> tuple[tuple[str, str], ...]:
+    return tuple((stem, caption + mark) for stem, caption in wanted if stem in stems)
 
 
 def _front_caption(sweep: Sweep) -> str:

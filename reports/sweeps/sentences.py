@@ -25,7 +25,7 @@ _WORDS = {"over_budget": "over budget", "lost": "lost and repeated"}
 
 def headline(sweep: Sweep) -> tuple[str, ...]:
     """Return the result in sentences: what was found, and what it took."""
-    result = _result(sweep)
+    result = f"proxy ({sweep.proxy} budget): " * bool(sweep.proxy) + _result(sweep)
     return (result[0].upper() + result[1:], _effort(sweep))
 
 
@@ -35,10 +35,9 @@ def warnings(sweep: Sweep) -> tuple[str, ...]:
     left = sweep.num_trials - sum(trial.state not in _OPEN for trial in sweep.trials)
     if left > 0:
         notes.append(f"Not finished: {left} of {count(sweep.num_trials, 'trial')} outstanding.")
-    proxy = re.search(r"--budget[ =](smoke|short)\b", sweep.command)
-    if proxy:
+    if sweep.proxy:
         notes.append(
-            f"Proxy: with the {proxy[1]} budget a shortened schedule replaces the full one; "
+            f"Proxy: with the {sweep.proxy} budget a shortened schedule replaces the full one; "
             "the commands below train the whole schedule."
         )
     if complete_trials(sweep):

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import yaml
 
+from reports.pages.sections import proxy_mark
 from reports.sweeps.numbers import notation, ranking, short_choices, value
 from reports.tables.cells import MISSING
 from reports.tables.csv import csv_text
 from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.sweep import Sweep, Trial
+from yolact_bench.spec.budget_names import FULL
 from yolact_bench.text import NOT_AVAILABLE, duration
 
 SHOWN = 10
@@ -28,8 +30,9 @@ def best_trials(sweep: Sweep) -> Table:
         for metric in _EXTRAS
         if metric not in metrics and any(value(t.metrics, metric) is not None for t in trials)
     ]
+    title = "The best trials" if len(metrics) == 1 else "The front, and the trials next to it"
     return tabulate(
-        "The best trials" if len(metrics) == 1 else "The front, and the trials next to it",
+        title + proxy_mark(sweep),
         [
             _name(sweep),
             *(column for metric in metrics for column in _objective(sweep, metric)),
@@ -105,6 +108,7 @@ def _line(
         "origin": trial.origin,
         "train_digest": trial.train_digest,
         "detect_digest": trial.detect_digest,
+        "budget": sweep.proxy or FULL,
         "command": command(sweep, trial),
     }
 

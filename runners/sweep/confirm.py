@@ -30,7 +30,8 @@ def confirm(spec: SweepSpec, sweep: Sweep, at: SweepContext, *, seeds: int, comm
     """
     folder = at.place.work_dir / "sweeps" / spec.name
     file = write_confirmation(spec, sweep, folder, seeds=seeds)
-    plan = make_plan(load(file), place=at.place, data_root=at.data_root, timing=at.timing)
+    ablation = replace(load(file), budget=spec.budget)  # its base has the shortened schedule
+    plan = make_plan(ablation, place=at.place, data_root=at.data_root, timing=at.timing)
     context = AblationContext(
         place=at.place,
         tracker=at.tracker,

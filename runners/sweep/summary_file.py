@@ -76,6 +76,7 @@ class SweepSummary:
             time=now(),
             confirm=self.confirm,
             settings=dict(spec.settings),
+            budget=spec.budget,
         )
         save(sweep, self.folder)
         self._written = time.monotonic()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.sweep import Sweep
+from yolact_bench.spec.budget_names import FULL
 from yolact_bench.text import NOT_AVAILABLE, align, metric_value
 
 _HEADS = ("sweep", "mode", "trials", "best", "when", "question")
@@ -24,6 +25,7 @@ class SweepRow:
     best: dict[str, float]
     on_front: int
     when: str
+    budget: str
 
 
 def sweep_lines(work_dir: Path) -> Iterator[str]:
@@ -58,6 +60,7 @@ def _row(sweep: Sweep) -> SweepRow:
         best={metric: best[metric] for metric in sought if metric in best},
         on_front=len(sweep.best),
         when=sweep.time[:16].replace("T", " "),
+        budget=sweep.proxy or FULL,
     )
 
 
@@ -67,4 +70,5 @@ def _cells(row: SweepRow) -> tuple[str, ...]:
     best = ", ".join(f"{name} {metric_value(name, value)}" for name, value in row.best.items())
     if row.on_front > 1:
         best = f"{row.on_front} on the front"
-    return row.name, row.mode, trials, best or NOT_AVAILABLE, row.when, row.question
+    proxy = "" if row.budget == FULL else f" [{row.budget} budget: a proxy]"
+    return row.name + proxy, row.mode, trials, best or NOT_AVAILABLE, row.when, row.question

@@ -1,11 +1,13 @@
 """A sweep as a report reads it: written by the coordinator after every change, whole or not."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from yolact_bench.results.record import Environment
 from yolact_bench.results.serialise import JsonFile
+from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.sweep.keys import Objective
 
 # complete: all objectives are known. pruned: stopped early, behind other trials.
@@ -59,6 +61,18 @@ class Sweep:
     confirm: str = ""  # the ablation that has run the front again with more seeds
     # Slot path → value of what the spec sets in the base and in every trial.
     settings: Mapping[str, object] = field(default_factory=dict)
+    budget: str = FULL  # smoke or short: a proxy for the schedule that the spec asks for
+
+    def omitted_fields(self) -> frozenset[str]:
+        """Fields that the JSON form leaves out: those that older versions do not read."""
+        return frozenset({"budget"} if self.budget == FULL else ())
+
+    @property
+    def proxy(self) -> str | None:
+        """The budget, if it stands in for the one that the spec asks for."""
+        # Files of earlier versions have it in their command alone.
+        earlier = re.search(r"--budget[ =](smoke|short)\b", self.command)
+        return (earlier and earlier[1]) if self.budget == FULL else self.budget
 
     @property
     def states(self) -> Counter[str]:

@@ -6,8 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
-from reports.sweeps.build import build_sweep, check_sweep, hides_a_sweep, sweep_called
+from reports.sweeps.build import (
+    build_sweep,
+    check_sweep,
+    hides_a_sweep,
+    render_sweep,
+    sweep_called,
+)
 from reports.sweeps.figures.draw import FIGURES
 from reports.sweeps.numbers import ranking, running_best
 from reports.sweeps.sentences import expected_maximum, headline, warnings
@@ -25,6 +32,7 @@ from tests.support.fake_sweeps import (
 )
 from tests.support.fake_work import NAME, write_work
 from yolact_bench.errors import SpecError
+from yolact_bench.results.serialise import plain_fields
 
 STATES = ("complete", "pruned", "over_budget", "failed", "lost", "skipped", "running")
 
@@ -146,8 +154,38 @@ def test_a_lost_trial_that_was_asked_again_does_not_count_twice() -> None:
 
 
 def test_a_shortened_schedule_is_told() -> None:
-    sweep = sweep_of(command="yolact-bench sweep sweeps/a.yaml --budget smoke")
-    assert any(text.startswith("Proxy: with the smoke budget") for text in warnings(sweep))
+    """By its field; files of earlier versions say it in their command alone."""
+    for sweep in (
+        sweep_of(command="yolact-bench sweep sweeps/a.yaml --budget smoke"),
+        sweep_of(budget="smoke"),
+    ):
+        assert any(text.startswith("Proxy: with the smoke budget") for text in warnings(sweep))
+    assert "budget" not in plain_fields(sweep_of())  # an earlier version reads it
+
+
+def test_a_proxy_is_marked_wherever_its_numbers_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    write = Figure.text
+    monkeypatch.setattr(Figure, "text", lambda *a, **k: texts.append(a[3]) or write(*a, **k))
+    sweep = sweep_of(scored(0, 0.3), scored(1, 0.31), best=(1,), budget="short")
+    save_sweep(tmp_path, sweep)
+
+    report = build_sweep(tmp_path, "nms")
+
+    mark = "(proxy: short budget)"
+    lines = (report.folder / "report.md").read_text().splitlines()
+    html = (report.folder / "report.html").read_text()
+    printed = [line for line in lines if line.startswith(("# ", "**The best", "![", "### The"))]
+    assert len(printed) >= 3
+    assert all(mark in line for line in printed), printed
+    assert f'<h1>nms<span class="proxy"> {mark}</span></h1>' in html
+    assert html.count(f"{mark}</figcaption>") == html.count("<figcaption>") > 0
+    assert "PROXY: short budget" in texts
+    assert render_sweep(sweep).startswith("Proxy (short budget): mask AP 31.20 → 31.00")
+    with (report.folder / "trials.csv").open() as file:
+        assert {line["budget"] for line in csv.DictReader(file)} == {"short"}
 
 
 def test_failures_are_listed_with_their_reasons() -> None:

@@ -1,15 +1,24 @@
 """The ablation that confirms a sweep: what its best trials change of the base."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from runners.sweep.confirm import write_confirmation
+from runners.sweep.confirm import confirm, write_confirmation
+from runners.sweep.flow import SweepContext
+from runners.sweep.storage import storage_url
+from runners.sweep.study import Study
+from runners.sweep.summary_file import SweepSummary
+from runners.timing.records import TimingLimits
+from runners.tracking.tracker import NoTracker
+from runners.units.workplace import Workplace
+from tests.support import fake_work
 from tests.support.fake_sweeps import sweep_of, trial_of
 from tests.support.paths import ROOT
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.ablation import load
+from yolact_bench.spec.ablation import Ablation, load
 from yolact_bench.spec.sweep.sweep import load_sweep
 
 SPEC = load_sweep(ROOT / "sweeps" / "tiny.yaml")
@@ -24,6 +33,36 @@ def test_a_factor_of_the_best_trial_that_equals_the_base_is_no_factor(tmp_path: 
     assert written["changes"] == ["schedule.lr"]
     assert written["arms"] == {"base": {}, "trial_3": {"schedule.lr": 0.0123}}
     assert [arm.name for arm in load(file).arms] == ["base", "trial_3"]
+
+
+def test_what_confirms_a_proxy_is_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its base has the shortened schedule already, which no budget of its own shortens again."""
+    spec = load_sweep(ROOT / "sweeps" / "tiny.yaml", budget="short")
+    study = Study(spec, storage_url(None, tmp_path), {})
+    folder = tmp_path / "sweeps" / spec.name
+    summary = SweepSummary(spec=spec, study=study, folder=folder, device="cpu", command="sweep")
+    trial = trial_of(3, changes={"schedule.lr": 0.0123})
+    sweep = replace(summary.write(importance=False), trials=(trial,), best=(3,))
+    assert sweep.budget == "short"
+    plans: list[Ablation] = []
+    monkeypatch.setattr(
+        "runners.sweep.confirm.make_plan", lambda ablation, **_: plans.append(ablation)
+    )
+    monkeypatch.setattr("runners.sweep.confirm.run_ablation", lambda *_, **__: fake_work.manifest())
+    at = SweepContext(
+        place=Workplace(work_dir=tmp_path, device="cpu", workers=0),
+        tracker=NoTracker(),
+        timing=TimingLimits(),
+        data_root=None,
+        storage=None,
+        make_executor=lambda: None,
+    )
+
+    confirm(spec, sweep, at, seeds=2, command="sweep")
+
+    (ablation,) = plans
+    assert ablation.budget == "short"
+    assert ablation.arms[0].run.schedule == spec.run.schedule
 
 
 def test_a_best_trial_that_is_the_base_leaves_nothing_to_confirm(tmp_path: Path) -> None:

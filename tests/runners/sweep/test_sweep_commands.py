@@ -47,6 +47,12 @@ def test_sweeps_are_listed_with_their_trials_and_best_value(tmp_path: Path) -> N
     assert f"{len(pareto_sweep().best)} on the front" in pareto
 
 
+def test_a_proxy_is_marked_in_the_list(tmp_path: Path) -> None:
+    save_sweep(tmp_path, budget_sweep(budget="short"))
+    _, line = sweep_lines(tmp_path)
+    assert line.startswith("budget [short budget: a proxy]")
+
+
 def test_the_list_of_sweeps_has_a_json_form(tmp_path: Path) -> None:
     save_sweep(tmp_path, budget_sweep())
     output = json.loads(invoke("list", "sweeps", "--work-dir", str(tmp_path), "--json"))
