@@ -14,8 +14,9 @@ from reports.sweeps.build import build_sweep
 from runners.cli.spec_commands import SweepCommand
 from runners.cli.terminal import print_sweep
 from runners.cli.workplace import start_executor
+from runners.sweep.check import CheckedSweep, check_sweep
 from runners.sweep.confirm import confirm
-from runners.sweep.flow import CheckedSweep, SweepContext, check_sweep, run_sweep
+from runners.sweep.flow import SweepContext, run_sweep
 from runners.system.torchrun import refuse_torchrun
 from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.units.settings import parse_settings

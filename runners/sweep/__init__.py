@@ -1,4 +1,4 @@
 """Optuna sweeps over arms.
 
-Public: `flow.check_sweep`, `flow.run_sweep`, `confirm.confirm`.
+Public: `check.check_sweep`, `flow.run_sweep`, `confirm.confirm`.
 """

@@ -9,29 +9,27 @@ from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained
 from runners.executors import Executor
 from runners.sweep import fact
+from runners.sweep.check import CheckedSweep
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.ledger import Ledger, coordinator_of
 from runners.sweep.replays import run_replays
-from runners.sweep.samplers import pruner_of
 from runners.sweep.stopwatch import Stopwatch
 from runners.sweep.storage import is_own, storage_url, without_password
 from runners.sweep.study import Study
 from runners.sweep.summary_file import SweepSummary
 from runners.sweep.trainings import Trainings
-from runners.sweep.trial import TrialFactory, metrics_of, missing_metric
+from runners.sweep.trial import metrics_of, missing_metric
 from runners.system.environment import environment
 from runners.timing.records import TimingLimits
 from runners.tracking.tracker import Tracker
-from runners.units.unit import Unit, planned_run
+from runners.units.unit import planned_run
 from runners.units.workplace import Workplace, is_trained
-from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.errors import ArmError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.sweep import Sweep
-from yolact_bench.spec.run import Run
-from yolact_bench.spec.sweep.space import all_params, params_of
-from yolact_bench.spec.sweep.sweep import SweepSpec
+from yolact_bench.spec.sweep.space import params_of
 
 log = logging.getLogger(__name__)
 
@@ -46,41 +44,6 @@ class SweepContext:
     data_root: Path | None
     storage: str | None  # a database URL; None: work/optuna.db
     make_executor: Callable[[], Executor | None]  # where trials train
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckedSweep:
-    """A sweep whose whole space has been checked."""
-
-    spec: SweepSpec
-    factory: TrialFactory
-    base: Unit
-    corners: tuple[Run, ...]  # every component and end of a range once
-
-
-def check_sweep(
-    spec: SweepSpec, place: Workplace, data_root: Path | None, *, data: bool = True
-) -> CheckedSweep:
-    """Return the sweep with its base and the corners of its space, built on the meta device.
-
-    Without `data` the files of the data set are not looked at; such a sweep cannot be run.
-
-    Raises:
-        SpecError: whatever could be known to fail before the first trial.
-    """
-    if spec.sampler == "grid" and all_params(spec.space) is None:
-        raise SpecError(
-            f"{spec.where('sampler')}: a grid needs a finite space; give every range a step, "
-            "or write sampler: tpe"
-        )
-    pruner_of(spec)
-    factory = TrialFactory(spec=spec, place=place, data_root=data_root, data=data)
-    return CheckedSweep(
-        spec=spec,
-        factory=factory,
-        base=factory.base(),
-        corners=tuple(factory.check_corners()),
-    )
 
 
 def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep:
@@ -115,9 +78,7 @@ def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep
     )
     try:
         with at.tracker.execution(
-            _manifest(checked, command),
-            spec=Path(spec.source.file),
-            env=environment(place.device),
+            _manifest(checked, command), spec=Path(spec.source.file), env=environment(place.device)
         ):
             summary.base_metrics = _base_metrics(checked, at) or summary.base_metrics
             _seed(checked, study, at)

@@ -1,25 +1,21 @@
 """The Optuna study of a sweep: the next trial to try, and the trials so far."""
 
 import logging
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
-import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
 from runners.sweep import fact
+from runners.sweep.open_study import open_storage, open_study
 from runners.sweep.samplers import pruner_of, sampler_of, suggest
-from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.space import Params, Space, parameters
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
 log = logging.getLogger(__name__)
 
-_IDENTITY = "yolact_bench"
-_PATIENCE = 60.0  # seconds to wait for another process to unlock an sqlite file
 _ENOUGH = 8  # finished trials for an importance
 
 
@@ -64,7 +60,7 @@ class Study:
         self._space = spec.space
         self._url = storage
         identity = {**spec.identity, **(machine if spec.needs_times else {})}
-        self._study = _open(spec, storage, identity)
+        self._study = open_study(spec, storage, identity)
         # With the same seed a resumed study would draw the same parameters again.
         seed = spec.sampler_seed + len(self._study.get_trials(deepcopy=False))
         self._study.sampler = sampler_of(spec, seed)
@@ -106,7 +102,7 @@ class Study:
     def note(self, number: int, **facts: object) -> None:
         trial = self._open.get(number)
         if trial is None:  # of an earlier coordinator
-            storage = _storage(self._url)
+            storage = open_storage(self._url)
             study = storage.get_study_id_from_name(self._study.study_name)
             trial_id = storage.get_trial_id_from_study_id_trial_number(study, number)
             trial = optuna.Trial(self._study, trial_id)
@@ -185,58 +181,6 @@ class Study:
         """Return -1 if the objective is maximised, else 1: low values are then good."""
         maximise = self._study.directions[objective] is optuna.study.StudyDirection.MAXIMIZE
         return -1 if maximise else 1
-
-
-def _open(spec: SweepSpec, storage: str, identity: Mapping[str, str]) -> optuna.Study:
-    up, down = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
-    directions = [up if one.maximise else down for one in spec.objectives]
-    try:
-        study = _with_retries(
-            lambda: optuna.create_study(
-                study_name=spec.name,
-                storage=_storage(storage),
-                directions=directions,
-                load_if_exists=True,
-            )
-        )
-    except ImportError as error:
-        raise SpecError(f"--storage: its driver is not installed: {error}") from error
-    except Exception as error:
-        kind = type(error).__name__
-        raise SpecError(
-            f"--storage: the study {spec.name} cannot be opened ({kind}); is it a database "
-            "URL such as postgresql+psycopg2://user@host/name that answers?"
-        ) from error
-    stored = study.user_attrs.get(_IDENTITY)
-    if stored is None:
-        study.set_metric_names([one.metric for one in spec.objectives])  # for optuna-dashboard
-        study.set_user_attr(_IDENTITY, identity)
-        return study
-    changed = [key for key in {**stored, **identity} if stored.get(key) != identity.get(key)]
-    if changed:
-        was, now = (one.get(changed[0], "not stated") for one in (stored, identity))
-        raise spec.source.error(
-            ("name",),
-            f"the study {spec.name} was started with another {changed[0]} (then {was}, now {now}); "
-            "its trials would not be comparable: write another name, or undo the change",
-        )
-    return study
-
-
-def _with_retries(open_it: Callable[[], optuna.Study]) -> optuna.Study:
-    """Retry: of two coordinators that create the tables at the same time, one fails."""
-    for pause in (1.0, 2.0):
-        try:
-            return open_it()
-        except sqlalchemy.exc.SQLAlchemyError:
-            time.sleep(pause)
-    return open_it()
-
-
-def _storage(url: str) -> optuna.storages.RDBStorage:
-    """Return the storage; a reader such as optuna-dashboard may lock an sqlite file."""
-    patience = {"connect_args": {"timeout": _PATIENCE}} if url.startswith("sqlite") else {}
-    return optuna.storages.RDBStorage(url, engine_kwargs=patience)
 
 
 def _study_trial(trial: FrozenTrial) -> StudyTrial:

@@ -7,7 +7,8 @@ import pytest
 from runners.arms.evaluate import evaluate_unit
 from runners.arms.train import ensure_trained
 from runners.executors import Executor
-from runners.sweep.flow import SweepContext, check_sweep, run_sweep
+from runners.sweep.check import check_sweep
+from runners.sweep.flow import SweepContext, run_sweep
 from runners.timing.records import TimingLimits
 from runners.tracking.tracker import NoTracker
 from tests.support.small_ablation import context

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runners.sweep.flow import SweepContext, check_sweep, run_sweep
+from runners.sweep.check import check_sweep
+from runners.sweep.flow import SweepContext, run_sweep
 from runners.sweep.storage import storage_url
 from runners.sweep.study import Study
 from runners.timing.records import TimingLimits
