@@ -1,4 +1,4 @@
-"""What keeps the tree readable: sizes, names, layers, headers."""
+"""What keeps the tree readable: names, layers, headers."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ import pytest
 
 from runners.evaluation.coco.score import SCORING
 from tests.support.paths import ABLATIONS, ROOT
-from tests.support.sources import SOURCES, TREES
+from tests.support.sources import LINES, SOURCES, TREES
 from yolact_bench.catalog import OWN, components
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.budget_names import BUDGETS, FULL
@@ -24,7 +24,6 @@ SPECS = sorted(ABLATIONS.glob("*.yaml"))
 RE = re.DOTALL | re.MULTILINE
 _SHARED = "yolact_bench.deform.layer"  # torchvision's; also what every layer is
 GRAB_BAGS = {"utils", "helpers", "common", "misc", "manager", "base"}
-LINES = {path: path.read_text().count("\n") for path in SOURCES}
 COMPONENT_MODULES = {
     component.__module__ for slot in OWN for component in components(slot).values()
 } | {engine.evaluate.__module__ for engine in SCORING.values()}
@@ -50,22 +49,6 @@ def test_there_are_sources_and_ablations_to_look_at() -> None:
     assert len(SOURCES) > 80
     assert SPECS
     assert len(COMPONENT_MODULES) > 20
-
-
-def test_no_file_is_longer_than_300_lines() -> None:
-    tests = {path: path.read_text().count("\n") for path in (ROOT / "tests").rglob("*.py")}
-    everything = {**LINES, **tests}
-    assert {str(path): lines for path, lines in everything.items() if lines > 300} == {}
-
-
-def test_no_package_is_longer_than_2500_lines() -> None:
-    """Folders in a top-level package, their own folders included."""
-    lengths: dict[str, int] = defaultdict(int)
-    for path, lines in LINES.items():
-        parts = path.relative_to(ROOT).parts
-        if len(parts) > 2:
-            lengths["/".join(parts[:2])] += lines
-    assert {package: lines for package, lines in lengths.items() if lines > 2500} == {}
 
 
 def test_runners_has_at_most_fifteen_entries() -> None:
@@ -265,22 +248,6 @@ def _is_name_of_choice(node: ast.AST) -> bool:
         case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value="name"), *_]):
             return True
     return False
-
-
-def test_no_function_has_more_than_40_lines_of_body() -> None:
-    """Without its docstring."""
-    long = [
-        f"{path.relative_to(ROOT)}: {node.name}"
-        for path, tree in TREES.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and _body_lines(node) > 40
-    ]
-    assert long == []
-
-
-def _body_lines(node: ast.FunctionDef) -> int:
-    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 def test_no_file_is_a_grab_bag() -> None:
