@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from runners.ablation.context import AblationContext
 from runners.arms.failure import failure_record, free_memory
-from runners.planning.plan import Plan, session_of, units_to_time
+from runners.planning.plan import Plan
+from runners.planning.units import session_of, units_to_time
 from runners.timing.calls import TimingError
 from runners.timing.records import time_units
 from runners.units.unit import Unit

@@ -9,7 +9,8 @@ import typer
 from reports.summary.paper import check_paper
 from runners.cli.command import SpecOptions
 from runners.cli.spec_commands import CheckCommand, PlanCommand, RunCommand
-from runners.planning.plan import Plan, check_arms, make_plan
+from runners.planning.arm_checks import check_arms
+from runners.planning.plan import Plan, make_plan
 from runners.units.check import check as check_run
 from runners.units.settings import parse_settings
 from yolact_bench.build import program_fault

@@ -2,6 +2,8 @@
 
 An NMS, a threshold, a crop or a re-scoring changes nothing before the candidates, so one pass
 over the images serves all of them.
+
+One file: what is written, resumed and read back is the same few files.
 """
 
 import json

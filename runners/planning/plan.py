@@ -1,30 +1,21 @@
 """What an ablation would do: its units, what they share, what is already done."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.arms.external.plan import ExternalStep, external_steps
-from runners.system.environment import environment
+from runners.planning.units import chosen_units, session_of, units_to_time
 from runners.timing.images import check_same_images
 from runners.timing.records import TimingLimits
-from runners.units.check import check, check_image_folders
+from runners.units.check import check_image_folders
 from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, is_trained
-from yolact_bench.errors import SpecError, hint
-from yolact_bench.resolve import fact_of, in_effect, resolve_architecture
 from yolact_bench.results.expect import arms_of
 from yolact_bench.results.manifest import Manifest
-from yolact_bench.results.session_request import SessionRequest, session_for
-from yolact_bench.results.sessions import Kind, Session
-from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import Ablation
-from yolact_bench.spec.budget_names import BUDGETS, FULL
-from yolact_bench.spec.dataset.dataset import DatasetSpec
+from yolact_bench.spec.budget_names import BUDGETS
 from yolact_bench.spec.external import EXTERNAL
-from yolact_bench.spec.latency import PROTOCOL_VERSION
-from yolact_bench.spec.run import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +70,7 @@ def make_plan(
     Raises:
         SpecError: any arm that cannot work; nothing has run yet.
     """
-    store, units = place.store, _units(ablation, place, data_root, only)
+    store, units = place.store, chosen_units(ablation, place, data_root, only)
     failures = {failure.detect_digest: failure for failure in store.failures()}
     steps = []
     for unit in units:
@@ -135,87 +126,6 @@ def share_work(steps: Iterable[Step]) -> tuple[Step, ...]:
     return tuple(sharing)
 
 
-def check_arms(ablation: Ablation) -> None:
-    """Check that no two arms are one run under two names, and that each can begin to train.
-
-    The runs that the spec asks for count, as under a budget arms may become equal. An A/A
-    control is the same run with other seeds. Choices that come to the same, as by `in_effect`,
-    are one.
-
-    Raises:
-        SpecError: two arms with equal digests, or an arm that cannot be resolved or initialised.
-    """
-    first: dict[tuple[str, int], tuple[str, int]] = {}
-    for arm in ablation.arms:
-        try:
-            run = resolve_architecture(arm.full, files=False)
-            _check_init(run)
-            same = replace(in_effect(run), seed=0)
-        except SpecError as error:
-            raise SpecError(f"{arm.where}: {error}") from error
-        # The data may not be here, so that the digest has no fingerprint of it.
-        identity = same.detect_digest + json.dumps(run.dataset, sort_keys=True)
-        for seed in ablation.seeds:
-            other, other_seed = first.setdefault((identity, run.seed + seed), (arm.name, seed))
-            if other != arm.name:
-                raise SpecError(f"{arm.where}: {_fault(other, seed, other_seed)}")
-
-
-def _check_init(run: Run) -> None:
-    """Missing weights must stop the command before the first arm trains."""
-    if fact_of(run, "init", "needs_imagenet") and not fact_of(run, "backbone", "imagenet"):
-        raise SpecError(
-            f"init: imagenet has no weights for {run.backbone['name']}; write init: "
-            "{name: checkpoint, file: …} with those of the reference, or init: {name: none}"
-        )
-
-
-def _fault(other: str, seed: int, other_seed: int) -> str:
-    if seed == other_seed:
-        return (
-            f"is the same run as {other!r}, as no difference has an effect; change or remove it, "
-            "or, as an A/A control, give it other seeds: {seed: 100}, with seed among changes"
-        )
-    return (
-        f"with seed {seed} is the run of {other!r} with seed {other_seed}, as seeds are added to "
-        "an arm's own; write a seed further away: {seed: 100}"
-    )
-
-
-def units_to_time(
-    ablation: Ablation, units: Iterable[Unit], store: Store, *, retry_failed: bool
-) -> list[Unit]:
-    """Return the units of the first seed but those that cannot be timed, as a failure says."""
-    phases = ("train", "evaluate", "latency")
-    return [
-        unit
-        for unit in units
-        if unit.seed == ablation.seeds[0]
-        and (retry_failed or not store.has_failed(unit.detect_digest, phases))
-    ]
-
-
-def session_of(
-    ablation: Ablation,
-    scenario: str,
-    units: Sequence[Unit],
-    place: Workplace,
-    timing: TimingLimits,
-) -> tuple[Session | None, str]:
-    """Return the session that times these units as asked here, or why the latest does not."""
-    how = timing.apply(ablation.latency)
-    request = SessionRequest(
-        digests=[unit.detect_digest for unit in units],
-        kind=Kind(scenario, PROTOCOL_VERSION, how.batch_size, how.load_name),
-        environment=environment(place.device),
-        rel_ci=how.rel_ci,
-        max_s=how.max_s,
-        rounds=timing.rounds,
-        twin=how.twin,
-    )
-    return session_for(place.store, request)
-
-
 def manifest_of(plan: Plan, *, command: str) -> Manifest:
     """Return what a report needs to know of the plan."""
     ablation = plan.ablation
@@ -241,34 +151,3 @@ def manifest_of(plan: Plan, *, command: str) -> Manifest:
         budget=ablation.budget,
         runs=tuple(planned_run(unit) for unit in units),
     )
-
-
-def _units(
-    ablation: Ablation, place: Workplace, data_root: Path | None, only: Sequence[str]
-) -> list[Unit]:
-    """Return every chosen arm × seed, all arms checked. A Δ needs the baseline: it is always in."""
-    names = dict.fromkeys(ablation.rows)
-    for name in only:
-        if name not in names:
-            raise SpecError(f"--only {name}: no such arm{hint(name, names)}")
-    units = []
-    for arm in ablation.arms:
-        run, data = check(arm.run, where=arm.where, data_root=data_root, device=place.device)
-        if not only or arm.name in (*only, ablation.baseline):
-            units += units_of(ablation, arm.name, run, data)
-    return units
-
-
-def units_of(ablation: Ablation, arm: str, run: Run, data: DatasetSpec) -> list[Unit]:
-    """Return a resolved arm with each seed; an arm's own seed is added to those of the ablation."""
-    return [
-        Unit(
-            ablation=ablation.name,
-            arm=arm,
-            seed=seed,
-            run=replace(run, seed=run.seed + seed),
-            data=data,
-            proxy=ablation.budget != FULL,
-        )
-        for seed in ablation.seeds
-    ]

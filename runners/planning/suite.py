@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runners.planning.plan import units_of
+from runners.planning.units import units_of
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import MissingDataError, SpecError

@@ -1,4 +1,7 @@
-"""One timing session: the detectors of several arms in alternating rounds, in one process."""
+"""One timing session: the detectors of several arms in alternating rounds, in one process.
+
+One file: each step of a session needs what the steps before it have measured.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -61,8 +61,7 @@ def train(
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(how.device)  # of an earlier arm in this process
     seed_generators(run.seed)
-    network = build_network(run).to(torch.device(how.device))
-    network = network.to(memory_format=torch.channels_last)
+    network = build_network(run).to(torch.device(how.device)).to(memory_format=torch.channels_last)
     schedule, ranks = build_schedule(run), how.ranks
     loop = Loop(run, network, schedule, _joint_losses(run, network, ranks), folder, how)
     last = folder / "last.pt"

@@ -1,4 +1,7 @@
-"""A COCO annotation file, checked and packed into flat arrays."""
+"""A COCO annotation file, checked and packed into flat arrays.
+
+One file: what is checked of an entry and what is kept of it must agree.
+"""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -173,10 +173,8 @@ def training_loader(
 
 
 def _collate(items: list[Sample | ArmError]) -> Batch | ArmError:
-    for item in items:
-        if isinstance(item, ArmError):
-            return item
-    return collate([item for item in items if isinstance(item, Sample)])
+    errors = [item for item in items if isinstance(item, ArmError)]
+    return errors[0] if errors else collate([item for item in items if isinstance(item, Sample)])
 
 
 def _start_worker(worker: int) -> None:

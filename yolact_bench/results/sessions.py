@@ -3,6 +3,8 @@
 Arms alternate within a session, so times compare only there. Whatever depends on the validity of
 times, or picks a session of the store, uses this module. A new reason for a session not to count is
 a new entry of `RULES`.
+
+One file: what counts and what is shown follow from the same rules.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Rows of other frameworks: result files, or a command that writes such files."""
+"""Rows of other frameworks: result files, or a command that writes such files.
+
+One file: what a row means and how its keys are read must agree.
+"""
 
 import hashlib
 import json

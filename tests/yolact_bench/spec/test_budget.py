@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runners.planning.plan import check_arms
+from runners.planning.arm_checks import check_arms
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.catalog import components
 from yolact_bench.errors import SpecError

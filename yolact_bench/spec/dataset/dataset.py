@@ -1,4 +1,7 @@
-"""Which data set a spec names: its classes, where its splits are, and their fingerprints."""
+"""Which data set a spec names: its classes, where its splits are, and their fingerprints.
+
+One file: every data set is a `DatasetSpec`, and the table below names those there are.
+"""
 
 import hashlib
 import json

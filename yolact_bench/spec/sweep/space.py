@@ -3,6 +3,8 @@
 A parameter has the name of the path that it sets: `protonet.k`. Where a slot has several
 components, the choice among them has the name of the slot (`nms`), and an option of one of them,
 which only matters where that component is chosen, a name such as `nms.fast.max_iou`.
+
+One file: names of parameters are made, listed and read back by the same walk over a space.
 """
 
 import json

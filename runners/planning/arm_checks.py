@@ -1,0 +1,56 @@
+"""Arms checked against one another, before any of them is planned."""
+
+import json
+from dataclasses import replace
+
+from yolact_bench.errors import SpecError
+from yolact_bench.resolve import fact_of, in_effect, resolve_architecture
+from yolact_bench.spec.ablation import Ablation
+from yolact_bench.spec.run import Run
+
+
+def check_arms(ablation: Ablation) -> None:
+    """Check that no two arms are one run under two names, and that each can begin to train.
+
+    The runs that the spec asks for count, as under a budget arms may become equal. An A/A
+    control is the same run with other seeds. Choices that come to the same, as by `in_effect`,
+    are one.
+
+    Raises:
+        SpecError: two arms with equal digests, or an arm that cannot be resolved or initialised.
+    """
+    first: dict[tuple[str, int], tuple[str, int]] = {}
+    for arm in ablation.arms:
+        try:
+            run = resolve_architecture(arm.full, files=False)
+            _check_init(run)
+            same = replace(in_effect(run), seed=0)
+        except SpecError as error:
+            raise SpecError(f"{arm.where}: {error}") from error
+        # The data may not be here, so that the digest has no fingerprint of it.
+        identity = same.detect_digest + json.dumps(run.dataset, sort_keys=True)
+        for seed in ablation.seeds:
+            other, other_seed = first.setdefault((identity, run.seed + seed), (arm.name, seed))
+            if other != arm.name:
+                raise SpecError(f"{arm.where}: {_fault(other, seed, other_seed)}")
+
+
+def _check_init(run: Run) -> None:
+    """Missing weights must stop the command before the first arm trains."""
+    if fact_of(run, "init", "needs_imagenet") and not fact_of(run, "backbone", "imagenet"):
+        raise SpecError(
+            f"init: imagenet has no weights for {run.backbone['name']}; write init: "
+            "{name: checkpoint, file: …} with those of the reference, or init: {name: none}"
+        )
+
+
+def _fault(other: str, seed: int, other_seed: int) -> str:
+    if seed == other_seed:
+        return (
+            f"is the same run as {other!r}, as no difference has an effect; change or remove it, "
+            "or, as an A/A control, give it other seeds: {seed: 100}, with seed among changes"
+        )
+    return (
+        f"with seed {seed} is the run of {other!r} with seed {other_seed}, as seeds are added to "
+        "an arm's own; write a seed further away: {seed: 100}"
+    )
