@@ -19,10 +19,12 @@ class TrainingLog:
         self._path = path
 
     def append(self, line: Mapping[str, object]) -> None:
+        """Write a line, which a crash may still lose."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def sync(self) -> None:
+        """Make what is written so far survive a crash."""
         if self._path.is_file():
             sync(self._path)
 

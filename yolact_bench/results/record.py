@@ -1,4 +1,7 @@
-"""Records of the result store. A record says what was measured, on what, and from which code."""
+"""Records of the result store. A record says what was measured, on what, and from which code.
+
+One file: its classes are the schema of results.jsonl, which old stores have, too.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

@@ -8,13 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from reports.sweeps.build import (
-    build_sweep,
-    check_sweep,
-    hides_a_sweep,
-    render_sweep,
-    sweep_called,
-)
+from reports.sweeps.build import build_sweep, check_sweep, hides_a_sweep, render_sweep, sweep_called
 from reports.sweeps.figures.draw import FIGURES
 from reports.sweeps.numbers import ranking, running_best
 from reports.sweeps.sentences import expected_maximum, headline, warnings
