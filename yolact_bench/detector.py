@@ -137,7 +137,11 @@ class Detector:
         for index, (image, (count, exact)) in enumerate(zip(images, state, strict=True)):
             if exact:
                 height, width = image.shape[:2]
-                results.append(rows.detections(index, count, (height, width), threshold))
+                results.append(
+                    rows.detections(
+                        index, count, height=height, width=width, mask_threshold=threshold
+                    )
+                )
             else:
                 again = self._find_one(predictions, index, image, clock)
                 results.append(replace(again, exact=False))
@@ -166,7 +170,7 @@ class Detector:
         """Return the images as the network takes them: square, normalised, on the device.
 
         Resized as floats, aspect ratio not kept, bilinear with half-pixel centres and without
-        antialiasing. Resizing uint8, which rounds, changes half of all detections.
+        antialiasing. Resizing uint8, which rounds, would change detections.
 
         Raises:
             SpecError: an image is not RGB uint8 [H, W, 3].

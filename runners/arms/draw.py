@@ -134,10 +134,10 @@ def _paint_tag(canvas: Canvas, instance: _Instance, occupied: NDArray[np.int64])
         scale *= 0.9 * width / text_width
         text_width, text_height, below = _text_size(instance.text, scale)
     pad = max(2, round(6 * scale))
-    size = (text_width + 2 * pad, text_height + below + 2 * pad)
-    left, top = _place(instance.box, size, occupied)
-    occupied[top : top + size[1], left : left + size[0]] += 1
-    far = (left + size[0] - 1, top + size[1] - 1)
+    height, width = text_height + below + 2 * pad, text_width + 2 * pad
+    left, top = _place(instance.box, occupied, height=height, width=width)
+    occupied[top : top + height, left : left + width] += 1
+    far = (left + width - 1, top + height - 1)
     cv2.rectangle(canvas, (left, top), far, instance.colour, cv2.FILLED)
     red, green, blue = instance.colour
     is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 140
@@ -147,7 +147,7 @@ def _paint_tag(canvas: Canvas, instance: _Instance, occupied: NDArray[np.int64])
 
 
 def _place(
-    box: tuple[int, int, int, int], size: tuple[int, int], occupied: NDArray[np.int64]
+    box: tuple[int, int, int, int], occupied: NDArray[np.int64], *, height: int, width: int
 ) -> tuple[int, int]:
     """Return left and top for a tag, inside the image, that cover the least of earlier tags.
 
@@ -155,7 +155,6 @@ def _place(
     left, then at its right. Where all are occupied, further down along the box, then away from it.
     """
     left, top, right, bottom = box
-    width, height = size
     rows = [top - height, top, bottom, bottom - height]
     rows += list(range(top + height, max(top + height + 1, bottom), height))
     rows += [row for n in range(2, 7) for row in (top - n * height, bottom + (n - 1) * height)]

@@ -83,7 +83,7 @@ def greedy_survivors(conflicts: Bool[Tensor, "*batch M M"]) -> Bool[Tensor, "*ba
     """
     conflicts = conflicts.triu(diagonal=1)
     keep = ~conflicts.any(-2)
-    # Counted as a product: exact in float32, and many times faster than a logical reduction.
+    # Counted as a product: exact in float32, and faster than a logical reduction.
     weights = conflicts.float()
     # A chain is at most M long; one round more confirms the fixed point.
     for _ in range(conflicts.shape[-1]):

@@ -132,8 +132,8 @@ def pascal(
 def free(*, sizes: Sizes) -> AnchorShapes:
     """Return anchors written out by hand: per level a list of [width, height] in pixels.
 
-    Source: ours; for anchors clustered on one's own data.
-    Differs: nothing.
+    Source: YOLO9000 (arXiv:1612.08242), section 2 "Dimension Clusters": sizes from one's own data.
+    Differs: the sizes are given, not clustered, and each level has its own.
     """
     if len({len(level) for level in sizes}) != 1:
         raise SpecError(

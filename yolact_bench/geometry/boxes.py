@@ -85,7 +85,7 @@ def overlaps_a_better(
     Source: YOLACT (arXiv:1904.02689), section 4 "Fast NMS".
     """
     conflicts = (box_iou(boxes, boxes) > max_iou).triu(diagonal=1)
-    # Counted, because `any` down the rows takes a CPU five times as long.
+    # Counted, which a CPU does faster than `any` down the rows.
     return conflicts.sum(-2, dtype=torch.int32) > 0
 
 

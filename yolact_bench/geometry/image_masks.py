@@ -42,7 +42,7 @@ def mask_regions(
     for mask, (top, bottom), (left, right) in zip(soft_masks, rows, columns, strict=True):
         region = torch.empty((bottom - top, right - left), dtype=torch.bool, device=mask.device)
         if region.numel():
-            _upsample_into(region, mask, (height, width), (top, left), threshold)
+            _upsample_into(region, mask, (top, left), threshold, height=height, width=width)
         yield MaskRegion(top=top, left=left, mask=region)
 
 
@@ -100,16 +100,18 @@ def _extents(occupied: Bool[Tensor, "N cells"], size: int) -> list[tuple[int, in
 def _upsample_into(
     region: Bool[Tensor, "rows columns"],
     soft_mask: Float[Tensor, "h w"],
-    image_size: tuple[int, int],
-    corner: tuple[int, int],
+    top_left: tuple[int, int],
     threshold: float,
+    *,
+    height: int,
+    width: int,
 ) -> None:
-    """Fill `region`, whose first pixel is `corner` of the image; across, then down in strips."""
+    """Fill `region`, whose first pixel is `top_left` of an image; across, then down in strips."""
     rows, columns = region.shape
-    left, right, weight = _neighbours(soft_mask.shape[1], image_size[1], corner[1], columns)
+    left, right, weight = _neighbours(soft_mask.shape[1], width, top_left[1], columns)
     weight = weight.to(soft_mask)
     wide = soft_mask[:, left] * (1 - weight) + soft_mask[:, right] * weight  # [h, columns]
-    above, below, weight = _neighbours(soft_mask.shape[0], image_size[0], corner[0], rows)
+    above, below, weight = _neighbours(soft_mask.shape[0], height, top_left[0], rows)
     weight = weight.to(soft_mask)[:, None]
     # Four float temporaries of a strip live at once.
     strip = max(1, WORKING_BYTES // (4 * wide.element_size() * columns))

@@ -69,10 +69,7 @@ def mined_negatives(
 
 
 def _hardness(scores: Float[Tensor, "B A C1"]) -> Float[Tensor, "B A"]:
-    """The cross-entropy of each anchor as background; on a CPU as much at a time as fits its cache.
-
-    There, one pass over what is in the cache takes a fourth of the time that `logsumexp` takes.
-    """
+    """The cross-entropy of each anchor as background; on a CPU as much at a time as it caches."""
     if not reading_is_free(scores):
         return scores.logsumexp(dim=-1) - scores[..., 0]
     rows = scores.reshape(-1, scores.shape[-1])

@@ -33,7 +33,7 @@ def train(batch_size: int) -> bool:
 def frozen(batch_size: int) -> bool:
     """Return True: batch norm uses its loaded statistics and is not trained.
 
-    Source: the usual practice of detection fine-tuning (arXiv:1512.03385, appendix A).
+    Source: ResNet (arXiv:1512.03385), appendix A: statistics are fixed in fine-tuning.
     Differs: nothing.
     """
     return True

@@ -139,10 +139,11 @@ def atlas_of(sizes: Sequence[tuple[int, int]]) -> tuple[list[tuple[slice, slice]
     return places, (height, max(right for *_, right in taken) - 1)
 
 
-def _pad_to(level: Tensor, place: tuple[slice, slice], size: tuple[int, int]) -> Tensor:
+def _pad_to(level: Tensor, place: tuple[slice, slice], height_width: tuple[int, int]) -> Tensor:
     """Return a map of that size with the level in its place and zeros elsewhere."""
     rows, columns = place
-    sides = (columns.start, size[1] - columns.stop, rows.start, size[0] - rows.stop)
+    height, width = height_width
+    sides = (columns.start, width - columns.stop, rows.start, height - rows.stop)
     return F.pad(level, sides)
 
 

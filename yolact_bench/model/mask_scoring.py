@@ -27,7 +27,7 @@ class MaskScoringNet(nn.Module):
     has its centre at i + ½, which torchvision calls aligned.
 
     Source: Mask Scoring R-CNN (arXiv:1903.00241), section 3.3 and figure 3;
-    zjhuang22/maskscoring_rcnn, maskrcnn_benchmark/layers/roi_align.py, `ROIAlign`.
+    zjhuang22/maskscoring_rcnn@8f1c8cf maskrcnn_benchmark/layers/roi_align.py, `ROIAlign`.
     Differs: RoIs are moved by half a cell, as above; the mask comes from the prototypes, not from
     a RoI head at 28×28, so it is RoI-aligned to that size; features are those of P3 to P5;
     convolutions start as all of YOLACT's do, not as R-CNN's.

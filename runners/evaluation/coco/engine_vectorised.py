@@ -29,6 +29,7 @@ def evaluate(
     same to the bit.
 
     Source: pycocotools, COCOeval: computeIoU, evaluateImg, accumulate, summarize.
+    Differs: the loops are arrays; the numbers are the same.
     """
     numbers = truth.imgs if image_ids is None else image_ids
     images = {number: row for row, number in enumerate(sorted(numbers))}

@@ -72,7 +72,7 @@ def test_any_image_can_be_drawn_on(size: tuple[int, int]) -> None:
 
 def test_a_tag_stays_inside_the_image() -> None:
     for box in ((0, 0, 10, 10), (190, 0, 200, 10), (0, 90, 10, 100), (190, 90, 200, 100)):
-        left, top = _place(box, (60, 15), np.zeros((100, 200), np.int64))
+        left, top = _place(box, np.zeros((100, 200), np.int64), height=15, width=60)
         assert left >= 0
         assert top >= 0
         assert left + 60 <= 200
@@ -83,6 +83,6 @@ def test_a_tag_avoids_the_earlier_ones() -> None:
     """Ten detections on one spot: every tag finds a place of its own."""
     occupied = np.zeros((300, 300), np.int64)
     for _ in range(10):
-        left, top = _place((50, 50, 120, 250), (60, 15), occupied)
+        left, top = _place((50, 50, 120, 250), occupied, height=15, width=60)
         occupied[top : top + 15, left : left + 60] += 1
     assert occupied.max() == 1

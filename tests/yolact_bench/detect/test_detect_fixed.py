@@ -157,7 +157,7 @@ def head_of(nms: Nms, rescore: str = "none") -> DetectionHead:
 def in_image(fixed: FixedDetections, index: int) -> SoftDetections:
     """The detections of an image of 90 × 120 that are not empty."""
     count = int((fixed.scores[index] > 0).sum())
-    return fixed.detections(index, count, (90, 120), 0.5)
+    return fixed.detections(index, count, height=90, width=120, mask_threshold=0.5)
 
 
 def assert_same(got: SoftDetections, expected: SoftDetections) -> None:

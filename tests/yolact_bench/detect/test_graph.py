@@ -126,7 +126,7 @@ def test_another_network_in_a_detector_is_recorded_anew(
 def test_what_is_taken_out_of_a_graph_is_its_own_memory() -> None:
     """A replay overwrites the graph's; detections of the image before must not change."""
     fixed = fixed_found(exact=[True])
-    found = fixed.detections(0, 2, (50, 60), 0.5)
+    found = fixed.detections(0, 2, height=50, width=60, mask_threshold=0.5)
     for name in ("boxes", "scores", "mask_scores", "labels", "soft_masks"):
         before = getattr(found, name).clone()
         getattr(fixed, name).zero_()

@@ -186,7 +186,7 @@ def test_what_is_taken_out_of_a_program_is_its_own_memory(eager: Detector) -> No
     assert ours._of_photos is not None
     with torch.no_grad():
         outcome = ours._of_photos(ours.network, [noise()], no_clock)
-    found = outcome.detections(0, 2, (96, 80), 0.5)
+    found = outcome.detections(0, 2, height=96, width=80, mask_threshold=0.5)
     for part in ("boxes", "boxes_px", "scores", "mask_scores", "labels", "soft_masks"):
         before = getattr(found, part).clone()
         outcome.rows.zero_()

@@ -41,8 +41,8 @@ def distort(
 def _through(image: NDArray[np.uint8], gain: float, offset: float) -> NDArray[np.uint8]:
     """Return (level + `offset`) * `gain`, rounded and clipped to 8 bits.
 
-    OpenCV's arithmetic takes half to a seventh of the time of its tables. It works in float32,
-    so it may stand in only where no level lies so close to one half that this could matter.
+    OpenCV's arithmetic is faster than its tables. It works in float32, so it may stand in only
+    where no level lies so close to one half that this could matter.
     """
     if gain == 1.0 and offset == 0.0:
         return image

@@ -24,8 +24,11 @@ class MaskInputs(NamedTuple):
 
 
 Choose: TypeAlias = Callable[[Predictions], MaskInputs]
-# Prototypes [B, h, w, k], coefficients [B, N, k] and boxes [B, N, 4] → soft masks [B, N, h, w].
-Assemble: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+# Prototypes, coefficients and boxes → soft masks.
+Assemble: TypeAlias = Callable[
+    [Float[Tensor, "B h w k"], Float[Tensor, "B N k"], Float[Tensor, "B N 4"]],
+    Float[Tensor, "B N h w"],
+]
 
 
 @runtime_checkable

@@ -33,22 +33,22 @@ class FixedDetections:
     exact: Bool[Tensor, " B"]  # the detections are all that `DetectionHead.find` returns
 
     def detections(
-        self, index: int, count: int, size: tuple[int, int], mask_threshold: float
+        self, index: int, count: int, *, height: int, width: int, mask_threshold: float
     ) -> SoftDetections:
-        """Return a copy of the first `count` detections in one image of a height and width."""
+        """Return a copy of the first `count` detections in one image of this size."""
         boxes, scores, mask_scores, labels, soft_masks = (
             part[index, :count].clone()
             for part in (self.boxes, self.scores, self.mask_scores, self.labels, self.soft_masks)
         )
         return SoftDetections(
             boxes=boxes,
-            boxes_px=to_pixels(boxes, *size),
+            boxes_px=to_pixels(boxes, height, width),
             scores=scores,
             mask_scores=mask_scores,
             labels=labels,
             soft_masks=soft_masks,
-            height=size[0],
-            width=size[1],
+            height=height,
+            width=width,
             mask_threshold=mask_threshold,
         )
 
@@ -71,7 +71,11 @@ def choose_by(nms: FixedNms, compile_part: CompilePart) -> Choose:
     """Return the choice of an NMS of decoded boxes and probabilities, as one compiled program."""
 
     def choose(
-        boxes: Tensor, scores: Tensor, coefficients: Tensor, prototypes: Tensor, anchors: Tensor
+        boxes: Float[Tensor, "B A 4"],
+        scores: Float[Tensor, "B A C1"],
+        coefficients: Float[Tensor, "B A k"],
+        prototypes: Float[Tensor, "B h w k"],
+        anchors: Float[Tensor, "A 4"],
     ) -> MaskInputs:
         decoded = decode(boxes, anchors)
         kept = nms(decoded, scores.float().softmax(-1)[..., 1:])
@@ -96,7 +100,11 @@ def choose_by(nms: FixedNms, compile_part: CompilePart) -> Choose:
 def assemble_by(assembly: Assembly, compile_part: CompilePart) -> Assemble:
     """Return the assembly of all images of a batch, as one compiled program."""
 
-    def assemble(prototypes: Tensor, coefficients: Tensor, boxes: Tensor) -> Tensor:
+    def assemble(
+        prototypes: Float[Tensor, "B h w k"],
+        coefficients: Float[Tensor, "B N k"],
+        boxes: Float[Tensor, "B N 4"],
+    ) -> Float[Tensor, "B N h w"]:
         images = zip(prototypes.float().contiguous(), coefficients, boxes, strict=True)
         return torch.stack([assembly(*image) for image in images])
 
@@ -126,7 +134,11 @@ class FixedDetection:
         choose: Choose | None = None,
         assemble: Assemble | None = None,
     ) -> None:
-        def rescore(masks: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
+        def rescore(
+            masks: Float[Tensor, "B N h w"],
+            labels: Int64[Tensor, "B N"],
+            scores: Float[Tensor, "B N"],
+        ) -> Float[Tensor, "B N"]:
             rows = masks.flatten(0, 1), labels.flatten(), scores.flatten()
             return head.rescorer(*rows, head.rescore_net).view_as(scores)
 

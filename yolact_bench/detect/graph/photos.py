@@ -30,9 +30,9 @@ class PhotoOutput:
     state: Int64[Tensor, "B 2"]  # on the host: how many rows are not empty; 1 where exact
 
     def detections(
-        self, index: int, count: int, size: tuple[int, int], mask_threshold: float
+        self, index: int, count: int, *, height: int, width: int, mask_threshold: float
     ) -> SoftDetections:
-        """Return the first `count` detections in one image of a height and width: one copy."""
+        """Return the first `count` detections in one image of this size: one copy."""
         most, h, w = self.shape
         row = self.rows[index].clone()
         labels, boxes, boxes_px, scores, mask_scores, masks = torch.split(
@@ -45,8 +45,8 @@ class PhotoOutput:
             mask_scores=mask_scores.view(torch.float32)[:count],
             labels=labels.view(torch.int64)[:count],
             soft_masks=masks.view(torch.float32).view(most, h, w)[:count],
-            height=size[0],
-            width=size[1],
+            height=height,
+            width=width,
             mask_threshold=mask_threshold,
         )
 

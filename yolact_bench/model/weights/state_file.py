@@ -18,8 +18,6 @@ def read_state(path: Path, *, where: str) -> Mapping[str, object]:
     Raises:
         SpecError: no such file, no PyTorch file, one that holds more than plain data and
             tensors, or one that holds no mapping; the message starts with `where`.
-
-    Source: ours; torch.load with `weights_only`.
     """
     if not path.is_file():
         raise SpecError(f"{where}: there is no file at {path}")

@@ -90,7 +90,8 @@ def shapes(
 
     Another `val_draw` gives fresh validation images beside the same training images.
 
-    Source: this project's own; `yolact_bench.data.scene` draws it.
+    Source: `yolact_bench.data.scene`, which draws it.
+    Differs: nothing.
     """
     splits: dict[str, Split] = {
         "train": ShapesSplit(seed=seed, stream=0, num_images=train_images, size=size),
@@ -105,6 +106,7 @@ def coco(data_root: Path | None) -> DatasetSpec:
     """Return COCO 2017 as unpacked from its archives into one folder.
 
     Source: Microsoft COCO (arXiv:1405.0312); splits as YOLACT uses them (arXiv:1904.02689).
+    Differs: annotations that cannot be used are left out, of training and of scoring.
     """
     root = _root(data_root)
     names = {split: f"instances_{split}2017" for split in ("train", "val")}
@@ -120,6 +122,7 @@ def sbd(data_root: Path | None) -> DatasetSpec:
     """Return Pascal SBD with the COCO-format annotations of the reference, under `sbd`.
 
     Source: dbolya/yolact@902073d data/config.py, `pascal_sbd_dataset`.
+    Differs: annotations that cannot be used are left out, of training and of scoring.
     """
     root = _root(data_root) / "sbd"
     splits = {
@@ -135,6 +138,7 @@ def coco_format(data_root: Path | None, *, file: str) -> DatasetSpec:
         SpecError: a mistake in the file, or a file that it names is missing.
 
     Source: the annotation format of COCO (arXiv:1405.0312).
+    Differs: annotations that cannot be used are left out, of training and of scoring.
     """
     content = read_dataset_file(Path(file))
     spec = _files(content.name, content.classes, content.splits, f"check the paths in {file}")
