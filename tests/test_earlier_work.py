@@ -63,6 +63,8 @@ def test_its_tables_are_equal_to_the_last_digit(work: Path, table: str) -> None:
     recorded = (EARLIER / "reports" / "compat" / table).read_text()
     for number in (1, 10, 100):  # columns have been renamed as the fields of records
         recorded = recorded.replace(f"_ar{number},", f"_ar_{number},")
+    # A command repeats all options that shape the numbers; it left --rounds out.
+    recorded = recorded.replace("run compat.yaml", "run compat.yaml --rounds 10")
     rows = list(csv.DictReader(io.StringIO(recorded)))
     today = csv.DictReader(io.StringIO((work / "reports" / "compat" / table).read_text()))
     assert [{column: row.get(column) for column in rows[0]} for row in today] == rows

@@ -1,5 +1,6 @@
 """Where a number comes from: digests, commit, device, and the command that measures it again."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
@@ -53,7 +54,8 @@ def commit(environment: Environment) -> str:
 
 def command(summary: Summary, arm: str) -> str:
     """Return the command that measures one arm, and the baseline, again."""
-    return f"{summary.manifest.command} --only {shlex.quote(arm)}"
+    others = re.sub(r" --only ('[^']*'|\S+)", "", summary.manifest.command)
+    return f"{others} --only {shlex.quote(arm)}"
 
 
 def origins(summary: Summary) -> Table:

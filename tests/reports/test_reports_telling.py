@@ -18,7 +18,7 @@ from reports.tables import paper as paper_table
 from reports.tables.csv import csv_files
 from reports.tables.errors import ORACLES, TYPES, error_table, oracle_table
 from reports.tables.main import comparison
-from reports.tables.origins import origins
+from reports.tables.origins import command, origins
 from reports.tables.table import Table
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
 from runners.evaluation.oracles import ORACLES as ANALYSED
@@ -190,6 +190,12 @@ def test_arms_without_analysis_have_no_section_of_errors(tmp_path: Path) -> None
     summary = _summary(tmp_path)
     assert errors_figure(summary) is None
     assert "Errors" not in [section.title for section in sections.sections(summary)]
+
+
+def test_the_command_of_one_arm_names_no_other(tmp_path: Path) -> None:
+    plan = fake_work.manifest(command="yolact-bench run a.yaml --only fast --only 'b c' --sizes")
+    again = command(_summary(tmp_path, [], plan), "soft")
+    assert again == "yolact-bench run a.yaml --sizes --only soft"
 
 
 def test_every_number_names_its_run_commit_device_and_command(tmp_path: Path) -> None:
