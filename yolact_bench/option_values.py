@@ -14,8 +14,12 @@ _NOUNS: Mapping[object, str] = {int: "whole number", float: "number", str: "text
 _WORDS: Mapping[object, str] = {bool: "true or false", NoneType: "null"}
 
 
-def check_value(where: str, expected: object, value: object) -> object:
-    """Return `value` as the annotation `expected` wants it, as plain YAML-able data."""
+def check_value(expected: object, value: object, *, where: str = "") -> object:
+    """Return `value` as the annotation `expected` wants it, as plain YAML-able data.
+
+    Raises:
+        SpecError: it has another type, or is outside the range. `where` begins the message.
+    """
     strict = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
     try:
         adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)  # type: ignore[arg-type]
@@ -24,9 +28,9 @@ def check_value(where: str, expected: object, value: object) -> object:
     except (ValidationError, TypeError) as error:
         if get_origin(expected) is Literal:
             values = {str(one): one for one in get_args(expected)}
-            text = f"{where}: no value is named {value!r}{hint(str(value), values)}"
+            text = f"{where}no value is named {value!r}{hint(str(value), values)}"
             raise SpecError(text) from error
-        raise SpecError(f"{where}: expected {kind_of(expected)}, got {value!r}") from error
+        raise SpecError(f"{where}expected {kind_of(expected)}, got {value!r}") from error
 
 
 def kind_of(expected: object, *, many: bool = False) -> str:

@@ -135,8 +135,8 @@ def resolve(
     resolved: dict[str, object] = {"name": name}
     for option, parameter in accepted.items():
         if option in choice:
-            where = f"{slot}.{name}.{option}"
-            resolved[option] = check_value(where, hints.get(option, object), choice[option])
+            expected, where = hints.get(option, object), f"{slot}.{name}.{option}: "
+            resolved[option] = check_value(expected, choice[option], where=where)
         elif parameter.default is inspect.Parameter.empty:
             raise SpecError(
                 f"{slot}.{name}: the option {option!r} is required; write "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from yolact_bench.errors import SpecError, hint
-from yolact_bench.option_values import kind_of
+from yolact_bench.option_values import check_value
 from yolact_bench.slots import Choice
 
 # Raise an integer when what its phase computes changes: old work is then not reused.
@@ -94,7 +94,8 @@ class Run:
         """Return this run with `changes`: slot → whole choice, or slot.option → value.
 
         Raises:
-            SpecError: unknown slot, or an option given to a setting that has none.
+            SpecError: unknown slot, an option given to a setting that has none, or a value of
+                another type than the setting's.
         """
         run = self
         settable = {f.name: f for f in fields(Run) if f.name not in FILLED_IN}
@@ -102,8 +103,8 @@ class Run:
             slot, _, option = path.partition(".")
             if slot not in settable:
                 raise SpecError(f"no slot is named {slot!r}{hint(slot, settable)}")
-            choice = _choice(slot, getattr(run, slot), option, value)
-            run = replace(run, **{slot: choice})  # type: ignore[arg-type]
+            choice = _with_option(slot, getattr(run, slot), option, value) if option else value
+            run = replace(run, **{slot: _setting(settable[slot].type, choice)})  # type: ignore[arg-type]
         return run
 
     def as_dict(self) -> dict[str, object]:
@@ -116,7 +117,7 @@ class Run:
         """Return the run written by `as_dict`.
 
         Raises:
-            SpecError: missing or unknown keys.
+            SpecError: missing or unknown keys, or a value of the wrong type.
         """
         known = {f.name: f for f in fields(cls)}
         for key in data:
@@ -128,7 +129,9 @@ class Run:
                 f"run: {', '.join(missing)} missing; write them as in a run.yaml of `yolact-bench "
                 "train`"
             )
-        values = {**data, "classes": tuple(data["classes"])}  # type: ignore[arg-type]
+        values = dict(data)
+        for name in known.keys() - set(FILLED_IN):
+            values[name] = _setting(known[name].type, data[name], where=f"run: {name}: ")
         return cls(**values)  # type: ignore[arg-type]
 
     def _forward(self) -> dict[str, object]:
@@ -143,25 +146,24 @@ class Run:
         return {key: packages} if packages else {}
 
 
-def _choice(slot: str, current: object, option: str, value: object) -> object:
-    """Return the new value of a slot, given its current one."""
-    if option:
-        if not isinstance(current, Mapping):
-            raise SpecError(
-                f"{slot} is a single value, it has no option {option!r}; write {slot} alone"
-            )
-        return {**current, option: value}
-    if isinstance(current, Mapping):
-        if isinstance(value, str):
-            return {"name": value}  # `nms: fast` is short for `nms: {name: fast}`
-        if not isinstance(value, Mapping):
-            raise SpecError(f"expected a name or a mapping with a name, got {value!r}")
-        return dict(value)
-    if isinstance(current, tuple) and isinstance(value, list):
-        return tuple(value)
-    if type(current) is not type(value):
-        raise SpecError(f"expected {kind_of(type(current))}, got {value!r}")
-    return value
+def _with_option(slot: str, current: object, option: str, value: object) -> object:
+    if not isinstance(current, Mapping):
+        raise SpecError(
+            f"{slot} is a single value, it has no option {option!r}; write {slot} alone"
+        )
+    return {**current, option: value}
+
+
+def _setting(expected: object, value: object, *, where: str = "") -> object:
+    """Return the value of a slot or setting, as its annotation wants it."""
+    if expected != Choice:
+        checked = check_value(expected, value, where=where)
+        return tuple(checked) if isinstance(checked, list) else checked
+    if isinstance(value, str):
+        return {"name": value}  # `nms: fast` is short for `nms: {name: fast}`
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise SpecError(f"{where}expected a name or a mapping with a name, got {value!r}")
+    return dict(value)
 
 
 def _sha256(payload: Mapping[str, object]) -> str:

@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from torch import nn
 
 from yolact_bench.catalog import components
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.spec.ablation import load
+from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.presets import PRESETS, preset
 from yolact_bench.spec.run import Run
 
@@ -186,3 +188,38 @@ def test_a_wrong_option_is_refused_in_words(changes: dict[str, object], message:
 
     with pytest.raises(SpecError, match=message.replace(".", r"\.")):
         build_network(resolve_architecture(preset("yolact_tiny").changed(changes)), initial=False)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "form"),
+    [
+        ("image_size", "'160'", "a whole number, got '160'"),
+        ("image_size", "160.0", "a whole number, got 160.0"),
+        ("seed", "x", "a whole number, got 'x'"),
+        ("seed", "true", "a whole number, got True"),
+        ("precision", "16", "a text, got 16"),
+        ("classes", "null", "a list of texts, got None"),
+        ("classes", "disc", "a list of texts, got 'disc'"),
+        ("classes", "[1]", "a list of texts, got [1]"),
+        ("nms", "null", "a name or a mapping with a name, got None"),
+        ("nms", "{max_iou: 0.5}", "a name or a mapping with a name, got {'max_iou': 0.5}"),
+        ("dataset", "[coco]", "a name or a mapping with a name, got ['coco']"),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_told_with_file_key_and_form(
+    tmp_path: Path, key: str, value: str, form: str
+) -> None:
+    data = preset("yolact_tiny").as_dict()
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump({**data, key: yaml.safe_load(value)}))
+    with pytest.raises(SpecError, match=re.escape(f"run.yaml: run: {key}: expected {form}")):
+        read_run(str(path), relative_to=tmp_path)
+    if key != "dataset":  # which names a file or a set of its own table there
+        spec = write(tmp_path, f"{SPEC}set:\n  {key}: {value}\n")
+        with pytest.raises(SpecError, match=re.escape(f"set.{key}: expected {form}")):
+            load(spec)
+
+
+def test_a_name_alone_is_enough_in_a_run_file_too() -> None:
+    data = {**preset("yolact_tiny").as_dict(), "nms": "soft"}
+    assert Run.from_dict(data).nms == {"name": "soft"}
