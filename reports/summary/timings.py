@@ -7,6 +7,7 @@ from yolact_bench.clock import STAGES
 from yolact_bench.results.record import Environment, Latency
 from yolact_bench.spec.latency import SCENARIOS
 from yolact_bench.spec.loads import find_load
+from yolact_bench.statistics.quantile import quantile
 from yolact_bench.statistics.timing import (
     MIN_SAMPLES_P90,
     MIN_SAMPLES_P99,
@@ -14,7 +15,6 @@ from yolact_bench.statistics.timing import (
     median_interval,
     paired_ratio,
     period_of,
-    quantile,
 )
 
 # Of the time that a call takes on the GPU: from here on the host is what holds it up.

@@ -6,6 +6,8 @@ One file: its classes are the schema of results.jsonl, which old stores have, to
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from yolact_bench.statistics.quantile import quantile
+
 SCHEMA = 1
 
 
@@ -157,12 +159,8 @@ class Latency:
         return self.quantile_ms(0.5)
 
     def quantile_ms(self, fraction: float) -> float:
-        """Return the sample quantile, linearly interpolated."""
-        ordered = sorted(self.samples_ms)
-        place = fraction * (len(ordered) - 1)
-        low = int(place)
-        high = min(low + 1, len(ordered) - 1)
-        return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+        """Return the sample quantile."""
+        return quantile(self.samples_ms, fraction)
 
     def is_paired(self, other: "Latency") -> bool:
         """Whether sample i of both is of the same round and image."""

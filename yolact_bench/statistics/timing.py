@@ -47,15 +47,10 @@ def paired_ratio(
 
     A round times all arms on the same images within a moment, so pairing removes what image and
     clock have in common. The interval covers this session only, not another day or another
-    machine. None with fewer than ten rounds.
+    machine. None with fewer than ten rounds, or without resamples.
     """
     logs = np.log(np.asarray(samples, float) / np.asarray(reference, float))
     return float(np.exp(np.median(logs))), _interval(logs, period, calls, resamples)
-
-
-def quantile(samples: Sequence[float], fraction: float) -> float:
-    """Return the sample quantile, linearly interpolated."""
-    return float(np.quantile(np.asarray(samples, float), fraction))
 
 
 def rel_half_width(interval: Interval | None) -> float:
@@ -96,7 +91,7 @@ def block_length(values: Values) -> int:
 def _interval(logs: Values, period: int, calls: int, resamples: int) -> Interval | None:
     """Return the interval of what has the median of `logs` as its logarithm."""
     rounds = len(logs) // calls
-    if rounds < MIN_ROUNDS:
+    if rounds < MIN_ROUNDS or resamples == 0:
         return None
     logs = logs[: rounds * calls]
     of_image, rest = _apart(logs, period)

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from tests.support import fake_work
+from yolact_bench.statistics.quantile import quantile
 from yolact_bench.statistics.timing import (
     block_length,
     median_interval,
@@ -85,6 +87,31 @@ def test_the_calls_of_one_round_are_no_samples_of_their_own() -> None:
     noise = np.repeat(0.05 * random.standard_normal(40), 32) + 0.01 * random.standard_normal(1280)
     found = rel_half_width(median_interval(list(np.exp(noise)), calls=32))
     assert 0.012 < found < 0.035
+
+
+def test_without_resamples_the_ratio_has_no_interval() -> None:
+    """Of ratios 1.1, 1.2 and 0.9 the median is 1.1."""
+    samples, reference = 4 * [11.0, 24.0, 27.0], 4 * [10.0, 20.0, 30.0]
+    ratio, interval = paired_ratio(samples, reference, resamples=0)
+    assert (ratio, interval) == (paired_ratio(samples, reference)[0], None)
+    assert ratio == pytest.approx(1.1)
+
+
+def test_a_quantile_lies_between_its_neighbours_in_proportion() -> None:
+    """0.9 of the way through four places is place 2.7 of 0 to 3: 0.7 from 4 to 8."""
+    samples = [8.0, 1.0, 4.0, 2.0]
+    assert quantile(samples, 0.9) == pytest.approx(4 + 0.7 * 4)
+    assert [quantile(samples, q) for q in (0.0, 0.5, 1.0)] == [1.0, 3.0, 8.0]
+    assert quantile([5.0], 0.9) == 5.0
+
+
+def test_quantiles_of_records_have_the_digits_of_those_in_tables() -> None:
+    """From the lower neighbour up; from the upper one down the last digit would be another."""
+    low, high = 0.1, 0.3
+    upwards, downwards = low + 0.9 * (high - low), high - (1 - 0.9) * (high - low)
+    assert upwards != downwards
+    record = fake_work.latency("fast", samples_ms=(high, low))
+    assert record.quantile_ms(0.9) == quantile([high, low], 0.9) == upwards
 
 
 def test_fewer_than_ten_rounds_have_no_interval() -> None:
