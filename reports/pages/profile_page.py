@@ -41,7 +41,8 @@ def table(profile: Profile) -> Table:
         rate("FLOP/byte", lambda s: s.intensity, ".1f", 8),
         rate("of ceiling", lambda s: _share(s, profile), ".0%", 4),
     )
-    notes = (_what(profile), _how(profile), _ceiling(profile))
+    fault = [f"The times do not count: {profile.invalid}."] if profile.invalid else []
+    notes = (*fault, _what(profile), _how(profile), _ceiling(profile))
     rows = (*profile.stages, total)
     return tabulate(f"{profile.arm}: where the milliseconds go", columns, rows, notes=notes)
 

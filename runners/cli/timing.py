@@ -9,12 +9,12 @@ from reports.pages.profile_page import table, write
 from runners.cli.arm_commands import LatencyCommand, ProfileCommand
 from runners.cli.terminal import print_table
 from runners.profiling.profile import profile_arm
-from runners.system.exit_codes import INVALID
+from runners.system.exit_codes import exit_if_invalid
 from runners.timing import command as timing
 from runners.timing.curve import latency_curve
 from runners.timing.request import LatencyRequest
 from yolact_bench.results.serialise import to_plain
-from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
+from yolact_bench.spec.latency import OWN_LOAD
 
 
 def latency(command: LatencyCommand) -> None:
@@ -48,9 +48,7 @@ def latency(command: LatencyCommand) -> None:
     folder = curve_page.write_curve(command.work_dir, points)
     typer.echo(curve_page.as_json(points) if command.as_json else curve_page.as_text(points))
     typer.echo(f"figure: {folder / 'curve.png'}", err=True)
-    if points.invalid:
-        typer.echo(f"the times do not count: {points.invalid}", err=True)
-        raise typer.Exit(INVALID)
+    exit_if_invalid([points.invalid])
 
 
 def profile(command: ProfileCommand) -> None:
@@ -66,7 +64,7 @@ def profile(command: ProfileCommand) -> None:
         device=command.place.device,
         weights=command.weights,
         settings=command.settings or (),
-        plan=LatencyPlan(
+        plan=timing.plan_of(
             scenarios=(command.scenario,),
             batch_size=command.batch,
             max_s=command.max_seconds,
@@ -77,6 +75,7 @@ def profile(command: ProfileCommand) -> None:
     page = write(profiled, command.work_dir / "reports" / f"profile-{profiled.arm}")
     if command.as_json:
         typer.echo(json.dumps(to_plain(profiled)))
-        return
-    print_table(table(profiled))
-    typer.echo(f"figures: {page}", err=True)
+    else:
+        print_table(table(profiled))
+        typer.echo(f"figures: {page}", err=True)
+    exit_if_invalid([profiled.invalid])

@@ -19,6 +19,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.model.weights.load import load_weights
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.profile import Profile, StageProfile
+from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.base_run import apply_settings, read_run
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 from yolact_bench.spec.loads import find_load
@@ -84,6 +85,7 @@ def profile_arm(
         energy_mj=timed.energy_mj,
         environment=environment(device),
         time=now(),
+        invalid=why_invalid([timed]),
     )
 
 

@@ -1,4 +1,6 @@
-"""Exit codes, and which of them an exception means."""
+"""Exit codes, and which of them an exception or invalid times mean."""
+
+from collections.abc import Iterable
 
 import typer
 
@@ -25,6 +27,18 @@ def exit_code_of(error: Exception) -> int:
     else:
         raise error
     return USAGE
+
+
+def exit_if_invalid(reasons: Iterable[str]) -> None:
+    """Print why times do not count and exit with the code of that; return without any reason.
+
+    An empty reason is none, as in `sessions.why_invalid`.
+    """
+    invalid = sorted({*reasons} - {""})
+    for reason in invalid:
+        _print(f"the times do not count: {reason}")
+    if invalid:
+        raise typer.Exit(INVALID)
 
 
 def _print(message: str) -> None:

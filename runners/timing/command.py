@@ -7,7 +7,7 @@ from dataclasses import asdict
 import typer
 
 from runners.system.environment import environment, now
-from runners.system.exit_codes import INVALID
+from runners.system.exit_codes import exit_if_invalid
 from runners.timing.request import LatencyRequest
 from runners.timing.session import ArmTimes
 from yolact_bench.errors import SpecError
@@ -70,11 +70,7 @@ def latency(request: LatencyRequest, *, as_json: bool) -> None:
         for scenario, arms in times.items():
             for line in _lines(scenario, arms, weights):
                 typer.echo(line)
-    invalid = {why_invalid(arms.values()) for arms in times.values()} - {""}
-    for reason in sorted(invalid):
-        typer.echo(f"the times do not count: {reason}", err=True)
-    if invalid:
-        raise typer.Exit(INVALID)
+    exit_if_invalid(why_invalid(arms.values()) for arms in times.values())
 
 
 def _lines(

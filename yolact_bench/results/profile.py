@@ -65,6 +65,7 @@ class Profile:
     energy_mj: float | None  # an image
     environment: Environment
     time: str
+    invalid: str = ""  # why its times do not count
 
     @property
     def parameters(self) -> int:

@@ -121,3 +121,40 @@ def test_a_new_rule_is_one_entry_that_run_report_and_list_obey(
     assert json.loads(capsys.readouterr().out)["times_invalid"] == reason
     assert f"do not count: {reason}" in page(build(folder / "work", "small"))
     assert details() == {f"times do not count: {reason}"}
+
+    def exempt_smoke(arms: Sequence[Times]) -> str:
+        return few_rounds([arm for arm in arms if not arm.protocol.is_smoke])
+
+    monkeypatch.setattr(sessions, "RULES", (sessions.measured_reason, exempt_smoke))
+    capsys.readouterr()
+    assert run(cool) == 0
+    assert details() == {""}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("latency", "--dataset", "shapes", "--rounds", "2", "--scenario", "model"),
+        ("latency", "--dataset", "shapes", "--rounds", "2", "--curve", "image_size", "--json"),
+        ("profile", "--max-seconds", "0.5"),
+        ("profile", "--max-seconds", "0.5", "--json"),
+    ],
+)
+def test_every_command_that_times_says_why_its_times_do_not_count_and_exits_with_5(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("runners.timing.session.watch", hot)
+    command, *options = words
+    place = ("--set", "image_size=72", "--device", "cpu", "--work-dir", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["yolact-bench", command, "yolact_tiny", *options, *place])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 5
+    printed = capsys.readouterr()
+    assert f"the times do not count: {REASON}" in printed.err
+    for file in tmp_path.glob("reports/*/*.md"):
+        assert REASON in file.read_text()
+    assert "--json" not in options or json.loads(printed.out)["invalid"].startswith(REASON)
