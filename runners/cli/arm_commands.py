@@ -74,7 +74,7 @@ class LatencyCommand(PlaceOptions):
         typer.Option(
             "--load",
             help="Detections per image: own, coco_like, crowded_100 or constant_N. Default: own "
-            "for trained arms, coco_like for others.",
+            "for trained arms, coco_like for others; needed for arms of both kinds.",
         ),
     ] = None
     twin: Annotated[

@@ -45,10 +45,10 @@ def plan_of(**values: object) -> LatencyPlan:
 def latency(request: LatencyRequest, *, as_json: bool) -> None:
     """Time arms in alternating rounds, with their trained weights where there are any.
 
-    An arm without weights is given a declared detection load, as it would detect nothing real.
+    Arms without weights are given a declared detection load, as they would detect nothing real.
 
     Raises:
-        SpecError: an invalid arm, weights or option.
+        SpecError: an invalid arm, weights or option; weights for some arms, and no declared load.
     """
     units = request.units()
     detectors, weights = request.detectors(units)

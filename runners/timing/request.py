@@ -59,11 +59,22 @@ class LatencyRequest:
         return detectors, sources
 
     def loads(self, sources: Mapping[str, str]) -> dict[str, Load]:
-        """Return the requested load for all arms, or else one for those that are untrained."""
-        if self.load is None:
-            untrained = [arm for arm, source in sources.items() if source == "untrained"]
-            return dict.fromkeys(untrained, LOADS[UNTRAINED_LOAD])
-        return {} if self.load == OWN_LOAD else dict.fromkeys(sources, find_load(self.load))
+        """Return the requested load for all arms, or else a declared one if they are untrained.
+
+        Raises:
+            SpecError: some arms are untrained, others not, and no load makes them equal.
+        """
+        if self.load not in (None, OWN_LOAD):
+            return dict.fromkeys(sources, find_load(self.load))
+        untrained = [arm for arm, source in sources.items() if source == "untrained"]
+        others = [arm for arm in sources if arm not in untrained]
+        if untrained and others:
+            raise SpecError(
+                f"--load: untrained: {', '.join(untrained)}; trained: {', '.join(others)}; their "
+                "numbers of detections differ, so their times do not compare; write --load "
+                f"{UNTRAINED_LOAD}, which gives all the same, or train the former first"
+            )
+        return {} if self.load == OWN_LOAD else dict.fromkeys(untrained, LOADS[UNTRAINED_LOAD])
 
     def times(
         self,

@@ -10,7 +10,11 @@ import pytest
 from reports.pages import curve_page as telling
 from runners.cli import main as cli
 from runners.timing.curve import sizes_around
+from runners.timing.request import LatencyRequest
+from runners.units.workplace import Workplace
+from yolact_bench.errors import SpecError
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
+from yolact_bench.spec.latency import LatencyPlan
 
 ARM = ["yolact_tiny", "--dataset", "shapes", "--set", "image_size=96", "--rounds", "10"]
 
@@ -68,6 +72,44 @@ def test_a_mistake_is_one_message_that_names_the_option(
 ) -> None:
     assert called(*ARM, *words, monkeypatch=monkeypatch) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("load", "sources", "loads"),
+    [
+        (None, {"a": "trained", "b": "trained"}, {}),
+        (None, {"a": "given"}, {}),
+        (None, {"a": "untrained", "b": "untrained"}, {"a": "coco_like", "b": "coco_like"}),
+        ("own", {"a": "untrained", "b": "untrained"}, {}),
+        (None, {"a": "trained", "b": "untrained"}, None),
+        ("own", {"a": "trained", "b": "untrained"}, None),
+        (
+            "crowded_100",
+            {"a": "trained", "b": "untrained"},
+            {"a": "crowded_100", "b": "crowded_100"},
+        ),
+    ],
+)
+def test_trained_and_untrained_arms_are_timed_together_only_under_one_load(
+    load: str | None, sources: dict[str, str], loads: dict[str, str] | None, tmp_path: Path
+) -> None:
+    """Else it would be a ratio of numbers of detections, and random weights have no real ones."""
+    request = LatencyRequest(
+        arms=list(sources),
+        weights=None,
+        dataset=None,
+        settings=(),
+        place=Workplace(work_dir=tmp_path, device="cpu", workers=0),
+        data_root=None,
+        plan=LatencyPlan(),
+        load=load,
+        rounds=None,
+    )
+    if loads is None:
+        with pytest.raises(SpecError, match=r"untrained: b; trained: a; .* write --load coco_like"):
+            request.loads(sources)
+    else:
+        assert {arm: one.name for arm, one in request.loads(sources).items()} == loads
 
 
 def test_a_curve_over_detections_has_a_table_its_numbers_and_a_figure(
