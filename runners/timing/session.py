@@ -3,7 +3,6 @@
 One file: each step of a session needs what the steps before it have measured.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -142,7 +141,7 @@ class TimingSession:
         self.alternating, baseline = dict(arms), round_options.baseline
         if plan.twin:
             self.alternating[baseline + TWIN] = arms[baseline].twin()
-        self.inexact: Counter[str] = Counter()
+        self.inexact: dict[str, dict[int, int]] = {name: {} for name in self.alternating}
 
     def warm_up(self, *, calls: int) -> None:
         """Warm every arm up, and find out how often it is called in its turn."""
@@ -213,18 +212,22 @@ class TimingSession:
                 invalid=invalid,
                 facts=facts,
                 energy_mj=self.energies_mj[name],
-                inexact=self.inexact[name],
+                inexact=sum(self.inexact[name].values()),
                 unfolded_norms=arm.detector.unfolded_norms,
             )
             for name, arm in self.arms.items()
         }
 
     def _counting(self, name: str, call: NumberedCall) -> NumberedCall:
-        """The call, counting the images for which fixed numbers of candidates were too small."""
+        """The call, noting for how many images fixed numbers of candidates were too small.
+
+        An untimed call that wakes the device has the number of the timed one that follows, whose
+        note replaces its own.
+        """
 
         def step(number: int) -> object:
             result = call(number)
-            self.inexact[name] += sum(not one.exact for one in detections_in(result) or ())
+            self.inexact[name][number] = sum(not one.exact for one in detections_in(result) or ())
             return result
 
         return step
