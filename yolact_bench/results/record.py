@@ -108,6 +108,14 @@ class TimingProtocol:
     twin_interval: tuple[float, ...] = ()  # 95 %
     twin_samples_ms: tuple[float, ...] = ()
 
+    @property
+    def is_smoke(self) -> bool:
+        """Whether a command asked for too few rounds for an interval, as a smoke run does.
+
+        A rule on the length of sessions exempts these: they are as long as they were to be.
+        """
+        return self.ended == "rounds" and self.half_width is None
+
     def omitted_fields(self) -> frozenset[str]:
         """Fields that the JSON form leaves out: those of a twin without one, or all."""
         names = [f.name for f in fields(self)]

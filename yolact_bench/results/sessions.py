@@ -24,7 +24,8 @@ class Times(Protocol):
     """What a rule reads of one arm: a record, or a measurement that may become one.
 
     Rules run on both, so a rule may read only what is declared here. What another one needs, and
-    both have, is added as a property.
+    both have, is added as a property. A rule that a smoke run of two rounds would break exempts
+    arms whose `protocol.is_smoke`.
     """
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -111,6 +112,29 @@ def test_a_new_rule_holds_wherever_a_session_is_chosen(
     monkeypatch.setattr(module, "RULES", (module.measured_reason, few_rounds))
     assert chosen() == ["long"] * 3
     assert why_times_invalid(store, BOTH) == "9 rounds"
+
+
+def test_a_rule_on_the_length_of_sessions_can_exempt_smoke_runs(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rounds that a command asked for are a smoke; two rounds within a time, or 20, are none.
+
+    The twenty have an interval, whose half-width the protocol holds.
+    """
+
+    def few_rounds_of_measurements(arms: Sequence[Times]) -> str:
+        measured = [arm for arm in arms if not arm.protocol.is_smoke]
+        return few_rounds(measured) if measured else ""
+
+    monkeypatch.setattr(module, "RULES", (module.measured_reason, few_rounds_of_measurements))
+    smoke = replace(NARROW, ended="rounds", rounds=2, half_width=None)
+    add(store, "smoke", protocol=smoke)
+    assert why_times_invalid(store, BOTH) == ""
+    add(store, "shared smoke", protocol=smoke, invalid="shared")
+    assert why_times_invalid(store, BOTH) == "shared"
+    for other in (replace(smoke, ended="time"), replace(smoke, rounds=9, half_width=0.02)):
+        add(store, str(other.rounds), protocol=other)
+        assert why_times_invalid(store, BOTH) == f"{other.rounds} rounds"
 
 
 def test_reasons_of_the_first_broken_rule_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
