@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -12,19 +13,17 @@ from runners.ablation.sessions import time_possible
 from runners.planning.plan import Plan, share_work
 from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
-from runners.timing.images import read_common_pictures
-from runners.timing.records import TimingLimits
-from runners.timing.session import ArmTimes, time_session
+from runners.timing.records import TimingLimits, time_together
+from runners.timing.session import ArmTimes
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_detector, build_network
-from yolact_bench.detector import Detector
 from yolact_bench.results import gate as gates
 from yolact_bench.results.fingerprint import environment_facts, fingerprint
 from yolact_bench.results.gate import Gate, TimedArm
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
-from yolact_bench.spec.loads import UNTRAINED_LOAD, find_load
+from yolact_bench.spec.loads import UNTRAINED_LOAD
 from yolact_bench.text import NOT_AVAILABLE, align, with_interval
 
 log = logging.getLogger(__name__)
@@ -63,6 +62,12 @@ def drop_slow_arms(
             time=now(),
         )
         gates.save(gate, folder)
+    elif (source := environment(place.device).short_commit) != gate.environment.short_commit:
+        log.warning(
+            "latency first: the times of commit %s are used again, the source is %s now; delete %s "
+            "to time the arms again",
+            *(gate.environment.short_commit, source, folder / gates.FILE_NAME),
+        )
     for line in lines(gate, how.budget_ms, baseline=baseline):
         log.info(line)
     done = {u.arm for u in units if place.store.accuracy(u.detect_digest) is not None}
@@ -85,7 +90,7 @@ def lines(gate: Gate, budget_ms: float | None, *, baseline: str) -> list[str]:
     """Return the table of the gate as lines of text."""
     title = (
         f"latency first: untrained, {gate.scenario}, batch of {gate.batch_size}, load "
-        f"{gate.load}, {gate.environment.device}"
+        f"{gate.load}, {gate.environment.device}, commit {gate.environment.short_commit}"
     )
     rows = [("arm", "median ms [95 %]", "")]
     for one in gate.arms:
@@ -117,33 +122,23 @@ def measure_untrained(
 ) -> tuple[Mapping[str, ArmTimes], list[str]]:
     """Time arms as they are built, together; return also those that could not be timed."""
     untimed: list[str] = []
-    pictures = read_common_pictures(units, place.datasets)
-
-    def session(units: Sequence[Unit]) -> Mapping[str, ArmTimes]:
-        detectors = {unit.arm: _build_untrained(unit, place) for unit in units}
-        return time_session(
-            detectors,
-            pictures,
-            scenario=how.scenarios[0],
-            plan=how,
-            baseline=baseline if baseline in detectors else None,
-            loads=dict.fromkeys(detectors, find_load(how.load)),
-            rounds=rounds,
-        )
+    session = partial(
+        time_together,
+        build=lambda run: build_detector(
+            run, build_network(run, initial=False), device=place.device
+        ),
+        scenario=how.scenarios[0],
+        how=how,
+        baseline=baseline,
+        rounds=rounds,
+        place=place,
+    )
 
     def skip(error: TimingError) -> None:
         log.warning("latency first: %s: %s", error, error.__cause__)
         untimed.append(error.arm)
 
     return time_possible(units, session, skip) or {}, untimed
-
-
-def _build_untrained(unit: Unit, place: Workplace) -> Detector:
-    try:
-        network = build_network(unit.run, initial=False)
-        return build_detector(unit.run, network, device=place.device)
-    except Exception as error:
-        raise TimingError(unit.arm) from error
 
 
 def timed_arm(unit: Unit, measured: ArmTimes) -> TimedArm:

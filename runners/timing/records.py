@@ -2,8 +2,9 @@
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 from runners.system.environment import environment, now
 from runners.timing.calls import TimingError
@@ -18,6 +19,7 @@ from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 from yolact_bench.spec.loads import find_load
+from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +50,51 @@ def time_units(
     rounds: int | None,
     place: Workplace,
 ) -> list[Latency]:
-    """Return one record for each unit, all of one new session in one scenario.
-
-    A load that the plan declares is imposed on every arm.
+    """Return one record for each trained unit, all of one new session in one scenario.
 
     Raises:
         TimingError: a unit that cannot be built or called; nothing of the session is kept.
         SpecError: units that are evaluated on different images.
     """
     log.info("latency: %s, %d arms in alternating rounds on %s", scenario, len(units), place.device)
+    build = partial(trained_detector, place=place)
+    times = time_together(
+        units, build, scenario, how=how, baseline=baseline, rounds=rounds, place=place
+    )
+    invalid = why_invalid(times.values())
+    if invalid:
+        log.error("latency: the times do not count: %s", invalid)
+    session = uuid.uuid4().hex[:12]
+    arms = [unit.arm for unit in units]
+    return [latency_record(u, times[u.arm], session, arms, place.device) for u in units]
+
+
+def time_together(
+    units: Sequence[Unit],
+    build: Callable[[Run], Detector],
+    scenario: str,
+    *,
+    how: LatencyPlan,
+    baseline: str,
+    rounds: int | None,
+    place: Workplace,
+) -> Mapping[str, ArmTimes]:
+    """Return the times of the detectors of all units in one session, on their common images.
+
+    A load that the plan declares is imposed on every arm.
+
+    Raises:
+        TimingError: a unit that cannot be built or called.
+        SpecError: units that are evaluated on different images.
+    """
     pictures = read_common_pictures(units, place.datasets)
-    detectors = {unit.arm: _timed_detector(unit, place) for unit in units}
-    times = time_session(
+    detectors: dict[str, Detector] = {}
+    for unit in units:
+        try:
+            detectors[unit.arm] = build(unit.run)
+        except Exception as error:
+            raise TimingError(unit.arm) from error
+    return time_session(
         detectors,
         pictures,
         scenario=scenario,
@@ -68,12 +103,6 @@ def time_units(
         loads={} if how.load == OWN_LOAD else dict.fromkeys(detectors, find_load(how.load)),
         rounds=rounds,
     )
-    invalid = why_invalid(times.values())
-    if invalid:
-        log.error("latency: the times do not count: %s", invalid)
-    session = uuid.uuid4().hex[:12]
-    arms = [unit.arm for unit in units]
-    return [latency_record(u, times[u.arm], session, arms, place.device) for u in units]
 
 
 def latency_record(
@@ -91,10 +120,3 @@ def latency_record(
         time=now(),
     )
     return replace(record, fingerprint=fingerprint(timing_facts(record)))
-
-
-def _timed_detector(unit: Unit, place: Workplace) -> Detector:
-    try:
-        return trained_detector(unit.run, place)
-    except Exception as error:
-        raise TimingError(unit.arm) from error

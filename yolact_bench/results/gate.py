@@ -50,7 +50,8 @@ class Gate:
             return {}
         return {
             timed.arm: f"dropped before training: {timed.median_ms:.1f} ms > budget "
-            f"{budget_ms:g} ms ({self.scenario}, load {self.load}, {self.environment.device})"
+            f"{budget_ms:g} ms ({self.scenario}, load {self.load}, {self.environment.device}, "
+            f"commit {self.environment.short_commit})"
             for timed in self.arms
             if timed.arm != baseline and timed.exceeds(budget_ms)
         }

@@ -1,5 +1,6 @@
 """The latency-first gate: the arms it drops, what it stores, and the report."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,10 @@ from reports.pages.build import build
 from runners.ablation import latency_gate as module
 from runners.ablation.flow import run_ablation
 from runners.ablation.latency_gate import drop_arms, drop_slow_arms, lines, with_declared_load
+from runners.system.environment import environment as environment_here
 from runners.timing.calls import TimingError
 from runners.timing.device.host import host_facts, read_host
+from runners.timing.records import TimingLimits
 from runners.timing.session import ArmTimes
 from tests.support.built_reports import main_table
 from tests.support.fake_work import environment
@@ -52,11 +55,13 @@ class FakeMeasure:
     def __init__(self, fails: str = "", invalid: str = "") -> None:
         self.calls, self.fails, self.invalid = 0, fails, invalid
         self.loads: set[str] = set()
+        self.rounds: list[object] = []
 
     def __call__(
         self, detectors: Mapping[str, object], pictures: Sequence[object], **options: object
     ) -> dict[str, ArmTimes]:
         self.calls += 1
+        self.rounds.append(options["rounds"])
         if self.fails in detectors:
             raise TimingError(self.fails)
         loads = options["loads"]
@@ -86,13 +91,14 @@ class FakeMeasure:
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> FakeMeasure:
     fake = FakeMeasure()
-    monkeypatch.setattr(module, "time_session", fake)
+    monkeypatch.setattr("runners.timing.records.time_session", fake)
     return fake
 
 
-def decide(spec: Path, work: Path) -> Mapping[str, str]:
+def decide(spec: Path, work: Path, timing: TimingLimits | None = None) -> Mapping[str, str]:
     at = context(work)
-    return drop_slow_arms(plan_spec(spec, at), at.place, work / "reports" / "small")
+    folder = work / "reports" / "small"
+    return drop_slow_arms(plan_spec(spec, at), at.place, folder, timing=timing)
 
 
 def run(spec: Path, work: Path, *, gated: bool) -> Manifest:
@@ -150,10 +156,38 @@ def test_a_new_arm_is_a_new_question(tmp_path: Path, timed: FakeMeasure) -> None
     assert timed.calls == 2
 
 
+def test_another_number_of_rounds_is_a_new_question(tmp_path: Path, timed: FakeMeasure) -> None:
+    """Times of a smoke run of two rounds answer no later question."""
+    work, spec = tmp_path / "work", write_spec(tmp_path, BUDGET)
+    for limits in (TimingLimits(rounds=2), TimingLimits(rounds=2), TimingLimits(), None):
+        decide(spec, work, limits)
+    assert timed.rounds == [2, None]
+
+
+def test_times_of_another_commit_are_used_again_and_it_is_named(
+    tmp_path: Path,
+    timed: FakeMeasure,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    work, spec = tmp_path / "work", write_spec(tmp_path, BUDGET)
+    for commit in ("0123456789abcdef", "0123456789abcdef", "fedcba9876543210"):
+        caplog.clear()
+        here = replace(environment_here("cpu"), commit=commit, dirty=False)
+        monkeypatch.setattr(module, "environment", lambda _, it=here: it)
+        reason = decide(spec, work)["k_2"]
+        assert reason.endswith("commit 0123456789)")
+        warned = "times of commit 0123456789 are used again, the source is fedcba9876 now"
+        assert (warned in caplog.text) == (commit[0] == "f")
+        assert "commit 0123456789" in caplog.text
+    assert timed.calls == 1
+
+
 def test_a_session_that_does_not_count_drops_no_arm_and_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "time_session", FakeMeasure(invalid="throttled"))
+    monkeypatch.setattr("runners.timing.records.time_session", FakeMeasure(invalid="throttled"))
     assert decide(write_spec(tmp_path, BUDGET), tmp_path / "work") == {}
     assert not (tmp_path / "work" / "reports" / "small" / FILE_NAME).exists()
 
@@ -161,7 +195,7 @@ def test_a_session_that_does_not_count_drops_no_arm_and_is_not_kept(
 def test_an_arm_that_cannot_be_timed_is_kept_and_the_others_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "time_session", FakeMeasure(fails="sequential"))
+    monkeypatch.setattr("runners.timing.records.time_session", FakeMeasure(fails="sequential"))
     spec = write_spec(tmp_path, BUDGET)
     at = context(tmp_path / "work")
     assert decide(spec, tmp_path / "work").keys() == {"k_2"}
