@@ -58,7 +58,7 @@ class Coordinator:
             self.fail(trial, f"no {missing}: the data has no ground truth for it")
             return
         study = self.ledger.study
-        study.note(trial.number, **{fact.METRICS: {**study.trial(trial.number).metrics, **metrics}})
+        study.note(trial.number, {fact.METRICS: {**study.trial(trial.number).metrics, **metrics}})
         study.tell(trial.number, [metrics[one.metric] for one in self.spec.objectives])
         curves = {f"trial/{name}": value for name, value in metrics.items()}
         self.tracker.log_training(unit.arm, 0, 0, curves)
@@ -83,8 +83,8 @@ class Coordinator:
         """Record that a trial was not worth its training."""
         study = self.ledger.study
         if over_ms is not None:
-            study.note(trial.number, **{fact.OVER_BUDGET: over_ms})
-        study.note(trial.number, reason=reason)
+            study.note(trial.number, {fact.OVER_BUDGET: over_ms})
+        study.note(trial.number, {fact.REASON: reason})
         study.prune(trial.number)
         self._log(trial, reason)
 
@@ -110,7 +110,7 @@ class Coordinator:
                 self.fail(trial, str(error))
                 continue
             facts = {fact.TRAINED: unit.run.train_digest, fact.DETECTED: unit.run.detect_digest}
-            self.ledger.study.note(trial.number, **facts)
+            self.ledger.study.note(trial.number, facts)
             if self._over_budget(trial, unit):
                 continue
             phase: Phase = "evaluate" if self.spec.replays else "train+evaluate"
@@ -128,7 +128,7 @@ class Coordinator:
             self.fail(trial, "its latency could not be measured")
             return True
         timing = untrained.timing
-        self.ledger.study.note(trial.number, **{fact.METRICS: dict(untrained.metrics)})
+        self.ledger.study.note(trial.number, {fact.METRICS: dict(untrained.metrics)})
         if not timing.exceeds(budget):
             return False
         reason = f"{timing.median_ms:.1f} ms untrained, over the budget of {budget:g} ms"

@@ -24,7 +24,7 @@ from runners.timing.records import TimingLimits
 from runners.tracking.tracker import Tracker
 from runners.units.unit import planned_run
 from runners.units.workplace import Workplace, is_trained
-from yolact_bench.errors import ArmError
+from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import Manifest
@@ -143,7 +143,12 @@ def _seed(checked: CheckedSweep, study: Study, at: SweepContext) -> None:
             params = params_of(spec.space, run.run)
             if run.seed != 0 or origin in origins or accuracy is None or params is None:
                 continue
-            unit = checked.factory.trial(0, params)
+            try:
+                unit = checked.factory.trial(0, params)
+            except SpecError as error:  # choices that do not go together beside this base
+                study.add(params, [], {fact.ORIGIN: origin, fact.REASON: str(error)})
+                log.info("not seeded with %s: %s", origin, error)
+                continue
             metrics = metrics_of(accuracy)
             if unit.run.detect_digest != run.detect_digest or missing_metric(spec, metrics):
                 continue  # another base, or not measured there

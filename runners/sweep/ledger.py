@@ -66,7 +66,7 @@ class Ledger:
             self._lose(trial, "interrupted; resumed later")
 
     def fail(self, number: int, reason: str) -> None:
-        self.study.note(number, **{fact.REASON: reason})
+        self.study.note(number, {fact.REASON: reason})
         self.study.fail(number)
 
     def num_finished(self) -> int:
@@ -83,7 +83,7 @@ class Ledger:
             same = self._same(trial)
             if same is None:
                 return trial
-            self.study.note(trial.number, **{fact.SKIPPED: f"same as trial {same.number}"})
+            self.study.note(trial.number, {fact.SKIPPED: f"same as trial {same.number}"})
             self.study.fail(trial.number)
             if repeats + 1 >= _RANDOM_AFTER and not self._enqueue_untried():
                 break
@@ -110,7 +110,7 @@ class Ledger:
 
     def _lose(self, trial: StudyTrial, reason: str) -> None:
         """End a trial that does not count, as another one repeats it."""
-        self.study.note(trial.number, **{fact.LOST: True})
+        self.study.note(trial.number, {fact.LOST: True})
         self.fail(trial.number, reason)
 
     def _keys(self) -> set[str]:

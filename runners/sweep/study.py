@@ -99,7 +99,8 @@ class Study:
         self._study.tell(number, state=TrialState.FAIL)
         self._open.pop(number, None)
 
-    def note(self, number: int, **facts: object) -> None:
+    def note(self, number: int, facts: Mapping[str, object]) -> None:
+        """Store facts with a trial, under the names of `fact`."""
         trial = self._open.get(number)
         if trial is None:  # of an earlier coordinator
             storage = open_storage(self._url)
@@ -120,13 +121,15 @@ class Study:
         self._study.enqueue_trial(dict(params), user_attrs=dict(facts))
 
     def add(self, params: Params, values: Sequence[float], facts: Mapping[str, object]) -> None:
+        """Add a trial that was made elsewhere; without values it failed."""
         trial = optuna.trial.FixedTrial(dict(params))
         suggest(trial, self._space)
         self._study.add_trial(
             optuna.trial.create_trial(
                 params=trial.params,
                 distributions=trial.distributions,
-                values=list(values),
+                state=TrialState.COMPLETE if values else TrialState.FAIL,
+                values=list(values) or None,
                 user_attrs=dict(facts),
             )
         )

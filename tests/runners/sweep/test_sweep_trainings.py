@@ -1,19 +1,23 @@
 """Trials that train, with a fake executor."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runners.sweep.check import check_sweep
-from runners.sweep.flow import SweepContext, run_sweep
+from runners.sweep.flow import SweepContext, _manifest, run_sweep
 from runners.sweep.storage import storage_url
 from runners.sweep.study import Study
 from runners.timing.records import TimingLimits
 from runners.tracking.tracker import NoTracker
+from runners.units.unit import planned_run
 from runners.units.workplace import Workplace
+from tests.support import fake_work
 from tests.support.fake_executor import FakeExecutor
 from tests.support.small_ablation import context
 from yolact_bench.errors import SpecError
+from yolact_bench.results import manifest as manifests
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.sweep.sweep import load_sweep
@@ -29,6 +33,13 @@ trials: 12
 pruner: {name: median, n_startup_trials: 2}
 space: {schedule.lr: {low: 0.001, high: 0.1, log: true}}
 """
+
+RESCORING = SPEC[: SPEC.index("space:")].replace(
+    "\nset: {", "\nset: {rescore_net: {name: mask_iou, channels: [8, 16, 32]}, "
+) + (
+    "space: {rescore: {none: {}, mask_iou: {}}, mask_iou_loss: {none: {}}, "
+    "rescore_net: {none: {}, mask_iou: {channels: [[8, 16, 32]]}}}\n"
+)
 
 
 def rate_of(run: Run) -> float:
@@ -121,20 +132,42 @@ def test_two_choices_of_a_space_that_are_one_run_are_a_mistake(tmp_path: Path) -
 
 def test_choices_that_do_not_go_together_fail_alone(tmp_path: Path) -> None:
     """Each is possible beside the base; re-scoring without its network is not."""
-    text = SPEC.replace("schedule.lr: {low: 0.001, high: 0.1, log: true}", "k: 0").replace(
-        "{k: 0}",
-        "{rescore: {none: {}, mask_iou: {}}, mask_iou_loss: {none: {}}, "
-        "rescore_net: {none: {}, mask_iou: {channels: [[8, 16, 32]]}}}",
-    )
-    net = "rescore_net: {name: mask_iou, channels: [8, 16, 32]}"
-    text = text.replace("\nset: {", f"\nset: {{{net}, ")
-    sweep = sweep_with(FakeExecutor(lambda run: 0.1), tmp_path, text)
+    sweep = sweep_with(FakeExecutor(lambda run: 0.1), tmp_path, RESCORING)
 
     (failed,) = [trial for trial in sweep.trials if trial.state == "failed"]
     assert failed.changes["rescore"] == {"name": "mask_iou"}
     assert failed.changes["rescore_net"] == {"name": "none"}
     assert "rescore_net is none" in failed.reason
     assert len(numbers(sweep, "complete")) == 3
+
+
+def test_arms_of_ablations_seed_a_sweep_and_an_impossible_one_fails_alone(tmp_path: Path) -> None:
+    """Re-scoring without its network was possible there, beside another base, and is not here."""
+    file = tmp_path / "rates.yaml"
+    text = RESCORING.replace("trials: 12", "trials: 4\nseed_from: [earlier]")
+    file.write_text(text)
+    at = context(tmp_path / "work")
+    checked = check_sweep(load_sweep(file), at.place, None)
+    choices = {"rescore": "none", "mask_iou_loss": "none", "rescore_net": "none"}
+    plain = checked.factory.trial(0, choices)
+    bare = replace(plain, run=plain.run.changed({"rescore": "mask_iou"}))
+    arms = {"plain": plain, "bare": bare}
+    for unit in arms.values():
+        at.store.add(fake_work.accuracy("fast", detect_digest=unit.run.detect_digest))
+    runs = tuple(replace(planned_run(unit), arm=arm) for arm, unit in arms.items())
+    earlier = replace(_manifest(checked, ""), name="earlier", runs=runs)
+    manifests.save(earlier, tmp_path / "work" / "reports" / "earlier")
+    executor = FakeExecutor(lambda run: 0.1)
+
+    sweep = sweep_with(executor, tmp_path, text)
+
+    by_origin = {trial.origin: trial for trial in sweep.trials}
+    assert by_origin["arm plain of earlier"].state == "complete"
+    failed = by_origin["arm bare of earlier"]
+    assert failed.state == "failed" and "rescore_net is none" in failed.reason
+    assert len(executor.submitted) == 2
+    again = sweep_with(FakeExecutor(lambda run: 0.1), tmp_path, text)
+    assert sum(trial.origin.startswith("arm ") for trial in again.trials) == 2
 
 
 def test_a_killed_coordinators_trials_are_finished_once(tmp_path: Path) -> None:
