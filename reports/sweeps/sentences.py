@@ -42,6 +42,11 @@ def warnings(sweep: Sweep) -> tuple[str, ...]:
         )
     if complete_trials(sweep):
         notes.append(_selection(sweep))
+    if len(sweep.commits) > 1:
+        notes.append(
+            f"Times were taken at several commits: {', '.join(sweep.commits)}. Each is relative to "
+            "the base in its own session, but faster code of one shows as a faster trial."
+        )
     if failed := sweep.states["failed"]:
         notes.append(f"{count(failed, 'trial')} failed; the reasons are below.")
     return tuple(notes)

@@ -11,6 +11,7 @@ from runners.ablation.sessions import time_possible
 from runners.sweep import fact
 from runners.sweep.study import Study
 from runners.sweep.trial import BASE, timing_key
+from runners.system.environment import environment
 from runners.timing.calls import TimingError
 from runners.timing.records import TimingLimits, time_units
 from runners.units.unit import Unit
@@ -56,7 +57,7 @@ class Stopwatch:
         Raises:
             ArmError: the session does not count, or the base cannot be timed.
         """
-        self.quiet()
+        self._prepare()
         errors: dict[str, Mapping[str, float] | ArmError] = {}
 
         def session(units: Sequence[Unit]) -> Sequence[Latency]:
@@ -93,7 +94,7 @@ class Stopwatch:
 
     def _time_untrained(self, unit: Unit) -> dict[str, Any] | None:
         """Return the fields of a `TimedArm`, and its ratio to the base of the same session."""
-        self.quiet()
+        self._prepare()
         units, how = [self.base, unit], with_declared_load(self.plan)
         measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
         if not {unit.arm, BASE} <= measured.keys() or why_invalid(measured.values()):
@@ -102,6 +103,22 @@ class Stopwatch:
         names = ("median_ms", "low_ms", "high_ms", "num_samples")
         fields = {name: getattr(timing, name) for name in names}
         return {**fields, _RATIO: self._ratio(measured[unit.arm], measured[BASE])}
+
+    def _prepare(self) -> None:
+        """Wait until nothing else runs, and note the commit under which times are taken now.
+
+        An earlier commit is no reason to begin anew, but its times may be those of other code.
+        """
+        self.quiet()
+        here, known = environment(self.place.device).short_commit, self.study.fact(fact.COMMITS)
+        if known is None and self.study.fact(fact.BASE_MS) is not None:
+            known = ["unknown"]  # a study of an earlier version
+        commits = known if isinstance(known, list) else []
+        if here in commits:
+            return
+        if commits:
+            log.warning("sweep times: until now of commit %s, now of %s", ", ".join(commits), here)
+        self.study.set_fact(fact.COMMITS, [*commits, here])
 
     @property
     def plan(self) -> LatencyPlan:
@@ -121,7 +138,7 @@ class Stopwatch:
         """Return the paired ratio of two arms of a session, which may be the study's first."""
         if self.study.fact(fact.BASE_MS) is None:
             self.study.set_fact(fact.BASE_MS, median(base.samples_ms))
-        return paired_ratio(arm.samples_ms, base.samples_ms)[0]
+        return paired_ratio(arm.samples_ms, base.samples_ms, resamples=0)[0]
 
     def _metrics(self, ratio: float) -> Mapping[str, float]:
         first = self.study.fact(fact.BASE_MS)

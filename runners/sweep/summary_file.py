@@ -49,7 +49,7 @@ class SweepSummary:
     def write(self, *, importance: bool = True) -> Sweep:
         """Write and return the state; the importance of parameters takes seconds to compute."""
         spec, study = self.spec, self.study
-        base_ms = study.fact(fact.BASE_MS)
+        base_ms, commits = study.fact(fact.BASE_MS), study.fact(fact.COMMITS)
         own = {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
         sweep = Sweep(
             name=spec.name,
@@ -77,6 +77,7 @@ class SweepSummary:
             confirm=self.confirm,
             settings=dict(spec.settings),
             budget=spec.budget,
+            commits=tuple(map(str, commits)) if isinstance(commits, list) else (),
         )
         save(sweep, self.folder)
         self._written = time.monotonic()

@@ -62,10 +62,12 @@ class Sweep:
     # Slot path → value of what the spec sets in the base and in every trial.
     settings: Mapping[str, object] = field(default_factory=dict)
     budget: str = FULL  # smoke or short: a proxy for the schedule that the spec asks for
+    commits: tuple[str, ...] = ()  # under which times were taken
 
     def omitted_fields(self) -> frozenset[str]:
         """Fields that the JSON form leaves out: those that older versions do not read."""
-        return frozenset({"budget"} if self.budget == FULL else ())
+        needed = {"budget": self.budget != FULL, "commits": len(self.commits) > 1}
+        return frozenset(name for name, is_needed in needed.items() if not is_needed)
 
     @property
     def proxy(self) -> str | None:

@@ -182,6 +182,12 @@ def test_a_proxy_is_marked_wherever_its_numbers_are_printed(
         assert {line["budget"] for line in csv.DictReader(file)} == {"short"}
 
 
+def test_times_of_several_commits_are_named() -> None:
+    assert not warnings(sweep_of(commits=("0123456789",)))
+    (text,) = warnings(sweep_of(commits=("0123456789", "fedcba9876+changes")))
+    assert text.startswith("Times were taken at several commits: 0123456789, fedcba9876+changes.")
+
+
 def test_failures_are_listed_with_their_reasons() -> None:
     table = failures(sweep_of(scored(0, 0.3), trial_of(1, "failed", reason="train:\n NaN")))
     assert table.rows == (("1", "train: NaN", "–", "2 s"),)

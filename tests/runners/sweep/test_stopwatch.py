@@ -15,10 +15,12 @@ from runners.timing.device.host import host_facts, read_host
 from runners.timing.records import TimingLimits, latency_record
 from runners.timing.session import ArmTimes
 from runners.units.unit import Unit
+from tests.support.fake_work import environment
 from tests.support.small_ablation import context, plan_spec, write_spec
 from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.results.record import Latency, TimingProtocol
 from yolact_bench.spec.latency import LatencyPlan
+from yolact_bench.statistics import timing
 
 
 @dataclass
@@ -112,7 +114,7 @@ def test_ratios_are_of_paired_rounds(
 ) -> None:
     """Rounds of 1.1, 1.2 and 0.9 × the base: 1.1 in the middle; the medians' ratio is 1.2."""
     _, unit = units
-    rounds = {BASE: [10.0, 20.0, 30.0], unit.arm: [11.0, 24.0, 27.0]}
+    rounds = {BASE: 4 * [10.0, 20.0, 30.0], unit.arm: 4 * [11.0, 24.0, 27.0]}
     sessions(monkeypatch, rounds)
     stopwatch = watch(units, Facts(), tmp_path)
     judged = stopwatch.judge_untrained(unit)
@@ -127,7 +129,30 @@ def test_ratios_are_of_paired_rounds(
         ]
 
     monkeypatch.setattr(module, "time_units", measure)
+    monkeypatch.setattr(timing, "_block_draws", None)  # a ratio alone needs no resamples
     assert stopwatch.time_trained([unit]) == {unit.arm: judged.metrics}
+
+
+@pytest.mark.parametrize("known", [{}, {fact.BASE_MS: 10.0}, {fact.COMMITS: ["0ld"]}])
+def test_the_commits_under_which_times_are_taken_are_kept_and_a_new_one_is_named(
+    units: tuple[Unit, Unit],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    known: dict[str, object],
+) -> None:
+    """A study of an earlier version has times, and does not know of which commit."""
+    _, unit = units
+    facts = Facts(dict(known))
+    sessions(monkeypatch, {BASE: [20.0], unit.arm: [30.0]})
+    monkeypatch.setattr(module, "environment", lambda _: environment(commit="0123456789abcdef"))
+    watch(units, facts, tmp_path).judge_untrained(unit)
+    before = ["0ld"] if fact.COMMITS in known else ["unknown"] if known else []
+    assert facts.fact(fact.COMMITS) == [*before, "0123456789"]
+    named = f"until now of commit {', '.join(before)}, now of 0123456789"
+    assert (named in caplog.text) == bool(before)
+    watch(units, facts, tmp_path)._prepare()
+    assert facts.fact(fact.COMMITS) == [*before, "0123456789"]
 
 
 @pytest.mark.parametrize("missing", ["base", "unit"])
