@@ -17,7 +17,7 @@ from yolact_bench.detect.graph.staging import Photo
 from yolact_bench.detect.images import Image, photos_for, resize
 from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, to_detections
 from yolact_bench.errors import SpecError
-from yolact_bench.runtime import GraphStep, Program, Runtime, precision_fault
+from yolact_bench.runtime import GraphStep, Program, Runtime
 from yolact_bench.runtime.eager import eager
 from yolact_bench.shapes import Detections, Predictions, map_tensors, on_host
 from yolact_bench.spec.run import Run
@@ -57,10 +57,10 @@ class Detector:
         all from normalising to detections is one program, with `photos` resizing is part of it.
 
         Raises:
-            SpecError: fp16 on a CPU.
+            SpecError: a precision that the runtime does not have on this device.
         """
         self.device = torch.device(device)
-        if fault := precision_fault(runtime.precision, device):
+        if fault := runtime.precision_fault(self.device.type):
             raise SpecError(f"precision: {fault}")
         self.network = network.to(self.device).eval()
         if isinstance(head.rescore_net, nn.Module):

@@ -18,11 +18,17 @@ from runners.units.lr_scaling import KEEP, scale_run
 from runners.units.settings import parse_settings
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from yolact_bench.build import build_detector, build_network, deform_fault, device_fault
+from yolact_bench.build import (
+    build_detector,
+    build_network,
+    deform_fault,
+    device_fault,
+    runtime_of,
+)
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import fact_of, resolve_run
-from yolact_bench.runtime import precision_fault
+from yolact_bench.runtime import fp16_fault
 from yolact_bench.spec.base_run import apply_settings, change, read_run
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, Run
@@ -123,12 +129,12 @@ def check_possible(run: Run, device: str) -> None:
         SpecError: the device lacks a precision or an implementation, or random weights have no
             statistics to freeze.
     """
-    precisions = {"precision": run.precision, "runtime.precision": run.runtime.get("precision")}
-    for where, precision in precisions.items():
-        if fault := precision_fault(precision, device):
-            raise SpecError(f"{where}: {fault}")
-    fault = deform_fault(run, device)
-    if fault:
+    kind = torch.device(device).type
+    if fault := fp16_fault(run.precision, kind):
+        raise SpecError(f"precision: {fault}")
+    if fault := runtime_of(run).precision_fault(kind):
+        raise SpecError(f"runtime.precision: {fault}")
+    if fault := deform_fault(run, device):
         raise SpecError(f"deform: {fault}")
     if fact_of(run, "init", "random") and freezes_batch_norm(run):
         option = fact_of(run, "batch_norm", "trains_from")
@@ -146,8 +152,7 @@ def check_runtime(run: Run, device: str) -> None:
     Raises:
         ArmError: unsuited_device. Only this arm fails; another machine can retry it.
     """
-    fault = device_fault(run, device)
-    if fault:
+    if fault := device_fault(run, device):
         raise ArmError("unsuited_device", f"runtime: {fault}; there, add --retry-failed")
 
 

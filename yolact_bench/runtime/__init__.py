@@ -17,7 +17,7 @@ from yolact_bench.runtime.runtime import (
     Precision,
     Program,
     Runtime,
-    precision_fault,
+    fp16_fault,
 )
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "Precision",
     "Program",
     "Runtime",
-    "precision_fault",
+    "fp16_fault",
 ]
 
 

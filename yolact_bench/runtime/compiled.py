@@ -4,7 +4,7 @@ from functools import partial
 
 from yolact_bench.runtime.compiler import compiler_fault, compiler_probe
 from yolact_bench.runtime.inductor import Tuning, compile_stages
-from yolact_bench.runtime.runtime import Precision, Runtime
+from yolact_bench.runtime.runtime import Precision, Runtime, fp16_fault
 
 
 def compiled(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Runtime:
@@ -20,6 +20,7 @@ def compiled(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Ru
     """
     return Runtime(
         precision=precision,
+        precision_fault=partial(fp16_fault, precision),
         prepare=partial(compile_stages, tuning=tuning),
         inference_copy=True,
         fault=compiler_fault,

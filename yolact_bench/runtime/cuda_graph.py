@@ -8,7 +8,7 @@ import torch
 from yolact_bench.runtime.compiler import compiler_probe
 from yolact_bench.runtime.inductor import Tuning, compile_function, compile_stages
 from yolact_bench.runtime.recording import Event, RecordedStep, Replay
-from yolact_bench.runtime.runtime import FixedShapes, Precision, Runtime
+from yolact_bench.runtime.runtime import FixedShapes, Precision, Runtime, fp16_fault
 from yolact_bench.slots import with_facts
 
 WARM_UPS = 3
@@ -28,6 +28,7 @@ def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> 
     record = partial(RecordedStep, record=record_cuda_graph, event=graph_event)
     return Runtime(
         precision=precision,
+        precision_fault=partial(fp16_fault, precision),
         prepare=partial(compile_stages, tuning=tuning),
         inference_copy=True,
         fixed_shapes=FixedShapes(

@@ -1,10 +1,11 @@
 """Plain PyTorch."""
 
 from contextlib import AbstractContextManager
+from functools import partial
 
 import torch
 
-from yolact_bench.runtime.runtime import HALF, Precision, Runtime, no_context
+from yolact_bench.runtime.runtime import HALF, Precision, Runtime, fp16_fault, no_context
 
 
 def eager(*, precision: Precision = "fp32") -> Runtime:
@@ -19,6 +20,7 @@ def eager(*, precision: Precision = "fp32") -> Runtime:
 
     return Runtime(
         precision=precision,
+        precision_fault=partial(fp16_fault, precision),
         prepare=lambda network: network,
         context=no_context if precision == "fp32" else autocast,
         counts_as_fused=False,

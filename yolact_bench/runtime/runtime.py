@@ -18,9 +18,9 @@ Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 HALF: Mapping[str, torch.dtype] = MappingProxyType({"bf16": torch.bfloat16, "fp16": torch.float16})
 
 
-def precision_fault(precision: object, device: str | torch.device) -> str:
-    """Return why a device cannot compute in a precision, "" if it can."""
-    if precision == "fp16" and torch.device(device).type == "cpu":
+def fp16_fault(precision: object, device_type: str) -> str:
+    """Return why torch's operators cannot be used in a precision: fp16 on a CPU; else ""."""
+    if precision == "fp16" and device_type == "cpu":
         return "fp16 is for GPUs; on a CPU write fp32 or bf16"
     return ""
 
@@ -75,6 +75,8 @@ class Runtime:
     # Only operators with MACs count as memory traffic; otherwise every operator does.
     counts_as_fused: bool = True
     fault: Callable[[str], str] = lambda device_type: ""  # why a kind of device cannot run it
+    # Why a kind of device that can cannot do so in this precision; the default: each can.
+    precision_fault: Callable[[str], str] = lambda device_type: ""
     # Why a program does not build for a kind of device here; it may take seconds to find out.
     probe: Callable[[str], str] = lambda device_type: ""
 
@@ -87,8 +89,10 @@ class Runtime:
 class MakeRuntime(Protocol):
     """Return a runtime; every entry has the option `precision`, and some have more.
 
-    Fact: `on_cpu`, the name of the runtime with the same options that stands in for it in a smoke
-    run, where it refuses a CPU.
+    Facts: `on_cpu`, the name of the runtime with the same options that stands in for it in a smoke
+    run, where it refuses a CPU; and as fields of the `Runtime`: `fault`, the kinds of device that
+    cannot run it, by which an arm fails alone, and `precision_fault`, those that cannot in its
+    precision, by which a spec is refused. `fp16_fault` is that of torch's own operators.
     """
 
     def __call__(self, *, precision: Precision = "fp32") -> Runtime:

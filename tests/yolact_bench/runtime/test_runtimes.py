@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from runners.arms.train import ensure_trained
+from runners.units.check import check_possible
 from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
 from yolact_bench.build import (
     build_detector,
@@ -22,13 +23,14 @@ from yolact_bench.build import (
     device_fault,
     load_detector,
 )
+from yolact_bench.catalog import components
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
 from yolact_bench.detector import Detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.record import Accuracy, Latency
-from yolact_bench.runtime import RUNTIMES
+from yolact_bench.runtime import RUNTIMES, Precision, Runtime
 from yolact_bench.runtime.compiler import compiler_fault
 from yolact_bench.runtime.inductor import CompiledStage
 from yolact_bench.slots import Choice, fact
@@ -195,6 +197,27 @@ def test_a_runtime_that_refuses_a_cpu_has_a_stand_in_there() -> None:
     stand_ins = {name: fact(RUNTIMES[name], "on_cpu") for name in refusing}
     assert all(stand_ins.values()), stand_ins
     assert not refusing & set(stand_ins.values())
+
+
+def test_a_runtime_states_in_which_precision_a_device_cannot_run_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of torch refuse fp16 on a CPU; one that does not say so is not refused for them."""
+    for make in RUNTIMES.values():
+        assert make(precision="fp16").precision_fault("cpu").startswith("fp16 is for GPUs")
+        assert not make(precision="fp16").precision_fault("cuda")
+        assert not make(precision="bf16").precision_fault("cpu")
+    run = preset("yolact_tiny").changed({"runtime.precision": "fp16", "batch_norm": "train"})
+    with pytest.raises(SpecError, match=r"runtime\.precision: fp16 is for GPUs"):
+        check_possible(run, "cpu")
+
+    def in_half(*, precision: Precision = "fp32") -> Runtime:
+        return Runtime(precision=precision, prepare=lambda network: network)
+
+    monkeypatch.setitem(components("runtime"), "in_half", in_half)  # type: ignore[arg-type]
+    check_possible(run.changed({"runtime": {"name": "in_half", "precision": "fp16"}}), "cpu")
+    with pytest.raises(SpecError, match=r"^precision: fp16 is for GPUs"):
+        check_possible(run.changed({"precision": "fp16"}), "cpu")
 
 
 def test_deformable_layers_say_where_they_cannot_be_computed(
