@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from reports.summary.timings import SessionRow, fastest_of, timing_of
+from reports.summary.timings import SessionRow, fastest_of, meaning_of, timing_of
 from yolact_bench.results.device_facts import read_device_facts
 from yolact_bench.results.fingerprint import timing_facts
 from yolact_bench.results.sessions import SessionChoice, sessions_to_show
 from yolact_bench.results.store import Store
+from yolact_bench.spec.latency import SCENARIOS
 
 
 def session_rows(
@@ -18,12 +19,12 @@ def session_rows(
     an arm that was not timed in the chosen one is refused.
     """
     choices = sessions_to_show(store, arms_by_seed, baseline)
-    return tuple(_session(choice, baseline) for choice in choices)
+    return tuple(_session(choice, baseline, store) for choice in choices)
 
 
-def _session(choice: SessionChoice, baseline: str) -> SessionRow:
+def _session(choice: SessionChoice, baseline: str, store: Store) -> SessionRow:
     reference, session = choice.reference, choice.session
-    refused = {arm: _elsewhere(choice, digest) for arm, digest in choice.untimed.items()}
+    refused = {arm: _elsewhere(choice, digest, store) for arm, digest in choice.untimed.items()}
     timings = {}
     for arm, latency in choice.records.items():
         reason = session.fault(latency.detect_digest, reference)
@@ -56,17 +57,23 @@ def _session(choice: SessionChoice, baseline: str) -> SessionRow:
     )
 
 
-def _elsewhere(choice: SessionChoice, digest: str) -> str:
-    """Why an arm has no time in the session, and which time it has in another."""
-    reason = "not timed in the same session as the others"
-    other = choice.latest_of(digest)
-    if other is None:
+def _elsewhere(choice: SessionChoice, digest: str, store: Store) -> str:
+    """Why an arm has no time in the session, and which time it has in another.
+
+    Of one that another framework reports of itself, it says what is timed by the scenario's name.
+    """
+    reason, other = "not timed in the same session as the others", choice.latest_of(digest)
+    reported = [latency for latency in store.latencies([digest]) if latency.reported]
+    if other is None and not reported:
         return reason
-    latest = other.records[digest]
+    latest = other.records[digest] if other else reported[-1]
+    scenario = latest.scenario
+    if latest.reported and scenario in SCENARIOS:
+        scenario += f" ({meaning_of(scenario, latest.protocol.version)})"
     text = (
         f"{reason}, so not to be compared with them: {latest.median_ms:.1f} ms, median of "
-        f"{len(latest.samples_ms)}, {latest.timer}, {latest.precision}, {latest.scenario}, on "
+        f"{len(latest.samples_ms)}, {latest.timer}, {latest.precision}, {scenario}, on "
         f"{latest.environment.device}"
     )
-    fault = other.of([digest]).fault(digest, choice.reference)
+    fault = other.of([digest]).fault(digest, choice.reference) if other else ""
     return f"{text}; {fault}" if fault else text

@@ -85,14 +85,17 @@ class SessionRow:
     @property
     def meaning(self) -> str:
         """Where a call begins and ends."""
-        if self.version == 1:
-            return _PROTOCOL_1
-        return SCENARIOS.get(self.scenario, self.scenario)
+        return meaning_of(self.scenario, self.version)
 
     @property
     def load_source(self) -> str:
         """Where the numbers of the declared load come from; "" without one."""
         return find_load(self.load).source if self.load else ""
+
+
+def meaning_of(scenario: str, version: int) -> str:
+    """Where a call of a scenario begins and ends, by the version of the protocol."""
+    return SCENARIOS.get(scenario, scenario) if version > 1 else _PROTOCOL_1
 
 
 def fastest_of(timed: Mapping[str, Latency]) -> str | None:

@@ -12,7 +12,7 @@ from runners.system.environment import now
 from runners.units.unit import identity
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.results.record import Environment, Latency, Record
+from yolact_bench.results.record import Environment, Latency, Record, TimingProtocol
 
 
 def evaluate_external(unit: ExternalUnit, place: Workplace) -> tuple[Record, ...]:
@@ -70,4 +70,5 @@ def _latency(unit: ExternalUnit, reported: ReportedLatency) -> Latency:
         ),
         time=now(),
         reported=True,
+        protocol=TimingProtocol(version=reported.protocol),
     )

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TypeGuard
 
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.spec.latency import PROTOCOL_VERSION, SCENARIOS
 
-LATENCY_SCHEMA = 1
-
-
+# The meaning of end_to_end is that of our own protocol with this version; files of 1 stay valid.
+LATENCY_SCHEMA = PROTOCOL_VERSION
 _LATENCY_KEYS = {
     "schema": f"{LATENCY_SCHEMA}",
     "device": "what it was timed on, such as NVIDIA H200",
     "precision": "fp32, fp16, bf16, …",
-    "scenario": "end_to_end (decoded image in, masks at image size out), or what else was timed",
+    "scenario": f"end_to_end ({SCENARIOS['end_to_end']}), or what else was timed",
     "batch_size": "1",
     "samples_ms": "milliseconds of single images",
     "median_ms": "their median, where there are no samples",
@@ -35,6 +35,7 @@ class ReportedLatency:
     samples_ms: tuple[float, ...]  # of single images; one value, the median, if that is all
     only_median: bool
     software: Mapping[str, str]
+    protocol: int = 1  # version, by which end_to_end has its meaning
 
 
 def read_reported_latency(path: Path) -> ReportedLatency:
@@ -44,7 +45,7 @@ def read_reported_latency(path: Path) -> ReportedLatency:
         SpecError: a key is missing, unknown or has a wrong value.
     """
     data = read_json(path)
-    if not isinstance(data, dict) or data.get("schema") != LATENCY_SCHEMA:
+    if not isinstance(data, dict) or data.get("schema") not in range(1, LATENCY_SCHEMA + 1):
         raise SpecError(f"{path}: expected a mapping with schema: {LATENCY_SCHEMA}")
     for key in data:
         if key not in _LATENCY_KEYS:
@@ -63,6 +64,7 @@ def read_reported_latency(path: Path) -> ReportedLatency:
         scenario=data["scenario"],
         samples_ms=_milliseconds(path, data),
         only_median="samples_ms" not in data,
+        protocol=int(data["schema"]),
         software={str(key): str(value) for key, value in software.items()},
     )
 

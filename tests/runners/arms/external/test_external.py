@@ -17,12 +17,13 @@ from tests.support.external_truth import DATA, drawn, true_masks
 from tests.support.small_ablation import context, plan_spec, run_spec
 from yolact_bench.data import Dataset
 from yolact_bench.errors import MissingDataError, SpecError
-from yolact_bench.results.record import Accuracy, Errors, Failure, Latency
+from yolact_bench.results.record import Accuracy, Errors, Failure, Latency, TimingProtocol
 from yolact_bench.results.resamples import read_resamples
 from yolact_bench.results.sessions import read_sessions
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.external import Command
+from yolact_bench.spec.latency import PROTOCOL_VERSION, SCENARIOS
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ for one in truth["annotations"]:
 (out / "segm.json").write_text(json.dumps(masks))
 (out / "bbox.json").write_text(json.dumps(boxes))
 (out / "latency.json").write_text(json.dumps({
-    "schema": 1, "device": "Example GPU", "precision": "fp16", "scenario": "end_to_end",
+    "schema": 2, "device": "Example GPU", "precision": "fp16", "scenario": "end_to_end",
     "samples_ms": [4.0, 5.0, 9.0]}))
 with open(pathlib.Path(__file__).with_suffix(".calls"), "a") as calls:
     calls.write("called\\n")
@@ -122,6 +123,7 @@ def test_rows_of_commands_and_files_stand_beside_ours(tmp_path: Path, dataset: D
     assert latency.median_ms == 5.0
     assert latency.environment.device == "Example GPU"
     assert latency.interleaved_with == ("perfect",)
+    assert latency.protocol.version == PROTOCOL_VERSION
     assert read_sessions(at.store) == []
 
     assert [run.arm for run in manifest.runs] == ["ours", "perfect", "broken", "given"]
@@ -157,6 +159,36 @@ def test_a_time_that_is_reported_never_stands_in_the_column_of_ours(tmp_path: Pa
     groups = run_facts(work)["ablations"]
     assert isinstance(groups, list)
     assert [row["ms"] for row in groups[0]["rows"] if row["arm"] == "fast"] == [None]
+
+
+@pytest.mark.parametrize(
+    ("version", "scenario", "what"),
+    [
+        (1, "end_to_end", "end_to_end (decoded image to bit masks at image size)"),
+        (2, "end_to_end", f"end_to_end ({SCENARIOS['end_to_end']})"),
+        (2, "network and NMS", "network and NMS"),
+    ],
+)
+def test_a_time_that_is_reported_is_a_footnote_that_says_what_it_includes(
+    tmp_path: Path, version: int, scenario: str, what: str
+) -> None:
+    other = fake_work.latency(
+        "sequential",
+        session="external-1",
+        reported=True,
+        scenario=scenario,
+        timer="reported by itself (samples)",
+        samples_ms=(5.0,),
+        protocol=TimingProtocol(version=version),
+    )
+    work = fake_work.write_work(tmp_path, [fake_work.latency("fast"), other])
+    arms = {0: {"fast": "d-fast-0", "sequential": "d-sequential-0"}}
+    (session,) = session_rows(Store(work / "results.jsonl"), arms, "fast")
+    assert session.timings.keys() == {"fast"}
+    assert session.refused["sequential"] == (
+        "not timed in the same session as the others, so not to be compared with them: 5.0 ms, "
+        f"median of 1, reported by itself (samples), fp32, {what}, on Example (CPU)"
+    )
 
 
 def test_a_wrong_result_file_stops_before_any_training(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_an_empty_file_beside_a_full_one_is_a_mistake_and_no_ap_of_0(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "schema: 1"),
+        ({"schema": 3}, "schema: 2"),
         ({"device": ""}, "device: expected text"),
         ({"batch_size": 8}, "batch_size: 8; only single images compare"),
         ({"samples_ms": [3.0]}, "give either samples_ms"),
