@@ -112,6 +112,18 @@ def test_rates_of_incomparable_trainings_are_not_used(
     assert cost(plan, at).train_seconds is None
 
 
+def test_the_rate_of_several_devices_is_not_taken_for_that_of_one(
+    plan: Plan, at: AblationContext
+) -> None:
+    """6 images at 2 images/s; 16 images/s of eight devices would be multiplied by them again."""
+    run = plan.steps[0].unit.run
+    recorded(at, other(run), train_images_per_second=16.0, devices=8)
+    assert cost(plan, at).train_seconds is None
+    recorded(at, other(run), train_images_per_second=2.0)
+    recorded(at, other(run), train_images_per_second=16.0, devices=8)
+    assert cost(plan, at).steps[0].train_seconds == 3.0
+
+
 def test_an_interrupted_training_needs_only_what_is_left(plan: Plan, at: AblationContext) -> None:
     """It has done 40 of 60 iterations at 5 images/s: 20 · 2 / 5 = 8 s."""
     first = plan.steps[0]
