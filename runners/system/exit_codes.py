@@ -30,10 +30,7 @@ def exit_code_of(error: Exception) -> int:
 
 
 def exit_if_invalid(reasons: Iterable[str]) -> None:
-    """Print why times do not count and exit with the code of that; return without any reason.
-
-    An empty reason is none, as in `sessions.why_invalid`.
-    """
+    """Print why times do not count and exit with the code of that; return if all are ""."""
     invalid = sorted({*reasons} - {""})
     for reason in invalid:
         _print(f"the times do not count: {reason}")
