@@ -120,8 +120,7 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
         ("seeds", ", ".join(map(str, manifest.seeds))),
         ("declared changes", ", ".join(manifest.changes)),
     ]
-    for environment in summary.environments:
-        facts += environment_lines(environment)
+    facts += [line for each in summary.environments for line in environment_lines(each)]
     for s in (session for session in summary.sessions if session.timings):
         warmup = sorted({timing.warmup for timing in s.timings.values()})
         facts.append(

@@ -34,8 +34,7 @@ class RunCommand(SpecOptions, ExecutorOptions):
     scoring: options.Scoring = "pycocotools"
     eval_batch: options.EvalBatch = 1
     sizes: Annotated[
-        bool,
-        typer.Option("--sizes", help="Intervals for small, medium and large objects as well."),
+        bool, typer.Option("--sizes", help="Intervals for small, medium and large objects as well.")
     ] = False
     retry_failed: Annotated[
         bool, typer.Option(help="Another attempt at arms that failed before.")

@@ -45,12 +45,8 @@ def hold_lock(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterato
     _held.add(descriptor)
     try:
         _take(descriptor, work_dir, patience)
-        holder = Holder(
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            command=command,
-            since=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = Holder(pid=os.getpid(), host=socket.gethostname(), command=command, since=since)
         _write(descriptor, asdict(holder))
         yield holder
         _write(descriptor, {})

@@ -67,10 +67,7 @@ def num_anchors(shapes: AnchorShapes, image_size: int) -> int:
 
 @with_facts(pixels=("scales",))
 def one_scale(
-    *,
-    scales: Scales = YOLACT_SCALES,
-    ratios: Ratios = (1.0, 0.5, 2.0),
-    square: bool = True,
+    *, scales: Scales = YOLACT_SCALES, ratios: Ratios = (1.0, 0.5, 2.0), square: bool = True
 ) -> AnchorShapes:
     """Return YOLACT's anchors: one scale per level in three aspect ratios.
 
@@ -102,9 +99,7 @@ def three_scales(
 
 @with_facts(pixels=("scales",))
 def five_ratios(
-    *,
-    scales: Scales = YOLACT_SCALES,
-    ratios: Ratios = (1.0, 0.5, 2.0, 1 / 3, 3.0),
+    *, scales: Scales = YOLACT_SCALES, ratios: Ratios = (1.0, 0.5, 2.0, 1 / 3, 3.0)
 ) -> AnchorShapes:
     """Return the alternative that YOLACT++ compares with: one scale in five true ratios.
 
@@ -115,11 +110,7 @@ def five_ratios(
 
 
 @with_facts(pixels=("scales",))
-def pascal(
-    *,
-    scales: Scales = PASCAL_SCALES,
-    ratios: Ratios = (1.0, 0.5, 2.0),
-) -> AnchorShapes:
+def pascal(*, scales: Scales = PASCAL_SCALES, ratios: Ratios = (1.0, 0.5, 2.0)) -> AnchorShapes:
     """Return the Pascal set: YOLACT's scales times 4/3, true ratios.
 
     Source: dbolya/yolact@902073d data/config.py, `yolact_resnet50_pascal_config`.

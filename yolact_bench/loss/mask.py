@@ -124,11 +124,7 @@ def _draw(
 
 
 def _assemble_batch(
-    batch: BatchPositives,
-    anchor: Int64[Tensor, "B K"],
-    used: Bool[Tensor, "B K"],
-    *,
-    crop: bool,
+    batch: BatchPositives, anchor: Int64[Tensor, "B K"], used: Bool[Tensor, "B K"], *, crop: bool
 ) -> tuple[BatchSoftMasks, Float32[Tensor, "R 4"]]:
     """The masks of these anchors, image by image, and the boxes of their objects."""
     objects = batch.objects

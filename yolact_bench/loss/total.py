@@ -48,10 +48,7 @@ class Losses:
     ranks: int = 1
 
     def __call__(
-        self,
-        raw: Predictions,
-        targets: Sequence[Target],
-        generator: torch.Generator | None = None,
+        self, raw: Predictions, targets: Sequence[Target], generator: torch.Generator | None = None
     ) -> dict[str, Float[Tensor, ""]]:
         """Return box, class, mask and, where their slots have them, semantic and mask_iou.
 
@@ -72,10 +69,7 @@ class Losses:
         return positives.clamp(min=1.0) / self.ranks
 
     def _terms(
-        self,
-        raw: Predictions,
-        targets: Targets,
-        generator: torch.Generator | None,
+        self, raw: Predictions, targets: Targets, generator: torch.Generator | None
     ) -> dict[str, Float[Tensor, ""]]:
         match = match_batch(self.matcher, raw.anchors, targets)
         normaliser = self.normaliser(match.labels)

@@ -154,9 +154,5 @@ class _Truth:
 def _instances(parts: Sequence[tuple[np.ndarray, ...]]) -> Instances:
     image, label, area, score = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Instances(
-        image=image,
-        label=label,
-        area=area,
-        score=score,
-        is_crowd=np.zeros(len(image), bool),
+        image=image, label=label, area=area, score=score, is_crowd=np.zeros(len(image), bool)
     )

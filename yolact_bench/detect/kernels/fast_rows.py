@@ -141,8 +141,7 @@ def write_rows(
     empty = (own >= num_kept) & (own < rows)
     tl.store(scores_ptr + out + own, 0.0, mask=empty)
     tl.store(labels_ptr + out + own, 0, mask=empty)
-    at = boxes_ptr + (out + own)[:, None] * 4 + side
-    tl.store(at, 0.0, mask=empty[:, None])
+    tl.store(boxes_ptr + (out + own)[:, None] * 4 + side, 0.0, mask=empty[:, None])
     at = chosen_ptr + (out + own)[:, None] * coefficients + value[None, :]
     tl.store(at, 0.0, mask=empty[:, None] & real)
     if tl.program_id(0) == 0:
