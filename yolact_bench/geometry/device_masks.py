@@ -91,10 +91,10 @@ def device_toggles(
     # How many toggles come before the end of each column, the columns of all masks in one row.
     ends = counts.cumsum(0, dtype=torch.int32)
 
-    def write(room: int) -> NDArray[np.int32]:
-        out = soft.new_empty(count + room, dtype=torch.int32)
+    def write(capacity: int) -> NDArray[np.int32]:
+        out = soft.new_empty(count + capacity, dtype=torch.int32)
         kernels.write_toggles[grid](
-            *(soft, bounds, ends, out, count, room, height, width, across, down, least, h, w),
+            *(soft, bounds, ends, out, count, capacity, height, width, across, down, least, h, w),
             **blocks,
             most_pixels=power_of_two(_pixels_of_a_cell(h, height), least=2),
             **_PLAIN,

@@ -28,7 +28,7 @@ COLUMNS_BLOCK = 64 if INTERPRETED else 4
 PIXELS_BLOCK = (64, 128) if INTERPRETED else (8, 128)
 ROWS_BLOCK = 16  # of cells, of which the occupied ones are looked for together
 # Each would be a reason to compile anew: images come in hundreds of sizes.
-_kernel = partial(kernel, free=("height", "width", "room", "count"))
+_kernel = partial(kernel, free=("height", "width", "capacity", "count"))
 
 
 @_kernel
@@ -162,15 +162,15 @@ def count_toggles(
 @_kernel
 def write_toggles(
     soft_ptr, bounds_ptr, ends_ptr, out_ptr,
-    count, room, height, width, across, down, threshold,
+    count, capacity, height, width, across, down, threshold,
     h: tl.constexpr, w: tl.constexpr, gaps_block: tl.constexpr, columns_block: tl.constexpr,
     most_pixels: tl.constexpr,
 ):  # fmt: skip
     """Write how many toggles there are up to the end of each mask [N], then the toggles in order.
 
     `ends` [N, width] says how many there are up to the end of each column of all masks. Toggles
-    beyond `room` are left out. Between two cells of which one is above the threshold, the pixels
-    above it are counted, of at most `most_pixels`; they are all on that cell's side.
+    beyond `capacity` are left out. Between two cells of which one is above the threshold, the
+    pixels above it are counted, of at most `most_pixels`; they are all on that cell's side.
     """
     owner = tl.program_id(0)
     column = tl.program_id(1) * columns_block + tl.arange(0, columns_block)
@@ -203,7 +203,7 @@ def write_toggles(
         place = last - tl.sum(changed, 0)
         place = place[None, :] + tl.cumsum(changed, 0) - 1
         at = out_ptr + count + place
-        tl.store(at, column[None, :] * height + row, mask=changes & (place < room))
+        tl.store(at, column[None, :] * height + row, mask=changes & (place < capacity))
 
 
 @_kernel

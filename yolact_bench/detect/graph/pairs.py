@@ -140,9 +140,9 @@ def first_rows(
     none = keep & (pairs.score == 0)
     keep = keep & (pairs.score > pairs.cut.clamp(min=0))
     rank = keep.cumsum(-1)
-    place = torch.arange(keep.shape[-1], device=keep.device).expand_as(rank)
-    slot = torch.where(keep & (rank <= count), rank - 1, count)  # the rest in one place behind
-    source = slot.new_zeros(*slot.shape[:-1], count + 1).scatter(-1, slot, place)[..., :count]
+    pair = torch.arange(keep.shape[-1], device=keep.device).expand_as(rank)
+    row = torch.where(keep & (rank <= count), rank - 1, count)  # the rest in one row behind
+    source = row.new_zeros(*row.shape[:-1], count + 1).scatter(-1, row, pair)[..., :count]
     num_kept = keep.sum(-1)
     filled = torch.arange(count, device=keep.device) < num_kept[..., None]  # [*batch, count]
     return FixedSelection(
