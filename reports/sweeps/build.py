@@ -1,11 +1,11 @@
 """A sweep to its page, and the check that the page is still what the sweep's file says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from reports.pages.files import compare_files, svg_texts, write_files
-from reports.pages.terminal import PLAIN_WIDTH, render_table, wrap
+from reports.pages.terminal import render_table, wrap
 from reports.summary.aggregate import summarise
 from reports.sweeps.figures.draw import FIGURES
 from reports.sweeps.page import html_page, markdown_page
@@ -22,16 +22,8 @@ from yolact_bench.results.sweep import Sweep
 _PREFIX = "sweeps/"  # distinguishes a sweep from an ablation of the same name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepReport:
-    """What was written."""
-
-    folder: Path
-    sweep: Sweep
-
-
-def build_sweep(work_dir: Path, name: str) -> SweepReport:
-    """Write the page (md, html), all trials as CSV and the figures; return a `SweepReport`.
+def build_sweep(work_dir: Path, name: str) -> tuple[Path, Sweep]:
+    """Write the page (md, html), all trials as CSV and the figures; return folder and sweep.
 
     The same file gives the same text, whenever and wherever it is built. Every file appears
     whole or not at all.
@@ -45,17 +37,15 @@ def build_sweep(work_dir: Path, name: str) -> SweepReport:
     texts = _texts(sweep, tuple(figures), confirmed)
     page = html_page(sweep, svg_texts(figures), confirmed)
     write_files(folder, {**texts, "report.html": page}, figures)
-    return SweepReport(folder=folder, sweep=sweep)
+    return folder, sweep
 
 
-def render_sweep(
-    sweep: Sweep, *, width: int = PLAIN_WIDTH, notes: bool = False, colour: bool = False
-) -> str:
+def render_sweep(sweep: Sweep, *, width: int, colour: bool) -> str:
     """Return the headline and the best trials for a terminal of that width."""
     table = best_trials(sweep)
     parts = [wrap(text, width) for text in headline(sweep)]
     if table.rows:
-        parts.append(render_table(table, width=width, notes=notes, colour=colour))
+        parts.append(render_table(table, width=width, colour=colour))
     return "\n\n".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -37,12 +38,14 @@ def report(
         for difference in differences:
             typer.echo(difference)
         raise typer.Exit(1 if differences else 0)
-    from runners.cli.terminal import print_summary, print_sweep
+    from reports.pages.terminal import render
+    from runners.cli.terminal import print_fitted
 
     if swept is not None:
-        print_sweep(sweeps.build_sweep(work_dir, swept).sweep)
+        _, sweep = sweeps.build_sweep(work_dir, swept)
+        print_fitted(partial(sweeps.render_sweep, sweep))
         return
-    print_summary(ablations.build(work_dir, name).summary, notes=verbose)
+    print_fitted(partial(render, ablations.build(work_dir, name).summary, notes=verbose))
 
 
 def list_(

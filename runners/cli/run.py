@@ -4,15 +4,17 @@ import json
 import logging
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import typer
 
 from reports.pages.build import Report, build
+from reports.pages.terminal import render
 from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.cli.spec_commands import RunCommand
 from runners.cli.specs import plan_spec
-from runners.cli.terminal import print_summary
+from runners.cli.terminal import print_fitted
 from runners.cli.workplace import start_executor
 from runners.planning.cost import estimate
 from runners.planning.plan import Plan
@@ -20,7 +22,7 @@ from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.user_rates import UserRates
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.torchrun import refuse_torchrun
-from runners.tracking.mlflow_tracker import MlflowTracker
+from runners.tracking.tracker import Tracker
 from runners.workdir.lock import hold_lock
 from yolact_bench.results.sessions import why_times_invalid
 from yolact_bench.spec.budget_names import BUDGETS
@@ -52,7 +54,7 @@ def run(command: RunCommand) -> None:
     if command.as_json:
         typer.echo(json.dumps({**facts, **_report_facts(report, times_invalid)}))
     else:
-        print_summary(report.summary, notes=command.verbose)
+        print_fitted(partial(render, report.summary, notes=command.verbose))
         typer.echo(f"report: {report.folder / 'report.html'}", err=True)
     _exit_by(report, times_invalid)
 
@@ -61,7 +63,7 @@ def _run_and_report(command: RunCommand, plan: Plan) -> Report:
     place, rehearsal = command.place, BUDGETS[command.budget].rehearsal
     with (
         hold_lock(place.work_dir, command=command.text),
-        closing(MlflowTracker(place.work_dir)) as tracker,
+        closing(Tracker(place.work_dir)) as tracker,
     ):
         context = AblationContext(
             place=replace(place, validate_every=0) if rehearsal else place,

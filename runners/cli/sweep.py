@@ -10,15 +10,15 @@ from pathlib import Path
 import typer
 
 from reports.pages.build import build
-from reports.sweeps.build import build_sweep
+from reports.sweeps.build import build_sweep, render_sweep
 from runners.cli.spec_commands import SweepCommand
-from runners.cli.terminal import print_sweep
+from runners.cli.terminal import print_fitted
 from runners.cli.workplace import start_executor
 from runners.sweep.check import CheckedSweep, check_sweep
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import SweepContext, run_sweep
 from runners.system.torchrun import refuse_torchrun
-from runners.tracking.mlflow_tracker import MlflowTracker
+from runners.tracking.tracker import Tracker
 from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
 from runners.workdir.lock import hold_lock
@@ -50,12 +50,12 @@ def sweep(command: SweepCommand) -> None:
     result = _search(command, checked)
     if result.confirm and command.confirm is not None:
         build(command.work_dir, result.confirm)
-    report = build_sweep(command.work_dir, result.name)
+    folder, written = build_sweep(command.work_dir, result.name)
     if command.as_json:
         typer.echo(json.dumps(asdict(result)))
     else:
-        print_sweep(report.sweep)
-    typer.echo(f"report: {report.folder / 'report.html'}", err=True)
+        print_fitted(partial(render_sweep, written))
+    typer.echo(f"report: {folder / 'report.html'}", err=True)
 
 
 def check_file(path: Path, *, budget: str, data_root: Path | None) -> str:
@@ -105,7 +105,7 @@ def _check(command: SweepCommand) -> CheckedSweep:
 def _search(command: SweepCommand, checked: CheckedSweep) -> Sweep:
     place = command.place
     with hold_lock(place.work_dir, command=command.text):
-        with closing(MlflowTracker(place.work_dir)) as tracker:
+        with closing(Tracker(place.work_dir)) as tracker:
             at = SweepContext(
                 place=place,
                 tracker=tracker,
@@ -117,7 +117,7 @@ def _search(command: SweepCommand, checked: CheckedSweep) -> Sweep:
             result = run_sweep(checked, at, command=command.text)
         if command.confirm is None:
             return result
-        with closing(MlflowTracker(place.work_dir)) as tracker:
+        with closing(Tracker(place.work_dir)) as tracker:
             return confirm(
                 checked.spec,
                 result,

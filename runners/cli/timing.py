@@ -1,13 +1,15 @@
 """What `yolact-bench latency` and `yolact-bench profile` do."""
 
 import json
+from functools import partial
 
 import typer
 
 from reports.pages import curve_page
 from reports.pages.profile_page import table, write
+from reports.pages.terminal import render_table
 from runners.cli.arm_commands import LatencyCommand, ProfileCommand
-from runners.cli.terminal import print_table
+from runners.cli.terminal import print_fitted
 from runners.profiling.profile import profile_arm
 from runners.system.exit_codes import exit_if_invalid
 from runners.timing import command as timing
@@ -76,6 +78,6 @@ def profile(command: ProfileCommand) -> None:
     if command.as_json:
         typer.echo(json.dumps(to_plain(profiled)))
     else:
-        print_table(table(profiled))
+        print_fitted(partial(render_table, table(profiled), notes=True))
         typer.echo(f"figures: {page}", err=True)
     exit_if_invalid([profiled.invalid])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.tracking.mlflow_tracker import MlflowTracker
+from runners.tracking.tracker import Tracker
 from tests.support.mlflow_store import seen
 from tests.support.tracked_arms import TAGS, accuracy, failure, latency, manifest, planned
 from yolact_bench.results.manifest import save
@@ -26,9 +26,9 @@ def new_store(folder: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
     return address
 
 
-def begin(work: Path) -> MlflowTracker:
+def begin(work: Path) -> Tracker:
     """Log the first half of an execution."""
-    tracker = MlflowTracker(work, longest_pause=0.05)
+    tracker = Tracker(work, longest_pause=0.05)
     tracker.start(manifest(), "name: quick\n", TAGS)
     tracker.arm_started(planned("fast"), "train+evaluate")
     for iteration in ITERATIONS[:10]:
@@ -36,7 +36,7 @@ def begin(work: Path) -> MlflowTracker:
     return tracker
 
 
-def go_on(tracker: MlflowTracker, work: Path) -> None:
+def go_on(tracker: Tracker, work: Path) -> None:
     """Log the second half."""
     for iteration in ITERATIONS[10:]:
         tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0 / iteration})
@@ -64,7 +64,7 @@ def bring_back(folder: Path) -> None:
     folder.with_name("away").rename(folder)
 
 
-def until_trouble(tracker: MlflowTracker) -> None:
+def until_trouble(tracker: Tracker) -> None:
     deadline = time.monotonic() + 20
     while not tracker.fault:
         assert time.monotonic() < deadline

@@ -6,8 +6,9 @@ from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.planning.plan import Plan, make_plan
 from runners.timing.records import TimingLimits
-from runners.tracking.tracker import NoTracker, Tracker
+from runners.tracking.tracker import Tracker
 from runners.units.workplace import Workplace
+from tests.support.no_tracker import NoTracker
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.spec.ablation import load
 

@@ -37,7 +37,7 @@ def scored(number: int, ap: float, ms: float = 10.0, **given: object):  # type: 
 
 def page(work: Path) -> str:
     """The Markdown page of the sweep nms."""
-    return (build_sweep(work, "nms").folder / "report.md").read_text()
+    return (build_sweep(work, "nms")[0] / "report.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -166,19 +166,21 @@ def test_a_proxy_is_marked_wherever_its_numbers_are_printed(
     sweep = sweep_of(scored(0, 0.3), scored(1, 0.31), best=(1,), budget="short")
     save_sweep(tmp_path, sweep)
 
-    report = build_sweep(tmp_path, "nms")
+    folder, _ = build_sweep(tmp_path, "nms")
 
     mark = "(proxy: short budget)"
-    lines = (report.folder / "report.md").read_text().splitlines()
-    html = (report.folder / "report.html").read_text()
+    lines = (folder / "report.md").read_text().splitlines()
+    html = (folder / "report.html").read_text()
     printed = [line for line in lines if line.startswith(("# ", "**The best", "![", "### The"))]
     assert len(printed) >= 3
     assert all(mark in line for line in printed), printed
     assert f'<h1>nms<span class="proxy"> {mark}</span></h1>' in html
     assert html.count(f"{mark}</figcaption>") == html.count("<figcaption>") > 0
     assert "PROXY: short budget" in texts
-    assert render_sweep(sweep).startswith("Proxy (short budget): mask AP 31.20 → 31.00")
-    with (report.folder / "trials.csv").open() as file:
+    assert render_sweep(sweep, width=100, colour=False).startswith(
+        "Proxy (short budget): mask AP 31.20 → 31.00"
+    )
+    with (folder / "trials.csv").open() as file:
         assert {line["budget"] for line in csv.DictReader(file)} == {"short"}
 
 
@@ -221,7 +223,7 @@ def test_the_csv_has_a_line_for_every_trial_in_full_precision(work: Path) -> Non
 
 def test_the_same_sweep_gives_the_same_bytes(work: Path, tmp_path: Path) -> None:
     save_sweep(tmp_path, budget_sweep())
-    folder = build_sweep(tmp_path, "budget").folder
+    folder, _ = build_sweep(tmp_path, "budget")
     paths = [path for path in folder.rglob("*") if path.is_file()]
     assert len(paths) > 3
     for path in paths:
@@ -231,7 +233,7 @@ def test_the_same_sweep_gives_the_same_bytes(work: Path, tmp_path: Path) -> None
 
 def test_the_page_is_self_contained_and_escapes_what_users_wrote(tmp_path: Path) -> None:
     save_sweep(tmp_path, sweep_of(scored(0, 0.3), best=(0,), question="<b>a | b</b>?"))
-    folder = build_sweep(tmp_path, "nms").folder
+    folder, _ = build_sweep(tmp_path, "nms")
     html = (folder / "report.html").read_text()
     assert "&lt;b&gt;a | b&lt;/b&gt;?" in html
     assert not re.search(r'(src|href)="(?!#)', html)
@@ -260,7 +262,7 @@ def test_two_objectives_that_both_grow_have_a_front(tmp_path: Path) -> None:
 
 def test_the_check_tells_what_no_longer_agrees(tmp_path: Path) -> None:
     save_sweep(tmp_path, sweep_of(scored(0, 0.3), best=(0,)))
-    folder = build_sweep(tmp_path, "nms").folder
+    folder, _ = build_sweep(tmp_path, "nms")
     assert check_sweep(tmp_path, "nms") == ()
 
     save_sweep(tmp_path, sweep_of(scored(0, 0.3), scored(1, 0.32), best=(1,)))

@@ -7,8 +7,8 @@ import pytest
 
 from reports.pages.build import build
 from runners.tracking.events import Phase
-from runners.tracking.tracker import NoTracker
 from tests.support.built_reports import main_table
+from tests.support.no_tracker import NoTracker
 from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from yolact_bench.errors import SpecError
 from yolact_bench.results.manifest import PlannedRun
@@ -19,6 +19,7 @@ class Listener(NoTracker):
     """A tracker that remembers the arms that trained."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.phases: dict[str, Phase] = {}
         self.trained: set[str] = set()
 

@@ -12,8 +12,8 @@ from runners.arms.finish import finish
 from runners.arms.job import Job, JobResult
 from runners.system.interrupt import TrainingStop
 from runners.tracking.events import Status
-from runners.tracking.tracker import NoTracker
 from runners.units.unit import Unit
+from tests.support.no_tracker import NoTracker
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import ArmError
 

@@ -2,11 +2,14 @@
 
 import io
 import sys
+from functools import partial
 
 import pytest
 
+from reports.pages.terminal import render_table
+from reports.sweeps.build import render_sweep
 from reports.tables.table import Table
-from runners.cli.terminal import print_sweep, print_table
+from runners.cli.terminal import print_fitted
 from tests.support.fake_sweeps import sweep_of, trial_of
 
 WIDTH = 70
@@ -28,7 +31,7 @@ def narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 def test_a_sweep_fits_the_terminal_without_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = narrow_terminal(monkeypatch)
     trials = [trial_of(number, metrics={"mask_ap": 0.3}) for number in range(2)]
-    print_sweep(sweep_of(*trials, best=(1,)))
+    print_fitted(partial(render_sweep, sweep_of(*trials, best=(1,))))
     output = terminal.getvalue()
     assert "30.00" in output
     assert "|" not in output
@@ -44,7 +47,7 @@ def test_a_table_drops_columns_and_keeps_its_notes(monkeypatch: pytest.MonkeyPat
         drops=(0, 1, 0),
         notes=("ms: the median.",),
     )
-    print_table(table)
+    print_fitted(partial(render_table, table, notes=True))
     output = terminal.getvalue()
     assert "Not shown at this width: wide." in output
     assert "1.25" in output

@@ -16,9 +16,9 @@ from runners.arms.train import ensure_trained
 from runners.executors.local import LocalExecutor
 from runners.planning.plan import Plan
 from runners.tracking.events import Phase
-from runners.tracking.tracker import NoTracker
 from runners.units.workplace import Workplace
 from tests.runners.training.test_kill_training import differences
+from tests.support.no_tracker import NoTracker
 from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from tests.support.worker_processes import Killer, local, until, worker_of
 from yolact_bench.results.manifest import PlannedRun
@@ -48,6 +48,7 @@ class Recorder(NoTracker):
     """Keeps the events of arms; `drain` comes right before arms are timed."""
 
     def __init__(self, executor: LocalExecutor | None = None) -> None:
+        super().__init__()
         self.executor = executor
         self.events: list[tuple[object, ...]] = []
         self.workers_at_timing: list[bool] = []

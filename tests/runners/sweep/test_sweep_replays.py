@@ -10,7 +10,7 @@ from runners.executors import Executor
 from runners.sweep.check import check_sweep
 from runners.sweep.flow import SweepContext, run_sweep
 from runners.timing.records import TimingLimits
-from runners.tracking.tracker import NoTracker
+from tests.support.no_tracker import NoTracker
 from tests.support.small_ablation import context
 from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.sweep.sweep import load_sweep

@@ -10,11 +10,11 @@ from runners.sweep.flow import SweepContext, _manifest, run_sweep
 from runners.sweep.storage import storage_url
 from runners.sweep.study import Study
 from runners.timing.records import TimingLimits
-from runners.tracking.tracker import NoTracker
 from runners.units.unit import planned_run
 from runners.units.workplace import Workplace
 from tests.support import fake_work
 from tests.support.fake_executor import FakeExecutor
+from tests.support.no_tracker import NoTracker
 from tests.support.small_ablation import context
 from yolact_bench.errors import SpecError
 from yolact_bench.results import manifest as manifests

@@ -19,7 +19,7 @@ import importlib, signal, sys, time
 from pathlib import Path
 from runners.cli import main as cli
 from runners.cli import run as command
-from runners.tracking.tracker import NoTracker
+from tests.support.no_tracker import NoTracker
 
 # A shell's background job, such as the tests' own process, starts without Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,7 +36,7 @@ if module:
     *above, last = module.split(":")
     owner = importlib.import_module(above[0] if above else last)
     setattr(getattr(owner, last) if above else owner, name, slow)
-command.MlflowTracker = lambda _: NoTracker()
+command.Tracker = lambda _: NoTracker()
 cli.main()
 """
 PHASES = {

@@ -11,10 +11,10 @@ import pytest
 
 from runners.system.environment import environment
 from runners.tracking.events import Status
-from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.tracking.records import differences, flatten, started_event
-from runners.tracking.tracker import NoTracker
+from runners.tracking.tracker import Tracker
 from runners.tracking.writer import Writer
+from tests.support.no_tracker import NoTracker
 from tests.support.tracked_arms import DIGESTS, TAGS, accuracy, failure, latency, manifest, planned
 from yolact_bench.errors import SpecError
 from yolact_bench.results.manifest import Manifest
@@ -34,7 +34,7 @@ def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report = folder / "reports" / "quick"
     report.mkdir(parents=True)
     (report / "report.md").write_text("# quick\n")
-    tracker = MlflowTracker(folder)
+    tracker = Tracker(folder)
     tracker.start(manifest(), "name: quick\n", TAGS)
     tracker.arm_started(planned("fast"), "train+evaluate")
     for iteration in range(10, 1010, 10):
@@ -182,7 +182,7 @@ def test_a_store_that_cannot_be_opened_stops_nothing_and_warns_once(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "no-such-scheme://nowhere/x")
     began = time.monotonic()
     with caplog.at_level(logging.WARNING, logger="runners.tracking"):
-        tracker = MlflowTracker(tmp_path)
+        tracker = Tracker(tmp_path)
         tracker.start(manifest(), "", TAGS)
         for iteration in range(1000):
             tracker.log_training("fast", 0, iteration, {"train/loss_box": 1.0})
@@ -202,7 +202,7 @@ def test_a_store_that_hangs_is_not_waited_for_beyond_the_timeout(
             time.sleep(3.0)
             raise ConnectionError("at last")
 
-    tracker = MlflowTracker(tmp_path, open_writer=Hanging)
+    tracker = Tracker(tmp_path, open_writer=Hanging)
     began = time.monotonic()
     tracker.start(manifest(), "", TAGS)
     tracker.log_record(accuracy("fast"))
@@ -243,7 +243,7 @@ def test_importing_the_tracker_loads_neither_mlflow_nor_torch() -> None:
 
 
 def test_what_a_killed_write_has_left_is_no_artifact(tmp_path: Path) -> None:
-    tracker = MlflowTracker(tmp_path)
+    tracker = Tracker(tmp_path)
     tracker.start(manifest(), "name: quick\n", TAGS)
     figures = tmp_path / "reports" / "quick" / "figures"
     figures.mkdir(parents=True)
@@ -261,6 +261,7 @@ class Recorder(NoTracker):
     """Keeps the start and the end of executions."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.log: list[object] = []
 
     def start(self, manifest: Manifest, spec_text: str, tags: Mapping[str, str]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from runners.tracking.events import Points, event_from_plain, event_to_plain
-from runners.tracking.mlflow_tracker import MlflowTracker
 from runners.tracking.records import latency_metrics, result_event
+from runners.tracking.tracker import Tracker
 from tests.support.mlflow_store import seen
 from tests.support.tracked_arms import TAGS, latency, manifest, planned
 from yolact_bench.results.record import Latency
@@ -98,7 +98,7 @@ def test_tags_of_points_survive_the_journal() -> None:
 
 
 def test_an_invalid_time_is_tagged_on_its_own_run(tmp_path: Path) -> None:
-    tracker = MlflowTracker(tmp_path)
+    tracker = Tracker(tmp_path)
     tracker.start(manifest(), "", TAGS)
     tracker.arm_started(planned("fast"), "reuse")
     tracker.log_record(replace(END_TO_END, invalid="shared"))

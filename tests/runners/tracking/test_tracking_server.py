@@ -16,7 +16,7 @@ import pytest
 
 from runners.tracking.backfill import backfill
 from runners.tracking.events import Phase
-from runners.tracking.mlflow_tracker import MlflowTracker
+from runners.tracking.tracker import Tracker
 from tests.support.mlflow_store import Seen, seen
 from tests.support.small_ablation import context, run_spec, write_spec
 from yolact_bench.results.manifest import PlannedRun
@@ -74,7 +74,7 @@ class Server:
             return False
 
 
-class Disturbed(MlflowTracker):
+class Disturbed(Tracker):
     """A tracker during whose arms something happens."""
 
     def __init__(self, work_dir: Path, happens: dict[str, Callable[[], None]]) -> None:
@@ -121,7 +121,7 @@ def test_a_server_killed_in_the_middle_ends_with_what_it_would_have(
 ) -> None:
     spec = write_spec(tmp_path)
     quiet = tmp_path / "undisturbed"
-    tracker = MlflowTracker(quiet)
+    tracker = Tracker(quiet)
     run_spec(spec, context(quiet, tracker=tracker))
     tracker.close(60.0)
     expected = account(f"sqlite:///{quiet}/mlflow.db")
