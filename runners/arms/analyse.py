@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from runners.arms.evaluate import find_pass, predict_alone
-from runners.arms.external.predict import ExternalUnit, predict_external
+from runners.arms.external.predict import predict_external
 from runners.arms.external.records import bad_results
 from runners.evaluation.error_types import error_gains
 from runners.evaluation.files import BOX_FILE, MASK_FILE, batch_size_of
@@ -11,7 +11,7 @@ from runners.evaluation.oracles import oracle_ladder
 from runners.evaluation.score import resample, score_predictions
 from runners.evaluation.stored_pass import each_candidates, lowest_score
 from runners.system.environment import environment, now
-from runners.units.unit import Unit, Work, identity
+from runners.units.unit import ExternalUnit, Unit, Work, identity
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Errors

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from runners.arms.analyse import analyse_errors, ensure_resampled
 from runners.arms.evaluate import evaluate_unit, predict_together
-from runners.arms.external.predict import ExternalUnit
 from runners.arms.external.records import evaluate_external
 from runners.arms.failure import PhaseError, failure_kind, failure_record, free_memory, phase
 from runners.arms.job import Job
 from runners.arms.train import ensure_trained
 from runners.units.check import check_runtime
-from runners.units.unit import Unit, Work
+from runners.units.unit import ExternalUnit, Unit, Work
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.record import Accuracy, Record

@@ -50,7 +50,7 @@ class Job:
     def portable(self) -> "Job":
         """Return the same job as plain data without opened data sets, for another process."""
         assert all(isinstance(unit, Unit) for unit in self.units)
-        units = [replace(unit, data=unit.data.portable()) for unit in self.units]  # type: ignore[type-var]
+        units = [replace(unit, data=unit.data.portable()) for unit in self.units]
         job = replace(self, units=units)
         return job.at(datasets=Datasets(), work_dir=self.place.work_dir.absolute())
 

@@ -1,4 +1,5 @@
 """One arm with one seed, and where its work happens; nothing is done here.
 
-Public: `unit.Unit`, `unit.Work`, `workplace.Workplace`, `check.check`, `check.resolve_unit`.
+Public: `unit.Unit`, `unit.ExternalUnit`, `workplace.Workplace`, `check.check`,
+`check.resolve_unit`.
 """

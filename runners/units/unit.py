@@ -2,43 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import Any
 
 import yaml
 
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.spec.dataset.dataset import DatasetSpec
+from yolact_bench.spec.external import Command, External
 from yolact_bench.spec.run import Run
 from yolact_bench.text import unit_title
-
-
-class Work(Protocol):
-    """What is evaluated once: a `Unit`, or the row of another framework."""
-
-    @property
-    def ablation(self) -> str: ...
-    @property
-    def arm(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def train_digest(self) -> str: ...  # of what decides the trained weights
-    @property
-    def forward_digest(self) -> str: ...  # of what decides the output of the network
-    @property
-    def detect_digest(self) -> str: ...  # of what decides the detections
-    @property
-    def slots(self) -> Mapping[str, object]: ...  # the resolved run as plain data
-    @property
-    def data(self) -> DatasetSpec: ...
-    @property
-    def split(self) -> str: ...
-    @property
-    def eval_data(self) -> str: ...  # fingerprint of the evaluation images
-    @property
-    def proxy(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,25 +51,53 @@ class Unit:
         return self.run.as_dict()
 
 
-class Identity(TypedDict):
-    """The fields of a record that identify its unit."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalUnit:
+    """One result of another framework: what is scored once."""
 
     ablation: str
-    arm: str
+    external: External
     seed: int
-    train_digest: str
     detect_digest: str
+    data: DatasetSpec
+    split: str
+    eval_data: str
+    proxy: bool
+
+    @property
+    def arm(self) -> str:
+        return self.external.name
+
+    @property
+    def title(self) -> str:
+        return unit_title(self.arm, self.seed)
+
+    @property
+    def runs_a_command(self) -> bool:
+        """Whether its predictions are made here, and not given as files."""
+        return isinstance(self.external.entry, Command)
+
+    @property
+    def train_digest(self) -> str:
+        """A unique name: nothing is known of its training, so nothing shares it."""
+        return f"external-{self.detect_digest}"
+
+    @property
+    def forward_digest(self) -> str:
+        return self.detect_digest
+
+    @property
+    def slots(self) -> Mapping[str, object]:
+        return {}
 
 
-def identity(unit: Work) -> Identity:
+Work = Unit | ExternalUnit  # what is evaluated once
+
+
+def identity(unit: Work) -> dict[str, Any]:
     """Return the fields of a record that name its unit."""
-    return Identity(
-        ablation=unit.ablation,
-        arm=unit.arm,
-        seed=unit.seed,
-        train_digest=unit.train_digest,
-        detect_digest=unit.detect_digest,
-    )
+    names = ("ablation", "arm", "seed", "train_digest", "detect_digest")
+    return {name: getattr(unit, name) for name in names}
 
 
 def planned_run(unit: Work) -> PlannedRun:

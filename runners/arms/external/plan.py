@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runners.arms.external.predict import ExternalUnit, predict_external
-from runners.units.unit import Unit
+from runners.arms.external.predict import predict_external
+from runners.units.unit import ExternalUnit, Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.results.store import Store

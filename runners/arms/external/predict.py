@@ -6,66 +6,24 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from runners.arms.external.command import run_command
 from runners.arms.external.results import adopt
 from runners.evaluation.files import PredictionKey, is_complete
+from runners.units.unit import ExternalUnit
 from runners.units.workplace import Workplace
 from runners.workdir.dataset_files import write_split
 from yolact_bench.data import Dataset
 from yolact_bench.errors import ArmError
 from yolact_bench.results.files import atomic_folder, write_atomically
-from yolact_bench.spec.dataset.dataset import DatasetSpec
-from yolact_bench.spec.external import Command, External
-from yolact_bench.text import unit_title
+from yolact_bench.spec.external import Command
 
 log = logging.getLogger(__name__)
 
 LOG_FILE = "output.log"
 _RESULTS = {"segm": "segm.json", "bbox": "bbox.json", "latency": "latency.json"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalUnit:
-    """One result of another framework: what is scored once."""
-
-    ablation: str
-    external: External
-    seed: int
-    detect_digest: str
-    data: DatasetSpec
-    split: str
-    eval_data: str
-    proxy: bool
-
-    @property
-    def arm(self) -> str:
-        return self.external.name
-
-    @property
-    def title(self) -> str:
-        return unit_title(self.arm, self.seed)
-
-    @property
-    def runs_a_command(self) -> bool:
-        """Whether its predictions are made here, and not given as files."""
-        return isinstance(self.external.entry, Command)
-
-    @property
-    def train_digest(self) -> str:
-        """A unique name: nothing is known of its training, so nothing shares it."""
-        return f"external-{self.detect_digest}"
-
-    @property
-    def forward_digest(self) -> str:
-        return self.detect_digest
-
-    @property
-    def slots(self) -> Mapping[str, object]:
-        return {}
 
 
 def predict_external(unit: ExternalUnit, place: Workplace) -> Path:

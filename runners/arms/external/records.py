@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from runners.arms.evaluate import score_unit
-from runners.arms.external.predict import ExternalUnit, predict_external
+from runners.arms.external.predict import predict_external
 from runners.arms.external.reported_latency import ReportedLatency
 from runners.arms.external.results import read_facts
 from runners.system.environment import now
-from runners.units.unit import identity
+from runners.units.unit import ExternalUnit, identity
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.results.record import Environment, Latency, Record, TimingProtocol

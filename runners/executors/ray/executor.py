@@ -5,6 +5,7 @@ continues elsewhere from its checkpoint in the work directory, which all machine
 """
 
 import logging
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runners.arms.job import Job, JobResult
 from runners.executors.queue import JobQueue
 from runners.executors.ray.nodes import Nodes
-from runners.executors.ray.shared_folder import Mark, put_mark, remove_mark
+from runners.executors.ray.shared_folder import Mark, put_mark
 from runners.executors.ray.task import Answer, run_task
 from yolact_bench.errors import SpecError, first_line
 
@@ -93,7 +94,7 @@ class RayExecutor:
             self._tasks.clear()
             self._ray.shutdown()  # ends what still runs
             if self._mark is not None:
-                remove_mark(self._mark)
+                shutil.rmtree(self._mark.folder, ignore_errors=True)
 
     def _assign(self) -> None:
         while self._queue.waiting and (self._most is None or len(self._tasks) < self._most):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
-from runners.executors.ray.shared_folder import Mark, has_answer, objection
+from runners.executors.ray.shared_folder import Mark, appears, objection
 from runners.system.environment import SOURCE_TREE
 from runners.system.progress import PLAIN
 from yolact_bench.errors import SpecError, first_line
@@ -108,7 +108,7 @@ class Nodes:
             return f"cannot run the code of {SOURCE_TREE} ({cause}); install it there"
         except self._ray.exceptions.RayError as error:
             return f"does not answer ({first_line(error)}); look at it with `ray status`"
-        if why is None and not has_answer(mark, by=node):
+        if why is None and not appears(mark.folder / node):
             return f"writes to another folder at {mark.work_dir}; mount the same storage"
         return why
 

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import secrets
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,17 +56,12 @@ def put_mark(work_dir: Path) -> Mark:
     return mark
 
 
-def remove_mark(mark: Mark) -> None:
-    """Remove the mark."""
-    shutil.rmtree(mark.folder, ignore_errors=True)
-
-
 def objection(mark: Mark, *, node: str) -> str | None:
     """Return why this machine must not take part, as text; leave an answer, named after `node`.
 
     Called on each of the other machines: a result must not depend on which one an arm ran on.
     """
-    if not _appears(mark.folder / "secret"):
+    if not appears(mark.folder / "secret"):
         return (
             f"does not see {mark.work_dir}; put the work directory on storage that all machines "
             "mount at the same path, and name it with --work-dir"
@@ -79,11 +73,6 @@ def objection(mark: Mark, *, node: str) -> str | None:
     except OSError as error:
         return f"cannot write in {mark.work_dir} ({error.strerror}); check its owner and its quota"
     return _other_code(mark)
-
-
-def has_answer(mark: Mark, *, by: str) -> bool:
-    """Return whether the answer of another machine can be seen here."""
-    return _appears(mark.folder / by)
 
 
 def source_hash(tree: Path = SOURCE_TREE) -> str:
@@ -111,7 +100,8 @@ def _other_code(mark: Mark) -> str | None:
     return None
 
 
-def _appears(path: Path) -> bool:
+def appears(path: Path) -> bool:
+    """Return whether a file of another machine can be seen here, after a while."""
     deadline = time.monotonic() + _SECONDS_TO_APPEAR
     while not path.exists():
         if time.monotonic() > deadline or not path.parent.parent.is_dir():

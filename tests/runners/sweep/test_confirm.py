@@ -12,10 +12,10 @@ from runners.sweep.storage import storage_url
 from runners.sweep.study import Study
 from runners.sweep.summary_file import SweepSummary
 from runners.timing.records import TimingLimits
-from runners.tracking.tracker import NoTracker
 from runners.units.workplace import Workplace
 from tests.support import fake_work
 from tests.support.fake_sweeps import sweep_of, trial_of
+from tests.support.no_tracker import NoTracker
 from tests.support.paths import ROOT
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.ablation import Ablation, load
