@@ -29,7 +29,9 @@ def latency_changes(
     session arms alternate; two sessions differ in temperature and clocks besides, so their
     medians stand side by side without a ratio.
     """
-    old, new = ({(s.scenario, s.batch_size, s.load): s for s in side} for side in (a, b))
+    old, new = (
+        {(s.kind.scenario, s.kind.batch_size, s.kind.load): s for s in side} for side in (a, b)
+    )
     kinds = list(dict.fromkeys([*old, *new]))
     changes: list[LatencyChange] = []
     reasons = []
@@ -53,8 +55,8 @@ def _changes(a: SessionRow, b: SessionRow, pairs: Mapping[str, str]) -> Iterator
         ratio = refused = None
         if old is None or new is None:
             refused = f"not timed in {'A' if old is None else 'B'}"
-        elif old.precision != new.precision:
-            refused = f"{old.precision} in A, {new.precision} in B"
+        elif old.latency.precision != new.latency.precision:
+            refused = f"{old.latency.precision} in A, {new.latency.precision} in B"
         elif same_session:
             ratio = new.median_ms / old.median_ms
         yield LatencyChange(

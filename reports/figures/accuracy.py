@@ -32,8 +32,9 @@ def ap_against_ms(summary: Summary) -> Figure | None:
         axes.scatter(ms, ap, s=size, marker=marker, color=colours[row.arm], ec="white", zorder=3)
     axes.margins(0.16, 0.18)
     s = summary.session
-    unit = "ms a call (CPU)" if s.device_type == "cpu" else "ms a call"
-    axes.set(xlabel=f"{unit}, {s.label}, median, on {s.device}", ylabel="mask AP, points")
+    unit = "ms a call (CPU)" if s.environment.device_type == "cpu" else "ms a call"
+    across = f"{unit}, {s.label}, median, on {s.environment.device}"
+    axes.set(xlabel=across, ylabel="mask AP, points")
     axes.set_title("Accuracy against time")
     hint(axes, "dashed: no arm is both faster and better")
     labels = [

@@ -4,10 +4,9 @@ from operator import attrgetter
 from statistics import fmean
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import INK, PALETTE, label_rows, legend_below, stacked_bars
+from reports.figures.style import INK, PALETTE, label_rows, legend_below, stacked_bars, write_beside
 from reports.summary.aggregate import Summary
 from reports.tables.errors import TYPES, arms_with_errors, error_types, errors_of, points_of
 
@@ -48,27 +47,17 @@ def stages(summary: Summary) -> Figure | None:
     parts = [[timing.stages_ms.get(name, 0.0) for name in names] for timing in timings]
     ends = stacked_bars(axes, names, parts, colours)
     for place, (timing, end) in enumerate(zip(timings, ends, strict=True)):
-        _end_to_end(axes, timing.median_ms, place, end)
+        median = timing.median_ms
+        axes.plot(median, place, marker="|", ms=17, mew=2.2, color=INK)
+        whole, beside = f"{median:.1f} ms a call", (max(median, end), place)
+        write_beside(axes, whole, beside, (7, 0), va="center", fontsize=9, color=INK)
     label_rows(axes, [row.arm for row in rows])
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
         tick.set_fontweight("bold" if row.is_baseline else "normal")
     axes.margins(x=0.1)
     axes.set(
         title=f"Where the milliseconds go: {summary.session.label}",
-        xlabel=f"{summary.session.unit}, median, on {summary.session.device}",
+        xlabel=f"{summary.session.unit}, median, on {summary.session.environment.device}",
     )
     legend_below(figure, axes, columns=5)
     return figure
-
-
-def _end_to_end(axes: Axes, median: float, place: int, stages_end: float) -> None:
-    axes.plot(median, place, marker="|", ms=17, mew=2.2, color=INK)
-    axes.annotate(
-        f"{median:.1f} ms a call",
-        (max(median, stages_end), place),
-        xytext=(7, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-        color=INK,
-    )

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from reports.figures.style import FAINT, INK, SOFT, arm_colours
+from reports.figures.style import FAINT, INK, SOFT, arm_colours, write_beside
 from reports.summary.aggregate import Summary
 from yolact_bench.results.contrasts import HEADLINE, Contrast
 from yolact_bench.results.metrics import title
@@ -52,28 +52,11 @@ def _line(axes: Axes, contrast: Contrast, place: int, colour: str) -> None:
         band = Rectangle(corner, 2 * contrast.mde, _BAND, color=FAINT, alpha=0.55, lw=0, zorder=0)
         axes.add_patch(band)
     axes.plot([contrast.low, contrast.high], [place, place], color=colour, lw=2.2, zorder=2)
-    axes.plot(
-        contrast.value,
-        place,
-        marker="o",
-        ms=9,
-        mew=2,
-        color=colour,
-        mfc=colour if contrast.is_real else "white",
-        zorder=3,
-    )
-    axes.annotate(
-        f"{signed_decimal(contrast.value, 2)} {contrast.verdict}",
-        (contrast.value, place),
-        xytext=(0, 9),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=8.5,
-        color=INK,
-        bbox={"fc": "white", "alpha": 0.75, "lw": 0, "pad": 0.8},
-        zorder=4,
-    )
+    value, fill = contrast.value, colour if contrast.is_real else "white"
+    axes.plot(value, place, marker="o", ms=9, mew=2, color=colour, mfc=fill, zorder=3)
+    text, box = f"{signed_decimal(value, 2)} {contrast.verdict}", {"fc": "white", "alpha": 0.75}
+    style = {"ha": "center", "va": "bottom", "fontsize": 8.5, "color": INK, "zorder": 4}
+    write_beside(axes, text, (value, place), (0, 9), bbox={**box, "lw": 0, "pad": 0.8}, **style)
 
 
 def _hint(contrasts: Sequence[Contrast]) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import INK, SOFT, FigureSet
+from reports.figures.style import INK, SOFT, FigureSet, write_beside
 from yolact_bench.results.profile import Ceiling, Profile
 
 
@@ -32,14 +32,8 @@ def roofline(profile: Profile) -> Figure:
     colours = mpl.colormaps["tab20"](np.arange(len(placed)) * 2 % 20 + np.arange(len(placed)) // 10)
     for place, (stage, intensity, gflops) in enumerate(placed):
         share = (stage.ms or 0.0) / profile.stages_ms
-        axes.scatter(
-            intensity,
-            gflops,
-            s=30 + 900 * share,
-            color=colours[place],
-            alpha=0.75,
-            edgecolor="white",
-        )
+        look = {"s": 30 + 900 * share, "color": colours[place], "alpha": 0.75}
+        axes.scatter(intensity, gflops, edgecolor="white", **look)
         axes.plot([], [], "o", color=colours[place], label=f"{stage.stage} {share:.0%}")
     axes.set(
         xscale="log",
@@ -56,21 +50,9 @@ def _draw_roof(axes: Axes, top: Ceiling, low: float, high: float) -> None:
     """Draw the measured limits of the device between two intensities."""
     x = np.geomspace(low, high, 200)
     axes.plot(x, [top.at(float(value)) for value in x], color=INK, lw=1.6)
-    axes.annotate(
-        f"{top.gflops:.0f} GFLOP/s",
-        (high, top.gflops),
-        xytext=(-4, 5),
-        textcoords="offset points",
-        ha="right",
-        color=SOFT,
-    )
-    axes.annotate(
-        f"{top.gigabytes_per_second:.0f} GB/s",
-        (low * 1.3, top.at(low * 1.3)),
-        xytext=(-24, 20),
-        textcoords="offset points",
-        color=SOFT,
-    )
+    gflops, moved = f"{top.gflops:.0f} GFLOP/s", f"{top.gigabytes_per_second:.0f} GB/s"
+    write_beside(axes, gflops, (high, top.gflops), (-4, 5), ha="right", color=SOFT)
+    write_beside(axes, moved, (low * 1.3, top.at(low * 1.3)), (-24, 20), color=SOFT)
 
 
 def stage_bar(profile: Profile) -> Figure:
@@ -82,14 +64,8 @@ def stage_bar(profile: Profile) -> Figure:
     axes.barh([s.stage for s in timed], [s.ms or 0.0 for s in timed], color=colours, height=0.62)
     for place, stage in enumerate(timed):
         ms = stage.ms or 0.0
-        axes.annotate(
-            f"{ms:.2f} ms, {ms / profile.stages_ms:.1%}",
-            (ms, place),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-        )
+        text = f"{ms:.2f} ms, {ms / profile.stages_ms:.1%}"
+        write_beside(axes, text, (ms, place), (5, 0), va="center", fontsize=9)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.22)

@@ -130,6 +130,17 @@ def stacked_bars(
     return ends
 
 
+def write_beside(
+    axes: Axes,
+    text: str,
+    point: tuple[float, float],
+    offset: tuple[float, float],
+    **style: Any,  # noqa: ANN401
+) -> None:
+    """Write a text at a distance from a point, in typographic points."""
+    axes.annotate(text, point, xytext=offset, textcoords="offset points", **style)
+
+
 def hint(axes: Axes, text: str) -> None:
     """Write a remark at the right end of the title's line."""
     axes.set_title(text, loc="right", fontsize=9, weight="normal", color=SOFT)

@@ -122,7 +122,7 @@ def provenance(summary: Summary) -> tuple[tuple[str, str], ...]:
     ]
     facts += [line for each in summary.environments for line in environment_lines(each)]
     for s in (session for session in summary.sessions if session.timings):
-        warmup = sorted({timing.warmup for timing in s.timings.values()})
+        warmup = sorted({timing.latency.warmup for timing in s.timings.values()})
         facts.append(
             (
                 "timing",

@@ -51,7 +51,7 @@ def _of_times(session: SessionRow) -> list[str]:
     if session.invalid:
         return [f"The times ({session.label}) do not count: {session.invalid}."]
     sentences = [f"While the arms were timed ({session.label}): {w}." for w in session.warnings]
-    norms = {arm: timing.unfolded_norms for arm, timing in session.timings.items()}
+    norms = {arm: timing.latency.unfolded_norms for arm, timing in session.timings.items()}
     return sentences + [
         f"{unfolded_text(arm, n)} ({session.label})." for arm, n in norms.items() if n
     ]

@@ -33,21 +33,14 @@ def _session(choice: SessionChoice, baseline: str, store: Store) -> SessionRow:
             continue
         is_other = baseline in choice.records and arm != baseline
         timings[arm] = timing_of(latency, reference if is_other else None)
-    environment = reference.environment
     seen = read_device_facts(reference.facts)
     return SessionRow(
         name=session.name,
         seed=choice.seed,
-        device=environment.device,
-        device_type=environment.device_type,
-        threads=environment.threads,
         timer=reference.timer,
-        scenario=session.kind.scenario,
-        version=session.kind.version,
-        batch_size=session.kind.batch_size,
-        load=session.kind.load,
+        kind=session.kind,
         num_images=len(set(reference.image_ids)),
-        environment=environment,
+        environment=reference.environment,
         facts=timing_facts(reference),
         invalid=session.invalid,
         warnings=seen.warnings if seen is not None else (),

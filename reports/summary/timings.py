@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from yolact_bench.clock import STAGES
 from yolact_bench.results.record import Environment, Latency
+from yolact_bench.results.sessions import Kind
 from yolact_bench.spec.latency import SCENARIOS
 from yolact_bench.spec.loads import find_load
 from yolact_bench.statistics.quantile import quantile
@@ -36,13 +37,8 @@ class Timing:
     ratio: float | None  # to the baseline, rounds paired; None: not paired
     ratio_interval: Interval | None  # 95 %
     stages_ms: Mapping[str, float]  # median of each stage, in order of execution
-    peak_memory_mb: float | None
-    energy_mj: float | None  # per image; None: not measured
-    warmup: int
-    precision: str
-    detections: float | None  # mean in a call; None: not known
-    unfolded_norms: int  # batch norms that could not be folded
     warnings: tuple[str, ...]  # what must be known of this arm's time
+    latency: Latency  # the record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +47,8 @@ class SessionRow:
 
     name: str
     seed: int
-    device: str
-    device_type: str
-    threads: int
     timer: str
-    scenario: str
-    version: int  # of the protocol: what the scenario's name means
-    batch_size: int
-    load: str  # declared detection load; "": each arm's own detections
+    kind: Kind
     num_images: int  # different ones
     environment: Environment
     timings: Mapping[str, Timing]  # by arm
@@ -71,26 +61,27 @@ class SessionRow:
     @property
     def label(self) -> str:
         """The scenario, and whatever sets it apart from the usual one of that name."""
-        parts = [self.scenario]
-        parts += [f"protocol {self.version}"] if self.version == 1 else []
-        parts += [f"batch {self.batch_size}"] if self.batch_size > 1 else []
-        parts += [f"load {self.load} †"] if self.load else []
+        kind = self.kind
+        parts = [kind.scenario]
+        parts += [f"protocol {kind.version}"] if kind.version == 1 else []
+        parts += [f"batch {kind.batch_size}"] if kind.batch_size > 1 else []
+        parts += [f"load {kind.load} †"] if kind.load else []
         return ", ".join(parts)
 
     @property
     def unit(self) -> str:
         """Milliseconds; those of a CPU are marked as such."""
-        return "ms (CPU)" if self.device_type == "cpu" else "ms"
+        return "ms (CPU)" if self.environment.device_type == "cpu" else "ms"
 
     @property
     def meaning(self) -> str:
         """Where a call begins and ends."""
-        return meaning_of(self.scenario, self.version)
+        return meaning_of(self.kind.scenario, self.kind.version)
 
     @property
     def load_source(self) -> str:
         """Where the numbers of the declared load come from; "" without one."""
-        return find_load(self.load).source if self.load else ""
+        return find_load(self.kind.load).source if self.kind.load else ""
 
 
 def meaning_of(scenario: str, version: int) -> str:
@@ -130,13 +121,8 @@ def timing_of(latency: Latency, reference: Latency | None) -> Timing:
         ratio=ratio,
         ratio_interval=interval,
         stages_ms={s: quantile(latency.stages_ms[s], 0.5) for s in stages},
-        peak_memory_mb=latency.peak_memory_mb,
-        energy_mj=latency.energy_mj,
-        warmup=latency.warmup,
-        precision=latency.precision,
-        detections=latency.protocol.detections,
-        unfolded_norms=latency.unfolded_norms,
         warnings=tuple(_warnings(latency)),
+        latency=latency,
     )
 
 

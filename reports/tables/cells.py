@@ -93,7 +93,7 @@ def ratio(row: ArmRow, timing: Timing, notes: Notes) -> str:
 
 def note_unfolded(text: str, row: ArmRow, timing: Timing, notes: Notes) -> str:
     """Return a time, marked where batch norms of the arm could not be folded."""
-    norms = timing.unfolded_norms
+    norms = timing.latency.unfolded_norms
     return f"{text} {notes.mark(unfolded_text(row.arm, norms))}" if norms else text
 
 

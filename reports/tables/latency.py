@@ -44,13 +44,13 @@ def latency(summary: Summary, session: SessionRow) -> Table:
         plain("n", lambda t: str(t.n)),
         plain("fps", lambda t: decimal(t.fps, 1)),
         time_column(session, "× baseline [95 %]", cells.ratio),
-        plain("precision", lambda t: t.precision),
-        plain("peak MB", lambda t: cells.whole(t.peak_memory_mb)),
+        plain("precision", lambda t: t.latency.precision),
+        plain("peak MB", lambda t: cells.whole(t.latency.peak_memory_mb)),
     ]
-    if any(t.detections is not None for t in timings.values()):
-        columns.append(plain("detections", lambda t: decimal(t.detections, 1)))
-    if any(t.energy_mj is not None for t in timings.values()):
-        columns.append(plain("mJ an image", lambda t: cells.whole(t.energy_mj)))
+    if any(t.latency.protocol.detections is not None for t in timings.values()):
+        columns.append(plain("detections", lambda t: decimal(t.latency.protocol.detections, 1)))
+    if any(t.latency.energy_mj is not None for t in timings.values()):
+        columns.append(plain("mJ an image", lambda t: cells.whole(t.latency.energy_mj)))
     notes = (*legends.times(session), _STATISTICS)
     return arm_table(f"Latency: {session.label}", columns, summary.rows, notes=notes)
 
@@ -85,7 +85,7 @@ def stages(summary: Summary, session: SessionRow) -> Table:
 
 
 def _how(session: SessionRow) -> str:
-    if session.timer == "CUDA events" and session.version > 1:
+    if session.timer == "CUDA events" and session.kind.version > 1:
         return (
             "Measured with CUDA events, without synchronisation. Checked against synchronised "
             "rounds; differences are noted under the times. Stages need not sum to the total."

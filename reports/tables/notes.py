@@ -85,18 +85,19 @@ def times(session: SessionRow | None) -> Iterator[str]:
         return
     n = sorted({timing.n for timing in session.timings.values()})
     calls = f"{n[0]}" if n[:1] == n[-1:] and n else " to ".join(map(str, (n[:1] + n[-1:])))
-    threads = f", {session.threads} threads" if session.device_type == "cpu" else ""
-    batch = "one" if session.batch_size == 1 else str(session.batch_size)
+    env, kind = session.environment, session.kind
+    threads = f", {env.threads} threads" if env.device_type == "cpu" else ""
+    batch = "one" if kind.batch_size == 1 else str(kind.batch_size)
     yield (
-        f"Times: {session.device}{threads}; {session.timer}; {session.scenario}: "
+        f"Times: {env.device}{threads}; {session.timer}; {kind.scenario}: "
         f"{session.meaning}; batch of {batch}; {calls} calls of each arm in alternating rounds "
         f"over {session.num_images} images in one session. × baseline: median ratio of paired "
         "rounds with a 95 % bootstrap interval of this session."
-        + (" CPU times say nothing about a GPU." if session.device_type == "cpu" else "")
+        + (" CPU times say nothing about a GPU." if env.device_type == "cpu" else "")
     )
-    if session.load:
+    if kind.load:
         yield (
-            f"† declared detection load {session.load}: the network runs as it is and its "
+            f"† declared detection load {kind.load}: the network runs as it is and its "
             f"predictions are replaced by those of the load ({session.load_source})."
         )
 

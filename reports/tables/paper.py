@@ -116,7 +116,7 @@ def _incomparable(summary: Summary, row: ArmRow, paper: PaperRow, name: str) -> 
     if row.proxy:
         return "a shortened schedule is not what was published"
     if name in _SPEEDS:
-        device = summary.session.device if summary.session else "unknown hardware"
+        device = summary.session.environment.device if summary.session else "unknown hardware"
         return f"published on {paper.gpu or 'unknown hardware'}, measured on {device}"
     data = {a.dataset.split()[0].lower() for a in row.accuracies.values()}
     if data != {paper.split.split()[0].lower()}:
@@ -141,8 +141,9 @@ def _time(summary: Summary, row: ArmRow, name: str, unit: Quantity) -> _Measurem
     timing, s = row.timing, summary.session
     if timing is None or s is None:
         return _Measurement(cells.MISSING, None, cells.MISSING)
-    threads = f", {s.threads} threads" if s.device_type == "cpu" else ""
-    where = f"{s.device}{threads}, {s.label}"
+    env = s.environment
+    threads = f", {env.threads} threads" if env.device_type == "cpu" else ""
+    where = f"{env.device}{threads}, {s.label}"
     base = s.timings.get(summary.manifest.baseline)
     delta = timing.median_ms - base.median_ms if base else None
     number = {"ms": timing.median_ms, "fps": timing.fps, "delta_ms": delta}[name]

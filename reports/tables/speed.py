@@ -20,9 +20,9 @@ _TIMES: Mapping[str, Callable[[Timing, SessionRow], object]] = {
     "latency_ratio": lambda t, _: t.ratio,
     "latency_ratio_low": lambda t, _: t.ratio_interval and t.ratio_interval[0],
     "latency_ratio_high": lambda t, _: t.ratio_interval and t.ratio_interval[1],
-    "energy_mj": lambda t, _: t.energy_mj,
+    "energy_mj": lambda t, _: t.latency.energy_mj,
     "latency_scenario": lambda _, session: session.label,
-    "device": lambda _, session: session.device,
+    "device": lambda _, session: session.environment.device,
     "session": lambda _, session: session.name,
 }
 
@@ -63,6 +63,5 @@ def speed_columns(summary: Summary) -> tuple[Column[ArmRow], ...]:
 def _timing_origin(session: SessionRow | None, row: ArmRow) -> str:
     if session is None or row.timing is None:
         return ""
-    commit = session.environment.commit
     at = f"session {session.name}, {session.label}, seed {session.seed}"
-    return f"{at}, commit {commit}, {session.device}"
+    return f"{at}, commit {session.environment.commit}, {session.environment.device}"

@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from reports.figures.style import INK, PALETTE, label_rows
+from reports.figures.style import INK, PALETTE, label_rows, write_beside
 from reports.sweeps.figures.marks import BLUE, ORANGE, base_line, clip, scale_of
 from reports.sweeps.numbers import complete_trials, notation
 from yolact_bench.results.sweep import Sweep, Trial
@@ -45,8 +45,8 @@ def _bars(axes: Axes, shares: list[tuple[str, float]], colour: str) -> None:
     axes.barh(range(len(shares)), values, height=0.62, color=colour)
     label_rows(axes, [name for name, _ in shares])
     for place, share in enumerate(values):
-        axes.annotate(f"{100 * share:.0f} %", (share, place), xytext=(5, 0), va="center",
-                      textcoords="offset points", fontsize=9.5, color=INK)  # fmt: skip
+        text, point = f"{100 * share:.0f} %", (share, place)
+        write_beside(axes, text, point, (5, 0), va="center", fontsize=9.5, color=INK)
     axes.set_xlim(0, max([*values, 1e-9]) * 1.16)
     axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
 
