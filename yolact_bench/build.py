@@ -15,7 +15,7 @@ from yolact_bench.model.network import Yolact
 from yolact_bench.model.weights.load import load_weights
 from yolact_bench.recorded import recorded_forms
 from yolact_bench.resolve import component_of, resolve_architecture
-from yolact_bench.runtime import Program, Runtime
+from yolact_bench.runtime.runtime import Program, Runtime
 from yolact_bench.slots import fact
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.run import Run

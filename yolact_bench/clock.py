@@ -5,16 +5,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, runtime_checkable
 
 STAGES = (
-    "preprocess",
-    "backbone",
-    "fpn",
-    "protonet",
-    "head",
-    "nms",
-    "assembly",
-    "rescore",
-    "upsample",
-    "copy",
+    *("preprocess", "backbone", "fpn", "protonet", "head"),
+    *("nms", "assembly", "rescore", "upsample", "copy"),
 )
 
 Clock = Callable[[str], AbstractContextManager[None]]

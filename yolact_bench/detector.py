@@ -17,8 +17,8 @@ from yolact_bench.detect.graph.staging import Photo
 from yolact_bench.detect.images import Image, photos_for, resize
 from yolact_bench.detect.pipeline import DetectionHead, SoftDetections, to_detections
 from yolact_bench.errors import SpecError
-from yolact_bench.runtime import GraphStep, Program, Runtime
 from yolact_bench.runtime.eager import eager
+from yolact_bench.runtime.runtime import GraphStep, Program, Runtime
 from yolact_bench.shapes import Detections, Predictions, map_tensors, on_host
 from yolact_bench.spec.run import Run
 

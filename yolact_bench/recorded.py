@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from yolact_bench.catalog import Component, alternatives, components
+from yolact_bench.catalog import alternatives, components
 from yolact_bench.detect.graph.choice import Assemble
 from yolact_bench.detect.graph.fixed import FixedDetection, FixedProgram
 from yolact_bench.detect.graph.pairs import FixedNms
@@ -17,7 +17,7 @@ from yolact_bench.detect.pipeline import DetectionHead
 from yolact_bench.detector import MakeFixed, MakePhotoDetection
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import num_anchors
-from yolact_bench.runtime import FixedShapes, GraphStep, Runtime
+from yolact_bench.runtime.runtime import FixedShapes, GraphStep, Runtime
 from yolact_bench.shapes import needs_features
 from yolact_bench.slots import fact, form_of, pick
 from yolact_bench.spec.run import Run
@@ -57,10 +57,6 @@ def recorded_forms(
     )
 
 
-def _looks_at_masks_alone(make: Component) -> bool:
-    return not (fact(make, "makes_nothing") or fact(make, "needs_features"))
-
-
 def _detection_of(
     run: Run, head: DetectionHead, shapes: FixedShapes, device_type: str
 ) -> FixedDetection:
@@ -73,7 +69,8 @@ def _detection_of(
             f"{alternatives('nms', lambda one: fact(one, 'fixed'))}, or {runtimes}"
         )
     if needs_features(head.rescore_net):
-        nets = alternatives("rescore_net", _looks_at_masks_alone)
+        others = ("makes_nothing", "needs_features")
+        nets = alternatives("rescore_net", lambda one: not any(fact(one, name) for name in others))
         raise SpecError(
             f"rescore_net: {run.rescore_net['name']} looks at feature maps, which does not work "
             f"in the fixed sizes of the runtime {run.runtime['name']}; write {nets}, or {runtimes}"

@@ -18,7 +18,7 @@ from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import encode
-from yolact_bench.runtime import Program
+from yolact_bench.runtime.runtime import Program
 from yolact_bench.shapes import Predictions
 from yolact_bench.spec.loads import Load
 

@@ -10,8 +10,8 @@ from runners.system.ranks import Ranks
 from yolact_bench.errors import ArmError
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.network import Yolact
-from yolact_bench.runtime import HALF
 from yolact_bench.runtime.compiler import with_whole_libraries
+from yolact_bench.runtime.runtime import HALF
 from yolact_bench.schedule import Schedule
 from yolact_bench.shapes import Predictions, Target
 

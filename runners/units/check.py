@@ -28,7 +28,7 @@ from yolact_bench.build import (
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import fact_of, resolve_run
-from yolact_bench.runtime import fp16_fault
+from yolact_bench.runtime.runtime import fp16_fault
 from yolact_bench.spec.base_run import apply_settings, change, read_run
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, Run

@@ -16,12 +16,8 @@ from torch import Tensor, nn
 
 from tests.benchmarks.alternating import compare
 from tests.support.deform_cases import without_shape_checks
-from yolact_bench.deform import (
-    DeformableConv2d,
-    DeformImplementation,
-    gather_deform,
-    torchvision_deform,
-)
+from yolact_bench.deform.gather import gather_deform
+from yolact_bench.deform.layer import DeformableConv2d, DeformImplementation, torchvision_deform
 
 # Channels and side of the 3×3 layers of C3, C4 and C5.
 LAYERS = {"C3": (128, 69), "C4": (256, 35), "C5": (512, 18)}

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from tests.support.deform_cases import Case, device_for
-from yolact_bench.deform import torchvision_deform
-from yolact_bench.deform.layer import MAP_CHANNELS
+from yolact_bench.deform.layer import MAP_CHANNELS, torchvision_deform
 
 LAYERS = {
     f"batch {batch}, {height}×{width}, stride {stride}": Case(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.catalog import components
-from yolact_bench.deform import DeformImplementation, torchvision_deform
+from yolact_bench.deform.layer import DeformImplementation, torchvision_deform
 from yolact_bench.slots import fact
 
 # Float32 has 24 bits, 6e-8; sums of 9 × 18 products lose a few of them.

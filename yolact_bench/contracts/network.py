@@ -4,7 +4,7 @@ import torch
 
 from yolact_bench.build import load_detector
 from yolact_bench.catalog import components
-from yolact_bench.deform import torchvision_deform
+from yolact_bench.deform.layer import torchvision_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import level_sizes
 from yolact_bench.model.backbone import Backbone
@@ -12,7 +12,7 @@ from yolact_bench.model.backbone.dcn import every_block, nowhere
 from yolact_bench.model.inference.fold import fold_batch_norm
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
-from yolact_bench.runtime import Runtime
+from yolact_bench.runtime.runtime import Runtime
 from yolact_bench.shapes import needs_features
 from yolact_bench.slots import defaults_of, fact, options_of, pick
 

@@ -1,21 +1,13 @@
 """The deformable 3×3 convolution (DCNv2), and the implementations that compute it.
 
-Public: `DeformableConv2d`, `DeformImplementation`, `DEFORM_IMPLEMENTATIONS`.
+Public: `layer.DeformableConv2d`, `layer.DeformImplementation`, `DEFORM_IMPLEMENTATIONS`.
 """
 
 from collections.abc import Mapping
 
 from yolact_bench.deform.gather import gather_deform
-from yolact_bench.deform.layer import DeformableConv2d, DeformImplementation, torchvision_deform
+from yolact_bench.deform.layer import DeformImplementation, torchvision_deform
 from yolact_bench.deform.triton_layer import triton_deform
-
-__all__ = [
-    "DEFORM_IMPLEMENTATIONS",
-    "DeformImplementation",
-    "DeformableConv2d",
-    "torchvision_deform",
-    "triton_deform",
-]
 
 DEFORM_IMPLEMENTATIONS: Mapping[str, DeformImplementation] = {
     "torchvision": torchvision_deform,

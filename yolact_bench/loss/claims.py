@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from yolact_bench.triton_kernel import power_of_two
@@ -79,7 +79,8 @@ def claims(
     no object is left that may claim, the anchor is -1.
     """
     num_objects, size = best.shape[-2:]
-    overlap, anchor = _unpack(best.flatten(-2))
+    key = best.flatten(-2)
+    overlap, anchor = (key >> 32).int().view(torch.float32), _NUMBERS - (key & _NUMBERS)
     row = torch.arange(num_objects, device=best.device).repeat_interleave(size)
 
     winners, values = [], []
@@ -106,9 +107,3 @@ def rank_anchors(
     key <<= 32  # in place: the table has a million entries, and fresh memory costs more than this
     key |= torch.arange(low, low - iou.shape[-1], -1, device=iou.device)
     return key.topk(size, dim=-1).values
-
-
-def _unpack(
-    key: Int64[Tensor, "*batch K"],
-) -> tuple[Float32[Tensor, "*batch K"], Int64[Tensor, "*batch K"]]:
-    return (key >> 32).int().view(torch.float32), _NUMBERS - (key & _NUMBERS)

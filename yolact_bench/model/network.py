@@ -8,7 +8,7 @@ from yolact_bench.geometry.anchors import anchor_grid
 from yolact_bench.geometry.protocols import AnchorShapes
 from yolact_bench.model.backbone import Backbone
 from yolact_bench.model.protocols import Fpn, Head, Protonet
-from yolact_bench.runtime import Program
+from yolact_bench.runtime.runtime import Program
 from yolact_bench.shapes import Predictions, needs_features
 
 

@@ -1,6 +1,6 @@
 """Runtimes: how the network is executed at inference.
 
-Public: `Runtime`, `Program`, `RUNTIMES`.
+Public: `runtime.Runtime`, `runtime.Program`, `RUNTIMES`.
 """
 
 from collections.abc import Mapping
@@ -8,31 +8,7 @@ from collections.abc import Mapping
 from yolact_bench.runtime.compiled import compiled
 from yolact_bench.runtime.cuda_graph import cuda_graph
 from yolact_bench.runtime.eager import eager
-from yolact_bench.runtime.runtime import (
-    HALF,
-    CompilePart,
-    FixedShapes,
-    GraphStep,
-    MakeRuntime,
-    Precision,
-    Program,
-    Runtime,
-    fp16_fault,
-)
-
-__all__ = [
-    "HALF",
-    "RUNTIMES",
-    "CompilePart",
-    "FixedShapes",
-    "GraphStep",
-    "MakeRuntime",
-    "Precision",
-    "Program",
-    "Runtime",
-    "fp16_fault",
-]
-
+from yolact_bench.runtime.runtime import MakeRuntime
 
 RUNTIMES: Mapping[str, MakeRuntime] = {
     "eager": eager,

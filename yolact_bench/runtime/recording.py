@@ -7,7 +7,7 @@ such a device.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -68,7 +68,7 @@ class RecordedStep:
             self._program, self._recorded = program, {}
         timed = clock is not no_clock
         assert not timed or isinstance(clock, TakesTimes), f"{clock} cannot time within a graph"
-        with _on(batch.device):
+        with torch.cuda.device(batch.device) if batch.is_cuda else nullcontext():
             key = batch.shape, batch.dtype, timed
             if key not in self._recorded:
                 self._recorded[key] = self._recording(program, batch, timed=timed)
@@ -129,7 +129,3 @@ class GraphClock:
         for stage, start, end in self._marks:
             taken[stage] = taken.get(stage, 0.0) + start.elapsed_time(end)
         return taken
-
-
-def _on(device: torch.device) -> AbstractContextManager[object]:
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

@@ -17,7 +17,7 @@ from yolact_bench.detect.pipeline import DetectionHead
 from yolact_bench.detect.rescore import RESCORERS
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.masks import ASSEMBLIES
-from yolact_bench.runtime import Program
+from yolact_bench.runtime.runtime import Program
 
 SIDE = 16  # of images and prototypes alike: nothing is lost or gained by upsampling
 

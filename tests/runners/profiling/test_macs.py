@@ -68,7 +68,7 @@ def test_a_deformable_layer_costs_its_product_its_sampling_and_its_offsets() -> 
 
     The plain convolution it replaces costs 324 · 512·512·9.
     """
-    from yolact_bench.deform import DeformableConv2d, torchvision_deform
+    from yolact_bench.deform.layer import DeformableConv2d, torchvision_deform
 
     with torch.device("meta"):
         layer = DeformableConv2d(nn.Conv2d(512, 512, 3, padding=1), torchvision_deform)

@@ -16,8 +16,8 @@ from tests.support.deform_maps import LAYERS, layer, wanted_of
 from tests.support.triton_assembly import assembly, compiled_nodes
 from tests.support.triton_plans import overrule
 from yolact_bench.build import load_detector
-from yolact_bench.deform import DeformableConv2d, torchvision_deform, triton_deform
-from yolact_bench.deform.triton_layer import convolve_map
+from yolact_bench.deform.layer import DeformableConv2d, torchvision_deform
+from yolact_bench.deform.triton_layer import convolve_map, triton_deform
 from yolact_bench.deform.triton_plan import COLUMNS, LaunchPlan, plan_for
 from yolact_bench.model.inference.fused import InferenceNetwork
 

@@ -20,12 +20,8 @@ from tests.support.golden_reference import (
     training_forward,
 )
 from yolact_bench.build import build_losses, load_detector
-from yolact_bench.deform import (
-    DeformableConv2d,
-    DeformImplementation,
-    gather_deform,
-    torchvision_deform,
-)
+from yolact_bench.deform.gather import gather_deform
+from yolact_bench.deform.layer import DeformableConv2d, DeformImplementation, torchvision_deform
 from yolact_bench.detector import Detector
 from yolact_bench.model.weights.released import our_key
 

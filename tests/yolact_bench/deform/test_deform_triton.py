@@ -16,7 +16,8 @@ from runners.units.check import check
 from tests.support.deform_cases import CASES, Case, device_for, largest_faults, value_and_gradients
 from tests.support.paths import ROOT
 from yolact_bench.build import load_detector
-from yolact_bench.deform import torchvision_deform, triton_deform
+from yolact_bench.deform.layer import torchvision_deform
+from yolact_bench.deform.triton_layer import triton_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.base_run import read_run
 

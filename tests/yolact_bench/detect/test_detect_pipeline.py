@@ -18,8 +18,8 @@ from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.image_masks import upsample
 from yolact_bench.geometry.masks import ASSEMBLIES
-from yolact_bench.runtime import Program
 from yolact_bench.runtime.eager import eager
+from yolact_bench.runtime.runtime import Program
 from yolact_bench.shapes import Predictions
 
 # Two anchors: a tall one left, a wide one right, both inside the image.

@@ -26,9 +26,9 @@ from yolact_bench.errors import SpecError
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.runtime import GraphStep, Program
 from yolact_bench.runtime.inductor import compile_function
 from yolact_bench.runtime.recording import GraphClock, RecordedStep
+from yolact_bench.runtime.runtime import GraphStep, Program
 from yolact_bench.shapes import Predictions
 from yolact_bench.slots import form_of
 from yolact_bench.spec.presets import preset

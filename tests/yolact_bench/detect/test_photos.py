@@ -27,8 +27,8 @@ from yolact_bench.detect.graph.photos import PhotoDetection
 from yolact_bench.detect.graph.staging import Staging, header_of, resize_by_kernel
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
-from yolact_bench.runtime import GraphStep, Program
 from yolact_bench.runtime.recording import RecordedStep
+from yolact_bench.runtime.runtime import GraphStep, Program
 from yolact_bench.shapes import Predictions
 from yolact_bench.slots import form_of
 

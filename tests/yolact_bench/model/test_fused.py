@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.build import load_detector
-from yolact_bench.deform import DeformableConv2d
+from yolact_bench.deform.layer import DeformableConv2d
 from yolact_bench.model.head import merge_branches
 from yolact_bench.model.inference.fold import fold_batch_norm
 from yolact_bench.model.inference.fused import InferenceNetwork

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from yolact_bench.deform import torchvision_deform
+from yolact_bench.deform.layer import torchvision_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone import BACKBONES, Backbone
 from yolact_bench.model.backbone.dcn import nowhere

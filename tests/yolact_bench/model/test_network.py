@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from yolact_bench.build import build_network, load_detector
-from yolact_bench.deform import DeformableConv2d, torchvision_deform
+from yolact_bench.deform.layer import DeformableConv2d, torchvision_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.anchors import anchor_grid, level_sizes, one_scale
 from yolact_bench.model.backbone import BACKBONES

@@ -30,9 +30,10 @@ from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.record import Accuracy, Latency
-from yolact_bench.runtime import RUNTIMES, Precision, Runtime
+from yolact_bench.runtime import RUNTIMES
 from yolact_bench.runtime.compiler import compiler_fault
 from yolact_bench.runtime.inductor import CompiledStage
+from yolact_bench.runtime.runtime import Precision, Runtime
 from yolact_bench.slots import Choice, fact
 from yolact_bench.spec.budget import apply_budget, smoke_sides
 from yolact_bench.spec.presets import preset

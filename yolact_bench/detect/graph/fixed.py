@@ -17,7 +17,7 @@ from yolact_bench.detect.graph.pairs import FixedNms
 from yolact_bench.detect.pipeline import DetectionHead, SoftDetections
 from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.protocols import Assembly
-from yolact_bench.runtime import CompilePart, Program
+from yolact_bench.runtime.runtime import CompilePart, Program
 from yolact_bench.shapes import Predictions
 
 

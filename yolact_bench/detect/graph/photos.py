@@ -16,7 +16,7 @@ from yolact_bench.detect.graph.fixed import FixedDetection, FixedDetections, cal
 from yolact_bench.detect.graph.staging import Photo, Resize, Staging, header_of
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.geometry.boxes import pixels_of
-from yolact_bench.runtime import CompilePart, GraphStep, Program
+from yolact_bench.runtime.runtime import CompilePart, GraphStep, Program
 from yolact_bench.shapes import Predictions
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from yolact_bench.deform import DeformImplementation
+from yolact_bench.deform.layer import DeformImplementation
 
 Block: TypeAlias = tuple[int, int]  # (stage, block), both from 0; stage 0 is C2, stage 3 is C5
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from yolact_bench.deform import DeformImplementation
+from yolact_bench.deform.layer import DeformImplementation
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.backbone import Backbone, Placement
 

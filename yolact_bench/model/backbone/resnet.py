@@ -4,7 +4,7 @@ import torchvision
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from yolact_bench.deform import DeformableConv2d, DeformImplementation
+from yolact_bench.deform.layer import DeformableConv2d, DeformImplementation
 from yolact_bench.model.backbone.backbone import Backbone, Placement
 from yolact_bench.slots import with_facts
 

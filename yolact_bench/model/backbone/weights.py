@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from yolact_bench.deform import DeformableConv2d
+from yolact_bench.deform.layer import DeformableConv2d
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.backbone import Backbone, Init
 from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of

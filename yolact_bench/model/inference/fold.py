@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from yolact_bench.deform import DeformableConv2d, torchvision_deform
+from yolact_bench.deform.layer import DeformableConv2d, torchvision_deform
 from yolact_bench.shapes import tensors_in
 
 log = logging.getLogger(__name__)

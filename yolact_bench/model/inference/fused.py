@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
-from yolact_bench.deform import DeformableConv2d
+from yolact_bench.deform.layer import DeformableConv2d
 from yolact_bench.model.inference.fold import fold_batch_norm
 from yolact_bench.model.inference.minimal_convolution import reduce_products
 from yolact_bench.model.network import StagedNetwork, Yolact
