@@ -114,16 +114,9 @@ def stacked_bars(
     for place, parts in enumerate(rows):
         left = 0.0
         for i, (name, length) in enumerate(zip(names, parts, strict=True)):
-            axes.barh(
-                place,
-                length,
-                left=left,
-                height=0.62,
-                color=colours[i % len(colours)],
-                ec="white",
-                lw=0.6,
-                label=name if place == 0 else None,
-            )
+            label, colour = name if place == 0 else None, colours[i % len(colours)]
+            look = {"height": 0.62, "color": colour, "ec": "white", "lw": 0.6}
+            axes.barh(place, length, left=left, label=label, **look)
             left += length
         ends.append(left)
     axes.invert_yaxis()

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import typer
 
@@ -23,7 +22,7 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace, is_trained
 from runners.workdir.lock import hold_lock
 from yolact_bench.errors import SpecError
-from yolact_bench.results.record import ApSummary
+from yolact_bench.results.metrics import Summaries
 from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.text import align, ap_points
 
@@ -79,36 +78,27 @@ def evaluate(command: EvaluateCommand) -> None:
     if not scored and not _has_objects(unit, place):
         _write_submission(unit, weights or place.weights(unit.run), place, as_json=command.as_json)
         return
-    scores = _score(unit, weights, place)
+    scores, num_images, facts = _score(unit, weights, place)
     if command.as_json:
-        typer.echo(
-            json.dumps({**scores.facts, "box": asdict(scores.box), "mask": asdict(scores.mask)})
-        )
+        typer.echo(json.dumps({**facts, "box": asdict(scores.box), "mask": asdict(scores.mask)}))
         return
-    typer.echo(f"{arm} on {unit.data.name} {unit.split}, {scores.num_images} images")
+    typer.echo(f"{arm} on {unit.data.name} {unit.split}, {num_images} images")
     rows: list[tuple[str, ...]] = [("", *_SHOWN)]
     for kind, summary in (("box", scores.box), ("mask", scores.mask)):
         rows.append((kind, *(ap_points(getattr(summary, name)) for name in _SHOWN)))
     typer.echo("\n".join(align(rows, left=(0,))))
 
 
-class _Evaluation(NamedTuple):
-    """What `evaluate` prints."""
-
-    box: ApSummary
-    mask: ApSummary
-    num_images: int
-    facts: Mapping[str, object]  # what was scored
-
-
-def _score(unit: Unit, weights: Path | None, place: Workplace) -> _Evaluation:
-    """Return the accuracy of given weights, which no record holds, or of the unit's training."""
+def _score(
+    unit: Unit, weights: Path | None, place: Workplace
+) -> tuple[Summaries, int, Mapping[str, object]]:
+    """Return scores, number of images and what was scored: given weights, or the training's."""
     if weights is not None:
         dataset = place.datasets.open(unit.data, unit.split)
         folder = _predict_with(unit, weights, place)
         scores = score_predictions(dataset, folder, scoring=place.scoring)
         facts = {"weights": str(weights), "sha256": file_sha256(weights)}
-        return _Evaluation(scores.box, scores.mask, len(dataset), facts)
+        return scores, len(dataset), facts
     accuracy = place.store.accuracy(unit.run.detect_digest)
     if accuracy is None:
         with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm}"):
@@ -120,7 +110,7 @@ def _score(unit: Unit, weights: Path | None, place: Workplace) -> _Evaluation:
         "device": accuracy.environment.device,
         "time": accuracy.time,
     }
-    return _Evaluation(accuracy.box, accuracy.mask, accuracy.num_images, {"record": record})
+    return accuracy, accuracy.num_images, {"record": record}
 
 
 def _has_objects(unit: Unit, place: Workplace) -> bool:

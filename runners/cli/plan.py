@@ -97,11 +97,7 @@ def _throughput(command: PlanCommand, rates: UserRates) -> Throughput:
 
 
 def _num_devices(command: PlanCommand, default: Sequence[int]) -> tuple[int, ...]:
-    """Return the numbers of devices at which to simulate.
-
-    Raises:
-        SpecError: --gpus that are not numbers above 0.
-    """
+    """Return the numbers of devices at which to simulate."""
     if command.gpus is None:
         return tuple(default)
     words = command.gpus.split(",")

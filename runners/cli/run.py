@@ -52,7 +52,13 @@ def run(command: RunCommand) -> None:
             place.store, [step.unit.run.detect_digest for step in plan.steps]
         )
     if command.as_json:
-        typer.echo(json.dumps({**facts, **_report_facts(report, times_invalid)}))
+        outcome = {
+            "report": str(report.folder),
+            "failures": [failure.message for failure in report.summary.failures],
+            "times_invalid": times_invalid,
+            "expectations": {outcome.text: outcome.met for outcome in report.summary.outcomes},
+        }
+        typer.echo(json.dumps({**facts, **outcome}))
     else:
         print_fitted(partial(render, report.summary, notes=command.verbose))
         typer.echo(f"report: {report.folder / 'report.html'}", err=True)
@@ -78,15 +84,6 @@ def _run_and_report(command: RunCommand, plan: Plan) -> Report:
         report = build(place.work_dir, name)
         tracker.log_artifacts(report.folder)
     return report
-
-
-def _report_facts(report: Report, times_invalid: str) -> dict[str, object]:
-    return {
-        "report": str(report.folder),
-        "failures": [failure.message for failure in report.summary.failures],
-        "times_invalid": times_invalid,
-        "expectations": {outcome.text: outcome.met for outcome in report.summary.outcomes},
-    }
 
 
 def _exit_by(report: Report, times_invalid: str) -> None:

@@ -163,11 +163,7 @@ def _seed(checked: CheckedSweep, study: Study, at: SweepContext) -> None:
 
 
 def _verify_best(checked: CheckedSweep, at: SweepContext, study: Study) -> None:
-    """Evaluate the best replays as arms, which leaves their records and files.
-
-    Raises:
-        ArmError: evaluation gives another number, so that no trial can be trusted.
-    """
+    """Evaluate the best replays as arms, which leaves their records and files."""
     if not checked.spec.replays:
         return
     for number in study.best():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -75,20 +76,13 @@ def _objectives(sweep: Sweep) -> tuple[Objective, Objective] | None:
 
 
 def _rest(axes: Axes, plane: _Plane, trials: list[Trial]) -> None:
-    for marker in ("o", "v", "^"):
+    labels = {"o": "other trials", "v": "below the scale", "^": "above the scale"}
+    look: dict[str, Any] = {"s": 34, "color": SOFT, "alpha": 0.4, "lw": 0, "zorder": 2}
+    for marker, label in labels.items():
         points = [p for p in map(plane.point, trials) if p[2] == marker]
         if points:
-            axes.scatter(
-                [p[0] for p in points],
-                [p[1] for p in points],
-                s=34,
-                marker=marker,
-                color=SOFT,
-                alpha=0.4,
-                lw=0,
-                zorder=2,
-                label={"o": "other trials", "v": "below the scale", "^": "above the scale"}[marker],
-            )
+            x, y, _ = zip(*points, strict=True)
+            axes.scatter(x, y, label=label, marker=marker, **look)
 
 
 def _front(

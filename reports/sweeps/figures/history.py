@@ -1,5 +1,7 @@
 """What every trial reached, in order."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -59,10 +61,9 @@ def _panel(axes: Axes, sweep: Sweep, objective: Objective) -> None:
     }
     for label, (points, marker, colour, lw, alpha) in looks.items():
         if points:
-            x, y = [p[0] for p in points], [p[1] for p in points]
-            axes.scatter(
-                x, y, s=30, marker=marker, color=colour, lw=lw, alpha=alpha, zorder=2, label=label
-            )
+            x, y, _ = zip(*points, strict=True)
+            look: dict[str, Any] = {"marker": marker, "color": colour, "lw": lw, "alpha": alpha}
+            axes.scatter(x, y, s=30, zorder=2, label=label, **look)
     axes.set_ylim(*scale)
     _best_so_far(axes, sweep, objective)
     base_line(axes, sweep, objective)

@@ -111,16 +111,9 @@ def _panel(
     base_line(axes, sweep, objective)
     for x, (y, marker), trial in zip(across, points, trials, strict=True):
         is_best = trial.number in sweep.best
-        axes.scatter(
-            x,
-            y,
-            s=46 if is_best else 24,
-            marker=marker,
-            color=[_LATE(trial.number / last)],
-            ec=ORANGE if is_best else "white",
-            lw=1.7 if is_best else 0.4,
-            zorder=4 if is_best else 2,
-        )
+        size, edge, width, layer = (46, ORANGE, 1.7, 4) if is_best else (24, "white", 0.4, 2)
+        colour = [_LATE(trial.number / last)]
+        axes.scatter(x, y, s=size, marker=marker, color=colour, ec=edge, lw=width, zorder=layer)
     axes.set_ylim(*scale)
     axes.set_title(name, fontsize=10, color=INK)
 

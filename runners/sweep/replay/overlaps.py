@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -68,12 +68,7 @@ class DetectionFacts:
     def where(self, rows: NDArray[np.bool_]) -> "DetectionFacts":
         if rows.all():
             return self
-        return DetectionFacts(
-            box_area=self.box_area[rows],
-            mask_area=self.mask_area[rows],
-            box_iou=self.box_iou[rows],
-            mask_iou=self.mask_iou[rows],
-        )
+        return DetectionFacts(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def of(self, kind: ShapeKind) -> tuple[Float64, Float64]:
         return (self.box_area, self.box_iou) if kind == "bbox" else (self.mask_area, self.mask_iou)

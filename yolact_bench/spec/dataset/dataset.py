@@ -140,14 +140,14 @@ def coco_format(data_root: Path | None, *, file: str) -> DatasetSpec:
     Source: the annotation format of COCO (arXiv:1405.0312).
     Differs: annotations that cannot be used are left out, of training and of scoring.
     """
-    content = read_dataset_file(Path(file))
-    spec = _files(content.name, content.classes, content.splits, f"check the paths in {file}")
+    name, splits, classes = read_dataset_file(Path(file))
+    spec = _files(name, classes, splits, f"check the paths in {file}")
     for split in spec.splits:
         spec.require(split)
-    if content.classes:
+    if classes:
         return replace(spec, subset=True)
     # All categories, in id order; the smallest annotation file is read the soonest.
-    files = [annotations for _, annotations in content.splits.values()]
+    files = [annotations for _, annotations in splits.values()]
     path = min(files, key=lambda file: file.stat().st_size)
     stat = path.stat()
     return replace(spec, classes=_category_names(path, stat.st_mtime_ns, stat.st_size))

@@ -1,7 +1,6 @@
 """`dataset.yaml`: where the images and annotations of a COCO-format set are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
@@ -12,17 +11,10 @@ _KEYS = ("name", "root", *SPLITS, "classes")
 _SPLIT_KEYS = ("images", "annotations")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetFile:
-    """The content of a `dataset.yaml`, paths resolved."""
+def read_dataset_file(path: Path) -> tuple[str, dict[str, tuple[Path, Path]], tuple[str, ...]]:
+    """Return name, image folder and annotation file by split, and classes; none: all categories.
 
-    name: str
-    splits: Mapping[str, tuple[Path, Path]]  # image folder, annotation file
-    classes: tuple[str, ...]  # empty: all categories, in id order
-
-
-def read_dataset_file(path: Path) -> DatasetFile:
-    """Return the content of `path`. Its paths are relative to its `root`, and that to the file.
+    The paths in the file are relative to its `root`, and that to the file.
 
     Raises:
         SpecError: no such file, not YAML, an unknown or missing key, a value of a wrong type.
@@ -51,7 +43,7 @@ def read_dataset_file(path: Path) -> DatasetFile:
                 raise source.error((split,), f"the key '{key}' is missing; write {key}: PATH")
         images, annotations = (source.text((split, key), part[key]) for key in _SPLIT_KEYS)
         splits[split] = (root / images, root / annotations)
-    return DatasetFile(name=name, splits=splits, classes=_classes(source))
+    return name, splits, _classes(source)
 
 
 def _classes(source: Source) -> tuple[str, ...]:
