@@ -3,7 +3,6 @@
 One file: what is checked of an entry and what is kept of it must agree.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from yolact_bench.coco_fields import entries_of, read_coco, with_keys
 from yolact_bench.data.objects import Objects, Segment, from_run_lengths
 from yolact_bench.data.protocol import Degenerate
 from yolact_bench.data.segmentation import Outlines, UnusableError, packed_segmentation, usable_box
 from yolact_bench.errors import SpecError, hint, word_list
 
+_IMAGE_KEYS = ("id", "file_name", "height", "width")
 _ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox", "segmentation")
 
 
@@ -61,25 +62,6 @@ class Annotations:
         )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file.
-
-    Raises:
-        SpecError: unreadable, not JSON (with line and column), or not an object.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
-    except json.JSONDecodeError as error:
-        raise SpecError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not JSON: not a text file in UTF-8") from error
-    if not isinstance(content, dict):
-        raise SpecError(f"{path}: expected an object with images, annotations and categories")
-    return content
-
-
 def read_annotations(
     path: Path, classes: Sequence[str], *, subset: bool, annotated: bool
 ) -> Annotations:
@@ -89,21 +71,25 @@ def read_annotations(
     `annotated` (test images) the file need not annotate anything.
 
     Raises:
-        SpecError: malformed JSON, missing keys, repeated or unknown ids, a class that the file
-            does not have, or no usable annotation.
+        SpecError: malformed JSON, missing keys, values that scoring cannot use, repeated or
+            unknown ids, a class that the file does not have, or no usable annotation.
     """
-    content = read_json(path)
-    images = _images(path, _entries(path, content, "images"))
+    content = read_coco(path)
+    images = _images(path, entries_of(path, content, "images"))
     category_ids, others = _categories(path, content, classes, subset=subset)
     optional = not annotated and "annotations" not in content
-    entries = [] if optional else _entries(path, content, "annotations")
+    entries = [] if optional else entries_of(path, content, "annotations")
     packer = _Packer(path, images, category_ids, others)
     for number, entry in enumerate(entries):
         packer.add(number, entry)
     if annotated and not packer.usable:
-        reasons = f"; all {len(packer.degenerate)} are degenerate" if packer.degenerate else ""
+        left_out = packer.degenerate
+        reasons = (
+            f" ({len(left_out)} left out, the first: {left_out[0].reason})" if left_out else ""
+        )
         raise SpecError(
-            f"{path}: no usable annotation of the classes {word_list(classes)}{reasons}"
+            f"{path}: no usable annotation of the classes {word_list(classes)}{reasons}; annotate "
+            "objects of them, or name other classes in dataset.yaml"
         )
     return Annotations(
         classes=tuple(classes),
@@ -139,22 +125,23 @@ class _Packer:
     def add(self, number: int, entry: object) -> None:
         """Add the annotation at place `number` of the file."""
         where = f"{self._path}: annotations[{number}]"
-        one = _with_keys(where, entry, _ANNOTATION_KEYS)
+        if isinstance(entry, dict) and "id" in entry:
+            where += f": annotation {entry['id']}"
+        one = with_keys(where, entry, _ANNOTATION_KEYS)
         annotation_id, image_id, category = one["id"], one["image_id"], one["category_id"]
         if annotation_id in self._seen:
-            raise SpecError(f"{where}: the id {annotation_id} is used twice")
+            raise SpecError(f"{where}: another has this id; write one that is free")
         self._seen.add(annotation_id)
         if image_id not in self._rows:
             raise SpecError(
-                f"{where}: annotation {annotation_id}: no image has the id {image_id!r}; add the "
-                "image, or remove the annotation"
+                f"{where}: no image has the id {image_id}; add it, or remove the annotation"
             )
         if category in self._others:
             return
         if category not in self._labels:
             raise SpecError(
-                f"{where}: annotation {annotation_id}: no category has the id {category!r}; add "
-                "it to the file's categories, or remove the annotation"
+                f"{where}: no category has the id {category}; add it to the file's categories, or "
+                "remove the annotation"
             )
         row = self._rows[image_id]
         image = self._images[row]
@@ -167,6 +154,7 @@ class _Packer:
                 Degenerate(annotation_id=annotation_id, image_id=image_id, reason=reason)
             )
             return
+        with_keys(where, one, [key for key in ("iscrowd", "area") if key in one])
         if "area" not in one:
             self.areas[annotation_id] = area
         crowd = bool(one.get("iscrowd", 0))
@@ -179,16 +167,13 @@ def _images(path: Path, entries: list[Any]) -> tuple[ImageEntry, ...]:
     seen: set[int] = set()
     for number, entry in enumerate(entries):
         where = f"{path}: images[{number}]"
-        one = _with_keys(where, entry, ("id", "file_name", "height", "width"))
-        height, width = one["height"], one["width"]
-        if not (isinstance(height, int) and isinstance(width, int) and min(height, width) > 0):
-            raise SpecError(f"{where}: height and width must be whole numbers of pixels")
+        one = with_keys(where, entry, _IMAGE_KEYS)
         if one["id"] in seen:
-            raise SpecError(f"{where}: the id {one['id']!r} is used twice")
+            raise SpecError(f"{where}: the id {one['id']} is used twice; write one that is free")
         seen.add(one["id"])
-        images.append(ImageEntry(one["id"], str(one["file_name"]), height, width))
+        images.append(ImageEntry(one["id"], one["file_name"], one["height"], one["width"]))
     if not images:
-        raise SpecError(f"{path}: 'images' is empty")
+        raise SpecError(f"{path}: 'images' is empty; list the images of this split there")
     return tuple(images)
 
 
@@ -197,11 +182,14 @@ def _categories(
 ) -> tuple[tuple[int, ...], frozenset[int]]:
     """Return the category id of each class, and the ids that are to be left out."""
     ids: dict[str, int] = {}
-    for number, entry in enumerate(_entries(path, content, "categories")):
+    for number, entry in enumerate(entries_of(path, content, "categories")):
         where = f"{path}: categories[{number}]"
-        one = _with_keys(where, entry, ("id", "name"))
+        one = with_keys(where, entry, ("id", "name"))
         if one["name"] in ids or one["id"] in ids.values():
-            raise SpecError(f"{where}: the name {one['name']!r} or its id is used twice")
+            raise SpecError(
+                f"{where}: the name {one['name']!r} or the id {one['id']} is used twice; write "
+                "another, or remove the category"
+            )
         ids[str(one["name"])] = one["id"]
     for name in classes:
         if name not in ids:
@@ -213,25 +201,6 @@ def _categories(
             "name the wanted ones under 'classes' in dataset.yaml"
         )
     return tuple(ids[name] for name in classes), frozenset(ids[name] for name in others)
-
-
-def _entries(path: Path, content: Mapping[str, Any], key: str) -> list[Any]:
-    value = content.get(key)
-    if not isinstance(value, list):
-        raise SpecError(f"{path}: the list '{key}' is missing; is this a COCO-format file?")
-    return value
-
-
-def _with_keys(where: str, entry: object, keys: Sequence[str]) -> Mapping[str, Any]:
-    if not isinstance(entry, dict):
-        raise SpecError(f"{where}: expected an object, got {entry!r}")
-    missing = [key for key in keys if key not in entry]
-    if missing:
-        raise SpecError(f"{where}: missing {', '.join(missing)}")
-    for key in keys:
-        if key.endswith("id") and (not isinstance(entry[key], int) or isinstance(entry[key], bool)):
-            raise SpecError(f"{where}: {key} must be a whole number, got {entry[key]!r}")
-    return entry
 
 
 def _segment(outlines: Outlines, entry: ImageEntry) -> Segment:

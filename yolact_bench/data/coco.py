@@ -2,14 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from yolact_bench.data.annotations import Annotations, read_annotations, read_json
+from yolact_bench.coco_fields import read_coco
+from yolact_bench.data.annotations import Annotations, read_annotations
 from yolact_bench.data.image_file import RGB, decode, is_truncated
 from yolact_bench.data.objects import Objects
+from yolact_bench.data.segmentation import FEWEST_NUMBERS
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.dataset.split import FileSplit
@@ -55,7 +58,8 @@ class CocoDataset:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise ArmError("bad_image", f"{path}: cannot be read: {error.strerror}") from error
+            message = f"{path}: cannot be read ({error.strerror}); restore it"
+            raise ArmError("bad_image", message) from error
         if is_truncated(content):
             raise ArmError("bad_image", f"{path}: the file is truncated; replace it")
         sizes: list[str] = []
@@ -66,8 +70,11 @@ class CocoDataset:
             if image.shape[:2] == (entry.height, entry.width):
                 return image
             sizes.append(f"{image.shape[1]} x {image.shape[0]}")
-        annotated = f"{entry.width} x {entry.height}"
-        raise ArmError("bad_image", f"{path}: {sizes[0]} px, but annotated as {annotated}")
+        raise ArmError(
+            "bad_image",
+            f"{path}: {sizes[0]} px, but annotated as {entry.width} x {entry.height}; write its "
+            f"width and height in {self._files.annotations}, or replace the image",
+        )
 
     def file_content(self, index: int) -> bytes:
         """Return the content of an image's file."""
@@ -84,11 +91,11 @@ class CocoDataset:
         Read again from the file, for it is needed once. Degenerate annotations are left out:
         scoring must count the objects that could be learnt.
         """
-        content = read_json(self._files.annotations)
+        content = read_coco(self._files.annotations)
         left_out = {one.annotation_id for one in self.degenerate}
         wanted = set(self.category_ids)
         annotations = [
-            {"iscrowd": 0, "area": self._annotations.areas.get(one["id"]), **one}
+            {"iscrowd": 0, "area": self._annotations.areas.get(one["id"]), **_with_area(one)}
             for one in content.get("annotations", [])
             if one["id"] not in left_out and one["category_id"] in wanted
         ]
@@ -98,6 +105,14 @@ class CocoDataset:
             "annotations": annotations,
             "categories": [categories[number] for number in self.category_ids],
         }
+
+
+def _with_area(annotation: dict[str, Any]) -> dict[str, Any]:
+    """Leave lines out of an outline: as its first part, pycocotools takes one for a box."""
+    if isinstance(outline := annotation["segmentation"], list):
+        parts = [part for part in outline if len(part) >= FEWEST_NUMBERS]
+        return {**annotation, "segmentation": parts}
+    return annotation
 
 
 def _all_exist(files: FileSplit, annotations: Annotations) -> None:

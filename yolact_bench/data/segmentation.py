@@ -17,6 +17,7 @@ OUTSIDE = "outside the image"
 UNREADABLE_BOX = "unreadable box"
 UNREADABLE_POLYGON = "unreadable polygon"
 UNREADABLE_RLE = "unreadable RLE"
+FEWEST_NUMBERS = 6  # of a polygon: three points
 _LARGEST = 2.0**31  # of a coordinate or run length; also keeps integers convertible
 
 _FARTHEST_PX = 1e5  # farther points, far beyond any image, would overflow when drawn
@@ -66,7 +67,7 @@ def _polygons(parts: list[object], height: int, width: int) -> tuple[Outlines, f
     for part in parts:
         if not isinstance(part, list) or len(part) % 2:
             raise UnusableError(UNREADABLE_POLYGON)
-        if len(part) >= 6:
+        if len(part) >= FEWEST_NUMBERS:
             kept.append(_coordinates(part))
     if not kept:
         raise UnusableError(TOO_FEW_POINTS)

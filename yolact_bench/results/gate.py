@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
+from yolact_bench.json_file import read_json
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.record import Environment
 from yolact_bench.results.serialise import from_plain, to_plain
 
 FILE_NAME = "gate.json"
+_REMEDY = "delete it to time the arms again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +72,12 @@ def load(folder: Path, question: str) -> Gate | None:
         SpecError: the file cannot be read.
     """
     file = folder / FILE_NAME
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not file.is_file():
         return None
-    except ValueError as error:
-        raise SpecError(f"{file}: not JSON ({error}); delete it to time the arms again") from error
+    data = read_json(file, remedy=_REMEDY)
     if not isinstance(data, dict) or data.get("question") != question:
         return None
     try:
         return from_plain(Gate, data)
     except SpecError as error:
-        raise SpecError(f"{file}: {error}; delete it to time the arms again") from error
+        raise SpecError(f"{file}: {error}; {_REMEDY}") from error

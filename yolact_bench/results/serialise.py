@@ -19,6 +19,7 @@ from typing import (
 )
 
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.json_file import read_json
 from yolact_bench.results.files import write_atomically
 
 T = TypeVar("T")
@@ -112,12 +113,9 @@ class JsonFile(Generic[T]):
             SpecError: no such file, or not one of this schema.
         """
         file = path / self.name if path.is_dir() else path
-        try:
-            data = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise SpecError(f"{file}: {self.missing}") from error
-        except ValueError as error:
-            raise SpecError(f"{file}: not JSON ({error}); {self.remedy}") from error
+        if not file.is_file():
+            raise SpecError(f"{file}: {self.missing}")
+        data = read_json(file, remedy=self.remedy)
         version = data.pop("schema", None) if isinstance(data, dict) else None
         if version != self.schema:
             raise SpecError(

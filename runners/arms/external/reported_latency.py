@@ -1,13 +1,12 @@
 """The time that a framework reports of itself: a file latency.json."""
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
 
+from yolact_bench.coco_fields import is_number
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.json_file import read_json
 from yolact_bench.spec.latency import PROTOCOL_VERSION, SCENARIOS
 
 # The meaning of end_to_end is that of our own protocol with this version; files of 1 stay valid.
@@ -46,18 +45,20 @@ def read_reported_latency(path: Path) -> ReportedLatency:
     """
     data = read_json(path)
     if not isinstance(data, dict) or data.get("schema") not in range(1, LATENCY_SCHEMA + 1):
-        raise SpecError(f"{path}: expected a mapping with schema: {LATENCY_SCHEMA}")
+        keys = ", ".join(_LATENCY_KEYS)
+        raise SpecError(f"{path}: expected a mapping of {keys}, with schema: {LATENCY_SCHEMA}")
     for key in data:
         if key not in _LATENCY_KEYS:
             raise SpecError(f"{path}: unknown key {key!r}{hint(key, _LATENCY_KEYS)}")
     for key in _REQUIRED:
         if not isinstance(data.get(key), str) or not data[key]:
-            raise SpecError(f"{path}: {key}: expected text: {_LATENCY_KEYS[key]}")
+            raise SpecError(f"{path}: {key}: expected {_LATENCY_KEYS[key]}, got {data.get(key)!r}")
     if data.get("batch_size", 1) != 1:
-        raise SpecError(f"{path}: batch_size: {data['batch_size']!r}; only single images compare")
+        got = data["batch_size"]
+        raise SpecError(f"{path}: batch_size: expected 1, got {got!r}; time single images")
     software = data.get("software", {})
     if not isinstance(software, dict):
-        raise SpecError(f"{path}: software: expected {_LATENCY_KEYS['software']}")
+        raise SpecError(f"{path}: software: expected {{package: version}}, got {software!r}")
     return ReportedLatency(
         device=data["device"],
         precision=data["precision"],
@@ -74,23 +75,8 @@ def _milliseconds(path: Path, data: Mapping[str, object]) -> tuple[float, ...]:
         raise SpecError(f"{path}: give either samples_ms, a list of milliseconds, or median_ms")
     samples = data.get("samples_ms", [data.get("median_ms")])
     if not isinstance(samples, list) or not samples:
-        raise SpecError(f"{path}: samples_ms: expected a list of milliseconds")
+        raise SpecError(f"{path}: samples_ms: expected such as [9.8, 10.1], got {samples!r}")
     for sample in samples:
         if not is_number(sample) or sample <= 0:
-            raise SpecError(f"{path}: {sample!r} is not a time in ms")
+            raise SpecError(f"{path}: expected milliseconds above 0, got {sample!r}")
     return tuple(float(sample) for sample in samples)
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether a value is a finite number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def read_json(path: Path) -> object:
-    """Return what a file holds; SpecError where it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise SpecError(f"{path}: not JSON ({error})") from error

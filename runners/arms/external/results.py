@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from runners.arms.external.reported_latency import (
-    ReportedLatency,
-    is_number,
-    read_json,
-    read_reported_latency,
-)
+from runners.arms.external.reported_latency import ReportedLatency, read_reported_latency
 from runners.evaluation.coco.index import Entry
 from runners.evaluation.coco.masks import Rle, as_run_lengths, box_around
 from runners.evaluation.files import PredictionKey, prediction_files
+from yolact_bench.coco_fields import is_number, with_keys
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.errors import SpecError
+from yolact_bench.json_file import read_json
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.serialise import from_plain, to_plain
 
@@ -88,7 +85,10 @@ def _masks(path: Path, known: _Images) -> list[Entry]:
         try:
             mask: Rle = as_run_lengths(entry["segmentation"], height=height, width=width)
         except ValueError as error:
-            raise SpecError(f"{where}: segmentation: {error}") from error
+            raise SpecError(
+                f"{where}: segmentation: {error}; write polygons [[x1, y1, x2, y2, x3, y3, …], …], "
+                f'or {{"size": [{height}, {width}], "counts": …}}'
+            ) from error
         masks.append(_with(entry, segmentation=mask))
     return masks
 
@@ -99,7 +99,7 @@ def _boxes(path: Path, known: _Images) -> list[Entry]:
         box = entry["bbox"]
         sides = [side for side in box if is_number(side)] if isinstance(box, list) else []
         if not isinstance(box, list) or len(box) != 4 or len(sides) != 4 or min(sides[2:]) < 0:
-            raise SpecError(f"{where}: bbox: {box!r} is not [x, y, width, height] in pixels")
+            raise SpecError(f"{where}: bbox: expected [x, y, width, height] in pixels, got {box!r}")
         boxes.append(_with(entry, bbox=box))
     return boxes
 
@@ -119,28 +119,24 @@ def _entries(path: Path, known: _Images, shape: str) -> Iterable[tuple[str, dict
     """Yield where it stands, and the entry, whose image, category and score are right."""
     data = read_json(path)
     if not isinstance(data, list):
-        raise SpecError(f"{path}: expected a list of detections, COCO's result format")
+        raise SpecError(
+            f"{path}: expected a list of detections, COCO's result format, got a "
+            f"{type(data).__name__}; write [{{image_id, category_id, score, {shape}}}, …]"
+        )
     for number, entry in enumerate(data, start=1):
         where = f"{path}: entry {number}"
-        keys = ("image_id", "category_id", "score", shape)
-        if not isinstance(entry, dict):
-            raise SpecError(f"{where}: expected a mapping with {', '.join(keys)}")
-        missing = [key for key in keys if key not in entry]
-        if missing:
-            raise SpecError(f"{where}: {', '.join(missing)} is missing")
-        _check_known(where, "image_id", entry["image_id"], known.sizes)
-        _check_known(where, "category_id", entry["category_id"], known.categories)
-        if not is_number(entry["score"]):
-            raise SpecError(f"{where}: score: {entry['score']!r} is not a number")
-        yield where, entry
+        one = with_keys(where, entry, ("image_id", "category_id", "score", shape))
+        _check_known(where, "image_id", one["image_id"], known.sizes)
+        _check_known(where, "category_id", one["category_id"], known.categories)
+        yield where, one
 
 
 def _check_known(
-    where: str, key: str, value: object, known: Mapping[int, object] | frozenset[int]
+    where: str, key: str, value: int, known: Mapping[int, object] | frozenset[int]
 ) -> None:
-    if type(value) is not int or value not in known:
+    if value not in known:
         some = ", ".join(map(str, sorted(known)[:8]))
         raise SpecError(
             f"{where}: {key} {value!r} is not in the evaluation data, which has {some}"
-            f"{', …' if len(known) > 8 else ''}; were these predictions made on other data?"
+            f"{', …' if len(known) > 8 else ''}; give predictions that were made on these data"
         )

@@ -1,6 +1,5 @@
 """Ground truth and results in COCO's format, checked, as an index of pycocotools."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -8,7 +7,9 @@ from typing import Literal
 from pycocotools.coco import COCO
 
 from runners.evaluation.coco.masks import areas
+from yolact_bench.coco_fields import with_keys
 from yolact_bench.errors import SpecError
+from yolact_bench.json_file import read_json
 
 Index = COCO
 ShapeKind = Literal["bbox", "segm"]
@@ -24,22 +25,12 @@ def indices(
     Raises:
         SpecError: the file is not COCO results, or names an unknown image or category.
     """
-    entries = _read(results) if isinstance(results, Path) else results
+    entries = read_json(results, remedy=_REMEDY) if isinstance(results, Path) else results
+    if not isinstance(entries, Sequence):
+        name = type(entries).__name__
+        raise SpecError(f"{results}: expected a list of detections, got {name}; {_REMEDY}")
     truth = truth_index(ground_truth)
     return truth, _result_index(truth, entries, kind)
-
-
-def _read(path: Path) -> list[Entry]:
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
-    except ValueError as error:
-        raise SpecError(f"{path}: not JSON ({error}); {_REMEDY}") from error
-    if not isinstance(entries, list):
-        name = type(entries).__name__
-        raise SpecError(f"{path}: expected a list of detections, got {name}; {_REMEDY}")
-    return entries
 
 
 def truth_index(ground_truth: Mapping[str, object]) -> COCO:
@@ -99,12 +90,8 @@ def _index(dataset: Mapping[str, object]) -> COCO:
 
 
 def _fault(entry: Entry, truth: COCO, number: int, shape: str) -> SpecError:
-    missing = [key for key in ("image_id", "category_id", "score", shape) if key not in entry]
-    if missing:
-        return SpecError(
-            f"results: detection {number} has no {', '.join(missing)}; write image_id, "
-            f"category_id, score and {shape} for every detection"
-        )
+    """Raise or return what is wrong with a detection."""
+    with_keys(f"results: detection {number}", entry, ("image_id", "category_id", "score", shape))
     known = {"image_id": truth.imgs, "category_id": truth.cats}
     key = next(key for key, numbers in known.items() if entry[key] not in numbers)
     return SpecError(

@@ -164,16 +164,24 @@ WRONG = {
     r"annotations\[0\]: annotation \d+: no image has the id 5": _set(
         "annotations", 0, "image_id", value=5
     ),
-    r"annotations\[1\]: the id 1 is used twice": _set("annotations", 1, "id", value=1),
-    r"annotations\[1\]: missing bbox": _set("annotations", 1, "bbox", value=None),
-    r"annotations\[0\]: image_id must be a whole number": _set(
-        "annotations", 0, "image_id", value="30"
+    r"annotations\[1\]: annotation 1: another has this id; write one that is free": _set(
+        "annotations", 1, "id", value=1
     ),
-    r"images\[1\]: missing width": _set("images", 1, "width", value=None),
+    r"annotations\[1\]: annotation 2: missing bbox; write bbox: \[x, y, width, height\]": _set(
+        "annotations", 1, "bbox", value=None
+    ),
+    r"images\[1\]: missing width; write width: a whole number above 0": _set(
+        "images", 1, "width", value=None
+    ),
     r"images\[1\]: the id 30 is used twice": _set("images", 1, "id", value=30),
-    r"the list 'annotations' is missing": _set("annotations", value=None),
-    r"no usable annotation": _set("annotations", value=[]),
-    r"'images' is empty": _set("images", value=[]),
+    r"the list 'annotations' is missing; add it": _set("annotations", value=None),
+    r"images\[0\]: expected an object with id, file_name, height, width, got 5": _set(
+        "images", 0, value=5
+    ),
+    r"no usable annotation .*; annotate objects of them, or name other": _set(
+        "annotations", value=[]
+    ),
+    r"'images' is empty; list the images": _set("images", value=[]),
     r"1 of its 2 images do not exist, the first is .*nowhere\.png": _set(
         "images", 0, "file_name", value="nowhere.png"
     ),
@@ -192,7 +200,7 @@ def test_an_inconsistent_file_is_refused_before_training(tmp_path: Path, message
 def test_malformed_json_is_refused_with_its_line_and_column(tmp_path: Path) -> None:
     spec = tiny_spec(tmp_path / "set")
     (tmp_path / "set" / "notes.json").write_text('{"images": [],\n "annotations": [}')
-    with pytest.raises(SpecError, match=r"notes\.json:2:18: not JSON"):
+    with pytest.raises(SpecError, match=r"notes\.json:2:18: not JSON .*; correct it there"):
         open_dataset(spec, "train")
 
 
@@ -208,14 +216,17 @@ def test_a_broken_or_wrongly_sized_image_is_an_arm_error_naming_the_file(tmp_pat
     for content, message in (
         (whole[:-30], "truncated"),
         (b"no image", "cannot be decoded"),
-        (cv2.imencode(".png", np.zeros((5, 6, 3), np.uint8))[1].tobytes(), "6 x 5 px, but"),
+        (
+            cv2.imencode(".png", np.zeros((5, 6, 3), np.uint8))[1].tobytes(),
+            "6 x 5 px, but annotated as .*; write its width",
+        ),
     ):
         path.write_bytes(content)
         with pytest.raises(ArmError, match=f"30.png: .*{message}") as caught:
             dataset.image(0)
         assert caught.value.kind == "bad_image"
     path.unlink()
-    with pytest.raises(ArmError, match=r"30\.png: cannot be read"):
+    with pytest.raises(ArmError, match=r"30\.png: cannot be read .*; restore it"):
         dataset.image(0)
 
 

@@ -4,7 +4,6 @@ One file: every data set is a `DatasetSpec`, and the table below names those the
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from yolact_bench.errors import MissingDataError, SpecError, hint
+from yolact_bench.json_file import read_json
 from yolact_bench.slots import Choice, Count, CountOrZero, defaults_of, options_of, pick, with_facts
 from yolact_bench.spec.dataset.file import read_dataset_file
 from yolact_bench.spec.dataset.published import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
@@ -220,12 +220,11 @@ def _root(data_root: Path | None) -> Path:
 
 @lru_cache(maxsize=64)
 def _category_names(path: Path, mtime_ns: int, size: int) -> tuple[str, ...]:
+    content = read_json(path)
     try:
-        categories = json.loads(path.read_bytes())["categories"]
-        return tuple(str(c["name"]) for c in sorted(categories, key=lambda c: int(c["id"])))
-    except json.JSONDecodeError as error:
-        raise SpecError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
-    except (UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        entries = sorted(content["categories"], key=lambda one: int(one["id"]))
+        return tuple(str(one["name"]) for one in entries)
+    except (KeyError, TypeError, ValueError) as error:
         raise SpecError(
             f"{path}: 'categories' must be a list of {{id, name}}, as in COCO files"
         ) from error

@@ -213,7 +213,7 @@ def test_a_command_that_writes_nonsense_fails_alone(tmp_path: Path) -> None:
     run_spec(spec, at)
     kinds = {f.arm: (f.kind, f.message) for f in at.store.failures()}
     assert kinds["nonsense"][0] == "bad_results"
-    assert "segm.json: not JSON" in kinds["nonsense"][1]
+    assert "segm.json:1:1: not JSON" in kinds["nonsense"][1]
     assert kinds["nothing"][0] == "no_results"
     assert kinds.keys() == {"nonsense", "nothing"}
 

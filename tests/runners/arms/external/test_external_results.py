@@ -25,9 +25,10 @@ def dataset() -> Dataset:
     [
         ({"image_id": 99}, r"entry 2: image_id 99 is not in the evaluation data, which has 1, 2"),
         ({"category_id": 0}, r"entry 2: category_id 0 is not in"),
-        ({"score": float("nan")}, r"entry 2: score: nan is not a number"),
+        ({"score": float("nan")}, r"entry 2: score: expected a finite number, got nan"),
+        ({"image_id": None}, r"entry 2: image_id: expected the id of an image, .* got None"),
         ({"segmentation": {"size": [95, 96], "counts": "a"}}, r"is \[95, 96\] .*image \[96, 96\]"),
-        ({"segmentation": 7}, r"entry 2: segmentation: neither run lengths nor polygons"),
+        ({"segmentation": 7}, r"entry 2: segmentation: neither run lengths nor .*; write polygons"),
         ({"segmentation": [[1, 2, 3, 4]]}, r"a polygon is \[x1, y1"),
         ({"segmentation": {"size": [96, 96], "counts": [0, 9217]}}, r"cover 9217 pixels of 9216"),
     ],
@@ -92,10 +93,10 @@ def test_an_empty_file_beside_a_full_one_is_a_mistake_and_no_ap_of_0(
     ("change", "message"),
     [
         ({"schema": 3}, "schema: 2"),
-        ({"device": ""}, "device: expected text"),
-        ({"batch_size": 8}, "batch_size: 8; only single images compare"),
+        ({"device": ""}, "device: expected what it was timed on, such as .*, got ''"),
+        ({"batch_size": 8}, "batch_size: expected 1, got 8; time single images"),
         ({"samples_ms": [3.0]}, "give either samples_ms"),
-        ({"median_ms": -1.0}, "-1.0 is not a time"),
+        ({"median_ms": -1.0}, "expected milliseconds above 0, got -1.0"),
         ({"median_s": 1.0}, "'median_s' .did you mean 'median_ms'"),
     ],
 )

@@ -1,0 +1,81 @@
+"""The fields in COCO's formats that are read here or by pycocotools, and what each may be.
+
+All are checked when a file is opened: pycocotools would fail on them after the training.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from yolact_bench.errors import SpecError
+from yolact_bench.json_file import read_json
+
+_Field = tuple[Callable[[Any], bool], str]  # whether a value can be used; what it must be
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a finite number."""
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+_WHOLE: _Field = (lambda value: type(value) is int, "a whole number")
+_SIDE: _Field = (lambda value: type(value) is int and value > 0, "a whole number above 0, in px")
+# Annotations whose geometry cannot be used are left out and listed, not refused.
+_FIELDS: Mapping[str, _Field] = {
+    "id": _WHOLE,
+    "image_id": (_WHOLE[0], "the id of an image, a whole number"),
+    "category_id": (_WHOLE[0], "the id of a category, a whole number"),
+    "file_name": (lambda value: type(value) is str, "the name of a file in the image folder"),
+    "height": _SIDE,
+    "width": _SIDE,
+    "name": (lambda value: type(value) in (str, int), "a text"),
+    "bbox": (lambda value: True, "[x, y, width, height] in pixels"),
+    "segmentation": (lambda value: True, "polygons [[x1, y1, x2, y2, x3, y3, …], …] or an RLE"),
+    "iscrowd": (lambda value: value in (0, 1), "0 or 1 (leave the key out for 0)"),
+    "area": (
+        lambda value: is_number(value) and value >= 0,
+        "px² from 0 on (leave the key out, and it is computed)",
+    ),
+    "score": (is_number, "a finite number"),
+}
+
+
+def read_coco(path: Path) -> Mapping[str, Any]:
+    """Return the object in a COCO file.
+
+    Raises:
+        SpecError: unreadable, not JSON (with line and column), or not an object.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise SpecError(f"{path}: expected an object with images and categories, got a {kind}")
+    return content
+
+
+def entries_of(path: Path, content: Mapping[str, Any], key: str) -> list[Any]:
+    """Return the list under `key`, or raise a SpecError."""
+    value = content.get(key)
+    if not isinstance(value, list):
+        raise SpecError(f"{path}: the list '{key}' is missing; add it, or name a COCO-format file")
+    return value
+
+
+def with_keys(where: str, entry: object, keys: Sequence[str]) -> dict[str, Any]:
+    """Return an entry that has all of `keys`, each with a value that can be used.
+
+    Raises:
+        SpecError: not an object, a key that is missing, or a value that cannot be used.
+    """
+    if not isinstance(entry, dict):
+        raise SpecError(f"{where}: expected an object with {', '.join(keys)}, got {entry!r}")
+    missing = [key for key in keys if key not in entry]
+    if missing:
+        forms = ", ".join(f"{key}: {_FIELDS[key][1]}" for key in missing)
+        raise SpecError(f"{where}: missing {', '.join(missing)}; write {forms}")
+    for key in keys:
+        is_right, form = _FIELDS[key]
+        if not is_right(entry[key]):
+            raise SpecError(f"{where}: {key}: expected {form}, got {entry[key]!r}")
+    return entry
