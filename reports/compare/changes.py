@@ -1,6 +1,6 @@
 """How one ablation differs from another: arms, settings, numbers, failures, provenance, times."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reports.compare.comparison import ArmChange, Change, Comparison, NumberChange
 from reports.compare.sides import Side, paired_arms
@@ -118,8 +118,8 @@ def _records(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[_Row]:
 
 def _failures(a: Side, b: Side, pairs: Mapping[str, str]) -> Iterator[Change]:
     for old, new in _both(a, b, pairs):
-        first = _failure(a.failures.get(old.detect_digest))
-        second = _failure(b.failures.get(new.detect_digest))
+        first = _reasons(a.failures.get(old.detect_digest, ()))
+        second = _reasons(b.failures.get(new.detect_digest, ()))
         if first != second:
             yield Change(what=f"arm {old.arm} seed {old.seed}", a=first, b=second)
 
@@ -159,10 +159,8 @@ def _presence(record: Accuracy | None) -> str:
     return "present" if value is None else f"present, mask AP {value:.2f}"
 
 
-def _failure(failure: Failure | None) -> str:
-    if failure is None:
-        return "none"
-    return f"{failure.phase} ({failure.kind}): {' '.join(failure.message.split())}"
+def _reasons(failures: Sequence[Failure]) -> str:
+    return "; ".join(failure.reason for failure in failures) or "none"
 
 
 def _words(value: object) -> str:

@@ -48,7 +48,7 @@ def compare(a: str, b: str, *, name: str | None, work_dir: Path) -> ReportCompar
         )
     if not work_a:
         if name is not None:
-            raise SpecError("compare: --name chooses an ablation of two work directories")
+            raise SpecError("compare: --name is for those of two work directories; leave it out")
         pair = compare_ablations(_ablation(a, work_dir), _ablation(b, work_dir))
         return ReportComparison(a=a, b=b, only_in_a=(), only_in_b=(), ablations=(pair,))
     names_a, names_b = _names(Path(a)), _names(Path(b))

@@ -1,6 +1,6 @@
 """An ablation as one side of a comparison, and which arms of two sides belong together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -20,7 +20,7 @@ class Side:
     manifest: Manifest
     runs: Mapping[str, Mapping[int, PlannedRun]]  # arm, in table order → seed → run
     accuracies: Mapping[str, Accuracy]  # by detect digest
-    failures: Mapping[str, Failure]
+    failures: Mapping[str, Sequence[Failure]]
     sessions: tuple[SessionRow, ...]  # one of each scenario, batch size and load
 
 
@@ -41,7 +41,7 @@ def read_side(work_dir: Path, folder: Path) -> Side:
         manifest=manifest,
         runs=runs,
         accuracies={digest: record for digest, record in accuracies.items() if record is not None},
-        failures={failure.detect_digest: failure for failure in store.failures(digests)},
+        failures=store.failures_by_run(digests, manifest.measure),
         sessions=session_rows(store, manifest.arms_by_seed, manifest.baseline),
     )
 

@@ -9,15 +9,14 @@ from matplotlib.figure import Figure
 from reports.figures.style import INK, PALETTE, label_rows, legend_below, stacked_bars, write_beside
 from reports.summary.aggregate import Summary
 from reports.tables.errors import TYPES, arms_with_errors, error_types, errors_of, points_of
-
-# The pair counts what the types count already: not in the same bar.
-_TOTALS = ("false_positive", "false_negative")
+from yolact_bench.results.record import OPPOSITES
 
 
 def errors(summary: Summary) -> Figure | None:
     """Return a bar for every arm, cut into the AP50 that each type of error costs."""
     rows, part = arms_with_errors(summary), attrgetter("mask")
-    names = [name for name in error_types(summary, part) if name not in _TOTALS]
+    # The opposites count what the types count already: not in the same bar.
+    names = [name for name in error_types(summary, part) if name not in OPPOSITES]
     if not rows or not names:
         return None
     figure = Figure(figsize=(8.6, 1.7 + 0.5 * len(rows)))

@@ -61,7 +61,7 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
     digests = list(dict.fromkeys(run.detect_digest for run in manifest.runs))
     records = {digest: store.accuracy(digest) for digest in digests}
     accuracies = {digest: a for digest, a in records.items() if a is not None}
-    failures = store.failures(digests)
+    failures = store.failures(digests, measure=manifest.measure)
     is_timed = "latency" in manifest.measure
     sessions = session_rows(store, manifest.arms_by_seed, manifest.baseline) if is_timed else ()
     session = sessions[0] if sessions else None

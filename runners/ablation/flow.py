@@ -99,7 +99,7 @@ def reuse(unit: Work, context: AblationContext, *, errors: bool) -> None:
     accuracy = store.accuracy(unit.detect_digest)
     tracker.arm_started(planned_run(unit), "evaluate" if accuracy is None else "reuse")
     if accuracy is None:
-        failures = store.failures([unit.detect_digest])
+        failures = store.failures([unit.detect_digest], measure=())
         if not failures:
             raise ArmError(
                 "no_record",

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.coco.index import Entry, ShapeKind
+from runners.evaluation.coco.instances import Flags
 from runners.evaluation.coco.matching import MAX_DETECTIONS, equals_before
 from runners.evaluation.coco.score import Overlaps, overlaps
 from yolact_bench.errors import SpecError
+from yolact_bench.results.record import OPPOSITES
 from yolact_bench.statistics.matches import RECALLS
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU: an object is found; an object is touched at all
@@ -28,10 +30,8 @@ _MOVED = (_LOCALISATION, _CLASSIFICATION)  # corrected by making them find the o
 _NOTHING = -1
 
 ERROR_TYPES = (*_FALSE_POSITIVES, "missed")
-OPPOSITES = ("false_positive", "false_negative")
 
 Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,7 +158,7 @@ def plan_tasks(plan: Plan, cost: Estimate, devices: int, speed_up: float) -> lis
         if of_step.train_seconds is None:
             return None
         key = step.unit.run.train_digest
-        seconds = 0.0 if cost.detect_seconds is None else of_step.detect_seconds or 0.0
+        seconds = of_step.detect_seconds or 0.0
         train[key] = train.get(key, 0.0) + of_step.train_seconds
         detect[key] = detect.get(key, 0.0) + seconds
     tasks = [

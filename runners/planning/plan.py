@@ -71,18 +71,15 @@ def make_plan(
         SpecError: any arm that cannot work; nothing has run yet.
     """
     store, units = place.store, chosen_units(ablation, place, data_root, only)
-    failures = {failure.detect_digest: failure for failure in store.failures()}
-    steps = []
-    for unit in units:
-        failure = failures.get(unit.run.detect_digest)
-        steps.append(
-            Step(
-                unit=unit,
-                trained=is_trained(unit, place),
-                evaluated=store.accuracy(unit.run.detect_digest) is not None,
-                failed=f"{failure.phase}: {failure.message}" if failure else None,
-            )
+    steps = [
+        Step(
+            unit=unit,
+            trained=is_trained(unit, place),
+            evaluated=store.accuracy(unit.run.detect_digest) is not None,
+            failed=store.why_failed(unit.run.detect_digest, ablation.measure),
         )
+        for unit in units
+    ]
     check_image_folders(units)
     if "latency" in ablation.measure:
         check_same_images(units)
@@ -100,6 +97,7 @@ def make_plan(
             [row for row in ablation.external if not only or row.name in only],
             baseline=next(unit for unit in units if unit.arm == ablation.baseline),
             seeds=ablation.seeds,
+            measure=ablation.measure,
             store=store,
             proxy=BUDGETS[ablation.budget].rehearsal,
         ),

@@ -75,7 +75,7 @@ def make_suite(ablations: Sequence[Ablation], *, place: Workplace, data_root: Pa
     members: list[Member] = []
     for ablation in ablations:
         if any(ablation.name == one.ablation.name for one in members):
-            raise SpecError(f"{ablation.file}: another SPEC is named {ablation.name}, too")
+            raise SpecError(f"{ablation.file}: another SPEC is named {ablation.name}; rename one")
         members.append(_member(ablation, data_root, absent))
     real = [one for one in members if any(not unit.data.drawn for unit in one.units)]
     parts = real or members

@@ -25,18 +25,17 @@ class SuiteCost:
     detect_seconds: Mapping[str, float | None]  # by detect digest: at most, without scoring
     sources: tuple[str, ...]  # how the rates of training are known
     unknown: tuple[str, ...]  # arms without a known rate of training
+    unknown_evaluations: tuple[str, ...]  # of detection, likewise
 
     @property
     def counts_evaluation(self) -> bool:
-        """Whether evaluation is in the sums; they leave it out where any of it is unknown."""
-        return None not in self.detect_seconds.values()
+        """Whether all evaluations are in the sums, which leave out those of unknown rate."""
+        return not self.unknown_evaluations
 
     def seconds(self, trainings: Iterable[str], evaluations: Iterable[str]) -> float | None:
         """Return device-seconds of trainings and evaluations by digest, repetitions counted."""
         of_each = [self.train_seconds[digest] for digest in trainings]
-        if self.counts_evaluation:
-            of_each += [self.detect_seconds[digest] for digest in evaluations]
-        return total(of_each)
+        return total([*of_each, *(self.detect_seconds[digest] or 0.0 for digest in evaluations)])
 
     @property
     def unshared(self) -> float | None:
@@ -64,6 +63,7 @@ def estimate_suite(suite: Suite, rates: Throughput, place: Workplace) -> SuiteCo
     detect: dict[str, float | None] = {}
     sources: dict[str, None] = {}
     unknown: dict[str, None] = {}
+    unknown_evaluations: dict[str, None] = {}
     for unit in suite.units:
         run = unit.run
         if run.train_digest not in train:
@@ -81,12 +81,15 @@ def estimate_suite(suite: Suite, rates: Throughput, place: Workplace) -> SuiteCo
             detect[run.detect_digest] = (
                 rate.seconds(size or num_images(unit, place)) if rate else None
             )
+            if rate is None:
+                unknown_evaluations[f"{unit.ablation}/{unit.arm}"] = None
     return SuiteCost(
         suite=suite,
         train_seconds=train,
         detect_seconds=detect,
         sources=tuple(sources),
         unknown=tuple(unknown),
+        unknown_evaluations=tuple(unknown_evaluations),
     )
 
 

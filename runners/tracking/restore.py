@@ -55,9 +55,8 @@ class _WorkDirectory:
     def __init__(self, manifest: Manifest, store: Store, work_dir: Path) -> None:
         self.manifest, self.store, self.work_dir = manifest, store, work_dir
         digests = [planned.detect_digest for planned in manifest.runs]
-        standing = store.failures(digests)
-        failures = {failure.detect_digest: failure for failure in standing}
-        self._not_timed = {f.detect_digest for f in standing if f.phase == "latency"}
+        failures = {one.detect_digest: one for one in store.failures(digests, measure=())}
+        self._not_timed = {d for d in digests if store.has_failed(d, ["latency"])}
         self.records: dict[tuple[str, int], Accuracy | Failure] = {}
         for planned in manifest.runs:
             record = store.accuracy(planned.detect_digest) or failures.get(planned.detect_digest)

@@ -1,6 +1,6 @@
 """What has been run in a work directory, a row for each arm and seed. Loads no torch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -81,19 +81,23 @@ def _groups(work_dir: Path) -> list[Group]:
 
 def _ablation(manifest: Manifest, store: Store) -> Group:
     digests = [run.detect_digest for run in manifest.runs]
-    failures = {failure.detect_digest: failure for failure in store.failures(digests)}
+    failures = store.failures_by_run(digests, manifest.measure)
     session = listed_session(store, digests)
     timed = session.records if session else {}
     rows = []
     for run in manifest.runs:
         digest = run.detect_digest
-        accuracy, latency, failure = store.accuracy(digest), timed.get(digest), failures.get(digest)
+        accuracy, latency, failed = (
+            store.accuracy(digest),
+            timed.get(digest),
+            failures.get(digest, []),
+        )
         ours = bool(run.run)  # rows of other frameworks have no slots and are not timed
         is_timed = ours and "latency" in manifest.measure and run.seed == manifest.seeds[0]
-        state, detail = _state(accuracy, latency, failure, is_timed=is_timed)
+        state, detail = _state(accuracy, latency, failed, is_timed=is_timed)
         if session and latency and session.invalid and not detail:
             detail = f"times do not count: {session.invalid}"
-        rows.append(_row(run, run.arm, (accuracy, latency, failure), state, detail))
+        rows.append(_row(run, run.arm, accuracy, latency, failed, state=state, detail=detail))
     proxy = "" if manifest.budget == FULL else f" [{manifest.budget} budget: a proxy]"
     on = next((f"; times on {one.environment.device}" for one in timed.values()), "")
     return Group(name=f"{manifest.name}{proxy}", about=f"{manifest.question}{on}", rows=tuple(rows))
@@ -102,11 +106,14 @@ def _ablation(manifest: Manifest, store: Store) -> Group:
 def _row(
     run: PlannedRun | Accuracy,
     arm: str,
-    records: tuple[Accuracy | None, Latency | None, Failure | None],
+    accuracy: Accuracy | None,
+    latency: Latency | None = None,
+    failed: Sequence[Failure] = (),
+    *,
     state: str = "done",
     detail: str = "",
 ) -> RunRow:
-    accuracy, latency, _ = records
+    records = (accuracy, latency, *failed)
     newest = max((r for r in records if r), key=lambda record: record.time, default=None)
     return RunRow(
         arm=arm,
@@ -124,11 +131,10 @@ def _row(
 
 
 def _state(
-    accuracy: Accuracy | None, latency: Latency | None, failure: Failure | None, *, is_timed: bool
+    accuracy: Accuracy | None, latency: Latency | None, failed: Sequence[Failure], *, is_timed: bool
 ) -> tuple[str, str]:
-    if failure is not None:
-        reason = " ".join(failure.message.split())
-        return "failed", f"{failure.phase} ({failure.kind}): {reason}"
+    if failed:
+        return "failed", "; ".join(failure.reason for failure in failed)
     if accuracy is None:
         return "open", ""
     if is_timed and latency is None:
@@ -138,7 +144,7 @@ def _state(
 
 def _single(record: Accuracy) -> RunRow:
     arm = f"{record.ablation}/{record.arm}" if record.ablation else record.arm
-    return _row(record, arm, (record, None, None))
+    return _row(record, arm, record)
 
 
 def _cells(row: RunRow) -> tuple[str, ...]:

@@ -192,6 +192,14 @@ class Failure:
     environment: Environment
     time: str
 
+    @property
+    def reason(self) -> str:
+        """Phase, kind and message on one line."""
+        return f"{self.phase} ({self.kind}): {' '.join(self.message.split())}"
+
+
+OPPOSITES = ("false_positive", "false_negative")  # all errors of each kind, beside the types
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:

@@ -108,11 +108,17 @@ class Store:
                 assert isinstance(record, Latency)
                 yield record
 
-    def failures(self, detect_digests: Sequence[str] | None = None) -> tuple[Failure, ...]:
-        """Return the latest failure of each run that no later record has resolved.
+    def failures(
+        self,
+        detect_digests: Sequence[str] | None = None,
+        *,
+        measure: Collection[str] = tuple(_RESOLVED_PHASE.values()),
+    ) -> tuple[Failure, ...]:
+        """Return the latest failure of each run and phase that no later record has resolved.
 
         An accuracy resolves every earlier failure of its run, except those of timing and of error
-        analysis, which a latency and an analysis resolve.
+        analysis, which a latency and an analysis resolve. Those two count only where an ablation
+        has them among its `measure`: another one may have asked for more of the same run.
         """
         self._refresh()
         wanted = None if detect_digests is None else frozenset(detect_digests)
@@ -123,12 +129,29 @@ class Store:
             if line.kind is Failure:
                 phase = line.session_or_phase
                 key = line.digest, phase if phase in _RESOLVED_PHASE.values() else ""
+                if key[1] and phase not in measure:
+                    continue
                 standing.pop(key, None)
                 standing[key] = line
             else:
                 standing.pop((line.digest, _RESOLVED_PHASE.get(line.kind, "")), None)
         records = [self._record(line) for line in standing.values()]
         return tuple(record for record in records if isinstance(record, Failure))
+
+    def failures_by_run(
+        self, detect_digests: Sequence[str], measure: Collection[str]
+    ) -> dict[str, list[Failure]]:
+        """Return the same by detect digest: a run may have failed in several phases."""
+        by_run: dict[str, list[Failure]] = {}
+        for failure in self.failures(detect_digests, measure=measure):
+            by_run.setdefault(failure.detect_digest, []).append(failure)
+        return by_run
+
+    def why_failed(self, detect_digest: str, measure: Collection[str]) -> str | None:
+        """Return why a run is not to be completed: without an accuracy, why it has none."""
+        is_evaluated = self.accuracy(detect_digest) is not None
+        standing = self.failures([detect_digest], measure=measure if is_evaluated else ())
+        return "; ".join(f"{one.phase}: {one.message}" for one in standing) or None
 
     def has_failed(self, detect_digest: str, phases: Collection[str]) -> bool:
         """Return whether a failure of that run in one of these phases stands."""

@@ -36,7 +36,13 @@ def adopt_files(steps: Sequence[ExternalStep], place: Workplace) -> None:
 
 
 def external_steps(
-    rows: Sequence[External], *, baseline: Unit, seeds: Sequence[int], store: Store, proxy: bool
+    rows: Sequence[External],
+    *,
+    baseline: Unit,
+    seeds: Sequence[int],
+    measure: Sequence[str],
+    store: Store,
+    proxy: bool,
 ) -> tuple[ExternalStep, ...]:
     """Return the results that the rows stand for, on the baseline's evaluation images.
 
@@ -51,7 +57,7 @@ def external_steps(
         for seed in seeds if row.per_seed else seeds[:1]:
             missing = row.missing(seed=seed, default_python=sys.executable)
             if missing:
-                raise MissingDataError(f"{row.where}: {missing}; or take the row out")
+                raise MissingDataError(f"{row.where}: {missing}; correct it, or take the row out")
             eval_data = baseline.run.eval_data
             unit = ExternalUnit(
                 ablation=baseline.ablation,
@@ -63,12 +69,11 @@ def external_steps(
                 eval_data=eval_data,
                 proxy=proxy,
             )
-            failures = store.failures([unit.detect_digest])
             steps.append(
                 ExternalStep(
                     unit=unit,
                     evaluated=store.accuracy(unit.detect_digest) is not None,
-                    failed=f"{failures[-1].phase}: {failures[-1].message}" if failures else None,
+                    failed=store.why_failed(unit.detect_digest, measure),
                 )
             )
     return tuple(steps)

@@ -1,10 +1,12 @@
 """A plan and its estimate, as lines and as plain data."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from runners.arms.external.plan import ExternalStep
 from runners.planning.cost import Estimate, StepCost
 from runners.planning.plan import Plan, Step
+from yolact_bench.errors import word_list
 from yolact_bench.spec.budget_names import BUDGETS, FULL
 from yolact_bench.text import HOUR, align, count, duration, size
 
@@ -116,20 +118,18 @@ def _external_facts(step: ExternalStep) -> dict[str, object]:
 def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
     lines = []
     if plan.trainings:
-        train = cost.train_seconds
-        sources = "; ".join(cost.sources)
-        time = "unknown" if train is None else f"{duration(train)} ({sources})"
-        lines.append(f"time on {cost.device}: training {time}")
-        if train is None:
+        time = _time(plan, [step.train_seconds for step in cost.steps])
+        sources = f" ({'; '.join(cost.sources)})" if cost.sources else ""
+        lines.append(f"time on {cost.device}: training {time}{sources}")
+        if cost.train_seconds is None:
             lines.append(
                 "  no measured training rate for every arm: give --images-per-second, or measure "
                 "with --budget short --only ARM"
             )
     if plan.evaluations:
-        detect = cost.detect_seconds
-        unknown = "unknown until arms have been timed"
-        time = unknown if detect is None else f"at most {duration(detect)}"
-        lines.append(f"time on {cost.device}: evaluation (without scoring) {time}")
+        time = _time(plan, [step.detect_seconds for step in cost.steps], "at most ")
+        remedy = " until arms have been timed" if cost.detect_seconds is None else ""
+        lines.append(f"time on {cost.device}: evaluation (without scoring) {time}{remedy}")
     if lines:
         needed = cost.checkpoint_bytes + cost.training_bytes + cost.forward_bytes
         extra = f" (and {size(cost.training_bytes)} while one trains)" if plan.trainings else ""
@@ -140,3 +140,13 @@ def _cost_lines(plan: Plan, cost: Estimate) -> list[str]:
             + (short if needed > cost.free_bytes else "")
         )
     return lines
+
+
+def _time(plan: Plan, seconds: Sequence[float | None], limit: str = "") -> str:
+    """Return the sum of what is known, and of which arms it is not."""
+    known = sum(one for one in seconds if one is not None)
+    titles = [s.unit.title for s, one in zip(plan.steps, seconds, strict=True) if one is None]
+    if titles and not known:
+        return "unknown"
+    without = f"; that of {word_list(titles)} unknown" if titles else ""
+    return f"{limit}{duration(known)}{without}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from runners.planning.simulation import ScalingStudy
 from runners.planning.suite_cost import SuiteCost
 from runners.planning.text.scaling import scaling_facts, scaling_lines
+from yolact_bench.errors import word_list
 from yolact_bench.spec.budget_names import BUDGETS, FULL
 from yolact_bench.text import HOUR, align, count, device_hours
 
@@ -104,17 +105,16 @@ def _notes(cost: SuiteCost) -> list[str]:
 def _unknown_notes(cost: SuiteCost) -> list[str]:
     notes = []
     if cost.unknown:
-        others = len(cost.unknown) - _SHOWN
-        names = ", ".join(cost.unknown[:_SHOWN]) + (f" and {others} more" if others > 0 else "")
         notes += [
-            f"rate of training unknown: {names}",
+            f"rate of training unknown: {word_list(cost.unknown, most=_SHOWN)}",
             "  give --images-per-second 50, or one of a preset (yolact_r101=45), or measure here "
             "with --budget short",
         ]
     if not cost.counts_evaluation:
-        notes.append(
-            "evaluation is not counted: its rate is unknown; give --evaluation-images-per-second"
-        )
+        notes += [
+            f"rate of evaluation unknown: {word_list(cost.unknown_evaluations, most=_SHOWN)}",
+            "  not counted; give --evaluation-images-per-second",
+        ]
     return notes
 
 

@@ -113,6 +113,16 @@ def test_failures_and_missing_records_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_both_failures_of_a_run_are_told_where_both_are_measured(tmp_path: Path) -> None:
+    failed = [failure("fast", phase="latency"), failure("fast", phase="errors")]
+    records = [*finished_records(), *failed]
+    both = manifest(measure=("accuracy", "latency", "errors"))
+    (told,) = against(tmp_path / "both", records, plan=both).ablations[0].failures
+    assert [part.split(" ")[0] for part in told.b.split("; ")] == ["latency", "errors"]
+    alone = manifest(measure=("accuracy",))
+    assert against(tmp_path / "alone", records, plan=alone).ablations[0].failures == ()
+
+
 def test_other_commits_and_versions_are_told_but_are_no_difference(tmp_path: Path) -> None:
     versions = {"python": "3.11.2", "torch": "2.12.0", "numpy": "2.4.0"}
     new = environment(commit="badcafe", versions=versions)

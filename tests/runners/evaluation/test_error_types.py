@@ -9,7 +9,6 @@ from runners.evaluation.coco.masks import encode_pixels
 from runners.evaluation.coco.score import overlaps, score
 from runners.evaluation.error_types import (
     ERROR_TYPES,
-    OPPOSITES,
     ErrorSplit,
     average_precision,
     error_gains,
@@ -17,6 +16,7 @@ from runners.evaluation.error_types import (
 )
 from tests.runners.evaluation.coco.test_coco_score import NAMES, scene
 from yolact_bench.errors import SpecError
+from yolact_bench.results.record import OPPOSITES
 
 SIDE = 100
 KINDS = ["bbox", "segm"]

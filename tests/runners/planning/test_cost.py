@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runners.ablation.context import AblationContext
-from runners.planning.cost import Estimate, estimate
+from runners.planning.cost import Estimate, estimate, plan_tasks
 from runners.planning.plan import Plan
 from runners.planning.rates import Rate
 from runners.planning.text.ablation import plan_facts, plan_lines
@@ -163,6 +163,32 @@ def test_times_of_other_work_or_of_a_session_that_does_not_count_are_not_used(
     at.store.add(fake_work.latency("sequential", train_digest=run.train_digest, **beside))
 
     assert cost(plan, at).steps[0].detect_seconds is None
+
+
+def test_known_rates_count_and_the_unknown_ones_are_named(plan: Plan, at: AblationContext) -> None:
+    """Two of three evaluations take 2 s each, beside 1.5 s for each training: 3 + 4 s."""
+    found = cost(plan, at, rate=4.0)
+    rates = (2.0, None, 2.0)
+    steps = [replace(s, detect_seconds=r) for s, r in zip(found.steps, rates, strict=True)]
+    found = replace(found, steps=tuple(steps))
+    tasks = plan_tasks(replace(plan, timed=True), found, 1, 1.0)
+    assert tasks is not None
+    assert sum(task.seconds for task in tasks) == 3.0 + 4.0
+    text = "\n".join(plan_lines(plan, found))
+    assert "at most 4 s; that of k_2 unknown until arms have been timed" in text
+
+
+def test_a_failed_timing_leaves_a_training_in_the_schedule(
+    plan: Plan, at: AblationContext, tmp_path: Path
+) -> None:
+    """`run` trains the arm nonetheless; what failed to train is left out."""
+    run = plan.steps[0].unit.run
+    for phase, trainings in (("latency", 2), ("train", 1)):
+        at.store.add(replace(fake_work.failure(phase=phase), detect_digest=run.detect_digest))
+        again = plan_spec(tmp_path / "small.yaml", at)
+        tasks = plan_tasks(again, cost(again, at, rate=4.0), 1, 1.0)
+        assert tasks is not None
+        assert len([task for task in tasks if task.key != "timing"]) == trainings
 
 
 def test_disk_is_counted_from_the_networks(plan: Plan, at: AblationContext) -> None:

@@ -1,6 +1,7 @@
 """Several ablations as one suite: what is shared, what it costs, what stays unknown."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,18 @@ def test_savings_are_those_of_the_trainings_that_are_shared(small: Suite, tmp_pa
     assert cost.shared_within == 6 * SECONDS
     assert cost.shared == 5 * SECONDS
     assert [cost.added_by(one) for one in small.members] == [2 * SECONDS, 3 * SECONDS]
+
+
+def test_known_evaluations_count_beside_those_that_are_named_as_unknown(
+    small: Suite, tmp_path: Path
+) -> None:
+    """All but the last distinct evaluation take 1.5 s: 6 of 3 + 4."""
+    cost = priced(small, tmp_path, UserRates(every=4.0, evaluation=2.0))
+    last = list(cost.detect_seconds)[-1]
+    seconds = {**cost.detect_seconds, last: None}
+    cost = replace(cost, detect_seconds=seconds, unknown_evaluations=("other/k_8",))
+    assert cost.shared == 5 * SECONDS + 6 * 1.5
+    assert "rate of evaluation unknown: other/k_8" in "\n".join(suite_lines(cost, [], price=None))
 
 
 def test_evaluation_counts_once_its_rate_is_given(small: Suite, tmp_path: Path) -> None:

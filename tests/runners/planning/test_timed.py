@@ -40,6 +40,20 @@ def fail(at: AblationContext, spec: Path, arm: str, phase: str) -> None:
     at.store.add(replace(fake_work.failure(phase=phase), detect_digest=digest))
 
 
+def test_a_failed_timing_is_shown_only_where_arms_are_timed(
+    at: AblationContext, tmp_path: Path
+) -> None:
+    """The same run is an arm of both ablations, of which one measures accuracy alone."""
+    spec = write_spec(tmp_path)
+    fail(at, spec, "k_4", "latency")
+    digest = plan_spec(spec, at).steps[0].unit.detect_digest
+    at.store.add(fake_work.accuracy("fast", detect_digest=digest))
+    assert str(plan_spec(spec, at).steps[0].failed).startswith("latency: ")
+    untimed = tmp_path / "untimed.yaml"
+    untimed.write_text(spec.read_text() + "measure: [accuracy]\n")
+    assert plan_spec(untimed, at).steps[0].failed is None
+
+
 def test_times_of_the_same_command_on_this_machine_are_taken(
     at: AblationContext, tmp_path: Path
 ) -> None:

@@ -116,6 +116,30 @@ def test_only_the_same_phase_makes_a_failure_good(tmp_path: Path) -> None:
     assert store.failures() == (again,)
 
 
+def test_a_failed_timing_is_none_of_an_ablation_that_times_nothing(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    for phase in ("latency", "errors"):
+        store.add(fake_work.failure("fast", phase=phase))
+    store.add(fake_work.accuracy("fast"))
+    message = fake_work.failure().message
+    assert store.why_failed("d-fast-0", ["accuracy"]) is None
+    assert store.why_failed("d-fast-0", ["accuracy", "latency"]) == f"latency: {message}"
+    both = store.why_failed("d-fast-0", ["latency", "errors"])
+    assert both == f"latency: {message}; errors: {message}"
+    by_run = store.failures_by_run(["d-fast-0"], ["errors"])
+    assert [one.phase for one in by_run["d-fast-0"]] == ["errors"]
+
+
+def test_of_a_run_without_accuracy_the_failure_that_keeps_it_from_one_counts(
+    tmp_path: Path,
+) -> None:
+    store = _store(tmp_path)
+    store.add(fake_work.failure("fast", phase="train"))
+    store.add(fake_work.failure("fast", phase="latency"))
+    told = store.why_failed("d-fast-0", ["latency"])
+    assert told == f"train: {fake_work.failure().message}"
+
+
 def _append(path: Path, count: int) -> None:
     store = Store(path)
     for _ in range(count):
@@ -159,7 +183,7 @@ def test_a_manifest_comes_back_equal(tmp_path: Path) -> None:
 def test_a_broken_manifest_says_what_to_do(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "manifest.json"
     file.write_text(text)
-    with pytest.raises(SpecError, match=f"manifest.json: .*{message}.*`run` the ablation"):
+    with pytest.raises(SpecError, match=f"manifest.json:.*{message}.*`run` the ablation"):
         load(file)
     with pytest.raises(SpecError, match="no such manifest"):
         load(tmp_path / "elsewhere.json")
