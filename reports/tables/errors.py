@@ -80,8 +80,8 @@ def oracle_table(summary: Summary) -> Table:
         arms_with_errors(summary) if names else (),
         notes=(
             "Mask AP in points with one part replaced by the truth, all else unchanged. true masks "
-            "in the prototypes: the best masks that the predicted prototypes can express, with "
-            "true boxes and classes.",
+            "in the prototypes: true boxes and classes, and the masks that least squares fits to "
+            "the true ones, a lower bound of what the predicted prototypes can express.",
         ),
     )
 

@@ -9,9 +9,10 @@ Each oracle corrects one thing with the ground truth and leaves all else as dete
 - `rescore_gt`: mask score = class score × true IoU of the mask with its best object of the class.
 - `class_gt`: the label is that of the object that the box overlaps best, from an IoU of 0.5 on.
   Detections of one object in two classes become duplicates; the lower score counts as wrong.
-- `project_gt`: in place of the detections, every true object with its own class and box, the best
-  mask that the prototypes can express, and that mask's true IoU as its score: scored alike, good
-  masks would pay for bad ones. What is missing to 1, no head could ever find.
+- `project_gt`: in place of the detections, every true object with its own class and box, the mask
+  that least squares fits to its own with the prototypes, and that mask's true IoU as its score:
+  scored alike, good masks would pay for bad ones. It is a lower bound of what these prototypes can
+  express: least squares aims at logits, and other coefficients may give a mask of a higher IoU.
 
 Crowds are left out. The network need not run.
 """

@@ -1,4 +1,4 @@
-"""The mask of an object that prototypes express best: coefficients by least squares."""
+"""The mask that prototypes express of an object: coefficients by least squares."""
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ def fitted_coefficients(
 
 
 def project(assembly: Assembly, candidates: Candidates, truth: Truth) -> SoftDetections:
-    """Return every true object as a detection, with the best mask of these prototypes."""
+    """Return every true object as a detection, with a mask fitted from these prototypes."""
     prototypes = candidates.prototypes.contiguous()
     side = len(prototypes)  # the network's input is square
     boxes = truth.boxes.to(candidates.boxes)
