@@ -1,13 +1,35 @@
 """The head on one map of all levels: what it gives is what the head gives."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from yolact_bench.model.head import AtlasHead, MergedHead, SharedHead, atlas_of
 from yolact_bench.torch_internals import operator_graph
 
 SIDES = {"yolact": [69, 35, 18, 9, 5], "tiny": [18, 9, 5, 3, 2], "odd": [7, 4, 2, 1, 1]}
+
+
+class Doubled(SharedHead):
+    """A head of another package: its forward is its own."""
+
+    def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        boxes, scores, coefficients = super().forward(levels)
+        return 2 * boxes, scores, coefficients
+
+
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_a_subclass_keeps_its_own_forward_for_inference(on_cpu: bool) -> None:
+    """The merged forms know the forward of `SharedHead` alone, and would drop the doubling."""
+    torch.manual_seed(0)
+    made = Doubled(6, 3, 3, 5, channels=8).eval()
+    levels = [torch.randn(1, 6, side, side) for side in (5, 3)]
+    for got, wanted in zip(made.for_inference(on_cpu=on_cpu)(levels), made(levels), strict=True):
+        assert torch.equal(got, wanted)
+    plain = SharedHead(6, 3, 3, 5, channels=8)
+    assert type(plain.for_inference(on_cpu=on_cpu)) is (MergedHead if on_cpu else AtlasHead)
 
 
 def head(anchors: int, activation: str = "tanh") -> SharedHead:
