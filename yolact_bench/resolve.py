@@ -10,12 +10,9 @@ from yolact_bench.errors import MissingDataError, SpecError, hint
 from yolact_bench.slots import Choice, fact, find_component, pick, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.file_hash import file_sha256
-from yolact_bench.spec.run import Run
+from yolact_bench.spec.run import SMALLEST_IMAGE, Run
 
 TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")
-# Below it P6 is a single cell. P7's convolution would see nothing but that cell, and PyTorch 2.15
-# leaves the other eight taps of its bf16 weight gradient uninitialised on a CPU.
-SMALLEST_IMAGE = 65  # px
 
 
 def resolve_architecture(run: Run, *, files: bool = True) -> Run:
@@ -131,11 +128,11 @@ def _with_sha256(init: Choice) -> Choice:
         return init
     path = Path(str(init["file"]))
     if not path.is_file():
-        raise MissingDataError(f"init.checkpoint.file: no file at {path}")
+        raise MissingDataError(f"init.checkpoint.file: no file at {path}; write the path of one")
     sha256 = file_sha256(path)
     if init["sha256"] not in {"", sha256}:
         raise SpecError(
-            f"init.checkpoint.sha256: {path} has {sha256}, not {init['sha256']}; another file "
-            "lies there now"
+            f"init.checkpoint.sha256: {path} has {sha256}, not {init['sha256']}; put the "
+            "file back that it was, or leave sha256 out"
         )
     return {**init, "sha256": sha256}

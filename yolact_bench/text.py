@@ -14,6 +14,11 @@ def unit_title(arm: str, seed: int) -> str:
     return f"{arm} seed {seed}" if seed else arm
 
 
+def ms_unit(device_type: str) -> str:
+    """Return milliseconds; those of a CPU are marked as such."""
+    return "ms (CPU)" if device_type == "cpu" else "ms"
+
+
 def decimal(number: Number | None, digits: int = 2) -> str:
     """Return a number with a fixed number of decimals; a dash for None."""
     return NOT_AVAILABLE if number is None else f"{number:.{digits}f}"

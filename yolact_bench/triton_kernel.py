@@ -13,6 +13,9 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+# Launches with it round products and sums one by one, as the host does; a fused multiply-add
+# would round otherwise.
+UNFUSED = {"enable_fp_fusion": False}
 
 
 def kernel(function: Callable[..., Any], *, free: Collection[str] = ()) -> Any:  # noqa: ANN401 - Triton's class has no types

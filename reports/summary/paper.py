@@ -124,4 +124,4 @@ def _check_keys(where: str, data: Mapping[str, Any], keys: Sequence[str]) -> Non
             raise SpecError(f"{where}: unknown key {key!r}{hint(key, keys)}")
     missing = [key for key in keys if key not in data]
     if missing:
-        raise SpecError(f"{where}: missing {', '.join(missing)}")
+        raise SpecError(f"{where}: missing {', '.join(missing)}; write them")

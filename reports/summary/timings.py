@@ -17,6 +17,7 @@ from yolact_bench.statistics.timing import (
     paired_ratio,
     period_of,
 )
+from yolact_bench.text import ms_unit
 
 # Of the time that a call takes on the GPU: from here on the host is what holds it up.
 LAUNCH_BOUND = 0.8
@@ -70,8 +71,7 @@ class SessionRow:
 
     @property
     def unit(self) -> str:
-        """Milliseconds; those of a CPU are marked as such."""
-        return "ms (CPU)" if self.environment.device_type == "cpu" else "ms"
+        return ms_unit(self.environment.device_type)
 
     @property
     def meaning(self) -> str:

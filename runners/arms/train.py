@@ -11,7 +11,7 @@ from runners.system.interrupt import graceful_stop
 from runners.system.rank_processes import Parent, share_devices
 from runners.system.ranks import Ranks
 from runners.system.retry import retry_dead_workers
-from runners.training.options import Logged, TrainingOptions
+from runners.training.options import TrainingOptions
 from runners.training.run import TrainingResult, load_finished, train
 from runners.units.lr_scaling import check_shares
 from runners.units.unit import Unit, run_yaml
@@ -21,6 +21,7 @@ from yolact_bench.build import PLAIN, build_detector, runtime_of
 from yolact_bench.data import Dataset
 from yolact_bench.model.network import Yolact
 from yolact_bench.results.files import write_atomically
+from yolact_bench.results.training_log import Logged
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_schedule
 

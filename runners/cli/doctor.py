@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runners.cli.storage_checks import (
+    GIB,
     Check,
     check_coco_data,
     check_mlflow_store,
@@ -27,7 +28,6 @@ from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, HostFacts
 if TYPE_CHECKING:
     from runners.timing.device.watch import DeviceWatch
 
-_GIB = 2**30
 _LITTLE_MEMORY_GIB = 4.0
 _WATCHED_S = 0.6  # longer than a watch waits between two samples
 
@@ -120,7 +120,7 @@ def _gpu() -> Iterator[Check]:
         yield Check("GPU", "warn", "none that torch can use", remedy)
         return
     for index in range(torch.cuda.device_count()):
-        memory = torch.cuda.get_device_properties(index).total_memory / _GIB
+        memory = torch.cuda.get_device_properties(index).total_memory / GIB
         detail = f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB, driver {gpu_driver()}"
         yield Check(f"GPU {index}", "ok", detail)
 
@@ -187,6 +187,6 @@ def _cpu() -> Iterator[Check]:
     detail = f"{cpu_name()}, {cores} cores, {threads}, load {load:.1f}"
     remedy = "times on a CPU need a quiet machine; stop other programs" if busy else ""
     yield check_with_remedy("CPU", detail, remedy)
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GIB
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
     remedy = "lower the batch size and the workers" if pages < _LITTLE_MEMORY_GIB else ""
     yield check_with_remedy("memory", f"{pages:.0f} GiB", remedy)

@@ -13,7 +13,7 @@ from runners.tracking.server import store_uri
 
 State = Literal["ok", "warn", "fail"]
 
-_GIB = 2**30
+GIB = 2**30
 _LITTLE_DISK_GIB, _NO_DISK_GIB = 10.0, 1.0
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "ceph"}
@@ -40,7 +40,7 @@ def check_with_remedy(name: str, detail: str, remedy: str, *, state: State = "wa
 
 def check_work_dir(folder: Path) -> Iterator[Check]:
     """Yield the space, the rights and the file system of a folder."""
-    free = shutil.disk_usage(folder).free / _GIB
+    free = shutil.disk_usage(folder).free / GIB
     state: State = "ok" if free >= _LITTLE_DISK_GIB else "warn" if free >= _NO_DISK_GIB else "fail"
     remedy = "" if state == "ok" else "free some space, or choose another --work-dir"
     yield Check("disk", state, f"{free:.0f} GiB free", remedy)

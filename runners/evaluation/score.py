@@ -12,9 +12,9 @@ from runners.evaluation.files import BOX_FILE, MASK_FILE
 from runners.system.helper_process import HelperProcess, can_start_helpers
 from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
-from yolact_bench.results.resamples import Values, ap_columns, save_resamples
+from yolact_bench.results.resamples import ap_columns, save_resamples
 from yolact_bench.statistics.bootstrap import multiplicities, resampled_ap, sampling_name
-from yolact_bench.statistics.matches import AREAS, load_matches
+from yolact_bench.statistics.matches import AREAS, Values, load_matches
 from yolact_bench.statistics.matches import FILES as MATCH_FILES
 
 if TYPE_CHECKING:  # a helper process scores without loading what data sets need

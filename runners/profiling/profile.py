@@ -20,12 +20,12 @@ from yolact_bench.model.weights.load import load_weights
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.profile import Profile, StageProfile
 from yolact_bench.results.sessions import why_invalid
+from yolact_bench.runtime.inductor import PARTS
 from yolact_bench.spec.base_run import apply_settings, read_run
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 from yolact_bench.spec.loads import find_load
 from yolact_bench.spec.run import Run
 
-NETWORK = ("backbone", "fpn", "protonet", "head")  # what runs in the runtime's precision
 # Stages that a scenario ends before; `model` is the network alone.
 _AFTER_DETECTOR = ("upsample", "copy")
 _EAGER_BYTES = (
@@ -113,7 +113,7 @@ def stage_profiles(
 
 def _belongs(stage: str, scenario: str) -> bool:
     if scenario == "model":
-        return stage in NETWORK
+        return stage in PARTS
     return scenario == "end_to_end" or stage not in _AFTER_DETECTOR
 
 
@@ -138,9 +138,9 @@ def _bytes_moved(stage: str, cost: Cost, run: Run, batch_size: int) -> int:
     """
     runtime = runtime_of(run)
     # Outside the network nothing has weights to fuse with.
-    fused = runtime.counts_as_fused and stage in NETWORK
+    fused = runtime.counts_as_fused and stage in PARTS
     moved = cost.fused_bytes if fused else cost.moved_bytes
     weights = min(4 * cost.parameters, moved)
     once = weights + batch_size * (moved - weights)
-    half = stage in NETWORK and runtime.precision != "fp32"
+    half = stage in PARTS and runtime.precision != "fp32"
     return once // 2 if half else once

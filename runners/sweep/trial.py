@@ -17,11 +17,11 @@ from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, MEASUREMENT, Run
+from yolact_bench.spec.sweep.keys import COST_METRICS
 from yolact_bench.spec.sweep.space import Params, changes_of, corners
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
 BASE = "base"
-_COSTS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def ap_metrics(scores: Summaries) -> dict[str, float]:
 
 def metrics_of(accuracy: Accuracy) -> dict[str, float]:
     """Return all metrics of a record by name."""
-    costs = {name: getattr(accuracy, name) for name in _COSTS}
+    costs = {name: getattr(accuracy, name) for name in COST_METRICS}
     numbers = {name: float(cost) for name, cost in costs.items() if cost is not None}
     return {**ap_metrics(accuracy), **numbers}
 

@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -26,9 +26,9 @@ from runners.system.progress import log_to_stderr
 from runners.system.ranks import is_lost_rank, portable
 from runners.system.torchrun import TorchrunProcess
 from yolact_bench.errors import ArmError
+from yolact_bench.results.training_log import Logged
 
 T = TypeVar("T")
-OnLog = Callable[[int, Mapping[str, float]], None]
 
 _GRACE = 5.0  # seconds in which the other ranks may report why they fail, too
 _LOOK_EVERY = 0.2  # seconds between looks at whether a stop is requested
@@ -40,7 +40,7 @@ class Parent:
     """What a rank gets from the process that has started it."""
 
     should_stop: Callable[[], bool]
-    on_log: OnLog
+    on_log: Logged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def share_devices(
     devices: int,
     device: str,
     should_stop: Callable[[], bool],
-    on_log: OnLog | None,
+    on_log: Logged | None,
 ) -> T:
     """Return what the first rank returns of `task(ranks, device, parent, *arguments)`.
 
@@ -104,7 +104,7 @@ class _Processes:
             self._pipes[pipe] = rank
             self._processes.append(process)
 
-    def watch(self, should_stop: Callable[[], bool], on_log: OnLog | None) -> None:
+    def watch(self, should_stop: Callable[[], bool], on_log: Logged | None) -> None:
         """Wait until all have answered, or one has failed and the others had time to report it."""
         sent, give_up = False, float("inf")
         while self._pipes and time.monotonic() < give_up:
@@ -132,7 +132,7 @@ class _Processes:
         for pipe in self._pipes:
             pipe.close()
 
-    def _receive(self, pipe: "Connection[Any, Any]", on_log: OnLog | None) -> None:
+    def _receive(self, pipe: "Connection[Any, Any]", on_log: Logged | None) -> None:
         rank = self._pipes[pipe]
         try:
             kind, content = pickle.loads(pipe.recv_bytes())

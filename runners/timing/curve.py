@@ -9,10 +9,10 @@ from runners.timing.session import ArmTimes
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError, hint
-from yolact_bench.resolve import SMALLEST_IMAGE
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.loads import Load, constant_load
+from yolact_bench.spec.run import SMALLEST_IMAGE
 
 DETECTIONS = (0, 10, 50, 100, 200)
 # Of an arm's own size: 400, 550 and 700 for 550, the sizes of the papers.
@@ -36,9 +36,10 @@ def latency_curve(request: LatencyRequest, varied: str) -> LatencyCurve:
     if varied not in _VARIED:
         raise SpecError(f"--curve {varied}: unknown{hint(varied, _VARIED)}")
     if len(request.plan.scenarios) > 1:
-        raise SpecError("--curve needs exactly one --scenario")
+        named = ", ".join(request.plan.scenarios)
+        raise SpecError(f"--curve needs exactly one --scenario, got {named}; write one of them")
     if request.load is not None:
-        raise SpecError("--load cannot be combined with --curve, which sets the loads")
+        raise SpecError("--curve sets the loads itself; leave --load out")
     set_up, note = _VARIED[varied]
     detectors, loads, positions = set_up(request)
     (scenario,) = request.plan.scenarios

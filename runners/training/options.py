@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from runners.system.ranks import ALONE, Ranks
 from yolact_bench.model.network import Yolact
+from yolact_bench.results.training_log import Logged
 
 # A validation evaluates the network during its training and returns metrics such as mask_ap.
 Validate = Callable[[Yolact], Mapping[str, float]]
-Logged = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yolact_bench.shapes import to_host
-from yolact_bench.triton_kernel import kernels_fault, power_of_two
+from yolact_bench.triton_kernel import UNFUSED, kernels_fault, power_of_two
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +22,6 @@ TOGGLES_PER_MASK = 512
 # Of one program, as many gaps between cells as fit its registers.
 _MOST_CELLS = 1023
 _MOST_PLACES = 2**31
-# As on the host: no product is fused with a sum.
-_PLAIN = {"enable_fp_fusion": False}
 
 Int64 = NDArray[np.int64]
 
@@ -63,7 +61,7 @@ def device_pixels(
         *(soft, bounds, masks.view(torch.uint8), height, width, across, down, least, h, w),
         rows_block=rows,
         columns_block=columns,
-        **_PLAIN,
+        **UNFUSED,
     )
     return masks
 
@@ -86,7 +84,7 @@ def device_toggles(
     bounds = _bounds(soft, width, across, least)
     counts = soft.new_empty(count * width, dtype=torch.int32)
     kernels.count_toggles[grid](
-        *(soft, bounds, counts, width, across, least, h, w), **blocks, **_PLAIN
+        *(soft, bounds, counts, width, across, least, h, w), **blocks, **UNFUSED
     )
     # How many toggles come before the end of each column, the columns of all masks in one row.
     ends = counts.cumsum(0, dtype=torch.int32)
@@ -97,7 +95,7 @@ def device_toggles(
             *(soft, bounds, ends, out, count, capacity, height, width, across, down, least, h, w),
             **blocks,
             most_pixels=power_of_two(_pixels_of_a_cell(h, height), least=2),
-            **_PLAIN,
+            **UNFUSED,
         )
         values: NDArray[np.int32] = to_host(out)[0].numpy()
         return values
@@ -120,7 +118,7 @@ def _bounds(soft: Tensor, width: int, across: float, threshold: float) -> Tensor
         *(soft, bounds, width, across, threshold, h, w),
         rows_block=kernels.ROWS_BLOCK,
         cells_block=power_of_two(w, least=2),
-        **_PLAIN,
+        **UNFUSED,
     )
     return bounds
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from yolact_bench.geometry.device_masks import Int64
+
 Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
 
 # Ceiling for the interpolated values that are looked at together.
 WORKING_VALUES = 2**18

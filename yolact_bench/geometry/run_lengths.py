@@ -7,8 +7,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from yolact_bench.geometry.device_masks import device_toggles, kernel_fault, note_slow_path
-from yolact_bench.geometry.mask_changes import Int64, host_toggles
+from yolact_bench.geometry.device_masks import Int64, device_toggles, kernel_fault, note_slow_path
+from yolact_bench.geometry.mask_changes import host_toggles
 
 
 def mask_run_lengths(

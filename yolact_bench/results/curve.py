@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from yolact_bench.text import ms_unit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:
@@ -43,8 +45,7 @@ class LatencyCurve:
 
     @property
     def unit(self) -> str:
-        """Milliseconds; those of a CPU are marked as such."""
-        return "ms (CPU)" if self.device_type == "cpu" else "ms"
+        return ms_unit(self.device_type)
 
     def at(self, arm: str, value: int) -> CurvePoint | None:
         """Return a point; None where that arm was not timed."""

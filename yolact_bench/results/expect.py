@@ -18,6 +18,7 @@ QUANTITIES = (
     *("mask_ap", "mask_ap50", "mask_ap75", "mask_ap_small", "mask_ap_medium", "mask_ap_large"),
     *("box_ap", "box_ap50", "box_ap75", "latency_ms", "latency_p90_ms", "fps", "parameters"),
 )
+_FORM = "write such as mask_ap[a] >= mask_ap[b] + 1.0"
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -63,7 +64,7 @@ def check_expectation(text: str, arms: Collection[str]) -> None:
     try:
         _Reader(text, arms, lambda quantity, arm: next(stand_ins)).comparison()
     except ZeroDivisionError as error:
-        raise SpecError(f"expect: {text!r}: divides by zero") from error
+        raise SpecError(f"expect: {text!r}: divides by zero; write another divisor") from error
 
 
 def evaluate_expectation(text: str, arms: Collection[str], value_of: Lookup) -> Outcome:
@@ -106,9 +107,9 @@ class _Reader:
         try:
             node = ast.parse(self.text.strip(), mode="eval").body
         except (SyntaxError, ValueError) as error:
-            raise self._mistake(f"not an expression ({error})") from error
+            raise self._mistake(f"not an expression ({error}); {_FORM}") from error
         if not isinstance(node, ast.Compare):
-            raise self._mistake("expected a comparison with <, <=, > or >=")
+            raise self._mistake(f"expected a comparison with <, <=, > or >=; {_FORM}")
         values = [self._number(side) for side in (node.left, *node.comparators)]
         met, text = True, f"{values[0]:.4g}"
         for sign, left, right in zip(node.ops, values, values[1:], strict=False):

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from yolact_bench.errors import SpecError
-from yolact_bench.statistics.matches import IOU_THRESHOLDS
-
-Values = NDArray[np.float64]
+from yolact_bench.statistics.matches import IOU_THRESHOLDS, Values
 
 _SAMPLING = "sampling"  # which resamples these are; only equal ones are paired
 _REMEDY = "delete it; `yolact-bench run` its spec makes it again"

@@ -1,9 +1,10 @@
 """Lines of a training's log.jsonl, as every reader takes them, and as points of curves."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+Logged = Callable[[int, Mapping[str, float]], None]  # receives the points of a training
 LoggedPoint = tuple[int, dict[str, float]]  # iteration, and values by the name of their curve
 
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 # What inductor does of itself, or all it can: on a GPU it then times its own kernels against the
 # libraries', which takes minutes.
 Tuning: TypeAlias = Literal["default", "max"]
-PARTS = ("backbone", "fpn", "protonet", "head")
+PARTS = ("backbone", "fpn", "protonet", "head")  # what runs in the runtime's precision
 # Puts tensors where those of a value were.
 Grouping: TypeAlias = Callable[[Iterator[Tensor]], object]
 Stage: TypeAlias = Callable[..., object]

@@ -12,10 +12,9 @@ from yolact_bench.errors import SpecError, hint
 from yolact_bench.slots import Choice, defaults_of, fact, find_component, options_by_fact
 from yolact_bench.spec.budget_names import BUDGETS, FULL, Budget
 from yolact_bench.spec.dataset.dataset import DATASET_SPECS
-from yolact_bench.spec.run import Run
+from yolact_bench.spec.run import SMALLEST_IMAGE, Run
 
 SHORT_FACTOR = 10
-SMOKE_SIDE = 65  # px; what the smallest input of an ablation becomes, as fewer are refused
 _SMOKE_SCHEDULE = {"iterations": 2, "batch_size": 2}
 _SMOKE_RESCORE_LAYERS = 3  # stride-2 layers without padding that 18 × 18 prototypes admit
 
@@ -50,11 +49,11 @@ def apply_budget(run: Run, budget: str, *, sides: Mapping[int, int]) -> Run:
 def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
     """Return image size → its size in a smoke run, for all sizes of an ablation.
 
-    All are divided by one factor, which makes the smallest `SMOKE_SIDE`; where rounding would
+    All are divided by one factor, which makes the smallest `SMALLEST_IMAGE`; where rounding would
     make two equal, the larger one stays larger.
     """
     ordered = sorted(set(sizes))
-    factor = max(1.0, ordered[0] / SMOKE_SIDE)
+    factor = max(1.0, ordered[0] / SMALLEST_IMAGE)
     sides: dict[int, int] = {}
     for size in ordered:
         sides[size] = max([round(size / factor), *(side + 1 for side in sides.values())])

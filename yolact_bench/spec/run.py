@@ -24,6 +24,9 @@ TRAINING = (
 )
 DETECTION = ("nms", "rescore", "assembly")
 MEASUREMENT = ("runtime", "deform")
+# Below it P6 is a single cell. P7's convolution would see nothing but that cell, and PyTorch 2.15
+# leaves the other eight taps of its bf16 weight gradient uninitialised on a CPU.
+SMALLEST_IMAGE = 65  # px
 FILLED_IN = ("train_data", "eval_data", "packages")  # by resolving, never by a spec
 
 

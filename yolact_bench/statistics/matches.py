@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from yolact_bench.errors import SpecError
 
+Values = NDArray[np.float64]
+
 # pycocotools' recall levels, bit for bit: another way to divide by 100 moves AP by up to 0.01.
 RECALLS = np.linspace(0.0, 1.0, 101)
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtr, ndtri, stdtr, stdtrit
 
-Values = NDArray[np.float64]
+from yolact_bench.statistics.matches import Values
+
 Known = float | Values  # a variance that needs no estimate
 Tail = Callable[[Values, Known, Values, float], Values]
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from yolact_bench.statistics.matches import Values
+
 # A quantile is printed only where at least a few samples lie beyond it: 64 × 0.1 ≈ 6 of them,
 # 662 × 0.01 ≈ 7 of them.
 MIN_SAMPLES_P90 = 64
@@ -25,7 +27,6 @@ _MIN_CYCLES = 4
 _AT_ONCE = 2**22  # values drawn together
 
 Interval = tuple[float, float]
-Values = NDArray[np.float64]
 
 
 def median_interval(

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.coco.index import Index, ShapeKind, geometry_of
-from runners.evaluation.coco.instances import instances_of
+from runners.evaluation.coco.instances import Float64, instances_of
 from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.matching import MAX_DETECTIONS, ScoringResult, equals_before, match
 from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, RECALLS, Matches, unpack_flags
 
-Float64 = NDArray[np.float64]
 Annotation = dict[str, Any]
 
 _SPACING = np.spacing(1)

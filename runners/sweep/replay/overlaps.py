@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.coco.index import Index, ShapeKind
+from runners.evaluation.coco.instances import Float64, Int64
 from runners.evaluation.coco.masks import Rle, areas, iou
 from runners.evaluation.coco.matching import MAX_DETECTIONS
 from yolact_bench.slots import Choice
-
-Int64 = NDArray[np.int64]
-Float64 = NDArray[np.float64]
 
 MaskKey = int | tuple[int, int]
 

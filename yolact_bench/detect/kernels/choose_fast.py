@@ -9,7 +9,7 @@ from torch import Tensor
 from yolact_bench.detect.graph.choice import MaskInputs
 from yolact_bench.shapes import Predictions
 from yolact_bench.slots import Count, Fraction, with_facts
-from yolact_bench.triton_kernel import INTERPRETED, kernels_fault, power_of_two
+from yolact_bench.triton_kernel import INTERPRETED, UNFUSED, kernels_fault, power_of_two
 
 # Of all numbers below none is measured; they give each of 132 processors a program or more.
 # The interpreter takes its time for every program.
@@ -17,9 +17,6 @@ _ANCHORS_BLOCK = 256 if INTERPRETED else 16
 _OWN_BLOCK = 512 if INTERPRETED else 8
 _OTHERS_BLOCK = 1024 if INTERPRETED else 256
 _MOST_CLASSES = 1023  # a row of logits lies in one tile
-# Products and sums are rounded one by one, as in `box_iou`: a fused multiply-add would round an
-# IoU otherwise.
-_UNFUSED = {"enable_fp_fusion": False}
 
 
 def choose_fast_fault(device_type: str, num_anchors: int, num_classes: int) -> str:
@@ -107,7 +104,7 @@ def _collect(raw: Predictions, work: _Room, min_score: float) -> None:
         *(*sizes, *raw.boxes.stride()),
         **blocks,
         capacity=work.key.shape[1],
-        **_UNFUSED,
+        **UNFUSED,
     )
 
 
@@ -123,7 +120,7 @@ def _keep(
     mark_kept[(-(-pairs // _OWN_BLOCK), images)](
         *(work.key, work.box, work.kept, work.counters, num_anchors, max_iou, top_k),
         **blocks,
-        **_UNFUSED,
+        **UNFUSED,
     )
     chosen = MaskInputs(
         boxes=torch.empty(images, max_detections, 4, device=device),

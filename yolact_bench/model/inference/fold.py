@@ -11,12 +11,12 @@ from torch.utils.hooks import RemovableHandle
 
 from yolact_bench.deform.layer import DeformableConv2d, torchvision_deform
 from yolact_bench.shapes import tensors_in
+from yolact_bench.spec.run import SMALLEST_IMAGE
 
 log = logging.getLogger(__name__)
 
 _CONVOLUTIONS = (nn.Conv2d, DeformableConv2d)
 Convolution: TypeAlias = nn.Conv2d | DeformableConv2d
-_SIDE = 65  # px: the smallest input that a run may have
 
 
 def fold_batch_norm(module: nn.Module, x: Tensor | None = None) -> int:
@@ -32,7 +32,8 @@ def fold_batch_norm(module: nn.Module, x: Tensor | None = None) -> int:
     norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
     like = next(module.parameters(), torch.empty(0))
     if norms and like.device.type != "meta":
-        x = torch.linspace(-2, 2, 3 * _SIDE**2).view(1, 3, _SIDE, _SIDE) if x is None else x
+        side = SMALLEST_IMAGE
+        x = torch.linspace(-2, 2, 3 * side**2).view(1, 3, side, side) if x is None else x
         pairs = _pairs(module, x.to(like))
         for norm, convolution in pairs.items():
             _fold(convolution, norm)
