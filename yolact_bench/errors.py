@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Sequence
 
 _LONGEST = 300
-MOST_NAMED = 24  # words in a message
+MOST_NAMED, _FEWEST_NAMED = 24, 3  # words in a message
 
 
 def first_line(error: BaseException) -> str:
@@ -46,8 +46,8 @@ def hint(word: str, known: Collection[str]) -> str:
     return f"{guess}; available: {word_list(sorted(known))}"
 
 
-def word_list(words: Sequence[str]) -> str:
-    """Return words for a message, the first of them if there are many."""
-    if len(words) <= MOST_NAMED:
+def word_list(words: Sequence[str], *, most: int = MOST_NAMED) -> str:
+    """Return words for a message, the first of them if there are more than `most`."""
+    if len(words) <= most:
         return ", ".join(words) or "nothing"
-    return f"{', '.join(words[: MOST_NAMED // 2])}, … ({len(words)} in all)"
+    return f"{', '.join(words[: max(_FEWEST_NAMED, most // 2)])}, … ({len(words)} in all)"

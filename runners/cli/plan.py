@@ -80,7 +80,9 @@ def _plan_sweep(command: PlanCommand, rates: UserRates) -> PlanText:
     """Bounds on what the sampler may choose."""
     numbers = _num_devices(command, [command.slots * command.devices])
     if command.only or command.seeds:
-        raise SpecError("--only and --seeds apply to an ablation; a sweep has trials")
+        raise SpecError(
+            "--only and --seeds apply to an ablation, a sweep has trials; leave them out"
+        )
     settings, hourly = parse_settings(command.settings or ()), command.price_per_hour
     spec = load_sweep(command.specs[0], settings=settings, budget=command.budget)
     throughput = _throughput(command, rates)

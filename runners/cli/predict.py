@@ -101,11 +101,12 @@ def _images(source: Path) -> list[Path]:
         images = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
         if not images:
             raise SpecError(
-                f"{source}: the folder has no image ({', '.join(sorted(IMAGE_SUFFIXES))})"
+                f"{source}: the folder has no image; name one with files that end in "
+                f"{', '.join(sorted(IMAGE_SUFFIXES))}"
             )
         return images
     if not source.is_file():
-        raise SpecError(f"{source}: no such image or folder")
+        raise SpecError(f"{source}: no such image or folder; write the path of one")
     return [source]
 
 

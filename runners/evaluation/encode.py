@@ -155,7 +155,11 @@ def entries(
 def check_finite(*scores: Tensor, image_id: int) -> None:
     """Raise `ArmError` if a score of an image is not a finite number."""
     if not all(values.isfinite().all() for values in scores):
-        raise ArmError("non_finite_score", f"image {image_id}: a score is not finite")
+        raise ArmError(
+            "non_finite_score",
+            f"image {image_id}: a score is not finite; write precision: fp32 in the runtime, or "
+            "train again with a lower schedule.lr",
+        )
 
 
 def _lines_of_parts(

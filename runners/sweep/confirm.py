@@ -52,11 +52,11 @@ def write_confirmation(spec: SweepSpec, sweep: Sweep, folder: Path, *, seeds: in
     """
     best = [trial for number in sweep.best for trial in sweep.trials if trial.number == number]
     if not best:
-        raise SpecError(f"--confirm: no trial of {sweep.name} is complete; there is nothing to run")
+        raise SpecError(f"--confirm: no trial of {sweep.name} is complete; run the sweep first")
     changes = {trial.number: _differences(spec, trial) for trial in best}
     others = [number for number, of_trial in changes.items() if of_trial]
     if not others:
-        raise SpecError(f"--confirm: the best trial of {sweep.name} is its base itself")
+        raise SpecError(f"--confirm: the best of {sweep.name} is its base itself; run more trials")
     others = others[:: -(-len(others) // _MOST_ARMS)]  # spread over a long front
     _write_yaml(folder / "base.yaml", spec.run.as_dict())
     latency = spec.source.data.get("latency", {})

@@ -31,7 +31,7 @@ def open_study(spec: SweepSpec, storage: str, identity: Mapping[str, str]) -> op
             )
         )
     except ImportError as error:
-        raise SpecError(f"--storage: its driver is not installed: {error}") from error
+        raise SpecError(f"--storage: install its driver with pip ({error})") from error
     except Exception as error:
         kind = type(error).__name__
         raise SpecError(

@@ -1,12 +1,13 @@
 """Optuna's samplers, pruners and distributions for the words of a spec."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import optuna
 from optuna.trial import BaseTrial, FrozenTrial
 
 from runners.sweep import fact
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, word_list
 from yolact_bench.spec.sweep.space import Components, Domain, Space, Value, ValueList
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
@@ -43,7 +44,10 @@ def pruner_of(spec: SweepSpec) -> optuna.pruners.BasePruner:
     try:
         return make[spec.pruner](**spec.pruner_options)
     except (TypeError, ValueError) as error:
-        raise SpecError(f"{spec.where('pruner')}: {spec.pruner}: {error}") from error
+        options = word_list(list(inspect.signature(make[spec.pruner]).parameters))
+        raise SpecError(
+            f"{spec.where('pruner')}: {spec.pruner}: {error}; its options: {options}"
+        ) from error
 
 
 def suggest(trial: BaseTrial, space: Space) -> None:

@@ -130,7 +130,7 @@ class Stopwatch:
     def _ratios(self, records: Sequence[Latency]) -> Mapping[str, Mapping[str, float]]:
         invalid = why_invalid(records)
         if invalid:
-            raise ArmError("latency", f"the session does not count: {invalid}")
+            raise ArmError("latency", f"the session does not count: {invalid}; run the sweep again")
         base, *others = records
         return {record.arm: self._metrics(self._ratio(record, base)) for record in others}
 

@@ -108,7 +108,8 @@ def load_rows(load: Load, image: int, like: Predictions) -> LoadRows:
     count, num_anchors = load.of(image), like.anchors.shape[0]
     if count > num_anchors:
         raise SpecError(
-            f"load {load.name}: {count} detections, but the network has {num_anchors} anchors"
+            f"load {load.name}: {count} detections, but the network has {num_anchors} anchors; "
+            f"write constant_{num_anchors} or fewer, or a larger image_size"
         )
     total = min(count * load.candidates_per_detection, num_anchors)
     device, num_classes = like.anchors.device, like.class_logits.shape[-1] - 1

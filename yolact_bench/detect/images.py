@@ -25,7 +25,8 @@ def check_image(image: Image, index: int) -> None:
             f"got {image.dtype} {list(image.shape)}"
         )
     if 0 in image.shape:
-        raise SpecError(f"image {index}: it has no pixels, its shape is {list(image.shape)}")
+        shape = list(image.shape)
+        raise SpecError(f"image {index}: expected at least one pixel, got the shape {shape}")
 
 
 def resize(

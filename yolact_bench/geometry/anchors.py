@@ -126,10 +126,11 @@ def free(*, sizes: Sizes) -> AnchorShapes:
     Source: YOLO9000 (arXiv:1612.08242), section 2 "Dimension Clusters": sizes from one's own data.
     Differs: the sizes are given, not clustered, and each level has its own.
     """
-    if len({len(level) for level in sizes}) != 1:
+    counts = [len(level) for level in sizes]
+    if len(set(counts)) != 1:
         raise SpecError(
             "anchors.free.sizes: expected equally many [width, height] pairs for each of P3 to P7, "
-            "since one head serves all levels"
+            f"since one head serves all levels, got {counts}"
         )
     return tuple(tuple((pair[0], pair[1]) for pair in level) for level in sizes)
 

@@ -20,10 +20,11 @@ import torch
 log = logging.getLogger(__name__)
 
 Returned = TypeVar("Returned")
-_NO_COMPILER = (
-    "inductor finds no C++ compiler; install g++ or clang, or name one in the environment "
-    "variable CXX, or write runtime: {name: eager}"
+_REMEDY = (
+    "; install g++ or clang, or name one in the environment variable CXX, or write runtime: "
+    "{name: eager}"
 )
+_NO_COMPILER = f"inductor finds no C++ compiler{_REMEDY}"
 _CACHE = "TORCHINDUCTOR_CACHE_DIR"
 _LIBRARY = re.compile(r"(/\S+\.so)\b")
 _SETTLED_S = 10  # after so long without a write, no linker is at work on a file
@@ -58,9 +59,9 @@ def compiler_probe(device_type: str = "cpu") -> str:
         result = float(with_whole_libraries(lambda: program(x)))
     except Exception as error:  # whatever it is, compiled runs end in it
         reason = str(error).strip().splitlines() or [""]
-        return f"a small program does not compile: {type(error).__name__}: {reason[0]}"
+        return f"a small program does not compile: {type(error).__name__}: {reason[0]}{_REMEDY}"
     if result != 10_000:  # 99 × 100 + 100
-        return f"a small compiled program computes {result:g} in place of 10000"
+        return f"a small compiled program computes {result:g} in place of 10000{_REMEDY}"
     done.parent.mkdir(parents=True, exist_ok=True)
     done.touch()
     return ""

@@ -138,7 +138,7 @@ def _seeds(source: Source, budget: str) -> tuple[int, ...]:
     value = source.data.get("seeds", [0])
     if isinstance(value, list) and value and all(type(item) is int for item in value):
         if len(set(value)) < len(value):
-            raise source.error(("seeds",), f"a seed is given twice: {value}")
+            raise source.error(("seeds",), f"a seed is given twice: {value}; remove one")
         return tuple(value[:1] if BUDGETS[budget].rehearsal else value)
     raise source.error(("seeds",), f"expected a list of integers such as [0, 1, 2], got {value!r}")
 

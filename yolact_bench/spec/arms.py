@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, word_list
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.source import Source
 
@@ -19,7 +19,7 @@ def read_arms(source: Source) -> tuple[str, ArmChanges]:
     """Return the kind of arms that a spec has, and the changes of each arm."""
     kinds = [kind for kind in ARM_KINDS if kind in source.data]
     if len(kinds) != 1:
-        raise source.error((), f"give exactly one of {', '.join(ARM_KINDS)}; found {kinds}")
+        raise source.error((), f"write one of {', '.join(ARM_KINDS)}, got {word_list(kinds)}")
     (kind,) = kinds
     content = source.mapping((kind,))
     if kind == "arms":

@@ -105,7 +105,7 @@ class External:
             files = self.files(seed)
             for kind, path in files.items():
                 if not path.is_file():
-                    raise SpecError(f"{self.where}.{kind}: there is no file {path}")
+                    raise SpecError(f"{self.where}.{kind}: no file {path}; correct the path")
             payload["files"] = {kind: file_sha256(path) for kind, path in files.items()}
         text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -141,7 +141,8 @@ def read_external(
     """
     content = source.data.get(EXTERNAL, {})
     if not isinstance(content, Mapping):
-        raise source.error((EXTERNAL,), "expected a mapping of names to result files or commands")
+        message = f"expected such as {{other: {{segm: results.json}}}}, got {content!r}"
+        raise source.error((EXTERNAL,), message)
     rows = []
     for key, options in content.items():
         path = (EXTERNAL, str(key))
@@ -149,7 +150,9 @@ def read_external(
             raise source.error(path, "an arm has this name, too; choose another")
         if not isinstance(options, Mapping) or not {"segm", "command"} & options.keys():
             raise source.error(
-                path, "expected {segm: results.json}, or {command: …, version: …} that writes it"
+                path,
+                "expected {segm: results.json}, or {command: …, version: …} that writes it, got "
+                f"{options!r}",
             )
         entry: Command | Mapping[str, str] = (
             _command(source, path, options, rehearsal=rehearsal)
@@ -186,7 +189,7 @@ def _command(
             _check_command(source, (*path, key), texts[key])
     minutes = options.get(_TIMEOUT, DAY)
     if type(minutes) not in (int, float) or not float(str(minutes)) > 0:
-        raise source.error((*path, _TIMEOUT), f"expected minutes, got {minutes!r}")
+        raise source.error((*path, _TIMEOUT), f"expected minutes above 0, got {minutes!r}")
     return Command(
         text=texts.get("smoke", texts["command"]) if rehearsal else texts["command"],
         version=texts["version"],

@@ -131,7 +131,7 @@ def require_file(path: Path) -> None:
     if path.exists():
         return
     there = [file.name for file in path.parent.glob("*.y*ml")]
-    raise SpecError(f"{path}: there is no such file{hint(path.name, there) if there else ''}")
+    raise SpecError(f"{path}: there is no such file{hint(path.name, there)}")
 
 
 def read(path: Path) -> Source:
@@ -144,7 +144,7 @@ def read(path: Path) -> Source:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+        raise SpecError(f"{path}: cannot be read ({error}); save it as UTF-8 text") from error
     try:
         node = yaml.compose(text, Loader=_Loader)
         data = yaml.load(text, Loader=_Loader)
@@ -152,9 +152,9 @@ def read(path: Path) -> Source:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise SpecError(f"{path}{line}: not valid YAML: {problem}") from error
+        raise SpecError(f"{path}{line}: not valid YAML: {problem}; correct it there") from error
     if not isinstance(data, dict):
-        raise SpecError(f"{path}: expected a mapping of keys to values")
+        raise SpecError(f"{path}: expected a mapping (key: value), got a {type(data).__name__}")
     lines: dict[KeyPath, int] = {}
     _collect(str(path), node, (), lines)
     return Source(file=str(path), data=data, lines=lines, header=_header(text))
@@ -167,7 +167,7 @@ def _collect(file: str, node: yaml.Node | None, path: KeyPath, lines: dict[KeyPa
             if inner in lines:
                 raise SpecError(
                     f"{file}:{key.start_mark.line + 1}: {'.'.join(inner)}: given twice "
-                    f"(first on line {lines[inner]})"
+                    f"(first on line {lines[inner]}); remove one"
                 )
             lines[inner] = key.start_mark.line + 1
             _collect(file, value, inner, lines)

@@ -39,13 +39,15 @@ def run_command(words: Sequence[str], *, folder: Path, log_file: Path, timeout: 
                 start_new_session=True,
             )
         except OSError as error:
-            raise ArmError("command_failed", f"{words[0]}: {error.strerror}") from error
+            text = f"{words[0]}: {error.strerror}; correct the command"
+            raise ArmError("command_failed", text) from error
         try:
             code = process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             raise ArmError(
                 "timeout",
-                f"{words[0]} took longer than timeout_minutes: {timeout / 60:g}{_tail(log_file)}",
+                f"{words[0]} took longer than timeout_minutes: {timeout / 60:g}; write more, or "
+                f"make it faster{_tail(log_file)}",
             ) from error
         finally:
             _end_group(process)

@@ -70,7 +70,8 @@ def _run(
     files = {kind: out / name for kind, name in _RESULTS.items() if (out / name).is_file()}
     if "segm" not in files:
         raise ArmError(
-            "no_results", f"the command succeeded, but wrote no {_RESULTS['segm']} into {{out}}"
+            "no_results",
+            f"the command succeeded, but wrote no {_RESULTS['segm']}; have it do so in {{out}}",
         )
     return files
 

@@ -122,7 +122,8 @@ class RayExecutor:
         try:
             answer: Answer = self._ray.get(task)
         except errors.RuntimeEnvSetupError as error:
-            raise SpecError(f"--executor ray: a node cannot run the code: {error}") from error
+            text = f"--executor ray: a node cannot run the code ({error}); install it there"
+            raise SpecError(text) from error
         except errors.RayTaskError as error:  # an error outside of what a job records
             self._queue.fail(job, "train", error)
         except errors.RayError as error:

@@ -67,6 +67,6 @@ def test_what_confirms_a_proxy_is_a_proxy(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_best_trial_that_is_the_base_leaves_nothing_to_confirm(tmp_path: Path) -> None:
     trial = trial_of(3, changes={"protonet.k": K})
-    with pytest.raises(SpecError, match="is its base itself"):
+    with pytest.raises(SpecError, match="is its base itself; run more trials"):
         write_confirmation(SPEC, sweep_of(trial, best=(3,)), tmp_path, seeds=2)
     assert not list(tmp_path.iterdir())

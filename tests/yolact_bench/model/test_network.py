@@ -105,6 +105,9 @@ def test_the_last_ten_blocks_of_resnet101_are_conv5_and_seven_of_conv4() -> None
     placed = last_blocks(RESNET101, n=10)
     assert {b for s, b in placed if s == 3} == {0, 1, 2}
     assert {b for s, b in placed if s == 2} == set(range(16, 23))
+    message = r"dcn\.last_blocks\.n: expected 1 to 33 blocks, got 34"  # 3 + 4 + 23 + 3
+    with pytest.raises(SpecError, match=message):
+        last_blocks(RESNET101, n=34)
 
 
 def test_a_fresh_deformable_layer_is_half_of_the_plain_one() -> None:

@@ -197,13 +197,13 @@ class Harmful:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([1, 2], "holds a list and no state dict"),
+        ([1, 2], "holds a list and no state dict .*; save the state_dict"),
         (
             {"epoch": 3, "weights": torch.zeros(1)},
-            "not a plain state dict of tensors; it holds epoch",
+            "not a plain state dict of tensors: it holds epoch",
         ),
         ({}, "it is empty"),
-        ({"a": torch.zeros(1)}, "neither a checkpoint of yolact-bench nor a released"),
+        ({"a": torch.zeros(1)}, "neither a checkpoint of .* YOLACT file; give one of these"),
         ({"layer1.0.conv1.weight": torch.zeros(1)}, "a backbone alone; train from it with init"),
         ({"head.scores.weight": torch.zeros(1)}, r"give its final\.pt"),
         ({"network": Harmful()}, "Python objects beside tensors, which are not loaded"),

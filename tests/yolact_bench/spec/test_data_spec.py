@@ -89,7 +89,7 @@ WRONG_YAML = {
     r"dataset\.yaml:3:1: not valid YAML": "name: x\ntrain: {images: a\n",
     r"dataset\.yaml:1: train: expected": "train: images\n",
     r"dataset\.yaml:1: name: expected a text, got 3": "name: 3\n",
-    r"dataset\.yaml: expected a mapping": "- a\n",
+    r"dataset\.yaml: expected a mapping \(key: value\), got a list": "- a\n",
 }
 
 

@@ -142,7 +142,7 @@ def test_lists_and_mappings_are_values_too(tmp_path: Path) -> None:
         ("[4, 8]", "[4, 4]", ":13: space.protonet.k", "twice"),
         ("[4, 8]", "4", ":13: space.protonet.k", "expected a list"),
         ("low: 1e-4, high: 1e-2", "low: 0.1, high: 0.01", ":14:", "low must be below high"),
-        ("low: 1e-4,", "low: 0,", ":14: space.schedule.lr", "starts above 0"),
+        ("low: 1e-4,", "low: 0,", ":14: space.schedule.lr", "write low above 0"),
         ("log: true", "lg: true", ":14: space.schedule.lr.lg", "did you mean 'log'"),
         ("trials: 7", "mode: paretto", ":8: mode", "did you mean 'pareto'"),
         ("trials: 7", "mode: pareto", ":7: objectives", "two or more"),

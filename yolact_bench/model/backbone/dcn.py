@@ -50,7 +50,7 @@ def last_blocks(blocks: Sequence[int], *, n: Count = 10) -> frozenset[Block]:
     """
     ordered = [(stage, block) for stage, count in enumerate(blocks) for block in range(count)]
     if n > len(ordered):
-        raise SpecError(f"dcn.last_blocks.n: the backbone has {len(ordered)} blocks, got n = {n}")
+        raise SpecError(f"dcn.last_blocks.n: expected 1 to {len(ordered)} blocks, got {n}")
     return frozenset(ordered[-n:])
 
 

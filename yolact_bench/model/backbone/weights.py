@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.deform.layer import DeformableConv2d
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, hint
 from yolact_bench.model.backbone.backbone import Backbone, Init
 from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.slots import with_facts
@@ -60,9 +60,9 @@ def imagenet(backbone: Backbone, *, version: str = "IMAGENET1K_V1") -> None:
 
     choices = getattr(torchvision.models, backbone.imagenet)
     if version not in choices.__members__:
+        known = choices.__members__
         raise SpecError(
-            f"init.imagenet.version: no weights are named {version!r}; available: "
-            f"{', '.join(choices.__members__)}"
+            f"init.imagenet.version: no weights are named {version!r}{hint(version, known)}"
         )
     try:
         state = choices[version].get_state_dict(progress=False, check_hash=True)
@@ -128,4 +128,6 @@ def load_backbone(backbone: Backbone, state: Mapping[str, Tensor], *, source: st
     }
     fault = load_exactly(backbone, kept, may_miss=may_miss)
     if fault:
-        raise SpecError(f"init: {source} does not fit the backbone: {fault}")
+        raise SpecError(
+            f"init: {source} does not fit the backbone: {fault}; write the one it is of"
+        )

@@ -30,7 +30,7 @@ def load_weights(network: Yolact, path: Path) -> None:
         fault += f"; it holds {signature_of(released, source=path)}" if fault else ""
         _warn_of_size(network, path)
     if fault:
-        raise SpecError(f"weights: {path} does not fit this run: {fault}")
+        raise SpecError(f"weights: {path} does not fit this run: {fault}; name the arm it is of")
 
 
 def recognise_weights(path: Path) -> str:

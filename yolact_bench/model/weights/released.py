@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, word_list
 from yolact_bench.model.backbone import Block
 from yolact_bench.model.backbone.dcn import every_block, every_nth
 from yolact_bench.model.weights.released_keys import HEAD, KEY_RULES, LEFTOVERS
-from yolact_bench.model.weights.state_file import first_of
+from yolact_bench.model.weights.state_file import NAMED
 
 _RESNET101_BLOCKS = (3, 4, 23, 3)
 _RESNET50_BLOCKS = (3, 4, 6, 3)
@@ -80,9 +80,8 @@ def to_ours(state: Mapping[str, Tensor], *, source: object) -> dict[str, Tensor]
     kept = [key for key in state if not any(leftover.fullmatch(key) for leftover in LEFTOVERS)]
     ours = {key: our_key(key) for key in kept}
     if unmapped := [key for key, name in ours.items() if name is None]:
-        raise SpecError(
-            f"weights: {source} {_what_else(state)}; unknown keys: {first_of(unmapped)}"
-        )
+        keys = word_list(unmapped, most=NAMED)
+        raise SpecError(f"weights: {source} {_what_else(state)}; unknown keys: {keys}")
     return {name: state[key] for key, name in ours.items() if name is not None}
 
 
@@ -164,7 +163,7 @@ def _what_else(state: Mapping[str, Tensor]) -> str:
     if "head.scores.weight" in state:
         return "holds our own names but is not a checkpoint of yolact-bench; give its final.pt"
     if "prediction_layers.0.bbox_layer.weight" in state:
-        return "is of YOLACT's format, but of no configuration known here"
+        return "is of YOLACT's format, but of no configuration known here; give a released file"
     if any(key.startswith(("layer1.", "_preconv.")) for key in state):
         return "holds a backbone alone; train from it with init: {name: checkpoint, file: …}"
-    return "is neither a checkpoint of yolact-bench nor a released YOLACT file"
+    return "is neither a checkpoint of yolact-bench nor a released YOLACT file; give one of these"

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, word_list
 
-_NAMED = 3  # keys of each kind in a message
+NAMED = 3  # keys of each kind in a message
 
 
 def read_state(path: Path, *, where: str) -> Mapping[str, object]:
@@ -20,7 +20,7 @@ def read_state(path: Path, *, where: str) -> Mapping[str, object]:
             tensors, or one that holds no mapping; the message starts with `where`.
     """
     if not path.is_file():
-        raise SpecError(f"{where}: there is no file at {path}")
+        raise SpecError(f"{where}: there is no file at {path}; write the path of one")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for what is not a checkpoint
@@ -35,7 +35,8 @@ def read_state(path: Path, *, where: str) -> Mapping[str, object]:
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         raise SpecError(
-            f"{where}: {path} holds a {type(state).__name__} and no state dict (names → tensors)"
+            f"{where}: {path} holds a {type(state).__name__} and no state dict (names → tensors); "
+            "save the state_dict of the model alone"
         )
     return state
 
@@ -48,8 +49,11 @@ def tensors_of(state: Mapping[str, object], *, source: object, where: str) -> di
     """
     other = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if other or not state:
-        content = f"it holds {first_of(other)}" if other else "it is empty"
-        raise SpecError(f"{where}: {source} is not a plain state dict of tensors; {content}")
+        content = f"it holds {word_list(other, most=NAMED)}" if other else "it is empty"
+        raise SpecError(
+            f"{where}: {source} is not a plain state dict of tensors: {content}; save the "
+            "state_dict of the model alone"
+        )
     return {key: value for key, value in state.items() if isinstance(value, Tensor)}
 
 
@@ -68,7 +72,9 @@ def load_exactly(
         "other shapes": [f"{k} {list(tensors[k].shape)} for {list(own[k].shape)}" for k in wrong],
     }
     if any(faults.values()):
-        return "; ".join(f"{kind} {first_of(keys)}" for kind, keys in faults.items() if keys)
+        return "; ".join(
+            f"{kind} {word_list(keys, most=NAMED)}" for kind, keys in faults.items() if keys
+        )
     module.load_state_dict({**own, **tensors})
     return ""
 
@@ -79,9 +85,3 @@ def counters_of(module: nn.Module) -> set[str]:
     Nothing that is computed here depends on them.
     """
     return {key for key in module.state_dict() if key.endswith("num_batches_tracked")}
-
-
-def first_of(keys: list[str]) -> str:
-    """Return keys for a message, the first of them if there are many."""
-    shown = ", ".join(keys[:_NAMED])
-    return shown if len(keys) <= _NAMED else f"{shown}, … ({len(keys)})"

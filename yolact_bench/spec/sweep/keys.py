@@ -109,7 +109,7 @@ def read_space(source: Source) -> Space:
     """Return the space in a spec."""
     data = source.data.get("space")
     if not isinstance(data, Mapping) or not data:
-        raise source.error(("space",), "expected a mapping of slots or options to what they may be")
+        raise source.error(("space",), f"expected such as {{protonet.k: [8, 32]}}, got {data!r}")
     return {str(path): _entry(source, ("space", str(path)), value) for path, value in data.items()}
 
 
@@ -146,11 +146,11 @@ def _components(source: Source, path: KeyPath, value: Mapping[str, object]) -> C
 def _domain(source: Source, path: KeyPath, value: object) -> Domain:
     if isinstance(value, list):
         if not value:
-            raise source.error(path, "expected at least one value")
+            raise source.error(path, "expected at least one value, such as [8, 32], got []")
         stored = [to_stored(one) for one in value]
         twice = [one for index, one in enumerate(stored) if one in stored[:index]]
         if twice:
-            raise source.error(path, f"the value {twice[0]!r} is given twice")
+            raise source.error(path, f"the value {twice[0]!r} is given twice; remove one")
         return ValueList(values=tuple(value))
     if isinstance(value, Mapping) and _is_number(value):
         return _number(source, path, value)
@@ -178,7 +178,8 @@ def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Numbe
     if not number.low < number.high:
         raise source.error(path, f"low must be below high, got {low} and {high}")
     if log and (number.low <= 0 or step is not None):
-        raise source.error(path, "a logarithmic range starts above 0 and has no step")
+        message = f"with log: true write low above 0 and no step, got low {low} and step {step}"
+        raise source.error(path, message)
     if number.step is not None and number.step <= 0:
         raise source.error((*path, "step"), f"expected a step above 0, got {step}")
     return number
