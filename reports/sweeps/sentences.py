@@ -1,4 +1,7 @@
-"""The sentences of a sweep's page: headline, warnings and provenance."""
+"""The sentences of a sweep's page: headline, warnings and provenance.
+
+One file: the sentences of one page, which must not contradict one another.
+"""
 
 import math
 import re

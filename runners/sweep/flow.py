@@ -1,4 +1,7 @@
-"""A sweep from its spec to its summary: open, seed, try, verify the best."""
+"""A sweep from its spec to its summary: open, seed, try, verify the best.
+
+One file: the flow of a sweep, read from top to bottom.
+"""
 
 import logging
 from collections.abc import Callable, Mapping

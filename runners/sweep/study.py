@@ -1,4 +1,7 @@
-"""The Optuna study of a sweep: the next trial to try, and the trials so far."""
+"""The Optuna study of a sweep: the next trial to try, and the trials so far.
+
+One file: all that a sweep asks of Optuna's study.
+"""
 
 import logging
 import warnings

@@ -18,13 +18,7 @@ from runners.units.lr_scaling import KEEP, scale_run
 from runners.units.settings import parse_settings
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from yolact_bench.build import (
-    build_detector,
-    build_network,
-    deform_fault,
-    device_fault,
-    runtime_of,
-)
+from yolact_bench.build import build_detector, build_network, deform_fault, device_fault, runtime_of
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import fact_of, resolve_run

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from reports.sweeps.build import build_sweep, check_sweep, hides_a_sweep, render_sweep, sweep_called
+from reports.sweeps.build import build_sweep, check_sweep, render_sweep
 from reports.sweeps.figures.draw import FIGURES
 from reports.sweeps.numbers import ranking, running_best
 from reports.sweeps.sentences import expected_maximum, headline, warnings
@@ -25,7 +25,6 @@ from tests.support.fake_sweeps import (
     trial_of,
 )
 from tests.support.fake_work import NAME, write_work
-from yolact_bench.errors import SpecError
 from yolact_bench.results.serialise import plain_fields
 
 STATES = ("complete", "pruned", "over_budget", "failed", "lost", "skipped", "running")
@@ -284,20 +283,3 @@ def test_a_confirmed_sweep_quotes_the_numbers_with_more_seeds(tmp_path: Path) ->
     assert f"### From {NAME}" in markdown
     assert "33.5" in markdown  # mask AP 0.3350 of the arm `deformable`
     assert "--confirm 3" not in markdown
-
-
-def test_a_name_means_the_ablation_unless_only_a_sweep_has_it(tmp_path: Path) -> None:
-    write_work(tmp_path)
-    save_sweep(tmp_path, sweep_of())
-    save_sweep(tmp_path, sweep_of(name=NAME))
-
-    assert sweep_called(tmp_path, "nms") == "nms"
-    assert sweep_called(tmp_path, NAME) is None
-    assert hides_a_sweep(tmp_path, NAME)
-    assert sweep_called(tmp_path, f"sweeps/{NAME}") == NAME
-    assert sweep_called(tmp_path, "nmz") is None
-
-
-def test_an_unknown_sweep_names_those_that_exist(work: Path) -> None:
-    with pytest.raises(SpecError, match=r"no sweep named 'nmz' .did you mean 'nms'"):
-        build_sweep(work, "nmz")

@@ -34,8 +34,7 @@ from yolact_bench.runtime import RUNTIMES
 from yolact_bench.runtime.compiler import compiler_fault
 from yolact_bench.runtime.inductor import CompiledStage
 from yolact_bench.runtime.runtime import Precision, Runtime
-from yolact_bench.slots import Choice, fact
-from yolact_bench.spec.budget import apply_budget, smoke_sides
+from yolact_bench.slots import fact
 from yolact_bench.spec.presets import preset
 
 SMALL: dict[str, object] = {"image_size": 72, "protonet.k": 4}
@@ -286,22 +285,6 @@ def test_a_look_in_training_is_eager_whatever_the_runtime(
     monkeypatch.setattr(CompiledStage, "forward", _refuse)
     ensure_trained(step.unit, place, on_log=lambda _, metrics: looked.append(metrics))
     assert any("val/mask_ap" in metrics for metrics in looked)
-
-
-@pytest.mark.parametrize(
-    ("written", "smoked"),
-    [
-        ({"name": "eager", "precision": "fp16"}, {"name": "eager", "precision": "fp32"}),
-        ({"name": "cuda_graph"}, {"name": "compiled"}),
-        (
-            {"name": "cuda_graph", "precision": "bf16"},
-            {"name": "compiled", "precision": "bf16"},
-        ),
-    ],
-)
-def test_a_smoke_budget_runs_on_a_cpu(written: Choice, smoked: Choice) -> None:
-    run = preset("yolact_tiny").changed({"runtime": written})
-    assert apply_budget(run, "smoke", sides=smoke_sides([run.image_size])).runtime == smoked
 
 
 def _refuse(*_: object) -> None:

@@ -292,14 +292,3 @@ def test_a_row_with_seeds_has_a_result_for_each(tmp_path: Path) -> None:
     ]
     digests = [step.unit.detect_digest for step in plan.external]
     assert digests[0] == digests[2] != digests[1]
-
-
-def test_under_a_smoke_budget_a_command_has_its_stand_in_and_files_are_left_out(
-    tmp_path: Path,
-) -> None:
-    stand_in = PERFECT + "    smoke: '{python} small.py {out}'\n"
-    spec = write_spec(tmp_path, stand_in + "  given: {segm: masks.json}\n")
-    (row,) = load(spec, budget="smoke").external
-    assert isinstance(row.entry, Command)
-    assert row.entry.text == "{python} small.py {out}"
-    assert [row.name for row in load(spec).external] == ["perfect", "given"]
