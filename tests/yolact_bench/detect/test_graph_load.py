@@ -3,13 +3,15 @@
 import numpy as np
 
 from runners.timing.detection_load import impose_load
-from tests.yolact_bench.detect.test_graph import RESCORED, Recorder, eager_detector, graphed
+from tests.support.recorders import Recorder
+from tests.support.small_detector import small_detector
+from tests.yolact_bench.detect.test_graph import RESCORED, graphed
 from yolact_bench.spec.loads import constant_load
 
 
 def test_a_network_in_the_place_of_another_is_recorded_anew() -> None:
     """As the declared detections are when arms are timed; afterwards the old network is back."""
-    eager, record = eager_detector(**RESCORED), Recorder()
+    eager, record = small_detector(**RESCORED), Recorder()
     graph = graphed(eager, record)
     image = np.full((60, 80, 3), 99, np.uint8)
     graph.find([image])
