@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import median
 
 from yolact_bench.clock import STAGES
 from yolact_bench.results.record import Environment, Latency
 from yolact_bench.results.sessions import Kind
 from yolact_bench.spec.latency import SCENARIOS
 from yolact_bench.spec.loads import find_load
-from yolact_bench.statistics.quantile import quantile
 from yolact_bench.statistics.timing import (
     MIN_SAMPLES_P90,
     MIN_SAMPLES_P99,
@@ -120,7 +120,7 @@ def timing_of(latency: Latency, reference: Latency | None) -> Timing:
         fps=1000 * latency.batch_size / latency.median_ms,
         ratio=ratio,
         ratio_interval=interval,
-        stages_ms={s: quantile(latency.stages_ms[s], 0.5) for s in stages},
+        stages_ms={s: median(latency.stages_ms[s]) for s in stages},
         warnings=tuple(_warnings(latency)),
         latency=latency,
     )
@@ -144,7 +144,7 @@ def unfolded_text(arm: str, norms: int) -> str:
 def _warnings(latency: Latency) -> Iterator[str]:
     """What makes one arm's time, or its split, less than it seems."""
     if latency.enqueue_ms and latency.scenario != "end_to_end":
-        share = quantile(latency.enqueue_ms, 0.5) / latency.median_ms
+        share = median(latency.enqueue_ms) / latency.median_ms
         if share > LAUNCH_BOUND:
             yield (
                 f"launch-bound: the host is busy for {share:.0%} of a call, so a faster GPU "
