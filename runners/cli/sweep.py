@@ -88,8 +88,8 @@ def plan_lines(checked: CheckedSweep) -> list[str]:
         f"{spec.trials} trials, {work}",
         f"sampler {spec.sampler} (seed {spec.sampler_seed}), pruner {spec.pruner}",
     ]
-    if spec.latency.budget_ms is not None and spec.mode == "budget":
-        lines.append(f"budget: {spec.latency.budget_ms:g} ms, measured before training")
+    if spec.budget_ms is not None:
+        lines.append(f"budget: {spec.budget_ms:g} ms, measured before training")
     return lines + [f"  {name}: {domain}" for name, domain in parameters(spec.space).items()]
 
 

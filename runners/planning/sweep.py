@@ -59,7 +59,7 @@ def plan_sweep(
             sources[rate.source] = None
     complete = len(seconds) == len(trainings)
     # A trial is timed beside the base, before its training if it is to keep to a budget.
-    trials = spec.trials if spec.timed or spec.mode == "budget" else 0
+    trials = spec.trials if spec.needs_times else 0
     return SweepPlan(
         spec=spec,
         trainings=_num_trainings(spec, trainings, place, whole=whole),

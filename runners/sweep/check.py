@@ -33,7 +33,7 @@ def check_sweep(
     Raises:
         SpecError: whatever could be known to fail before the first trial.
     """
-    if spec.sampler == "grid" and all_params(spec.space) is None:
+    if spec.tries_all and all_params(spec.space) is None:
         raise SpecError(
             f"{spec.where('sampler')}: a grid needs a finite space; give every range a step, "
             "or write sampler: tpe"

@@ -120,8 +120,8 @@ class Coordinator:
 
     def _over_budget(self, trial: StudyTrial, unit: Unit) -> bool:
         """Return whether a trial ended before its training because it is too slow."""
-        budget = self.spec.latency.budget_ms
-        if self.spec.mode != "budget" or budget is None:
+        budget = self.spec.budget_ms
+        if budget is None:
             return False
         untrained = self.stopwatch.judge_untrained(unit)
         if untrained is None:

@@ -70,7 +70,7 @@ def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep
     lost = ledger.recover()
     if lost:
         log.info("%d trials were running when their coordinator ended", lost)
-    if spec.sampler == "grid":
+    if spec.tries_all:
         ledger.enqueue_all()
     summary = SweepSummary(
         spec=spec,

@@ -18,15 +18,17 @@ def sampler_of(spec: SweepSpec, seed: int) -> optuna.samplers.BaseSampler:
     def constraints(trial: FrozenTrial) -> Sequence[float]:
         return (float(trial.user_attrs.get(fact.OVER_BUDGET, 0.0)),)
 
-    limit = constraints if spec.mode == "budget" else None
-    if spec.sampler == "tpe":
-        return optuna.samplers.TPESampler(
+    limit = None if spec.budget_ms is None else constraints
+    make: Mapping[str, Callable[[], optuna.samplers.BaseSampler]] = {
+        "tpe": lambda: optuna.samplers.TPESampler(
             seed=seed, multivariate=True, group=True, constant_liar=True, constraints_func=limit
-        )
-    if spec.sampler == "nsga2":
-        return optuna.samplers.NSGAIISampler(seed=seed, constraints_func=limit)
-    # Also of a grid: every set of parameters is enqueued, so that nothing is left to draw.
-    return optuna.samplers.RandomSampler(seed=seed)
+        ),
+        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
+        "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed, constraints_func=limit),
+        # Every set of parameters is enqueued, so that nothing is left to draw.
+        "grid": lambda: optuna.samplers.RandomSampler(seed=seed),
+    }
+    return make[spec.sampler]()
 
 
 def pruner_of(spec: SweepSpec) -> optuna.pruners.BasePruner:

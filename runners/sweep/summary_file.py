@@ -59,7 +59,7 @@ class SweepSummary:
             base=spec.base,
             dataset=spec.dataset,
             objectives=spec.objectives,
-            latency_budget_ms=spec.latency.budget_ms if spec.mode == "budget" else None,
+            latency_budget_ms=spec.budget_ms,
             num_trials=spec.trials,
             trains=spec.trains,
             base_metrics={**self.base_metrics, **own},

@@ -64,9 +64,8 @@ class Trainings:
 
     def _fill(self) -> bool:
         """Start as many trials as there is room for; return whether anything is unfinished."""
-        in_batches = self.at.spec.timed or self.at.spec.mode == "budget"
         room = self.executor.slots - len(self._running) - len(self._waiting)
-        if in_batches and self._unfinished:
+        if self.at.spec.needs_times and self._unfinished:
             room = 0
         for trial, unit in self.at.next_trials(room):
             self._begin(trial, unit)

@@ -12,13 +12,27 @@ from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.spec.source import KeyPath, Source
 from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, ValueList, to_stored
 
-MODES: Mapping[str, str] = {
-    "single": "one objective",
-    "pareto": "the front of two or more objectives",
-    "budget": "one objective, among networks within latency.budget_ms before training",
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """What is searched for: the best by one objective, unless stated otherwise."""
+
+    has_front: bool = False  # of two or more objectives
+    has_budget: bool = False  # only networks within latency.budget_ms are trained
+
+
+MODES: Mapping[str, Mode] = {
+    "single": Mode(),
+    "pareto": Mode(has_front=True),
+    "budget": Mode(has_budget=True),
 }
-SAMPLERS = ("tpe", "random", "nsga2", "grid")
-PRUNERS = ("median", "successive_halving", "hyperband", "none")
+# Whether a sampler tries every set of parameters of a finite space, in order.
+SAMPLERS: Mapping[str, bool] = {"tpe": False, "random": False, "nsga2": False, "grid": True}
+# Whether a pruner ever stops a trial.
+PRUNERS: Mapping[str, bool] = {
+    **dict.fromkeys(("median", "successive_halving", "hyperband"), True),
+    "none": False,
+}
 TIME_METRICS = ("latency_ms", "latency_ratio")
 COST_METRICS = ("parameters", "macs", "train_seconds", "peak_memory_mb")
 # Metrics of a validation during training, by which a trial can be pruned.
@@ -48,12 +62,13 @@ def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
                 ("objectives", str(metric)), f"expected maximise or minimise, got {word!r}"
             )
         objectives.append(Objective(metric=str(metric), maximise=DIRECTIONS[str(word)]))
-    if mode == "pareto" and len(objectives) < 2:
+    has_front = MODES[mode].has_front
+    if has_front and len(objectives) < 2:
         raise source.error(("objectives",), "pareto needs two or more; with one write mode: single")
-    if mode != "pareto" and len(objectives) != 1:
+    if not has_front and len(objectives) != 1:
         raise source.error(("objectives",), f"{mode} has one; with several write mode: pareto")
     timed = [one.metric for one in objectives if one.metric in TIME_METRICS]
-    if timed and mode != "pareto":
+    if timed and not has_front:
         raise source.error(
             ("objectives", timed[0]),
             "alone, a network that detects nothing would win; write mode: pareto with mask_ap "
@@ -89,14 +104,15 @@ def read_pruner(
 ) -> tuple[str, Mapping[str, object]]:
     """Return the pruner and its options, which are Optuna's."""
     metric, maximised = objectives[0].metric, objectives[0].maximise
-    can_prune = mode != "pareto" and maximised and metric in VALIDATED
+    has_front = MODES[mode].has_front
+    can_prune = not has_front and maximised and metric in VALIDATED
     data = source.data.get("pruner", "median" if can_prune else "none")
     choice = data if isinstance(data, Mapping) else {"name": "none" if data is None else data}
     name = source.word(("pruner",), choice.get("name", "median"), PRUNERS)
-    if mode == "pareto" and name != "none":
+    if has_front and PRUNERS[name]:
         message = "a trial with several objectives cannot be pruned; leave the key out"
         raise source.error(("pruner",), message)
-    if name != "none" and not can_prune:
+    if PRUNERS[name] and not can_prune:
         raise source.error(
             ("pruner",),
             f"validation during training measures {', '.join(VALIDATED)}; a trial cannot be pruned "

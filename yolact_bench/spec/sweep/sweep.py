@@ -13,6 +13,7 @@ from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
 from yolact_bench.spec.source import Source, read, read_spec
 from yolact_bench.spec.sweep.keys import (
     MODES,
+    SAMPLERS,
     TIME_METRICS,
     Objective,
     read_objectives,
@@ -87,7 +88,17 @@ class SweepSpec:
     @property
     def needs_times(self) -> bool:
         """Whether times decide about trials: as objectives, or before each training."""
-        return self.timed or self.mode == "budget"
+        return self.timed or self.budget_ms is not None
+
+    @property
+    def budget_ms(self) -> float | None:
+        """What a trial may take at most if it is to be trained; None: it may take any time."""
+        return self.latency.budget_ms if MODES[self.mode].has_budget else None
+
+    @property
+    def tries_all(self) -> bool:
+        """Whether every set of parameters is tried, instead of those that a sampler draws."""
+        return SAMPLERS[self.sampler]
 
     def where(self, *path: str) -> str:
         return self.source.where(path)
@@ -137,7 +148,7 @@ def load_sweep(
     mode = source.word(("mode",), source.data.get("mode", "single"), MODES)
     latency = read_latency(source)
     objectives = read_objectives(source, mode)
-    if mode == "budget" and latency.budget_ms is None:
+    if MODES[mode].has_budget and latency.budget_ms is None:
         raise source.error(("mode",), "budget needs a limit; write latency: {budget_ms: 30}")
     sampler, seed = read_sampler(source)
     pruner, options = read_pruner(source, mode, objectives)
