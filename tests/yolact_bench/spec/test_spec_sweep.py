@@ -138,6 +138,14 @@ def test_lists_and_mappings_are_values_too(tmp_path: Path) -> None:
         ("mask_ap: max", "mask_pa: max", ":7: objectives.mask_pa", "did you mean 'mask_ap'"),
         ("maximise", "more", ":7: objectives.mask_ap", "maximise or minimise"),
         ("mask_ap: maximise", "latency_ms: minimise", ":7:", "detects nothing"),
+        ("mask_ap: maximise", "macs: minimise", ":7: objectives.macs", "detects nothing"),
+        (
+            "{mask_ap: maximise}",
+            "{parameters: minimise, latency_ms: minimise}\nmode: pareto",
+            ":7: objectives.parameters",
+            "without an accuracy",
+        ),
+        ("trials: 7", "validate_every: -1", ":8: validate_every", "from 0 on"),
         ("protonet.k", "protonett.k", ":13: space.protonett.k", "did you mean 'protonet'"),
         ("[4, 8]", "[4, 4]", ":13: space.protonet.k", "twice"),
         ("[4, 8]", "4", ":13: space.protonet.k", "expected a list"),
@@ -181,7 +189,7 @@ def test_an_option_beside_components_is_checked_with_each_of_them(tmp_path: Path
     assert together == ["fast", "fast", "soft", "soft"]
 
 
-@pytest.mark.parametrize("objective", ["train_seconds: minimise", "mask_ap: minimise"])
+@pytest.mark.parametrize("objective", ["mask_ap_small: maximise", "mask_ap: minimise"])
 def test_only_validated_metrics_can_prune_a_trial(objective: str, tmp_path: Path) -> None:
     text = SPEC.replace("mask_ap: maximise", objective)
     assert load_sweep(written(tmp_path, text)).pruner == "none"

@@ -67,21 +67,20 @@ def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
         raise source.error(("objectives",), "pareto needs two or more; with one write mode: single")
     if not has_front and len(objectives) != 1:
         raise source.error(("objectives",), f"{mode} has one; with several write mode: pareto")
-    timed = [one.metric for one in objectives if one.metric in TIME_METRICS]
-    if timed and not has_front:
+    if not any(one.metric in ACCURACIES for one in objectives):
         raise source.error(
-            ("objectives", timed[0]),
-            "alone, a network that detects nothing would win; write mode: pareto with mask_ap "
-            "beside it, or mode: budget",
+            ("objectives", objectives[0].metric),
+            "without an accuracy, a network that detects nothing would win; write mode: pareto "
+            "with mask_ap beside it, or, to limit the time, mode: budget with mask_ap",
         )
     return tuple(objectives)
 
 
 def read_whole(source: Source, key: str, default: int) -> int:
-    """Return the whole number under `key`, from 1 on."""
-    value = source.data.get(key, default)
-    if type(value) is not int or value < min(1, default):
-        raise source.error((key,), f"expected a whole number from 1 on, got {value!r}")
+    """Return the whole number under `key`, from 1 on; or from 0, if that is the default."""
+    value, lowest = source.data.get(key, default), min(1, default)
+    if type(value) is not int or value < lowest:
+        raise source.error((key,), f"expected a whole number from {lowest} on, got {value!r}")
     return value
 
 
