@@ -119,9 +119,9 @@ def _question(units: Sequence[Unit], how: LatencyPlan, place: Workplace, rounds:
 
 def measure_untrained(
     units: Sequence[Unit], how: LatencyPlan, place: Workplace, baseline: str, rounds: int | None
-) -> tuple[Mapping[str, ArmTimes], list[str]]:
-    """Time arms as they are built, together; return also those that could not be timed."""
-    untimed: list[str] = []
+) -> tuple[Mapping[str, ArmTimes], Mapping[str, str]]:
+    """Time arms as they are built, together; return also why others could not be timed."""
+    untimed: dict[str, str] = {}
     session = partial(
         time_together,
         build=lambda run: build_detector(
@@ -136,7 +136,7 @@ def measure_untrained(
 
     def skip(error: TimingError) -> None:
         log.warning("latency first: %s: %s", error, error.__cause__)
-        untimed.append(error.arm)
+        untimed[error.arm] = str(error.__cause__)
 
     return time_possible(units, session, skip) or {}, untimed
 

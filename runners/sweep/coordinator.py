@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from runners.sweep import fact
 from runners.sweep.ledger import Ledger
-from runners.sweep.stopwatch import Stopwatch
+from runners.sweep.stopwatch import InvalidSessionError, Stopwatch
 from runners.sweep.study import StudyTrial
 from runners.sweep.summary_file import SweepSummary
 from runners.sweep.trial import TrialFactory, missing_metric
@@ -75,7 +75,7 @@ class Coordinator:
         for trial, unit, metrics in outcomes:
             latency = times.get(unit.arm, {})
             if isinstance(latency, ArmError):
-                self.fail(trial, str(latency))
+                self._end_untimed(trial, latency)
             else:
                 self.complete(trial, unit, {**metrics, **latency})
 
@@ -119,13 +119,14 @@ class Coordinator:
         return None
 
     def _over_budget(self, trial: StudyTrial, unit: Unit) -> bool:
-        """Return whether a trial ended before its training because it is too slow."""
+        """Return whether a trial ended before its training: too slow, or not timed."""
         budget = self.spec.budget_ms
         if budget is None:
             return False
-        untrained = self.stopwatch.judge_untrained(unit)
-        if untrained is None:
-            self.fail(trial, "its latency could not be measured")
+        try:
+            untrained = self.stopwatch.judge_untrained(unit)
+        except ArmError as error:
+            self._end_untimed(trial, error)
             return True
         timing = untrained.timing
         self.ledger.study.note(trial.number, {fact.METRICS: dict(untrained.metrics)})
@@ -134,6 +135,14 @@ class Coordinator:
         reason = f"{timing.median_ms:.1f} ms untrained, over the budget of {budget:g} ms"
         self.prune(trial, reason, over_ms=timing.median_ms - budget)
         return True
+
+    def _end_untimed(self, trial: StudyTrial, error: ArmError) -> None:
+        """End a trial without times; a session that does not count is no fault of the trial."""
+        if isinstance(error, InvalidSessionError):
+            self.ledger.retry(trial, str(error))
+            self._log(trial, str(error))
+        else:
+            self.fail(trial, str(error))
 
     def _objectives(self, metrics: Mapping[str, float]) -> str:
         names = [one.metric for one in self.spec.objectives]

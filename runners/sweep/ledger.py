@@ -42,18 +42,22 @@ class Ledger:
         A kill in here is harmless: the retry is enqueued before the lost trial is closed, and
         never twice.
         """
-        retried = {t.facts.get(fact.RETRY_OF) for t in self.study.trials()}
         lost = self._running()
         for trial in lost:
-            if fact.RETRY_OF in trial.facts:
-                self.fail(trial.number, "its coordinator ended twice")
-            elif not trial.is_complete(self.space):
-                self._lose(trial, "its coordinator ended before all its parameters were drawn")
+            if trial.is_complete(self.space) or fact.RETRY_OF in trial.facts:
+                self.retry(trial, "its coordinator ended")
             else:
-                if trial.number not in retried:
-                    self.study.enqueue(trial.params, {fact.RETRY_OF: trial.number, **self._mine})
-                self._lose(trial, "its coordinator ended; tried again")
+                self._lose(trial, "its coordinator ended before all its parameters were drawn")
         return len(lost)
+
+    def retry(self, trial: StudyTrial, reason: str) -> None:
+        """Repeat a trial that ended through no fault of its own; after the second time it fails."""
+        if fact.RETRY_OF in trial.facts:
+            self.fail(trial.number, f"{reason} (for the second time)")
+            return
+        if all(other.facts.get(fact.RETRY_OF) != trial.number for other in self.study.trials()):
+            self.study.enqueue(trial.params, {fact.RETRY_OF: trial.number, **self._mine})
+        self._lose(trial, f"{reason}; tried again")
 
     def release(self) -> None:
         """Leave interrupted trials to the next coordinator, which tries them again."""

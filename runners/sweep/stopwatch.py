@@ -1,7 +1,7 @@
 """Latency of trials: always beside the base, in alternating rounds of one session."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, NamedTuple
@@ -30,6 +30,10 @@ _RATIO = "latency_ratio"
 _MOST_SECONDS = 20.0  # per session by default: a sweep has many sessions
 
 
+class InvalidSessionError(ArmError):
+    """A timing session does not count; another one may."""
+
+
 class UntrainedTrial(NamedTuple):
     """What was measured of a unit before its training."""
 
@@ -55,7 +59,8 @@ class Stopwatch:
         is the ratio times the base's median of the first session.
 
         Raises:
-            ArmError: the session does not count, or the base cannot be timed.
+            InvalidSessionError: the session does not count.
+            ArmError: the base cannot be timed.
         """
         self._prepare()
         errors: dict[str, Mapping[str, float] | ArmError] = {}
@@ -79,26 +84,29 @@ class Stopwatch:
         records = time_possible(units, session, skip)
         return errors if records is None else {**errors, **self._ratios(records)}
 
-    def judge_untrained(self, unit: Unit) -> UntrainedTrial | None:
-        """Return the time of a unit with random weights, measured once; None if it is invalid."""
+    def judge_untrained(self, unit: Unit) -> UntrainedTrial:
+        """Return the time of a unit with random weights, measured once.
+
+        Raises:
+            ArmError: as `time_trained`, or the unit cannot be timed.
+        """
         key = f"untrained {timing_key(unit.run)}"
         stored = self.study.fact(key)
         if not isinstance(stored, dict):
             stored = self._time_untrained(unit)
-            if stored is None:
-                return None
             self.study.set_fact(key, stored)
         fields: dict[str, Any] = {name: value for name, value in stored.items() if name != _RATIO}
         timing = TimedArm(arm=unit.arm, detect_digest=unit.run.detect_digest, **fields)
         return UntrainedTrial(timing, self._metrics(stored[_RATIO]))
 
-    def _time_untrained(self, unit: Unit) -> dict[str, Any] | None:
+    def _time_untrained(self, unit: Unit) -> dict[str, Any]:
         """Return the fields of a `TimedArm`, and its ratio to the base of the same session."""
         self._prepare()
         units, how = [self.base, unit], with_declared_load(self.plan)
-        measured, _ = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
-        if not {unit.arm, BASE} <= measured.keys() or why_invalid(measured.values()):
-            return None
+        measured, untimed = measure_untrained(units, how, self.place, BASE, self.timing.rounds)
+        for arm, reason in untimed.items():
+            raise ArmError("latency", f"{arm} cannot be timed: {reason}")
+        _check_session(measured.values())
         timing = timed_arm(unit, measured[unit.arm])
         names = ("median_ms", "low_ms", "high_ms", "num_samples")
         fields = {name: getattr(timing, name) for name in names}
@@ -128,9 +136,7 @@ class Stopwatch:
         return plan if explicit else replace(plan, max_s=min(plan.max_s, _MOST_SECONDS))
 
     def _ratios(self, records: Sequence[Latency]) -> Mapping[str, Mapping[str, float]]:
-        invalid = why_invalid(records)
-        if invalid:
-            raise ArmError("latency", f"the session does not count: {invalid}; run the sweep again")
+        _check_session(records)
         base, *others = records
         return {record.arm: self._metrics(self._ratio(record, base)) for record in others}
 
@@ -144,3 +150,8 @@ class Stopwatch:
         first = self.study.fact(fact.BASE_MS)
         assert isinstance(first, float)
         return {_RATIO: ratio, "latency_ms": ratio * first}
+
+
+def _check_session(arms: Iterable[Times]) -> None:
+    if invalid := why_invalid(arms):
+        raise InvalidSessionError("latency", f"the session does not count: {invalid}")

@@ -12,7 +12,7 @@ from yolact_bench.spec.sweep.keys import Objective
 
 # complete: all objectives are known. pruned: stopped early, behind other trials.
 # over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or was
-# lost with its coordinator twice. lost: its coordinator ended, and its choice is tried again.
+# lost twice. lost: its coordinator ended, or its times do not count, and its choice is tried again.
 # skipped: the same choice as another trial. running: not ended.
 
 

@@ -1,7 +1,7 @@
 """Times of a sweep compare only within a session: what is stored is relative to the base."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ import pytest
 
 from runners.sweep import fact
 from runners.sweep import stopwatch as module
-from runners.sweep.stopwatch import Stopwatch
+from runners.sweep.stopwatch import InvalidSessionError, Stopwatch
 from runners.sweep.trial import BASE
 from runners.timing.device.host import host_facts, read_host
 from runners.timing.records import TimingLimits, latency_record
@@ -17,6 +17,7 @@ from runners.timing.session import ArmTimes
 from runners.units.unit import Unit
 from tests.support.fake_work import environment
 from tests.support.small_ablation import context, plan_spec, write_spec
+from yolact_bench.errors import ArmError
 from yolact_bench.results.device_facts import DeviceFacts
 from yolact_bench.results.record import Latency, TimingProtocol
 from yolact_bench.spec.latency import LatencyPlan
@@ -58,7 +59,7 @@ def times(*ms: float) -> ArmTimes:
 @pytest.fixture
 def units(tmp_path: Path) -> tuple[Unit, Unit]:
     steps = plan_spec(write_spec(tmp_path), context(tmp_path / "work")).steps
-    return steps[0].unit, steps[-1].unit
+    return replace(steps[0].unit, arm=BASE), steps[-1].unit
 
 
 def watch(units: tuple[Unit, Unit], facts: Facts, tmp_path: Path) -> Stopwatch:
@@ -77,8 +78,9 @@ def sessions(monkeypatch: pytest.MonkeyPatch, *rounds: Mapping[str, Sequence[flo
     """Let the next sessions measure these times, by arm."""
     left = list(rounds)
 
-    def measure(*_: object) -> tuple[dict[str, ArmTimes], list[str]]:
-        return {arm: times(*ms) for arm, ms in left.pop(0).items()}, []
+    def measure(units: Sequence[Unit], *_: object) -> tuple[dict[str, ArmTimes], dict[str, str]]:
+        measured = {arm: times(*ms) for arm, ms in left.pop(0).items()}
+        return measured, {u.arm: "out of memory" for u in units if u.arm not in measured}
 
     monkeypatch.setattr(module, "measure_untrained", measure)
 
@@ -91,7 +93,6 @@ def test_untrained_times_are_relative_to_the_base_of_their_session(
     facts = Facts({fact.BASE_MS: 10.0})
     sessions(monkeypatch, {BASE: [20.0], unit.arm: [30.0]})
     judged = watch(units, facts, tmp_path).judge_untrained(unit)
-    assert judged is not None
     assert judged.metrics == pytest.approx({"latency_ratio": 1.5, "latency_ms": 15.0})
     assert judged.timing.median_ms == 30.0  # a budget is of this session's milliseconds
     # Measured once: there is no second session to take times from.
@@ -105,7 +106,7 @@ def test_the_first_session_says_how_long_the_base_takes(
     facts = Facts()
     sessions(monkeypatch, {BASE: [20.0], unit.arm: [30.0]})
     judged = watch(units, facts, tmp_path).judge_untrained(unit)
-    assert judged is not None and judged.metrics["latency_ms"] == pytest.approx(30.0)
+    assert judged.metrics["latency_ms"] == pytest.approx(30.0)
     assert facts.fact(fact.BASE_MS) == 20.0
 
 
@@ -118,7 +119,6 @@ def test_ratios_are_of_paired_rounds(
     sessions(monkeypatch, rounds)
     stopwatch = watch(units, Facts(), tmp_path)
     judged = stopwatch.judge_untrained(unit)
-    assert judged is not None
     assert judged.metrics == pytest.approx({"latency_ratio": 1.1, "latency_ms": 22.0})
 
     def measure(arms: Sequence[Unit], *_: object, **__: object) -> list[Latency]:
@@ -156,9 +156,23 @@ def test_the_commits_under_which_times_are_taken_are_kept_and_a_new_one_is_named
 
 
 @pytest.mark.parametrize("missing", ["base", "unit"])
-def test_a_session_without_one_of_both_says_nothing(
+def test_a_session_without_one_of_both_says_which_and_why(
     units: tuple[Unit, Unit], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
 ) -> None:
     _, unit = units
     sessions(monkeypatch, {unit.arm if missing == "base" else BASE: [1.0]})
-    assert watch(units, Facts(), tmp_path).judge_untrained(unit) is None
+    arm = BASE if missing == "base" else unit.arm
+    with pytest.raises(ArmError, match=f"{arm} cannot be timed: out of memory"):
+        watch(units, Facts(), tmp_path).judge_untrained(unit)
+
+
+def test_a_session_that_does_not_count_says_why_and_leaves_nothing(
+    units: tuple[Unit, Unit], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, unit = units
+    facts = Facts()
+    throttled = {BASE: times(20.0), unit.arm: replace(times(30.0), invalid="throttled")}
+    monkeypatch.setattr(module, "measure_untrained", lambda *_: (throttled, {}))
+    with pytest.raises(InvalidSessionError, match="does not count: throttled"):
+        watch(units, facts, tmp_path).judge_untrained(unit)
+    assert facts.values.keys() == {fact.COMMITS}
