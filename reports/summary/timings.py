@@ -1,8 +1,9 @@
 """Latencies of one session as comparable numbers: quantiles, stages, ratio to the baseline."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+
+import numpy as np
 
 from yolact_bench.clock import STAGES
 from yolact_bench.results.record import Environment, Latency
@@ -120,7 +121,7 @@ def timing_of(latency: Latency, reference: Latency | None) -> Timing:
         fps=1000 * latency.batch_size / latency.median_ms,
         ratio=ratio,
         ratio_interval=interval,
-        stages_ms={s: median(latency.stages_ms[s]) for s in stages},
+        stages_ms={s: _median(latency.stages_ms[s]) for s in stages},
         warnings=tuple(_warnings(latency)),
         latency=latency,
     )
@@ -144,7 +145,7 @@ def unfolded_text(arm: str, norms: int) -> str:
 def _warnings(latency: Latency) -> Iterator[str]:
     """What makes one arm's time, or its split, less than it seems."""
     if latency.enqueue_ms and latency.scenario != "end_to_end":
-        share = median(latency.enqueue_ms) / latency.median_ms
+        share = _median(latency.enqueue_ms) / latency.median_ms
         if share > LAUNCH_BOUND:
             yield (
                 f"launch-bound: the host is busy for {share:.0%} of a call, so a faster GPU "
@@ -155,3 +156,8 @@ def _warnings(latency: Latency) -> Iterator[str]:
     if latency.inexact:
         yield f"{latency.inexact} images for which fixed numbers of candidates were too small"
     yield from latency.protocol.stage_notes
+
+
+def _median(values: Sequence[float]) -> float:
+    """The median with numpy's rounding of a quantile: earlier reports have these digits."""
+    return float(np.quantile(np.asarray(values, float), 0.5))
