@@ -136,8 +136,7 @@ def _is_work(path: Path) -> bool:
 
 
 def _names(work_dir: Path) -> list[str]:
-    files = sorted((work_dir / "reports").glob(f"*/{manifests.FILE.name}"))
-    return [file.parent.name for file in files]
+    return [file.parent.name for file in manifests.FILE.in_folders_of(work_dir / "reports")]
 
 
 def _ablation(word: str, work_dir: Path) -> Side:

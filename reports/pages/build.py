@@ -13,6 +13,7 @@ from reports.summary.aggregate import Summary, summarise
 from reports.tables.csv import csv_files
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.results import manifest as manifests
+from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.store import open_store
 
 
@@ -76,8 +77,8 @@ def report_folder(work_dir: Path, name: str) -> Path:
     reports = work_dir / "reports"
     folder = reports / name
     if not name or not (folder / manifests.FILE.name).exists():
-        known = [path.parent.name for path in sorted(reports.glob(f"*/{manifests.FILE.name}"))]
-        known += [path.parent.name for path in sorted(work_dir.glob("sweeps/*/sweep.json"))]
+        known = [path.parent.name for path in manifests.FILE.in_folders_of(reports)]
+        known += [path.parent.name for path in sweeps.FILE.in_folders_of(work_dir / "sweeps")]
         raise SpecError(
             f"report: {work_dir} has no ablation or sweep named "
             f"{name!r}{hint(name, dict.fromkeys(known))}"

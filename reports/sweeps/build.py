@@ -84,7 +84,7 @@ def hides_a_sweep(work_dir: Path, name: str) -> bool:
 def _read(work_dir: Path, name: str) -> tuple[Path, Sweep]:
     folder = _folder(work_dir, name)
     if not name or not (folder / sweeps.FILE.name).exists():
-        files = sorted(_folder(work_dir, "").glob(f"*/{sweeps.FILE.name}"))
+        files = sweeps.FILE.in_folders_of(_folder(work_dir, ""))
         known = dict.fromkeys(file.parent.name for file in files)
         raise SpecError(f"report: {work_dir} has no sweep named {name!r}{hint(name, known)}")
     return folder, sweeps.load(folder)

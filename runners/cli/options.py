@@ -30,9 +30,8 @@ Specs = Annotated[
     ),
 ]
 Arm = Annotated[str, typer.Argument(help="Name of a preset, or path of a run.yaml.", metavar="ARM")]
-Dataset = Annotated[
-    str | None, typer.Option(help="Data set: coco, sbd, shapes, or the path of a dataset.yaml.")
-]
+DATASET = "Data set: coco, sbd, shapes, or the path of a dataset.yaml."
+Dataset = Annotated[str | None, typer.Option(help=DATASET)]
 Weights = Annotated[
     Path | None, typer.Option(help="Checkpoint (final.pt) or released YOLACT file (.pth).")
 ]

@@ -77,9 +77,7 @@ def write_shapes(
 
 @data.command("check")
 def check_data(
-    dataset: Annotated[
-        str, typer.Argument(help="Data set: coco, sbd, shapes, or the path of a dataset.yaml.")
-    ],
+    dataset: Annotated[str, typer.Argument(help=options.DATASET)],
     strict: Annotated[bool, typer.Option(help="Exit code 2 on any degenerate annotation.")] = False,
     data_root: options.DataRoot = None,
 ) -> None:

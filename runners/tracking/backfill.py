@@ -42,7 +42,7 @@ def backfill(work_dir: Path, name: str | None = None) -> list[BackfillResult]:
 
 def _ablations(work_dir: Path, name: str | None) -> list[str]:
     executed = {path.parent.name for path in (work_dir / FOLDER).glob("*/*.jsonl")}
-    planned = {path.parent.name for path in (work_dir / "reports").glob(f"*/{FILE.name}")}
+    planned = {path.parent.name for path in FILE.in_folders_of(work_dir / "reports")}
     known = sorted(executed | planned)
     if not known:
         raise SpecError(f"{work_dir}: no ablation has been run here; --work-dir names another")

@@ -10,7 +10,7 @@ from yolact_bench.results.metrics import points
 from yolact_bench.results.record import Accuracy, Failure, Latency
 from yolact_bench.results.sessions import listed_session
 from yolact_bench.results.store import Store, open_store
-from yolact_bench.spec.budget_names import FULL
+from yolact_bench.spec.budget_names import proxy_mark
 from yolact_bench.text import align, decimal
 
 _HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
@@ -63,7 +63,7 @@ def run_facts(work_dir: Path) -> dict[str, object]:
 
 def _groups(work_dir: Path) -> list[Group]:
     store = open_store(work_dir)
-    files = sorted((work_dir / "reports").glob(f"*/{manifests.FILE.name}"))
+    files = manifests.FILE.in_folders_of(work_dir / "reports")
     shown = [manifests.load(file) for file in files]
     groups = [_ablation(manifest, store) for manifest in shown]
     listed = {run.detect_digest for manifest in shown for run in manifest.runs}
@@ -98,9 +98,9 @@ def _ablation(manifest: Manifest, store: Store) -> Group:
         if session and latency and session.invalid and not detail:
             detail = f"times do not count: {session.invalid}"
         rows.append(_row(run, run.arm, accuracy, latency, failed, state=state, detail=detail))
-    proxy = "" if manifest.budget == FULL else f" [{manifest.budget} budget: a proxy]"
     on = next((f"; times on {one.environment.device}" for one in timed.values()), "")
-    return Group(name=f"{manifest.name}{proxy}", about=f"{manifest.question}{on}", rows=tuple(rows))
+    name = manifest.name + proxy_mark(manifest.budget)
+    return Group(name=name, about=f"{manifest.question}{on}", rows=tuple(rows))
 
 
 def _row(

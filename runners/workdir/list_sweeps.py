@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.sweep import Sweep
-from yolact_bench.spec.budget_names import FULL
+from yolact_bench.spec.budget_names import FULL, proxy_mark
 from yolact_bench.text import NOT_AVAILABLE, align, metric_value
 
 _HEADS = ("sweep", "mode", "trials", "best", "when", "question")
@@ -43,7 +43,7 @@ def sweep_facts(work_dir: Path) -> dict[str, object]:
 
 
 def _rows(work_dir: Path) -> list[SweepRow]:
-    files = sorted((work_dir / "sweeps").glob(f"*/{sweeps.FILE.name}"))
+    files = sweeps.FILE.in_folders_of(work_dir / "sweeps")
     return [_row(sweeps.load(file)) for file in files]
 
 
@@ -70,5 +70,5 @@ def _cells(row: SweepRow) -> tuple[str, ...]:
     best = ", ".join(f"{name} {metric_value(name, value)}" for name, value in row.best.items())
     if row.on_front > 1:
         best = f"{row.on_front} on the front"
-    proxy = "" if row.budget == FULL else f" [{row.budget} budget: a proxy]"
-    return row.name + proxy, row.mode, trials, best or NOT_AVAILABLE, row.when, row.question
+    name = row.name + proxy_mark(row.budget)
+    return name, row.mode, trials, best or NOT_AVAILABLE, row.when, row.question

@@ -80,9 +80,12 @@ def _open(work_dir: Path) -> int:
         work_dir.mkdir(parents=True, exist_ok=True)
         return os.open(work_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise SpecError(
-            f"--work-dir {work_dir}: cannot be written ({error.strerror}); choose another"
-        ) from error
+        raise unwritable(work_dir, error) from error
+
+
+def unwritable(work_dir: Path, error: OSError) -> SpecError:
+    """Return what to raise where a work directory cannot be written."""
+    return SpecError(f"--work-dir {work_dir}: cannot be written ({error.strerror}); choose another")
 
 
 def _take(descriptor: int, work_dir: Path, patience: float) -> None:

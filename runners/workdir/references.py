@@ -46,12 +46,12 @@ def find_references(work_dir: Path, *, superseded: bool) -> References:
             detections.update((record.detect_digest, Path(record.predictions).name))
             passes[record.forward_digest] |= set()
     unreadable: dict[Path, str] = {}
-    plans = sorted((work_dir / "reports").glob(f"*/{manifests.FILE.name}"))
+    plans = manifests.FILE.in_folders_of(work_dir / "reports")
     for run in (run for plan in _load(manifests.load, plans, unreadable) for run in plan.runs):
         trainings.add(run.train_digest)
         detections.add(run.detect_digest)
         passes[run.forward_digest] |= {run.detect_digest} - evaluated
-    pages = sorted((work_dir / "sweeps").glob(f"*/{sweeps.FILE.name}"))
+    pages = sweeps.FILE.in_folders_of(work_dir / "sweeps")
     for trial in (one for sweep in _load(sweeps.load, pages, unreadable) for one in sweep.trials):
         if trial.state not in _ENDED:
             trainings.add(trial.train_digest)

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runners.evaluation.coco.score import SCORING
 from runners.workdir.dataset_files import write_shapes
+from yolact_bench.contracts import documents_its_source
 from yolact_bench.data import DATASETS, Dataset, open_dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.dataset.dataset import DATASET_SPECS, DatasetSpec, resolve_dataset
@@ -34,6 +36,16 @@ def test_every_named_set_is_of_a_kind_that_can_be_opened(tmp_path: Path) -> None
     for name in DATASET_SPECS:
         choice = {"name": name, **options.get(name, {})}
         assert resolve_dataset(choice, data_root=tmp_path).kind in DATASETS
+
+
+@pytest.mark.parametrize("name", sorted(DATASET_SPECS))
+def test_a_data_set_states_its_source_and_how_it_differs(name: str) -> None:
+    documents_its_source(DATASET_SPECS[name])
+
+
+@pytest.mark.parametrize("name", sorted(SCORING))
+def test_an_engine_states_its_source_and_how_it_differs(name: str) -> None:
+    documents_its_source(SCORING[name].evaluate)
 
 
 def test_images_are_rgb_bytes_of_the_size_that_the_objects_state(dataset: Dataset) -> None:

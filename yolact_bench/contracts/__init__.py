@@ -33,10 +33,14 @@ def checks_of(slot: str) -> tuple[Check, ...]:
 
 def names_its_source(slot: str, name: str) -> None:
     """The docstring says where the component comes from; ours then say how they differ from it."""
-    component = components(slot)[name]
+    documents_its_source(components(slot)[name])
+
+
+def documents_its_source(component: object) -> None:
+    """As `names_its_source`, of what is no component of a slot."""
     text = inspect.getdoc(component) or ""
     assert "Source: " in text
-    if component.__module__.startswith("yolact_bench."):
+    if component.__module__.startswith(("yolact_bench.", "runners.")):
         assert re.search(r"Source: \S.*\sDiffers: .+\.$", text, re.DOTALL), text
 
 

@@ -106,6 +106,10 @@ class JsonFile(Generic[T]):
         write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
         return path
 
+    def in_folders_of(self, folder: Path) -> list[Path]:
+        """Return the files of this kind in the folders that lie in `folder`, by name."""
+        return sorted(folder.glob(f"*/{self.name}"))
+
     def load(self, path: Path) -> T:
         """Return what `save` wrote; `path` is the file or its folder.
 

@@ -27,3 +27,8 @@ BUDGETS: Mapping[str, Budget] = {
     "short": Budget(about="a tenth of the schedule: a proxy for the full one"),
     FULL: Budget(about="what the spec asks for"),
 }
+
+
+def proxy_mark(budget: str) -> str:
+    """Return what follows a name in a list where the budget was not the full one."""
+    return "" if budget == FULL else f" [{budget} budget: a proxy]"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runners.arms.external.command import run_command
 from runners.arms.external.results import adopt
-from runners.evaluation.files import PredictionKey, is_complete
+from runners.evaluation.files import BOX_FILE, MASK_FILE, PredictionKey, is_complete
 from runners.units.unit import ExternalUnit
 from runners.units.workplace import Workplace
 from runners.workdir.dataset_files import write_split
@@ -23,7 +23,7 @@ from yolact_bench.spec.external import Command
 log = logging.getLogger(__name__)
 
 LOG_FILE = "output.log"
-_RESULTS = {"segm": "segm.json", "bbox": "bbox.json", "latency": "latency.json"}
+_RESULTS = {"segm": MASK_FILE, "bbox": BOX_FILE, "latency": "latency.json"}
 
 
 def predict_external(unit: ExternalUnit, place: Workplace) -> Path:

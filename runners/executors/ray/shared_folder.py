@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners.system.environment import SOURCE_TREE, package_versions, source_commit
-from yolact_bench.errors import SpecError
+from runners.workdir.lock import unwritable
 from yolact_bench.results.files import write_atomically
 
 _SOURCES = ("yolact_bench", "runners")
@@ -50,9 +50,7 @@ def put_mark(work_dir: Path) -> Mark:
     try:
         write_atomically(mark.folder / "secret", mark.secret)
     except OSError as error:
-        raise SpecError(
-            f"--work-dir {work_dir}: cannot be written ({error.strerror}); choose another"
-        ) from error
+        raise unwritable(work_dir, error) from error
     return mark
 
 
