@@ -78,7 +78,7 @@ def test_a_pass_whose_clearing_is_cut_short_is_not_taken_for_complete(
 
     monkeypatch.setattr(Path, "unlink", once)
     with pytest.raises(KeyboardInterrupt):
-        _resumable(tmp_path, {**identity, "num_images": 1, "min_score": 0.1})
+        _resumable(tmp_path, {**identity, "num_images": 1, "min_score": 0.1}, [range(1)])
     assert open_pass(tmp_path, PredictionKey("f", "t", 1)) is None
 
 
