@@ -1,7 +1,5 @@
 """A sentence on every arm beside the baseline, for a terminal."""
 
-from typing import TYPE_CHECKING
-
 from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.summary.timings import Timing
@@ -14,9 +12,6 @@ from yolact_bench.text import (
     signed_interval,
     with_interval,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def arm_verdicts(summary: Summary) -> tuple[str, ...]:

@@ -24,9 +24,8 @@ _CENTRE, _SIZE = tl.constexpr(CENTRE_VARIANCE), tl.constexpr(SIZE_VARIANCE)
 # Bins are steps of 1/64 of a power of two: of p below a half, and of 1 - p, which is exact there,
 # from a half on. So they are narrow at both ends, where probabilities gather.
 _SHIFT = tl.constexpr(23 - 6)
-_HALF = tl.constexpr(126 << 6)  # bin of 0.5, whose exponent is 126
 _LEAST = tl.constexpr((103 << 6) - 1)  # below the bin of 2^-24, the least 1 - p that is not 0
-# The rest of the bins is for p below a half; those below 2^-42 share one.
+# The rest of the bins is for p below a half, whose bin is 126 << 6; those below 2^-42 share one.
 _FIRST = tl.constexpr((126 << 6) - (BINS - ((126 << 6) - (103 << 6) + 2)))
 
 
