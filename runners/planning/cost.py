@@ -99,7 +99,7 @@ def _stored_passes(plan: Plan) -> list[Unit]:
     """One unit of each pass that will be kept: a pass that serves a single unit is not."""
     pending: dict[str, dict[str, Unit]] = {}
     for step in plan.steps:
-        if not step.evaluated and lowest_score(step.unit.run) is not None:
+        if step.is_missing and lowest_score(step.unit.run) is not None:
             run = step.unit.run
             pending.setdefault(run.forward_digest, {})[run.detect_digest] = step.unit
     return [next(iter(units.values())) for units in pending.values() if len(units) > 1]
@@ -115,7 +115,7 @@ def _cost(step: Step, rates: Throughput, place: Workplace) -> StepCost:
         left = (schedule.iterations - rates.iterations_done(run)) * schedule.batch_size
         rate = rates.training(run)
         train, train_source = (rate.seconds(left), rate.text) if rate else (None, "")
-    if not step.evaluated:
+    if step.is_missing:
         rate = rates.detection(run)
         detect = rate.seconds(num_images(step.unit, place)) if rate else None
     return StepCost(train_seconds=train, detect_seconds=detect, train_source=train_source)
@@ -153,8 +153,6 @@ def plan_tasks(plan: Plan, cost: Estimate, devices: int, speed_up: float) -> lis
     train: dict[str, float] = {}
     detect: dict[str, float] = {}
     for step, of_step in zip(plan.steps, cost.steps, strict=True):
-        if step.failed:
-            continue
         if of_step.train_seconds is None:
             return None
         key = step.unit.run.train_digest

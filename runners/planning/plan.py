@@ -31,6 +31,11 @@ class Step:
     shares: str | None = None  # the unit whose training it uses, if not its own
     shares_forward: str | None = None  # the unit whose pass over the images it uses, likewise
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is neither a result nor a failure that stands: `run` evaluates the unit."""
+        return not (self.evaluated or self.failed)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -48,12 +53,12 @@ class Plan:
 
     @property
     def evaluations(self) -> int:
-        return sum(not step.evaluated for step in self.steps)
+        return sum(step.is_missing for step in self.steps)
 
     @property
     def passes(self) -> frozenset[str]:
         """The digests of the forward passes that evaluations still need."""
-        return frozenset(s.unit.run.forward_digest for s in self.steps if not s.evaluated)
+        return frozenset(s.unit.run.forward_digest for s in self.steps if s.is_missing)
 
 
 def make_plan(
@@ -76,7 +81,9 @@ def make_plan(
             unit=unit,
             trained=is_trained(unit, place),
             evaluated=store.accuracy(unit.run.detect_digest) is not None,
-            failed=store.why_failed(unit.run.detect_digest, ablation.measure),
+            failed=None
+            if retry_failed
+            else store.why_failed(unit.run.detect_digest, ablation.measure),
         )
         for unit in units
     ]
@@ -116,7 +123,9 @@ def share_work(steps: Iterable[Step]) -> tuple[Step, ...]:
         sharing.append(
             replace(
                 step,
-                trains=not step.trained and first == unit.title,
+                trains=not step.trained
+                and first == unit.title
+                and (step.evaluated or step.is_missing),
                 shares=None if first == unit.title else first,
                 shares_forward=None if passed == unit.title else passed,
             )

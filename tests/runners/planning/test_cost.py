@@ -191,6 +191,22 @@ def test_a_failed_timing_leaves_a_training_in_the_schedule(
         assert len([task for task in tasks if task.key != "timing"]) == trainings
 
 
+def test_a_failure_that_stands_is_in_no_total(
+    plan: Plan, at: AblationContext, tmp_path: Path
+) -> None:
+    """`run` leaves k_4 and `sequential` out, which share a training: k_2 is 1 training of 1.5 s."""
+    for step in (plan.steps[0], plan.steps[2]):
+        digest = step.unit.run.detect_digest
+        at.store.add(replace(fake_work.failure(phase="train"), detect_digest=digest))
+    again = plan_spec(tmp_path / "small.yaml", at)
+    found = cost(again, at, rate=4.0)
+    assert (again.trainings, again.evaluations, len(again.passes)) == (1, 1, 1)
+    assert [step.train_seconds for step in found.steps] == [0.0, 1.5, 0.0]
+    tasks = plan_tasks(replace(again, timed=True), found, 1, 1.0)
+    assert tasks is not None
+    assert sum(task.seconds for task in tasks) == found.train_seconds
+
+
 def test_disk_is_counted_from_the_networks(plan: Plan, at: AblationContext) -> None:
     """SGD remembers one number a weight. Of the three arms, two share a pass: it alone is stored.
 
