@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from yolact_bench.results.serialise import from_plain
 
 # Slowed down by heat or by a failing supply: no time counts.
-_SLOWED = frozenset(
+SLOWED = frozenset(
     {"hardware slowdown", "software thermal slowdown", "hardware thermal slowdown", "power brake"}
 )
 # Many GPUs touch their power cap under load and hardly slow down, so these count only where the
 # clock fell by more than a twentieth of the highest of the session.
-_CAPPED = frozenset({"power cap", "sync boost"})
+CAPPED = frozenset({"power cap", "sync boost"})
 _FALLEN = 0.95
 
 
@@ -118,7 +118,7 @@ def gpu_fault(gpu: GpuFacts, during: Sequence[GpuSample]) -> str:
 
 
 def _throttling(gpu: GpuFacts, during: Sequence[GpuSample]) -> Iterator[str]:
-    slowed = Counter(word for sample in during for word in sample.reasons if word in _SLOWED)
+    slowed = Counter(word for sample in during for word in sample.reasons if word in SLOWED)
     for word, times in slowed.items():
         yield f"throttled: {word} in {times} of {len(during)} samples"
     if gpu.thermal_ms:
@@ -128,7 +128,7 @@ def _throttling(gpu: GpuFacts, during: Sequence[GpuSample]) -> Iterator[str]:
         (sample.sm_mhz, word)
         for sample in during
         for word in sample.reasons
-        if word in _CAPPED and sample.sm_mhz is not None and sample.sm_mhz < _FALLEN * highest
+        if word in CAPPED and sample.sm_mhz is not None and sample.sm_mhz < _FALLEN * highest
     ]
     if fallen:
         lowest, word = min(fallen)

@@ -7,10 +7,16 @@ import pytest
 import torch
 
 from runners.timing.device.host import HostReading, host_facts, host_warnings, read_host
-from runners.timing.device.nvml import is_own_process, open_gpu, reason_words
+from runners.timing.device.nvml import REASONS, is_own_process, open_gpu, reason_words
 from runners.timing.device.watch import DeviceWatch, watch
 from tests.support.fake_nvml import SLICE, UUID, FakeNvml
-from yolact_bench.results.device_facts import DeviceFacts, HostFacts, read_device_facts
+from yolact_bench.results.device_facts import (
+    CAPPED,
+    SLOWED,
+    DeviceFacts,
+    HostFacts,
+    read_device_facts,
+)
 from yolact_bench.results.serialise import to_plain
 
 ME = os.getpid()
@@ -179,6 +185,7 @@ def test_bits_become_words_and_an_unknown_bit_its_number() -> None:
     assert reason_words(0) == ()
     assert reason_words(0x1 | 0x40) == ("idle", "hardware thermal slowdown")
     assert reason_words(0x8000) == ("reason 0x8000",)
+    assert {word for _, word in REASONS} > SLOWED | CAPPED  # or a rule would wait for ever
 
 
 def test_own_processes_are_this_one_and_its_children() -> None:
