@@ -23,6 +23,10 @@ def exit_code(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(code) if code else 0
 
 
+def on_the_cpu(work: Path) -> tuple[str, ...]:
+    return ("--work-dir", str(work), "--device", "cpu")
+
+
 def python(program: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-c", program]
     return subprocess.run(words, capture_output=True, text=True, check=False)
@@ -83,15 +87,17 @@ def test_a_plan_is_one_json_object(
 def test_a_finished_ablation_runs_again_in_an_instant_and_prints_its_table(
     work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("run", str(work.parent / "small.yaml"), "--work-dir", str(work), "--device", "cpu")
+    before = (work / "results.jsonl").read_bytes()
+    words = ("run", str(work.parent / "small.yaml"), "--rounds", "2", *on_the_cpu(work))
     assert exit_code(*words, monkeypatch=monkeypatch) == 0
     assert "k_4" in capsys.readouterr().out
+    assert (work / "results.jsonl").read_bytes() == before
 
 
 def test_an_unmet_expectation_is_exit_code_4(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = SPEC + 'expect: ["mask_ap[k_4] >= 99"]\n'
     spec = write_spec(work.parent, text)
-    words = ("run", str(spec), "--work-dir", str(work), "--device", "cpu")
+    words = ("run", str(spec), "--rounds", "2", *on_the_cpu(work))
     assert exit_code(*words, monkeypatch=monkeypatch) == 4
     write_spec(work.parent)
 

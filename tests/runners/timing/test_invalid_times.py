@@ -22,17 +22,19 @@ from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency
 from yolact_bench.results.sessions import Times
 
+NO_ENERGY = frozenset({"energy"})  # which would be measured in calls of their own
 REASON = "throttled: hardware thermal slowdown in"
 
 
 def hot(_: object) -> DeviceWatch:
-    """A watch that takes this machine for a GPU that is too hot."""
-    nvml = FakeNvml(pids=(os.getpid(),), reasons=0x40)
+    """A watch that takes this machine for a GPU that is too hot, and that counts no energy."""
+    nvml = FakeNvml(pids=(os.getpid(),), reasons=0x40, missing=NO_ENERGY)
     return DeviceWatch(UUID, nvml=nvml, interval_s=0.0)
 
 
 def cool(_: object) -> DeviceWatch:
-    return DeviceWatch(UUID, nvml=FakeNvml(pids=(os.getpid(),)), interval_s=0.0)
+    nvml = FakeNvml(pids=(os.getpid(),), missing=NO_ENERGY)
+    return DeviceWatch(UUID, nvml=nvml, interval_s=0.0)
 
 
 Run = Callable[[Callable[[object], DeviceWatch]], int]
@@ -48,6 +50,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the small ablation with a watch, and return the exit code."""
 
     def once(watch: Callable[[object], DeviceWatch]) -> int:
+        monkeypatch.setattr("reports.pages.build.draw", lambda _: {})  # no figure is looked at
         monkeypatch.setattr("runners.timing.session.watch", watch)
         place = ("--work-dir", str(folder / "work"), "--device", "cpu", "--workers", "0")
         words = ("run", str(write_spec(folder)), "--rounds", "2", "--json", *place)

@@ -194,7 +194,9 @@ def test_a_time_that_is_reported_is_a_footnote_that_says_what_it_includes(
 def test_a_wrong_result_file_stops_before_any_training(tmp_path: Path) -> None:
     (tmp_path / "masks.json").write_text('[{"image_id": 1}]')
     spec = write_spec(tmp_path, "  given: {segm: masks.json}\n")
-    with pytest.raises(SpecError, match=r"external\.given: .*masks\.json: entry 1: category_id"):
+    with pytest.raises(
+        SpecError, match=r"external\.given: .*masks\.json: entry 1: missing category_id"
+    ):
         run_spec(spec, context(tmp_path / "work"))
     assert not (tmp_path / "work/checkpoints").exists()
     assert not (tmp_path / "work/results.jsonl").exists()
@@ -213,7 +215,7 @@ def test_a_command_that_writes_nonsense_fails_alone(tmp_path: Path) -> None:
     run_spec(spec, at)
     kinds = {f.arm: (f.kind, f.message) for f in at.store.failures()}
     assert kinds["nonsense"][0] == "bad_results"
-    assert "segm.json:1:1: not JSON" in kinds["nonsense"][1]
+    assert "segm.json:1:2: not JSON" in kinds["nonsense"][1]
     assert kinds["nothing"][0] == "no_results"
     assert kinds.keys() == {"nonsense", "nothing"}
 
