@@ -117,7 +117,7 @@ def latency_metrics(latency: Latency, reference: Latency | None = None) -> dict[
         f"energy/{whole}_mj": latency.energy_mj,
     }
     if reference is not None and latency.is_paired(reference):
-        ratio, _ = paired_ratio(latency.samples_ms, reference.samples_ms)
+        ratio, _ = paired_ratio(latency.samples_ms, reference.samples_ms, resamples=0)
         metrics[f"latency/{whole}_ratio"] = ratio
     for percent, least in _MIN_SAMPLES.items():
         if n >= least:

@@ -14,7 +14,7 @@ Bitmap = NDArray[np.uint8]
 Segment = Polygons | Bitmap
 
 # `fillPoly` also colours every pixel that its outline touches, half a pixel too much all
-# around: 8 % of the area of a typical object at 550 px. So it draws on a finer canvas, which is
+# around: of an object 50 px wide, 4 % of its area. So it draws on a finer canvas, which is
 # read at the cell centres: an odd number of canvas pixels per cell, more for small objects.
 _CANVAS_PX = 800
 _LEAST_SCALE, _MOST_SCALE = 3, 9

@@ -22,11 +22,11 @@ def check_image(image: Image, index: int) -> None:
     if str(image.dtype) not in {"uint8", "torch.uint8"} or image.shape[2:] != (3,):
         raise SpecError(
             f"image {index}: expected RGB uint8 [height, width, 3], "
-            f"got {image.dtype} {list(image.shape)}"
+            f"got {image.dtype} {list(image.shape)}; pass values 0 to 255 as uint8, channels last"
         )
     if 0 in image.shape:
         shape = list(image.shape)
-        raise SpecError(f"image {index}: expected at least one pixel, got the shape {shape}")
+        raise SpecError(f"image {index}: no pixel in the shape {shape}; leave this image out")
 
 
 def resize(

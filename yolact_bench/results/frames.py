@@ -129,7 +129,9 @@ class Results:
             SpecError: no ablation was named, so there is no baseline.
         """
         if self._manifest is None:
-            raise SpecError("differences: name an ablation, which has a baseline")
+            raise SpecError(
+                "differences need a baseline: write Results(work, 'name of an ablation')"
+            )
         plan = self._manifest
         accuracies = {run.detect_digest: record for run, record in self._accuracies()}
         resamples = stored_resamples(self._work_dir / "resamples", accuracies)
