@@ -7,9 +7,9 @@ from typing import Any
 
 from yolact_bench.catalog import OWN, alternatives, components, package_of
 from yolact_bench.errors import MissingDataError, SpecError, hint
+from yolact_bench.file_hash import file_sha256
 from yolact_bench.slots import Choice, fact, find_component, pick, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
-from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.spec.run import SMALLEST_IMAGE, Run
 
 TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")

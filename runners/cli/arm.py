@@ -22,8 +22,8 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace, is_trained
 from runners.workdir.lock import hold_lock
 from yolact_bench.errors import SpecError
+from yolact_bench.file_hash import file_sha256
 from yolact_bench.results.metrics import Summaries
-from yolact_bench.spec.file_hash import file_sha256
 from yolact_bench.text import align, ap_points
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from runners.planning.rates import Throughput, total
 from runners.planning.simulation import ScalingStudy, Task, study_scaling
 from runners.planning.suite import Member, Suite
 from runners.units.workplace import Workplace
-from yolact_bench.spec.dataset.published import PUBLISHED_SIZES
+from yolact_bench.published_datasets import PUBLISHED_SIZES
 from yolact_bench.training_parts import build_schedule
 
 

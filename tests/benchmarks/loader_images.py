@@ -9,8 +9,8 @@ import numpy as np
 from tests.support.coco_categories import COCO_CATEGORY_IDS
 from tests.support.data_fixtures import coco_subset
 from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.published_datasets import COCO_CLASSES
 from yolact_bench.spec.dataset.dataset import DatasetSpec
-from yolact_bench.spec.dataset.published import COCO_CLASSES
 from yolact_bench.spec.dataset.split import FileSplit
 
 HEIGHT, WIDTH, OBJECTS = 480, 640, 7

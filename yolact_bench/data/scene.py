@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from yolact_bench.data.segmentation import polygon_area
 from yolact_bench.data.textures import Pixels, colour_pair, distract, hue_pair, texture
-from yolact_bench.spec.dataset.published import SHAPES_CLASSES
+from yolact_bench.published_datasets import SHAPES_CLASSES
 
 MAX_OBJECTS = 8
 _TRIES = 12  # places tried for an object before it is given up

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from yolact_bench.spec.dataset.published import SHAPES_CLASSES
+from yolact_bench.published_datasets import SHAPES_CLASSES
 
 _OBJECT_CHROMA = (65.0, 95.0)  # levels that a colour is away from grey
 # Each class has its own hue, evenly spaced; one object in ten has any hue instead, and so

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolact_bench.errors import SpecError, hint
-from yolact_bench.spec.file_hash import file_sha256
+from yolact_bench.file_hash import file_sha256
 from yolact_bench.spec.source import KeyPath, Source
 
 # Raise when the same files or command would get other scores: records are then not reused.

@@ -7,8 +7,8 @@ dbolya/yolact@902073d data/config.py for constants the papers leave out.
 from collections.abc import Mapping
 
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.published_datasets import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.slots import Choice
-from yolact_bench.spec.dataset.published import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.spec.run import Run
 
 _COCO_SCHEDULE: Choice = {

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.data_fixtures import tiny_spec, write_set
 from yolact_bench.errors import SpecError
+from yolact_bench.published_datasets import COCO_CLASSES, PASCAL_CLASSES
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
-from yolact_bench.spec.dataset.published import COCO_CLASSES, PASCAL_CLASSES
 
 
 def test_a_name_a_file_and_a_mapping_are_choices(tmp_path: Path) -> None:

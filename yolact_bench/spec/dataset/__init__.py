@@ -1,4 +1,4 @@
-"""Data set specs: files, classes and sizes.
+"""Data set specs: files, splits and classes.
 
 Public: `dataset.DatasetSpec`, `dataset.resolve_dataset`, `file.read_dataset_file`.
 """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolact_bench.spec.file_hash import file_sha256
+from yolact_bench.file_hash import file_sha256
 
 # Raise when the same options give other images: old checkpoints and scores are then not reused.
 SHAPES_VERSION = 1
