@@ -191,5 +191,7 @@ def scale_plan(
         devices=devices,
         efficiency=efficiency,
         # The first unit that needs a training gives its name.
-        titles={s.unit.run.train_digest: s.unit.title for s in reversed(plan.steps)},
+        titles={
+            s.unit.run.train_digest: s.unit.title for s in reversed(plan.steps) if s.is_missing
+        },
     )

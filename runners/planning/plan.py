@@ -112,20 +112,21 @@ def make_plan(
 
 
 def share_work(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Return the steps of a plan, each with what it takes over from the first that needs it."""
-    trainings: dict[str, str] = {}
-    passes: dict[str, str] = {}
+    """Return the steps of a plan, each with what it takes over from the first that needs it.
+
+    What is missing is never taken over from a unit that `run` leaves out.
+    """
+    trainings: dict[tuple[str, bool], str] = {}
+    passes: dict[tuple[str, bool], str] = {}
     sharing = []
     for step in steps:
-        unit = step.unit
-        first = trainings.setdefault(unit.run.train_digest, unit.title)
-        passed = passes.setdefault(unit.run.forward_digest, unit.title)
+        unit, untrained = step.unit, step.is_missing and not step.trained
+        first = trainings.setdefault((unit.run.train_digest, untrained), unit.title)
+        passed = passes.setdefault((unit.run.forward_digest, step.is_missing), unit.title)
         sharing.append(
             replace(
                 step,
-                trains=not step.trained
-                and first == unit.title
-                and (step.evaluated or step.is_missing),
+                trains=untrained and first == unit.title,
                 shares=None if first == unit.title else first,
                 shares_forward=None if passed == unit.title else passed,
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runners.ablation.context import AblationContext
-from runners.planning.cost import Estimate, estimate, plan_tasks
+from runners.planning.cost import Estimate, estimate, plan_tasks, scale_plan
 from runners.planning.plan import Plan
 from runners.planning.rates import Rate
 from runners.planning.text.ablation import plan_facts, plan_lines
@@ -178,26 +178,56 @@ def test_known_rates_count_and_the_unknown_ones_are_named(plan: Plan, at: Ablati
     assert "at most 4 s; that of k_2 unknown until arms have been timed" in text
 
 
+def fail(plan: Plan, at: AblationContext, row: int, phase: str = "train") -> None:
+    digest = plan.steps[row].unit.run.detect_digest
+    at.store.add(replace(fake_work.failure(phase=phase), detect_digest=digest))
+
+
 def test_a_failed_timing_leaves_a_training_in_the_schedule(
     plan: Plan, at: AblationContext, tmp_path: Path
 ) -> None:
-    """`run` trains the arm nonetheless; what failed to train is left out."""
+    """`run` trains k_4 nonetheless, beside k_2."""
+    fail(plan, at, 0, "latency")
+    again = plan_spec(tmp_path / "small.yaml", at)
+    tasks = plan_tasks(replace(again, timed=True), cost(again, at, rate=4.0), 1, 1.0)
+    assert tasks is not None
+    assert len(tasks) == 2
+
+
+def test_an_arm_trains_what_it_shares_with_an_arm_that_failed(
+    plan: Plan, at: AblationContext, tmp_path: Path
+) -> None:
+    """`run` leaves k_4 out and trains for `sequential`: 2 trainings of 1.5 s each, and 2 passes."""
+    fail(plan, at, 0)
+    again = plan_spec(tmp_path / "small.yaml", at)
+    found = cost(again, at, rate=4.0)
+    assert (again.trainings, again.evaluations, len(again.passes)) == (2, 2, 2)
+    assert [step.train_seconds for step in found.steps] == [0.0, 1.5, 1.5]
+    assert "train, forward pass, detect, score" in plan_lines(again, found)[4]
+    study = scale_plan(again, found, [1], devices=1, efficiency=None)
+    assert study.titles[again.steps[0].unit.run.train_digest] == "sequential"
+
+
+def test_an_arm_makes_the_pass_that_an_evaluated_arm_has_not_kept(
+    plan: Plan, at: AblationContext, tmp_path: Path
+) -> None:
     run = plan.steps[0].unit.run
-    for phase, trainings in (("latency", 2), ("train", 1)):
-        at.store.add(replace(fake_work.failure(phase=phase), detect_digest=run.detect_digest))
-        again = plan_spec(tmp_path / "small.yaml", at)
-        tasks = plan_tasks(again, cost(again, at, rate=4.0), 1, 1.0)
-        assert tasks is not None
-        assert len([task for task in tasks if task.key != "timing"]) == trainings
+    recorded(at, run, detect_digest=run.detect_digest)
+    at.place.weights(run).touch()
+    again = plan_spec(tmp_path / "small.yaml", at)
+    assert (again.trainings, len(again.passes)) == (1, 2)
+    done, _, sequential = plan_lines(again, cost(again, at))[2:5]
+    assert "done" in done
+    assert sequential.count("of k_4") == 1  # the training
+    assert "forward pass, detect, score" in sequential
 
 
 def test_a_failure_that_stands_is_in_no_total(
     plan: Plan, at: AblationContext, tmp_path: Path
 ) -> None:
     """`run` leaves k_4 and `sequential` out, which share a training: k_2 is 1 training of 1.5 s."""
-    for step in (plan.steps[0], plan.steps[2]):
-        digest = step.unit.run.detect_digest
-        at.store.add(replace(fake_work.failure(phase="train"), detect_digest=digest))
+    fail(plan, at, 0)
+    fail(plan, at, 2)
     again = plan_spec(tmp_path / "small.yaml", at)
     found = cost(again, at, rate=4.0)
     assert (again.trainings, again.evaluations, len(again.passes)) == (1, 1, 1)
