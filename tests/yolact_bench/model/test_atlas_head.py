@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from yolact_bench.model.head import AtlasHead, MergedHead, SharedHead, atlas_of
+from yolact_bench.model.head import SharedHead
+from yolact_bench.model.inference.merged_head import AtlasHead, MergedHead, atlas_of
 from yolact_bench.torch_internals import operator_graph
 
 SIDES = {"yolact": [69, 35, 18, 9, 5], "tiny": [18, 9, 5, 3, 2], "odd": [7, 4, 2, 1, 1]}

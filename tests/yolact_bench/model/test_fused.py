@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from yolact_bench.build import load_detector
 from yolact_bench.deform.layer import DeformableConv2d
-from yolact_bench.model.head import merge_branches
 from yolact_bench.model.inference.fold import fold_batch_norm
 from yolact_bench.model.inference.fused import InferenceNetwork
+from yolact_bench.model.inference.merged_head import merge_branches
 from yolact_bench.model.network import Yolact
 from yolact_bench.model.protocols import Head
 from yolact_bench.shapes import Predictions
