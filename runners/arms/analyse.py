@@ -6,7 +6,7 @@ from runners.arms.evaluate import find_pass, predict_alone
 from runners.arms.external.predict import predict_external
 from runners.arms.external.records import bad_results
 from runners.evaluation.error_types import error_gains
-from runners.evaluation.files import BOX_FILE, MASK_FILE, batch_size_of
+from runners.evaluation.files import BOX_FILE, MASK_FILE, PredictionKey, batch_size_of, is_complete
 from runners.evaluation.oracles import oracle_ladder
 from runners.evaluation.score import resample, score_predictions
 from runners.evaluation.stored_pass import each_candidates, lowest_score
@@ -66,6 +66,11 @@ def _predict(unit: Work, place: Workplace) -> Path:
         with bad_results():
             return predict_external(unit, place)
     assert isinstance(unit, Unit)
+    folder = place.predictions(unit.detect_digest)
+    num_images = len(place.datasets.open(unit.data, unit.split))
+    # Those that were scored, even if the training has been repeated since.
+    if is_complete(folder, PredictionKey(unit.detect_digest, unit.train_digest, num_images)):
+        return folder
     return predict_alone(unit, place)
 
 

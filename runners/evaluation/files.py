@@ -17,6 +17,7 @@ Append = Callable[[str], None]  # of lines to a result file
 
 META_SCHEMA = 1
 BOX_FILE, MASK_FILE, META_FILE = "bbox.json", "segm.json", "meta.json"
+_VALUES = "weights_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +27,32 @@ class PredictionKey:
     digest: str  # of the detections, or of the forward pass
     weights: str  # the digest of a training or of a file
     num_images: int
+    weights_sha256: str = ""  # of their values; empty where they are not known
 
     def facts(self, digest_name: str) -> dict[str, object]:
         """Return the content of a meta file of complete predictions, or of a stored pass."""
-        return {
+        facts: dict[str, object] = {
             "schema": META_SCHEMA,
             "complete": True,
             digest_name: self.digest,
             "weights": self.weights,
             "num_images": self.num_images,
         }
+        return {**facts, _VALUES: self.weights_sha256} if self.weights_sha256 else facts
 
 
 def read_meta(file: Path, facts: Mapping[str, object]) -> Mapping[str, Any] | None:
-    """Return the content of a meta file, if it holds these facts."""
+    """Return the content of a meta file, if it holds these facts.
+
+    One without the hash of the weights, of an earlier version, is of any weights of its training.
+    """
     try:
         meta = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return meta if isinstance(meta, dict) and facts.items() <= meta.items() else None
+    if not isinstance(meta, dict):
+        return None
+    return meta if facts.items() <= {_VALUES: facts.get(_VALUES), **meta}.items() else None
 
 
 def write_meta(file: Path, meta: Mapping[str, object]) -> None:

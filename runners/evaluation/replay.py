@@ -121,7 +121,7 @@ class _Arm:
 
     def __init__(self, variant: Variant, weights: str, stored: StoredPass) -> None:
         self.detector, self.title = variant.detector, variant.title
-        key = PredictionKey(variant.digest, weights, stored.num_images)
+        key = PredictionKey(variant.digest, weights, stored.num_images, stored.weights_sha256)
         self.files = ExitStack()
         files = prediction_files(variant.folder, key, batch_size=stored.batch_size)
         self.predictions = self.files.enter_context(files)

@@ -52,6 +52,7 @@ class StoredPass:
     num_images: int
     num_bytes: int
     batch_size: int = 1  # images that went through the network together
+    weights_sha256: str = ""  # of the network; empty in a pass of an earlier version
 
     def candidates(
         self, index: int, device: str | torch.device = "cpu"
@@ -96,6 +97,7 @@ def open_pass(folder: Path, key: PredictionKey) -> StoredPass | None:
         num_images=key.num_images,
         num_bytes=int(meta["bytes"]),
         batch_size=int(meta.get("batch_size", 1)),
+        weights_sha256=str(meta.get("weights_sha256", "")),
     )
 
 

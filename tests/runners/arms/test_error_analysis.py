@@ -11,7 +11,8 @@ from runners.arms.evaluate import evaluate_unit, keep_pass, predict_unit
 from runners.arms.train import ensure_trained
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
 from runners.evaluation.oracles import ORACLES
-from tests.runners.evaluation.test_replay import VARIANTS, record_batches, units_in
+from tests.runners.evaluation.test_repeated_training import save_again
+from tests.runners.evaluation.test_replay import VARIANTS, files_of, record_batches, units_in
 from tests.support.small_ablation import write_spec
 from yolact_bench.detector import Detector
 from yolact_bench.results.store import Store
@@ -76,3 +77,16 @@ def test_predictions_that_were_deleted_are_made_again(tmp_path: Path) -> None:
     after = analyse_errors(units[0], place)
 
     assert (after.box, after.mask) == (before.box, before.mask)
+
+
+def test_predictions_that_were_scored_are_analysed_after_another_training(tmp_path: Path) -> None:
+    """The record stands for the first weights, so its types of error are theirs, too."""
+    units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
+    accuracy = evaluate_unit(units[0], place, ensure_trained(units[0], place))
+    before = files_of(units[0], place)
+    save_again(units[0], place, factor=0.9)
+
+    errors = analyse_errors(units[0], place)
+
+    assert files_of(units[0], place) == before
+    assert errors.mask["ap50"] == pytest.approx(accuracy.mask.ap50, abs=1e-12)

@@ -1,7 +1,9 @@
 """Reading a file of tensors, and the exact reasons why it does not fit a network."""
 
+import hashlib
 import pickle
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -39,6 +41,31 @@ def read_state(path: Path, *, where: str) -> Mapping[str, object]:
             "save the state_dict of the model alone"
         )
     return state
+
+
+def weights_sha256(path: Path) -> str:
+    """Return the SHA-256 of the tensors of a finished training, without its other facts.
+
+    A training that is repeated to the bit has the same one. It is computed once while the time and
+    size of the file stay the same.
+
+    Raises:
+        SpecError: as `read_state`.
+    """
+    stat = path.stat()
+    return _weights_sha256(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _weights_sha256(path: Path, mtime_ns: int, size: int) -> str:
+    state = read_state(path, where="weights")
+    network = state.get("network")
+    tensors = network if isinstance(network, Mapping) else state
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors_of(tensors, source=path, where="weights").items()):
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def tensors_of(state: Mapping[str, object], *, source: object, where: str) -> dict[str, Tensor]:
