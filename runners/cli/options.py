@@ -89,8 +89,7 @@ MaxStore = Annotated[
     float,
     typer.Option(
         "--max-store",
-        help="Space for stored forward passes, GB; 0 stores none and runs the whole detector "
-        "per arm.",
+        help="Largest stored forward pass, GB; 0 stores none and runs the whole detector per arm.",
     ),
 ]
 Scoring = Annotated[

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from runners.arms.evaluate import find_pass
 from runners.evaluation.stored_pass import lowest_score
 from runners.planning.plan import Plan, Step
 from runners.planning.rates import Throughput, total
@@ -68,7 +69,7 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
     Rates are the user's, or measured on this device in this work directory; others stay unknown.
 
     Raises:
-        SpecError: evaluation data that cannot be read, or forward passes that would be larger
+        SpecError: evaluation data that cannot be read, or a forward pass that would be larger
             than may be stored.
     """
     device = environment(place.device).device
@@ -77,32 +78,41 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
     weights = [_weights_bytes(run) for run in trainings]
     # last.pt: the weights, and the moments of each.
     copies = [1 + OPTIMIZERS[build_schedule(run).optimizer].moments for run in trainings]
-    passes = _stored_passes(plan) if place.max_store_bytes else []
-    forward_bytes = sum(_forward_bytes(unit.run) * num_images(unit, place) for unit in passes)
-    if forward_bytes > place.max_store_bytes:
-        raise SpecError(
-            f"the stored forward passes would take about {forward_bytes / 1e9:.1f} GB, more "
-            f"than --max-store {place.max_store_bytes / 1e9:g}; allow more, leave arms out with "
-            "--only, or give --max-store 0 to run the whole detector for every arm"
-        )
+    passes = _stored_passes(plan, place) if place.max_store_bytes else []
+    pass_bytes = [_forward_bytes(unit.run) * num_images(unit, place) for unit in passes]
+    for unit, of_pass in zip(passes, pass_bytes, strict=True):
+        if of_pass > place.max_store_bytes:
+            raise SpecError(
+                f"the stored forward pass of {unit.title} would take about {of_pass / 1e9:.1f} GB, "
+                f"more than --max-store {place.max_store_bytes / 1e9:g}; allow more, leave arms "
+                "out with --only, or give --max-store 0 to run the whole detector for every arm"
+            )
     return Estimate(
         device=device,
         steps=tuple(_cost(step, rates, place) for step in plan.steps),
         checkpoint_bytes=sum(weights),
         training_bytes=max((w * c for w, c in zip(weights, copies, strict=True)), default=0),
-        forward_bytes=forward_bytes,
+        forward_bytes=sum(pass_bytes),
         free_bytes=shutil.disk_usage(nearest_folder(place.work_dir)).free,
     )
 
 
-def _stored_passes(plan: Plan) -> list[Unit]:
-    """One unit of each pass that will be kept: a pass that serves a single unit is not."""
-    pending: dict[str, dict[str, Unit]] = {}
+def _stored_passes(plan: Plan, place: Workplace) -> list[Unit]:
+    """One unit of each pass that will be written: a pass that serves a single unit is not."""
+    pending: dict[str, dict[str, Step]] = {}
     for step in plan.steps:
         if step.is_missing and lowest_score(step.unit.run) is not None:
             run = step.unit.run
-            pending.setdefault(run.forward_digest, {})[run.detect_digest] = step.unit
-    return [next(iter(units.values())) for units in pending.values() if len(units) > 1]
+            pending.setdefault(run.forward_digest, {})[run.detect_digest] = step
+    groups = [tuple(steps.values()) for steps in pending.values() if len(steps) > 1]
+    return [steps[0].unit for steps in groups if not _is_stored(steps, place)]
+
+
+def _is_stored(steps: Sequence[Step], place: Workplace) -> bool:
+    """Whether a pass on disk, of the weights that are there, serves all these steps."""
+    stored = find_pass(steps[0].unit, place) if steps[0].trained else None
+    scores = [lowest_score(step.unit.run) or 0.0 for step in steps]
+    return stored is not None and stored.min_score <= min(scores)
 
 
 def _cost(step: Step, rates: Throughput, place: Workplace) -> StepCost:

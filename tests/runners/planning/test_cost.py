@@ -253,20 +253,6 @@ def test_disk_is_counted_from_the_networks(plan: Plan, at: AblationContext) -> N
     assert found.forward_bytes == 3 * 4 * (18 * 18 * 4 + 1000 * 14)
 
 
-def test_passes_larger_than_may_be_stored_are_refused_before_anything_runs(
-    plan: Plan, at: AblationContext
-) -> None:
-    """3 images of 18 · 18 · 4 prototype values and 1000 candidates of 14, 4 bytes each: 183,552."""
-    for most, refused in ((183_551.0, True), (183_552.0, False), (0.0, False)):
-        place = replace(at.place, max_store_bytes=most)
-        if refused:
-            with pytest.raises(SpecError, match=r"stored forward passes .*--max-store 0"):
-                estimate(plan, place, UserRates())
-        else:
-            found = estimate(plan, place, UserRates())
-            assert bool(found.forward_bytes) == bool(most)
-
-
 def test_the_plan_shows_what_is_shared_and_its_facts_are_json(
     plan: Plan, at: AblationContext
 ) -> None:
