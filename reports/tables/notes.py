@@ -34,8 +34,9 @@ def meaning(summary: Summary) -> Iterator[str]:
 
 NO_INTERVAL = "without interval: the two arms have no resamples of the same images"
 BOLD = (
-    f"Bold: significantly better than every other arm (p < {LEVEL:g} after Holm's correction over "
-    "these differences); for times, the 95 % interval of the ratio to the second best excludes 1."
+    f"Bold: significantly better than every other arm that can be tested (p < {LEVEL:g} after "
+    "Holm's correction over these differences); for times, the 95 % interval of the ratio to the "
+    "second best excludes 1."
 )
 
 

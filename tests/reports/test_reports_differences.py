@@ -164,6 +164,17 @@ def test_a_lead_over_the_second_is_none_if_a_third_may_be_as_good(tmp_path: Path
     assert read(work, fake_work.NAME).contrasts.leader("mask_ap") is None
 
 
+def test_bold_claims_no_more_than_what_was_tested(tmp_path: Path) -> None:
+    """The third arm is not resampled, so nothing is known of the lead over it."""
+    records = [fake_work.accuracy(arm) for arm in PLAIN]
+    work = _work(tmp_path, records, noise=0.0)
+    (work / "resamples" / f"{records[2].detect_digest}.npz").unlink()
+    summary = read(work, fake_work.NAME)
+    assert _row(summary, "sequential")[1] == "**31.2**"
+    notes = markdown_table(comparison(summary))
+    assert "significantly better than every other arm that can be tested (p" in notes
+
+
 def test_nobody_leads_by_the_luck_of_one_seed(tmp_path: Path) -> None:
     """deformable is 2.25 points ahead of the second, but of another training."""
     records = [fake_work.accuracy(arm) for arm in (*PLAIN, "deformable")]
