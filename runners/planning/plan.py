@@ -10,7 +10,8 @@ from runners.timing.images import check_same_images
 from runners.timing.records import TimingLimits
 from runners.units.check import check_image_folders
 from runners.units.unit import Unit, Work, planned_run
-from runners.units.workplace import Workplace, is_trained
+from runners.units.workplace import Workplace, check_weights, is_trained
+from yolact_bench.errors import SpecError
 from yolact_bench.results.expect import arms_of
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.spec.ablation import Ablation
@@ -95,10 +96,13 @@ def make_plan(
         session_of(ablation, scenario, arms, place, timing or TimingLimits())
         for scenario in ablation.latency.scenarios
     ]
+    timed = all(session is not None for session, _ in sessions)
+    if "latency" in ablation.measure and not timed:
+        _check_weights(arms, steps, place)
     return Plan(
         ablation=ablation,
         steps=share_work(steps),
-        timed=all(session is not None for session, _ in sessions),
+        timed=timed,
         why_timed_again=next((reason for _, reason in sessions if reason), ""),
         external=external_steps(
             [row for row in ablation.external if not only or row.name in only],
@@ -109,6 +113,24 @@ def make_plan(
             proxy=BUDGETS[ablation.budget].rehearsal,
         ),
     )
+
+
+def _check_weights(units: Iterable[Unit], steps: Iterable[Step], place: Workplace) -> None:
+    """Check that units to be timed are trained, or will be by an evaluation.
+
+    Raises:
+        SpecError: the checkpoint of one that has been evaluated was deleted.
+    """
+    trainings = {step.unit.train_digest for step in steps if step.is_missing}
+    for unit in units:
+        try:
+            if unit.train_digest not in trainings:
+                check_weights(unit.run, place)
+        except SpecError as error:
+            raise SpecError(
+                f"{unit.title}: cannot be timed with the other arms: {error}; or measure accuracy "
+                "alone: write measure: [accuracy]"
+            ) from error
 
 
 def share_work(steps: Iterable[Step]) -> tuple[Step, ...]:

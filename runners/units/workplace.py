@@ -9,6 +9,7 @@ from runners.units.unit import Unit
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.detector import Detector
+from yolact_bench.errors import SpecError
 from yolact_bench.model.weights.load import load_weights
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.dataset.dataset import DatasetSpec
@@ -74,8 +75,28 @@ def is_trained(unit: Unit, place: Workplace) -> bool:
     return place.weights(unit.run).is_file()
 
 
+def check_weights(run: Run, place: Workplace) -> None:
+    """Check that the weights of a trained run are still there.
+
+    Raises:
+        SpecError: its checkpoint was deleted.
+    """
+    weights = place.weights(run)
+    if not weights.is_file():
+        again = f"`yolact-bench train {weights.with_name('run.yaml')} --work-dir {place.work_dir}`"
+        is_known = weights.with_name("run.yaml").is_file()
+        remedy = f"put it back, or train again with {again}" if is_known else "put it back"
+        raise SpecError(f"the checkpoint {weights} was deleted; {remedy}")
+
+
 def trained_detector(run: Run, place: Workplace, *, weights: Path | None = None) -> Detector:
-    """Return the detector of a run with its trained weights, or with other `weights`."""
+    """Return the detector of a run with its trained weights, or with other `weights`.
+
+    Raises:
+        SpecError: no such weights, or those of another network.
+    """
+    if weights is None:
+        check_weights(run, place)
     network = build_network(run, initial=False)
     load_weights(network, weights or place.weights(run))
     return build_detector(run, network, device=place.device)

@@ -12,6 +12,7 @@ from runners.planning.text.ablation import plan_lines
 from runners.planning.user_rates import UserRates
 from runners.system.environment import environment
 from runners.timing.records import TimingLimits
+from runners.units.unit import run_yaml
 from tests.support import fake_work
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import SpecError
@@ -52,6 +53,30 @@ def test_a_failed_timing_is_shown_only_where_arms_are_timed(
     untimed = tmp_path / "untimed.yaml"
     untimed.write_text(spec.read_text() + "measure: [accuracy]\n")
     assert plan_spec(untimed, at).steps[0].failed is None
+
+
+def test_a_deleted_checkpoint_is_named_before_anything_runs_where_it_is_to_be_timed(
+    at: AblationContext, tmp_path: Path
+) -> None:
+    """k_4 has been evaluated; nothing trains it again, so k_2 could not be timed beside it."""
+    spec = write_spec(tmp_path)
+    k_4 = plan_spec(spec, at).steps[0].unit.run
+    sequential = plan_spec(spec, at).steps[2].unit.run
+    at.store.add(fake_work.accuracy("fast", detect_digest=k_4.detect_digest))
+    assert plan_spec(spec, at).trainings == 2  # `sequential` shares it, so it will be there
+    at.store.add(fake_work.accuracy("sequential", detect_digest=sequential.detect_digest))
+    with pytest.raises(SpecError, match=r"k_4: .*final\.pt was deleted; put it back; or measure"):
+        plan_spec(spec, at)
+    file = at.place.weights(k_4).with_name("run.yaml")
+    file.parent.mkdir(parents=True)
+    file.write_text(run_yaml(k_4))
+    with pytest.raises(SpecError, match=rf"`yolact-bench train {file} --work-dir "):
+        plan_spec(spec, at)
+    untimed = tmp_path / "untimed.yaml"
+    untimed.write_text(spec.read_text() + "measure: [accuracy]\n")
+    assert plan_spec(untimed, at).trainings == 1  # that of k_2
+    time_all(at, untimed)
+    assert plan_spec(spec, at).timed
 
 
 def test_times_of_the_same_command_on_this_machine_are_taken(
