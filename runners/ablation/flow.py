@@ -62,7 +62,7 @@ def open_data(plan: Plan, place: Workplace) -> None:
     for step in plan.steps:
         if step.trains:
             place.datasets.open(step.unit.data, "train")
-        if not step.evaluated:
+        if step.is_missing:
             place.datasets.open(step.unit.data, step.unit.split)
     adopt_files(plan.external, place)
 

@@ -111,6 +111,7 @@ def make_plan(
             measure=ablation.measure,
             store=store,
             proxy=BUDGETS[ablation.budget].rehearsal,
+            retry_failed=retry_failed,
         ),
     )
 

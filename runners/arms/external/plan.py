@@ -20,15 +20,20 @@ class ExternalStep:
     evaluated: bool
     failed: str | None  # the standing failure, if any
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is neither a record nor a failure that stands: `run` makes the result."""
+        return not (self.evaluated or self.failed)
+
 
 def adopt_files(steps: Sequence[ExternalStep], place: Workplace) -> None:
-    """Take over all result files of rows that have no record: their mistakes must show first.
+    """Take over all result files of rows that `run` scores: their mistakes must show first.
 
     Raises:
         SpecError: a file does not hold results of the evaluation images.
     """
     for step in steps:
-        if not step.evaluated and not step.unit.runs_a_command:
+        if step.is_missing and not step.unit.runs_a_command:
             try:
                 predict_external(step.unit, place)
             except SpecError as error:
@@ -43,6 +48,7 @@ def external_steps(
     measure: Sequence[str],
     store: Store,
     proxy: bool,
+    retry_failed: bool,
 ) -> tuple[ExternalStep, ...]:
     """Return the results that the rows stand for, on the baseline's evaluation images.
 
@@ -73,7 +79,7 @@ def external_steps(
                 ExternalStep(
                     unit=unit,
                     evaluated=store.accuracy(unit.detect_digest) is not None,
-                    failed=store.why_failed(unit.detect_digest, measure),
+                    failed=None if retry_failed else store.why_failed(unit.detect_digest, measure),
                 )
             )
     return tuple(steps)

@@ -35,7 +35,7 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
         count(len(plan.passes), "forward pass", "forward passes"),
         count(plan.evaluations, "evaluation"),
     ]
-    waiting = sum(not step.evaluated for step in plan.external)
+    waiting = sum(step.is_missing for step in plan.external)
     if waiting:
         parts.append(count(waiting, "row of another framework", "rows of other frameworks"))
     if "latency" in ablation.measure:
