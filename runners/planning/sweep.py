@@ -67,7 +67,7 @@ def plan_sweep(
         whole=whole,
         cheapest_seconds=min(seconds) if complete else None,
         dearest_seconds=max(seconds) if complete else None,
-        timing_seconds=trials * spec.latency.max_s * len(spec.latency.scenarios),
+        timing_seconds=trials * spec.trial_timing.max_s,
         source=", ".join(sources),
     )
 

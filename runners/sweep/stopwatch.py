@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -27,7 +27,6 @@ from yolact_bench.statistics.timing import paired_ratio
 log = logging.getLogger(__name__)
 
 _RATIO = "latency_ratio"
-_MOST_SECONDS = 20.0  # per session by default: a sweep has many sessions
 
 
 class InvalidSessionError(ArmError):
@@ -130,10 +129,7 @@ class Stopwatch:
 
     @property
     def plan(self) -> LatencyPlan:
-        plan = self.timing.apply(self.spec.latency)
-        latency = self.spec.source.data.get("latency")
-        explicit = isinstance(latency, Mapping) and "max_s" in latency
-        return plan if explicit else replace(plan, max_s=min(plan.max_s, _MOST_SECONDS))
+        return self.timing.apply(self.spec.trial_timing)
 
     def _ratios(self, records: Sequence[Latency]) -> Mapping[str, Mapping[str, float]]:
         _check_session(records)

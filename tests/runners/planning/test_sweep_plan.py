@@ -95,3 +95,17 @@ def test_sweeps_of_the_repository_plan_without_their_data(tmp_path: Path, name: 
     assert plan.trainings == {"pareto": 30, "budget": spec.trials}[name]
     assert plan.dearest_seconds == 80_000 * 8 / 50
     assert plan.timing_seconds == spec.trials * 60
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("scenarios: [detector, model]", 20), ("scenarios: [detector, model], max_s: 50", 50)],
+)
+def test_a_trial_is_timed_in_one_scenario_and_briefly_unless_the_file_says_how_long(
+    tmp_path: Path, written: str, seconds: int
+) -> None:
+    text = REPLAY.replace("mask_ap: maximise", "mask_ap: maximise, latency_ms: minimise")
+    text = text.replace("mode: single", "mode: pareto")
+    plan = planned(tmp_path, f"{text}latency: {{{written}}}\n", UserRates())
+    assert plan.timing_seconds == 10 * seconds
+    assert plan.spec.trial_timing.scenarios == ("detector",)

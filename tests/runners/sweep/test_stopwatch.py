@@ -63,7 +63,7 @@ def units(tmp_path: Path) -> tuple[Unit, Unit]:
 
 
 def watch(units: tuple[Unit, Unit], facts: Facts, tmp_path: Path) -> Stopwatch:
-    spec = SimpleNamespace(latency=LatencyPlan(), source=SimpleNamespace(data={}))
+    spec = SimpleNamespace(trial_timing=LatencyPlan())
     return Stopwatch(
         spec=spec,  # type: ignore[arg-type]
         base=units[0],

@@ -1,7 +1,7 @@
 """From a sweep's YAML to its base, space and objectives. No torch, no Optuna."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
@@ -25,7 +25,6 @@ from yolact_bench.spec.sweep.keys import (
 from yolact_bench.spec.sweep.space import Components, Space, parameters
 
 SWEEP_SCHEMA = 1
-_FIXED = ("dataset", "seed")  # trials are only comparable on the same data
 _KEYS = (
     *("schema", "name", "base", "set", "dataset", "mode", "objectives", LATENCY, "trials"),
     *("sampler", "pruner", "seed_from", "space", "validate_every"),
@@ -94,6 +93,13 @@ class SweepSpec:
     def budget_ms(self) -> float | None:
         """What a trial may take at most if it is to be trained; None: it may take any time."""
         return self.latency.budget_ms if MODES[self.mode].has_budget else None
+
+    @property
+    def trial_timing(self) -> LatencyPlan:
+        """How a trial is timed beside the base: in the first scenario, and briefly by default."""
+        is_written = "max_s" in self.source.mapping((LATENCY,), or_none=True)
+        max_s = self.latency.max_s if is_written else 20.0  # a sweep has many sessions
+        return replace(self.latency, scenarios=self.latency.scenarios[:1], max_s=max_s)
 
     @property
     def tries_all(self) -> bool:
@@ -179,10 +185,8 @@ def _check_space(source: Source, run: Run, space: Space) -> None:
     """Check that every path is a slot or an option; components and values are checked later."""
     for path, entry in space.items():
         slot = path.partition(".")[0]
-        if slot in _FIXED:
-            raise source.error(
-                ("space", path), f"{slot} cannot vary within a sweep; write it under set:"
-            )
+        if slot in ("dataset", "seed"):  # trials are only comparable on the same data
+            raise source.error(("space", path), f"{slot} cannot vary; write it under set:")
         values = (
             [{"name": name} for name in entry.options]
             if isinstance(entry, Components)
