@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from runners.planning.user_rates import UserRates
+from runners.training.checkpoint import saved_iteration
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_run
@@ -99,11 +100,7 @@ class Throughput:
             return from_preset
         if self._user.every is not None:
             return Rate(per_second=self._user.every, source="as given")
-        line = self._last_line(run)
-        if line is not None and int(str(line["iteration"])) >= MIN_ITERATIONS:
-            rate = float(str(line["images_per_second"]))
-            return Rate(per_second=rate, source="measured so far in it")
-        return _nearest(run, self._training, precision=True)
+        return self._so_far(run) or _nearest(run, self._training, precision=True)
 
     def detection(self, run: Run) -> Rate | None:
         """Return images per second from image to masks, one at a time, or None if unknown."""
@@ -112,16 +109,22 @@ class Throughput:
         return _nearest(run, self._detection, precision=False)
 
     def iterations_done(self, run: Run) -> int:
-        """Return the iteration at which an interrupted training resumes; 0 without one."""
-        line = self._last_line(run)
-        return 0 if line is None else int(str(line["iteration"]))
+        """Return the iteration at which an interrupted training resumes; 0 without one.
 
-    def _last_line(self, run: Run) -> dict[str, object] | None:
+        The log may have lines beyond it.
+        """
+        last = self._work_dir / "checkpoints" / run.train_digest / "last.pt"
+        return saved_iteration(last) if last.is_file() else 0
+
+    def _so_far(self, run: Run) -> Rate | None:
+        """The rate of an interrupted training: an average, so none if part of it ran elsewhere."""
         folder = self._work_dir / "checkpoints" / run.train_digest
-        if not (folder / "last.pt").is_file():
+        lines = [line for line in read_log(folder / "log.jsonl") if "images_per_second" in line]
+        where = {(line.get("device"), line.get("devices")) for line in lines}
+        if where != {(self.device, 1)} or int(str(lines[-1]["iteration"])) < MIN_ITERATIONS:
             return None
-        lines = reversed(read_log(folder / "log.jsonl"))
-        return next((line for line in lines if "images_per_second" in line), None)
+        per_second = float(str(lines[-1]["images_per_second"]))
+        return Rate(per_second=per_second, source="measured so far in it")
 
     def _run_of(self, record: Accuracy | Latency) -> Run | None:
         """The run of this device's record; None where its file was removed to free space."""

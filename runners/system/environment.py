@@ -31,13 +31,21 @@ def environment(device: str) -> Environment:
     return Environment(
         commit=commit,
         dirty=dirty,
-        device=torch.cuda.get_device_name(device) if on_gpu else f"{cpu_name()} (CPU)",
+        device=device_name(device),
         device_type="cuda" if on_gpu else "cpu",
         threads=torch.get_num_threads(),
         driver=gpu_driver() if on_gpu else "",
         os=f"{platform.system()} {platform.release()}",
         versions=versions,
     )
+
+
+def device_name(device: str) -> str:
+    """Return the name under which numbers measured on `device` are kept."""
+    import torch
+
+    on_gpu = device.startswith("cuda")
+    return torch.cuda.get_device_name(device) if on_gpu else f"{cpu_name()} (CPU)"
 
 
 def source_commit(tree: Path = SOURCE_TREE) -> tuple[str, bool]:

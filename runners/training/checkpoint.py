@@ -68,6 +68,18 @@ def load_training(
     return int(state["iteration"]), float(state["seconds"]), window, compiled
 
 
+def saved_iteration(path: Path) -> int:
+    """Return the iteration of what `save_training` wrote.
+
+    Raises:
+        SpecError: the file is not a checkpoint.
+    """
+    iteration = read_state(path, where="checkpoint").get("iteration")
+    if not isinstance(iteration, int):
+        raise SpecError(f"{path}: not a checkpoint of a training; remove it")
+    return iteration
+
+
 def save_final(path: Path, *, facts: Mapping[str, object], network: nn.Module) -> None:
     """Write the trained weights with facts about the training (plain data)."""
     _save(

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from runners.system.environment import device_name
 from runners.system.interrupt import TrainingStop
 from runners.system.progress import losses_text
 from runners.training.checkpoint import load_training, save_training
@@ -74,6 +75,7 @@ class Loop:
         )
         self.optimizer = schedule.build_optimizer(network.parameters())
         self.scaler = torch.amp.GradScaler(how.device, enabled=run.precision == "fp16")
+        self.where = {"device": device_name(how.device), "devices": how.ranks.size}
         self.parts = {"network": network, "optimizer": self.optimizer, "scaler": self.scaler}
         self.generator = torch.Generator(how.device)
         self.iteration = 0
@@ -193,6 +195,7 @@ class Loop:
             "images_per_second": done / max(self.seconds, 1e-9),
             "seconds": self.seconds,
             "interval": interval.numbers(),
+            **self.where,
         }
         self.ranks.do_on_first(lambda: self.log.append(line))
         self.report(line)

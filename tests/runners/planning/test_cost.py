@@ -13,6 +13,7 @@ from runners.planning.rates import Rate
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.user_rates import UserRates
 from runners.system.environment import environment
+from runners.training.checkpoint import save_training
 from runners.units.unit import run_yaml
 from tests.support import fake_work
 from tests.support.small_ablation import context, plan_spec, write_spec
@@ -124,17 +125,36 @@ def test_the_rate_of_several_devices_is_not_taken_for_that_of_one(
     assert cost(plan, at).steps[0].train_seconds == 3.0
 
 
-def test_an_interrupted_training_needs_only_what_is_left(plan: Plan, at: AblationContext) -> None:
-    """It has done 40 of 60 iterations at 5 images/s: 20 · 2 / 5 = 8 s."""
-    first = plan.steps[0]
-    run = first.unit.run.changed({"schedule.iterations": 60})
-    longer = replace(plan, steps=(replace(first, unit=replace(first.unit, run=run)),))
+@pytest.mark.parametrize(
+    ("first", "second", "seconds"),
+    [
+        ({}, {}, 8.0),
+        ({"devices": 8}, {}, None),
+        ({}, {"device": "another machine"}, None),
+        ({"device": None}, {"device": None}, None),  # by an earlier version
+    ],
+)
+def test_an_interrupted_training_needs_only_what_is_left_at_its_rate_on_this_device_alone(
+    plan: Plan,
+    at: AblationContext,
+    first: dict[str, object],
+    second: dict[str, object],
+    seconds: float | None,
+) -> None:
+    """It resumes at 40 of 60 iterations, at 5 images/s: 20 · 2 / 5 = 8 s; it was killed at 50."""
+    step = plan.steps[0]
+    run = step.unit.run.changed({"schedule.iterations": 60})
+    longer = replace(plan, steps=(replace(step, unit=replace(step.unit, run=run)),))
     folder = at.place.checkpoint_folder(run)
     folder.mkdir(parents=True)
-    (folder / "last.pt").touch()
-    line = json.dumps({"iteration": 40, "images_per_second": 5.0})
-    (folder / "log.jsonl").write_text(line + '\n{"iteration": 41, "ima')
-    assert cost(longer, at).steps[0].train_seconds == 8.0
+    save_training(
+        folder / "last.pt", train_digest=run.train_digest, iteration=40, seconds=16.0, parts={}
+    )
+    here = {"images_per_second": 5.0, "device": environment("cpu").device, "devices": 1}
+    lines = [{"iteration": 30, **here, **first}, {"iteration": 50, **here, **second}]
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    (folder / "log.jsonl").write_text(text + '{"iteration": 51, "ima')
+    assert cost(longer, at).steps[0].train_seconds == seconds
 
 
 def test_evaluation_takes_the_time_of_its_images(plan: Plan, at: AblationContext) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from runners.arms.train import ensure_trained
+from runners.system.environment import environment
 from runners.training.checkpoint import load_facts
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
@@ -74,6 +75,7 @@ def test_the_log_has_losses_and_the_learning_rate(tmp_path: Path) -> None:
     assert last["iteration"] == 3
     assert set(last["losses"]) == {"box", "class", "mask", "semantic"}
     assert last["total"] == pytest.approx(sum(last["losses"].values()))
+    assert (last["device"], last["devices"]) == (environment("cpu").device, 1)
     assert last["lr"] == pytest.approx(1e-4)  # 1e-3 until iteration 2, then a tenth
 
 
