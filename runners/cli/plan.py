@@ -66,6 +66,7 @@ def _plan_suite(command: PlanCommand, rates: UserRates) -> PlanText:
         [load_spec(spec, command) for spec in command.specs],
         place=command.place,
         data_root=command.data_root,
+        timing=command.timing,
     )
     cost = estimate_suite(suite, _throughput(command, rates), command.place)
     schedules = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.arms.external.plan import ExternalStep, external_steps
-from runners.planning.units import chosen_units, session_of, units_to_time
+from runners.planning.units import chosen_units, sessions_of, units_to_time
 from runners.timing.images import check_same_images
 from runners.timing.records import TimingLimits
 from runners.units.check import check_image_folders
@@ -92,10 +92,7 @@ def make_plan(
     if "latency" in ablation.measure:
         check_same_images(units)
     arms = units_to_time(ablation, units, store, retry_failed=retry_failed)
-    sessions = [
-        session_of(ablation, scenario, arms, place, timing or TimingLimits())
-        for scenario in ablation.latency.scenarios
-    ]
+    sessions = sessions_of(ablation, arms, place, timing)
     timed = all(session is not None for session, _ in sessions)
     if "latency" in ablation.measure and not timed:
         _check_weights(arms, steps, place)

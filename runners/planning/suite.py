@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runners.planning.units import units_of
+from runners.planning.units import sessions_of, units_of, units_to_time
+from runners.timing.records import TimingLimits
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import MissingDataError, SpecError
@@ -43,6 +44,7 @@ class Suite:
     absent: tuple[str, ...]  # data sets that are not on this machine
     trained: frozenset[str]  # train digests that this work directory has
     evaluated: frozenset[str]  # detect digests that it has results of
+    timed: frozenset[str]  # ablations whose arms it has timed together, as `run` would
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -61,7 +63,13 @@ class Suite:
         return self.members[: self.members.index(member)]
 
 
-def make_suite(ablations: Sequence[Ablation], *, place: Workplace, data_root: Path | None) -> Suite:
+def make_suite(
+    ablations: Sequence[Ablation],
+    *,
+    place: Workplace,
+    data_root: Path | None,
+    timing: TimingLimits | None = None,
+) -> Suite:
     """Return the suite of these ablations; their data need not be on this machine.
 
     Names and options are checked; networks are not built, which is what `yolact-bench check`
@@ -88,7 +96,14 @@ def make_suite(ablations: Sequence[Ablation], *, place: Workplace, data_root: Pa
         evaluated=frozenset(
             run.detect_digest for run in runs if place.store.accuracy(run.detect_digest) is not None
         ),
+        timed=frozenset(one.ablation.name for one in parts if _is_timed(one, place, timing)),
     )
+
+
+def _is_timed(member: Member, place: Workplace, timing: TimingLimits | None) -> bool:
+    units = units_to_time(member.ablation, member.units, place.store, retry_failed=False)
+    sessions = sessions_of(member.ablation, units, place, timing)
+    return all(session is not None for session, _ in sessions)
 
 
 def _member(ablation: Ablation, data_root: Path | None, absent: dict[str, None]) -> Member:

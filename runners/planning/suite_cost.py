@@ -98,7 +98,7 @@ def suite_tasks(cost: SuiteCost, devices: int, speed_up: float) -> list[Task] | 
 
     A task is a training and the evaluations of its arms, one after the other on one of its
     devices while the others wait: sharded evaluation is not assumed. The arms of an ablation are
-    timed on one device after its trainings, as long as rounds may take. `speed_up` is that of
+    timed on one device after all its trainings, as long as rounds may take. `speed_up` is that of
     a training over one device.
     """
     suite = cost.suite
@@ -116,17 +116,18 @@ def suite_tasks(cost: SuiteCost, devices: int, speed_up: float) -> list[Task] | 
             tasks.append(Task(key=digest, seconds=train + (detect or 0.0), devices=devices))
     keys = {task.key for task in tasks}
     return tasks + [
-        _timing(one, keys) for one in suite.members if "latency" in one.ablation.measure
+        _timing(one, keys)
+        for one in suite.members
+        if "latency" in one.ablation.measure and one.ablation.name not in suite.timed
     ]
 
 
 def _timing(member: Member, trainings: set[str]) -> Task:
     ablation = member.ablation
-    first = {u.run.train_digest for u in member.units if u.seed == ablation.seeds[0]}
     return Task(
         key=f"timing {ablation.name}",
         seconds=ablation.latency.max_s * len(ablation.latency.scenarios),
-        after=tuple(sorted(first & trainings)),
+        after=tuple(sorted(member.trainings & trainings)),
     )
 
 

@@ -33,6 +33,14 @@ def units_to_time(
     ]
 
 
+def sessions_of(
+    ablation: Ablation, units: Sequence[Unit], place: Workplace, timing: TimingLimits | None
+) -> list[tuple[Session | None, str]]:
+    """Return what `session_of` does for each scenario."""
+    limits = timing or TimingLimits()
+    return [session_of(ablation, one, units, place, limits) for one in ablation.latency.scenarios]
+
+
 def session_of(
     ablation: Ablation,
     scenario: str,

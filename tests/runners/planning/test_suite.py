@@ -12,10 +12,13 @@ from runners.planning.suite import Suite, make_suite
 from runners.planning.suite_cost import SuiteCost, estimate_suite, scale_suite, suite_tasks
 from runners.planning.text.suite import suite_facts, suite_lines
 from runners.planning.user_rates import UserRates, parse_rates
+from runners.system.environment import environment
+from tests.support import fake_work
 from tests.support.paths import ABLATIONS
 from tests.support.small_ablation import SPEC, context, write_spec
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_run
+from yolact_bench.results.record import TimingProtocol
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.presets import preset
 
@@ -104,10 +107,29 @@ def test_a_training_is_one_task_with_its_evaluations_and_timing_comes_last(
     assert set(timing) == {"timing small", "timing other"}
     assert timing["timing small"].seconds == 300  # the rounds of one scenario take at most so long
     assert set(timing["timing small"].after) == {digests["k_4"], digests["k_2"]}
+    assert set(timing["timing other"].after) == small.members[1].trainings  # of both seeds
     wide = suite_tasks(cost, 2, 1.5)
     assert wide is not None
     assert wide[0].seconds == SECONDS / 1.5 + 2 * 1.5  # evaluation is not counted as sharded
     assert wide[0].devices == 2
+
+
+def test_arms_that_have_been_timed_together_are_not_timed_again(
+    small: Suite, tmp_path: Path
+) -> None:
+    """All arms of `small`, in one session of two rounds; `run` would time more without a limit."""
+    at = context(tmp_path / "work")
+    protocol = TimingProtocol(version=2, rel_ci=0.01, max_s=5.0, rounds=2, ended="rounds")
+    for unit in small.members[0].units:
+        values = {"environment": environment("cpu"), "protocol": protocol}
+        digest = unit.run.detect_digest
+        at.store.add(fake_work.latency("fast", detect_digest=digest, **values))
+    specs = [one.ablation for one in small.members]
+    for limits, timed in ((at.timing, ["timing other"]), (None, ["timing small", "timing other"])):
+        suite = make_suite(specs, place=at.place, data_root=None, timing=limits)
+        tasks = suite_tasks(priced(suite, tmp_path, UserRates(every=4.0)), 1, 1.0)
+        assert tasks is not None
+        assert [task.key for task in tasks if task.key.startswith("timing")] == timed
 
 
 def test_an_unknown_rate_stays_unknown_with_a_remedy(small: Suite, tmp_path: Path) -> None:
