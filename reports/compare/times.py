@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.summary.timings import SessionRow
+from reports.summary.timings import SessionRow, ratio_to
 from yolact_bench.results.fingerprint import mismatch
 
 
@@ -15,7 +15,7 @@ class LatencyChange:
     scenario: str  # and batch size and load, where they are not the usual ones
     a: float | None  # ms
     b: float | None
-    ratio: float | None  # b / a; None: two sessions
+    ratio: float | None  # b / a of paired rounds; None: two sessions, or not paired
     same_session: bool
     refused: str | None  # why the two may not be compared
 
@@ -57,8 +57,8 @@ def _changes(a: SessionRow, b: SessionRow, pairs: Mapping[str, str]) -> Iterator
             refused = f"not timed in {'A' if old is None else 'B'}"
         elif old.latency.precision != new.latency.precision:
             refused = f"{old.latency.precision} in A, {new.latency.precision} in B"
-        elif same_session:
-            ratio = new.median_ms / old.median_ms
+        elif same_session and new.latency.is_paired(old.latency):
+            ratio, _ = ratio_to(new.latency, old.latency)
         yield LatencyChange(
             arm=x,
             scenario=a.label,

@@ -95,7 +95,7 @@ def fastest_of(timed: Mapping[str, Latency]) -> str | None:
     order = sorted(timed, key=lambda arm: timed[arm].median_ms)[:2]
     if len(order) < 2 or not timed[order[0]].is_paired(timed[order[1]]):
         return None
-    _, interval = _ratio(timed[order[0]], timed[order[1]])
+    _, interval = ratio_to(timed[order[0]], timed[order[1]])
     return order[0] if interval is not None and interval[1] < 1 else None
 
 
@@ -104,7 +104,7 @@ def timing_of(latency: Latency, reference: Latency | None) -> Timing:
     n = len(latency.samples_ms)
     ratio, interval = None, None
     if reference is not None and latency.is_paired(reference):
-        ratio, interval = _ratio(latency, reference)
+        ratio, interval = ratio_to(latency, reference)
     order = {stage: place for place, stage in enumerate(STAGES)}
     stages = sorted(latency.stages_ms, key=lambda stage: order.get(stage, len(order)))
     return Timing(
@@ -127,7 +127,8 @@ def timing_of(latency: Latency, reference: Latency | None) -> Timing:
     )
 
 
-def _ratio(latency: Latency, reference: Latency) -> tuple[float, Interval | None]:
+def ratio_to(latency: Latency, reference: Latency) -> tuple[float, Interval | None]:
+    """Return the ratio of paired rounds of two arms, and its 95 % interval."""
     return paired_ratio(
         latency.samples_ms,
         reference.samples_ms,

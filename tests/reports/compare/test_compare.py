@@ -173,6 +173,21 @@ def test_times_of_one_session_have_a_ratio(tmp_path: Path) -> None:
     assert ratios == pytest.approx([1.0] * len(ratios))
 
 
+def test_a_ratio_within_a_session_is_of_paired_rounds(tmp_path: Path) -> None:
+    """Two of five calls take three times as long: the median ratio is 1, that of medians is not."""
+    samples = tuple(
+        ms * (3 if place % 5 < 2 else 1) for place, ms in enumerate(latency("fast").samples_ms)
+    )
+    slow = replace(latency("fast"), samples_ms=samples)
+    found = against(tmp_path, [accuracy("fast"), slow])
+    change = next(c for c in found.ablations[0].latencies if c.arm == "fast")
+    assert change.same_session
+    assert change.ratio == pytest.approx(1.0)
+    assert change.a is not None
+    assert change.b is not None
+    assert change.b / change.a > 1.05
+
+
 def test_two_reports_are_given_by_folder_or_by_name(tmp_path: Path) -> None:
     work = write(tmp_path / "work", finished_records())
     write(work, [], replace(manifest(), name="again", question="What else?"))
