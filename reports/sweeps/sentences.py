@@ -158,8 +158,9 @@ def _beats(sweep: Sweep, front: list[Trial]) -> str:
 def _effort(sweep: Sweep) -> str:
     ended = [t for t in sweep.trials if t.state not in _OPEN]
     minutes = sweep.seconds / 60
-    rate = len(ended) / minutes if minutes else math.inf
-    if not ended or not math.isfinite(rate):
+    own = [t for t in ended if not t.is_seed]
+    rate = len(own) / minutes if minutes else math.inf
+    if not own or not math.isfinite(rate):
         return f"{tally(sweep)}."
     speed = f"{rate:.1f} trials a minute" if rate >= 1 else f"{60 * rate:.2g} trials an hour"
     how = "" if sweep.trains else ", none of them trained: stored forward passes were replayed"

@@ -28,6 +28,7 @@ class SweepSummary:
     base_metrics: Mapping[str, float] = field(default_factory=dict)
     confirm: str = ""
     _before: float = 0.0  # seconds of earlier coordinators
+    _states_before: Mapping[int, str] = field(default_factory=dict)  # of the trials they left
     _began: float = field(default_factory=time.monotonic)
     _written: float = float("-inf")
 
@@ -38,6 +39,7 @@ class SweepSummary:
         except SpecError:
             return
         self._before = earlier.seconds
+        self._states_before = {trial.number: trial.state for trial in earlier.trials}
         self.base_metrics = self.base_metrics or earlier.base_metrics
         self.confirm = self.confirm or earlier.confirm
 
@@ -51,6 +53,9 @@ class SweepSummary:
         spec, study = self.spec, self.study
         base_ms, commits = study.fact(fact.BASE_MS), study.fact(fact.COMMITS)
         own = {"latency_ms": base_ms, "latency_ratio": 1.0} if isinstance(base_ms, float) else {}
+        trials = tuple(self._trial(t) for t in study.trials() if t.state != "waiting")
+        # A repetition that finds nothing to do does not count.
+        is_active = {trial.number: trial.state for trial in trials} != self._states_before
         sweep = Sweep(
             name=spec.name,
             question=spec.question,
@@ -63,7 +68,7 @@ class SweepSummary:
             num_trials=spec.trials,
             trains=spec.trains,
             base_metrics={**self.base_metrics, **own},
-            trials=tuple(self._trial(t) for t in study.trials() if t.state != "waiting"),
+            trials=trials,
             best=tuple(study.best()),
             importance={
                 one.metric: study.importance(index) if importance else {}
@@ -72,7 +77,7 @@ class SweepSummary:
             sampler=f"{spec.sampler}, seed {spec.sampler_seed}",
             pruner=spec.pruner,
             environment=environment(self.device),
-            seconds=self._before + time.monotonic() - self._began,
+            seconds=self._before + (time.monotonic() - self._began if is_active else 0.0),
             time=now(),
             confirm=self.confirm,
             settings=dict(spec.settings),

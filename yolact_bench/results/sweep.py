@@ -33,6 +33,11 @@ class Trial:
     reason: str  # why it is not complete; "" if it is
     origin: str  # "" if the sampler proposed it; "retry of 12", "arm nms_matrix of quickstart"
 
+    @property
+    def is_seed(self) -> bool:
+        """Whether it is an arm of an ablation, which took the sweep no time."""
+        return self.origin.startswith("arm ")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:

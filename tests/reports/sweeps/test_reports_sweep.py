@@ -63,6 +63,16 @@ def test_the_headline_goes_from_the_base_to_the_best_trial() -> None:
     )
 
 
+def test_trials_of_an_ablation_took_the_sweep_no_time() -> None:
+    """Of four trials one is an arm that was known: three in half a minute."""
+    seed = scored(0, 0.31, origin="arm fast of quickstart")
+    again = scored(1, 0.31, origin="retry of 0")
+    sweep = sweep_of(seed, again, scored(2, 0.3), scored(3, 0.29), best=(0,), seconds=30.0)
+    assert "30 s, 6.0 trials a minute" in headline(sweep)[1]
+    only = sweep_of(seed, best=(0,), seconds=30.0)
+    assert "a minute" not in headline(only)[1]
+
+
 def test_a_trial_worse_than_the_base_has_a_minus() -> None:
     assert "(−1.20)" in headline(sweep_of(scored(0, 0.30), best=(0,)))[0]
 
