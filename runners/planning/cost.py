@@ -166,9 +166,8 @@ def plan_tasks(plan: Plan, cost: Estimate, devices: int, speed_up: float) -> lis
         if of_step.train_seconds is None:
             return None
         key = step.unit.run.train_digest
-        seconds = of_step.detect_seconds or 0.0
         train[key] = train.get(key, 0.0) + of_step.train_seconds
-        detect[key] = detect.get(key, 0.0) + seconds
+        detect[key] = detect.get(key, 0.0) + (of_step.detect_seconds or 0.0)
     tasks = [
         Task(key=key, seconds=train[key] / speed_up + detect[key], devices=devices)
         for key in train
@@ -183,12 +182,7 @@ def plan_tasks(plan: Plan, cost: Estimate, devices: int, speed_up: float) -> lis
 
 
 def scale_plan(
-    plan: Plan,
-    cost: Estimate,
-    numbers: Sequence[int],
-    *,
-    devices: int,
-    efficiency: float | None,
+    plan: Plan, cost: Estimate, numbers: Sequence[int], *, devices: int, efficiency: float | None
 ) -> ScalingStudy:
     """Simulate a plan on each number of devices, of which each training takes `devices`.
 
@@ -201,7 +195,5 @@ def scale_plan(
         devices=devices,
         efficiency=efficiency,
         # The first unit that needs a training gives its name.
-        titles={
-            s.unit.run.train_digest: s.unit.title for s in reversed(plan.steps) if s.is_missing
-        },
+        titles={s.unit.train_digest: s.unit.title for s in reversed(plan.steps) if s.is_missing},
     )

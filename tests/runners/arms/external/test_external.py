@@ -9,10 +9,7 @@ import pytest
 
 from reports.summary.sessions import session_rows
 from runners.arms.external.predict import predict_external
-from runners.planning.cost import estimate
 from runners.planning.plan import make_plan
-from runners.planning.text.ablation import plan_lines
-from runners.planning.user_rates import UserRates
 from runners.workdir.dataset_files import write_shapes
 from runners.workdir.list_runs import run_facts
 from tests.support import fake_work
@@ -224,11 +221,6 @@ def test_a_command_that_writes_nonsense_fails_alone(tmp_path: Path) -> None:
 
     plan = plan_spec(spec, at)
     assert [step.evaluated for step in plan.external] == [False, False]
-    retried = plan_spec(spec, replace(at, retry_failed=True))
-    for one, rows in ((plan, 0), (retried, 2)):
-        text = "\n".join(plan_lines(one, estimate(one, at.place, UserRates())))
-        assert text.count("--retry-failed retries it") == 2 - rows
-        assert ("2 rows of other frameworks" in text) == bool(rows)
     (tmp_path / "nothing.py").write_text(PREDICTOR.replace("map(", "list(map(").replace("\n", "#"))
     changed = plan_spec(spec, at)  # the script is part of what makes the result
     assert changed.external[1].failed is None
