@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from runners.arms.evaluate import find_pass
 from runners.evaluation.stored_pass import lowest_score
 from runners.planning.plan import Plan, Step
 from runners.planning.rates import Throughput, total
@@ -78,7 +77,7 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
     weights = [_weights_bytes(run) for run in trainings]
     # last.pt: the weights, and the moments of each.
     copies = [1 + OPTIMIZERS[build_schedule(run).optimizer].moments for run in trainings]
-    passes = _stored_passes(plan, place) if place.max_store_bytes else []
+    passes = _stored_passes(plan) if place.max_store_bytes else []
     pass_bytes = [_forward_bytes(unit.run) * num_images(unit, place) for unit in passes]
     for unit, of_pass in zip(passes, pass_bytes, strict=True):
         if of_pass > place.max_store_bytes:
@@ -97,7 +96,7 @@ def estimate(plan: Plan, place: Workplace, user: UserRates) -> Estimate:
     )
 
 
-def _stored_passes(plan: Plan, place: Workplace) -> list[Unit]:
+def _stored_passes(plan: Plan) -> list[Unit]:
     """One unit of each pass that will be written: a pass that serves a single unit is not."""
     pending: dict[str, dict[str, Step]] = {}
     for step in plan.steps:
@@ -105,14 +104,7 @@ def _stored_passes(plan: Plan, place: Workplace) -> list[Unit]:
             run = step.unit.run
             pending.setdefault(run.forward_digest, {})[run.detect_digest] = step
     groups = [tuple(steps.values()) for steps in pending.values() if len(steps) > 1]
-    return [steps[0].unit for steps in groups if not _is_stored(steps, place)]
-
-
-def _is_stored(steps: Sequence[Step], place: Workplace) -> bool:
-    """Whether a pass on disk, of the weights that are there, serves all these steps."""
-    stored = find_pass(steps[0].unit, place) if steps[0].trained else None
-    scores = [lowest_score(step.unit.run) or 0.0 for step in steps]
-    return stored is not None and stored.min_score <= min(scores)
+    return [steps[0].unit for steps in groups if not all(step.has_pass for step in steps)]
 
 
 def _cost(step: Step, rates: Throughput, place: Workplace) -> StepCost:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runners.arms.evaluate import find_pass
 from runners.arms.external.plan import ExternalStep, external_steps
+from runners.evaluation.stored_pass import lowest_score
 from runners.planning.units import chosen_units, sessions_of, units_to_time
 from runners.timing.images import check_same_images
 from runners.timing.records import TimingLimits
@@ -27,6 +29,7 @@ class Step:
     trained: bool
     evaluated: bool
     failed: str | None  # the standing failure, if any
+    has_pass: bool = False  # a forward pass on disk serves its detection
     # What `share_work` says of it among the steps of a plan:
     trains: bool = False  # its training is missing, and it is the first unit to need it
     shares: str | None = None  # the unit whose training it uses, if not its own
@@ -36,6 +39,11 @@ class Step:
     def is_missing(self) -> bool:
         """Whether there is neither a result nor a failure that stands: `run` evaluates the unit."""
         return not (self.evaluated or self.failed)
+
+    @property
+    def makes_pass(self) -> bool:
+        """Whether its evaluation needs a forward pass that is not on disk."""
+        return self.is_missing and not self.has_pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +67,7 @@ class Plan:
     @property
     def passes(self) -> frozenset[str]:
         """The digests of the forward passes that evaluations still need."""
-        return frozenset(s.unit.run.forward_digest for s in self.steps if s.is_missing)
+        return frozenset(s.unit.run.forward_digest for s in self.steps if s.makes_pass)
 
 
 def make_plan(
@@ -98,7 +106,7 @@ def make_plan(
         _check_weights(arms, steps, place)
     return Plan(
         ablation=ablation,
-        steps=share_work(steps),
+        steps=share_work(replace(step, has_pass=_has_pass(step, place)) for step in steps),
         timed=timed,
         why_timed_again=next((reason for _, reason in sessions if reason), ""),
         external=external_steps(
@@ -111,6 +119,14 @@ def make_plan(
             retry_failed=retry_failed,
         ),
     )
+
+
+def _has_pass(step: Step, place: Workplace) -> bool:
+    if not (step.is_missing and step.trained and place.max_store_bytes):
+        return False
+    lowest, folder = lowest_score(step.unit.run), place.predictions(step.unit.forward_digest)
+    stored = find_pass(step.unit, place) if folder.is_dir() else None
+    return lowest is not None and stored is not None and stored.min_score <= lowest
 
 
 def _check_weights(units: Iterable[Unit], steps: Iterable[Step], place: Workplace) -> None:
@@ -126,8 +142,7 @@ def _check_weights(units: Iterable[Unit], steps: Iterable[Step], place: Workplac
                 check_weights(unit.run, place)
         except SpecError as error:
             raise SpecError(
-                f"{unit.title}: cannot be timed with the other arms: {error}; or measure accuracy "
-                "alone: write measure: [accuracy]"
+                f"{unit.title}: cannot be timed: {error}; or write measure: [accuracy]"
             ) from error
 
 
@@ -142,7 +157,7 @@ def share_work(steps: Iterable[Step]) -> tuple[Step, ...]:
     for step in steps:
         unit, untrained = step.unit, step.is_missing and not step.trained
         first = trainings.setdefault((unit.run.train_digest, untrained), unit.title)
-        passed = passes.setdefault((unit.run.forward_digest, step.is_missing), unit.title)
+        passed = passes.setdefault((unit.run.forward_digest, step.makes_pass), unit.title)
         sharing.append(
             replace(
                 step,

@@ -86,7 +86,7 @@ def _row(plan: Plan, step: Step, cost: StepCost) -> tuple[str, ...]:
     seconds = [cost.train_seconds, cost.detect_seconds]
     hours = "?" if None in seconds else f"{sum(s or 0.0 for s in seconds) / HOUR:.2f}"
     first = ["train"] if step.trains else []
-    passes = [] if step.shares_forward else ["forward pass"]
+    passes = ["forward pass"] if step.makes_pass and not step.shares_forward else []
     needs = ", ".join([*first, *passes, "detect, score"])
     return step.unit.title, training, forward, needs, hours
 

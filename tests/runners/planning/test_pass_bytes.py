@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from runners.ablation.context import AblationContext
 from runners.evaluation.files import PredictionKey
 from runners.evaluation.stored_pass import META_FILE
 from runners.planning.cost import estimate
 from runners.planning.plan import Plan
+from runners.planning.text.ablation import plan_lines
 from runners.planning.user_rates import UserRates
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import SpecError
@@ -42,17 +44,26 @@ def test_each_pass_may_take_what_may_be_stored(at: AblationContext, tmp_path: Pa
     ("min_score", "trained", "left"), [(0.05, True, 0), (0.06, True, 1), (0.05, False, 1)]
 )
 def test_a_pass_on_disk_is_not_written_again(
-    plan: Plan, at: AblationContext, min_score: float, trained: bool, left: int
+    plan: Plan, at: AblationContext, tmp_path: Path, min_score: float, trained: bool, left: int
 ) -> None:
-    """Both arms look at candidates from 0.05 on; a training repeated needs its pass again."""
+    """Both arms look at candidates from 0.05 on; a training repeated needs its pass again.
+
+    The pass of k_2 is made in any case.
+    """
     unit = plan.steps[0].unit
+    if trained:
+        at.place.checkpoint_folder(unit.run).mkdir(parents=True)
+        torch.save({"network": {"weight": torch.zeros(1)}}, at.place.weights(unit.run))
     folder = at.place.predictions(unit.forward_digest)
     facts = PredictionKey(unit.forward_digest, unit.train_digest, 3).facts("forward_digest")
     folder.mkdir(parents=True)
     (folder / META_FILE).write_text(json.dumps({**facts, "min_score": min_score, "bytes": 1}))
-    steps = tuple(replace(step, trained=trained) for step in plan.steps)
-    found = estimate(replace(plan, steps=steps), at.place, UserRates())
+    again = plan_spec(tmp_path / "small.yaml", at)
+    found = estimate(again, at.place, UserRates())
     assert found.forward_bytes == left * 183_552
+    assert len(again.passes) == 1 + left
+    rows = plan_lines(again, found)[2:5]
+    assert [row.count("forward pass") for row in rows] == [left, 1, 0]
 
 
 def test_passes_larger_than_may_be_stored_are_refused_before_anything_runs(

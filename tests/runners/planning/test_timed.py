@@ -65,7 +65,9 @@ def test_a_deleted_checkpoint_is_named_before_anything_runs_where_it_is_to_be_ti
     at.store.add(fake_work.accuracy("fast", detect_digest=k_4.detect_digest))
     assert plan_spec(spec, at).trainings == 2  # `sequential` shares it, so it will be there
     at.store.add(fake_work.accuracy("sequential", detect_digest=sequential.detect_digest))
-    with pytest.raises(SpecError, match=r"k_4: .*final\.pt was deleted; put it back; or measure"):
+    with pytest.raises(
+        SpecError, match=r"k_4: .*final\.pt was deleted; put it back; or write measure"
+    ):
         plan_spec(spec, at)
     file = at.place.weights(k_4).with_name("run.yaml")
     file.parent.mkdir(parents=True)

@@ -61,11 +61,11 @@ def _weights_sha256(path: Path, mtime_ns: int, size: int) -> str:
     state = read_state(path, where="weights")
     network = state.get("network")
     tensors = network if isinstance(network, Mapping) else state
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, tensor in sorted(tensors_of(tensors, source=path, where="weights").items()):
-        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def tensors_of(state: Mapping[str, object], *, source: object, where: str) -> dict[str, Tensor]:
