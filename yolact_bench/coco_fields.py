@@ -3,7 +3,7 @@
 All are checked when a file is opened: pycocotools would fail on them after the training.
 """
 
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ _Field = tuple[Callable[[Any], bool], str]  # whether a value can be used; what 
 
 def is_number(value: object) -> bool:
     """Return whether a value is a finite number."""
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
 
 
 _WHOLE: _Field = (lambda value: type(value) is int, "a whole number")

@@ -24,3 +24,5 @@ def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
         raise SpecError(f"{place}: not JSON ({error.msg}); {remedy}") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not JSON (not a text in UTF-8); {remedy}") from error
+    except ValueError as error:  # a number of too many digits
+        raise SpecError(f"{path}: not JSON ({error}); {remedy}") from error

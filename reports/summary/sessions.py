@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from reports.summary.timings import SessionRow, fastest_of, meaning_of, timing_of
 from yolact_bench.results.device_facts import read_device_facts
 from yolact_bench.results.fingerprint import timing_facts
-from yolact_bench.results.sessions import SessionChoice, sessions_to_show
+from yolact_bench.results.sessions import END_TO_END, SessionChoice, sessions_to_show
 from yolact_bench.results.store import Store
-from yolact_bench.spec.latency import SCENARIOS
 
 
 def session_rows(
@@ -61,7 +60,7 @@ def _elsewhere(choice: SessionChoice, digest: str, store: Store) -> str:
         return reason
     latest = other.records[digest] if other else reported[-1]
     scenario = latest.scenario
-    if latest.reported and scenario in SCENARIOS:
+    if latest.reported and scenario == END_TO_END:
         scenario += f" ({meaning_of(scenario, latest.protocol.version)})"
     text = (
         f"{reason}, so not to be compared with them: {latest.median_ms:.1f} ms, median of "

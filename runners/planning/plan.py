@@ -125,7 +125,10 @@ def _has_pass(step: Step, place: Workplace) -> bool:
     if not (step.is_missing and step.trained and place.max_store_bytes):
         return False
     lowest, folder = lowest_score(step.unit.run), place.predictions(step.unit.forward_digest)
-    stored = find_pass(step.unit, place) if folder.is_dir() else None
+    try:
+        stored = find_pass(step.unit, place) if folder.is_dir() else None
+    except SpecError:  # damaged weights: the evaluation of this arm alone fails
+        return False
     return lowest is not None and stored is not None and stored.min_score <= lowest
 
 

@@ -114,7 +114,10 @@ class Throughput:
         The log may have lines beyond it.
         """
         last = self._work_dir / "checkpoints" / run.train_digest / "last.pt"
-        return saved_iteration(last) if last.is_file() else 0
+        try:
+            return saved_iteration(last) if last.is_file() else 0
+        except SpecError:  # damaged, or removed at its end: the training itself says so
+            return 0
 
     def _so_far(self, run: Run) -> Rate | None:
         """The rate of an interrupted training: an average, so none if part of it ran elsewhere."""

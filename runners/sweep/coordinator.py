@@ -140,6 +140,7 @@ class Coordinator:
         """End a trial without times; a session that does not count is no fault of the trial."""
         if isinstance(error, InvalidSessionError):
             self.ledger.retry(trial, str(error))
+            self._exhausted = False  # the repetition waits to be drawn
             self._log(trial, str(error))
         else:
             self.fail(trial, str(error))

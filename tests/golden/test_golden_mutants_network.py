@@ -169,7 +169,7 @@ def test_another_head_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(
         head_module,
-        "_flat",
+        "flat",
         lambda maps, width: torch.cat(
             [x.unflatten(1, (width, -1)).permute(0, 3, 4, 2, 1).flatten(1, 3) for x in maps], 1
         ),

@@ -158,7 +158,9 @@ def _seeds(points: Values) -> SeedVariance | None:
     """Return the variance of the mean of `points` [S], estimated from their spread."""
     if len(points) == 1:
         return None
-    return SeedVariance(float(points.var(ddof=1)) / len(points), len(points) - 1.0)
+    # Of equal values numpy's variance is not always 0, as their mean is rounded.
+    variance = float(points.var(ddof=1)) if np.ptp(points) else 0.0
+    return SeedVariance(variance / len(points), len(points) - 1.0)
 
 
 def _welch(first: SeedVariance | None, second: SeedVariance | None) -> SeedVariance | None:

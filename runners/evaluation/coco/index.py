@@ -26,7 +26,7 @@ def indices(
         SpecError: the file is not COCO results, or names an unknown image or category.
     """
     entries = read_json(results, remedy=_REMEDY) if isinstance(results, Path) else results
-    if not isinstance(entries, Sequence):
+    if isinstance(entries, str) or not isinstance(entries, Sequence):
         name = type(entries).__name__
         raise SpecError(f"{results}: expected a list of detections, got {name}; {_REMEDY}")
     truth = truth_index(ground_truth)

@@ -157,6 +157,15 @@ def test_an_interrupted_training_needs_only_what_is_left_at_its_rate_on_this_dev
     assert cost(longer, at).steps[0].train_seconds == seconds
 
 
+def test_a_damaged_checkpoint_does_not_stop_the_plan_of_all_arms(
+    plan: Plan, at: AblationContext
+) -> None:
+    folder = at.place.checkpoint_folder(plan.steps[0].unit.run)
+    folder.mkdir(parents=True)
+    (folder / "last.pt").write_bytes(b"")
+    assert cost(plan, at).steps[0].train_seconds is None
+
+
 def test_evaluation_takes_the_time_of_its_images(plan: Plan, at: AblationContext) -> None:
     """Three validation images at 40 ms, the median of the fake's rounds."""
     run = other(plan.steps[0].unit.run)

@@ -63,6 +63,16 @@ def test_trained_trials_are_timed_once_more_and_then_fail(tmp_path: Path, unit: 
     assert at.left == 6
 
 
+def test_the_last_trial_of_a_finite_space_is_timed_once_more(tmp_path: Path, unit: Unit) -> None:
+    """Nothing was left to draw when its session turned out not to count."""
+    at = coordinator(tmp_path, PARETO, unit, fails)
+    at._exhausted = True
+    trial = at.ledger.next()
+    assert trial is not None
+    at.complete_all([(trial, unit, {"mask_ap": 0.3})])
+    assert at.left > 0
+
+
 def test_an_untrained_trial_is_timed_once_more(tmp_path: Path, unit: Unit) -> None:
     """The second session counts: the same choice is to be trained."""
     timing = SimpleNamespace(exceeds=lambda _: False)

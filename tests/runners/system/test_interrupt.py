@@ -45,7 +45,7 @@ PHASES = {
     "evaluation": ("runners.arms.evaluate", "predict"),
     "resampling": ("runners.arms.analyse", "resample"),
     "timing": ("runners.timing.records", "time_session"),
-    "report": ("reports.pages.build", "build"),
+    "report": ("runners.cli.run", "build"),
 }
 
 

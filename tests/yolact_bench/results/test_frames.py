@@ -94,7 +94,7 @@ def test_without_an_ablation_all_records_are_read_and_nothing_is_compared(work: 
     results = Results(work)
     assert len(results.accuracy()) == 8
     assert "differences" not in results.tables()
-    with pytest.raises(SpecError, match="differences: name an ablation"):
+    with pytest.raises(SpecError, match="differences need a baseline: write Results"):
         results.differences()
 
 

@@ -125,6 +125,18 @@ def test_seeds_that_agree_by_chance_leave_the_spread_of_the_images() -> None:
     assert spread.detectable(0.05) > spread.half_width(0.05)
 
 
+def test_equal_points_have_no_spread_of_seeds_although_their_mean_is_rounded() -> None:
+    """numpy's variance of three times 0.1 is 1e-34, beside which the interval would vanish.
+
+    All variance of the images is interaction, 0.01² / 3 of the mean.
+    """
+    assert np.full(3, 0.1).var(ddof=1) > 0
+    arm = [result(0.1, 0.01 * NOISE[n], f"t{n}", n) for n in range(3)]
+    baseline = [result(0.0, 0.0, f"t{n}", n) for n in range(3)]
+    one = difference(arm, baseline)
+    assert one.high - one.value == pytest.approx(1.96 * 0.01 / math.sqrt(3), rel=1e-3)
+
+
 def test_images_and_seeds_must_both_allow_a_difference() -> None:
     """Three standard errors of images are nothing where seeds spread ten times as far."""
     images, seeds = SeedVariance(1.0, 4.0), SeedVariance(100.0, 4.0)
