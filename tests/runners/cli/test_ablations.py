@@ -117,9 +117,8 @@ def test_the_ladder_adds_one_part_a_rung_and_ends_at_the_published_model() -> No
     ]
 
 
-@pytest.mark.parametrize("name", ["aa", "coefficients"])
-def test_an_ablation_runs_in_seconds_under_the_smoke_budget(name: str, tmp_path: Path) -> None:
-    run_smoke(FOLDER / f"{name}.yaml", tmp_path)
+def test_an_ablation_runs_in_seconds_under_the_smoke_budget(tmp_path: Path) -> None:
+    run_smoke(FOLDER / "aa.yaml", tmp_path)
 
 
 @pytest.mark.slow

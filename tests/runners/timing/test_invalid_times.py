@@ -138,7 +138,10 @@ def test_a_new_rule_is_one_entry_that_run_report_and_list_obey(
     "words",
     [
         ("latency", "--dataset", "shapes", "--rounds", "2", "--scenario", "model"),
-        ("latency", "--dataset", "shapes", "--rounds", "2", "--curve", "image_size", "--json"),
+        pytest.param(
+            ("latency", "--dataset", "shapes", "--rounds", "2", "--curve", "image_size", "--json"),
+            marks=pytest.mark.slow,
+        ),
         ("profile", "--max-seconds", "0.5"),
         ("profile", "--max-seconds", "0.5", "--json"),
     ],

@@ -161,7 +161,7 @@ def test_only_files_that_gc_knows_are_left(killed: Left) -> None:
     assert [item.path for item in found.items] == [killed.folder]  # temporary files with it
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_workers_change_nothing(precision: str, tmp_path: Path) -> None:
     """Killed with two workers that prefetch, in a step and in a checkpoint; none in the other."""
     for name in ("a", "b"):

@@ -95,6 +95,7 @@ def check(raw: Predictions, device: str, *, pairs: int = 2048, **options: float)
     return exact
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="this is what that test starts")
 def test_the_kernels_pass_in_the_interpreter() -> None:
     assert_interpreted_tests_pass(__file__, 20)

@@ -222,6 +222,7 @@ def test_another_network_is_recorded_anew(eager: Detector) -> None:
     assert record.recorded == 2
 
 
+@pytest.mark.slow
 @ON_A_CPU
 def test_the_kernel_passes_in_the_interpreter() -> None:
     assert_interpreted_tests_pass(__file__, 4)

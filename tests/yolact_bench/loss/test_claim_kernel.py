@@ -70,6 +70,7 @@ def test_interpreted_or_run_keys_may_lie_anywhere_in_memory(device_name: str) ->
     assert_same_claims(best_of(6, 7, 60, seed=0, levels=4)[::2, :, ::3], device)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="this is what that test starts")
 def test_the_kernel_passes_where_a_cpu_interprets_it() -> None:
     assert_interpreted_tests_pass(__file__, least=3 * len(SIZES) + 2)
