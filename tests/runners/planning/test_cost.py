@@ -16,7 +16,7 @@ from runners.system.environment import environment
 from runners.training.checkpoint import save_training
 from runners.units.unit import run_yaml
 from tests.support import fake_work
-from tests.support.small_ablation import context, plan_spec, write_spec
+from tests.support.small_ablation import plan_spec, write_spec
 from yolact_bench.build import build_network
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy
@@ -38,16 +38,6 @@ def recorded(at: AblationContext, run: Run, **changes: object) -> None:
 
 def other(run: Run, **changes: object) -> Run:
     return replace(run, seed=77).changed(changes)
-
-
-@pytest.fixture
-def at(tmp_path: Path) -> AblationContext:
-    return context(tmp_path / "work")
-
-
-@pytest.fixture
-def plan(at: AblationContext, tmp_path: Path) -> Plan:
-    return plan_spec(write_spec(tmp_path), at)
 
 
 def cost(plan: Plan, at: AblationContext, *, rate: float | None = None) -> Estimate:

@@ -14,20 +14,10 @@ from runners.planning.cost import estimate
 from runners.planning.plan import Plan
 from runners.planning.text.ablation import plan_lines
 from runners.planning.user_rates import UserRates
-from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
+from tests.support.small_ablation import SPEC, plan_spec, write_spec
 from yolact_bench.errors import SpecError
 
 TWO_PASSES = "  k_2_sequential: {protonet.k: 2, nms: {name: sequential, grid_px: 72}}\n"
-
-
-@pytest.fixture
-def at(tmp_path: Path) -> AblationContext:
-    return context(tmp_path / "work")
-
-
-@pytest.fixture
-def plan(at: AblationContext, tmp_path: Path) -> Plan:
-    return plan_spec(write_spec(tmp_path), at)
 
 
 def test_each_pass_may_take_what_may_be_stored(at: AblationContext, tmp_path: Path) -> None:

@@ -4,25 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from runners.ablation.context import AblationContext
 from runners.planning.cost import Estimate, estimate, plan_tasks, scale_plan
 from runners.planning.plan import Plan
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.user_rates import UserRates
 from tests.support import fake_work
-from tests.support.small_ablation import context, plan_spec, write_spec
-
-
-@pytest.fixture
-def at(tmp_path: Path) -> AblationContext:
-    return context(tmp_path / "work")
-
-
-@pytest.fixture
-def plan(at: AblationContext, tmp_path: Path) -> Plan:
-    return plan_spec(write_spec(tmp_path), at)
+from tests.support.small_ablation import plan_spec
 
 
 def cost(plan: Plan, at: AblationContext, *, rate: float | None = None) -> Estimate:
