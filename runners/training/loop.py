@@ -21,7 +21,8 @@ from runners.training.losses import check_finite, joint_window, shared_losses
 from runners.training.options import TrainingOptions
 from runners.training.step_clock import clock_for, warm_up
 from runners.workdir.stop_file import StopFileWatch
-from yolact_bench.data.batch import Batch, TrainingLoader, normalise
+from yolact_bench.data.batch import TrainingLoader, normalise
+from yolact_bench.data.collate import Batch
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.model.network import Yolact

@@ -13,7 +13,7 @@ from runners.training.options import TrainingOptions
 from tests.benchmarks.gpu_size import Part, Size, timed_together
 from yolact_bench.build import build_network
 from yolact_bench.data import open_dataset
-from yolact_bench.data.batch import Batch
+from yolact_bench.data.collate import Batch
 from yolact_bench.resolve import resolve_architecture, resolve_run
 from yolact_bench.spec.base_run import change, read_run
 from yolact_bench.spec.run import Run

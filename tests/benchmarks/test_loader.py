@@ -10,6 +10,7 @@ from statistics import median
 import cv2
 import numpy as np
 import pytest
+import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from tests.benchmarks.alternating import compare
@@ -18,7 +19,13 @@ from tests.benchmarks.plain_augmentation import plain_ssd
 from yolact_bench.data import Dataset
 from yolact_bench.data.augment import ssd
 from yolact_bench.data.augment.view import seen_image, seen_target, whole_image
-from yolact_bench.data.batch import Batch, TrainingData, collate
+from yolact_bench.data.batch import TrainingData
+from yolact_bench.data.collate import (
+    Batch,
+    collate,
+    collate_to_send,
+    join_in_shared_memory,
+)
 from yolact_bench.data.protocol import Augmentation
 from yolact_bench.shapes import Sample
 
@@ -78,6 +85,39 @@ def test_images_a_second_on_one_core(
         reference="reference",
         target=300.0,
         moonshot=440.0,
+        threads=1,
+        items=BATCH,
+        rate="images/s",
+    )
+
+
+def test_a_batch_from_a_worker_to_the_training(
+    benchmark: BenchmarkFixture, photographs: tuple[str, Dataset]
+) -> None:
+    """Put together and, where masks are bits, unpacked again: in a worker and in the training."""
+    name, dataset = photographs
+    samples = [
+        _augmented(dataset.image(index), dataset.objects(index), index, "network_size")
+        for index in range(min(len(dataset), 3 * BATCH))
+    ]
+    groups = [samples[i : i + BATCH] for i in range(0, len(samples), BATCH)]
+    ways: dict[str, Callable[[list[Sample]], Batch]] = {
+        "masks as bytes": lambda group: collate(group, join_in_shared_memory),
+        "masks as bits": lambda group: collate_to_send(group).to("cpu"),
+    }
+    masks = [send(groups[0]).targets.objects.masks for send in ways.values()]
+    assert torch.equal(*masks)
+
+    def in_turn(send: Callable[[list[Sample]], Batch]) -> Callable[[], Batch]:
+        turn = itertools.cycle(groups)
+        return lambda: send(next(turn))
+
+    arms = {way: in_turn(send) for way, send in ways.items()}
+    compare(
+        benchmark,
+        f"a batch of {BATCH} sent, {name}",
+        arms,
+        reference="masks as bytes",
         threads=1,
         items=BATCH,
         rate="images/s",

@@ -18,7 +18,7 @@ from runners.training import loop as training_loop
 from runners.training.log import TrainingLog
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from yolact_bench.data.batch import Batch
+from yolact_bench.data.collate import Batch
 
 LOG_EVERY = 3
 

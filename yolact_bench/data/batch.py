@@ -4,9 +4,8 @@ Every random choice is keyed by (seed, epoch, sample), so that the number of wor
 resumption or data parallelism never changes a training.
 """
 
-import math
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from functools import cache
 
@@ -17,62 +16,16 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
+from yolact_bench.data.collate import Batch, collate, collate_to_send
 from yolact_bench.data.protocol import Augmentation
 from yolact_bench.data.protocol import Dataset as Annotated
 from yolact_bench.errors import ArmError
-from yolact_bench.shapes import Sample, Targets
-from yolact_bench.torch_internals import shared_storage
+from yolact_bench.shapes import Sample
 
 Key = tuple[int, int]  # epoch, index
 Rgb = tuple[float, float, float]
 
 _ORDER_TAG, _AUGMENT_TAG = 1, 2  # keep the two uses of a seed apart
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Samples of one training step."""
-
-    images: UInt8[Tensor, "B S S 3"]  # RGB; normalised on the device
-    targets: Targets  # in one piece: a few large copies to the device, not many small
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def to(self, device: torch.device | str) -> "Batch":
-        """Return the same batch on `device`."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> "Batch":
-        """Return the same batch in page-locked memory. The loader calls this."""
-        return self._each(Tensor.pin_memory)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        return Batch(images=change(self.images), targets=self.targets.each(change))
-
-
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Return the samples as one batch."""
-    images = _join([sample.image for sample in samples])
-    return Batch(
-        images=images.reshape(len(samples), *samples[0].image.shape),
-        targets=Targets.of([sample.target for sample in samples], _join),
-    )
-
-
-def _join(parts: Sequence[Tensor]) -> Tensor:
-    """Return the parts one after the other.
-
-    A loader's worker writes them to where the training reads them: sent from ordinary memory, they
-    would be copied there again.
-    """
-    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-    num_bytes = math.prod(shape) * parts[0].element_size()
-    if get_worker_info() is None or num_bytes == 0:
-        return torch.cat(list(parts))
-    storage = shared_storage(num_bytes)  # as torch's own collation has it
-    shared = parts[0].new_empty(0).set_(storage, 0, shape)  # type: ignore[call-overload]
-    return torch.cat(list(parts), out=shared)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,8 +126,10 @@ def training_loader(
 
 
 def _collate(items: list[Sample | ArmError]) -> Batch | ArmError:
-    errors = [item for item in items if isinstance(item, ArmError)]
-    return errors[0] if errors else collate([item for item in items if isinstance(item, Sample)])
+    if errors := [item for item in items if isinstance(item, ArmError)]:
+        return errors[0]
+    samples = [item for item in items if isinstance(item, Sample)]
+    return collate(samples) if get_worker_info() is None else collate_to_send(samples)
 
 
 def _start_worker(worker: int) -> None:

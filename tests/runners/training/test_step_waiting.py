@@ -12,7 +12,8 @@ from runners.training.loop import Loop
 from runners.training.options import TrainingOptions
 from tests.support.loss_cases import NoReading, NoWaiting, as_on_a_device, objects
 from yolact_bench.build import build_network
-from yolact_bench.data.batch import Batch, collate, normalise
+from yolact_bench.data.batch import normalise
+from yolact_bench.data.collate import Batch, collate, collate_to_send
 from yolact_bench.geometry.anchors import prototype_size
 from yolact_bench.shapes import Sample
 from yolact_bench.spec.presets import preset
@@ -34,7 +35,8 @@ def loop_and_batch(terms: str, folder: Path, device: str) -> tuple[Loop, Batch]:
     network = build_network(run, initial=False).to(torch.device(device))
     size = prototype_size(run.image_size)
     image = torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8)
-    batch = collate([Sample(image=image, target=objects(n, n // 3, size, n)) for n in (5, 0, 3)])
+    samples = [Sample(image=image, target=objects(n, n // 3, size, n)) for n in (5, 0, 3)]
+    batch = (collate if device == "cpu" else collate_to_send)(samples)
     loop = Loop(
         run,
         network,

@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from tests.support.data_fixtures import FILL, tiny_spec
+from tests.support.loss_cases import NoReading, NoWaiting, objects
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.data.augment import AUGMENTATIONS
-from yolact_bench.data.batch import Batch, IterationSampler, TrainingData, training_loader
+from yolact_bench.data.batch import IterationSampler, TrainingData, training_loader
+from yolact_bench.data.collate import Batch, collate, collate_to_send, unpack_by_shifts
 from yolact_bench.errors import ArmError
+from yolact_bench.shapes import Sample, tensors_in
 from yolact_bench.spec.dataset.dataset import resolve_dataset
 
 SSD = partial(AUGMENTATIONS["ssd"], masks="prototype_size")
@@ -27,14 +30,13 @@ def batches(dataset: Dataset, *, workers: int = 0, start: int = 0, seed: int = 0
     batches = IterationSampler(
         len(dataset), batch_size=4, seed=seed, start_iteration=start, num_iterations=6
     )
-    return list(training_loader(data, batches, workers=workers))
+    return [batch.to("cpu") for batch in training_loader(data, batches, workers=workers)]
 
 
 def same(one: Batch, other: Batch) -> bool:
-    pairs = zip(one.targets, other.targets, strict=True)
-    return torch.equal(one.images, other.images) and all(
-        torch.equal(a.boxes, b.boxes) and torch.equal(a.masks, b.masks) for a, b in pairs
-    )
+    pairs = zip(tensors_in(one), tensors_in(other), strict=True)
+    counts = [tuple(len(target.labels) for target in batch.targets) for batch in (one, other)]
+    return counts[0] == counts[1] and all(torch.equal(a, b) for a, b in pairs)
 
 
 def sampler(num_samples: int = 10, **changes: int) -> IterationSampler:
@@ -46,6 +48,52 @@ def test_workers_do_not_change_the_batches() -> None:
     alone, together = batches(shapes()), batches(shapes(), workers=2)
     assert len(alone) == 6
     assert all(same(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def samples_of(side: int, counts: tuple[int, ...] = (5, 0, 3)) -> list[Sample]:
+    image = torch.zeros(8, 8, 3, dtype=torch.uint8)
+    return [Sample(image=image, target=objects(n, 0, side, n)) for n in counts]
+
+
+@pytest.mark.parametrize("side", [1, 7, 8, 16, 69])
+@pytest.mark.parametrize("counts", [(5, 0, 3), (0,), (0, 0), (1,)])
+def test_what_a_worker_sends_is_the_batch_bit_for_bit(side: int, counts: tuple[int, ...]) -> None:
+    """1, 49 and 4,761 cells are no whole bytes."""
+    samples = samples_of(side, counts)
+    assert same(collate_to_send(samples).to("cpu"), collate(samples))
+
+
+def test_a_mask_is_sent_as_bits() -> None:
+    """550 × 550 cells are 37,812.5 bytes of 8; one at the network's size has 302,500 otherwise."""
+    sent = collate_to_send(samples_of(550, (1, 1)))
+    assert sent.targets.objects.masks.nbytes == 2 * 37_813
+    assert sent.to("cpu").targets.objects.masks.nbytes == 2 * 302_500
+
+
+def test_batches_of_workers_are_sent_as_bits() -> None:
+    data = TrainingData(shapes(), SSD, size=64, mask_size=16, fill=FILL, seed=0)
+    for workers, mask_shape in ((0, None), (1, (16, 16))):
+        (batch,) = training_loader(data, sampler(num_iterations=1), workers=workers)
+        assert batch.mask_shape == mask_shape
+
+
+@pytest.mark.parametrize("side", [7, 16])
+def test_a_device_unpacks_masks_without_waiting(side: int) -> None:
+    samples = samples_of(side)
+    sent = collate_to_send(samples)
+    with NoWaiting(), NoReading():
+        masks = unpack_by_shifts(sent.targets.objects.masks, side, side)
+    assert torch.equal(masks, collate(samples).targets.objects.masks)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("side", [69, 138, 550])
+def test_a_gpu_unpacks_the_batch_bit_for_bit(side: int) -> None:
+    samples = samples_of(side)
+    moved = collate_to_send(samples).pin_memory().to("cuda")
+    assert moved.targets.objects.masks.is_cuda
+    assert same(moved.to("cpu"), collate(samples))
 
 
 def test_resuming_continues_with_the_batches_that_were_due() -> None:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from yolact_bench.data.augment import photometric, view
-from yolact_bench.data.batch import collate
+from yolact_bench.data.collate import collate
 from yolact_bench.shapes import Sample, Target
 
 LEVELS = np.arange(256, dtype=np.float64)
