@@ -1,7 +1,8 @@
 """Values of options: whether one has the type of its annotation, and how messages name types."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -14,23 +15,28 @@ _NOUNS: Mapping[object, str] = {int: "whole number", float: "number", str: "text
 _WORDS: Mapping[object, str] = {bool: "true or false", NoneType: "null"}
 
 
-def check_value(expected: object, value: object, *, where: str = "") -> object:
+def check_value(expected: Hashable, value: object, *, where: str = "") -> object:
     """Return `value` as the annotation `expected` wants it, as plain YAML-able data.
 
     Raises:
         SpecError: it has another type, or is outside the range. `where` begins the message.
     """
-    strict = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
     try:
-        adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)  # type: ignore[arg-type]
-        # JSON rules: a list is accepted where a tuple is meant, but "8" is not an integer.
-        return plain(adapter.validate_json(json.dumps(value), strict=True))
+        return plain(_reader_of(expected)(json.dumps(value)))
     except (ValidationError, TypeError) as error:
         if get_origin(expected) is Literal:
             values = {str(one): one for one in get_args(expected)}
             text = f"{where}no value is named {value!r}{hint(str(value), values)}"
             raise SpecError(text) from error
         raise SpecError(f"{where}expected {kind_of(expected)}, got {value!r}") from error
+
+
+@cache
+def _reader_of(expected: Hashable) -> Callable[[str], object]:
+    """Return what reads JSON as a type: a list where a tuple is meant, but "8" is no integer."""
+    strict = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+    adapter: TypeAdapter[object] = TypeAdapter(expected, config=strict)  # type: ignore[arg-type]
+    return partial(adapter.validate_json, strict=True)
 
 
 def kind_of(expected: object, *, many: bool = False) -> str:

@@ -42,16 +42,25 @@ def outside_entries() -> list[EntryPoint]:
     return [entry for group in sorted(groups) for entry in entry_points(group=group)]
 
 
-def options_of(component: Callable[..., object]) -> dict[str, inspect.Parameter]:
+@cache
+def options_of(component: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
     """Return the options of a component: the keyword-only parameters of its signature."""
     parameters = inspect.signature(component).parameters.values()
     return {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def defaults_of(component: Callable[..., object]) -> dict[str, object]:
+@cache
+def defaults_of(component: Callable[..., object]) -> Mapping[str, object]:
     """Return the options that have a default, as plain data."""
     options = options_of(component).values()
     return {p.name: plain(p.default) for p in options if p.default is not inspect.Parameter.empty}
+
+
+@cache
+def _types_of(component: Callable[..., object]) -> Mapping[str, object]:
+    """Return the annotations of a component's parameters."""
+    signed = component.__init__ if inspect.isclass(component) else component
+    return get_type_hints(signed, include_extras=True)
 
 
 def find_component(table: Mapping[str, C], choice: Choice) -> C | None:
@@ -129,19 +138,17 @@ def resolve(
         if option != "name" and option not in accepted:
             raise SpecError(f"{slot}.{name}: no option is named {option!r}{hint(option, accepted)}")
     component = table[name]
-    hints = get_type_hints(
-        component.__init__ if inspect.isclass(component) else component, include_extras=True
-    )
+    types = _types_of(component)
     resolved: dict[str, object] = {"name": name}
     for option, parameter in accepted.items():
         if option in choice:
-            expected, where = hints.get(option, object), f"{slot}.{name}.{option}: "
-            resolved[option] = check_value(expected, choice[option], where=where)
+            where = f"{slot}.{name}.{option}: "
+            resolved[option] = check_value(types.get(option, object), choice[option], where=where)
         elif parameter.default is inspect.Parameter.empty:
             raise SpecError(
                 f"{slot}.{name}: the option {option!r} is required; write "
                 f"{slot}: {{name: {name}, {option}: ...}}, where {option} is "
-                f"{kind_of(hints.get(option, object))}"
+                f"{kind_of(types.get(option, object))}"
             )
         else:
             resolved[option] = plain(parameter.default)

@@ -11,7 +11,7 @@ from runners.planning.rates import Throughput, total
 from runners.planning.simulation import ScalingStudy, Task, study_scaling
 from runners.planning.user_rates import UserRates
 from runners.system.environment import environment, nearest_folder
-from runners.units.check import meta_network
+from runners.units.meta_network import meta_network
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError

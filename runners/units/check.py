@@ -3,29 +3,23 @@
 A spec for a GPU is valid on a machine without one: only its arm fails, before it trains.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from runners.units.lr_scaling import KEEP, scale_run
+from runners.units.meta_network import meta_network
 from runners.units.settings import parse_settings
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from yolact_bench.build import build_detector, build_network, deform_fault, device_fault, runtime_of
+from yolact_bench.build import build_detector, deform_fault, device_fault, runtime_of
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import fact_of, resolve_run
 from yolact_bench.runtime.runtime import fp16_fault
 from yolact_bench.spec.base_run import apply_settings, change, read_run
 from yolact_bench.spec.dataset.dataset import DatasetSpec
-from yolact_bench.spec.run import ARCHITECTURE, Run
+from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_losses_for, build_schedule, freezes_batch_norm
 
 
@@ -148,44 +142,3 @@ def check_runtime(run: Run, device: str) -> None:
     """
     if fault := device_fault(run, device):
         raise ArmError("unsuited_device", f"runtime: {fault}; there, add --retry-failed")
-
-
-def meta_network(run: Run) -> Yolact:
-    """Return the network of a resolved run without storage, the same one for each architecture."""
-    slots = [getattr(run, slot) for slot in (*ARCHITECTURE, "deform")]
-    return _network_of(_Architecture(json.dumps(slots, sort_keys=True), run))
-
-
-@dataclass(frozen=True, slots=True)
-class _Architecture:
-    key: str
-    run: Run = field(compare=False)
-
-
-@lru_cache(maxsize=64)  # a network without values takes about 1 MB
-def _network_of(architecture: _Architecture) -> Yolact:
-    """Return the network on the meta device, where an image has passed through it."""
-    run = architecture.run
-    with torch.device("meta"):
-        network = build_network(run, initial=False)
-    with torch.no_grad(), _WithoutBatchNorm():
-        network(torch.empty(1, 3, run.image_size, run.image_size, device="meta"))
-    return network
-
-
-class _WithoutBatchNorm(TorchFunctionMode):
-    """Checks the channels of a batch norm only: its meta kernel takes most of a pass."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 - whatever the function returns
-        if func is not nn.functional.batch_norm:
-            return func(*args, **(kwargs or {}))
-        features, mean = args[:2]
-        if mean is not None and features.shape[1] != mean.shape[0]:
-            raise ValueError(f"batch norm of {mean.shape[0]} channels, got {features.shape[1]}")
-        return features

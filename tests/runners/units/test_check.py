@@ -9,9 +9,13 @@ import torch
 
 from runners.cli.spec_commands import CheckCommand
 from runners.cli.specs import check
-from runners.units import check as module
+from runners.units import meta_network as module
 from tests.support.small_ablation import SPEC, write_spec
+from yolact_bench.build import build_network
 from yolact_bench.errors import SpecError
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.shapes import Predictions
+from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.run import Run
 
 # Five arms, two architectures; no other test has these, so that none is in the cache.
@@ -92,5 +96,21 @@ def test_a_batch_norm_of_other_channels_than_its_input_is_refused() -> None:
     with torch.device("meta"):
         norm = torch.nn.BatchNorm2d(4)
         features = torch.empty(1, 3, 2, 2)
-    with pytest.raises(ValueError, match="4 channels, got 3"), module._WithoutBatchNorm():
+    with pytest.raises(ValueError, match="4 channels, got 3"), module._ShapesAlone():
         norm(features)
+
+
+def test_the_shapes_of_a_network_are_those_of_the_whole_computation() -> None:
+    run = resolve_architecture(read_run("yolact_plus_r50", relative_to=Path()))
+    with torch.device("meta"):
+        network = build_network(run, initial=False)
+    x = torch.empty(1, 3, run.image_size, run.image_size, device="meta")
+    with torch.no_grad():
+        whole = shapes_of(network(x))
+        with module._ShapesAlone():
+            assert shapes_of(network(x)) == whole
+
+
+def shapes_of(raw: Predictions) -> list[tuple[torch.Size, torch.dtype]]:
+    maps = [raw.boxes, raw.class_logits, raw.coefficients, raw.prototypes, raw.semantic]
+    return [(map_.shape, map_.dtype) for map_ in maps if map_ is not None]
