@@ -64,6 +64,7 @@ class Loop:
         self.stop_file = StopFileWatch(folder)
         self.frozen = freezes_batch_norm(run)
         set_training_mode(network, frozen_batch_norm=self.frozen)
+        self.terms = losses
         self.losses = shared_losses(
             network,
             losses,
@@ -83,8 +84,8 @@ class Loop:
         self.seconds = 0.0
         self.compile_network = how.compile_network  # now, or in a part before a resumption
         self.clock = clock_for(how.device)
-        # On a CPU nothing is compiled or chosen in a first step.
-        self.is_warm = torch.device(how.device).type == "cpu"
+        # On a CPU a first step compiles and chooses nothing, unless it is told to.
+        self.is_warm = torch.device(how.device).type == "cpu" and not how.compile_network
         self.window: list[dict[str, Tensor]] = []  # losses since the last log line
 
     def resume(self, path: Path) -> None:
@@ -173,7 +174,12 @@ class Loop:
 
     def warm_up(self, batch: Batch) -> None:
         """Have kernels compiled and plans chosen before the clock starts; change nothing else."""
-        seconds = warm_up(lambda: self.backward(batch), self.network, self.how.device)
+
+        def prepare() -> None:
+            self.terms.compile_kernels(self.network.anchors)
+            self.backward(batch)
+
+        seconds = warm_up(prepare, self.network, self.how.device)
         self.optimizer.zero_grad(set_to_none=True)
         self.is_warm = True
         if self.ranks.first:

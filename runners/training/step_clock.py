@@ -141,8 +141,8 @@ def clock_for(device: str) -> StepClock:
 def warm_up(backward: Callable[[], object], network: nn.Module, device: str) -> float:
     """Run one forward and backward pass that changes gradients alone; return its seconds.
 
-    On a GPU that compiles kernels and chooses convolutions' plans: tens of seconds, which would be
-    in every average that follows.
+    On a GPU that compiles kernels and chooses convolutions' plans, on any device it compiles the
+    network where that was asked for: tens of seconds, which would be in every average that follows.
     """
     began = time.monotonic()
     on_gpu = torch.device(device).type == "cuda"

@@ -14,6 +14,8 @@ from yolact_bench.triton_kernel import power_of_two
 _NUMBERS = 0xFFFFFFFF  # room for an anchor's number, in the lower half of a key
 NO_CLAIM = -(1 << 56)  # the key of what may not be claimed: read as an overlap, it is negative
 _MOST_OBJECTS = 64  # of an image whose keys fit the registers of one program; COCO's have 93
+# The kernel is compiled for so many objects of an image, and serves fewer.
+KERNEL_SIZES = (16, 32, _MOST_OBJECTS)
 
 log = logging.getLogger(__name__)
 

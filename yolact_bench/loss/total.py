@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
+from yolact_bench.loss.claims import KERNEL_SIZES
 from yolact_bench.loss.forms import BatchForms, batch_forms, match_batch
 from yolact_bench.loss.padded import pad_objects, rows_of
 from yolact_bench.loss.protocols import (
@@ -62,6 +63,21 @@ class Losses:
         """
         with torch.autocast(raw.class_logits.device.type, enabled=False):
             return self._terms(in_float32(raw), Targets.of(targets), generator)
+
+    @torch.no_grad()
+    def compile_kernels(self, anchors: Float32[Tensor, "A 4"]) -> None:
+        """Match as many objects as any batch may have, so that no later step compiles a kernel.
+
+        All else has the same sizes in every step.
+        """
+        if reading_is_free(anchors):
+            return
+        for count in KERNEL_SIZES:
+            boxes = anchors.new_zeros(count, 4)
+            labels = torch.zeros(count, dtype=torch.int64, device=anchors.device)
+            masks = torch.zeros(count, 1, 1, dtype=torch.uint8, device=anchors.device)
+            target = Target(boxes=boxes, labels=labels, masks=masks, is_crowd=labels > 0)
+            match_batch(self.matcher, anchors, Targets.of([target]))
 
     def normaliser(self, labels: Int64[Tensor, "B A"]) -> Float32[Tensor, ""]:
         """The number of positives, at least 1: over all ranks, shared out among them."""

@@ -14,8 +14,14 @@ from runners.training.loop import Loop
 from runners.training.options import TrainingOptions
 from runners.training.step_clock import DeviceTimes, StepClock, StepTimes, warm_up
 from tests.runners.training.test_training import unit, weights
+from tests.support.loss_cases import as_on_a_device
 from yolact_bench.build import build_network
+from yolact_bench.data.batch import TrainingLoader
+from yolact_bench.data.collate import Batch
+from yolact_bench.loss import match
+from yolact_bench.loss.claims import claims
 from yolact_bench.training_parts import build_losses_for, build_schedule, build_training_loader
+from yolact_bench.triton_kernel import power_of_two
 
 
 class Time:
@@ -150,17 +156,78 @@ def test_a_training_that_was_warmed_up_ends_bit_for_bit_as_one_that_was_not(
 ) -> None:
     one, place = unit(tmp_path)
     plain = weights(ensure_trained(one, place).weights)
-    run = one.run
-    data = place.datasets.open(one.data, "train")
-    seed_generators(run.seed)
-    network = build_network(run).to(memory_format=torch.channels_last)
-    how = TrainingOptions(device="cpu", workers=0)
-    loop = Loop(run, network, build_schedule(run), build_losses_for(run, network), tmp_path, how)
+    seed_generators(one.run.seed)
+    loop, loader = loop_of(tmp_path, TrainingOptions(device="cpu", workers=0))
     loop.is_warm = False
-    loader = build_training_loader(run, network, data, start_iteration=0, workers=0)
     loop.run_all(loader, lambda done, facts: None)
     assert loop.is_warm
-    assert all(torch.equal(value, plain[name]) for name, value in network.state_dict().items())
+    now = loop.network.state_dict()
+    assert all(torch.equal(value, plain[name]) for name, value in now.items())
+
+
+def loop_of(folder: Path, how: TrainingOptions) -> tuple[Loop, TrainingLoader]:
+    """The small training, of three iterations of two images."""
+    one, place = unit(folder)
+    run, data = one.run, place.datasets.open(one.data, "train")
+    network = build_network(run).to(memory_format=torch.channels_last)
+    loop = Loop(run, network, build_schedule(run), build_losses_for(run, network), folder, how)
+    return loop, build_training_loader(run, network, data, start_iteration=0, workers=0)
+
+
+def test_neither_warm_up_nor_validation_is_in_a_rate_and_the_warm_up_is_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """20 s of warm-up, a validation of 500 s after each of the first two steps of 1 s."""
+    time = Time()
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        time.now += 500.0
+        return {}
+
+    how = TrainingOptions(device="cpu", workers=0, validate=validate, validate_every=1)
+    loop, loader = loop_of(tmp_path, how)
+    loop.clock, loop.is_warm = StepClock(now=time), False
+    lasts, backward = iter([20.0, 1.0, 1.0, 1.0]), loop.backward
+
+    def slow(batch: Batch) -> dict[str, Tensor]:
+        time.now += next(lasts)
+        return backward(batch)
+
+    monkeypatch.setattr(loop, "backward", slow)
+    with caplog.at_level("INFO"):
+        loop.run_all(loader, lambda done, facts: None)
+    line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert line["seconds"] == pytest.approx(3.0)
+    size = loop.schedule.batch_size
+    assert line["images_per_second"] == pytest.approx(size)
+    assert line["interval"]["images_per_second"] == pytest.approx(size)
+    assert line["interval"]["host_ms"] == pytest.approx(1000.0)
+    assert sum("Kernels are ready" in one.getMessage() for one in caplog.records) == 1
+
+
+@pytest.mark.parametrize("compile_network", [False, True])
+def test_a_network_that_is_compiled_warms_up_on_a_cpu_too(
+    tmp_path: Path, compile_network: bool
+) -> None:
+    how = TrainingOptions(device="cpu", workers=0, compile_network=compile_network)
+    assert loop_of(tmp_path, how)[0].is_warm is not compile_network
+
+
+def test_warming_up_compiles_the_matching_of_any_number_of_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 1 to 64 objects; a kernel serves as many as the power of two that it is compiled for."""
+    loop, loader = loop_of(tmp_path, TrainingOptions(device="cpu", workers=0))
+    as_on_a_device(monkeypatch)
+    blocks: set[int] = set()
+
+    def of_batch(best: Tensor) -> tuple[Tensor, Tensor]:
+        blocks.add(power_of_two(best.shape[1]))
+        return claims(best)
+
+    monkeypatch.setattr(match, "claims_of_batch", of_batch)
+    loop.warm_up(next(iter(loader)))
+    assert blocks == {power_of_two(objects) for objects in range(1, 65)}
 
 
 def test_the_log_has_the_times_of_the_last_steps_beside_the_average(tmp_path: Path) -> None:
