@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from runners.profiling.ceilings import Sizes, measure_ceiling
 from tests.benchmarks.gpu_size import Part, Size, timed_together
+from yolact_bench.loss.classify import cross_entropy_by_sorting
+from yolact_bench.loss.hardest import hardest_cross_entropy
 
 Arms = Mapping[str, Callable[[], object]]
 
@@ -53,6 +55,9 @@ def _measurements(size: Size, device: torch.device) -> Iterator[tuple[str, Calla
     batch = size.train_batch
     upsampling = partial(_upsampling, (batch, width, 69 // (1 if cuda else 4)), device)
     yield f"upsampling ×2 backward, {batch}×{width}", upsampling
+    anchors = 57_744 // least**2
+    name = f"class loss of {batch}×{anchors} anchors, forward and backward"
+    yield name, partial(_class_loss, (batch, anchors, 81), device)
     yield "mask-IoU layers on as many masks as came up", partial(_plans, least, device)
 
 
@@ -153,6 +158,20 @@ def _upsampling(shape: tuple[int, int, int], device: torch.device) -> Arms:
         "interpolate, bf16": backward(partial(resize, scale_factor=2), torch.bfloat16),
         "two products, bf16": backward(products, torch.bfloat16),
     }
+
+
+def _class_loss(shape: tuple[int, int, int], device: torch.device) -> Arms:
+    """A positive in a thousand anchors; the kernels run on a GPU alone."""
+    scores = torch.randn(shape, device=device).to(torch.bfloat16).requires_grad_()
+    labels = (torch.rand(shape[:2], device=device) < 0.001).long()
+
+    def both(loss: Callable[[Tensor], Tensor]) -> Callable[[], object]:
+        return lambda: torch.autograd.grad(loss(scores), scores)
+
+    arms = {"sort": both(lambda x: cross_entropy_by_sorting(x.float(), labels, 3))}
+    if device.type == "cuda":
+        arms["kernels"] = both(lambda x: hardest_cross_entropy(x, labels, 3))
+    return arms
 
 
 def _plans(least: int, device: torch.device) -> Arms:

@@ -7,14 +7,16 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from yolact_bench.loss.hardest import hardest_cross_entropy, hardest_fault, note_sorting
 from yolact_bench.loss.protocols import ClassLoss
-from yolact_bench.shapes import reading_is_free
-from yolact_bench.slots import CountOrZero, Fraction, NotNegative
+from yolact_bench.shapes import reading_is_free, widen
+from yolact_bench.slots import CountOrZero, Fraction, NotNegative, with_facts
 
 _LEFT_OUT = -100  # a label that cross_entropy skips
 _CACHED_LOGITS = 2**18  # of 1 MB
 
 
+@with_facts(takes_halves=True)
 def ohem_cross_entropy(
     scores: Float[Tensor, "B A C1"],
     labels: Int64[Tensor, "B A"],
@@ -29,16 +31,28 @@ def ohem_cross_entropy(
     paragraph "Losses"; dbolya/yolact@902073d layers/modules/multibox_loss.py, `ohem_conf_loss`.
     Differs: as `mined_negatives`.
     """
-    mined = mined_negatives(scores, labels, negatives_per_positive)
-    chosen = (labels > 0) | mined
     if reading_is_free(labels):
+        scores = widen(scores)
+        chosen = (labels > 0) | mined_negatives(scores, labels, negatives_per_positive)
         total = F.cross_entropy(scores[chosen], labels[chosen], reduction="sum")
-    else:  # to learn how many are chosen takes the host longer than a device takes for all
-        wanted = torch.where(chosen, labels, _LEFT_OUT).flatten()
-        total = F.cross_entropy(
-            scores.flatten(0, 1), wanted, reduction="sum", ignore_index=_LEFT_OUT
-        )
+    elif fault := hardest_fault(scores):
+        note_sorting(fault)
+        total = cross_entropy_by_sorting(widen(scores), labels, negatives_per_positive)
+    else:
+        total = hardest_cross_entropy(scores, labels, negatives_per_positive)
     return weight * total / normaliser
+
+
+def cross_entropy_by_sorting(
+    scores: Float[Tensor, "B A C1"], labels: Int64[Tensor, "B A"], negatives_per_positive: int
+) -> Float[Tensor, ""]:
+    """Return the sum over all anchors, of which those left out cost nothing.
+
+    To learn how many are chosen takes the host longer than a device takes for all.
+    """
+    chosen = (labels > 0) | mined_negatives(scores, labels, negatives_per_positive)
+    wanted = torch.where(chosen, labels, _LEFT_OUT).flatten()
+    return F.cross_entropy(scores.flatten(0, 1), wanted, reduction="sum", ignore_index=_LEFT_OUT)
 
 
 @torch.no_grad()

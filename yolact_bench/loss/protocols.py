@@ -46,7 +46,11 @@ class BatchMatcher(Protocol):
 
 @runtime_checkable
 class ClassLoss(Protocol):
-    """Loss of class logits against the labels of the matching, divided by `normaliser`."""
+    """Loss of class logits against the labels of the matching, divided by `normaliser`.
+
+    Fact: `takes_halves`, whether it computes in float32 from logits in half precision too; others
+    get float32.
+    """
 
     def __call__(
         self,

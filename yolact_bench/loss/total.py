@@ -23,7 +23,7 @@ from yolact_bench.loss.protocols import (
     SemanticLoss,
 )
 from yolact_bench.shapes import Predictions, Target, Targets, map_tensors, reading_is_free
-from yolact_bench.slots import form_of
+from yolact_bench.slots import fact, form_of
 
 # Of boxes, masks and, where there is such a term, the mask IoU.
 _TermsOfPositives: TypeAlias = tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""] | None]
@@ -62,7 +62,7 @@ class Losses:
         `forward`.
         """
         with torch.autocast(raw.class_logits.device.type, enabled=False):
-            return self._terms(in_float32(raw), Targets.of(targets), generator)
+            return self._terms(self._in_float32(raw), Targets.of(targets), generator)
 
     @torch.no_grad()
     def compile_kernels(self, anchors: Float32[Tensor, "A 4"]) -> None:
@@ -83,6 +83,16 @@ class Losses:
         """The number of positives, at least 1: over all ranks, shared out among them."""
         positives = self.sum_over_ranks((labels > 0).sum()).float()
         return positives.clamp(min=1.0) / self.ranks
+
+    def _in_float32(self, raw: Predictions) -> Predictions:
+        """The same predictions in float32, still attached to the network.
+
+        Class logits, the most of them, stay in halves where their loss takes them so.
+        """
+        logits = raw.class_logits if fact(self.class_loss, "takes_halves") else None
+        features = None if raw.features is None else tuple(x.float() for x in raw.features)
+        wide = map_tensors(raw, lambda each: each if each is logits else each.float())
+        return replace(wide, features=features)
 
     def _terms(
         self, raw: Predictions, targets: Targets, generator: torch.Generator | None
@@ -174,9 +184,3 @@ class Losses:
         box = self.box_loss(raw.boxes[image, anchor], raw.anchors[anchor], boxes, normaliser)
         mask, soft_masks = self.mask_loss(images, normaliser, generator)
         return box, mask, self.mask_iou_loss(soft_masks, self.rescore_net, normaliser)
-
-
-def in_float32(raw: Predictions) -> Predictions:
-    """The same predictions in float32, still attached to the network."""
-    features = None if raw.features is None else tuple(x.float() for x in raw.features)
-    return replace(map_tensors(raw, Tensor.float), features=features)

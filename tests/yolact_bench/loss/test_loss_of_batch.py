@@ -240,5 +240,5 @@ def test_a_component_without_a_form_is_named_once_and_takes_an_image_at_a_time(
         for _ in range(2):
             found = losses(None, box_loss=other)(raw, targets)
     assert found == wanted
-    assert len(caplog.records) == 1
+    assert [record.name for record in caplog.records].count(forms.log.name) == 1
     assert "box_loss: the chosen component takes one image at a time" in caplog.text

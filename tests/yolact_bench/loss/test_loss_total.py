@@ -1,5 +1,7 @@
 """The whole loss against a restatement in plain loops, and what holds for all its terms."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,7 @@ from yolact_bench.loss.match import ssd_match
 from yolact_bench.loss.semantic import bce, no_semantic_loss
 from yolact_bench.loss.total import Losses
 from yolact_bench.shapes import Predictions, Target
+from yolact_bench.slots import with_facts
 
 SIZE, CLASSES, K, CELLS = 64, 3, 4, 16
 ANCHORS = anchor_grid(one_scale(scales=(8.0, 16.0, 24.0, 32.0, 48.0)), SIZE)
@@ -198,6 +201,22 @@ def test_bf16_outputs_under_autocast_give_float32_losses() -> None:
         semantic=raw.semantic.float(),
     )
     assert found == losses(rescore_net=net)(wide, targets)
+
+
+@pytest.mark.parametrize("takes_halves", [True, False])
+def test_class_logits_stay_in_halves_for_a_loss_that_takes_them(takes_halves: bool) -> None:
+    """Its gradient comes back in halves, too."""
+    raw, seen = predictions(1, dtype=torch.bfloat16), []
+
+    def class_loss(scores: Tensor, labels: Tensor, normaliser: Tensor) -> Tensor:
+        seen.append(scores.dtype)
+        return scores.float().sum() / normaliser
+
+    marked = with_facts(takes_halves=takes_halves)(class_loss)
+    replace(losses(), class_loss=marked)(raw, [ONE_OBJECT])["class"].backward()
+    assert seen == [torch.bfloat16 if takes_halves else torch.float32]
+    assert raw.class_logits.grad is not None
+    assert raw.class_logits.grad.dtype == torch.bfloat16
 
 
 def test_two_ranks_average_to_the_loss_of_their_joint_batch() -> None:

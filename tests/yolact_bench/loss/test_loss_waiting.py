@@ -1,5 +1,6 @@
 """No loss waits for a device, and its way there gives the same numbers."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -84,10 +85,11 @@ def test_matches_are_the_same_in_blocks_of_any_size(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_on_a_gpu_no_loss_waits() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_on_a_gpu_no_loss_waits(dtype: torch.dtype) -> None:
     losses, raw, targets = case()
     raw = map_tensors(raw, lambda tensor: tensor.detach().cuda())
-    raw.class_logits.requires_grad_()
+    raw = replace(raw, class_logits=raw.class_logits.to(dtype).requires_grad_())
     joint = Targets.of(targets).each(Tensor.cuda)
     generator = torch.Generator("cuda").manual_seed(0)
     torch.cuda.synchronize()
