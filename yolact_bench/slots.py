@@ -18,9 +18,10 @@ ENTRY_GROUP = "yolact_bench."  # of entry points; the name of the slot follows
 FACTS = frozenset(
     (
         *("blocks", "convolve_map", "fault", "fewest_images", "fixed", "halvings"),
-        *("image_size_option", "imagenet", "keeps_scores", "kernels", "lengths", "makes_nothing"),
-        *("needs_imagenet", "needs_net", "of_batch", "on_cpu", "pixels", "random", "rates"),
-        *("row_by_row", "takes_halves", "trains_from", "unused_with", "warm_ups", "widens_halves"),
+        *("image_size_option", "imagenet", "keeps_scores", "kernels", "later", "lengths"),
+        *("makes_nothing", "needs_imagenet", "needs_net", "of_batch", "on_cpu", "pixels"),
+        *("random", "rates", "row_by_row", "takes_halves", "trains_from", "unused_with"),
+        *("warm_ups", "widens_halves"),
     )
 )
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}
@@ -71,9 +72,11 @@ def find_component(table: Mapping[str, C], choice: Choice) -> C | None:
 def with_facts(**facts: object) -> Callable[[C], C]:
     """Mark a component with what others must know of it; its slot says which facts it may have.
 
-    Nothing else in the program knows a component by its name or class. One fact every component
+    Nothing else in the program knows a component by its name or class. Two facts every component
     may have: `unused_with`, option → another option and the values of it with which the option has
-    no effect. `resolve` then refuses it, as two names of one run would pass for two arms.
+    no effect. `resolve` then refuses it, as two names of one run would pass for two arms. `later`,
+    the options that it did not always have: at their default they are left out of what is
+    resolved, so that the digests of runs stay what they were without them.
 
     Raises:
         SpecError: no fact has such a name. A misspelt one would switch a check off in silence.
@@ -120,7 +123,7 @@ def options_by_fact(slot: str, component: Callable[..., object], name: str) -> t
 def resolve(
     slot: str, table: Mapping[str, Callable[..., object]], choice: Choice
 ) -> dict[str, object]:
-    """Return `choice` with every option written out, defaults included, values checked.
+    """Return `choice` with every option written out, defaults included but for `later` options.
 
     Two specs that mean the same component resolve to equal mappings, so digests agree.
 
@@ -153,7 +156,7 @@ def resolve(
         else:
             resolved[option] = plain(parameter.default)
     _check_effects(f"{slot}.{name}", component, resolved)
-    return resolved
+    return _without_later(component, resolved)
 
 
 def pick(slot: str, table: Mapping[str, Callable[..., T]], choice: Choice) -> Callable[..., T]:
@@ -168,6 +171,12 @@ def pick(slot: str, table: Mapping[str, Callable[..., T]], choice: Choice) -> Ca
     options = resolve(slot, table, choice)
     name = str(options.pop("name"))
     return partial(table[name], **options)
+
+
+def _without_later(component: Callable[..., object], resolved: Choice) -> dict[str, object]:
+    """Leave out the options that a component did not always have, at their default."""
+    later, defaults = fact(component, "later") or (), defaults_of(component)
+    return {k: v for k, v in resolved.items() if k not in later or v != defaults[k]}
 
 
 def _check_effects(where: str, component: Callable[..., object], resolved: Choice) -> None:

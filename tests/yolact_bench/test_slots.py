@@ -64,6 +64,22 @@ def test_an_option_without_effect_is_refused(
         resolve(slot, components(slot), choice)
 
 
+def test_a_later_option_is_part_of_a_choice_only_where_it_is_not_the_default() -> None:
+    """A run that does not name it has the digest that it had before there was such an option."""
+
+    @with_facts(later=("limit",))
+    def part(*, size: int = 3, limit: int = 0) -> None:
+        """Do nothing."""
+
+    table = {"part": part}
+    plain = {"name": "part", "size": 3}
+    for choice in ({"name": "part"}, {"name": "part", "limit": 0}):
+        assert resolve("slot", table, choice) == plain
+    assert resolve("slot", table, {"name": "part", "limit": 1}) == {**plain, "limit": 1}
+    with pytest.raises(SpecError, match=r"slot\.part\.limit: expected a whole number"):
+        resolve("slot", table, {"name": "part", "limit": "no"})
+
+
 @pytest.mark.parametrize("slot", OWN)
 def test_what_is_without_effect_may_be_written_at_its_default(slot: str) -> None:
     """A resolved choice has every option, and resolves to itself."""
