@@ -88,3 +88,13 @@ def addmm_relu() -> Any:  # noqa: ANN401 - an operator
     """
     operator = getattr(torch.ops.aten, "_addmm_activation", None)
     return None if operator is None else operator.default
+
+
+def cudnn_relu() -> tuple[Any, Any] | None:
+    """Return the operators of cuDNN that are a convolution and a ReLU, and with a sum between.
+
+    Nothing documented fuses them, and in a version without them they stay operators of their own.
+    """
+    names = ("cudnn_convolution_relu", "cudnn_convolution_add_relu")
+    alone, with_sum = (getattr(torch.ops.aten, name, None) for name in names)
+    return None if alone is None or with_sum is None else (alone.default, with_sum.default)

@@ -1,5 +1,7 @@
 """The whole network: an image batch in, raw predictions out."""
 
+from functools import partial
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -33,10 +35,15 @@ class StagedNetwork(Program):
             features = self.backbone(self.prepare(x))
         with clock("fpn"):
             levels = self.fpn(features)
-        with clock("protonet"):
-            prototypes = self.protonet(levels[0])
-        with clock("head"):
-            boxes, class_logits, coefficients = self.head(levels)
+        if self.run_both is None or clock is not no_clock:
+            with clock("protonet"):
+                prototypes = self.protonet(levels[0])
+            with clock("head"):
+                of_anchors = self.head(levels)
+        else:
+            both = partial(self.protonet, levels[0]), partial(self.head, levels)
+            prototypes, of_anchors = self.run_both(*both)
+        boxes, class_logits, coefficients = of_anchors
         semantic = self.semantic if self.training else None
         return Predictions(
             boxes=boxes,

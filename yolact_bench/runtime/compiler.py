@@ -40,22 +40,27 @@ def compiler_fault(device_type: str) -> str:
 
 
 @functools.cache
-def compiler_probe(device_type: str = "cpu") -> str:
+def compiler_probe(device_type: str = "cpu", *, cpp_launches: bool = False) -> str:
     """Return why a small program does not compile and run here, or nothing.
 
-    It takes seconds once for a version of torch and a compiler: a success leaves a file in
-    inductor's cache.
+    With `cpp_launches` it is one whose kernels are launched from C++. It takes seconds once for a
+    version of torch and a compiler: a success leaves a file in inductor's cache.
     """
     compiler = _compiler()
     if not compiler:
         return _NO_COMPILER
     build = f"{torch.__version__} {device_type} {compiler} {compiler.stat().st_mtime_ns}"
+    build += " C++" if cpp_launches else ""
     done = cache_dir() / f"probed_{hashlib.sha256(build.encode()).hexdigest()[:16]}"
     if done.is_file():
         return ""
     x = torch.arange(100.0, device=device_type)
     try:
-        program = torch.compile(lambda x: (x * 2 + 1).relu().sum(), dynamic=False)
+        program = torch.compile(
+            lambda x: (x * 2 + 1).relu().sum(),
+            dynamic=False,
+            options={"cpp_wrapper": True} if cpp_launches else None,
+        )
         result = float(with_whole_libraries(lambda: program(x)))
     except Exception as error:  # whatever it is, compiled runs end in it
         reason = str(error).strip().splitlines() or [""]

@@ -2,37 +2,65 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import torch
 
 from yolact_bench.runtime.compiler import compiler_probe
-from yolact_bench.runtime.inductor import Tuning, compile_function, compile_stages
+from yolact_bench.runtime.cudnn_choice import with_cudnn_benchmark
+from yolact_bench.runtime.inductor import (
+    Compilation,
+    Epilogues,
+    Tuning,
+    compile_function,
+    compile_stages,
+)
 from yolact_bench.runtime.recording import Event, RecordedStep, Replay
-from yolact_bench.runtime.runtime import FixedShapes, Precision, Runtime, fp16_fault
+from yolact_bench.runtime.runtime import FixedShapes, Precision, Program, Runtime, fp16_fault
+from yolact_bench.runtime.two_streams import TwoStreams
 from yolact_bench.slots import with_facts
 
 WARM_UPS = 3
 
 
-@with_facts(on_cpu="compiled")
-def cuda_graph(*, precision: Precision = "fp32", tuning: Tuning = "default") -> Runtime:
+@with_facts(on_cpu="compiled", later=("epilogues", "cudnn", "streams"))
+def cuda_graph(
+    *,
+    precision: Precision = "fp32",
+    tuning: Tuning = "default",
+    epilogues: Epilogues = "separate",
+    cudnn: Literal["heuristic", "benchmark"] = "heuristic",
+    streams: Literal[1, 2] = 1,
+) -> Runtime:
     """Return the whole detector as one CUDA graph: from the photo to masks.
 
     The network is that of `compiled`. Detections have a fixed number of rows, of which those with
     score 0 are empty, so nothing waits for the device; an image for which the device says that
     the fixed number was too small is detected again as in `eager`, and counted.
 
+    With `epilogues: fused`, residual and ReLU are part of the convolution before them. With
+    `cudnn: benchmark`, cuDNN times its algorithms before it is recorded, and takes the fastest.
+    With two streams the head runs beside the protonet; the times of stages are those of one.
+
     Source: CUDA graphs in PyTorch (pytorch.org/blog/accelerating-pytorch-with-cuda-graphs).
     Differs: nothing.
     """
-    record = partial(RecordedStep, record=record_cuda_graph, event=graph_event)
+    how = Compilation(tuning=tuning, epilogues=epilogues)
+    timed = with_cudnn_benchmark(record_cuda_graph)
+    recorder = timed if cudnn == "benchmark" else record_cuda_graph
+    record = partial(RecordedStep, record=recorder, event=graph_event)
+
+    def prepare(network: Program) -> Program:
+        network.run_both = TwoStreams() if streams == 2 else None
+        return compile_stages(network, how=how)
+
     return Runtime(
         precision=precision,
         precision_fault=partial(fp16_fault, precision),
-        prepare=partial(compile_stages, tuning=tuning),
+        prepare=prepare,
         inference_copy=True,
         fixed_shapes=FixedShapes(
-            compile_part=partial(compile_function, tuning=tuning),
+            compile_part=partial(compile_function, how=how),
             record=record,
             record_in_place=partial(record, hold=lambda batch: batch),
         ),

@@ -2,14 +2,16 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from yolact_bench.errors import ArmError
-from yolact_bench.runtime.compiler import compiler_fault, with_whole_libraries
+from yolact_bench.runtime.compiler import compiler_fault, compiler_probe, with_whole_libraries
+from yolact_bench.runtime.fused_epilogues import fuse_epilogues
 from yolact_bench.runtime.rectified_products import rectify_products
 from yolact_bench.runtime.runtime import Program
 from yolact_bench.shapes import tensors_in
@@ -20,10 +22,26 @@ log = logging.getLogger(__name__)
 # What inductor does of itself, or all it can: on a GPU it then times its own kernels against the
 # libraries', which takes minutes.
 Tuning: TypeAlias = Literal["default", "max"]
+# Whether ReLU and sum behind a convolution are kernels of their own, on a GPU.
+Epilogues: TypeAlias = Literal["separate", "fused"]
 PARTS = ("backbone", "fpn", "protonet", "head")  # what runs in the runtime's precision
 # Puts tensors where those of a value were.
 Grouping: TypeAlias = Callable[[Iterator[Tensor]], object]
 Stage: TypeAlias = Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """How a program is compiled."""
+
+    tuning: Tuning = "default"
+    epilogues: Epilogues = "separate"
+    # The kind of device whose kernels C++ launches, where that builds: it takes a third of the
+    # time for a launch from Python, and seconds more to compile.
+    cpp_launches_on: str = ""
+
+
+PLAIN = Compilation()
 
 
 class CompiledStage(nn.Module):
@@ -34,9 +52,9 @@ class CompiledStage(nn.Module):
     does in between (checks of shapes, loops over levels) is done once and inductor does not see it.
     """
 
-    def __init__(self, stage: Stage, *, name: str, tuning: Tuning = "default") -> None:
+    def __init__(self, stage: Stage, *, name: str, how: Compilation = PLAIN) -> None:
         super().__init__()
-        self.stage, self.name, self.tuning = stage, name, tuning
+        self.stage, self.name, self.how = stage, name, how
         self._programs: dict[object, tuple[Callable[..., Sequence[Tensor]], Grouping]] = {}
 
     def forward(self, x: Tensor | Sequence[Tensor]) -> object:
@@ -71,27 +89,51 @@ class CompiledStage(nn.Module):
         ]
         recorded, grouping = _record(self.stage, examples, single=single)
         rectify_products(recorded)
-        program = torch.compile(
-            recorded, dynamic=False, fullgraph=True, options=_options(self.tuning)
-        )
-        with constant_weights():
-            with_whole_libraries(lambda: program(*examples))
+        if self.how.epilogues == "fused":
+            log.info("%s: %d fused epilogues", self.name, fuse_epilogues(recorded))
+        program = self._build(recorded, examples)
         log.info("compiled %s in %.0f s", self.name, time.perf_counter() - start)
         return program, grouping
 
+    def _build(
+        self, recorded: nn.Module, examples: Sequence[Tensor]
+    ) -> Callable[..., Sequence[Tensor]]:
+        """Return the program of a recorded stage, launched from C++ where it is to be and can."""
+        device_type = examples[0].device.type
+        if self.how.cpp_launches_on == device_type:
+            fault = compiler_probe(device_type, cpp_launches=True)
+            try:
+                if not fault:
+                    return _program(recorded, examples, self.how, {"cpp_wrapper": True})
+            except Exception as error:  # whatever it is, the other way goes on
+                fault = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            log.warning("%s is launched from Python, which takes longer: %s", self.name, fault)
+        return _program(recorded, examples, self.how, {})
 
-def compile_stages(network: Program, *, tuning: Tuning = "default") -> Program:
+
+def compile_stages(network: Program, *, how: Compilation = PLAIN) -> Program:
     """Return the network, an inference copy, with its stages replaced by compiled ones."""
     for name in PARTS:
-        setattr(network, name, CompiledStage(getattr(network, name), name=name, tuning=tuning))
+        setattr(network, name, CompiledStage(getattr(network, name), name=name, how=how))
     return network
 
 
 def compile_function(
-    function: Callable[..., object], *, name: str, tuning: Tuning = "default"
+    function: Callable[..., object], *, name: str, how: Compilation = PLAIN
 ) -> Callable[[Sequence[Tensor]], Any]:
     """Return a function of tensors as a program that takes them as a sequence."""
-    return CompiledStage(lambda tensors: function(*tensors), name=name, tuning=tuning)
+    return CompiledStage(lambda tensors: function(*tensors), name=name, how=how)
+
+
+def _program(
+    recorded: nn.Module, examples: Sequence[Tensor], how: Compilation, more: Mapping[str, Any]
+) -> Callable[..., Sequence[Tensor]]:
+    """Return the compiled program, which has run once."""
+    options = {**_options(how.tuning), **more}
+    program = torch.compile(recorded, dynamic=False, fullgraph=True, options=options)
+    with constant_weights():
+        with_whole_libraries(lambda: program(*examples))
+    return program
 
 
 def _record(

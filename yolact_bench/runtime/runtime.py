@@ -31,6 +31,7 @@ class Program(nn.Module, ABC):
     mean: tuple[float, float, float]  # RGB of the input, 0-255 scale
     std: tuple[float, float, float]
     rescore_net: nn.Module | None
+    run_both: "RunBoth | None" = None  # for parts that do not need each other; None: in order
     unfolded_norms: int = 0  # batch norms of an inference copy that could not be folded
 
     @abstractmethod
@@ -38,6 +39,8 @@ class Program(nn.Module, ABC):
         """Return raw predictions for normalised images."""
 
 
+# Runs two functions that do not need each other; returns what both return.
+RunBoth: TypeAlias = Callable[[Callable[[], Any], Callable[[], Any]], tuple[Any, Any]]
 # Makes a program of a function of tensors, called with them in one sequence.
 CompilePart: TypeAlias = Callable[..., Callable[[Sequence[Tensor]], Any]]
 # A function of a program, a batch and a clock; it returns tensors of shapes that no value decides.
@@ -52,6 +55,9 @@ class FixedShapes:
     record: Callable[[GraphStep], GraphStep]
     # The same of a batch that always lies in the same memory.
     record_in_place: Callable[[GraphStep], GraphStep]
+    # The kind of device that alone it is for: elsewhere, and where a part has no form of fixed
+    # sizes, the runtime does without. "": the runtime is nothing without it.
+    only_on: str = ""
 
 
 def no_context(device_type: str) -> AbstractContextManager[object]:
