@@ -1,4 +1,4 @@
-"""The detector of a run as recorded programs: in fixed sizes, and from photos on."""
+"""The detector of a run as programs of fixed sizes: of resized images, and from photos on."""
 
 import logging
 from functools import partial
@@ -31,15 +31,25 @@ def recorded_forms(
 ) -> tuple[MakeFixed | None, MakePhotoDetection | None]:
     """Return how to make programs of a detector, of resized images and of photos.
 
-    None where the runtime records none; none of photos, with a note, where its kernel cannot run.
+    None where the runtime has none; none of photos, with a note, where its kernel cannot run.
 
     Raises:
-        SpecError: an NMS or re-scoring network that does not work in fixed sizes.
+        SpecError: an NMS or re-scoring network that does not work in fixed sizes, where the
+            runtime needs them. Another does without, with a note.
     """
-    shapes = runtime.fixed_shapes
-    if shapes is None:
+    shapes, kind = runtime.fixed_shapes, torch.device(device).type
+    if shapes is None or shapes.only_on not in {"", kind}:
         return None, None
-    kind = torch.device(device).type
+    if (unfit := _form_fault(run, head)) is not None:
+        what, others = unfit
+        if not shapes.only_on:
+            runtimes = alternatives("runtime", lambda make: not _needs_fixed_shapes(make()))
+            raise SpecError(
+                f"{what}, which the runtime {run.runtime['name']} needs; write {others}, or "
+                f"{runtimes}"
+            )
+        log.warning("%s: detection follows the network image by image", what)
+        return None, None
     detection = _detection_of(run, head, shapes, kind)
 
     def fixed(mean: Tensor, std: Tensor) -> GraphStep:
@@ -57,24 +67,27 @@ def recorded_forms(
     )
 
 
+def _form_fault(run: Run, head: DetectionHead) -> tuple[str, str] | None:
+    """Return why detection does not work in fixed sizes, and with what it does."""
+    if form_of(head.nms, "fixed") is None:
+        fits = alternatives("nms", lambda one: fact(one, "fixed"))
+        return f"nms: {run.nms['name']} has no form of fixed sizes", fits
+    if needs_features(head.rescore_net):
+        others = ("makes_nothing", "needs_features")
+        fits = alternatives("rescore_net", lambda one: not any(fact(one, name) for name in others))
+        name = run.rescore_net["name"]
+        return f"rescore_net: {name} looks at feature maps, so it has no form of fixed sizes", fits
+    return None
+
+
+def _needs_fixed_shapes(runtime: Runtime) -> bool:
+    return runtime.fixed_shapes is not None and not runtime.fixed_shapes.only_on
+
+
 def _detection_of(
     run: Run, head: DetectionHead, shapes: FixedShapes, device_type: str
 ) -> FixedDetection:
-    nms: FixedNms | None = form_of(head.nms, "fixed")
-    runtimes = alternatives("runtime", lambda make: make().fixed_shapes is None)
-    if nms is None:
-        raise SpecError(
-            f"nms: {run.nms['name']} has no form of fixed sizes, which the runtime "
-            f"{run.runtime['name']} needs; write "
-            f"{alternatives('nms', lambda one: fact(one, 'fixed'))}, or {runtimes}"
-        )
-    if needs_features(head.rescore_net):
-        others = ("makes_nothing", "needs_features")
-        nets = alternatives("rescore_net", lambda one: not any(fact(one, name) for name in others))
-        raise SpecError(
-            f"rescore_net: {run.rescore_net['name']} looks at feature maps, which does not work "
-            f"in the fixed sizes of the runtime {run.runtime['name']}; write {nets}, or {runtimes}"
-        )
+    nms: FixedNms = form_of(head.nms, "fixed")
     shapes_of_anchors = pick("anchors", components("anchors"), run.anchors)()
     sizes = num_anchors(shapes_of_anchors, run.image_size), len(run.classes)
     kernels = kernel_form(head.nms, device_type, *sizes)

@@ -90,6 +90,11 @@ def _compiler() -> Iterator[Check]:
         remedy = "needed by compiled runtimes alone: install a C++ compiler" if fault else ""
         detail = fault or "a compiled program builds and runs"
         yield check_with_remedy(f"compiler for {device}", detail, remedy)
+    if torch.cuda.is_available():
+        fault = compiler_probe("cuda", cpp_launches=True)
+        remedy = "compiled runs launch kernels from Python, which takes longer" if fault else ""
+        detail = fault or "a compiled program launches its kernels from C++"
+        yield check_with_remedy("launches from C++", detail, remedy)
 
 
 def _operators() -> Iterator[Check]:

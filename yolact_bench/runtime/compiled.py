@@ -1,5 +1,6 @@
 """TorchInductor, stage by stage."""
 
+from dataclasses import replace
 from functools import partial
 
 from yolact_bench.runtime.compiler import compiler_fault, compiler_probe
@@ -7,9 +8,16 @@ from yolact_bench.runtime.inductor import (
     Compilation,
     Epilogues,
     Tuning,
+    compile_function,
     compile_stages,
 )
-from yolact_bench.runtime.runtime import Precision, Runtime, fp16_fault
+from yolact_bench.runtime.runtime import (
+    FixedShapes,
+    GraphStep,
+    Precision,
+    Runtime,
+    fp16_fault,
+)
 from yolact_bench.slots import with_facts
 
 
@@ -24,8 +32,10 @@ def compiled(
 
     Batch norm is folded, the head's branches are one convolution, tensors are channels-last and
     half-precision weights are halves: no autocast. Each stage is one program, compiled when an
-    input of a new shape comes, which takes seconds. Detections follow the network as in `eager`.
-    `epilogues: fused` is described at `cuda_graph`.
+    input of a new shape comes, which takes seconds. On a CPU detections follow the network as in
+    `eager`. On a GPU, where launches from Python take longer than what they launch, resizing, NMS,
+    assembly and re-scoring are the programs of `cuda_graph`, not recorded, and kernels of the
+    network are launched from C++ where that builds. `epilogues: fused` is described there.
 
     Source: PyTorch 2 (Ansel et al., ASPLOS 2024), section 4; constants are frozen as inductor's
     `freezing` describes.
@@ -35,8 +45,20 @@ def compiled(
     return Runtime(
         precision=precision,
         precision_fault=partial(fp16_fault, precision),
-        prepare=partial(compile_stages, how=how),
+        # What follows the network has few launches, and C++ takes seconds more to compile.
+        prepare=partial(compile_stages, how=replace(how, cpp_launches_on="cuda")),
         inference_copy=True,
+        fixed_shapes=FixedShapes(
+            compile_part=partial(compile_function, how=how),
+            record=_step_by_step,
+            record_in_place=_step_by_step,
+            only_on="cuda",
+        ),
         fault=compiler_fault,
         probe=compiler_probe,
     )
+
+
+def _step_by_step(step: GraphStep) -> GraphStep:
+    """Return the step itself, whose programs are launched one after another."""
+    return step
