@@ -10,6 +10,7 @@ from yolact_bench.torch_internals import (
     DispatchMode,
     addmm_relu,
     constant_weights,
+    cudnn_relu,
     dots_of_bags,
     operator_graph,
     shared_storage,
@@ -83,3 +84,20 @@ def test_addmm_relu_is_both(private: bool, monkeypatch: pytest.MonkeyPatch) -> N
         return
     bias, row = torch.tensor([1.0, -1.0]), torch.tensor([[1.0, 2.0]])
     assert addmm_relu()(bias, row, torch.tensor([[3.0, 3.0], [-4.0, 4.0]])).tolist() == [[0, 10]]
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_cudnn_relu_is_without_and_with_a_sum(
+    private: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of arguments in which they are called; they run on a GPU alone."""
+    if not private:
+        monkeypatch.setattr(torch.ops, "aten", object())
+        assert cudnn_relu() is None
+        return
+    operators = cudnn_relu()
+    assert operators is not None
+    names = [[a.name for a in operator._schema.arguments] for operator in operators]
+    way = ["stride", "padding", "dilation", "groups"]
+    assert names[0] == ["self", "weight", "bias", *way]
+    assert names[1] == ["self", "weight", "z", "alpha", "bias", *way]

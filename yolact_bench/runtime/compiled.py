@@ -5,9 +5,9 @@ from functools import partial
 
 from yolact_bench.runtime.compiler import compiler_fault, compiler_probe
 from yolact_bench.runtime.inductor import (
-    Compilation,
     Epilogues,
     Tuning,
+    compilation_of,
     compile_function,
     compile_stages,
 )
@@ -41,7 +41,7 @@ def compiled(
     `freezing` describes.
     Differs: one program per stage of the network, and not one of the whole.
     """
-    how = Compilation(tuning=tuning, epilogues=epilogues)
+    how = compilation_of(tuning=tuning, epilogues=epilogues)
     return Runtime(
         precision=precision,
         precision_fault=partial(fp16_fault, precision),

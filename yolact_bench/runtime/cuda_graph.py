@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 
 from yolact_bench.runtime.compiler import compiler_probe
 from yolact_bench.runtime.cudnn_choice import with_cudnn_benchmark
 from yolact_bench.runtime.inductor import (
-    Compilation,
     Epilogues,
     Tuning,
+    compilation_of,
     compile_function,
     compile_stages,
 )
@@ -30,7 +31,7 @@ def cuda_graph(
     tuning: Tuning = "default",
     epilogues: Epilogues = "separate",
     cudnn: Literal["heuristic", "benchmark"] = "heuristic",
-    streams: Literal[1, 2] = 1,
+    streams: Annotated[int, Field(ge=1, le=2)] = 1,
 ) -> Runtime:
     """Return the whole detector as one CUDA graph: from the photo to masks.
 
@@ -45,7 +46,7 @@ def cuda_graph(
     Source: CUDA graphs in PyTorch (pytorch.org/blog/accelerating-pytorch-with-cuda-graphs).
     Differs: nothing.
     """
-    how = Compilation(tuning=tuning, epilogues=epilogues)
+    how = compilation_of(tuning=tuning, epilogues=epilogues)
     timed = with_cudnn_benchmark(record_cuda_graph)
     recorder = timed if cudnn == "benchmark" else record_cuda_graph
     record = partial(RecordedStep, record=recorder, event=graph_event)

@@ -18,7 +18,7 @@ def with_cudnn_benchmark(record: Recorder) -> Recorder:
     kernels a graph holds. Modes of the caller are its own: its device, its stream, its gradients.
     """
 
-    def timed(run: Callable[[], None], warm_up: Callable[[], None]) -> Replay:
+    def record_apart(run: Callable[[], None], warm_up: Callable[[], None]) -> Replay:
         stream = torch.cuda.current_stream() if torch.cuda.is_available() else None
         is_inference, has_gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 
@@ -33,7 +33,7 @@ def with_cudnn_benchmark(record: Recorder) -> Recorder:
         with _cudnn_benchmark():
             return _thread().submit(there).result()
 
-    return timed
+    return record_apart
 
 
 @functools.cache

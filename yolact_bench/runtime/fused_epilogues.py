@@ -1,5 +1,6 @@
 """Convolutions that add a residual and apply the ReLU behind them, in a recorded graph."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -10,6 +11,8 @@ from torch.library import custom_op
 
 from yolact_bench.shapes import HALVES
 from yolact_bench.torch_internals import addmm_relu, cudnn_relu
+
+log = logging.getLogger(__name__)
 
 aten = torch.ops.aten
 _RELUS = (aten.relu.default, aten.relu_.default)
@@ -35,11 +38,12 @@ def convolution_relu(
     One call of cuDNN on a GPU, whose sums are then rounded once; operators one by one elsewhere.
     """
     way = (stride, padding, dilation, groups)
-    fused = cudnn_relu() if x.is_cuda else None
-    if fused is None:
+    if not x.is_cuda:
         out = F.conv2d(x, weight, bias, *way)
         return torch.relu(out if rest is None else out + rest)
-    alone, with_sum = fused
+    operators = cudnn_relu()
+    assert operators is not None  # or nothing would have been fused
+    alone, with_sum = operators
     result: Tensor = (
         alone(x, weight, bias, *way) if rest is None else with_sum(x, weight, rest, 1.0, bias, *way)
     )
@@ -69,6 +73,10 @@ def fuse_epilogues(recorded: nn.Module) -> int:
     Source: epilogues of cuDNN and cuBLASLt, as `cudnn_relu` and `addmm_relu` call them.
     """
     assert isinstance(recorded, fx.GraphModule)
+    if cudnn_relu() is None:
+        version = torch.__version__
+        log.warning("epilogues stay separate: torch %s has no operators for them", version)
+        return 0
     fused = sum(_fuse(recorded, node) for node in list(recorded.graph.nodes))
     recorded.graph.lint()
     recorded.recompile()
@@ -83,10 +91,10 @@ def _fuse(recorded: fx.GraphModule, relu: fx.Node) -> bool:
     assert isinstance(total, fx.Node)
     convolution = total
     if total.target in _SUMS:
-        found = _summands(total)
-        if found is None:
+        parts = _summands(total)
+        if parts is None:
             return False
-        convolution, rest = found
+        convolution, rest = parts
     if not _is_fusible(convolution, relu) or len(total.users) > 1:
         return False
     with recorded.graph.inserting_before(relu):

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 # What inductor does of itself, or all it can: on a GPU it then times its own kernels against the
 # libraries', which takes minutes.
 Tuning: TypeAlias = Literal["default", "max"]
-# Whether ReLU and sum behind a convolution are kernels of their own, on a GPU.
+# Whether sum and ReLU behind a convolution are part of it on a GPU, or a kernel of inductor's.
 Epilogues: TypeAlias = Literal["separate", "fused"]
 PARTS = ("backbone", "fpn", "protonet", "head")  # what runs in the runtime's precision
 # Puts tensors where those of a value were.
@@ -35,13 +35,19 @@ class Compilation:
     """How a program is compiled."""
 
     tuning: Tuning = "default"
-    epilogues: Epilogues = "separate"
+    fused_epilogues_on: str = ""  # the kind of device
     # The kind of device whose kernels C++ launches, where that builds: it takes a third of the
     # time for a launch from Python, and seconds more to compile.
     cpp_launches_on: str = ""
 
 
 PLAIN = Compilation()
+
+
+def compilation_of(*, tuning: Tuning, epilogues: Epilogues) -> Compilation:
+    """Return how the runtimes with these options compile."""
+    fused_on = "cuda" if epilogues == "fused" else ""
+    return Compilation(tuning=tuning, fused_epilogues_on=fused_on)
 
 
 class CompiledStage(nn.Module):
@@ -89,11 +95,17 @@ class CompiledStage(nn.Module):
         ]
         recorded, grouping = _record(self.stage, examples, single=single)
         rectify_products(recorded)
-        if self.how.epilogues == "fused":
-            log.info("%s: %d fused epilogues", self.name, fuse_epilogues(recorded))
+        self._fuse(recorded, examples[0].device.type)
         program = self._build(recorded, examples)
         log.info("compiled %s in %.0f s", self.name, time.perf_counter() - start)
         return program, grouping
+
+    def _fuse(self, recorded: nn.Module, device_type: str) -> None:
+        if self.how.fused_epilogues_on == device_type:
+            log.info("%s: %d fused epilogues", self.name, fuse_epilogues(recorded))
+        elif self.how.fused_epilogues_on:
+            kind = self.how.fused_epilogues_on
+            log.warning("%s: epilogues stay separate, they are fused on %s alone", self.name, kind)
 
     def _build(
         self, recorded: nn.Module, examples: Sequence[Tensor]

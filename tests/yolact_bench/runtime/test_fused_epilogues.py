@@ -9,11 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from tests.support.small_detector import small_detector
+from tests.support.small_detector import empty_program, small_detector
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
+from yolact_bench.runtime import fused_epilogues
+from yolact_bench.runtime.compiled import compiled
+from yolact_bench.runtime.cuda_graph import cuda_graph
 from yolact_bench.runtime.fused_epilogues import convolution_relu, fuse_epilogues
 from yolact_bench.runtime.inductor import Compilation, CompiledStage
+from yolact_bench.runtime.runtime import Runtime
 from yolact_bench.torch_internals import addmm_relu, operator_graph
 
 FUSED = torch.ops.yolact_bench.convolution_relu.default
@@ -29,6 +33,11 @@ def layer(**options: int) -> nn.Conv2d:
     torch.manual_seed(1)
     made = nn.Conv2d(16, 16, **{"kernel_size": 3, "padding": 1, **options})  # type: ignore[arg-type]
     return made.requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _stages(runtime: Runtime) -> list[CompiledStage]:
+    network = runtime.prepare(empty_program())
+    return [part for part in network.modules() if isinstance(part, CompiledStage)]
 
 
 class Call(nn.Module):
@@ -202,6 +211,33 @@ def test_shapes_are_known_without_values() -> None:
     assert made.shape == (2, 32, 5, 3)  # (9 + 2 − 3) // 2 + 1, and 7 − 4
 
 
+def test_without_operators_or_on_another_device_epilogues_stay_separate_with_a_note(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The runtimes fuse them on a GPU: a CPU's compiler has epilogues of its own."""
+    for make in (compiled, cuda_graph):
+        (stage,) = {part.how for part in _stages(make(epilogues="fused"))}
+        assert stage.fused_epilogues_on == "cuda"
+        (plain,) = {part.how for part in _stages(make())}
+        assert not plain.fused_epilogues_on
+    monkeypatch.setattr(torch, "compile", lambda recorded, **_: recorded)
+    net = nn.Sequential(CONVOLVE, nn.ReLU())
+    for kind, has_operators, note in (
+        ("cuda", True, "stage: epilogues stay separate, they are fused on cuda alone"),
+        ("cpu", False, f"epilogues stay separate: torch {torch.__version__} has no operators"),
+        ("cpu", True, ""),
+    ):
+        caplog.clear()
+        monkeypatch.setattr(fused_epilogues, "cudnn_relu", lambda has=has_operators: has or None)
+        stage = CompiledStage(net, name="stage", how=Compilation(fused_epilogues_on=kind))
+        assert torch.equal(stage(X), net(X))  # type: ignore[arg-type]
+        assert [r.message.startswith(note) for r in caplog.records if r.levelname == "WARNING"] == (
+            [True] if note else []
+        )
+        ((program, _),) = stage._programs.values()
+        assert (FUSED in operators(program)) == (not note)  # type: ignore[arg-type]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_program_with_fused_epilogues_computes_what_the_plain_one_does(
@@ -211,7 +247,7 @@ def test_a_program_with_fused_epilogues_computes_what_the_plain_one_does(
     net = nn.Sequential(first, nn.ReLU(), second, nn.ReLU()).to(dtype)
     x = drawn(1, 16, 20, 20, dtype=dtype)
     wanted = CompiledStage(net, name="plain")(x)
-    found = CompiledStage(net, name="fused", how=Compilation(epilogues="fused"))(x)
+    found = CompiledStage(net, name="fused", how=Compilation(fused_epilogues_on="cpu"))(x)
     assert isinstance(found, Tensor) and isinstance(wanted, Tensor)
     assert torch.allclose(found, wanted, atol=1e-2 if dtype == torch.bfloat16 else 1e-5)
     assert found.stride() == wanted.stride()

@@ -6,18 +6,17 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tests.support.recorders import Event, Recorder
-from tests.support.small_detector import small_detector
+from tests.support.small_detector import empty_program, small_detector
 from yolact_bench.catalog import components
-from yolact_bench.clock import Clock, no_clock
+from yolact_bench.clock import Clock
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
-from yolact_bench.runtime.cuda_graph import cuda_graph
+from yolact_bench.runtime.cuda_graph import cuda_graph, record_cuda_graph
 from yolact_bench.runtime.cudnn_choice import with_cudnn_benchmark
-from yolact_bench.runtime.inductor import PARTS
 from yolact_bench.runtime.recording import RecordedStep, Replay
 from yolact_bench.runtime.runtime import Program
 from yolact_bench.runtime.two_streams import TwoStreams
@@ -46,7 +45,7 @@ def test_cudnn_times_its_algorithms_while_a_graph_is_recorded_and_not_after(befo
     torch.backends.cudnn.benchmark = before
     record = Recorder()
     recorded = RecordedStep(step, record=with_cudnn_benchmark(record), event=Event)
-    found = recorded(_program(), torch.ones(2))
+    found = recorded(empty_program(), torch.ones(2))
     assert torch.equal(found, torch.full((2,), 2.0))
     assert (record.warmed, record.recorded, record.replayed) == (1, 1, 1)
     assert seen == [True, True, before]
@@ -181,22 +180,39 @@ def test_the_options_change_a_digest_and_their_defaults_do_not() -> None:
 
 
 def test_a_graph_has_one_stream_unless_it_is_to_have_two() -> None:
-    assert cuda_graph().prepare(_program()).run_both is None
-    assert isinstance(cuda_graph(streams=2).prepare(_program()).run_both, TwoStreams)
+    assert cuda_graph().prepare(empty_program()).run_both is None
+    assert isinstance(cuda_graph(streams=2).prepare(empty_program()).run_both, TwoStreams)
 
 
 def _nothing() -> None:
     """Stand for work."""
 
 
-def _program() -> Program:
-    """A program without stages that do anything."""
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("is_timed", [False, True])
+def test_a_graph_with_two_streams_computes_what_one_does(is_timed: bool) -> None:
+    """Of convolutions whose algorithms cuDNN has timed, or not; over several replays."""
+    record = with_cudnn_benchmark(record_cuda_graph) if is_timed else record_cuda_graph
+    weight = torch.randn(32, 32, 3, 3, device="cuda")
+    x, streams, made = torch.empty(2, 32, 65, 65, device="cuda"), TwoStreams(), []
 
-    class Empty(Program):
-        def forward(self, x: Tensor, clock: Clock = no_clock) -> None:  # type: ignore[override]
-            """Do nothing."""
+    def chain(count: int) -> Tensor:
+        y = x
+        for _ in range(count):
+            y = torch.nn.functional.conv2d(y, weight, padding=1) / 17
+        return y
 
-    made = Empty()
-    for part in PARTS:
-        setattr(made, part, nn.Identity())
-    return made
+    def run() -> None:
+        one, other = streams(lambda: chain(3), lambda: chain(2))
+        made.append(one + other)
+
+    before = torch.backends.cudnn.benchmark
+    with torch.inference_mode():
+        replay = record(run, run)
+        for seed in range(3):
+            torch.manual_seed(seed)
+            x.normal_()
+            replay()
+            assert torch.allclose(made[-1], chain(3) + chain(2), atol=1e-2)
+    assert torch.backends.cudnn.benchmark == before
