@@ -9,16 +9,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runners.profiling.ceilings import Sizes, measure_ceiling
+from tests.benchmarks.gpu_graphs import CALLS, as_graphs
 from tests.benchmarks.gpu_size import Part, Size, timed_together
 from yolact_bench.loss.classify import cross_entropy_by_sorting
 from yolact_bench.loss.hardest import hardest_cross_entropy
+from yolact_bench.runtime.cuda_graph import record_cuda_graph
+from yolact_bench.runtime.cudnn_choice import with_cudnn_benchmark
+from yolact_bench.runtime.fused_epilogues import convolution_relu
+from yolact_bench.torch_internals import addmm_relu
 
 Arms = Mapping[str, Callable[[], object]]
 
 _LAUNCHES = 100  # of one operation, so that one call takes longer than a clock's step
+_BENCHMARK = "separate, cudnn.benchmark"
 _SMALL = 16  # divides the sides and channels on a CPU
 # Convolutions of a ResNet-50 at 550 pixels: channels in and out, kernel, side.
-_CONVOLUTIONS = ((64, 64, 3, 138), (128, 128, 3, 69), (256, 256, 3, 35), (512, 512, 3, 18))
+_CONVOLUTIONS = (
+    *((64, 64, 3, 138), (128, 128, 3, 69), (256, 256, 3, 35), (512, 512, 3, 18)),
+    *((64, 256, 1, 138), (1024, 256, 1, 35)),
+)
 
 
 def micro_part(size: Size, device: torch.device) -> Part:
@@ -48,8 +57,10 @@ def _measurements(size: Size, device: torch.device) -> Iterator[tuple[str, Calla
     yield "an image to the device, 480×640", partial(_uploads, (480, 640, 3), device)
     yield "100 masks from the device", partial(_downloads, (100, 138 // least, 138), device)
     for inputs, outputs, kernel, side in _CONVOLUTIONS:
-        shape = (max(8, inputs // least), max(8, outputs // least), kernel, side)
-        name = f"{kernel}×{kernel} convolution, bias, ReLU: {shape[0]}→{shape[1]} at {side}²"
+        sizes = [max(8, number // least) for number in (inputs, outputs, side)]
+        shape = (*sizes[:2], kernel, sizes[2])
+        layer = f"{sizes[0]}→{sizes[1]}, {sizes[2]}²"
+        name = f"{CALLS} {kernel}×{kernel} convolutions, bias, ReLU: {layer}"
         yield name, partial(_epilogues, shape, device)
     width = max(8, 256 // least)
     batch = size.train_batch
@@ -103,7 +114,10 @@ def _downloads(shape: tuple[int, ...], device: torch.device) -> Arms:
 
 
 def _epilogues(shape: tuple[int, int, int, int], device: torch.device) -> Arms:
-    """The fused operators have no form for a CPU."""
+    """Inductor makes one kernel of sum, bias and ReLU, for which the ReLU or the sum stands here.
+
+    The fused operators have no form for a CPU.
+    """
     inputs, outputs, kernel, side = shape
     layout, pad = torch.channels_last, kernel // 2
 
@@ -114,22 +128,25 @@ def _epilogues(shape: tuple[int, int, int, int], device: torch.device) -> Arms:
     rest = drawn(1, outputs, side, side)
     bias = torch.zeros(outputs, device=device, dtype=torch.bfloat16)
 
-    def benchmarked() -> Tensor:
-        with torch.backends.cudnn.flags(benchmark=True):
-            return F.conv2d(x, weight, bias, padding=pad).relu_()
+    def separate() -> Tensor:
+        return F.conv2d(x, weight, padding=pad).relu_()
 
-    arms: dict[str, Callable[[], object]] = {
-        "separate": lambda: F.conv2d(x, weight, bias, padding=pad).relu_(),
-        "separate, with residual": lambda: F.relu(F.conv2d(x, weight, bias, padding=pad) + rest),
+    calls: dict[str, Callable[[], object]] = {
+        "separate": separate,
+        "separate, with residual": lambda: F.conv2d(x, weight, padding=pad).add_(rest),
     }
     if device.type == "cuda":
-        ones, way = [1, 1], [pad, pad]
-        arms["separate, cudnn.benchmark"] = benchmarked
-        arms["fused"] = lambda: torch.cudnn_convolution_relu(x, weight, bias, ones, way, ones, 1)
-        arms["fused, with residual"] = lambda: torch.cudnn_convolution_add_relu(
-            x, weight, rest, 1.0, bias, ones, way, ones, 1
-        )
-    return {name: _without_gradients(call) for name, call in arms.items()}
+        way = ([1, 1], [pad, pad], [1, 1], 1)
+        calls[_BENCHMARK] = separate
+        calls["fused"] = lambda: convolution_relu(x, weight, bias, None, *way)
+        calls["fused, with residual"] = lambda: convolution_relu(x, weight, bias, rest, *way)
+        if kernel == 1 and (product := addmm_relu()) is not None:
+            rows, matrix = x.permute(0, 2, 3, 1).reshape(-1, inputs), weight.flatten(1).t()
+            calls["as a product"] = lambda: product(bias, rows, matrix)
+    recorders = {_BENCHMARK: with_cudnn_benchmark(record_cuda_graph)}
+    recorded = {name: _without_gradients(call) for name, call in calls.items()}
+    arms, _ = as_graphs(recorded, device, recorders)
+    return arms
 
 
 def _upsampling(shape: tuple[int, int, int], device: torch.device) -> Arms:

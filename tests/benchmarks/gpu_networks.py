@@ -1,9 +1,12 @@
 """The detector in every runtime: decoded images to masks at prototype size, and its stages."""
 
+import copy
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any, Literal, TypeAlias
 
 import torch
 
@@ -18,6 +21,7 @@ from yolact_bench.detector import Detector
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
+from yolact_bench.runtime.two_streams import TwoStreams
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.latency import LatencyPlan
 from yolact_bench.spec.loads import find_load
@@ -29,17 +33,52 @@ log = logging.getLogger(__name__)
 LOAD = "crowded_100"
 REFERENCE = "eager fp32"
 COMPILED = "compiled bf16"
-# Arm → runtime, and the deformable layers that go with it; the reference comes first.
-_GPU_ARMS: Mapping[str, tuple[Mapping[str, str], str]] = {
-    REFERENCE: ({"name": "eager", "precision": "fp32"}, "torchvision"),
-    "eager AMP": ({"name": "eager", "precision": "bf16"}, "torchvision"),
-    COMPILED: ({"name": "compiled", "precision": "bf16"}, "triton"),
-    "cuda_graph bf16": ({"name": "cuda_graph", "precision": "bf16"}, "triton"),
+GRAPH = "cuda_graph bf16"
+Kind: TypeAlias = Literal["find", "compiled", "options"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchArm:
+    """A runtime, and the deformable layers that go with it."""
+
+    runtime: Mapping[str, object]
+    deform: str
+    kind: Kind = "find"  # of the parts in which it is timed
+    shares: str = ""  # the arm whose compiled network it has, so that it need not be compiled again
+    image_by_image: bool = False  # detection follows the network as in eager
+
+
+def _arm(name: str, precision: str, deform: str, **more: Any) -> BenchArm:  # noqa: ANN401 - options and fields
+    fields = {key: more.pop(key) for key in ("kind", "shares", "image_by_image") if key in more}
+    return BenchArm(runtime={"name": name, "precision": precision, **more}, deform=deform, **fields)
+
+
+# The reference comes first.
+_GPU_ARMS: Mapping[str, BenchArm] = {
+    REFERENCE: _arm("eager", "fp32", "torchvision"),
+    "eager AMP": _arm("eager", "bf16", "torchvision"),
+    COMPILED: _arm("compiled", "bf16", "triton", kind="compiled"),
+    f"{COMPILED}, image by image": _arm(
+        "compiled", "bf16", "triton", kind="compiled", shares=COMPILED, image_by_image=True
+    ),
+    GRAPH: _arm("cuda_graph", "bf16", "triton"),
+    f"{GRAPH}, cuDNN's benchmark": _arm(
+        "cuda_graph", "bf16", "triton", cudnn="benchmark", kind="options", shares=GRAPH
+    ),
+    f"{GRAPH}, two streams": _arm(
+        "cuda_graph", "bf16", "triton", streams=2, kind="options", shares=GRAPH
+    ),
+    f"{GRAPH}, fused epilogues": _arm(
+        "cuda_graph", "bf16", "triton", epilogues="fused", kind="options"
+    ),
 }
-_CPU_ARMS: Mapping[str, tuple[Mapping[str, str], str]] = {
-    REFERENCE: ({"name": "eager", "precision": "fp32"}, "torchvision"),
-    "eager AMP": ({"name": "eager", "precision": "bf16"}, "torchvision"),
-    COMPILED: ({"name": "compiled", "precision": "bf16"}, "gather"),
+_CPU_ARMS: Mapping[str, BenchArm] = {
+    REFERENCE: _arm("eager", "fp32", "torchvision"),
+    "eager AMP": _arm("eager", "bf16", "torchvision"),
+    COMPILED: _arm("compiled", "bf16", "gather", kind="compiled"),
+    f"{COMPILED}, image by image": _arm(
+        "compiled", "bf16", "gather", kind="options", shares=COMPILED, image_by_image=True
+    ),
 }
 
 
@@ -50,17 +89,18 @@ def networks_part(
     device: torch.device,
     *,
     scenario: str = "detector",
-    compiled: bool = False,
+    kind: Kind = "find",
 ) -> Part:
-    """Return the times of one preset with one batch size, in every runtime there is.
+    """Return the times of one preset with one batch size, in every runtime of a kind of part.
 
-    Compilation takes a minute: it is left to parts of its own, at the end of a session.
+    Compilation takes a minute: it is left to parts of its own, at the end of a session. So are
+    options of runtimes, which are timed beside the arm whose network they have.
     """
     images = draw_pictures()
-    names = [name for name in arms_of(device) if (name == COMPILED) == compiled]
-    detectors, failed = detectors_of(
-        preset, batch, size, device, {REFERENCE: None, **dict.fromkeys(names)}
-    )
+    arms = {name: arm for name, arm in arms_of(device).items() if arm.kind == kind}
+    bases = [arm.shares for arm in arms.values() if arm.shares]
+    names = dict.fromkeys((REFERENCE, *bases, *arms))
+    detectors, failed = detectors_of(preset, batch, size, device, names)
     plan = LatencyPlan(
         scenarios=(scenario,),
         rel_ci=0.005,
@@ -91,7 +131,7 @@ def networks_part(
         "batch": batch,
         "scenario": scenario,
         "load": LOAD,
-        "gmac": total(count_stages(_run(preset, size, *arms_of(device)[REFERENCE]))).macs / 1e9,
+        "gmac": total(count_stages(_run(preset, size, arms_of(device)[REFERENCE]))).macs / 1e9,
         "twin": {} if reference is None else _twin(reference),
         "invalid": why_invalid(measured.values()),
         "arms": {name: _facts(m, reference, batch) for name, m in measured.items()},
@@ -99,29 +139,35 @@ def networks_part(
     }
 
 
-def arms_of(device: torch.device) -> Mapping[str, tuple[Mapping[str, str], str]]:
-    """Return arm → its runtime and deformable layers, on this kind of device."""
+def arms_of(device: torch.device) -> Mapping[str, BenchArm]:
+    """Return all arms by name, on this kind of device."""
     return _GPU_ARMS if device.type == "cuda" else _CPU_ARMS
 
 
 def detectors_of(
     preset: str, batch: int, size: Size, device: torch.device, names: Iterable[str]
 ) -> tuple[dict[str, Detector], dict[str, str]]:
-    """Return the detectors of these arms with the same random weights, each called once."""
+    """Return the detectors of these arms with the same random weights, each called once.
+
+    An arm that shares another's network comes after it.
+    """
     weights: dict[str, torch.Tensor] | None = None
     found: dict[str, Detector] = {}
     failed: dict[str, str] = {}
     images = [picture.decoded for picture in _first(draw_pictures(), batch)]
     for name in names:
-        runtime, deform = arms_of(device)[name]
-        run = _run(preset, size, runtime, deform)
+        arm = arms_of(device)[name]
+        run = _run(preset, size, arm)
         torch.manual_seed(0)
         network = build_network(run, initial=False)
         if weights is None:
             weights = network.state_dict()
         network.load_state_dict(weights)
         try:
-            detector = build_detector(run, network, device=str(device))
+            if arm.shares:
+                detector = _beside(found[arm.shares], run, arm, device)
+            else:
+                detector = build_detector(run, network, device=str(device))
             detector.predict(detector.preprocess(images))
         except Exception as error:  # the other arms are timed without it
             log.exception("%s %s", preset, name)
@@ -135,8 +181,25 @@ def _first(images: list[Picture], batch: int) -> list[Picture]:
     return [images[place % len(images)] for place in range(batch)]
 
 
-def _run(preset: str, size: Size, runtime: Mapping[str, str], deform: str) -> Run:
-    slots: dict[str, object] = {"runtime": dict(runtime), "deform": {"name": deform}}
+def _beside(other: Detector, run: Run, arm: BenchArm, device: torch.device) -> Detector:
+    """Return a detector with the stages of another, and streams of its own."""
+    network = copy.copy(other.network)  # which has the same stages
+    network.run_both = TwoStreams() if arm.runtime.get("streams") == 2 else None
+    if not arm.image_by_image:
+        return build_detector(run, network, device=str(device))
+    return Detector(
+        network,
+        head=other.head,
+        image_size=other.image_size,
+        classes=other.classes,
+        device=device,
+        runtime=other.runtime,
+        run=run,
+    )
+
+
+def _run(preset: str, size: Size, arm: BenchArm) -> Run:
+    slots: dict[str, object] = {"runtime": dict(arm.runtime), "deform": {"name": arm.deform}}
     if size.image_size is not None:
         slots["image_size"] = size.image_size
     return resolve_architecture(read_run(preset, relative_to=Path()).changed(slots))

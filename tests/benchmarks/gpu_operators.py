@@ -1,13 +1,14 @@
 """The deformable layer alone: our kernel against torchvision's operator under autocast."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 
 import torch
 from torch import Tensor
 
+from tests.benchmarks.gpu_graphs import CALLS, as_graphs
 from tests.benchmarks.gpu_size import Part, Size, timed_together
 from tests.support.triton_plans import overrule
 from yolact_bench.deform import DEFORM_IMPLEMENTATIONS
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 PLAIN = "torchvision, AMP"
 # What autocast makes the operator compute in; any other keeps the half precision.
 _TYPES = {"torchvision": torch.float32, "triton": torch.bfloat16, "gather": torch.bfloat16}
-_CALLS = 10  # recorded together on a GPU, so that the host's launches do not show
 # Of the largest value: bf16 keeps 8 bits of each product's inputs.
 _MAX_DIFFERENCE = 0.03
 
@@ -38,7 +38,7 @@ def deform_part(size: Size, device: torch.device) -> Part:
             log.exception("deformable layer %s", name)
             way = "forward + backward" if backward else "forward"
             failed[f"{name}, batch {batch}, {way}"] = f"{type(error).__name__}: {error}"
-    return {"kind": "deform", "calls": _CALLS, "rows": rows, "failed": failed}
+    return {"kind": "deform", "calls": CALLS, "rows": rows, "failed": failed}
 
 
 def _row(
@@ -57,7 +57,7 @@ def _row(
     if difference > _MAX_DIFFERENCE:
         raise ValueError(f"{ours} differs from torchvision by {difference:.3f} at {name}")
     calls = _calls(layer, ours, backward)
-    arms, as_graphs = _recorded(calls, device)
+    arms, are_graphs = as_graphs(calls, device)
     times = timed_together(arms, device, size)
     return {
         "layer": name,
@@ -66,7 +66,7 @@ def _row(
         "batch": batch,
         "pass": "forward + backward" if backward else "forward",
         "difference": difference,
-        "as_graphs": as_graphs,
+        "as_graphs": are_graphs,
         "arms": times,
     }
 
@@ -146,33 +146,3 @@ class _Inputs:
 def _without_gradients(call: Callable[[], Tensor]) -> Tensor:
     with torch.inference_mode():
         return call()
-
-
-def _recorded(
-    calls: Mapping[str, Callable[[], object]], device: torch.device
-) -> tuple[dict[str, Callable[[], object]], bool]:
-    """Return `_CALLS` calls of each arm; on a GPU as graphs, if every arm can be recorded."""
-    repeated = {arm: partial(_repeat, call) for arm, call in calls.items()}
-    if device.type == "cuda":
-        try:
-            return {arm: _graph(call) for arm, call in repeated.items()}, True
-        except RuntimeError:  # launches of one arm against a graph of another would not compare
-            log.exception("an arm cannot be recorded; all are launched one by one")
-    return dict(repeated), False
-
-
-def _repeat(call: Callable[[], object]) -> None:
-    for _ in range(_CALLS):
-        call()
-
-
-def _graph(call: Callable[[], None]) -> Callable[[], object]:
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        call()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call()
-    return graph.replay

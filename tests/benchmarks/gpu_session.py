@@ -81,7 +81,10 @@ def parts_of(size: Size, device: torch.device, folder: Path | None) -> dict[str,
     for preset in size.presets[2:]:
         parts[f"find {preset}"] = PlannedPart(45, partial(network, preset, 1))
     for preset in dict.fromkeys((first, second)):
-        parts[f"compiled {preset}"] = PlannedPart(90, partial(network, preset, 1, compiled=True))
+        of_graph = partial(network, preset, 1, kind="options")
+        parts[f"options {preset}"] = PlannedPart(120, of_graph)
+    for preset in dict.fromkeys((first, second)):
+        parts[f"compiled {preset}"] = PlannedPart(150, partial(network, preset, 1, kind="compiled"))
     return parts
 
 
