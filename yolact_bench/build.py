@@ -102,8 +102,9 @@ def build_detector(run: Run, network: Program, *, device: str) -> Detector:
     runtime = runtime_of(run)
     if fault := device_fault(run, device):
         raise SpecError(f"runtime: {fault}")
+    fresh = isinstance(network, Yolact)  # otherwise another detector's, already prepared
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
-    if isinstance(network, Yolact):  # otherwise another detector's, already prepared
+    if isinstance(network, Yolact):
         if runtime.inference_copy:
             network = InferenceNetwork(network, dtype=runtime.dtype, device=device)
         network = runtime.prepare(network)
@@ -114,6 +115,8 @@ def build_detector(run: Run, network: Program, *, device: str) -> Detector:
         rescore_net=network.rescore_net,
     )
     forms = recorded_forms(run, head, runtime, device)
+    if fresh and forms.reads_rows and isinstance(network, InferenceNetwork):
+        network.leave_rows()
     return Detector(
         network,
         head=head,
@@ -122,8 +125,8 @@ def build_detector(run: Run, network: Program, *, device: str) -> Detector:
         device=device,
         runtime=runtime,
         num_parameters=num_parameters,
-        fixed=forms[0],
-        photos=forms[1],
+        fixed=forms.fixed,
+        photos=forms.photos,
         run=run,
     )
 

@@ -112,6 +112,7 @@ class Detector:
         self, predictions: Predictions, index: int, image: Image, clock: Clock
     ) -> SoftDetections:
         height, width = image.shape[:2]
+        predictions = predictions.in_order()
         return self.head.find(predictions, index, height=height, width=width, clock=clock)
 
     def _find_fixed(
@@ -185,7 +186,7 @@ class Detector:
         """Return the network's raw outputs as float32, computed in the chosen precision."""
         with self.runtime.context(self.device.type):
             raw: Predictions = self.network(batch, clock=clock)
-        return map_tensors(raw, Tensor.float)
+        return map_tensors(raw.in_order(), Tensor.float)
 
     def _resize(self, image: Image, index: int) -> Float[Tensor, "3 S S"]:
         return resize(image, index, side=self.image_size, device=self.device)

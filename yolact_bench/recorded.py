@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,12 +27,18 @@ from yolact_bench.triton_kernel import kernels_fault
 log = logging.getLogger(__name__)
 
 
-def recorded_forms(
-    run: Run, head: DetectionHead, runtime: Runtime, device: str
-) -> tuple[MakeFixed | None, MakePhotoDetection | None]:
-    """Return how to make programs of a detector, of resized images and of photos.
+class RecordedForms(NamedTuple):
+    """How to make programs of a detector, of resized images and of photos."""
 
-    None where the runtime has none; none of photos, with a note, where its kernel cannot run.
+    fixed: MakeFixed | None = None
+    photos: MakePhotoDetection | None = None
+    reads_rows: bool = False  # where the head left them
+
+
+def recorded_forms(run: Run, head: DetectionHead, runtime: Runtime, device: str) -> RecordedForms:
+    """Return the forms of a run's detector: none where the runtime has none.
+
+    None of photos, with a note, where its kernel cannot run.
 
     Raises:
         SpecError: an NMS or re-scoring network that does not work in fixed sizes, where the
@@ -39,7 +46,7 @@ def recorded_forms(
     """
     shapes, kind = runtime.fixed_shapes, torch.device(device).type
     if shapes is None or shapes.only_on not in {"", kind}:
-        return None, None
+        return RecordedForms()
     if (unfit := _form_fault(run, head)) is not None:
         what, others = unfit
         if not shapes.only_on:
@@ -49,7 +56,7 @@ def recorded_forms(
                 f"{runtimes}"
             )
         log.warning("%s: detection follows the network image by image", what)
-        return None, None
+        return RecordedForms()
     detection = _detection_of(run, head, shapes, kind)
 
     def fixed(mean: Tensor, std: Tensor) -> GraphStep:
@@ -57,14 +64,15 @@ def recorded_forms(
 
     if fault := kernels_fault(kind):
         log.warning("images are resized one by one, before what is recorded: %s", fault)
-        return fixed, None
-    return fixed, partial(
+        return RecordedForms(fixed, None, detection.reads_rows)
+    photos = partial(
         PhotoDetection,
         *(detection, resize_by_kernel, shapes.record_in_place),
         side=run.image_size,
         dtype=runtime.dtype,
         compile_part=shapes.compile_part,
     )
+    return RecordedForms(fixed, photos, detection.reads_rows)
 
 
 def _form_fault(run: Run, head: DetectionHead) -> tuple[str, str] | None:

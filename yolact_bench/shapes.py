@@ -1,4 +1,7 @@
-"""What travels between stages: samples, targets, predictions, detections."""
+"""What travels between stages: samples, targets, predictions, detections.
+
+One file: they are made of one another, and every package imports them.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -6,7 +9,7 @@ from itertools import accumulate
 from typing import Any, TypeAlias, TypeVar, overload
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int32, Int64, UInt8
 from torch import Tensor
 
 R = TypeVar("R")
@@ -82,6 +85,14 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeadRows:
+    """Where a head has left the rows of the anchors, in memory with other rows between them."""
+
+    number: Int32[Tensor, " R"]  # of each anchor's row, in their order
+    tanh: bool  # to be taken of coefficients
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
     """Raw outputs of the network, before decoding."""
 
@@ -92,6 +103,22 @@ class Predictions:
     anchors: Float32[Tensor, "A 4"]  # cxcywh fractions, not corners
     semantic: Float[Tensor, "B C h3 w3"] | None  # logits, in training mode only
     features: FeatureMaps | None = None  # only for a re-scoring network that needs them
+    rows: HeadRows | None = None  # None: each row, also of `anchors`, is an anchor's, in order
+
+    def in_order(self) -> "Predictions":
+        """Return the same with a row for each anchor, in their order, halves as float32."""
+        if self.rows is None:
+            return self
+        number, values = self.rows.number, (self.boxes, self.class_logits, self.coefficients)
+        boxes, logits, coefficients = (widen(x.index_select(1, number)) for x in values)
+        return replace(
+            self,
+            boxes=boxes,
+            class_logits=logits,
+            coefficients=coefficients.tanh() if self.rows.tanh else coefficients,
+            anchors=self.anchors.index_select(0, number),
+            rows=None,
+        )
 
     def features_of(self, image: int) -> FeatureMaps | None:
         """Return the feature maps of one image, each [1, c, side, side] and float32."""

@@ -20,8 +20,8 @@ FACTS = frozenset(
         *("blocks", "convolve_map", "fault", "fewest_images", "fixed", "halvings"),
         *("image_size_option", "imagenet", "keeps_scores", "kernels", "later", "lengths"),
         *("makes_nothing", "needs_imagenet", "needs_net", "of_batch", "on_cpu", "pixels"),
-        *("random", "rates", "row_by_row", "takes_halves", "trains_from", "unused_with"),
-        *("warm_ups", "widens_halves"),
+        *("random", "rates", "reads_rows", "row_by_row", "takes_halves", "trains_from"),
+        *("unused_with", "warm_ups", "widens_halves"),
     )
 )
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}

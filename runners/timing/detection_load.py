@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -48,11 +49,9 @@ class LoadedNetwork(Program):
         super().__init__()
         self.network = network
         self._per_image = per_image
+        replaced: dict[str, Any] = {n: torch.zeros_like(getattr(like, n)) for n in _REPLACED}
         self._predictions = replace(
-            like,
-            **{name: torch.zeros_like(getattr(like, name)) for name in _REPLACED},
-            prototypes=_prototypes(like.prototypes),
-            features=None,
+            like, **replaced, prototypes=_prototypes(like.prototypes), features=None
         )
         self._predictions.class_logits[..., 0] = _BACKGROUND
         self._written: list[LoadRows] = []

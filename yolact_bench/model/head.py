@@ -71,4 +71,5 @@ def activate(coefficients: Tensor, activation: str) -> Tensor:
 
 def flat(levels: Sequence[Tensor], width: int) -> Tensor:
     """Return [B, a·width, h, w] per level as one [B, A, width]."""
-    return torch.cat([x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width) for x in levels], dim=1)
+    rows = [x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width) for x in levels]
+    return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)

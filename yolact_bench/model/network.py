@@ -11,7 +11,7 @@ from yolact_bench.geometry.protocols import AnchorShapes
 from yolact_bench.model.backbone import Backbone
 from yolact_bench.model.protocols import Fpn, Head, Protonet
 from yolact_bench.runtime.runtime import Program
-from yolact_bench.shapes import Predictions, needs_features
+from yolact_bench.shapes import HeadRows, Predictions, needs_features
 
 
 class StagedNetwork(Program):
@@ -24,6 +24,11 @@ class StagedNetwork(Program):
     semantic: nn.Module | None  # for its loss alone
     anchors: Tensor
     keeps_features: bool
+
+    @property
+    def rows(self) -> HeadRows | None:
+        """Where the head leaves its rows; None: in the order of the anchors."""
+        return None
 
     def prepare(self, x: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
         """Return the images as the backbone wants them."""
@@ -53,6 +58,7 @@ class StagedNetwork(Program):
             anchors=self.anchors,
             semantic=None if semantic is None else semantic(levels[0]),
             features=tuple(levels) if self.keeps_features else None,
+            rows=self.rows,
         )
 
 

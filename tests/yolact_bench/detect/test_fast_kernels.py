@@ -25,7 +25,6 @@ from yolact_bench.detect.nms import NMS, kernel_form
 from yolact_bench.detect.nms.fast import fast_nms_per_class
 from yolact_bench.detect.pipeline import DetectionHead
 from yolact_bench.detect.rescore import RESCORERS
-from yolact_bench.geometry.anchors import anchor_grid, num_anchors, one_scale
 from yolact_bench.geometry.boxes import decode, to_cxcywh
 from yolact_bench.geometry.masks import ASSEMBLIES
 from yolact_bench.shapes import Predictions, Selection, map_tensors
@@ -233,11 +232,6 @@ def test_the_kernels_have_the_options_of_the_nms() -> None:
     assert {option: ours[option] for option in theirs} == theirs
 
 
-def test_anchors_are_counted_without_building_them() -> None:
-    for size in (72, 550):
-        assert num_anchors(one_scale(), size) == len(anchor_grid(one_scale(), size))
-
-
 @pytest.mark.parametrize(
     ("name", "device", "sizes", "words"),
     [
@@ -277,21 +271,27 @@ def kernels() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", ["count_scores", "collect_pairs", "mark_kept", "write_rows"])
+@pytest.mark.parametrize("in_order", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_kernels_compile_for_a_gpu_that_is_not_here(
-    name: str, kernels: dict[str, object], tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    in_order: bool,
+    kernels: dict[str, object],
+    tmp_path: object,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As they are launched for 80 classes in bf16; nothing is spilled."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     types = {
         **dict.fromkeys(("logits_ptr", "regressions_ptr", "coefficients_ptr"), "*bf16"),
-        **dict.fromkeys(("bins_ptr", "counters_ptr"), "*i32"),
+        **dict.fromkeys(("bins_ptr", "counters_ptr", "rows_ptr"), "*i32"),
         **dict.fromkeys(("key_ptr", "kept_ptr", "labels_ptr"), "*i64"),
         **dict.fromkeys(("min_score", "max_iou"), "fp32"),
         "exact_ptr": "*i8",
     }
     numbers: dict[str, object] = {"anchors_block": 16, "columns_block": 128, "capacity": 2048}
     numbers |= {"own_block": 8, "others_block": 256, "coefficients_block": 32}
-    numbers |= {"lc": 1, "rs": 1, "ck": 1}
+    numbers |= {"lc": 1, "rs": 1, "ck": 1, "tanh": not in_order}
+    numbers |= {"rows_ptr": None} if in_order else {}
     names: list[str] = kernels[name].arg_names  # type: ignore[attr-defined]
     own = {option: value for option, value in numbers.items() if option in names}
     assert stack_bytes(kernels[name], types, own, enable_fp_fusion=name == "count_scores") == 0

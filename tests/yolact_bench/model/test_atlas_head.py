@@ -69,8 +69,8 @@ def test_coefficients_without_an_activation_and_halves_come_as_of_the_merged_hea
 
 
 def test_outputs_of_the_convolution_are_a_multiple_of_eight() -> None:
-    """3 × (4 + 81 + 32) are 351, and 9 × 117 are 1053."""
-    for anchors, channels in ((3, 352), (9, 1056)):
+    """Of an anchor 4 + 81 + 32 = 117 of 120: 3 × 120 are 360, and 9 × 120 are 1080."""
+    for anchors, channels in ((3, 360), (9, 1080)):
         made = AtlasHead(SharedHead(8, anchors, 80, 32, channels=8))
         assert made.merged.weight.shape[0] == made.merged.out_channels == channels
 

@@ -15,7 +15,7 @@ from tests.support.small_detector import noise, small_detector
 from yolact_bench.build import load_detector
 from yolact_bench.detect.graph.fixed import call_directly
 from yolact_bench.detector import Detector
-from yolact_bench.recorded import recorded_forms
+from yolact_bench.recorded import RecordedForms, recorded_forms
 from yolact_bench.runtime import inductor
 from yolact_bench.runtime.compiled import compiled
 from yolact_bench.runtime.inductor import PARTS, Compilation, CompiledStage
@@ -39,7 +39,7 @@ def as_on_a_gpu(device_type: str = "cpu") -> Runtime:
 def test_detection_follows_the_network_as_one_program_that_is_not_recorded() -> None:
     eager = small_detector(**RESCORED)
     assert eager.run is not None
-    fixed, _ = recorded_forms(eager.run, eager.head, as_on_a_gpu(), "cpu")
+    fixed = recorded_forms(eager.run, eager.head, as_on_a_gpu(), "cpu").fixed
     assert fixed is not None
     calls: list[object] = []
     ours = Detector(
@@ -66,7 +66,9 @@ def test_on_a_cpu_a_compiled_detector_is_what_it_was() -> None:
     assert detector._fixed is None
     assert detector._of_photos is None
     assert detector.run is not None
-    assert recorded_forms(detector.run, detector.head, as_on_a_gpu("cuda"), "cpu") == (None, None)
+    assert (
+        recorded_forms(detector.run, detector.head, as_on_a_gpu("cuda"), "cpu") == RecordedForms()
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_what_has_no_fixed_form_is_detected_image_by_image_with_a_note(
     eager = small_detector(**changes)
     assert eager.run is not None
     with caplog.at_level(logging.WARNING):
-        assert recorded_forms(eager.run, eager.head, as_on_a_gpu(), "cpu") == (None, None)
+        assert recorded_forms(eager.run, eager.head, as_on_a_gpu(), "cpu") == RecordedForms()
     assert note in caplog.text
 
 

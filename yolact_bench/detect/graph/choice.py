@@ -36,7 +36,7 @@ class KernelNms(Protocol):
     """Choose detections of raw predictions, as the `FixedNms` of the same name, with its options.
 
     Facts: `fault`, from a kind of device and the numbers of anchors and of classes to why it
-    cannot be used, or nothing.
+    cannot be used, or nothing; `reads_rows`, whether it takes rows where the head left them.
     """
 
     def __call__(self, raw: Predictions) -> MaskInputs:

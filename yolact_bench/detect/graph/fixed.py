@@ -19,6 +19,7 @@ from yolact_bench.geometry.boxes import decode, to_pixels
 from yolact_bench.geometry.protocols import Assembly
 from yolact_bench.runtime.runtime import CompilePart, Program
 from yolact_bench.shapes import Predictions
+from yolact_bench.slots import fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ def choose_by(nms: FixedNms, compile_part: CompilePart) -> Choose:
     program = compile_part(choose, name="NMS")
 
     def choose_of(raw: Predictions) -> MaskInputs:
+        raw = raw.in_order()
         outputs = (raw.boxes, raw.class_logits, raw.coefficients, raw.prototypes, raw.anchors)
         return MaskInputs(*program(outputs))
 
@@ -142,6 +144,7 @@ class FixedDetection:
             rows = masks.flatten(0, 1), labels.flatten(), scores.flatten()
             return head.rescorer(*rows, head.rescore_net).view_as(scores)
 
+        self.reads_rows = bool(fact(choose, "reads_rows"))
         self._choose = choose or choose_by(nms, compile_part)
         self._assemble = assemble or assemble_by(head.assembly, compile_part)
         self._rescore = compile_part(rescore, name="re-scoring")

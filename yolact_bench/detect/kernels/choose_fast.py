@@ -28,7 +28,7 @@ def choose_fast_fault(device_type: str, num_anchors: int, num_classes: int) -> s
     return kernels_fault(device_type)
 
 
-@with_facts(fault=choose_fast_fault)
+@with_facts(fault=choose_fast_fault, reads_rows=True)
 def choose_fast(
     raw: Predictions,
     *,
@@ -68,8 +68,7 @@ class _Room(NamedTuple):
 def _room(raw: Predictions, pairs: int) -> _Room:
     from yolact_bench.detect.kernels.fast_pairs import BINS, COUNTERS
 
-    images, num_anchors, _ = raw.class_logits.shape
-    device = raw.class_logits.device
+    images, num_anchors, device = len(raw.boxes), _num_anchors(raw), raw.class_logits.device
     peak, total = torch.empty(2, images, num_anchors, device=device)
     # In one piece: zeroed by one kernel.
     counts = torch.zeros(images * (BINS + COUNTERS), dtype=torch.int32, device=device)
@@ -86,20 +85,26 @@ def _room(raw: Predictions, pairs: int) -> _Room:
     )
 
 
+def _num_anchors(raw: Predictions) -> int:
+    return len(raw.anchors if raw.rows is None else raw.rows.number)
+
+
 def _collect(raw: Predictions, work: _Room, min_score: float) -> None:
     from yolact_bench.detect.kernels.fast_pairs import collect_pairs, count_scores
 
-    images, num_anchors, columns = raw.class_logits.shape
+    images, _, columns = raw.class_logits.shape
+    num_anchors = _num_anchors(raw)
+    rows = None if raw.rows is None else raw.rows.number
     grid = (-(-num_anchors // _ANCHORS_BLOCK), images)
     sizes = (num_anchors, columns, *raw.class_logits.stride())
     blocks = {"anchors_block": _ANCHORS_BLOCK, "columns_block": power_of_two(columns)}
     count_scores[grid](
-        *(raw.class_logits, work.peak, work.total, work.bins, work.counters),
+        *(raw.class_logits, rows, work.peak, work.total, work.bins, work.counters),
         *(*sizes, min_score),
         **blocks,
     )
     collect_pairs[grid](
-        *(raw.class_logits, raw.boxes, raw.anchors.contiguous()),
+        *(raw.class_logits, raw.boxes, raw.anchors.contiguous(), rows),
         *(work.peak, work.total, work.bins, work.counters, work.key, work.box),
         *(*sizes, *raw.boxes.stride()),
         **blocks,
@@ -114,7 +119,7 @@ def _keep(
     from yolact_bench.detect.kernels.fast_rows import mark_kept, write_rows
 
     images, pairs = work.key.shape
-    _, num_anchors, columns = raw.class_logits.shape
+    num_anchors, columns = _num_anchors(raw), raw.class_logits.shape[2]
     k, device = raw.coefficients.shape[-1], raw.class_logits.device
     blocks = {"capacity": pairs, "own_block": _OWN_BLOCK, "others_block": _OTHERS_BLOCK}
     mark_kept[(-(-pairs // _OWN_BLOCK), images)](
@@ -132,10 +137,12 @@ def _keep(
     )
     write_rows[(-(-max(pairs, max_detections) // _OWN_BLOCK), images)](
         *(work.kept, work.box, work.counters, raw.coefficients),
+        *(None if raw.rows is None else raw.rows.number,),
         *(chosen.boxes, chosen.scores, chosen.labels, chosen.coefficients),
         *(chosen.exact.view(torch.int8), num_anchors, columns - 1, max_detections, k),
         *raw.coefficients.stride(),
         **blocks,
         coefficients_block=power_of_two(k),
+        tanh=raw.rows is not None and raw.rows.tanh,
     )
     return chosen

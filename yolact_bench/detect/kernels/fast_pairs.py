@@ -38,30 +38,40 @@ def _bin(p):
 
 
 @kernel
-def _logits(logits_ptr, image, anchor, column, real, steps):
+def row_of(rows_ptr, anchor, real):
+    """Return the numbers of the rows of anchors; without a table they are the anchors' own."""
+    if rows_ptr is not None:
+        anchor = tl.load(rows_ptr + anchor, mask=real, other=0)
+    return anchor.to(tl.int64)
+
+
+@kernel
+def _logits(logits_ptr, image, row, column, real, steps):
     """Return a tile of logits, −∞ where there are none."""
-    of_image, of_anchor, of_class = steps
-    at = logits_ptr + image * of_image + anchor.to(tl.int64)[:, None] * of_anchor
+    of_image, of_row, of_class = steps
+    at = logits_ptr + image * of_image + row[:, None] * of_row
     return tl.load(at + column[None, :] * of_class, mask=real, other=-float("inf")).to(tl.float32)
 
 
 @kernel
 def count_scores(
-    logits_ptr, peak_ptr, total_ptr, bins_ptr, counters_ptr,
-    anchors, columns, lb, la, lc, min_score,
+    logits_ptr, rows_ptr, peak_ptr, total_ptr, bins_ptr, counters_ptr,
+    anchors, columns, lb, lr, lc, min_score,
     anchors_block: tl.constexpr, columns_block: tl.constexpr,
 ):  # fmt: skip
     """Write what makes probabilities of each anchor's logits, and count those of all who compete.
 
-    Logits are [B, A, C + 1] with any strides, the background first. An anchor competes whose best
-    class is above `min_score`; `total` [B, A] is 0 where it does not, so where any logit is NaN.
+    Logits are [B, R, C + 1] with any strides, the background first; `rows` [A] are those of the
+    anchors, without it R is A. An anchor competes whose best class is above `min_score`; `total`
+    [B, A] is 0 where it does not, so where any logit is NaN.
     """
     anchor = tl.program_id(0) * anchors_block + tl.arange(0, anchors_block)
     image = tl.program_id(1).to(tl.int64)
     column = tl.arange(0, columns_block)
     in_range = anchor < anchors
     real = in_range[:, None] & (column < columns)[None, :]
-    logits = _logits(logits_ptr, image, anchor, column, real, (lb, la, lc))
+    row = row_of(rows_ptr, anchor, in_range)
+    logits = _logits(logits_ptr, image, row, column, real, (lb, lr, lc))
     peak = tl.max(logits, 1)
     power = tl.where(real, tl.exp(logits - peak[:, None]), 0.0)
     total = tl.sum(power, 1)
@@ -90,15 +100,15 @@ def _lowest_bin(bins_ptr, image, capacity):
 
 
 @kernel
-def _decode(regressions_ptr, anchors_ptr, image, anchor, some, steps):
+def _decode(regressions_ptr, anchors_ptr, image, row, some, steps):
     """Return the corners of boxes, as `yolact_bench.geometry.boxes.decode` by the same steps."""
-    of_image, of_anchor, of_side = steps
-    at = regressions_ptr + image * of_image + anchor.to(tl.int64) * of_anchor
+    of_image, of_row, of_side = steps
+    at = regressions_ptr + image * of_image + row * of_row
     dx = tl.load(at, mask=some, other=0.0).to(tl.float32)
     dy = tl.load(at + of_side, mask=some, other=0.0).to(tl.float32)
     dw = tl.load(at + 2 * of_side, mask=some, other=0.0).to(tl.float32)
     dh = tl.load(at + 3 * of_side, mask=some, other=0.0).to(tl.float32)
-    at = anchors_ptr + anchor.to(tl.int64) * 4
+    at = anchors_ptr + row * 4
     width = tl.load(at + 2, mask=some, other=0.0)
     height = tl.load(at + 3, mask=some, other=0.0)
     x = tl.load(at, mask=some, other=0.0) + dx * _CENTRE * width
@@ -111,15 +121,15 @@ def _decode(regressions_ptr, anchors_ptr, image, anchor, some, steps):
 
 @kernel
 def collect_pairs(
-    logits_ptr, regressions_ptr, anchors_ptr, peak_ptr, total_ptr, bins_ptr, counters_ptr,
-    key_ptr, box_ptr,
-    anchors, columns, lb, la, lc, rb, ra, rs,
+    logits_ptr, regressions_ptr, anchors_ptr, rows_ptr,
+    peak_ptr, total_ptr, bins_ptr, counters_ptr, key_ptr, box_ptr,
+    anchors, columns, lb, lr, lc, rb, rr, rs,
     capacity: tl.constexpr, anchors_block: tl.constexpr, columns_block: tl.constexpr,
 ):  # fmt: skip
     """Write keys [B, capacity] and boxes [B, capacity, 4] of the best pairs, in no order.
 
-    All pairs from some probability on, as many as fit. Regressions are [B, A, 4] with any strides,
-    anchors [A, 4] as centre and size.
+    All pairs from some probability on, as many as fit. Regressions are [B, R, 4] with any strides,
+    anchors [R, 4] as centre and size.
     """
     anchor = tl.program_id(0) * anchors_block + tl.arange(0, anchors_block)
     image = tl.program_id(1).to(tl.int64)
@@ -132,7 +142,8 @@ def collect_pairs(
         peak = tl.load(peak_ptr + image * anchors + anchor, mask=competes, other=0.0)
         total = tl.where(competes, total, 1.0)
         real = competes[:, None] & (column < columns)[None, :]
-        logits = _logits(logits_ptr, image, anchor, column, real, (lb, la, lc))
+        row = row_of(rows_ptr, anchor, competes)
+        logits = _logits(logits_ptr, image, row, column, real, (lb, lr, lc))
         p = tl.where(real, tl.exp(logits - peak[:, None]), 0.0) / total[:, None]
         chosen = real & (column > 0)[None, :] & (_bin(p) >= lowest)
         ones = chosen.to(tl.int32)
@@ -149,7 +160,7 @@ def collect_pairs(
             tl.store(key_ptr + at, key, mask=chosen)
             some = competes & (in_row > 0)
             left, top, right, bottom = _decode(
-                regressions_ptr, anchors_ptr, image, anchor, some, (rb, ra, rs)
+                regressions_ptr, anchors_ptr, image, row, some, (rb, rr, rs)
             )
             at = box_ptr + at * 4
             tl.store(at, tl.broadcast_to(left[:, None], place.shape), mask=chosen)

@@ -8,7 +8,7 @@ Ranks come from comparing every key with every other, so nothing is sorted. The 
 
 import triton.language as tl
 
-from yolact_bench.detect.kernels.fast_pairs import COUNTERS, LAST
+from yolact_bench.detect.kernels.fast_pairs import COUNTERS, LAST, row_of
 from yolact_bench.triton_kernel import kernel
 
 _COUNTERS = tl.constexpr(COUNTERS)
@@ -96,18 +96,31 @@ def mark_kept(
 
 
 @kernel
+def _coefficients(of_image_ptr, row, value, mask, steps, tanh: tl.constexpr):
+    """Return rows of coefficients, or their hyperbolic tangents to within that of exponentials."""
+    of_row, of_value = steps
+    at = of_image_ptr + row[:, None] * of_row + value[None, :] * of_value
+    values = tl.load(at, mask=mask, other=0.0).to(tl.float32)
+    if tanh:
+        power = tl.exp(-2.0 * tl.abs(values))
+        size = (1.0 - power) / (1.0 + power)
+        values = tl.where(values < 0, -size, size)
+    return values
+
+
+@kernel
 def write_rows(
-    kept_ptr, box_ptr, counters_ptr, coefficients_ptr,
+    kept_ptr, box_ptr, counters_ptr, coefficients_ptr, rows_ptr,
     boxes_ptr, scores_ptr, labels_ptr, chosen_ptr, exact_ptr,
-    anchors, classes, rows, coefficients, cb, ca, ck,
+    anchors, classes, rows, coefficients, cb, cr, ck,
     capacity: tl.constexpr, own_block: tl.constexpr, others_block: tl.constexpr,
-    coefficients_block: tl.constexpr,
+    coefficients_block: tl.constexpr, tanh: tl.constexpr,
 ):  # fmt: skip
     """Write kept pairs as rows, best first: a pair's row is the number of kept ones before it.
 
     Boxes [B, rows, 4], scores [B, rows], labels [B, rows] and chosen coefficients [B, rows, k],
-    from coefficients [B, A, k] with any strides; zeros in rows that stay empty. Exact [B] is 1
-    where these rows are all that Fast NMS keeps.
+    from coefficients [B, R, k] with any strides, or their hyperbolic tangent; zeros in rows that
+    stay empty. Exact [B] is 1 where these rows are all that Fast NMS keeps.
     """
     image = tl.program_id(1).to(tl.int64)
     start, out = image * capacity, image * rows
@@ -133,9 +146,10 @@ def write_rows(
         tl.store(labels_ptr + out + row, label.to(tl.int64), mask=written)
         box = tl.load(box_ptr + (start + own)[:, None] * 4 + side, mask=written[:, None], other=0.0)
         tl.store(boxes_ptr + (out + row)[:, None] * 4 + side, box, mask=written[:, None])
-        at = coefficients_ptr + image * cb + anchor.to(tl.int64)[:, None] * ca + value[None, :] * ck
         mask = written[:, None] & real
-        chosen = tl.load(at, mask=mask, other=0.0).to(tl.float32)
+        place = row_of(rows_ptr, anchor, written)
+        of_image_ptr = coefficients_ptr + image * cb
+        chosen = _coefficients(of_image_ptr, place, value, mask, (cr, ck), tanh)
         at = chosen_ptr + (out + row)[:, None] * coefficients + value[None, :]
         tl.store(at, chosen, mask=mask)
     empty = (own >= num_kept) & (own < rows)

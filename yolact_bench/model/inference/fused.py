@@ -8,10 +8,12 @@ from torch import Tensor, nn
 
 from yolact_bench.clock import Clock, no_clock
 from yolact_bench.deform.layer import DeformableConv2d
+from yolact_bench.geometry.anchors import level_sizes
 from yolact_bench.model.inference.fold import fold_batch_norm
+from yolact_bench.model.inference.merged_head import AtlasHead
 from yolact_bench.model.inference.minimal_convolution import reduce_products
 from yolact_bench.model.network import StagedNetwork, Yolact
-from yolact_bench.shapes import HALVES, Predictions, needs_features, widen
+from yolact_bench.shapes import HALVES, HeadRows, Predictions, needs_features, widen
 from yolact_bench.slots import fact
 
 
@@ -26,6 +28,8 @@ class InferenceNetwork(StagedNetwork):
     the plain ones stay: what is saved there is tensor-core time, which was not measured against
     the memory traffic that comes for it.
     """
+
+    row_numbers: Tensor | None
 
     def __init__(
         self,
@@ -56,12 +60,38 @@ class InferenceNetwork(StagedNetwork):
         self.image_size = network.image_size
         # Decoding needs it in float32 whatever the rest is in.
         self.register_buffer("anchors", network.anchors, persistent=False)
+        self.register_buffer("row_numbers", None, persistent=False)
+        self._tanh = False
         self.semantic = None
         self.eval()
 
     def prepare(self, x: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
         """Return the images channels-last and in the network's precision."""
         return x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+
+    @property
+    def rows(self) -> HeadRows | None:
+        """Where the head leaves its rows; None: in the order of the anchors."""
+        if self.row_numbers is None:
+            return None
+        return HeadRows(number=self.row_numbers, tanh=self._tanh)
+
+    def leave_rows(self) -> None:
+        """Have the head leave its rows where they lie, for a detection that reads them there.
+
+        Then nothing puts its levels behind one another. A head that has no such map does not
+        change. It must not have run before: stages may be compiled at their first call.
+        """
+        for head in self.head.modules():
+            if isinstance(head, AtlasHead):
+                sides = level_sizes(self.image_size)
+                number, count = head.row_numbers([(side, side) for side in sides])
+                number = number.to(self.anchors.device)
+                anchors = self.anchors.new_zeros(count, 4).index_copy(
+                    0, number.long(), self.anchors
+                )
+                self.anchors, self.row_numbers = anchors, number
+                self._tanh, head.leaves_rows = head.activation == "tanh", True
 
     @torch.no_grad()
     def forward(self, x: Float[Tensor, "B 3 S S"], clock: Clock = no_clock) -> Predictions:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Int32
 from torch import Tensor, nn
 
 from yolact_bench.model.head import SharedHead, activate, flat
@@ -23,17 +24,22 @@ class MergedHead(nn.Module):
         self.activation = head.activation
         self.widths = (4, head.num_classes + 1, head.k)
         self.merged = merge_branches([head.boxes, head.scores, head.coefficients], self.widths)
+        self.row = sum(self.widths)  # outputs of an anchor
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
         return self._branches([self.merged(F.relu(self.shared(level))) for level in levels])
 
     def _branches(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        boxes, scores, coefficients = torch.split(
-            flat(maps, sum(self.widths)), list(self.widths), dim=2
-        )
+        boxes, scores, coefficients = self._split(maps)
         # Here, where a compiler can join it to the copies above.
         return widen(boxes), widen(scores), widen(activate(coefficients, self.activation))
+
+    def _split(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        rows = flat(maps, self.row)
+        parts = [*self.widths, self.row - sum(self.widths)]
+        boxes, scores, coefficients, _ = torch.split(rows, parts, 2)
+        return boxes, scores, coefficients
 
 
 class AtlasHead(MergedHead):
@@ -42,16 +48,22 @@ class AtlasHead(MergedHead):
     There the four small levels take as long as they have launches, not multiplications: 69×69 to
     5×5 cells are 6,416, and one map of 69×105 has 7,245. Levels are at least one cell of zeros
     apart, which is the padding that each would have, and the first convolution's outputs are made
-    zero again between them. Outputs are a multiple of 8, so that no kernel pads them.
+    zero again between them. Each anchor's row is a multiple of 8 outputs, so that no kernel pads
+    them and rows lie at one distance all over the map.
     """
 
     def __init__(self, head: SharedHead) -> None:
         super().__init__(head)
-        self.outputs = self.merged.out_channels
-        self.merged = _pad_outputs(self.merged, 8)
+        self.merged = _pad_rows(self.merged, self.row, 8)
+        self.row += -self.row % 8
+        self.leaves_rows = False
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
+        """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k].
+
+        Where it leaves rows, they are those of the whole map, as views of it and in its precision,
+        coefficients before their activation. `row_numbers` are the anchors'.
+        """
         places, size = atlas_of([(level.shape[2], level.shape[3]) for level in levels])
         # Sums of padded maps, which inductor makes one kernel of. It fails (torch 2.14, on a CPU)
         # on slices that are assigned to before a convolution with frozen weights.
@@ -59,8 +71,17 @@ class AtlasHead(MergedHead):
         ones = [level.new_ones((1, 1, *level.shape[2:])) for level in levels]
         inside = sum(_pad_to(one, at, size) for one, at in zip(ones, places, strict=True))
         out = self.merged(F.relu(self.shared(atlas)) * inside)
-        out = out[:, : self.outputs]
+        if self.leaves_rows:
+            return self._split([out])
         return self._branches([out[:, :, rows, columns] for rows, columns in places])
+
+    def row_numbers(self, sizes: Sequence[tuple[int, int]]) -> tuple[Int32[Tensor, " A"], int]:
+        """Return which row of the map is each anchor's, for levels of these sizes; and all rows."""
+        places, (height, width) = atlas_of(sizes)
+        anchors = self.merged.out_channels // self.row
+        number = torch.arange(height * width * anchors, dtype=torch.int32)
+        cells = number.view(height, width, anchors)
+        return torch.cat([cells[place].flatten() for place in places]), len(number)
 
 
 def atlas_of(sizes: Sequence[tuple[int, int]]) -> tuple[list[tuple[slice, slice]], tuple[int, int]]:
@@ -100,13 +121,14 @@ def _pad_to(level: Tensor, place: tuple[slice, slice], height_width: tuple[int, 
     return F.pad(level, sides)
 
 
-def _pad_outputs(layer: nn.Conv2d, multiple: int) -> nn.Conv2d:
-    """Return the convolution with outputs of zeros behind its own, to a multiple."""
-    more = -layer.out_channels % multiple
+def _pad_rows(layer: nn.Conv2d, row: int, multiple: int) -> nn.Conv2d:
+    """Return the convolution with outputs of zeros behind each row of its own, to a multiple."""
+    more = -row % multiple
     assert layer.bias is not None
-    layer.weight = nn.Parameter(F.pad(layer.weight.detach(), (0, 0, 0, 0, 0, 0, 0, more)))
-    layer.bias = nn.Parameter(F.pad(layer.bias.detach(), (0, more)))
-    layer.out_channels += more
+    weight, bias = (x.detach().unflatten(0, (-1, row)) for x in (layer.weight, layer.bias))  # type: ignore[no-untyped-call]
+    layer.weight = nn.Parameter(F.pad(weight, (0, 0, 0, 0, 0, 0, 0, more)).flatten(0, 1))
+    layer.bias = nn.Parameter(F.pad(bias, (0, more)).flatten())
+    layer.out_channels = len(layer.bias)
     return layer
 
 
