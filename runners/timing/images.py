@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from runners.units.unit import Unit
 from runners.units.workplace import Datasets
 from yolact_bench.data import Dataset
+from yolact_bench.data.image_file import RGB, decode
 from yolact_bench.data.scene import draw_scene
 from yolact_bench.errors import SpecError
 
@@ -18,7 +19,7 @@ Image = NDArray[np.uint8]  # RGB [H, W, 3]
 PICTURES = 16  # real validation images that take turns; each interval needs some turns of all
 # Of drawn images, where there is no data set: the most frequent size of COCO.
 DRAWN, HEIGHT, WIDTH = 8, 480, 640
-_FLAGS = (cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+_FLAGS = (RGB, RGB | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 @runtime_checkable
@@ -38,7 +39,9 @@ class Picture:
     decoded: Image
 
     def decode(self) -> Image:
-        return _decode(self.encoded, self.flags)
+        image = decode(self.encoded, self.flags)
+        assert image is not None, "its data set has read it"
+        return image
 
 
 def check_same_images(units: Sequence[Unit]) -> None:
@@ -92,12 +95,7 @@ def _picture(dataset: Dataset, index: int) -> Picture:
     if isinstance(dataset, HasFiles):
         content = dataset.file_content(index)
         for flags in _FLAGS:  # as the data set does: an orientation is obeyed where sizes agree
-            if np.array_equal(_decode(content, flags), image):
-                return Picture(image_id=number, encoded=content, flags=flags, decoded=image)
+            picture = Picture(image_id=number, encoded=content, flags=flags, decoded=image)
+            if np.array_equal(picture.decode(), image):
+                return picture
     return as_picture(number, image)
-
-
-def _decode(content: bytes, flags: int) -> Image:
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    assert image is not None, "its data set has read it"
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
