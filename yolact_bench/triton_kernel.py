@@ -1,4 +1,4 @@
-"""A function's source as a Triton kernel, and why none can run here.
+"""A function's source as a Triton kernel, its launch, and why none can run here.
 
 With TRITON_INTERPRET=1 in the environment before Triton is imported, kernels run on the CPU,
 slowly. Modules of kernels import Triton, which CPU installations may lack; so they are imported
@@ -11,6 +11,8 @@ import inspect
 import os
 from collections.abc import Callable, Collection
 from typing import Any
+
+import torch
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 # Launches with it round products and sums one by one, as the host does; a fused multiply-add
@@ -27,6 +29,19 @@ def kernel(function: Callable[..., Any], *, free: Collection[str] = ()) -> Any: 
     plain = inspect.unwrap(function)
     numbers = [name for name in inspect.signature(plain).parameters if name in free]
     return importlib.import_module("triton").jit(plain, do_not_specialize=numbers)
+
+
+def wrap_triton(kernel: Any) -> Any:  # noqa: ANN401 - Triton's class has no types
+    """Return a kernel as the compiler of torch launches it; the interpreter's it cannot launch.
+
+    Under this name torch finds the kernels of an operator, whose source is in keys of its caches.
+    """
+    return kernel if INTERPRETED else torch.library.wrap_triton(kernel)
+
+
+def programs(number: int, block: int) -> int:
+    """Return how many programs with a block each do a number of things."""
+    return -(-number // block)
 
 
 def power_of_two(size: int, *, least: int = 16) -> int:

@@ -12,8 +12,7 @@ from yolact_bench.deform.gradient_kernels import (
     move_places,
     sort_readers,
 )
-from yolact_bench.deform.launch import programs, wrap_triton
-from yolact_bench.triton_kernel import INTERPRETED, power_of_two
+from yolact_bench.triton_kernel import INTERPRETED, power_of_two, programs, wrap_triton
 
 _BLOCK = 128
 _LIST_BLOCK = 64  # a list has four keys for each of nine taps where places are spread evenly

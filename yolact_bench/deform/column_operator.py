@@ -10,9 +10,8 @@ from torch.library import triton_op
 
 from yolact_bench.deform.column_gradient import keep_for_gradient, scatter_gradient
 from yolact_bench.deform.column_kernels import convolve, find_places, gather_columns
-from yolact_bench.deform.launch import programs, wrap_triton
 from yolact_bench.deform.layer import KERNEL_TAPS
-from yolact_bench.triton_kernel import INTERPRETED, power_of_two
+from yolact_bench.triton_kernel import INTERPRETED, power_of_two, programs, wrap_triton
 
 _PLACES_BLOCK = 128
 _SAMPLES_VALUES = 2048  # that a program of the gathering kernel writes: 16 for each thread
