@@ -16,6 +16,7 @@ from yolact_bench.loss.hardest import hardest_cross_entropy
 from yolact_bench.runtime.cuda_graph import record_cuda_graph
 from yolact_bench.runtime.cudnn_choice import with_cudnn_benchmark
 from yolact_bench.runtime.fused_epilogues import convolution_relu
+from yolact_bench.runtime.strided_pair import StridedPair
 from yolact_bench.torch_internals import addmm_relu
 
 Arms = Mapping[str, Callable[[], object]]
@@ -69,6 +70,7 @@ def _measurements(size: Size, device: torch.device) -> Iterator[tuple[str, Calla
     anchors = 57_744 // least**2
     name = f"class loss of {batch}×{anchors} anchors, forward and backward"
     yield name, partial(_class_loss, (batch, anchors, 81), device)
+    yield "mask-IoU layers 1 and 2 on 100 masks", partial(_first_layers, 138 // least, device)
     yield "mask-IoU layers on as many masks as came up", partial(_plans, least, device)
 
 
@@ -188,6 +190,23 @@ def _class_loss(shape: tuple[int, int, int], device: torch.device) -> Arms:
     arms = {"sort": both(lambda x: cross_entropy_by_sorting(x.float(), labels, 3))}
     if device.type == "cuda":
         arms["kernels"] = both(lambda x: hardest_cross_entropy(x, labels, 3))
+    return arms
+
+
+def _first_layers(side: int, device: torch.device) -> Arms:
+    """As the inference copy runs them in bf16, from float32 masks; the kernel on a GPU alone."""
+    first, second = nn.Conv2d(1, 8, 3, stride=2), nn.Conv2d(8, 16, 3, stride=2)
+    pair = StridedPair(first, second).to(device, torch.bfloat16)
+    pair = pair.to(memory_format=torch.channels_last)
+    masks = torch.rand(100, 1, side, side, device=device)
+
+    def layers() -> Tensor:
+        out: Tensor = pair.plain(masks.to(torch.bfloat16, memory_format=torch.channels_last))
+        return out
+
+    arms = {"layers": _without_gradients(layers)}
+    if device.type == "cuda":
+        arms["kernel"] = _without_gradients(lambda: pair(masks))
     return arms
 
 

@@ -13,6 +13,8 @@ from yolact_bench.model.inference.fold import fold_batch_norm
 from yolact_bench.model.inference.merged_head import AtlasHead
 from yolact_bench.model.inference.minimal_convolution import reduce_products
 from yolact_bench.model.network import StagedNetwork, Yolact
+from yolact_bench.model.rescore import MaskIouNet
+from yolact_bench.runtime.strided_pair import StridedPair, note_layers, pair_fault
 from yolact_bench.shapes import HALVES, HeadRows, Predictions, needs_features, widen
 from yolact_bench.slots import fact
 
@@ -55,7 +57,8 @@ class InferenceNetwork(StagedNetwork):
         self.keeps_features = network.keeps_features
         self.rescore_net = network.rescore_net
         if folded.rescore_net is not None and not needs_features(folded.rescore_net):
-            self.rescore_net = MaskRescoring(stage(folded.rescore_net), dtype)
+            joined = not on_cpu and _join_first_layers(folded.rescore_net)
+            self.rescore_net = MaskRescoring(stage(folded.rescore_net), None if joined else dtype)
         self.mean, self.std = network.mean, network.std
         self.image_size = network.image_size
         # Decoding needs it in float32 whatever the rest is in.
@@ -113,16 +116,36 @@ class _Stages(nn.Module):
 
 
 class MaskRescoring(nn.Module):
-    """A re-scoring network of soft masks alone, channels last and in the rest's precision."""
+    """A re-scoring network of soft masks alone, channels last and in the rest's precision.
 
-    def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
+    Without a precision it gets the masks as they are.
+    """
+
+    def __init__(self, net: nn.Module, dtype: torch.dtype | None) -> None:
         super().__init__()
         self.net, self.dtype = net, dtype
 
     def forward(self, masks: Float[Tensor, "N 1 h w"]) -> Float[Tensor, "N C"]:
         """Return the predicted IoU of each mask for every class, as float32."""
-        out: Tensor = self.net(masks.to(self.dtype, memory_format=torch.channels_last))
+        if self.dtype is not None:
+            masks = masks.to(self.dtype, memory_format=torch.channels_last)
+        out: Tensor = self.net(masks)
         return widen(out)
+
+
+def _join_first_layers(net: nn.Module) -> bool:
+    """Make the first two convolutions of a `MaskIouNet` one kernel, if they fit; return whether.
+
+    On a GPU they would cost more than the rest: tensor cores want eight channels, and get one.
+    """
+    if type(net) is not MaskIouNet:  # of a subclass, whose forward may differ, nothing is known
+        return False
+    first, _, second, _ = net.layers[:4]
+    if fault := pair_fault(first, second):
+        note_layers(fault)
+        return False
+    net.layers = nn.Sequential(StridedPair(first, second), *net.layers[4:])  # type: ignore[arg-type]
+    return True
 
 
 def _convert(stage: nn.Module, dtype: torch.dtype) -> nn.Module:
