@@ -50,7 +50,7 @@ def compiler_probe(device_type: str = "cpu", *, cpp_launches: bool = False) -> s
     if not compiler:
         return _NO_COMPILER
     build = f"{torch.__version__} {device_type} {compiler} {compiler.stat().st_mtime_ns}"
-    build += " C++" if cpp_launches else ""
+    build, remedy = (f"{build} C++", "") if cpp_launches else (build, _REMEDY)
     done = cache_dir() / f"probed_{hashlib.sha256(build.encode()).hexdigest()[:16]}"
     if done.is_file():
         return ""
@@ -64,9 +64,9 @@ def compiler_probe(device_type: str = "cpu", *, cpp_launches: bool = False) -> s
         result = float(with_whole_libraries(lambda: program(x)))
     except Exception as error:  # whatever it is, compiled runs end in it
         reason = str(error).strip().splitlines() or [""]
-        return f"a small program does not compile: {type(error).__name__}: {reason[0]}{_REMEDY}"
+        return f"a small program does not compile: {type(error).__name__}: {reason[0]}{remedy}"
     if result != 10_000:  # 99 × 100 + 100
-        return f"a small compiled program computes {result:g} in place of 10000{_REMEDY}"
+        return f"a small compiled program computes {result:g} in place of 10000{remedy}"
     done.parent.mkdir(parents=True, exist_ok=True)
     done.touch()
     return ""

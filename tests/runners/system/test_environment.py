@@ -11,6 +11,7 @@ from runners.cli.doctor import Check, diagnose
 from runners.cli.storage_checks import file_system
 from runners.system import environment as module
 from runners.system.environment import cpu_name, environment, source_commit
+from yolact_bench.runtime import compiler
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -101,6 +102,22 @@ def test_the_doctor_looks_and_leaves_nothing_behind(
     assert states(checks)["MLflow store"] == "ok"
     assert all(check.remedy for check in checks if check.state != "ok")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctor_says_from_where_a_gpus_kernels_are_launched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From C++, or from Python, which is slower and no reason to install anything."""
+
+    def probe(device: str = "cpu", *, cpp_launches: bool = False) -> str:
+        return "no header" if cpp_launches and device == "cuda" else ""
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(compiler, "compiler_probe", probe)
+    *others, launches = doctor._compiler()
+    assert states(others) == {"compiler for cpu": "ok", "compiler for cuda": "ok"}
+    assert (launches.state, launches.detail) == ("warn", "no header")
+    assert "from Python" in launches.remedy
 
 
 def test_the_doctor_names_what_a_data_root_lacks(tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ def test_a_probe_says_whether_a_program_builds(
     done.unlink()
     compiler_probe.cache_clear()
     assert "TypeError" in compiler_probe("cpu")
+    # Launches from C++ are probed apart, and a run does without them.
+    without = compiler_probe("cpu", cpp_launches=True)
+    assert "TypeError" in without
+    assert "install" in compiler_probe("cpu") and "install" not in without
 
 
 def probe(cache: Path) -> str:
