@@ -13,10 +13,14 @@ import torch
 
 from runners.system.environment import environment
 from tests.benchmarks import gpu_session
-from tests.benchmarks.gpu_networks import _GPU_ARMS, REFERENCE
+from tests.benchmarks.gpu_networks import _GPU_ARMS, GRAPH, REFERENCE, build_arm
 from tests.benchmarks.gpu_session import PlannedPart, file_name, main, parts_of, run_session
 from tests.benchmarks.gpu_size import FULL, SMALL
 from tests.benchmarks.gpu_table import table_of
+from yolact_bench.build import build_network
+from yolact_bench.model.inference.fused import InferenceNetwork
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.spec.presets import preset
 
 CPU = torch.device("cpu")
 
@@ -138,9 +142,22 @@ def test_the_full_session_fits_ten_minutes_up_to_the_compiled_arms() -> None:
     heavy = set(names[-4:])  # what compiles, which a cut session loses
     assert sum(p.seconds for name, p in parts.items() if name not in heavy) <= 700
     runtimes = [arm.runtime["name"] for arm in _GPU_ARMS.values() if not arm.shares]
-    assert runtimes == ["eager", "eager", "compiled", "cuda_graph", "cuda_graph"]
+    assert runtimes == ["eager", "eager", "compiled", *["cuda_graph"] * 3]
     assert {arm.shares for arm in _GPU_ARMS.values()} - {""} <= set(_GPU_ARMS)
     assert next(iter(_GPU_ARMS)) == REFERENCE
+
+
+@pytest.mark.parametrize(("name", "in_place"), [(GRAPH, True), (f"{GRAPH}, rows in order", False)])
+def test_one_arm_puts_the_rows_of_the_head_in_order_as_before(name: str, in_place: bool) -> None:
+    pytest.importorskip("triton")
+    arm = _GPU_ARMS[name]
+    changes = {"runtime": dict(arm.runtime), "deform": {"name": arm.deform}}
+    run = resolve_architecture(preset("yolact_tiny").changed(changes))
+    with torch.device("meta"):
+        network = build_network(run, initial=False)
+    program = build_arm(run, network, arm, torch.device("meta")).network
+    assert isinstance(program, InferenceNetwork)
+    assert (program.rows is not None) is in_place
 
 
 def test_the_table_says_what_was_aimed_at_and_whether_the_session_counts() -> None:

@@ -3,10 +3,12 @@
 import copy
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, TypeAlias
+from unittest import mock
 
 import torch
 
@@ -18,6 +20,8 @@ from runners.units.operator_cost import total
 from tests.benchmarks.gpu_size import Part, Size
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector
+from yolact_bench.model.inference.fused import InferenceNetwork
+from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
@@ -46,10 +50,12 @@ class BenchArm:
     kind: Kind = "find"  # of the parts in which it is timed
     shares: str = ""  # the arm whose compiled network it has, so that it need not be compiled again
     image_by_image: bool = False  # detection follows the network as in eager
+    rows_in_order: bool = False  # the head puts its levels behind one another
 
 
 def _arm(name: str, precision: str, deform: str, **more: Any) -> BenchArm:  # noqa: ANN401 - options and fields
-    fields = {key: more.pop(key) for key in ("kind", "shares", "image_by_image") if key in more}
+    names = ("kind", "shares", "image_by_image", "rows_in_order")
+    fields = {key: more.pop(key) for key in names if key in more}
     return BenchArm(runtime={"name": name, "precision": precision, **more}, deform=deform, **fields)
 
 
@@ -67,6 +73,9 @@ _GPU_ARMS: Mapping[str, BenchArm] = {
     ),
     f"{GRAPH}, two streams": _arm(
         "cuda_graph", "bf16", "triton", streams=2, kind="options", shares=GRAPH
+    ),
+    f"{GRAPH}, rows in order": _arm(
+        "cuda_graph", "bf16", "triton", kind="options", rows_in_order=True
     ),
     f"{GRAPH}, fused epilogues": _arm(
         "cuda_graph", "bf16", "triton", epilogues="fused", kind="options"
@@ -167,7 +176,7 @@ def detectors_of(
             if arm.shares:
                 detector = _beside(found[arm.shares], run, arm, device)
             else:
-                detector = build_detector(run, network, device=str(device))
+                detector = build_arm(run, network, arm, device)
             detector.predict(detector.preprocess(images))
         except Exception as error:  # the other arms are timed without it
             log.exception("%s %s", preset, name)
@@ -175,6 +184,13 @@ def detectors_of(
             continue
         found[name] = detector
     return found, failed
+
+
+def build_arm(run: Run, network: Yolact, arm: BenchArm, device: torch.device) -> Detector:
+    """Return the detector of an arm with this network."""
+    leave_rows = mock.patch.object(InferenceNetwork, "leave_rows")
+    with leave_rows if arm.rows_in_order else nullcontext():
+        return build_detector(run, network, device=str(device))
 
 
 def _first(images: list[Picture], batch: int) -> list[Picture]:

@@ -82,7 +82,7 @@ def parts_of(size: Size, device: torch.device, folder: Path | None) -> dict[str,
         parts[f"find {preset}"] = PlannedPart(45, partial(network, preset, 1))
     for preset in dict.fromkeys((first, second)):
         of_graph = partial(network, preset, 1, kind="options")
-        parts[f"options {preset}"] = PlannedPart(120, of_graph)
+        parts[f"options {preset}"] = PlannedPart(150, of_graph)
     for preset in dict.fromkeys((first, second)):
         parts[f"compiled {preset}"] = PlannedPart(150, partial(network, preset, 1, kind="compiled"))
     return parts
