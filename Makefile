@@ -11,26 +11,33 @@ OLDEST := .venv-oldest
 FAST_BF16 := $(shell grep -qsE 'avx512bw|avx_ne_convert|bf16' /proc/cpuinfo && echo yes)
 QUICKSTART := ablations/quickstart.yaml $(if $(FAST_BF16),,--set precision=fp32)
 
-.PHONY: run test test-all test-oldest lint bench bench-gpu clean
+.PHONY: run test test-all test-oldest lint types rules bench bench-gpu clean
 
 run: $(STAMP)
 	$(BIN)/yolact-bench run $(QUICKSTART)
 
+# In the order of folders: by the number of their tests, files of one long test would come last, on one core.
 test: $(STAMP) lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m "not slow and not gpu" --ignore=tests/benchmarks
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder \
+		-m "not slow and not gpu" --ignore=tests/benchmarks
 
 test-all: $(STAMP) lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # With the lowest versions that pyproject.toml allows: once before a release.
 test-oldest: $(OLDEST)/.installed
-	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto --dist loadfile -m "not slow and not gpu" \
-		--ignore=tests/benchmarks
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+		-m "not slow and not gpu" --ignore=tests/benchmarks
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --jobs=2 types rules
+
+types: $(STAMP)
 	$(BIN)/mypy
+
+rules: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/yolact-bench check ablations/*.yaml sweeps/*.yaml
 
@@ -52,7 +59,7 @@ $(STAMP): pyproject.toml
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
 	touch $@
 
 $(OLDEST)/.installed: pyproject.toml
