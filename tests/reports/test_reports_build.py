@@ -15,7 +15,7 @@ from reports.pages.build import build, check_report, read
 from reports.pages.markdown import markdown_report
 from reports.summary.curves import read_curve
 from tests.support import fake_work
-from tests.support.built_reports import main_table, page
+from tests.support.built_reports import build_text, main_table, page
 from yolact_bench.errors import SpecError
 
 FIGURES = {"ap_against_ms", "ap_by_iou", "differences", "errors", "losses", "stages"}
@@ -118,7 +118,7 @@ def test_the_page_is_self_contained_and_escapes_what_users_wrote(work: Path) -> 
     html.parser.HTMLParser().feed(page)
     hostile = fake_work.manifest(question="<script>alert(1)</script>", name="hostile")
     fake_work.save(hostile, work / "reports" / "hostile")
-    build(work, "hostile")
+    build_text(work, "hostile")
     page = (work / "reports" / "hostile" / "report.html").read_text()
     assert "<script>alert" not in page
     assert "\\<script" not in page
@@ -166,7 +166,7 @@ def test_an_unmet_expectation_is_told(tmp_path: Path) -> None:
         "latency_ms[deformable] > 59",
     )
     work = fake_work.write_work(tmp_path, plan=fake_work.manifest(expect=texts))
-    report = build(work, fake_work.NAME)
+    report = build_text(work, fake_work.NAME)
     assert [outcome.met for outcome in report.summary.outcomes] == [False, None, True]
     assert not all(outcome.met for outcome in report.summary.outcomes)
     assert "NOT MET `mask_ap[deformable]" in page(report)
@@ -220,21 +220,21 @@ def test_what_was_not_meant_to_differ_is_a_warning(
 
 def test_a_missing_baseline_leaves_no_delta_and_says_so(tmp_path: Path) -> None:
     work = fake_work.write_work(tmp_path, [fake_work.accuracy("deformable")])
-    report = build(work, fake_work.NAME)
+    report = build_text(work, fake_work.NAME)
     assert _cells(main_table(report), "deformable")[2] == ""
     assert "The baseline fast has no accuracy, so there is no Δ." in page(report)
 
 
 def test_a_shortened_schedule_is_marked(tmp_path: Path) -> None:
     work = fake_work.write_work(tmp_path, [fake_work.accuracy("fast", proxy=True)])
-    table = main_table(build(work, fake_work.NAME))
+    table = main_table(build_text(work, fake_work.NAME))
     assert "*fast ¹*" in table
     assert "¹ proxy: a shortened schedule" in table
 
 
 def test_nothing_run_yet_is_a_report_of_dashes(tmp_path: Path) -> None:
     work = fake_work.write_work(tmp_path, [])
-    report = build(work, fake_work.NAME)
+    report = build_text(work, fake_work.NAME)
     assert _cells(main_table(report), "fast")[1] == "— ¹"
     assert "¹ not run yet" in main_table(report)
 

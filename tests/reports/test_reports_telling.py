@@ -122,9 +122,14 @@ def test_a_proxy_says_so_in_every_title_row_and_file(tmp_path: Path, budget: str
     assert sections.with_mark(measured, summary).title == f"Published: ours {told}"
 
 
-def test_a_figure_of_a_proxy_carries_the_word(tmp_path: Path) -> None:
+def test_a_figure_of_a_proxy_carries_the_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from reports.figures import draw as plots
+    from reports.figures.bars import errors
+    from reports.figures.style import FigureSet
 
+    monkeypatch.setattr(plots, "FIGURES", FigureSet({"errors": errors}))
     records = [fake_work.accuracy("fast"), fake_work.errors("fast")]
     plan = fake_work.manifest(budget="smoke")
     summary = _summary(tmp_path, list(records), plan)

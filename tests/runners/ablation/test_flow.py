@@ -7,7 +7,7 @@ import pytest
 
 from reports.pages.build import build
 from runners.tracking.events import Phase
-from tests.support.built_reports import main_table
+from tests.support.built_reports import build_text, main_table
 from tests.support.no_tracker import NoTracker
 from tests.support.small_ablation import SPEC, context, plan_spec, run_spec, write_spec
 from yolact_bench.errors import SpecError
@@ -80,7 +80,7 @@ def test_running_twice_trains_evaluates_and_times_nothing_the_second_time(
 ) -> None:
     spec, work, _ = finished
     before = (work / "results.jsonl").read_bytes()
-    table = main_table(build(work, "small"))
+    table = main_table(build_text(work, "small"))
     for name in (
         "runners.arms.train.train",
         "runners.arms.evaluate.predict",
@@ -91,7 +91,7 @@ def test_running_twice_trains_evaluates_and_times_nothing_the_second_time(
     run_spec(spec, context(work, tracker=again))
     assert again.trained == set()
     assert (work / "results.jsonl").read_bytes() == before
-    assert main_table(build(work, "small")) == table
+    assert main_table(build_text(work, "small")) == table
 
 
 def test_a_plan_says_what_is_shared_and_what_is_done(
@@ -129,7 +129,7 @@ def test_a_failing_arm_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
     assert sum(isinstance(r, Failure) for r in store.records()) == 1
     run_spec(spec, context(work, retry_failed=True))
     assert sum(isinstance(r, Failure) for r in store.records()) == 2
-    assert "k_2" in main_table(build(work, "small"))
+    assert "k_2" in main_table(build_text(work, "small"))
 
 
 def test_a_new_arm_trains_alone_but_is_timed_with_the_others(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from reports.pages.build import build
 from runners.ablation import latency_gate as module
 from runners.ablation.flow import run_ablation
 from runners.ablation.latency_gate import drop_arms, drop_slow_arms, lines, with_declared_load
@@ -16,7 +15,7 @@ from runners.timing.calls import TimingError
 from runners.timing.device.host import host_facts, read_host
 from runners.timing.records import TimingLimits
 from runners.timing.session import ArmTimes
-from tests.support.built_reports import main_table
+from tests.support.built_reports import build_text, main_table
 from tests.support.fake_work import environment
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
 from yolact_bench.errors import SpecError
@@ -241,13 +240,13 @@ def test_a_dropped_arm_is_named_in_the_report_and_trained_once_the_flag_is_gone(
     assert manifest.dropped is not None and manifest.dropped.keys() == {"k_2"}
     records = context(work).store.records()
     assert [r.arm for r in records if isinstance(r, Accuracy)] == ["k_4", "sequential"]
-    table = main_table(build(work, "small"))
+    table = main_table(build_text(work, "small"))
     assert "dropped before training: 25.0 ms > budget 20 ms" in table
 
     assert run(spec, work, gated=False).dropped is None
     records = context(work).store.records()
     assert {r.arm for r in records if isinstance(r, Accuracy)} == {"k_4", "sequential", "k_2"}
-    assert "dropped" not in main_table(build(work, "small"))
+    assert "dropped" not in main_table(build_text(work, "small"))
 
 
 def test_a_stored_gate_reads_back_and_a_broken_one_is_an_error(tmp_path: Path) -> None:

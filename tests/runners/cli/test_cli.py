@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from runners.cli import main as cli
+from tests.support.built_reports import leave_out_figures
 from tests.support.small_ablation import SPEC, context, run_spec, write_spec
 from yolact_bench.errors import SpecError
 
 
 def exit_code(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    leave_out_figures(monkeypatch)
     monkeypatch.setattr(sys, "argv", ["yolact-bench", *words])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
@@ -103,9 +105,11 @@ def test_an_unmet_expectation_is_exit_code_4(work: Path, monkeypatch: pytest.Mon
 
 
 def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing = "  k_2: {protonet.k: 2, schedule.lr: 1.0e+30}\n"
-    spec = write_spec(tmp_path, SPEC.replace("  k_2: {protonet.k: 2}\n", failing))
-    words = ("run", str(spec), "--work-dir", str(tmp_path / "work"), "--rounds", "2")
+    failing = "  k_4: {protonet.k: 4, schedule.lr: 1.0e+30}\n"
+    spec = write_spec(
+        tmp_path, SPEC.replace("  k_4: {protonet.k: 4, schedule.lr: 0.001}\n", failing)
+    )
+    words = ("run", str(spec), "--only", "k_4", "--rounds", "2", *on_the_cpu(tmp_path / "work"))
     assert exit_code(*words, "--workers", "0", monkeypatch=monkeypatch) == 3
 
 
@@ -170,6 +174,7 @@ def test_a_missing_spec_is_reported_before_torch_is_loaded(
     assert f"did you mean {spec.name!r}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path: Path) -> None:
     """The signal goes to the whole process group, loader workers included, as a terminal does."""
     words = ["train", "yolact_tiny", "--work-dir", str(tmp_path / "work"), "--workers", "1"]

@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
+from reports.figures.style import FigureSet
+from reports.sweeps.figures.draw import front
 from runners.cli.main import app
 from runners.workdir.list_sweeps import sweep_lines
 from tests.support.fake_sweeps import budget_sweep, pareto_sweep, save_sweep, sweep_of
@@ -17,7 +20,10 @@ def invoke(*words: str) -> str:
     return result.output
 
 
-def test_report_builds_the_page_of_a_sweep_and_checks_it(tmp_path: Path) -> None:
+def test_report_builds_the_page_of_a_sweep_and_checks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.sweeps.build.FIGURES", FigureSet({"front": front}))  # of four
     save_sweep(tmp_path, pareto_sweep())
     assert "12 trials are on the front" in invoke("report", "pareto", "--work-dir", str(tmp_path))
     assert invoke("report", "pareto", "--work-dir", str(tmp_path), "--check") == ""

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from reports.pages.build import build
 from runners.cli import main as cli
 from runners.timing.device.watch import DeviceWatch
 from runners.workdir.list_runs import run_facts
-from tests.support.built_reports import page
+from tests.support.built_reports import build_text, leave_out_figures, page
 from tests.support.fake_nvml import UUID, FakeNvml
 from tests.support.small_ablation import context, write_spec
 from yolact_bench.results import sessions
@@ -50,7 +49,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the small ablation with a watch, and return the exit code."""
 
     def once(watch: Callable[[object], DeviceWatch]) -> int:
-        monkeypatch.setattr("reports.pages.build.draw", lambda _: {})  # no figure is looked at
+        leave_out_figures(monkeypatch)
         monkeypatch.setattr("runners.timing.session.watch", watch)
         place = ("--work-dir", str(folder / "work"), "--device", "cpu", "--workers", "0")
         words = ("run", str(write_spec(folder)), "--rounds", "2", "--json", *place)
@@ -75,7 +74,7 @@ def test_a_throttled_gpu_ends_a_run_with_5_after_everything_is_written(
     records = latencies(folder)
     assert [record.arm for record in records] == ["k_4", "k_2", "sequential"]
     assert all(record.invalid.startswith(REASON) and record.samples_ms for record in records)
-    report = build(folder / "work", "small")
+    report = build_text(folder / "work", "small")
     assert REASON in page(report)
     with (report.folder / "table.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
@@ -86,7 +85,7 @@ def test_a_throttled_gpu_ends_a_run_with_5_after_everything_is_written(
 def test_the_next_run_times_again(run: Run, folder: Path) -> None:
     assert run(cool) == 0
     assert [record.invalid == "" for record in latencies(folder)] == [False] * 3 + [True] * 3
-    assert REASON not in page(build(folder / "work", "small"))
+    assert REASON not in page(build_text(folder / "work", "small"))
 
 
 def test_records_hold_the_facts_of_the_device_and_a_fingerprint(folder: Path) -> None:
@@ -122,7 +121,7 @@ def test_a_new_rule_is_one_entry_that_run_report_and_list_obey(
     assert run(cool) == 5
     assert len(latencies(folder)) == before + 3
     assert json.loads(capsys.readouterr().out)["times_invalid"] == reason
-    assert f"do not count: {reason}" in page(build(folder / "work", "small"))
+    assert f"do not count: {reason}" in page(build_text(folder / "work", "small"))
     assert details() == {f"times do not count: {reason}"}
 
     def exempt_smoke(arms: Sequence[Times]) -> str:
@@ -142,7 +141,7 @@ def test_a_new_rule_is_one_entry_that_run_report_and_list_obey(
             ("latency", "--dataset", "shapes", "--rounds", "2", "--curve", "image_size", "--json"),
             marks=pytest.mark.slow,
         ),
-        ("profile", "--max-seconds", "0.5"),
+        pytest.param(("profile", "--max-seconds", "0.5"), marks=pytest.mark.slow),
         ("profile", "--max-seconds", "0.5", "--json"),
     ],
 )
