@@ -1,16 +1,23 @@
 """An ablation that trains in about a second, for tests of the whole flow."""
 
+import shutil
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
+from runners.arms.train import ensure_trained
 from runners.planning.plan import Plan, make_plan
 from runners.timing.records import TimingLimits
 from runners.tracking.tracker import Tracker
+from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from tests.support.no_tracker import NoTracker
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.spec.ablation import load
+
+_TRAININGS = tempfile.TemporaryDirectory(prefix="trainings-")
 
 SPEC = """\
 # Does anything matter in three iterations?
@@ -65,3 +72,11 @@ def plan_spec(spec: Path, at: AblationContext) -> Plan:
 def run_spec(spec: Path, at: AblationContext) -> Manifest:
     """Plan and run a spec."""
     return run_ablation(plan_spec(spec, at), at, command="yolact-bench run small.yaml")
+
+
+def train_once(unit: Unit, place: Workplace) -> None:
+    """Put a unit's training into a work directory; it is made once in this process."""
+    kept = replace(place, work_dir=Path(_TRAININGS.name))
+    ensure_trained(unit, kept)
+    source, target = (one.checkpoint_folder(unit.run) for one in (kept, place))
+    shutil.copytree(source, target, dirs_exist_ok=True)

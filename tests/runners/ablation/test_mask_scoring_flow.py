@@ -3,9 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from runners.arms.evaluate import evaluate_unit, predict_together
-from runners.arms.train import ensure_trained
-from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
+from runners.arms.evaluate import predict_together, predict_unit
+from tests.support.small_ablation import context, plan_spec, run_spec, train_once, write_spec
 from yolact_bench.results.record import Accuracy, Failure
 
 SLOW = "{name: mask_scoring, roi_size: 4, channels: 6, hidden: 10}"
@@ -59,16 +58,16 @@ def test_an_arm_that_looks_at_feature_maps_is_not_replayed_and_its_siblings_are(
     spec = write_spec(tmp_path, HEAD + SHARED)
     at = context(tmp_path / "work")
     units = [step.unit for step in plan_spec(spec, at).steps]
-    training = ensure_trained(units[0], at.place)
+    train_once(units[0], at.place)
     predict_together(units, at.place)
     folders = {unit.arm: at.place.predictions(unit.run.detect_digest) for unit in units}
     assert {arm for arm, folder in folders.items() if folder.exists()} == {"plain", "soft"}
     replayed = {arm: (folders[arm] / "segm.json").read_bytes() for arm in ("plain", "soft")}
 
     other = replace(at.place, work_dir=tmp_path / "whole", max_store_bytes=0)
-    ensure_trained(units[0], other)
+    train_once(units[0], other)
     for unit in units:
-        evaluate_unit(unit, other, training)
+        predict_unit(unit, other)
     whole = {
         unit.arm: (other.predictions(unit.run.detect_digest) / "segm.json").read_bytes()
         for unit in units

@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from runners.arms import evaluate as evaluate_module
-from runners.arms.evaluate import evaluate_unit, keep_pass, predict_together
-from runners.arms.train import ensure_trained
+from runners.arms.evaluate import keep_pass, predict_together, predict_unit
 from runners.evaluation.files import PredictionKey
 from runners.evaluation.replay import EncodedMasks
 from runners.evaluation.stored_pass import META_FILE, open_pass
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
-from tests.support.small_ablation import context, plan_spec, run_spec, write_spec
+from tests.support.small_ablation import context, plan_spec, run_spec, train_once, write_spec
 from yolact_bench.detect.images import Image
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detector import Detector
@@ -62,7 +61,7 @@ def units_in(
     at = context(work_dir)
     units = [step.unit for step in plan_spec(spec, at).steps]
     place = replace(at.place, max_store_bytes=max_store_bytes)
-    ensure_trained(units[0], place)
+    train_once(units[0], place)
     return units, place
 
 
@@ -93,8 +92,7 @@ def test_every_variant_replayed_is_the_whole_detector_bit_for_bit(tmp_path: Path
 
     predict_together(units, replayed)
     for unit in units:
-        training = ensure_trained(unit, whole)
-        evaluate_unit(unit, whole, training)
+        predict_unit(unit, whole)
 
     assert len({unit.run.forward_digest for unit in units}) == 1
     assert len({unit.run.detect_digest for unit in units}) == len(units) == 12
@@ -108,7 +106,7 @@ def test_every_variant_replayed_is_the_whole_detector_bit_for_bit(tmp_path: Path
 def test_the_network_sees_each_image_once_for_all_variants(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three images and twelve arms: three passes."""
+    """Three images and four arms: three passes."""
     calls = 0
     original = evaluate_module.trained_detector
 
@@ -126,11 +124,13 @@ def test_the_network_sees_each_image_once_for_all_variants(
 
     monkeypatch.setattr(evaluate_module, "trained_detector", counting)
     at = context(tmp_path / "work")
-    spec = write_spec(tmp_path, VARIANTS)
+    four = VARIANTS[: VARIANTS.index("  sequential:")].replace("nms, assembly, rescore", "nms")
+    spec = write_spec(tmp_path, four)
 
     manifest = run_spec(spec, at)
 
     assert calls == 3
+    assert len(manifest.runs) == 4
     assert all(at.store.accuracy(run.detect_digest) for run in manifest.runs)
 
 
