@@ -25,6 +25,7 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 ON_A_CPU = pytest.mark.skipif(INTERPRETED, reason="interpreted, any device will do")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="this is what that test starts")
 def test_interpreted_kernels_pass_the_tests_of_every_implementation() -> None:
     """In a process of its own: Triton asks for its interpreter when it is imported.

@@ -39,6 +39,7 @@ def assert_as_plain(device: str, assembly: LinearCombination, *tensors: Tensor) 
     torch.testing.assert_close(masks, wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @ON_A_CPU
 def test_the_kernel_passes_in_the_interpreter() -> None:
     assert_interpreted_tests_pass(__file__, 6)

@@ -53,6 +53,7 @@ def soft_masks() -> Tensor:
     return torch.cat([blobs(3, 13), seeded(1, 13, 13), cut, holes])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="this is what that test starts")
 def test_interpreted_kernels_give_the_bytes_of_the_host() -> None:
     """In a process of its own: Triton asks for its interpreter when it is imported."""
