@@ -11,6 +11,7 @@ import torch
 
 from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
+from runners.arms.finish import finish
 from runners.arms.job import Job, JobResult
 from runners.arms.train import ensure_trained
 from runners.executors.local import LocalExecutor
@@ -102,6 +103,23 @@ def ended(executor: LocalExecutor, killer: Killer) -> JobResult:
     raise AssertionError("no job ends")
 
 
+def test_a_worker_brings_what_this_process_brings(tmp_path: Path) -> None:
+    """One training; `test_two_workers_…` runs a whole ablation."""
+    plan = plan_spec(write_spec(tmp_path), context(tmp_path / "plan"))
+    here, side = (context(tmp_path / name).place for name in ("here", "side"))
+    alone = [record for records in finish(job_of(plan, here, "k_2")) for record in records]
+    executor = local(1)
+    try:
+        executor.submit(job_of(plan, side, "k_2"))
+        done = executor.wait(300.0)
+        assert done is not None
+    finally:
+        executor.close()
+    assert [lasting(r) for r in done.records] == [lasting(r) for r in alone]
+    assert executor._workers == [None]
+
+
+@pytest.mark.slow
 def test_two_workers_bring_what_one_process_brings_and_are_gone_before_the_timing(
     tmp_path: Path, two: LocalExecutor
 ) -> None:

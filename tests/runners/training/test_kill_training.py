@@ -35,6 +35,14 @@ EVERYWHERE = (
 )
 
 
+SOMEWHERE = (
+    (NEVER, Kill(during="a step", at=5)),  # a log up to 4, and no checkpoint
+    (ALWAYS, Kill(during="the writing of a checkpoint", at=2)),  # that of 1
+    (ALWAYS, Kill(during="the writing of a log line", at=3)),
+    (ALWAYS, Kill(during="the removal of the last checkpoint")),  # both
+)
+
+
 @dataclass(frozen=True)
 class Left:
     """What a training has left."""
@@ -115,10 +123,19 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Unit, Left]:
     return one, carried_out(folder, one)
 
 
-@pytest.fixture(scope="module")
-def killed(undisturbed: tuple[Unit, Left], tmp_path_factory: pytest.TempPathFactory) -> Left:
-    """The same training, killed everywhere."""
-    return carried_out(tmp_path_factory.mktemp("killed"), undisturbed[0], kills=EVERYWHERE)
+@pytest.fixture(
+    scope="module",
+    params=[SOMEWHERE, pytest.param(EVERYWHERE, marks=pytest.mark.slow)],
+    ids=["somewhere", "everywhere"],
+)
+def killed(
+    request: pytest.FixtureRequest,
+    undisturbed: tuple[Unit, Left],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Left:
+    """The same training, killed at these moments."""
+    folder = tmp_path_factory.mktemp("killed")
+    return carried_out(folder, undisturbed[0], kills=request.param)
 
 
 def test_every_kind_of_moment_is_tried() -> None:
@@ -131,7 +148,7 @@ def test_the_weights_are_those_of_an_undisturbed_training(
     assert differences(undisturbed[1].result(), killed.result()) == []
 
 
-@pytest.mark.parametrize("iteration", [1, 3, 4, 5, 6, 7])  # the kill came before 2 was copied
+@pytest.mark.parametrize("iteration", [1, 3, 4, 5, 6, 7])  # a kill came before 2 was copied
 def test_every_checkpoint_has_the_same_optimiser_and_random_states(
     iteration: int, undisturbed: tuple[Unit, Left], killed: Left
 ) -> None:
@@ -151,7 +168,7 @@ def test_the_log_has_each_line_once_with_the_same_losses(
 
 
 def test_only_files_that_gc_knows_are_left(killed: Left) -> None:
-    """Four kills were amidst a file: three of checkpoints and one of the log."""
+    """Kills were amidst a file: of checkpoints and of the log."""
     names = {path.name for path in killed.folder.iterdir() if not path.name.startswith(".")}
     assert names == {"run.yaml", "log.jsonl", "final.pt"}
     work = killed.folder.parents[1]

@@ -33,7 +33,10 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return network
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 5])
+@pytest.mark.parametrize(
+    "stop_after",
+    [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)],
+)
 def test_a_training_that_was_stopped_ends_bit_for_bit_as_one_that_was_not(
     tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
