@@ -4,15 +4,16 @@ Mistakes are SpecErrors with file, line and key.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 
 from yolact_bench.errors import SpecError, word_list
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.source import Source
 
-ARM_KINDS = ("arms", "grid", "one_factor")
 ArmChanges = Mapping[str, Mapping[str, object]]  # name → slot or slot.option → value
+Factors = Mapping[str, list[object]]  # slot or slot.option → values
 
 
 def read_arms(source: Source) -> tuple[str, ArmChanges]:
@@ -21,19 +22,7 @@ def read_arms(source: Source) -> tuple[str, ArmChanges]:
     if len(kinds) != 1:
         raise source.error((), f"write one of {', '.join(ARM_KINDS)}, got {word_list(kinds)}")
     (kind,) = kinds
-    content = source.mapping((kind,))
-    if kind == "arms":
-        arms: ArmChanges = {name: source.mapping((kind, name), or_none=True) for name in content}
-    else:
-        factors: dict[str, list[object]] = {}
-        for path, values in content.items():
-            if not isinstance(values, list) or not values:
-                raise source.error((kind, path), f"expected a list such as [4, 8], got {values!r}")
-            factors[path] = values
-        try:
-            arms = _grid(factors) if kind == "grid" else _one_factor(factors)
-        except SpecError as error:
-            raise source.error((kind,), str(error)) from error
+    arms = ARM_KINDS[kind](source, kind)
     if not arms:
         raise source.error((kind,), "names no arm; write one, such as {wide: {fpn.channels: 512}}")
     return kind, arms
@@ -71,16 +60,40 @@ def check_factors(
             )
 
 
-def _grid(factors: Mapping[str, list[object]]) -> ArmChanges:
+def _by_name(source: Source, key: str) -> ArmChanges:
+    return {name: source.mapping((key, name), or_none=True) for name in source.mapping((key,))}
+
+
+def _expand(make: Callable[[Factors], ArmChanges], source: Source, key: str) -> ArmChanges:
+    factors: dict[str, list[object]] = {}
+    for path, values in source.mapping((key,)).items():
+        if not isinstance(values, list) or not values:
+            raise source.error((key, path), f"expected a list such as [4, 8], got {values!r}")
+        factors[path] = values
+    try:
+        return make(factors)
+    except SpecError as error:
+        raise source.error((key,), str(error)) from error
+
+
+def _grid(factors: Factors) -> ArmChanges:
     """An arm for every combination of the factors' values."""
     combinations = itertools.product(*factors.values())
     return _changes([dict(zip(factors, values, strict=True)) for values in combinations])
 
 
-def _one_factor(factors: Mapping[str, list[object]]) -> ArmChanges:
+def _one_factor(factors: Factors) -> ArmChanges:
     """An arm `base` that changes nothing, and one arm for every value of every factor."""
     arms = _changes([{path: value} for path, values in factors.items() for value in values])
     return {"base": {}, **arms}
+
+
+# The key of a spec → how its arms are read.
+ARM_KINDS: Mapping[str, Callable[[Source, str], ArmChanges]] = {
+    "arms": _by_name,
+    "grid": partial(_expand, _grid),
+    "one_factor": partial(_expand, _one_factor),
+}
 
 
 def _changes(arms: list[dict[str, object]]) -> ArmChanges:
