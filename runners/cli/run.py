@@ -15,7 +15,8 @@ from runners.ablation.flow import run_ablation
 from runners.cli.spec_commands import RunCommand
 from runners.cli.specs import plan_spec
 from runners.cli.terminal import print_fitted
-from runners.cli.workplace import start_executor
+from runners.cli.workplace import executor_request
+from runners.executors import make_executor
 from runners.planning.cost import estimate
 from runners.planning.plan import Plan
 from runners.planning.text.ablation import plan_facts, plan_lines
@@ -78,7 +79,7 @@ def _run_and_report(command: RunCommand, plan: Plan) -> Report:
             retry_failed=command.retry_failed,
             sizes=command.sizes,
             latency_first=command.latency_first,
-            executor=start_executor(command),
+            executor=make_executor(executor_request(command)),
         )
         name = run_ablation(plan, context, command=command.text).name
         report = build(place.work_dir, name)

@@ -13,7 +13,8 @@ from reports.pages.build import build
 from reports.sweeps.build import build_sweep, render_sweep
 from runners.cli.spec_commands import SweepCommand
 from runners.cli.terminal import print_fitted
-from runners.cli.workplace import start_executor
+from runners.cli.workplace import executor_request
+from runners.executors import make_workers
 from runners.sweep.check import CheckedSweep, check_sweep
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import SweepContext, run_sweep
@@ -112,7 +113,7 @@ def _search(command: SweepCommand, checked: CheckedSweep) -> Sweep:
                 timing=command.timing,
                 data_root=command.data_root,
                 storage=command.storage,
-                make_executor=partial(start_executor, command, workers=True),
+                make_executor=partial(make_workers, executor_request(command)),
             )
             result = run_sweep(checked, at, command=command.text)
         if command.confirm is None:

@@ -1,10 +1,10 @@
-"""The workplace and the executor that the options of a command describe."""
+"""The workplace and the request for an executor that the options of a command describe."""
 
 import torch
 
 from runners.cli.command import ExecutorOptions, PlaceOptions
 from runners.evaluation.coco.score import engine_name
-from runners.executors import Executor, make_executor
+from runners.executors import ExecutorRequest
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 
@@ -39,19 +39,14 @@ def make_workplace(options: PlaceOptions) -> Workplace:
     )
 
 
-def start_executor(options: ExecutorOptions, *, workers: bool = False) -> Executor | None:
-    """Return where jobs run, as `make_executor`.
-
-    Raises:
-        SpecError: the executor, the devices or the cluster do not exist.
-    """
-    return make_executor(
-        options.executor,
+def executor_request(options: ExecutorOptions) -> ExecutorRequest:
+    """Return where the options say that jobs run."""
+    return ExecutorRequest(
+        name=options.executor,
         slots=options.slots,
         devices=options.devices,
         address=options.address,
         work_dir=options.work_dir,
         device=options.place.device,
-        alone=options.device is not None,
-        workers=workers,
+        named=options.device,
     )

@@ -1,10 +1,11 @@
 """Where jobs run: in this process, in worker processes of this machine, or on a Ray cluster.
 
-Public: `Executor`, `make_executor`.
+Public: `Executor`, `ExecutorRequest`, `make_executor`, `make_workers`.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,8 +13,6 @@ import torch
 
 from runners.arms.job import Job, JobResult
 from yolact_bench.errors import SpecError, hint
-
-EXECUTORS = ("here", "local", "ray")
 
 
 class Executor(Protocol):
@@ -45,56 +44,84 @@ class Executor(Protocol):
         """End all workers; a training continues from its checkpoint another time."""
 
 
-def make_executor(
-    name: str | None = None,
-    *,
-    slots: int | None = None,
-    devices: int = 1,
-    address: str | None = None,
-    work_dir: Path,
-    device: str,
-    alone: bool,
-    workers: bool = False,
-) -> Executor | None:
-    """Return the executor of other processes; None: jobs run in this one, one after the other.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorRequest:
+    """What a command says of where its jobs run."""
 
-    Without a name it is `local` where there is more than one slot. There are `slots` arms side by
-    side, by default one for each device or set of `devices`, which each arm takes; `address` is
-    that of a Ray cluster. `alone` says that the user has named the device, and so wants that one
-    alone. With `workers` the result is never None.
+    name: str | None = None  # an entry of `EXECUTORS`; None: local for several slots
+    slots: int | None = None  # arms side by side; None: one for each group of devices
+    devices: int = 1  # of each arm
+    address: str | None = None  # of a Ray cluster
+    work_dir: Path
+    device: str
+    named: str | None = None  # the device that the user named, and so wants alone
+
+
+def make_executor(request: ExecutorRequest) -> Executor | None:
+    """Return the executor of other processes; None: jobs run in this one, one after the other.
 
     Raises:
         SpecError: the executor, the devices or the cluster do not exist.
     """
-    if name is not None and name not in EXECUTORS:
-        raise SpecError(f"--executor {name}: no such executor{hint(name, EXECUTORS)}")
-    if name == "here" and (slots or 1) > 1:
-        raise SpecError("--executor here runs one arm at a time; omit --slots or --executor")
-    kind = torch.device(device).type
-    if name == "ray":
-        from runners.executors.ray.executor import RayExecutor
+    if request.name is not None:
+        if request.name not in EXECUTORS:
+            raise SpecError(
+                f"--executor {request.name}: no such executor{hint(request.name, EXECUTORS)}"
+            )
+        return EXECUTORS[request.name](request)
+    return _local(request) if len(slot_environments(request)) > 1 else None
 
-        return RayExecutor(
-            address=address, devices=devices, slots=slots, work_dir=work_dir, device=kind
-        )
-    environments = slot_environments(slots, devices, device=device, alone=alone)
-    single = name is None and len(environments) == 1
-    if not workers and (single or name == "here"):
-        return None
+
+def make_workers(request: ExecutorRequest) -> Executor:
+    """Return an executor of other processes, where need be of one worker of this machine.
+
+    Raises:
+        SpecError: as `make_executor`.
+    """
+    return make_executor(request) or _local(request)
+
+
+def _here(request: ExecutorRequest) -> None:
+    if (request.slots or 1) > 1:
+        raise SpecError("--executor here runs one arm at a time; omit --slots or --executor")
+    slot_environments(request)  # the devices exist
+
+
+def _local(request: ExecutorRequest) -> Executor:
     from runners.executors.local import LocalExecutor
 
-    return LocalExecutor(environments, device=kind)
+    return LocalExecutor(slot_environments(request), device=torch.device(request.device).type)
+
+
+def _ray(request: ExecutorRequest) -> Executor:
+    from runners.executors.ray.executor import RayExecutor
+
+    return RayExecutor(
+        address=request.address,
+        devices=request.devices,
+        slots=request.slots,
+        work_dir=request.work_dir,
+        device=torch.device(request.device).type,
+    )
+
+
+EXECUTORS: Mapping[str, Callable[[ExecutorRequest], Executor | None]] = {
+    "here": _here,
+    "local": _local,
+    "ray": _ray,
+}
 
 
 def slot_environments(
-    slots: int | None, devices: int = 1, *, device: str, alone: bool, num_cuda: int | None = None
+    request: ExecutorRequest, *, num_cuda: int | None = None
 ) -> list[Mapping[str, str]]:
     """Return the variables that differ between the slots' workers: their devices, or threads.
 
     Raises:
         SpecError: the machine has too few devices.
     """
-    if torch.device(device).type != "cuda":
+    slots, devices, device = request.slots, request.devices, torch.device(request.device)
+    if device.type != "cuda":
         slots = slots or 1
         threads = max(1, torch.get_num_threads() // slots)
         return [{"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}] * slots
@@ -102,11 +129,11 @@ def slot_environments(
     named = os.environ.get("CUDA_VISIBLE_DEVICES")  # how a child process gets a device of this one
     names = named.split(",") if named else map(str, range(count))
     visible = [name.strip() for name in names][:count]
-    if alone and torch.device(device).index is not None:
-        visible = visible[torch.device(device).index :][:devices]
+    if request.named is not None and device.index is not None:
+        visible = visible[device.index :][:devices]
     room = len(visible) // devices
     if slots is None:
-        slots = 1 if alone else max(room, 1)
+        slots = max(room, 1) if request.named is None else 1
     if slots > room:
         raise SpecError(
             f"--slots {slots} of --devices {devices} each need "

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.executors import make_executor, slot_environments
+from runners.executors import ExecutorRequest, make_executor, make_workers, slot_environments
 from runners.executors.local import LocalExecutor
 from yolact_bench.errors import SpecError
 
@@ -18,38 +18,34 @@ def four_threads() -> object:
     torch.set_num_threads(before)
 
 
-def on_cpu(
-    name: str | None = None, *, slots: int | None = None, devices: int = 1, workers: bool = False
-) -> object:
-    return make_executor(
-        name,
-        slots=slots,
-        devices=devices,
-        work_dir=Path(),
-        device="cpu",
-        alone=False,
-        workers=workers,
-    )
+def on_cpu(name: str | None = None, **options: int) -> ExecutorRequest:
+    return ExecutorRequest(name=name, work_dir=Path(), device="cpu", **options)  # type: ignore[arg-type]
 
 
 def visible_devices(
-    slots: int | None = None, devices: int = 1, *, device: str = "cuda", alone: bool = False
+    slots: int | None = None, devices: int = 1, *, named: str | None = None
 ) -> list[str]:
-    environments = slot_environments(slots, devices, device=device, alone=alone, num_cuda=4)
-    return [one["CUDA_VISIBLE_DEVICES"] for one in environments]
+    request = ExecutorRequest(
+        slots=slots, devices=devices, work_dir=Path(), device=named or "cuda", named=named
+    )
+    return [one["CUDA_VISIBLE_DEVICES"] for one in slot_environments(request, num_cuda=4)]
 
 
 def test_one_slot_is_this_process_and_two_are_workers() -> None:
-    assert on_cpu() is None
-    assert on_cpu("here") is None
-    assert isinstance(on_cpu(slots=2), LocalExecutor)
-    assert isinstance(on_cpu("local"), LocalExecutor)
-    assert isinstance(on_cpu(workers=True), LocalExecutor)
+    assert make_executor(on_cpu()) is None
+    assert make_executor(on_cpu("here")) is None
+    assert isinstance(make_executor(on_cpu(slots=2)), LocalExecutor)
+    assert isinstance(make_executor(on_cpu("local")), LocalExecutor)
+
+
+@pytest.mark.parametrize("name", [None, "here", "local"])
+def test_trials_of_a_sweep_have_workers_whatever_the_executor(name: str | None) -> None:
+    assert isinstance(make_workers(on_cpu(name)), LocalExecutor)
 
 
 @pytest.mark.parametrize(("slots", "threads"), [(1, "4"), (2, "2"), (3, "1"), (8, "1")])
 def test_slots_of_a_cpu_share_its_threads(slots: int, threads: str, four_threads: object) -> None:
-    environments = slot_environments(slots, device="cpu", alone=False)
+    environments = slot_environments(on_cpu(slots=slots))
     assert [one["OMP_NUM_THREADS"] for one in environments] == [threads] * slots
 
 
@@ -64,27 +60,22 @@ def test_each_arm_gets_devices_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
 def test_devices_hidden_from_this_process_stay_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5,GPU-8c1b,2")
     assert visible_devices(devices=2) == ["7,5", "GPU-8c1b,2"]
-    assert visible_devices(slots=1, device="cuda:1", alone=True) == ["5"]
+    assert visible_devices(slots=1, named="cuda:1") == ["5"]
 
 
 def test_a_named_device_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert visible_devices(alone=True) == ["0"]
-    assert visible_devices(device="cuda:2", alone=True) == ["2"]
+    assert visible_devices(named="cuda") == ["0"]
+    assert visible_devices(named="cuda:2") == ["2"]
 
 
 @pytest.mark.parametrize(
-    ("name", "slots", "devices", "message"),
-    [
-        ("loca", None, 1, "did you mean 'local'"),
-        ("here", 2, 1, "omit --slots or --executor"),
-    ],
+    ("name", "slots", "message"),
+    [("loca", 1, "did you mean 'local'"), ("here", 2, "omit --slots or --executor")],
 )
-def test_what_cannot_be_is_refused_with_what_to_write(
-    name: str | None, slots: int | None, devices: int, message: str
-) -> None:
+def test_what_cannot_be_is_refused_with_what_to_write(name: str, slots: int, message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        on_cpu(name, slots=slots, devices=devices)
+        make_executor(on_cpu(name, slots=slots))
 
 
 def test_more_devices_than_there_are_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
