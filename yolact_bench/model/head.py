@@ -48,8 +48,8 @@ class SharedHead(Head):
         coefficients = flat([self.coefficients(x) for x in shared], self.k)
         return boxes, scores, activate(coefficients, self.activation)
 
-    def for_inference(self, *, on_cpu: bool) -> nn.Module:
-        """Return the same head, without gradients, in the form that takes the least time."""
+    def for_inference(self, device: torch.device) -> nn.Module:
+        """Return the same head, without gradients, in the fastest form for that device."""
         # Of a subclass, whose forward may differ, nothing is known.
         if type(self) is not SharedHead:
             return self
@@ -58,7 +58,7 @@ class SharedHead(Head):
             MergedHead,
         )
 
-        return MergedHead(self) if on_cpu else AtlasHead(self)
+        return MergedHead(self) if device.type == "cpu" else AtlasHead(self)
 
 
 HEADS: Mapping[str, MakeHead] = {"shared": SharedHead}

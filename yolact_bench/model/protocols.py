@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 
@@ -26,8 +27,8 @@ class Protonet(nn.Module, ABC):
     def forward(self, p3: Tensor) -> Tensor:
         """Return prototypes [B, h, w, k] at twice the size of P3 [B, I, h3, w3]."""
 
-    def for_inference(self, *, on_cpu: bool) -> nn.Module:
-        """Return the same, without gradients, in the form that takes the least time."""
+    def for_inference(self, device: torch.device) -> nn.Module:
+        """Return the same, without gradients, in the fastest form for that device."""
         return self
 
 
@@ -41,8 +42,8 @@ class Head(nn.Module, ABC):
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes [B, A, 4], class logits [B, A, C + 1] and coefficients [B, A, k]."""
 
-    def for_inference(self, *, on_cpu: bool) -> nn.Module:
-        """Return the same, without gradients, in the form that takes the least time."""
+    def for_inference(self, device: torch.device) -> nn.Module:
+        """Return the same, without gradients, in the fastest form for that device."""
         return self
 
 

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -53,10 +54,11 @@ class FcnProtonet(Protonet):
         x = F.relu(self.after(x))
         return _activate(self.prototypes(x), self.activation).permute(0, 2, 3, 1)
 
-    def for_inference(self, *, on_cpu: bool) -> nn.Module:
-        """Return the same protonet, without gradients, in the form that takes the least time."""
+    def for_inference(self, device: torch.device) -> nn.Module:
+        """Return the same protonet, without gradients, in the fastest form for that device."""
         # Of a subclass, whose forward may differ, nothing is known.
-        return EnlargingProtonet(self) if on_cpu and type(self) is FcnProtonet else self
+        plain = type(self) is FcnProtonet
+        return EnlargingProtonet(self) if plain and device.type == "cpu" else self
 
 
 class EnlargingProtonet(nn.Module):

@@ -21,16 +21,17 @@ class Doubled(SharedHead):
         return 2 * boxes, scores, coefficients
 
 
-@pytest.mark.parametrize("on_cpu", [True, False])
-def test_a_subclass_keeps_its_own_forward_for_inference(on_cpu: bool) -> None:
+@pytest.mark.parametrize(("device", "form"), [("cpu", MergedHead), ("cuda", AtlasHead)])
+def test_a_subclass_keeps_its_own_forward_for_inference(device: str, form: type[nn.Module]) -> None:
     """The merged forms know the forward of `SharedHead` alone, and would drop the doubling."""
     torch.manual_seed(0)
     made = Doubled(6, 3, 3, 5, channels=8).eval()
     levels = [torch.randn(1, 6, side, side) for side in (5, 3)]
-    for got, wanted in zip(made.for_inference(on_cpu=on_cpu)(levels), made(levels), strict=True):
+    at = torch.device(device)
+    for got, wanted in zip(made.for_inference(at)(levels), made(levels), strict=True):
         assert torch.equal(got, wanted)
     plain = SharedHead(6, 3, 3, 5, channels=8)
-    assert type(plain.for_inference(on_cpu=on_cpu)) is (MergedHead if on_cpu else AtlasHead)
+    assert type(plain.for_inference(at)) is form
 
 
 def head(anchors: int, activation: str = "tanh") -> SharedHead:
@@ -109,5 +110,5 @@ def test_a_recorded_head_needs_nothing_of_the_host() -> None:
 
 
 def test_a_gpu_gets_the_atlas_and_a_cpu_the_levels() -> None:
-    assert type(head(3).for_inference(on_cpu=True)) is MergedHead
-    assert type(head(3).for_inference(on_cpu=False)) is AtlasHead
+    assert type(head(3).for_inference(torch.device("cpu"))) is MergedHead
+    assert type(head(3).for_inference(torch.device("cuda"))) is AtlasHead

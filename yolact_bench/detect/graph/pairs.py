@@ -4,6 +4,7 @@ Nothing here waits for a device, and no shape depends on what an image shows, so
 detector fits into one captured graph. Where that cannot decide, the flag `exact` is false.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -59,29 +60,45 @@ class FixedPairs:
 
 
 def best_pairs(
-    scores: Float[Tensor, "*batch A C"],
-    *,
-    min_score: float,
-    every_class: bool,
-    anchors: int = ANCHORS,
-    pairs: int,
+    scores: Float[Tensor, "*batch A C"], *, min_score: float, anchors: int = ANCHORS, pairs: int
 ) -> FixedPairs:
-    """Return the best pairs among the best anchors.
+    """Return the best pairs among the best anchors, of which each is in every class.
 
-    Anchors compete whose best class is above `min_score`: in every class, and equal scores come
-    in order of class first; or only where they are above it, and in order of anchor first.
+    Anchors compete whose best class is above `min_score`. Equal scores are in order of class first.
     """
-    classes = scores.shape[-1]
-    best = _above(scores.amax(-1), min_score)
-    anchor, value, cut = _best(best, anchors)  # [*batch, R]
-    chosen = scores.gather(-2, anchor[..., None].expand(*anchor.shape, classes))
-    chosen = torch.where(value[..., None] >= 0, chosen, _NONE)
-    if not every_class:
-        chosen = _above(chosen, min_score)
+    anchor, chosen, cut = _rows(scores, min_score, anchors)
+    num_anchors = scores.shape[-2]
+    return _best_of(chosen, anchor, cut, pairs, lambda anchor, label: label * num_anchors + anchor)
+
+
+def best_pairs_above(
+    scores: Float[Tensor, "*batch A C"], *, min_score: float, anchors: int = ANCHORS, pairs: int
+) -> FixedPairs:
+    """Return the best pairs above `min_score`; equal scores are in order of anchor first."""
+    anchor, chosen, cut = _rows(scores, min_score, anchors)
+    chosen, classes = _above(chosen, min_score), scores.shape[-1]
+    return _best_of(chosen, anchor, cut, pairs, lambda anchor, label: anchor * classes + label)
+
+
+def _rows(scores: Tensor, min_score: float, anchors: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the best anchors, their scores of all classes, and the best that is left out."""
+    anchor, value, cut = _best(_above(scores.amax(-1), min_score), anchors)
+    chosen = scores.gather(-2, anchor[..., None].expand(*anchor.shape, scores.shape[-1]))
+    return anchor, torch.where(value[..., None] >= 0, chosen, _NONE), cut
+
+
+def _best_of(
+    chosen: Tensor,
+    anchor: Tensor,
+    cut: Tensor,
+    pairs: int,
+    rank: Callable[[Tensor, Tensor], Tensor],
+) -> FixedPairs:
+    """Return the best of the scores of these anchors; `rank` orders equal ones."""
+    classes = chosen.shape[-1]
     place, _, missed = _best(chosen.flatten(-2), pairs)  # [*batch, K]
     anchor, label = anchor.gather(-1, place // classes), place % classes
-    by_class, by_anchor = label * scores.shape[-2] + anchor, anchor * classes + label
-    order = (by_class if every_class else by_anchor).argsort(-1)
+    order = rank(anchor, label).argsort(-1)
     score = chosen.flatten(-2).gather(-1, place.gather(-1, order))
     ranked = score.sort(dim=-1, descending=True, stable=True)
     order = order.gather(-1, ranked.indices)

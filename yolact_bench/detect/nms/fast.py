@@ -50,7 +50,7 @@ def fixed_fast_nms(
 
     Source: dbolya/yolact@902073d layers/functions/detection.py, `fast_nms`.
     """
-    best = best_pairs(scores, min_score=min_score, every_class=True, anchors=anchors, pairs=pairs)
+    best = best_pairs(scores, min_score=min_score, anchors=anchors, pairs=pairs)
     candidates = boxes_of(boxes, best)
     better = betters_of(best)
     overlapped = (box_iou(candidates, candidates) > max_iou) & better

@@ -12,7 +12,7 @@ from yolact_bench.detect.candidates import best_first
 from yolact_bench.detect.graph.pairs import (
     ANCHORS,
     FixedSelection,
-    best_pairs,
+    best_pairs_above,
     betters_of,
     boxes_of,
     first_rows,
@@ -43,7 +43,7 @@ def fixed_sequential_nms(
 
     Source: Cluster-NMS (arXiv:2005.03572), section 3.3, of the rule of `sequential_nms`.
     """
-    best = best_pairs(scores, min_score=min_score, every_class=False, anchors=anchors, pairs=pairs)
+    best = best_pairs_above(scores, min_score=min_score, anchors=anchors, pairs=pairs)
     corners = boxes_of(boxes, best).double()
     if grid_px is not None:
         corners, max_iou = _on_grid(corners, grid_px), _just_below(max_iou)

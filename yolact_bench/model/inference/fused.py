@@ -43,7 +43,8 @@ class InferenceNetwork(StagedNetwork):
         """Make it for the kind of device that it will run on, wherever the network is now."""
         super().__init__()
         self.dtype = dtype
-        on_cpu = torch.device(device).type == "cpu"
+        device = torch.device(device)
+        on_cpu = device.type == "cpu"
         folded = copy.deepcopy(network).eval().requires_grad_(False)
         self.unfolded_norms = fold_batch_norm(_Stages(folded))
 
@@ -52,8 +53,8 @@ class InferenceNetwork(StagedNetwork):
 
         self.backbone = stage(folded.backbone)
         self.fpn = stage(folded.fpn)
-        self.protonet = stage(folded.protonet.for_inference(on_cpu=on_cpu))
-        self.head = stage(folded.head.for_inference(on_cpu=on_cpu))
+        self.protonet = stage(folded.protonet.for_inference(device))
+        self.head = stage(folded.head.for_inference(device))
         self.keeps_features = network.keeps_features
         self.rescore_net = network.rescore_net
         if folded.rescore_net is not None and not needs_features(folded.rescore_net):
