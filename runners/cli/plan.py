@@ -51,7 +51,14 @@ def _plan_ablation(command: PlanCommand, rates: UserRates) -> PlanText:
     place, hourly = command.place, command.price_per_hour
     made = plan_spec(command.specs[0], command)
     cost = estimate(made, place, rates)
-    scale = scale_plan(made, cost, numbers, devices=command.devices, efficiency=command.efficiency)
+    scale = scale_plan(
+        made,
+        cost,
+        numbers,
+        devices=command.devices,
+        efficiency=command.efficiency,
+        timing=command.timing,
+    )
     schedule = {"schedule": scaling_facts(scale), "price": price_of(scale, hourly)}
     lines = [*plan_lines(made, cost), *cost_lines(scale, per_hour=hourly)]
     return lines, {**plan_facts(made, cost), **schedule}
@@ -87,7 +94,9 @@ def _plan_sweep(command: PlanCommand, rates: UserRates) -> PlanText:
     settings, hourly = parse_settings(command.settings or ()), command.price_per_hour
     spec = load_sweep(command.specs[0], settings=settings, budget=command.budget)
     throughput = _throughput(command, rates)
-    bounds = plan_sweep(spec, throughput, command.place, data_root=command.data_root)
+    bounds = plan_sweep(
+        spec, throughput, command.place, data_root=command.data_root, timing=command.timing
+    )
     scale = scale_sweep(bounds, numbers, devices=command.devices, efficiency=command.efficiency)
     lines = sweep_lines(bounds, scale, price=hourly)
     return lines, sweep_facts(bounds, scale, price=hourly)

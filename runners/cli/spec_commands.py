@@ -100,6 +100,7 @@ class PlanCommand(SpecOptions, PlaceOptions):
     price_per_hour: Annotated[
         float | None, typer.Option("--price-per-hour", help="Price per device-hour. Default: none.")
     ] = None
+    rounds: options.Rounds = None
     max_store_gb: options.MaxStore = 100.0
     as_json: options.AsJson = False
 

@@ -11,6 +11,7 @@ from runners.planning.rates import Throughput, total
 from runners.planning.simulation import ScalingStudy, Task, study_scaling
 from runners.planning.user_rates import UserRates
 from runners.system.environment import environment, nearest_folder
+from runners.timing.records import NO_LIMITS, TimingLimits
 from runners.units.meta_network import meta_network
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
@@ -145,7 +146,9 @@ def _forward_bytes(run: Run) -> int:
     return _FLOAT32 * (prototype_size(run.image_size) ** 2 * k + _CANDIDATES * of_candidate)
 
 
-def plan_tasks(plan: Plan, cost: Estimate, devices: int, speed_up: float) -> list[Task] | None:
+def plan_tasks(
+    plan: Plan, cost: Estimate, devices: int, speed_up: float, timing: TimingLimits = NO_LIMITS
+) -> list[Task] | None:
     """Return the tasks of a plan; None where the time of a training is unknown.
 
     A job holds its devices through its training, with a `speed_up` over one device, and the
@@ -165,7 +168,7 @@ def plan_tasks(plan: Plan, cost: Estimate, devices: int, speed_up: float) -> lis
         for key in train
         if train[key] or detect[key]
     ]
-    latency = plan.ablation.latency
+    latency = timing.apply(plan.ablation.latency)
     if "latency" in plan.ablation.measure and not plan.timed:
         after = tuple(task.key for task in tasks)
         seconds = latency.max_s * len(latency.scenarios)
@@ -174,7 +177,13 @@ def plan_tasks(plan: Plan, cost: Estimate, devices: int, speed_up: float) -> lis
 
 
 def scale_plan(
-    plan: Plan, cost: Estimate, numbers: Sequence[int], *, devices: int, efficiency: float | None
+    plan: Plan,
+    cost: Estimate,
+    numbers: Sequence[int],
+    *,
+    devices: int,
+    efficiency: float | None,
+    timing: TimingLimits = NO_LIMITS,
 ) -> ScalingStudy:
     """Simulate a plan on each number of devices, of which each training takes `devices`.
 
@@ -182,7 +191,7 @@ def scale_plan(
         SpecError: an invalid efficiency.
     """
     return study_scaling(
-        partial(plan_tasks, plan, cost),
+        partial(plan_tasks, plan, cost, timing=timing),
         numbers,
         devices=devices,
         efficiency=efficiency,

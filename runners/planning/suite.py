@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.planning.units import sessions_of, units_of, units_to_time
-from runners.timing.records import TimingLimits
+from runners.timing.records import NO_LIMITS, TimingLimits
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import MissingDataError, SpecError
@@ -68,7 +68,7 @@ def make_suite(
     *,
     place: Workplace,
     data_root: Path | None,
-    timing: TimingLimits | None = None,
+    timing: TimingLimits = NO_LIMITS,
 ) -> Suite:
     """Return the suite of these ablations; their data need not be on this machine.
 
@@ -81,7 +81,8 @@ def make_suite(
     """
     absent: dict[str, None] = {}
     members: list[Member] = []
-    for ablation in ablations:
+    for given in ablations:
+        ablation = replace(given, latency=timing.apply(given.latency))
         if any(ablation.name == one.ablation.name for one in members):
             raise SpecError(f"{ablation.file}: another SPEC is named {ablation.name}; rename one")
         members.append(_member(ablation, data_root, absent))
@@ -100,7 +101,7 @@ def make_suite(
     )
 
 
-def _is_timed(member: Member, place: Workplace, timing: TimingLimits | None) -> bool:
+def _is_timed(member: Member, place: Workplace, timing: TimingLimits) -> bool:
     units = units_to_time(member.ablation, member.units, place.store, retry_failed=False)
     sessions = sessions_of(member.ablation, units, place, timing)
     return all(session is not None for session, _ in sessions)

@@ -8,6 +8,7 @@ from pathlib import Path
 from runners.planning.rates import Throughput
 from runners.planning.simulation import ScalingStudy, Task, study_scaling
 from runners.planning.suite import resolve_anywhere
+from runners.timing.records import TimingLimits
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.run import Run
@@ -38,7 +39,12 @@ class SweepPlan:
 
 
 def plan_sweep(
-    spec: SweepSpec, rates: Throughput, place: Workplace, *, data_root: Path | None
+    spec: SweepSpec,
+    rates: Throughput,
+    place: Workplace,
+    *,
+    data_root: Path | None,
+    timing: TimingLimits,
 ) -> SweepPlan:
     """Return the plan of a sweep; its data need not be on this machine.
 
@@ -67,7 +73,7 @@ def plan_sweep(
         whole=whole,
         cheapest_seconds=min(seconds) if complete else None,
         dearest_seconds=max(seconds) if complete else None,
-        timing_seconds=trials * spec.trial_timing.max_s,
+        timing_seconds=trials * timing.apply(spec.trial_timing).max_s,
         source=", ".join(sources),
     )
 

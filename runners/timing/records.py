@@ -37,6 +37,7 @@ class TimingLimits:
         return replace(how, max_s=min(how.max_s, self.max_seconds))
 
 
+NO_LIMITS = TimingLimits()
 # Of the smoke budget; the warm-up takes at most a quarter of the time.
 SMOKE_LIMITS = TimingLimits(rounds=2, max_seconds=4.0)
 

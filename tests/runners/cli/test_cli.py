@@ -96,6 +96,20 @@ def test_a_finished_ablation_runs_again_in_an_instant_and_prints_its_table(
     assert (work / "results.jsonl").read_bytes() == before
 
 
+@pytest.mark.parametrize(("options", "timed"), [(("--rounds", "2"), True), ((), False)])
+def test_a_plan_is_of_the_rounds_that_run_is_given(
+    options: tuple[str, ...],
+    timed: bool,
+    work: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Two rounds have been timed, which without a limit would be too few."""
+    words = ("plan", str(work.parent / "small.yaml"), *options, "--json", *on_the_cpu(work))
+    assert exit_code(*words, monkeypatch=monkeypatch) == 0
+    assert json.loads(capsys.readouterr().out)["timed"] == timed
+
+
 def test_an_unmet_expectation_is_exit_code_4(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = SPEC + 'expect: ["mask_ap[k_4] >= 99"]\n'
     spec = write_spec(work.parent, text)

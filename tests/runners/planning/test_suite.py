@@ -13,6 +13,7 @@ from runners.planning.suite_cost import SuiteCost, estimate_suite, scale_suite, 
 from runners.planning.text.suite import suite_facts, suite_lines
 from runners.planning.user_rates import UserRates, parse_rates
 from runners.system.environment import environment
+from runners.timing.records import NO_LIMITS
 from tests.support import fake_work
 from tests.support.paths import ABLATIONS
 from tests.support.small_ablation import SPEC, context, write_spec
@@ -125,11 +126,17 @@ def test_arms_that_have_been_timed_together_are_not_timed_again(
         digest = unit.run.detect_digest
         at.store.add(fake_work.latency("fast", detect_digest=digest, **values))
     specs = [one.ablation for one in small.members]
-    for limits, timed in ((at.timing, ["timing other"]), (None, ["timing small", "timing other"])):
+    for limits, timed in (
+        (at.timing, ["timing other"]),
+        (NO_LIMITS, ["timing small", "timing other"]),
+    ):
         suite = make_suite(specs, place=at.place, data_root=None, timing=limits)
         tasks = suite_tasks(priced(suite, tmp_path, UserRates(every=4.0)), 1, 1.0)
         assert tasks is not None
-        assert [task.key for task in tasks if task.key.startswith("timing")] == timed
+        times = [task for task in tasks if task.key.startswith("timing")]
+        assert [task.key for task in times] == timed
+        # 300 s of the file at most, or as long as the command allows.
+        assert {task.seconds for task in times} == {limits.max_seconds or 300}
 
 
 def test_an_unknown_rate_stays_unknown_with_a_remedy(small: Suite, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from runners.planning.rates import Throughput
 from runners.planning.sweep import SweepPlan, plan_sweep, scale_sweep
 from runners.planning.text.sweep import sweep_facts, sweep_lines
 from runners.planning.user_rates import UserRates
+from runners.timing.records import NO_LIMITS, SMOKE_LIMITS, TimingLimits
 from tests.support.paths import SWEEPS
 from tests.support.small_ablation import context
 from yolact_bench.spec.sweep.sweep import load_sweep
@@ -28,12 +29,14 @@ TRAINING = HEAD + "space: {schedule.batch_size: [2, 8], nms.max_iou: [0.4, 0.5, 
 REPLAY = HEAD + "space: {nms.max_iou: {low: 0.3, high: 0.8}}\n"
 
 
-def planned(folder: Path, text: str, given: UserRates) -> SweepPlan:
+def planned(
+    folder: Path, text: str, given: UserRates, timing: TimingLimits = NO_LIMITS
+) -> SweepPlan:
     file = folder / "search.yaml"
     file.write_text(text)
     at = context(folder / "work")
     rates = Throughput(at.place, given, device="none")
-    return plan_sweep(load_sweep(file), rates, at.place, data_root=None)
+    return plan_sweep(load_sweep(file), rates, at.place, data_root=None, timing=timing)
 
 
 def test_settings_that_share_a_training_are_trained_once(tmp_path: Path) -> None:
@@ -90,7 +93,7 @@ def test_sweeps_of_the_repository_plan_without_their_data(tmp_path: Path, name: 
     at = context(tmp_path)
     rates = Throughput(at.place, UserRates(every=50.0), device="none")
     spec = load_sweep(file)
-    plan = plan_sweep(spec, rates, at.place, data_root=tmp_path)
+    plan = plan_sweep(spec, rates, at.place, data_root=tmp_path, timing=NO_LIMITS)
     # Of the pareto's 3 + 1 + 1 ways to place layers, 3 k and 2 backbones 30 differ in training.
     assert plan.trainings == {"pareto": 30, "budget": spec.trials}[name]
     assert plan.dearest_seconds == 80_000 * 8 / 50
@@ -109,3 +112,5 @@ def test_a_trial_is_timed_in_one_scenario_and_briefly_unless_the_file_says_how_l
     plan = planned(tmp_path, f"{text}latency: {{{written}}}\n", UserRates())
     assert plan.timing_seconds == 10 * seconds
     assert plan.spec.trial_timing.scenarios == ("detector",)
+    brief = planned(tmp_path, f"{text}latency: {{{written}}}\n", UserRates(), SMOKE_LIMITS)
+    assert brief.timing_seconds == 10 * 4  # of the smoke budget
