@@ -12,6 +12,7 @@ from reports.tables.table import Column, R, number, tabulate, text
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.results import manifest as manifests
 from yolact_bench.text import align, decimal
+from yolact_bench.work_names import REPORTS, RESULTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,18 +133,18 @@ def _is_work(path: Path) -> bool:
     """A work directory has records or reports; a report folder has its own manifest."""
     if (path / manifests.FILE.name).is_file():
         return False
-    return (path / "results.jsonl").is_file() or (path / "reports").is_dir()
+    return (path / RESULTS).is_file() or (path / REPORTS).is_dir()
 
 
 def _names(work_dir: Path) -> list[str]:
-    return [file.parent.name for file in manifests.FILE.in_folders_of(work_dir / "reports")]
+    return [file.parent.name for file in manifests.FILE.in_folders_of(work_dir / REPORTS)]
 
 
 def _ablation(word: str, work_dir: Path) -> Side:
     folder = Path(word)
     if (folder / manifests.FILE.name).is_file():
         return read_side(folder.resolve().parents[1], folder)
-    if not (work_dir / "reports" / word / manifests.FILE.name).is_file():
+    if not (work_dir / REPORTS / word / manifests.FILE.name).is_file():
         known = _names(work_dir)
         advice = hint(word, known) if known else "; give two work directories, or two ablations"
         raise SpecError(
@@ -154,4 +155,4 @@ def _ablation(word: str, work_dir: Path) -> Side:
 
 
 def _named_side(work_dir: Path, name: str) -> Side:
-    return read_side(work_dir, work_dir / "reports" / name)
+    return read_side(work_dir, work_dir / REPORTS / name)

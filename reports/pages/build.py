@@ -15,6 +15,7 @@ from yolact_bench.errors import SpecError, hint
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.store import open_store
+from yolact_bench.work_names import REPORTS, SWEEPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +75,11 @@ def report_folder(work_dir: Path, name: str) -> Path:
     Raises:
         SpecError: the ablation was never run in this work directory.
     """
-    reports = work_dir / "reports"
+    reports = work_dir / REPORTS
     folder = reports / name
     if not name or not (folder / manifests.FILE.name).exists():
         known = [path.parent.name for path in manifests.FILE.in_folders_of(reports)]
-        known += [path.parent.name for path in sweeps.FILE.in_folders_of(work_dir / "sweeps")]
+        known += [path.parent.name for path in sweeps.FILE.in_folders_of(work_dir / SWEEPS)]
         raise SpecError(
             f"report: {work_dir} has no ablation or sweep named "
             f"{name!r}{hint(name, dict.fromkeys(known))}"

@@ -10,13 +10,14 @@ from reports.tables.csv import csv_text
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 from yolact_bench.results.files import write_atomically
 from yolact_bench.text import NOT_AVAILABLE, with_interval
+from yolact_bench.work_names import REPORTS
 
 WORDS = {"detections": "detections an image", "image_size": "image size, px"}
 
 
 def write_curve(work_dir: Path, curve: LatencyCurve) -> Path:
     """Write table, numbers and figure; return their folder. Another curve of it is replaced."""
-    folder = work_dir / "reports" / f"latency-{curve.varied}-{curve.scenario}"
+    folder = work_dir / REPORTS / f"latency-{curve.varied}-{curve.scenario}"
     files: dict[str, str | bytes] = {
         "curve.md": as_text(curve) + "\n",
         "curve.csv": _csv(curve),

@@ -17,6 +17,7 @@ from yolact_bench.results.record import Accuracy, Environment, Errors, Failure
 from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.store import Store
 from yolact_bench.spec.budget_names import FULL
+from yolact_bench.work_names import CHECKPOINTS, LOG, RESAMPLES
 
 _OF_TIMING = {"latency_ms": "median_ms", "latency_p90_ms": "p90_ms", "fps": "fps"}
 
@@ -74,7 +75,7 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
         manifest=manifest,
         rows=rows,
         contrasts=contrasts(
-            manifest, accuracies, stored_resamples(work_dir / "resamples", accuracies)
+            manifest, accuracies, stored_resamples(work_dir / RESAMPLES, accuracies)
         ),
         errors={digest: e for digest in digests if (e := store.errors(digest)) is not None},
         trainings=tuple(
@@ -82,7 +83,7 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
             for digest, label in labels.items()
             if digest in trained
         ),
-        curves=_curves(labels, work_dir / "checkpoints"),
+        curves=_curves(labels, work_dir / CHECKPOINTS),
         session=session,
         sessions=sessions,
         paper=paper_group(manifest.paper) if manifest.paper else None,
@@ -97,7 +98,7 @@ def summarise(manifest: Manifest, store: Store, work_dir: Path) -> Summary:
 
 
 def _curves(labels: Mapping[str, str], checkpoints: Path) -> tuple[Curve, ...]:
-    files = {checkpoints / digest / "log.jsonl": label for digest, label in labels.items()}
+    files = {checkpoints / digest / LOG: label for digest, label in labels.items()}
     curves = (read_curve(file, label=label) for file, label in files.items())
     return tuple(curve for curve in curves if curve is not None)
 

@@ -18,6 +18,7 @@ from yolact_bench.results import manifest as manifests
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.store import open_store
 from yolact_bench.results.sweep import Sweep
+from yolact_bench.work_names import REPORTS, SWEEPS
 
 _PREFIX = "sweeps/"  # distinguishes a sweep from an ablation of the same name
 
@@ -77,7 +78,7 @@ def sweep_called(work_dir: Path, name: str) -> str | None:
 
 def hides_a_sweep(work_dir: Path, name: str) -> bool:
     """Return whether both an ablation and a sweep have this name."""
-    ablation = work_dir / "reports" / name / manifests.FILE.name
+    ablation = work_dir / REPORTS / name / manifests.FILE.name
     return ablation.exists() and _folder(work_dir, name).joinpath(sweeps.FILE.name).exists()
 
 
@@ -91,12 +92,12 @@ def _read(work_dir: Path, name: str) -> tuple[Path, Sweep]:
 
 
 def _folder(work_dir: Path, name: str) -> Path:
-    return work_dir / "sweeps" / name
+    return work_dir / SWEEPS / name
 
 
 def _confirmation_tables(work_dir: Path, sweep: Sweep) -> tuple[Table, ...]:
     """The main table of the ablation that ran the chosen trials again; none before it has run."""
-    folder = work_dir / "reports" / sweep.confirm
+    folder = work_dir / REPORTS / sweep.confirm
     if not sweep.confirm or not (folder / manifests.FILE.name).exists():
         return ()
     store = open_store(work_dir)

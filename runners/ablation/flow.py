@@ -23,6 +23,7 @@ from runners.units.unit import Work, planned_run
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
+from yolact_bench.work_names import LOG, REPORTS
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def run_ablation(plan: Plan, context: AblationContext, *, command: str) -> Manif
     """
     open_data(plan, context.place)
     manifest = manifest_of(plan, command=command)
-    folder = context.place.work_dir / "reports" / manifest.name
+    folder = context.place.work_dir / REPORTS / manifest.name
     if context.latency_first:
         dropped = drop_slow_arms(plan, context.place, folder, timing=context.timing)
         manifest, plan = replace(manifest, dropped=dropped), drop_arms(plan, dropped)
@@ -136,7 +137,7 @@ def _finish_jobs(jobs: Sequence[Job], executor: Executor, context: AblationConte
         while waiting and len(running) < executor.slots:
             job = waiting.popleft()
             follows = job.trains and not executor.in_process
-            follower = LogFollower(job.folder / "log.jsonl") if follows else None
+            follower = LogFollower(job.folder / LOG) if follows else None
             running[job.key] = job, follower
             _announce(job, context)
             executor.submit(job)

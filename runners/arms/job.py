@@ -7,6 +7,7 @@ from pathlib import Path
 from runners.units.unit import Unit, Work
 from runners.units.workplace import Datasets, Workplace
 from yolact_bench.results.record import Failure, Record
+from yolact_bench.work_names import CHECKPOINTS, FINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +37,12 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        return self.place.work_dir / "checkpoints" / self.key
+        return self.place.work_dir / CHECKPOINTS / self.key
 
     @property
     def trains(self) -> bool:
         """Whether its training is missing; rows of other frameworks have none."""
-        return isinstance(self.units[0], Unit) and not (self.folder / "final.pt").is_file()
+        return isinstance(self.units[0], Unit) and not (self.folder / FINAL).is_file()
 
     def at(self, **place: object) -> "Job":
         """Return the same job with other fields of its workplace."""

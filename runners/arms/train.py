@@ -24,6 +24,7 @@ from yolact_bench.results.files import write_atomically
 from yolact_bench.results.training_log import Logged
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_schedule
+from yolact_bench.work_names import LAST, RUN
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +45,10 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
         check_shares(build_schedule(unit.run).batch_size, max(place.devices, ranks.size))
         with graceful_stop() as stop, sole_trainer(folder, title, ranks):
             if not ranks.broadcast_from_first(weights.is_file()):  # or while waiting
-                ranks.do_on_first(lambda: write_atomically(folder / "run.yaml", run_yaml(unit.run)))
+                ranks.do_on_first(lambda: write_atomically(folder / RUN, run_yaml(unit.run)))
                 return retry_dead_workers(lambda: _train(unit, place, stop, on_log), title=title)
     # Left by a process that was killed right after it had written final.pt.
-    (folder / "last.pt").unlink(missing_ok=True)
+    (folder / LAST).unlink(missing_ok=True)
     return load_finished(weights)
 
 

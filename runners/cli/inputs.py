@@ -18,6 +18,7 @@ from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
+from yolact_bench.work_names import FINAL, RUN
 
 
 def check_data(dataset: str, *, strict: bool, data_root: Path | None) -> None:
@@ -51,7 +52,7 @@ def import_weights(command: ImportWeightsCommand) -> None:
     """
     file = command.file
     out = command.out or WORK / "imported" / file.stem
-    weights, run_file = out / "final.pt", out / "run.yaml"
+    weights, run_file = out / FINAL, out / RUN
     arm = command.arm or recognise_weights(file)
     run = resolve_architecture(read_run(arm, relative_to=Path()))
     network = build_network(run, initial=False)

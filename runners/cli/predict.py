@@ -19,6 +19,7 @@ from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.errors import SpecError
 from yolact_bench.model.weights.load import recognise_weights
 from yolact_bench.results.files import atomic_path
+from yolact_bench.work_names import RUN
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def _pictures(images: Sequence[Path], out: Path) -> list[Path]:
 
 def _arm_of(weights: Path) -> str:
     """Return the arm of the weights: the run.yaml beside them, or the preset that they fit."""
-    beside = weights.parent / "run.yaml"
+    beside = weights.parent / RUN
     if beside.is_file():
         return str(beside)
     if weights.suffix == ".pth":

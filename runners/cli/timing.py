@@ -17,6 +17,7 @@ from runners.timing.curve import latency_curve
 from runners.timing.request import LatencyRequest
 from yolact_bench.results.serialise import to_plain
 from yolact_bench.spec.latency import OWN_LOAD
+from yolact_bench.work_names import REPORTS
 
 
 def latency(command: LatencyCommand) -> None:
@@ -74,7 +75,7 @@ def profile(command: ProfileCommand) -> None:
         ),
         scenario=command.scenario,
     )
-    page = write(profiled, command.work_dir / "reports" / f"profile-{profiled.arm}")
+    page = write(profiled, command.work_dir / REPORTS / f"profile-{profiled.arm}")
     if command.as_json:
         typer.echo(json.dumps(to_plain(profiled)))
     else:

@@ -17,6 +17,7 @@ from yolact_bench.results.sessions import END_TO_END, read_sessions
 from yolact_bench.results.training_log import read_log
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import ARCHITECTURE, Run
+from yolact_bench.work_names import CHECKPOINTS, LAST, LOG, RUN
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Throughput:
 
         The log may have lines beyond it.
         """
-        last = self._work_dir / "checkpoints" / run.train_digest / "last.pt"
+        last = self._work_dir / CHECKPOINTS / run.train_digest / LAST
         try:
             return saved_iteration(last) if last.is_file() else 0
         except SpecError:  # damaged, or removed at its end: the training itself says so
@@ -121,8 +122,8 @@ class Throughput:
 
     def _so_far(self, run: Run) -> Rate | None:
         """The rate of an interrupted training: an average, so none if part of it ran elsewhere."""
-        folder = self._work_dir / "checkpoints" / run.train_digest
-        lines = [line for line in read_log(folder / "log.jsonl") if "images_per_second" in line]
+        folder = self._work_dir / CHECKPOINTS / run.train_digest
+        lines = [line for line in read_log(folder / LOG) if "images_per_second" in line]
         where = {(line.get("device"), line.get("devices")) for line in lines}
         if where != {(self.device, 1)} or int(str(lines[-1]["iteration"])) < MIN_ITERATIONS:
             return None
@@ -135,7 +136,7 @@ class Throughput:
             return None
         digest = record.train_digest
         if digest not in self._runs:
-            file = self._work_dir / "checkpoints" / digest / "run.yaml"
+            file = self._work_dir / CHECKPOINTS / digest / RUN
             self._runs[digest] = _read_run(file) if file.is_file() else None
         return self._runs[digest]
 

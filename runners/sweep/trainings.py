@@ -13,6 +13,7 @@ from runners.system.interrupt import stoppable
 from runners.units.unit import Unit
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.training_parts import build_schedule
+from yolact_bench.work_names import LAST, LOG
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Trainings:
             self._complete(trial, unit, accuracy)
             return
         log.info("trial %d: %s", trial.number, self.at.describe(trial))
-        follower = LogFollower(job.folder / "log.jsonl")
+        follower = LogFollower(job.folder / LOG)
         self._running[job.key] = _Training(trial=trial, unit=unit, job=job, follower=follower)
         self.executor.submit(job)
 
@@ -125,7 +126,7 @@ class Trainings:
         if result.stopped and not training.pruned:
             raise KeyboardInterrupt  # stopped from outside
         if result.stopped:
-            (training.job.folder / "last.pt").unlink(missing_ok=True)  # never resumed
+            (training.job.folder / LAST).unlink(missing_ok=True)  # never resumed
             reason = f"pruned ({self.at.spec.pruner}): behind other trials at this step"
             self.at.prune(training.trial, reason)
             return

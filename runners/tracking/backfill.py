@@ -12,6 +12,7 @@ from runners.tracking.writer import Writer
 from yolact_bench.errors import SpecError, first_line, hint
 from yolact_bench.results.manifest import FILE, load
 from yolact_bench.results.store import open_store
+from yolact_bench.work_names import REPORTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def backfill(work_dir: Path, name: str | None = None) -> list[BackfillResult]:
 
 def _ablations(work_dir: Path, name: str | None) -> list[str]:
     executed = {path.parent.name for path in (work_dir / FOLDER).glob("*/*.jsonl")}
-    planned = {path.parent.name for path in FILE.in_folders_of(work_dir / "reports")}
+    planned = {path.parent.name for path in FILE.in_folders_of(work_dir / REPORTS)}
     known = sorted(executed | planned)
     if not known:
         raise SpecError(f"{work_dir}: no ablation has been run here; --work-dir names another")
@@ -70,7 +71,7 @@ def _from_journal(work_dir: Path, path: Path, *, last: bool) -> BackfillResult:
 
 
 def _from_records(work_dir: Path, ablation: str) -> list[BackfillResult]:
-    file = work_dir / "reports" / ablation / FILE.name
+    file = work_dir / REPORTS / ablation / FILE.name
     with try_lock(file) as locked:
         store = open_store(work_dir)
         events = restored_events(load(file), store, work_dir) if locked else []

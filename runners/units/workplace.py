@@ -14,6 +14,7 @@ from yolact_bench.model.weights.load import load_weights
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
+from yolact_bench.work_names import CHECKPOINTS, FINAL, PREDICTIONS, RUN
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +61,14 @@ class Workplace:
         object.__setattr__(self, "store", open_store(self.work_dir))
 
     def checkpoint_folder(self, run: Run) -> Path:
-        return self.work_dir / "checkpoints" / run.train_digest
+        return self.work_dir / CHECKPOINTS / run.train_digest
 
     def predictions(self, digest: str) -> Path:
         """Return work/predictions/<digest>; the digest is of detections or of a forward pass."""
-        return self.work_dir / "predictions" / digest
+        return self.work_dir / PREDICTIONS / digest
 
     def weights(self, run: Run) -> Path:
-        return self.checkpoint_folder(run) / "final.pt"
+        return self.checkpoint_folder(run) / FINAL
 
 
 def is_trained(unit: Unit, place: Workplace) -> bool:
@@ -84,7 +85,7 @@ def check_weights(run: Run, place: Workplace) -> None:
     weights = place.weights(run)
     if not weights.is_file():
         again = f"`yolact-bench train {weights.with_name('run.yaml')} --work-dir {place.work_dir}`"
-        is_known = weights.with_name("run.yaml").is_file()
+        is_known = weights.with_name(RUN).is_file()
         remedy = f"put it back, or train again with {again}" if is_known else "put it back"
         raise SpecError(f"the checkpoint {weights} was deleted; {remedy}")
 

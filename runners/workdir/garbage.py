@@ -10,17 +10,29 @@ from runners.workdir.lock import LOCK_FILE, lock_holder
 from runners.workdir.references import References
 from runners.workdir.stop_file import STOP_FILE
 from yolact_bench.results.files import is_temporary
+from yolact_bench.work_names import (
+    CHECKPOINTS,
+    FINAL,
+    LAST,
+    LOG,
+    PREDICTIONS,
+    REPORTS,
+    RESAMPLES,
+    RESULTS,
+    RUN,
+    SWEEPS,
+)
 
 FRESH_SECONDS = 3600.0  # a training writes its checkpoint every two minutes
-_CHECKPOINT = {"run.yaml", "last.pt", "final.pt", "log.jsonl", LOCK_FILE, STOP_FILE}
+_CHECKPOINT = {RUN, LAST, FINAL, LOG, LOCK_FILE, STOP_FILE}
 _PASS_FILES = ("pass.json", "partial.json")
 _DETECTION_FILES = ("meta.json", "bbox.json", "segm.json")
 # Results, copies of them and files of the user: never touched.
 _KEPT = {
-    *("results.jsonl", "resamples", "reports", "executions", "submissions", "imported", LOCK_FILE),
+    *(RESULTS, RESAMPLES, REPORTS, "executions", "submissions", "imported", LOCK_FILE),
     *("data", "external"),  # images drawn for other frameworks, and where their commands write
     *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"),
-    *("optuna.db", "optuna.db-journal", "sweeps"),
+    *("optuna.db", "optuna.db-journal", SWEEPS),
 }
 
 
@@ -74,7 +86,7 @@ class Search:
 
     def temporaries(self) -> None:
         """Files and folders that a killed process has left half-written."""
-        places = ("checkpoints", "predictions", "reports", "resamples", "sweeps")
+        places = (CHECKPOINTS, PREDICTIONS, REPORTS, RESAMPLES, SWEEPS)
         inside = [path for place in places for path in _all_below(self.work_dir / place)]
         for path in [*sorted(self.work_dir.iterdir()), *inside]:
             if is_temporary(path):
@@ -82,21 +94,21 @@ class Search:
 
     def checkpoints(self) -> None:
         """Trainings that nothing refers to, and interim checkpoints of finished ones."""
-        for folder, names in _folders(self.work_dir / "checkpoints"):
+        for folder, names in _folders(self.work_dir / CHECKPOINTS):
             if names - _CHECKPOINT:
                 unknown = ", ".join(sorted(names - _CHECKPOINT))
                 self._leave(folder, f"holds {unknown}, unknown to gc")
             elif folder.name not in self.references.trainings and not self.references.unreadable:
-                state = "a training" if "final.pt" in names else "an unfinished training"
+                state = "a training" if FINAL in names else "an unfinished training"
                 self._offer(folder, f"{state} that {self.references.searched} refers to")
-            elif {"last.pt", "final.pt"} <= names:
-                path = folder / "last.pt"
+            elif {LAST, FINAL} <= names:
+                path = folder / LAST
                 reason = "its training is finished: final.pt is beside it"
                 self.items.append(Item(path=path, size=_size(path), reason=reason))
 
     def predictions(self) -> None:
         """Detections that nothing refers to, and stored passes that nothing will replay."""
-        for folder, names in _folders(self.work_dir / "predictions"):
+        for folder, names in _folders(self.work_dir / PREDICTIONS):
             if names.intersection(_PASS_FILES):
                 self._forward_pass(folder)
             elif names.intersection(_DETECTION_FILES) or not names:
@@ -107,7 +119,7 @@ class Search:
     def unknown_entries(self) -> None:
         """Name what does not belong to a work directory."""
         for path in sorted(self.work_dir.iterdir()):
-            known = path.name in _KEPT | {"checkpoints", "predictions"}
+            known = path.name in _KEPT | {CHECKPOINTS, PREDICTIONS}
             if not known and not is_temporary(path):
                 self._leave(path, "unknown to gc")
 

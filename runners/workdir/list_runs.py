@@ -12,6 +12,7 @@ from yolact_bench.results.sessions import listed_session
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.budget_names import proxy_mark
 from yolact_bench.text import align, decimal
+from yolact_bench.work_names import REPORTS
 
 _HEADS = ("arm", "seed", "mask AP", "box AP", "ms", "state", "commit", "when")
 
@@ -63,7 +64,7 @@ def run_facts(work_dir: Path) -> dict[str, object]:
 
 def _groups(work_dir: Path) -> list[Group]:
     store = open_store(work_dir)
-    files = manifests.FILE.in_folders_of(work_dir / "reports")
+    files = manifests.FILE.in_folders_of(work_dir / REPORTS)
     shown = [manifests.load(file) for file in files]
     groups = [_ablation(manifest, store) for manifest in shown]
     listed = {run.detect_digest for manifest in shown for run in manifest.runs}

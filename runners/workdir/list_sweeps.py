@@ -8,6 +8,7 @@ from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.budget_names import FULL, proxy_mark
 from yolact_bench.text import NOT_AVAILABLE, align, metric_value
+from yolact_bench.work_names import SWEEPS
 
 _HEADS = ("sweep", "mode", "trials", "best", "when", "question")
 
@@ -43,7 +44,7 @@ def sweep_facts(work_dir: Path) -> dict[str, object]:
 
 
 def _rows(work_dir: Path) -> list[SweepRow]:
-    files = sweeps.FILE.in_folders_of(work_dir / "sweeps")
+    files = sweeps.FILE.in_folders_of(work_dir / SWEEPS)
     return [_row(sweeps.load(file)) for file in files]
 
 

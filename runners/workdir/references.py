@@ -11,6 +11,7 @@ from yolact_bench.results import manifest as manifests
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.store import open_store
+from yolact_bench.work_names import REPORTS, SWEEPS
 
 # Trials that never continue. An interrupted one runs again, from its checkpoint.
 _ENDED = ("pruned", "over_budget", "skipped")
@@ -46,12 +47,12 @@ def find_references(work_dir: Path, *, superseded: bool) -> References:
             detections.update((record.detect_digest, Path(record.predictions).name))
             passes[record.forward_digest] |= set()
     unreadable: dict[Path, str] = {}
-    plans = manifests.FILE.in_folders_of(work_dir / "reports")
+    plans = manifests.FILE.in_folders_of(work_dir / REPORTS)
     for run in (run for plan in _load(manifests.load, plans, unreadable) for run in plan.runs):
         trainings.add(run.train_digest)
         detections.add(run.detect_digest)
         passes[run.forward_digest] |= {run.detect_digest} - evaluated
-    pages = sweeps.FILE.in_folders_of(work_dir / "sweeps")
+    pages = sweeps.FILE.in_folders_of(work_dir / SWEEPS)
     for trial in (one for sweep in _load(sweeps.load, pages, unreadable) for one in sweep.trials):
         if trial.state not in _ENDED:
             trainings.add(trial.train_digest)

@@ -18,6 +18,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.files import disk_full, make_folder, out_of_space, sync
 from yolact_bench.results.record import SCHEMA, Accuracy, Errors, Failure, Latency, Record
 from yolact_bench.results.serialise import from_plain, plain_fields
+from yolact_bench.work_names import RESULTS
 
 log = logging.getLogger(__name__)
 
@@ -237,7 +238,7 @@ class Store:
 
 def open_store(work_dir: Path) -> Store:
     """Return the store of a work directory."""
-    return Store(work_dir / "results.jsonl")
+    return Store(work_dir / RESULTS)
 
 
 def _is_json(line: bytes) -> bool:
