@@ -1,8 +1,9 @@
 """What is computed from scored predictions: AP on resampled images, and types of error."""
 
+import logging
 from pathlib import Path
 
-from runners.arms.evaluate import find_pass, predict_alone
+from runners.arms.evaluate import find_pass, is_predicted, predict_alone
 from runners.arms.external.predict import predict_external
 from runners.arms.external.records import bad_results
 from runners.evaluation.error_types import error_gains
@@ -17,6 +18,9 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Errors
 from yolact_bench.results.resamples import read_resamples
 from yolact_bench.statistics.matches import FILES
+from yolact_bench.work_names import RESAMPLES
+
+log = logging.getLogger(__name__)
 
 
 def ensure_resampled(unit: Work, place: Workplace, *, sizes: bool) -> None:
@@ -28,7 +32,7 @@ def ensure_resampled(unit: Work, place: Workplace, *, sizes: bool) -> None:
     Raises:
         ArmError: an image cannot be read.
     """
-    out = place.work_dir / "resamples" / f"{unit.detect_digest}.npz"
+    out = place.work_dir / RESAMPLES / f"{unit.detect_digest}.npz"
     if _has_resamples(out, sizes=sizes):
         return
     folder = place.predictions(unit.detect_digest)
@@ -42,8 +46,9 @@ def analyse_errors(unit: Work, place: Workplace) -> Errors:
     """Return the types of error of a trained unit and its oracle ladder.
 
     The types need the unit's predictions alone; deleted ones are made again. The ladder starts
-    from a stored forward pass that serves the unit, or else from the network. The result files of
-    another framework have no ladder: it needs candidates.
+    from a stored forward pass that serves the unit, or else from the network. There is none of the
+    result files of another framework, which are without candidates, nor of predictions whose
+    training has been repeated since: its weights would be others than those of the types.
 
     Raises:
         ArmError: an image cannot be read, or a score is not finite.
@@ -87,6 +92,13 @@ def _ladder(unit: Unit, place: Workplace, batch_size: int) -> dict[str, float | 
 
     A stored pass in other batches, whose last bits differ, is not used.
     """
+    if not is_predicted(unit, place):
+        log.warning(
+            "%s: trained again since these predictions, so the errors have no oracle ladder; for "
+            "predictions of the new weights, delete %s and the unit's lines in results.jsonl",
+            *(unit.title, place.predictions(unit.detect_digest)),
+        )
+        return {}
     detector = trained_detector(unit.run, place)
     dataset = place.datasets.open(unit.data, unit.split)
     images = range(len(dataset))

@@ -125,8 +125,7 @@ def predict_together(units: Sequence[Unit], place: Workplace) -> None:
     pending = [
         unit
         for unit in units
-        if lowest_score(unit.run) is not None
-        and not is_complete(*_folder_and_key(unit, unit.detect_digest, place))
+        if lowest_score(unit.run) is not None and not is_predicted(unit, place)
     ]
     if not pending or not place.max_store_bytes:
         return
@@ -180,6 +179,11 @@ def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
         title=f"forward pass {unit.title}",
         batch_size=place.eval_batch,
     )
+
+
+def is_predicted(unit: Unit, place: Workplace) -> bool:
+    """Return whether the unit's predictions are complete, and of the weights that are there."""
+    return is_complete(*_folder_and_key(unit, unit.detect_digest, place))
 
 
 def find_pass(unit: Unit, place: Workplace) -> StoredPass | None:

@@ -79,8 +79,10 @@ def test_predictions_that_were_deleted_are_made_again(tmp_path: Path) -> None:
     assert (after.box, after.mask) == (before.box, before.mask)
 
 
-def test_predictions_that_were_scored_are_analysed_after_another_training(tmp_path: Path) -> None:
-    """The record stands for the first weights, so its types of error are theirs, too."""
+def test_predictions_that_were_scored_are_analysed_after_another_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The record stands for the first weights: so do its types of error, and no ladder mixes."""
     units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
     accuracy = evaluate_unit(units[0], place, ensure_trained(units[0], place))
     before = files_of(units[0], place)
@@ -90,3 +92,5 @@ def test_predictions_that_were_scored_are_analysed_after_another_training(tmp_pa
 
     assert files_of(units[0], place) == before
     assert errors.mask["ap50"] == pytest.approx(accuracy.mask.ap50, abs=1e-12)
+    assert errors.oracles == {}
+    assert "no oracle ladder" in caplog.text
