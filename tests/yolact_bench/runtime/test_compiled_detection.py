@@ -12,6 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.support.small_detector import noise, small_detector
+from tests.support.triton_kernels import (
+    INTERPRETED,
+    assert_interpreted_tests_pass,
+    device_or_skip,
+)
 from yolact_bench.build import load_detector
 from yolact_bench.detect.graph.fixed import call_directly
 from yolact_bench.detector import Detector
@@ -58,6 +63,38 @@ def test_detection_follows_the_network_as_one_program_that_is_not_recorded() -> 
             assert torch.allclose(found.mask_scores, wanted.mask_scores, atol=1e-5)
         images.reverse()
     assert not calls
+
+
+def test_interpreted_photos_nms_and_masks_by_kernels_are_those_of_eager() -> None:
+    """All of a GPU's way but for compilation: one block of photos, twice through the kernels."""
+    device_or_skip("cpu")
+    eager = small_detector()
+    assert eager.run is not None
+    forms = recorded_forms(eager.run, eager.head, as_on_a_gpu(), "cpu")
+    assert forms.fixed is not None and forms.photos is not None
+    ours = Detector(
+        eager.network,
+        head=eager.head,
+        image_size=eager.image_size,
+        classes=eager.classes,
+        fixed=forms.fixed,
+        photos=forms.photos,
+    )
+    images = [noise(), noise(64, 120, seed=1)]
+    for _ in range(2):
+        for found, wanted in zip(ours.find(images), eager.find(images), strict=True):
+            assert found.exact
+            assert torch.equal(found.labels, wanted.labels)
+            assert torch.equal(found.boxes_px, wanted.boxes_px)
+            for part in ("scores", "soft_masks"):
+                assert torch.allclose(getattr(found, part), getattr(wanted, part), atol=1e-5), part
+        images.reverse()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(INTERPRETED, reason="it runs the interpreter")
+def test_the_kernels_of_a_compiled_detector_run_without_a_gpu() -> None:
+    assert_interpreted_tests_pass("tests/yolact_bench/runtime/test_compiled_detection.py", least=1)
 
 
 def test_on_a_cpu_a_compiled_detector_is_what_it_was() -> None:
