@@ -43,7 +43,7 @@ def share_found(ours: Detections, theirs: Detections) -> float:
 @pytest.fixture
 def whole_fp32() -> Iterator[None]:
     """Products of float32 in float32: cuDNN would take TF32, which has ten bits."""
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
 
 

@@ -68,7 +68,7 @@ def test_interpreted_or_run_maps_are_those_of_the_layers(
     device = device_or_skip(device_name)
     pair, x = layers(channels), masks(count, sides)
     wanted = plainly(*pair, x)
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         found = StridedPair(*pair).to(device, dtype)(x.to(device))
     assert found.dtype == dtype
     assert found.shape == wanted.shape
@@ -97,7 +97,7 @@ def test_interpreted_or_run_predicted_ious_are_those_of_the_whole_network(
 ) -> None:
     device = device_or_skip(device_name)
     net, x = net_of((8, 16, 32)), masks(5, (24, 24))
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         found = in_a_copy(net).to(device)(x.to(device)).cpu()
     torch.testing.assert_close(found, net(x), rtol=1e-5, atol=1e-6)
 
