@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from yolact_bench.loss import classify, forms, total
+from yolact_bench.schedule import schedule
 from yolact_bench.shapes import Target, Targets
 from yolact_bench.torch_internals import DispatchMode
 
@@ -36,8 +37,8 @@ def matches_of(
 
 
 def as_on_a_device(patch: pytest.MonkeyPatch) -> None:
-    """The losses take the way they take on a GPU."""
-    for module in (classify, forms, total):
+    """Losses and optimizer take the way they take on a GPU."""
+    for module in (classify, forms, total, schedule):
         patch.setattr(module, "reading_is_free", lambda tensor: False)
 
 

@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from yolact_bench.schedule.optimizers import OPTIMIZERS, OptimizerName
+from yolact_bench.shapes import reading_is_free
 from yolact_bench.slots import Count, CountOrZero, Fraction, NotNegative, Positive, with_facts
 
 _WITHOUT_MOMENTUM = [name for name, entry in OPTIMIZERS.items() if not entry.uses_momentum]
@@ -42,13 +43,35 @@ class Schedule(ABC):
         """Return the rate of an iteration from `warmup` on."""
 
     def build_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimizer of those parameters that train, at the first iteration's rate."""
-        return OPTIMIZERS[self.optimizer].build(
-            [parameter for parameter in parameters if parameter.requires_grad],
-            lr=self.lr_at(0),
+        """Return the optimizer of those parameters that train, at the first iteration's rate.
+
+        For parameters on a device the rate lies there too, where a recorded step reads it. From a
+        checkpoint the optimizer takes its moments alone: how they are applied is a matter of the
+        device, which may be another.
+        """
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        lr = self.lr_at(0)
+        on_device = trained and not reading_is_free(trained[0])
+        optimizer = OPTIMIZERS[self.optimizer].build(
+            trained,
+            lr=trained[0].new_tensor(lr) if on_device else lr,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
         )
+        optimizer.register_load_state_dict_pre_hook(_keep_options)
+        return optimizer
+
+    def set_lr(self, optimizer: torch.optim.Optimizer, iteration: int) -> None:
+        """Give the optimizer the rate of an iteration; the host waits for no device."""
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(self.lr_at(iteration))
+            else:
+                group["lr"] = self.lr_at(iteration)
+
+
+def _keep_options(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+    return {**saved, "param_groups": optimizer.state_dict()["param_groups"]}
 
 
 class MakeSchedule(Protocol):

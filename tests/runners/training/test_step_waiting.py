@@ -53,9 +53,9 @@ def test_no_operator_of_a_step_makes_the_host_wait(
     terms: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forward pass, losses, backward pass and optimiser."""
+    as_on_a_device(monkeypatch)
     loop, batch = loop_and_batch(terms, tmp_path, "cpu")
     before = [parameter.detach().clone() for parameter in loop.network.parameters()]
-    as_on_a_device(monkeypatch)
     with NoWaiting(), NoReading():
         loop.step(batch)
     now = loop.network.parameters()
