@@ -98,3 +98,16 @@ def cudnn_relu() -> tuple[Any, Any] | None:
     names = ("cudnn_convolution_relu", "cudnn_convolution_add_relu")
     alone, with_sum = (getattr(torch.ops.aten, name, None) for name in names)
     return None if alone is None or with_sum is None else (alone.default, with_sum.default)
+
+
+def add_to_all(tensors: Sequence[Tensor], number: int) -> None:
+    """Add a number to every tensor, in place; on a device by one kernel.
+
+    The documented way is a loop, with a kernel for each tensor.
+    """
+    together = getattr(torch, "_foreach_add_", None)
+    if together is not None and tensors:
+        together(tensors, number)
+    elif together is None:
+        for tensor in tensors:
+            tensor.add_(number)

@@ -1,6 +1,7 @@
 """The losses of a batch, which several ranks may share, as a module that DDP can wrap."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from yolact_bench.runtime.compiler import with_whole_libraries
 from yolact_bench.runtime.runtime import HALF
 from yolact_bench.schedule import Schedule
 from yolact_bench.shapes import Predictions, Target
+from yolact_bench.torch_internals import add_to_all
 
 
 def shared_losses(
@@ -84,12 +86,14 @@ class BatchLosses(nn.Module):
         self.network = network
         self._through, self._losses = forward, losses
         self._dtype = HALF.get(precision)
+        self._counters = BatchCounters(network.backbone)
 
     def forward(
         self, x: Tensor, targets: Sequence[Target], generator: torch.Generator
     ) -> dict[str, Tensor]:
         dtype = self._dtype
-        with torch.autocast(x.device.type, dtype=dtype, enabled=dtype is not None):
+        autocast = torch.autocast(x.device.type, dtype=dtype, enabled=dtype is not None)
+        with self._counters.advance(), autocast:
             raw = self._through(x)
         return self._losses(raw, targets, generator)
 
@@ -97,3 +101,31 @@ class BatchLosses(nn.Module):
 def _compile(network: Yolact) -> Callable[[Tensor], Predictions]:
     program = torch.compile(network, dynamic=False)
     return lambda x: with_whole_libraries(lambda: program(x))
+
+
+class BatchCounters:
+    """The counters of batches that the batch norms of a backbone have seen in training.
+
+    Nothing reads them where a running mean has a momentum, but every batch norm advances its own:
+    an operation each, of which a step has as many as layers.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        """Take over all batch norms, each of which must run once in a forward pass."""
+        # A subclass may do more with its counter.
+        norms = [part for part in backbone.modules() if type(part) is nn.BatchNorm2d]
+        self._norms = [norm for norm in norms if norm.momentum is not None]
+
+    @contextmanager
+    def advance(self) -> Iterator[None]:
+        """Advance all of them at the end of a forward pass, by one operation."""
+        norms = [n for n in self._norms if n.training and n.num_batches_tracked is not None]
+        counters = [norm.num_batches_tracked for norm in norms]
+        for norm in norms:
+            norm.num_batches_tracked = None
+        try:
+            yield
+        finally:
+            for norm, counter in zip(norms, counters, strict=True):
+                norm.num_batches_tracked = counter
+        add_to_all([counter for counter in counters if counter is not None], 1)

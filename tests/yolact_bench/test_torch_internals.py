@@ -8,6 +8,7 @@ from torch import Tensor
 
 from yolact_bench.torch_internals import (
     DispatchMode,
+    add_to_all,
     addmm_relu,
     constant_weights,
     cudnn_relu,
@@ -101,3 +102,13 @@ def test_cudnn_relu_is_without_and_with_a_sum(
     way = ["stride", "padding", "dilation", "groups"]
     assert names[0] == ["self", "weight", "bias", *way]
     assert names[1] == ["self", "weight", "z", "alpha", "bias", *way]
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_number_is_added_to_all_tensors(private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not private:
+        monkeypatch.delattr(torch, "_foreach_add_")
+    counters = [torch.tensor(3), torch.tensor([5, 6])]
+    add_to_all(counters, 2)
+    add_to_all([], 2)
+    assert [counter.tolist() for counter in counters] == [5, [7, 8]]
