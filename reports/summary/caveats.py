@@ -23,7 +23,7 @@ def caveats(
             str(a.eval_batch) for a in accuracies
         ),
         "The arms were trained by different programs, which round differently": (
-            "compiled" if a.compile_network else "eager" for a in trainings
+            _program(a) for a in trainings
         ),
         "The arms were trained on different numbers of devices, which round differently": (
             str(a.devices) for a in trainings
@@ -45,6 +45,15 @@ def caveats(
     if accuracies and not any(a.detect_digest in digests for a in accuracies):
         sentences.append(f"The baseline {manifest.baseline} has no accuracy, so there is no Δ.")
     return tuple(sentences)
+
+
+def _program(accuracy: Accuracy) -> str:
+    parts = {
+        "compiled": accuracy.compile_network,
+        "one graph": accuracy.record_step,
+        "cuDNN benchmark": accuracy.cudnn_benchmark,
+    }
+    return " + ".join(name for name, used in parts.items() if used) or "eager"
 
 
 def _of_times(session: SessionRow) -> list[str]:

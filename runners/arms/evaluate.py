@@ -43,6 +43,8 @@ def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Acc
         macs=macs_or_none(unit.run, title=unit.title),
         devices=training.devices,
         compile_network=training.compile_network,
+        record_step=training.record_step,
+        cudnn_benchmark=training.cudnn_benchmark,
     )
 
 

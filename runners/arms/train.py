@@ -22,6 +22,7 @@ from yolact_bench.data import Dataset
 from yolact_bench.model.network import Yolact
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.training_log import Logged
+from yolact_bench.runtime.cuda_graph import record_cuda_graph
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_schedule
 from yolact_bench.work_names import LAST, RUN
@@ -130,6 +131,8 @@ def _train(
         validate_every=every,
         checkpoint_seconds=place.checkpoint_seconds,
         compile_network=place.compile_network,
+        recorder=record_cuda_graph if place.record_step else None,
+        cudnn_benchmark=place.cudnn_benchmark,
         on_log=on_log if place.ranks.first else None,
         should_stop=should_stop,
         ranks=place.ranks,

@@ -20,6 +20,8 @@ class TrainCommand(PlaceOptions):
     workers: options.Workers = None
     validate_every: options.ValidateEvery = None
     compile_network: options.Compile = False
+    record_step: options.Graph = False
+    cudnn_benchmark: options.CudnnBenchmark = False
     devices: options.Devices = 1
     scaling: Annotated[
         str,

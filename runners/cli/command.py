@@ -87,6 +87,8 @@ class PlaceOptions:
     scoring: str = "pycocotools"
     eval_batch: int = 1
     compile_network: bool = False
+    record_step: bool = False
+    cudnn_benchmark: bool = False
     devices: int = 1
     budget: str = FULL
     rounds: int | None = None
@@ -134,6 +136,8 @@ class ExecutorOptions(PlaceOptions):
     workers: options.Workers = None
     rounds: options.Rounds = None
     compile_network: options.Compile = False
+    record_step: options.Graph = False
+    cudnn_benchmark: options.CudnnBenchmark = False
     executor: Annotated[
         str | None,
         typer.Option(

@@ -83,6 +83,17 @@ Compile = Annotated[
     bool,
     typer.Option("--compile", help="Compiled network for training; takes minutes to start."),
 ]
+Graph = Annotated[
+    bool,
+    typer.Option("--graph", help="Whole training step as one CUDA graph, on a GPU alone."),
+]
+CudnnBenchmark = Annotated[
+    bool,
+    typer.Option(
+        "--cudnn-benchmark",
+        help="Fastest algorithms of cuDNN for training, by timing; they change between executions.",
+    ),
+]
 
 # How to evaluate
 MaxStore = Annotated[

@@ -23,6 +23,8 @@ def make_workplace(options: PlaceOptions) -> Workplace:
         raise SpecError(f"--device {device}: write cpu, cuda or cuda:N") from error
     if kind == "cuda" and not torch.cuda.is_available():
         raise SpecError(f"--device {device}: torch finds no CUDA device; write --device cpu")
+    if options.record_step:
+        _check_graph(kind, options.devices)
     # A network on the CPU uses every core, so that by default nothing is encoded beside it.
     loaders, encoders = (4, 4) if kind == "cuda" else (1, 0)
     return Workplace(
@@ -35,8 +37,20 @@ def make_workplace(options: PlaceOptions) -> Workplace:
         eval_batch=options.eval_batch,
         scoring=options.scoring,
         compile_network=options.compile_network,
+        record_step=options.record_step,
+        cudnn_benchmark=options.cudnn_benchmark,
         devices=options.devices,
     )
+
+
+def _check_graph(kind: str, devices: int) -> None:
+    if kind != "cuda":
+        raise SpecError(f"--graph: a CUDA graph needs a GPU, not {kind}; leave it out")
+    if devices > 1:
+        raise SpecError(
+            f"--graph: the step of {devices} devices that share a batch cannot be recorded; leave "
+            "it out, or train on one device: --devices 1"
+        )
 
 
 def executor_request(options: ExecutorOptions) -> ExecutorRequest:

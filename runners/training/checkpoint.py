@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from yolact_bench.model.weights.state_file import read_state
 from yolact_bench.results.files import atomic_path
 
 CHECKPOINT_SCHEMA = 1
+# How some part of a training was carried out, where that rounds otherwise.
+WAYS = ("compile_network", "record_step", "cudnn_benchmark")
 
 
 def save_training(
@@ -24,12 +27,12 @@ def save_training(
     seconds: float,
     parts: Mapping[str, Any],
     window: Sequence[Mapping[str, Tensor]] = (),
-    compile_network: bool = False,
+    ways: Mapping[str, bool] = MappingProxyType({}),
 ) -> None:
     """Write the states of `parts` by name, position and random states; whole or not at all.
 
     The parts are network, optimizer and scaler. `window` holds the losses that the next line of the
-    log will average; `compile_network` says whether some part so far was compiled.
+    log will average; `ways` says which of `WAYS` hold for some part so far.
 
     The learning rate and the data order are functions of the iteration, so the iteration
     stands for the schedule and the sampler.
@@ -44,15 +47,15 @@ def save_training(
             **{name: part.state_dict() for name, part in parts.items()},
             "random": _random_states(),
             "window": [dict(losses) for losses in window],
-            "compile_network": compile_network,
+            **ways,
         },
     )
 
 
 def load_training(
     path: Path, *, train_digest: str, parts: Mapping[str, Any]
-) -> tuple[int, float, list[dict[str, Tensor]], bool]:
-    """Restore what `save_training` wrote; return iteration, seconds, losses, whether compiled.
+) -> tuple[int, float, list[dict[str, Tensor]], dict[str, bool]]:
+    """Restore what `save_training` wrote; return iteration, seconds, losses and `WAYS`.
 
     Raises:
         SpecError: the file is not a checkpoint of this training.
@@ -63,9 +66,9 @@ def load_training(
     for name, part in parts.items():
         part.load_state_dict(state[name])
     _restore_random_states(state["random"])
-    # Checkpoints of earlier versions have neither of the last two.
-    window, compiled = state.get("window", []), state.get("compile_network", False)
-    return int(state["iteration"]), float(state["seconds"]), window, compiled
+    # Checkpoints of earlier versions lack some of the last two.
+    window, ways = state.get("window", []), {way: state.get(way, False) for way in WAYS}
+    return int(state["iteration"]), float(state["seconds"]), window, ways
 
 
 def saved_iteration(path: Path) -> int:

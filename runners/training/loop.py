@@ -6,6 +6,7 @@ One file: all of it is one state, which a checkpoint holds and a resumed trainin
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from runners.training.log import TrainingLog
 from runners.training.losses import check_finite, joint_window, shared_losses
 from runners.training.options import TrainingOptions
 from runners.training.step_clock import clock_for, warm_up
+from runners.training.step_graph import StepGraph, recording_fault
 from runners.workdir.stop_file import StopFileWatch
 from yolact_bench.data.batch import TrainingLoader, normalise
 from yolact_bench.data.collate import Batch
@@ -28,6 +30,7 @@ from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import fact_of
 from yolact_bench.results.training_log import curve_points
+from yolact_bench.runtime.cudnn_choice import cudnn_benchmark
 from yolact_bench.schedule import Schedule
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import freezes_batch_norm
@@ -82,17 +85,22 @@ class Loop:
         self.generator = torch.Generator(how.device)
         self.iteration = 0
         self.seconds = 0.0
-        self.compile_network = how.compile_network  # now, or in a part before a resumption
+        self.graph = self.graph_of_steps(losses)
+        self.ways = {  # of now, or of a part before a resumption
+            "compile_network": how.compile_network,
+            "record_step": self.graph is not None,
+            "cudnn_benchmark": how.cudnn_benchmark,
+        }
         self.clock = clock_for(how.device)
         # On a CPU a first step compiles and chooses nothing, unless it is told to.
         self.is_warm = torch.device(how.device).type == "cpu" and not how.compile_network
         self.window: list[dict[str, Tensor]] = []  # losses since the last log line
 
     def resume(self, path: Path) -> None:
-        self.iteration, self.seconds, window, compiled = load_training(
+        self.iteration, self.seconds, window, ways = load_training(
             path, train_digest=self.run.train_digest, parts=self.parts
         )
-        self.compile_network |= compiled
+        self.ways = {way: used or ways[way] for way, used in self.ways.items()}
         device = self.how.device
         self.window = [{name: loss.to(device) for name, loss in w.items()} for w in window]
 
@@ -149,23 +157,43 @@ class Loop:
             own = Verdict.CHECKPOINT
         return Verdict(self.ranks.highest(own))
 
+    def graph_of_steps(self, losses: Losses) -> StepGraph | None:
+        """Return what replays steps, if that is asked for and the training allows it."""
+        if self.how.recorder is None:
+            return None
+        fault = recording_fault(losses, ranks=self.ranks.size, precision=self.run.precision)
+        if fault:
+            logger.warning("--graph: %s, so steps are not recorded", fault)
+            return None
+        return StepGraph(
+            self.update, self.network, self.optimizer, self.generator, record=self.how.recorder
+        )
+
     def step(self, batch: Batch) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.lr_at(self.iteration)
+        self.schedule.set_lr(self.optimizer, self.iteration)
+        # Keyed to the iteration, so that a resumed training draws the same subsets.
+        self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
+        with self.algorithms():
+            self.window.append((self.graph or self.update)(batch))
+
+    def algorithms(self) -> AbstractContextManager[None]:
+        """Return where cuDNN chooses as asked for; validations, which round apart, lie outside."""
+        return cudnn_benchmark() if self.how.cudnn_benchmark else nullcontext()
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Change the weights by the gradients of the batch, and return its losses."""
         losses = self.backward(batch)
         if self.schedule.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.window.append({name: loss.detach() for name, loss in losses.items()})
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def backward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of the batch, whose gradients are then on the parameters."""
         batch = batch.to(self.how.device)
         x = normalise(batch.images, self.network.mean, self.network.std)
-        # Keyed to the iteration, so that a resumed training draws the same subsets.
-        self.generator.manual_seed(self.run.seed * 1_000_003 + self.iteration)
         losses: dict[str, Tensor] = self.losses(x, batch.targets, self.generator)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
@@ -174,12 +202,14 @@ class Loop:
 
     def warm_up(self, batch: Batch) -> None:
         """Have kernels compiled and plans chosen before the clock starts; change nothing else."""
+        once = self.backward if self.graph is None else self.graph.record
 
         def prepare() -> None:
             self.terms.compile_kernels(self.network.anchors)
-            self.backward(batch)
+            once(batch)
 
-        seconds = warm_up(prepare, self.network, self.how.device)
+        with self.algorithms():
+            seconds = warm_up(prepare, self.network, self.how.device)
         self.optimizer.zero_grad(set_to_none=True)
         self.is_warm = True
         if self.ranks.first:
@@ -202,6 +232,7 @@ class Loop:
             "images_per_second": done / max(self.seconds, 1e-9),
             "seconds": self.seconds,
             "interval": interval.numbers(),
+            **({} if self.graph is None else {"unrecorded_steps": self.graph.num_unrecorded}),
             **self.where,
         }
         self.ranks.do_on_first(lambda: self.log.append(line))
@@ -231,7 +262,7 @@ class Loop:
             seconds=self.seconds,
             parts=self.parts,
             window=self.window,
-            compile_network=self.compile_network,
+            ways=self.ways,
         )
 
     def validation_due(self) -> bool:

@@ -40,7 +40,10 @@ class TrainingResult:
     skipped_annotations: int
     peak_memory_mb: float | None  # of the first device
     devices: int = 1  # that shared each batch at the end; those of resumed parts may differ
-    compile_network: bool = False  # for some part of it
+    # For some part of it:
+    compile_network: bool = False
+    record_step: bool = False
+    cudnn_benchmark: bool = False
 
 
 def train(
@@ -89,7 +92,7 @@ def train(
         skipped_annotations=len(dataset.degenerate),
         peak_memory_mb=torch.cuda.max_memory_allocated(how.device) / 2**20 if on_gpu else None,
         devices=ranks.size,
-        compile_network=loop.compile_network,
+        **loop.ways,
     )
     facts = {"train_digest": run.train_digest, **asdict(trained)}
     del facts["weights"]

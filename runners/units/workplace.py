@@ -49,6 +49,8 @@ class Workplace:
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
     compile_network: bool = False
+    record_step: bool = False  # of a training, as one CUDA graph
+    cudnn_benchmark: bool = False
     max_store_bytes: float = 100e9  # bytes of a stored forward pass; 0: none is stored
     encoders: int = 0  # helpers that encode masks while the device runs
     eval_batch: int = 1  # images a forward pass

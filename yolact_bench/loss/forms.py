@@ -1,6 +1,7 @@
 """The forms of components that take a whole batch at once, and what stands in for them."""
 
 import logging
+from collections.abc import Mapping
 from functools import cache
 from typing import TypeAlias
 
@@ -31,14 +32,17 @@ def batch_forms(
 ) -> BatchForms | None:
     """Return the forms of all three; None, and a warning, where one of them has none."""
     given = {"box_loss": box_loss, "mask_loss": mask_loss, "mask_iou_loss": mask_iou_loss}
-    box, mask, mask_iou = forms = [form_of(component, "of_batch") for component in given.values()]
-    missing = [slot for slot, form in zip(given, forms, strict=True) if form is None]
-    if needs_features(rescore_net):
-        missing.append("rescore_net")
-    if missing:
-        _warn_of_waiting(", ".join(missing))
+    if missing := slots_without_form(given, rescore_net):
+        _warn_of_waiting(missing)
         return None
+    box, mask, mask_iou = (form_of(component, "of_batch") for component in given.values())
     return box, mask, mask_iou
+
+
+def slots_without_form(given: Mapping[str, object], rescore_net: object) -> str:
+    """Return the slots, with commas, whose components take one image at a time."""
+    missing = [slot for slot, component in given.items() if form_of(component, "of_batch") is None]
+    return ", ".join([*missing, *(["rescore_net"] if needs_features(rescore_net) else [])])
 
 
 @cache

@@ -80,11 +80,15 @@ class Accuracy:
     scoring: str = "pycocotools"  # the engine that scored, with its version if it is another
     eval_batch: int = 1  # images a forward pass; larger ones round otherwise in the last bits
     devices: int = 1  # that shared each batch of the training
-    compile_network: bool = False  # for some part of the training, which rounds otherwise
+    # For some part of the training, which rounds otherwise:
+    compile_network: bool = False
+    record_step: bool = False
+    cudnn_benchmark: bool = False
 
     def omitted_fields(self) -> frozenset[str]:
         """Fields that the JSON form leaves out: those that older versions do not read."""
-        return frozenset() if self.compile_network else frozenset({"compile_network"})
+        ways = ("compile_network", "record_step", "cudnn_benchmark")
+        return frozenset(way for way in ways if not getattr(self, way))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

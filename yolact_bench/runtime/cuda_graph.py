@@ -1,6 +1,6 @@
 """The whole detector as one CUDA graph."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -79,8 +79,14 @@ def _needs_cuda(device_type: str) -> str:
     )
 
 
-def record_cuda_graph(run: Callable[[], None], warm_up: Callable[[], None]) -> Replay:
+def record_cuda_graph(
+    run: Callable[[], None],
+    warm_up: Callable[[], None],
+    generators: Sequence[torch.Generator] = (),
+) -> Replay:
     """Return the replay of a CUDA graph of `run`, after `warm_up` on a side stream.
+
+    A replay draws from the generators what `run` would draw from them as they are then.
 
     Source: PyTorch's notes on CUDA semantics, section "CUDA Graphs".
     """
@@ -91,7 +97,10 @@ def record_cuda_graph(run: Callable[[], None], warm_up: Callable[[], None]) -> R
             warm_up()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    for generator in generators:
+        graph.register_generator_state(generator)
+    # Other threads may go on, such as the one that moves a loader's batches to pinned memory.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         run()
     return graph.replay
 

@@ -30,7 +30,7 @@ def with_cudnn_benchmark(record: Recorder) -> Recorder:
             ):
                 return record(run, warm_up)
 
-        with _cudnn_benchmark():
+        with cudnn_benchmark():
             return _thread().submit(there).result()
 
     return record_apart
@@ -42,7 +42,7 @@ def _thread() -> ThreadPoolExecutor:
 
 
 @contextmanager
-def _cudnn_benchmark() -> Iterator[None]:
+def cudnn_benchmark() -> Iterator[None]:
     """Switch the flag on for the block; `torch.backends.cudnn.flags` would set all others, too."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True

@@ -23,6 +23,8 @@ def test_it_has_no_folder_of_this_machine(tmp_path: Path) -> None:
         ({"rounds": 30}, "--rounds 30"),
         ({"sizes": True}, "--sizes"),
         ({"compile_network": True}, "--compile"),
+        ({"record_step": True}, "--graph"),
+        ({"cudnn_benchmark": True}, "--cudnn-benchmark"),
         ({"devices": 2}, "--devices 2"),
         ({"latency_first": True}, "--latency-first"),
         ({"validate_every": 0}, "--validate-every 0"),

@@ -87,13 +87,35 @@ def test_trainings_that_round_differently_are_noted_beside_the_table() -> None:
     assert not any(start in note for note in caveats(manifest(), [plain, given], []))
 
 
-def test_the_record_of_an_eager_training_is_that_of_earlier_versions() -> None:
-    """Which refuse fields that they do not know."""
-    plain, compiled = accuracy("fast"), accuracy("fast", compile_network=True)
+def test_a_note_names_all_that_a_training_was_carried_out_by() -> None:
+    ways = {"compile_network": True, "record_step": True, "cudnn_benchmark": True}
+    notes = caveats(manifest(), [accuracy("fast"), accuracy("fast", seed=1, **ways)], [])
+    assert any(n.endswith(": eager, compiled + one graph + cuDNN benchmark.") for n in notes)
 
-    assert plain_fields(compiled) == {**plain_fields(plain), "compile_network": True}
-    assert "compile_network" not in plain_fields(plain)
+
+@pytest.mark.parametrize("way", ["compile_network", "record_step", "cudnn_benchmark"])
+def test_the_record_of_an_eager_training_is_that_of_earlier_versions(way: str) -> None:
+    """Which refuse fields that they do not know."""
+    plain, other = accuracy("fast"), accuracy("fast", **{way: True})
+
+    assert plain_fields(other) == {**plain_fields(plain), way: True}
+    assert way not in plain_fields(plain)
     assert from_plain(Accuracy, plain_fields(plain)) == plain
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"device": "cpu"}, "--graph: a CUDA graph needs a GPU, not cpu; leave it out"),
+        ({"device": "cuda", "devices": 2}, "--graph: the step of 2 devices .* --devices 1"),
+    ],
+)
+def test_a_graph_of_steps_is_refused_where_there_can_be_none(
+    options: dict[str, object], fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    with pytest.raises(SpecError, match=fault):
+        _ = PlaceOptions(work_dir=tmp_path, record_step=True, **options).place  # type: ignore[arg-type]
 
 
 def test_an_engine_that_is_not_there_stops_before_anything_runs(tmp_path: Path) -> None:

@@ -39,23 +39,24 @@ def test_compiling_is_no_part_of_the_digest(tmp_path: Path) -> None:
     assert plain.run.train_digest == compiled.run.train_digest
 
 
+@pytest.mark.parametrize("way", ["compile_network", "cudnn_benchmark"])
 def test_a_training_that_was_compiled_in_any_part_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three steps compiled and three not; the digest is that of a training never compiled."""
+    """Three steps that way and three not; the digest is that of a training without it."""
     monkeypatch.setattr(torch, "compile", lambda network, **_: network)
-    mixed, place = unit(tmp_path / "a", compiled=True)
-    plain, other = unit(tmp_path / "b", compiled=False)
+    mixed, other = unit(tmp_path / "a", compiled=False)
+    place = replace(other, **{way: True})
     stops = nullcontext(iter([False, False, True]).__next__)
     with monkeypatch.context() as patch:
         patch.setattr("runners.arms.train.graceful_stop", lambda: stops)
         with pytest.raises(KeyboardInterrupt):
             ensure_trained(mixed, place)
-    later = replace(place, compile_network=False)
 
-    assert ensure_trained(mixed, later).compile_network
-    assert ensure_accuracy(mixed, later).compile_network  # from the facts beside the weights
-    assert not ensure_trained(plain, other).compile_network
+    assert getattr(ensure_trained(mixed, other), way)
+    assert getattr(ensure_accuracy(mixed, other), way)  # from the facts beside the weights
+    plain, never = unit(tmp_path / "b", compiled=False)
+    assert not getattr(ensure_trained(plain, never), way)
 
 
 @pytest.mark.slow
