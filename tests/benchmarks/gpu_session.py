@@ -85,7 +85,16 @@ def parts_of(size: Size, device: torch.device, folder: Path | None) -> dict[str,
         parts[f"options {preset}"] = PlannedPart(150, of_graph)
     for preset in dict.fromkeys((first, second)):
         parts[f"compiled {preset}"] = PlannedPart(150, partial(network, preset, 1, kind="compiled"))
-    return parts
+    return parts | _compiled_training(size, device)
+
+
+def _compiled_training(size: Size, device: torch.device) -> dict[str, PlannedPart]:
+    return {
+        f"compiled training {preset}": PlannedPart(
+            90, partial(training_part, preset, size, device, compiled=True)
+        )
+        for preset in size.compiled_training
+    }
 
 
 class PartError(Exception):

@@ -25,6 +25,7 @@ class Size:
     layers: Mapping[str, tuple[int, int]]  # deformable layer → side and channels
     layer_batches: tuple[int, ...]
     trained: tuple[str, ...]
+    compiled_training: tuple[str, ...]
     train_batch: int
     seconds: float  # of the rounds of one session
     micro_seconds: float  # of the rounds of one micro measurement
@@ -41,6 +42,7 @@ FULL = Size(
     layers={"C3": (69, 128), "C4": (35, 256), "C5": (18, 512)},
     layer_batches=(1, 8, 32),
     trained=("yolact_r50", "yolact_plus_r50"),
+    compiled_training=("yolact_plus_r50",),
     train_batch=32,
     seconds=6.0,
     micro_seconds=0.8,
@@ -56,6 +58,7 @@ SMALL = replace(
     batches=(1, 2),
     layer_batches=(1,),
     trained=("yolact_tiny",),
+    compiled_training=(),  # minutes on a CPU
     train_batch=2,
     seconds=2.0,
     micro_seconds=0.1,

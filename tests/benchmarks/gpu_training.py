@@ -4,36 +4,52 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from runners.training.loop import Loop
 from runners.training.options import TrainingOptions
+from runners.training.step_graph import StepRecorder
 from tests.benchmarks.gpu_size import Part, Size, timed_together
 from yolact_bench.build import build_network
 from yolact_bench.data import open_dataset
 from yolact_bench.data.collate import Batch
 from yolact_bench.resolve import resolve_architecture, resolve_run
+from yolact_bench.runtime.cuda_graph import record_cuda_graph
 from yolact_bench.spec.base_run import change, read_run
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_losses_for, build_schedule, build_training_loader
 
 
-def training_part(preset: str, size: Size, device: torch.device) -> Part:
-    """Return the times of steps with each implementation of the deformable layers."""
+def training_part(preset: str, size: Size, device: torch.device, *, compiled: bool = False) -> Part:
+    """Return the times of steps: with torchvision's deformable layers, then with fast ones.
+
+    Of these on a GPU with SGD in a kernel for each of its operations, with SGD as it is, and with
+    the whole step as one graph. `compiled`: of these alone with the network compiled, and in a
+    graph too.
+    """
     run = _run(preset, size)
     batch = _batch(run, size).to(device)
     deformed = run.dcn["name"] != "nowhere"
-    names = ["torchvision", *([_fast(device)] if deformed else [])]
-    with tempfile.TemporaryDirectory() as folder:
-        steps = {
-            f"bf16, {name}" if deformed else "bf16": _step(
-                run.changed({"deform": {"name": name}}), batch, device, Path(folder) / name
-            )
-            for name in names
-        }
-        times = timed_together(steps, device, size)
+    fast = run.changed({"deform": {"name": _fast(device)}}) if deformed else run
+    step = partial(_step, fast, batch, device)
+    arms: dict[str, Callable[[], None]] = {}
+    if deformed and not compiled:
+        torchvision = run.changed({"deform": {"name": "torchvision"}})
+        arms["bf16, torchvision"] = _step(torchvision, batch, device)
+    if device.type == "cuda" and not compiled:
+        arms["bf16, SGD in parts"] = step(fused=False)
+    arms["bf16"] = step()
+    if compiled:
+        arms["bf16, compiled"] = step(compile_network=True)
+    if device.type == "cuda":
+        arms["bf16, graph"] = step(recorder=record_cuda_graph)
+        if compiled:
+            both = step(recorder=record_cuda_graph, compile_network=True)
+            arms["bf16, compiled, graph"] = both
+    times = timed_together(arms, device, size)
     return {
         "kind": "training",
         "preset": preset,
@@ -56,7 +72,7 @@ def loader_part(preset: str, size: Size, device: torch.device) -> Part:
     loader = _loader(run, size, images=64 * size.train_batch // 8, workers=workers)
     waits, steps, batch = [], [], 0
     with tempfile.TemporaryDirectory() as folder:
-        loop = _loop(run, device, Path(folder))
+        loop = _loop(run, Path(folder), TrainingOptions(device=str(device), workers=0))
         start = time.perf_counter()
         for number, loaded in enumerate(loader):
             there = time.perf_counter()
@@ -126,15 +142,31 @@ def _loader(run: Run, size: Size, *, images: int, workers: int) -> Iterable[Batc
     return build_training_loader(drawn, network, dataset, start_iteration=0, workers=workers)
 
 
-def _loop(run: Run, device: torch.device, folder: Path) -> Loop:
+def _loop(run: Run, folder: Path, how: TrainingOptions) -> Loop:
     torch.manual_seed(0)
-    network = build_network(run, initial=False).to(device).to(memory_format=torch.channels_last)
-    how = TrainingOptions(device=str(device), workers=0)
+    network = build_network(run, initial=False).to(torch.device(how.device))
+    network = network.to(memory_format=torch.channels_last)
     return Loop(run, network, build_schedule(run), build_losses_for(run, network), folder, how)
 
 
-def _step(run: Run, batch: Batch, device: torch.device, folder: Path) -> Callable[[], None]:
-    loop = _loop(run, device, folder)
+def _step(
+    run: Run,
+    batch: Batch,
+    device: torch.device,
+    *,
+    fused: bool = True,
+    compile_network: bool = False,
+    recorder: StepRecorder | None = None,
+) -> Callable[[], None]:
+    how = TrainingOptions(
+        device=str(device), workers=0, compile_network=compile_network, recorder=recorder
+    )
+    loop = _loop(run, Path(), how)  # writes nothing
+    if not fused:
+        schedule = loop.schedule
+        options = {"momentum": schedule.momentum, "weight_decay": schedule.weight_decay}
+        trained = [p for p in loop.network.parameters() if p.requires_grad]
+        loop.optimizer = torch.optim.SGD(trained, lr=schedule.lr_at(0), **options)
 
     def step() -> None:
         loop.step(batch)
