@@ -138,6 +138,7 @@ def test_a_curve_of_a_small_arm_stays_above_the_smallest_image() -> None:
     assert sizes_around(550) == [400, 550, 700]
 
 
+@pytest.mark.slow
 def test_a_curve_over_image_size_brackets_the_arms_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
