@@ -11,7 +11,11 @@ from yolact_bench.results.profile import Ceiling, Profile
 
 def draw(profile: Profile) -> dict[str, dict[str, bytes]]:
     """Return stem → suffix → file content of every figure."""
-    return FigureSet({"stages": stage_bar, "roofline": roofline}).draw(profile, proxy=None)
+    figures = FigureSet(
+        {"stages": stage_bar, "roofline": roofline},
+        style={"text.parse_math": True},  # powers of ten on the logarithmic axes
+    )
+    return figures.draw(profile, proxy=None)
 
 
 def roofline(profile: Profile) -> Figure:
@@ -40,7 +44,7 @@ def roofline(profile: Profile) -> Figure:
         yscale="log",
         xlabel="FLOP for each byte moved",
         ylabel="GFLOP/s",
-        title=f"{profile.arm}, {profile.runtime}: below the roof; area is time",
+        title=f"{_title(profile)}: below the roof; area is time",
     )
     figure.legend(loc="outside right upper", fontsize=9)
     return figure
@@ -70,5 +74,9 @@ def stage_bar(profile: Profile) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.22)
     env = profile.environment
-    axes.set(title=f"{profile.arm}, {profile.runtime}", xlabel=f"ms, median, on {env.device}")
+    axes.set(title=_title(profile), xlabel=f"ms, median, on {env.device}")
     return figure
+
+
+def _title(profile: Profile) -> str:
+    return f"{profile.arm}, {profile.runtime}".replace("$", r"\$")

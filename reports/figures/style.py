@@ -1,7 +1,7 @@
 """Colours, lines and letters of all figures, their legend and their files."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Generic, TypeVar
 
@@ -38,6 +38,7 @@ STYLE: Mapping[str, object] = {
     "text.color": INK,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # names with dollars are no formulas
     "svg.fonttype": "path",  # the same everywhere, whatever fonts a reader has
 }
 # Over a figure whose numbers stand in for others.
@@ -66,6 +67,7 @@ class FigureSet(Generic[T]):
 
     drawings: Mapping[str, Callable[[T], Figure | None]]  # by the stem of the file
     salt: str = ""
+    style: Mapping[str, object] = field(default_factory=dict)  # beside STYLE
 
     def draw(self, subject: T, *, proxy: str | None) -> dict[str, dict[str, bytes]]:
         """Return stem → suffix → file content.
@@ -76,7 +78,7 @@ class FigureSet(Generic[T]):
         for stem, drawing in self.drawings.items():
             # The salt makes the ids inside an SVG depend on the figure alone, not on chance.
             salt = self.salt + stem
-            with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):  # type: ignore[dict-item]
+            with mpl.rc_context({**STYLE, **self.style, "svg.hashsalt": salt}):  # type: ignore[dict-item]
                 figure = drawing(subject)
                 if figure is None:
                     continue
@@ -87,7 +89,7 @@ class FigureSet(Generic[T]):
 
     def stems(self, subject: T) -> tuple[str, ...]:
         """Return the stems alone, without encoding the figures."""
-        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        with mpl.rc_context({**STYLE, **self.style}):  # type: ignore[dict-item]
             return tuple(stem for stem, one in self.drawings.items() if one(subject) is not None)
 
 

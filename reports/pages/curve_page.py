@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from reports.figures.latency_curve import draw_curve
+from reports.pages.markdown import escape
 from reports.tables.cells import MISSING
 from reports.tables.csv import csv_text
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
@@ -36,7 +37,7 @@ def as_json(curve: LatencyCurve) -> str:
 
 def as_text(curve: LatencyCurve) -> str:
     """Return a Markdown table: a row for every value, a column for every arm."""
-    head = [WORDS[curve.varied], *(f"{arm}, {curve.unit}" for arm in curve.arms)]
+    head = [WORDS[curve.varied], *(f"{escape(arm)}, {curve.unit}" for arm in curve.arms)]
     rows = [
         [str(value), *(_cell(curve.at(arm, value)) for arm in curve.arms)] for value in curve.values
     ]
@@ -46,7 +47,8 @@ def as_text(curve: LatencyCurve) -> str:
         f"{curve.device}{threads}. All arms and values in alternating rounds of one session."
     )
     lines = ["| " + " | ".join(line) + " |" for line in [head, ["---:"] * len(head), *rows]]
-    return "\n".join([*lines, "", about, *curve.notes, *filter(None, [curve.invalid])])
+    notes = map(escape, (about, *curve.notes, *filter(None, [curve.invalid])))
+    return "\n".join([*lines, "", *notes])
 
 
 def _cell(point: CurvePoint | None) -> str:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from reports.pages.sections import provenance, proxy_mark, sections, verdicts
 from reports.summary.aggregate import Summary
+from yolact_bench.escape import printable
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -28,10 +29,11 @@ def html_report(summary: Summary, figures: Mapping[str, str]) -> str:
 
 
 def pages() -> Environment:
-    """Return the templates of all pages; what is put into them is escaped."""
+    """Return the templates of all pages; what is put into them is printable, and escaped."""
     return Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,8 +1,11 @@
 """The main tables as LaTeX, to be included in a paper."""
 
+import re
+
 from reports.pages.sections import main_tables, proxy_mark
 from reports.summary.aggregate import Summary
 from reports.tables.table import Table
+from yolact_bench.escape import one_line, printable
 
 _HEAD = r"""% Ablation {name}{proxy}: {question}
 % {command}
@@ -46,13 +49,14 @@ def latex_report(summary: Summary) -> str:
     """Return the tables that a paper would print as `table` environments."""
     manifest = summary.manifest
     head = _HEAD.format(
-        name=manifest.name,
+        name=one_line(manifest.name),
         proxy=proxy_mark(summary),
-        question=" ".join(manifest.question.split()),
-        command=" ".join(manifest.command.split()),
+        question=one_line(manifest.question),
+        command=one_line(manifest.command),
     )
+    label = re.sub(r"[^\w.+ -]", "-", printable(manifest.name))
     body = [
-        _environment(table, f"tab:{manifest.name}-{place}")
+        _environment(table, f"tab:{label}-{place}")
         for place, table in enumerate(main_tables(summary), start=1)
     ]
     return head + "\n" + "\n".join(body)
@@ -70,13 +74,16 @@ def latex_table(table: Table) -> str:
         ]
         if place == table.baseline:
             cells[0] = rf"\textit{{{cells[0]}}}"
+        if cells[0].startswith("*"):  # or it would belong to the \\ before it
+            cells[0] = "{}" + cells[0]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
 
 def escape(text: str) -> str:
     """Return the text with everything replaced that LaTeX would read as a command."""
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    in_place = printable(text.replace("\n", " "))
+    return "".join(_SPECIAL.get(character, character) for character in in_place)
 
 
 def _environment(table: Table, label: str) -> str:

@@ -2,11 +2,22 @@
 
 import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from reports.pages.sections import Section, provenance, proxy_mark, sections, verdicts
 from reports.summary.aggregate import Summary
 from reports.tables.table import Table
+from yolact_bench.escape import one_line, printable
 from yolact_bench.text import align
+
+# Not _: inside words it is plain text to every reader, and names are full of it. Nor a star
+# between blanks, which opens no emphasis: the mark of a real difference. Brackets are text, as
+# those of intervals, unless an address follows; signs are, unless they make a line a heading, a
+# list, a quotation, a rule or a fence.
+_SPECIAL = re.compile(
+    r"[|`<\\]|(?<!\s)\*|\*(?=\S)|\](?=[(\[])|(?<!\[ )\](?=:)|&(?=#?\w+;)"
+    r"|^(?:#(?=#*(?:\s|$))|[>~]|[-+*](?=\s)|[-=](?=[-=]+$))|(?<=^\d)[.)](?=\s)"
+)
 
 
 def markdown_table(table: Table) -> str:
@@ -30,14 +41,14 @@ def markdown_report(summary: Summary, figures: Sequence[str]) -> str:
     """Return the whole page; `figures` are the stems of the pictures that were drawn."""
     manifest = summary.manifest
     parts = [
-        f"# {manifest.name}{proxy_mark(summary)}",
+        f"# {escape(manifest.name)}{proxy_mark(summary)}",
         escape(manifest.question),
-        f"```\n{manifest.command}\n```",
+        code_block(manifest.command),
     ]
     if summary.warnings:
         parts.append("\n".join(f"> **Note:** {escape(text)}" for text in summary.warnings))
     if summary.outcomes:
-        lines = [f"- {verdict} `{text}` ({detail})" for verdict, text, detail in verdicts(summary)]
+        lines = [f"- {met} {code(text)} ({escape(why)})" for met, text, why in verdicts(summary)]
         parts.append("## Expected\n\n" + "\n".join(lines))
     for section in sections(summary, figures):
         parts += section_lines(section)
@@ -48,21 +59,42 @@ def markdown_report(summary: Summary, figures: Sequence[str]) -> str:
 
 def escape(text: str) -> str:
     """Return the text as Markdown that shows it as it is."""
-    # Not _: inside words it is plain text to every reader, and names are full of it. Nor a star
-    # between blanks, which opens no emphasis: the mark of a real difference.
-    return re.sub(r"([|`<\\]|(?<!\s)\*|\*(?=\S))", r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\g<0>", one_line(text))
+
+
+def escape_prose(text: str) -> str:
+    """Return the same of a text whose own code, between single backticks, stays code."""
+    with_code = re.compile(f"`[^`]+`|{_SPECIAL.pattern}")
+    return with_code.sub(lambda m: m[0] if len(m[0]) > 1 else rf"\{m[0]}", one_line(text))
+
+
+def code(text: str) -> str:
+    """Return the text as code within a line, between more backticks than it has in a row."""
+    line = one_line(text)
+    marks, pad = "`" * (_longest_ticks(line) + 1), " " if "`" in line else ""
+    return f"{marks}{pad}{line}{pad}{marks}"
+
+
+def code_block(text: str) -> str:
+    """Return the text as a block of code, likewise."""
+    marks = "`" * max(3, _longest_ticks(text) + 1)
+    return f"{marks}\n{printable(text)}\n{marks}"
+
+
+def _longest_ticks(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
 
 
 def section_lines(section: Section) -> list[str]:
     """Return the paragraphs of a section."""
-    parts = [f"## {section.title}"]
+    parts = [f"## {escape(section.title)}"]
     if section.link:
         address, text = section.link
-        parts.append(f"[{escape(text)}]({address}.md)")
+        parts.append(f"[{escape(text)}]({quote(address)}.md)")
     for table in section.tables:
-        parts += [f"### {table.title}"] if table.title != section.title else []
+        parts += [f"### {escape(table.title)}"] if table.title != section.title else []
         parts.append(markdown_table(table))
     parts += [escape(note) for note in section.notes]
-    parts += [f"![{caption}](figures/{stem}.png)" for stem, caption in section.figures]
-    parts += [f"{label}:\n\n```\n{line}\n```" for label, line in section.commands]
+    parts += [f"![{escape(caption)}](figures/{stem}.png)" for stem, caption in section.figures]
+    parts += [f"{label}:\n\n{code_block(line)}" for label, line in section.commands]
     return parts

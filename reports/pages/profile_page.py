@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from reports.pages.markdown import markdown_table
+from reports.pages.markdown import escape, markdown_table
 from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.profile import Profile, StageProfile
@@ -58,7 +58,7 @@ def write(profile: Profile, folder: Path) -> Path:
     write_atomically(folder / "profile.json", plain + "\n")
     page = folder / "profile.md"
     text = (
-        f"# {profile.arm}: profile\n\n{markdown_table(table(profile))}\n\n"
+        f"# {escape(profile.arm)}: profile\n\n{markdown_table(table(profile))}\n\n"
         "![Time by stage](stages.png)\n\n![Roofline](roofline.png)\n"
     )
     write_atomically(page, text)

@@ -3,7 +3,7 @@
 import io
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from reports.pages.sections import proxy_mark
 from reports.summary.aggregate import Summary
 from reports.tables.main import comparison
 from reports.tables.table import Table
+from yolact_bench.escape import printable
 from yolact_bench.text import count
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def render(
     parts = [wrap(title, width), render_table(table, width=width, notes=notes, colour=colour)]
     verdicts = [wrap(text, width, indent=2) for text in arm_verdicts(summary)]
     if verdicts:
-        against = f"Against {summary.manifest.baseline}, in mask AP and time:"
+        against = f"Against {printable(summary.manifest.baseline)}, in mask AP and time:"
         parts.append("\n".join([against, *verdicts]))
     if notes:
         parts.append("\n".join(wrap(f"Note: {text}", width) for text in summary.warnings))
@@ -52,8 +53,9 @@ def render_table(
     table: Table, *, width: int = PLAIN_WIDTH, notes: bool = False, colour: bool = False
 ) -> str:
     """Return a table fitted to `width`; without its notes their marks go, too."""
+    table = _map_cells(table, printable)
     if not notes:
-        table = _without_marks(table)
+        table = _map_cells(table, lambda cell: _MARKS.sub("", cell))
     fitted, dropped = fit(table, width)
     lines = [_grid(fitted, width, colour=colour)]
     if dropped:
@@ -81,7 +83,7 @@ def fit(table: Table, width: int) -> tuple[Table, tuple[str, ...]]:
 
 def wrap(text: str, width: int, *, indent: int = 0) -> str:
     """Return the text in lines of at most `width`, never broken inside an interval."""
-    whole = re.sub(r"\[[^]]*\]", lambda match: match[0].replace(" ", "\0"), text)
+    whole = re.sub(r"\[[^]]*\]", lambda match: match[0].replace(" ", "\0"), printable(text))
     lines = textwrap.wrap(
         whole,
         width,
@@ -92,9 +94,9 @@ def wrap(text: str, width: int, *, indent: int = 0) -> str:
     return "\n".join(lines).replace("\0", " ")
 
 
-def _without_marks(table: Table) -> Table:
-    rows = tuple(tuple(_MARKS.sub("", cell) for cell in row) for row in table.rows)
-    return replace(table, rows=rows, columns=tuple(_MARKS.sub("", h) for h in table.columns))
+def _map_cells(table: Table, of: Callable[[str], str]) -> Table:
+    rows = tuple(tuple(map(of, row)) for row in table.rows)
+    return replace(table, rows=rows, columns=tuple(map(of, table.columns)))
 
 
 def _head(head: str) -> list[str]:

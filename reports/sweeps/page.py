@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from reports.pages.html import inline, pages
-from reports.pages.markdown import escape, section_lines
+from reports.pages.markdown import code_block, escape, escape_prose, section_lines
 from reports.pages.sections import Section, proxy_mark
 from reports.sweeps import tables as sweep_tables
 from reports.sweeps.sentences import headline, importance_note, provenance, warnings
@@ -61,15 +61,15 @@ def markdown_page(sweep: Sweep, stems: tuple[str, ...], confirmed: tuple[Table, 
     """Return the whole page; `stems` are those of the figures."""
     result, effort = headline(sweep)
     parts = [
-        f"# {sweep.name}{proxy_mark(sweep)}",
+        f"# {escape(sweep.name)}{proxy_mark(sweep)}",
         escape(sweep.question),
         f"**{escape(result)}**",
         escape(effort),
-        f"```\n{sweep.command}\n```",
+        code_block(sweep.command),
     ]
     notes = warnings(sweep)
     # An empty quoted line keeps them apart.
-    parts.append("\n>\n".join(f"> **Note:** {text}" for text in notes))
+    parts.append("\n>\n".join(f"> **Note:** {escape_prose(text)}" for text in notes))
     for section in sections(sweep, stems, confirmed):
         parts += section_lines(section)
     facts = [f"- {name}: {escape(text)}" for name, text in provenance(sweep)]

@@ -12,6 +12,7 @@ from reports.tables.accuracy import verdict
 from reports.tables.origins import command
 from reports.tables.speed import time_fields
 from yolact_bench.clock import STAGES
+from yolact_bench.escape import csv_cell
 from yolact_bench.results.contrasts import Contrast
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.metrics import points
@@ -39,9 +40,10 @@ def csv_files(summary: Summary) -> dict[str, str]:
 def csv_text(lines: Sequence[Mapping[str, object]], names: Sequence[str] = ()) -> str:
     """Return lines under the names of their fields; under `names` where there is no line."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, [*lines[0]] if lines else names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
+    writer = csv.writer(out, lineterminator="\n")
+    fields = [*lines[0]] if lines else names
+    for cells in (fields, *([line[field] for field in fields] for line in lines)):
+        writer.writerow(map(csv_cell, cells))
     return out.getvalue()
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import typer
-
 from runners.arms.evaluate import predict_unit
 from runners.arms.finish import ensure_accuracy
 from runners.arms.train import ensure_trained, hold_on_first
@@ -15,6 +13,7 @@ from runners.cli.arm_commands import EvaluateCommand, TrainCommand
 from runners.evaluation.files import images_name, write_submission
 from runners.evaluation.score import score_predictions
 from runners.system.join_ranks import check_devices, join_torchrun
+from runners.system.output import echo
 from runners.system.torchrun import refuse_torchrun
 from runners.units.check import resolve_unit
 from runners.units.lr_scaling import KEEP, SCALINGS
@@ -49,14 +48,14 @@ def train(command: TrainCommand) -> None:
     if not ranks.first:
         return
     verb = "already trained" if was_there else "trained"
-    typer.echo(
+    echo(
         f"{verb}: {result.iterations} iterations, {result.seconds:.0f} s, "
         f"{result.images_per_second:.1f} images/s; weights: {result.weights}"
     )
     if devices > 1:
-        typer.echo(f"devices: {result.devices}; --scaling {scaling}: {rule}")
+        echo(f"devices: {result.devices}; --scaling {scaling}: {rule}")
     if scaling != KEEP and devices > 1:
-        typer.echo(f"to score it: yolact-bench evaluate {result.weights.with_name('run.yaml')}")
+        echo(f"to score it: yolact-bench evaluate {result.weights.with_name('run.yaml')}")
 
 
 def evaluate(command: EvaluateCommand) -> None:
@@ -80,13 +79,13 @@ def evaluate(command: EvaluateCommand) -> None:
         return
     scores, num_images, facts = _score(unit, weights, place)
     if command.as_json:
-        typer.echo(json.dumps({**facts, "box": asdict(scores.box), "mask": asdict(scores.mask)}))
+        echo(json.dumps({**facts, "box": asdict(scores.box), "mask": asdict(scores.mask)}))
         return
-    typer.echo(f"{arm} on {unit.data.name} {unit.split}, {num_images} images")
+    echo(f"{arm} on {unit.data.name} {unit.split}, {num_images} images")
     rows: list[tuple[str, ...]] = [("", *_SHOWN)]
     for kind, summary in (("box", scores.box), ("mask", scores.mask)):
         rows.append((kind, *(ap_points(getattr(summary, name)) for name in _SHOWN)))
-    typer.echo("\n".join(align(rows, left=(0,))))
+    echo("\n".join(align(rows, left=(0,))))
 
 
 def _score(
@@ -157,7 +156,7 @@ def _write_submission(unit: Unit, weights: Path, place: Workplace, *, as_json: b
         arm=unit.arm,
     )
     if as_json:
-        typer.echo(json.dumps({"submission": {k: str(v) for k, v in paths.items()}}))
+        echo(json.dumps({"submission": {k: str(v) for k, v in paths.items()}}))
         return
-    typer.echo(f"{unit.data.name} {unit.split} has no annotations to score with; for the server:")
-    typer.echo(f"  {paths['box']}\n  {paths['mask']}\nzip each separately")
+    echo(f"{unit.data.name} {unit.split} has no annotations to score with; for the server:")
+    echo(f"  {paths['box']}\n  {paths['mask']}\nzip each separately")

@@ -8,6 +8,7 @@ import typer
 
 from runners.cli.arm_commands import ImportWeightsCommand
 from runners.cli.options import WORK
+from runners.system.output import echo
 from runners.training.checkpoint import save_final
 from runners.units.unit import run_yaml
 from runners.workdir.dataset_files import count_splits
@@ -26,17 +27,17 @@ def check_data(dataset: str, *, strict: bool, data_root: Path | None) -> None:
     choice = dataset_choice(dataset, relative_to=Path())
     counts = count_splits(resolve_dataset(choice, data_root=data_root))
     for count in counts:
-        typer.echo(
+        echo(
             f"{count.split}: {count.images} images ({count.images_without_objects} without "
             f"objects), {count.objects} objects, {count.crowds} crowd regions"
         )
         by_class = sorted(count.objects_by_class.items(), key=lambda item: -item[1])
-        typer.echo("  " + ", ".join(f"{name} {number}" for name, number in by_class))
+        echo("  " + ", ".join(f"{name} {number}" for name, number in by_class))
     unusable = [(count.split, one) for count in counts for one in count.degenerate]
     for split, one in unusable:
         where = f"image {one.image_id}: annotation {one.annotation_id}"
-        typer.echo(f"{split}: {where}: {one.reason}")
-    typer.echo(f"{len(unusable)} unusable")
+        echo(f"{split}: {where}: {one.reason}")
+    echo(f"{len(unusable)} unusable")
     if strict and unusable:
         raise typer.Exit(2)
 
@@ -73,7 +74,7 @@ def import_weights(command: ImportWeightsCommand) -> None:
     save_final(weights, facts=facts, network=network)
     write_atomically(run_file, run_yaml(run))
     if command.as_json:
-        typer.echo(json.dumps({"arm": arm, "weights": str(weights), "run": str(run_file)}))
+        echo(json.dumps({"arm": arm, "weights": str(weights), "run": str(run_file)}))
         return
-    typer.echo(f"{arm}: {weights}, {run_file}")
-    typer.echo(f"  yolact-bench evaluate {run_file} --weights {weights} --dataset coco")
+    echo(f"{arm}: {weights}, {run_file}")
+    echo(f"  yolact-bench evaluate {run_file} --weights {weights} --dataset coco")

@@ -12,6 +12,7 @@ from runners.cli import arm_commands, report_commands, spec_commands, workdir_co
 from runners.cli.command import callback
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
+from runners.system.output import echo
 from runners.system.progress import log_to_stderr
 from runners.system.torchrun import is_first_process
 
@@ -76,7 +77,7 @@ def main() -> None:
     except Exception as error:
         code = exit_code_of(error)
     if code == INTERRUPTED and is_first_process():
-        typer.echo("interrupted; the same command resumes where this one stopped", err=True)
+        echo("interrupted; the same command resumes where this one stopped", err=True)
     sys.exit(code)
 
 

@@ -3,8 +3,6 @@
 import json
 from collections.abc import Sequence
 
-import typer
-
 from runners.cli.spec_commands import PlanCommand
 from runners.cli.specs import load_spec, plan_spec
 from runners.planning.cost import estimate, scale_plan
@@ -18,6 +16,7 @@ from runners.planning.text.suite import suite_facts, suite_lines
 from runners.planning.text.sweep import sweep_facts, sweep_lines
 from runners.planning.user_rates import UserRates, parse_rates
 from runners.system.environment import environment
+from runners.system.output import echo
 from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.sweep import is_sweep, load_sweep
@@ -43,7 +42,7 @@ def plan(command: PlanCommand) -> None:
     suite = several or command.gpus is not None
     make = _plan_sweep if sweeps else _plan_suite if suite else _plan_ablation
     lines, facts = make(command, rates)
-    typer.echo(json.dumps(facts) if command.as_json else "\n".join(lines))
+    echo(json.dumps(facts) if command.as_json else "\n".join(lines))
 
 
 def _plan_ablation(command: PlanCommand, rates: UserRates) -> PlanText:

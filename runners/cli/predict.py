@@ -7,11 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import typer
 from numpy.typing import NDArray
 
 from runners.arms.draw import draw
 from runners.cli.arm_commands import PredictCommand
+from runners.system.output import echo
 from runners.units.settings import parse_settings
 from yolact_bench.build import load_detector
 from yolact_bench.data.image_file import decode, is_truncated
@@ -52,9 +52,9 @@ def predict(command: PredictCommand) -> None:
         output.append({"image": str(path), "picture": str(picture), "found": facts})
         if not command.as_json:
             names = ", ".join(f"{fact['label']} {fact['score']:.2f}" for fact in facts)
-            typer.echo(f"{picture}: {names or f'nothing at or above {min_score}'}")
+            echo(f"{picture}: {names or f'nothing at or above {min_score}'}")
     if command.as_json:
-        typer.echo(json.dumps({"images": output}))
+        echo(json.dumps({"images": output}))
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

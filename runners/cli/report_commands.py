@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from runners.cli import options
+from runners.system.output import echo
 
 
 def report(
@@ -28,7 +29,7 @@ def report(
     swept = sweeps.sweep_called(work_dir, name)
     if swept is None and sweeps.hides_a_sweep(work_dir, name):
         message = f"{name}: this is the ablation; for the sweep write: report sweeps/{name}"
-        typer.echo(message, err=True)
+        echo(message, err=True)
     if check:
         differences = (
             ablations.check_report(work_dir, name)
@@ -36,7 +37,7 @@ def report(
             else sweeps.check_sweep(work_dir, swept)
         )
         for difference in differences:
-            typer.echo(difference)
+            echo(difference)
         raise typer.Exit(1 if differences else 0)
     from reports.pages.terminal import render
     from runners.cli.terminal import print_fitted
@@ -62,7 +63,7 @@ def list_(
 
     lines = listing.lines(what, slot=slot, work_dir=work_dir, folder=folder, as_json=as_json)
     for line in lines:
-        typer.echo(line)
+        echo(line)
 
 
 def compare(
@@ -88,10 +89,10 @@ def compare(
 
     comparison = comparing.compare(a, b, name=name, work_dir=work_dir)
     if as_json:
-        typer.echo(json.dumps({**asdict(comparison), "differs": comparison.differs}))
+        echo(json.dumps({**asdict(comparison), "differs": comparison.differs}))
     else:
         for line in comparing.lines(comparison):
-            typer.echo(line)
+            echo(line)
     if exit_code and comparison.differs:
         raise typer.Exit(1)
 
@@ -111,4 +112,4 @@ def export_results(
     from yolact_bench.results.frames import Results, export
 
     for path in export(Results(work_dir, name), output, file_format=file_format):
-        typer.echo(str(path))
+        echo(str(path))

@@ -22,6 +22,7 @@ from runners.planning.plan import Plan
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.user_rates import UserRates
 from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
+from runners.system.output import echo
 from runners.system.torchrun import refuse_torchrun
 from runners.tracking.tracker import Tracker
 from runners.workdir.lock import hold_lock
@@ -42,7 +43,7 @@ def run(command: RunCommand) -> None:
     cost = estimate(plan, place, UserRates(every=command.images_per_second))
     facts = plan_facts(plan, cost)
     if command.dry_run:
-        typer.echo(json.dumps(facts) if command.as_json else "\n".join(plan_lines(plan, cost)))
+        echo(json.dumps(facts) if command.as_json else "\n".join(plan_lines(plan, cost)))
         return
     for line in plan_lines(plan, cost):
         log.info(line)
@@ -59,10 +60,10 @@ def run(command: RunCommand) -> None:
             "times_invalid": times_invalid,
             "expectations": {outcome.text: outcome.met for outcome in report.summary.outcomes},
         }
-        typer.echo(json.dumps({**facts, **outcome}))
+        echo(json.dumps({**facts, **outcome}))
     else:
         print_fitted(partial(render, report.summary, notes=command.verbose))
-        typer.echo(f"report: {report.folder / 'report.html'}", err=True)
+        echo(f"report: {report.folder / 'report.html'}", err=True)
     _exit_by(report, times_invalid)
 
 

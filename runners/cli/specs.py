@@ -4,13 +4,12 @@ import logging
 import sys
 from pathlib import Path
 
-import typer
-
 from reports.summary.paper import check_paper
 from runners.cli.command import SpecOptions
 from runners.cli.spec_commands import CheckCommand, PlanCommand, RunCommand
 from runners.planning.arm_checks import check_arms
 from runners.planning.plan import Plan, make_plan
+from runners.system.output import echo
 from runners.units.check import check as check_run
 from runners.units.settings import parse_settings
 from yolact_bench.build import program_fault
@@ -83,7 +82,7 @@ def check(command: CheckCommand) -> None:
             line = check_file(spec, budget=command.budget, data_root=command.data_root)
         else:
             line = _check_ablation(spec, command)
-        typer.echo(line)
+        echo(line)
 
 
 def _check_ablation(spec: Path, command: CheckCommand) -> str:

@@ -7,8 +7,6 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-import typer
-
 from reports.pages.build import build
 from reports.sweeps.build import build_sweep, render_sweep
 from runners.cli.spec_commands import SweepCommand
@@ -18,6 +16,7 @@ from runners.executors import make_workers
 from runners.sweep.check import CheckedSweep, check_sweep
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import SweepContext, run_sweep
+from runners.system.output import echo
 from runners.system.torchrun import refuse_torchrun
 from runners.tracking.tracker import Tracker
 from runners.units.settings import parse_settings
@@ -44,7 +43,7 @@ def sweep(command: SweepCommand) -> None:
     checked = _check(command)
     lines = plan_lines(checked)
     if command.dry_run:
-        typer.echo("\n".join(lines))
+        echo("\n".join(lines))
         return
     for line in lines:
         log.info(line)
@@ -53,10 +52,10 @@ def sweep(command: SweepCommand) -> None:
         build(command.work_dir, result.confirm)
     folder, written = build_sweep(command.work_dir, result.name)
     if command.as_json:
-        typer.echo(json.dumps(asdict(result)))
+        echo(json.dumps(asdict(result)))
     else:
         print_fitted(partial(render_sweep, written))
-    typer.echo(f"report: {folder / 'report.html'}", err=True)
+    echo(f"report: {folder / 'report.html'}", err=True)
 
 
 def check_file(path: Path, *, budget: str, data_root: Path | None) -> str:

@@ -3,8 +3,6 @@
 import json
 from functools import partial
 
-import typer
-
 from reports.pages import curve_page
 from reports.pages.profile_page import table, write
 from reports.pages.terminal import render_table
@@ -12,6 +10,7 @@ from runners.cli.arm_commands import LatencyCommand, ProfileCommand
 from runners.cli.terminal import print_fitted
 from runners.profiling.profile import profile_arm
 from runners.system.exit_codes import exit_if_invalid
+from runners.system.output import echo
 from runners.timing import command as timing
 from runners.timing.curve import latency_curve
 from runners.timing.request import LatencyRequest
@@ -49,8 +48,8 @@ def latency(command: LatencyCommand) -> None:
         return
     points = latency_curve(request, command.curve)
     folder = curve_page.write_curve(command.work_dir, points)
-    typer.echo(curve_page.as_json(points) if command.as_json else curve_page.as_text(points))
-    typer.echo(f"figure: {folder / 'curve.png'}", err=True)
+    echo(curve_page.as_json(points) if command.as_json else curve_page.as_text(points))
+    echo(f"figure: {folder / 'curve.png'}", err=True)
     exit_if_invalid([points.invalid])
 
 
@@ -77,8 +76,8 @@ def profile(command: ProfileCommand) -> None:
     )
     page = write(profiled, command.work_dir / REPORTS / f"profile-{profiled.arm}")
     if command.as_json:
-        typer.echo(json.dumps(to_plain(profiled)))
+        echo(json.dumps(to_plain(profiled)))
     else:
         print_fitted(partial(render_table, table(profiled), notes=True))
-        typer.echo(f"figures: {page}", err=True)
+        echo(f"figures: {page}", err=True)
     exit_if_invalid([profiled.invalid])

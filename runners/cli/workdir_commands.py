@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from runners.cli import options
+from runners.system.output import echo
 
 data = typer.Typer(help="Write or check data sets.", no_args_is_help=True)
 track = typer.Typer(help="Bring MLflow up to date.", no_args_is_help=True)
@@ -35,10 +36,10 @@ def gc(
         if delete:
             collecting.remove(garbage)
     if as_json:
-        typer.echo(json.dumps(collecting.facts(garbage, deleted=delete)))
+        echo(json.dumps(collecting.facts(garbage, deleted=delete)))
         return
     for line in collecting.lines(garbage, deleted=delete):
-        typer.echo(line)
+        echo(line)
 
 
 def doctor(work_dir: options.WorkDir = options.WORK, data_root: options.DataRoot = None) -> None:
@@ -47,11 +48,9 @@ def doctor(work_dir: options.WorkDir = options.WORK, data_root: options.DataRoot
 
     checks = diagnose(work_dir, data_root)
     for check in checks:
-        typer.echo(
-            f"{'FAIL' if check.state == 'fail' else check.state:<4}  {check.name}: {check.detail}"
-        )
+        echo(f"{'FAIL' if check.state == 'fail' else check.state:<4}  {check.name}: {check.detail}")
         if check.remedy:
-            typer.echo(f"      → {check.remedy}")
+            echo(f"      → {check.remedy}")
     if any(check.state == "fail" for check in checks):
         raise typer.Exit(1)
 
@@ -72,7 +71,7 @@ def write_shapes(
     from runners.units.settings import parse_settings
     from runners.workdir import dataset_files
 
-    typer.echo(dataset_files.write_shapes(folder, parse_settings(settings or [])))
+    echo(str(dataset_files.write_shapes(folder, parse_settings(settings or []))))
 
 
 @data.command("check")
@@ -106,7 +105,7 @@ def backfill(
 
     executions = send(work_dir, name)
     if as_json:
-        typer.echo(json.dumps({"executions": [asdict(execution) for execution in executions]}))
+        echo(json.dumps({"executions": [asdict(execution) for execution in executions]}))
         return
     for execution in executions:
         added = f"{execution.runs} runs and {execution.points} points added"
@@ -114,4 +113,4 @@ def backfill(
             added = "still running, and writes to MLflow itself"
         elif not execution.runs and not execution.points:
             added = "nothing was missing"
-        typer.echo(f"{execution.ablation} {execution.execution}: {added}")
+        echo(f"{execution.ablation} {execution.execution}: {added}")

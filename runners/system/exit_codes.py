@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import typer
 
+from runners.system.output import echo
 from runners.system.torchrun import is_first_process
 
 USAGE, FAILED_ARMS, UNMET, INVALID, INTERRUPTED = 2, 3, 4, 5, 130
@@ -40,4 +41,4 @@ def exit_if_invalid(reasons: Iterable[str]) -> None:
 
 def _print(message: str) -> None:
     if is_first_process():
-        typer.echo(message, err=True)
+        echo(message, err=True)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from runners.system.output import LogFormatter
+from yolact_bench.escape import one_line
 from yolact_bench.text import time_span
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ def _log_lines(title: str, total: int, start: int) -> Advance:
 @contextmanager
 def progress(title: str, total: int, start: int = 0) -> Iterator[Advance]:
     """Yield the function that a loop of `total` units reports its progress to."""
+    title = one_line(title)
     if not sys.stderr.isatty() or os.environ.get(PLAIN):
         yield _log_lines(title, total, start)
         return
@@ -75,11 +78,11 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Advance]:
 
 def log_to_stderr(prefix: str = "", *, level: int | str | None = None) -> None:
     """Write log lines to the standard error, at a level or that of YOLACT_BENCH_LOG_LEVEL."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter(f"%(asctime)s  {prefix}%(message)s", "%H:%M:%S"))
     logging.basicConfig(
         level=level or logging.getLevelName(os.environ.get("YOLACT_BENCH_LOG_LEVEL", "INFO")),
-        format=f"%(asctime)s  {prefix}%(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
+        handlers=[handler],
     )
 
 

@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-import typer
-
 from runners.system.environment import environment, now
 from runners.system.exit_codes import exit_if_invalid
+from runners.system.output import echo
 from runners.timing.request import LatencyRequest
 from runners.timing.session import ArmTimes
 from yolact_bench.errors import SpecError
@@ -64,12 +63,12 @@ def latency(request: LatencyRequest, *, as_json: bool) -> None:
             for scenario, arms in times.items()
         }
         facts = {"environment": asdict(env), "time": now(), "scenarios": scenarios}
-        typer.echo(json.dumps(facts))
+        echo(json.dumps(facts))
     else:
-        typer.echo(f"{env.device}, {env.threads} CPU threads, batch of {request.plan.batch_size}")
+        echo(f"{env.device}, {env.threads} CPU threads, batch of {request.plan.batch_size}")
         for scenario, arms in times.items():
             for line in _lines(scenario, arms, weights):
-                typer.echo(line)
+                echo(line)
     exit_if_invalid(why_invalid(arms.values()) for arms in times.values())
 
 

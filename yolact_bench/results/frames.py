@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yolact_bench.errors import SpecError
+from yolact_bench.escape import csv_cell
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.contrasts import contrasts
 from yolact_bench.results.files import atomic_path
@@ -190,7 +191,7 @@ def export(results: Results, folder: Path, *, file_format: str) -> tuple[Path, .
         path = folder / f"{name}.{file_format}"
         with atomic_path(path) as temporary:
             if file_format == "csv":
-                frame.to_csv(temporary, index=False)
+                _harmless(frame).to_csv(temporary, index=False)
             else:
                 frame.to_parquet(temporary, index=False)
         paths.append(path)
@@ -203,6 +204,12 @@ def _frame(rows: Iterator[_Row]) -> "pd.DataFrame":
     frame = pd.DataFrame(list(rows))
     # A column of None alone would have no type, and no mean.
     return frame.astype(dict.fromkeys(frame.columns[frame.isna().all()], float))
+
+
+def _harmless(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The frame with texts that no spreadsheet runs."""
+    words = frame.select_dtypes(exclude=["number", "bool"])
+    return frame.assign(**{str(name): words[name].map(csv_cell) for name in words})
 
 
 def _by_iou(record: Accuracy) -> _Row:

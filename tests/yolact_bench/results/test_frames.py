@@ -3,6 +3,7 @@
 import csv
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from runners.cli.report_commands import export_results
 from tests.support import fake_work
 from yolact_bench.errors import SpecError
 from yolact_bench.results.frames import Results, export
+from yolact_bench.results.store import Store
 
 DOC = Path(__file__).parents[3] / "docs" / "notebooks.md"
 
@@ -145,3 +147,13 @@ def test_the_snippets_of_the_page_for_notebooks_run(
         exec("\n\n".join(before), names)
         value = eval(last, names) if last.startswith("(") else exec(last, names)
         assert value is None or len(value) > 0
+
+
+def test_exported_names_are_no_formulas_and_numbers_stay(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    record = replace(fake_work.accuracy("fast"), arm="=1+1")
+    Store(work / "results.jsonl").add(record)
+    export(Results(work), tmp_path / "out", file_format="csv")
+    text = (tmp_path / "out/accuracy.csv").read_text()
+    assert "'=1+1" in text
+    assert f"{100 * fake_work.ARMS['fast'][1]}" in text
