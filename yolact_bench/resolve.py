@@ -8,7 +8,7 @@ from typing import Any
 from yolact_bench.catalog import OWN, alternatives, components, package_of
 from yolact_bench.errors import MissingDataError, SpecError, hint
 from yolact_bench.file_hash import file_sha256
-from yolact_bench.slots import Choice, fact, find_component, pick, resolve
+from yolact_bench.slots import Choice, defaults_of, fact, find_component, pick, resolve
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.run import SMALLEST_IMAGE, Run
 
@@ -59,6 +59,17 @@ def resolve_run(
         return resolved, spec
     train_data, eval_data = spec.fingerprint("train"), spec.fingerprint(split)
     return replace(resolved, train_data=train_data, eval_data=eval_data), spec
+
+
+def with_later(run: Run) -> Run:
+    """Return a resolved run with the options too that its digests leave out at their default."""
+    choices = {}
+    for slot in OWN:
+        component = find_component(components(slot), choice := getattr(run, slot))
+        if component is not None and (later := fact(component, "later")):
+            defaults = defaults_of(component)
+            choices[slot] = {option: defaults[option] for option in later} | choice
+    return replace(run, **choices)
 
 
 def can_replay(run: Run) -> bool:

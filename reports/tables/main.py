@@ -62,6 +62,7 @@ def comparison(summary: Summary) -> Table:
         legends.BOLD if table.bold else "",
         legends.MACS if _counts_macs(summary) else "",
         *legends.times(summary.session),
+        *legends.side_effects(summary),
     )
     return replace(
         table,

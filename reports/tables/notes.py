@@ -8,6 +8,7 @@ from reports.summary.timings import SessionRow
 from reports.tables.table import Notes
 from yolact_bench.results.compared_arms import LEVEL
 from yolact_bench.results.contrasts import HEADLINE, Contrast
+from yolact_bench.side_effects import side_effect_lines
 from yolact_bench.spec.budget_names import BUDGETS
 
 
@@ -65,6 +66,13 @@ def missing(summary: Summary) -> Iterator[str]:
     """Yield why a Δ has no interval, and how to get one."""
     if (reasons := summary.contrasts.missing) and len(summary.rows) > 1:
         yield f"Without interval: {'; '.join(reasons)}. To add it: {summary.manifest.command}"
+
+
+def side_effects(summary: Summary) -> list[str]:
+    """Return in what each arm differs from the baseline beyond the changes that it writes."""
+    plan = summary.manifest
+    runs = {planned.arm: planned.run for planned in plan.runs}  # seeds apart they are equal
+    return side_effect_lines(runs, plan.arm_changes, plan.baseline)
 
 
 def arm(summary: Summary, row: ArmRow, notes: Notes) -> str:

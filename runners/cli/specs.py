@@ -7,13 +7,14 @@ from pathlib import Path
 from reports.summary.paper import check_paper
 from runners.cli.command import SpecOptions
 from runners.cli.spec_commands import CheckCommand, PlanCommand, RunCommand
-from runners.planning.arm_checks import check_arms
+from runners.planning.arm_checks import check_arms, side_effects_of
 from runners.planning.plan import Plan, make_plan
 from runners.system.output import echo
 from runners.units.check import check as check_run
 from runners.units.settings import parse_settings
 from yolact_bench.build import program_fault
 from yolact_bench.errors import MissingDataError, SpecError
+from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.spec.ablation import Ablation, Arm, load
 from yolact_bench.spec.sweep.sweep import is_sweep
@@ -70,7 +71,7 @@ def check_texts(ablation: Ablation) -> None:
 
 
 def check(command: CheckCommand) -> None:
-    """Print one line per spec; a data set that is not on this machine is no mistake.
+    """Print one line per spec, and its side effects; data that are not here are no mistake.
 
     Raises:
         SpecError: the first mistake.
@@ -97,7 +98,15 @@ def _check_ablation(spec: Path, command: CheckCommand) -> str:
     notes = [f"; missing here: {what}" for what in missing]
     faults = (program_fault(arm.run, "cpu") for arm in ablation.arms)
     notes += [f"; cannot run here: {fault}" for fault in dict.fromkeys(faults) if fault]
-    return f"{spec}: {count(len(ablation.arms), 'arm')}{external} OK{''.join(notes)}"
+    line = f"{spec}: {count(len(ablation.arms), 'arm')}{external} OK{''.join(notes)}"
+    return "\n  ".join([line, *_side_effects(ablation)])
+
+
+def _side_effects(ablation: Ablation) -> list[str]:
+    runs = {arm.name: resolve_architecture(arm.run, files=False) for arm in ablation.arms}
+    lines = side_effects_of(ablation, runs)
+    remedy = "to keep the baseline's value of an option, write it in the arm: slot.option: value"
+    return [*lines, f"({remedy})"] if lines else []
 
 
 def _check(arm: Arm, data_root: Path | None) -> str:

@@ -1,10 +1,12 @@
 """Arms checked against one another, before any of them is planned."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 from yolact_bench.errors import SpecError
-from yolact_bench.resolve import fact_of, in_effect, resolve_architecture
+from yolact_bench.resolve import fact_of, in_effect, resolve_architecture, with_later
+from yolact_bench.side_effects import side_effect_lines
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.run import Run
 
@@ -33,6 +35,18 @@ def check_arms(ablation: Ablation) -> None:
             other, other_seed = first.setdefault((identity, run.seed + seed), (arm.name, seed))
             if other != arm.name:
                 raise SpecError(f"{arm.where}: {_fault(other, seed, other_seed)}")
+
+
+def side_effects_of(ablation: Ablation, runs: Mapping[str, Run]) -> list[str]:
+    """Return a line for each arm that differs from the baseline in more than it writes.
+
+    `runs` is arm → resolved run, the baseline's among them.
+    """
+    return side_effect_lines(
+        {arm: with_later(run).as_dict() for arm, run in runs.items()},
+        {arm.name: arm.changes for arm in ablation.arms},
+        ablation.baseline,
+    )
 
 
 def _check_init(run: Run) -> None:

@@ -13,6 +13,7 @@ from reports.pages.build import read
 from reports.pages.html import html_report
 from reports.pages.latex import latex_report
 from reports.pages.markdown import markdown_report
+from reports.pages.terminal import render
 from reports.summary.aggregate import Summary
 from reports.tables import paper as paper_table
 from reports.tables.csv import csv_files
@@ -262,3 +263,25 @@ def test_latex_has_nothing_that_its_default_fonts_lack(tmp_path: Path) -> None:
 def test_every_error_and_oracle_that_is_analysed_has_a_name_for_readers() -> None:
     assert set(TYPES) == {*ERROR_TYPES, *OPPOSITES}
     assert set(ORACLES) == set(ANALYSED)
+
+
+def test_what_an_arm_changes_unwritten_stands_below_the_main_table(tmp_path: Path) -> None:
+    """Computed from the runs of the manifest; on a terminal only with -v."""
+    plan = fake_work.manifest(seeds=(0, 1))
+    runs = tuple(
+        replace(
+            run,
+            run={
+                "nms": {"name": "fast", "top_k": None if run.arm == "sequential" else 200},
+                "seed": run.seed,
+            },
+        )
+        for run in plan.runs
+    )
+    summary = _summary(tmp_path, plan=replace(plan, runs=runs))
+    note = "sequential: also nms.top_k null (baseline 200)"
+    assert [text for text in comparison(summary).notes if ": also " in text] == [note]
+    assert note in markdown_report(summary, ())
+    assert note in html_report(summary, {})
+    assert note in " ".join(render(summary, notes=True).split())
+    assert ": also " not in render(summary)

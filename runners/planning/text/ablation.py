@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from runners.arms.external.plan import ExternalStep
+from runners.planning.arm_checks import side_effects_of
 from runners.planning.cost import Estimate, StepCost
 from runners.planning.plan import Plan, Step
 from yolact_bench.errors import word_list
@@ -27,6 +28,8 @@ def plan_lines(plan: Plan, cost: Estimate) -> list[str]:
     rows = [_HEADS, *(_row(plan, s, c) for s, c in zip(plan.steps, cost.steps, strict=True))]
     rows += [_external_row(step) for step in plan.external]
     lines += align(rows)
+    runs = {step.unit.arm: step.unit.run for step in plan.steps}
+    lines += [f"  {line}" for line in side_effects_of(ablation, runs)]
     timing = "done" if plan.timed else "all arms, in one session"
     if plan.why_timed_again:
         timing += f" again (of the one before: {plan.why_timed_again})"

@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from runners.ablation.context import AblationContext
+from runners.planning.arm_checks import side_effects_of
 from runners.planning.cost import Estimate, estimate, plan_tasks, scale_plan
 from runners.planning.plan import Plan
 from runners.planning.text.ablation import plan_facts, plan_lines
 from runners.planning.user_rates import UserRates
 from tests.support import fake_work
-from tests.support.small_ablation import plan_spec
+from tests.support.small_ablation import SPEC, plan_spec, write_spec
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.spec.ablation import load
 
 
 def cost(plan: Plan, at: AblationContext, *, rate: float | None = None) -> Estimate:
@@ -87,6 +90,20 @@ def test_the_plan_shows_what_is_shared_and_its_facts_are_json(
     assert sequential.split("  ")[1:2] == ["sequential"]
     assert sequential.count("of k_4") == 2
     assert "2 trainings, 2 forward passes, 3 evaluations" in "\n".join(lines)
+    assert lines[5:7] == [
+        "  k_2: also schedule.lr 0.003 (baseline 0.001)",
+        "  sequential: also nms.top_k unset (baseline 200)",
+    ]
     facts = json.loads(json.dumps(plan_facts(plan, cost(plan, at, rate=4.0))))
     assert facts["estimate"]["train_seconds"] == 3.0
     assert [unit["shares_forward"] for unit in facts["units"]] == [None, None, "k_4"]
+
+
+def test_an_option_that_digests_leave_out_is_compared_by_its_default(tmp_path: Path) -> None:
+    """`streams` of a CUDA graph came later; it is 1 unless written."""
+    head, _, _ = SPEC.partition("changes:")
+    arms = "  k_4: {runtime: {name: cuda_graph, streams: 2}}\n  one: {runtime: cuda_graph}\n"
+    ablation = load(write_spec(tmp_path, f"{head}changes: [runtime]\narms:\n{arms}"))
+    runs = {arm.name: resolve_architecture(arm.run, files=False) for arm in ablation.arms}
+    assert "streams" not in runs["one"].runtime
+    assert side_effects_of(ablation, runs) == ["one: also runtime.streams 1 (baseline 2)"]

@@ -51,9 +51,20 @@ def lines_of(spec: Path) -> list[str]:
 
 def test_arms_of_one_architecture_build_one_network(tmp_path: Path, builds: list[Run]) -> None:
     spec = write_spec(tmp_path, f"{HEAD}arms:\n{ARMS}".replace("baseline: k_4", "baseline: k_13"))
-    (line,) = lines_of(spec)
-    assert line == f"{spec}: 5 arms OK"
+    assert lines_of(spec)[0] == f"{spec}: 5 arms OK"
     assert sorted(run.protonet["k"] for run in builds) == [11, 13]  # type: ignore[type-var]
+
+
+def test_what_an_arm_changes_unwritten_is_listed_with_what_to_write(tmp_path: Path) -> None:
+    """Sequential NMS has no `top_k`; that of `matrix` is another, unless the arm writes it."""
+    wide, held = "  wide: {nms: matrix}\n", "  held: {nms: {name: matrix, top_k: 200}}\n"
+    head = HEAD.replace("[protonet.k, nms, schedule.lr]", "[nms]")
+    spec = write_spec(tmp_path, f"{head}arms:\n  k_4: {{}}\n{wide}{held}")
+    first, of_wide, of_held, remedy = lines_of(spec)
+    assert first.endswith(": 3 arms OK")
+    assert of_wide.startswith("  wide: also nms.top_k 500 (baseline 200), nms.decay ")
+    assert of_held.startswith("  held: also nms.decay ")
+    assert "write it in the arm: slot.option: value" in remedy
 
 
 @pytest.mark.parametrize(
