@@ -11,6 +11,7 @@ from runners.system.environment import environment, now
 from runners.units.unit import Work, identity
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
+from yolact_bench.escape import without_passwords
 from yolact_bench.results.files import out_of_space
 from yolact_bench.results.record import Failure
 
@@ -49,8 +50,8 @@ def failure_record(unit: Work, place: Workplace, phase: str, error: Exception) -
         **identity(unit),
         phase=phase,
         kind=kind,
-        message=message,
-        traceback="".join(traceback.format_exception(error)),
+        message=without_passwords(message),
+        traceback=without_passwords("".join(traceback.format_exception(error))),
         environment=environment(place.device),
         time=now(),
     )

@@ -1,15 +1,18 @@
 """What the disks of this machine offer a run: work directory, MLflow store, COCO."""
 
+import re
 import shutil
 import sqlite3
 import tempfile
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
 from runners.tracking.server import store_uri
+from yolact_bench.escape import without_passwords
 
 State = Literal["ok", "warn", "fail"]
 
@@ -63,20 +66,22 @@ def check_mlflow_store(work_dir: Path) -> Iterator[Check]:
     uri, remedy = store_uri(work_dir), ""
     try:
         detail = f"{uri} {_reach(uri)}"
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, HTTPException, sqlite3.Error) as error:
         remedy = "start the server, or unset MLFLOW_TRACKING_URI; runs continue without it"
         detail = f"{uri} cannot be reached ({error})"
-    yield check_with_remedy("MLflow store", detail, remedy)
+    yield check_with_remedy("MLflow store", without_passwords(detail), remedy)
 
 
 def _reach(uri: str) -> str:
     """Return what the store answers, without creating it.
 
     Raises:
-        OSError, sqlite3.Error: no answer.
+        OSError, HTTPException, sqlite3.Error: no answer.
     """
     if uri.startswith(("http://", "https://")):
-        with urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=3) as answer:
+        # urllib takes what stands before an @ for the host; whether a server lives is no secret.
+        address = re.sub("//[^/]*@", "//", uri.rstrip("/"))
+        with urllib.request.urlopen(f"{address}/health", timeout=3) as answer:
             return f"answers {answer.status}"
     if not uri.startswith("sqlite:///"):
         return "can only be opened by MLflow"

@@ -17,7 +17,7 @@ from runners.sweep.coordinator import Coordinator
 from runners.sweep.ledger import Ledger, coordinator_of
 from runners.sweep.replays import run_replays
 from runners.sweep.stopwatch import Stopwatch
-from runners.sweep.storage import is_own, storage_url, without_password
+from runners.sweep.storage import is_own, storage_url
 from runners.sweep.study import Study
 from runners.sweep.summary_file import SweepSummary
 from runners.sweep.trainings import Trainings
@@ -28,6 +28,7 @@ from runners.tracking.tracker import Tracker
 from runners.units.unit import planned_run
 from runners.units.workplace import Workplace, is_trained
 from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.escape import without_passwords
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import Manifest
@@ -61,7 +62,7 @@ def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep
     spec, place = checked.spec, at.place
     url = storage_url(at.storage, place.work_dir)
     study = Study(spec, url, environment_facts(environment(place.device)))
-    log.info("study %s in %s", spec.name, without_password(url))
+    log.info("study %s in %s", spec.name, without_passwords(url))
     ledger = Ledger(
         study=study,
         space=spec.space,

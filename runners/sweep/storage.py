@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from runners.tracking.server import store_uri
 from yolact_bench.errors import SpecError
+from yolact_bench.escape import without_passwords
 
 VARIABLE = "OPTUNA_STORAGE"
 
@@ -27,18 +27,10 @@ def storage_url(option: str | None, work_dir: Path) -> str:
         )
     if _same(url, store_uri(work_dir)):
         raise SpecError(
-            f"--storage {without_password(url)}: this is the database of MLflow, "
+            f"--storage {without_passwords(url)}: this is the database of MLflow, "
             "whose table names clash with those of a study; give another"
         )
     return url
-
-
-def without_password(url: str) -> str:
-    """Return a database URL without its password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":…@", 1)
 
 
 def is_own(url: str, work_dir: Path) -> bool:

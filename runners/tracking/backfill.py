@@ -10,6 +10,7 @@ from runners.tracking.restore import restored_events
 from runners.tracking.server import store_uri
 from runners.tracking.writer import Writer
 from yolact_bench.errors import SpecError, first_line, hint
+from yolact_bench.escape import without_passwords
 from yolact_bench.results.manifest import FILE, load
 from yolact_bench.results.store import open_store
 from yolact_bench.work_names import REPORTS
@@ -91,9 +92,10 @@ def _write(
             writer.points.flush(late_only=True)
         writer.points.flush()
     except Exception as error:  # of MLflow, its database or its server
-        raise SpecError(
+        text = (
             f"{store_uri(work_dir)}: MLflow cannot be written ({type(error).__name__}: "
             f"{first_line(error)}); start its server, or set MLFLOW_TRACKING_URI, and try again"
-        ) from error
+        )
+        raise SpecError(without_passwords(text)) from error
     made, sent = writer.runs_made, writer.points.sent
     return BackfillResult(ablation=ablation, execution=execution, runs=made, points=sent)

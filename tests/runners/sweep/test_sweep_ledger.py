@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runners.sweep.ledger import Ledger, counts
-from runners.sweep.storage import is_own, storage_url, without_password
+from runners.sweep.storage import is_own, storage_url
 from runners.sweep.study import Study
 from tests.yolact_bench.spec.test_spec_sweep import SPEC, written
 from yolact_bench.errors import SpecError
@@ -219,7 +219,3 @@ def test_a_server_that_mlflow_writes_to_is_refused_whatever_the_user(
 def test_a_path_is_not_a_database(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="database URL such as"):
         storage_url("work/optuna.db", tmp_path)
-
-
-def test_a_password_is_never_shown() -> None:
-    assert without_password("postgresql://me:secret@host:1/db") == "postgresql://me:…@host:1/db"
