@@ -1,6 +1,8 @@
 """The two ways in which a run may stop: a mistake, with hints what to write, or a failed arm."""
 
 import difflib
+import errno
+import os
 from collections.abc import Collection, Sequence
 
 _LONGEST = 300
@@ -11,6 +13,37 @@ def first_line(error: BaseException) -> str:
     """Return the beginning of an error's message, which may hold many lines; or its type."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:_LONGEST].rstrip(".")
+
+
+# What a system call on a file may meet, and the remedy; other errors are mistakes of ours unless
+# they name a file.
+_REMEDIES = {
+    errno.EACCES: "change its permissions, or name another place",
+    errno.EPERM: "change its permissions, or name another place",
+    errno.EROFS: "mount its disk for writing, or name another place",
+    errno.ENOSPC: "free some space (`yolact-bench gc` lists what nothing needs)",
+    errno.EDQUOT: "free some space (`yolact-bench gc` lists what nothing needs)",
+    errno.ENAMETOOLONG: "shorten the name or the path",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close programs that hold many files open",
+    errno.EIO: "check its disk",
+    errno.ESTALE: "mount its disk again",
+    errno.EFBIG: "name a place on a file system for large files",
+}
+
+
+def file_fault(error: BaseException) -> str | None:
+    """Return what the system refused, on which file and what helps; None if that is not it."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    file = error.filename
+    if not isinstance(file, str | bytes | os.PathLike) and error.errno not in _REMEDIES:
+        return None
+    place = os.fsdecode(file) if isinstance(file, str | bytes | os.PathLike) else "a file"
+    name = place if len(place) <= _LONGEST else f"{place[:_LONGEST]}…"
+    remedy = _REMEDIES.get(error.errno, "correct that")
+    reason = error.strerror or os.strerror(error.errno)
+    return f"{name}: cannot be read or written ({reason}); {remedy}, then run the command again"
 
 
 class SpecError(ValueError):

@@ -10,7 +10,7 @@ import torch
 from runners.system.environment import environment, now
 from runners.units.unit import Work, identity
 from runners.units.workplace import Workplace
-from yolact_bench.errors import ArmError
+from yolact_bench.errors import ArmError, file_fault
 from yolact_bench.escape import without_passwords
 from yolact_bench.results.files import out_of_space
 from yolact_bench.results.record import Failure
@@ -46,6 +46,8 @@ def failure_record(unit: Work, place: Workplace, phase: str, error: Exception) -
     message = str(error) or type(error).__name__
     if kind == "disk_full" and not isinstance(error, ArmError):
         message = f"{place.work_dir}: {message}"
+    elif fault := file_fault(error):
+        message = f"{fault} with --retry-failed"
     return Failure(
         **identity(unit),
         phase=phase,

@@ -34,7 +34,7 @@ def start(
     ] = None,
 ) -> None:
     """Set up logging, for every command."""
-    level = logging.WARNING if quiet else logging.INFO
+    level = logging.WARNING if quiet else None
     log_to_stderr(level=level if is_first_process() else logging.ERROR)
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -1,5 +1,6 @@
 """Exit codes, and which of them an exception or invalid times mean."""
 
+import logging
 from collections.abc import Iterable
 
 import typer
@@ -7,15 +8,18 @@ import typer
 from runners.system.output import echo
 from runners.system.torchrun import is_first_process
 
+log = logging.getLogger(__name__)
+
 USAGE, FAILED_ARMS, UNMET, INVALID, INTERRUPTED = 2, 3, 4, 5, 130
 
 
 def exit_code_of(error: Exception) -> int:
-    """Print a user's mistake as one message and return its exit code; raise anything else.
+    """Print a mistake, or a file that the system refuses, as one message and return its exit code.
 
-    Under torchrun the first process prints it.
+    Anything else is raised again, as a mistake of ours. Where a file was refused stands in the log
+    at the level DEBUG. Under torchrun the first process prints it.
     """
-    from yolact_bench.errors import ArmError, SpecError
+    from yolact_bench.errors import ArmError, SpecError, file_fault
 
     show = getattr(error, "show", None)  # of click's errors: typer may bring its own click
     if callable(show):
@@ -25,6 +29,9 @@ def exit_code_of(error: Exception) -> int:
     elif isinstance(error, ArmError):
         _print(f"failed ({error.kind}): {error}")
         return FAILED_ARMS
+    elif fault := file_fault(error):
+        log.debug("where the file was refused", exc_info=error)
+        _print(f"error: {fault}")
     else:
         raise error
     return USAGE

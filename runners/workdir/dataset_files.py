@@ -77,7 +77,7 @@ def write_split(dataset: Dataset, split: str, folder: Path) -> None:
     for index in range(len(dataset)):
         path = images / f"{dataset.image_id(index):06d}.png"
         if not cv2.imwrite(str(path), cv2.cvtColor(dataset.image(index), cv2.COLOR_RGB2BGR)):
-            raise OSError(f"{path}: could not be written; free space there, or name another folder")
+            raise SpecError(f"{path}: cannot be written; free space, or name another folder")
     notes = folder / "annotations"
     notes.mkdir(exist_ok=True)
     content = json.dumps(dataset.ground_truth())

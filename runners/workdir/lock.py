@@ -47,7 +47,10 @@ def hold_lock(work_dir: Path, *, command: str, patience: float = 0.0) -> Iterato
         _take(descriptor, work_dir, patience)
         since = datetime.now(UTC).isoformat(timespec="seconds")
         holder = Holder(pid=os.getpid(), host=socket.gethostname(), command=command, since=since)
-        _write(descriptor, asdict(holder))
+        try:
+            _write(descriptor, asdict(holder))
+        except OSError as error:
+            raise unwritable(work_dir, error) from error
         yield holder
         _write(descriptor, {})
     finally:

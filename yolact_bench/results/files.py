@@ -52,6 +52,8 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
             temporary.unlink()
         if out_of_space(error):
             raise disk_full(path) from error
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)
         raise
     if durable:
         sync(path.parent)
@@ -106,5 +108,6 @@ def disk_full(path: Path) -> ArmError:
     return ArmError(
         "disk_full",
         f"{path}: no space is left on its disk, and nothing was written; free some "
-        "(`yolact-bench gc` lists what nothing needs), then run the same command again",
+        "(`yolact-bench gc` lists what nothing needs), then run the same command again, with "
+        "--retry-failed where an arm failed",
     )

@@ -259,4 +259,5 @@ def _append(descriptor: int, data: bytes, path: Path) -> None:
         os.ftruncate(descriptor, size)
         if out_of_space(error):
             raise disk_full(path) from error
+        error.filename = str(path)
         raise

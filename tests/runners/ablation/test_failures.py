@@ -154,6 +154,7 @@ def test_a_full_disk_fails_the_arm_with_the_path_and_leaves_nothing_half_written
     ]
     messages = [r.message for r in context(tmp_path).store.failures()]
     assert "final.pt: no space is left" in messages[0]
+    assert "--retry-failed" in messages[0]
     assert "shared with k_4" in messages[1]
     assert len(trainings) == 2  # that of k_4 was not tried again for `sequential`
     left = {path.name for path in (tmp_path / "checkpoints").rglob("*") if path.is_file()}

@@ -1,5 +1,6 @@
 """The password of MLFLOW_TRACKING_URI stands in no message, finding or record."""
 
+import errno
 import http.server
 import threading
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def test_a_backfill_that_fails_names_the_store_without_its_password(
     assert SECRET not in str(raised.value)
 
 
-def test_the_record_of_a_failure_has_no_password(
+def test_the_record_of_a_failure_has_no_password_and_names_what_was_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = fake_work.failure()
@@ -84,5 +85,9 @@ def test_the_record_of_a_failure_has_no_password(
     place = cast("Any", SimpleNamespace(work_dir=tmp_path, device="cpu"))
     error = RuntimeError(f"https://me:{SECRET}@host/data: gone")
     record = failure.failure_record(cast("Any", None), place, "train", error)
+    refused = PermissionError(errno.EACCES, "Permission denied", "work/final.pt")
+    fault = failure.failure_record(cast("Any", None), place, "train", refused).message
+    assert fault.startswith("work/final.pt: cannot be read or written (Permission denied);")
+    assert fault.endswith("with --retry-failed")
     assert record.message == "https://me:…@host/data: gone"
     assert record.traceback == "RuntimeError: https://me:…@host/data: gone\n"
