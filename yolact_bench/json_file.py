@@ -5,24 +5,41 @@ from pathlib import Path
 from typing import Any
 
 from yolact_bench.errors import SpecError
+from yolact_bench.text_file import read_bytes
 
 _REMEDY = "correct it there, or name another file"
+_LARGEST = 8 << 30  # bytes; the largest public annotation files have a few 10⁹
+# Larger files are made by programs, and looking at every object costs them seconds.
+_LARGEST_BY_HAND = 64 << 20
 
 
 def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
     """Return the content of a JSON file.
 
     Raises:
-        SpecError: unreadable, or not JSON (with line and column); the message ends in `remedy`.
+        SpecError: unreadable, not JSON (with line and column), nested too deep, or, in a file of
+            at most 64 MiB, a key given twice; the message ends in `remedy`.
     """
+    data = read_bytes(path, most=_LARGEST, remedy=remedy)
+    hook = _object if len(data) <= _LARGEST_BY_HAND else None
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+        return json.loads(data, object_pairs_hook=hook)
     except json.JSONDecodeError as error:
         place = f"{path}:{error.lineno}:{error.colno}"
         raise SpecError(f"{place}: not JSON ({error.msg}); {remedy}") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not JSON (not a text in UTF-8); {remedy}") from error
-    except ValueError as error:  # a number of too many digits
+    except ValueError as error:  # a number of too many digits, a key given twice
         raise SpecError(f"{path}: not JSON ({error}); {remedy}") from error
+    except RecursionError as error:
+        raise SpecError(f"{path}: not JSON (nested too deep); {remedy}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these members, of which JSON readers silently keep the last."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        raise ValueError(f"the key {twice[:80]!r} is given twice in one object")
+    return members

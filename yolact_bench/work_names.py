@@ -1,5 +1,10 @@
 """The names of what lies in a work directory; packages name what only they write."""
 
+import unicodedata
+from pathlib import Path
+
+from yolact_bench.errors import SpecError
+
 RESULTS = "results.jsonl"
 CHECKPOINTS = "checkpoints"  # a folder for each train digest, with:
 RUN, LOG, LAST, FINAL = "run.yaml", "log.jsonl", "last.pt", "final.pt"
@@ -7,3 +12,34 @@ PREDICTIONS = "predictions"  # a folder for each digest of detections or of a fo
 RESAMPLES = "resamples"  # a file for each detect digest
 REPORTS = "reports"  # a folder for each ablation
 SWEEPS = "sweeps"  # a folder for each sweep
+CONFIRMATION = "-confirm"  # behind a sweep's name: the ablation that repeats its best trials
+
+# File systems hold names of 255 bytes; those of incomplete files are longer by a few letters.
+_LONGEST = 200
+# Dots begin the names of incomplete files; terminals and tables obey what is not printed.
+NAME_RULE = f"1 to {_LONGEST} bytes without slashes and control characters, and no dot first"
+_NOT_PRINTED = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode: control, half a pair, line ends
+
+
+def is_name(name: str) -> bool:
+    """Return whether an ablation, arm, sweep or data set may be called so (`NAME_RULE`)."""
+    if not name.strip() or name[0] == "." or "/" in name or "\\" in name:
+        return False
+    is_printed = not any(unicodedata.category(letter) in _NOT_PRINTED for letter in name)
+    return is_printed and len(name.encode()) <= _LONGEST
+
+
+def quote(key: str) -> str:
+    """Return a key for a message: as it is, but not what is long or what a terminal obeys."""
+    return key if is_name(key) else f"{key[:40]!r}{'…' if len(key) > 40 else ''}"
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return what is called `name` in a folder of a work directory, and nowhere else.
+
+    Raises:
+        SpecError: not a name; as a path it could lead out of the folder.
+    """
+    if not is_name(name):
+        raise SpecError(f"{folder}: {quote(name)} names nothing in it; a name has {NAME_RULE}")
+    return folder / name

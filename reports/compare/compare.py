@@ -12,7 +12,7 @@ from reports.tables.table import Column, R, number, tabulate, text
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.results import manifest as manifests
 from yolact_bench.text import align, decimal
-from yolact_bench.work_names import REPORTS, RESULTS
+from yolact_bench.work_names import REPORTS, RESULTS, is_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ def _ablation(word: str, work_dir: Path) -> Side:
     folder = Path(word)
     if (folder / manifests.FILE.name).is_file():
         return read_side(folder.resolve().parents[1], folder)
-    if not (work_dir / REPORTS / word / manifests.FILE.name).is_file():
+    if not is_name(word) or not (work_dir / REPORTS / word / manifests.FILE.name).is_file():
         known = _names(work_dir)
         advice = hint(word, known) if known else "; give two work directories, or two ablations"
         raise SpecError(

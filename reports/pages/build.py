@@ -15,7 +15,7 @@ from yolact_bench.errors import SpecError, hint
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.store import open_store
-from yolact_bench.work_names import REPORTS, SWEEPS
+from yolact_bench.work_names import REPORTS, SWEEPS, is_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def report_folder(work_dir: Path, name: str) -> Path:
     """
     reports = work_dir / REPORTS
     folder = reports / name
-    if not name or not (folder / manifests.FILE.name).exists():
+    if not is_name(name) or not (folder / manifests.FILE.name).exists():
         known = [path.parent.name for path in manifests.FILE.in_folders_of(reports)]
         known += [path.parent.name for path in sweeps.FILE.in_folders_of(work_dir / SWEEPS)]
         raise SpecError(

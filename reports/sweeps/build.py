@@ -18,7 +18,7 @@ from yolact_bench.results import manifest as manifests
 from yolact_bench.results import sweep as sweeps
 from yolact_bench.results.store import open_store
 from yolact_bench.results.sweep import Sweep
-from yolact_bench.work_names import REPORTS, SWEEPS
+from yolact_bench.work_names import REPORTS, SWEEPS, is_name
 
 _PREFIX = "sweeps/"  # distinguishes a sweep from an ablation of the same name
 
@@ -71,20 +71,22 @@ def sweep_called(work_dir: Path, name: str) -> str | None:
     """
     if name.startswith(_PREFIX):
         return name.removeprefix(_PREFIX)
-    if not (name and _folder(work_dir, name).joinpath(sweeps.FILE.name).exists()):
+    if not (is_name(name) and _folder(work_dir, name).joinpath(sweeps.FILE.name).exists()):
         return None
     return None if hides_a_sweep(work_dir, name) else name
 
 
 def hides_a_sweep(work_dir: Path, name: str) -> bool:
     """Return whether both an ablation and a sweep have this name."""
+    if not is_name(name):
+        return False
     ablation = work_dir / REPORTS / name / manifests.FILE.name
     return ablation.exists() and _folder(work_dir, name).joinpath(sweeps.FILE.name).exists()
 
 
 def _read(work_dir: Path, name: str) -> tuple[Path, Sweep]:
     folder = _folder(work_dir, name)
-    if not name or not (folder / sweeps.FILE.name).exists():
+    if not is_name(name) or not (folder / sweeps.FILE.name).exists():
         files = sweeps.FILE.in_folders_of(_folder(work_dir, ""))
         known = dict.fromkeys(file.parent.name for file in files)
         raise SpecError(f"report: {work_dir} has no sweep named {name!r}{hint(name, known)}")
@@ -98,7 +100,7 @@ def _folder(work_dir: Path, name: str) -> Path:
 def _confirmation_tables(work_dir: Path, sweep: Sweep) -> tuple[Table, ...]:
     """The main table of the ablation that ran the chosen trials again; none before it has run."""
     folder = work_dir / REPORTS / sweep.confirm
-    if not sweep.confirm or not (folder / manifests.FILE.name).exists():
+    if not is_name(sweep.confirm) or not (folder / manifests.FILE.name).exists():
         return ()
     store = open_store(work_dir)
     table = tables.comparison(summarise(manifests.load(folder), store, work_dir))

@@ -23,7 +23,7 @@ from runners.units.unit import Work, planned_run
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
 from yolact_bench.results.manifest import Manifest, save
-from yolact_bench.work_names import LOG, REPORTS
+from yolact_bench.work_names import LOG, REPORTS, inside
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def run_ablation(plan: Plan, context: AblationContext, *, command: str) -> Manif
     """
     open_data(plan, context.place)
     manifest = manifest_of(plan, command=command)
-    folder = context.place.work_dir / REPORTS / manifest.name
+    folder = inside(context.place.work_dir / REPORTS, manifest.name)
     if context.latency_first:
         dropped = drop_slow_arms(plan, context.place, folder, timing=context.timing)
         manifest, plan = replace(manifest, dropped=dropped), drop_arms(plan, dropped)

@@ -1,6 +1,7 @@
 """Commands as classes: what a class declares are its options, declared once and passed on whole."""
 
 import logging
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, get_origin
 import typer
 
 from runners.cli import options
+from yolact_bench.errors import SpecError
 from yolact_bench.spec.budget_names import BUDGETS, FULL
 
 if TYPE_CHECKING:
@@ -157,3 +159,15 @@ class ExecutorOptions(PlaceOptions):
     ] = None
     dry_run: Annotated[bool, typer.Option(help="Plan only; nothing runs.")] = False
     as_json: options.AsJson = False
+
+    def __post_init__(self) -> None:
+        """Refuse an address, unless of the environment, without the executor that uses it.
+
+        Raises:
+            SpecError: naming both options.
+        """
+        if self.executor != "ray" and self.address not in (None, os.environ.get("RAY_ADDRESS")):
+            raise SpecError(
+                f"--address {self.address}: only --executor ray has one; write that too, or leave "
+                "it out"
+            )

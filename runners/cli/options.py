@@ -15,7 +15,7 @@ def require_files(specs: Path | Sequence[Path]) -> Path | Sequence[Path]:
     Raises:
         SpecError: there is no such file.
     """
-    from yolact_bench.spec.source import require_file  # loads pydantic, which --help does without
+    from yolact_bench.text_file import require_file
 
     for spec in [specs] if isinstance(specs, Path) else specs:
         require_file(spec)

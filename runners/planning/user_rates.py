@@ -77,7 +77,8 @@ def _read_rates(file: Path) -> UserRates:
     presets = source.data.get("presets", {})
     if not isinstance(presets, Mapping):
         raise source.error(("presets",), f"expected preset: rate, got {presets!r}")
-    by_preset = {str(name): _number(source, ("presets", str(name)), presets) for name in presets}
+    presets = {str(name): rate for name, rate in presets.items()}
+    by_preset = {name: _number(source, ("presets", name), presets) for name in presets}
     single = {key: _number(source, (key,), source.data) for key in _SINGLE if key in source.data}
     try:
         return UserRates(by_preset=by_preset, **single)

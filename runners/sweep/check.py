@@ -9,7 +9,7 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.run import Run
-from yolact_bench.spec.sweep.space import all_params
+from yolact_bench.spec.sweep.space import MOST_SETS, all_params
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
 
@@ -35,8 +35,8 @@ def check_sweep(
     """
     if spec.tries_all and all_params(spec.space) is None:
         raise SpecError(
-            f"{spec.where('sampler')}: a grid needs a finite space; give every range a step, "
-            "or write sampler: tpe"
+            f"{spec.where('sampler')}: a grid needs a finite space of at most {MOST_SETS:,} sets; "
+            "give every range a step, or write sampler: tpe"
         )
     pruner_of(spec)
     factory = TrialFactory(spec=spec, place=place, data_root=data_root, data=data)

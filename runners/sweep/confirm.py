@@ -18,7 +18,7 @@ from yolact_bench.results.files import write_atomically
 from yolact_bench.results.sweep import Sweep, Trial, save
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.sweep.sweep import SweepSpec
-from yolact_bench.work_names import SWEEPS
+from yolact_bench.work_names import CONFIRMATION, SWEEPS, inside
 
 _MOST_ARMS = 12  # of a front
 
@@ -29,7 +29,7 @@ def confirm(spec: SweepSpec, sweep: Sweep, at: SweepContext, *, seeds: int, comm
     Raises:
         SpecError: no trial is complete.
     """
-    folder = at.place.work_dir / SWEEPS / spec.name
+    folder = inside(at.place.work_dir / SWEEPS, spec.name)
     file = write_confirmation(spec, sweep, folder, seeds=seeds)
     ablation = replace(load(file), budget=spec.budget)  # its base has the shortened schedule
     plan = make_plan(ablation, place=at.place, data_root=at.data_root, timing=at.timing)
@@ -64,7 +64,7 @@ def write_confirmation(spec: SweepSpec, sweep: Sweep, folder: Path, *, seeds: in
     assert isinstance(latency, dict)
     data = {
         "schema": 1,
-        "name": f"{sweep.name}-confirm",
+        "name": f"{sweep.name}{CONFIRMATION}",
         "base": "base.yaml",
         "baseline": "base",
         "changes": sorted({path for number in others for path in changes[number]}),

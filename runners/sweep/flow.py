@@ -34,7 +34,7 @@ from yolact_bench.results.fingerprint import environment_facts
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.sweep.space import params_of
-from yolact_bench.work_names import REPORTS, SWEEPS
+from yolact_bench.work_names import REPORTS, SWEEPS, inside
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep
     summary = SweepSummary(
         spec=spec,
         study=study,
-        folder=place.work_dir / SWEEPS / spec.name,
+        folder=inside(place.work_dir / SWEEPS, spec.name),
         device=place.device,
         command=command,
     )
@@ -138,7 +138,7 @@ def _seed(checked: CheckedSweep, study: Study, at: SweepContext) -> None:
     spec = checked.spec
     origins = {str(trial.facts.get(fact.ORIGIN, "")) for trial in study.trials()}
     for name in spec.seed_from:
-        folder = at.place.work_dir / REPORTS / name
+        folder = inside(at.place.work_dir / REPORTS, name)
         if not folder.is_dir():
             log.info("not seeded with %s: no results in %s", name, at.place.work_dir)
             continue

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runners.tracking.events import Event, ExecutionStart, event_from_plain, event_to_plain
 from yolact_bench.errors import SpecError
+from yolact_bench.work_names import inside
 
 FOLDER = "executions"  # in the work directory
 
@@ -19,12 +20,12 @@ FOLDER = "executions"  # in the work directory
 def journal_path(work_dir: Path, started: ExecutionStart) -> Path:
     """Return work/executions/<ablation>/<time>-<execution>.jsonl, in order of time."""
     when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(started.time_ms / 1000))
-    return work_dir / FOLDER / started.ablation / f"{when}-{started.execution}.jsonl"
+    return inside(work_dir / FOLDER, started.ablation) / f"{when}-{started.execution}.jsonl"
 
 
 def journals(work_dir: Path, ablation: str) -> list[Path]:
     """Return the journals of an ablation, the earliest first."""
-    return sorted((work_dir / FOLDER / ablation).glob("*.jsonl"))
+    return sorted(inside(work_dir / FOLDER, ablation).glob("*.jsonl"))
 
 
 class Journal:

@@ -19,7 +19,7 @@ from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.results.sessions import latest_session, read_sessions
 from yolact_bench.results.store import Store
 from yolact_bench.results.training_log import entry_points, read_log
-from yolact_bench.work_names import CHECKPOINTS, LOG, REPORTS
+from yolact_bench.work_names import CHECKPOINTS, LOG, REPORTS, inside
 
 
 def restored_events(manifest: Manifest, store: Store, work_dir: Path) -> list[Event]:
@@ -46,7 +46,7 @@ def restored_events(manifest: Manifest, store: Store, work_dir: Path) -> list[Ev
         *(event for planned in manifest.runs for event in source.arm_events(planned)),
         *source.latency_events(),
         ExecutionEnd(time_ms=max(times), status="FINISHED" if complete else "KILLED"),
-        Artifacts(time_ms=max(times), folder=str(Path(REPORTS) / manifest.name)),
+        Artifacts(time_ms=max(times), folder=str(inside(Path(REPORTS), manifest.name))),
     ]
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import yaml
-
 from yolact_bench.errors import SpecError
+from yolact_bench.yaml_text import parse_yaml
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, object]:
@@ -18,8 +17,5 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
         path, separator, text = setting.partition("=")
         if not separator or not path:
             raise SpecError(f"--set {setting}: write path=value, such as --set schedule.lr=0.01")
-        try:
-            parsed[path] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SpecError(f"--set {setting}: {text!r} is not valid YAML; quote it") from error
+        parsed[path], _ = parse_yaml(text, where=f"--set {path}", remedy="quote it")
     return parsed

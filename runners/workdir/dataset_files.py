@@ -50,7 +50,7 @@ def write_shapes(folder: Path, options: Mapping[str, object]) -> Path:
     with atomic_folder(folder) as partial:
         for split in spec.splits:
             write_split(open_dataset(spec, split), split, partial)
-        text = _DATASET_YAML.format(name=json.dumps(folder.name))
+        text = _DATASET_YAML.format(name=json.dumps(folder.name.lstrip(".")))
         (partial / "dataset.yaml").write_text(text, encoding="utf-8")
     return folder / "dataset.yaml"
 

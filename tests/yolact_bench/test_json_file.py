@@ -16,6 +16,8 @@ from yolact_bench.json_file import read_json
         (b'{"a" 1}', r"x\.json:1:6: not JSON"),
         (b"\xff", r"x\.json: not JSON \(not a text in UTF-8\)"),
         (b"1" * 5000, r"x\.json: not JSON \(Exceeds the limit"),
+        (b"[" * 100_000, r"x\.json: not JSON \(nested too deep"),
+        (b'[{"a": 1, "b": 2, "a": 3}]', r"x\.json: not JSON \(the key 'a' is given twice"),
     ],
 )
 def test_what_is_not_json_is_refused_with_its_file(
@@ -25,6 +27,13 @@ def test_what_is_not_json_is_refused_with_its_file(
     path.write_bytes(content)
     with pytest.raises(SpecError, match=message):
         read_json(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_every_encoding_of_unicode_is_read(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"name": "größe"}', encoding=encoding)
+    assert read_json(path) == {"name": "größe"}
 
 
 def test_a_text_is_no_list_of_detections(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from yolact_bench.results.sessions import Session, read_sessions
 from yolact_bench.results.store import open_store
 from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.statistics.matches import IOU_THRESHOLDS
-from yolact_bench.work_names import REPORTS, RESAMPLES
+from yolact_bench.work_names import REPORTS, RESAMPLES, inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ class Results:
         self._store = open_store(self._work_dir)
         self._manifest = None
         if ablation is not None:
-            self._manifest = manifests.load(self._work_dir / REPORTS / ablation)
+            self._manifest = manifests.load(inside(self._work_dir / REPORTS, ablation))
 
     def accuracy(self) -> "pd.DataFrame":
         """Return a row for each arm and seed: every COCO metric, the cost, and where it is from."""

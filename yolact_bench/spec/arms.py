@@ -4,6 +4,7 @@ Mistakes are SpecErrors with file, line and key.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
@@ -12,6 +13,7 @@ from yolact_bench.errors import SpecError, word_list
 from yolact_bench.spec.run import Run
 from yolact_bench.spec.source import Source
 
+_MOST_ARMS = 10_000  # of a grid; each is expanded, checked and planned
 ArmChanges = Mapping[str, Mapping[str, object]]  # name → slot or slot.option → value
 Factors = Mapping[str, list[object]]  # slot or slot.option → values
 
@@ -25,6 +27,8 @@ def read_arms(source: Source) -> tuple[str, ArmChanges]:
     arms = ARM_KINDS[kind](source, kind)
     if not arms:
         raise source.error((kind,), "names no arm; write one, such as {wide: {fpn.channels: 512}}")
+    for name in arms:
+        source.label((kind, name), name)
     return kind, arms
 
 
@@ -78,6 +82,12 @@ def _expand(make: Callable[[Factors], ArmChanges], source: Source, key: str) -> 
 
 def _grid(factors: Factors) -> ArmChanges:
     """An arm for every combination of the factors' values."""
+    number = math.prod(map(len, factors.values()))
+    if number > _MOST_ARMS:
+        raise SpecError(
+            f"{number:,} combinations, at most {_MOST_ARMS:,} are arms; take factors or values "
+            "away, or write a sweep"
+        )
     combinations = itertools.product(*factors.values())
     return _changes([dict(zip(factors, values, strict=True)) for values in combinations])
 
@@ -99,7 +109,9 @@ ARM_KINDS: Mapping[str, Callable[[Source, str], ArmChanges]] = {
 def _changes(arms: list[dict[str, object]]) -> ArmChanges:
     named: dict[str, Mapping[str, object]] = {}
     for changes in arms:
-        name = ".".join(_label(path, value) for path, value in changes.items())
+        # A value may be a path, and a name may not.
+        labels = ".".join(_label(path, value) for path, value in changes.items())
+        name = labels.lstrip("./").replace("/", "-")
         if name in named:
             raise SpecError(f"two arms would be named {name!r}; remove the repeated value")
         named[name] = changes

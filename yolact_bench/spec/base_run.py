@@ -10,7 +10,8 @@ from yolact_bench.errors import SpecError, hint
 from yolact_bench.spec.dataset.dataset import dataset_choice
 from yolact_bench.spec.presets import PRESETS, preset
 from yolact_bench.spec.run import Run
-from yolact_bench.spec.source import KeyPath, Source, read
+from yolact_bench.spec.source import Source, read
+from yolact_bench.yaml_text import KeyPath
 
 
 def read_run(name: str, *, relative_to: Path) -> Run:

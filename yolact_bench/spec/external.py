@@ -15,7 +15,8 @@ from pathlib import Path
 
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.file_hash import file_sha256
-from yolact_bench.spec.source import KeyPath, Source
+from yolact_bench.spec.source import Source
+from yolact_bench.yaml_text import KeyPath
 
 # Raise when the same files or command would get other scores: records are then not reused.
 EXTERNAL_VERSION = 1
@@ -146,6 +147,7 @@ def read_external(
     rows = []
     for key, options in content.items():
         path = (EXTERNAL, str(key))
+        source.label(path, path[1])
         if path[1] in arms:
             raise source.error(path, "an arm has this name, too; choose another")
         if not isinstance(options, Mapping) or not {"segm", "command"} & options.keys():

@@ -1,38 +1,17 @@
-"""YAML read with the line of every key, so that an error can say where."""
+"""The YAML file of a spec: its values, and where each is written, so that an error can say."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.spec.budget_names import FULL
+from yolact_bench.text_file import read_bytes, require_file
+from yolact_bench.work_names import NAME_RULE, is_name, quote
+from yolact_bench.yaml_text import KeyPath, parse_yaml
 
-KeyPath = tuple[str, ...]
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML, with 1e-3 read as a number (YAML 1.1 wants 1.0e-3 and would give a string)."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:float"]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
-        |[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)
-        |\.[0-9_]+(?:[eE][-+]?[0-9]+)?
-        |[-+]?\.(?:inf|Inf|INF)
-        |\.(?:nan|NaN|NAN))$""",
-        re.VERBOSE,
-    ),
-    list("-+0123456789."),
-)
+_LARGEST = 1 << 20  # bytes
+_REMEDY = "save it as a text file in UTF-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +34,20 @@ class Source:
     def question(self) -> str:
         return self.header[0] if self.header else ""
 
-    def name(self, budget: str) -> str:
-        """Return the spec's name, with the budget unless it is full."""
-        name = str(self.data.get("name", Path(self.file).stem))
-        return name if budget == FULL else f"{name}-{budget}"
+    def name(self, budget: str, *, suffix: str = "") -> str:
+        """Return the spec's name, with the budget unless it is full; `suffix` must fit behind."""
+        value = self.data.get("name", Path(self.file).stem)
+        if value is None or isinstance(value, (list, Mapping)):
+            raise self.error(("name",), f"expected a name, got {value!r}")
+        name = self.label(("name",), str(value))
+        name = name if budget == FULL else f"{name}-{budget}"
+        return self.label(("name",), f"{name}{suffix}").removesuffix(suffix)
+
+    def label(self, path: KeyPath, name: str) -> str:
+        """Return a name by which files or rows of tables are called."""
+        if not is_name(name):
+            raise self.error(path, f"{quote(name)} cannot be a name; write {NAME_RULE}")
+        return name
 
     def mapping(self, path: KeyPath, *, or_none: bool = False) -> Mapping[str, object]:
         """Return the mapping under `path`; empty where the file has no such key."""
@@ -79,12 +68,17 @@ class Source:
             raise self.error((key,), f"expected a list of words, got {value!r}")
         return tuple(value)
 
+    def labels(self, key: str) -> tuple[str, ...]:
+        """Return the list of names under `key`; empty where the file has none."""
+        return tuple(self.label((key,), name) for name in self.strings(key, ()))
+
     def where(self, path: KeyPath) -> str:
         """Return "file:line: a.b.c", with the line of the nearest key that the file has."""
+        text = ".".join(map(quote, path))
         for length in range(len(path), 0, -1):
             if path[:length] in self.lines:
-                return f"{self.file}:{self.lines[path[:length]]}: {'.'.join(path)}"
-        return f"{self.file}: {'.'.join(path)}" if path else self.file
+                return f"{self.file}:{self.lines[path[:length]]}: {text}"
+        return f"{self.file}: {text}" if path else self.file
 
     def error(self, path: KeyPath, message: str) -> SpecError:
         """Return (not raise) a SpecError that says where."""
@@ -126,14 +120,6 @@ def read_spec(path: Path, *, schema: int, keys: Sequence[str]) -> Source:
     return source
 
 
-def require_file(path: Path) -> None:
-    """Raise SpecError if there is no such file, with the nearest name and what there is."""
-    if path.exists():
-        return
-    there = [file.name for file in path.parent.glob("*.y*ml")]
-    raise SpecError(f"{path}: there is no such file{hint(path.name, there)}")
-
-
 def read(path: Path) -> Source:
     """Return the YAML mapping in `path`.
 
@@ -142,39 +128,13 @@ def read(path: Path) -> Source:
     """
     require_file(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read ({error}); save it as UTF-8 text") from error
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise SpecError(f"{path}{line}: not valid YAML: {problem}; correct it there") from error
+        text = read_bytes(path, most=_LARGEST, remedy=_REMEDY).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
+    data, lines = parse_yaml(text, where=str(path))
     if not isinstance(data, dict):
         raise SpecError(f"{path}: expected a mapping (key: value), got a {type(data).__name__}")
-    lines: dict[KeyPath, int] = {}
-    _collect(str(path), node, (), lines)
     return Source(file=str(path), data=data, lines=lines, header=_header(text))
-
-
-def _collect(file: str, node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int]) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = (*path, str(key.value))
-            if inner in lines:
-                raise SpecError(
-                    f"{file}:{key.start_mark.line + 1}: {'.'.join(inner)}: given twice "
-                    f"(first on line {lines[inner]}); remove one"
-                )
-            lines[inner] = key.start_mark.line + 1
-            _collect(file, value, inner, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[*path, str(index)] = value.start_mark.line + 1
-            _collect(file, value, (*path, str(index)), lines)
 
 
 def _header(text: str) -> tuple[str, ...]:

@@ -62,6 +62,15 @@ def test_a_grid_has_every_combination_and_one_factor_varies_one_at_a_time(tmp_pa
     assert [arm.name for arm in one.arms] == ["base", "k_4", "k_8", "fast", "soft_sigma_0.5"]
 
 
+def test_a_grid_is_counted_before_it_is_expanded(tmp_path: Path) -> None:
+    """Nine factors of ten values each: 10^9 combinations."""
+    slots = [f"protonet.k{number}" for number in range(9)]
+    factors = ", ".join(f"{slot}: {list(range(10))}" for slot in slots)
+    head = "schema: 1\nbase: yolact_tiny\nchanges: [protonet.k]\nbaseline: k_4\n"
+    with pytest.raises(SpecError, match=r"spec\.yaml:5: grid: 1,000,000,000 combinations"):
+        load(write(tmp_path, f"{head}grid: {{{factors}}}\n"))
+
+
 @pytest.mark.parametrize("kind", ["grid", "one_factor"])
 def test_a_value_given_twice_is_told_with_its_place(tmp_path: Path, kind: str) -> None:
     head = "schema: 1\nbase: yolact_tiny\nchanges: [protonet.k]\nbaseline: k_4\n"

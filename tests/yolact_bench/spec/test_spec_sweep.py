@@ -8,6 +8,7 @@ from tests.support.paths import SWEEPS as SWEEP_FILES
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.keys import Objective
 from yolact_bench.spec.sweep.space import (
+    Components,
     Number,
     ValueList,
     all_params,
@@ -110,6 +111,35 @@ def test_an_option_of_a_component_only_varies_where_it_is_chosen(tmp_path: Path)
 
 def test_a_space_with_a_range_of_numbers_has_no_end(tmp_path: Path) -> None:
     assert all_params(load_sweep(written(tmp_path)).space) is None
+
+
+def test_a_space_is_counted_before_it_is_listed() -> None:
+    """Of 10^9 + 1 whole numbers, or of 1,001 · 1,001 pairs, above a million."""
+    whole = Number(low=0, high=10**9)
+    assert whole.values is None
+    assert whole.holds(10**9)
+    assert not whole.holds(2.5)
+    assert not whole.holds(10**9 + 10)
+    thousand = Number(low=0, high=1000)
+    assert all_params({"a.x": thousand, "a.y": thousand}) is None
+    options = {"c": {"x": thousand, "y": thousand}}
+    assert all_params({"a": Components(options=options, fixed={"c": {}})}) is None
+    assert len(list(all_params({"a.x": thousand, "a.y": ValueList(values=(1, 2))}) or ())) == 2002
+
+
+@pytest.mark.parametrize("end", ["low: 0, high: .inf", "low: -.inf, high: 1", "low: .nan, high: 1"])
+def test_a_range_is_finite(tmp_path: Path, end: str) -> None:
+    text = SPEC.replace("{low: 0.3, high: 0.7}", f"{{{end}}}")
+    with pytest.raises(SpecError, match=r"low must be below high, both finite"):
+        load_sweep(written(tmp_path, text))
+
+
+def test_a_range_in_steps_holds_its_steps_alone() -> None:
+    """0.1 + 2 · 0.1 is not quite 0.3."""
+    tenths = Number(low=0.1, high=0.3, step=0.1)
+    assert [tenths.holds(value) for value in (0.1, 0.2, 0.3, 0.1 + 2 * 0.1)] == [True] * 4
+    wrong = (0.0, 0.15, 0.4, float("nan"), float("inf"), True, "0.1")
+    assert [tenths.holds(value) for value in wrong] == [False] * 7
 
 
 def test_every_component_and_both_ends_are_a_border(tmp_path: Path) -> None:

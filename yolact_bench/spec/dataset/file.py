@@ -22,6 +22,8 @@ def read_dataset_file(path: Path) -> tuple[str, dict[str, tuple[Path, Path]], tu
     source = read(path)
     source.check_keys((), source.data, _KEYS)
     name = source.text(("name",), source.data.get("name", path.parent.name or "data"))
+    if "name" in source.data:
+        source.label(("name",), name)
     root = path.parent / source.text(("root",), source.data.get("root", "."))
     splits: dict[str, tuple[Path, Path]] = {}
     for split in SPLITS:

@@ -1,16 +1,16 @@
 """The keys of a sweep's YAML: objectives, sampler, pruner, and the space.
 
-The space is checked for what can be known without components.
-
-Every function raises a SpecError with file, line and key.
+The space is checked for what can be known without components. Every function raises a SpecError
+with file, line and key.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from yolact_bench.spec.accuracies import ACCURACIES
-from yolact_bench.spec.source import KeyPath, Source
+from yolact_bench.spec.source import Source
 from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, ValueList, to_stored
+from yolact_bench.yaml_text import KeyPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
     source.check_keys(("objectives",), data, OBJECTIVES)
     objectives = []
     for metric, word in data.items():
-        if word not in DIRECTIONS:
+        if str(word) not in DIRECTIONS:
             raise source.error(
                 ("objectives", str(metric)), f"expected maximise or minimise, got {word!r}"
             )
@@ -190,11 +190,11 @@ def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Numbe
     if not isinstance(log, bool):
         raise source.error((*path, "log"), f"expected true or false, got {log!r}")
     number = Number(low=low, high=high, log=log, step=step)  # type: ignore[arg-type]
-    if not number.low < number.high:
-        raise source.error(path, f"low must be below high, got {low} and {high}")
+    if not float("-inf") < number.low < number.high < float("inf"):
+        raise source.error(path, f"low must be below high, both finite, got {low} and {high}")
     if log and (number.low <= 0 or step is not None):
         message = f"with log: true write low above 0 and no step, got low {low} and step {step}"
         raise source.error(path, message)
-    if number.step is not None and number.step <= 0:
+    if number.step is not None and not 0 < number.step < float("inf"):
         raise source.error((*path, "step"), f"expected a step above 0, got {step}")
     return number

@@ -9,12 +9,13 @@ One file: names of parameters are made, listed and read back by the same walk ov
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
 Value = bool | int | float | str | None  # what a study stores
 _ABSENT = object()  # in no domain
+MOST_SETS = 1_000_000  # of parameters, where all are listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +32,20 @@ class Number:
         return all(type(one) is int for one in (self.low, self.high, self.step or 1))
 
     @property
-    def values(self) -> tuple[object, ...] | None:
-        """All values in order; None where there are infinitely many."""
+    def steps(self) -> int | None:
+        """The number of steps from the lowest value to the highest; None of a continuous range."""
         if self.whole:
-            step = int(self.step or 1)
-            return tuple(range(int(self.low), int(self.high) + 1, step))
+            return int(self.high - self.low) // int(self.step or 1)
         if self.step is None:
             return None
-        count = math.floor((self.high - self.low) / self.step + 1e-9)
-        return tuple(self.low + index * self.step for index in range(count + 1))
+        return math.floor((self.high - self.low) / self.step + 1e-9)
+
+    @property
+    def values(self) -> tuple[object, ...] | None:
+        """All values in order; None where there are infinitely many, or too many for a list."""
+        if self.steps is None or self.steps >= MOST_SETS:
+            return None
+        return tuple(self.low + index * (self.step or 1) for index in range(self.steps + 1))
 
     @property
     def ends(self) -> tuple[object, ...]:
@@ -53,10 +59,11 @@ class Number:
     def holds(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        values = self.values
-        if values is None:
+        if self.steps is None or not math.isfinite(value):
             return self.low <= value <= self.high
-        return any(math.isclose(value, float(str(one))) for one in values)
+        index = round((value - self.low) / (self.step or 1))
+        nearest = self.low + min(max(index, 0), self.steps) * (self.step or 1)
+        return math.isclose(value, nearest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,10 +162,11 @@ def params_of(space: Space, run: Mapping[str, object]) -> dict[str, Value] | Non
 
 
 def all_params(space: Space) -> Iterator[Params] | None:
-    """Return every set of parameters; None where the space is not finite."""
-    axes = [axis for path, entry in space.items() if (axis := _axis(path, entry)) is not None]
-    if len(axes) < len(space):
+    """Return every set of parameters; None where there are infinitely many, or too many."""
+    number = _num_sets(space.values())
+    if number is None or number > MOST_SETS:
         return None
+    axes = [_axis(path, entry) for path, entry in space.items()]
     return ({k: v for part in parts for k, v in part.items()} for parts in product(*axes))
 
 
@@ -189,17 +197,32 @@ def to_stored(value: object) -> Value:
     return json.dumps(value, sort_keys=True)
 
 
-def _axis(path: str, entry: Domain | Components) -> list[dict[str, Value]] | None:
-    if not isinstance(entry, Components):
-        values = entry.values
-        return None if values is None else [{path: to_stored(value)} for value in values]
-    axis: list[dict[str, Value]] = []
-    for component, options in entry.options.items():
-        inner = all_params({f"{path}.{component}.{name}": one for name, one in options.items()})
-        if inner is None:
+def _num_sets(entries: Iterable[Domain | Components]) -> int | None:
+    """Return the number of sets of parameters, without making one; None: infinitely many."""
+    number = 1
+    for entry in entries:
+        if isinstance(entry, Components):
+            parts = [_num_sets(options.values()) for options in entry.options.values()]
+        elif isinstance(entry, Number):
+            parts = [None if entry.steps is None else entry.steps + 1]
+        else:
+            parts = [len(entry.values)]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
             return None
-        axis += [{path: component, **params} for params in inner]
-    return axis
+        number *= sum(known)
+    return number
+
+
+def _axis(path: str, entry: Domain | Components) -> list[dict[str, Value]]:
+    if not isinstance(entry, Components):
+        return [{path: to_stored(value)} for value in entry.values or ()]
+    return [
+        {path: component, **params}
+        for component, options in entry.options.items()
+        for params in all_params({f"{path}.{component}.{name}": o for name, o in options.items()})
+        or ()
+    ]
 
 
 def _component_params(path: str, entry: Components, value: object) -> dict[str, Value] | None:

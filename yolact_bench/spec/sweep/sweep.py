@@ -23,6 +23,7 @@ from yolact_bench.spec.sweep.keys import (
     read_whole,
 )
 from yolact_bench.spec.sweep.space import Components, Space, parameters
+from yolact_bench.work_names import CONFIRMATION
 
 SWEEP_SCHEMA = 1
 _KEYS = (
@@ -159,7 +160,7 @@ def load_sweep(
     sampler, seed = read_sampler(source)
     pruner, options = read_pruner(source, mode, objectives)
     return SweepSpec(
-        name=source.name(budget),
+        name=source.name(budget, suffix=CONFIRMATION),
         question=source.question,
         base=str(source.data["base"]),
         settings={**source.mapping(("set",)), **(settings or {})},
@@ -173,7 +174,7 @@ def load_sweep(
         sampler_seed=seed,
         pruner=pruner,
         pruner_options=options,
-        seed_from=source.strings("seed_from", ()),
+        seed_from=source.labels("seed_from"),
         space=space,
         validate_every=read_whole(source, "validate_every", 0) or None,
         budget=budget,
