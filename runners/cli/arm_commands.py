@@ -122,7 +122,10 @@ class PredictCommand:
         str | None, typer.Option(help="Name of a preset. Default: the run.yaml beside the weights.")
     ] = None
     out: Annotated[Path, typer.Option(help="Folder for the drawn images.")] = Path("predictions")
-    min_score: Annotated[float, typer.Option(help="Lowest score that is drawn, 0 to 1.")] = 0.3
+    min_score: Annotated[
+        float,
+        typer.Option(callback=options.at_least(0, 1), help="Lowest score that is drawn, 0 to 1."),
+    ] = 0.3
     settings: options.ArmSet = None
     device: options.Device = None
     as_json: options.AsJson = False

@@ -126,7 +126,12 @@ class SpecOptions:
     ] = None
     settings: options.Set = None
     seeds: Annotated[
-        int | None, typer.Option(help="Number of seeds, 0 … N-1. Default: the seeds of the file.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=options.MOST_SEEDS,
+            help="Number of seeds, 0 … N-1. Default: the seeds of the file.",
+        ),
     ] = None
     budget: options.Budget = FULL
 

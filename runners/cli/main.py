@@ -10,6 +10,7 @@ import typer
 
 from runners.cli import arm_commands, report_commands, spec_commands, workdir_commands
 from runners.cli.command import callback
+from runners.cli.options import MOST_THREADS
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
 from runners.system.output import echo
@@ -30,7 +31,8 @@ app = typer.Typer(
 def start(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads for torch. Default: torch's own choice.")
+        int | None,
+        typer.Option(min=1, max=MOST_THREADS, help="CPU threads for torch. Default: torch's own."),
     ] = None,
 ) -> None:
     """Set up logging, for every command."""

@@ -1,12 +1,14 @@
 """Arguments and options that several commands share."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 WORK = Path("work")
+MOST_THREADS, MOST_SEEDS = 1024, 1000  # a larger number is a slip that fills the machine
 
 
 def require_files(specs: Path | Sequence[Path]) -> Path | Sequence[Path]:
@@ -20,6 +22,21 @@ def require_files(specs: Path | Sequence[Path]) -> Path | Sequence[Path]:
     for spec in [specs] if isinstance(specs, Path) else specs:
         require_file(spec)
     return specs
+
+
+def at_least(least: float, most: float = math.inf) -> Callable[[float | None], float | None]:
+    """Return what refuses a number outside of a range before anything runs.
+
+    `min` and `max` of typer, which serve for whole numbers, let NaN pass.
+    """
+
+    def check(value: float | None) -> float | None:
+        if value is not None and not least <= value <= most:
+            top = "" if most == math.inf else f" to {most:g}"
+            raise typer.BadParameter(f"{value:g} is not a number from {least:g}{top or ' on'}.")
+        return value
+
+    return check
 
 
 # What to work on
@@ -66,8 +83,10 @@ Device = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
+        min=0,
+        max=MOST_THREADS,
         help="Processes that load images and encode masks; results do not depend on it. "
-        "Default: 4 with CUDA, 1 without."
+        "Default: 4 with CUDA, 1 without.",
     ),
 ]
 Devices = Annotated[int, typer.Option(min=1, help="Devices that share each batch of a training.")]
@@ -76,7 +95,7 @@ Devices = Annotated[int, typer.Option(min=1, help="Devices that share each batch
 ValidateEvery = Annotated[
     int | None,
     typer.Option(
-        help="Iterations between validations; 0 for none. Default: a fifth of the schedule."
+        min=0, help="Iterations between validations; 0 for none. Default: a fifth of the schedule."
     ),
 ]
 Compile = Annotated[
@@ -100,6 +119,7 @@ MaxStore = Annotated[
     float,
     typer.Option(
         "--max-store",
+        callback=at_least(0),
         help="Largest stored forward pass, GB; 0 stores none and runs the whole detector per arm.",
     ),
 ]
@@ -118,7 +138,7 @@ EvalBatch = Annotated[
 # How to time
 Rounds = Annotated[
     int | None,
-    typer.Option(help="Maximum number of timing rounds. Default: no maximum."),
+    typer.Option(min=1, help="Maximum number of timing rounds. Default: no maximum."),
 ]
 Batch = Annotated[int, typer.Option(help="Batch size.")]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from runners.arms.draw import draw
 from runners.cli.arm_commands import PredictCommand
+from runners.cli.workplace import device_of
 from runners.system.output import echo
 from runners.units.settings import parse_settings
 from yolact_bench.build import load_detector
@@ -37,7 +38,7 @@ def predict(command: PredictCommand) -> None:
     detector = load_detector(
         command.arm or _arm_of(command.weights),
         weights=command.weights,
-        device=command.device or "cpu",
+        device=device_of(command.device, "cpu"),
         **parse_settings(command.settings or ()),
     )
     output = []

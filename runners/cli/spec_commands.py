@@ -98,7 +98,12 @@ class PlanCommand(SpecOptions, PlaceOptions):
         ),
     ] = None
     price_per_hour: Annotated[
-        float | None, typer.Option("--price-per-hour", help="Price per device-hour. Default: none.")
+        float | None,
+        typer.Option(
+            "--price-per-hour",
+            callback=options.at_least(0),
+            help="Price per device-hour. Default: none.",
+        ),
     ] = None
     rounds: options.Rounds = None
     max_store_gb: options.MaxStore = 100.0

@@ -1,5 +1,7 @@
 """The workplace and the request for an executor that the options of a command describe."""
 
+import re
+
 import torch
 
 from runners.cli.command import ExecutorOptions, PlaceOptions
@@ -16,13 +18,8 @@ def make_workplace(options: PlaceOptions) -> Workplace:
         SpecError: an unknown device or scoring engine, or one that this machine lacks.
     """
     engine_name(options.scoring)
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise SpecError(f"--device {device}: write cpu, cuda or cuda:N") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise SpecError(f"--device {device}: torch finds no CUDA device; write --device cpu")
+    device = device_of(options.device, "cuda" if torch.cuda.is_available() else "cpu")
+    kind = torch.device(device).type
     if options.record_step:
         _check_graph(kind, options.devices)
     # A network on the CPU uses every core, so that by default nothing is encoded beside it.
@@ -41,6 +38,26 @@ def make_workplace(options: PlaceOptions) -> Workplace:
         cudnn_benchmark=options.cudnn_benchmark,
         devices=options.devices,
     )
+
+
+def device_of(device: str | None, default: str) -> str:
+    """Return the device that the user names, or the default.
+
+    Raises:
+        SpecError: not a CPU or a CUDA device, or one that this machine lacks.
+    """
+    if device is None:
+        return default
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", device):
+        raise SpecError(f"--device {device!r}: write cpu, cuda or cuda:N")
+    number = torch.cuda.device_count()
+    if device != "cpu" and not torch.cuda.is_available():
+        raise SpecError(f"--device {device}: torch finds no CUDA device; write --device cpu")
+    if int(device.partition(":")[2] or 0) >= max(number, 1):
+        raise SpecError(
+            f"--device {device}: torch finds {number}; write cuda:0 to cuda:{number - 1}"
+        )
+    return device
 
 
 def _check_graph(kind: str, devices: int) -> None:

@@ -10,6 +10,7 @@ from runners.system.torchrun import is_first_process
 
 log = logging.getLogger(__name__)
 
+_LONGEST = 2000  # characters of a message
 USAGE, FAILED_ARMS, UNMET, INVALID, INTERRUPTED = 2, 3, 4, 5, 130
 
 
@@ -25,7 +26,7 @@ def exit_code_of(error: Exception) -> int:
     if callable(show):
         show()
     elif isinstance(error, SpecError):
-        _print(f"error: {error}")
+        _print(f"error: {_shorten(str(error))}")
     elif isinstance(error, ArmError):
         _print(f"failed ({error.kind}): {error}")
         return FAILED_ARMS
@@ -35,6 +36,11 @@ def exit_code_of(error: Exception) -> int:
     else:
         raise error
     return USAGE
+
+
+def _shorten(message: str) -> str:
+    """Return a message that may quote a whole file with its beginning and its end, the advice."""
+    return message if len(message) <= _LONGEST else f"{message[:1500]} … {message[-400:]}"
 
 
 def exit_if_invalid(reasons: Iterable[str]) -> None:

@@ -100,12 +100,20 @@ def test_a_command_calls_an_action_that_takes_its_options(
     [
         *("run {spec} --slots 0", "run {spec} --devices 0", "plan {spec} --slots 0"),
         *("sweep {spec} --trials 0", "sweep {spec} --confirm 0", "evaluate a --devices 0"),
+        *("run {spec} --rounds 0", "latency a --rounds -1", "plan {spec} --seeds 0"),
+        *("run {spec} --seeds -1", "run {spec} --seeds 1000000000", "train a --workers -3"),
+        *("train a --validate-every -1", "run {spec} --max-store nan", "run {spec} --max-store -1"),
+        *("plan {spec} --price-per-hour nan", "predict a --weights b --min-score nan"),
+        *("predict a --weights b --min-score 1.5", "--threads 0 list presets"),
     ],
 )
-def test_a_number_below_1_is_refused_before_anything_is_loaded(words: str, tmp_path: Path) -> None:
+def test_a_number_out_of_range_is_refused_before_anything_is_loaded(
+    words: str, tmp_path: Path
+) -> None:
     done = CliRunner().invoke(app, words.format(spec=write_spec(tmp_path)).split())
     assert done.exit_code == 2
-    assert f"Invalid value for '{words.split()[-2]}'" in done.output
+    option = next(word for word in reversed(words.split()) if word.startswith("--"))
+    assert f"Invalid value for '{option}'" in done.output
 
 
 def test_a_field_without_a_help_text_is_no_option() -> None:
