@@ -82,7 +82,7 @@ def report_folder(work_dir: Path, name: str) -> Path:
         known += [path.parent.name for path in sweeps.FILE.in_folders_of(work_dir / SWEEPS)]
         raise SpecError(
             f"report: {work_dir} has no ablation or sweep named "
-            f"{name!r}{hint(name, dict.fromkeys(known))}"
+            f"{name[:80]!r}{hint(name, dict.fromkeys(known))}"
         )
     return folder
 

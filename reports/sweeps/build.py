@@ -89,7 +89,7 @@ def _read(work_dir: Path, name: str) -> tuple[Path, Sweep]:
     if not is_name(name) or not (folder / sweeps.FILE.name).exists():
         files = sweeps.FILE.in_folders_of(_folder(work_dir, ""))
         known = dict.fromkeys(file.parent.name for file in files)
-        raise SpecError(f"report: {work_dir} has no sweep named {name!r}{hint(name, known)}")
+        raise SpecError(f"report: {work_dir} has no sweep named {name[:80]!r}{hint(name, known)}")
     return folder, sweeps.load(folder)
 
 
