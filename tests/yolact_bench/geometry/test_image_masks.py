@@ -99,13 +99,13 @@ def peak_megabytes(working_bytes: int) -> float:
 
 
 @NEEDS_PROC
-def test_a_hundred_masks_of_a_twelve_megapixel_photo_need_under_120_megabytes() -> None:
+def test_a_hundred_masks_of_a_twelve_megapixel_photo_need_under_140_megabytes() -> None:
     """As floats at once they would take 100 · 4000 · 3000 · 4 bytes = 4.8 GB."""
-    assert peak_megabytes(image_masks.WORKING_BYTES) < 120
+    assert peak_megabytes(image_masks.WORKING_BYTES) < 140
 
 
 @NEEDS_PROC
 @pytest.mark.slow
 def test_the_working_bytes_are_what_bounds_the_memory() -> None:
     """With ten times as much 48 MB of a mask's floats are made at once; the measure sees it."""
-    assert peak_megabytes(10 * image_masks.WORKING_BYTES) > 130
+    assert peak_megabytes(10 * image_masks.WORKING_BYTES) > 140
