@@ -12,7 +12,6 @@ from yolact_bench.geometry.anchors import prototype_size
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
-from yolact_bench.model.weights.load import load_weights
 from yolact_bench.recorded import recorded_forms
 from yolact_bench.resolve import component_of, resolve_architecture
 from yolact_bench.runtime.runtime import Program, Runtime
@@ -20,6 +19,7 @@ from yolact_bench.slots import fact
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_losses_for
+from yolact_bench.weights.load import load_weights
 
 # How a run is defined to be computed, whatever it is timed with.
 PLAIN = {"runtime": {"name": "eager"}, "deform": {"name": "torchvision"}}

@@ -20,7 +20,6 @@ from yolact_bench.loss.match import MATCHERS
 from yolact_bench.loss.semantic import SEMANTIC_LOSSES
 from yolact_bench.model.backbone import BACKBONES
 from yolact_bench.model.backbone.dcn import DCN_PLACEMENTS
-from yolact_bench.model.backbone.weights import INITS
 from yolact_bench.model.batch_norm import BATCH_NORMS
 from yolact_bench.model.fpn import FPNS
 from yolact_bench.model.head import HEADS
@@ -29,6 +28,7 @@ from yolact_bench.model.rescore import RESCORE_NETS
 from yolact_bench.runtime import RUNTIMES
 from yolact_bench.schedule import SCHEDULES
 from yolact_bench.slots import ENTRY_GROUP, outside_entries
+from yolact_bench.weights.initial import INITS
 
 # Components differ in what they take and return; each table's own type says it.
 Component = Callable[..., Any]

@@ -19,8 +19,8 @@ from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.file_hash import file_sha256
-from yolact_bench.model.weights.state_file import weights_sha256
 from yolact_bench.results.record import Accuracy
+from yolact_bench.weights.state_file import weights_sha256
 
 
 def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Accuracy:

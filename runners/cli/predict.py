@@ -18,8 +18,8 @@ from yolact_bench.build import load_detector
 from yolact_bench.data.image_file import decode, is_truncated
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.errors import SpecError
-from yolact_bench.model.weights.load import recognise_weights
 from yolact_bench.results.files import atomic_path
+from yolact_bench.weights.load import recognise_weights
 from yolact_bench.work_names import RUN
 
 log = logging.getLogger(__name__)

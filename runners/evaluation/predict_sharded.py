@@ -17,9 +17,9 @@ from runners.system.helper_process import HelperProcess
 from runners.system.join_ranks import check_devices, device_of
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.data import open_dataset
-from yolact_bench.model.weights.load import load_weights
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
+from yolact_bench.weights.load import load_weights
 
 _AHEAD = 3  # batches that wait in each process
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
-from yolact_bench.model.weights.state_file import read_state
 from yolact_bench.results.files import atomic_path
+from yolact_bench.weights.state_file import read_state
 
 CHECKPOINT_SCHEMA = 1
 # How some part of a training was carried out, where that rounds otherwise.

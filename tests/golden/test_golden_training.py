@@ -24,8 +24,8 @@ from yolact_bench.geometry.boxes import encode
 from yolact_bench.loss import mask_iou
 from yolact_bench.loss.classify import mined_negatives
 from yolact_bench.loss.total import Losses
-from yolact_bench.model.weights.released import our_key
 from yolact_bench.shapes import Predictions, Target
+from yolact_bench.weights.released import our_key
 
 # With batch statistics and deformable layers the reference itself is off by 9e-3 from float64.
 GRADIENT_LIMITS = {

@@ -23,7 +23,7 @@ from yolact_bench.build import build_losses, load_detector
 from yolact_bench.deform.gather import gather_deform
 from yolact_bench.deform.layer import DeformableConv2d, DeformImplementation, torchvision_deform
 from yolact_bench.detector import Detector
-from yolact_bench.model.weights.released import our_key
+from yolact_bench.weights.released import our_key
 
 PLUS = "yolact_plus_resnet50"
 

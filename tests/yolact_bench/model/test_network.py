@@ -14,11 +14,11 @@ from yolact_bench.geometry.anchors import anchor_grid, level_sizes, one_scale
 from yolact_bench.model.backbone import BACKBONES
 from yolact_bench.model.backbone.backbone import Block
 from yolact_bench.model.backbone.dcn import every_nth, last_blocks
-from yolact_bench.model.backbone.weights import load_backbone
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.slots import fact
 from yolact_bench.spec.presets import PRESETS, preset
+from yolact_bench.weights.initial import load_backbone
 
 RESNET101 = (3, 4, 23, 3)
 

@@ -1,6 +1,6 @@
 """Backbones: an image in, three feature maps out.
 
-Public: `Backbone`, `BACKBONES`, `dcn.DCN_PLACEMENTS`, `weights.INITS`.
+Public: `Backbone`, `BACKBONES`, `dcn.DCN_PLACEMENTS`.
 """
 
 from collections.abc import Mapping

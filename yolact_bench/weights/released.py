@@ -13,8 +13,8 @@ from torch import Tensor
 from yolact_bench.errors import SpecError, word_list
 from yolact_bench.model.backbone import Block
 from yolact_bench.model.backbone.dcn import every_block, every_nth
-from yolact_bench.model.weights.released_keys import HEAD, KEY_RULES, LEFTOVERS
-from yolact_bench.model.weights.state_file import NAMED
+from yolact_bench.weights.released_keys import HEAD, KEY_RULES, LEFTOVERS
+from yolact_bench.weights.state_file import NAMED
 
 _RESNET101_BLOCKS = (3, 4, 23, 3)
 _RESNET50_BLOCKS = (3, 4, 6, 3)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from yolact_bench.deform.layer import DeformableConv2d
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.model.backbone.backbone import Backbone, Init
-from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.slots import with_facts
+from yolact_bench.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 
 # What stands behind the last stage of a classification network.
 CLASSIFIERS = ("fc.", "linear.", "classifier.")

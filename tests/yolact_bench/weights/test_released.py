@@ -11,11 +11,11 @@ from torch import Tensor
 from tests.support.golden_reference import CONFIGS, PRESET_OF, released_file
 from yolact_bench.build import build_network, load_detector
 from yolact_bench.errors import SpecError
-from yolact_bench.model.backbone.weights import checkpoint
-from yolact_bench.model.weights.load import load_weights, recognise_weights
-from yolact_bench.model.weights.released import RELEASED, our_key, recognise, signature_of, to_ours
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.spec.presets import preset
+from yolact_bench.weights.initial import checkpoint
+from yolact_bench.weights.load import load_weights, recognise_weights
+from yolact_bench.weights.released import RELEASED, our_key, recognise, signature_of, to_ours
 
 # Our names of modules → the reference's. Written out backwards, so that a mistake in the mapping
 # is not repeated here; stages and lists that are turned round follow below.

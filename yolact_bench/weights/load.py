@@ -6,9 +6,9 @@ from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.model.network import Yolact
-from yolact_bench.model.weights.released import preset_named, recognise, signature_of, to_ours
-from yolact_bench.model.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 from yolact_bench.spec.presets import PRESETS
+from yolact_bench.weights.released import preset_named, recognise, signature_of, to_ours
+from yolact_bench.weights.state_file import counters_of, load_exactly, read_state, tensors_of
 
 log = logging.getLogger(__name__)
 

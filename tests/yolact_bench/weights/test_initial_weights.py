@@ -10,7 +10,7 @@ from yolact_bench.deform.layer import torchvision_deform
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone import BACKBONES, Backbone
 from yolact_bench.model.backbone.dcn import nowhere
-from yolact_bench.model.backbone.weights import INITS
+from yolact_bench.weights.initial import INITS
 
 
 def resnet18() -> Backbone:

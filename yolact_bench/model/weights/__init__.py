@@ -1,5 +1,0 @@
-"""Files of weights.
-
-Public: `state_file.read_state`, `state_file.load_exactly`, `released.to_ours`,
-`released.recognise`.
-"""
