@@ -33,10 +33,9 @@ def check_data(dataset: str, *, strict: bool, data_root: Path | None) -> None:
         )
         by_class = sorted(count.objects_by_class.items(), key=lambda item: -item[1])
         echo("  " + ", ".join(f"{name} {number}" for name, number in by_class))
-    unusable = [(count.split, one) for count in counts for one in count.degenerate]
+    unusable = [(count.split, one) for count in counts for one in count.findings]
     for split, one in unusable:
-        where = f"image {one.image_id}: annotation {one.annotation_id}"
-        echo(f"{split}: {where}: {one.reason}")
+        echo(f"{split}: {one.where}: {one.text}")
     echo(f"{len(unusable)} unusable")
     if strict and unusable:
         raise typer.Exit(2)

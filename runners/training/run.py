@@ -15,6 +15,7 @@ from runners.training.options import TrainingOptions
 from yolact_bench.build import build_network
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
+from yolact_bench.findings import LEFT_OUT, count_kinds
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.joint_batch_norm import share_batch_norm
 from yolact_bench.model.network import Yolact
@@ -89,7 +90,7 @@ def train(
         iterations=schedule.iterations,
         seconds=loop.seconds,
         images_per_second=schedule.iterations * schedule.batch_size / max(loop.seconds, 1e-9),
-        skipped_annotations=len(dataset.degenerate),
+        skipped_annotations=count_kinds(dataset.findings).get(LEFT_OUT, 0),
         peak_memory_mb=torch.cuda.max_memory_allocated(how.device) / 2**20 if on_gpu else None,
         devices=ranks.size,
         **loop.ways,

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 
 from yolact_bench.data import Dataset, open_dataset
-from yolact_bench.data.protocol import Degenerate
 from yolact_bench.errors import SpecError
+from yolact_bench.findings import Finding
 from yolact_bench.results.files import atomic_folder
 from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 
@@ -32,7 +32,7 @@ class SplitCount:
     objects: int  # crowds not counted
     crowds: int
     objects_by_class: Mapping[str, int]
-    degenerate: tuple[Degenerate, ...]
+    findings: tuple[Finding, ...]
 
 
 def write_shapes(folder: Path, options: Mapping[str, object]) -> Path:
@@ -99,5 +99,5 @@ def _count(dataset: Dataset, split: str) -> SplitCount:
         objects=labels.total(),
         crowds=crowds,
         objects_by_class={name: labels[number] for number, name in enumerate(dataset.classes)},
-        degenerate=dataset.degenerate,
+        findings=dataset.findings,
     )

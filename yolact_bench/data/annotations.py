@@ -12,9 +12,9 @@ import numpy as np
 
 from yolact_bench.coco_fields import entries_of, read_coco, with_keys
 from yolact_bench.data.objects import Objects, Segment, from_run_lengths
-from yolact_bench.data.protocol import Degenerate
 from yolact_bench.data.segmentation import Outlines, UnusableError, packed_segmentation, usable_box
 from yolact_bench.errors import SpecError, hint, word_list
+from yolact_bench.findings import LEFT_OUT, Finding
 
 _IMAGE_KEYS = ("id", "file_name", "height", "width")
 _ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox", "segmentation")
@@ -45,7 +45,8 @@ class Annotations:
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
     images: tuple[ImageEntry, ...]
-    degenerate: tuple[Degenerate, ...]
+    findings: tuple[Finding, ...]
+    left_out: frozenset[int]  # ids of annotations
     areas: Mapping[int, float]  # by annotation id, of those that state none
     _objects: tuple[tuple[_Object, ...], ...]  # per image, crowds last
 
@@ -83,10 +84,8 @@ def read_annotations(
     for number, entry in enumerate(entries):
         packer.add(number, entry)
     if annotated and not packer.usable:
-        left_out = packer.degenerate
-        reasons = (
-            f" ({len(left_out)} left out, the first: {left_out[0].reason})" if left_out else ""
-        )
+        left_out = packer.findings
+        reasons = f" ({len(left_out)} left out, the first: {left_out[0].text})" if left_out else ""
         raise SpecError(
             f"{path}: no usable annotation of the classes {word_list(classes)}{reasons}; annotate "
             "objects of them, or name other classes in dataset.yaml"
@@ -95,7 +94,8 @@ def read_annotations(
         classes=tuple(classes),
         category_ids=category_ids,
         images=images,
-        degenerate=tuple(packer.degenerate),
+        findings=tuple(packer.findings),
+        left_out=frozenset(packer.left_out),
         areas=packer.areas,
         _objects=tuple(tuple(sorted(of, key=lambda one: one.is_crowd)) for of in packer.objects),
     )
@@ -112,7 +112,8 @@ class _Packer:
         others: frozenset[int],
     ) -> None:
         self.objects: list[list[_Object]] = [[] for _ in images]
-        self.degenerate: list[Degenerate] = []
+        self.findings: list[Finding] = []
+        self.left_out: list[int] = []
         self.areas: dict[int, float] = {}
         self.usable = 0
         self._path = path
@@ -149,10 +150,9 @@ class _Packer:
             box = usable_box(one["bbox"], image.height, image.width)
             outlines, area = packed_segmentation(one["segmentation"], image.height, image.width)
         except UnusableError as error:
-            reason = str(error)
-            self.degenerate.append(
-                Degenerate(annotation_id=annotation_id, image_id=image_id, reason=reason)
-            )
+            place = f"image {image_id}: annotation {annotation_id}"
+            self.findings.append(Finding(kind=LEFT_OUT, where=place, text=str(error)))
+            self.left_out.append(annotation_id)
             return
         with_keys(where, one, [key for key in ("iscrowd", "area") if key in one])
         if "area" not in one:

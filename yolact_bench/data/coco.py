@@ -36,7 +36,7 @@ class CocoDataset:
         _all_exist(files, annotations)
         self._annotations = annotations
         self.classes, self.category_ids = annotations.classes, annotations.category_ids
-        self.degenerate = annotations.degenerate
+        self.findings = annotations.findings
 
     def __len__(self) -> int:
         return len(self._annotations.images)
@@ -92,7 +92,7 @@ class CocoDataset:
         scoring must count the objects that could be learnt.
         """
         content = read_coco(self._files.annotations)
-        left_out = {one.annotation_id for one in self.degenerate}
+        left_out = self._annotations.left_out
         wanted = set(self.category_ids)
         annotations = [
             {"iscrowd": 0, "area": self._annotations.areas.get(one["id"]), **_with_area(one)}

@@ -1,22 +1,13 @@
 """What every data set and every augmentation offers, whatever it is made of."""
 
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
 from yolact_bench.data.objects import Objects
+from yolact_bench.findings import Finding
 from yolact_bench.shapes import Sample
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Degenerate:
-    """An annotation that cannot be used, and why."""
-
-    annotation_id: int
-    image_id: int
-    reason: str
 
 
 @runtime_checkable
@@ -32,8 +23,8 @@ class Dataset(Protocol):
         """The data set's own category id of each label."""
 
     @property
-    def degenerate(self) -> tuple[Degenerate, ...]:
-        """The annotations left out, each with its reason."""
+    def findings(self) -> tuple[Finding, ...]:
+        """What was mended, left out or is doubtful, in the order of the file."""
 
     def __len__(self) -> int: ...
 

@@ -17,8 +17,8 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from yolact_bench.data.objects import Objects, run_lengths
-from yolact_bench.data.protocol import Degenerate
 from yolact_bench.data.scene import MAX_OBJECTS, draw_scene
+from yolact_bench.findings import Finding
 from yolact_bench.published_datasets import SHAPES_CLASSES
 from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.dataset.split import ShapesSplit
@@ -46,7 +46,7 @@ class ShapesDataset:
         assert isinstance(chosen, ShapesSplit)
         self.classes = SHAPES_CLASSES
         self.category_ids = tuple(range(1, len(SHAPES_CLASSES) + 1))
-        self.degenerate: tuple[Degenerate, ...] = ()
+        self.findings: tuple[Finding, ...] = ()
         self._split = chosen
         self._drawn = _allocate(chosen)
 

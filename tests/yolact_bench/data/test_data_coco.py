@@ -56,7 +56,7 @@ def test_a_subset_is_labelled_in_its_own_order_and_others_are_left_out(tmp_path:
     truth = dataset.ground_truth()
     assert truth["categories"] == [{"id": 7, "name": "cup"}]
     assert [one["category_id"] for one in truth["annotations"]] == [7]  # type: ignore[attr-defined]
-    assert not dataset.degenerate
+    assert not dataset.findings
 
 
 def test_images_without_annotations_are_kept(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ DEGENERATE = {
 def test_a_degenerate_annotation_is_left_out_and_counted(tmp_path: Path, reason: str) -> None:
     content = with_annotations(square_annotation(9, 10, **DEGENERATE[reason]))
     dataset = opened(tmp_path, content)
-    assert [one.reason for one in dataset.degenerate] == [reason.strip()]
-    assert [(one.annotation_id, one.image_id) for one in dataset.degenerate] == [(9, 10)]
+    assert [one.text for one in dataset.findings] == [reason.strip()]
+    assert [one.where for one in dataset.findings] == ["image 10: annotation 9"]
     assert len(dataset.objects(1)) == 0
     assert [one["id"] for one in dataset.ground_truth()["annotations"]] == [1, 2]  # type: ignore[attr-defined]
 
@@ -279,7 +279,7 @@ def test_the_real_subset_opens_whole_and_its_crowds_decode_as_pycocotools_has_th
     assert sum(len(one) for one in objects) == 1209
     assert sum(one.is_crowd.sum() for one in objects) == 13
     assert [dataset.image_id(i) for i, one in enumerate(objects) if not len(one)] == [262284]
-    assert not dataset.degenerate
+    assert not dataset.findings
     raw = [one for one in json.loads(notes.read_text())["annotations"] if one["iscrowd"]]
     decoded = {
         one["image_id"]: mask.decode(mask.frPyObjects(one["segmentation"], *size))

@@ -8,8 +8,8 @@ import pytest
 from runners.workdir.dataset_files import count_splits, write_shapes
 from tests.support.data_fixtures import square_annotation, tiny_content, tiny_spec
 from yolact_bench.data import open_dataset
-from yolact_bench.data.protocol import Degenerate
 from yolact_bench.errors import SpecError
+from yolact_bench.findings import LEFT_OUT, Finding
 from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 
 OPTIONS = {"train_images": 3, "val_images": 2}
@@ -58,7 +58,7 @@ def test_a_check_counts_what_is_there_and_lists_what_cannot_be_used(tmp_path: Pa
         square_annotation(9, 10, iscrowd=1),
     ]
     count, val = count_splits(tiny_spec(tmp_path / "set", content))
-    unusable = Degenerate(image_id=10, annotation_id=8, reason="zero area")
-    assert count.degenerate == val.degenerate == (unusable,)
+    unusable = Finding(kind=LEFT_OUT, where="image 10: annotation 8", text="zero area")
+    assert count.findings == val.findings == (unusable,)
     assert (count.images, count.objects, count.crowds, count.images_without_objects) == (2, 2, 1, 0)
     assert count.objects_by_class == {"cat": 1, "cup": 1}
