@@ -15,10 +15,10 @@ from runners.evaluation.coco.score import SCORING
 from tests.support.paths import ABLATIONS, ROOT
 from tests.support.sources import LINES, SOURCES, TREES
 from yolact_bench.catalog import OWN, components
+from yolact_bench.dataset_spec.dataset import DATASET_SPECS
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.budget_names import BUDGETS, FULL
-from yolact_bench.spec.dataset.dataset import DATASET_SPECS
-from yolact_bench.spec.source import read
+from yolact_bench.yaml_source import read
 
 SPECS = sorted(ABLATIONS.glob("*.yaml"))
 RE = re.DOTALL | re.MULTILINE

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from yolact_bench.catalog import OWN, alternatives, components, package_of
+from yolact_bench.dataset_spec.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.errors import MissingDataError, SpecError, hint
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.slots import Choice, defaults_of, fact, find_component, pick, resolve
-from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.spec.run import SMALLEST_IMAGE, Run
 
 TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")

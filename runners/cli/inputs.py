@@ -13,11 +13,11 @@ from runners.training.checkpoint import save_final
 from runners.units.unit import run_yaml
 from runners.workdir.dataset_files import count_splits
 from yolact_bench.build import build_network
+from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.base_run import read_run
-from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 from yolact_bench.weights.load import load_weights, recognise_weights
 from yolact_bench.work_names import FINAL, RUN
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runners.evaluation.coco.index import Entry
+from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.results.files import atomic_path, write_atomically
-from yolact_bench.spec.dataset.dataset import DatasetSpec
 
 Append = Callable[[str], None]  # of lines to a result file
 

@@ -17,7 +17,7 @@ from runners.system.helper_process import HelperProcess
 from runners.system.join_ranks import check_devices, device_of
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.data import open_dataset
-from yolact_bench.spec.dataset.dataset import DatasetSpec
+from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 from yolact_bench.weights.load import load_weights
 

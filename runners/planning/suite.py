@@ -8,10 +8,10 @@ from runners.planning.units import sessions_of, units_of, units_to_time
 from runners.timing.records import NO_LIMITS, TimingLimits
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
+from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.errors import MissingDataError, SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.spec.ablation import Ablation
-from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 
 

@@ -9,13 +9,13 @@ from runners.timing.records import TimingLimits
 from runners.units.check import check
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
+from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.results.session_request import SessionRequest, session_for
 from yolact_bench.results.sessions import Kind, Session
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.budget_names import FULL
-from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.latency import PROTOCOL_VERSION
 from yolact_bench.spec.run import Run
 

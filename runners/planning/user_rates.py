@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.spec.presets import PRESETS
-from yolact_bench.spec.source import Source, read
+from yolact_bench.yaml_source import Source, read
 
 _FLAG = "--images-per-second"
 _SINGLE = ("every", "evaluation")

@@ -9,13 +9,13 @@ from pathlib import Path
 from runners.units.check import check, check_possible
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
+from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import in_effect, resolve_run
 from yolact_bench.results.metrics import Summaries, fraction
 from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.spec.budget_names import FULL
-from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, MEASUREMENT, Run
 from yolact_bench.spec.sweep.keys import COST_METRICS
 from yolact_bench.spec.sweep.space import Params, changes_of, corners

@@ -14,11 +14,11 @@ from runners.units.settings import parse_settings
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_detector, deform_fault, device_fault, runtime_of
+from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.resolve import fact_of, resolve_run
 from yolact_bench.runtime.runtime import fp16_fault
 from yolact_bench.spec.base_run import apply_settings, change, read_run
-from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_losses_for, build_schedule, freezes_batch_norm
 

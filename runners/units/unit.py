@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
+from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.results.manifest import PlannedRun
-from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.external import Command, External
 from yolact_bench.spec.run import Run
 from yolact_bench.text import unit_title

@@ -8,10 +8,10 @@ from runners.system.ranks import ALONE, Ranks
 from runners.units.unit import Unit
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.results.store import Store, open_store
-from yolact_bench.spec.dataset.dataset import DatasetSpec
 from yolact_bench.spec.run import Run
 from yolact_bench.weights.load import load_weights
 from yolact_bench.work_names import CHECKPOINTS, FINAL, PREDICTIONS, RUN

@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 
 from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.dataset_spec.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.findings import Finding
 from yolact_bench.results.files import atomic_folder
-from yolact_bench.spec.dataset.dataset import DatasetSpec, resolve_dataset
 
 _DATASET_YAML = """\
 name: {name}

@@ -9,9 +9,9 @@ import numpy as np
 from tests.support.coco_categories import COCO_CATEGORY_IDS
 from tests.support.data_fixtures import coco_subset
 from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.dataset_spec.dataset import DatasetSpec
+from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.published_datasets import COCO_CLASSES
-from yolact_bench.spec.dataset.dataset import DatasetSpec
-from yolact_bench.spec.dataset.split import FileSplit
 
 HEIGHT, WIDTH, OBJECTS = 480, 640, 7
 

@@ -9,8 +9,8 @@ from runners.evaluation.coco.score import SCORING
 from runners.workdir.dataset_files import write_shapes
 from yolact_bench.contracts import documents_its_source
 from yolact_bench.data import DATASETS, Dataset, open_dataset
+from yolact_bench.dataset_spec.dataset import DATASET_SPECS, DatasetSpec, resolve_dataset
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.dataset.dataset import DATASET_SPECS, DatasetSpec, resolve_dataset
 
 coco = pytest.importorskip("pycocotools.coco")
 

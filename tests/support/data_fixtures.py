@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from tests.support.paths import ROOT
-from yolact_bench.spec.dataset.dataset import DatasetSpec, dataset_choice, resolve_dataset
+from yolact_bench.dataset_spec.dataset import DatasetSpec, dataset_choice, resolve_dataset
 
 SIZE = (40, 60)  # height, width of every image
 FILL = (124.0, 117.0, 104.0)

@@ -1,7 +1,7 @@
 """A drawn data set and its true masks as another framework would write them."""
 
 from yolact_bench.data import Dataset, open_dataset
-from yolact_bench.spec.dataset.dataset import resolve_dataset
+from yolact_bench.dataset_spec.dataset import resolve_dataset
 
 DATA = {"name": "shapes", "train_images": 4, "val_images": 2, "size": 96}
 

@@ -9,10 +9,10 @@ import yaml
 
 from reports.pages.build import report_folder
 from reports.sweeps.build import hides_a_sweep, sweep_called
+from yolact_bench.dataset_spec.file import read_dataset_file
 from yolact_bench.errors import SpecError
 from yolact_bench.results.frames import Results
 from yolact_bench.spec.ablation import load
-from yolact_bench.spec.dataset.file import read_dataset_file
 from yolact_bench.spec.sweep.sweep import load_sweep
 from yolact_bench.work_names import inside, is_name
 

@@ -8,7 +8,7 @@ import pytest
 from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
 from yolact_bench.json_file import read_json
-from yolact_bench.spec.source import read
+from yolact_bench.yaml_source import read
 from yolact_bench.yaml_text import parse_yaml
 
 LEVELS = range(1, 12)  # 10^12 values if all aliases were written out

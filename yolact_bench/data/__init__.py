@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from yolact_bench.data.coco import CocoDataset
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.data.synthetic import ShapesDataset
-from yolact_bench.spec.dataset.dataset import DatasetSpec
+from yolact_bench.dataset_spec.dataset import DatasetSpec
 
 __all__ = ["DATASETS", "Dataset", "open_dataset"]
 

@@ -13,9 +13,9 @@ from yolact_bench.data.annotations import Annotations, read_annotations
 from yolact_bench.data.image_file import RGB, decode, is_truncated
 from yolact_bench.data.objects import Objects
 from yolact_bench.data.segmentation import FEWEST_NUMBERS
+from yolact_bench.dataset_spec.dataset import DatasetSpec
+from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.spec.dataset.dataset import DatasetSpec
-from yolact_bench.spec.dataset.split import FileSplit
 
 
 class CocoDataset:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from yolact_bench.data.objects import Objects, run_lengths
 from yolact_bench.data.scene import MAX_OBJECTS, draw_scene
+from yolact_bench.dataset_spec.dataset import DatasetSpec
+from yolact_bench.dataset_spec.split import ShapesSplit
 from yolact_bench.findings import Finding
 from yolact_bench.published_datasets import SHAPES_CLASSES
-from yolact_bench.spec.dataset.dataset import DatasetSpec
-from yolact_bench.spec.dataset.split import ShapesSplit
 
 _STREAM_TAG = 0x5AFE5  # keeps these draws apart from every other use of the same seeds
 

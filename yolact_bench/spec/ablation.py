@@ -8,11 +8,11 @@ from yolact_bench.errors import hint
 from yolact_bench.spec.arms import ARM_KINDS, check_factors, read_arms
 from yolact_bench.spec.base_run import apply_changes, apply_settings, base_run, dataset_name
 from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
-from yolact_bench.spec.budget_names import BUDGETS, FULL
+from yolact_bench.spec.budget_names import BUDGETS, FULL, name_ending
 from yolact_bench.spec.external import EXTERNAL, External, read_external
 from yolact_bench.spec.latency import LATENCY, LatencyPlan, read_latency
 from yolact_bench.spec.run import Run
-from yolact_bench.spec.source import Source, read_spec
+from yolact_bench.yaml_source import Source, read_spec
 
 ABLATION_SCHEMA = 1
 MEASURES = ("accuracy", "latency", "errors")
@@ -86,7 +86,7 @@ def load(
     paper = source.data.get("paper")
     expect = source.strings("expect", ())
     return Ablation(
-        name=source.name(budget),
+        name=source.name(name_ending(budget)),
         question=source.question,
         base=str(source.data["base"]),
         baseline=baseline,

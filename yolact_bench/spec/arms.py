@@ -11,7 +11,7 @@ from functools import partial
 
 from yolact_bench.errors import SpecError, word_list
 from yolact_bench.spec.run import Run
-from yolact_bench.spec.source import Source
+from yolact_bench.yaml_source import Source
 
 _MOST_ARMS = 10_000  # of a grid; each is expanded, checked and planned
 ArmChanges = Mapping[str, Mapping[str, object]]  # name → slot or slot.option → value

@@ -6,11 +6,11 @@ Mistakes are SpecErrors with file, line and key.
 from collections.abc import Mapping
 from pathlib import Path
 
+from yolact_bench.dataset_spec.dataset import dataset_choice
 from yolact_bench.errors import SpecError, hint
-from yolact_bench.spec.dataset.dataset import dataset_choice
 from yolact_bench.spec.presets import PRESETS, preset
 from yolact_bench.spec.run import Run
-from yolact_bench.spec.source import Source, read
+from yolact_bench.yaml_source import Source, read
 from yolact_bench.yaml_text import KeyPath
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from yolact_bench.dataset_spec.dataset import DATASET_SPECS
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.slots import Choice, defaults_of, fact, find_component, options_by_fact
 from yolact_bench.spec.budget_names import BUDGETS, FULL, Budget
-from yolact_bench.spec.dataset.dataset import DATASET_SPECS
 from yolact_bench.spec.run import SMALLEST_IMAGE, Run
 
 SHORT_FACTOR = 10

@@ -29,6 +29,11 @@ BUDGETS: Mapping[str, Budget] = {
 }
 
 
+def name_ending(budget: str) -> str:
+    """Return what follows the name of a spec, so that its results are not the full budget's."""
+    return "" if budget == FULL else f"-{budget}"
+
+
 def proxy_mark(budget: str) -> str:
     """Return what follows a name in a list where the budget was not the full one."""
     return "" if budget == FULL else f" [{budget} budget: a proxy]"

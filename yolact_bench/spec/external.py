@@ -15,7 +15,7 @@ from pathlib import Path
 
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.file_hash import file_sha256
-from yolact_bench.spec.source import Source
+from yolact_bench.yaml_source import Source
 from yolact_bench.yaml_text import KeyPath
 
 # Raise when the same files or command would get other scores: records are then not reused.

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.spec.loads import find_load
-from yolact_bench.spec.source import Source
+from yolact_bench.yaml_source import Source
 
 # Raised when what is timed, or how, changes: times of two versions never share a column.
 # 1: a decoded image in, full-size bit masks out, a fixed number of rounds.

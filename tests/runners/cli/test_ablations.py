@@ -18,7 +18,7 @@ from yolact_bench.results.record import Accuracy, Latency
 from yolact_bench.results.store import Store
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.presets import PRESETS
-from yolact_bench.spec.source import read
+from yolact_bench.yaml_source import read
 
 FOLDER = ABLATIONS
 SPECS = sorted(FOLDER.glob("*.yaml"))

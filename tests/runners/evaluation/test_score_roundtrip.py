@@ -16,8 +16,8 @@ from runners.evaluation.files import PredictionKey
 from runners.evaluation.predict import predict
 from runners.evaluation.score import score_predictions
 from yolact_bench.data import Dataset, open_dataset
+from yolact_bench.dataset_spec.dataset import resolve_dataset
 from yolact_bench.detect.pipeline import SoftDetections
-from yolact_bench.spec.dataset.dataset import resolve_dataset
 
 IMAGES, SIDE = 120, 96
 

@@ -13,9 +13,9 @@ from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.data.augment import AUGMENTATIONS
 from yolact_bench.data.batch import IterationSampler, TrainingData, training_loader
 from yolact_bench.data.collate import Batch, collate, collate_to_send, unpack_by_shifts
+from yolact_bench.dataset_spec.dataset import resolve_dataset
 from yolact_bench.errors import ArmError
 from yolact_bench.shapes import Sample, tensors_in
-from yolact_bench.spec.dataset.dataset import resolve_dataset
 
 SSD = partial(AUGMENTATIONS["ssd"], masks="prototype_size")
 

@@ -21,10 +21,10 @@ from tests.support.data_fixtures import (
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.data.coco import CocoDataset
 from yolact_bench.data.segmentation import packed_segmentation, usable_box
+from yolact_bench.dataset_spec.dataset import DatasetSpec
+from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.published_datasets import COCO_CLASSES
-from yolact_bench.spec.dataset.dataset import DatasetSpec
-from yolact_bench.spec.dataset.split import FileSplit
 
 mask = pytest.importorskip("pycocotools.mask")
 HEIGHT, WIDTH = SIZE

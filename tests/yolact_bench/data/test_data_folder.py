@@ -8,9 +8,9 @@ import pytest
 from runners.workdir.dataset_files import count_splits, write_shapes
 from tests.support.data_fixtures import square_annotation, tiny_content, tiny_spec
 from yolact_bench.data import open_dataset
+from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.findings import LEFT_OUT, Finding
-from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 
 OPTIONS = {"train_images": 3, "val_images": 2}
 

@@ -7,8 +7,8 @@ import pytest
 
 from yolact_bench.data import open_dataset
 from yolact_bench.data.synthetic import ShapesDataset
+from yolact_bench.dataset_spec.dataset import resolve_dataset
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.dataset.dataset import resolve_dataset
 
 
 def shapes(split: str = "train", **options: int) -> ShapesDataset:

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from runners.planning.user_rates import parse_rates
+from yolact_bench.dataset_spec.file import read_dataset_file
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.base_run import read_run
-from yolact_bench.spec.dataset.file import read_dataset_file
 from yolact_bench.spec.sweep.sweep import load_sweep
 
 Place = tuple[str | int, ...]

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from yolact_bench.spec.accuracies import ACCURACIES
-from yolact_bench.spec.source import Source
 from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, ValueList, to_stored
+from yolact_bench.yaml_source import Source
 from yolact_bench.yaml_text import KeyPath
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name
 from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
-from yolact_bench.spec.budget_names import FULL
+from yolact_bench.spec.budget_names import FULL, name_ending
 from yolact_bench.spec.latency import LATENCY, LatencyPlan, read_latency
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
-from yolact_bench.spec.source import Source, read, read_spec
 from yolact_bench.spec.sweep.keys import (
     MODES,
     SAMPLERS,
@@ -24,6 +23,7 @@ from yolact_bench.spec.sweep.keys import (
 )
 from yolact_bench.spec.sweep.space import Components, Space, parameters
 from yolact_bench.work_names import CONFIRMATION
+from yolact_bench.yaml_source import Source, read, read_spec
 
 SWEEP_SCHEMA = 1
 _KEYS = (
@@ -160,7 +160,7 @@ def load_sweep(
     sampler, seed = read_sampler(source)
     pruner, options = read_pruner(source, mode, objectives)
     return SweepSpec(
-        name=source.name(budget, suffix=CONFIRMATION),
+        name=source.name(name_ending(budget), suffix=CONFIRMATION),
         question=source.question,
         base=str(source.data["base"]),
         settings={**source.mapping(("set",)), **(settings or {})},

@@ -14,12 +14,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from yolact_bench.dataset_spec.file import read_dataset_file
+from yolact_bench.dataset_spec.split import FileSplit, ShapesSplit, Split
 from yolact_bench.errors import MissingDataError, SpecError, hint
 from yolact_bench.json_file import read_json
 from yolact_bench.published_datasets import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.slots import Choice, Count, CountOrZero, defaults_of, options_of, pick, with_facts
-from yolact_bench.spec.dataset.file import read_dataset_file
-from yolact_bench.spec.dataset.split import FileSplit, ShapesSplit, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.source import Source, read
+from yolact_bench.yaml_source import Source, read
 
 SPLITS = ("train", "val", "test")
 _KEYS = ("name", "root", *SPLITS, "classes")

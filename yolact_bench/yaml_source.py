@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolact_bench.errors import SpecError, hint
-from yolact_bench.spec.budget_names import FULL
 from yolact_bench.text_file import read_bytes, require_file
 from yolact_bench.work_names import NAME_RULE, is_name, quote
 from yolact_bench.yaml_text import KeyPath, parse_yaml
@@ -34,13 +33,12 @@ class Source:
     def question(self) -> str:
         return self.header[0] if self.header else ""
 
-    def name(self, budget: str, *, suffix: str = "") -> str:
-        """Return the spec's name, with the budget unless it is full; `suffix` must fit behind."""
+    def name(self, ending: str = "", *, suffix: str = "") -> str:
+        """Return the spec's name with an ending; `suffix` must fit behind."""
         value = self.data.get("name", Path(self.file).stem)
         if value is None or isinstance(value, (list, Mapping)):
             raise self.error(("name",), f"expected a name, got {value!r}")
-        name = self.label(("name",), str(value))
-        name = name if budget == FULL else f"{name}-{budget}"
+        name = self.label(("name",), str(value)) + ending
         return self.label(("name",), f"{name}{suffix}").removesuffix(suffix)
 
     def label(self, path: KeyPath, name: str) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.data_fixtures import tiny_spec, write_set
+from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.published_datasets import COCO_CLASSES, PASCAL_CLASSES
-from yolact_bench.spec.dataset.dataset import dataset_choice, resolve_dataset
 
 
 def test_a_name_a_file_and_a_mapping_are_choices(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_missing_dataset_yaml_is_refused(tmp_path: Path) -> None:
 
 def test_naming_a_data_set_loads_neither_torch_nor_opencv() -> None:
     code = (
-        "import sys, yolact_bench.spec.dataset.dataset; "
+        "import sys, yolact_bench.dataset_spec.dataset; "
         "sys.exit(bool({'torch', 'cv2', 'pycocotools'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
