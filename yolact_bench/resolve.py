@@ -43,17 +43,23 @@ def resolve_architecture(run: Run, *, files: bool = True) -> Run:
 
 
 def resolve_run(
-    run: Run, *, data_root: Path | None, split: str = "val", data: bool = True
+    run: Run,
+    *,
+    data_root: Path | None,
+    split: str = "val",
+    data: bool = True,
+    cache: Path | None = None,
 ) -> tuple[Run, DatasetSpec]:
     """Return the run ready to digest, and its data set; `split` is what it is evaluated on.
 
-    Without `data` no file is read, and the digest is not final.
+    Without `data` no file is read, and the digest is not final. The folder `cache` keeps what is
+    read of the data.
 
     Raises:
         SpecError: as `resolve_architecture`, or malformed data.
         MissingDataError: a file of the data set, or of initial weights, is not there.
     """
-    spec = resolve_dataset(run.dataset, data_root=data_root)
+    spec = resolve_dataset(run.dataset, data_root=data_root, cache=cache)
     resolved = resolve_architecture(replace(run, classes=spec.classes), files=data)
     if not data:
         return resolved, spec

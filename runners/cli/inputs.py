@@ -19,13 +19,14 @@ from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.weights.load import load_weights, recognise_weights
-from yolact_bench.work_names import FINAL, RUN
+from yolact_bench.work_names import CACHE, FINAL, RUN
 
 
-def check_data(dataset: str, *, strict: bool, data_root: Path | None) -> None:
+def check_data(dataset: str, *, strict: bool, data_root: Path | None, work_dir: Path) -> None:
     """Print the annotations that training leaves out; exit 2 with `strict` if there is anything."""
     choice = dataset_choice(dataset, relative_to=Path())
-    counts = count_splits(resolve_dataset(choice, data_root=data_root))
+    spec = resolve_dataset(choice, data_root=data_root, cache=work_dir / CACHE)
+    counts = count_splits(spec)
     for count in counts:
         echo(
             f"{count.split}: {count.images} images ({count.images_without_objects} without "

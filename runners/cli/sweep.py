@@ -65,7 +65,7 @@ def check_file(path: Path, *, budget: str, data_root: Path | None) -> str:
         SpecError: whatever is wrong with it.
     """
     spec = load_sweep(path, budget=budget)
-    place = Workplace(work_dir=Path(), device="cpu", workers=0)
+    place = Workplace(work_dir=Path(), device="cpu", workers=0, keeps_cache=False)
     missing = ""
     try:
         checked = check_sweep(spec, place, data_root)

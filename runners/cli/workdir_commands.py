@@ -79,11 +79,12 @@ def check_data(
     dataset: Annotated[str, typer.Argument(help=options.DATASET)],
     strict: Annotated[bool, typer.Option(help="Exit code 2 on any degenerate annotation.")] = False,
     data_root: options.DataRoot = None,
+    work_dir: options.WorkDir = options.WORK,
 ) -> None:
     """Read a data set as training would, and list every annotation it would leave out."""
     from runners.cli.inputs import check_data as check
 
-    check(dataset, strict=strict, data_root=data_root)
+    check(dataset, strict=strict, data_root=data_root, work_dir=work_dir)
 
 
 @track.callback()

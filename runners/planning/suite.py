@@ -85,7 +85,7 @@ def make_suite(
         ablation = replace(given, latency=timing.apply(given.latency))
         if any(ablation.name == one.ablation.name for one in members):
             raise SpecError(f"{ablation.file}: another SPEC is named {ablation.name}; rename one")
-        members.append(_member(ablation, data_root, absent))
+        members.append(_member(ablation, place, data_root, absent))
     real = [one for one in members if any(not unit.data.drawn for unit in one.units)]
     parts = real or members
     runs = [unit.run for member in parts for unit in member.units]
@@ -107,11 +107,13 @@ def _is_timed(member: Member, place: Workplace, timing: TimingLimits) -> bool:
     return all(session is not None for session, _ in sessions)
 
 
-def _member(ablation: Ablation, data_root: Path | None, absent: dict[str, None]) -> Member:
+def _member(
+    ablation: Ablation, place: Workplace, data_root: Path | None, absent: dict[str, None]
+) -> Member:
     units = []
     for arm in ablation.arms:
         try:
-            run, data, present = resolve_anywhere(arm.run, data_root)
+            run, data, present = resolve_anywhere(arm.run, data_root, place.cache)
         except SpecError as error:
             raise type(error)(f"{arm.where}: {error}") from error
         if not present:
@@ -120,7 +122,9 @@ def _member(ablation: Ablation, data_root: Path | None, absent: dict[str, None])
     return Member(ablation=ablation, units=tuple(units))
 
 
-def resolve_anywhere(run: Run, data_root: Path | None) -> tuple[Run, DatasetSpec, bool]:
+def resolve_anywhere(
+    run: Run, data_root: Path | None, cache: Path | None
+) -> tuple[Run, DatasetSpec, bool]:
     """Return the run, its data set, and whether the data is here.
 
     Where it is not, the names of files stand in for their contents: equal names share, others do
@@ -130,7 +134,7 @@ def resolve_anywhere(run: Run, data_root: Path | None) -> tuple[Run, DatasetSpec
         SpecError: names or options that cannot work.
     """
     try:
-        return *resolve_run(run, data_root=data_root), True
+        return *resolve_run(run, data_root=data_root, cache=cache), True
     except MissingDataError:
         resolved, data = resolve_run(run, data_root=None, data=False)
     init: Mapping[str, object] = resolved.init

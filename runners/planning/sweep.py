@@ -51,10 +51,10 @@ def plan_sweep(
     Raises:
         SpecError: a setting of its space that cannot work.
     """
-    runs, whole = [_resolve(spec, spec.run, data_root)], True
+    runs, whole = [_resolve(spec, spec.run, place, data_root)], True
     if spec.trains:
         settings, whole = _settings(spec)
-        runs = [_resolve(spec, run, data_root) for run in settings]
+        runs = [_resolve(spec, run, place, data_root) for run in settings]
     trainings = {run.train_digest: run for run in runs}
     seconds: list[float] = []
     sources: dict[str, None] = {}
@@ -108,9 +108,9 @@ def _settings(spec: SweepSpec) -> tuple[list[Run], bool]:
     return [spec.changed(changes) for _, changes in corners(spec.space)], False
 
 
-def _resolve(spec: SweepSpec, run: Run, data_root: Path | None) -> Run:
+def _resolve(spec: SweepSpec, run: Run, place: Workplace, data_root: Path | None) -> Run:
     try:
-        return resolve_anywhere(run, data_root)[0]
+        return resolve_anywhere(run, data_root, place.cache)[0]
     except SpecError as error:
         raise type(error)(f"{spec.where()}: {error}") from error
 

@@ -72,7 +72,13 @@ def chosen_units(
             raise SpecError(f"--only {name}: no such arm{hint(name, names)}")
     units = []
     for arm in ablation.arms:
-        run, data = check(arm.run, where=arm.where, data_root=data_root, device=place.device)
+        run, data = check(
+            arm.run,
+            where=arm.where,
+            data_root=data_root,
+            device=place.device,
+            cache=place.cache,
+        )
         if not only or arm.name in (*only, ablation.baseline):
             units += units_of(ablation, arm.name, run, data)
     return units

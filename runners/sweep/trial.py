@@ -51,7 +51,7 @@ class TrialFactory:
         if not self.spec.replays:
             resolved, data = self._check(run, f"trial {number}")
         else:  # the network is the base's, which has been built once
-            resolved, data = resolve_run(run, data_root=self.data_root)
+            resolved, data = resolve_run(run, data_root=self.data_root, cache=self.place.cache)
             check_possible(resolved, self.place.device)
         return self._unit(f"trial_{number}", resolved, data)
 
@@ -81,6 +81,7 @@ class TrialFactory:
             data_root=self.data_root,
             device=self.place.device,
             data=self.data,
+            cache=self.place.cache,
         )
 
     def _unit(self, arm: str, run: Run, data: DatasetSpec) -> Unit:

@@ -53,18 +53,19 @@ def check(
     device: str,
     split: str = "val",
     data: bool = True,
+    cache: Path | None = None,
 ) -> tuple[Run, DatasetSpec]:
     """Return the run resolved, with its data set, having built it on the meta device.
 
     Runs of one architecture share a network. Without `data` the files of the data set are not
-    read.
+    read; what is read of them is kept in the folder `cache`.
 
     Raises:
         SpecError: with `where`, for anything that could be known to fail before training.
         MissingDataError: likewise, where files of the data set are not there.
     """
     try:
-        resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data)
+        resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data, cache=cache)
         check_possible(resolved, device)
         network = meta_network(resolved)
         with torch.device("meta"):
@@ -104,7 +105,14 @@ def resolve_unit(
         run = change(run, "dataset", dataset, relative_to=Path())
     run = apply_settings(run, parse_settings(settings))
     run = scale_run(run, scaling=scaling, devices=devices)
-    resolved, data = check(run, where=arm, data_root=data_root, device=place.device, split=split)
+    resolved, data = check(
+        run,
+        where=arm,
+        data_root=data_root,
+        device=place.device,
+        split=split,
+        cache=place.cache,
+    )
     return Unit(
         ablation="", arm=Path(arm).stem, seed=resolved.seed, run=resolved, data=data, split=split
     )

@@ -14,7 +14,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.run import Run
 from yolact_bench.weights.load import load_weights
-from yolact_bench.work_names import CHECKPOINTS, FINAL, PREDICTIONS, RUN
+from yolact_bench.work_names import CACHE, CHECKPOINTS, FINAL, PREDICTIONS, RUN
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Workplace:
     work_dir: Path
     device: str
     workers: int
+    keeps_cache: bool = True  # of data sets; not where a spec is checked without a work directory
     devices: int = 1  # that share each batch of a training, from `device` on; a CPU in parts
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0
@@ -61,6 +62,11 @@ class Workplace:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "store", open_store(self.work_dir))
+
+    @property
+    def cache(self) -> Path | None:
+        """The folder for what was read of data sets; `DatasetSpec.cache`."""
+        return self.work_dir / CACHE if self.keeps_cache else None
 
     def checkpoint_folder(self, run: Run) -> Path:
         return self.work_dir / CHECKPOINTS / run.train_digest

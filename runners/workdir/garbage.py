@@ -11,6 +11,7 @@ from runners.workdir.references import References
 from runners.workdir.stop_file import STOP_FILE
 from yolact_bench.results.files import is_temporary
 from yolact_bench.work_names import (
+    CACHE,
     CHECKPOINTS,
     FINAL,
     LAST,
@@ -30,6 +31,7 @@ _DETECTION_FILES = ("meta.json", "bbox.json", "segm.json")
 # Results, copies of them and files of the user: never touched.
 _KEPT = {
     *(RESULTS, RESAMPLES, REPORTS, "executions", "submissions", "imported", LOCK_FILE),
+    CACHE,
     *("data", "external"),  # images drawn for other frameworks, and where their commands write
     *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"),
     *("optuna.db", "optuna.db-journal", SWEEPS),
@@ -86,7 +88,7 @@ class Search:
 
     def temporaries(self) -> None:
         """Files and folders that a killed process has left half-written."""
-        places = (CHECKPOINTS, PREDICTIONS, REPORTS, RESAMPLES, SWEEPS)
+        places = (CACHE, CHECKPOINTS, PREDICTIONS, REPORTS, RESAMPLES, SWEEPS)
         inside = [path for place in places for path in _all_below(self.work_dir / place)]
         for path in [*sorted(self.work_dir.iterdir()), *inside]:
             if is_temporary(path):

@@ -32,6 +32,7 @@ class DatasetSpec:
     splits: Mapping[str, Split]
     subset: bool = False  # classes are some of the files' categories; otherwise all of them
     remedy: str = ""  # what to do about a missing file
+    cache: Path | None = None  # folder for what was read of its files; None: nothing is kept
 
     def split(self, name: str) -> Split:
         """Return the split of that name.
@@ -45,7 +46,8 @@ class DatasetSpec:
 
     def portable(self) -> "DatasetSpec":
         """Return the same for another process: plain data, absolute paths."""
-        return replace(self, splits={name: one.absolute() for name, one in self.splits.items()})
+        splits = {name: one.absolute() for name, one in self.splits.items()}
+        return replace(self, splits=splits, cache=self.cache and self.cache.absolute())
 
     @property
     def drawn(self) -> bool:
@@ -161,13 +163,15 @@ DATASET_SPECS: Mapping[str, Callable[..., DatasetSpec]] = {
 }
 
 
-def resolve_dataset(choice: Choice, *, data_root: Path | None) -> DatasetSpec:
+def resolve_dataset(
+    choice: Choice, *, data_root: Path | None, cache: Path | None = None
+) -> DatasetSpec:
     """Return the data set of a `dataset` choice. Only `coco_format` reads files here.
 
     Raises:
         SpecError: unknown name or option, or a mistake in a `dataset.yaml`.
     """
-    return pick("dataset", DATASET_SPECS, choice)(data_root)
+    return replace(pick("dataset", DATASET_SPECS, choice)(data_root), cache=cache)
 
 
 def dataset_choice(value: object, *, relative_to: Path) -> dict[str, object]:
