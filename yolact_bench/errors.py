@@ -5,7 +5,7 @@ import errno
 import os
 from collections.abc import Collection, Sequence
 
-_LONGEST = 300
+_LONGEST, _LONGEST_VALUE = 300, 120
 MOST_NAMED, _FEWEST_NAMED = 24, 3  # words in a message
 
 
@@ -70,6 +70,12 @@ class ArmError(RuntimeError):
     def __reduce__(self) -> tuple[type["ArmError"], tuple[str, str]]:
         """Return how to rebuild the error in another process, with its kind."""
         return ArmError, (self.kind, str(self))
+
+
+def brief(value: object) -> str:
+    """Return a value for a message: as Python writes it, long ones without their middle."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE // 2]} … {text[-20:]}"
 
 
 def hint(word: str, known: Collection[str]) -> str:

@@ -1,6 +1,7 @@
 """Values of options: whether one has the type of its annotation, and how messages name types."""
 
 import json
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, partial
 from types import NoneType, UnionType
@@ -8,9 +9,9 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
 
-_RANGES = {"gt": "above {:g}", "ge": "of at least {:g}", "lt": "below {:g}", "le": "at most {:g}"}
+_ENDS = {"gt": "above {:,}", "ge": "of at least {:,}", "lt": "below {:,}", "le": "at most {:,}"}
 _NOUNS: Mapping[object, str] = {int: "whole number", float: "number", str: "text", tuple: "list"}
 _WORDS: Mapping[object, str] = {bool: "true or false", NoneType: "null"}
 
@@ -26,9 +27,9 @@ def check_value(expected: Hashable, value: object, *, where: str = "") -> object
     except (ValidationError, TypeError) as error:
         if get_origin(expected) is Literal:
             values = {str(one): one for one in get_args(expected)}
-            text = f"{where}no value is named {value!r}{hint(str(value), values)}"
+            text = f"{where}no value is named {brief(value)}{hint(str(value), values)}"
             raise SpecError(text) from error
-        raise SpecError(f"{where}expected {kind_of(expected)}, got {value!r}") from error
+        raise SpecError(f"{where}expected {kind_of(expected)}, got {brief(value)}") from error
 
 
 @cache
@@ -56,20 +57,24 @@ def kind_of(expected: object, *, many: bool = False) -> str:
     if expected in _WORDS:
         return _WORDS[expected]
     noun = _NOUNS.get(expected, getattr(expected, "__name__", str(expected)))
-    ranges = [
-        words.format(getattr(limit, name))
-        for limit in limits
-        for name, words in _RANGES.items()
-        if hasattr(limit, name)
-    ]
-    return " ".join([f"{noun}s" if many else f"a {noun}", " and ".join(ranges)]).rstrip()
+    return " ".join([f"{noun}s" if many else f"a {noun}", _range(limits)]).rstrip()
+
+
+def _range(limits: Sequence[object]) -> str:
+    """Return the range of a number, such as "from 0 to 1", or nothing."""
+    ends = {name: getattr(one, name) for one in limits for name in _ENDS if hasattr(one, name)}
+    if ends.keys() == {"ge", "le"}:
+        return "from {ge:,} to {le:,}".format(**ends)
+    return " and ".join(words.format(ends[name]) for name, words in _ENDS.items() if name in ends)
 
 
 def _length(limits: Sequence[object]) -> str:
     """Return how many items a list has, followed by a space, or nothing."""
     least = max((getattr(limit, "min_length", 0) for limit in limits), default=0)
-    exact = any(getattr(limit, "max_length", None) == least for limit in limits)
-    return f"{least} " if exact else f"{least} or more " if least else ""
+    most = min((getattr(limit, "max_length", math.inf) for limit in limits), default=math.inf)
+    if most == math.inf:
+        return f"{least} or more " if least else ""
+    return f"{most} " if most == least else f"{least} to {most} " if least else f"at most {most} "
 
 
 def plain(value: object) -> object:

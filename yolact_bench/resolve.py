@@ -10,7 +10,7 @@ from yolact_bench.dataset_spec.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.errors import MissingDataError, SpecError, hint
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.slots import Choice, defaults_of, fact, find_component, pick, resolve
-from yolact_bench.spec.run import SMALLEST_IMAGE, Run
+from yolact_bench.spec.run import Run
 
 TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")
 
@@ -119,8 +119,6 @@ def _check_settings(run: Run) -> None:
             f"precision: no precision is named {run.precision!r}"
             f"{hint(run.precision, TRAINING_PRECISIONS)}"
         )
-    if run.image_size < SMALLEST_IMAGE:
-        raise SpecError(f"image_size: expected {SMALLEST_IMAGE} px or more, got {run.image_size}")
     if not run.classes:
         raise SpecError("classes: the data set has none; name categories in its annotation file")
 

@@ -4,9 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
-
-from pydantic import Field
+from typing import Any, TypeVar, get_type_hints
 
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.option_values import check_value, kind_of, plain
@@ -25,15 +23,6 @@ FACTS = frozenset(
     )
 )
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}
-
-# The ranges of numeric options, as annotations; `resolve` refuses what is outside, and whatever is
-# not finite.
-Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
-NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
-Count: TypeAlias = Annotated[int, Field(ge=1)]
-CountOrZero: TypeAlias = Annotated[int, Field(ge=0)]
-AtLeastOne: TypeAlias = Annotated[float, Field(ge=1)]
 
 
 @cache

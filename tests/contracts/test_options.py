@@ -1,65 +1,88 @@
-"""No numeric option of any component takes a number that makes no sense."""
+"""No number or list among the options of any component takes a value that makes no sense."""
 
 import inspect
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from typing import Literal, get_type_hints
 
 import pytest
 
+from tests.support.value_types import gaps, outside, smallest
 from yolact_bench.catalog import OWN, components
+from yolact_bench.dataset_spec.dataset import DATASET_SPECS
 from yolact_bench.errors import SpecError
+from yolact_bench.ranges import Count
 from yolact_bench.slots import options_of, resolve
 
-# What an option without a default may be.
-REQUIRED = {"sizes": [[[8.0, 8.0]]] * 5}
+TABLES = {**{slot: components(slot) for slot in OWN}, "dataset": DATASET_SPECS}
 
 
-def numeric_options() -> Iterator[tuple[str, str, str, object]]:
-    """Yield slot, component, option and a valid value of every option that holds numbers."""
-    for slot, table in OWN.items():
-        for name, component in table.items():
-            for option, parameter in options_of(component).items():
-                required = parameter.default is inspect.Parameter.empty
-                value = REQUIRED.get(option) if required else parameter.default
-                if isinstance(value, bool | str):
-                    continue
-                if value is not None or "float" in str(parameter) or "int" in str(parameter):
-                    yield slot, name, option, value
+def types_of(component: Callable[..., object]) -> dict[str, object]:
+    signed = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
+    types = get_type_hints(signed, include_extras=True)
+    return {option: types[option] for option in options_of(component)}
 
 
-def with_number(value: object, number: float) -> object:
-    """Return the value with `number` as its first number."""
-    if isinstance(value, list | tuple):
-        return [with_number(value[0], number), *value[1:]]
-    return int(number) if isinstance(value, int) and math.isfinite(number) else number
-
-
-OPTIONS = list(numeric_options())
+OPTIONS = {
+    f"{slot}.{name}.{option}": expected
+    for slot, table in TABLES.items()
+    for name, component in table.items()
+    for option, expected in types_of(component).items()
+}
 
 
 def test_there_are_options_to_look_at() -> None:
-    """Those that had no range when this was written, and one that had: 60 and more in all."""
-    names = {f"{slot}.{name}.{option}" for slot, name, option, _ in OPTIONS}
     assert {
         "anchors.free.sizes",
-        "augment.ssd.max_expand",
         "batch_norm.auto.min_batch",
-        "dcn.every_nth.n",
-        "fpn.yolact.channels",
+        "dataset.shapes.val_draw",
         "nms.sequential.grid_px",
-        "rescore_net.mask_scoring.canonical_px",
         "schedule.steps.clip_norm",
-    } < names
-    assert len(names) > 60
+    } < OPTIONS.keys()
+    assert len(OPTIONS) > 90
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf, -1e9])
-@pytest.mark.parametrize(("slot", "name", "option", "value"), OPTIONS)
-def test_a_number_out_of_range_is_refused(
-    slot: str, name: str, option: str, value: object, number: float
-) -> None:
-    refused = with_number(value, number)
-    where, got = re.escape(f"{slot}.{name}.{option}: "), re.escape(f", got {refused!r}")
-    with pytest.raises(SpecError, match=f"^{where}expected a .*(above|at least|list of).*{got}$"):
-        resolve(slot, components(slot), {"name": name, option: refused})
+@pytest.mark.parametrize("path", OPTIONS)
+def test_every_number_has_two_ends_and_every_list_a_largest_length(path: str) -> None:
+    assert list(gaps(OPTIONS[path], path)) == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "places"),
+    [
+        (float, [""]),
+        (Count | None, []),
+        (int | None, [""]),
+        (Sequence[Sequence[int]], ["", "[…]", "[…][…]"]),
+        (Literal["a"] | str | bool, []),
+        (dict, [""]),
+    ],
+)
+def test_the_search_for_options_without_a_range_finds(expected: object, places: list[str]) -> None:
+    assert [fault.partition(":")[0] for fault in gaps(expected)] == places
+
+
+@pytest.mark.parametrize("path", [path for path in OPTIONS if list(outside(OPTIONS[path]))])
+def test_what_is_outside_is_refused_by_its_place_and_range(path: str) -> None:
+    slot, name, option = path.split(".")
+    required = {o: smallest(expected) for o, expected in types_of(TABLES[slot][name]).items()}
+    choice = {**required, "name": name} if name in ("free", "coco_format") else {"name": name}
+    for value in outside(OPTIONS[path]):
+        with pytest.raises(SpecError) as error:
+            resolve(slot, TABLES[slot], {**choice, option: value})
+        text = str(error.value)
+        assert re.match(rf"{re.escape(path)}: expected a .*(from .* to |list of ).*, got ", text), (
+            text
+        )
+        assert len(text) < 400
+
+
+@pytest.mark.parametrize("path", OPTIONS)
+def test_the_least_value_is_taken(path: str) -> None:
+    """Unless it has no effect beside the defaults of the others, which another test covers."""
+    slot, name, option = path.split(".")
+    choice = {"name": name, option: smallest(OPTIONS[path])}
+    try:
+        assert resolve(slot, TABLES[slot], choice)["name"] == name
+    except SpecError as error:
+        assert "has no effect" in str(error) or "is required" in str(error)

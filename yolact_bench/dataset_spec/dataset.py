@@ -10,16 +10,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
-
-from pydantic import Field
 
 from yolact_bench.dataset_spec.file import read_dataset_file
 from yolact_bench.dataset_spec.split import FileSplit, ShapesSplit, Split
 from yolact_bench.errors import MissingDataError, SpecError, hint
 from yolact_bench.json_file import read_json
 from yolact_bench.published_datasets import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
-from yolact_bench.slots import Choice, Count, CountOrZero, defaults_of, options_of, pick, with_facts
+from yolact_bench.ranges import DrawingSize, Images, Seed
+from yolact_bench.slots import Choice, defaults_of, options_of, pick, with_facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +80,11 @@ class DatasetSpec:
 def shapes(
     data_root: Path | None,
     *,
-    seed: CountOrZero = 0,
-    val_draw: CountOrZero = 0,
-    train_images: Count = 2048,
-    val_images: Count = 256,
-    size: Annotated[int, Field(ge=96)] = 192,
+    seed: Seed = 0,
+    val_draw: Seed = 0,
+    train_images: Images = 2048,
+    val_images: Images = 256,
+    size: DrawingSize = 192,
 ) -> DatasetSpec:
     """Return the embedded set of drawn shapes that `seed` names.
 

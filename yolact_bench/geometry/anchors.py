@@ -11,17 +11,19 @@ from torch import Tensor
 
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.protocols import AnchorShapes, MakeAnchors
-from yolact_bench.slots import Positive, with_facts
+from yolact_bench.ranges import Positive
+from yolact_bench.slots import with_facts
 
 YOLACT_SCALES = (24.0, 48.0, 96.0, 192.0, 384.0)
+_MOST_SHAPES = 32  # in a list of them
 PASCAL_SCALES = (32.0, 64.0, 128.0, 256.0, 512.0)  # 4/3 of YOLACT's
-Ratios: TypeAlias = Annotated[Sequence[Positive], Field(min_length=1)]
+Ratios: TypeAlias = Annotated[Sequence[Positive], Field(min_length=1, max_length=_MOST_SHAPES)]
 NUM_LEVELS = 5  # P3 to P7
 Scales: TypeAlias = Annotated[
     Sequence[Positive], Field(min_length=NUM_LEVELS, max_length=NUM_LEVELS)
 ]
 _Pair: TypeAlias = Annotated[Sequence[Positive], Field(min_length=2, max_length=2)]
-_Level: TypeAlias = Annotated[Sequence[_Pair], Field(min_length=1)]
+_Level: TypeAlias = Annotated[Sequence[_Pair], Field(min_length=1, max_length=_MOST_SHAPES)]
 Sizes: TypeAlias = Annotated[Sequence[_Level], Field(min_length=NUM_LEVELS, max_length=NUM_LEVELS)]
 _P3_HALVINGS = 3  # P3 has stride 8
 

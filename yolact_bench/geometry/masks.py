@@ -10,7 +10,8 @@ from torch import Tensor
 
 from yolact_bench.geometry.device_assembly import assemble_by_kernel
 from yolact_bench.geometry.protocols import MakeAssembly
-from yolact_bench.slots import Fraction, with_facts
+from yolact_bench.ranges import Fraction
+from yolact_bench.slots import with_facts
 
 # Detections that one matrix product serves on a CPU.
 BLOCK_ROWS = 16

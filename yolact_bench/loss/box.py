@@ -9,7 +9,8 @@ from torch import Tensor
 
 from yolact_bench.geometry.boxes import encode
 from yolact_bench.loss.protocols import BoxLoss
-from yolact_bench.slots import NotNegative, with_facts
+from yolact_bench.ranges import NotNegative
+from yolact_bench.slots import with_facts
 
 
 def smooth_l1_of_batch(

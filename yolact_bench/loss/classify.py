@@ -9,8 +9,9 @@ from torch import Tensor
 
 from yolact_bench.loss.hardest import hardest_cross_entropy, hardest_fault, note_sorting
 from yolact_bench.loss.protocols import ClassLoss
+from yolact_bench.ranges import CountOrZero, Fraction, NotNegative
 from yolact_bench.shapes import reading_is_free, widen
-from yolact_bench.slots import CountOrZero, Fraction, NotNegative, with_facts
+from yolact_bench.slots import with_facts
 
 _LEFT_OUT = -100  # a label that cross_entropy skips
 _CACHED_LOGITS = 2**18  # of 1 MB

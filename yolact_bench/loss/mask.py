@@ -17,7 +17,8 @@ from yolact_bench.loss.protocols import (
     Positives,
     SoftMasks,
 )
-from yolact_bench.slots import Count, NotNegative, with_facts
+from yolact_bench.ranges import Count, NotNegative
+from yolact_bench.slots import with_facts
 
 
 def lincomb_bce_of_batch(

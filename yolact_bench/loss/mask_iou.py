@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from yolact_bench.errors import SpecError
 from yolact_bench.loss.protocols import BatchSoftMasks, MaskIouLoss, SoftMasks
+from yolact_bench.ranges import CountOrZero, NotNegative
 from yolact_bench.shapes import needs_features
-from yolact_bench.slots import CountOrZero, NotNegative, with_facts
+from yolact_bench.slots import with_facts
 
 
 def smooth_l1_of_batch(

@@ -13,8 +13,9 @@ from yolact_bench.loss.claims import NO_CLAIM, claims, claims_of_batch, rank_anc
 from yolact_bench.loss.overlaps import Overlaps, overlaps_of, overlaps_of_batch
 from yolact_bench.loss.padded import pad_objects
 from yolact_bench.loss.protocols import Match, Matcher
+from yolact_bench.ranges import Fraction
 from yolact_bench.shapes import Target, Targets
-from yolact_bench.slots import Fraction, with_facts
+from yolact_bench.slots import with_facts
 
 IGNORED = -1
 BACKGROUND = 0

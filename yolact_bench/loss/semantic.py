@@ -10,8 +10,9 @@ from torch import Tensor
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.masks import masks_at
 from yolact_bench.loss.protocols import SemanticLoss
+from yolact_bench.ranges import NotNegative
 from yolact_bench.shapes import Target, Targets
-from yolact_bench.slots import NotNegative, with_facts
+from yolact_bench.slots import with_facts
 
 
 def bce_of_batch(

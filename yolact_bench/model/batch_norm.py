@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from torch import nn
 
 from yolact_bench.model.protocols import BatchNormPolicy
-from yolact_bench.slots import CountOrZero, with_facts
+from yolact_bench.ranges import CountOrZero
+from yolact_bench.slots import with_facts
 
 SMALLEST_TRAINABLE_BATCH = 6
 

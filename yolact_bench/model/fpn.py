@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from yolact_bench.model.enlargement import enlarge
 from yolact_bench.model.protocols import Fpn, MakeFpn
-from yolact_bench.slots import Count
+from yolact_bench.ranges import Channels
 
 
 class YolactFpn(Fpn):
@@ -20,7 +20,7 @@ class YolactFpn(Fpn):
     Differs: laterals and smoothing convolutions are stored finest first; the numbers are the same.
     """
 
-    def __init__(self, inputs: Sequence[int], *, channels: Count = 256) -> None:
+    def __init__(self, inputs: Sequence[int], *, channels: Channels = 256) -> None:
         super().__init__()
         self.channels = channels
         self.laterals = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in inputs)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yolact_bench.model.protocols import Head, MakeHead
-from yolact_bench.slots import Count
+from yolact_bench.ranges import Channels
 
 
 class SharedHead(Head):
@@ -30,7 +30,7 @@ class SharedHead(Head):
         num_classes: int,
         k: int,
         *,
-        channels: Count = 256,
+        channels: Channels = 256,
         activation: Literal["tanh", "none"] = "tanh",
     ) -> None:
         super().__init__()

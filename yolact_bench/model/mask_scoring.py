@@ -8,8 +8,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
+from yolact_bench.ranges import AtLeastOne, Cells, Channels, Samples
 from yolact_bench.shapes import FeatureMaps
-from yolact_bench.slots import AtLeastOne, Count
 
 # P3, P4 and P5. R-CNN's heads pool from P2 to P5, but YOLACT has no P2; P6 and P7 serve large
 # anchors only, and have no ReLU.
@@ -42,10 +42,10 @@ class MaskScoringNet(nn.Module):
         fpn_channels: int,
         image_size: int,
         *,
-        roi_size: Count = 14,
-        channels: Count = 256,
-        hidden: Count = 1024,
-        sampling_ratio: Count = 2,
+        roi_size: Cells = 14,
+        channels: Channels = 256,
+        hidden: Channels = 1024,
+        sampling_ratio: Samples = 2,
         canonical_px: AtLeastOne = 224.0,
     ) -> None:
         super().__init__()

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from yolact_bench.model.enlargement import enlarge
 from yolact_bench.model.inference.upsampled_convolution import UpsampledConvolution
 from yolact_bench.model.protocols import MakeProtonet, Protonet
+from yolact_bench.ranges import Channels
 from yolact_bench.shapes import widen
-from yolact_bench.slots import Count
 
 
 class FcnProtonet(Protonet):
@@ -31,8 +31,8 @@ class FcnProtonet(Protonet):
         self,
         inputs: int,
         *,
-        k: Count = 32,
-        channels: Count = 256,
+        k: Channels = 32,
+        channels: Channels = 256,
         activation: Literal["relu", "none"] = "relu",
     ) -> None:
         super().__init__()

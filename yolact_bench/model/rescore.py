@@ -1,7 +1,7 @@
 """Re-scoring networks: predict how good a mask is, from the mask itself or with its features."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from yolact_bench.errors import SpecError
 from yolact_bench.model.mask_scoring import MaskScoringNet
 from yolact_bench.model.protocols import MakeRescoreNet
-from yolact_bench.slots import Count, with_facts
+from yolact_bench.ranges import ChannelList
+from yolact_bench.slots import with_facts
 
 
 @with_facts(halvings="channels")
@@ -31,7 +32,7 @@ class MaskIouNet(nn.Module):
         fpn_channels: int,
         image_size: int,
         *,
-        channels: Sequence[Count] = (8, 16, 32, 64, 128),
+        channels: ChannelList = (8, 16, 32, 64, 128),
     ) -> None:
         super().__init__()
         side = mask_size

@@ -1,11 +1,11 @@
 """Learning rates over a training: in steps, or half a cosine."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from yolact_bench.ranges import Milestones, NotNegative, Positive
 from yolact_bench.schedule.schedule import Schedule
-from yolact_bench.slots import CountOrZero, NotNegative, Positive, with_facts
+from yolact_bench.slots import with_facts
 
 
 @with_facts(lengths=("iterations", "steps"), warm_ups=("warmup",), rates=("lr",))
@@ -19,7 +19,7 @@ class Steps(Schedule):
     Differs: `adamw` and `clip_norm` are ours.
     """
 
-    steps: Sequence[CountOrZero] = (280_000, 600_000, 700_000, 750_000)
+    steps: Milestones = (280_000, 600_000, 700_000, 750_000)
     gamma: Positive = 0.1
 
     def lr_after_warmup(self, iteration: int) -> float:

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from yolact_bench.ranges import BatchSize, Count, CountOrZero, Fraction, NotNegative, Positive
 from yolact_bench.schedule.optimizers import OPTIMIZERS, OptimizerName
 from yolact_bench.shapes import reading_is_free
-from yolact_bench.slots import Count, CountOrZero, Fraction, NotNegative, Positive, with_facts
+from yolact_bench.slots import with_facts
 
 _WITHOUT_MOMENTUM = [name for name, entry in OPTIMIZERS.items() if not entry.uses_momentum]
 
@@ -23,7 +24,7 @@ class Schedule(ABC):
     """The options of every schedule. A subclass adds its own, and the rate after the warm-up."""
 
     iterations: Count = 800_000
-    batch_size: Count = 8
+    batch_size: BatchSize = 8
     lr: Positive = 1e-3
     warmup: CountOrZero = 500
     warmup_lr: NotNegative = 1e-4

@@ -10,9 +10,10 @@ from functools import partial
 
 from yolact_bench.dataset_spec.dataset import DATASET_SPECS
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.ranges import SMALLEST_IMAGE
 from yolact_bench.slots import Choice, defaults_of, fact, find_component, options_by_fact
 from yolact_bench.spec.budget_names import BUDGETS, FULL, Budget
-from yolact_bench.spec.run import SMALLEST_IMAGE, Run
+from yolact_bench.spec.run import Run
 
 SHORT_FACTOR = 10
 _SMOKE_SCHEDULE = {"iterations": 2, "batch_size": 2}

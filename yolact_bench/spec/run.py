@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.option_values import check_value
+from yolact_bench.ranges import ImageSize, Seed
 from yolact_bench.slots import Choice
 
 # Raise an integer when what its phase computes changes: old work is then not reused.
@@ -24,9 +25,6 @@ TRAINING = (
 )
 DETECTION = ("nms", "rescore", "assembly")
 MEASUREMENT = ("runtime", "deform")
-# Below it P6 is a single cell. P7's convolution would see nothing but that cell, and PyTorch 2.15
-# leaves the other eight taps of its bf16 weight gradient uninitialised on a CPU.
-SMALLEST_IMAGE = 65  # px
 FILLED_IN = ("train_data", "eval_data", "packages")  # by resolving, never by a spec
 
 
@@ -42,7 +40,7 @@ class Run:
     anchors: Choice
     head: Choice
     rescore_net: Choice
-    image_size: int  # side of the square input, px
+    image_size: ImageSize  # side of the square input, px
     classes: tuple[str, ...]  # from the data set, in label order
     # training
     dataset: Choice  # enters the digests by its fingerprints, never by its path
@@ -57,7 +55,7 @@ class Run:
     init: Choice
     batch_norm: Choice
     precision: str  # of training: fp32, bf16 or fp16
-    seed: int
+    seed: Seed
     # detection
     nms: Choice
     rescore: Choice

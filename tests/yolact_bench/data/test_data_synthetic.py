@@ -108,6 +108,7 @@ def test_the_ground_truth_decodes_to_the_masks() -> None:
 
 def test_a_negative_seed_is_refused() -> None:
     with pytest.raises(
-        SpecError, match=r"dataset.shapes.seed: expected a whole number of at least 0, got -1"
+        SpecError,
+        match=r"dataset.shapes.seed: expected a whole number from 0 to 4,294,967,295, got -1",
     ):
         shapes(seed=-1)

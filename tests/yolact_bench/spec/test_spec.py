@@ -180,15 +180,15 @@ def test_a_missing_network_may_be_another_packages(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protonet.k": "8"}, "protonet.fcn.k: expected a whole number of at least 1, got '8'"),
+        ({"protonet.k": "8"}, "protonet.fcn.k: expected a whole number from 1 to 16,384, got '8'"),
         ({"protonet.kk": 8}, "did you mean 'k'"),
         ({"precision": "fp8"}, "bf16, fp16, fp32"),
-        ({"anchors.scales": [8, 16]}, "expected a list of 5 numbers above 0, got"),
-        ({"image_size": "big"}, "expected a whole number, got 'big'"),
+        ({"anchors.scales": [8, 16]}, "expected a list of 5 numbers from 1e-09 to 1,000,000, got"),
+        ({"image_size": "big"}, "expected a whole number from 65 to 8,192, got 'big'"),
         ({"seed.k": 1}, "it has no option 'k'; write seed alone"),
         (
             {"dcn": {"name": "every_nth", "n": 0}},
-            "expected a whole number of at least 1, got 0",
+            "expected a whole number from 1 to 1,000,000,000, got 0",
         ),
     ],
 )
@@ -202,10 +202,10 @@ def test_a_wrong_option_is_refused_in_words(changes: dict[str, object], message:
 @pytest.mark.parametrize(
     ("key", "value", "form"),
     [
-        ("image_size", "'160'", "a whole number, got '160'"),
-        ("image_size", "160.0", "a whole number, got 160.0"),
-        ("seed", "x", "a whole number, got 'x'"),
-        ("seed", "true", "a whole number, got True"),
+        ("image_size", "'160'", "a whole number from 65 to 8,192, got '160'"),
+        ("image_size", "160.0", "a whole number from 65 to 8,192, got 160.0"),
+        ("seed", "x", "a whole number from 0 to 4,294,967,295, got 'x'"),
+        ("seed", "true", "a whole number from 0 to 4,294,967,295, got True"),
         ("precision", "16", "a text, got 16"),
         ("classes", "null", "a list of texts, got None"),
         ("classes", "disc", "a list of texts, got 'disc'"),

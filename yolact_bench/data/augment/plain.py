@@ -14,8 +14,8 @@ from yolact_bench.data.augment.view import (
     whole_image,
 )
 from yolact_bench.data.objects import Objects
+from yolact_bench.ranges import Fraction
 from yolact_bench.shapes import Sample
-from yolact_bench.slots import Fraction
 
 
 def resize_only(

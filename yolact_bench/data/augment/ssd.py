@@ -16,8 +16,9 @@ from yolact_bench.data.augment.view import (
     whole_image,
 )
 from yolact_bench.data.objects import Objects
+from yolact_bench.ranges import AtLeastOne, Fraction
 from yolact_bench.shapes import Sample
-from yolact_bench.slots import AtLeastOne, Fraction, with_facts
+from yolact_bench.slots import with_facts
 
 _MIN_CROP_SIDE = 0.3  # of the (expanded) image
 _CROP_TRIES = 50

@@ -7,8 +7,9 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from yolact_bench.detect.graph.choice import MaskInputs
+from yolact_bench.ranges import Boxes, Fraction
 from yolact_bench.shapes import Predictions
-from yolact_bench.slots import Count, Fraction, with_facts
+from yolact_bench.slots import with_facts
 from yolact_bench.triton_kernel import INTERPRETED, UNFUSED, kernels_fault, power_of_two
 
 # Of all numbers below none is measured; they give each of 132 processors a program or more.
@@ -34,8 +35,8 @@ def choose_fast(
     *,
     min_score: Fraction = 0.05,
     max_iou: Fraction = 0.5,
-    top_k: Count = 200,
-    max_detections: Count = 100,
+    top_k: Boxes = 200,
+    max_detections: Boxes = 100,
     pairs: int = 2048,
 ) -> MaskInputs:
     """Return what `fast_nms` keeps, from all the best pairs that are `pairs` at most.

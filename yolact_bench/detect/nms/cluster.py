@@ -5,8 +5,8 @@ from torch import Tensor
 
 from yolact_bench.detect.candidates import greedy_survivors, rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_iou
+from yolact_bench.ranges import Boxes, Fraction
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import Count, Fraction
 
 
 def cluster_nms(
@@ -15,8 +15,8 @@ def cluster_nms(
     *,
     min_score: Fraction = 0.05,
     max_iou: Fraction = 0.5,
-    top_k: Count = 200,
-    max_detections: Count = 100,
+    top_k: Boxes = 200,
+    max_detections: Boxes = 100,
 ) -> Selection:
     """Keep a box unless a kept box of its class overlaps it by more than `max_iou`.
 

@@ -13,8 +13,9 @@ from yolact_bench.detect.graph.pairs import (
     no_pair_left_out,
 )
 from yolact_bench.geometry.boxes import overlaps_a_better
+from yolact_bench.ranges import Boxes, Fraction
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import Count, Fraction, with_facts
+from yolact_bench.slots import with_facts
 
 
 def fixed_cross_class_fast_nms(
@@ -23,8 +24,8 @@ def fixed_cross_class_fast_nms(
     *,
     min_score: Fraction = 0.05,
     max_iou: Fraction = 0.5,
-    top_k: Count = 200,
-    max_detections: Count | None = None,
+    top_k: Boxes = 200,
+    max_detections: Boxes | None = None,
     spare: int = 56,
 ) -> FixedSelection:
     """Return `cross_class_fast_nms` in fixed sizes, `top_k` rows or `max_detections`.
@@ -49,8 +50,8 @@ def cross_class_fast_nms(
     *,
     min_score: Fraction = 0.05,
     max_iou: Fraction = 0.5,
-    top_k: Count = 200,
-    max_detections: Count | None = None,
+    top_k: Boxes = 200,
+    max_detections: Boxes | None = None,
 ) -> Selection:
     """Keep a box, as its best class, unless any better box overlaps it by more than `max_iou`.
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from yolact_bench.detect.candidates import greedy_survivors, rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_diou
+from yolact_bench.ranges import Boxes, Fraction
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import Count, Fraction
 
 
 def diou_nms(
@@ -18,8 +18,8 @@ def diou_nms(
     *,
     min_score: Fraction = 0.05,
     max_diou: Annotated[float, Field(ge=-1, le=1)] = 0.5,
-    top_k: Count = 200,
-    max_detections: Count = 100,
+    top_k: Boxes = 200,
+    max_detections: Boxes = 100,
 ) -> Selection:
     """Keep a box unless a kept box of its class has DIoU above `max_diou` with it.
 

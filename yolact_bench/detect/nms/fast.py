@@ -20,8 +20,9 @@ from yolact_bench.detect.graph.pairs import (
 from yolact_bench.detect.kernels.choose_fast import choose_fast
 from yolact_bench.detect.leading import fast_survivors, leading_pairs
 from yolact_bench.geometry.boxes import box_iou, overlaps_a_better
+from yolact_bench.ranges import Boxes, Fraction
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import Count, Fraction, with_facts
+from yolact_bench.slots import with_facts
 
 # How many of the best pairs of anchor and class are looked at, at the first attempt and at most.
 # Where not even these hold enough survivors, every class is ranked.
@@ -41,8 +42,8 @@ def fixed_fast_nms(
     *,
     min_score: Fraction = 0.05,
     max_iou: Fraction = 0.5,
-    top_k: Count = 200,
-    max_detections: Count = 100,
+    top_k: Boxes = 200,
+    max_detections: Boxes = 100,
     anchors: int = ANCHORS,
     pairs: int = 2048,
 ) -> FixedSelection:
@@ -65,8 +66,8 @@ def fast_nms(
     *,
     min_score: Fraction = 0.05,
     max_iou: Fraction = 0.5,
-    top_k: Count = 200,
-    max_detections: Count = 100,
+    top_k: Boxes = 200,
+    max_detections: Boxes = 100,
 ) -> Selection:
     """Keep a box unless a better box of its class overlaps it by more than `max_iou`.
 
@@ -100,8 +101,8 @@ def fast_nms_per_class(
     *,
     min_score: Fraction = 0.05,
     max_iou: Fraction = 0.5,
-    top_k: Count = 200,
-    max_detections: Count = 100,
+    top_k: Boxes = 200,
+    max_detections: Boxes = 100,
 ) -> Selection:
     """Return the same from one matrix a class, whatever the scene.
 

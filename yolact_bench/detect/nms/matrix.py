@@ -8,8 +8,9 @@ from torch import Tensor
 
 from yolact_bench.detect.candidates import best_first
 from yolact_bench.geometry.boxes import box_iou
+from yolact_bench.ranges import Boxes, Fraction, Positive
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import Count, Fraction, Positive, with_facts
+from yolact_bench.slots import with_facts
 
 
 @with_facts(unused_with={"sigma": ("decay", ["linear"])})
@@ -21,8 +22,8 @@ def matrix_nms(
     decay: Literal["gaussian", "linear"] = "gaussian",
     sigma: Positive = 0.5,
     min_decayed: Fraction = 0.05,
-    top_k: Count = 500,
-    max_detections: Count = 100,
+    top_k: Boxes = 500,
+    max_detections: Boxes = 100,
 ) -> Selection:
     """Keep every box whose score, decayed by the better boxes of its class, is above a floor.
 

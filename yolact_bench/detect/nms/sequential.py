@@ -19,8 +19,9 @@ from yolact_bench.detect.graph.pairs import (
     no_pair_left_out,
 )
 from yolact_bench.geometry.boxes import box_iou
+from yolact_bench.ranges import Boxes, Count, Fraction
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import Count, Fraction, with_facts
+from yolact_bench.slots import with_facts
 
 
 def fixed_sequential_nms(
@@ -29,7 +30,7 @@ def fixed_sequential_nms(
     *,
     min_score: Fraction = 0.05,
     max_iou: Fraction = 0.5,
-    max_detections: Count = 100,
+    max_detections: Boxes = 100,
     grid_px: Count | None = 550,
     anchors: int = ANCHORS,
     pairs: int = 1024,
@@ -64,7 +65,7 @@ def sequential_nms(
     *,
     min_score: Fraction = 0.05,
     max_iou: Fraction = 0.5,
-    max_detections: Count = 100,
+    max_detections: Boxes = 100,
     grid_px: Count | None = 550,
 ) -> Selection:
     """Keep a box unless a box of its class that is kept overlaps it too much.

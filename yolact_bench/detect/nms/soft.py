@@ -8,8 +8,9 @@ from torch import Tensor
 
 from yolact_bench.detect.candidates import rank_per_class, select_ranked
 from yolact_bench.geometry.boxes import box_iou
+from yolact_bench.ranges import Boxes, Fraction, Positive
 from yolact_bench.shapes import Selection
-from yolact_bench.slots import Count, Fraction, Positive, with_facts
+from yolact_bench.slots import with_facts
 
 
 @with_facts(unused_with={"sigma": ("decay", ["linear"]), "max_iou": ("decay", ["gaussian"])})
@@ -22,8 +23,8 @@ def soft_nms(
     sigma: Positive = 0.5,
     max_iou: Fraction = 0.3,
     min_decayed: Fraction = 0.001,
-    top_k: Count = 200,
-    max_detections: Count = 100,
+    top_k: Boxes = 200,
+    max_detections: Boxes = 100,
 ) -> Selection:
     """Keep every box whose score, lowered by each better box it overlaps, is above `min_decayed`.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.backbone import Block, Placement
-from yolact_bench.slots import Count, CountOrZero
+from yolact_bench.ranges import Count, Stage
 
 
 def nowhere(blocks: Sequence[int]) -> frozenset[Block]:
@@ -16,7 +16,7 @@ def nowhere(blocks: Sequence[int]) -> frozenset[Block]:
     return frozenset()
 
 
-def every_block(blocks: Sequence[int], *, first_stage: CountOrZero = 1) -> frozenset[Block]:
+def every_block(blocks: Sequence[int], *, first_stage: Stage = 1) -> frozenset[Block]:
     """Return every block from `first_stage` on; C3 to C5 by default.
 
     Source: YOLACT++ (arXiv:1912.06218), section on deformable convolution; the published R-50 model
@@ -26,9 +26,7 @@ def every_block(blocks: Sequence[int], *, first_stage: CountOrZero = 1) -> froze
     return every_nth(blocks, n=1, first_stage=first_stage)
 
 
-def every_nth(
-    blocks: Sequence[int], *, n: Count = 3, first_stage: CountOrZero = 1
-) -> frozenset[Block]:
+def every_nth(blocks: Sequence[int], *, n: Count = 3, first_stage: Stage = 1) -> frozenset[Block]:
     """Return the first block of each stage from `first_stage` on, and every n-th after it.
 
     Source: dbolya/yolact@902073d backbone.py, `_make_layer`.

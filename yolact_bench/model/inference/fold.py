@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from yolact_bench.deform.layer import DeformableConv2d, torchvision_deform
+from yolact_bench.ranges import SMALLEST_IMAGE
 from yolact_bench.shapes import tensors_in
-from yolact_bench.spec.run import SMALLEST_IMAGE
 
 log = logging.getLogger(__name__)
 

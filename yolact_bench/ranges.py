@@ -1,0 +1,41 @@
+"""The ranges of numbers and lists: of the options of components, of settings and of specs.
+
+Annotations say them, so that one reader refuses what is outside, NaN and infinity included, and
+messages and `list components` can name them. Ends are far beyond every use. What takes memory or
+time ends where a machine would be full; all else where kernels count, in 32 bits, or where float32
+still holds the product of several such numbers.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+MOST_THREADS, MOST_SEEDS, MOST_TRIALS, MOST_DEVICES = 1024, 1000, 100_000, 1024
+LARGEST_SEED = 2**32 - 1  # of NumPy's, Optuna's and PyTorch's generators
+# Below it P6 is a single cell. P7's convolution would see nothing but that cell, and PyTorch 2.15
+# leaves the other eight taps of its bf16 weight gradient uninitialised on a CPU.
+SMALLEST_IMAGE = 65  # px
+_LARGEST_IMAGE = 8192  # px; the largest network input in use has about 1,500
+_MOST, _SMALLEST, _LARGEST = 1_000_000_000, 1e-9, 1_000_000
+
+Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Positive: TypeAlias = Annotated[float, Field(ge=_SMALLEST, le=_LARGEST)]
+NotNegative: TypeAlias = Annotated[float, Field(ge=0, le=_LARGEST)]
+AtLeastOne: TypeAlias = Annotated[float, Field(ge=1, le=_LARGEST)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=_MOST)]
+CountOrZero: TypeAlias = Annotated[int, Field(ge=0, le=_MOST)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Stage: TypeAlias = Annotated[
+    int, Field(ge=0, le=9)
+]  # of a backbone; from the fifth on ours have none
+Channels: TypeAlias = Annotated[int, Field(ge=1, le=16_384)]
+ChannelList: TypeAlias = Annotated[Sequence[Channels], Field(max_length=16)]
+Cells: TypeAlias = Annotated[int, Field(ge=1, le=256)]  # along a side of a map
+Samples: TypeAlias = Annotated[int, Field(ge=1, le=32)]  # along a side of a cell
+BatchSize: TypeAlias = Annotated[int, Field(ge=1, le=65_536)]
+Images: TypeAlias = Annotated[int, Field(ge=1, le=_LARGEST)]
+Boxes: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]  # of an image
+ImageSize: TypeAlias = Annotated[int, Field(ge=SMALLEST_IMAGE, le=_LARGEST_IMAGE)]
+DrawingSize: TypeAlias = Annotated[int, Field(ge=96, le=_LARGEST_IMAGE)]
+Milestones: TypeAlias = Annotated[Sequence[CountOrZero], Field(max_length=100)]
