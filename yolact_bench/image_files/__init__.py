@@ -1,4 +1,5 @@
 """Image files without decoding them: what their headers say, whether their end is there, digests.
 
-Public: `scan.scan_images`, `scan.ImageFile`, `header.read_header`, `header.Header`.
+Public: `names.find_names`, `scan.scan_images`, `scan.ImageFile`, `header.read_header`,
+`header.Header`.
 """
