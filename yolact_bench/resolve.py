@@ -49,11 +49,12 @@ def resolve_run(
     split: str = "val",
     data: bool = True,
     cache: Path | None = None,
+    images: bool = True,
 ) -> tuple[Run, DatasetSpec]:
     """Return the run ready to digest, and its data set; `split` is what it is evaluated on.
 
-    Without `data` no file is read, and the digest is not final. The folder `cache` keeps what is
-    read of the data.
+    Without `data` no file is read, without `images` none of those, and the digest is not final.
+    The folder `cache` keeps what is read of the data.
 
     Raises:
         SpecError: as `resolve_architecture`, or malformed data.
@@ -63,7 +64,7 @@ def resolve_run(
     resolved = resolve_architecture(replace(run, classes=spec.classes), files=data)
     if not data:
         return resolved, spec
-    train_data, eval_data = spec.fingerprint("train"), spec.fingerprint(split)
+    train_data, eval_data = (spec.fingerprint(one, images=images) for one in ("train", split))
     return replace(resolved, train_data=train_data, eval_data=eval_data), spec
 
 

@@ -12,6 +12,7 @@ PREDICTIONS = "predictions"  # a folder for each digest of detections or of a fo
 RESAMPLES = "resamples"  # a file for each detect digest
 REPORTS = "reports"  # a folder for each ablation
 SWEEPS = "sweeps"  # a folder for each sweep
+IMAGES = "images.json"  # digests of the images of data, beside its fingerprints
 CACHE = "cache"  # what was read of the files of data sets; it can always be deleted
 CONFIRMATION = "-confirm"  # behind a sweep's name: the ablation that repeats its best trials
 

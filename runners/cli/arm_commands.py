@@ -16,6 +16,7 @@ class TrainCommand(PlaceOptions):
 
     arm: options.Arm
     dataset: options.Dataset = None
+    hash_images: options.HashImages = False
     settings: options.ArmSet = None
     workers: options.Workers = None
     validate_every: options.ValidateEvery = None
@@ -40,6 +41,7 @@ class EvaluateCommand(PlaceOptions):
     weights: options.Weights = None
     dataset: options.Dataset = None
     split: Annotated[str, typer.Option(help="Split of the data set: train, val, test, ….")] = "val"
+    hash_images: options.HashImages = False
     settings: options.ArmSet = None
     workers: options.Workers = None
     scoring: options.Scoring = "pycocotools"
@@ -57,6 +59,7 @@ class LatencyCommand(PlaceOptions):
     ]
     weights: options.Weights = None
     dataset: options.Dataset = None
+    hash_images: options.HashImages = False
     settings: options.Set = None
     scenario: Annotated[
         list[str] | None,

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _LOCAL = frozenset(
     [
         *("spec", "work_dir", "data_root", "device", "workers", "executor", "slots", "address"),
-        *("storage", "max_store_gb", "images_per_second", "retry_failed"),
+        *("hash_images", "storage", "max_store_gb", "images_per_second", "retry_failed"),
         *("dry_run", "as_json", "verbose"),
     ]
 )
@@ -44,7 +44,11 @@ def callback(command: type, action: str) -> Callable[..., None]:
 
     def execute(**values: object) -> None:
         log.info("loading torch")
-        getattr(import_module(f"runners.cli.{module}"), name)(command(**values))
+        from runners.system.progress import scan_progress
+        from yolact_bench.dataset_spec.images import look_once
+
+        with look_once(scan_progress):
+            getattr(import_module(f"runners.cli.{module}"), name)(command(**values))
 
     execute.__doc__ = command.__doc__
     names = [name for kind in command.__mro__ for name in getattr(kind, "__annotations__", ())]
@@ -95,6 +99,7 @@ class PlaceOptions:
     budget: str = FULL
     rounds: int | None = None
     retry_failed: bool = False
+    hash_images: bool = False
 
     @cached_property
     def place(self) -> "Workplace":
@@ -158,6 +163,7 @@ class ExecutorOptions(PlaceOptions):
         typer.Option(min=1, help="Arms side by side. Default: one per CUDA device; 1 on a CPU."),
     ] = None
     devices: options.Devices = 1
+    hash_images: options.HashImages = False
     address: Annotated[
         str | None,
         typer.Option(envvar="RAY_ADDRESS", help="Address of the Ray cluster (HOST:6379 or auto)."),

@@ -76,6 +76,14 @@ DataRoot = Annotated[
     Path | None,
     typer.Option(envvar="YOLACT_DATA", help="Folder that holds COCO (and sbd/) for the presets."),
 ]
+HashImages = Annotated[
+    bool,
+    typer.Option(
+        "--hash-images",
+        help="Read all bytes of all images and compare them with those of the first such command; "
+        "otherwise size, first and last 4 KiB identify an image.",
+    ),
+]
 Device = Annotated[
     str | None,
     typer.Option(help="Device: cpu, cuda or cuda:N. Default: cuda if there is one, else cpu."),

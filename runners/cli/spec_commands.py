@@ -105,6 +105,7 @@ class PlanCommand(SpecOptions, PlaceOptions):
             help="Price per device-hour. Default: none.",
         ),
     ] = None
+    hash_images: options.HashImages = False
     rounds: options.Rounds = None
     max_store_gb: options.MaxStore = 100.0
     as_json: options.AsJson = False

@@ -28,6 +28,7 @@ def make_workplace(options: PlaceOptions) -> Workplace:
         work_dir=options.work_dir,
         device=device,
         workers=loaders if options.workers is None else options.workers,
+        hash_images=options.hash_images,
         validate_every=options.validate_every,
         max_store_bytes=options.max_store_gb * 1e9,
         encoders=encoders if options.workers is None else options.workers,

@@ -10,7 +10,6 @@ from runners.evaluation.stored_pass import lowest_score
 from runners.planning.units import chosen_units, sessions_of, units_to_time
 from runners.timing.images import check_same_images
 from runners.timing.records import TimingLimits
-from runners.units.check import check_image_folders
 from runners.units.unit import Unit, Work, planned_run
 from runners.units.workplace import Workplace, check_weights, is_trained
 from yolact_bench.errors import SpecError
@@ -96,7 +95,6 @@ def make_plan(
         )
         for unit in units
     ]
-    check_image_folders(units)
     if "latency" in ablation.measure:
         check_same_images(units)
     arms = units_to_time(ablation, units, store, retry_failed=retry_failed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runners.planning.units import sessions_of, units_of, units_to_time
 from runners.timing.records import NO_LIMITS, TimingLimits
+from runners.units.known_data import resolve_in
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.dataset_spec.dataset import DatasetSpec
@@ -113,7 +114,7 @@ def _member(
     units = []
     for arm in ablation.arms:
         try:
-            run, data, present = resolve_anywhere(arm.run, data_root, place.cache)
+            run, data, present = resolve_anywhere(arm.run, place, data_root)
         except SpecError as error:
             raise type(error)(f"{arm.where}: {error}") from error
         if not present:
@@ -123,7 +124,7 @@ def _member(
 
 
 def resolve_anywhere(
-    run: Run, data_root: Path | None, cache: Path | None
+    run: Run, place: Workplace, data_root: Path | None
 ) -> tuple[Run, DatasetSpec, bool]:
     """Return the run, its data set, and whether the data is here.
 
@@ -134,7 +135,7 @@ def resolve_anywhere(
         SpecError: names or options that cannot work.
     """
     try:
-        return *resolve_run(run, data_root=data_root, cache=cache), True
+        return *resolve_in(place, run, data_root=data_root), True
     except MissingDataError:
         resolved, data = resolve_run(run, data_root=None, data=False)
     init: Mapping[str, object] = resolved.init

@@ -110,7 +110,7 @@ def _settings(spec: SweepSpec) -> tuple[list[Run], bool]:
 
 def _resolve(spec: SweepSpec, run: Run, place: Workplace, data_root: Path | None) -> Run:
     try:
-        return resolve_anywhere(run, data_root, place.cache)[0]
+        return resolve_anywhere(run, place, data_root)[0]
     except SpecError as error:
         raise type(error)(f"{spec.where()}: {error}") from error
 

@@ -77,7 +77,7 @@ def chosen_units(
             where=arm.where,
             data_root=data_root,
             device=place.device,
-            cache=place.cache,
+            place=place,
         )
         if not only or arm.name in (*only, ablation.baseline):
             units += units_of(ablation, arm.name, run, data)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners.units.check import check, check_possible
+from runners.units.known_data import resolve_in
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.errors import SpecError
-from yolact_bench.resolve import in_effect, resolve_run
+from yolact_bench.resolve import in_effect
 from yolact_bench.results.metrics import Summaries, fraction
 from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.accuracies import ACCURACIES
@@ -51,7 +52,7 @@ class TrialFactory:
         if not self.spec.replays:
             resolved, data = self._check(run, f"trial {number}")
         else:  # the network is the base's, which has been built once
-            resolved, data = resolve_run(run, data_root=self.data_root, cache=self.place.cache)
+            resolved, data = resolve_in(self.place, run, data_root=self.data_root)
             check_possible(resolved, self.place.device)
         return self._unit(f"trial_{number}", resolved, data)
 
@@ -81,7 +82,7 @@ class TrialFactory:
             data_root=self.data_root,
             device=self.place.device,
             data=self.data,
-            cache=self.place.cache,
+            place=self.place,
         )
 
     def _unit(self, arm: str, run: Run, data: DatasetSpec) -> Unit:

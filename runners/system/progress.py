@@ -76,6 +76,13 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Advance]:
         yield lambda done, facts: bar.update(task, completed=done, facts=facts)
 
 
+@contextmanager
+def scan_progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield the same for a number alone."""
+    with progress(title, total) as advance:
+        yield lambda done: advance(done, "")
+
+
 def log_to_stderr(prefix: str = "", *, level: int | str | None = None) -> None:
     """Write log lines to the standard error, at a level or that of YOLACT_BENCH_LOG_LEVEL."""
     handler = logging.StreamHandler()

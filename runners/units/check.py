@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from runners.units.known_data import resolve_in
 from runners.units.lr_scaling import KEEP, scale_run
 from runners.units.meta_network import meta_network
 from runners.units.settings import parse_settings
@@ -16,33 +17,11 @@ from runners.units.workplace import Workplace
 from yolact_bench.build import build_detector, deform_fault, device_fault, runtime_of
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.resolve import fact_of, resolve_run
+from yolact_bench.resolve import fact_of
 from yolact_bench.runtime.runtime import fp16_fault
 from yolact_bench.spec.base_run import apply_settings, change, read_run
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_losses_for, build_schedule, freezes_batch_norm
-
-
-def check_image_folders(units: Sequence[Unit]) -> None:
-    """Check that equal annotations mean equal images, as digests know images by annotations.
-
-    Raises:
-        SpecError: two units read different folders with one annotation file.
-    """
-    folders: dict[str, Path] = {}
-    for unit in units:
-        for split, data in (("train", unit.run.train_data), (unit.split, unit.eval_data)):
-            files = unit.data.split(split).files
-            if files is None:
-                continue
-            folder, _ = files
-            first = folders.setdefault(data, folder)
-            if first.resolve() != folder.resolve():
-                raise SpecError(
-                    f"{unit.arm}: {folder} has the annotations of {first}, so it counts as the "
-                    "same data and would share its results; give other images an annotation file "
-                    "that differs, for example in its `info`"
-                )
 
 
 def check(
@@ -53,19 +32,19 @@ def check(
     device: str,
     split: str = "val",
     data: bool = True,
-    cache: Path | None = None,
+    place: Workplace | None = None,
 ) -> tuple[Run, DatasetSpec]:
     """Return the run resolved, with its data set, having built it on the meta device.
 
     Runs of one architecture share a network. Without `data` the files of the data set are not
-    read; what is read of them is kept in the folder `cache`.
+    read, and without a `place` none of the images: the digest is not final.
 
     Raises:
         SpecError: with `where`, for anything that could be known to fail before training.
         MissingDataError: likewise, where files of the data set are not there.
     """
     try:
-        resolved, spec = resolve_run(run, data_root=data_root, split=split, data=data, cache=cache)
+        resolved, spec = resolve_in(place, run, data_root=data_root, split=split, data=data)
         check_possible(resolved, device)
         network = meta_network(resolved)
         with torch.device("meta"):
@@ -111,7 +90,7 @@ def resolve_unit(
         data_root=data_root,
         device=place.device,
         split=split,
-        cache=place.cache,
+        place=place,
     )
     return Unit(
         ablation="", arm=Path(arm).stem, seed=resolved.seed, run=resolved, data=data, split=split

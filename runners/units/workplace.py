@@ -31,7 +31,7 @@ class Datasets:
         Raises:
             SpecError: files are missing, malformed or not usable.
         """
-        key = data.fingerprint(split), split
+        key = data.fingerprint(split, images=False), split
         if key not in self._opened:
             log.info("reading the annotations of %s %s", data.name, split)
             self._opened[key] = open_dataset(data, split)
@@ -46,6 +46,7 @@ class Workplace:
     device: str
     workers: int
     keeps_cache: bool = True  # of data sets; not where a spec is checked without a work directory
+    hash_images: bool = False  # compare all bytes of images with those of earlier commands
     devices: int = 1  # that share each batch of a training, from `device` on; a CPU in parts
     validate_every: int | None = None  # iterations; None: a fifth of the schedule; 0: never
     checkpoint_seconds: float = 120.0

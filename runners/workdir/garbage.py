@@ -14,6 +14,7 @@ from yolact_bench.work_names import (
     CACHE,
     CHECKPOINTS,
     FINAL,
+    IMAGES,
     LAST,
     LOG,
     PREDICTIONS,
@@ -30,7 +31,7 @@ _PASS_FILES = ("pass.json", "partial.json")
 _DETECTION_FILES = ("meta.json", "bbox.json", "segm.json")
 # Results, copies of them and files of the user: never touched.
 _KEPT = {
-    *(RESULTS, RESAMPLES, REPORTS, "executions", "submissions", "imported", LOCK_FILE),
+    *(RESULTS, IMAGES, RESAMPLES, REPORTS, "executions", "submissions", "imported", LOCK_FILE),
     CACHE,
     *("data", "external"),  # images drawn for other frameworks, and where their commands write
     *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts"),

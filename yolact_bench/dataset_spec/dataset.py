@@ -7,14 +7,13 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
 from yolact_bench.dataset_spec.file import read_dataset_file
+from yolact_bench.dataset_spec.listing import read_listing
 from yolact_bench.dataset_spec.split import FileSplit, ShapesSplit, Split
 from yolact_bench.errors import MissingDataError, SpecError, hint
-from yolact_bench.json_file import read_json
 from yolact_bench.published_datasets import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.ranges import DrawingSize, Images, Seed
 from yolact_bench.slots import Choice, defaults_of, options_of, pick, with_facts
@@ -52,15 +51,18 @@ class DatasetSpec:
         """Whether all images are made by this program."""
         return all(split.files is None for split in self.splits.values())
 
-    def fingerprint(self, split: str) -> str:
-        """Return 16 hex digits that change with the split's annotations, or with drawn images.
+    def fingerprint(self, split: str, *, images: bool = True) -> str:
+        """Return 16 hex digits that change with the split's annotations and images.
+
+        Without `images` they are those of versions that looked at annotations alone.
 
         Raises:
-            SpecError: there is no such split.
-            MissingDataError: its annotation file is missing.
+            SpecError: there is no such split, or its annotation file lists nothing.
+            MissingDataError: its annotation file or image folder is missing.
         """
         self.require(split)
-        content = self.split(split).identity(self.classes)
+        one = self.split(split)
+        content = one.identity(self.classes, one.images_digest(self.cache) if images else "")
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def require(self, split: str) -> None:
@@ -144,13 +146,7 @@ def coco_format(data_root: Path | None, *, file: str) -> DatasetSpec:
     spec = _files(name, classes, splits, f"check the paths in {file}")
     for split in spec.splits:
         spec.require(split)
-    if classes:
-        return replace(spec, subset=True)
-    # All categories, in id order; the smallest annotation file is read the soonest.
-    files = [annotations for _, annotations in splits.values()]
-    path = min(files, key=lambda file: file.stat().st_size)
-    stat = path.stat()
-    return replace(spec, classes=_category_names(path, stat.st_mtime_ns, stat.st_size))
+    return replace(spec, subset=bool(classes))
 
 
 DATASET_SPECS: Mapping[str, Callable[..., DatasetSpec]] = {
@@ -169,7 +165,13 @@ def resolve_dataset(
     Raises:
         SpecError: unknown name or option, or a mistake in a `dataset.yaml`.
     """
-    return replace(pick("dataset", DATASET_SPECS, choice)(data_root), cache=cache)
+    spec = replace(pick("dataset", DATASET_SPECS, choice)(data_root), cache=cache)
+    if spec.classes:
+        return spec
+    # Other splits may number the same classes otherwise: those that are learnt are in order.
+    learnt = spec.split("train")
+    assert isinstance(learnt, FileSplit)
+    return replace(spec, classes=read_listing(learnt.annotations, cache).classes)
 
 
 def dataset_choice(value: object, *, relative_to: Path) -> dict[str, object]:
@@ -218,15 +220,3 @@ def _files(
 def _root(data_root: Path | None) -> Path:
     # The classes are known without a folder; the error for a missing file says what to set.
     return data_root if data_root is not None else Path(os.environ.get("YOLACT_DATA", "data"))
-
-
-@lru_cache(maxsize=64)
-def _category_names(path: Path, mtime_ns: int, size: int) -> tuple[str, ...]:
-    content = read_json(path)
-    try:
-        entries = sorted(content["categories"], key=lambda one: int(one["id"]))
-        return tuple(str(one["name"]) for one in entries)
-    except (KeyError, TypeError, ValueError) as error:
-        raise SpecError(
-            f"{path}: 'categories' must be a list of {{id, name}}, as in COCO files"
-        ) from error

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from yolact_bench.dataset_spec.images import images_digest, recall
+from yolact_bench.dataset_spec.listing import read_listing
 from yolact_bench.file_hash import file_sha256
 
 # Raise when the same options give other images: old checkpoints and scores are then not reused.
@@ -33,13 +35,21 @@ class FileSplit:
             return f"no annotation file {self.annotations}"
         return "" if self.images.is_dir() else f"no image folder {self.images}"
 
-    def identity(self, classes: Sequence[str]) -> str:
-        """Return a text that changes with the annotations of these classes.
+    def identity(self, classes: Sequence[str], images: str) -> str:
+        """Return a text that changes with the annotations of these classes, and with `images`.
 
-        Neither where the files lie nor what is in the images counts: reading all of them would
-        take minutes. `runners.units.check` refuses two folders with one annotation file.
+        Without a digest of the images it is that of versions which did not look at them. Where the
+        files lie does not count.
         """
-        return json.dumps([file_sha256(self.annotations), list(classes)])
+        own = [file_sha256(self.annotations), list(classes)]
+        return json.dumps([*own, images] if images else own)
+
+    def images_digest(self, cache: Path | None, *, whole: bool = False) -> str:
+        """Return a digest of the images that are listed, as `images.images_digest` does."""
+        stat = self.annotations.stat()
+        key = self, stat.st_mtime_ns, stat.st_size, whole
+        names = read_listing(self.annotations, cache).images
+        return recall(key, lambda: images_digest(self.images, names, cache=cache, whole=whole))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +71,10 @@ class ShapesSplit:
     def fault(self) -> str:
         return ""
 
-    def identity(self, classes: Sequence[str]) -> str:
+    def images_digest(self, cache: Path | None, *, whole: bool = False) -> str:
+        return ""  # the numbers make the images
+
+    def identity(self, classes: Sequence[str], images: str) -> str:
         numbers = [self.seed, self.stream, self.num_images, self.size]
         return json.dumps(["shapes", SHAPES_VERSION, *numbers])
 

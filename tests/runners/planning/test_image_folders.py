@@ -1,12 +1,12 @@
-"""Digests know images by their annotations: two folders with one annotation file are refused."""
+"""Two folders of one ablation: what differs in them is another data set."""
 
 from pathlib import Path
 
+import cv2
 import pytest
 
 from runners.workdir.dataset_files import write_shapes
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
-from yolact_bench.errors import SpecError
 
 DRAWN = {"train_images": 4, "val_images": 2, "size": 96}
 
@@ -22,12 +22,22 @@ def spec(folder: Path, **seeds: int) -> Path:
     return write_spec(folder, f"{text}measure: [accuracy]\n")
 
 
-def test_other_images_with_the_same_annotations_are_refused(tmp_path: Path) -> None:
-    """Their fingerprints are equal, so the arm would get the results of the first set."""
-    with pytest.raises(SpecError, match=r"k_2: .*b/images.* the annotations of .*a/images"):
-        plan_spec(spec(tmp_path, a=0, b=0), context(tmp_path / "work"))
-
-
-def test_other_images_with_annotations_of_their_own_are_another_data_set(tmp_path: Path) -> None:
-    plan = plan_spec(spec(tmp_path, a=0, b=1), context(tmp_path / "work"))
+@pytest.mark.parametrize("seed", [0, 1])
+def test_other_images_are_another_data_set_whatever_annotates_them(
+    tmp_path: Path, seed: int
+) -> None:
+    """With seed 0 both folders have one annotation file, and a pixel differs."""
+    path = spec(tmp_path, a=0, b=seed)
+    image = next((tmp_path / "b" / "images" / "val").iterdir())
+    pixels = cv2.imread(str(image))
+    pixels[0, 0] += 1
+    cv2.imwrite(str(image), pixels)
+    plan = plan_spec(path, context(tmp_path / "work"))
     assert len({step.unit.eval_data for step in plan.steps}) == 2
+
+
+def test_equal_images_with_one_annotation_file_are_one_data_set_wherever_they_lie(
+    tmp_path: Path,
+) -> None:
+    plan = plan_spec(spec(tmp_path, a=0, b=0), context(tmp_path / "work"))
+    assert len({step.unit.eval_data for step in plan.steps}) == 1

@@ -1,0 +1,55 @@
+"""What an annotation file lists: its classes in the order of their ids, and its image files."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from yolact_bench.errors import SpecError
+from yolact_bench.file_cache import Entry, remember
+from yolact_bench.json_file import read_json
+
+_VERSION = 1  # of what is kept
+
+
+class Listing(NamedTuple):
+    """The names in an annotation file."""
+
+    classes: tuple[str, ...]  # in the order of their ids
+    images: tuple[str, ...]  # as the file writes them, in its order
+
+
+def read_listing(annotations: Path, cache: Path | None) -> Listing:
+    """Return what a file lists, read once while its time and size stay the same.
+
+    Raises:
+        SpecError: not JSON, or without categories.
+    """
+    stat = annotations.stat()
+    return _listing(annotations, stat.st_mtime_ns, stat.st_size, cache)
+
+
+@lru_cache(maxsize=64)
+def _listing(annotations: Path, mtime_ns: int, size: int, cache: Path | None) -> Listing:
+    entry = remember(cache, "listing", annotations, lambda: _read(annotations), version=_VERSION)
+    return Listing(*map(tuple, entry.facts))
+
+
+def _read(annotations: Path) -> Entry:
+    content = read_json(annotations)
+    try:
+        entries = sorted(content["categories"], key=lambda one: int(one["id"]))
+        classes = [str(one["name"]) for one in entries]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SpecError(
+            f"{annotations}: 'categories' must be a list of {{id, name}}, as in COCO files"
+        ) from error
+    return Entry(facts=[classes, _file_names(content)], arrays={})
+
+
+def _file_names(content: Mapping[str, Any]) -> list[str]:
+    """The names that are there; what is wrong with others is said when the file is opened."""
+    images = content.get("images")
+    entries = images if isinstance(images, list) else []
+    names = (one.get("file_name") for one in entries if isinstance(one, Mapping))
+    return [name for name in names if isinstance(name, str)]
