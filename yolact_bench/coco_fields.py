@@ -3,20 +3,35 @@
 All are checked when a file is opened: pycocotools would fail on them after the training.
 """
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.json_file import read_json
 
 _Field = tuple[Callable[[Any], bool], str]  # whether a value can be used; what it must be
+
+_EXACT = 2**53  # from here on not every whole number is a float
+_DIGITS = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
 
 
 def is_number(value: object) -> bool:
     """Return whether a value is a finite number."""
     return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
+
+
+def whole_number(value: object) -> int | None:
+    """Return the whole number that a value is or, as a text or a decimal, means; None if none."""
+    if type(value) is int:
+        return value
+    if type(value) is float and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    if type(value) is str and _DIGITS.fullmatch(value):
+        return int(value)
+    return None
 
 
 _WHOLE: _Field = (lambda value: type(value) is int, "a whole number")
@@ -54,12 +69,13 @@ def read_coco(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def entries_of(path: Path, content: Mapping[str, Any], key: str) -> list[Any]:
-    """Return the list under `key`, or raise a SpecError."""
+def entries_of(content: Mapping[str, Any], key: str, mistakes: Mistakes) -> list[Any]:
+    """Return the list under `key`; if there is none, add that to `mistakes`."""
     value = content.get(key)
-    if not isinstance(value, list):
-        raise SpecError(f"{path}: the list '{key}' is missing; add it, or name a COCO-format file")
-    return value
+    if isinstance(value, list):
+        return value
+    mistakes.add(f"the list '{key}' is missing; add it, or name a COCO-format file")
+    return []
 
 
 def with_keys(where: str, entry: object, keys: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Sequence
 
 _LONGEST, _LONGEST_VALUE = 300, 120
+MOST_MISTAKES = 20  # in a message
 MOST_NAMED, _FEWEST_NAMED = 24, 3  # words in a message
 
 
@@ -51,6 +52,34 @@ class SpecError(ValueError):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class Mistakes:
+    """Collects the mistakes in a file, so that one message has them all."""
+
+    def __init__(self, place: object) -> None:
+        self._place = place
+        self._texts: list[str] = []
+        self.count = 0
+
+    def add(self, text: str) -> None:
+        """Add one, with its place in the file."""
+        self.count += 1
+        if len(self._texts) < MOST_MISTAKES:
+            self._texts.append(text)
+
+    def raise_any(self) -> None:
+        """Return if there are none.
+
+        Raises:
+            SpecError: there are; the message has at most 20 of them and the number of the rest.
+        """
+        if self.count == 1:
+            raise SpecError(f"{self._place}: {self._texts[0]}")
+        if self.count:
+            rest = self.count - len(self._texts)
+            lines = [f"{self._place}: {self.count} mistakes", *self._texts]
+            raise SpecError("\n  ".join([*lines, f"and {rest} more"] if rest else lines))
 
 
 class MissingDataError(SpecError):

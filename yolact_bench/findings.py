@@ -12,17 +12,83 @@ class Finding:
     kind: str  # entry of FINDINGS
     where: str  # "image 3: annotation 7"; the file and its split are added where it is printed
     text: str
+    count: int = 1  # of places: more than 1 where they are not listed one by one
 
 
 LEFT_OUT = "annotation left out"
+NO_IMAGE = "annotation without image"
+NO_CATEGORY = "annotation without category"
+NEW_ID = "annotation id changed"
+REPEATED_ANNOTATION = "annotation repeated"
+AREA = "area computed"
+AREA_DIFFERS = "area disagrees"
+BOX = "box computed"
+BOX_DIFFERS = "box disagrees"
+CROWD = "iscrowd read"
+POLYGON = "polygon rearranged"
+PART = "polygon part left out"
+NUMBER = "number read from text"
+IMAGE_SIZE = "image size taken"
+REPEATED_IMAGE = "image repeated"
+MANY_OBJECTS = "image of many objects"
+EXTRA_CATEGORY = "category left out"
+SAME_NAME = "categories joined"
+ABSENT_CLASS = "class absent"
+NO_CELL = "object without a cell"
 
 # What was done about a finding of each kind.
 FINDINGS: Mapping[str, str] = {
     LEFT_OUT: "no usable box and mask: counts neither in training nor in scoring",
+    NO_IMAGE: "its image is not listed: left out",
+    NO_CATEGORY: "its category is not listed: left out",
+    NEW_ID: "a free number was given, which nothing else depends on",
+    REPEATED_ANNOTATION: "the same in every field: the first one counts",
+    AREA: "no usable area: that of the mask counts",
+    AREA_DIFFERS: "far from the area of the mask: the stated one decides between small and large",
+    BOX: "no usable box: the one around the mask counts",
+    BOX_DIFFERS: "far from the box around the mask: used as it is",
+    CROWD: "another form of 0 or 1: read as what it means",
+    POLYGON: "coordinates nested another way: read as a list of polygons",
+    PART: "unusable beside others: the object is the rest",
+    NUMBER: "a text or a decimal: read as the whole number that it is",
+    IMAGE_SIZE: "the file states none: that of the image counts",
+    REPEATED_IMAGE: "the same entry twice: the first one counts",
+    MANY_OBJECTS: "more than the detections that COCO's scores count in an image",
+    EXTRA_CATEGORY: "no annotation has it and it is no class of the data set: left out",
+    SAME_NAME: "two ids of one name: one class, with the first id",
+    ABSENT_CLASS: "the split has no such category: it has no objects of the class",
+    NO_CELL: "too small for the masks at this size: its mask is empty in training",
 }
+
+_MOST_LISTED = 1000  # of a kind; a large file may have as many findings as annotations
+
+
+class Findings:
+    """Collects the findings of a file, of each kind only so many one by one."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._listed: list[Finding] = []
+
+    def add(self, kind: str, where: str, text: str) -> None:
+        """Add one at a place."""
+        self._counts[kind] += 1
+        if self._counts[kind] <= _MOST_LISTED:
+            self._listed.append(Finding(kind=kind, where=where, text=text))
+
+    def all(self) -> tuple[Finding, ...]:
+        """Return them in the order in which they were added, the rest of each kind as one."""
+        rest = [
+            Finding(kind=kind, where="elsewhere", text="not listed", count=count - _MOST_LISTED)
+            for kind, count in self._counts.items()
+            if count > _MOST_LISTED
+        ]
+        return (*self._listed, *rest)
 
 
 def count_kinds(findings: Iterable[Finding]) -> dict[str, int]:
     """Return the number of findings of each kind there is, in the order of FINDINGS."""
-    counts = Counter(finding.kind for finding in findings)
+    counts: Counter[str] = Counter()
+    for finding in findings:
+        counts[finding.kind] += finding.count
     return {kind: counts[kind] for kind in FINDINGS if counts[kind]}

@@ -1,41 +1,26 @@
-"""A COCO annotation file, checked and packed into flat arrays.
+"""A COCO annotation file, read once: for training, for scoring and for every comparison.
 
-One file: what is checked of an entry and what is kept of it must agree.
+One file: what is read of an entry, what is kept of it and what scoring gets must agree.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from yolact_bench.coco_fields import entries_of, read_coco, with_keys
+from yolact_bench.coco_fields import entries_of, read_coco
+from yolact_bench.coco_file.images import ImageEntry, SizeOf, read_images
+from yolact_bench.coco_file.labels import read_labels
+from yolact_bench.coco_file.objects import Object, ObjectReader
+from yolact_bench.coco_file.segmentation import Outlines
 from yolact_bench.data.objects import Objects, Segment, from_run_lengths
-from yolact_bench.data.segmentation import Outlines, UnusableError, packed_segmentation, usable_box
-from yolact_bench.errors import SpecError, hint, word_list
-from yolact_bench.findings import LEFT_OUT, Finding
+from yolact_bench.dataset_spec.categories import used_categories
+from yolact_bench.errors import Mistakes
+from yolact_bench.findings import MANY_OBJECTS, Finding, Findings
 
-_IMAGE_KEYS = ("id", "file_name", "height", "width")
-_ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox", "segmentation")
-
-
-@dataclass(frozen=True, slots=True)
-class ImageEntry:
-    """An image as its annotation file describes it."""
-
-    id: int
-    file_name: str
-    height: int
-    width: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    label: int
-    is_crowd: bool
-    box: tuple[float, float, float, float]  # corners, px
-    outlines: Outlines
+_MOST_OBJECTS = 100  # detections of an image that COCO's scores count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,164 +31,116 @@ class Annotations:
     category_ids: tuple[int, ...]
     images: tuple[ImageEntry, ...]
     findings: tuple[Finding, ...]
-    left_out: frozenset[int]  # ids of annotations
-    areas: Mapping[int, float]  # by annotation id, of those that state none
-    _objects: tuple[tuple[_Object, ...], ...]  # per image, crowds last
+    _objects: tuple[Object, ...]  # in the order of the file
+    _of_image: tuple[tuple[int, ...], ...]  # places in it, crowds last
 
     def objects(self, index: int) -> Objects:
         """Return the objects of an image."""
-        entry, objects = self.images[index], self._objects[index]
+        image, objects = self.images[index], [self._objects[at] for at in self._of_image[index]]
+        corners = [(x, y, x + w, y + h) for x, y, w, h in (one.box for one in objects)]
         return Objects(
-            boxes_px=np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4),
+            boxes_px=np.array(corners, dtype=np.float64).reshape(-1, 4),
             labels=np.array([one.label for one in objects], dtype=np.int64),
-            segments=tuple(_segment(one.outlines, entry) for one in objects),
-            is_crowd=np.array([one.is_crowd for one in objects], dtype=bool),
-            height=entry.height,
-            width=entry.width,
+            segments=tuple(_segment(one.entry.outlines, image) for one in objects),
+            is_crowd=np.array([one.entry.is_crowd for one in objects], dtype=bool),
+            height=image.height,
+            width=image.width,
         )
+
+    def ground_truth(self) -> dict[str, object]:
+        """Return what was read, in COCO's format: scoring counts what could be learnt."""
+        categories = zip(self.category_ids, self.classes, strict=True)
+        return {
+            "images": [
+                {"id": one.id, "file_name": one.file_name, "height": one.height, "width": one.width}
+                for one in self.images
+            ],
+            "annotations": [self._annotation(one) for one in self._objects],
+            "categories": [{"id": number, "name": name} for number, name in categories],
+        }
+
+    def _annotation(self, one: Object) -> dict[str, object]:
+        image, outlines = self.images[one.row], one.entry.outlines
+        shape: object
+        if isinstance(outlines, tuple):
+            shape = [outline.tolist() for outline in outlines]
+        else:
+            shape = {"size": [image.height, image.width], "counts": outlines.tolist()}
+        return {
+            "id": one.id,
+            "image_id": image.id,
+            "category_id": self.category_ids[one.label],
+            "bbox": list(one.box),
+            "area": one.entry.area,
+            "iscrowd": int(one.entry.is_crowd),
+            "segmentation": shape,
+            **({"ignore": 1} if one.entry.is_ignored else {}),
+        }
 
 
 def read_annotations(
-    path: Path, classes: Sequence[str], *, subset: bool, annotated: bool
+    path: Path, classes: Sequence[str], *, subset: bool, split: str, size_of: SizeOf
 ) -> Annotations:
     """Return the annotations of `classes` in a COCO-format file; label i is the i-th class.
 
-    With `subset` other categories are left out, otherwise the file may have no others. Without
-    `annotated` (test images) the file need not annotate anything.
+    With `subset` other categories are left out, otherwise none may have annotations. A file of
+    test images need not annotate anything, and only the one for training must have every class.
+    `size_of` is used for images whose size the file does not state.
 
     Raises:
-        SpecError: malformed JSON, missing keys, values that scoring cannot use, repeated or
-            unknown ids, a class that the file does not have, or no usable annotation.
+        SpecError: malformed JSON, or values, ids, classes or coordinates that must be corrected;
+            all of them in one message. Or nothing in it can be used.
     """
     content = read_coco(path)
-    images = _images(path, entries_of(path, content, "images"))
-    category_ids, others = _categories(path, content, classes, subset=subset)
-    optional = not annotated and "annotations" not in content
-    entries = [] if optional else entries_of(path, content, "annotations")
-    packer = _Packer(path, images, category_ids, others)
-    for number, entry in enumerate(entries):
-        packer.add(number, entry)
-    if annotated and not packer.usable:
-        left_out = packer.findings
-        reasons = f" ({len(left_out)} left out, the first: {left_out[0].text})" if left_out else ""
-        raise SpecError(
-            f"{path}: no usable annotation of the classes {word_list(classes)}{reasons}; annotate "
-            "objects of them, or name other classes in dataset.yaml"
-        )
+    mistakes, findings = Mistakes(path), Findings()
+    images = read_images(entries_of(content, "images", mistakes), size_of, mistakes, findings)
+    is_annotated = split != "test"
+    optional = not is_annotated and "annotations" not in content
+    entries = [] if optional else entries_of(content, "annotations", mistakes)
+    used = used_categories(entries)
+    labels = read_labels(
+        entries_of(content, "categories", mistakes),
+        classes,
+        used,
+        subset=subset,
+        may_lack=split != "train",
+        mistakes=mistakes,
+        findings=findings,
+    )
+    reader = ObjectReader(images, labels, mistakes, findings)
+    reader.read(entries)
+    reader.check_categories(used)
+    if is_annotated and not mistakes.count:
+        reader.check_use(classes)
+    objects = reader.compare_with_masks()
+    mistakes.raise_any()
     return Annotations(
         classes=tuple(classes),
-        category_ids=category_ids,
+        category_ids=labels.category_ids,
         images=images,
-        findings=tuple(packer.findings),
-        left_out=frozenset(packer.left_out),
-        areas=packer.areas,
-        _objects=tuple(tuple(sorted(of, key=lambda one: one.is_crowd)) for of in packer.objects),
+        _objects=objects,
+        _of_image=_places(objects, images, findings),
+        findings=findings.all(),
     )
 
 
-class _Packer:
-    """Collects the usable annotations image by image, and the reasons of the others."""
-
-    def __init__(
-        self,
-        path: Path,
-        images: tuple[ImageEntry, ...],
-        category_ids: tuple[int, ...],
-        others: frozenset[int],
-    ) -> None:
-        self.objects: list[list[_Object]] = [[] for _ in images]
-        self.findings: list[Finding] = []
-        self.left_out: list[int] = []
-        self.areas: dict[int, float] = {}
-        self.usable = 0
-        self._path = path
-        self._images = images
-        self._rows = {entry.id: row for row, entry in enumerate(images)}
-        self._labels = {number: label for label, number in enumerate(category_ids)}
-        self._others = others
-        self._seen: set[int] = set()
-
-    def add(self, number: int, entry: object) -> None:
-        """Add the annotation at place `number` of the file."""
-        where = f"{self._path}: annotations[{number}]"
-        if isinstance(entry, dict) and "id" in entry:
-            where += f": annotation {entry['id']}"
-        one = with_keys(where, entry, _ANNOTATION_KEYS)
-        annotation_id, image_id, category = one["id"], one["image_id"], one["category_id"]
-        if annotation_id in self._seen:
-            raise SpecError(f"{where}: another has this id; write one that is free")
-        self._seen.add(annotation_id)
-        if image_id not in self._rows:
-            raise SpecError(
-                f"{where}: no image has the id {image_id}; add it, or remove the annotation"
-            )
-        if category in self._others:
-            return
-        if category not in self._labels:
-            raise SpecError(
-                f"{where}: no category has the id {category}; add it to the file's categories, or "
-                "remove the annotation"
-            )
-        row = self._rows[image_id]
-        image = self._images[row]
-        try:
-            box = usable_box(one["bbox"], image.height, image.width)
-            outlines, area = packed_segmentation(one["segmentation"], image.height, image.width)
-        except UnusableError as error:
-            place = f"image {image_id}: annotation {annotation_id}"
-            self.findings.append(Finding(kind=LEFT_OUT, where=place, text=str(error)))
-            self.left_out.append(annotation_id)
-            return
-        with_keys(where, one, [key for key in ("iscrowd", "area") if key in one])
-        if "area" not in one:
-            self.areas[annotation_id] = area
-        crowd = bool(one.get("iscrowd", 0))
-        self.objects[row].append(_Object(self._labels[category], crowd, box, outlines))
-        self.usable += 1
+def _places(
+    objects: Sequence[Object], images: Sequence[ImageEntry], findings: Findings
+) -> tuple[tuple[int, ...], ...]:
+    """Return the places of the objects of each image, crowds last."""
+    places: list[list[int]] = [[] for _ in images]
+    for place, one in enumerate(objects):
+        places[one.row].append(place)
+    singles = Counter(one.row for one in objects if not one.entry.is_crowd)
+    for row, number in singles.items():
+        if number > _MOST_OBJECTS:
+            findings.add(MANY_OBJECTS, f"image {images[row].id}", f"{number} objects")
+    return tuple(tuple(sorted(of, key=lambda at: objects[at].entry.is_crowd)) for of in places)
 
 
-def _images(path: Path, entries: list[Any]) -> tuple[ImageEntry, ...]:
-    images: list[ImageEntry] = []
-    seen: set[int] = set()
-    for number, entry in enumerate(entries):
-        where = f"{path}: images[{number}]"
-        one = with_keys(where, entry, _IMAGE_KEYS)
-        if one["id"] in seen:
-            raise SpecError(f"{where}: the id {one['id']} is used twice; write one that is free")
-        seen.add(one["id"])
-        images.append(ImageEntry(one["id"], one["file_name"], one["height"], one["width"]))
-    if not images:
-        raise SpecError(f"{path}: 'images' is empty; list the images of this split there")
-    return tuple(images)
-
-
-def _categories(
-    path: Path, content: Mapping[str, Any], classes: Sequence[str], *, subset: bool
-) -> tuple[tuple[int, ...], frozenset[int]]:
-    """Return the category id of each class, and the ids that are to be left out."""
-    ids: dict[str, int] = {}
-    for number, entry in enumerate(entries_of(path, content, "categories")):
-        where = f"{path}: categories[{number}]"
-        one = with_keys(where, entry, ("id", "name"))
-        if one["name"] in ids or one["id"] in ids.values():
-            raise SpecError(
-                f"{where}: the name {one['name']!r} or the id {one['id']} is used twice; write "
-                "another, or remove the category"
-            )
-        ids[str(one["name"])] = one["id"]
-    for name in classes:
-        if name not in ids:
-            raise SpecError(f"{path}: no category is named {name!r}{hint(name, ids)}")
-    others = [name for name in ids if name not in classes]
-    if others and not subset:
-        raise SpecError(
-            f"{path}: categories beside those of the data set: {', '.join(others)}; "
-            "name the wanted ones under 'classes' in dataset.yaml"
-        )
-    return tuple(ids[name] for name in classes), frozenset(ids[name] for name in others)
-
-
-def _segment(outlines: Outlines, entry: ImageEntry) -> Segment:
+def _segment(outlines: Outlines, image: ImageEntry) -> Segment:
     if isinstance(outlines, tuple):
-        return tuple(outline.astype(np.float64).reshape(-1, 2) for outline in outlines)
-    return from_run_lengths(outlines, entry.height, entry.width)
+        # Networks have learnt from coordinates of this precision.
+        drawn = (outline.astype(np.float32) for outline in outlines)
+        return tuple(outline.astype(np.float64).reshape(-1, 2) for outline in drawn)
+    return from_run_lengths(outlines, image.height, image.width)

@@ -1,21 +1,20 @@
 """Any set of images annotated in COCO's format."""
 
 import os
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from yolact_bench.coco_fields import read_coco
 from yolact_bench.data.annotations import Annotations, read_annotations
 from yolact_bench.data.image_file import RGB, decode, is_truncated
 from yolact_bench.data.objects import Objects
-from yolact_bench.data.segmentation import FEWEST_NUMBERS
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.image_files.scan import scan_images
 
 
 class CocoDataset:
@@ -31,7 +30,11 @@ class CocoDataset:
         assert isinstance(files, FileSplit)
         self._files = files
         annotations = read_annotations(
-            files.annotations, spec.classes, subset=spec.subset, annotated=split != "test"
+            files.annotations,
+            spec.classes,
+            subset=spec.subset,
+            split=split,
+            size_of=partial(_size_of, files.images),
         )
         _all_exist(files, annotations)
         self._annotations = annotations
@@ -86,33 +89,14 @@ class CocoDataset:
         return self._annotations.objects(index)
 
     def ground_truth(self) -> dict[str, object]:
-        """Return the file's images, annotations of the chosen classes and categories.
-
-        Read again from the file, for it is needed once. Degenerate annotations are left out:
-        scoring must count the objects that could be learnt.
-        """
-        content = read_coco(self._files.annotations)
-        left_out = self._annotations.left_out
-        wanted = set(self.category_ids)
-        annotations = [
-            {"iscrowd": 0, "area": self._annotations.areas.get(one["id"]), **_with_area(one)}
-            for one in content.get("annotations", [])
-            if one["id"] not in left_out and one["category_id"] in wanted
-        ]
-        categories = {one["id"]: one for one in content["categories"]}
-        return {
-            "images": content["images"],
-            "annotations": annotations,
-            "categories": [categories[number] for number in self.category_ids],
-        }
+        """Return images, annotations and categories as they were read, in COCO's format."""
+        return self._annotations.ground_truth()
 
 
-def _with_area(annotation: dict[str, Any]) -> dict[str, Any]:
-    """Leave lines out of an outline: as its first part, pycocotools takes one for a box."""
-    if isinstance(outline := annotation["segmentation"], list):
-        parts = [part for part in outline if len(part) >= FEWEST_NUMBERS]
-        return {**annotation, "segmentation": parts}
-    return annotation
+def _size_of(folder: Path, name: str) -> tuple[int, int] | None:
+    """Return width and height of an image as it is decoded, if that is known from its header."""
+    (file,) = scan_images(folder, [name], cache=None)
+    return None if file.fault or not file.header.format else file.header.oriented
 
 
 def _all_exist(files: FileSplit, annotations: Annotations) -> None:

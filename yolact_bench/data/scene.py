@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
-from yolact_bench.data.segmentation import polygon_area
+from yolact_bench.coco_file.segmentation import polygon_area
 from yolact_bench.data.textures import Pixels, colour_pair, distract, hue_pair, texture
 from yolact_bench.published_datasets import SHAPES_CLASSES
 

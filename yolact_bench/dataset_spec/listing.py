@@ -5,11 +5,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from yolact_bench.errors import SpecError
+from yolact_bench.coco_fields import read_coco
+from yolact_bench.dataset_spec.categories import class_names
+from yolact_bench.errors import Mistakes
 from yolact_bench.file_cache import Entry, remember
-from yolact_bench.json_file import read_json
 
-_VERSION = 1  # of what is kept
+_VERSION = 2  # of what is kept
 
 
 class Listing(NamedTuple):
@@ -23,7 +24,7 @@ def read_listing(annotations: Path, cache: Path | None) -> Listing:
     """Return what a file lists, read once while its time and size stay the same.
 
     Raises:
-        SpecError: not JSON, or without categories.
+        SpecError: not JSON, or categories that must be corrected.
     """
     stat = annotations.stat()
     return _listing(annotations, stat.st_mtime_ns, stat.st_size, cache)
@@ -36,14 +37,9 @@ def _listing(annotations: Path, mtime_ns: int, size: int, cache: Path | None) ->
 
 
 def _read(annotations: Path) -> Entry:
-    content = read_json(annotations)
-    try:
-        entries = sorted(content["categories"], key=lambda one: int(one["id"]))
-        classes = [str(one["name"]) for one in entries]
-    except (KeyError, TypeError, ValueError) as error:
-        raise SpecError(
-            f"{annotations}: 'categories' must be a list of {{id, name}}, as in COCO files"
-        ) from error
+    content, mistakes = read_coco(annotations), Mistakes(annotations)
+    classes = list(class_names(content, mistakes))
+    mistakes.raise_any()
     return Entry(facts=[classes, _file_names(content)], arrays={})
 
 

@@ -18,12 +18,13 @@ from tests.support.data_fixtures import (
     tiny_content,
     tiny_spec,
 )
+from yolact_bench.coco_file.segmentation import usable_box, usable_mask
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.data.coco import CocoDataset
-from yolact_bench.data.segmentation import packed_segmentation, usable_box
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.errors import ArmError, SpecError
+from yolact_bench.findings import PART
 from yolact_bench.published_datasets import COCO_CLASSES
 
 mask = pytest.importorskip("pycocotools.mask")
@@ -93,20 +94,17 @@ def test_crowds_come_last_with_the_pixels_of_their_rle(tmp_path: Path, compresse
 
 WHOLE = HEIGHT * WIDTH
 DEGENERATE = {
-    "zero area": {"bbox": [5, 5, 0, 4]},
-    "zero area ": {"segmentation": [[1, 1, 5, 5, 9, 9]]},
-    "zero area  ": {"segmentation": {"size": [*SIZE], "counts": [WHOLE]}},
+    "zero area": {"segmentation": [[1, 1, 5, 5, 9, 9]]},
+    "zero area ": {"segmentation": {"size": [*SIZE], "counts": [WHOLE]}},
     "fewer than three points": {"segmentation": [[1.0, 2.0, 3.0, 4.0]]},
-    "fewer than three points ": {"segmentation": []},
-    "outside the image": {"bbox": [WIDTH, 5, 9, 9]},
-    "outside the image ": {"segmentation": [[-9, 1, -2, 1, -2, 9]]},
-    "unreadable box": {"bbox": [1, 2, "3", 4]},
-    "unreadable box ": {"bbox": [1, 2, float("nan"), 4]},
+    "no segmentation": {"segmentation": []},
+    "no segmentation ": {"segmentation": None},
+    "no segmentation  ": {"segmentation": [[]]},
+    "outside the image": {"segmentation": [[-9, 1, -2, 1, -2, 9]]},
     "unreadable polygon": {"segmentation": [[1, 2, 3, 4, 5]]},
     "unreadable polygon ": {"segmentation": [[1, 2, None, 4, 5, 6]]},
-    "unreadable polygon  ": {"segmentation": None},
-    "unreadable polygon   ": {"segmentation": [[0, 0, 1e9, 0, 1e9, 5]]},
-    "unreadable polygon    ": {"segmentation": [[0, 0, float("nan"), 0, 3, 5]]},
+    "unreadable polygon  ": {"segmentation": [[0, 0, 1e9, 0, 1e9, 5]]},
+    "unreadable polygon   ": {"segmentation": [[0, 0, float("nan"), 0, 3, 5]]},
     "unreadable RLE": {"segmentation": {"size": [*SIZE], "counts": "garbage"}},
     "unreadable RLE ": {"segmentation": {"size": [*SIZE], "counts": [5, WHOLE]}},
     "unreadable RLE  ": {"segmentation": {"size": [1, 1], "counts": [0, 1]}},
@@ -126,13 +124,14 @@ def test_a_degenerate_annotation_is_left_out_and_counted(tmp_path: Path, reason:
 
 
 def test_a_part_of_two_points_is_dropped_while_another_part_remains() -> None:
-    outlines, area = packed_segmentation([[1, 1, 2, 2], [0, 0, 4, 0, 4, 4, 0, 4]], 9, 9)
-    assert len(outlines) == 1
-    assert area == 16
+    mask = usable_mask([[1, 1, 2, 2], [0, 0, 4, 0, 4, 4, 0, 4]], 9, 9)
+    assert len(mask.outlines) == 1
+    assert mask.area == 16
+    assert mask.repairs == ((PART, "fewer than three points"),)
 
 
 def test_a_box_that_reaches_into_the_image_is_used() -> None:
-    assert usable_box([-5.0, -5.0, 6.0, 6.0], 9, 9) == (-5, -5, 1, 1)
+    assert usable_box([-5.0, -5.0, 6.0, 6.0], 9, 9) == (-5, -5, 6, 6)
 
 
 def test_missing_crowd_flag_and_area_are_filled_in_for_scoring(tmp_path: Path) -> None:
@@ -158,22 +157,9 @@ def _set(*path: object, value: object) -> Callable[[dict[str, Any]], None]:
 
 
 WRONG = {
-    r"annotations\[1\]: annotation \d+: no category has the id 99": _set(
-        "annotations", 1, "category_id", value=99
+    r"images\[1\]: the id 30 is used twice, for 30.png and 10.png": _set(
+        "images", 1, "id", value=30
     ),
-    r"annotations\[0\]: annotation \d+: no image has the id 5": _set(
-        "annotations", 0, "image_id", value=5
-    ),
-    r"annotations\[1\]: annotation 1: another has this id; write one that is free": _set(
-        "annotations", 1, "id", value=1
-    ),
-    r"annotations\[1\]: annotation 2: missing bbox; write bbox: \[x, y, width, height\]": _set(
-        "annotations", 1, "bbox", value=None
-    ),
-    r"images\[1\]: missing width; write width: a whole number above 0": _set(
-        "images", 1, "width", value=None
-    ),
-    r"images\[1\]: the id 30 is used twice": _set("images", 1, "id", value=30),
     r"the list 'annotations' is missing; add it": _set("annotations", value=None),
     r"images\[0\]: expected an object with id, file_name, height, width, got 5": _set(
         "images", 0, value=5
@@ -185,7 +171,9 @@ WRONG = {
     r"1 of its 2 images do not exist, the first is .*nowhere\.png": _set(
         "images", 0, "file_name", value="nowhere.png"
     ),
-    r"categories\[1\]: the name 'cup'": _set("categories", 1, "name", value="cup"),
+    r"categories\[1\]: the id 7 is used twice, for 'cup' and 'cat'": _set(
+        "categories", 1, "id", value=7
+    ),
 }
 
 

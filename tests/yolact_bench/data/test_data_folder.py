@@ -54,7 +54,7 @@ def test_a_check_counts_what_is_there_and_lists_what_cannot_be_used(tmp_path: Pa
     """Two objects on the first image; one degenerate annotation and a crowd on the second."""
     content = tiny_content()
     content["annotations"] += [
-        square_annotation(8, 10, bbox=[0, 0, 0, 5]),
+        square_annotation(8, 10, segmentation=[[1, 1, 5, 5, 9, 9]]),
         square_annotation(9, 10, iscrowd=1),
     ]
     count, val = count_splits(tiny_spec(tmp_path / "set", content))
