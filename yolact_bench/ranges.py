@@ -7,7 +7,7 @@ still holds the product of several such numbers.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -20,12 +20,19 @@ _LARGEST_IMAGE = 8192  # px; the largest network input in use has about 1,500
 _MOST, _SMALLEST, _LARGEST = 1_000_000_000, 1e-9, 1_000_000
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Share: TypeAlias = Annotated[float, Field(ge=_SMALLEST, le=0.999)]
 Positive: TypeAlias = Annotated[float, Field(ge=_SMALLEST, le=_LARGEST)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0, le=_LARGEST)]
 AtLeastOne: TypeAlias = Annotated[float, Field(ge=1, le=_LARGEST)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=_MOST)]
 CountOrZero: TypeAlias = Annotated[int, Field(ge=0, le=_MOST)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Seeds: TypeAlias = Annotated[Sequence[Seed], Field(min_length=1, max_length=MOST_SEEDS)]
+# Optuna's take 32 bits, of which trials are added to it.
+SamplerSeed: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
+PrunerOption: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST)] | Literal["auto"]
+Trials: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TRIALS)]
+Anywhere: TypeAlias = Annotated[float, Field(ge=-_MOST, le=_MOST)]  # whatever the option
 Stage: TypeAlias = Annotated[
     int, Field(ge=0, le=9)
 ]  # of a backbone; from the fifth on ours have none

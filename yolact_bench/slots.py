@@ -6,7 +6,7 @@ from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, get_type_hints
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
 from yolact_bench.option_values import check_value, kind_of, plain
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ def with_facts(**facts: object) -> Callable[[C], C]:
     """
     for name in facts:
         if name not in FACTS:
-            raise SpecError(f"with_facts: no fact is named {name!r}{hint(name, FACTS)}")
+            raise SpecError(f"with_facts: no fact is named {brief(name)}{hint(name, FACTS)}")
 
     def mark(component: C) -> C:
         for name, value in facts.items():
@@ -103,7 +103,7 @@ def options_by_fact(slot: str, component: Callable[..., object], name: str) -> t
     if options is None:
         here = getattr(getattr(component, "func", component), "__qualname__", repr(component))
         raise SpecError(
-            f"{slot}: the component {here} does not state which of its options are {name!r}; "
+            f"{slot}: the component {here} does not state which of its options are {brief(name)}; "
             f"write @with_facts({name}=(…)) above it, with their names, or () if it has none"
         )
     return options
@@ -124,11 +124,13 @@ def resolve(
         raise SpecError(f"{slot}: 'name' is missing{hint('', table)}")
     name = str(choice["name"])
     if name not in table:
-        raise SpecError(f"{slot}: no component is named {name!r}{hint(name, table)}")
+        raise SpecError(f"{slot}: no component is named {brief(name)}{hint(name, table)}")
     accepted = options_of(table[name])
     for option in choice:
         if option != "name" and option not in accepted:
-            raise SpecError(f"{slot}.{name}: no option is named {option!r}{hint(option, accepted)}")
+            raise SpecError(
+                f"{slot}.{name}: no option is named {brief(option)}{hint(option, accepted)}"
+            )
     component = table[name]
     types = _types_of(component)
     resolved: dict[str, object] = {"name": name}
@@ -138,7 +140,7 @@ def resolve(
             resolved[option] = check_value(types.get(option, object), choice[option], where=where)
         elif parameter.default is inspect.Parameter.empty:
             raise SpecError(
-                f"{slot}.{name}: the option {option!r} is required; write "
+                f"{slot}.{name}: the option {brief(option)} is required; write "
                 f"{slot}: {{name: {name}, {option}: ...}}, where {option} is "
                 f"{kind_of(types.get(option, object))}"
             )

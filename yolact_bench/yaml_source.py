@@ -1,10 +1,12 @@
 """The YAML file of a spec: its values, and where each is written, so that an error can say."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
+from yolact_bench.option_values import check_value
 from yolact_bench.text_file import read_bytes, require_file
 from yolact_bench.work_names import NAME_RULE, is_name, quote
 from yolact_bench.yaml_text import KeyPath, parse_yaml
@@ -37,7 +39,7 @@ class Source:
         """Return the spec's name with an ending; `suffix` must fit behind."""
         value = self.data.get("name", Path(self.file).stem)
         if value is None or isinstance(value, (list, Mapping)):
-            raise self.error(("name",), f"expected a name, got {value!r}")
+            raise self.unlike(("name",), "a name", value)
         name = self.label(("name",), str(value)) + ending
         return self.label(("name",), f"{name}{suffix}").removesuffix(suffix)
 
@@ -56,14 +58,14 @@ class Source:
         if value is None and or_none:
             return {}
         if not isinstance(value, Mapping):
-            raise self.error(path, f"expected a mapping of slots to choices, got {value!r}")
+            raise self.unlike(path, "a mapping of slots to choices", value)
         return {str(key): item for key, item in value.items()}
 
     def strings(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
         """Return the list of words under `key`; required without a default."""
         value = self.data.get(key, default if default is None else list(default))
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error((key,), f"expected a list of words, got {value!r}")
+            raise self.unlike((key,), "a list of words", value)
         return tuple(value)
 
     def labels(self, key: str) -> tuple[str, ...]:
@@ -82,16 +84,31 @@ class Source:
         """Return (not raise) a SpecError that says where."""
         return SpecError(f"{self.where(path)}: {message}")
 
+    def unlike(self, path: KeyPath, expected: str, value: object) -> SpecError:
+        """Return (not raise) a SpecError that says what a value should be, and what it is."""
+        return self.error(path, f"expected {expected}, got {brief(value)}")
+
+    def value(self, path: KeyPath, expected: Hashable, value: object) -> Any:  # noqa: ANN401
+        """Return a value that must have a type and its range, such as those of `ranges`."""
+        try:
+            return check_value(expected, value)
+        except SpecError as error:
+            raise self.error(path, str(error)) from error
+
+    def top(self, key: str, expected: Hashable, default: object) -> Any:  # noqa: ANN401
+        """Return the value under a key of the file, of a type and its range."""
+        return self.value((key,), expected, self.data.get(key, default))
+
     def text(self, path: KeyPath, value: object) -> str:
         """Return a value that must be a text, without spaces around it."""
         if not isinstance(value, str) or not value.strip():
-            raise self.error(path, f"expected a text, got {value!r}")
+            raise self.unlike(path, "a text", value)
         return value.strip()
 
     def word(self, path: KeyPath, value: object, known: Collection[str]) -> str:
         """Return a value that must be one of the known words."""
         if not isinstance(value, str) or value not in known:
-            raise self.error(path, f"unknown {value!r}{hint(str(value), known)}")
+            raise self.error(path, f"unknown {brief(value)}{hint(str(value), known)}")
         return value
 
     def check_keys(
@@ -113,7 +130,7 @@ def read_spec(path: Path, *, schema: int, keys: Sequence[str]) -> Source:
     source.check_keys((), source.data, keys)
     if source.data.get("schema") != schema:
         raise source.error(
-            ("schema",), f"expected schema: {schema}, got {source.data.get('schema')!r}"
+            ("schema",), f"expected schema: {schema}, got {brief(source.data.get('schema'))}"
         )
     return source
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.option_values import check_value
+from yolact_bench.ranges import Positive
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.yaml_source import Source, read
 
@@ -36,8 +38,7 @@ class UserRates:
                 raise SpecError(f"{_FLAG} {name}: no such preset{hint(name, PRESETS)}")
             rates[f"{_FLAG} {name}="] = rate
         for where, value in rates.items():
-            if value is not None and not 0 < value < float("inf"):
-                raise SpecError(f"{where} {value}: expected a number above 0")
+            check_value(Positive | None, value, where=f"{where}: ")
 
 
 def parse_rates(
@@ -76,7 +77,7 @@ def _read_rates(file: Path) -> UserRates:
     source.check_keys((), source.data, (*_SINGLE, "presets"))
     presets = source.data.get("presets", {})
     if not isinstance(presets, Mapping):
-        raise source.error(("presets",), f"expected preset: rate, got {presets!r}")
+        raise source.unlike(("presets",), "preset: rate", presets)
     presets = {str(name): rate for name, rate in presets.items()}
     by_preset = {name: _number(source, ("presets", name), presets) for name in presets}
     single = {key: _number(source, (key,), source.data) for key in _SINGLE if key in source.data}
@@ -87,7 +88,5 @@ def _read_rates(file: Path) -> UserRates:
 
 
 def _number(source: Source, path: tuple[str, ...], values: Mapping[str, object]) -> float:
-    value = values[path[-1]]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise source.error(path, f"expected images per second, got {value!r}")
-    return value
+    rate: float = source.value(path, Positive, values[path[-1]])
+    return rate

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from yolact_bench.dataset_spec.file import read_dataset_file
 from yolact_bench.dataset_spec.listing import read_listing
 from yolact_bench.dataset_spec.split import FileSplit, ShapesSplit, Split
-from yolact_bench.errors import MissingDataError, SpecError, hint
+from yolact_bench.errors import MissingDataError, SpecError, brief, hint
 from yolact_bench.published_datasets import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.ranges import DrawingSize, Images, Seed
 from yolact_bench.slots import Choice, defaults_of, options_of, pick, with_facts
@@ -38,7 +38,7 @@ class DatasetSpec:
             SpecError: the data set has none of that name.
         """
         if name not in self.splits:
-            raise SpecError(f"dataset {self.name}: no split {name!r}{hint(name, self.splits)}")
+            raise SpecError(f"dataset {self.name}: no split {brief(name)}{hint(name, self.splits)}")
         return self.splits[name]
 
     def portable(self) -> "DatasetSpec":
@@ -192,7 +192,7 @@ def dataset_choice(value: object, *, relative_to: Path) -> dict[str, object]:
         if options.keys() <= defaults_of(DATASET_SPECS[value]).keys():  # none must be written
             return {"name": value}
     raise SpecError(
-        f"dataset: {value!r} is not a data set{hint(str(value), DATASET_SPECS)}; "
+        f"dataset: {brief(value)} is not a data set{hint(str(value), DATASET_SPECS)}; "
         "or the path of a dataset.yaml"
     )
 

@@ -36,9 +36,7 @@ def read_dataset_file(path: Path) -> tuple[str, dict[str, tuple[Path, Path]], tu
             )
         part = source.data[split]
         if not isinstance(part, Mapping):
-            raise source.error(
-                (split,), f"expected {{images: FOLDER, annotations: FILE.json}}, got {part!r}"
-            )
+            raise source.unlike((split,), "{images: FOLDER, annotations: FILE.json}", part)
         source.check_keys((split,), part, _SPLIT_KEYS)
         for key in _SPLIT_KEYS:
             if key not in part:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from yolact_bench.errors import hint
+from yolact_bench.errors import brief, hint
+from yolact_bench.ranges import LARGEST_SEED, Seeds
 from yolact_bench.spec.arms import ARM_KINDS, check_factors, read_arms
 from yolact_bench.spec.base_run import apply_changes, apply_settings, base_run, dataset_name
 from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
@@ -77,7 +78,9 @@ def load(
     names = {arm.name: arm for arm in arms}
     baseline = str(source.data.get("baseline", ""))
     if baseline not in names:
-        raise source.error(("baseline",), f"no arm is named {baseline!r}{hint(baseline, names)}")
+        raise source.error(
+            ("baseline",), f"no arm is named {brief(baseline)}{hint(baseline, names)}"
+        )
     changes = source.strings("changes")
     places = {arm.name: (arm.run, arm.where) for arm in arms}
     check_factors(changes, places, baseline, where=source.where(("changes",)))
@@ -91,7 +94,7 @@ def load(
         base=str(source.data["base"]),
         baseline=baseline,
         changes=changes,
-        seeds=tuple(range(seeds)) if seeds else _seeds(source, budget),
+        seeds=_seeds(source, budget, seeds, arms),
         measure=_measure(source),
         dataset=dataset_name(arms[0].run),
         paper=None if paper is None else str(paper),
@@ -134,13 +137,23 @@ def _with_budget(source: Source, arms: Sequence[Arm], budget: str) -> list[Arm]:
     ]
 
 
-def _seeds(source: Source, budget: str) -> tuple[int, ...]:
-    value = source.data.get("seeds", [0])
-    if isinstance(value, list) and value and all(type(item) is int for item in value):
-        if len(set(value)) < len(value):
-            raise source.error(("seeds",), f"a seed is given twice: {value}; remove one")
-        return tuple(value[:1] if BUDGETS[budget].rehearsal else value)
-    raise source.error(("seeds",), f"expected a list of integers such as [0, 1, 2], got {value!r}")
+def _seeds(source: Source, budget: str, number: int | None, arms: Sequence[Arm]) -> tuple[int, ...]:
+    seeds = range(number) if number else _written_seeds(source, budget)
+    for arm in arms:
+        if arm.run.seed + max(seeds) > LARGEST_SEED:
+            raise source.error(
+                ("seeds",),
+                f"with the seed {arm.run.seed:,} of {arm.name}, to which they are added, they go "
+                f"beyond {LARGEST_SEED:,}; write smaller ones",
+            )
+    return tuple(seeds)
+
+
+def _written_seeds(source: Source, budget: str) -> list[int]:
+    written: list[int] = source.top("seeds", Seeds, [0])
+    if len(set(written)) < len(written):
+        raise source.error(("seeds",), f"a seed is given twice: {brief(written)}; remove one")
+    return written[:1] if BUDGETS[budget].rehearsal else written
 
 
 def _measure(source: Source) -> tuple[str, ...]:

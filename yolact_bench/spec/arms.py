@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 
-from yolact_bench.errors import SpecError, word_list
+from yolact_bench.errors import SpecError, brief, word_list
 from yolact_bench.spec.run import Run
 from yolact_bench.yaml_source import Source
 
@@ -50,7 +50,7 @@ def check_factors(
             undeclared = sorted(named - set(changes))
             if slot not in changes and (undeclared or not options):
                 raise SpecError(
-                    f"{place}: differs from the baseline {baseline!r} in "
+                    f"{place}: differs from the baseline {brief(baseline)} in "
                     f"{undeclared[0] if undeclared else slot}, which is not among changes: "
                     f"[{', '.join(changes)}]; declare it, or leave it alone"
                 )
@@ -60,7 +60,7 @@ def check_factors(
         if factor not in touched and f"{factor.partition('.')[0]}.name" not in touched:
             raise SpecError(
                 f"{where}: {factor} is declared, but no arm differs from the baseline "
-                f"{baseline!r} in it; remove it, or add an arm that changes it"
+                f"{brief(baseline)} in it; remove it, or add an arm that changes it"
             )
 
 
@@ -72,7 +72,7 @@ def _expand(make: Callable[[Factors], ArmChanges], source: Source, key: str) -> 
     factors: dict[str, list[object]] = {}
     for path, values in source.mapping((key,)).items():
         if not isinstance(values, list) or not values:
-            raise source.error((key, path), f"expected a list such as [4, 8], got {values!r}")
+            raise source.unlike((key, path), "a list such as [4, 8]", values)
         factors[path] = values
     try:
         return make(factors)
@@ -113,7 +113,7 @@ def _changes(arms: list[dict[str, object]]) -> ArmChanges:
         labels = ".".join(_label(path, value) for path, value in changes.items())
         name = labels.lstrip("./").replace("/", "-")
         if name in named:
-            raise SpecError(f"two arms would be named {name!r}; remove the repeated value")
+            raise SpecError(f"two arms would be named {brief(name)}; remove the repeated value")
         named[name] = changes
     return named
 

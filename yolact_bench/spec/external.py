@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
 from yolact_bench.file_hash import file_sha256
+from yolact_bench.ranges import Positive
 from yolact_bench.yaml_source import Source
 from yolact_bench.yaml_text import KeyPath
 
@@ -142,7 +143,7 @@ def read_external(
     """
     content = source.data.get(EXTERNAL, {})
     if not isinstance(content, Mapping):
-        message = f"expected such as {{other: {{segm: results.json}}}}, got {content!r}"
+        message = f"expected such as {{other: {{segm: results.json}}}}, got {brief(content)}"
         raise source.error((EXTERNAL,), message)
     rows = []
     for key, options in content.items():
@@ -154,7 +155,7 @@ def read_external(
             raise source.error(
                 path,
                 "expected {segm: results.json}, or {command: …, version: …} that writes it, got "
-                f"{options!r}",
+                f"{brief(options)}",
             )
         entry: Command | Mapping[str, str] = (
             _command(source, path, options, rehearsal=rehearsal)
@@ -189,14 +190,11 @@ def _command(
     for key in ("command", "smoke"):
         if key in texts:
             _check_command(source, (*path, key), texts[key])
-    minutes = options.get(_TIMEOUT, DAY)
-    if type(minutes) not in (int, float) or not float(str(minutes)) > 0:
-        raise source.error((*path, _TIMEOUT), f"expected minutes above 0, got {minutes!r}")
     return Command(
         text=texts.get("smoke", texts["command"]) if rehearsal else texts["command"],
         version=texts["version"],
         python=texts.get("python"),
-        timeout_minutes=float(str(minutes)),
+        timeout_minutes=source.value((*path, _TIMEOUT), Positive, options.get(_TIMEOUT, DAY)),
     )
 
 
@@ -218,7 +216,7 @@ def _check_fields(source: Source, path: KeyPath, text: str, known: Collection[st
         raise source.error(path, f"{error}; write {{{{ and }}}} for plain braces") from error
     for field in names:
         if field not in known:
-            raise source.error(path, f"no placeholder is named {field!r}{hint(field, known)}")
+            raise source.error(path, f"no placeholder is named {brief(field)}{hint(field, known)}")
 
 
 def _fields(text: str) -> list[str]:

@@ -1,10 +1,14 @@
 """How arms are timed: the spec's `latency` key."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from types import MappingProxyType
+from typing import get_type_hints
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
+from yolact_bench.option_values import check_value
+from yolact_bench.ranges import BatchSize, Positive, Share
 from yolact_bench.spec.loads import find_load
 from yolact_bench.yaml_source import Source
 
@@ -31,15 +35,17 @@ class LatencyPlan:
     """What is timed, and when the rounds end."""
 
     scenarios: tuple[str, ...] = ("end_to_end",)
-    rel_ci: float = 0.01  # half-width of the 95 % interval at which rounds end, as a fraction
-    max_s: float = 300.0  # seconds of rounds, for each scenario
-    batch_size: int = 1
+    rel_ci: Share = 0.01  # half-width of the 95 % interval at which rounds end, as a fraction
+    max_s: Positive = 300.0  # seconds of rounds, for each scenario
+    batch_size: BatchSize = 1
     load: str = OWN_LOAD  # or the name of a declared detection load
-    budget_ms: float | None = None  # slower arms are dropped by `run --latency-first`
+    budget_ms: Positive | None = None  # slower arms are dropped by `run --latency-first`
     twin: bool = False  # the baseline is timed twice; the interval must contain 1
 
     def __post_init__(self) -> None:
         """Raise a SpecError for the first value that is wrong: key, value, what it may be."""
+        for key, expected in _types().items():
+            check_value(expected, getattr(self, key), where=f"{key}: ")
         for key, message in _mistakes(self):
             raise SpecError(f"{key}: {message}")
 
@@ -57,47 +63,38 @@ def read_latency(source: Source) -> LatencyPlan:
     """Return the plan of a spec's `latency` key; the defaults where there is none."""
     data = source.data.get(LATENCY, {})
     if not isinstance(data, Mapping):
-        raise source.error((LATENCY,), f"expected a mapping such as {{rel_ci: 0.01}}, got {data!r}")
+        raise source.unlike((LATENCY,), "a mapping such as {rel_ci: 0.01}", data)
     source.check_keys((LATENCY,), data, [field.name for field in fields(LatencyPlan)])
-    values = {str(key): _convert(source, str(key), value) for key, value in data.items()}
+    scenarios = data.get("scenarios")
+    if isinstance(scenarios, str):
+        data = {**data, "scenarios": [scenarios]}
+    types = _types()
+    values = {key: source.value((LATENCY, key), types[key], one) for key, one in data.items()}
+    if "scenarios" in values:
+        values["scenarios"] = tuple(values["scenarios"])
     try:
-        return LatencyPlan(**values)  # type: ignore[arg-type]
+        return LatencyPlan(**values)
     except SpecError as error:
         key, _, message = str(error).partition(": ")
         raise source.error((LATENCY, key), message) from error
 
 
-def _convert(source: Source, key: str, value: object) -> object:
-    """Return a value as YAML gives it with the type of its field."""
-    types: Mapping[str, tuple[tuple[type, ...], str]] = {
-        "twin": ((bool,), "true or false"),
-        "load": ((str,), "a word"),
-        "batch_size": ((int,), "a whole number"),
-        "budget_ms": ((int, float, type(None)), "a number"),
-        "scenarios": ((tuple,), "a list of words"),
-    }
-    known, words = types.get(key, ((int, float), "a number"))
-    if key == "scenarios":
-        items = [value] if isinstance(value, str) else value
-        if isinstance(items, list) and all(isinstance(item, str) for item in items):
-            value = tuple(items)
-    if type(value) not in known:
-        raise source.error((LATENCY, key), f"expected {words}, got {value!r}")
-    return float(value) if type(value) is int and key != "batch_size" else value
+@cache
+def _types() -> Mapping[str, Hashable]:
+    return get_type_hints(LatencyPlan, include_extras=True)
 
 
 def _mistakes(plan: LatencyPlan) -> list[tuple[str, str]]:
-    """Return key and message of everything that is wrong."""
-    budget = plan.budget_ms
+    """Return key and message of everything that is wrong with the words."""
     unknown = [word for word in plan.scenarios if word not in SCENARIOS]
     distinct = plan.scenarios and len(set(plan.scenarios)) == len(plan.scenarios)
     checks = [
-        (not unknown, "scenarios", f"unknown {unknown[:1]}{hint(''.join(unknown[:1]), SCENARIOS)}"),
+        (
+            not unknown,
+            "scenarios",
+            f"unknown {brief(unknown[:1])}{hint(''.join(unknown[:1]), SCENARIOS)}",
+        ),
         (distinct, "scenarios", f"expected different ones of {', '.join(SCENARIOS)}"),
-        (0 < plan.rel_ci < 1, "rel_ci", f"expected a fraction such as 0.01, got {plan.rel_ci}"),
-        (plan.max_s > 0, "max_s", f"expected seconds above 0, got {plan.max_s}"),
-        (plan.batch_size >= 1, "batch_size", f"expected 1 or more, got {plan.batch_size}"),
-        (budget is None or budget > 0, "budget_ms", f"expected ms above 0, got {budget}"),
     ]
     if plan.load != OWN_LOAD:
         try:

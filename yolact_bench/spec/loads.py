@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
 
 MOST_DETECTIONS = 1000
 UNTRAINED_LOAD = "coco_like"  # of arms without weights, unless another load is named
@@ -71,7 +71,7 @@ def find_load(name: str) -> Load:
     if constant and int(constant[1]) <= MOST_DETECTIONS:
         return constant_load(int(constant[1]))
     raise SpecError(
-        f"no detection load is named {name!r}{hint(name, LOADS)}; or own (what the arm finds "
+        f"no detection load is named {brief(name)}{hint(name, LOADS)}; or own (what the arm finds "
         f"itself), or constant_<n> with n up to {MOST_DETECTIONS}"
     )
 

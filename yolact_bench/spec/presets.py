@@ -6,7 +6,7 @@ dbolya/yolact@902073d data/config.py for constants the papers leave out.
 
 from collections.abc import Mapping
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
 from yolact_bench.published_datasets import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
 from yolact_bench.slots import Choice
 from yolact_bench.spec.run import Run
@@ -124,5 +124,7 @@ def preset(name: str) -> Run:
         SpecError: there is none; the message lists what exists.
     """
     if name not in PRESETS:
-        raise SpecError(f"no preset is named {name!r}{hint(name, PRESETS)}; or give a .yaml file")
+        raise SpecError(
+            f"no preset is named {brief(name)}{hint(name, PRESETS)}; or give a .yaml file"
+        )
     return PRESETS[name]

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
 from yolact_bench.option_values import check_value
 from yolact_bench.ranges import ImageSize, Seed
 from yolact_bench.slots import Choice
@@ -103,7 +103,7 @@ class Run:
         for path, value in changes.items():
             slot, _, option = path.partition(".")
             if slot not in settable:
-                raise SpecError(f"no slot is named {slot!r}{hint(slot, settable)}")
+                raise SpecError(f"no slot is named {brief(slot)}{hint(slot, settable)}")
             choice = _with_option(slot, getattr(run, slot), option, value) if option else value
             run = replace(run, **{slot: _setting(settable[slot].type, choice)})  # type: ignore[arg-type]
         return run
@@ -123,7 +123,7 @@ class Run:
         known = {f.name: f for f in fields(cls)}
         for key in data:
             if key not in known:
-                raise SpecError(f"run: no slot is named {key!r}{hint(key, known)}")
+                raise SpecError(f"run: no slot is named {brief(key)}{hint(key, known)}")
         missing = [name for name in known if name not in data and name != "packages"]
         if missing:
             raise SpecError(
@@ -150,7 +150,7 @@ class Run:
 def _with_option(slot: str, current: object, option: str, value: object) -> object:
     if not isinstance(current, Mapping):
         raise SpecError(
-            f"{slot} is a single value, it has no option {option!r}; write {slot} alone"
+            f"{slot} is a single value, it has no option {brief(option)}; write {slot} alone"
         )
     return {**current, option: value}
 
@@ -163,7 +163,7 @@ def _setting(expected: object, value: object, *, where: str = "") -> object:
     if isinstance(value, str):
         return {"name": value}  # `nms: fast` is short for `nms: {name: fast}`
     if not isinstance(value, Mapping) or "name" not in value:
-        raise SpecError(f"{where}expected a name or a mapping with a name, got {value!r}")
+        raise SpecError(f"{where}expected a name or a mapping with a name, got {brief(value)}")
     return dict(value)
 
 

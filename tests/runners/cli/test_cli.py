@@ -119,7 +119,7 @@ def test_an_unmet_expectation_is_exit_code_4(work: Path, monkeypatch: pytest.Mon
 
 
 def test_a_failed_arm_is_exit_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing = "  k_4: {protonet.k: 4, schedule.lr: 1.0e+30}\n"
+    failing = "  k_4: {protonet.k: 4, schedule.lr: 1.0e+6}\n"
     spec = write_spec(
         tmp_path, SPEC.replace("  k_4: {protonet.k: 4, schedule.lr: 0.001}\n", failing)
     )

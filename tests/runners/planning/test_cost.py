@@ -65,7 +65,7 @@ def test_a_given_rate_makes_seconds_of_images(plan: Plan, at: AblationContext) -
     found = cost(plan, at, rate=4.0)
     assert [step.train_seconds for step in found.steps] == [1.5, 1.5, 0.0]
     assert found.train_seconds == 3.0
-    with pytest.raises(SpecError, match="expected a number above 0"):
+    with pytest.raises(SpecError, match="expected a number from 1e-09 to 1,000,000 or null, got 0"):
         cost(plan, at, rate=0.0)
 
 

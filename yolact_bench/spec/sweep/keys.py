@@ -7,6 +7,8 @@ with file, line and key.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from yolact_bench.errors import brief
+from yolact_bench.ranges import Anywhere, Positive, PrunerOption, SamplerSeed
 from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, ValueList, to_stored
 from yolact_bench.yaml_source import Source
@@ -53,14 +55,12 @@ def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
     """Return the objectives, which must fit the mode."""
     data = source.data.get("objectives", {"mask_ap": "maximise"})
     if not isinstance(data, Mapping) or not data:
-        raise source.error(("objectives",), f"expected such as {{mask_ap: maximise}}, got {data!r}")
+        raise source.unlike(("objectives",), "such as {mask_ap: maximise}", data)
     source.check_keys(("objectives",), data, OBJECTIVES)
     objectives = []
     for metric, word in data.items():
         if str(word) not in DIRECTIONS:
-            raise source.error(
-                ("objectives", str(metric)), f"expected maximise or minimise, got {word!r}"
-            )
+            raise source.unlike(("objectives", str(metric)), "maximise or minimise", word)
         objectives.append(Objective(metric=str(metric), maximise=DIRECTIONS[str(word)]))
     has_front = MODES[mode].has_front
     if has_front and len(objectives) < 2:
@@ -76,25 +76,15 @@ def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
     return tuple(objectives)
 
 
-def read_whole(source: Source, key: str, default: int) -> int:
-    """Return the whole number under `key`, from 1 on; or from 0, if that is the default."""
-    value, lowest = source.data.get(key, default), min(1, default)
-    if type(value) is not int or value < lowest:
-        raise source.error((key,), f"expected a whole number from {lowest} on, got {value!r}")
-    return value
-
-
 def read_sampler(source: Source) -> tuple[str, int]:
     """Return the sampler and its seed."""
     data = source.data.get("sampler", "tpe")
     choice = {"name": data} if isinstance(data, str) else data
     if not isinstance(choice, Mapping):
-        raise source.error(("sampler",), f"expected such as {{name: tpe, seed: 0}}, got {data!r}")
+        raise source.unlike(("sampler",), "such as {name: tpe, seed: 0}", data)
     source.check_keys(("sampler",), choice, ("name", "seed"))
     name = source.word(("sampler", "name"), choice.get("name", "tpe"), SAMPLERS)
-    seed = choice.get("seed", 0)
-    if type(seed) is not int or seed < 0:
-        raise source.error(("sampler", "seed"), f"expected a whole number from 0 on, got {seed!r}")
+    seed: int = source.value(("sampler", "seed"), SamplerSeed, choice.get("seed", 0))
     return name, seed
 
 
@@ -117,14 +107,17 @@ def read_pruner(
             f"validation during training measures {', '.join(VALIDATED)}; a trial cannot be pruned "
             f"by {metric}: leave the key out",
         )
-    return name, {str(key): value for key, value in choice.items() if key != "name"}
+    options = {str(key): value for key, value in choice.items() if key != "name"}
+    for key, value in options.items():  # Optuna knows which there are; it takes what is no number
+        source.value(("pruner", key), PrunerOption, value)
+    return name, options
 
 
 def read_space(source: Source) -> Space:
     """Return the space in a spec."""
     data = source.data.get("space")
     if not isinstance(data, Mapping) or not data:
-        raise source.error(("space",), f"expected such as {{protonet.k: [8, 32]}}, got {data!r}")
+        raise source.unlike(("space",), "such as {protonet.k: [8, 32]}", data)
     return {str(path): _entry(source, ("space", str(path)), value) for path, value in data.items()}
 
 
@@ -145,7 +138,7 @@ def _components(source: Source, path: KeyPath, value: Mapping[str, object]) -> C
         if choices is None:
             continue
         if not isinstance(choices, Mapping):
-            message = f"expected the options of {name}, such as {{}}, got {choices!r}"
+            message = f"expected the options of {name}, such as {{}}, got {brief(choices)}"
             raise source.error((*path, name), message)
         for option, one in choices.items():
             where = (*path, name, str(option))
@@ -165,14 +158,11 @@ def _domain(source: Source, path: KeyPath, value: object) -> Domain:
         stored = [to_stored(one) for one in value]
         twice = [one for index, one in enumerate(stored) if one in stored[:index]]
         if twice:
-            raise source.error(path, f"the value {twice[0]!r} is given twice; remove one")
+            raise source.error(path, f"the value {brief(twice[0])} is given twice; remove one")
         return ValueList(values=tuple(value))
     if isinstance(value, Mapping) and _is_number(value):
         return _number(source, path, value)
-    raise source.error(
-        path,
-        f"expected a list of values, or {{low: …, high: …, log: true, step: …}}, got {value!r}",
-    )
+    raise source.unlike(path, "a list of values, or {low: …, high: …, log: true, step: …}", value)
 
 
 def _is_number(value: object) -> bool:
@@ -183,18 +173,15 @@ def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Numbe
     source.check_keys(path, value, ("low", "high", "log", "step"))
     low, high, step = value.get("low"), value.get("high"), value.get("step")
     log = value.get("log", False)
-    if type(low) not in (int, float) or type(high) not in (int, float):
-        raise source.error(path, f"low and high must be numbers, got {low!r} and {high!r}")
-    if step is not None and type(step) not in (int, float):
-        raise source.error((*path, "step"), f"expected a number, got {step!r}")
-    if not isinstance(log, bool):
-        raise source.error((*path, "log"), f"expected true or false, got {log!r}")
+    if low is None or high is None:
+        raise source.error(path, "write both low and high")
+    types = {"low": Anywhere, "high": Anywhere, "step": Positive | None, "log": bool}
+    for key, one in {"low": low, "high": high, "step": step, "log": log}.items():
+        source.value((*path, key), types[key], one)
     number = Number(low=low, high=high, log=log, step=step)  # type: ignore[arg-type]
-    if not float("-inf") < number.low < number.high < float("inf"):
-        raise source.error(path, f"low must be below high, both finite, got {low} and {high}")
+    if not number.low < number.high:
+        raise source.error(path, f"low must be below high, got {low} and {high}")
     if log and (number.low <= 0 or step is not None):
         message = f"with log: true write low above 0 and no step, got low {low} and step {step}"
         raise source.error(path, message)
-    if number.step is not None and not 0 < number.step < float("inf"):
-        raise source.error((*path, "step"), f"expected a step above 0, got {step}")
     return number

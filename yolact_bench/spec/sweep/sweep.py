@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
+from yolact_bench.ranges import CountOrZero, Trials
 from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name
 from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
 from yolact_bench.spec.budget_names import FULL, name_ending
@@ -19,7 +20,6 @@ from yolact_bench.spec.sweep.keys import (
     read_pruner,
     read_sampler,
     read_space,
-    read_whole,
 )
 from yolact_bench.spec.sweep.space import Components, Space, parameters
 from yolact_bench.work_names import CONFIRMATION
@@ -169,14 +169,14 @@ def load_sweep(
         mode=mode,
         objectives=objectives,
         latency=latency,
-        trials=trials if trials is not None else read_whole(source, "trials", 50),
+        trials=source.top("trials", Trials, 50) if trials is None else trials,
         sampler=sampler,
         sampler_seed=seed,
         pruner=pruner,
         pruner_options=options,
         seed_from=source.labels("seed_from"),
         space=space,
-        validate_every=read_whole(source, "validate_every", 0) or None,
+        validate_every=source.top("validate_every", CountOrZero, 0) or None,
         budget=budget,
         source=source,
     )

@@ -236,7 +236,10 @@ def test_a_command_that_writes_nonsense_fails_alone(tmp_path: Path) -> None:
         ('  x: {command: "run", version: v}', r"must write into \{out\}"),
         ('  x: {command: "run {outt}", version: v}', r"'outt' \(did you mean 'out'\?\)"),
         ('  x: {command: "run \'{out}", version: v}', r"check the quotes"),
-        ('  x: {command: "run {out}", version: v, timeout_minutes: 0}', r"expected minutes"),
+        (
+            '  x: {command: "run {out}", version: v, timeout_minutes: 0}',
+            r"expected a number from 1e-09 to",
+        ),
         ("  ours: {segm: a.json}", r"an arm has this name"),
         ("  x: {segm: '{images}.json'}", r"no placeholder is named 'images'"),
     ],
