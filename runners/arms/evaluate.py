@@ -20,7 +20,7 @@ from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.results.record import Accuracy
-from yolact_bench.weights.state_file import weights_sha256
+from yolact_bench.weights.checkpoint import weights_sha256
 
 
 def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Accuracy:
@@ -196,5 +196,5 @@ def find_pass(unit: Unit, place: Workplace) -> StoredPass | None:
 def _folder_and_key(unit: Unit, digest: str, place: Workplace) -> tuple[Path, PredictionKey]:
     num_images = len(place.datasets.open(unit.data, unit.split))
     file = place.weights(unit.run)  # a training repeated on a GPU has the same digest, other values
-    values = weights_sha256(file) if file.is_file() else ""
+    values = weights_sha256(file, train_digest=unit.train_digest) if file.is_file() else ""
     return place.predictions(digest), PredictionKey(digest, unit.train_digest, num_images, values)

@@ -50,7 +50,7 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
                 return retry_dead_workers(lambda: _train(unit, place, stop, on_log), title=title)
     # Left by a process that was killed right after it had written final.pt.
     (folder / LAST).unlink(missing_ok=True)
-    return load_finished(weights)
+    return load_finished(weights, train_digest=unit.train_digest)
 
 
 @contextmanager

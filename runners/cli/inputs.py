@@ -71,7 +71,7 @@ def import_weights(command: ImportWeightsCommand) -> None:
         "skipped_annotations": 0,
         "peak_memory_mb": None,
     }
-    save_final(weights, facts=facts, network=network)
+    save_final(weights, run=run, facts=facts, network=network)
     write_atomically(run_file, run_yaml(run))
     if command.as_json:
         echo(json.dumps({"arm": arm, "weights": str(weights), "run": str(run_file)}))

@@ -53,7 +53,8 @@ class LatencyRequest:
             own = self.place.weights(unit.run) if is_trained(unit, self.place) else None
             file = self.weights or own
             if file is not None:
-                load_weights(network, file)
+                digest = "" if self.weights else unit.train_digest
+                load_weights(network, file, train_digest=digest)
             sources[arm] = "given" if self.weights else "trained" if own else "untrained"
             detectors[arm] = build_detector(unit.run, network, device=self.place.device)
         return detectors, sources

@@ -10,11 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import first_line
 from yolact_bench.results.files import atomic_path
-from yolact_bench.weights.state_file import read_state
+from yolact_bench.spec.base_run import dataset_name
+from yolact_bench.spec.run import Run
+from yolact_bench.weights.checkpoint import CHECKPOINT_SCHEMA, damage, read_checkpoint
+from yolact_bench.weights.safetensors_file import SUFFIX, save_safetensors
+from yolact_bench.weights.tensors import unusable
 
-CHECKPOINT_SCHEMA = 1
 # How some part of a training was carried out, where that rounds otherwise.
 WAYS = ("compile_network", "record_step", "cudnn_benchmark")
 
@@ -22,7 +25,7 @@ WAYS = ("compile_network", "record_step", "cudnn_benchmark")
 def save_training(
     path: Path,
     *,
-    train_digest: str,
+    run: Run,
     iteration: int,
     seconds: float,
     parts: Mapping[str, Any],
@@ -40,8 +43,8 @@ def save_training(
     _save(
         path,
         {
-            "schema": CHECKPOINT_SCHEMA,
-            "train_digest": train_digest,
+            **_identity(run),
+            "train_digest": run.train_digest,
             "iteration": iteration,
             "seconds": seconds,
             **{name: part.state_dict() for name, part in parts.items()},
@@ -58,14 +61,22 @@ def load_training(
     """Restore what `save_training` wrote; return iteration, seconds, losses and `WAYS`.
 
     Raises:
-        SpecError: the file is not a checkpoint of this training.
+        SpecError: the file is damaged, or of another training.
     """
-    state: Mapping[str, Any] = read_state(path, where="checkpoint")
-    if state.get("schema") != CHECKPOINT_SCHEMA or state.get("train_digest") != train_digest:
-        raise SpecError(f"{path}: not a checkpoint of the training {train_digest}; remove it")
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    _restore_random_states(state["random"])
+    state = read_checkpoint(path, train_digest=train_digest)
+    network = parts["network"].state_dict()
+    if {key: value.shape for key, value in network.items()} != {
+        key: value.shape for key, value in state["network"].items()
+    } or unusable(state["network"], network):
+        raise damage(path, "its network is not that of the run")
+    for name, restore in (
+        *((name, part.load_state_dict) for name, part in parts.items()),
+        ("random", _restore_random_states),
+    ):
+        try:
+            restore(state[name])
+        except (ValueError, TypeError, LookupError, RuntimeError, AttributeError) as error:
+            raise damage(path, f"its {name} does not fit ({first_line(error)})") from error
     # Checkpoints of earlier versions lack some of the last two.
     window, ways = state.get("window", []), {way: state.get(way, False) for way in WAYS}
     return int(state["iteration"]), float(state["seconds"]), window, ways
@@ -77,24 +88,42 @@ def saved_iteration(path: Path) -> int:
     Raises:
         SpecError: the file is not a checkpoint.
     """
-    iteration = read_state(path, where="checkpoint").get("iteration")
-    if not isinstance(iteration, int):
-        raise SpecError(f"{path}: not a checkpoint of a training; remove it")
-    return iteration
+    state = read_checkpoint(path)
+    if "iteration" not in state:
+        raise damage(path, "it is not of an interrupted training")
+    return int(state["iteration"])
 
 
-def save_final(path: Path, *, facts: Mapping[str, object], network: nn.Module) -> None:
-    """Write the trained weights with facts about the training (plain data)."""
-    _save(
-        path, {"schema": CHECKPOINT_SCHEMA, "facts": dict(facts), "network": network.state_dict()}
-    )
+def save_final(path: Path, *, run: Run, facts: Mapping[str, object], network: nn.Module) -> None:
+    """Write the trained weights with the names of their classes and facts about the training.
+
+    The suffix .safetensors chooses that format.
+    """
+    state = {**_identity(run), "facts": dict(facts), "network": network.state_dict()}
+    if path.suffix == SUFFIX:
+        with atomic_path(path) as temporary:
+            save_safetensors(temporary, state)
+    else:
+        _save(path, state)
 
 
-def load_facts(path: Path) -> Mapping[str, Any]:
-    """Return the facts that `save_final` wrote with the weights."""
-    facts = read_state(path, where="checkpoint")["facts"]
-    assert isinstance(facts, dict)
+def load_facts(path: Path, *, train_digest: str = "") -> Mapping[str, Any]:
+    """Return the facts that `save_final` wrote with the weights; with a digest, of that training.
+
+    Raises:
+        SpecError: the file is damaged, or of another training.
+    """
+    state = read_checkpoint(path, train_digest=train_digest)
+    if "facts" not in state:
+        raise damage(path, "it is of a training that is not finished")
+    facts: Mapping[str, Any] = state["facts"]
     return facts
+
+
+def _identity(run: Run) -> dict[str, object]:
+    """Return what of a run its weights need where they are used without it."""
+    names = {"classes": list(run.classes), "dataset": dataset_name(run)}
+    return {"schema": CHECKPOINT_SCHEMA, **names}
 
 
 def _save(path: Path, state: Mapping[str, object]) -> None:

@@ -257,7 +257,7 @@ class Loop:
         self.log.sync()
         save_training(
             self.folder / "last.pt",
-            train_digest=self.run.train_digest,
+            run=self.run,
             iteration=self.iteration,
             seconds=self.seconds,
             parts=self.parts,

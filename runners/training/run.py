@@ -4,6 +4,7 @@ import logging
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,6 +20,8 @@ from yolact_bench.findings import LEFT_OUT, count_kinds
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.joint_batch_norm import share_batch_norm
 from yolact_bench.model.network import Yolact
+from yolact_bench.option_values import check_value
+from yolact_bench.ranges import Count, CountOrZero, NotNegative
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import (
     build_losses_for,
@@ -26,6 +29,7 @@ from yolact_bench.training_parts import (
     build_training_loader,
     freezes_batch_norm,
 )
+from yolact_bench.weights.checkpoint import damage
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +39,12 @@ class TrainingResult:
     """The facts of a finished training."""
 
     weights: Path
-    iterations: int
-    seconds: float
-    images_per_second: float
-    skipped_annotations: int
-    peak_memory_mb: float | None  # of the first device
-    devices: int = 1  # that shared each batch at the end; those of resumed parts may differ
+    iterations: CountOrZero
+    seconds: NotNegative
+    images_per_second: NotNegative
+    skipped_annotations: CountOrZero
+    peak_memory_mb: NotNegative | None  # of the first device
+    devices: Count = 1  # that shared each batch at the end; those of resumed parts may differ
     # For some part of it:
     compile_network: bool = False
     record_step: bool = False
@@ -97,16 +101,24 @@ def train(
     )
     facts = {"train_digest": run.train_digest, **asdict(trained)}
     del facts["weights"]
-    ranks.do_on_first(lambda: save_final(trained.weights, facts=facts, network=network))
+    ranks.do_on_first(lambda: save_final(trained.weights, run=run, facts=facts, network=network))
     last.unlink(missing_ok=True)
     return trained
 
 
-def load_finished(weights: Path) -> TrainingResult:
-    """Return the facts of a finished training from its final.pt."""
-    facts = load_facts(weights)
-    names = {field.name for field in fields(TrainingResult)} & facts.keys()
-    return TrainingResult(weights=weights, **{name: facts[name] for name in names})
+def load_finished(weights: Path, *, train_digest: str) -> TrainingResult:
+    """Return the facts of a finished training from its final.pt.
+
+    Raises:
+        SpecError: the file is damaged, or of another training.
+    """
+    facts = load_facts(weights, train_digest=train_digest)
+    kinds: dict[str, Any] = {f.name: f.type for f in fields(TrainingResult) if f.name in facts}
+    try:
+        known: dict[str, Any] = {name: check_value(kinds[name], facts[name]) for name in kinds}
+        return TrainingResult(weights=weights, **known)
+    except (SpecError, TypeError) as error:
+        raise damage(weights, f"its facts: {error}") from error
 
 
 def _joint_losses(run: Run, network: Yolact, ranks: Ranks) -> Losses:

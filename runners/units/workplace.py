@@ -108,5 +108,6 @@ def trained_detector(run: Run, place: Workplace, *, weights: Path | None = None)
     if weights is None:
         check_weights(run, place)
     network = build_network(run, initial=False)
-    load_weights(network, weights or place.weights(run))
+    digest = "" if weights else run.train_digest
+    load_weights(network, weights or place.weights(run), train_digest=digest)
     return build_detector(run, network, device=place.device)

@@ -1,5 +1,6 @@
 """Initial weights of the backbone, and the exact keys that may be missing or left over."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,10 +11,18 @@ from yolact_bench.deform.layer import DeformableConv2d
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.model.backbone.backbone import Backbone, Init
 from yolact_bench.slots import with_facts
-from yolact_bench.weights.state_file import counters_of, load_exactly, read_state, tensors_of
+from yolact_bench.weights.checkpoint import is_checkpoint
+from yolact_bench.weights.state_file import counters_of, load_exactly, read_state
+from yolact_bench.weights.tensors import casts
+from yolact_bench.weights.unwrap import names_in, unwrap
+
+log = logging.getLogger(__name__)
 
 # What stands behind the last stage of a classification network.
 CLASSIFIERS = ("fc.", "linear.", "classifier.")
+# The reference's and our names of what only a whole detector has.
+_DETECTORS = ("prediction_layers.0.bbox_layer.weight", "head.boxes.weight")
+_NOTHING = torch.empty(0)
 
 
 @with_facts(random=True)
@@ -91,13 +100,20 @@ def checkpoint(backbone: Backbone, *, file: str, sha256: str = "") -> None:
     Differs: keys that are missing or left over are refused; the reference tolerates them.
     """
     where = "init.checkpoint.file"
-    state = tensors_of(read_state(Path(file), where=where), source=file, where=where)
-    if any(key.startswith("backbone.") for key in state):
+    state = read_state(Path(file), where=where)
+    if is_checkpoint(state) or any(name.endswith(_DETECTORS) for name in names_in(state)):
         raise SpecError(
-            f"{where}: {file} holds a whole detector and not a backbone; give it as weights, or "
-            "give the ImageNet weights that it was trained from"
+            f"{where}: {file} holds a whole detector and not a backbone; to start from all of it "
+            "write init: {name: detector, file: …}, or give the ImageNet weights that it was "
+            "trained from"
         )
-    load_backbone(backbone, state, source=file)
+    own = backbone.state_dict().keys()
+    weights = unwrap(state, lambda name: not own.isdisjoint(backbone.own_names({name: _NOTHING})))
+    if weights is None:
+        raise SpecError(f"{where}: {file} holds no tensor of this backbone; give its weights")
+    if said := "; ".join(filter(None, (weights.note, casts(weights.tensors)))):
+        log.info("%s: %s", file, said)
+    load_backbone(backbone, weights.tensors, source=file)
 
 
 INITS: Mapping[str, Init] = {
@@ -126,7 +142,7 @@ def load_backbone(backbone: Backbone, state: Mapping[str, Tensor], *, source: st
         if isinstance(module, DeformableConv2d)
         for key in ("bias", "offset_mask.weight", "offset_mask.bias")
     }
-    fault = load_exactly(backbone, kept, may_miss=may_miss)
+    fault = load_exactly(backbone, kept, source=source, may_miss=may_miss)
     if fault:
         raise SpecError(
             f"init: {source} does not fit the backbone: {fault}; write the one it is of"

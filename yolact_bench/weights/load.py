@@ -1,36 +1,44 @@
-"""Weight files of either kind into a network: checkpoints of ours, and released ones."""
+"""Weight files of any kind into a network: checkpoints of ours, and released ones."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.model.network import Yolact
 from yolact_bench.spec.presets import PRESETS
-from yolact_bench.weights.released import preset_named, recognise, signature_of, to_ours
-from yolact_bench.weights.state_file import counters_of, load_exactly, read_state, tensors_of
+from yolact_bench.weights.detector_file import read_detector
+from yolact_bench.weights.released import (
+    is_released_name,
+    preset_named,
+    recognise,
+    signature_of,
+    what_else,
+)
+from yolact_bench.weights.state_file import counters_of, load_exactly, read_state
+from yolact_bench.weights.unwrap import names_in, unwrap
 
 log = logging.getLogger(__name__)
 
 
-def load_weights(network: Yolact, path: Path) -> None:
+def load_weights(network: Yolact, path: Path, *, train_digest: str = "") -> None:
     """Load a checkpoint of yolact-bench (final.pt, last.pt) or a released YOLACT .pth, strictly.
 
+    Other trainers may have wrapped either; both may be files of safetensors. With a digest it must
+    be the checkpoint of that training.
+
     Raises:
-        SpecError: no such file, neither of the two, or other keys or shapes than the network's.
+        SpecError: no such file, neither of the two, other keys or shapes than the network's, or
+            values that are no weights.
     """
-    state = read_state(path, where="weights")
-    own = state.get("network")
-    if isinstance(own, Mapping):
-        fault = load_exactly(network, tensors_of(own, source=path, where="weights"))
-    else:
-        released = tensors_of(state, source=path, where="weights")
-        tensors = to_ours(released, source=path)
-        fault = load_exactly(network, tensors, may_miss=counters_of(network))
-        fault += f"; it holds {signature_of(released, source=path)}" if fault else ""
-        _warn_of_size(network, path)
+    names = network.state_dict().keys()
+    file = read_detector(path, names=names, train_digest=train_digest)
+    may_miss = set() if file.is_checkpoint else counters_of(network)
+    fault = load_exactly(network, file.tensors, source=path, may_miss=may_miss)
     if fault:
+        fault += f"; it holds {signature_of(file.released, source=path)}" if file.released else ""
         raise SpecError(f"weights: {path} does not fit this run: {fault}; name the arm it is of")
+    if file.released:
+        _warn_of_size(network, path)
 
 
 def recognise_weights(path: Path) -> str:
@@ -40,7 +48,10 @@ def recognise_weights(path: Path) -> str:
         SpecError: not a released file, or its keys fit several presets and its name none.
     """
     state = read_state(path, where="weights")
-    return recognise(tensors_of(state, source=path, where="weights"), file_name=path.name)
+    weights = unwrap(state, is_released_name)
+    if weights is None:
+        raise SpecError(f"weights: {path} {what_else(names_in(state))}")
+    return recognise(weights.tensors, file_name=path.name)
 
 
 def _warn_of_size(network: Yolact, path: Path) -> None:

@@ -5,7 +5,7 @@ the `LEFTOVERS` that the reference's own loader drops, or an error.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -14,7 +14,8 @@ from yolact_bench.errors import SpecError, word_list
 from yolact_bench.model.backbone import Block
 from yolact_bench.model.backbone.dcn import every_block, every_nth
 from yolact_bench.weights.released_keys import HEAD, KEY_RULES, LEFTOVERS
-from yolact_bench.weights.state_file import NAMED
+from yolact_bench.weights.tensors import NAMED
+from yolact_bench.weights.unwrap import unwrap
 
 _RESNET101_BLOCKS = (3, 4, 23, 3)
 _RESNET50_BLOCKS = (3, 4, 6, 3)
@@ -81,7 +82,7 @@ def to_ours(state: Mapping[str, Tensor], *, source: object) -> dict[str, Tensor]
     ours = {key: our_key(key) for key in kept}
     if unmapped := [key for key, name in ours.items() if name is None]:
         keys = word_list(unmapped, most=NAMED)
-        raise SpecError(f"weights: {source} {_what_else(state)}; unknown keys: {keys}")
+        raise SpecError(f"weights: {source} {what_else(state)}; unknown keys: {keys}")
     return {name: state[key] for key, name in ours.items() if name is not None}
 
 
@@ -89,6 +90,24 @@ def our_key(key: str) -> str | None:
     """Return our name of a key of the reference, None if it has none."""
     matches = ((pattern.fullmatch(key), change) for pattern, change in KEY_RULES)
     return next((change(match) for match, change in matches if match), None)
+
+
+def is_released_name(key: str) -> bool:
+    """Return whether the reference has a tensor of this name."""
+    return our_key(key) is not None
+
+
+def find_released(state: Mapping[str, object]) -> str:
+    """Return a preset with the classes of the released file that is in `state`, or "".
+
+    Of presets with equal tensors it is the first: their classes are the same.
+    """
+    weights = unwrap(state, is_released_name)
+    try:
+        signature = None if weights is None else signature_of(weights.tensors, source="")
+    except SpecError:
+        return ""
+    return next((name for name, wanted in RELEASED.values() if wanted == signature), "")
 
 
 def recognise(state: Mapping[str, Tensor], *, file_name: str) -> str:
@@ -136,7 +155,7 @@ def signature_of(state: Mapping[str, Tensor], *, source: object) -> Signature:
     num_anchors = widths["bbox_layer"] // 4
     backbone = _BACKBONES.get(_blocks(state), "")
     if not num_anchors or not backbone:
-        raise SpecError(f"weights: {source} {_what_else(state)}")
+        raise SpecError(f"weights: {source} {what_else(state)}")
     offsets = re.compile(r"backbone\.layers\.(\d)\.(\d+)\.conv2\.conv_offset_mask\.weight")
     placed = (match for match in map(offsets.fullmatch, state) if match)
     return Signature(
@@ -158,8 +177,11 @@ def _blocks(state: Mapping[str, Tensor]) -> tuple[int, ...]:
     return tuple(counts[stage] for stage in sorted(counts))
 
 
-def _what_else(state: Mapping[str, Tensor]) -> str:
-    """Return what a state dict is that is not a released one."""
+def what_else(state: Iterable[str]) -> str:
+    """Return what a file of these names is, that is not a released one."""
+    state = list(state)
+    if not state:
+        return "holds no tensors; give a checkpoint of yolact-bench or a released YOLACT file"
     if "head.scores.weight" in state:
         return "holds our own names but is not a checkpoint of yolact-bench; give its final.pt"
     if "prediction_layers.0.bbox_layer.weight" in state:

@@ -13,7 +13,7 @@ import torch
 from runners.cli import main as cli
 from tests.support.data_fixtures import SIZE, tiny_content, write_set
 from tests.support.golden_reference import released_file
-from tests.yolact_bench.model.test_released import theirs
+from tests.yolact_bench.weights.test_released import theirs
 from yolact_bench.build import load_detector
 
 

@@ -34,7 +34,7 @@ def test_two_processes_write_what_one_writes(tmp_path: Path) -> None:
     assert isinstance(unit, Unit)
     network = build_network(unit.run)
     weights = tmp_path / "final.pt"
-    save_final(weights, facts={}, network=network)
+    save_final(weights, run=unit.run, facts={}, network=network)
     alone = predict(
         build_detector(unit.run, network, device="cpu"),
         open_dataset(unit.data, unit.split),

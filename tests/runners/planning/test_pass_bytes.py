@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
+from torch import nn
 
 from runners.ablation.context import AblationContext
 from runners.evaluation.files import PredictionKey
@@ -14,6 +14,7 @@ from runners.planning.cost import estimate
 from runners.planning.plan import Plan
 from runners.planning.text.ablation import plan_lines
 from runners.planning.user_rates import UserRates
+from runners.training.checkpoint import save_final
 from tests.support.small_ablation import SPEC, plan_spec, write_spec
 from yolact_bench.errors import SpecError
 
@@ -43,7 +44,8 @@ def test_a_pass_on_disk_is_not_written_again(
     unit = plan.steps[0].unit
     if trained:
         at.place.checkpoint_folder(unit.run).mkdir(parents=True)
-        torch.save({"network": {"weight": torch.zeros(1)}}, at.place.weights(unit.run))
+        facts = {"train_digest": unit.train_digest}
+        save_final(at.place.weights(unit.run), run=unit.run, facts=facts, network=nn.Linear(1, 1))
     folder = at.place.predictions(unit.forward_digest)
     facts = PredictionKey(unit.forward_digest, unit.train_digest, 3).facts("forward_digest")
     folder.mkdir(parents=True)

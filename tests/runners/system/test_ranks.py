@@ -132,5 +132,5 @@ def test_a_mistake_that_one_process_finds_is_told_as_it_is(tmp_path: Path) -> No
     folder = place.checkpoint_folder(unit.run)
     folder.mkdir(parents=True)
     torch.save({"schema": 0}, folder / "last.pt")
-    with pytest.raises(SpecError, match="not a checkpoint of the training"):
+    with pytest.raises(SpecError, match=r"last\.pt is damaged: its schema is 0"):
         ensure_trained(unit, place)

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+from torch.optim import SGD
 
 from runners.arms.train import ensure_trained
 from runners.system.environment import environment
-from runners.training.checkpoint import load_facts
+from runners.training.checkpoint import load_facts, save_training
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from tests.support.small_ablation import SPEC, context, plan_spec, write_spec
-from yolact_bench.build import load_detector
+from yolact_bench.build import build_network, load_detector
 from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.schedule.curves import Steps
 
@@ -98,7 +100,9 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     other = replace(one, run=one.run.changed({"seed": 5}))
     folder = place.checkpoint_folder(one.run)
     folder.mkdir(parents=True)
-    torch.save({"schema": 1, "train_digest": other.run.train_digest}, folder / "last.pt")
+    network = build_network(other.run, initial=False)
+    parts = {"network": network, "optimizer": SGD(network.parameters()), "scaler": nn.Identity()}
+    save_training(folder / "last.pt", run=other.run, iteration=1, seconds=1.0, parts=parts)
     with pytest.raises(SpecError, match="not a checkpoint of the training"):
         ensure_trained(one, place)
 

@@ -198,15 +198,12 @@ class Harmful:
     ("content", "message"),
     [
         ([1, 2], "holds a list and no state dict .*; save the state_dict"),
-        (
-            {"epoch": 3, "weights": torch.zeros(1)},
-            "not a plain state dict of tensors: it holds epoch",
-        ),
-        ({}, "it is empty"),
+        ({"epoch": 3, "weights": torch.zeros(1)}, "neither a checkpoint of .* give one of these"),
+        ({}, "holds no tensors; give a checkpoint"),
         ({"a": torch.zeros(1)}, "neither a checkpoint of .* YOLACT file; give one of these"),
         ({"layer1.0.conv1.weight": torch.zeros(1)}, "a backbone alone; train from it with init"),
-        ({"head.scores.weight": torch.zeros(1)}, r"give its final\.pt"),
-        ({"network": Harmful()}, "Python objects beside tensors, which are not loaded"),
+        ({"head.scores.weight": torch.zeros(1)}, r"give its final\.pt|missing backbone"),
+        ({"network": Harmful()}, r"Python objects \(getattr\) beside tensors, which are"),
     ],
 )
 def test_what_is_no_released_file_is_refused_with_the_reason(

@@ -75,8 +75,6 @@ class DarkNet(Backbone):
 
         A name that has no place here stays as the file has it, for the error that follows.
         """
-        if not any(key.startswith("_preconv.") for key in state):
-            return state
         parts, known = {"_preconv": "preconv", "layers": "stages"}, self.state_dict()
         named = {}
         for key, value in state.items():

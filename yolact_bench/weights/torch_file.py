@@ -1,0 +1,70 @@
+"""A file of torch.save as plain data: nothing in it is executed, and nothing expands."""
+
+import argparse
+import pathlib
+import pickle
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from yolact_bench.weights.tensors import UnreadableError
+
+# torch.save stores without compression; other writers may pack numbers a little.
+_MOST_EXPANSION = 4
+_MAKE_ARRAY, _MAKE_NUMBER = (value.__reduce__()[0] for value in (np.empty(0), np.float64(0)))
+# What trainers leave beside tensors, and what cannot run code when it is restored: NumPy's numbers
+# and arrays (NumPy 1 named their functions otherwise), parsed arguments, paths.
+_HARMLESS: list[Any] = [
+    *(np.dtype, np.ndarray, *(type(np.dtype(code)) for code in "?bhilqBHILQefdgSU")),
+    *(_MAKE_NUMBER, (_MAKE_NUMBER, "numpy.core.multiarray.scalar")),
+    *(_MAKE_ARRAY, (_MAKE_ARRAY, "numpy.core.multiarray._reconstruct")),
+    *(argparse.Namespace, pathlib.PosixPath),
+]
+
+
+def load_torch(path: Path) -> object:
+    """Return what a file of torch.save holds: plain data and tensors on the CPU.
+
+    Raises:
+        UnreadableError: not such a file, one that expands to far more than it has, or one with
+            other objects, which could run code.
+    """
+    if fault := _expansion(path):
+        raise UnreadableError(fault)
+    try:
+        with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old or sparse tensors, which are refused by name
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for what is not a checkpoint
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        text = str(error)
+        if isinstance(error, pickle.UnpicklingError) and re.search(
+            r"global|only build", text, re.I
+        ):
+            match = re.search(r"GLOBAL (\S+)|got <class '([^']+)'>", text)
+            kind = f" ({match[1] or match[2]})" if match else ""
+            raise UnreadableError(
+                f"holds Python objects{kind} beside tensors, which are not loaded, for they could "
+                "run any code",
+                remedy="save the state_dict of the model alone",
+            ) from error
+        raise UnreadableError("is not a PyTorch checkpoint, or is damaged") from error
+
+
+def _expansion(path: Path) -> str:
+    """Return why the archive must not be unpacked, or nothing."""
+    if not zipfile.is_zipfile(path):
+        return ""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return ""  # torch reads it, or refuses it
+    own = path.stat().st_size
+    return f"expands from {own:,} to {size:,} bytes" if size > _MOST_EXPANSION * own else ""
