@@ -35,6 +35,11 @@ EXTRA_CATEGORY = "category left out"
 SAME_NAME = "categories joined"
 ABSENT_CLASS = "class absent"
 NO_CELL = "object without a cell"
+IMAGE_NAME = "image name read"
+ORIENTATION = "orientation ignored"
+DEPTH = "deep images scaled"
+SAME_IMAGE = "image under two ids"
+LEAK = "training image in another split"
 
 # What was done about a finding of each kind.
 FINDINGS: Mapping[str, str] = {
@@ -58,6 +63,11 @@ FINDINGS: Mapping[str, str] = {
     SAME_NAME: "two ids of one name: one class, with the first id",
     ABSENT_CLASS: "the split has no such category: it has no objects of the class",
     NO_CELL: "too small for the masks at this size: its mask is empty in training",
+    IMAGE_NAME: "no file is called so: the only one that it can mean is used",
+    ORIENTATION: "annotated as it is stored, not as it is seen: read as stored",
+    DEPTH: "more than 8 bits a value: all splits are scaled as the training images are",
+    SAME_IMAGE: "the same file, or a copy of it: counts each time",
+    LEAK: "scored as it is, which says nothing of new images",
 }
 
 _MOST_LISTED = 1000  # of a kind; a large file may have as many findings as annotations

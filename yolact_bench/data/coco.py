@@ -1,19 +1,16 @@
 """Any set of images annotated in COCO's format."""
 
-import os
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from yolact_bench.data.annotations import Annotations, read_annotations
-from yolact_bench.data.image_file import RGB, decode, is_truncated
+from yolact_bench.data.annotations import read_annotations
+from yolact_bench.data.image_folder import ImageFolder
 from yolact_bench.data.objects import Objects
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.split import FileSplit
-from yolact_bench.errors import ArmError, SpecError
 from yolact_bench.image_files.scan import scan_images
 
 
@@ -28,7 +25,6 @@ class CocoDataset:
         spec.require(split)
         files = spec.split(split)
         assert isinstance(files, FileSplit)
-        self._files = files
         annotations = read_annotations(
             files.annotations,
             spec.classes,
@@ -36,10 +32,10 @@ class CocoDataset:
             split=split,
             size_of=partial(_size_of, files.images),
         )
-        _all_exist(files, annotations)
+        self._folder = ImageFolder(spec, files, annotations.images)
         self._annotations = annotations
         self.classes, self.category_ids = annotations.classes, annotations.category_ids
-        self.findings = annotations.findings
+        self.findings = annotations.findings + self._folder.findings
 
     def __len__(self) -> int:
         return len(self._annotations.images)
@@ -56,33 +52,11 @@ class CocoDataset:
         Raises:
             ArmError: unreadable, truncated, or not of the annotated size; kind "bad_image".
         """
-        entry = self._annotations.images[index]
-        path = self._files.images / entry.file_name
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            message = f"{path}: cannot be read ({error.strerror}); restore it"
-            raise ArmError("bad_image", message) from error
-        if is_truncated(content):
-            raise ArmError("bad_image", f"{path}: the file is truncated; replace it")
-        sizes: list[str] = []
-        for flags in (RGB, RGB | cv2.IMREAD_IGNORE_ORIENTATION):
-            image = decode(content, flags)
-            if image is None:
-                raise ArmError("bad_image", f"{path}: cannot be decoded; replace it")
-            if image.shape[:2] == (entry.height, entry.width):
-                return image
-            sizes.append(f"{image.shape[1]} x {image.shape[0]}")
-        raise ArmError(
-            "bad_image",
-            f"{path}: {sizes[0]} px, but annotated as {entry.width} x {entry.height}; write its "
-            f"width and height in {self._files.annotations}, or replace the image",
-        )
+        return self._folder.image(index)
 
     def file_content(self, index: int) -> bytes:
         """Return the content of an image's file."""
-        path = self._files.images / self._annotations.images[index].file_name
-        return path.read_bytes()
+        return self._folder.files.path(index).read_bytes()
 
     def objects(self, index: int) -> Objects:
         """Return the usable objects of an image, crowds last."""
@@ -97,21 +71,3 @@ def _size_of(folder: Path, name: str) -> tuple[int, int] | None:
     """Return width and height of an image as it is decoded, if that is known from its header."""
     (file,) = scan_images(folder, [name], cache=None)
     return None if file.fault or not file.header.format else file.header.oriented
-
-
-def _all_exist(files: FileSplit, annotations: Annotations) -> None:
-    """Check that every image is there, by listing each folder once."""
-    wanted: dict[Path, set[str]] = {}
-    for entry in annotations.images:
-        path = files.images / entry.file_name
-        wanted.setdefault(path.parent, set()).add(path.name)
-    missing: list[Path] = []
-    for folder, names in wanted.items():
-        present = {item.name for item in os.scandir(folder)} if folder.is_dir() else set()
-        missing += [folder / name for name in names - present]
-    if missing:
-        missing.sort()
-        raise SpecError(
-            f"{files.annotations}: {len(missing)} of its {len(annotations.images)} images do not "
-            f"exist, the first is {missing[0]}; check the image folder of this split"
-        )

@@ -16,6 +16,7 @@ from yolact_bench.image_files.source import FileSource
 
 _THREADS = 16  # they wait for disks more than they compute
 _CHUNK = 256  # files a task
+_FEWEST = 256  # files that are kept: fewer are read again in less time than a cache is worth
 _BLOCK = 1 << 20
 
 Report = Callable[[int], None]  # is called with the number of files that are finished
@@ -30,6 +31,11 @@ class ImageFile(NamedTuple):
     content: str = ""  # SHA-256 of all bytes, "" if not wanted
     header: Header = UNKNOWN
 
+    @property
+    def is_deep(self) -> bool:
+        """Whether its values have more bits than are decoded."""
+        return self.header.bits > 8
+
 
 def scan_images(
     folder: Path,
@@ -41,7 +47,8 @@ def scan_images(
 ) -> list[ImageFile]:
     """Return what the headers of these files of a folder say, in their order.
 
-    What is in the cache is taken from there while a file's size and time of change stay the same.
+    What is in the cache is taken from there while a file's size and time of change stay the same;
+    small folders are not kept there.
     A file that is missing or broken is no error here: its fault says so.
     """
     rows = load_rows(cache, folder)
@@ -55,7 +62,7 @@ def scan_images(
             news |= changes
             if report is not None:
                 report(len(images))
-    if news:
+    if len(news) >= _FEWEST:
         save_rows(cache, folder, news)
     return images
 

@@ -168,7 +168,7 @@ WRONG = {
         "annotations", value=[]
     ),
     r"'images' is empty; list the images": _set("images", value=[]),
-    r"1 of its 2 images do not exist, the first is .*nowhere\.png": _set(
+    r"1 of its 2 images cannot be used; .*: nowhere\.png: does not exist": _set(
         "images", 0, "file_name", value="nowhere.png"
     ),
     r"categories\[1\]: the id 7 is used twice, for 'cup' and 'cat'": _set(

@@ -11,6 +11,17 @@ from yolact_bench.image_files import scan
 from yolact_bench.image_files.scan import ImageFile, scan_images
 
 
+@pytest.fixture(autouse=True)
+def _keep_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "_FEWEST", 1)
+
+
+def write_long_ago(path: Path, content: bytes) -> None:
+    """Write a file as of 2001: what was written just now is not kept."""
+    path.write_bytes(content)
+    os.utime(path, (1e9, 1e9))
+
+
 def scan_one(folder: Path, name: str, **options: object) -> ImageFile:
     (file,) = scan_images(folder, [name], cache=folder / "cache", **options)  # type: ignore[arg-type]
     return file
@@ -48,8 +59,8 @@ def test_a_fault_is_stated_and_the_others_are_read(tmp_path: Path) -> None:
 def test_what_is_in_the_cache_is_not_read_again_until_the_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.png").write_bytes(encode(".png"))
-    (tmp_path / "b.png").write_bytes(encode(".png"))
+    write_long_ago(tmp_path / "a.png", encode(".png"))
+    write_long_ago(tmp_path / "b.png", encode(".png"))
     first = scan_one(tmp_path, "a.png")
     scan_one(tmp_path, "b.png")  # adds to the cache and leaves the other in it
     reads: list[str] = []
@@ -71,7 +82,7 @@ def test_what_is_in_the_cache_is_not_read_again_until_the_file_changes(
 
 
 def test_a_damaged_or_impossible_cache_is_done_without(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(encode(".png"))
+    write_long_ago(tmp_path / "a.png", encode(".png"))
     first = scan_one(tmp_path, "a.png")
     (entry,) = (tmp_path / "cache").iterdir()
     content = entry.read_bytes()
@@ -81,6 +92,17 @@ def test_a_damaged_or_impossible_cache_is_done_without(tmp_path: Path) -> None:
         assert entry.read_bytes() == content  # and is made again
     (tmp_path / "file").write_text("")
     assert scan_images(tmp_path, ["a.png"], cache=tmp_path / "file") == [first]
+
+
+def test_neither_small_folders_nor_files_of_this_moment_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(encode(".png"))
+    scan_one(tmp_path, "a.png")
+    monkeypatch.setattr(scan, "_FEWEST", 2)
+    write_long_ago(tmp_path / "a.png", encode(".png"))
+    scan_one(tmp_path, "a.png")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_scan_reports_how_far_it_is(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""Images of more than 8 bits a value: one scale for all of a data set, and their narrowing.
+
+Cameras and microscopes store 10 to 14 bits in 16. Divided by 256, as 16 bits are, such an image is
+nearly black; scaled by its own range each image would have another brightness. So the bits that
+the training images use are those of all splits.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+from numpy.typing import NDArray
+
+from yolact_bench.data.image_file import decode_deep
+from yolact_bench.dataset_spec.dataset import DatasetSpec
+from yolact_bench.dataset_spec.listing import read_listing
+from yolact_bench.dataset_spec.split import FileSplit
+from yolact_bench.errors import SpecError
+from yolact_bench.findings import DEPTH, Findings
+from yolact_bench.image_files.names import find_names
+from yolact_bench.image_files.scan import scan_images
+from yolact_bench.image_files.scan_cache import load_rows, save_rows
+from yolact_bench.text import count
+
+DEPTHS = (8, 10, 12, 14, 16)  # bits
+FULL = DEPTHS[-1]
+_SUBJECT = "peaks"  # of what is kept in the cache
+
+
+def choose_bits(
+    spec: DatasetSpec, files: FileSplit, deep: Sequence[str], findings: Findings
+) -> int:
+    """Return the bits that values of the images named in `deep` have, as a finding too.
+
+    They are those of the training images, or of these if no training image is deep.
+
+    Raises:
+        SpecError: an image holds larger values than the training images.
+    """
+    if not deep:
+        return FULL
+    peaks = measure_peaks(files.images, deep, cache=spec.cache)
+    peak = max(peaks)
+    bits = _training_bits(spec) or bits_of(peak)
+    if peak >= 1 << bits:
+        raise SpecError(
+            f"{files.annotations}: {deep[peaks.index(peak)]} holds values up to {peak}, but the "
+            f"training images fit into {bits} bits, by which all are scaled; convert the images of "
+            "all splits to 8 bits with one scale"
+        )
+    text = f"values up to {peak}: divided by {1 << bits - 8}, as of {bits} bits"
+    findings.add(DEPTH, count(len(deep), "image"), text)
+    return bits
+
+
+def _training_bits(spec: DatasetSpec) -> int:
+    """Return the bits of the training images, 0 if none of them has more than 8."""
+    files = spec.splits.get("train")
+    if not isinstance(files, FileSplit):
+        return 0
+    listing = read_listing(files.annotations, spec.cache)
+    names = find_names(files.images, listing.images).files
+    scans = scan_images(files.images, names, cache=spec.cache)
+    deep = [name for name, scan in zip(names, scans, strict=True) if scan.is_deep]
+    return bits_of(max(measure_peaks(files.images, deep, cache=spec.cache))) if deep else 0
+
+
+def measure_peaks(folder: Path, names: Sequence[str], *, cache: Path | None) -> list[int]:
+    """Return the largest value in each of these images; they are decoded for it, once.
+
+    A file that cannot be decoded counts as 0: reading it says why.
+    """
+    rows = load_rows(cache, folder, _SUBJECT)
+    news: dict[str, list[int]] = {}
+
+    def measure(name: str) -> int:
+        path = folder / name
+        state = path.stat()
+        key = [state.st_size, state.st_mtime_ns]
+        if (row := rows.get(name)) is not None and row[:2] == key:
+            return int(row[2])
+        image = decode_deep(path.read_bytes())
+        peak = 0 if image is None else int(image.max())
+        news[name] = [*key, peak]
+        return peak
+
+    with ThreadPoolExecutor() as pool:
+        peaks = list(pool.map(measure, names))
+    if news:
+        save_rows(cache, folder, news, _SUBJECT)
+    return peaks
+
+
+def bits_of(peak: int) -> int:
+    """Return the depth of images with this largest value: the least of `DEPTHS` that holds it."""
+    return next(bits for bits in DEPTHS if peak < 1 << bits)
+
+
+def narrow(image: UInt16[np.ndarray, "H W 3"], bits: int) -> UInt8[np.ndarray, "H W 3"]:
+    """Return an image of values of so many bits with the highest 8 of them."""
+    levels: NDArray[np.uint8] = np.minimum(image >> (bits - 8), 255).astype(np.uint8)
+    return levels

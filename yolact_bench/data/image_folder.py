@@ -1,0 +1,87 @@
+"""The image files of a split: the names, what is known before any is decoded, and the pixels."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from yolact_bench.coco_file.images import ImageEntry
+from yolact_bench.data.image_copies import ImageFiles, note_copies
+from yolact_bench.data.image_depth import FULL, choose_bits, narrow
+from yolact_bench.data.image_faults import note_orientations, refuse_faults
+from yolact_bench.data.image_file import RGB, decode, decode_deep, is_truncated
+from yolact_bench.dataset_spec.dataset import DatasetSpec
+from yolact_bench.dataset_spec.split import FileSplit
+from yolact_bench.errors import ArmError
+from yolact_bench.findings import IMAGE_NAME, Findings
+from yolact_bench.image_files.names import find_names
+from yolact_bench.image_files.scan import scan_images
+
+
+class ImageFolder:
+    """The images of a split, as its annotation file lists them.
+
+    Their headers are compared with the annotated sizes when this is made, so that a missing,
+    broken or exchanged file stops a command before its first iteration.
+
+    Raises:
+        SpecError: images that cannot be used, all in one message.
+    """
+
+    def __init__(self, spec: DatasetSpec, files: FileSplit, entries: Sequence[ImageEntry]) -> None:
+        findings = Findings()
+        names = find_names(files.images, [entry.file_name for entry in entries])
+        scans = scan_images(files.images, names.files, cache=spec.cache)
+        refuse_faults(files, entries, names, scans)
+        for entry, name in zip(entries, names.files, strict=True):
+            if entry.file_name in names.changes:
+                findings.add(IMAGE_NAME, f"image {entry.id}", f"{entry.file_name} is {name}")
+        note_orientations(entries, scans, findings)
+        deep = [name for name, scan in zip(names.files, scans, strict=True) if scan.is_deep]
+        self._entries, self._annotations = entries, files.annotations
+        self._bits = choose_bits(spec, files, deep, findings)
+        self.files = ImageFiles(
+            ids=[entry.id for entry in entries],
+            folder=files.images,
+            names=names.files,
+            samples=[int(scan.sample[:16], 16) for scan in scans],
+        )
+        note_copies(self.files, findings)
+        self.findings = findings.all()
+
+    def image(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
+        """Return the image, RGB.
+
+        An orientation tag is obeyed, unless only ignoring it gives the annotated size.
+
+        Raises:
+            ArmError: unreadable, truncated, or not of the annotated size; kind "bad_image".
+        """
+        entry, path = self._entries[index], self.files.path(index)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            message = f"{path}: cannot be read ({error.strerror}); restore it"
+            raise ArmError("bad_image", message) from error
+        if is_truncated(content):
+            raise ArmError("bad_image", f"{path}: the file is truncated; replace it")
+        sizes: list[str] = []
+        for flags in (0, cv2.IMREAD_IGNORE_ORIENTATION):
+            image = self._decode(content, flags)
+            if image is None:
+                raise ArmError("bad_image", f"{path}: cannot be decoded; replace it")
+            if image.shape[:2] == (entry.height, entry.width):
+                return image
+            sizes.append(f"{image.shape[1]} x {image.shape[0]}")
+        raise ArmError(
+            "bad_image",
+            f"{path}: {sizes[0]} px, but annotated as {entry.width} x {entry.height}; write its "
+            f"width and height in {self._annotations}, or replace the image",
+        )
+
+    def _decode(self, content: bytes, flags: int) -> UInt8[np.ndarray, "H W 3"] | None:
+        if self._bits == FULL:
+            return decode(content, RGB | flags)
+        image = decode_deep(content, flags)
+        return image if image is None or image.dtype == np.uint8 else narrow(image, self._bits)
