@@ -4,10 +4,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from runners.arms.standing_record import standing_accuracy
 from runners.executors import Executor
 from runners.timing.records import TimingLimits
 from runners.tracking.tracker import Tracker
-from runners.units.unit import Work
+from runners.units.unit import Unit, Work
 from runners.units.workplace import Workplace
 from yolact_bench.results.record import Accuracy, Failure, Record
 from yolact_bench.results.store import Store
@@ -34,7 +35,11 @@ class AblationContext:
 
     def is_missing(self, unit: Work) -> bool:
         """Return whether a unit has neither an accuracy nor a standing failure."""
-        if self.store.accuracy(unit.detect_digest) is not None:
+        if isinstance(unit, Unit):
+            accuracy = standing_accuracy(unit.run, self.place)
+        else:
+            accuracy = self.store.accuracy(unit.detect_digest)
+        if accuracy is not None:
             return False
         return not self.failed(unit, "train", "evaluate")
 

@@ -18,7 +18,6 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Errors
 from yolact_bench.results.resamples import read_resamples
 from yolact_bench.statistics.matches import FILES
-from yolact_bench.work_names import RESAMPLES
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ def ensure_resampled(unit: Work, place: Workplace, *, sizes: bool) -> None:
     Raises:
         ArmError: an image cannot be read.
     """
-    out = place.work_dir / RESAMPLES / f"{unit.detect_digest}.npz"
+    out = place.resamples(unit.detect_digest)
     if _has_resamples(out, sizes=sizes):
         return
     folder = place.predictions(unit.detect_digest)

@@ -20,7 +20,6 @@ from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.results.record import Accuracy
-from yolact_bench.weights.checkpoint import weights_sha256
 
 
 def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Accuracy:
@@ -31,8 +30,10 @@ def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Acc
     """
     detector = trained_detector(unit.run, place)
     folder = predict_unit(unit, place, detector=detector)
+    place.resamples(unit.detect_digest).unlink(missing_ok=True)  # of an earlier record's weights
     return replace(
         score_unit(unit, place, folder),
+        weights_sha256=place.weights_sha256(unit.run),
         parameters=detector.num_parameters,
         iterations=training.iterations,
         train_seconds=training.seconds,
@@ -195,6 +196,5 @@ def find_pass(unit: Unit, place: Workplace) -> StoredPass | None:
 
 def _folder_and_key(unit: Unit, digest: str, place: Workplace) -> tuple[Path, PredictionKey]:
     num_images = len(place.datasets.open(unit.data, unit.split))
-    file = place.weights(unit.run)  # a training repeated on a GPU has the same digest, other values
-    values = weights_sha256(file, train_digest=unit.train_digest) if file.is_file() else ""
-    return place.predictions(digest), PredictionKey(digest, unit.train_digest, num_images, values)
+    key = digest, unit.train_digest, num_images, place.weights_sha256(unit.run)
+    return place.predictions(digest), PredictionKey(*key)

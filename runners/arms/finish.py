@@ -11,6 +11,7 @@ from runners.arms.evaluate import evaluate_unit, predict_together
 from runners.arms.external.records import evaluate_external
 from runners.arms.failure import PhaseError, failure_kind, failure_record, free_memory, phase
 from runners.arms.job import Job
+from runners.arms.standing_record import standing_accuracy
 from runners.arms.train import ensure_trained
 from runners.units.check import check_runtime
 from runners.units.unit import ExternalUnit, Unit, Work
@@ -61,7 +62,7 @@ def ensure_accuracy(unit: Unit, place: Workplace) -> Accuracy:
         ArmError: the unit cannot be trained or evaluated.
         KeyboardInterrupt: a stop was requested; a checkpoint has been written.
     """
-    accuracy = place.store.accuracy(unit.detect_digest)
+    accuracy = standing_accuracy(unit.run, place)
     if accuracy is None:
         accuracy = evaluate_unit(unit, place, ensure_trained(unit, place))
         place.store.add(accuracy)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runners.arms.evaluate import predict_unit
 from runners.arms.finish import ensure_accuracy
+from runners.arms.standing_record import standing_accuracy
 from runners.arms.train import ensure_trained, hold_on_first
 from runners.cli.arm_commands import EvaluateCommand, TrainCommand
 from runners.evaluation.files import images_name, write_submission
@@ -73,7 +74,7 @@ def evaluate(command: EvaluateCommand) -> None:
             f"{unit.run.train_digest}); run `yolact-bench train` with the same options, or "
             "give --weights"
         )
-    scored = weights is None and place.store.accuracy(unit.run.detect_digest) is not None
+    scored = weights is None and standing_accuracy(unit.run, place) is not None
     if not scored and not _has_objects(unit, place):
         _write_submission(unit, weights or place.weights(unit.run), place, as_json=command.as_json)
         return
@@ -98,7 +99,7 @@ def _score(
         scores = score_predictions(dataset, folder, scoring=place.scoring)
         facts = {"weights": str(weights), "sha256": file_sha256(weights)}
         return scores, len(dataset), facts
-    accuracy = place.store.accuracy(unit.run.detect_digest)
+    accuracy = standing_accuracy(unit.run, place)
     if accuracy is None:
         with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm}"):
             accuracy = ensure_accuracy(unit, place)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runners.arms.evaluate import find_pass
 from runners.arms.external.plan import ExternalStep, external_steps
+from runners.arms.standing_record import standing_accuracy
 from runners.evaluation.stored_pass import lowest_score
 from runners.planning.units import chosen_units, sessions_of, units_to_time
 from runners.timing.images import check_same_images
@@ -88,7 +89,7 @@ def make_plan(
         Step(
             unit=unit,
             trained=is_trained(unit, place),
-            evaluated=store.accuracy(unit.run.detect_digest) is not None,
+            evaluated=standing_accuracy(unit.run, place) is not None,
             failed=None
             if retry_failed
             else store.why_failed(unit.run.detect_digest, ablation.measure),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runners.arms.standing_record import standing_accuracy
 from runners.planning.units import sessions_of, units_of, units_to_time
 from runners.timing.records import NO_LIMITS, TimingLimits
 from runners.units.known_data import resolve_in
@@ -96,7 +97,7 @@ def make_suite(
         absent=tuple(absent),
         trained=frozenset(run.train_digest for run in runs if place.weights(run).is_file()),
         evaluated=frozenset(
-            run.detect_digest for run in runs if place.store.accuracy(run.detect_digest) is not None
+            run.detect_digest for run in runs if standing_accuracy(run, place) is not None
         ),
         timed=frozenset(one.ablation.name for one in parts if _is_timed(one, place, timing)),
     )

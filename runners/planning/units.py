@@ -50,6 +50,7 @@ def session_of(
 ) -> tuple[Session | None, str]:
     """Return the session that times these units as asked here, or why the latest does not."""
     how = timing.apply(ablation.latency)
+    runs = {unit.detect_digest: unit.run for unit in units}
     request = SessionRequest(
         digests=[unit.detect_digest for unit in units],
         kind=Kind(scenario, PROTOCOL_VERSION, how.batch_size, how.load_name),
@@ -58,6 +59,7 @@ def session_of(
         max_s=how.max_s,
         rounds=timing.rounds,
         twin=how.twin,
+        weights_of=lambda digest: place.weights_sha256(runs[digest]),
     )
     return session_for(place.store, request)
 

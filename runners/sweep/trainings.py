@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from runners.arms.job import Job, JobResult
+from runners.arms.standing_record import standing_accuracy
 from runners.executors import Executor
 from runners.executors.log_follower import LogFollower
 from runners.sweep.coordinator import Coordinator, TrialOutcome
@@ -100,7 +101,7 @@ class Trainings:
         if job.key in self._running:
             self._waiting.append((trial, unit))
             return
-        accuracy = place.store.accuracy(unit.run.detect_digest)
+        accuracy = standing_accuracy(unit.run, place)
         if accuracy is not None:
             self._complete(trial, unit, accuracy)
             return

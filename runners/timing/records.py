@@ -67,7 +67,13 @@ def time_units(
         log.error("latency: the times do not count: %s", invalid)
     session = uuid.uuid4().hex[:12]
     arms = [unit.arm for unit in units]
-    return [latency_record(u, times[u.arm], session, arms, place.device) for u in units]
+    return [
+        replace(
+            latency_record(u, times[u.arm], session, arms, place.device),
+            weights_sha256=place.weights_sha256(u.run),
+        )
+        for u in units
+    ]
 
 
 def time_together(

@@ -11,10 +11,12 @@ from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
+from yolact_bench.file_cache import Entry, remember
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.run import Run
+from yolact_bench.weights.checkpoint import weights_sha256
 from yolact_bench.weights.load import load_weights
-from yolact_bench.work_names import CACHE, CHECKPOINTS, FINAL, PREDICTIONS, RUN
+from yolact_bench.work_names import CACHE, CHECKPOINTS, FINAL, PREDICTIONS, RESAMPLES, RUN
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +78,28 @@ class Workplace:
         """Return work/predictions/<digest>; the digest is of detections or of a forward pass."""
         return self.work_dir / PREDICTIONS / digest
 
+    def resamples(self, detect_digest: str) -> Path:
+        return self.work_dir / RESAMPLES / f"{detect_digest}.npz"
+
     def weights(self, run: Run) -> Path:
         return self.checkpoint_folder(run) / FINAL
+
+    def weights_sha256(self, run: Run) -> str:
+        """Return the hash of the values of a run's weights, "" where there are none.
+
+        A training repeated on a GPU has the same digest, other values.
+
+        Raises:
+            SpecError: the file is damaged, or of another training.
+        """
+        file = self.weights(run)
+        if not file.is_file():
+            return ""
+
+        def take() -> Entry:
+            return Entry(facts=weights_sha256(file, train_digest=run.train_digest), arrays={})
+
+        return str(remember(self.cache, "weights", file, take, version=1).facts)
 
 
 def is_trained(unit: Unit, place: Workplace) -> bool:

@@ -80,6 +80,7 @@ class Accuracy:
     scoring: str = "pycocotools"  # the engine that scored, with its version if it is another
     eval_batch: int = 1  # images a forward pass; larger ones round otherwise in the last bits
     devices: int = 1  # that shared each batch of the training
+    weights_sha256: str = ""  # of the values of the weights; empty where they are not known
     # For some part of the training, which rounds otherwise:
     compile_network: bool = False
     record_step: bool = False
@@ -88,7 +89,7 @@ class Accuracy:
     def omitted_fields(self) -> frozenset[str]:
         """Fields that the JSON form leaves out: those that older versions do not read."""
         ways = ("compile_network", "record_step", "cudnn_benchmark")
-        return frozenset(way for way in ways if not getattr(self, way))
+        return frozenset(name for name in (*ways, "weights_sha256") if not getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,10 +161,12 @@ class Latency:
     energy_mj: float | None = None  # an image
     inexact: int = 0  # images for which fixed numbers of candidates were too small
     unfolded_norms: int = 0  # batch norms that could not be folded, which costs time
+    weights_sha256: str = ""  # as of an accuracy
 
     def omitted_fields(self) -> frozenset[str]:
         """Fields that the JSON form leaves out: those that older versions do not read."""
-        return frozenset() if self.unfolded_norms else frozenset({"unfolded_norms"})
+        later = ("unfolded_norms", "weights_sha256")
+        return frozenset(name for name in later if not getattr(self, name))
 
     @property
     def median_ms(self) -> float:

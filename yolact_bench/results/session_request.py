@@ -4,7 +4,7 @@
 shows the times of whichever machine took them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from yolact_bench.results.fingerprint import environment_facts, mismatch
@@ -25,6 +25,7 @@ class SessionRequest:
     max_s: float
     rounds: int | None  # None: until the width or the time is reached
     twin: bool
+    weights_of: Callable[[str], str] = lambda digest: ""  # SHA-256 of those there are now
 
     def fault(self, session: Session) -> str:
         """Why a session does not stand for a new one; "" if it does."""
@@ -32,7 +33,9 @@ class SessionRequest:
             return "an arm was not timed in it"
         if session.invalid:
             return f"it does not count ({session.invalid})"
-        for record in session.records.values():
+        for digest, record in session.records.items():
+            if record.weights_sha256 and self.weights_of(digest) not in ("", record.weights_sha256):
+                return f"the weights of {record.arm} have been replaced since"
             then, now = environment_facts(record.environment), environment_facts(self.environment)
             if then != now:
                 return mismatch(then, now, words=("then", "now"))

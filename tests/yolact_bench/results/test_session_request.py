@@ -50,6 +50,22 @@ def test_the_latest_session_that_answers_the_request_is_taken(store: Store) -> N
     assert outcome(store, replace(REQUEST, digests=())) == (None, "")
 
 
+@pytest.mark.parametrize(("now", "stands"), [("1a", True), ("", True), ("2b", False)])
+def test_times_of_weights_that_were_replaced_are_not_taken(
+    store: Store, now: str, stands: bool
+) -> None:
+    """Where the weights are gone, or a session does not name its own, nothing is known."""
+    request = replace(REQUEST, digests=FAST, weights_of=lambda digest: now)
+    add(store, "unnamed", "fast")
+    assert outcome(store, request) == ("unnamed", "")
+    add(store, "named", "fast", weights_sha256="1a")
+    reason = "the weights of fast have been replaced since"
+    assert outcome(store, request) == ("named" if stands else "unnamed", "")
+    later = Store(store.path.with_name("later.jsonl"))
+    add(later, "named", "fast", weights_sha256="1a")
+    assert outcome(later, request) == (("named", "") if stands else (None, reason))
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
