@@ -108,6 +108,8 @@ def in_effect(run: Run) -> Run:
     freeze = component_of(run, "batch_norm")
     return replace(
         run,
+        # Components keep one another's options, so that several may have the same anchors.
+        anchors={"shapes": component_of(run, "anchors")()},
         dcn=run.dcn if placed is None else {"placed": placed},
         deform={} if placed == [] else run.deform,
         batch_norm={"frozen": freeze(run.schedule["batch_size"])},

@@ -25,7 +25,7 @@ def side_effect_lines(
     return [
         f"{arm}: also {', '.join(effects)}"
         for arm, run in runs.items()
-        if run and (effects := _side_effects(run, runs[baseline], _paths_of(changes[arm])))
+        if run and (effects := _side_effects(run, runs[baseline], written_paths(changes[arm])))
     ]
 
 
@@ -53,16 +53,14 @@ def _options(run: RunData) -> dict[str, object]:
     return options
 
 
-def _paths_of(changes: Mapping[str, object]) -> set[str]:
-    """Return the paths that an arm writes; a choice of a whole slot undoes those before it."""
-    written: set[str] = set()
+def written_paths(changes: Mapping[str, object]) -> set[str]:
+    """Return the paths that an arm writes."""
+    written = set(changes)
     for path, value in changes.items():
         if "." not in path:
             is_file = str(value).endswith((".yaml", ".yml"))  # short for a data set of that file
             options = value if isinstance(value, Mapping) else ("file",) * is_file
-            written = {earlier for earlier in written if not earlier.startswith(f"{path}.")}
             written |= {f"{path}.name", *(f"{path}.{option}" for option in options)}
-        written.add(path)
     return written
 
 

@@ -17,7 +17,7 @@ FACTS = frozenset(
     (
         *("blocks", "convolve_map", "fault", "fewest_images", "fixed", "halvings"),
         *("image_size_option", "imagenet", "keeps_scores", "kernels", "later", "lengths"),
-        *("makes_nothing", "needs_imagenet", "needs_net", "of_batch", "on_cpu", "pixels"),
+        *("makes_nothing", "needs_imagenet", "needs_net", "of_batch", "on_cpu", "own", "pixels"),
         *("random", "rates", "reads_rows", "row_by_row", "takes_halves", "trains_from"),
         *("unused_with", "warm_ups", "widens_halves"),
     )
@@ -47,7 +47,7 @@ def defaults_of(component: Callable[..., object]) -> Mapping[str, object]:
 
 
 @cache
-def _types_of(component: Callable[..., object]) -> Mapping[str, object]:
+def types_of(component: Callable[..., object]) -> Mapping[str, object]:
     """Return the annotations of a component's parameters."""
     signed = component.__init__ if inspect.isclass(component) else component
     return get_type_hints(signed, include_extras=True)
@@ -61,11 +61,13 @@ def find_component(table: Mapping[str, C], choice: Choice) -> C | None:
 def with_facts(**facts: object) -> Callable[[C], C]:
     """Mark a component with what others must know of it; its slot says which facts it may have.
 
-    Nothing else in the program knows a component by its name or class. Two facts every component
+    Nothing else in the program knows a component by its name or class. Three facts every component
     may have: `unused_with`, option → another option and the values of it with which the option has
     no effect. `resolve` then refuses it, as two names of one run would pass for two arms. `later`,
     the options that it did not always have: at their default they are left out of what is
-    resolved, so that the digests of runs stay what they were without them.
+    resolved, so that the digests of runs stay what they were without them. `own`, the options that
+    it does not take over from the component whose place it takes: those it is named after, and
+    those whose name means something else in its slot.
 
     Raises:
         SpecError: no fact has such a name. A misspelt one would switch a check off in silence.
@@ -132,7 +134,7 @@ def resolve(
                 f"{slot}.{name}: no option is named {brief(option)}{hint(option, accepted)}"
             )
     component = table[name]
-    types = _types_of(component)
+    types = types_of(component)
     resolved: dict[str, object] = {"name": name}
     for option, parameter in accepted.items():
         if option in choice:

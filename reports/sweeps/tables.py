@@ -13,6 +13,7 @@ from reports.tables.csv import csv_text
 from reports.tables.table import Column, Table, number, tabulate, text
 from yolact_bench.results.sweep import Sweep, Trial
 from yolact_bench.spec.budget_names import FULL
+from yolact_bench.spec.options_to_keep import keep_nothing, overlay
 from yolact_bench.text import NOT_AVAILABLE, duration
 
 SHOWN = 10
@@ -78,7 +79,7 @@ def commands(sweep: Sweep) -> tuple[tuple[str, str], ...]:
 
 def command(sweep: Sweep, trial: Trial) -> str:
     """Return the shell line that trains a trial, where trials train, and evaluates it."""
-    settings = {**sweep.settings, **trial.changes}
+    settings = keep_nothing(overlay(sweep.settings, trial.changes))
     changed = [f"--set {shlex.quote(f'{path}={_yaml(v)}')}" for path, v in settings.items()]
     rest = " ".join([shlex.quote(sweep.base), "--dataset", shlex.quote(sweep.dataset), *changed])
     evaluate = f"yolact-bench evaluate {rest}"

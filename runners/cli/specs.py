@@ -7,7 +7,7 @@ from pathlib import Path
 from reports.summary.paper import check_paper
 from runners.cli.command import SpecOptions
 from runners.cli.spec_commands import CheckCommand, PlanCommand, RunCommand
-from runners.planning.arm_checks import check_arms, side_effects_of
+from runners.planning.arm_checks import check_arms, remedies_of, side_effects_of
 from runners.planning.plan import Plan, make_plan
 from runners.system.output import echo
 from runners.units.check import check as check_run
@@ -104,9 +104,9 @@ def _check_ablation(spec: Path, command: CheckCommand) -> str:
 
 def _side_effects(ablation: Ablation) -> list[str]:
     runs = {arm.name: resolve_architecture(arm.run, files=False) for arm in ablation.arms}
-    lines = side_effects_of(ablation, runs)
-    remedy = "to keep the baseline's value of an option, write it in the arm: slot.option: value"
-    return [*lines, f"({remedy})"] if lines else []
+    remedies = remedies_of(ablation, runs)
+    keep = f"to keep the baseline's value, write {', '.join(remedies)}"
+    return side_effects_of(ablation, runs) + ([f"({keep})"] if remedies else [])
 
 
 def _check(arm: Arm, data_root: Path | None) -> str:

@@ -1,13 +1,16 @@
 """Arms checked against one another, before any of them is planned."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import fact_of, in_effect, resolve_architecture, with_later
-from yolact_bench.side_effects import side_effect_lines
-from yolact_bench.spec.ablation import Ablation
+from yolact_bench.side_effects import side_effect_lines, written_paths
+from yolact_bench.slots import defaults_of, fact
+from yolact_bench.spec.ablation import Ablation, Arm
+from yolact_bench.spec.options_to_keep import DEFAULTS
 from yolact_bench.spec.run import Run
 
 
@@ -40,13 +43,64 @@ def check_arms(ablation: Ablation) -> None:
 def side_effects_of(ablation: Ablation, runs: Mapping[str, Run]) -> list[str]:
     """Return a line for each arm that differs from the baseline in more than it writes.
 
+    And one for each whose components keep other values of the baseline than their own defaults.
     `runs` is arm → resolved run, the baseline's among them.
     """
-    return side_effect_lines(
+    lines = side_effect_lines(
         {arm: with_later(run).as_dict() for arm, run in runs.items()},
         {arm.name: arm.changes for arm in ablation.arms},
         ablation.baseline,
     )
+    for arm in ablation.arms:
+        kept = [
+            f"{slot}.{option} {_text(value)} (its own: {_text(default)})"
+            for slot, option, value, of_baseline, default in _common_options(ablation, arm, runs)
+            if slot in arm.changes and value == of_baseline != default
+        ]
+        lines += [f"{arm.name}: keeps {', '.join(kept)}"] if kept else []
+    return lines
+
+
+def remedies_of(ablation: Ablation, runs: Mapping[str, Run]) -> list[str]:
+    """Return what arms must write to keep the baseline's value of options that they change unseen.
+
+    Those of a choice with `defaults: component` are not unseen.
+    """
+    remedies = []
+    for arm in ablation.arms:
+        chosen = written_paths(arm.changes)
+        options = [
+            f"{slot}.{option}: {_text(of_baseline)}"
+            for slot, option, value, of_baseline, _ in _common_options(ablation, arm, runs)
+            if value != of_baseline and f"{slot}.{DEFAULTS}" not in chosen
+        ]
+        remedies += [f"{arm.name}: {{{', '.join(options)}}}"] if options else []
+    return remedies
+
+
+def _common_options(
+    ablation: Ablation, arm: Arm, runs: Mapping[str, Run]
+) -> Iterator[tuple[str, str, object, object, object]]:
+    """Yield slot, option, both values and the default of what an arm has unwritten.
+
+    Of options that the baseline has as well, and that have an effect.
+    """
+    if arm.name not in runs:  # --only leaves it out
+        return
+    run, baseline = (with_later(runs[name]) for name in (arm.name, ablation.baseline))
+    written = written_paths(arm.changes)
+    for slot in OWN:
+        ours, theirs = getattr(run, slot), getattr(baseline, slot)
+        component = components(slot)[str(ours["name"])]
+        defaults, effects = defaults_of(component), fact(component, "unused_with") or {}
+        for option in [one for one in ours if one in theirs and one in defaults]:
+            other, without = effects.get(option, ("", ()))
+            if f"{slot}.{option}" not in written and ours.get(other) not in without:
+                yield slot, option, ours[option], theirs[option], defaults[option]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _check_init(run: Run) -> None:

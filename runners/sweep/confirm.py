@@ -17,6 +17,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.sweep import Sweep, Trial, save
 from yolact_bench.spec.ablation import load
+from yolact_bench.spec.options_to_keep import keep_nothing
 from yolact_bench.spec.sweep.sweep import SweepSpec
 from yolact_bench.work_names import CONFIRMATION, SWEEPS, inside
 
@@ -79,10 +80,9 @@ def write_confirmation(spec: SweepSpec, sweep: Sweep, folder: Path, *, seeds: in
 
 def _differences(spec: SweepSpec, trial: Trial) -> dict[str, object]:
     """What a trial changes of the base: a factor that no arm changes is an error in a spec."""
+    changes = keep_nothing(trial.changes)  # all that it had is in them
     return {
-        path: value
-        for path, value in trial.changes.items()
-        if spec.run.changed({path: value}) != spec.run
+        path: value for path, value in changes.items() if spec.changed({path: value}) != spec.run
     }
 
 

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from runners.sweep import fact
 from runners.sweep.open_study import open_storage, open_study
 from runners.sweep.samplers import pruner_of, sampler_of, suggest
+from yolact_bench.spec.sweep.identity import identity_of
 from yolact_bench.spec.sweep.space import Params, Space, parameters
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
@@ -62,7 +63,7 @@ class Study:
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._space = spec.space
         self._url = storage
-        identity = {**spec.identity, **(machine if spec.needs_times else {})}
+        identity = {**identity_of(spec), **(machine if spec.needs_times else {})}
         self._study = open_study(spec, storage, identity)
         # With the same seed a resumed study would draw the same parameters again.
         seed = spec.sampler_seed + len(self._study.get_trials(deepcopy=False))

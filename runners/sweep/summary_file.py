@@ -94,7 +94,9 @@ class SweepSummary:
             number=trial.number,
             state=_state(trial),
             # A kill while its parameters were drawn leaves only some of them.
-            changes=changes_of(space, trial.params) if trial.is_complete(space) else {},
+            changes=self.spec.spelt_out(changes_of(space, trial.params))
+            if trial.is_complete(space)
+            else {},
             params=dict(trial.params),
             metrics={str(name): float(value) for name, value in trial.metrics.items()},
             iterations=tuple(trial.curve),

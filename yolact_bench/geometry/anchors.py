@@ -99,7 +99,7 @@ def three_scales(
     )
 
 
-@with_facts(pixels=("scales",))
+@with_facts(pixels=("scales",), own=("ratios",))
 def five_ratios(
     *, scales: Scales = YOLACT_SCALES, ratios: Ratios = (1.0, 0.5, 2.0, 1 / 3, 3.0)
 ) -> AnchorShapes:
@@ -111,7 +111,7 @@ def five_ratios(
     return tuple(_shapes([scale], ratios, square=False) for scale in scales)
 
 
-@with_facts(pixels=("scales",))
+@with_facts(pixels=("scales",), own=("scales",))
 def pascal(*, scales: Scales = PASCAL_SCALES, ratios: Ratios = (1.0, 0.5, 2.0)) -> AnchorShapes:
     """Return the Pascal set: YOLACT's scales times 4/3, true ratios.
 

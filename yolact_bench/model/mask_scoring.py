@@ -10,6 +10,7 @@ from torchvision.ops import roi_align
 
 from yolact_bench.ranges import AtLeastOne, Cells, Channels, Samples
 from yolact_bench.shapes import FeatureMaps
+from yolact_bench.slots import with_facts
 
 # P3, P4 and P5. R-CNN's heads pool from P2 to P5, but YOLACT has no P2; P6 and P7 serve large
 # anchors only, and have no ReLU.
@@ -17,6 +18,7 @@ _FINEST, _COARSEST = 3, 5
 _CONVOLUTIONS = 4  # the last one has stride 2
 
 
+@with_facts(own=("channels",))
 class MaskScoringNet(nn.Module):
     """Slow mask re-scoring: features and mask of each box, RoI-aligned, through an R-CNN head.
 

@@ -13,7 +13,7 @@ from yolact_bench.ranges import ChannelList
 from yolact_bench.slots import with_facts
 
 
-@with_facts(halvings="channels")
+@with_facts(halvings="channels", own=("channels",))  # a list of them; elsewhere one number
 class MaskIouNet(nn.Module):
     """Fast mask re-scoring: stride-2 convolutions on the cropped soft mask, one IoU per class.
 

@@ -110,10 +110,18 @@ def load(
 
 
 def _arms(source: Source, base: Run) -> list[Arm]:
+    """Return the arms; where they swap a component, it keeps the options of the baseline."""
     kind, named = read_arms(source)
+
+    def run_of(name: str, *keep_of: Run) -> Run:
+        path = (kind, name) if kind == "arms" else (kind,)
+        return apply_changes(source, path, base, named[name], keep_of=keep_of)
+
+    first = str(source.data.get("baseline", ""))
+    baseline = run_of(first, base) if first in named else base
     arms = []
     for name, changes in named.items():
-        run = apply_changes(source, (kind, name) if kind == "arms" else (kind,), base, changes)
+        run = baseline if name == first else run_of(name, base, baseline)
         where = source.where((kind, name))
         arms.append(Arm(name=name, changes=changes, run=run, full=run, where=where))
     return arms
@@ -124,15 +132,16 @@ def _with_budget(source: Source, arms: Sequence[Arm], budget: str) -> list[Arm]:
     find_budget(budget)
     own = source.mapping(("budgets",))
     source.check_keys(("budgets",), own, [name for name in BUDGETS if name != FULL])
-    changes = {name: source.mapping(("budgets", name)) for name in own}
-    for name, written in changes.items():  # a mistake in any of them counts
-        apply_changes(source, ("budgets", name), arms[0].run, written)
+
+    def changed(run: Run, name: str) -> Run:
+        path = ("budgets", name)
+        return apply_changes(source, path, run, source.mapping(path), keep_of=(run,))
+
+    for name in own:  # a mistake in any of them counts
+        changed(arms[0].run, name)
     sides = smoke_sides(arm.run.image_size for arm in arms)
-    path, extra = ("budgets", budget), changes.get(budget, {})
     return [
-        replace(
-            arm, run=apply_changes(source, path, apply_budget(arm.run, budget, sides=sides), extra)
-        )
+        replace(arm, run=changed(apply_budget(arm.run, budget, sides=sides), budget))
         for arm in arms
     ]
 

@@ -84,6 +84,7 @@ def imagenet(backbone: Backbone, *, version: str = "IMAGENET1K_V1") -> None:
     load_backbone(backbone, state, source=f"torchvision {version}")
 
 
+@with_facts(own=("file", "sha256"))
 def checkpoint(backbone: Backbone, *, file: str, sha256: str = "") -> None:
     """Load a state dict of this backbone from a file, ImageNet weights of the reference included.
 

@@ -1,8 +1,11 @@
 """A suite, what its parts share, and its simulated schedules: as lines and as plain data."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
+from runners.planning.arm_checks import side_effects_of
 from runners.planning.simulation import ScalingStudy
+from runners.planning.suite import Member
 from runners.planning.suite_cost import SuiteCost
 from runners.planning.text.scaling import scaling_facts, scaling_lines
 from yolact_bench.errors import word_list
@@ -11,6 +14,7 @@ from yolact_bench.text import HOUR, align, count, device_hours
 
 _HEADS = ("ablation", "arms×seeds", "own trainings", "new ones", "own passes", "new device-hours")
 _SHOWN = 3  # names of a long list
+_WIDTH = 100  # of lines of text, in characters
 
 
 def suite_lines(
@@ -40,6 +44,7 @@ def suite_lines(
         device_hours(cost.shared),
     )
     lines += align([_HEADS, *rows, sums], left=(0,))
+    lines += [line for member in members for line in _side_effects(member)]
     lines += [*_notes(cost), *_unknown_notes(cost), *_sharing_lines(cost)]
     if price is not None and cost.shared is not None:
         lines.append(f"price: {cost.shared / HOUR * price:,.0f} at {price:g} per device-hour")
@@ -79,6 +84,12 @@ def suite_facts(
         "price": None if price is None or shared is None else shared / HOUR * price,
         "schedules": [scaling_facts(study) for study in studies],
     }
+
+
+def _side_effects(member: Member) -> list[str]:
+    runs = {unit.arm: unit.run for unit in member.units}
+    lines = [f"{member.ablation.name}, {one}" for one in side_effects_of(member.ablation, runs)]
+    return [part for line in lines for part in wrap(line, _WIDTH, subsequent_indent="  ")]
 
 
 def _notes(cost: SuiteCost) -> list[str]:

@@ -118,7 +118,8 @@ def test_the_command_of_a_trial_sets_exactly_what_the_trial_had() -> None:
     line = command(sweep, sweep.trials[0])
 
     settings = re.findall(r"--set (?:'([^']*)'|(\S+))", line)
-    assert parse_settings([a or b for a, b in settings]) == {"image_size": 200, **changes}
+    own = {"nms": {**nms, "defaults": "component"}}  # and nothing of the preset's
+    assert parse_settings([a or b for a, b in settings]) == {"image_size": 200, **changes, **own}
     assert line.startswith(
         "yolact-bench evaluate yolact_tiny --dataset shapes --set image_size=200"
     )

@@ -102,7 +102,8 @@ def test_the_plan_shows_what_is_shared_and_its_facts_are_json(
 def test_an_option_that_digests_leave_out_is_compared_by_its_default(tmp_path: Path) -> None:
     """`streams` of a CUDA graph came later; it is 1 unless written."""
     head, _, _ = SPEC.partition("changes:")
-    arms = "  k_4: {runtime: {name: cuda_graph, streams: 2}}\n  one: {runtime: cuda_graph}\n"
+    own = "{runtime: {name: cuda_graph, defaults: component}}"
+    arms = f"  k_4: {{runtime: {{name: cuda_graph, streams: 2}}}}\n  one: {own}\n"
     ablation = load(write_spec(tmp_path, f"{head}changes: [runtime]\narms:\n{arms}"))
     runs = {arm.name: resolve_architecture(arm.run, files=False) for arm in ablation.arms}
     assert "streams" not in runs["one"].runtime

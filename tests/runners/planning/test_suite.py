@@ -209,6 +209,8 @@ def test_all_ablations_plan_without_their_data_in_lines_of_a_page(
     assert called("plan", *specs, *options, monkeypatch=monkeypatch) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 110
+    assert "nms, matrix: also nms.decay gaussian (baseline unset), " in text
+    assert "nms, matrix: keeps nms.top_k 200 (its own: 500)\n" in text
     assert "left out, synthetic data: aa, quickstart, shapes" in text
     assert "not on this machine: coco, sbd" in text
     assert called("plan", *specs, *options, "--json", monkeypatch=monkeypatch) == 0

@@ -56,15 +56,31 @@ def test_arms_of_one_architecture_build_one_network(tmp_path: Path, builds: list
 
 
 def test_what_an_arm_changes_unwritten_is_listed_with_what_to_write(tmp_path: Path) -> None:
-    """Sequential NMS has no `top_k`; that of `matrix` is another, unless the arm writes it."""
-    wide, held = "  wide: {nms: matrix}\n", "  held: {nms: {name: matrix, top_k: 200}}\n"
+    """`top_k` of `matrix` is another, but kept, unless the arm wants those of the component."""
+    arms = (
+        "  k_4: {nms.max_iou: 0.6}\n"
+        "  kept: {nms: matrix}\n"
+        "  own: {nms: {name: matrix, defaults: component}}\n"
+        "  silent: {}\n"
+    )
     head = HEAD.replace("[protonet.k, nms, schedule.lr]", "[nms]")
-    spec = write_spec(tmp_path, f"{head}arms:\n  k_4: {{}}\n{wide}{held}")
-    first, of_wide, of_held, remedy = lines_of(spec)
-    assert first.endswith(": 3 arms OK")
-    assert of_wide.startswith("  wide: also nms.top_k 500 (baseline 200), nms.decay ")
-    assert of_held.startswith("  held: also nms.decay ")
-    assert "write it in the arm: slot.option: value" in remedy
+    first, of_kept, of_own, of_silent, keeps, remedy = lines_of(
+        write_spec(tmp_path, f"{head}arms:\n{arms}")
+    )
+    assert first.endswith(": 4 arms OK")
+    assert of_kept.startswith("  kept: also nms.decay gaussian (baseline unset), ")
+    assert of_own.startswith("  own: also nms.top_k 500 (baseline 200), nms.decay ")
+    assert of_silent == "  silent: also nms.max_iou 0.5 (baseline 0.6)"
+    assert keeps == "  kept: keeps nms.top_k 200 (its own: 500)"
+    assert remedy == "  (to keep the baseline's value, write silent: {nms.max_iou: 0.6})"
+
+
+def test_an_option_without_effect_is_nothing_to_write(tmp_path: Path) -> None:
+    """Gaussian soft NMS has a limit on IoU that it does not look at; writing it is refused."""
+    head = HEAD.replace("[protonet.k, nms, schedule.lr]", "[nms]")
+    spec = write_spec(tmp_path, f"{head}arms:\n  k_4: {{}}\n  soft: {{nms: soft}}\n")
+    _, of_soft = lines_of(spec)
+    assert of_soft.startswith("  soft: also nms.max_iou 0.3 (baseline 0.5), ")
 
 
 @pytest.mark.parametrize(

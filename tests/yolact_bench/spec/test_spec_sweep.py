@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.paths import SWEEPS as SWEEP_FILES
 from yolact_bench.errors import SpecError
+from yolact_bench.spec.sweep.identity import identity_of
 from yolact_bench.spec.sweep.keys import Objective
 from yolact_bench.spec.sweep.space import (
     Components,
@@ -204,10 +205,10 @@ def test_a_mistake_is_reported_with_its_line(
 
 
 def test_what_makes_trials_comparable_is_known_by_name(tmp_path: Path) -> None:
-    spec = load_sweep(written(tmp_path)).identity
+    spec = identity_of(load_sweep(written(tmp_path)))
 
-    more = load_sweep(written(tmp_path, SPEC.replace("trials: 7", "trials: 70"))).identity
-    other = load_sweep(written(tmp_path, SPEC.replace("[4, 8]", "[4, 8, 16]"))).identity
+    more = identity_of(load_sweep(written(tmp_path, SPEC.replace("trials: 7", "trials: 70"))))
+    other = identity_of(load_sweep(written(tmp_path, SPEC.replace("[4, 8]", "[4, 8, 16]"))))
 
     assert more == spec
     assert [key for key in spec if spec[key] != other[key]] == ["range of protonet.k"]

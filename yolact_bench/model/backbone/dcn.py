@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from yolact_bench.errors import SpecError
 from yolact_bench.model.backbone.backbone import Block, Placement
 from yolact_bench.ranges import Count, Stage
+from yolact_bench.slots import with_facts
 
 
 def nowhere(blocks: Sequence[int]) -> frozenset[Block]:
@@ -26,6 +27,7 @@ def every_block(blocks: Sequence[int], *, first_stage: Stage = 1) -> frozenset[B
     return every_nth(blocks, n=1, first_stage=first_stage)
 
 
+@with_facts(own=("n",))  # of `last_blocks` it is a number of blocks
 def every_nth(blocks: Sequence[int], *, n: Count = 3, first_stage: Stage = 1) -> frozenset[Block]:
     """Return the first block of each stage from `first_stage` on, and every n-th after it.
 
@@ -40,6 +42,7 @@ def every_nth(blocks: Sequence[int], *, n: Count = 3, first_stage: Stage = 1) ->
     )
 
 
+@with_facts(own=("n",))
 def last_blocks(blocks: Sequence[int], *, n: Count = 10) -> frozenset[Block]:
     """Return the last `n` blocks of the backbone, counted back from the end of C5.
 

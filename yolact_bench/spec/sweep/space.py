@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
+from yolact_bench.spec.options_to_keep import DEFAULTS
+
 Value = bool | int | float | str | None  # what a study stores
 _ABSENT = object()  # in no domain
 MOST_SETS = 1_000_000  # of parameters, where all are listed
@@ -229,7 +231,8 @@ def _component_params(path: str, entry: Components, value: object) -> dict[str, 
     if not isinstance(value, Mapping) or value.get("name") not in entry.options:
         return None
     component = str(value["name"])
-    if any(value.get(name, _ABSENT) != one for name, one in entry.fixed[component].items()):
+    fixed = {name: one for name, one in entry.fixed[component].items() if name != DEFAULTS}
+    if any(value.get(name, _ABSENT) != one for name, one in fixed.items()):
         return None
     options = entry.options[component]
     if not all(domain.holds(value.get(name, _ABSENT)) for name, domain in options.items()):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from yolact_bench.errors import SpecError
 from yolact_bench.ranges import CountOrZero, Trials
-from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name
+from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name, slots_first
 from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
 from yolact_bench.spec.budget_names import FULL, name_ending
 from yolact_bench.spec.latency import LATENCY, LatencyPlan, read_latency
+from yolact_bench.spec.options_to_keep import is_choice, overlay
 from yolact_bench.spec.run import ARCHITECTURE, DETECTION, TRAINING, Run
 from yolact_bench.spec.sweep.keys import (
     MODES,
@@ -21,7 +22,7 @@ from yolact_bench.spec.sweep.keys import (
     read_sampler,
     read_space,
 )
-from yolact_bench.spec.sweep.space import Components, Space, parameters
+from yolact_bench.spec.sweep.space import Components, Space
 from yolact_bench.work_names import CONFIRMATION
 from yolact_bench.yaml_source import Source, read, read_spec
 
@@ -39,7 +40,7 @@ class SweepSpec:
     name: str  # with the budget, if not full
     question: str
     base: str
-    settings: Mapping[str, object]  # the file's `set`, and those of the command line
+    settings: Mapping[str, object]  # the file's `set`, and those of the command line, spelt out
     run: Run  # the base, with the file's `set`; names and options not yet checked
     dataset: str
     mode: str
@@ -65,21 +66,6 @@ class SweepSpec:
     def replays(self) -> bool:
         """Whether trials differ in detection alone: one forward pass serves all."""
         return all(path.partition(".")[0] in DETECTION for path in self.space)
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        """What the trials of one study must have in common to be comparable; by name, as text."""
-        base = {f"base's {slot}": str(one) for slot, one in self.run.as_dict().items()}
-        space = {f"range of {name}": str(one) for name, one in parameters(self.space).items()}
-        fixed = {
-            f"{path} of the space": str({name: dict(one) for name, one in entry.fixed.items()})
-            for path, entry in self.space.items()
-            if isinstance(entry, Components)
-        }
-        objective = ", ".join(f"{one.metric} {one.maximise}" for one in self.objectives)
-        latency = str(self.latency) if self.needs_times else ""
-        words = {"mode": self.mode, "objective": objective, "latency": latency}
-        return {**base, **space, **fixed, **words}
 
     @property
     def timed(self) -> bool:
@@ -111,15 +97,27 @@ class SweepSpec:
         return self.source.where(path)
 
     def changed(self, changes: Mapping[str, object]) -> Run:
-        """Return the run of a trial.
+        """Return the run of a trial; components that it swaps keep the options of the base.
 
         Raises:
-            SpecError: an unknown slot, option or data set.
+            SpecError: an unknown slot, option or data set, or an option that cannot be kept.
         """
         run = self.run
-        for path, value in changes.items():
-            run = change(run, path, value, relative_to=self.source.folder)
+        for path, value in slots_first(changes):
+            run = change(run, path, value, relative_to=self.source.folder, keep_of=(self.run,))
         return run
+
+    def spelt_out(self, changes: Mapping[str, object]) -> dict[str, object]:
+        """Return the changes with the options that their components keep of the base."""
+        return {
+            path: _spelt_out(self.changed({path: value}), path, value)
+            for path, value in changes.items()
+        }
+
+
+def _spelt_out(run: Run, path: str, value: object) -> object:
+    choice = getattr(run, path) if is_choice(path) else value
+    return value if choice == {"name": value} else choice
 
 
 def is_sweep(path: Path) -> bool:
@@ -147,7 +145,9 @@ def load_sweep(
         SpecError: with file, line and key; and the nearest valid name for a misspelling.
     """
     source = read_spec(path, schema=SWEEP_SCHEMA, keys=_KEYS)
-    run = apply_settings(base_run(source), settings or {})
+    settings = settings or {}
+    run = apply_settings(base_run(source), settings)
+    settings = {path: _spelt_out(run, path, value) for path, value in settings.items()}
     space = read_space(source)
     _check_space(source, run, space)
     find_budget(budget)
@@ -163,7 +163,7 @@ def load_sweep(
         name=source.name(name_ending(budget), suffix=CONFIRMATION),
         question=source.question,
         base=str(source.data["base"]),
-        settings={**source.mapping(("set",)), **(settings or {})},
+        settings=overlay(source.mapping(("set",)), settings),
         run=run,
         dataset=dataset_name(run),
         mode=mode,
