@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolact_bench.errors import Mistakes, SpecError
+from yolact_bench.errors import Mistakes, SpecError, brief
 from yolact_bench.json_file import read_json
 
 _Field = tuple[Callable[[Any], bool], str]  # whether a value can be used; what it must be
@@ -85,7 +85,7 @@ def with_keys(where: str, entry: object, keys: Sequence[str]) -> dict[str, Any]:
         SpecError: not an object, a key that is missing, or a value that cannot be used.
     """
     if not isinstance(entry, dict):
-        raise SpecError(f"{where}: expected an object with {', '.join(keys)}, got {entry!r}")
+        raise SpecError(f"{where}: expected an object with {', '.join(keys)}, got {brief(entry)}")
     missing = [key for key in keys if key not in entry]
     if missing:
         forms = ", ".join(f"{key}: {_FIELDS[key][1]}" for key in missing)
@@ -93,5 +93,5 @@ def with_keys(where: str, entry: object, keys: Sequence[str]) -> dict[str, Any]:
     for key in keys:
         is_right, form = _FIELDS[key]
         if not is_right(entry[key]):
-            raise SpecError(f"{where}: {key}: expected {form}, got {entry[key]!r}")
+            raise SpecError(f"{where}: {key}: expected {form}, got {brief(entry[key])}")
     return entry

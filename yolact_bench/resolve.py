@@ -10,6 +10,7 @@ from yolact_bench.dataset_spec.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.errors import MissingDataError, SpecError, hint
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.slots import Choice, defaults_of, fact, find_component, pick, resolve
+from yolact_bench.spec.evaluation import COCO_OPTIONS
 from yolact_bench.spec.run import Run
 
 TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")
@@ -124,10 +125,21 @@ def _check_settings(run: Run) -> None:
         )
     if not run.classes:
         raise SpecError("classes: the data set has none; name categories in its annotation file")
+    for name in run.evaluation.classes:
+        if name not in run.classes:
+            raise SpecError(
+                f"evaluation.classes: no class is named {name!r}{hint(name, run.classes)}"
+            )
 
 
 def _check_together(run: Run) -> None:
     """Refuse choices that cannot work together, naming both."""
+    most, kept = run.evaluation.max_dets, run.nms.get("max_detections")
+    if isinstance(kept, int) and kept < most > COCO_OPTIONS.max_dets:
+        raise SpecError(
+            f"evaluation.max_dets: {most} detections count, but {run.nms['name']} keeps at most "
+            f"{kept} of an image; write nms.max_detections: {most} too, or a smaller max_dets"
+        )
     if not fact_of(run, "rescore_net", "makes_nothing"):
         return
     for slot in ("rescore", "mask_iou_loss"):

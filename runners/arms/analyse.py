@@ -6,9 +6,9 @@ from pathlib import Path
 from runners.arms.evaluate import find_pass, is_predicted, predict_alone
 from runners.arms.external.predict import predict_external
 from runners.arms.external.records import bad_results
+from runners.arms.oracles.ladder import oracle_ladder
 from runners.evaluation.error_types import error_gains
 from runners.evaluation.files import BOX_FILE, MASK_FILE, PredictionKey, batch_size_of, is_complete
-from runners.evaluation.oracles import oracle_ladder
 from runners.evaluation.score import resample, score_predictions
 from runners.evaluation.stored_pass import each_candidates, lowest_score
 from runners.system.environment import environment, now
@@ -37,7 +37,8 @@ def ensure_resampled(unit: Work, place: Workplace, *, sizes: bool) -> None:
     folder = place.predictions(unit.detect_digest)
     if not all((folder / name).is_file() for name in FILES.values()):
         folder = _predict(unit, place)
-        score_predictions(place.datasets.open(unit.data, unit.split), folder, scoring=place.scoring)
+        dataset = place.datasets.open(unit.data, unit.split)
+        score_predictions(dataset, folder, scoring=place.scoring, evaluation=unit.evaluation)
     resample(folder, out, eval_data=unit.eval_data, areas=sizes)
 
 
@@ -57,8 +58,8 @@ def analyse_errors(unit: Work, place: Workplace) -> Errors:
     return Errors(
         **identity(unit),
         eval_data=unit.eval_data,
-        box=error_gains(truth, folder / BOX_FILE, kind="bbox"),
-        mask=error_gains(truth, folder / MASK_FILE, kind="segm"),
+        box=error_gains(truth, folder / BOX_FILE, kind="bbox", evaluation=unit.evaluation),
+        mask=error_gains(truth, folder / MASK_FILE, kind="segm", evaluation=unit.evaluation),
         oracles=_ladder(unit, place, batch_size_of(folder)) if isinstance(unit, Unit) else {},
         environment=environment(place.device),
         time=now(),
@@ -111,4 +112,10 @@ def _ladder(unit: Unit, place: Workplace, batch_size: int) -> dict[str, float | 
     else:
         each = each_candidates(detector, dataset, images, batch_size)
         candidates = (of_image for _, of_image, _ in each)
-    return oracle_ladder(detector, dataset, candidates, title=f"oracles {unit.title}")
+    return oracle_ladder(
+        detector,
+        dataset,
+        candidates,
+        evaluation=unit.evaluation,
+        title=f"oracles {unit.title}",
+    )

@@ -52,7 +52,7 @@ def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Acc
 def score_unit(unit: Work, place: Workplace, folder: Path) -> Accuracy:
     """Return the accuracy of predictions on disk; nothing is known of a network or a training."""
     dataset = place.datasets.open(unit.data, unit.split)
-    scores = score_predictions(dataset, folder, scoring=place.scoring)
+    scores = score_predictions(dataset, folder, scoring=place.scoring, evaluation=unit.evaluation)
     return Accuracy(
         **identity(unit),
         forward_digest=unit.forward_digest,
@@ -72,6 +72,8 @@ def score_unit(unit: Work, place: Workplace, folder: Path) -> Accuracy:
         time=now(),
         proxy=unit.proxy,
         scoring=engine_name(place.scoring),
+        evaluation=unit.evaluation.changes,
+        crowded_images=scores.crowded_images,
     )
 
 
@@ -169,10 +171,8 @@ def keep_pass(unit: Unit, place: Workplace, *, min_score: float) -> StoredPass:
         ArmError: as `predict_together`.
     """
     stored = find_pass(unit, place)
-    if stored is not None:
-        if stored.min_score <= min_score:
-            return stored
-        min_score = min(min_score, stored.min_score)
+    if stored is not None and stored.min_score <= min_score:
+        return stored
     return store_pass(
         trained_detector(unit.run, place),
         place.datasets.open(unit.data, unit.split),

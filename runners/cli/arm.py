@@ -96,7 +96,9 @@ def _score(
     if weights is not None:
         dataset = place.datasets.open(unit.data, unit.split)
         folder = _predict_with(unit, weights, place)
-        scores = score_predictions(dataset, folder, scoring=place.scoring)
+        scores = score_predictions(
+            dataset, folder, scoring=place.scoring, evaluation=unit.evaluation
+        )
         facts = {"weights": str(weights), "sha256": file_sha256(weights)}
         return scores, len(dataset), facts
     accuracy = standing_accuracy(unit.run, place)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runners.evaluation.coco.index import Entry
+from runners.evaluation.coco.detections import Entry
 from runners.evaluation.coco.masks import Rle
 from runners.evaluation.files import Lines, as_lines
 from runners.system.ahead import in_order

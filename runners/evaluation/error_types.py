@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.coco.index import Entry, ShapeKind
-from runners.evaluation.coco.instances import Flags
-from runners.evaluation.coco.matching import MAX_DETECTIONS, equals_before
+from runners.evaluation.coco.detections import Entry, ShapeKind
+from runners.evaluation.coco.instances import Flags, equals_before
 from runners.evaluation.coco.score import Overlaps, overlaps
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import OPPOSITES
+from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.statistics.matches import RECALLS
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU: an object is found; an object is touched at all
@@ -86,18 +86,24 @@ class ErrorSplit:
 
 
 def error_gains(
-    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: ShapeKind
+    ground_truth: Mapping[str, object],
+    results: Sequence[Entry] | Path,
+    *,
+    kind: ShapeKind,
+    evaluation: Evaluation = COCO_OPTIONS,
 ) -> dict[str, float]:
     """Return the rise of AP50, as a fraction, when each type of error alone is corrected.
 
     "ap50" is COCO's AP50 as it stands. `OPPOSITES` are all false positives and
-    all false negatives. A gain can be a little below 0: correcting one error may move another.
+    all false negatives. Classes that `evaluation` leaves out are no errors. A gain can be a
+    little below 0: correcting one error may move another.
 
     Raises:
         SpecError: the file is not COCO results, names an unknown image or category, or there is
             nothing to find.
     """
-    split = split_errors(overlaps(ground_truth, results, kind=kind))
+    images = overlaps(ground_truth, results, kind=kind, evaluation=evaluation)
+    split = split_errors(images, max_dets=evaluation.max_dets)
     if not len(split.true_category):
         raise SpecError(
             "ground truth: no object that is not a crowd, so that nothing can be found; use a "
@@ -108,7 +114,9 @@ def error_gains(
     return {"ap50": base, **gains}
 
 
-def split_errors(images: Iterable[Overlaps]) -> ErrorSplit:
+def split_errors(
+    images: Iterable[Overlaps], *, max_dets: int = COCO_OPTIONS.max_dets
+) -> ErrorSplit:
     """Return every detection with its type of error, and every object.
 
     A detection that is matched as COCO does at IoU `FOREGROUND` is correct, or left out where it
@@ -126,14 +134,14 @@ def split_errors(images: Iterable[Overlaps]) -> ErrorSplit:
 
     Source: TIDE (arXiv:2008.08115), section 2.2. It leaves open which of two types holds that
     both fit; the order is that of dbolya/tide@09eeffb tidecv/quantify.py. There, at most 100
-    detections an image count; here, as in COCO's AP, 100 of each class.
+    detections an image count; here, as in COCO's AP, `max_dets` of each class.
     """
     nothing = np.empty(0, np.int64)
     scores, columns, true_categories = [np.empty(0)], [(nothing,) * 3], [nothing]
     count = 0
     for image in images:
         best_first = np.argsort(-image.scores, kind="stable")
-        rows = best_first[equals_before(image.categories[best_first]) < MAX_DETECTIONS]
+        rows = best_first[equals_before(image.categories[best_first]) < max_dets]
         type_, object_ = _types(image, rows)
         object_ = np.where(object_ == _NOTHING, _NOTHING, object_ + count)
         counts = type_ != _IGNORED

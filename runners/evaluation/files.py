@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runners.evaluation.coco.index import Entry
+from runners.evaluation.coco.detections import Entry
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.results.files import atomic_path, write_atomically
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from runners.evaluation.coco.index import Entry
+from runners.evaluation.coco.detections import Entry
 from runners.evaluation.coco.score import score
 from runners.evaluation.decode import decoded_batches
 from runners.evaluation.encode import Encoders, encode_lines, entries, run_lengths

@@ -2,10 +2,12 @@
 
 import logging
 import os
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runners.evaluation.coco.score import score
 from runners.evaluation.files import BOX_FILE, MASK_FILE
@@ -13,6 +15,7 @@ from runners.system.helper_process import HelperProcess, can_start_helpers
 from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
 from yolact_bench.results.resamples import ap_columns, save_resamples
+from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.statistics.bootstrap import multiplicities, resampled_ap, sampling_name
 from yolact_bench.statistics.matches import AREAS, Values, load_matches
 from yolact_bench.statistics.matches import FILES as MATCH_FILES
@@ -32,9 +35,16 @@ class Scores:
 
     box: ApSummary
     mask: ApSummary
+    crowded_images: int = 0  # with more objects of a class than detections that count
 
 
-def score_predictions(dataset: "Dataset", folder: Path, *, scoring: str = "pycocotools") -> Scores:
+def score_predictions(
+    dataset: "Dataset",
+    folder: Path,
+    *,
+    scoring: str = "pycocotools",
+    evaluation: Evaluation = COCO_OPTIONS,
+) -> Scores:
     """Return box and mask AP of the predictions that `predict` left in `folder`.
 
     The matches are left beside them, for `resample`. Boxes and masks are scored side by side where
@@ -44,16 +54,19 @@ def score_predictions(dataset: "Dataset", folder: Path, *, scoring: str = "pycoc
         SpecError: the files are missing or damaged, or belong to another data set.
         ArmError: the helper process died.
     """
-    run = partial(score, dataset.ground_truth(), class_names=class_names(dataset), scoring=scoring)
+    truth = dataset.ground_truth()
+    options = {"scoring": scoring, "evaluation": evaluation}
+    run = partial(score, truth, class_names=class_names(dataset), **options)  # type: ignore[arg-type]
+    crowded = crowded_images(truth, evaluation)
     files = {kind: folder / name for kind, name in MATCH_FILES.items()}
     score_boxes = partial(run, folder / BOX_FILE, kind="bbox", save_matches=files["box"])
     score_masks = partial(run, folder / MASK_FILE, kind="segm", save_matches=files["mask"])
     if not _worth_a_process(folder / BOX_FILE):
-        return Scores(box=score_boxes(), mask=score_masks())
+        return Scores(box=score_boxes(), mask=score_masks(), crowded_images=crowded)
     with HelperProcess() as helper:
         helper.send(score_boxes)
         mask = score_masks()
-        return Scores(box=helper.receive(), mask=mask)
+        return Scores(box=helper.receive(), mask=mask, crowded_images=crowded)
 
 
 def resample(
@@ -80,6 +93,20 @@ def resample(
     with atomic_path(out) as temporary:
         save_resamples(temporary, columns, sampling=sampling)
     log.debug("%s: AP on %d resamples of %d images", out.name, replicates, num_images)
+
+
+def crowded_images(ground_truth: Mapping[str, Any], evaluation: Evaluation) -> int:
+    """Return how many images have more objects of a class than detections that count.
+
+    There even perfect detections do not reach an AP of 1.
+    """
+    names = {one["id"]: one["name"] for one in ground_truth["categories"]}
+    objects = Counter(
+        (one["image_id"], one["category_id"])
+        for one in ground_truth["annotations"]
+        if not one.get("iscrowd") and evaluation.scores(names[one["category_id"]])
+    )
+    return len({image for (image, _), number in objects.items() if number > evaluation.max_dets})
 
 
 def class_names(dataset: "Dataset") -> dict[int, str]:

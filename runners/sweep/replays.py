@@ -51,4 +51,4 @@ def _score(unit: Unit, place: Workplace, scorer: TrialScorer | None) -> Scores:
     # Its NMS has no lowest score, or its re-scoring needs feature maps.
     folder = predict_alone(unit, place)
     dataset = place.datasets.open(unit.data, unit.split)
-    return score_predictions(dataset, folder, scoring="vectorised")
+    return score_predictions(dataset, folder, scoring="vectorised", evaluation=unit.evaluation)

@@ -8,6 +8,7 @@ import yaml
 
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.results.manifest import PlannedRun
+from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.spec.external import Command, External
 from yolact_bench.spec.run import Run
 from yolact_bench.text import unit_title
@@ -47,6 +48,10 @@ class Unit:
         return self.run.eval_data
 
     @property
+    def evaluation(self) -> Evaluation:
+        return self.run.evaluation
+
+    @property
     def slots(self) -> Mapping[str, object]:
         return self.run.as_dict()
 
@@ -63,6 +68,7 @@ class ExternalUnit:
     split: str
     eval_data: str
     proxy: bool
+    evaluation: Evaluation = COCO_OPTIONS  # the baseline's
 
     @property
     def arm(self) -> str:

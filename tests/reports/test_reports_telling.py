@@ -21,8 +21,8 @@ from reports.tables.errors import ORACLES, TYPES, error_table, oracle_table
 from reports.tables.main import comparison
 from reports.tables.origins import command, origins
 from reports.tables.table import Table
+from runners.arms.oracles.ladder import ORACLES as ANALYSED
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
-from runners.evaluation.oracles import ORACLES as ANALYSED
 from tests.support import fake_work
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Record

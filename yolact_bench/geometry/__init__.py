@@ -1,4 +1,4 @@
 """Functions of tensors that model, losses and detection share.
 
-Public: `anchors.ANCHORS`, `masks.ASSEMBLIES`, `boxes`, `run_lengths`.
+Public: `anchors.ANCHORS`, `masks.ASSEMBLIES`, `boxes`, `run_lengths`, `text_areas`.
 """

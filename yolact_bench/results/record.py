@@ -85,11 +85,14 @@ class Accuracy:
     compile_network: bool = False
     record_step: bool = False
     cudnn_benchmark: bool = False
+    evaluation: Mapping[str, object] = field(default_factory=dict)  # options unlike COCO's
+    crowded_images: int = 0  # with more objects of a class than detections that count
 
     def omitted_fields(self) -> frozenset[str]:
         """Fields that the JSON form leaves out: those that older versions do not read."""
         ways = ("compile_network", "record_step", "cudnn_benchmark")
-        return frozenset(name for name in (*ways, "weights_sha256") if not getattr(self, name))
+        later = (*ways, "weights_sha256", "evaluation", "crowded_images")
+        return frozenset(name for name in later if not getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import fields
 from functools import partial
 
 from yolact_bench.errors import SpecError, brief, word_list
+from yolact_bench.spec.evaluation import Evaluation
 from yolact_bench.spec.run import Run
 from yolact_bench.yaml_source import Source
 
@@ -139,6 +140,7 @@ def _differences(ours: Run, theirs: Run) -> dict[str, list[str]]:
         a, b = getattr(ours, field.name), getattr(theirs, field.name)
         if a == b:
             continue
+        a, b = (one.changes if isinstance(one, Evaluation) else one for one in (a, b))
         if not isinstance(a, Mapping) or not isinstance(b, Mapping):
             different[field.name] = []
         elif a.get("name") != b.get("name"):

@@ -64,13 +64,17 @@ def smoke_sides(sizes: Iterable[int]) -> dict[int, int]:
 def _smoke(run: Run, side: int) -> Run:
     schedule = _changed("schedule", run.schedule, _fewest, "lengths", "warm_ups")
     shrink = partial(_times, side / run.image_size)
+    dataset, evaluation = _few_images(run.dataset), run.evaluation
+    if dataset["name"] != run.dataset["name"]:  # it has other classes
+        evaluation = replace(evaluation, classes=())
     return replace(
         run,
         image_size=side,
         # Anchors are in pixels of the input: they shrink with it.
         anchors=_changed("anchors", run.anchors, shrink, "pixels"),
         rescore_net=_fitting(run.rescore_net),
-        dataset=_few_images(run.dataset),
+        dataset=dataset,
+        evaluation=evaluation,
         schedule={**schedule, **_SMOKE_SCHEDULE},
         # Nothing is downloaded. Two iterations are too few for the statistics of random weights,
         # which must not be frozen, nor may a hundred layers multiply their error.

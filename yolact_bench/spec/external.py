@@ -16,6 +16,7 @@ from pathlib import Path
 from yolact_bench.errors import SpecError, brief, hint
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.ranges import Positive
+from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.yaml_source import Source
 from yolact_bench.yaml_text import KeyPath
 
@@ -89,8 +90,8 @@ class External:
         # Not resolved: the interpreter of a virtual environment is a link that must stay one.
         return str((self.folder / Path(python).expanduser()).absolute())
 
-    def digest(self, *, seed: int, eval_data: str) -> str:
-        """Return the identity of the result: what was predicted, and on which images.
+    def digest(self, *, seed: int, eval_data: str, evaluation: Evaluation = COCO_OPTIONS) -> str:
+        """Return the identity of the result: what was predicted, on which images, what counts.
 
         Of files, the contents count. Of a command, its text, `version`, and the contents of the
         files that it names (the script, its weights); the interpreter's place does not.
@@ -99,6 +100,8 @@ class External:
             SpecError: a result file is not there.
         """
         payload: dict[str, object] = {"external": EXTERNAL_VERSION, "eval_data": eval_data}
+        if evaluation.changes:
+            payload["evaluation"] = evaluation.changes
         if isinstance(self.entry, Command):
             payload["command"] = _fill(self.entry.text, {"seed": str(seed)})
             payload["version"] = self.entry.version

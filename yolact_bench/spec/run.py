@@ -9,6 +9,7 @@ from yolact_bench.errors import SpecError, brief, hint
 from yolact_bench.option_values import check_value
 from yolact_bench.ranges import ImageSize, Seed
 from yolact_bench.slots import Choice
+from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation, read_evaluation
 
 # Raise an integer when what its phase computes changes: old work is then not reused.
 TRAINING_VERSION = 1
@@ -26,6 +27,7 @@ TRAINING = (
 DETECTION = ("nms", "rescore", "assembly")
 MEASUREMENT = ("runtime", "deform")
 FILLED_IN = ("train_data", "eval_data", "packages")  # by resolving, never by a spec
+_IF_ANY = ("evaluation", "packages")  # left out of plain data where they say nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class Run:
     nms: Choice
     rescore: Choice
     assembly: Choice
+    evaluation: Evaluation = COCO_OPTIONS
     # measurement
     runtime: Choice
     deform: Choice
@@ -87,9 +90,11 @@ class Run:
 
     @property
     def detect_digest(self) -> str:
+        """Identity of the detections and their scores."""
         detection = {name: getattr(self, name) for name in DETECTION}
         versions = {"detect": DETECTION_VERSION, **self._packages(DETECTION, "of detection")}
-        return _sha256({**self._forward(), **versions, "detection": detection})
+        options = {"evaluation": self.evaluation.changes} if self.evaluation != COCO_OPTIONS else {}
+        return _sha256({**self._forward(), **versions, "detection": detection, **options})
 
     def changed(self, changes: Mapping[str, object]) -> "Run":
         """Return this run with `changes`: slot → whole choice, or slot.option → value.
@@ -110,8 +115,9 @@ class Run:
 
     def as_dict(self) -> dict[str, object]:
         """Return plain data that `from_dict` reads back."""
-        data = {**asdict(self), "classes": list(self.classes)}
-        return {key: value for key, value in data.items() if value or key != "packages"}
+        plain = {"classes": list(self.classes), "evaluation": self.evaluation.changes}
+        data = {**asdict(self), **plain}
+        return {key: value for key, value in data.items() if value or key not in _IF_ANY}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> "Run":
@@ -124,14 +130,14 @@ class Run:
         for key in data:
             if key not in known:
                 raise SpecError(f"run: no slot is named {brief(key)}{hint(key, known)}")
-        missing = [name for name in known if name not in data and name != "packages"]
+        missing = [name for name in known if name not in data and name not in _IF_ANY]
         if missing:
             raise SpecError(
                 f"run: {', '.join(missing)} missing; write them as in a run.yaml of `yolact-bench "
                 "train`"
             )
         values = dict(data)
-        for name in known.keys() - set(FILLED_IN):
+        for name in data.keys() - set(FILLED_IN):
             values[name] = _setting(known[name].type, data[name], where=f"run: {name}: ")
         return cls(**values)  # type: ignore[arg-type]
 
@@ -148,6 +154,8 @@ class Run:
 
 
 def _with_option(slot: str, current: object, option: str, value: object) -> object:
+    if isinstance(current, Evaluation):
+        current = current.changes
     if not isinstance(current, Mapping):
         raise SpecError(
             f"{slot} is a single value, it has no option {brief(option)}; write {slot} alone"
@@ -157,6 +165,8 @@ def _with_option(slot: str, current: object, option: str, value: object) -> obje
 
 def _setting(expected: object, value: object, *, where: str = "") -> object:
     """Return the value of a slot or setting, as its annotation wants it."""
+    if expected is Evaluation:
+        return read_evaluation(value, where=where)
     if expected != Choice:
         checked = check_value(expected, value, where=where)
         return tuple(checked) if isinstance(checked, list) else checked

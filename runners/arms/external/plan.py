@@ -64,16 +64,17 @@ def external_steps(
             missing = row.missing(seed=seed, default_python=sys.executable)
             if missing:
                 raise MissingDataError(f"{row.where}: {missing}; correct it, or take the row out")
-            eval_data = baseline.run.eval_data
+            eval_data, evaluation = baseline.run.eval_data, baseline.run.evaluation
             unit = ExternalUnit(
                 ablation=baseline.ablation,
                 external=row,
                 seed=seed,
-                detect_digest=row.digest(seed=seed, eval_data=eval_data),
+                detect_digest=row.digest(seed=seed, eval_data=eval_data, evaluation=evaluation),
                 data=baseline.data,
                 split=baseline.split,
                 eval_data=eval_data,
                 proxy=proxy,
+                evaluation=evaluation,
             )
             steps.append(
                 ExternalStep(

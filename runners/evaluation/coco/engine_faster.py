@@ -4,9 +4,11 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from runners.evaluation.coco import engine_pycocotools
-from runners.evaluation.coco.index import Index, ShapeKind
-from runners.evaluation.coco.matching import ScoringResult
+from runners.evaluation.coco.detections import ShapeKind
+from runners.evaluation.coco.index import Index
+from runners.evaluation.coco.scoring_result import ScoringResult
 from yolact_bench.errors import SpecError
+from yolact_bench.spec.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from faster_coco_eval import COCO
@@ -30,9 +32,13 @@ def name() -> str:
 
 
 def evaluate(
-    truth: Index, detections: Index, kind: ShapeKind, image_ids: Collection[int] | None
+    truth: Index,
+    detections: Index,
+    kind: ShapeKind,
+    image_ids: Collection[int] | None,
+    evaluation: Evaluation,
 ) -> ScoringResult:
-    """Return COCO's metrics.
+    """Return COCO's precision and recall.
 
     Source: MiXaiLL76/faster_coco_eval@ab88a49 core/faster_eval_api.py, `COCOeval_faster`.
     Differs: masks that meet no object of their class are not decoded; the numbers are the same.
@@ -43,7 +49,8 @@ def evaluate(
         _empty_masks(truth, detections)
     # One thread: more gain little, and other arms may be running.
     both = _as_theirs(truth), _as_theirs(detections)
-    return engine_pycocotools.run(COCOeval_faster(*both, kind, rle_iou_max_workers=1), image_ids)
+    coco_eval = COCOeval_faster(*both, kind, rle_iou_max_workers=1)
+    return engine_pycocotools.run(coco_eval, image_ids, evaluation)
 
 
 def _empty_masks(truth: Index, detections: Index) -> None:

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.coco.index import Index, ShapeKind, geometry_of
-from runners.evaluation.coco.instances import Float64, instances_of
+from runners.evaluation.coco.detections import ShapeKind
+from runners.evaluation.coco.index import Index, geometry_of
+from runners.evaluation.coco.instances import Float64, equals_before, instances_of
 from runners.evaluation.coco.masks import iou
-from runners.evaluation.coco.matching import MAX_DETECTIONS, ScoringResult, equals_before, match
+from runners.evaluation.coco.matching import match
+from runners.evaluation.coco.scoring_result import ScoringResult
+from yolact_bench.spec.evaluation import Evaluation
 from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, RECALLS, Matches, unpack_flags
 
 Annotation = dict[str, Any]
@@ -19,15 +22,19 @@ _SPACING = np.spacing(1)
 
 
 def evaluate(
-    truth: Index, detections: Index, kind: ShapeKind, image_ids: Collection[int] | None
+    truth: Index,
+    detections: Index,
+    kind: ShapeKind,
+    image_ids: Collection[int] | None,
+    evaluation: Evaluation,
 ) -> ScoringResult:
-    """Return COCO's metrics.
+    """Return COCO's precision and recall.
 
     Overlaps are computed where an image has both detections and objects of a class, and are
     pycocotools' own; every later step does its arithmetic in its order. So all numbers are the
     same to the bit.
 
-    Source: pycocotools, COCOeval: computeIoU, evaluateImg, accumulate, summarize.
+    Source: pycocotools, COCOeval: computeIoU, evaluateImg, accumulate.
     Differs: the loops are arrays; the numbers are the same.
     """
     numbers = truth.imgs if image_ids is None else image_ids
@@ -38,32 +45,31 @@ def evaluate(
         instances_of(truth.dataset["annotations"], images, classes),
         {
             (images[image], classes[category]): matrix
-            for (image, category), matrix in _overlaps(truth, detections, kind).items()
+            for (image, category), matrix in _overlaps(
+                truth, detections, kind, evaluation.max_dets
+            ).items()
             if image in images
         },
         num_images=len(images),
         num_classes=len(classes),
+        evaluation=evaluation,
     )
     return score_matches(matches, tuple(classes))
 
 
 def score_matches(matches: Matches, category_ids: tuple[int, ...]) -> ScoringResult:
-    """Return the metrics that follow from matches; `category_ids` are ascending."""
+    """Return what follows from matches; `category_ids` are ascending."""
     precision, recall = accumulate(matches)
     return ScoringResult(
-        stats=_stats(precision, recall),
-        precision=precision[0],
+        precision=precision,
+        recall=recall,
         category_ids=category_ids,
         matches=lambda: matches,
     )
 
 
 def accumulate(matches: Matches) -> tuple[Float64, Float64]:
-    """Return precision [A, T, R, K] and recall [A + 2, T, K]; -1 where a class has no objects.
-
-    A ranges of size, T thresholds of IoU, R levels of recall, K classes. The last two rows of
-    recall are over all sizes, with only the best detection and the best ten of an image and
-    class.
+    """Return precision [A, T, R, K] and recall [A + 2, T, K] as `ScoringResult` has them.
 
     Source: pycocotools, COCOeval.accumulate.
     """
@@ -102,21 +108,14 @@ def _curve(hit: NDArray[np.bool_], missed: NDArray[np.bool_], objects: int) -> F
     return np.stack([row[place] for row, place in zip(best, reached, strict=True)])
 
 
-def _stats(precision: Float64, recall: Float64) -> Float64:
-    every, small, medium, large, best, best_ten = range(len(AREAS) + 2)
-    ap = [precision[every], precision[every, :1], precision[every, 5:6]]
-    ap += [precision[area] for area in (small, medium, large)]
-    ar = [recall[row] for row in (best, best_ten, every, small, medium, large)]
-    present = [values[values > -1] for values in (*ap, *ar)]
-    return np.array([values.mean() if len(values) else -1.0 for values in present])
-
-
-def _overlaps(truth: Index, results: Index, kind: ShapeKind) -> dict[tuple[int, int], Float64]:
+def _overlaps(
+    truth: Index, results: Index, kind: ShapeKind, max_dets: int
+) -> dict[tuple[int, int], Float64]:
     """Return IoU [D, G] by image id and category id, where there are both."""
     objects, detections = _by_pair(truth), _by_pair(results)
     overlaps = {}
     for pair in objects.keys() & detections.keys():
-        best = sorted(detections[pair], key=lambda one: -one["score"])[:MAX_DETECTIONS]
+        best = sorted(detections[pair], key=lambda one: -one["score"])[:max_dets]
         crowd = np.array([one["iscrowd"] for one in objects[pair]], bool)
         sides = geometry_of(results, best, kind), geometry_of(truth, objects[pair], kind)
         overlaps[pair] = iou(*sides, crowd)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from yolact_bench.spec.evaluation import Evaluation
+
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-# COCOeval's ranges of areas, square pixels, ends included: all, small, medium and large.
-_SIZES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]], np.float64)
+_ALL_SIZES = (0.0, 1e10)  # square pixels, as COCOeval has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,14 +30,19 @@ class Instances:
     def __getitem__(self, rows: Int64 | Flags) -> "Instances":
         return Instances(**{name: getattr(self, name)[rows] for name in self.__slots__})
 
-    @property
-    def outside(self) -> Flags:
-        """Whether each is outside each range of sizes [A, N]."""
-        return (self.area < _SIZES[:, :1]) | (self.area > _SIZES[:, 1:])
+    def outside(self, sizes: Float64) -> Flags:
+        """Whether each is outside each range of sizes [A, 2], whose ends are included; [A, N]."""
+        return (self.area < sizes[:, :1]) | (self.area > sizes[:, 1:])
 
     def class_image_keys(self, num_images: int) -> Int64:
         """The image and class of each as one number, which orders them class by class."""
         return self.label * num_images + self.image
+
+
+def sizes_of(evaluation: Evaluation) -> Float64:
+    """Return the ranges [A, 2] of all, small, medium and large objects, square pixels."""
+    areas = evaluation.areas
+    return np.array([_ALL_SIZES, areas.small, areas.medium, areas.large], np.float64)
 
 
 def instances_of(
@@ -55,3 +61,11 @@ def instances_of(
         score=np.array([one.get("score", 0.0) for one in inside], np.float64),
         is_crowd=np.array(each("iscrowd"), np.bool_),
     )
+
+
+def equals_before(values: NDArray[Any]) -> Int64:
+    """Return for each value how many equal ones stand before it."""
+    order = np.argsort(values, kind="stable")
+    count = np.empty(len(values), np.int64)
+    count[order] = np.arange(len(values)) - np.searchsorted(values[order], values[order])
+    return count

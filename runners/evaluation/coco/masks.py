@@ -1,6 +1,6 @@
 """Masks as COCO's compressed run lengths: made, measured and compared by pycocotools."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -15,44 +15,6 @@ class Rle(TypedDict):
 
     size: list[int]  # height, width
     counts: str
-
-
-def as_run_lengths(segmentation: object, *, height: int, width: int) -> Rle:
-    """Return a segmentation, run lengths of either kind or polygons, as compressed run lengths.
-
-    Raises:
-        ValueError: it is neither, or does not have the size of the image.
-    """
-    size = [height, width]
-    try:
-        if isinstance(segmentation, Mapping):
-            if list(segmentation["size"]) != size:
-                raise ValueError(
-                    f"the mask is {segmentation['size']} (height, width), its image {size}"
-                )
-            counts = segmentation["counts"]
-            if isinstance(counts, list):
-                packed = rle.frPyObjects({"size": size, "counts": counts}, height, width)
-            else:
-                packed = {"size": size, "counts": str(counts).encode("ascii")}
-        else:
-            packed = rle.merge(rle.frPyObjects(_polygons(segmentation), height, width))
-        area = int(rle.area(packed))
-    except (KeyError, TypeError, AttributeError, IndexError, UnicodeEncodeError) as error:
-        raise ValueError(f"neither run lengths nor polygons ({error})") from error
-    if not 0 <= area <= height * width:
-        raise ValueError(f"the run lengths cover {area} pixels of {height * width}")
-    return {"size": size, "counts": packed["counts"].decode("ascii")}
-
-
-def _polygons(segmentation: object) -> list[list[float]]:
-    """Return polygons unchanged; of anything else pycocotools would make some other mask."""
-    if not isinstance(segmentation, list) or not segmentation:
-        raise TypeError(f"{segmentation!r}")
-    for polygon in segmentation:
-        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-            raise TypeError("a polygon is [x1, y1, x2, y2, x3, y3, …]")
-    return segmentation
 
 
 def box_around(mask: Rle) -> list[float]:

@@ -1,30 +1,28 @@
 """COCO's greedy matching of all images and classes at once, from known overlaps."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.coco.instances import Float64, Instances, Int64, instances_of
+from runners.evaluation.coco.instances import (
+    Flags,
+    Float64,
+    Instances,
+    Int64,
+    equals_before,
+    instances_of,
+    sizes_of,
+)
+from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.statistics.matches import Matches
 
-MAX_DETECTIONS = 100  # an image and class
 # COCOeval's thresholds, to the last bit.
 _IOU = np.minimum(np.linspace(0.5, 0.95, 10), 1 - 1e-10)
 _BITS = (1 << np.arange(len(_IOU))).astype(np.uint16)
 _ALL_BITS = np.uint16(_BITS.sum())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ScoringResult:
-    """What every engine returns: COCO's metrics, and what they follow from."""
-
-    stats: Float64  # [12] in COCOeval's order; -1 where there is nothing to find
-    precision: Float64  # [10 IoU thresholds, 101 recalls, classes], all sizes, 100 detections
-    category_ids: tuple[int, ...]  # of the classes
-    matches: Callable[[], Matches]
 
 
 def match(
@@ -34,20 +32,23 @@ def match(
     *,
     num_images: int,
     num_classes: int,
+    evaluation: Evaluation = COCO_OPTIONS,
 ) -> Matches:
     """Return what COCO's matching gives for `detections` and the objects `truth`.
 
     `overlaps` goes from image and class, as rows and columns, to IoU [D, G]: detections as COCO
-    ranks them, the best 100, with objects in the order of the file. Pairs without either may be
-    left out. The outcome is pycocotools' to the bit, if the overlaps are.
+    ranks them, the best that count, with objects in the order of the file. Pairs without either
+    may be left out. The outcome is pycocotools' to the bit, if the overlaps are.
 
     Source: pycocotools, COCOeval.evaluateImg: by falling score, each detection takes the object
     it overlaps most; one that counts before one that is ignored; the last of equals.
     """
     detections = detections[np.lexsort((-detections.score, detections.image, detections.label))]
-    detections = detections[equals_before(detections.class_image_keys(num_images)) < MAX_DETECTIONS]
+    rank = equals_before(detections.class_image_keys(num_images))
+    detections = detections[rank < evaluation.max_dets]
     truth = truth[np.lexsort((truth.image, truth.label))]
-    outside = detections.outside
+    sizes = sizes_of(evaluation)
+    outside, skipped = detections.outside(sizes), truth.outside(sizes) | truth.is_crowd
     matched = np.zeros(outside.shape, np.uint16)
     ignored = np.where(outside, _ALL_BITS, np.uint16(0))
     for group in _groups(
@@ -56,12 +57,12 @@ def match(
         overlaps,
         num_images,
     ):
-        hits, of_ignored = _assign(group, truth)
+        hits, of_ignored = _assign(group, truth.is_crowd, skipped)
         matched[:, group.detections] = hits
         # Unmatched detections of another size stay ignored.
         ignored[:, group.detections] = (ignored[:, group.detections] & ~hits) | of_ignored
     ranked = np.lexsort((-detections.score, detections.label))  # equal scores by image
-    truth_image, truth_label, truth_count = _counts(truth, num_images)
+    truth_image, truth_label, truth_count = _counts(truth, ~skipped, num_images)
     return Matches(
         num_images=num_images,
         num_classes=num_classes,
@@ -76,21 +77,22 @@ def match(
     )
 
 
-def matches_of(evaluation: Any) -> Matches:  # noqa: ANN401  COCOeval of either package
-    """Return the matches of a finished evaluation, as computed again from its overlaps."""
-    images = {number: row for row, number in enumerate(evaluation.params.imgIds)}
-    classes = {number: column for column, number in enumerate(evaluation.params.catIds)}
+def matches_of(coco_eval: Any, evaluation: Evaluation) -> Matches:  # noqa: ANN401
+    """Return the matches of a finished COCOeval of either package, made again from its overlaps."""
+    images = {number: row for row, number in enumerate(coco_eval.params.imgIds)}
+    classes = {number: column for column, number in enumerate(coco_eval.params.catIds)}
     overlaps = {
         (images[image], classes[category]): np.asarray(iou, np.float64)
-        for (image, category), iou in evaluation.ious.items()
+        for (image, category), iou in coco_eval.ious.items()
         if len(iou)
     }
     return match(
-        instances_of(evaluation.cocoDt.dataset["annotations"], images, classes),
-        instances_of(evaluation.cocoGt.dataset["annotations"], images, classes),
+        instances_of(coco_eval.cocoDt.dataset["annotations"], images, classes),
+        instances_of(coco_eval.cocoGt.dataset["annotations"], images, classes),
         overlaps,
         num_images=len(images),
         num_classes=len(classes),
+        evaluation=evaluation,
     )
 
 
@@ -149,10 +151,12 @@ def _groups(
         )
 
 
-def _assign(group: _Group, truth: Instances) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+def _assign(
+    group: _Group, is_crowd: Flags, is_ignored: Flags
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Return flags [A, D] of the detections that are matched, and to objects that are ignored."""
-    crowd = truth.is_crowd[group.truth][:, None, None]  # [P, 1, 1, G]
-    skipped = (truth.outside | truth.is_crowd)[:, group.truth].transpose(1, 0, 2)[:, :, None]
+    crowd = is_crowd[group.truth][:, None, None]  # [P, 1, 1, G]
+    skipped = is_ignored[:, group.truth].transpose(1, 0, 2)[:, :, None]
     pairs, areas, _, objects = skipped.shape  # [P, A, 1, G]
     taken = np.zeros((pairs, areas, len(_IOU), objects), bool)
     matched = np.zeros((areas, len(group.detections)), np.uint16)
@@ -174,23 +178,14 @@ def _assign(group: _Group, truth: Instances) -> tuple[NDArray[np.uint16], NDArra
 
 
 def _counts(
-    truth: Instances, num_images: int
+    truth: Instances, counted: Flags, num_images: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.int32]]:
     """Return images [P], classes [P] and the numbers of objects of each size [A, P]."""
     pairs, inverse = np.unique(truth.class_image_keys(num_images), return_inverse=True)
-    counted = ~(truth.outside | truth.is_crowd)
     counts = np.stack([np.bincount(inverse[some], minlength=len(pairs)) for some in counted])
     any_size = counts.any(axis=0)
     label, image = np.divmod(pairs[any_size], num_images)
     return image.astype(np.int32), label.astype(np.int16), counts[:, any_size].astype(np.int32)
-
-
-def equals_before(values: NDArray[Any]) -> Int64:
-    """Return for each value how many equal ones stand before it."""
-    order = np.argsort(values, kind="stable")
-    count = np.empty(len(values), np.int64)
-    count[order] = np.arange(len(values)) - np.searchsorted(values[order], values[order])
-    return count
 
 
 def _count_up(lengths: Int64) -> Int64:

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.coco import engine_faster, engine_pycocotools, engine_vectorised
-from runners.evaluation.coco.index import Entry, Index, ShapeKind, geometry_of, indices, set_areas
+from runners.evaluation.coco.detections import Entry, ShapeKind
+from runners.evaluation.coco.index import Index, geometry_of, indices
 from runners.evaluation.coco.masks import iou
-from runners.evaluation.coco.matching import ScoringResult
+from runners.evaluation.coco.scoring_result import ScoringResult
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
 from yolact_bench.spec.accuracies import COCO_METRICS
+from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 
 
 def score(
@@ -28,12 +30,14 @@ def score(
     image_ids: Collection[int] | None = None,
     save_matches: Path | None = None,
     scoring: str = "pycocotools",
+    evaluation: Evaluation = COCO_OPTIONS,
 ) -> ApSummary:
     """Return COCO's metrics of `results`, a list in COCO's result format or a file of one.
 
     The numbers are those of the engine named by `scoring`. No detections at all score 0.
     `class_names` goes from category id to name; `image_ids` restricts the evaluation to these
-    images. The matches are left in the file `save_matches`, for AP on resampled images.
+    images, and `evaluation` says what counts. The matches are left in the file `save_matches`, for
+    AP on resampled images.
 
     Raises:
         SpecError: the file is not COCO results, or names an unknown image or category.
@@ -41,10 +45,8 @@ def score(
     Source: Lin et al., Microsoft COCO (arXiv:1405.0312); pycocotools, COCOeval.
     """
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress by print
-        truth, detections = indices(ground_truth, results, kind)
-        if kind == "segm":
-            set_areas(detections)
-        scored = SCORING[scoring].evaluate(truth, detections, kind, image_ids)
+        truth, detections = indices(ground_truth, results, kind, evaluation)
+        scored = SCORING[scoring].evaluate(truth, detections, kind, image_ids, evaluation)
     if save_matches is not None:
         with atomic_path(save_matches) as temporary:
             scored.matches().save(temporary)
@@ -53,12 +55,13 @@ def score(
 
 def summary(scored: ScoringResult, class_names: Mapping[int, str]) -> ApSummary:
     """Return an engine's numbers as records have them; `class_names` as in `score`."""
-    numbers = [None if value == -1 else float(value) for value in scored.stats]
+    numbers = [None if value == -1 else value for value in scored.stats]
+    precision = scored.precision[0]  # of all sizes
     return ApSummary(
         **dict(zip(COCO_METRICS, numbers, strict=True)),
-        ap_by_iou=tuple(_mean(at_threshold) for at_threshold in scored.precision),
+        ap_by_iou=tuple(_mean(at_threshold) for at_threshold in precision),
         ap_by_class={
-            class_names[category]: _mean(scored.precision[:, :, column])
+            class_names[category]: _mean(precision[:, :, column])
             for column, category in enumerate(scored.category_ids)
         },
     )
@@ -69,7 +72,7 @@ class Engine:
     """Computes COCO's metrics. All engines have the same interface and give the same numbers."""
 
     # Of ground truth and detections with areas; both are written into.
-    evaluate: Callable[[Index, Index, ShapeKind, Collection[int] | None], ScoringResult]
+    evaluate: Callable[[Index, Index, ShapeKind, Collection[int] | None, Evaluation], ScoringResult]
     name: Callable[[], str]  # for records; raises SpecError if it is not installed
 
 
@@ -96,7 +99,11 @@ class Overlaps:
 
 
 def overlaps(
-    ground_truth: Mapping[str, object], results: Sequence[Entry] | Path, *, kind: ShapeKind
+    ground_truth: Mapping[str, object],
+    results: Sequence[Entry] | Path,
+    *,
+    kind: ShapeKind,
+    evaluation: Evaluation = COCO_OPTIONS,
 ) -> Iterator[Overlaps]:
     """Yield what `score` compares, image by image in the order of their ids.
 
@@ -104,7 +111,7 @@ def overlaps(
         SpecError: as `score`.
     """
     with contextlib.redirect_stdout(io.StringIO()):
-        truth, detections = indices(ground_truth, results, kind)
+        truth, detections = indices(ground_truth, results, kind, evaluation)
     for image_id in sorted(truth.imgs):
         objects = truth.imgToAnns.get(image_id, [])
         entries = detections.imgToAnns.get(image_id, [])

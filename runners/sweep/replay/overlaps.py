@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.coco.index import Index, ShapeKind
+from runners.evaluation.coco.detections import ShapeKind
+from runners.evaluation.coco.index import Index
 from runners.evaluation.coco.instances import Float64, Int64
 from runners.evaluation.coco.masks import Rle, areas, iou
-from runners.evaluation.coco.matching import MAX_DETECTIONS
 from yolact_bench.slots import Choice
 
 MaskKey = int | tuple[int, int]
 
 _KEY_BYTES = 150  # of a key, its number and their share of a dictionary
-_AT_ONCE = 100  # masks; scoring never asks pycocotools for the overlaps of more
+_AT_ONCE = 100  # masks, of whose overlaps pycocotools is asked
 
 
 class ImageObjects:
@@ -39,18 +39,19 @@ class ImageObjects:
         return len(self.boxes)
 
     def by_class(
-        self, label: Int64, score: Float64, overlaps: Float64
+        self, label: Int64, score: Float64, overlaps: Float64, max_dets: int
     ) -> Iterator[tuple[int, Float64]]:
         """Yield column and IoU [D, G] of each class of the image, in the order of matching.
 
-        `label` [D], `score` [D] and `overlaps` [D, all objects] are of its detections, in order.
+        `label` [D], `score` [D] and `overlaps` [D, all objects] are of its detections, in order, of
+        which the best `max_dets` of a class count.
         """
         order = np.lexsort((-score, label))
         ordered = label[order]
         for column, objects in self.of_class.items():
             start, end = np.searchsorted(ordered, (column, column + 1))
             if start < end:
-                rows = order[start : min(end, start + MAX_DETECTIONS)]
+                rows = order[start : min(end, start + max_dets)]
                 yield column, overlaps[rows[:, None], objects]
 
 

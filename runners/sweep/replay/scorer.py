@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from runners.arms.evaluate import keep_pass
+from runners.evaluation.coco.detections import ShapeKind
 from runners.evaluation.coco.engine_vectorised import score_matches
-from runners.evaluation.coco.index import ShapeKind, truth_index
+from runners.evaluation.coco.index import truth_index
 from runners.evaluation.coco.instances import Instances, instances_of
 from runners.evaluation.coco.matching import match
 from runners.evaluation.coco.score import summary
@@ -32,6 +33,7 @@ from yolact_bench.build import build_detector
 from yolact_bench.data import Dataset
 from yolact_bench.resolve import fact_of
 from yolact_bench.results.record import ApSummary
+from yolact_bench.spec.evaluation import Evaluation
 from yolact_bench.spec.run import Run
 
 CANDIDATE_BYTES = 4e9  # above, every trial reads candidates from the stored pass
@@ -66,7 +68,7 @@ class TrialScorer:
         self._device = place.device
         dataset = place.datasets.open(unit.data, unit.split)
         self._stored = keep_pass(unit, place, min_score=min_score)
-        self._truth = _Truth(dataset)
+        self._truth = _Truth(dataset, unit.evaluation)
         self._network = trained_detector(unit.run, place).network
         self._memory = OverlapMemory(known_bytes)
         self._images: Sequence[ImageCandidates] | None = None
@@ -77,7 +79,9 @@ class TrialScorer:
         """Return whether the stored pass has all that the detection of a run needs."""
         lowest = lowest_score(run)
         same_network = run.forward_digest == self._forward_digest
-        return same_network and lowest is not None and lowest >= self._stored.min_score
+        same_terms = run.evaluation == self._truth.evaluation
+        all_there = lowest is not None and lowest >= self._stored.min_score
+        return same_network and same_terms and all_there
 
     def score(self, run: Run) -> Scores:
         """Return the scores that `evaluate_unit` would give this run, which `can_score` accepts.
@@ -116,11 +120,12 @@ class TrialScorer:
 
 
 class _Truth:
-    """The ground truth."""
+    """The ground truth, of the classes that are scored."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress by print
-            index = truth_index(dataset.ground_truth())
+            index = truth_index(dataset.ground_truth(), evaluation)
         classes = {number: column for column, number in enumerate(sorted(index.cats))}
         rows = {number: row for row, number in enumerate(sorted(index.imgs))}
         image_ids = [dataset.image_id(place) for place in range(len(dataset))]
@@ -129,7 +134,9 @@ class _Truth:
         self._num_images = len(rows)
         self._names, self._category_ids = class_names(dataset), tuple(classes)
         self._row = [rows[image_id] for image_id in image_ids]  # of each image of the data set
-        self._column = np.array([classes[number] for number in dataset.category_ids], np.int64)
+        # Of each label; -1 of a class that is not scored.
+        columns = [classes.get(number, -1) for number in dataset.category_ids]
+        self._column = np.array(columns, np.int64)
 
     def scores(self, images: Sequence[ImageDetections], kind: ShapeKind) -> ApSummary:
         """Return COCO's metrics of the detections of each image of the data set."""
@@ -138,8 +145,12 @@ class _Truth:
             label = self._column[image.label]
             score = image.score if kind == "bbox" else image.mask_score
             area, iou = image.facts.of(kind)
+            if self.evaluation.classes:
+                scored = label >= 0
+                label, score, area, iou = label[scored], score[scored], area[scored], iou[scored]
             parts.append((np.full(len(label), row), label, area, score))
-            for column, of_class in objects.by_class(label, score, iou):
+            most = self.evaluation.max_dets
+            for column, of_class in objects.by_class(label, score, iou, most):
                 overlaps[row, column] = of_class
         matches = match(
             _instances(parts),
@@ -147,6 +158,7 @@ class _Truth:
             overlaps,
             num_images=self._num_images,
             num_classes=len(self._category_ids),
+            evaluation=self.evaluation,
         )
         return summary(score_matches(matches, self._category_ids), self._names)
 

@@ -8,9 +8,9 @@ import pytest
 
 from runners.arms.analyse import analyse_errors
 from runners.arms.evaluate import evaluate_unit, keep_pass, predict_unit
+from runners.arms.oracles.ladder import ORACLES
 from runners.arms.train import ensure_trained
 from runners.evaluation.error_types import ERROR_TYPES, OPPOSITES
-from runners.evaluation.oracles import ORACLES
 from tests.runners.evaluation.test_repeated_training import save_again
 from tests.runners.evaluation.test_replay import VARIANTS, files_of, record_batches, units_in
 from tests.support.small_ablation import write_spec

@@ -186,7 +186,7 @@ def _check_space(source: Source, run: Run, space: Space) -> None:
     """Check that every path is a slot or an option; components and values are checked later."""
     for path, entry in space.items():
         slot = path.partition(".")[0]
-        if slot in ("dataset", "seed"):  # trials are only comparable on the same data
+        if slot in ("dataset", "seed", "evaluation"):  # trials are comparable on the same terms
             raise source.error(("space", path), f"{slot} cannot vary; write it under set:")
         values = (
             [{"name": name} for name in entry.options]

@@ -157,11 +157,11 @@ def test_only_the_chosen_images_count() -> None:
 def test_results_of_another_data_set_are_refused() -> None:
     truth, boxes, _ = scene(num_images=2)
 
-    with pytest.raises(SpecError, match="detection 1 has image_id 5"):
+    with pytest.raises(SpecError, match="entry 1: image_id 5 is not in"):
         score(truth, [{**boxes[0], "image_id": 5}], kind="bbox", class_names=NAMES)
-    with pytest.raises(SpecError, match="detection 1 has category_id 4"):
+    with pytest.raises(SpecError, match="entry 1: category_id 4 is not in"):
         score(truth, [{**boxes[0], "category_id": 4}], kind="bbox", class_names=NAMES)
-    with pytest.raises(SpecError, match=r"detection 1: missing segmentation; write segm.*: poly"):
+    with pytest.raises(SpecError, match=r"entry 1: missing segmentation; write segm.*: poly"):
         score(truth, boxes, kind="segm", class_names=NAMES)
 
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from pycocotools.cocoeval import Params
 
-from runners.evaluation.coco.matching import MAX_DETECTIONS
+from runners.evaluation.coco.instances import sizes_of
 from runners.evaluation.coco.score import SCORING, engine_name, score
 from tests.runners.evaluation.coco.test_coco_score import NAMES, by_hand, scene
 from tests.support.coco_like import coco_like, names_of
 from tests.support.coco_matches import collect_matches
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import ApSummary
+from yolact_bench.spec.evaluation import COCO_OPTIONS
 from yolact_bench.statistics.matches import IOU_THRESHOLDS, RECALLS, Matches, load_matches
 
 FAST = sorted(set(SCORING) - {"pycocotools"})
@@ -115,7 +116,8 @@ def test_the_matches_are_those_that_pycocotools_keeps(name: str, kind: str, tmp_
 def test_recalls_and_thresholds_are_those_of_pycocotools() -> None:
     params = Params("bbox")
     assert np.array_equal(params.recThrs, RECALLS)
-    assert params.maxDets[-1] == MAX_DETECTIONS
+    assert params.maxDets[-1] == COCO_OPTIONS.max_dets
+    assert params.areaRng == sizes_of(COCO_OPTIONS).tolist()
     assert params.iouThrs.tolist() == pytest.approx(list(IOU_THRESHOLDS))
 
 

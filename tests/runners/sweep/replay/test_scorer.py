@@ -196,7 +196,7 @@ def test_only_the_best_hundred_of_a_class_are_matched() -> None:
     score = np.array([0.5] * 145 + [0.9] * 10)
     numbers = np.arange(155.0)[:, None] + [0.0, 1000.0, 2000.0]
 
-    chosen = dict(objects.by_class(label, score, numbers))
+    chosen = dict(objects.by_class(label, score, numbers, 100))
 
     best = [*range(145, 155), *range(5, 95)]
     assert chosen.keys() == {0, 1}

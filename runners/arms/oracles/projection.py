@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from runners.evaluation.truth import Truth
+from runners.arms.oracles.truth import Truth
 from yolact_bench.data.objects import rasterise
 from yolact_bench.detect.image_candidates import Candidates
 from yolact_bench.detect.pipeline import SoftDetections

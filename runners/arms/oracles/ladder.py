@@ -25,13 +25,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from runners.evaluation.coco.index import Entry
+from runners.arms.oracles.projection import project
+from runners.arms.oracles.truth import Truth, truth_of
+from runners.evaluation.coco.detections import Entry
 from runners.evaluation.coco.masks import Rle, iou
 from runners.evaluation.coco.score import score
 from runners.evaluation.encode import entries, run_lengths
-from runners.evaluation.projection import project
 from runners.evaluation.score import class_names
-from runners.evaluation.truth import Truth, truth_of
 from runners.system.progress import progress
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.image_candidates import Candidates
@@ -41,6 +41,7 @@ from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.geometry.masks import crop
 from yolact_bench.geometry.protocols import Assembly
 from yolact_bench.shapes import Selection
+from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 
 ORACLES = ("none", "crop_gt_box", "rescore_gt", "class_gt", "project_gt")
 
@@ -52,6 +53,7 @@ def oracle_ladder(
     dataset: Dataset,
     candidates: Iterable[Candidates],
     *,
+    evaluation: Evaluation = COCO_OPTIONS,
     title: str = "oracles",
 ) -> dict[str, float | None]:
     """Return mask AP, as a fraction, with each of `ORACLES`, from one pass over the images.
@@ -71,7 +73,7 @@ def oracle_ladder(
             advance(index + 1, f"{len(collected['none'])} detections")
     truth, names = dataset.ground_truth(), class_names(dataset)
     return {
-        name: score(truth, of_oracle, kind="segm", class_names=names).ap
+        name: score(truth, of_oracle, kind="segm", class_names=names, evaluation=evaluation).ap
         for name, of_oracle in collected.items()
     }
 

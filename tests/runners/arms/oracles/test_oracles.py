@@ -8,8 +8,8 @@ import pytest
 import torch
 from pycocotools import mask as rle
 
+from runners.arms.oracles.ladder import ORACLES, oracle_entries, oracle_ladder
 from runners.evaluation.coco.masks import encode_pixels
-from runners.evaluation.oracles import ORACLES, oracle_entries, oracle_ladder
 from yolact_bench.data.objects import Objects
 from yolact_bench.detect.image_candidates import Candidates
 from yolact_bench.detect.nms import NMS

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from runners.evaluation.projection import fitted_coefficients
-from tests.runners.evaluation.test_oracles import L_SHAPE, SIDE, A, filled
+from runners.arms.oracles.projection import fitted_coefficients
+from tests.runners.arms.oracles.test_oracles import L_SHAPE, SIDE, A, filled
 
 
 def fit(prototypes: Tensor, mask: np.ndarray, cells: np.ndarray) -> Tensor:
