@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
-from numpy.typing import NDArray
+from jaxtyping import UInt8
 
-from yolact_bench.data.image_file import decode_deep
+from yolact_bench.data.image_file import RGB, decode, decode_deep
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.listing import read_listing
 from yolact_bench.dataset_spec.split import FileSplit
@@ -98,7 +97,14 @@ def bits_of(peak: int) -> int:
     return next(bits for bits in DEPTHS if peak < 1 << bits)
 
 
-def narrow(image: UInt16[np.ndarray, "H W 3"], bits: int) -> UInt8[np.ndarray, "H W 3"]:
-    """Return an image of values of so many bits with the highest 8 of them."""
-    levels: NDArray[np.uint8] = np.minimum(image >> (bits - 8), 255).astype(np.uint8)
-    return levels
+def decode_scaled(content: bytes, bits: int, flags: int = 0) -> UInt8[np.ndarray, "H W 3"] | None:
+    """Return an image, RGB, that has values of so many bits if more than 8; None if it is none.
+
+    `flags` are of the orientation. Of larger values than the bits hold, the largest remains.
+    """
+    if bits == FULL:
+        return decode(content, RGB | flags)
+    image = decode_deep(content, flags)
+    if image is not None and image.dtype != np.uint8:
+        image = np.minimum(image >> (bits - 8), 255)
+    return None if image is None else np.asarray(image, dtype=np.uint8)

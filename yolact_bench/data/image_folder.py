@@ -8,9 +8,9 @@ from jaxtyping import UInt8
 
 from yolact_bench.coco_file.images import ImageEntry
 from yolact_bench.data.image_copies import ImageFiles, note_copies
-from yolact_bench.data.image_depth import FULL, choose_bits, narrow
+from yolact_bench.data.image_depth import choose_bits, decode_scaled
 from yolact_bench.data.image_faults import note_orientations, refuse_faults
-from yolact_bench.data.image_file import RGB, decode, decode_deep, is_truncated
+from yolact_bench.data.image_file import is_truncated
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.errors import ArmError
@@ -68,7 +68,7 @@ class ImageFolder:
             raise ArmError("bad_image", f"{path}: the file is truncated; replace it")
         sizes: list[str] = []
         for flags in (0, cv2.IMREAD_IGNORE_ORIENTATION):
-            image = self._decode(content, flags)
+            image = decode_scaled(content, self._bits, flags)
             if image is None:
                 raise ArmError("bad_image", f"{path}: cannot be decoded; replace it")
             if image.shape[:2] == (entry.height, entry.width):
@@ -79,9 +79,3 @@ class ImageFolder:
             f"{path}: {sizes[0]} px, but annotated as {entry.width} x {entry.height}; write its "
             f"width and height in {self._annotations}, or replace the image",
         )
-
-    def _decode(self, content: bytes, flags: int) -> UInt8[np.ndarray, "H W 3"] | None:
-        if self._bits == FULL:
-            return decode(content, RGB | flags)
-        image = decode_deep(content, flags)
-        return image if image is None or image.dtype == np.uint8 else narrow(image, self._bits)

@@ -1,5 +1,6 @@
 """`predict`: a picture for each image, which shows what the terminal prints."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -9,10 +10,11 @@ import torch
 
 from runners.cli import predict as predict_module
 from runners.cli.arm_commands import PredictCommand
-from runners.cli.predict import predict, read_image
+from runners.cli.predict import predict
 from tests.runners.arms.test_draw import found
+from tests.support.image_bytes import png_claiming
 from yolact_bench.detect.pipeline import SoftDetections
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import ArmError, SpecError
 
 SIZE = (60, 80)
 
@@ -77,10 +79,55 @@ def test_no_picture_replaces_its_image(tmp_path: Path, source: str) -> None:
     assert (folder / "a.png").read_bytes() == before
 
 
-def test_a_truncated_image_is_refused_and_not_filled_up_with_grey(tmp_path: Path) -> None:
-    """OpenCV decodes what there is of such a JPEG, and returns grey for the rest."""
+BREAK: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "truncated": (lambda whole: whole[:-20], "truncated; replace it"),
+    "empty": (lambda whole: b"", "0 bytes; replace it"),
+    "no image": (lambda whole: b"<html>", "not an image that can be read"),
+    "a bomb": (lambda whole: png_claiming(100_000, 100_000), "100000 x 100000 px by its header"),
+    "a few wrong bytes": (lambda whole: png_claiming(70, 50), "not a readable image"),
+}
+
+
+@pytest.mark.parametrize("what", BREAK)
+def test_a_broken_image_is_refused_and_not_filled_up_with_grey(tmp_path: Path, what: str) -> None:
+    """OpenCV decodes what there is of a truncated JPEG, and returns grey for the rest."""
+    change, message = BREAK[what]
     path = write_images(tmp_path / "images", "a.jpg") / "a.jpg"
-    assert read_image(path).shape == (*SIZE, 3)
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(SpecError, match=r"a\.jpg: the file is truncated"):
-        read_image(path)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(SpecError, match=rf"a\.jpg: {message}"):
+        draw_all(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_a_folder_all_others_are_drawn_and_the_broken_reported_together(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(len(BREAK))]
+    folder = write_images(tmp_path / "images", "0.png", *names, "z.png")
+    for name, (change, _) in zip(names, BREAK.values(), strict=True):
+        (folder / name).write_bytes(change((folder / name).read_bytes()))
+    (folder / "folder.png").mkdir()
+    with pytest.raises(ArmError) as caught:
+        draw_all(folder, tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png.png", "z.png.png"]
+    title, *lines = str(caught.value).splitlines()
+    assert title == "5 of 7 images could not be drawn"
+    for line, name, (_, message) in zip(lines, names, BREAK.values(), strict=True):
+        assert line.strip().startswith(f"{folder / name}: {message}")
+
+
+def test_deep_images_of_a_folder_have_one_scale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values up to 4095 are of 12 bits, and divided by 16 in a darker image too."""
+    folder = write_images(tmp_path / "images")
+    for name, value in (("a.png", 4095), ("b.png", 800)):
+        cv2.imwrite(str(folder / name), np.full(SIZE, value, np.uint16))
+    images: list[int] = []
+    draw = predict_module.draw
+
+    def record(image: np.ndarray, *rest: object, **how: object) -> object:
+        images.append(int(image.max()))
+        return draw(image, *rest, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(predict_module, "draw", record)
+    draw_all(folder, tmp_path / "out")
+    assert images == [4095 // 16, 800 // 16]
