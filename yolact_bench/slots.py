@@ -48,9 +48,10 @@ def defaults_of(component: Callable[..., object]) -> Mapping[str, object]:
 
 @cache
 def types_of(component: Callable[..., object]) -> Mapping[str, object]:
-    """Return the annotations of a component's parameters."""
+    """Return the annotations of a component's options, ranges included."""
     signed = component.__init__ if inspect.isclass(component) else component
-    return get_type_hints(signed, include_extras=True)
+    types = get_type_hints(signed, include_extras=True)
+    return {option: types.get(option, object) for option in options_of(component)}
 
 
 def find_component(table: Mapping[str, C], choice: Choice) -> C | None:
@@ -139,12 +140,12 @@ def resolve(
     for option, parameter in accepted.items():
         if option in choice:
             where = f"{slot}.{name}.{option}: "
-            resolved[option] = check_value(types.get(option, object), choice[option], where=where)
+            resolved[option] = check_value(types[option], choice[option], where=where)
         elif parameter.default is inspect.Parameter.empty:
             raise SpecError(
                 f"{slot}.{name}: the option {brief(option)} is required; write "
                 f"{slot}: {{name: {name}, {option}: ...}}, where {option} is "
-                f"{kind_of(types.get(option, object))}"
+                f"{kind_of(types[option])}"
             )
         else:
             resolved[option] = plain(parameter.default)

@@ -3,12 +3,16 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from textwrap import wrap
 
 from runners.workdir.list_runs import run_facts, run_lines
 from runners.workdir.list_sweeps import sweep_facts, sweep_lines
 from yolact_bench.errors import SpecError, hint
-from yolact_bench.slots import options_of
+from yolact_bench.option_values import kind_of
+from yolact_bench.slots import types_of, options_of
 from yolact_bench.spec.presets import PRESETS
+
+_WIDTH = 100
 
 
 def lines(
@@ -48,10 +52,12 @@ def _components(slot: str | None) -> Iterator[str]:
         for entry, component in components(name).items():
             first_line = (component.__doc__ or "").strip().splitlines()[0]
             yield f"  {entry:<20} {first_line}"
+            types = types_of(component)
             for option, parameter in options_of(component).items():
                 required = parameter.default is parameter.empty
                 default = "required" if required else f"default {parameter.default!r}"
-                yield f"      {option}: {default}"
+                line = f"{option}: {default}; {kind_of(types[option])}"
+                yield from wrap(line, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 10)
 
 
 def _presets() -> Iterator[str]:

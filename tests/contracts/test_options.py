@@ -1,26 +1,22 @@
 """No number or list among the options of any component takes a value that makes no sense."""
 
-import inspect
 import re
-from collections.abc import Callable, Sequence
-from typing import Literal, get_type_hints
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from runners.cli import listing
 from tests.support.value_types import gaps, outside, smallest
 from yolact_bench.catalog import OWN, components
 from yolact_bench.dataset_spec.dataset import DATASET_SPECS
 from yolact_bench.errors import SpecError
+from yolact_bench.option_values import kind_of
 from yolact_bench.ranges import Count
-from yolact_bench.slots import options_of, resolve
+from yolact_bench.slots import types_of, resolve
 
 TABLES = {**{slot: components(slot) for slot in OWN}, "dataset": DATASET_SPECS}
-
-
-def types_of(component: Callable[..., object]) -> dict[str, object]:
-    signed = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
-    types = get_type_hints(signed, include_extras=True)
-    return {option: types[option] for option in options_of(component)}
 
 
 OPTIONS = {
@@ -86,3 +82,15 @@ def test_the_least_value_is_taken(path: str) -> None:
         assert resolve(slot, TABLES[slot], choice)["name"] == name
     except SpecError as error:
         assert "has no effect" in str(error) or "is required" in str(error)
+
+
+def test_the_listing_shows_the_range_of_every_option_in_100_columns() -> None:
+    lines = list(listing.lines("components", slot=None, work_dir=Path(), folder=Path()))
+    text = " ".join(" ".join(lines).split())
+    for path, expected in OPTIONS.items():
+        slot, _, option = path.split(".")
+        if slot != "dataset":
+            assert re.search(rf" {option}: [^;]*; {re.escape(kind_of(expected))} ", f"{text} "), (
+                path
+            )
+    assert max(len(line) for line in lines if line.startswith(" " * 6)) <= 100
