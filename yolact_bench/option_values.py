@@ -2,10 +2,11 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Annotated, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -13,6 +14,8 @@ from yolact_bench.errors import SpecError, brief, hint
 
 _ENDS = {"gt": "above {:,}", "ge": "of at least {:,}", "lt": "below {:,}", "le": "at most {:,}"}
 _NOUNS: Mapping[object, str] = {int: "whole number", float: "number", str: "text", tuple: "list"}
+_DECIMAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
+_MOST_DIGITS = 40
 _WORDS: Mapping[object, str] = {bool: "true or false", NoneType: "null"}
 
 
@@ -30,6 +33,18 @@ def check_value(expected: Hashable, value: object, *, where: str = "") -> object
             text = f"{where}no value is named {brief(value)}{hint(str(value), values)}"
             raise SpecError(text) from error
         raise SpecError(f"{where}expected {kind_of(expected)}, got {brief(value)}") from error
+
+
+def read_number(expected: Hashable, text: str, *, where: str = "") -> Any:  # noqa: ANN401
+    """Return the number that a text has in decimal digits; no other form is one.
+
+    Raises:
+        SpecError: as `check_value`.
+    """
+    number: object = text
+    if len(text) <= _MOST_DIGITS and _DECIMAL.fullmatch(text):
+        number = int(text) if text.lstrip("+-").isdecimal() else float(text)
+    return check_value(expected, number, where=where)
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-MOST_THREADS, MOST_SEEDS, MOST_TRIALS, MOST_DEVICES = 1024, 1000, 100_000, 1024
+_MOST_SEEDS, _MOST_PROCESSES = 1000, 1024
 LARGEST_SEED = 2**32 - 1  # of NumPy's, Optuna's and PyTorch's generators
 # Below it P6 is a single cell. P7's convolution would see nothing but that cell, and PyTorch 2.15
 # leaves the other eight taps of its bf16 weight gradient uninitialised on a CPU.
@@ -20,6 +20,7 @@ _LARGEST_IMAGE = 8192  # px; the largest network input in use has about 1,500
 _MOST, _SMALLEST, _LARGEST = 1_000_000_000, 1e-9, 1_000_000
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Efficiency: TypeAlias = Annotated[float, Field(ge=_SMALLEST, le=1)]
 Share: TypeAlias = Annotated[float, Field(ge=_SMALLEST, le=0.999)]
 Positive: TypeAlias = Annotated[float, Field(ge=_SMALLEST, le=_LARGEST)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0, le=_LARGEST)]
@@ -27,12 +28,16 @@ AtLeastOne: TypeAlias = Annotated[float, Field(ge=1, le=_LARGEST)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=_MOST)]
 CountOrZero: TypeAlias = Annotated[int, Field(ge=0, le=_MOST)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-Seeds: TypeAlias = Annotated[Sequence[Seed], Field(min_length=1, max_length=MOST_SEEDS)]
+Seeds: TypeAlias = Annotated[Sequence[Seed], Field(min_length=1, max_length=_MOST_SEEDS)]
+NumSeeds: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_SEEDS)]
 # Optuna's take 32 bits, of which trials are added to it.
 SamplerSeed: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
 PrunerOption: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST)] | Literal["auto"]
-Trials: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TRIALS)]
+Trials: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
 Anywhere: TypeAlias = Annotated[float, Field(ge=-_MOST, le=_MOST)]  # whatever the option
+Threads: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_PROCESSES)]  # or processes, or devices
+Workers: TypeAlias = Annotated[int, Field(ge=0, le=_MOST_PROCESSES)]
+Cluster: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]  # devices that a plan is for
 Stage: TypeAlias = Annotated[
     int, Field(ge=0, le=9)
 ]  # of a backbone; from the fifth on ours have none

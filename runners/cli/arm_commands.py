@@ -8,6 +8,7 @@ import typer
 
 from runners.cli import options
 from runners.cli.command import PlaceOptions
+from yolact_bench import ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,9 @@ class EvaluateCommand(PlaceOptions):
     workers: options.Workers = None
     scoring: options.Scoring = "pycocotools"
     eval_batch: options.EvalBatch = 1
-    devices: Annotated[int, typer.Option(min=1, help="Devices that share the images.")] = 1
+    devices: Annotated[
+        int, options.number(ranges.Threads, help="Devices that share the images.")
+    ] = 1
     as_json: options.AsJson = False
 
 
@@ -69,9 +72,13 @@ class LatencyCommand(PlaceOptions):
     ] = None
     rel_ci: Annotated[
         float,
-        typer.Option(help="Relative half-width of the intervals at which timing stops."),
+        options.number(
+            ranges.Share, help="Relative half-width of the intervals at which timing stops."
+        ),
     ] = 0.01
-    max_seconds: Annotated[float, typer.Option(help="Time limit per scenario, seconds.")] = 300.0
+    max_seconds: Annotated[
+        float, options.number(ranges.Positive, help="Time limit per scenario, seconds.")
+    ] = 300.0
     rounds: options.Rounds = None
     batch: options.Batch = 1
     load: Annotated[
@@ -110,7 +117,9 @@ class ProfileCommand(PlaceOptions):
         ),
     ] = None
     batch: options.Batch = 1
-    max_seconds: Annotated[float, typer.Option(help="Time limit of the timing, seconds.")] = 30.0
+    max_seconds: Annotated[
+        float, options.number(ranges.Positive, help="Time limit of the timing, seconds.")
+    ] = 30.0
     as_json: options.AsJson = False
     data_root: None = None  # nothing is read
 
@@ -127,7 +136,7 @@ class PredictCommand:
     out: Annotated[Path, typer.Option(help="Folder for the drawn images.")] = Path("predictions")
     min_score: Annotated[
         float,
-        typer.Option(callback=options.at_least(0, 1), help="Lowest score that is drawn, 0 to 1."),
+        options.number(ranges.Fraction, help="Lowest score that is drawn, 0 to 1."),
     ] = 0.3
     settings: options.ArmSet = None
     device: options.Device = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, get_origin
 import typer
 
 from runners.cli import options
+from yolact_bench import ranges
 from yolact_bench.errors import SpecError
 from yolact_bench.spec.budget_names import BUDGETS, FULL
 
@@ -132,9 +133,8 @@ class SpecOptions:
     settings: options.Set = None
     seeds: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            max=options.MOST_SEEDS,
+        options.number(
+            ranges.NumSeeds,
             help="Number of seeds, 0 … N-1. Default: the seeds of the file.",
         ),
     ] = None
@@ -160,7 +160,9 @@ class ExecutorOptions(PlaceOptions):
     ] = None
     slots: Annotated[
         int | None,
-        typer.Option(min=1, help="Arms side by side. Default: one per CUDA device; 1 on a CPU."),
+        options.number(
+            ranges.Threads, help="Arms side by side. Default: one per CUDA device; 1 on a CPU."
+        ),
     ] = None
     devices: options.Devices = 1
     hash_images: options.HashImages = False

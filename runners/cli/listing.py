@@ -9,7 +9,7 @@ from runners.workdir.list_runs import run_facts, run_lines
 from runners.workdir.list_sweeps import sweep_facts, sweep_lines
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.option_values import kind_of
-from yolact_bench.slots import types_of, options_of
+from yolact_bench.slots import options_of, types_of
 from yolact_bench.spec.presets import PRESETS
 
 _WIDTH = 100

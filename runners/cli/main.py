@@ -10,12 +10,13 @@ import typer
 
 from runners.cli import arm_commands, report_commands, spec_commands, workdir_commands
 from runners.cli.command import callback
-from runners.cli.options import MOST_THREADS
+from runners.cli.options import number
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
 from runners.system.output import echo
 from runners.system.progress import log_to_stderr
 from runners.system.torchrun import is_first_process
+from yolact_bench.ranges import Threads
 
 app = typer.Typer(
     name="yolact-bench",
@@ -32,7 +33,7 @@ def start(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_THREADS, help="CPU threads for torch. Default: torch's own."),
+        number(Threads, help="CPU threads for torch. Default: torch's own."),
     ] = None,
 ) -> None:
     """Set up logging, for every command."""

@@ -1,14 +1,16 @@
 """Arguments and options that several commands share."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from yolact_bench import ranges
+from yolact_bench.errors import SpecError
+from yolact_bench.option_values import read_number
+
 WORK = Path("work")
-MOST_THREADS, MOST_SEEDS = 1024, 1000  # a larger number is a slip that fills the machine
 
 
 def require_files(specs: Path | Sequence[Path]) -> Path | Sequence[Path]:
@@ -24,19 +26,20 @@ def require_files(specs: Path | Sequence[Path]) -> Path | Sequence[Path]:
     return specs
 
 
-def at_least(least: float, most: float = math.inf) -> Callable[[float | None], float | None]:
-    """Return what refuses a number outside of a range before anything runs.
+def number(expected: Any, *names: str, help: str) -> Any:  # noqa: ANN401
+    """Return an option that takes numbers of a type of `ranges`, written in decimal digits."""
 
-    `min` and `max` of typer, which serve for whole numbers, let NaN pass.
-    """
+    def read(text: str | float) -> Any:  # noqa: ANN401
+        try:
+            return read_number(expected, str(text))
+        except SpecError as error:
+            raise typer.BadParameter(str(error)) from error
 
-    def check(value: float | None) -> float | None:
-        if value is not None and not least <= value <= most:
-            top = "" if most == math.inf else f" to {most:g}"
-            raise typer.BadParameter(f"{value:g} is not a number from {least:g}{top or ' on'}.")
-        return value
-
-    return check
+    limits = [limit for field in expected.__metadata__ for limit in field.metadata]
+    ends = {
+        name: getattr(one, name) for one in limits for name in ("ge", "le") if hasattr(one, name)
+    }
+    return typer.Option(*names, parser=read, min=ends["ge"], max=ends["le"], help=help)
 
 
 # What to work on
@@ -90,20 +93,22 @@ Device = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        min=0,
-        max=MOST_THREADS,
+    number(
+        ranges.Workers,
         help="Processes that load images and encode masks; results do not depend on it. "
         "Default: 4 with CUDA, 1 without.",
     ),
 ]
-Devices = Annotated[int, typer.Option(min=1, help="Devices that share each batch of a training.")]
+Devices = Annotated[
+    int, number(ranges.Threads, help="Devices that share each batch of a training.")
+]
 
 # How to train
 ValidateEvery = Annotated[
     int | None,
-    typer.Option(
-        min=0, help="Iterations between validations; 0 for none. Default: a fifth of the schedule."
+    number(
+        ranges.CountOrZero,
+        help="Iterations between validations; 0 for none. Default: a fifth of the schedule.",
     ),
 ]
 Compile = Annotated[
@@ -125,9 +130,9 @@ CudnnBenchmark = Annotated[
 # How to evaluate
 MaxStore = Annotated[
     float,
-    typer.Option(
+    number(
+        ranges.NotNegative,
         "--max-store",
-        callback=at_least(0),
         help="Largest stored forward pass, GB; 0 stores none and runs the whole detector per arm.",
     ),
 ]
@@ -140,15 +145,17 @@ Scoring = Annotated[
 ]
 EvalBatch = Annotated[
     int,
-    typer.Option(min=1, help="Images per forward pass; above 1 the last digits of scores change."),
+    number(
+        ranges.BatchSize, help="Images per forward pass; above 1 the last digits of scores change."
+    ),
 ]
 
 # How to time
 Rounds = Annotated[
     int | None,
-    typer.Option(min=1, help="Maximum number of timing rounds. Default: no maximum."),
+    number(ranges.Count, help="Maximum number of timing rounds. Default: no maximum."),
 ]
-Batch = Annotated[int, typer.Option(help="Batch size.")]
+Batch = Annotated[int, number(ranges.BatchSize, help="Batch size.")]
 
 # What comes out
 Verbose = Annotated[

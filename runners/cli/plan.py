@@ -19,9 +19,11 @@ from runners.system.environment import environment
 from runners.system.output import echo
 from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
+from yolact_bench.option_values import read_number
+from yolact_bench.ranges import Cluster
 from yolact_bench.spec.sweep.sweep import is_sweep, load_sweep
 
-GPUS = (8, 64, 512)
+GPUS, _MOST_GPUS = (8, 64, 512), 20
 
 PlanText = tuple[list[str], dict[str, object]]  # a plan as lines, and as plain data
 
@@ -112,6 +114,6 @@ def _num_devices(command: PlanCommand, default: Sequence[int]) -> tuple[int, ...
     if command.gpus is None:
         return tuple(default)
     words = command.gpus.split(",")
-    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
-        raise SpecError(f"--gpus {command.gpus}: expected numbers such as 8,64,512")
-    return tuple(int(word) for word in words)
+    if len(words) > _MOST_GPUS:
+        raise SpecError(f"--gpus: {len(words)} numbers; write at most {_MOST_GPUS}, as 8,64,512")
+    return tuple(read_number(Cluster, word.strip(), where="--gpus 8,64,…: ") for word in words)

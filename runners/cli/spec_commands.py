@@ -8,6 +8,7 @@ import typer
 
 from runners.cli import options
 from runners.cli.command import ExecutorOptions, PlaceOptions, SpecOptions, command_text
+from yolact_bench import ranges
 from yolact_bench.spec.budget_names import FULL
 
 
@@ -23,7 +24,8 @@ class RunCommand(SpecOptions, ExecutorOptions):
     ]
     images_per_second: Annotated[
         float | None,
-        typer.Option(
+        options.number(
+            ranges.Positive,
             "--images-per-second",
             help="Training throughput for the estimate, images per second. "
             "Default: measured rates.",
@@ -71,7 +73,8 @@ class PlanCommand(SpecOptions, PlaceOptions):
     ] = None
     evaluation_rate: Annotated[
         float | None,
-        typer.Option(
+        options.number(
+            ranges.Positive,
             "--evaluation-images-per-second",
             help="Throughput of network and detection on one device, images per second. "
             "Default: measured rates.",
@@ -81,11 +84,12 @@ class PlanCommand(SpecOptions, PlaceOptions):
         Path | None,
         typer.Option("--rates", help="YAML file with throughputs: every, presets, evaluation."),
     ] = None
-    slots: Annotated[int, typer.Option(min=1, help="Arms side by side.")] = 1
+    slots: Annotated[int, options.number(ranges.Threads, help="Arms side by side.")] = 1
     devices: options.Devices = 1
     efficiency: Annotated[
         float | None,
-        typer.Option(
+        options.number(
+            ranges.Efficiency,
             "--scaling-efficiency",
             help="Fraction of the ideal speed-up on several devices, 0 to 1. Default: 1.",
         ),
@@ -99,9 +103,9 @@ class PlanCommand(SpecOptions, PlaceOptions):
     ] = None
     price_per_hour: Annotated[
         float | None,
-        typer.Option(
+        options.number(
+            ranges.NotNegative,
             "--price-per-hour",
-            callback=options.at_least(0),
             help="Price per device-hour. Default: none.",
         ),
     ] = None
@@ -132,7 +136,8 @@ class SweepCommand(ExecutorOptions):
     ]
     settings: options.Set = None
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Number of trials. Default: the number in the file.")
+        int | None,
+        options.number(ranges.Trials, help="Number of trials. Default: the number in the file."),
     ] = None
     budget: options.Budget = FULL
     storage: Annotated[
@@ -144,8 +149,8 @@ class SweepCommand(ExecutorOptions):
     ] = None
     confirm: Annotated[
         int | None,
-        typer.Option(
-            min=1,
+        options.number(
+            ranges.NumSeeds,
             help="Number of seeds for another run of the best trial, or of the front, and the "
             "base. Default: no such run.",
         ),

@@ -188,7 +188,7 @@ def scale_plan(
     """Simulate a plan on each number of devices, of which each training takes `devices`.
 
     Raises:
-        SpecError: an invalid efficiency.
+        SpecError: fewer devices than one training takes.
     """
     return study_scaling(
         partial(plan_tasks, plan, cost, timing=timing),

@@ -136,13 +136,8 @@ def study_scaling(
     assumed, and stated.
 
     Raises:
-        SpecError: an invalid efficiency, or fewer devices than one training takes.
+        SpecError: fewer devices than one training takes.
     """
-    if efficiency is not None and not 0 < efficiency <= 1:
-        raise SpecError(
-            f"--scaling-efficiency {efficiency}: expected a share of the ideal speed-up, "
-            "above 0 and at most 1"
-        )
     for number in numbers:
         if number < devices:
             raise SpecError(

@@ -137,7 +137,7 @@ def scale_suite(
     """Simulate a suite on each number of devices, of which each training takes `devices`.
 
     Raises:
-        SpecError: an invalid efficiency, or fewer devices than one training takes.
+        SpecError: fewer devices than one training takes.
     """
     return study_scaling(
         partial(suite_tasks, cost),

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from yolact_bench.errors import SpecError, hint
-from yolact_bench.option_values import check_value
+from yolact_bench.option_values import check_value, read_number
 from yolact_bench.ranges import Positive
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.yaml_source import Source, read
@@ -53,13 +53,7 @@ def parse_rates(
     every, by_preset = base.every, dict(base.by_preset)
     for word in words:
         name, equals, number = word.rpartition("=")
-        try:
-            rate = float(number)
-        except ValueError as error:
-            raise SpecError(
-                f"{_FLAG} {word}: expected a number for every training, or PRESET=NUMBER, "
-                "such as yolact_r101=45"
-            ) from error
+        rate = read_number(Positive, number, where=f"{_FLAG} {word}: ")
         if equals:
             by_preset[name] = rate
         else:

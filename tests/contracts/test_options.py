@@ -14,7 +14,7 @@ from yolact_bench.dataset_spec.dataset import DATASET_SPECS
 from yolact_bench.errors import SpecError
 from yolact_bench.option_values import kind_of
 from yolact_bench.ranges import Count
-from yolact_bench.slots import types_of, resolve
+from yolact_bench.slots import resolve, types_of
 
 TABLES = {**{slot: components(slot) for slot in OWN}, "dataset": DATASET_SPECS}
 

@@ -257,9 +257,13 @@ def test_one_ablation_is_planned_at_a_scale(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--gpus", "many"), "expected numbers such as 8,64,512"),
+        (
+            ("--gpus", "many"),
+            "--gpus 8,64,…: expected a whole number from 1 to 100,000, got 'many'",
+        ),
         (("--gpus", "4", "--devices", "8"), "4 devices cannot hold one training on 8"),
-        (("--devices", "2", "--scaling-efficiency", "2"), "above 0 and at most 1"),
+        (("--gpus", "8,1_0"), "expected a whole number from 1 to 100,000, got '1_0'"),
+        (("--gpus", ",".join("8" * 21)), "21 numbers; write at most 20"),
         (("--gpus", "8", "--slots", "2"), "apply to a single SPEC"),
     ],
 )
