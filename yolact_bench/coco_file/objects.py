@@ -3,30 +3,29 @@
 One file: what one annotation lets pass, all of them together may show to be wrong.
 """
 
-import math
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from yolact_bench.coco_fields import whole_number, with_keys
-from yolact_bench.coco_file.entry import (
-    Entry,
-    WrongValueError,
-    box_around,
-    lacks_mask,
-    read_entry,
+from yolact_bench.coco_file.columns import (
+    Column,
+    Columns,
+    Object,
+    ShapePool,
+    columns_of,
+    join,
+    whole_numbers,
 )
+from yolact_bench.coco_file.entry import WrongValueError, lacks_mask, read_entry
 from yolact_bench.coco_file.images import ImageEntry
 from yolact_bench.coco_file.labels import Labels, shift_of
-from yolact_bench.coco_file.plausibility import Geometry, doubts_of, mistaken_coordinates
-from yolact_bench.coco_file.segmentation import Corners, UnusableError
+from yolact_bench.coco_file.plain import PlainEntries
+from yolact_bench.coco_file.segmentation import UnusableError
 from yolact_bench.errors import Mistakes, SpecError, word_list
 from yolact_bench.findings import (
-    AREA_DIFFERS,
-    BOX,
-    BOX_DIFFERS,
     LEFT_OUT,
     NEW_ID,
     NO_CATEGORY,
@@ -39,64 +38,101 @@ from yolact_bench.findings import (
 _REFERENCES = ("image_id", "category_id")
 
 
-class Object(NamedTuple):
-    """An annotation that can be used, and where it belongs."""
-
-    id: int | None  # None until a free number is known for it
-    row: int  # of its image
-    label: int
-    entry: Entry
-    box: Corners  # x, y, width and height, px
+_AT_ONCE = 4096  # objects that wait to become columns
+_OTHER, _NONE = -1, -2  # in place of a label: of a category that is no class, of none
 
 
 class ObjectReader:
-    """Reads annotation after annotation; keeps what can be used, and why the rest cannot."""
+    """Reads the annotations of a file; keeps what can be used, and why the rest cannot."""
+
+    columns: Columns  # what can be used, with labels for categories
 
     def __init__(
         self,
-        images: tuple[ImageEntry, ...],
+        images: Sequence[ImageEntry],
         labels: Labels,
+        pool: ShapePool,
         mistakes: Mistakes,
         findings: Findings,
     ) -> None:
-        self._images, self._labels = images, labels
+        self._images, self._labels, self._pool = images, labels, pool
         self._mistakes, self._findings = mistakes, findings
         self._rows = {entry.id: row for row, entry in enumerate(images)}
         self._places: dict[int, int] = {}  # of each annotation id
         self._unknown: Counter[int] = Counter()  # category ids
         self._reasons: Counter[str] = Counter()  # of those that were left out
         self._maskless = 0
-        self._objects: list[Object] = []
 
-    def read(self, entries: Sequence[Any]) -> None:
-        """Read all annotations of a file, and number those whose ids are not their own."""
-        for place, entry in enumerate(entries):
+    def read(self, entries: Sequence[Any], plain: PlainEntries) -> None:
+        """Read all annotations of a file, and number those whose ids are not their own.
+
+        The clean ones are taken as they are; the others are read one by one.
+        """
+        parts, others, free = self._take(entries, plain)
+        nameless: list[int] = []
+        objects: list[Object] = []
+        for one in self._read_each(others, entries):
+            if one.id is None:
+                nameless.append(one.place)
+            objects.append(one)
+            if len(objects) == _AT_ONCE:
+                parts.append(columns_of(objects, self._pool))
+                objects = []
+        parts.append(columns_of(objects, self._pool))
+        columns = join(parts)
+        new_ids = whole_numbers(range(free, free + len(nameless)))
+        if new_ids.dtype == object:
+            columns = columns._replace(ids=columns.ids.astype(object))
+        columns.ids[np.searchsorted(columns.places, nameless)] = new_ids
+        self.columns = columns
+
+    def _take(
+        self, entries: Sequence[Any], plain: PlainEntries
+    ) -> tuple[list[Columns], list[int], int]:
+        """Return the clean ones of a class, the places of those to be read, and a free id.
+
+        An id must be that of no other annotation: which of two it belongs to, the reading decides.
+        """
+        columns = plain.columns
+        labels = _labels(columns.categories, self._labels)
+        dicts = (entry for place in plain.others if isinstance(entry := entries[place], dict))
+        ids = [id for entry in dicts if (id := whole_number(entry.get("id"))) is not None]
+        every, counts = np.unique(
+            np.concatenate((columns.ids, whole_numbers(ids))), return_counts=True
+        )
+        own = ~np.isin(columns.ids, every[counts > 1])
+        taken = columns._replace(categories=labels).of(own & (labels >= 0))
+        unread = columns.places[~own | (labels == _NONE)].tolist()
+        free = int(every[-1]) + 1 if len(every) else 1
+        return [taken], sorted(plain.others + unread), max(free, 1)
+
+    def _read_each(self, places: Sequence[int], entries: Sequence[Any]) -> Iterator[Object]:
+        for place in places:
             try:
-                self._read(place, entry, entries)
+                one = self._read(place, entries[place], entries)
             except (SpecError, WrongValueError) as error:
                 self._mistakes.add(str(error))
-        free = max(self._places, default=0) + 1
-        for at, one in enumerate(self._objects):
-            if one.id is None:
-                self._objects[at] = one._replace(id=free)
-                free += 1
+                continue
+            if one is not None:
+                yield one
 
-    def _read(self, place: int, entry: dict[str, Any], entries: Sequence[Any]) -> None:
+    def _read(self, place: int, entry: object, entries: Sequence[Any]) -> Object | None:
         image_id, category = self._references(place, entry)
+        assert isinstance(entry, dict)
         where = f"image {image_id}: annotation {entry.get('id', f'at place {place}')}"
         own_id, is_repeated = self._own_id(place, entry, entries, where)
         row = self._rows.get(image_id)
         if row is None:
             self._findings.add(NO_IMAGE, where, f"no image has the id {image_id}")
-            return
+            return None
         label = self._labels.of_category.get(category)
         if label is None:
             if category not in self._labels.others:
                 self._unknown[category] += 1
                 self._findings.add(NO_CATEGORY, where, f"no category has the id {category}")
-            return
+            return None
         if is_repeated:
-            return
+            return None
         image = self._images[row]
         try:
             one = read_entry(entry, image.height, image.width)
@@ -104,12 +140,12 @@ class ObjectReader:
             self._reasons[str(error)] += 1
             self._maskless += lacks_mask(error)
             self._findings.add(LEFT_OUT, where, str(error))
-            return
+            return None
         except WrongValueError as error:
             raise WrongValueError(f"{_place_of(place, entry)}: {error}") from error
         for kind, text in one.repairs:
             self._findings.add(kind, where, text)
-        self._objects.append(Object(own_id, row, label, one, one.box))
+        return Object(place, own_id, row, label, one)
 
     def _references(self, place: int, entry: object) -> tuple[int, int]:
         """Return the ids of an annotation's image and category.
@@ -161,7 +197,7 @@ class ObjectReader:
                 f"them look {'smaller' if by > 0 else 'larger'} by 1 than the ids of the "
                 "categories; count both from the same number"
             )
-        elif total > len(self._objects):
+        elif total > len(self.columns.places):
             self._mistakes.add(
                 f"{total} annotations, most of them, have a category_id that no category has "
                 f"({numbers}); add these categories, or remove the annotations"
@@ -169,13 +205,13 @@ class ObjectReader:
 
     def check_use(self, classes: Sequence[str]) -> None:
         """Check that there is something to learn and to score."""
-        crowds = sum(one.entry.is_crowd for one in self._objects)
-        if self._objects and crowds == len(self._objects):
+        crowds, total = int(self.columns.is_crowd.sum()), len(self.columns.places)
+        if total and crowds == total:
             self._mistakes.add(
                 f"all {crowds} usable annotations have iscrowd 1: crowd regions are neither learnt "
                 "nor scored; write 0 for single objects"
             )
-        if self._objects:
+        if total:
             return
         if self._maskless and self._maskless == self._reasons.total():
             self._mistakes.add(
@@ -190,58 +226,16 @@ class ObjectReader:
             "of them, or name other classes in dataset.yaml"
         )
 
-    def compare_with_masks(self) -> tuple[Object, ...]:
-        """Return all objects, boxes that have nothing in common with masks being replaced."""
-        objects = self._objects
-        sizes = [(self._images[one.row].width, self._images[one.row].height) for one in objects]
-        single = [at for at, one in enumerate(objects) if not one.entry.is_crowd]
-        missing = (np.nan,) * 4
-        geometry = Geometry(
-            np.array([objects[at].entry.raw_box or missing for at in single]).reshape(-1, 4),
-            np.array([objects[at].entry.extent for at in single], float).reshape(-1, 4),
-            np.array([sizes[at] for at in single], float).reshape(-1, 2),
-        )
-        if text := mistaken_coordinates(geometry):
-            self._mistakes.add(text)
-            return tuple(objects)
-        doubts = doubts_of(
-            geometry,
-            [objects[at].entry.area for at in single],
-            [objects[at].entry.mask_area for at in single],
-        )
-        for rows, kind in ((doubts.apart, BOX), (doubts.far, BOX_DIFFERS)):
-            for at in (single[row] for row in rows):
-                self._doubt_box(at, kind)
-        for one in (objects[single[row]] for row in doubts.areas):
-            of_box = (
-                " (that of the box)"
-                if math.isclose(one.entry.area, one.box[2] * one.box[3])
-                else ""
-            )
-            text = f"area {one.entry.area:g}{of_box}, where the mask has {one.entry.mask_area:g}"
-            self._findings.add(AREA_DIFFERS, self._place(one), text)
-        return tuple(objects)
 
-    def _doubt_box(self, at: int, kind: str) -> None:
-        """Add a box that is far from its mask; one that is apart from it is replaced."""
-        one = self._objects[at]
-        if one.box != one.entry.raw_box:  # it has been replaced already
-            return
-        around = box_around(one.entry.extent)
-        text = f"bbox {_numbers(one.box)}, where the mask is in {_numbers(around)}"
-        self._findings.add(kind, self._place(one), text)
-        if kind == BOX:
-            self._objects[at] = one._replace(box=around)
-
-    def _place(self, one: Object) -> str:
-        return f"image {self._images[one.row].id}: annotation {one.id}"
+def _labels(categories: Column, labels: Labels) -> Column:
+    """Return the label of each category id."""
+    every, at = np.unique(categories, return_inverse=True)
+    known = {**dict.fromkeys(labels.others, _OTHER), **labels.of_category}
+    of_each = [known.get(int(category), _NONE) for category in every]
+    return np.array(of_each, dtype=np.int64)[at]
 
 
 def _place_of(place: int, entry: object) -> str:
     """Return where in the file an annotation is."""
     own_id = f": annotation {entry['id']}" if isinstance(entry, dict) and "id" in entry else ""
     return f"annotations[{place}]{own_id}"
-
-
-def _numbers(values: Corners) -> str:
-    return f"[{', '.join(f'{value:.5g}' for value in values)}]"

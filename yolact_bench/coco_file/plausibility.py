@@ -4,7 +4,7 @@ A file of another convention, such as boxes by their corners, is valid in every 
 trains to nonsense; only all entries together show it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -69,14 +69,15 @@ class Doubts(NamedTuple):
     areas: NDArray[np.intp]  # the area is not the mask's
 
 
-def doubts_of(geometry: Geometry, areas: Sequence[float], mask_areas: Sequence[float]) -> Doubts:
+def doubts_of(
+    geometry: Geometry, areas: NDArray[np.float64], mask_areas: NDArray[np.float64]
+) -> Doubts:
     """Return which boxes and areas, in px², are far from the masks.
 
     Areas are if one is more than twice the other; a few pixels are how borders are counted.
     """
     overlaps = _overlaps(geometry)
-    ones, others = np.asarray(areas, np.float64), np.asarray(mask_areas, np.float64)
-    smaller, larger = np.minimum(ones, others), np.maximum(ones, others)
+    smaller, larger = np.minimum(areas, mask_areas), np.maximum(areas, mask_areas)
     wrong = (larger > _FAR_AREA * smaller) & (larger - smaller > _FAR_AREA_PX)
     return Doubts(
         apart=np.flatnonzero(overlaps == 0),

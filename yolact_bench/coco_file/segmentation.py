@@ -80,7 +80,7 @@ def usable_mask(segmentation: object, height: int, width: int) -> Mask:
         area = float(counts[1::2].sum())
         if not area:
             raise UnusableError(ZERO_AREA)
-        return Mask(counts, area, _run_extent(counts, height), repairs)
+        return Mask(counts, area, run_extent(counts, height), repairs)
     if not isinstance(segmentation, list):
         raise UnusableError(UNREADABLE_POLYGON)
     return _polygons(segmentation, height, width, repairs)
@@ -125,7 +125,7 @@ def _polygons(parts: list[object], height: int, width: int, repairs: tuple[Repai
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     if left >= width or top >= height or right <= 0 or bottom <= 0:
         raise UnusableError(OUTSIDE)
-    extent = (max(left, 0.0), max(top, 0.0), min(right, width), min(bottom, height))
+    extent = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
     return Mask(tuple(kept), area, extent, (*repairs, *((PART, reason) for reason in reasons)))
 
 
@@ -157,7 +157,7 @@ def polygon_area(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)
 
 
-def _run_extent(counts: NDArray[np.int32], height: int) -> Corners:
+def run_extent(counts: NDArray[np.integer], height: int) -> Corners:
     """Return the corners around the pixels of run lengths, which go down the columns."""
     ends = np.cumsum(counts, dtype=np.int64)[1::2]
     lengths = counts[1::2]

@@ -3,19 +3,21 @@
 One file: what is read of an entry, what is kept of it and what scoring gets must agree.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from yolact_bench.coco_fields import entries_of, read_coco
+from yolact_bench.coco_file.columns import ShapePool
+from yolact_bench.coco_file.doubts import compare_with_masks
 from yolact_bench.coco_file.images import ImageEntry, SizeOf, read_images
 from yolact_bench.coco_file.labels import read_labels
-from yolact_bench.coco_file.objects import Object, ObjectReader
-from yolact_bench.coco_file.segmentation import Outlines
-from yolact_bench.data.objects import Objects, Segment, from_run_lengths
+from yolact_bench.coco_file.objects import ObjectReader
+from yolact_bench.coco_file.plain import read_plain
+from yolact_bench.data.objects import Objects
+from yolact_bench.data.packed import PackedObjects, pack_images, pack_objects
 from yolact_bench.dataset_spec.categories import used_categories
 from yolact_bench.errors import Mistakes
 from yolact_bench.findings import MANY_OBJECTS, Finding, Findings
@@ -29,23 +31,14 @@ class Annotations:
 
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
-    images: tuple[ImageEntry, ...]
+    images: Sequence[ImageEntry]
     findings: tuple[Finding, ...]
-    _objects: tuple[Object, ...]  # in the order of the file
-    _of_image: tuple[tuple[int, ...], ...]  # places in it, crowds last
+    _objects: PackedObjects
 
     def objects(self, index: int) -> Objects:
         """Return the objects of an image."""
-        image, objects = self.images[index], [self._objects[at] for at in self._of_image[index]]
-        corners = [(x, y, x + w, y + h) for x, y, w, h in (one.box for one in objects)]
-        return Objects(
-            boxes_px=np.array(corners, dtype=np.float64).reshape(-1, 4),
-            labels=np.array([one.label for one in objects], dtype=np.int64),
-            segments=tuple(_segment(one.entry.outlines, image) for one in objects),
-            is_crowd=np.array([one.entry.is_crowd for one in objects], dtype=bool),
-            height=image.height,
-            width=image.width,
-        )
+        image = self.images[index]
+        return self._objects.of_image(index, image.height, image.width)
 
     def ground_truth(self) -> dict[str, object]:
         """Return what was read, in COCO's format: scoring counts what could be learnt."""
@@ -55,27 +48,35 @@ class Annotations:
                 {"id": one.id, "file_name": one.file_name, "height": one.height, "width": one.width}
                 for one in self.images
             ],
-            "annotations": [self._annotation(one) for one in self._objects],
+            "annotations": list(self._annotations()),
             "categories": [{"id": number, "name": name} for number, name in categories],
         }
 
-    def _annotation(self, one: Object) -> dict[str, object]:
-        image, outlines = self.images[one.row], one.entry.outlines
-        shape: object
-        if isinstance(outlines, tuple):
-            shape = [outline.tolist() for outline in outlines]
-        else:
-            shape = {"size": [image.height, image.width], "counts": outlines.tolist()}
-        return {
-            "id": one.id,
-            "image_id": image.id,
-            "category_id": self.category_ids[one.label],
-            "bbox": list(one.box),
-            "area": one.entry.area,
-            "iscrowd": int(one.entry.is_crowd),
-            "segmentation": shape,
-            **({"ignore": 1} if one.entry.is_ignored else {}),
-        }
+    def _annotations(self) -> Iterator[dict[str, object]]:
+        packed, images = self._objects, list(self.images)
+        columns = zip(
+            packed.ids.tolist(),
+            packed.rows.tolist(),
+            packed.labels.tolist(),
+            packed.boxes.tolist(),
+            packed.areas.tolist(),
+            packed.is_crowd.tolist(),
+            packed.is_ignored.tolist(),
+            strict=True,
+        )
+        for place, (own_id, row, label, box, area, is_crowd, is_ignored) in enumerate(columns):
+            image, shape = images[row], [one.tolist() for one in packed.outlines(place)]
+            runs = packed.run_lengths(place).tolist()
+            yield {
+                "id": own_id,
+                "image_id": image.id,
+                "category_id": self.category_ids[label],
+                "bbox": box,
+                "area": area,
+                "iscrowd": int(is_crowd),
+                "segmentation": shape or {"size": [image.height, image.width], "counts": runs},
+                **({"ignore": 1} if is_ignored else {}),
+            }
 
 
 def read_annotations(
@@ -97,7 +98,11 @@ def read_annotations(
     is_annotated = split != "test"
     optional = not is_annotated and "annotations" not in content
     entries = [] if optional else entries_of(content, "annotations", mistakes)
-    used = used_categories(entries)
+    pool = ShapePool()
+    plain = read_plain(entries, images, pool)
+    used = frozenset(plain.columns.categories.tolist()) | used_categories(
+        entries[place] for place in plain.others
+    )
     labels = read_labels(
         entries_of(content, "categories", mistakes),
         classes,
@@ -107,40 +112,27 @@ def read_annotations(
         mistakes=mistakes,
         findings=findings,
     )
-    reader = ObjectReader(images, labels, mistakes, findings)
-    reader.read(entries)
+    reader = ObjectReader(images, labels, pool, mistakes, findings)
+    reader.read(entries, plain)
     reader.check_categories(used)
     if is_annotated and not mistakes.count:
         reader.check_use(classes)
-    objects = reader.compare_with_masks()
+    compare_with_masks(reader.columns, images, mistakes, findings)
     mistakes.raise_any()
+    objects = pack_objects(reader.columns, pool.shapes(), len(images))
+    _note_crowded_images(objects, images, findings)
     return Annotations(
         classes=tuple(classes),
         category_ids=labels.category_ids,
-        images=images,
+        images=pack_images(images),
         _objects=objects,
-        _of_image=_places(objects, images, findings),
         findings=findings.all(),
     )
 
 
-def _places(
-    objects: Sequence[Object], images: Sequence[ImageEntry], findings: Findings
-) -> tuple[tuple[int, ...], ...]:
-    """Return the places of the objects of each image, crowds last."""
-    places: list[list[int]] = [[] for _ in images]
-    for place, one in enumerate(objects):
-        places[one.row].append(place)
-    singles = Counter(one.row for one in objects if not one.entry.is_crowd)
-    for row, number in singles.items():
-        if number > _MOST_OBJECTS:
-            findings.add(MANY_OBJECTS, f"image {images[row].id}", f"{number} objects")
-    return tuple(tuple(sorted(of, key=lambda at: objects[at].entry.is_crowd)) for of in places)
-
-
-def _segment(outlines: Outlines, image: ImageEntry) -> Segment:
-    if isinstance(outlines, tuple):
-        # Networks have learnt from coordinates of this precision.
-        drawn = (outline.astype(np.float32) for outline in outlines)
-        return tuple(outline.astype(np.float64).reshape(-1, 2) for outline in drawn)
-    return from_run_lengths(outlines, image.height, image.width)
+def _note_crowded_images(
+    objects: PackedObjects, images: Sequence[ImageEntry], findings: Findings
+) -> None:
+    counts = np.bincount(objects.rows[~objects.is_crowd], minlength=len(images))
+    for row in np.flatnonzero(counts > _MOST_OBJECTS).tolist():
+        findings.add(MANY_OBJECTS, f"image {images[row].id}", f"{counts[row]} objects")
