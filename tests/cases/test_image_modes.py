@@ -109,7 +109,7 @@ def test_validation_images_are_scaled_as_the_training_images(tmp_path: Path) -> 
     expected = (ramp(1000) // 16).astype(np.uint8)
     assert np.array_equal(open_split(yaml, "val").image(0)[..., 0], expected)
     write_deep(tmp_path / "val", "102.png", ramp(5000))
-    with pytest.raises(SpecError, match=r"102\.png holds values up to 5000, .* into 12 bits"):
+    with pytest.raises(SpecError, match=r"102\.png: values up to 5000, .* into 12 bits"):
         open_split(yaml, "val")
 
 

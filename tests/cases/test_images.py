@@ -162,9 +162,21 @@ def test_one_file_under_two_ids_and_a_copy_under_another_name_are_findings(tmp_p
     (tmp_path / "train.json").write_text(json.dumps(content))
     dataset = open_split(yaml)
     assert [(one.kind, one.where, one.text) for one in dataset.findings] == [
-        ("image under two ids", "image 5", "1.png is image 1"),
-        ("image under two ids", "image 6", "6.png has the bytes of 2.png, image 2"),
+        ("image under two ids", "image 5", "the file 1.png, image 1"),
+        ("image under two ids", "image 6", "6.png is a copy of 2.png, image 2"),
     ]
+
+
+def test_a_training_image_among_the_validation_images_is_a_leak(tmp_path: Path) -> None:
+    yaml = write_base(tmp_path)
+    (tmp_path / "val" / "103.png").write_bytes((tmp_path / "train" / "2.png").read_bytes())
+    assert kinds(open_split(yaml, "train")) == []
+    (finding,) = open_split(yaml, "val").findings
+    assert (finding.kind, finding.where, finding.text) == (
+        "training image in another split",
+        "image 103",
+        "103.png is a copy of 2.png",
+    )
 
 
 def test_an_orientation_is_obeyed_or_ignored_as_the_annotated_size_asks(tmp_path: Path) -> None:

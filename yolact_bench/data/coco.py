@@ -32,7 +32,7 @@ class CocoDataset:
             split=split,
             size_of=partial(_size_of, files.images),
         )
-        self._folder = ImageFolder(spec, files, annotations.images)
+        self._folder = ImageFolder(spec, split, annotations.images)
         self._annotations = annotations
         self.classes, self.category_ids = annotations.classes, annotations.category_ids
         self.findings = annotations.findings + self._folder.findings
@@ -56,7 +56,7 @@ class CocoDataset:
 
     def file_content(self, index: int) -> bytes:
         """Return the content of an image's file."""
-        return self._folder.files.path(index).read_bytes()
+        return self._folder.path(index).read_bytes()
 
     def objects(self, index: int) -> Objects:
         """Return the usable objects of an image, crowds last."""

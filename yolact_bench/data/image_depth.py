@@ -13,13 +13,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from yolact_bench.data.image_file import RGB, decode, decode_deep
-from yolact_bench.dataset_spec.dataset import DatasetSpec
-from yolact_bench.dataset_spec.listing import read_listing
-from yolact_bench.dataset_spec.split import FileSplit
+from yolact_bench.data.split_files import ImageFiles
 from yolact_bench.errors import SpecError
 from yolact_bench.findings import DEPTH, Findings
-from yolact_bench.image_files.names import find_names
-from yolact_bench.image_files.scan import scan_images
 from yolact_bench.image_files.scan_cache import load_rows, save_rows
 from yolact_bench.text import count
 
@@ -29,41 +25,31 @@ _SUBJECT = "peaks"  # of what is kept in the cache
 
 
 def choose_bits(
-    spec: DatasetSpec, files: FileSplit, deep: Sequence[str], findings: Findings
+    files: ImageFiles, training: ImageFiles | None, findings: Findings, *, cache: Path | None
 ) -> int:
-    """Return the bits that values of the images named in `deep` have, as a finding too.
+    """Return the bits that values of the deep images of a split have, as a finding too.
 
     They are those of the training images, or of these if no training image is deep.
 
     Raises:
         SpecError: an image holds larger values than the training images.
     """
-    if not deep:
+    if not files.deep:
         return FULL
-    peaks = measure_peaks(files.images, deep, cache=spec.cache)
+    peaks = measure_peaks(files.folder, files.deep, cache=cache)
     peak = max(peaks)
-    bits = _training_bits(spec) or bits_of(peak)
+    bits = bits_of(peak)
+    if training is not None and training.deep:
+        bits = bits_of(max(measure_peaks(training.folder, training.deep, cache=cache)))
     if peak >= 1 << bits:
         raise SpecError(
-            f"{files.annotations}: {deep[peaks.index(peak)]} holds values up to {peak}, but the "
+            f"{files.folder / files.deep[peaks.index(peak)]}: values up to {peak}, but the "
             f"training images fit into {bits} bits, by which all are scaled; convert the images of "
             "all splits to 8 bits with one scale"
         )
     text = f"values up to {peak}: divided by {1 << bits - 8}, as of {bits} bits"
-    findings.add(DEPTH, count(len(deep), "image"), text)
+    findings.add(DEPTH, count(len(files.deep), "image"), text)
     return bits
-
-
-def _training_bits(spec: DatasetSpec) -> int:
-    """Return the bits of the training images, 0 if none of them has more than 8."""
-    files = spec.splits.get("train")
-    if not isinstance(files, FileSplit):
-        return 0
-    listing = read_listing(files.annotations, spec.cache)
-    names = find_names(files.images, listing.images).files
-    scans = scan_images(files.images, names, cache=spec.cache)
-    deep = [name for name, scan in zip(names, scans, strict=True) if scan.is_deep]
-    return bits_of(max(measure_peaks(files.images, deep, cache=spec.cache))) if deep else 0
 
 
 def measure_peaks(folder: Path, names: Sequence[str], *, cache: Path | None) -> list[int]:

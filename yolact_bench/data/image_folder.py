@@ -1,16 +1,18 @@
 """The image files of a split: the names, what is known before any is decoded, and the pixels."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
 from yolact_bench.coco_file.images import ImageEntry
-from yolact_bench.data.image_copies import ImageFiles, note_copies
+from yolact_bench.data.image_copies import note_copies, note_leaks
 from yolact_bench.data.image_depth import choose_bits, decode_scaled
 from yolact_bench.data.image_faults import note_orientations, refuse_faults
 from yolact_bench.data.image_file import is_truncated
+from yolact_bench.data.split_files import as_files, training_files
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.errors import ArmError
@@ -29,7 +31,9 @@ class ImageFolder:
         SpecError: images that cannot be used, all in one message.
     """
 
-    def __init__(self, spec: DatasetSpec, files: FileSplit, entries: Sequence[ImageEntry]) -> None:
+    def __init__(self, spec: DatasetSpec, split: str, entries: Sequence[ImageEntry]) -> None:
+        files = spec.split(split)
+        assert isinstance(files, FileSplit)
         findings = Findings()
         names = find_names(files.images, [entry.file_name for entry in entries])
         scans = scan_images(files.images, names.files, cache=spec.cache)
@@ -38,17 +42,19 @@ class ImageFolder:
             if entry.file_name in names.changes:
                 findings.add(IMAGE_NAME, f"image {entry.id}", f"{entry.file_name} is {name}")
         note_orientations(entries, scans, findings)
-        deep = [name for name, scan in zip(names.files, scans, strict=True) if scan.is_deep]
         self._entries, self._annotations = entries, files.annotations
-        self._bits = choose_bits(spec, files, deep, findings)
-        self.files = ImageFiles(
-            ids=[entry.id for entry in entries],
-            folder=files.images,
-            names=names.files,
-            samples=[int(scan.sample[:16], 16) for scan in scans],
-        )
-        note_copies(self.files, findings)
+        self._files = as_files(files.images, names.files, scans)
+        training = None if split == "train" else training_files(spec)
+        self._bits = choose_bits(self._files, training, findings, cache=spec.cache)
+        ids = [entry.id for entry in entries]
+        note_copies(self._files, ids, findings)
+        if training is not None:
+            note_leaks(training, self._files, ids, findings)
         self.findings = findings.all()
+
+    def path(self, index: int) -> Path:
+        """Return the file of an image."""
+        return self._files.path(index)
 
     def image(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         """Return the image, RGB.
@@ -58,7 +64,7 @@ class ImageFolder:
         Raises:
             ArmError: unreadable, truncated, or not of the annotated size; kind "bad_image".
         """
-        entry, path = self._entries[index], self.files.path(index)
+        entry, path = self._entries[index], self.path(index)
         try:
             content = path.read_bytes()
         except OSError as error:
