@@ -3,10 +3,12 @@
 import difflib
 import errno
 import os
+import re
 from collections.abc import Collection, Sequence
 
 _LONGEST, _LONGEST_VALUE = 300, 120
 MOST_MISTAKES = 20  # in a message
+_NEXT = "\n  "  # before each of several
 MOST_NAMED, _FEWEST_NAMED = 24, 3  # words in a message
 
 
@@ -79,7 +81,26 @@ class Mistakes:
         if self.count:
             rest = self.count - len(self._texts)
             lines = [f"{self._place}: {self.count} mistakes", *self._texts]
-            raise SpecError("\n  ".join([*lines, f"and {rest} more"] if rest else lines))
+            raise SpecError(_NEXT.join([*lines, f"and {rest} more"] if rest else lines))
+
+
+def join_mistakes(errors: Sequence[SpecError]) -> SpecError:
+    """Return one error with the mistakes of several files, of all at most 20 by name."""
+    if len(errors) == 1:
+        return errors[0]
+    room, blocks = MOST_MISTAKES, list[str]()
+    for error in errors:
+        head, *lines = str(error).split(_NEXT)
+        more = re.fullmatch(r"and (\d+) more", lines[-1]) if lines else None
+        texts = lines[:-1] if more else lines
+        shown = texts[: max(room, 0)]
+        rest = len(texts) - len(shown) + (int(more[1]) if more else 0)
+        blocks.append(_NEXT.join([head, *shown, *([f"and {rest} more"] if rest else [])]))
+        room -= len(shown) if lines else 1
+    kinds = {type(error) for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else SpecError
+    left = blocks[MOST_MISTAKES:]
+    return kind("\n".join([*blocks[:MOST_MISTAKES], *([f"and {len(left)} more"] if left else [])]))
 
 
 class MissingDataError(SpecError):

@@ -60,11 +60,12 @@ def run_ablation(plan: Plan, context: AblationContext, *, command: str) -> Manif
 
 def open_data(plan: Plan, place: Workplace) -> None:
     """Read all annotations that will be needed: their mistakes must show before a training."""
-    for step in plan.steps:
-        if step.trains:
-            place.datasets.open(step.unit.data, "train")
-        if step.is_missing:
-            place.datasets.open(step.unit.data, step.unit.split)
+    place.datasets.open_all(
+        (step.unit.data, split)
+        for step in plan.steps
+        for split, is_needed in (("train", step.trains), (step.unit.split, step.is_missing))
+        if is_needed
+    )
     adopt_files(plan.external, place)
 
 

@@ -43,6 +43,11 @@ def train(command: TrainCommand) -> None:
         if devices > 1:
             log.info("%d devices, --scaling %s: %s", devices, scaling, rule)
         was_there = is_trained(unit, at)
+        if not was_there:
+            # The first process alone validates.
+            splits = ["val"] if at.validate_every != 0 and ranks.first else []
+            needed = [(unit.data, split) for split in ("train", *splits)]
+            ranks.do_on_all(lambda: at.datasets.open_all(needed))
         lock = hold_lock(place.work_dir, command=f"yolact-bench train {command.arm}")
         with hold_on_first(ranks, lock):
             result = ensure_trained(unit, at)

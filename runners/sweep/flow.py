@@ -60,6 +60,8 @@ def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep
         KeyboardInterrupt: a stop was requested; the same command resumes.
     """
     spec, place = checked.spec, at.place
+    splits = ("train", checked.base.split) if spec.trains else (checked.base.split,)
+    place.datasets.open_all((checked.base.data, split) for split in splits)
     url = storage_url(at.storage, place.work_dir)
     study = Study(spec, url, environment_facts(environment(place.device)))
     log.info("study %s in %s", spec.name, without_passwords(url))

@@ -1,6 +1,7 @@
 """Where and on what arms are trained and evaluated."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from yolact_bench.build import build_detector, build_network
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.detector import Detector
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, join_mistakes
 from yolact_bench.file_cache import Entry, remember
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.run import Run
@@ -38,6 +39,23 @@ class Datasets:
             log.info("reading the annotations of %s %s", data.name, split)
             self._opened[key] = open_dataset(data, split)
         return self._opened[key]
+
+    def open_all(self, wanted: Iterable[tuple[DatasetSpec, str]]) -> None:
+        """Open splits, so that the mistakes in all of them are reported at once.
+
+        Raises:
+            SpecError: at most 20 mistakes by name, and how many more there are.
+        """
+        errors: dict[object, SpecError] = {}
+        for data, split in wanted:
+            key = data.split(split), data.classes, split
+            try:
+                if key not in errors:
+                    self.open(data, split)
+            except SpecError as error:
+                errors[key] = error
+        if errors:
+            raise join_mistakes(list(errors.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

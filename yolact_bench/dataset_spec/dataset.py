@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from yolact_bench.dataset_spec.file import read_dataset_file
-from yolact_bench.dataset_spec.listing import read_listing
+from yolact_bench.dataset_spec.listing import read_classes
 from yolact_bench.dataset_spec.split import FileSplit, ShapesSplit, Split
 from yolact_bench.errors import MissingDataError, SpecError, brief, hint
 from yolact_bench.published_datasets import COCO_CLASSES, PASCAL_CLASSES, SHAPES_CLASSES
@@ -171,7 +171,7 @@ def resolve_dataset(
     # Other splits may number the same classes otherwise: those that are learnt are in order.
     learnt = spec.split("train")
     assert isinstance(learnt, FileSplit)
-    return replace(spec, classes=read_listing(learnt.annotations, cache).classes)
+    return replace(spec, classes=read_classes(learnt.annotations, cache))
 
 
 def dataset_choice(value: object, *, relative_to: Path) -> dict[str, object]:
