@@ -9,9 +9,11 @@ import typer
 from runners.cli.arm_commands import ImportWeightsCommand
 from runners.cli.options import WORK
 from runners.system.output import echo
+from runners.system.progress import scan_progress
 from runners.training.checkpoint import save_final
 from runners.units.unit import run_yaml
 from runners.workdir.dataset_files import count_splits
+from runners.workdir.decode_images import decode_images
 from yolact_bench.build import build_network
 from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
 from yolact_bench.file_hash import file_sha256
@@ -22,10 +24,16 @@ from yolact_bench.weights.load import load_weights, recognise_weights
 from yolact_bench.work_names import CACHE, FINAL, RUN
 
 
-def check_data(dataset: str, *, strict: bool, data_root: Path | None, work_dir: Path) -> None:
-    """Print the annotations that training leaves out; exit 2 with `strict` if there is anything."""
+def check_data(
+    dataset: str, *, strict: bool, images: bool, data_root: Path | None, work_dir: Path
+) -> None:
+    """Print the annotations that training leaves out; exit 2 with `strict` if there is anything.
+
+    With `images` all of them are decoded before; exit 2 if one is broken.
+    """
     choice = dataset_choice(dataset, relative_to=Path())
     spec = resolve_dataset(choice, data_root=data_root, cache=work_dir / CACHE)
+    is_broken = images and decode_images(spec, echo, scan_progress)
     counts = count_splits(spec)
     for count in counts:
         echo(
@@ -38,7 +46,7 @@ def check_data(dataset: str, *, strict: bool, data_root: Path | None, work_dir: 
     for split, one in unusable:
         echo(f"{split}: {one.where}: {one.text}")
     echo(f"{len(unusable)} unusable")
-    if strict and unusable:
+    if is_broken or (strict and unusable):
         raise typer.Exit(2)
 
 

@@ -78,13 +78,17 @@ def write_shapes(
 def check_data(
     dataset: Annotated[str, typer.Argument(help=options.DATASET)],
     strict: Annotated[bool, typer.Option(help="Exit code 2 on any degenerate annotation.")] = False,
+    images: Annotated[
+        bool,
+        typer.Option("--images", help="Also decode every image: some damage shows in no header."),
+    ] = False,
     data_root: options.DataRoot = None,
     work_dir: options.WorkDir = options.WORK,
 ) -> None:
     """Read a data set as training would, and list every annotation it would leave out."""
     from runners.cli.inputs import check_data as check
 
-    check(dataset, strict=strict, data_root=data_root, work_dir=work_dir)
+    check(dataset, strict=strict, images=images, data_root=data_root, work_dir=work_dir)
 
 
 @track.callback()

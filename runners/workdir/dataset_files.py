@@ -61,13 +61,19 @@ def count_splits(spec: DatasetSpec) -> list[SplitCount]:
     Raises:
         SpecError: a file is missing or malformed, so that nothing could be trained.
     """
-    # COCO's test images are a separate download and are not needed for training or scoring.
-    there = (
+    return [_count(open_dataset(spec, split), split) for split in splits_to_check(spec)]
+
+
+def splits_to_check(spec: DatasetSpec) -> list[str]:
+    """Return the splits that should be here: all but test images, if those are not.
+
+    They are a separate download of COCO, and not needed for training or scoring.
+    """
+    return [
         split
         for split, source in spec.splits.items()
         if split != "test" or source.files is None or source.files[1].is_file()
-    )
-    return [_count(open_dataset(spec, split), split) for split in there]
+    ]
 
 
 def write_split(dataset: Dataset, split: str, folder: Path) -> None:
