@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reports.summary.timings import SessionRow, unfolded_text
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy
+from yolact_bench.spec.evaluation import crowding_text, evaluation_text
 
 
 def caveats(
@@ -39,6 +40,7 @@ def caveats(
     sentences = [f"{text}: {', '.join(v)}." for text, v in mixtures.items() if len(v) > 1]
     if any(e.dirty for e in environments):
         sentences.append("Some numbers were measured with uncommitted changes in the source.")
+    sentences += _of_evaluation(accuracies)
     for session in sessions:
         sentences += _of_times(session)
     digests = {run.detect_digest for run in manifest.runs if run.arm == manifest.baseline}
@@ -54,6 +56,21 @@ def _program(accuracy: Accuracy) -> str:
         "cuDNN benchmark": accuracy.cudnn_benchmark,
     }
     return " + ".join(name for name, used in parts.items() if used) or "eager"
+
+
+def _of_evaluation(accuracies: Sequence[Accuracy]) -> list[str]:
+    """What counts where that is not as in COCO's evaluation, and where not all that could."""
+    arms_by_text: dict[str, dict[str, None]] = {}
+    for one in accuracies:
+        arms_by_text.setdefault(evaluation_text(one.evaluation), {})[one.arm] = None
+    sentences = []
+    for text, arms in arms_by_text.items():
+        if text:
+            which = f" ({', '.join(arms)})" if len(arms_by_text) > 1 else ""
+            limit = "; AR100 is with max_dets" if "max_dets" in text else ""
+            sentences.append(f"The evaluation{which} is not COCO's: {text}{limit}.")
+    crowds = {crowding_text(a.crowded_images, a.evaluation) for a in accuracies if a.crowded_images}
+    return sentences + [f"{text}." for text in sorted(crowds)]
 
 
 def _of_times(session: SessionRow) -> list[str]:

@@ -5,6 +5,7 @@ from reports.summary.arm_rows import ArmRow
 from reports.tables import cells
 from reports.tables.cells import UNDEFINED
 from reports.tables.table import ARM, Column, Table, arm_table, number, tabulate, text
+from yolact_bench.spec.evaluation import evaluation_text
 from yolact_bench.statistics.matches import IOU_THRESHOLDS
 from yolact_bench.text import duration
 
@@ -27,13 +28,21 @@ def sizes(summary: Summary) -> Table:
         for kind in ("mask", "box")
         for size, word in _SIZES.items()
     }
+    others = {
+        evaluation_text({"areas": one.evaluation["areas"]}).removeprefix("areas ")
+        for row in summary.rows
+        for one in row.accuracies.values()
+        if "areas" in one.evaluation
+    }
+    usual = "S: objects under 32² px, M: under 96² px, L: larger."
+    ranges = f"S, M, L: {'; or '.join(sorted(others))}." if others else usual
     return arm_table(
         "By object size, and recall",
         (ARM, *(_metric(name, head) for name, head in (heads | _RECALLS).items())),
         summary.rows,
         notes=(
-            "S: objects under 32² px, M: under 96² px, L: larger. ARn: average recall with n "
-            f"detections an image. {UNDEFINED}: no ground truth of that size.",
+            f"{ranges} ARn: average recall with n detections an image. {UNDEFINED}: no ground "
+            "truth of that size.",
         ),
     )
 

@@ -12,6 +12,7 @@ from reports.tables.cells import MISSING
 from reports.tables.table import Table, number, tabulate, text
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.record import Accuracy, Environment
+from yolact_bench.spec.evaluation import evaluation_text
 
 
 class _Line(NamedTuple):
@@ -44,7 +45,9 @@ def sources(row: ArmRow) -> str:
 def _how(accuracy: Accuracy) -> str:
     """How an evaluation differs from the default settings; "" if it does not."""
     scored = "" if accuracy.scoring == "pycocotools" else f", scored by {accuracy.scoring}"
-    return scored + (f", in batches of {accuracy.eval_batch}" if accuracy.eval_batch != 1 else "")
+    options = f", with {evaluation_text(accuracy.evaluation)}" if accuracy.evaluation else ""
+    batches = f", in batches of {accuracy.eval_batch}" if accuracy.eval_batch != 1 else ""
+    return scored + options + batches
 
 
 def commit(environment: Environment) -> str:

@@ -12,7 +12,7 @@ from runners.arms.standing_record import standing_accuracy
 from runners.arms.train import ensure_trained, hold_on_first
 from runners.cli.arm_commands import EvaluateCommand, TrainCommand
 from runners.evaluation.files import images_name, write_submission
-from runners.evaluation.score import score_predictions
+from runners.evaluation.score import Scores, score_predictions
 from runners.system.join_ranks import check_devices, join_torchrun
 from runners.system.output import echo
 from runners.system.torchrun import refuse_torchrun
@@ -23,7 +23,8 @@ from runners.units.workplace import Workplace, is_trained
 from runners.workdir.lock import hold_lock
 from yolact_bench.errors import SpecError
 from yolact_bench.file_hash import file_sha256
-from yolact_bench.results.metrics import Summaries
+from yolact_bench.results.record import Accuracy
+from yolact_bench.spec.evaluation import crowding_text, evaluation_text
 from yolact_bench.text import align, ap_points
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,10 @@ def evaluate(command: EvaluateCommand) -> None:
         _write_submission(unit, weights or place.weights(unit.run), place, as_json=command.as_json)
         return
     scores, num_images, facts = _score(unit, weights, place)
+    changes, crowded = unit.evaluation.changes, scores.crowded_images
     if command.as_json:
+        notes = {"evaluation": changes, "crowded_images": crowded}
+        facts = {**facts, **{name: value for name, value in notes.items() if value}}
         echo(json.dumps({**facts, "box": asdict(scores.box), "mask": asdict(scores.mask)}))
         return
     echo(f"{arm} on {unit.data.name} {unit.split}, {num_images} images")
@@ -92,11 +96,15 @@ def evaluate(command: EvaluateCommand) -> None:
     for kind, summary in (("box", scores.box), ("mask", scores.mask)):
         rows.append((kind, *(ap_points(getattr(summary, name)) for name in _SHOWN)))
     echo("\n".join(align(rows, left=(0,))))
+    if changes:
+        echo(f"evaluation, unlike COCO's: {evaluation_text(changes)}")
+    if crowded:
+        echo(f"note: {crowding_text(crowded, changes)}")
 
 
 def _score(
     unit: Unit, weights: Path | None, place: Workplace
-) -> tuple[Summaries, int, Mapping[str, object]]:
+) -> tuple[Scores | Accuracy, int, Mapping[str, object]]:
     """Return scores, number of images and what was scored: given weights, or the training's."""
     if weights is not None:
         dataset = place.datasets.open(unit.data, unit.split)

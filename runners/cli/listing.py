@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import wrap
 
@@ -10,8 +11,10 @@ from runners.workdir.list_sweeps import sweep_facts, sweep_lines
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.option_values import kind_of
 from yolact_bench.slots import options_of, types_of
+from yolact_bench.spec.evaluation import COCO_OPTIONS
 from yolact_bench.spec.presets import PRESETS
 
+_EVALUATION = "evaluation"
 _WIDTH = 100
 
 
@@ -45,9 +48,14 @@ def lines(
 def _components(slot: str | None) -> Iterator[str]:
     from yolact_bench.catalog import OWN, components
 
-    if slot is not None and slot not in OWN:
-        raise SpecError(f"list components: no slot is named {slot!r}{hint(slot, OWN)}")
-    for name in [slot] if slot else OWN:
+    known = (*OWN, _EVALUATION)
+    if slot is not None and slot not in known:
+        raise SpecError(f"list components: no slot is named {slot!r}{hint(slot, known)}")
+    if slot in (None, _EVALUATION):
+        yield f"{_EVALUATION}: a setting without components"
+        for option, value in asdict(COCO_OPTIONS).items():
+            yield f"      {option}: default {json.dumps(value)}"
+    for name in [one for one in OWN if slot in (None, one)]:
         yield f"{name}:"
         for entry, component in components(name).items():
             first_line = (component.__doc__ or "").strip().splitlines()[0]

@@ -28,6 +28,7 @@ from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.sessions import Session, read_sessions
 from yolact_bench.results.store import open_store
 from yolact_bench.spec.accuracies import ACCURACIES
+from yolact_bench.spec.evaluation import evaluation_text
 from yolact_bench.statistics.matches import IOU_THRESHOLDS
 from yolact_bench.work_names import REPORTS, RESAMPLES, inside
 
@@ -79,6 +80,7 @@ class Results:
                 **{metric: points(record, metric) for metric in ACCURACIES},
                 **_by_iou(record),
                 **{name: getattr(record, name) for name in _RECORDED},
+                "evaluation": evaluation_text(record.evaluation),
                 "commit": record.environment.commit,
                 "device": record.environment.device,
                 "time": record.time,
@@ -159,8 +161,7 @@ class Results:
         return tables if self._manifest is None else {**tables, "differences": self.differences()}
 
     def _runs(self) -> list[_Run]:
-        if self._manifest is not None:
-            plan = self._manifest
+        if (plan := self._manifest) is not None:
             return [_Run(plan.name, run.arm, run.seed, run.detect_digest) for run in plan.runs]
         records = self._store.records()
         # The last record of a digest names it: arms may be renamed.
@@ -233,5 +234,4 @@ def _facts(session: Session, record: Latency) -> _Row:
 
 def _calls(record: Latency) -> Iterator[tuple[float, int | None]]:
     """Yield time and image of each call."""
-    images = record.image_ids[: len(record.samples_ms)]
-    return itertools.zip_longest(record.samples_ms, images)
+    return itertools.zip_longest(record.samples_ms, record.image_ids[: len(record.samples_ms)])

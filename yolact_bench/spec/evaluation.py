@@ -84,6 +84,16 @@ def evaluation_text(changes: Mapping[str, object]) -> str:
     return "; ".join(parts)
 
 
+def crowding_text(images: int, changes: Mapping[str, object]) -> str:
+    """Return what it means that so many images have more objects than detections that count."""
+    most = changes.get("max_dets", COCO_OPTIONS.max_dets)
+    have = "1 image has" if images == 1 else f"{images} images have"
+    return (
+        f"{have} more objects of a class than the {most} detections of a class that count in an "
+        "image, so even a perfect detector has an AP below 100; raise evaluation.max_dets"
+    )
+
+
 def _areas(value: object, where: str) -> Areas:
     names = [one.name for one in fields(Areas)]
     if not isinstance(value, Mapping) or set(value) != set(names):

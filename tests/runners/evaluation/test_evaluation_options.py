@@ -1,14 +1,17 @@
 """How an evaluation is carried out: engine and batch size, and that records say so."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from reports.summary.caveats import caveats
 from reports.tables.origins import origin
+from runners.arms.analyse import ensure_resampled
 from runners.arms.evaluate import evaluate_unit, predict_together
 from runners.arms.train import ensure_trained
 from runners.cli.command import PlaceOptions
@@ -19,7 +22,9 @@ from tests.runners.evaluation.test_replay import VARIANTS, units_in, write_spec
 from tests.support.fake_work import accuracy, manifest
 from yolact_bench.errors import SpecError
 from yolact_bench.results.record import Accuracy
+from yolact_bench.results.resamples import read_resamples
 from yolact_bench.results.serialise import from_plain, plain_fields
+from yolact_bench.work_names import RESAMPLES
 
 
 def test_a_record_says_what_scored_it_and_in_which_batches(tmp_path: Path) -> None:
@@ -39,6 +44,57 @@ def test_a_record_says_what_scored_it_and_in_which_batches(tmp_path: Path) -> No
     assert [one.eval_batch for one in (*replayed, alone, later)] == [2, 2, 2, 2]
     assert [one.scoring for one in (*replayed, later)] == [*["vectorised"] * 2, "pycocotools"]
     assert later.mask == replayed[0].mask
+
+
+def test_a_record_says_what_its_evaluation_counts(tmp_path: Path) -> None:
+    """With one detection of a class in an image, every image with two discs is crowded."""
+    units, place = units_in(tmp_path / "work", write_spec(tmp_path, VARIANTS))
+    training = ensure_trained(units[0], place)
+    coco = evaluate_unit(units[0], place, training)
+    options = {"evaluation.max_dets": 1, "evaluation.classes": ["disc"]}
+    run = units[0].run.changed(options)
+    one = replace(units[0], run=run)
+
+    record = evaluate_unit(one, place, training)
+
+    assert record.evaluation == {"max_dets": 1, "classes": ["disc"]}
+    assert record.mask.ap_by_class.keys() == {"disc"}
+    annotations = place.datasets.open(one.data, "val").ground_truth()["annotations"]
+    assert isinstance(annotations, list)
+    discs = Counter(a["image_id"] for a in annotations if a["category_id"] == 1)
+    assert record.crowded_images == sum(number > 1 for number in discs.values())
+    assert record.detect_digest != coco.detect_digest
+    assert coco.evaluation == {}
+    ensure_resampled(one, place, sizes=True)
+    columns, _ = read_resamples(place.work_dir / RESAMPLES / f"{record.detect_digest}.npz")
+    assert np.nanmin(columns["mask_ap"]) >= 0
+    assert from_plain(Accuracy, plain_fields(record)) == record
+
+
+@pytest.mark.parametrize("field", ["evaluation", "crowded_images"])
+def test_the_record_of_cocos_evaluation_is_that_of_earlier_versions(field: str) -> None:
+    plain = accuracy("fast")
+    assert field not in plain_fields(plain)
+    changes = {"evaluation": {"max_dets": 3}, "crowded_images": 3}
+    assert field in plain_fields(accuracy("fast", **{field: changes[field]}))
+
+
+def test_a_report_says_which_options_are_not_cocos() -> None:
+    areas = {"small": [0.0, 400.0], "medium": [400.0, 900.0], "large": [900.0, 1e4]}
+    options = {"max_dets": 300, "areas": areas}
+    other = accuracy("deformable", evaluation=options, crowded_images=3)
+    text = "max_dets 300; areas small 0 to 400, medium 400 to 900, large 900 to 10000 px²"
+
+    notes = caveats(manifest(), [accuracy("fast"), other], [])
+
+    assert f"The evaluation (deformable) is not COCO's: {text}; AR100 is with max_dets." in notes
+    assert any(
+        note.startswith("3 images have more objects of a class than the 300") for note in notes
+    )
+    alone = caveats(manifest(), [other], [])
+    assert f"The evaluation is not COCO's: {text}; AR100 is with max_dets." in alone
+    assert not any("COCO" in note for note in caveats(manifest(), [accuracy("fast")], []))
+    assert origin(other, 0).endswith(f", with {text}")
 
 
 def test_a_pass_begun_in_other_batches_is_made_anew(tmp_path: Path) -> None:

@@ -125,6 +125,34 @@ def test_a_trial_scores_what_evaluating_its_files_scores(
     assert expected.mask.ap != expected.box.ap
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_dets": 2},
+        {"max_dets": 300},
+        {"classes": ["disc", "ring"]},
+        {"areas": {"small": [0, 300], "medium": [200, 900], "large": [900, 9216]}},
+    ],
+)
+def test_trials_are_scored_with_the_options_of_their_base(
+    scene: Scene, options: dict[str, object]
+) -> None:
+    """Another limit of detections needs an NMS that keeps as many."""
+    unit = scene.changed({"evaluation": options, "nms.max_detections": 300})
+    scorer = TrialScorer(unit, scene.place, min_score=0.01)
+    predict_together([unit], scene.place)
+    dataset = scene.place.datasets.open(unit.data, unit.split)
+    folder = scene.place.predictions(unit.run.detect_digest)
+    expected = score_predictions(dataset, folder, evaluation=unit.evaluation)
+
+    scores = scorer.score(unit.run)
+
+    assert (scores.box, scores.mask) == (expected.box, expected.mask)
+    plain = score_predictions(dataset, folder)
+    assert (plain.box == expected.box) == (options == {"max_dets": 300})
+    assert not scorer.can_score(scene.unit.run)  # whose options are COCO's
+
+
 def test_listed_options_are_of_an_nms() -> None:
     assert NMS_OPTIONS.keys() <= components("nms").keys()
 
