@@ -13,7 +13,7 @@ from yolact_bench.loss.total import Losses
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.recorded import recorded_forms
-from yolact_bench.resolve import component_of, resolve_architecture
+from yolact_bench.resolve import component_of, fact_of, resolve_architecture
 from yolact_bench.runtime.runtime import Program, Runtime
 from yolact_bench.slots import fact
 from yolact_bench.spec.base_run import read_run
@@ -86,8 +86,21 @@ def build_network(run: Run, *, initial: bool = True) -> Yolact:
         num_classes=num_classes,
     )
     if initial:
-        component_of(run, "init")(network.backbone)
+        initialise(network, run)
     return network
+
+
+def initialise(network: Yolact, run: Run) -> None:
+    """Fill the weights that the init slot of a run decides; on "meta" see whether they fit.
+
+    Raises:
+        SpecError: weights that are not there, or do not fit.
+    """
+    init = component_of(run, "init")
+    if fact_of(run, "init", "fills_network"):
+        init(network, run.classes)
+    else:
+        init(network.backbone)
 
 
 def build_detector(run: Run, network: Program, *, device: str) -> Detector:

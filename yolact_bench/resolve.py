@@ -7,11 +7,11 @@ from typing import Any
 
 from yolact_bench.catalog import OWN, alternatives, components, package_of
 from yolact_bench.dataset_spec.dataset import DatasetSpec, resolve_dataset
-from yolact_bench.errors import MissingDataError, SpecError, hint
-from yolact_bench.file_hash import file_sha256
-from yolact_bench.slots import Choice, defaults_of, fact, find_component, pick, resolve
+from yolact_bench.errors import SpecError, hint
+from yolact_bench.slots import defaults_of, fact, find_component, pick, resolve
 from yolact_bench.spec.evaluation import COCO_OPTIONS
 from yolact_bench.spec.run import Run
+from yolact_bench.weights.init_file import with_file
 
 TRAINING_PRECISIONS = ("fp32", "bf16", "fp16")
 
@@ -37,7 +37,7 @@ def resolve_architecture(run: Run, *, files: bool = True) -> Run:
         },
     )
     if files:
-        resolved = replace(resolved, init=_with_sha256(resolved.init))
+        resolved = replace(resolved, init=with_file(resolved.init))
     _check_settings(resolved)
     _check_together(resolved)
     return resolved
@@ -150,19 +150,3 @@ def _check_together(run: Run) -> None:
                 f"{slot}: {getattr(run, slot)['name']} needs a network that predicts mask quality, "
                 f"but rescore_net is {run.rescore_net['name']}; write {nets}, or {without}"
             )
-
-
-def _with_sha256(init: Choice) -> Choice:
-    """The contents of a weight file decide the result; where it lies does not."""
-    if "sha256" not in init:
-        return init
-    path = Path(str(init["file"]))
-    if not path.is_file():
-        raise MissingDataError(f"init.checkpoint.file: no file at {path}; write the path of one")
-    sha256 = file_sha256(path)
-    if init["sha256"] not in {"", sha256}:
-        raise SpecError(
-            f"init.checkpoint.sha256: {path} has {sha256}, not {init['sha256']}; put the "
-            "file back that it was, or leave sha256 out"
-        )
-    return {**init, "sha256": sha256}

@@ -15,11 +15,12 @@ ENTRY_GROUP = "yolact_bench."  # of entry points; the name of the slot follows
 # What `with_facts` may state; the protocol of a slot says what each of its facts means.
 FACTS = frozenset(
     (
-        *("blocks", "convolve_map", "fault", "fewest_images", "fixed", "halvings"),
-        *("image_size_option", "imagenet", "keeps_scores", "kernels", "later", "lengths"),
-        *("makes_nothing", "needs_imagenet", "needs_net", "of_batch", "on_cpu", "own", "pixels"),
-        *("random", "rates", "reads_rows", "row_by_row", "takes_halves", "trains_from"),
-        *("unused_with", "warm_ups", "widens_halves"),
+        *("blocks", "convolve_map", "fault", "fewest_images", "fills_network"),
+        *("fixed", "halvings", "image_size_option", "imagenet", "keeps_scores"),
+        *("kernels", "later", "lengths", "makes_nothing", "needs_imagenet"),
+        *("needs_net", "of_batch", "on_cpu", "own", "pixels"),
+        *("random", "rates", "reads_rows", "row_by_row", "takes_halves"),
+        *("trains_from", "unused_with", "warm_ups", "widens_halves"),
     )
 )
 Choice = Mapping[str, object]  # {"name": component, option: value, ...}

@@ -10,7 +10,7 @@ import torch
 
 from runners.units.known_data import resolve_in
 from runners.units.lr_scaling import KEEP, scale_run
-from runners.units.meta_network import meta_network
+from runners.units.meta_network import check_init, meta_network
 from runners.units.settings import parse_settings
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
@@ -47,6 +47,8 @@ def check(
         resolved, spec = resolve_in(place, run, data_root=data_root, split=split, data=data)
         check_possible(resolved, device)
         network = meta_network(resolved)
+        if data:
+            check_init(network, resolved)
         with torch.device("meta"):
             build_losses_for(resolved, network)
             build_schedule(resolved)

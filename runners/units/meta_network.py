@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from yolact_bench.build import build_network
+from yolact_bench.build import build_network, initialise
 from yolact_bench.model.network import Yolact
 from yolact_bench.spec.run import ARCHITECTURE, Run
 
@@ -36,6 +36,23 @@ def _network_of(architecture: _Architecture) -> Yolact:
             network = build_network(run, initial=False)
         network(torch.empty(1, 3, run.image_size, run.image_size, device="meta"))
     return network
+
+
+def check_init(network: Yolact, run: Run) -> None:
+    """Check that the weight file of a run's init slot, if it has one, fits its network.
+
+    A file is read once for each architecture and choice.
+
+    Raises:
+        SpecError: it does not fit.
+    """
+    if "sha256" in run.init:
+        _fit_once(network, _Architecture(json.dumps(run.init, sort_keys=True), run))
+
+
+@lru_cache(maxsize=64)
+def _fit_once(network: Yolact, init: _Architecture) -> None:
+    initialise(network, init.run)
 
 
 class _ShapesAlone(TorchFunctionMode):

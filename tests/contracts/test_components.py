@@ -11,7 +11,11 @@ from yolact_bench.slots import options_of, resolve
 
 EVERY_COMPONENT = [(slot, name) for slot, table in OWN.items() for name in table]
 # Options without a default, because no paper has a value for them.
-REQUIRED = {("anchors", "free"): {"sizes"}, ("init", "checkpoint"): {"file"}}
+REQUIRED = {
+    ("anchors", "free"): {"sizes"},
+    ("init", "checkpoint"): {"file"},
+    ("init", "detector"): {"file"},
+}
 FREE = {"sizes": [[[8.0 * 2**level, 8.0 * 2**level]] for level in range(5)]}
 
 

@@ -1,6 +1,7 @@
 """The prediction head: class logits, box regressions and mask coefficients per anchor."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -22,6 +23,8 @@ class SharedHead(Head):
     `PredictionModule`.
     Differs: nothing.
     """
+
+    class_layers = MappingProxyType({"scores": 1})  # of each anchor: background, then the classes
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Mask Scoring R-CNN's re-scoring head: sees the feature maps below each box beside its mask."""
 
 import math
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,7 @@ class MaskScoringNet(nn.Module):
     """
 
     needs_features = True
+    class_layers = MappingProxyType({"iou": 0})
 
     def __init__(
         self,

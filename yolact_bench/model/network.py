@@ -1,5 +1,6 @@
 """The whole network: an image batch in, raw predictions out."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from jaxtyping import Float
@@ -99,6 +100,16 @@ class Yolact(StagedNetwork):
         for part in (fpn, protonet, head, self.semantic, rescore_net):
             if part is not None:
                 part.apply(_xavier)
+
+    @property
+    def class_layers(self) -> Mapping[str, int]:
+        """Names of layers with outputs for each class → outputs of a block before the first."""
+        parts = {"head": self.head, "rescore_net": self.rescore_net}
+        return {"semantic": 0} | {
+            f"{part}.{layer}": first
+            for part, module in parts.items()
+            for layer, first in getattr(module, "class_layers", {}).items()
+        }
 
 
 def _xavier(module: nn.Module) -> None:

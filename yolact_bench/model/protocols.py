@@ -1,7 +1,8 @@
 """What the parts of a network between backbone and detection are: the protocols of their slots."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 import torch
@@ -36,7 +37,13 @@ class Head(nn.Module, ABC):
     """Boxes, class logits and mask coefficients of every anchor.
 
     Anchor-major: levels P3 to P7, cells row by row, anchors innermost.
+
+    `class_layers` names the layers with outputs for each class, and how many outputs come before
+    the first class in every block of them. Training from another detector keeps the outputs of
+    classes that both have; a layer that is left out here must have the same shape there.
     """
+
+    class_layers: Mapping[str, int] = MappingProxyType({})
 
     @abstractmethod
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -73,6 +80,7 @@ class MakeRescoreNet(Protocol):
 
     Facts: `needs_features`, whether it looks at feature maps; `makes_nothing`, whether there is
     none; `halvings`, the name of an option with one value for each layer that halves the mask.
+    A network has `class_layers`, as a `Head` has.
     """
 
     def __call__(

@@ -49,6 +49,7 @@ class MaskIouNet(nn.Module):
             layers += [nn.Conv2d(inputs, outputs, 3, stride=2), nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(widths[-1], num_classes, 1), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
+        self.class_layers = {f"layers.{len(layers) - 2}": 0}
 
     def forward(self, masks: Float[Tensor, "N 1 h w"]) -> Float[Tensor, "N C"]:
         """Return the predicted mask IoU for every class."""

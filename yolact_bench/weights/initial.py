@@ -14,6 +14,7 @@ from yolact_bench.slots import with_facts
 from yolact_bench.weights.checkpoint import is_checkpoint
 from yolact_bench.weights.state_file import counters_of, load_exactly, read_state
 from yolact_bench.weights.tensors import casts
+from yolact_bench.weights.transfer import detector
 from yolact_bench.weights.unwrap import names_in, unwrap
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ INITS: Mapping[str, Init] = {
     "zero_gamma": zero_gamma,
     "imagenet": imagenet,
     "checkpoint": checkpoint,
+    "detector": detector,
 }
 
 

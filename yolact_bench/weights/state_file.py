@@ -50,7 +50,8 @@ def load_exactly(
 ) -> str:
     """Load `tensors` and return "", or load nothing and return what does not fit.
 
-    Every key of `module` must be there but for those in `may_miss`, which keep their values.
+    Every key of `module` must be there but for those in `may_miss`, which keep their values. On
+    the device "meta" it is only seen whether they fit.
 
     Raises:
         SpecError: a tensor holds no weights: it is sparse, quantised, complex, not finite, ….
@@ -58,18 +59,23 @@ def load_exactly(
     own = module.state_dict()
     if fault := unusable({key: tensor for key, tensor in tensors.items() if key in own}, own):
         raise SpecError(f"weights: {source}: {fault}; give a file whose weights are finite numbers")
+    faults = misfit(own, tensors, may_miss)
+    if not faults and not any(tensor.is_meta for tensor in own.values()):
+        module.load_state_dict({**own, **tensors})
+    return "; ".join(f"{kind} {word_list(keys, most=NAMED)}" for kind, keys in faults.items())
+
+
+def misfit(
+    own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], may_miss: Collection[str]
+) -> dict[str, list[str]]:
+    """Return kind of fault → the keys that have it, followed by their shapes where these differ."""
     wrong = sorted(k for k in set(own) & set(tensors) if own[k].shape != tensors[k].shape)
     faults = {
         "missing": sorted(set(own) - set(tensors) - set(may_miss)),
         "unexpected": sorted(set(tensors) - set(own)),
         "other shapes": [f"{k} {list(tensors[k].shape)} for {list(own[k].shape)}" for k in wrong],
     }
-    if any(faults.values()):
-        return "; ".join(
-            f"{kind} {word_list(keys, most=NAMED)}" for kind, keys in faults.items() if keys
-        )
-    module.load_state_dict({**own, **tensors})
-    return ""
+    return {kind: keys for kind, keys in faults.items() if keys}
 
 
 def counters_of(module: nn.Module) -> set[str]:

@@ -61,8 +61,9 @@ class Init(Protocol):
     """An entry of `INITS`.
 
     Facts: `random`, whether the weights are random; `needs_imagenet`, whether it refuses a backbone
-    without ImageNet weights in torchvision.
+    without ImageNet weights in torchvision; `fills_network`, whether it takes the whole network in
+    the place of the backbone, and the names of its classes.
     """
 
-    def __call__(self, backbone: Backbone, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        """Fill the backbone's weights; an entry may have options without a default."""
+    def __call__(self, part: Any, /, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """Fill the weights of the backbone; an entry may have options without a default."""
