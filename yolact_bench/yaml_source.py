@@ -13,6 +13,7 @@ from yolact_bench.yaml_text import KeyPath, parse_yaml
 
 _LARGEST = 1 << 20  # bytes
 _REMEDY = "save it as a text file in UTF-8"
+_TEXTS = ("a name", "a text", "a list of words")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +38,15 @@ class Source:
 
     def name(self, ending: str = "", *, suffix: str = "") -> str:
         """Return the spec's name with an ending; `suffix` must fit behind."""
-        value = self.data.get("name", Path(self.file).stem)
-        if value is None or isinstance(value, (list, Mapping)):
-            raise self.unlike(("name",), "a name", value)
-        name = self.label(("name",), str(value)) + ending
+        name = self.label(("name",), self.name_at("name", Path(self.file).stem)) + ending
         return self.label(("name",), f"{name}{suffix}").removesuffix(suffix)
+
+    def name_at(self, key: str, default: str) -> str:
+        """Return the name under `key`, which may look like a whole number."""
+        value = self.data.get(key, default)
+        if not isinstance(value, str) and type(value) is not int:
+            raise self.unlike((key,), "a name", value)
+        return str(value)
 
     def label(self, path: KeyPath, name: str) -> str:
         """Return a name by which files or rows of tables are called."""
@@ -86,7 +91,8 @@ class Source:
 
     def unlike(self, path: KeyPath, expected: str, value: object) -> SpecError:
         """Return (not raise) a SpecError that says what a value should be, and what it is."""
-        return self.error(path, f"expected {expected}, got {brief(value)}")
+        remedy = "; write it in quotes" if expected in _TEXTS and _is_other_scalar(value) else ""
+        return self.error(path, f"expected {expected}, got {brief(value)}{remedy}")
 
     def value(self, path: KeyPath, expected: Hashable, value: object) -> Any:  # noqa: ANN401
         """Return a value that must have a type and its range, such as those of `ranges`."""
@@ -118,6 +124,13 @@ class Source:
         for key in mapping:
             if key not in known:
                 raise self.error((*path, str(key)), f"unknown key{hint(str(key), known)}")
+
+
+def _is_other_scalar(value: object) -> bool:
+    """Return whether a value, or one of a list, is a number or the like instead of a text."""
+    if isinstance(value, list):
+        return any(map(_is_other_scalar, value))
+    return isinstance(value, bool | int | float)
 
 
 def read_spec(path: Path, *, schema: int, keys: Sequence[str]) -> Source:

@@ -1,12 +1,12 @@
 """YAML with the line of every key, its size, depth and aliases limited before it is expanded."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import cast
 
 import yaml
 
 from yolact_bench.errors import SpecError
+from yolact_bench.yaml_scalars import add_rules, as_text
 
 KeyPath = tuple[str, ...]
 
@@ -18,7 +18,7 @@ _UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, ArithmeticErr
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML, with 1e-3 read as a number (YAML 1.1 wants 1.0e-3 and would give a string)."""
+    """Safe YAML by the rules of `yaml_scalars`, with keys that are texts."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
         """Return what a node says.
 
         Raises:
-            YAMLError: a text that is not of its tag, such as a date in month 13.
+            YAMLError: a text that is not of its tag, such as !!int x.
         """
         is_number = node.tag.endswith((":int", ":float"))
         if is_number and len(node.value) > _LONGEST_NUMBER:
@@ -61,6 +61,14 @@ class _Loader(yaml.SafeLoader):
         except _UNREADABLE as error:
             kind = node.tag.rpartition(":")[2]
             raise _fault(f"not a value of type {kind}", node) from error
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, object]:
+        """Return a mapping by its keys as they are written."""
+        self.flatten_mapping(node)
+        node.value = [(as_text(key), value) for key, value in node.value]
+        return super().construct_mapping(node, deep)
 
     def _levels_below(self, node: yaml.Node) -> int:
         inner = [] if isinstance(node, yaml.ScalarNode) else node.value
@@ -77,22 +85,13 @@ class _Loader(yaml.SafeLoader):
             raise _fault(message, event)
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:float"]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
-        |[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)
-        |\.[0-9_]+(?:[eE][-+]?[0-9]+)?
-        |[-+]?\.(?:inf|Inf|INF)
-        |\.(?:nan|NaN|NAN))$""",
-        re.VERBOSE,
-    ),
-    list("-+0123456789."),
-)
+class _Dumper(yaml.SafeDumper):
+    """Safe YAML, with quotes where this or another reader would take a text for a number."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+add_rules(_Loader)
+add_rules(_Dumper)
 
 
 def parse_yaml(
@@ -115,6 +114,19 @@ def parse_yaml(
         line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
         raise SpecError(f"{where}{line}: not valid YAML: {problem[:300]}; {remedy}") from error
+
+
+def dump_yaml(data: object, *, one_line: bool = False) -> str:
+    """Return plain data as YAML that `parse_yaml` reads back, in the order of its keys."""
+    text: str = yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=10**9 if one_line else None,
+        default_flow_style=one_line,
+    )
+    return text.removesuffix("\n").removesuffix("\n...").strip() if one_line else text
 
 
 def _fault(problem: str, at: yaml.Event | yaml.Node) -> yaml.YAMLError:

@@ -6,10 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.results.serialise import from_plain
+from yolact_bench.yaml_text import parse_yaml
 
 PAPER_SCHEMA = 1
 FILE = Path(__file__).parents[1] / "paper.yaml"
@@ -77,7 +76,7 @@ def paper_groups(file: Path = FILE) -> Mapping[str, PaperGroup]:
     Raises:
         SpecError: another schema, a missing or unknown key, an unknown source or unit.
     """
-    data = yaml.safe_load(file.read_text())
+    data, _ = parse_yaml(file.read_text(), where=file.name)
     if not isinstance(data, dict) or data.get("schema") != PAPER_SCHEMA:
         raise SpecError(f"{file.name}: expected schema: {PAPER_SCHEMA} at the top")
     units = {

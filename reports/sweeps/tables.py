@@ -4,8 +4,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import yaml
-
 from reports.pages.sections import proxy_mark
 from reports.sweeps.numbers import notation, ranking, short_choices, value
 from reports.tables.cells import MISSING
@@ -15,6 +13,7 @@ from yolact_bench.results.sweep import Sweep, Trial
 from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.options_to_keep import keep_nothing, overlay
 from yolact_bench.text import NOT_AVAILABLE, duration
+from yolact_bench.yaml_text import dump_yaml
 
 SHOWN = 10
 _LISTED = 40  # failures: what is in no table is in trials.csv
@@ -80,7 +79,10 @@ def commands(sweep: Sweep) -> tuple[tuple[str, str], ...]:
 def command(sweep: Sweep, trial: Trial) -> str:
     """Return the shell line that trains a trial, where trials train, and evaluates it."""
     settings = keep_nothing(overlay(sweep.settings, trial.changes))
-    changed = [f"--set {shlex.quote(f'{path}={_yaml(v)}')}" for path, v in settings.items()]
+    changed = [
+        f"--set {shlex.quote(f'{path}={dump_yaml(value, one_line=True)}')}"
+        for path, value in settings.items()
+    ]
     rest = " ".join([shlex.quote(sweep.base), "--dataset", shlex.quote(sweep.dataset), *changed])
     evaluate = f"yolact-bench evaluate {rest}"
     return f"yolact-bench train {rest} && {evaluate}" if sweep.trains else evaluate
@@ -179,9 +181,3 @@ def _sessions(trials: Sequence[Trial]) -> tuple[str, ...]:
     alone = ", ".join(str(trial) for trial in sorted(times - ratios))
     words = f"latency of {alone}: from sessions of their own, which do not compare."
     return (words,) if alone else ()
-
-
-def _yaml(choice: object) -> str:
-    """One line of YAML: Python's 1e-05 would be read as a word."""
-    text = yaml.safe_dump(choice, default_flow_style=True, width=10**9, sort_keys=False)
-    return text.removesuffix("\n").removesuffix("\n...").strip()

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from runners.planning.user_rates import UserRates
 from runners.training.checkpoint import saved_iteration
 from runners.units.workplace import Workplace
@@ -18,6 +16,7 @@ from yolact_bench.results.training_log import read_log
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import ARCHITECTURE, Run
 from yolact_bench.work_names import CHECKPOINTS, LAST, LOG, RUN
+from yolact_bench.yaml_source import read
 
 log = logging.getLogger(__name__)
 
@@ -143,8 +142,8 @@ class Throughput:
 
 def _read_run(file: Path) -> Run | None:
     try:
-        return Run.from_dict(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except (SpecError, yaml.YAMLError, TypeError) as error:
+        return Run.from_dict(read(file).data)
+    except (SpecError, TypeError) as error:
         log.warning("%s: ignored in the estimate: %s", file, error)
         return None
 

@@ -7,8 +7,6 @@ remains, with intervals and times of one session.
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
 from runners.ablation.context import AblationContext
 from runners.ablation.flow import run_ablation
 from runners.planning.plan import make_plan
@@ -20,6 +18,7 @@ from yolact_bench.spec.ablation import load
 from yolact_bench.spec.options_to_keep import keep_nothing
 from yolact_bench.spec.sweep.sweep import SweepSpec
 from yolact_bench.work_names import CONFIRMATION, SWEEPS, inside
+from yolact_bench.yaml_text import dump_yaml
 
 _MOST_ARMS = 12  # of a front
 
@@ -87,5 +86,5 @@ def _differences(spec: SweepSpec, trial: Trial) -> dict[str, object]:
 
 
 def _write_yaml(file: Path, data: dict[str, object], header: str = "") -> Path:
-    write_atomically(file, header + yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    write_atomically(file, header + dump_yaml(data))
     return file

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from runners.tracking.events import (
     ArmFailure,
     ArmStart,
@@ -22,6 +20,7 @@ from runners.tracking.records import LONGEST_VALUE, differences, flatten
 from runners.tracking.server import connect, is_embedded, send
 from runners.tracking.tags import EXPERIMENT_KIND, child_tags, parent_tags, run_name
 from yolact_bench.results.files import is_temporary
+from yolact_bench.yaml_text import dump_yaml
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -106,7 +105,7 @@ class Writer:
             send(self._client.log_batch, child, params=batch)
         if event.run:
             # Through JSON, as YAML would tag tuples with Python's type.
-            text = yaml.safe_dump(json.loads(json.dumps(event.run)), sort_keys=False)
+            text = dump_yaml(json.loads(json.dumps(event.run)))
             send(self._client.log_text, child, text, "run.yaml")
 
     def _add(self, event: Points) -> None:

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.spec.external import Command, External
 from yolact_bench.spec.run import Run
 from yolact_bench.text import unit_title
+from yolact_bench.yaml_text import dump_yaml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,4 +119,4 @@ def planned_run(unit: Work) -> PlannedRun:
 
 def run_yaml(run: Run) -> str:
     """Return the resolved run as YAML that `load_detector` reads back."""
-    return yaml.safe_dump(run.as_dict(), sort_keys=False, allow_unicode=True)
+    return dump_yaml(run.as_dict())

@@ -41,9 +41,8 @@ def test_an_alias_bomb_is_refused_before_it_is_expanded(first: str, form: str) -
         ("a: &a {<<: *a}", "1:12", "an alias within what it stands for"),
         ("a: " + "9" * 5000, "1:4", "a number of 5,000 characters"),
         ("a: 0x" + "f" * 5000, "1:4", "a number of 5,002 characters"),
-        ("a: " + ":".join(["59"] * 5000), "1:4", "a number of 14,999 characters"),
         ("a: 1." + "9" * 5000, "1:4", "a number of 5,002 characters"),
-        ("a: 2026-13-45", "1:4", "not a value of type timestamp"),
+        ("a: !!timestamp 2026-13-45", "1:4", "not a value of type timestamp"),
         ("a: !!bool maybe", "1:4", "not a value of type bool"),
         ("a: !!int ''", "1:4", "not a value of type int"),
         ("? [a]\n: 1", "1:3", "found unhashable key"),
@@ -77,7 +76,7 @@ def test_fifty_levels_are_read() -> None:
 
 def test_a_setting_is_yaml_as_in_a_file() -> None:
     assert parse_settings(["schedule.lr=1e-3"]) == {"schedule.lr": 1e-3}
-    for text in ("{a: 1, a: 2}", "2026-13-45", "[" * 5000, "9" * 5000):
+    for text in ("{a: 1, a: 2}", "!!int x", "[" * 5000, "9" * 5000):
         with pytest.raises(SpecError, match=r"^--set nms:1:"):
             parse_settings([f"nms={text}"])
 

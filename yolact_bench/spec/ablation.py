@@ -76,7 +76,7 @@ def load(
     source = read_spec(path, schema=ABLATION_SCHEMA, keys=_KEYS)
     arms = _arms(source, apply_settings(base_run(source), settings or {}))
     names = {arm.name: arm for arm in arms}
-    baseline = str(source.data.get("baseline", ""))
+    baseline = source.name_at("baseline", "")
     if baseline not in names:
         raise source.error(
             ("baseline",), f"no arm is named {brief(baseline)}{hint(baseline, names)}"
@@ -91,7 +91,7 @@ def load(
     return Ablation(
         name=source.name(name_ending(budget)),
         question=source.question,
-        base=str(source.data["base"]),
+        base=source.name_at("base", ""),
         baseline=baseline,
         changes=changes,
         seeds=_seeds(source, budget, seeds, arms),
@@ -117,7 +117,7 @@ def _arms(source: Source, base: Run) -> list[Arm]:
         path = (kind, name) if kind == "arms" else (kind,)
         return apply_changes(source, path, base, named[name], keep_of=keep_of)
 
-    first = str(source.data.get("baseline", ""))
+    first = source.name_at("baseline", "")
     baseline = run_of(first, base) if first in named else base
     arms = []
     for name, changes in named.items():

@@ -38,7 +38,7 @@ def base_run(source: Source) -> Run:
     if "base" not in source.data:
         raise source.error(("base",), f"missing: a preset{hint('', PRESETS)}; or a .yaml file")
     try:
-        run = read_run(str(source.data["base"]), relative_to=source.folder)
+        run = read_run(source.name_at("base", ""), relative_to=source.folder)
     except SpecError as error:
         raise source.error(("base",), str(error)) from error
     if "dataset" in source.data:

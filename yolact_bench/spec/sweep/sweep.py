@@ -162,7 +162,7 @@ def load_sweep(
     return SweepSpec(
         name=source.name(name_ending(budget), suffix=CONFIRMATION),
         question=source.question,
-        base=str(source.data["base"]),
+        base=source.name_at("base", ""),
         settings=overlay(source.mapping(("set",)), settings),
         run=run,
         dataset=dataset_name(run),
