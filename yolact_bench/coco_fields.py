@@ -6,11 +6,9 @@ All are checked when a file is opened: pycocotools would fail on them after the 
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from yolact_bench.errors import Mistakes, SpecError, brief
-from yolact_bench.json_file import read_json
+from yolact_bench.errors import SpecError, brief
 
 _Field = tuple[Callable[[Any], bool], str]  # whether a value can be used; what it must be
 
@@ -54,28 +52,6 @@ _FIELDS: Mapping[str, _Field] = {
     ),
     "score": (is_number, "a finite number"),
 }
-
-
-def read_coco(path: Path) -> Mapping[str, Any]:
-    """Return the object in a COCO file.
-
-    Raises:
-        SpecError: unreadable, not JSON (with line and column), or not an object.
-    """
-    content = read_json(path)
-    if not isinstance(content, dict):
-        kind = type(content).__name__
-        raise SpecError(f"{path}: expected an object with images and categories, got a {kind}")
-    return content
-
-
-def entries_of(content: Mapping[str, Any], key: str, mistakes: Mistakes) -> list[Any]:
-    """Return the list under `key`; if there is none, add that to `mistakes`."""
-    value = content.get(key)
-    if isinstance(value, list):
-        return value
-    mistakes.add(f"the list '{key}' is missing; add it, or name a COCO-format file")
-    return []
 
 
 def with_keys(where: str, entry: object, keys: Sequence[str]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Entry:
 
     facts: Any  # as JSON has it
     arrays: Mapping[str, NDArray[Any]]
+    lasts: bool = True  # until its file changes; otherwise it depends on more and is not kept
     path: Path | None = None  # of the file that the arrays are mapped from
     key: object = field(default=None, repr=False)
 
@@ -51,7 +52,7 @@ def remember(
     source: Path,
     make: Callable[[], Entry],
     *,
-    version: int,
+    version: int | str,
     options: object = None,
 ) -> Entry:
     """Return what `make` reads of a file, from `folder` while the file stays as it is.
@@ -68,12 +69,14 @@ def remember(
     if (entry := load_entry(path, key)) is not None:
         return entry
     entry = make()
-    if file_key(source, version, options) != key or not save_entry(path, key, entry):
+    if not entry.lasts or file_key(source, version, options) != key:
+        return entry
+    if not save_entry(path, key, entry):
         return entry
     return load_entry(path, key) or entry
 
 
-def file_key(source: Path, version: int, options: object = None) -> object | None:
+def file_key(source: Path, version: int | str, options: object = None) -> object | None:
     """Return what changes with a file, None where nothing of it is to be kept."""
     try:
         status = source.stat()
@@ -123,6 +126,8 @@ def save_entry(path: Path, key: object, entry: Entry) -> bool:
 
     It is not forced to the disk: a checksum shows what a power loss has left of it.
     """
+    if any(array.dtype.hasobject for array in entry.arrays.values()):
+        return False
     places: dict[str, tuple[str, list[int], int]] = {}
     offset = checksum = 0
     chunks: list[memoryview | bytes] = []

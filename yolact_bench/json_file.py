@@ -20,7 +20,7 @@ def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
         SpecError: unreadable, not JSON (with line and column), nested too deep, or, in a file of
             at most 64 MiB, a key given twice; the message ends in `remedy`.
     """
-    data = read_bytes(path, most=_LARGEST, remedy=remedy)
+    data = read_json_bytes(path, remedy=remedy)
     hook = _object if len(data) <= _LARGEST_BY_HAND else None
     try:
         return json.loads(data, object_pairs_hook=hook)
@@ -33,6 +33,20 @@ def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
         raise SpecError(f"{path}: not JSON ({error}); {remedy}") from error
     except RecursionError as error:
         raise SpecError(f"{path}: not JSON (nested too deep); {remedy}") from error
+
+
+def read_json_bytes(path: Path, *, remedy: str = _REMEDY) -> bytes:
+    """Return the bytes of a JSON file.
+
+    Raises:
+        SpecError: unreadable or too large.
+    """
+    return read_bytes(path, most=_LARGEST, remedy=remedy)
+
+
+def is_large(path: Path) -> bool:
+    """Return whether there is a file that is too large for checks of each of its objects."""
+    return path.is_file() and path.stat().st_size > _LARGEST_BY_HAND
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

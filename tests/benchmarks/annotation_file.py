@@ -16,7 +16,7 @@ _SHAPES = 997  # outlines that are drawn once each and then moved; a prime, so t
 
 
 def write_annotations(path: Path, *, images: int = IMAGES, objects: int = OBJECTS) -> Path:
-    """Write outlines of 4 to 80 corners with two decimals, and run lengths of the crowds."""
+    """Write outlines of 4 to 42 corners with two decimals, and run lengths of the crowds."""
     rng = np.random.default_rng(0)
     shapes = [_outline(rng) for _ in range(_SHAPES)]
     with path.open("w", encoding="utf-8") as file:
@@ -48,7 +48,7 @@ def _annotations(
         text = _crowd(rng) if crowd else f"[[{', '.join(map(_decimal, points.ravel().tolist()))}]]"
         box = ", ".join(map(_decimal, (left, top, width, height)))
         yield (
-            f'{{"segmentation": {text}, "area": {width * height / 17000!r}, "iscrowd": {crowd:d}, '
+            f'{{"segmentation": {text}, "area": {_area(points)}, "iscrowd": {crowd:d}, '
             f'"image_id": {image}, "bbox": [{box}], '
             f'"category_id": {COCO_CATEGORY_IDS[number % 80]}, "id": {number + 1}}}'
         )
@@ -56,11 +56,17 @@ def _annotations(
 
 def _outline(rng: np.random.Generator) -> np.ndarray:
     """Return the corners of a star around (120, 120), in hundredths of a pixel."""
-    corners = int(rng.integers(4, 48))
+    corners = int(rng.integers(4, 43))
     angle = np.sort(rng.uniform(0, 2 * np.pi, corners))
     radius = rng.uniform(0.5, 1, corners) * rng.uniform(20, 100)
     points = np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None] + 120
     return np.rint(points * 100).astype(np.int64)
+
+
+def _area(points: np.ndarray) -> float:
+    """Return px² of an outline in hundredths of a pixel."""
+    x, y = (points - points[0]).T
+    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 20_000)
 
 
 def _decimal(hundredths: int) -> str:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from yolact_bench.coco_content import TextEntries
 from yolact_bench.coco_file.columns import (
     Columns,
     Flags,
@@ -73,8 +74,9 @@ def read_plain(
 ) -> PlainEntries:
     """Return what is clean of the annotations of a file; their shapes are added to a pool.
 
-    Entries are Python's objects or, as `msgspec.Raw`, their text.
+    Entries are Python's objects or their text, as `TextEntries` have it.
     """
+    given = entries.texts if isinstance(entries, TextEntries) else entries
     table = _Images(
         {entry.id: row for row, entry in enumerate(images)},
         np.array([(entry.width, entry.height) for entry in images], np.float64).reshape(-1, 2),
@@ -84,7 +86,7 @@ def read_plain(
         outlines: list[_Plain] = []
         runs: list[_Plain] = []
         places: tuple[list[int], list[int]] = [], []
-        for place, entry in enumerate(entries[start : start + _CHUNK], start):
+        for place, entry in enumerate(given[start : start + _CHUNK], start):
             one = _decode(entry)
             if one is not None:
                 has_runs = isinstance(one.segmentation, _Runs)

@@ -3,13 +3,15 @@
 One file: what is read of an entry, what is kept of it and what scoring gets must agree.
 """
 
+import functools
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from yolact_bench.coco_fields import entries_of, read_coco
+import yolact_bench
+from yolact_bench.coco_content import entries_of, read_coco
 from yolact_bench.coco_file.columns import ShapePool
 from yolact_bench.coco_file.doubts import compare_with_masks
 from yolact_bench.coco_file.images import ImageEntry, SizeOf, read_images
@@ -17,23 +19,43 @@ from yolact_bench.coco_file.labels import read_labels
 from yolact_bench.coco_file.objects import ObjectReader
 from yolact_bench.coco_file.plain import read_plain
 from yolact_bench.data.objects import Objects
-from yolact_bench.data.packed import PackedObjects, pack_images, pack_objects
+from yolact_bench.data.packed import (
+    PackedImages,
+    PackedObjects,
+    arrays_of,
+    pack_images,
+    pack_objects,
+    unpack,
+)
 from yolact_bench.dataset_spec.categories import used_categories
 from yolact_bench.errors import Mistakes
-from yolact_bench.findings import MANY_OBJECTS, Finding, Findings
+from yolact_bench.file_cache import Entry, remember
+from yolact_bench.findings import IMAGE_SIZE, MANY_OBJECTS, Finding, Findings
 
+# Beside the package `coco_file`: what decides how a file is read and kept.
+_READERS = (
+    *("coco_content.py", "coco_fields.py", "findings.py", "json_file.py"),
+    *("data/annotations.py", "data/packed.py", "dataset_spec/categories.py"),
+)
 _MOST_OBJECTS = 100  # detections of an image that COCO's scores count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Annotations:
-    """The usable content of an annotation file."""
+    """The usable content of an annotation file; another process maps the same memory if it can."""
 
-    classes: tuple[str, ...]
-    category_ids: tuple[int, ...]
-    images: Sequence[ImageEntry]
-    findings: tuple[Finding, ...]
-    _objects: PackedObjects
+    def __init__(self, classes: Sequence[str], entry: Entry) -> None:
+        self._entry = entry
+        self.classes = tuple(classes)
+        self.category_ids: tuple[int, ...] = tuple(entry.facts["category_ids"])
+        self.findings = tuple(
+            Finding(kind=kind, where=where, text=text, count=count)
+            for kind, where, text, count in entry.facts["findings"]
+        )
+        self.images: Sequence[ImageEntry] = unpack(PackedImages, entry.arrays)
+        self._objects = unpack(PackedObjects, entry.arrays)
+
+    def __reduce__(self) -> tuple[type["Annotations"], tuple[tuple[str, ...], Entry]]:
+        return Annotations, (self.classes, self._entry)
 
     def objects(self, index: int) -> Objects:
         """Return the objects of an image."""
@@ -80,18 +102,45 @@ class Annotations:
 
 
 def read_annotations(
-    path: Path, classes: Sequence[str], *, subset: bool, split: str, size_of: SizeOf
+    path: Path,
+    classes: Sequence[str],
+    *,
+    subset: bool,
+    split: str,
+    size_of: SizeOf,
+    cache: Path | None = None,
 ) -> Annotations:
     """Return the annotations of `classes` in a COCO-format file; label i is the i-th class.
 
     With `subset` other categories are left out, otherwise none may have annotations. A file of
     test images need not annotate anything, and only the one for training must have every class.
-    `size_of` is used for images whose size the file does not state.
+    `size_of` is used for images whose size the file does not state. The folder `cache` keeps what
+    was read of a large file.
 
     Raises:
         SpecError: malformed JSON, or values, ids, classes or coordinates that must be corrected;
             all of them in one message. Or nothing in it can be used.
     """
+
+    def read() -> Entry:
+        return _read(path, classes, subset=subset, split=split, size_of=size_of)
+
+    options = [list(classes), subset, split]
+    entry = remember(cache, "annotations", path, read, version=_version(), options=options)
+    return Annotations(classes, entry)
+
+
+@functools.cache
+def _version() -> str:
+    """Return a digest of the code that reads: after a change, what is kept is read again."""
+    folder = Path(yolact_bench.__file__).parent
+    files = [*sorted((folder / "coco_file").glob("*.py")), *(folder / name for name in _READERS)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def _read(
+    path: Path, classes: Sequence[str], *, subset: bool, split: str, size_of: SizeOf
+) -> Entry:
     content = read_coco(path)
     mistakes, findings = Mistakes(path), Findings()
     images = read_images(entries_of(content, "images", mistakes), size_of, mistakes, findings)
@@ -121,12 +170,14 @@ def read_annotations(
     mistakes.raise_any()
     objects = pack_objects(reader.columns, pool.shapes(), len(images))
     _note_crowded_images(objects, images, findings)
-    return Annotations(
-        classes=tuple(classes),
-        category_ids=labels.category_ids,
-        images=pack_images(images),
-        _objects=objects,
-        findings=findings.all(),
+    listed = findings.all()
+    return Entry(
+        facts={
+            "category_ids": labels.category_ids,
+            "findings": [[one.kind, one.where, one.text, one.count] for one in listed],
+        },
+        arrays={**arrays_of(pack_images(images)), **arrays_of(objects)},
+        lasts=all(one.kind != IMAGE_SIZE for one in listed),
     )
 
 

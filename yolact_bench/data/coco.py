@@ -31,6 +31,7 @@ class CocoDataset:
             subset=spec.subset,
             split=split,
             size_of=partial(_size_of, files.images),
+            cache=spec.cache,
         )
         self._folder = ImageFolder(spec, split, annotations.images)
         self._annotations = annotations

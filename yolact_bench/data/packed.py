@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from yolact_bench.coco_file.columns import (
 )
 from yolact_bench.coco_file.images import ImageEntry
 from yolact_bench.data.objects import Objects, Segment, from_run_lengths
+
+P = TypeVar("P", "PackedObjects", "PackedImages")
 
 _ENCODING = "utf-8", "surrogatepass"  # JSON can write half a pair
 
@@ -148,6 +150,11 @@ def pack_images(images: Sequence[ImageEntry]) -> PackedImages:
         names=np.frombuffer(b"".join(names), np.uint8),
         name_ends=np.concatenate(([0], np.cumsum([len(name) for name in names], dtype=np.int64))),
     )
+
+
+def unpack(kind: type[P], arrays: Mapping[str, Column]) -> P:
+    """Return what has some of these arrays as its fields."""
+    return kind(**{field.name: arrays[field.name] for field in fields(kind)})
 
 
 def arrays_of(packed: PackedObjects | PackedImages) -> Mapping[str, NDArray[Any]]:

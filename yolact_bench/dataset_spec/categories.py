@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from yolact_bench.coco_content import TextEntries
 from yolact_bench.coco_fields import whole_number, with_keys
 from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.findings import NUMBER, SAME_NAME, Findings
@@ -41,11 +42,12 @@ def read_categories(
 
 def used_categories(annotations: Iterable[object]) -> frozenset[int]:
     """Return the category ids of annotations."""
-    numbers = {
-        one["category_id"]
-        for one in annotations
-        if isinstance(one, dict) and type(one.get("category_id")) in (int, float, str)
-    }
+    values = (
+        annotations.values("category_id")
+        if isinstance(annotations, TextEntries)
+        else (one.get("category_id") for one in annotations if isinstance(one, dict))
+    )
+    numbers = {value for value in values if type(value) in (int, float, str)}
     return frozenset(id for each in numbers if (id := whole_number(each)) is not None)
 
 
@@ -93,7 +95,9 @@ def class_names(content: Mapping[str, Any], mistakes: Mistakes) -> tuple[str, ..
     if not isinstance(entries, list):
         mistakes.add("the list 'categories' is missing; add it, or name a COCO-format file")
         return ()
-    used = used_categories(annotations) if isinstance(annotations, list) else frozenset()
+    used = frozenset[int]()
+    if isinstance(annotations, (list, TextEntries)):
+        used = used_categories(annotations)
     categories = read_categories(entries, mistakes, Findings())
     ids = ids_by_name(categories, used, mistakes, Findings())
     numbers = {name: of_name[0] for name, of_name in ids.items()}

@@ -62,7 +62,8 @@ class DatasetSpec:
         """
         self.require(split)
         one = self.split(split)
-        content = one.identity(self.classes, one.images_digest(self.cache) if images else "")
+        digest = one.images_digest(self.cache) if images else ""
+        content = one.identity(self.classes, digest, self.cache)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def require(self, split: str) -> None:

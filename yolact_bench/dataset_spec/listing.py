@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from yolact_bench.coco_fields import read_coco
+from yolact_bench.coco_content import read_coco
 from yolact_bench.dataset_spec.categories import class_names
 from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.file_cache import Entry, remember

@@ -35,13 +35,13 @@ class FileSplit:
             return f"no annotation file {self.annotations}"
         return "" if self.images.is_dir() else f"no image folder {self.images}"
 
-    def identity(self, classes: Sequence[str], images: str) -> str:
+    def identity(self, classes: Sequence[str], images: str, cache: Path | None) -> str:
         """Return a text that changes with the annotations of these classes, and with `images`.
 
         Without a digest of the images it is that of versions which did not look at them. Where the
         files lie does not count.
         """
-        own = [file_sha256(self.annotations), list(classes)]
+        own = [file_sha256(self.annotations, cache), list(classes)]
         return json.dumps([*own, images] if images else own)
 
     def images_digest(self, cache: Path | None, *, whole: bool = False) -> str:
@@ -74,7 +74,7 @@ class ShapesSplit:
     def images_digest(self, cache: Path | None, *, whole: bool = False) -> str:
         return ""  # the numbers make the images
 
-    def identity(self, classes: Sequence[str], images: str) -> str:
+    def identity(self, classes: Sequence[str], images: str, cache: Path | None) -> str:
         numbers = [self.seed, self.stream, self.num_images, self.size]
         return json.dumps(["shapes", SHAPES_VERSION, *numbers])
 
