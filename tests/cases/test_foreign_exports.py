@@ -113,7 +113,9 @@ def test_every_command_takes_an_export(export: Export, tmp_path: Path) -> None:
     run = weights.parent / "run.yaml"
     assert command("evaluate", run, "--weights", weights, *data, *place) == 0
     drawn = tmp_path / "drawn"
-    picture = next(path for path in export.images.rglob("*") if path.suffix != ".json" and path.is_file())
+    picture = next(
+        path for path in export.images.rglob("*") if path.suffix != ".json" and path.is_file()
+    )
     words = ["--weights", weights, "--out", drawn, "--device", "cpu", "--min-score", "0.9"]
     assert command("predict", picture, *words) == 0
     assert len(list(drawn.iterdir())) == 1
