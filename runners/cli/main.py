@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from runners.cli import arm_commands, report_commands, spec_commands, workdir_commands
+from runners.cli import (
+    arm_commands,
+    conversion_commands,
+    report_commands,
+    spec_commands,
+    workdir_commands,
+)
 from runners.cli.command import callback
 from runners.cli.options import number
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
@@ -63,6 +69,8 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 }
 for name, function in COMMANDS.items():
     app.command(name)(function)
+workdir_commands.data.command("convert")(conversion_commands.convert)
+workdir_commands.data.command("split")(conversion_commands.split)
 app.add_typer(workdir_commands.data, name="data")
 app.add_typer(workdir_commands.track, name="track")
 

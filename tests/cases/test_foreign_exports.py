@@ -13,7 +13,7 @@ from pycocotools.cocoeval import COCOeval
 
 from runners.cli import main as cli
 from runners.evaluation.coco.score import score
-from tests.cases.foreign_exports import CLASSES, EXPORTS, HEIGHT, WIDTH, Export
+from tests.support.foreign_exports import CLASSES, EXPORTS, HEIGHT, WIDTH, Export
 from yolact_bench.data import open_dataset
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
