@@ -5,6 +5,7 @@ nearly black; scaled by its own range each image would have another brightness. 
 the training images use are those of all splits.
 """
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,8 @@ from yolact_bench.errors import SpecError
 from yolact_bench.findings import DEPTH, Findings
 from yolact_bench.image_files.scan_cache import load_rows, save_rows
 from yolact_bench.text import count
+
+log = logging.getLogger(__name__)
 
 DEPTHS = (8, 10, 12, 14, 16)  # bits
 FULL = DEPTHS[-1]
@@ -36,6 +39,7 @@ def choose_bits(
     """
     if not files.deep:
         return FULL
+    log.info("%s of 16 bits: looking for the largest value", count(len(files.deep), "image"))
     peaks = measure_peaks(files.folder, files.deep, cache=cache)
     peak = max(peaks)
     bits = bits_of(peak)

@@ -51,12 +51,16 @@ def header_fault(path: Path, header: Header) -> str:
         return "" if readable else "not an image that can be read; convert it to JPEG or PNG"
     if header.width * header.height > MOST_PIXELS:
         return (
-            f"{header.width} x {header.height} px by its header, and more than {MOST_PIXELS} are "
-            "not read; cut it into tiles"
+            f"{header.width} x {header.height} px by its header, and more than "
+            f"{MOST_PIXELS // 10**6} million px are not read; cut it into tiles"
         )
-    if header.is_float or header.bits > DEEPEST or (header.format == "jpeg" and header.bits > 8):
-        kind = "floating-point numbers" if header.is_float else f"{header.bits} bits"
-        return f"{header.format} of {kind}; convert it to 8 or 16 bits, all with one scale"
+    deepest = 8 if header.format == "jpeg" or header.numbers != "unsigned" else DEEPEST
+    if header.bits > deepest:
+        numbers = "" if header.numbers == "unsigned" else f"{header.numbers} "
+        return (
+            f"{header.format} of {numbers}numbers of {header.bits} bits; convert it to 8 or 16 "
+            "bits, unsigned, all with one scale"
+        )
     return ""
 
 

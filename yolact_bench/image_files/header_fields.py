@@ -19,7 +19,7 @@ class Header(NamedTuple):
     orientation: int = 1  # of EXIF; from 5 on the image is turned by a right angle
     mode: str = "rgb"  # grey, grey+alpha, palette, rgb, rgba or cmyk
     bits: int = 8  # a sample
-    is_float: bool = False
+    numbers: str = "unsigned"  # or signed, or floating-point
     is_truncated: bool = False
 
     @property
@@ -29,4 +29,6 @@ class Header(NamedTuple):
         return (self.height, self.width) if turned else (self.width, self.height)
 
 
+# Parts of a header that are walked through: more are made to keep a reader busy.
+MOST_PARTS = 1 << 17
 UNKNOWN = Header("", 0, 0)

@@ -1,6 +1,6 @@
 """The header of a JPEG."""
 
-from yolact_bench.image_files.header_fields import BrokenError, Header
+from yolact_bench.image_files.header_fields import MOST_PARTS, BrokenError, Header
 from yolact_bench.image_files.source import Source
 from yolact_bench.image_files.tiff import exif_orientation
 
@@ -24,7 +24,7 @@ def jpeg_header(source: Source) -> Header:
     Source: ITU-T T.81, annex B.
     """
     place, frame, orientation = 2, None, 1
-    while True:
+    for _ in range(MOST_PARTS):
         place, marker = _next_marker(source, place)
         if marker in _ALONE:
             continue
@@ -38,6 +38,8 @@ def jpeg_header(source: Source) -> Header:
         place += length
         if marker == _SCAN:
             break
+    else:
+        raise BrokenError
     if frame is None or len(frame) < 6:
         raise BrokenError
     return Header(
@@ -58,8 +60,11 @@ def _next_marker(source: Source, place: int) -> tuple[int, int]:
         if gap < 0:
             raise BrokenError
         place += gap
-    while (code := source.at(place, 1)) == b"\xff":
+    for _ in range(_LONGEST_GAP):
+        code = source.at(place, 1)
+        if code != b"\xff":
+            break
         place += 1
-    if not code:
+    if code in (b"", b"\xff"):
         raise BrokenError
     return place + 1, code[0]

@@ -19,6 +19,7 @@ from yolact_bench.errors import word_list
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _SAME_SUFFIXES = {".jpeg": ".jpg", ".tiff": ".tif"}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*|[A-Za-z]:(?=/)")  # and a drive
+_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")  # of what was uploaded to Label Studio
 _MOST_SUGGESTED = 3
 _MOST_COMPARED = 5000  # names, for which the nearest ones are looked up
 
@@ -98,6 +99,11 @@ class _Tree:
     def candidates(self, name: str) -> Sequence[str]:
         """Return the files that a name may mean: of the strictest reading that has any."""
         readings = list(dict.fromkeys((_relative(name), _relative(unquote(name)))))
+        return self._candidates(readings) or self._candidates(
+            [_PREFIX.sub("", _base(reading)) for reading in readings]
+        )
+
+    def _candidates(self, readings: Sequence[str]) -> Sequence[str]:
         for form, paths, bases in self._tables:
             for reading in readings:
                 if form is _stem and not _may_lack_ending(reading):

@@ -1,6 +1,8 @@
 """The header of a PNG."""
 
-from yolact_bench.image_files.header_fields import BrokenError, Header
+from collections.abc import Iterator
+
+from yolact_bench.image_files.header_fields import MOST_PARTS, BrokenError, Header
 from yolact_bench.image_files.source import Source
 from yolact_bench.image_files.tiff import exif_orientation
 
@@ -34,20 +36,25 @@ def png_header(source: Source) -> Header:
 
 def _ends(source: Source) -> bool:
     """Return whether the chunks lead to a last one, of which nothing is missing."""
-    place = _FIRST_CHUNK
-    while place + 12 <= source.size:
-        if source.at(place + 4, 4) == b"IEND":
-            return True
-        place += 12 + source.number(place, 4)
-    return False
+    return any(kind == b"IEND" for _, _, kind in _chunks(source))
 
 
 def _orientation(source: Source) -> int:
     """Return the orientation of an EXIF chunk before the picture."""
-    place = _FIRST_CHUNK
-    while place + 12 <= source.size and (kind := source.at(place + 4, 4)) != b"IDAT":
-        length = source.number(place, 4)
+    for place, length, kind in _chunks(source):
+        if kind == b"IDAT":
+            break
         if kind == b"eXIf":
             return exif_orientation(source.at(place + 8, min(length, 1 << 16)))
-        place += 12 + length
     return 1
+
+
+def _chunks(source: Source) -> Iterator[tuple[int, int, bytes]]:
+    """Yield place, length and kind of each chunk that begins before the end."""
+    place = _FIRST_CHUNK
+    for _ in range(MOST_PARTS):
+        if place + 12 > source.size:
+            return
+        length = source.number(place, 4)
+        yield place, length, source.at(place + 4, 4)
+        place += 12 + length

@@ -1,6 +1,6 @@
 """The headers of WebP, BMP and GIF."""
 
-from yolact_bench.image_files.header_fields import UNKNOWN, BrokenError, Header
+from yolact_bench.image_files.header_fields import MOST_PARTS, UNKNOWN, BrokenError, Header
 from yolact_bench.image_files.source import Source
 from yolact_bench.image_files.tiff import exif_orientation
 
@@ -43,7 +43,9 @@ def webp_header(source: Source) -> Header:
 
 def _webp_orientation(source: Source) -> int:
     place = 12
-    while place + 8 <= source.size:
+    for _ in range(MOST_PARTS):
+        if place + 8 > source.size:
+            break
         length = source.number(place + 4, 4, "little")
         if source.at(place, 4) == b"EXIF":
             data = source.at(place + 8, min(length, 1 << 16))

@@ -12,7 +12,7 @@ _PARTS = ((273, 279), (324, 325))  # places and lengths, of strips or of tiles
 _TYPE_BYTES = {1: 1, 3: 2, 4: 4, 16: 8}  # the whole numbers among the types
 _MOST_FIELDS, _MOST_VALUES = 4096, 1 << 20
 _GREY, _RGB, _PALETTE, _CMYK = {0, 1}, 2, 3, 5
-_IEEE = 3  # sample format of floating-point numbers
+_NUMBERS = {2: "signed", 3: "floating-point"}  # by sample format
 
 
 class _Layout(NamedTuple):
@@ -44,7 +44,7 @@ def tiff_header(source: Source) -> Header:
         _valid(_first(fields, _ORIENTATION, 1)),
         _mode(fields),
         max(fields.get(_BITS, (1,))),
-        _first(fields, _FORMAT, 1) == _IEEE,
+        _NUMBERS.get(_first(fields, _FORMAT, 1), "unsigned"),
         max(ends, default=0) > source.size,
     )
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.support.image_bytes import HEIGHT, TURNED, WIDTH, encode, encode_mode, png_claiming
+from yolact_bench.image_files import jpeg
 from yolact_bench.image_files.header import Header, read_header
 from yolact_bench.image_files.header_fields import UNKNOWN
 from yolact_bench.image_files.source import Source
@@ -19,7 +20,7 @@ def test_size_and_wholeness_of_each_format(ending: str) -> None:
     content = encode(ending)
     header = header_of(content)
     assert (header.width, header.height) == header.oriented == (WIDTH, HEIGHT)
-    assert (header.bits, header.is_float, header.is_truncated) == (8, False, False)
+    assert (header.bits, header.numbers, header.is_truncated) == (8, "unsigned", False)
     assert "." + header.format in (ending, ".jpeg")
     if ending != ".gif":  # of which many lack the end
         assert header_of(content[: len(content) * 2 // 3]).is_truncated
@@ -67,9 +68,11 @@ def test_an_orientation_gives_the_size_that_is_decoded(kind: str, orientation: i
 def test_sixteen_bits_and_floating_point(ending: str) -> None:
     values = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH)
     header = header_of(encode(ending, values))
-    assert (header.bits, header.mode, header.is_float) == (16, "grey", False)
+    assert (header.bits, header.mode, header.numbers) == (16, "grey", "unsigned")
     if ending == ".tiff":
-        assert header_of(encode(ending, values.astype(np.float32))).is_float
+        kinds = {np.float32: "floating-point", np.int16: "signed"}
+        for kind, name in kinds.items():
+            assert header_of(encode(ending, values.astype(kind))).numbers == name
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg"])
@@ -98,10 +101,21 @@ def test_a_claim_of_any_size_is_read_without_decoding() -> None:
     assert header_of(png_claiming(1_000_000, 900_000)).oriented == (1_000_000, 900_000)
 
 
+def test_neither_padding_nor_parts_are_walked_through_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jpeg, "_LONGEST_GAP", 100)
+    assert header_of(b"\xff\xd8" + b"\xff" * 102 + encode(".jpg")[3:]).is_truncated
+    monkeypatch.setattr(jpeg, "MOST_PARTS", 20)
+    part = b"\xff\xe0\0\2"
+    assert not header_of(b"\xff\xd8" + part * 9 + encode(".jpg")[2:]).is_truncated
+    assert header_of(b"\xff\xd8" + part * 20 + encode(".jpg")[2:]).is_truncated
+
+
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".bmp", ".tiff", ".gif"])
 def test_no_damage_to_a_header_raises_anything(ending: str) -> None:
     rng, whole = np.random.default_rng(0), encode(ending)
-    for _ in range(300):
+    for _ in range(100):
         content = bytearray(whole)
         for place in rng.integers(2, min(200, len(whole)), 3):
             content[place] = rng.integers(256)

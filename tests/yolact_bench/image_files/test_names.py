@@ -38,6 +38,7 @@ ALIASES = {
     "deep/1.png": "train/deep/1.png",
     "2.png": "deep/below/2.png",
     " 1.png ": "1.png",
+    "images/0ab12cd3-1.png": "1.png",
 }
 
 
