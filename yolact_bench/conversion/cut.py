@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolact_bench.coco_fields import entries_of, read_coco
+from yolact_bench.coco_content import entries_of, read_coco
 from yolact_bench.conversion.convert import CocoFiles, dataset_yaml, require_new
 from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.image_files.scan import scan_images
