@@ -181,6 +181,9 @@ def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Numbe
     number = Number(low=low, high=high, log=log, step=step)  # type: ignore[arg-type]
     if not number.low < number.high:
         raise source.error(path, f"low must be below high, got {low} and {high}")
+    if number.steps == 0:
+        message = f"expected at most {high} - {low}, or only {low} is ever drawn, got {step}"
+        raise source.error((*path, "step"), message)
     if log and (number.low <= 0 or step is not None):
         message = f"with log: true write low above 0 and no step, got low {low} and step {step}"
         raise source.error(path, message)

@@ -51,8 +51,8 @@ class Number:
 
     @property
     def ends(self) -> tuple[object, ...]:
-        """The values by which the whole range is checked."""
-        return (self.low, self.high)
+        """The values by which the whole range is checked, as a study draws them."""
+        return (self.low, self.high) if self.whole else (float(self.low), float(self.high))
 
     def __str__(self) -> str:
         how = ", evenly in the logarithm" if self.log else f" by {self.step:g}" if self.step else ""
