@@ -11,6 +11,7 @@ import re
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
+_LAYOUT = {ord("\t"): "\0", ord("\n"): "\0"}  # of texts of several lines alone
 # scheme://user:password@host. A slash in it is legal for databases, but not behind a port.
 _PASSWORD = re.compile(r'(://[^\s/@:"]*:)(?:[^\s/"]+|(?!\d{1,5}/)[^\s@"]+)@')
 _PARAMETER = re.compile(r"([?&](?:password|passwd|pwd|token)=)[^&\s\"]+", re.IGNORECASE)
@@ -21,6 +22,11 @@ def printable(text: str) -> str:
     """Return the text with control characters as Python writes them, and without passwords."""
     visible = _CONTROL.sub(lambda m: m[0].encode("unicode_escape").decode(), text)
     return without_passwords(visible)
+
+
+def is_printed(text: str) -> bool:
+    """Return whether a text is one line of characters, none of which `printable` changes."""
+    return _CONTROL.search(text.translate(_LAYOUT)) is None
 
 
 def one_line(text: str) -> str:

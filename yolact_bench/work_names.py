@@ -1,9 +1,9 @@
 """The names of what lies in a work directory; packages name what only they write."""
 
-import unicodedata
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
+from yolact_bench.escape import is_printed
 
 RESULTS = "results.jsonl"
 CHECKPOINTS = "checkpoints"  # a folder for each train digest, with:
@@ -18,17 +18,15 @@ CONFIRMATION = "-confirm"  # behind a sweep's name: the ablation that repeats it
 
 # File systems hold names of 255 bytes; those of incomplete files are longer by a few letters.
 _LONGEST = 200
-# Dots begin the names of incomplete files; terminals and tables obey what is not printed.
+# Dots begin the names of incomplete files; terminals and tables obey control characters.
 NAME_RULE = f"1 to {_LONGEST} bytes without slashes and control characters, and no dot first"
-_NOT_PRINTED = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode: control, half a pair, line ends
 
 
 def is_name(name: str) -> bool:
     """Return whether an ablation, arm, sweep or data set may be called so (`NAME_RULE`)."""
     if not name.strip() or name[0] == "." or "/" in name or "\\" in name:
         return False
-    is_printed = not any(unicodedata.category(letter) in _NOT_PRINTED for letter in name)
-    return is_printed and len(name.encode()) <= _LONGEST
+    return is_printed(name) and len(name.encode()) <= _LONGEST
 
 
 def quote(key: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolact_bench.escape import csv_cell, one_line, printable, without_passwords
+from yolact_bench.escape import csv_cell, is_printed, one_line, printable, without_passwords
 
 
 @pytest.mark.parametrize("text", ["=1", "+1+cmd|x", "-2+3", "@SUM(A1)", "\t=1", "\n=1", "＝1"])
@@ -19,6 +19,12 @@ def test_control_characters_are_shown_and_lines_stay() -> None:
     text = "\x1b[31mred\x07\r\n\tnext \u202egpj.exe \udcff é ü"
     assert printable(text) == r"\x1b[31mred\x07\r" + "\n\t" + r"next \u202egpj.exe \udcff é ü"
     assert one_line("a\n\x1bb  c") == r"a \x1bb c"
+
+
+def test_what_is_not_printed_in_a_name_is_what_printable_changes() -> None:
+    """But for the tab and the end of a line, which lay out a text of several lines."""
+    for letter in map(chr, (*range(0x700), *range(0x2000, 0x2070), 0xD800, 0xDFFF, 0xFEFF)):
+        assert is_printed(letter) == (printable(letter) == letter and letter not in "\t\n")
 
 
 @pytest.mark.parametrize(

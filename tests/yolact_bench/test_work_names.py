@@ -18,7 +18,7 @@ from yolact_bench.work_names import inside, is_name
 
 HOSTILE = (
     *("", " ", ".", "..", ".hidden", "/abs", "../x", "a/b", "a\\b", "a\nb", "a\0b", "\x1b[2J"),
-    *("\x7f", "\u2028", "\ud800", "x" * 5000, "é" * 101),
+    *("\x7f", "\u2028", "\u202e", "\ufeff", "\t", "\ud800", "x" * 5000, "é" * 101),
 )
 USUAL = ("k_8.fast", "soft_sigma_0.5", "größe 2", "数据", "a" * 200, "-1", "w. o. dcn", "5 % (b)")
 BASE = {"schema": 1, "base": "yolact_tiny"}
