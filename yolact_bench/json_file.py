@@ -11,6 +11,7 @@ _REMEDY = "correct it there, or name another file"
 _LARGEST = 8 << 30  # bytes; the largest public annotation files have a few 10⁹
 # Larger files are made by programs, and looking at every object costs them seconds.
 _LARGEST_BY_HAND = 64 << 20
+_LONGEST_NUMBER = 100  # characters, so that every whole number is a float as well
 
 
 def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
@@ -18,18 +19,20 @@ def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
 
     Raises:
         SpecError: unreadable, not JSON (with line and column), nested too deep, or, in a file of
-            at most 64 MiB, a key given twice; the message ends in `remedy`.
+            at most 64 MiB, a key given twice or a number longer than any; the message ends in
+            `remedy`.
     """
     data = read_json_bytes(path, remedy=remedy)
-    hook = _object if len(data) <= _LARGEST_BY_HAND else None
+    is_small = len(data) <= _LARGEST_BY_HAND
+    hooks: dict[str, Any] = {"object_pairs_hook": _object, "parse_int": _whole} if is_small else {}
     try:
-        return json.loads(data, object_pairs_hook=hook)
+        return json.loads(data, **hooks)
     except json.JSONDecodeError as error:
         place = f"{path}:{error.lineno}:{error.colno}"
         raise SpecError(f"{place}: not JSON ({error.msg}); {remedy}") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not JSON (not a text in UTF-8); {remedy}") from error
-    except ValueError as error:  # a number of too many digits, a key given twice
+    except ValueError as error:  # a number that is too long, a key given twice
         raise SpecError(f"{path}: not JSON ({error}); {remedy}") from error
     except RecursionError as error:
         raise SpecError(f"{path}: not JSON (nested too deep); {remedy}") from error
@@ -47,6 +50,12 @@ def read_json_bytes(path: Path, *, remedy: str = _REMEDY) -> bytes:
 def is_large(path: Path) -> bool:
     """Return whether there is a file that is too large for checks of each of its objects."""
     return path.is_file() and path.stat().st_size > _LARGEST_BY_HAND
+
+
+def _whole(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text):,} characters")
+    return int(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

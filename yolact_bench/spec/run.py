@@ -174,7 +174,7 @@ def _setting(expected: object, value: object, *, where: str = "") -> object:
         return {"name": value}  # `nms: fast` is short for `nms: {name: fast}`
     if not isinstance(value, Mapping) or "name" not in value:
         raise SpecError(f"{where}expected a name or a mapping with a name, got {brief(value)}")
-    return dict(value)
+    return {str(key): item for key, item in value.items()}
 
 
 def _sha256(payload: Mapping[str, object]) -> str:

@@ -155,7 +155,12 @@ def _domain(source: Source, path: KeyPath, value: object) -> Domain:
     if isinstance(value, list):
         if not value:
             raise source.error(path, "expected at least one value, such as [8, 32], got []")
-        stored = [to_stored(one) for one in value]
+        try:
+            stored = [to_stored(one) for one in value]
+        except TypeError as error:  # a date, or keys of several types
+            raise source.unlike(
+                path, "a list of words, numbers, lists or mappings", value
+            ) from error
         twice = [one for index, one in enumerate(stored) if one in stored[:index]]
         if twice:
             raise source.error(path, f"the value {brief(twice[0])} is given twice; remove one")
