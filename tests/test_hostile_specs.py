@@ -17,6 +17,7 @@ from tests.support.hostile_values import changed_texts
 from tests.support.paths import ROOT
 from yolact_bench.dataset_spec.file import read_dataset_file
 from yolact_bench.errors import SpecError
+from yolact_bench.escape import printable
 from yolact_bench.resolve import resolve_run
 from yolact_bench.spec.ablation import load
 from yolact_bench.spec.base_run import read_run
@@ -81,8 +82,7 @@ def check_one(kind: str, text: str) -> None:
             SPECS[kind][1](path)
         except SpecError as error:
             assert len(str(error)) < 3000
-            assert "\x1b" not in str(error)
-            assert "\0" not in str(error)
+            assert printable(str(error)) == str(error)
         assert [file.name for file in Path(folder).iterdir()] == ["spec.yaml"]
     assert time.monotonic() - begin < SECONDS
 

@@ -12,6 +12,7 @@ from functools import partial
 from yolact_bench.errors import SpecError, brief, word_list
 from yolact_bench.spec.evaluation import Evaluation
 from yolact_bench.spec.run import Run
+from yolact_bench.work_names import quote
 from yolact_bench.yaml_source import Source
 
 _MOST_ARMS = 10_000  # of a grid; each is expanded, checked and planned
@@ -52,15 +53,15 @@ def check_factors(
             if slot not in changes and (undeclared or not options):
                 raise SpecError(
                     f"{place}: differs from the baseline {brief(baseline)} in "
-                    f"{undeclared[0] if undeclared else slot}, which is not among changes: "
-                    f"[{', '.join(changes)}]; declare it, or leave it alone"
+                    f"{quote(undeclared[0] if undeclared else slot)}, which is not among changes: "
+                    f"[{word_list([*map(quote, changes)])}]; declare it, or leave it alone"
                 )
             touched |= {slot, *named}
     for factor in changes:
         # A slot that is replaced as a whole stands for all of its options.
         if factor not in touched and f"{factor.partition('.')[0]}.name" not in touched:
             raise SpecError(
-                f"{where}: {factor} is declared, but no arm differs from the baseline "
+                f"{where}: {quote(factor)} is declared, but no arm differs from the baseline "
                 f"{brief(baseline)} in it; remove it, or add an arm that changes it"
             )
 

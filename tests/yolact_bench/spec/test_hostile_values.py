@@ -102,3 +102,14 @@ def test_a_value_of_any_kind_is_read_or_refused_with_its_file(
             assert str(error).startswith(str(path)), (place, value)
         except Exception as error:
             raise AssertionError(f"{place}: {value!r}") from error
+
+
+@pytest.mark.parametrize("factor", ["x" * 5000, "\x1b[2J", "a\x9b"])
+def test_a_declared_factor_is_printed_in_words(factor: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    for changes in ([factor, "protonet.k"], [factor]):
+        path.write_text(yaml.safe_dump({**ABLATION, "changes": changes}))
+        with pytest.raises(SpecError, match=r"is declared, but|is not among changes") as error:
+            load(path)
+        assert str(error.value).isprintable()
+        assert len(str(error.value)) < 400 + len(str(path))
