@@ -19,6 +19,7 @@ from yolact_bench.slots import fact
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_losses_for
+from yolact_bench.weights.labels import with_classes_of
 from yolact_bench.weights.load import load_weights
 
 # How a run is defined to be computed, whatever it is timed with.
@@ -32,15 +33,18 @@ def load_detector(
 
     `weights` is a checkpoint of yolact-bench (final.pt) or a released YOLACT .pth; without it the
     network is initialised as its `init` slot says, where ImageNet weights are replaced by none.
+    Its classes are those that the weights name, in their order, unless the slot `classes` is given.
     Every further keyword replaces a slot: `nms={"name": "sequential"}`.
 
     Raises:
         SpecError: an unknown name or option, or weights that do not fit.
     """
     run = resolve_architecture(read_run(name, relative_to=Path()).changed(slots))
+    if weights is not None and "classes" not in slots:
+        run = with_classes_of(Path(weights), run)
     network = build_network(run, initial=False)
     if weights is not None:
-        load_weights(network, Path(weights))
+        load_weights(network, Path(weights), classes=run.classes)
     return build_detector(run, network, device=device)
 
 

@@ -1,4 +1,7 @@
-"""Predict and evaluate trained units; units that share a forward pass take it once."""
+"""Predict and evaluate trained units; units that share a forward pass take it once.
+
+One file: what is predicted, stored and found again goes by one folder and key of a unit.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +23,8 @@ from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.results.record import Accuracy
+from yolact_bench.weights.classes import stored_classes
+from yolact_bench.weights.labels import label_order
 
 
 def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Accuracy:
@@ -93,8 +98,11 @@ def predict_unit(
     file, title = place.weights(unit.run), f"evaluate {unit.title}"
     if weights is not None:
         sha256 = file_sha256(weights)
+        # Earlier versions took labels in the order of the data, whatever the file says of its own.
+        order = label_order(stored_classes(weights), unit.run.classes, path=weights)
         folder = place.predictions(f"{unit.detect_digest}-{sha256[:16]}")
-        file, key = weights, PredictionKey(unit.detect_digest, sha256, len(dataset))
+        of = f"{sha256} by name" if order else sha256
+        file, key = weights, PredictionKey(unit.detect_digest, of, len(dataset))
     if is_complete(folder, key):
         return folder
     if place.devices > 1:

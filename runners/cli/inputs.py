@@ -65,7 +65,7 @@ def import_weights(command: ImportWeightsCommand) -> None:
     arm = command.arm or recognise_weights(file)
     run = resolve_architecture(read_run(arm, relative_to=Path()))
     network = build_network(run, initial=False)
-    load_weights(network, file)
+    load_weights(network, file, classes=run.classes)
     out.mkdir(parents=True, exist_ok=True)
     # <config>_<epoch>_<iteration>.pth
     match = re.fullmatch(r".+_\d+_(\d+)(?:_interrupt)?\.pth", file.name)

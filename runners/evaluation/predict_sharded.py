@@ -84,7 +84,7 @@ class _Predictor:
     def __init__(self, source: PredictionInput, device: str, threads: int) -> None:
         torch.set_num_threads(threads)
         network = build_network(source.run, initial=False)
-        load_weights(network, source.file)
+        load_weights(network, source.file, classes=source.run.classes)
         self._detector = build_detector(source.run, network, device=device)
         self._dataset = open_dataset(source.data, source.split)
 

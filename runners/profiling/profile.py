@@ -24,6 +24,7 @@ from yolact_bench.spec.base_run import apply_settings, read_run
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
 from yolact_bench.spec.loads import find_load
 from yolact_bench.spec.run import Run
+from yolact_bench.weights.labels import with_classes_of
 from yolact_bench.weights.load import load_weights
 
 # Stages that a scenario ends before; `model` is the network alone.
@@ -54,6 +55,8 @@ def profile_arm(
     plan = plan or LatencyPlan()
     run = read_run(arm, relative_to=Path())
     run = resolve_architecture(apply_settings(run, parse_settings(settings)))
+    if weights is not None:
+        run = with_classes_of(weights, run)
     try:
         costs = count_stages(run)
     except UncountableError as error:

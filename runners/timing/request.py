@@ -54,7 +54,7 @@ class LatencyRequest:
             file = self.weights or own
             if file is not None:
                 digest = "" if self.weights else unit.train_digest
-                load_weights(network, file, train_digest=digest)
+                load_weights(network, file, classes=unit.run.classes, train_digest=digest)
             sources[arm] = "given" if self.weights else "trained" if own else "untrained"
             detectors[arm] = build_detector(unit.run, network, device=self.place.device)
         return detectors, sources

@@ -149,5 +149,5 @@ def trained_detector(run: Run, place: Workplace, *, weights: Path | None = None)
         check_weights(run, place)
     network = build_network(run, initial=False)
     digest = "" if weights else run.train_digest
-    load_weights(network, weights or place.weights(run), train_digest=digest)
+    load_weights(network, weights or place.weights(run), classes=run.classes, train_digest=digest)
     return build_detector(run, network, device=place.device)
