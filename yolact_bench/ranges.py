@@ -50,4 +50,5 @@ Images: TypeAlias = Annotated[int, Field(ge=1, le=_LARGEST)]
 Boxes: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]  # of an image
 ImageSize: TypeAlias = Annotated[int, Field(ge=SMALLEST_IMAGE, le=_LARGEST_IMAGE)]
 DrawingSize: TypeAlias = Annotated[int, Field(ge=96, le=_LARGEST_IMAGE)]
+ClassNames: TypeAlias = Annotated[Sequence[str], Field(max_length=100_000)]
 Milestones: TypeAlias = Annotated[Sequence[CountOrZero], Field(max_length=100)]

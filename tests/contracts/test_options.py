@@ -62,7 +62,11 @@ def test_the_search_for_options_without_a_range_finds(expected: object, places: 
 def test_what_is_outside_is_refused_by_its_place_and_range(path: str) -> None:
     slot, name, option = path.split(".")
     required = {o: smallest(expected) for o, expected in types_of(TABLES[slot][name]).items()}
-    choice = {**required, "name": name} if name in ("free", "coco_format") else {"name": name}
+    choice = (
+        {**required, "name": name}
+        if name in ("free", "coco_format", "detector")
+        else {"name": name}
+    )
     for value in outside(OPTIONS[path]):
         with pytest.raises(SpecError) as error:
             resolve(slot, TABLES[slot], {**choice, option: value})

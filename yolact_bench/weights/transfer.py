@@ -12,6 +12,7 @@ from torch import Tensor
 from yolact_bench.errors import SpecError, word_list
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.model.network import Yolact
+from yolact_bench.ranges import ClassNames
 from yolact_bench.slots import with_facts
 from yolact_bench.weights.detector_file import DetectorFile, read_detector
 from yolact_bench.weights.state_file import counters_of, load_exactly, misfit
@@ -40,7 +41,7 @@ def detector(
     *,
     file: str,
     heads: Literal["auto", "new"] = "auto",
-    classes: Sequence[str] = (),
+    classes: ClassNames = (),
     sha256: str = "",
 ) -> None:
     """Load a whole detector of other classes: a checkpoint, a released file, an imported folder.
