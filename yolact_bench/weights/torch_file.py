@@ -41,7 +41,7 @@ def load_torch(path: Path) -> object:
             warnings.simplefilter("ignore")  # of old or sparse tensors, which are refused by name
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for what is not a checkpoint
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and error.filename is not None:
             raise
         text = str(error)
         if isinstance(error, pickle.UnpicklingError) and re.search(
