@@ -1,8 +1,10 @@
 """What a file of the user had that was mended, left out or doubtful: findings, counted by kind."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from yolact_bench.errors import SpecError, hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,8 @@ FINDINGS: Mapping[str, str] = {
     LEAK: "scored as it is, which says nothing of new images",
 }
 
+ALL_KINDS = "all"  # of --strict
+_MOST_SHOWN = 5  # places of a kind
 _MOST_LISTED = 1000  # of a kind; a large file may have as many findings as annotations
 
 
@@ -102,3 +106,51 @@ def count_kinds(findings: Iterable[Finding]) -> dict[str, int]:
     for finding in findings:
         counts[finding.kind] += finding.count
     return {kind: counts[kind] for kind in FINDINGS if counts[kind]}
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Return counts by kind in one line: "3 findings: 2 area computed, 1 box computed"."""
+    total = sum(counts.values())
+    kinds = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    return f"{total} finding{'s' if total > 1 else ''}: {kinds}"
+
+
+def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield all findings by kind: how many, what was done about them, and the first places."""
+    for kind, number in count_kinds(findings).items():
+        yield f"{kind}: {number} ({FINDINGS[kind]})"
+        same = [finding for finding in findings if finding.kind == kind]
+        for finding in same[:_MOST_SHOWN]:
+            yield f"  {finding.where}: {finding.text}"
+        if (rest := number - sum(finding.count for finding in same[:_MOST_SHOWN])) > 0:
+            yield f"  and {rest} more"
+
+
+def strict_kinds(option: str | None) -> frozenset[str]:
+    """Return the kinds that a command makes errors: those it names, or all of them.
+
+    Raises:
+        SpecError: there is no such kind.
+    """
+    if option is None:
+        return frozenset()
+    if option == ALL_KINDS:
+        return frozenset(FINDINGS)
+    kinds = [" ".join(word.replace("-", " ").split()) for word in option.split(",")]
+    for kind in kinds:
+        if kind not in FINDINGS:
+            raise SpecError(f"--strict: no kind of finding is named {kind!r}{hint(kind, FINDINGS)}")
+    return frozenset(kinds)
+
+
+def refuse_kinds(title: str, findings: Iterable[Finding], kinds: frozenset[str]) -> None:
+    """Return if there is no finding of these kinds in a split of data, its `title`.
+
+    Raises:
+        SpecError: there are; with the first places of each kind.
+    """
+    faults = [finding for finding in findings if finding.kind in kinds]
+    if faults:
+        lines = [f"{title}: --strict: {counts_text(count_kinds(faults))}", *finding_lines(faults)]
+        lines.append("correct them, or leave out --strict")
+        raise SpecError("\n  ".join(lines))

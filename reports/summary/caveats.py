@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from reports.summary.timings import SessionRow, unfolded_text
+from yolact_bench.findings import counts_text
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy
 from yolact_bench.spec.evaluation import crowding_text, evaluation_text
@@ -41,6 +42,7 @@ def caveats(
     if any(e.dirty for e in environments):
         sentences.append("Some numbers were measured with uncommitted changes in the source.")
     sentences += _of_evaluation(accuracies)
+    sentences += _of_data(accuracies)
     for session in sessions:
         sentences += _of_times(session)
     digests = {run.detect_digest for run in manifest.runs if run.arm == manifest.baseline}
@@ -71,6 +73,15 @@ def _of_evaluation(accuracies: Sequence[Accuracy]) -> list[str]:
             sentences.append(f"The evaluation{which} is not COCO's: {text}{limit}.")
     crowds = {crowding_text(a.crowded_images, a.evaluation) for a in accuracies if a.crowded_images}
     return sentences + [f"{text}." for text in sorted(crowds)]
+
+
+def _of_data(accuracies: Sequence[Accuracy]) -> list[str]:
+    """What was mended in the data or left out of them, once for each state of them."""
+    evaluated = {(a.dataset, counts_text(a.findings)) for a in accuracies if a.findings}
+    learnt = {counts_text(a.train_findings) for a in accuracies if a.train_findings}
+    texts = [f"In {data}: {counts}" for data, counts in sorted(evaluated)]
+    texts += [f"In the training data: {counts}" for counts in sorted(learnt)]
+    return [f"{text}; `yolact-bench data check` lists them." for text in texts]
 
 
 def _of_times(session: SessionRow) -> list[str]:

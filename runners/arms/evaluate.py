@@ -22,6 +22,7 @@ from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.file_hash import file_sha256
+from yolact_bench.findings import count_kinds
 from yolact_bench.results.record import Accuracy
 from yolact_bench.weights.classes import stored_classes
 from yolact_bench.weights.labels import label_order
@@ -43,14 +44,9 @@ def evaluate_unit(unit: Unit, place: Workplace, training: TrainingResult) -> Acc
         iterations=training.iterations,
         train_seconds=training.seconds,
         train_images_per_second=training.images_per_second,
-        skipped_annotations=training.skipped_annotations,
-        peak_memory_mb=training.peak_memory_mb,
         eval_batch=batch_size_of(folder),
         macs=macs_or_none(unit.run, title=unit.title),
-        devices=training.devices,
-        compile_network=training.compile_network,
-        record_step=training.record_step,
-        cudnn_benchmark=training.cudnn_benchmark,
+        **training.record_fields,
     )
 
 
@@ -71,6 +67,7 @@ def score_unit(unit: Work, place: Workplace, folder: Path) -> Accuracy:
         train_seconds=0.0,
         train_images_per_second=0.0,
         skipped_annotations=0,
+        findings=count_kinds(dataset.findings),
         peak_memory_mb=None,
         predictions=str(folder.relative_to(place.work_dir)),
         environment=environment(place.device),

@@ -18,6 +18,7 @@ class TrainCommand(PlaceOptions):
     arm: options.Arm
     dataset: options.Dataset = None
     hash_images: options.HashImages = False
+    strict: options.Strict = None
     settings: options.ArmSet = None
     workers: options.Workers = None
     validate_every: options.ValidateEvery = None
@@ -43,6 +44,7 @@ class EvaluateCommand(PlaceOptions):
     dataset: options.Dataset = None
     split: Annotated[str, typer.Option(help="Split of the data set: train, val, test, ….")] = "val"
     hash_images: options.HashImages = False
+    strict: options.Strict = None
     settings: options.ArmSet = None
     workers: options.Workers = None
     scoring: options.Scoring = "pycocotools"

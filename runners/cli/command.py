@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _LOCAL = frozenset(
     [
         *("spec", "work_dir", "data_root", "device", "workers", "executor", "slots", "address"),
-        *("hash_images", "storage", "max_store_gb", "images_per_second", "retry_failed"),
+        *("hash_images", "strict", "storage", "max_store_gb", "images_per_second", "retry_failed"),
         *("dry_run", "as_json", "verbose"),
     ]
 )
@@ -101,6 +101,7 @@ class PlaceOptions:
     rounds: int | None = None
     retry_failed: bool = False
     hash_images: bool = False
+    strict: str | None = None
 
     @cached_property
     def place(self) -> "Workplace":

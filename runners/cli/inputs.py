@@ -17,6 +17,7 @@ from runners.workdir.decode_images import decode_images
 from yolact_bench.build import build_network
 from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
 from yolact_bench.file_hash import file_sha256
+from yolact_bench.findings import count_kinds, counts_text, finding_lines, strict_kinds
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.base_run import read_run
@@ -25,12 +26,13 @@ from yolact_bench.work_names import CACHE, FINAL, RUN
 
 
 def check_data(
-    dataset: str, *, strict: bool, images: bool, data_root: Path | None, work_dir: Path
+    dataset: str, *, strict: str | None, images: bool, data_root: Path | None, work_dir: Path
 ) -> None:
-    """Print the annotations that training leaves out; exit 2 with `strict` if there is anything.
+    """Print what a data set holds and every finding; exit 2 at a finding of a kind in `strict`.
 
     With `images` all of them are decoded before; exit 2 if one is broken.
     """
+    kinds = strict_kinds(strict)
     choice = dataset_choice(dataset, relative_to=Path())
     spec = resolve_dataset(choice, data_root=data_root, cache=work_dir / CACHE)
     is_broken = images and decode_images(spec, echo, scan_progress)
@@ -42,11 +44,11 @@ def check_data(
         )
         by_class = sorted(count.objects_by_class.items(), key=lambda item: -item[1])
         echo("  " + ", ".join(f"{name} {number}" for name, number in by_class))
-    unusable = [(count.split, one) for count in counts for one in count.findings]
-    for split, one in unusable:
-        echo(f"{split}: {one.where}: {one.text}")
-    echo(f"{len(unusable)} unusable")
-    if is_broken or (strict and unusable):
+        for line in finding_lines(count.findings):
+            echo(f"  {line}")
+    findings = [finding for count in counts for finding in count.findings]
+    echo(counts_text(count_kinds(findings)) if findings else "no findings")
+    if is_broken or not kinds.isdisjoint(count_kinds(findings)):
         raise typer.Exit(2)
 
 

@@ -16,7 +16,7 @@ from runners.cli import (
     workdir_commands,
 )
 from runners.cli.command import callback
-from runners.cli.options import number
+from runners.cli.options import name_kinds, number
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
 from runners.system.output import echo
@@ -24,7 +24,16 @@ from runners.system.progress import log_to_stderr
 from runners.system.torchrun import is_first_process
 from yolact_bench.ranges import Threads
 
+
+class _Group(typer.core.TyperGroup):
+    """Commands of which one option, --strict, may stand alone."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] # typer's own class is private
+        return super().parse_args(ctx, name_kinds(args))
+
+
 app = typer.Typer(
+    cls=_Group,
     name="yolact-bench",
     help="What does changing one part of YOLACT++ do to accuracy, speed, memory and cost?",
     no_args_is_help=True,

@@ -49,6 +49,7 @@ class RunCommand(SpecOptions, ExecutorOptions):
         ),
     ] = False
     verbose: options.Verbose = False
+    strict: options.Strict = None
 
     @property
     def text(self) -> str:

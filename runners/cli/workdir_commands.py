@@ -77,7 +77,7 @@ def write_shapes(
 @data.command("check")
 def check_data(
     dataset: Annotated[str, typer.Argument(help=options.DATASET)],
-    strict: Annotated[bool, typer.Option(help="Exit code 2 on any degenerate annotation.")] = False,
+    strict: options.Strict = None,
     images: Annotated[
         bool,
         typer.Option("--images", help="Also decode every image: some damage shows in no header."),
@@ -85,7 +85,7 @@ def check_data(
     data_root: options.DataRoot = None,
     work_dir: options.WorkDir = options.WORK,
 ) -> None:
-    """Read a data set as training would, and list every annotation it would leave out."""
+    """Read a data set as training would, and list everything that it mends or leaves out."""
     from runners.cli.inputs import check_data as check
 
     check(dataset, strict=strict, images=images, data_root=data_root, work_dir=work_dir)

@@ -7,7 +7,7 @@ import torch
 from runners.cli.command import ExecutorOptions, PlaceOptions
 from runners.evaluation.coco.score import engine_name
 from runners.executors import ExecutorRequest
-from runners.units.workplace import Workplace
+from runners.units.workplace import Datasets, Workplace
 from yolact_bench.errors import SpecError
 
 
@@ -38,6 +38,7 @@ def make_workplace(options: PlaceOptions) -> Workplace:
         record_step=options.record_step,
         cudnn_benchmark=options.cudnn_benchmark,
         devices=options.devices,
+        datasets=Datasets(options.strict),
     )
 
 

@@ -1,8 +1,9 @@
 """A training from its first to its last iteration. It resumes where it stopped."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ class TrainingResult:
     compile_network: bool = False
     record_step: bool = False
     cudnn_benchmark: bool = False
+    findings: Mapping[str, int] = field(default_factory=dict)  # of the training data, by kind
+
+    @property
+    def record_fields(self) -> dict[str, Any]:
+        """The fields that a record of accuracy has under the same names, and its findings."""
+        ways = ("compile_network", "record_step", "cudnn_benchmark")
+        names = ("skipped_annotations", "peak_memory_mb", "devices", *ways)
+        return {"train_findings": self.findings} | {name: getattr(self, name) for name in names}
 
 
 def train(
@@ -94,10 +103,9 @@ def train(
         iterations=schedule.iterations,
         seconds=loop.seconds,
         images_per_second=schedule.iterations * schedule.batch_size / max(loop.seconds, 1e-9),
-        skipped_annotations=count_kinds(dataset.findings).get(LEFT_OUT, 0),
         peak_memory_mb=torch.cuda.max_memory_allocated(how.device) / 2**20 if on_gpu else None,
         devices=ranks.size,
-        **loop.ways,
+        **{**_data_facts(dataset), **loop.ways},
     )
     facts = {"train_digest": run.train_digest, **asdict(trained)}
     del facts["weights"]
@@ -119,6 +127,11 @@ def load_finished(weights: Path, *, train_digest: str) -> TrainingResult:
         return TrainingResult(weights=weights, **known)
     except (SpecError, TypeError) as error:
         raise damage(weights, f"its facts: {error}") from error
+
+
+def _data_facts(dataset: Dataset) -> dict[str, Any]:
+    findings = count_kinds(dataset.findings)
+    return {"skipped_annotations": findings.get(LEFT_OUT, 0), "findings": findings}
 
 
 def _joint_losses(run: Run, network: Yolact, ranks: Ranks) -> Losses:

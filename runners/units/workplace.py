@@ -13,6 +13,7 @@ from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError, join_mistakes
 from yolact_bench.file_cache import Entry, remember
+from yolact_bench.findings import count_kinds, counts_text, refuse_kinds, strict_kinds
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.run import Run
 from yolact_bench.weights.checkpoint import weights_sha256
@@ -25,19 +26,27 @@ log = logging.getLogger(__name__)
 class Datasets:
     """A cache of opened splits: checking the annotations of COCO takes most of a minute."""
 
-    def __init__(self) -> None:
+    def __init__(self, strict: str | None = None) -> None:
         self._opened: dict[tuple[str, str], Dataset] = {}
+        self._strict = strict_kinds(strict)
 
     def open(self, data: DatasetSpec, split: str) -> Dataset:
         """Return a split with checked annotations; the same object for every call.
 
         Raises:
-            SpecError: files are missing, malformed or not usable.
+            SpecError: files are missing, malformed or not usable, or have findings that are errors.
         """
         key = data.fingerprint(split, images=False), split
         if key not in self._opened:
             log.info("reading the annotations of %s %s", data.name, split)
-            self._opened[key] = open_dataset(data, split)
+            dataset = open_dataset(data, split)
+            refuse_kinds(f"{data.name} {split}", dataset.findings, self._strict)
+            if dataset.findings:
+                text = counts_text(count_kinds(dataset.findings))
+                log.warning(
+                    "%s: %s; `yolact-bench data check` lists them", f"{data.name} {split}", text
+                )
+            self._opened[key] = dataset
         return self._opened[key]
 
     def open_all(self, wanted: Iterable[tuple[DatasetSpec, str]]) -> None:

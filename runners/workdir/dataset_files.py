@@ -10,7 +10,7 @@ import cv2
 
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.dataset_spec.dataset import DatasetSpec, resolve_dataset
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, join_mistakes
 from yolact_bench.findings import Finding
 from yolact_bench.results.files import atomic_folder
 
@@ -56,12 +56,21 @@ def write_shapes(folder: Path, options: Mapping[str, object]) -> Path:
 
 
 def count_splits(spec: DatasetSpec) -> list[SplitCount]:
-    """Return what each split holds, and every annotation that is left out, with its reason.
+    """Return what each split holds, and all findings.
 
     Raises:
         SpecError: a file is missing or malformed, so that nothing could be trained.
     """
-    return [_count(open_dataset(spec, split), split) for split in splits_to_check(spec)]
+    counts: list[SplitCount] = []
+    errors: list[SpecError] = []
+    for split in splits_to_check(spec):
+        try:
+            counts.append(_count(open_dataset(spec, split), split))
+        except SpecError as error:
+            errors.append(error)
+    if errors:
+        raise join_mistakes(errors)
+    return counts
 
 
 def splits_to_check(spec: DatasetSpec) -> list[str]:

@@ -71,7 +71,8 @@ def _image(where: str, entry: object, size_of: SizeOf, findings: Findings) -> Im
 
 
 def _is_plain(entry: Mapping[str, Any]) -> bool:
-    return all(type(entry.get(key)) is int for key in ("id", "height", "width"))
+    sides = (entry.get("height"), entry.get("width"))
+    return type(entry.get("id")) is int and all(type(s) is int and s > 0 for s in sides)
 
 
 def _mend(where: str, entry: dict[str, Any], size_of: SizeOf, findings: Findings) -> dict[str, Any]:

@@ -87,11 +87,20 @@ class Accuracy:
     cudnn_benchmark: bool = False
     evaluation: Mapping[str, object] = field(default_factory=dict)  # options unlike COCO's
     crowded_images: int = 0  # with more objects of a class than detections that count
+    findings: Mapping[str, int] = field(default_factory=dict)  # of the evaluation data, by kind
+    train_findings: Mapping[str, int] = field(default_factory=dict)
 
     def omitted_fields(self) -> frozenset[str]:
         """Fields that the JSON form leaves out: those that older versions do not read."""
         ways = ("compile_network", "record_step", "cudnn_benchmark")
-        later = (*ways, "weights_sha256", "evaluation", "crowded_images")
+        later = (
+            *ways,
+            "findings",
+            "train_findings",
+            "weights_sha256",
+            "evaluation",
+            "crowded_images",
+        )
         return frozenset(name for name in later if not getattr(self, name))
 
 
