@@ -74,6 +74,8 @@ def evaluate(command: EvaluateCommand) -> None:
     arm, place, weights = command.arm, command.place, command.weights
     check_devices(place.device, place.devices)
     unit = _unit(command, place, split=command.split)
+    if command.strict is not None:  # else data whose score is there are not opened
+        place.datasets.open(unit.data, unit.split)
     if weights is None and not is_trained(unit, place):
         raise SpecError(
             f"{arm}: {place.work_dir} has no training with these settings (digest "
