@@ -126,6 +126,18 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
             yield f"  and {rest} more"
 
 
+def name_kinds(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line, with `all` behind each --strict that names no kind."""
+    named: list[str] = []
+    for place, word in enumerate(words):
+        named.append(word)
+        follows = words[place + 1] if place + 1 < len(words) else ""
+        names_kinds = "," in follows or follows.replace("-", " ") in {*FINDINGS, ALL_KINDS}
+        if word == "--strict" and not names_kinds:
+            named.append(ALL_KINDS)
+    return named
+
+
 def strict_kinds(option: str | None) -> frozenset[str]:
     """Return the kinds that a command makes errors: those it names, or all of them.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolact_bench.results.training_log import read_log
+from yolact_bench.training_log import read_log
 
 Points = tuple[tuple[int, float], ...]  # (iteration, value), by iteration
 

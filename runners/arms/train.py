@@ -21,9 +21,9 @@ from yolact_bench.build import PLAIN, build_detector, runtime_of
 from yolact_bench.data import Dataset
 from yolact_bench.model.network import Yolact
 from yolact_bench.results.files import write_atomically
-from yolact_bench.results.training_log import Logged
 from yolact_bench.runtime.cuda_graph import record_cuda_graph
 from yolact_bench.spec.run import Run
+from yolact_bench.training_log import Logged
 from yolact_bench.training_parts import build_schedule
 from yolact_bench.work_names import LAST, RUN
 

@@ -16,12 +16,13 @@ from runners.cli import (
     workdir_commands,
 )
 from runners.cli.command import callback
-from runners.cli.options import name_kinds, number
+from runners.cli.options import number
 from runners.system.exit_codes import INTERRUPTED, exit_code_of
 from runners.system.interrupt import terminable
 from runners.system.output import echo
 from runners.system.progress import log_to_stderr
 from runners.system.torchrun import is_first_process
+from yolact_bench.findings import name_kinds
 from yolact_bench.ranges import Threads
 
 

@@ -42,20 +42,6 @@ def number(expected: Any, *names: str, help: str) -> Any:  # noqa: ANN401
     return typer.Option(*names, parser=read, min=ends["ge"], max=ends["le"], help=help)
 
 
-def name_kinds(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line, with `all` behind each --strict that names no kind."""
-    from yolact_bench.findings import ALL_KINDS, FINDINGS
-
-    named: list[str] = []
-    for place, word in enumerate(words):
-        named.append(word)
-        follows = words[place + 1] if place + 1 < len(words) else ""
-        names_kinds = "," in follows or follows.replace("-", " ") in {*FINDINGS, ALL_KINDS}
-        if word == "--strict" and not names_kinds:
-            named.append(ALL_KINDS)
-    return named
-
-
 # What to work on
 Specs = Annotated[
     list[Path],

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from yolact_bench.results.training_log import LoggedPoint, entry_points, log_entry
+from yolact_bench.training_log import LoggedPoint, entry_points, log_entry
 
 
 class LogFollower:

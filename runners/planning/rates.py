@@ -12,9 +12,9 @@ from yolact_bench.errors import SpecError
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.record import Accuracy, Latency
 from yolact_bench.results.sessions import END_TO_END, read_sessions
-from yolact_bench.results.training_log import read_log
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import ARCHITECTURE, Run
+from yolact_bench.training_log import read_log
 from yolact_bench.work_names import CHECKPOINTS, LAST, LOG, RUN
 from yolact_bench.yaml_source import read
 

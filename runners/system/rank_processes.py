@@ -26,7 +26,7 @@ from runners.system.progress import log_to_stderr
 from runners.system.ranks import is_lost_rank, portable
 from runners.system.torchrun import TorchrunProcess
 from yolact_bench.errors import ArmError
-from yolact_bench.results.training_log import Logged
+from yolact_bench.training_log import Logged
 
 T = TypeVar("T")
 

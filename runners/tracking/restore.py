@@ -18,7 +18,7 @@ from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.results.sessions import latest_session, read_sessions
 from yolact_bench.results.store import Store
-from yolact_bench.results.training_log import entry_points, read_log
+from yolact_bench.training_log import entry_points, read_log
 from yolact_bench.work_names import CHECKPOINTS, LOG, REPORTS, inside
 
 

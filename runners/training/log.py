@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from yolact_bench.results.files import sync, write_atomically
-from yolact_bench.results.training_log import read_log
+from yolact_bench.training_log import read_log
 
 
 class TrainingLog:

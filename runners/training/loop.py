@@ -29,10 +29,10 @@ from yolact_bench.loss.total import Losses
 from yolact_bench.model.batch_norm import set_training_mode
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import fact_of
-from yolact_bench.results.training_log import curve_points
 from yolact_bench.runtime.cudnn_choice import cudnn_benchmark
 from yolact_bench.schedule import Schedule
 from yolact_bench.spec.run import Run
+from yolact_bench.training_log import curve_points
 from yolact_bench.training_parts import freezes_batch_norm
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from runners.system.ranks import ALONE, Ranks
 from runners.training.step_graph import StepRecorder
 from yolact_bench.model.network import Yolact
-from yolact_bench.results.training_log import Logged
+from yolact_bench.training_log import Logged
 
 # A validation evaluates the network during its training and returns metrics such as mask_ap.
 Validate = Callable[[Yolact], Mapping[str, float]]

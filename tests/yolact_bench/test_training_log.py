@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from yolact_bench.results.training_log import curve_points, entry_points, read_log
+from yolact_bench.training_log import curve_points, entry_points, read_log
 
 LOSSES: dict[str, object] = {
     "iteration": 10,
