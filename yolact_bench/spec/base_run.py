@@ -8,7 +8,7 @@ from pathlib import Path
 
 from yolact_bench.dataset_spec.dataset import dataset_choice
 from yolact_bench.errors import SpecError, hint
-from yolact_bench.spec.options_to_keep import is_choice, keep_options
+from yolact_bench.spec.options_to_keep import COMPONENT, DEFAULTS, is_choice, keep_options
 from yolact_bench.spec.presets import PRESETS, preset
 from yolact_bench.spec.run import Run
 from yolact_bench.yaml_source import Source, read
@@ -98,6 +98,9 @@ def change(
     """
     if path == "dataset":
         value = dataset_choice(value, relative_to=relative_to)
+    slot, _, option = path.partition(".")
+    if option == DEFAULTS:
+        raise SpecError(f"write it in the choice: {slot}: {{name: …, {DEFAULTS}: {COMPONENT}}}")
     run = run.changed({path: value})
     if not is_choice(path):
         return run

@@ -22,7 +22,7 @@ from yolact_bench.spec.run import Run
 
 DEFAULTS = "defaults"  # a key of a choice, which is not part of the run
 COMPONENT = "component"  # its value: the options are the component's own
-_FOLLOWS = {"sha256": "file"}  # says what is in the file of that option
+_FOLLOWS = {"sha256": "file", "classes": "file"}  # say what is in the file of that option
 _SLOTS = frozenset(f.name for f in fields(Run) if f.type == Choice and f.name != "dataset")
 
 _Table = Mapping[str, Callable[..., object]]

@@ -34,7 +34,7 @@ _SLOTS = (
 )
 
 
-@with_facts(fills_network=True)
+@with_facts(fills_network=True, own=("file", "sha256"))
 def detector(
     network: Yolact,
     names: Sequence[str],

@@ -223,6 +223,9 @@ def test_an_option_at_its_default_makes_no_other_run(tmp_path: Path) -> None:
         check_arms(loaded(tmp_path, text))
 
 
+NINES = "{name: pascal, scales: [9, 9, 9, 9, 9]}"  # of three true ratios, as one_scale
+
+
 @pytest.mark.parametrize(
     ("slot", "choice", "twin"),
     [
@@ -232,6 +235,7 @@ def test_an_option_at_its_default_makes_no_other_run(tmp_path: Path) -> None:
         ("dcn", "{name: nowhere}", "{name: every_block, first_stage: 4}"),
         ("deform", "{name: torchvision}", "{name: gather}"),  # no layer is deformable
         ("batch_norm", "{name: auto}", "{name: train}"),  # eight images
+        ("anchors", "{name: one_scale, square: false, scales: [9, 9, 9, 9, 9]}", NINES),
         ("nms", "{name: soft, decay: linear}", "{name: soft, decay: linear, sigma: 0.5}"),
     ],
 )

@@ -98,6 +98,8 @@ def test_the_component_has_its_own_where_the_arm_says_so(tmp_path: Path) -> None
 def test_defaults_is_one_word(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"second\.nms: nms\.defaults: expected component, got 'x'"):
         second(tmp_path, "nms", "{nms: {name: matrix, defaults: x}}")
+    with pytest.raises(SpecError, match=r"nms\.defaults: write it in the choice: nms: "):
+        second(tmp_path, "nms", "{nms: matrix, nms.defaults: component}")
 
 
 def test_a_value_that_the_component_does_not_take_is_refused_with_both_names(
@@ -155,10 +157,18 @@ def test_set_says_what_the_base_is_and_keeps_nothing(tmp_path: Path) -> None:
     assert run.nms["top_k"] == default("nms", "matrix", "top_k")
 
 
-def test_a_weight_file_takes_no_checksum_of_another(tmp_path: Path) -> None:
+def test_a_weight_file_takes_neither_checksum_nor_classes_of_another(tmp_path: Path) -> None:
     first = "{init: {name: checkpoint, file: a.pth, sha256: abc}}"
     run = second(tmp_path, "init", "{init: {name: checkpoint, file: b.pth}}", first)
     assert run.init == {"name": "checkpoint", "file": "b.pth", "sha256": ""}
+    first = "{init: {name: detector, file: a.pth, sha256: abc, classes: [a], heads: new}}"
+    init = second(tmp_path, "init", "{init: {name: detector, file: b.pth}}", first).init
+    assert (init["file"], init["sha256"], init["classes"], init["heads"]) == (
+        "b.pth",
+        "",
+        [],
+        "new",
+    )
 
 
 def test_grids_budgets_and_the_command_line_keep_options_as_arms_do(tmp_path: Path) -> None:
