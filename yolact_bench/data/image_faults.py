@@ -28,6 +28,8 @@ def refuse_faults(
     """
     faults = []
     for entry, file, scan in zip(entries, names.files, scans, strict=True):
+        if _is_plain(entry, scan):
+            continue
         fault = names.faults.get(entry.file_name) or scan.fault
         fault = fault or _size_fault(entry, files.images / file, scan.header)
         if fault:
@@ -80,6 +82,15 @@ def note_orientations(
         if header.format and header.oriented != (entry.width, entry.height):
             text = f"{entry.file_name}: orientation {header.orientation}, annotated as stored"
             findings.add(ORIENTATION, f"image {entry.id}", text)
+
+
+def _is_plain(entry: ImageEntry, scan: ImageFile) -> bool:
+    """Return whether nothing can be wrong: nearly all images are so, and there may be many."""
+    header = scan.header
+    if scan.fault or not header.format or header.orientation > 1 or scan.is_deep:
+        return False
+    is_small = header.width * header.height <= MOST_PIXELS
+    return is_small and header.width == entry.width and header.height == entry.height
 
 
 def _size_fault(entry: ImageEntry, path: Path, header: Header) -> str:

@@ -34,27 +34,31 @@ class ImageFolder:
     def __init__(self, spec: DatasetSpec, split: str, entries: Sequence[ImageEntry]) -> None:
         files = spec.split(split)
         assert isinstance(files, FileSplit)
+        # Kept as they are, which loader workers share; unpacked here once.
+        self._entries, entries = entries, list(entries)
+        self._folder, self._annotations = files.images, files.annotations
         findings = Findings()
         names = find_names(files.images, [entry.file_name for entry in entries])
         scans = scan_images(files.images, names.files, cache=spec.cache)
         refuse_faults(files, entries, names, scans)
-        for entry, name in zip(entries, names.files, strict=True):
-            if entry.file_name in names.changes:
+        self._changes = names.changes
+        for entry in entries if names.changes else ():
+            if (name := names.changes.get(entry.file_name)) is not None:
                 findings.add(IMAGE_NAME, f"image {entry.id}", f"{entry.file_name} is {name}")
         note_orientations(entries, scans, findings)
-        self._entries, self._annotations = entries, files.annotations
-        self._files = as_files(files.images, names.files, scans)
+        own = as_files(files.images, names.files, scans)
         training = None if split == "train" else training_files(spec)
-        self._bits = choose_bits(self._files, training, findings, cache=spec.cache)
+        self._bits = choose_bits(own, training, findings, cache=spec.cache)
         ids = [entry.id for entry in entries]
-        note_copies(self._files, ids, findings)
+        note_copies(own, ids, findings)
         if training is not None:
-            note_leaks(training, self._files, ids, findings)
+            note_leaks(training, own, ids, findings)
         self.findings = findings.all()
 
     def path(self, index: int) -> Path:
         """Return the file of an image."""
-        return self._files.path(index)
+        name = self._entries[index].file_name
+        return self._folder / self._changes.get(name, name)
 
     def image(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         """Return the image, RGB.
