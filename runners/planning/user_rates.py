@@ -9,6 +9,7 @@ from yolact_bench.errors import SpecError, hint
 from yolact_bench.option_values import check_value, read_number
 from yolact_bench.ranges import Positive
 from yolact_bench.spec.presets import PRESETS
+from yolact_bench.work_names import quote
 from yolact_bench.yaml_source import Source, read
 
 _FLAG = "--images-per-second"
@@ -35,7 +36,7 @@ class UserRates:
         }
         for name, rate in self.by_preset.items():
             if name not in PRESETS:
-                raise SpecError(f"{_FLAG} {name}: no such preset{hint(name, PRESETS)}")
+                raise SpecError(f"{_FLAG} {quote(name)}: no such preset{hint(name, PRESETS)}")
             rates[f"{_FLAG} {name}="] = rate
         for where, value in rates.items():
             check_value(Positive | None, value, where=f"{where}: ")

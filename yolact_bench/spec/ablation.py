@@ -16,6 +16,7 @@ from yolact_bench.spec.run import Run
 from yolact_bench.yaml_source import Source, read_spec
 
 ABLATION_SCHEMA = 1
+_MOST_UNITS = 100_000  # arms times seeds; each is checked, planned and listed
 MEASURES = ("accuracy", "latency", "errors")
 _WORDS = ("schema", "name", "base", "set", "baseline", "changes", "seeds", "measure", "dataset")
 _KEYS = (*_WORDS, *ARM_KINDS, EXTERNAL, LATENCY, "budgets", "paper", "paper_rows", "expect")
@@ -148,6 +149,9 @@ def _with_budget(source: Source, arms: Sequence[Arm], budget: str) -> list[Arm]:
 
 def _seeds(source: Source, budget: str, number: int | None, arms: Sequence[Arm]) -> tuple[int, ...]:
     seeds = range(number) if number else _written_seeds(source, budget)
+    if len(seeds) * len(arms) > _MOST_UNITS:
+        product = f"{len(arms):,} arms with {len(seeds):,} seeds, at most {_MOST_UNITS:,} in all"
+        raise source.error(("seeds",), f"{product}; take seeds or arms away")
     for arm in arms:
         if arm.run.seed + max(seeds) > LARGEST_SEED:
             raise source.error(

@@ -1,7 +1,7 @@
 """Every number of the command line has a range and is written in decimal digits."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin
 
@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from runners.cli.main import COMMANDS, app
+from runners.cli.main import app
 from runners.planning.user_rates import parse_rates
 from yolact_bench.errors import SpecError
 from yolact_bench.option_values import read_number
@@ -21,17 +21,25 @@ NO_NUMBERS = (
 )
 
 
+def functions_of(group: typer.Typer, name: str) -> Iterator[tuple[str, Callable[..., object]]]:
+    """Yield command and function of a group and of all below it, and of its own options."""
+    if group.registered_callback is not None:
+        yield name, group.registered_callback.callback  # type: ignore[misc]
+    for command in group.registered_commands:
+        yield f"{name} {command.name}", command.callback  # type: ignore[misc]
+    for below in group.registered_groups:
+        yield from functions_of(below.typer_instance, name)  # type: ignore[arg-type]
+
+
 def numbers() -> Iterator[tuple[str, Any]]:
     """Yield command and option, and what typer knows of it, of every option that is a number."""
-    functions = {**COMMANDS, "": app.registered_callback.callback}  # type: ignore[union-attr]
-    for command, function in functions.items():
-        assert function is not None
+    for command, function in functions_of(app, ""):
         for name, parameter in inspect.signature(function).parameters.items():
             if get_origin(parameter.annotation) is Annotated:
                 kind, declaration = get_args(parameter.annotation)
                 kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
                 if {int, float} & set(kinds):
-                    yield f"{command} --{name}", declaration
+                    yield f"{command} --{name}".strip(), declaration
 
 
 OPTIONS = dict(numbers())
@@ -39,8 +47,8 @@ OPTIONS = dict(numbers())
 
 def test_the_numbers_of_all_commands_are_walked() -> None:
     wanted = {
-        *(" --threads", "run --rounds", "sweep --trials", "evaluate --eval_batch"),
-        *("latency --rel_ci", "predict --min_score", "plan --price_per_hour"),
+        *("--threads", "run --rounds", "sweep --trials", "evaluate --eval_batch"),
+        *("latency --rel_ci", "predict --min_score", "plan --price_per_hour", "split --val"),
     }
     assert wanted < OPTIONS.keys()
 

@@ -92,8 +92,21 @@ def test_every_number_of_a_run_and_of_a_plan_has_two_ends(kind: type) -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e30])
 def test_a_rate_of_the_command_line_is_in_the_range(value: float) -> None:
     for words, evaluation in (([str(value)], None), ([f"yolact_r50={value}"], None), ([], value)):
-        with pytest.raises(SpecError, match=r"^--\S+( yolact_r50=)?: expected a number from 1e-09"):
+        with pytest.raises(SpecError, match=r"^--\S+( \S+)?: expected a number from 1e-09"):
             parse_rates(words, evaluation=evaluation)
+
+
+def test_arms_times_seeds_are_bounded(tmp_path: Path) -> None:
+    """2 · 50 arms with 1,000 seeds are 100,000, and 2 · 51 are more."""
+    file = tmp_path / "spec.yaml"
+    grid = {"nms.top_k": [1, 2], "protonet.k": [*range(1, 51)]}
+    spec = {**BASE, "baseline": "top_k_1.k_1", "changes": [*grid], "grid": grid}
+    file.write_text(yaml.safe_dump(spec))
+    assert len(load(file, seeds=1000).arms) * 1000 == 100_000
+    grid["protonet.k"].append(51)
+    file.write_text(yaml.safe_dump(spec))
+    with pytest.raises(SpecError, match=r"seeds: 102 arms with 1,000 seeds, at most 100,000 in"):
+        load(file, seeds=1000)
 
 
 def test_seeds_are_added_to_those_of_arms_within_the_range(tmp_path: Path) -> None:
