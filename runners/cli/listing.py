@@ -11,7 +11,7 @@ from runners.workdir.list_sweeps import sweep_facts, sweep_lines
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.option_values import kind_of
 from yolact_bench.slots import options_of, types_of
-from yolact_bench.spec.evaluation import COCO_OPTIONS
+from yolact_bench.spec.evaluation import COCO_OPTIONS, evaluation_text
 from yolact_bench.spec.presets import PRESETS
 
 _EVALUATION = "evaluation"
@@ -54,7 +54,8 @@ def _components(slot: str | None) -> Iterator[str]:
     if slot in (None, _EVALUATION):
         yield f"{_EVALUATION}: a setting without components"
         for option, value in asdict(COCO_OPTIONS).items():
-            yield f"      {option}: default {json.dumps(value)}"
+            text = evaluation_text({option: value}).removeprefix(f"{option} ")
+            yield f"      {option}: default {text if value else 'all'}"
     for name in [one for one in OWN if slot in (None, one)]:
         yield f"{name}:"
         for entry, component in components(name).items():

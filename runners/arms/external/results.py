@@ -63,8 +63,10 @@ def read_facts(folder: Path) -> ResultFacts:
     remedy = f"delete {folder}, and run again"
     data = read_json(path, remedy=remedy)
     try:
+        if not isinstance(data, dict):
+            raise SpecError(f"a {type(data).__name__}, not an object")
         return from_plain(ResultFacts, data)
-    except (SpecError, AttributeError) as error:  # also of what is no object at all
+    except SpecError as error:
         raise SpecError(f"{path}: damaged ({error}); {remedy}") from error
 
 
