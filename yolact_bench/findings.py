@@ -60,7 +60,7 @@ FINDINGS: Mapping[str, str] = {
     NUMBER: "a text or a decimal: read as the whole number that it is",
     IMAGE_SIZE: "the file states none: that of the image counts",
     REPEATED_IMAGE: "the same entry twice: the first one counts",
-    MANY_OBJECTS: "more than the detections that COCO's scores count in an image",
+    MANY_OBJECTS: "more of a class than the 100 detections that COCO's scores count: see max_dets",
     EXTRA_CATEGORY: "no annotation has it and it is no class of the data set: left out",
     SAME_NAME: "two ids of one name: one class, with the first id",
     ABSENT_CLASS: "the split has no such category: it has no objects of the class",

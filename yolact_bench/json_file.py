@@ -31,7 +31,11 @@ def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
         place = f"{path}:{error.lineno}:{error.colno}"
         raise SpecError(f"{place}: not JSON ({error.msg}); {remedy}") from error
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not JSON (not a text in UTF-8); {remedy}") from error
+        line, byte = data[: error.start].count(b"\n") + 1, data[error.start]
+        raise SpecError(
+            f"{path}:{line}: not JSON (not a text in UTF-8: byte {byte:#04x}, as in Latin-1 or "
+            f"Windows-1252; convert it: iconv -f WINDOWS-1252 -t UTF-8); {remedy}"
+        ) from error
     except ValueError as error:  # a number that is too long, a key given twice
         raise SpecError(f"{path}: not JSON ({error}); {remedy}") from error
     except RecursionError as error:

@@ -19,6 +19,7 @@ from runners.units.workplace import Datasets, Workplace
 from runners.workdir.lock import hold_lock, lock_holder
 from yolact_bench.build import PLAIN, build_detector, runtime_of
 from yolact_bench.data import Dataset
+from yolact_bench.geometry.anchors import prototype_size
 from yolact_bench.model.network import Yolact
 from yolact_bench.results.files import write_atomically
 from yolact_bench.runtime.cuda_graph import record_cuda_graph
@@ -119,6 +120,9 @@ def _train(
             on_log=on_log,
         )
     dataset = place.datasets.open(unit.data, "train")
+    if small := dataset.without_cell(prototype_size(unit.run.image_size)):
+        title = f"{unit.data.name} train at {unit.run.image_size} px"
+        place.datasets.report(title, small, f"the first: {small[0].where}; raise image_size")
     every = place.validate_every
     if every is None:
         every = max(1, build_schedule(unit.run).iterations // 5)

@@ -18,6 +18,7 @@ from yolact_bench.build import build_network
 from yolact_bench.data import Dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.findings import LEFT_OUT, count_kinds
+from yolact_bench.geometry.anchors import prototype_size
 from yolact_bench.loss.total import Losses
 from yolact_bench.model.joint_batch_norm import share_batch_norm
 from yolact_bench.model.network import Yolact
@@ -105,7 +106,7 @@ def train(
         images_per_second=schedule.iterations * schedule.batch_size / max(loop.seconds, 1e-9),
         peak_memory_mb=torch.cuda.max_memory_allocated(how.device) / 2**20 if on_gpu else None,
         devices=ranks.size,
-        **{**_data_facts(dataset), **loop.ways},
+        **{**_data_facts(dataset, run), **loop.ways},
     )
     facts = {"train_digest": run.train_digest, **asdict(trained)}
     del facts["weights"]
@@ -129,8 +130,9 @@ def load_finished(weights: Path, *, train_digest: str) -> TrainingResult:
         raise damage(weights, f"its facts: {error}") from error
 
 
-def _data_facts(dataset: Dataset) -> dict[str, Any]:
-    findings = count_kinds(dataset.findings)
+def _data_facts(dataset: Dataset, run: Run) -> dict[str, Any]:
+    small = dataset.without_cell(prototype_size(run.image_size))
+    findings = count_kinds((*dataset.findings, *small))
     return {"skipped_annotations": findings.get(LEFT_OUT, 0), "findings": findings}
 
 

@@ -1,7 +1,7 @@
 """Where and on what arms are trained and evaluated."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,13 @@ from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError, join_mistakes
 from yolact_bench.file_cache import Entry, remember
-from yolact_bench.findings import count_kinds, counts_text, refuse_kinds, strict_kinds
+from yolact_bench.findings import (
+    Finding,
+    count_kinds,
+    counts_text,
+    refuse_kinds,
+    strict_kinds,
+)
 from yolact_bench.results.store import Store, open_store
 from yolact_bench.spec.run import Run
 from yolact_bench.weights.checkpoint import weights_sha256
@@ -40,14 +46,20 @@ class Datasets:
         if key not in self._opened:
             log.info("reading the annotations of %s %s", data.name, split)
             dataset = open_dataset(data, split)
-            refuse_kinds(f"{data.name} {split}", dataset.findings, self._strict)
-            if dataset.findings:
-                text = counts_text(count_kinds(dataset.findings))
-                log.warning(
-                    "%s: %s; `yolact-bench data check` lists them", f"{data.name} {split}", text
-                )
+            remedy = "`yolact-bench data check` lists them"
+            self.report(f"{data.name} {split}", dataset.findings, remedy)
             self._opened[key] = dataset
         return self._opened[key]
+
+    def report(self, title: str, findings: Sequence[Finding], remedy: str) -> None:
+        """Log findings in one line; none is no line.
+
+        Raises:
+            SpecError: there is one of a kind that is an error.
+        """
+        refuse_kinds(title, findings, self._strict)
+        if findings:
+            log.warning("%s: %s; %s", title, counts_text(count_kinds(findings)), remedy)
 
     def open_all(self, wanted: Iterable[tuple[DatasetSpec, str]]) -> None:
         """Open splits, so that the mistakes in all of them are reported at once.

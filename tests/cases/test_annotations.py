@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.cases.annotation_changes import Change, changed, every, first, opened, truth
-from tests.cases.base_set import base_content
+from tests.cases.base_set import base_content, write_base
 from yolact_bench import findings as kinds
+from yolact_bench.data import open_dataset
+from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
+from yolact_bench.errors import SpecError
 from yolact_bench.findings import count_kinds
 
 SQUARE = [8, 10, 38, 10, 38, 34, 8, 34]  # the outline of the first object
@@ -141,10 +144,10 @@ def test_a_doubtful_value_counts_as_it_is_written_and_is_listed(
 def test_many_objects_in_an_image_are_listed(tmp_path: Path) -> None:
     content = base_content()
     one = content["annotations"][0]
-    content["annotations"] += [one | {"id": 100 + number} for number in range(99)]
+    content["annotations"] += [one | {"id": 100 + number} for number in range(100)]
     dataset = opened(tmp_path, content)
     assert [(f.kind, f.where, f.text) for f in dataset.findings] == [
-        (kinds.MANY_OBJECTS, "image 1", "101 objects")
+        (kinds.MANY_OBJECTS, "image 1", "101 objects of class a")
     ]
 
 
@@ -161,3 +164,46 @@ def test_a_file_as_large_as_findings_is_counted_not_listed(tmp_path: Path) -> No
     areas = [f for f in opened(tmp_path, content).findings if f.kind == kinds.AREA]
     assert [len(areas), areas[-1].count] == [1001, 12]
     assert count_kinds(areas) == {kinds.AREA: 1012}
+
+
+@pytest.mark.parametrize(
+    ("box", "side", "is_listed"),
+    [
+        ((10, 10, 1.9, 30), 18, True),  # cells of 5.33 x 4 px, centres at 8 and 13.33: none
+        ((12, 10, 1.9, 30), 18, False),
+        ((10, 10.5, 30, 1.4), 18, True),  # centres at 10 and 14
+        ((10, 9.5, 30, 1.4), 18, False),
+        ((10, 10, 1.9, 30), 96, False),
+    ],
+)
+def test_an_object_between_the_cells_of_a_mask_is_listed_at_its_size(
+    tmp_path: Path, box: tuple[float, ...], side: int, is_listed: bool
+) -> None:
+    x, y, width, height = box
+    outline = [x, y, x + width, y, x + width, y + height, x, y + height]
+    content = changed(first(bbox=list(box), segmentation=[outline], area=width * height))
+    small = opened(tmp_path, content).without_cell(side)
+    assert [(one.kind, one.where) for one in small] == [
+        (kinds.NO_CELL, "image 1: annotation 1")
+    ] * is_listed
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_file_may_begin_with_a_mark_or_be_in_utf_16(tmp_path: Path, encoding: str) -> None:
+    path = write_base(tmp_path)
+    file = tmp_path / "val.json"
+    file.write_bytes(file.read_text().replace('"b"', '"ö"').encode(encoding))
+    file = tmp_path / "train.json"
+    file.write_bytes(file.read_text().replace('"b"', '"ö"').encode(encoding))
+    spec = resolve_dataset(dataset_choice(str(path), relative_to=tmp_path), data_root=None)
+    assert spec.classes == ("a", "ö")
+    assert not open_dataset(spec, "val").findings
+
+
+def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    path = write_base(tmp_path)
+    file = tmp_path / "train.json"
+    file.write_bytes(file.read_text().replace('"b"', '\n"ö"').encode("latin-1"))
+    message = r"train.json:2: not JSON \(not a text in UTF-8: byte 0xf6, as in Latin-1.*iconv"
+    with pytest.raises(SpecError, match=message):
+        resolve_dataset(dataset_choice(str(path), relative_to=tmp_path), data_root=None)

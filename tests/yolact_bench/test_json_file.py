@@ -14,7 +14,7 @@ from yolact_bench.json_file import read_json
     ("content", "message"),
     [
         (b'{"a" 1}', r"x\.json:1:6: not JSON"),
-        (b"\xff", r"x\.json: not JSON \(not a text in UTF-8\)"),
+        (b"\xff", r"x\.json:1: not JSON \(not a text in UTF-8: byte 0xff, as in Latin-1"),
         (b"1" * 5000, r"x\.json: not JSON \(a number of 5,000 characters"),
         (b'{"a": -' + b"9" * 100 + b"}", r"x\.json: not JSON \(a number of 101 characters"),
         (b"[" * 100_000, r"x\.json: not JSON \(nested too deep"),

@@ -30,14 +30,14 @@ from yolact_bench.data.packed import (
 from yolact_bench.dataset_spec.categories import used_categories
 from yolact_bench.errors import Mistakes
 from yolact_bench.file_cache import Entry, remember
-from yolact_bench.findings import IMAGE_SIZE, MANY_OBJECTS, Finding, Findings
+from yolact_bench.findings import IMAGE_SIZE, MANY_OBJECTS, NO_CELL, Finding, Findings
 
 # Beside the package `coco_file`: what decides how a file is read and kept.
 _READERS = (
     *("coco_content.py", "coco_fields.py", "findings.py", "json_file.py"),
     *("data/annotations.py", "data/packed.py", "dataset_spec/categories.py"),
 )
-_MOST_OBJECTS = 100  # detections of an image that COCO's scores count
+_MOST_OBJECTS = 100  # detections of a class in an image that COCO's scores count
 
 
 class Annotations:
@@ -61,6 +61,23 @@ class Annotations:
         """Return the objects of an image."""
         image = self.images[index]
         return self._objects.of_image(index, image.height, image.width)
+
+    def without_cell(self, side: int) -> tuple[Finding, ...]:
+        """Return the objects too small for masks of `side` cells a side; crowds are not learnt.
+
+        An image is stretched to the square of a mask, which is 1 where the centre of a cell is in
+        the object; of a box without the centre of any cell no mask can be learnt.
+        """
+        packed, findings = self._objects, Findings()
+        sizes = np.array([(one.width, one.height) for one in self.images], np.float64)
+        low = packed.boxes[:, :2] * side / sizes[packed.rows]
+        high = low + packed.boxes[:, 2:] * side / sizes[packed.rows]
+        is_empty = (np.ceil(low - 0.5) > np.ceil(high - 0.5) - 1).any(1) & ~packed.is_crowd
+        for at in np.flatnonzero(is_empty).tolist():
+            width, height = packed.boxes[at, 2:].tolist()
+            where = f"image {self.images[int(packed.rows[at])].id}: annotation {packed.ids[at]}"
+            findings.add(NO_CELL, where, f"{width:.3g} x {height:.3g} px, at {side} cells a side")
+        return findings.all()
 
     def ground_truth(self) -> dict[str, object]:
         """Return what was read, in COCO's format: scoring counts what could be learnt."""
@@ -169,7 +186,7 @@ def _read(
     compare_with_masks(reader.columns, images, mistakes, findings)
     mistakes.raise_any()
     objects = pack_objects(reader.columns, pool.shapes(), len(images))
-    _note_crowded_images(objects, images, findings)
+    _note_crowded_images(objects, images, classes, findings)
     listed = findings.all()
     return Entry(
         facts={
@@ -182,8 +199,13 @@ def _read(
 
 
 def _note_crowded_images(
-    objects: PackedObjects, images: Sequence[ImageEntry], findings: Findings
+    objects: PackedObjects,
+    images: Sequence[ImageEntry],
+    classes: Sequence[str],
+    findings: Findings,
 ) -> None:
-    counts = np.bincount(objects.rows[~objects.is_crowd], minlength=len(images))
-    for row in np.flatnonzero(counts > _MOST_OBJECTS).tolist():
-        findings.add(MANY_OBJECTS, f"image {images[row].id}", f"{counts[row]} objects")
+    pairs = np.stack((objects.rows, objects.labels))[:, ~objects.is_crowd]
+    (rows, labels), counts = np.unique(pairs, axis=1, return_counts=True)
+    for at in np.flatnonzero(counts > _MOST_OBJECTS).tolist():
+        text = f"{counts[at]} objects of class {classes[labels[at]]}"
+        findings.add(MANY_OBJECTS, f"image {images[int(rows[at])].id}", text)

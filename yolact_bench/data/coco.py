@@ -11,6 +11,7 @@ from yolact_bench.data.image_folder import ImageFolder
 from yolact_bench.data.objects import Objects
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.split import FileSplit
+from yolact_bench.findings import Finding
 from yolact_bench.image_files.scan import scan_images
 
 
@@ -62,6 +63,10 @@ class CocoDataset:
     def objects(self, index: int) -> Objects:
         """Return the usable objects of an image, crowds last."""
         return self._annotations.objects(index)
+
+    def without_cell(self, side: int) -> tuple[Finding, ...]:
+        """Return the objects that are too small for masks of `side` cells a side."""
+        return self._annotations.without_cell(side)
 
     def ground_truth(self) -> dict[str, object]:
         """Return images, annotations and categories as they were read, in COCO's format."""

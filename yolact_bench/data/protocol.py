@@ -41,6 +41,9 @@ class Dataset(Protocol):
     def objects(self, index: int) -> Objects:
         """Return the usable objects of an image, crowds last."""
 
+    def without_cell(self, side: int) -> tuple[Finding, ...]:
+        """Return the objects that are too small for masks of `side` cells a side."""
+
     def ground_truth(self) -> dict[str, object]:
         """Return the split in COCO's annotation format, degenerate annotations left out."""
 

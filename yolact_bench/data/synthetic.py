@@ -80,6 +80,10 @@ class ShapesDataset:
             width=self._split.size,
         )
 
+    def without_cell(self, side: int) -> tuple[Finding, ...]:
+        """Return nothing: all objects are drawn large enough."""
+        return ()
+
     def ground_truth(self) -> dict[str, object]:
         """Return the split in COCO's annotation format, masks as uncompressed RLE."""
         side = self._split.size

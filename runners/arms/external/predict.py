@@ -95,13 +95,13 @@ def _data_files(unit: ExternalUnit, dataset: Dataset, place: Workplace) -> tuple
     """Return the folder of the evaluation images and their annotations, as files.
 
     Images that are drawn are written to work/data/<fingerprint> once. Annotations of which only
-    some classes are evaluated are written without the others.
+    some classes are evaluated, or with findings, are written as they were read.
     """
     files = unit.data.split(unit.split).files
     folder = place.work_dir / "data" / unit.eval_data
     written = folder / "annotations" / f"instances_{unit.split}.json"
     if files is not None:
-        if not unit.data.subset:
+        if not unit.data.subset and not dataset.findings:
             return files
         if not written.is_file():
             write_atomically(written, json.dumps(dataset.ground_truth()))
