@@ -163,12 +163,15 @@ def test_a_weight_file_takes_neither_checksum_nor_classes_of_another(tmp_path: P
     assert run.init == {"name": "checkpoint", "file": "b.pth", "sha256": ""}
     first = "{init: {name: detector, file: a.pth, sha256: abc, classes: [a], heads: new}}"
     init = second(tmp_path, "init", "{init: {name: detector, file: b.pth}}", first).init
-    assert (init["file"], init["sha256"], init["classes"], init["heads"]) == (
-        "b.pth",
-        "",
-        [],
-        "new",
-    )
+    assert init == {**init, "file": "b.pth", "sha256": "", "classes": [], "heads": "new"}
+
+
+def test_a_default_that_follows_the_image_size_is_no_value_to_leave_out(tmp_path: Path) -> None:
+    """Of 160 px `grid_px` is 160 unless written, so that the 550 of the baseline is written."""
+    top, arm = "set: {image_size: 160}\n", "{nms: {name: sequential, max_iou: 0.6}}"
+    for first, grid_px in (("sequential", 160), ("{name: sequential, grid_px: 550}", 550)):
+        run = second(tmp_path, "nms", arm, f"{{nms: {first}}}", top=top)
+        assert run.nms["grid_px"] == grid_px
 
 
 def test_grids_budgets_and_the_command_line_keep_options_as_arms_do(tmp_path: Path) -> None:
