@@ -1,5 +1,6 @@
 """Whatever is changed in a real spec, it can be resolved, or is refused in words."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runners.arms.external.reported_latency import read_reported_latency
 from runners.planning.arm_checks import check_arms
 from runners.planning.user_rates import parse_rates
 from runners.sweep.samplers import pruner_of
@@ -51,9 +53,22 @@ def read_sweep(path: Path) -> None:
     _ = spec.trial_timing
 
 
+def read_latency_file(path: Path) -> None:
+    """Read a latency.json of these values; what is no JSON has tests of its own."""
+    try:
+        data = yaml.safe_load(path.read_text())
+        path.write_text(json.dumps(data))
+    except (yaml.YAMLError, TypeError, ValueError, LookupError, AttributeError, OSError) as error:
+        raise SpecError("no JSON") from error
+    read_reported_latency(path)
+
+
 FILES = {"images": "i", "annotations": "a.json"}
 DATASET = {"name": "n", "root": ".", "train": FILES, "val": FILES, "classes": ["a", "b"]}
-SEEDED = {"e": {"segm": "s{seed}.json"}, "c": {"command": "x {out}", "version": "1"}}
+LATENCY = {
+    **{"schema": 1, "device": "T4", "precision": "fp32", "scenario": "x", "median_ms": 3},
+    "software": {"torch": "2.11"},
+}
 SPECS: Mapping[str, tuple[object, Callable[[Path], object]]] = {
     **{
         f"{folder}/{file.stem}": (yaml.safe_load(file.read_text()), read)
@@ -65,6 +80,7 @@ SPECS: Mapping[str, tuple[object, Callable[[Path], object]]] = {
         preset("yolact_plus_r50").as_dict(),
         lambda path: resolve(read_run(path.name, relative_to=path.parent)),
     ),
+    "latency": (LATENCY, read_latency_file),
     "rates": (
         {"every": 1.0, "presets": {"yolact_r50": 2.0}},
         lambda path: parse_rates([], file=path),

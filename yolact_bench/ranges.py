@@ -28,6 +28,8 @@ AtLeastOne: TypeAlias = Annotated[float, Field(ge=1, le=_LARGEST)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=_MOST)]
 CountOrZero: TypeAlias = Annotated[int, Field(ge=0, le=_MOST)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+# Of single images; a list ends where a session of a day would.
+Times: TypeAlias = Annotated[Sequence[Positive], Field(min_length=1, max_length=_LARGEST)]
 Seeds: TypeAlias = Annotated[Sequence[Seed], Field(min_length=1, max_length=_MOST_SEEDS)]
 NumSeeds: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_SEEDS)]
 # Optuna's take 32 bits, of which trials are added to it.

@@ -78,6 +78,9 @@ class DatasetSpec:
             raise MissingDataError(f"dataset {self.name}, {split}: {fault}{remedy}")
 
 
+_MOST_PIXELS = 16_000_000_000  # of all drawn images: 64 GB with their masks
+
+
 # What a rehearsal draws; the seed and the draw of a choice still identify its images.
 @with_facts(fewest_images={"train_images": 4, "val_images": 2, "size": 96})
 def shapes(
@@ -100,6 +103,12 @@ def shapes(
         "train": ShapesSplit(seed=seed, stream=0, num_images=train_images, size=size),
         "val": ShapesSplit(seed=seed, stream=1 + val_draw, num_images=val_images, size=size),
     }
+    images, most = train_images + val_images, _MOST_PIXELS // size**2
+    if images > most:  # they are drawn into memory
+        raise SpecError(
+            f"dataset.shapes: {images:,} images of {size} px are too many; write at most {most:,}, "
+            "or a smaller size"
+        )
     return DatasetSpec(
         name="shapes", kind="shapes", classes=SHAPES_CLASSES, splits=MappingProxyType(splits)
     )

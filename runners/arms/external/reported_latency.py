@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from yolact_bench.coco_fields import is_number
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
 from yolact_bench.json_file import read_json
+from yolact_bench.option_values import check_value
+from yolact_bench.ranges import Positive, Times
 from yolact_bench.spec.latency import PROTOCOL_VERSION, SCENARIOS
 
 # The meaning of end_to_end is that of our own protocol with this version; files of 1 stay valid.
@@ -49,16 +51,18 @@ def read_reported_latency(path: Path) -> ReportedLatency:
         raise SpecError(f"{path}: expected a mapping of {keys}, with schema: {LATENCY_SCHEMA}")
     for key in data:
         if key not in _LATENCY_KEYS:
-            raise SpecError(f"{path}: unknown key {key!r}{hint(key, _LATENCY_KEYS)}")
+            raise SpecError(f"{path}: unknown key {brief(key)}{hint(key, _LATENCY_KEYS)}")
     for key in _REQUIRED:
         if not isinstance(data.get(key), str) or not data[key]:
-            raise SpecError(f"{path}: {key}: expected {_LATENCY_KEYS[key]}, got {data.get(key)!r}")
+            raise SpecError(
+                f"{path}: {key}: expected {_LATENCY_KEYS[key]}, got {brief(data.get(key))}"
+            )
     if data.get("batch_size", 1) != 1:
         got = data["batch_size"]
-        raise SpecError(f"{path}: batch_size: expected 1, got {got!r}; time single images")
+        raise SpecError(f"{path}: batch_size: expected 1, got {brief(got)}; time single images")
     software = data.get("software", {})
     if not isinstance(software, dict):
-        raise SpecError(f"{path}: software: expected {{package: version}}, got {software!r}")
+        raise SpecError(f"{path}: software: expected {{package: version}}, got {brief(software)}")
     return ReportedLatency(
         device=data["device"],
         precision=data["precision"],
@@ -73,10 +77,8 @@ def read_reported_latency(path: Path) -> ReportedLatency:
 def _milliseconds(path: Path, data: Mapping[str, object]) -> tuple[float, ...]:
     if ("samples_ms" in data) == ("median_ms" in data):
         raise SpecError(f"{path}: give either samples_ms, a list of milliseconds, or median_ms")
-    samples = data.get("samples_ms", [data.get("median_ms")])
-    if not isinstance(samples, list) or not samples:
-        raise SpecError(f"{path}: samples_ms: expected such as [9.8, 10.1], got {samples!r}")
-    for sample in samples:
-        if not is_number(sample) or sample <= 0:
-            raise SpecError(f"{path}: expected milliseconds above 0, got {sample!r}")
-    return tuple(float(sample) for sample in samples)
+    if "median_ms" in data:
+        median = check_value(Positive, data["median_ms"], where=f"{path}: median_ms: ")
+        return (cast("float", median),)
+    samples = check_value(Times, data["samples_ms"], where=f"{path}: samples_ms: ")
+    return tuple(cast("list[float]", samples))

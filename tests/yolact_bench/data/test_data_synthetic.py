@@ -106,6 +106,15 @@ def test_the_ground_truth_decodes_to_the_masks() -> None:
         assert one["area"] == decoded.sum()
 
 
+def test_more_images_than_memory_holds_are_refused() -> None:
+    """16,000,000,000 pixels are 15,258 images of 1024 px, and less than another one."""
+    assert 15_258 * 1024**2 <= 16_000_000_000 < 15_259 * 1024**2
+    choice = {"name": "shapes", "size": 1024, "val_images": 1}
+    resolve_dataset({**choice, "train_images": 15_257}, data_root=None)
+    with pytest.raises(SpecError, match=r"15,259 images of 1024 px .*; write at most 15,258"):
+        resolve_dataset({**choice, "train_images": 15_258}, data_root=None)
+
+
 def test_a_negative_seed_is_refused() -> None:
     with pytest.raises(
         SpecError,

@@ -103,7 +103,7 @@ def test_an_empty_file_beside_a_full_one_is_a_mistake_and_no_ap_of_0(
         ({"device": ""}, "device: expected what it was timed on, such as .*, got ''"),
         ({"batch_size": 8}, "batch_size: expected 1, got 8; time single images"),
         ({"samples_ms": [3.0]}, "give either samples_ms"),
-        ({"median_ms": -1.0}, "expected milliseconds above 0, got -1.0"),
+        ({"median_ms": -1.0}, "median_ms: expected a number from 1e-09 to 1,000,000, got -1.0"),
         ({"median_s": 1.0}, "'median_s' .did you mean 'median_ms'"),
     ],
 )
