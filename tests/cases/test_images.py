@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runners.units.workplace import Datasets
 from tests.cases.base_set import SIZE, base_content, write_base
 from tests.support.image_bytes import TURNED, png_claiming
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import ArmError, SpecError
 
 HEIGHT, WIDTH = SIZE
 
@@ -93,6 +94,28 @@ def test_all_broken_images_are_in_one_message_and_of_many_the_first_20(tmp_path:
         open_split(yaml)
     lines = str(caught.value).splitlines()
     assert (len(lines), lines[-1].strip()) == (1 + 20 + 1, "and 13 more")  # 3 + 30 − 20
+
+
+def test_what_a_training_needs_is_in_one_message_before_it_begins(tmp_path: Path) -> None:
+    yaml = write_base(tmp_path)
+    (tmp_path / "train" / "2.png").unlink()
+    (tmp_path / "val" / "104.png").write_bytes(b"")
+    spec = resolve_dataset(dataset_choice(str(yaml), relative_to=yaml.parent), data_root=None)
+    with pytest.raises(SpecError) as caught:
+        Datasets().open_all([(spec, "train"), (spec, "val")])
+    assert "2.png: does not exist" in str(caught.value)
+    assert "104.png: 0 bytes" in str(caught.value)
+
+
+def test_opencv_adds_no_lines_of_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It would print an error of several lines, without the name of the file."""
+    yaml = write_base(tmp_path)
+    file = tmp_path / "train" / "1.png"
+    dataset = open_split(yaml)
+    file.write_bytes(as_format("TIFF", np.zeros(SIZE, np.float32)))
+    with pytest.raises(ArmError, match=r"1\.png: cannot be decoded"):
+        dataset.image(0)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

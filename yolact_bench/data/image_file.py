@@ -1,5 +1,6 @@
 """The content of an image file: decoded, and checked for a missing end."""
 
+from functools import cache
 from typing import Any
 
 import cv2
@@ -35,7 +36,14 @@ def is_truncated(content: bytes) -> bool:
 
 
 def _decode(content: bytes, flags: int) -> NDArray[Any] | None:
+    _silence()
     try:
         return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:
         return None  # OpenCV raises for some broken files and returns None for others
+
+
+@cache
+def _silence() -> None:
+    """Switch off OpenCV's own lines, which name no file: whoever decodes one says what it is."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
