@@ -35,6 +35,19 @@ def test_a_factor_of_the_best_trial_that_equals_the_base_is_no_factor(tmp_path: 
     assert [arm.name for arm in load(file).arms] == ["base", "trial_3"]
 
 
+def test_components_of_the_best_trial_have_the_options_that_it_had(tmp_path: Path) -> None:
+    """All are in its record, so that the arm keeps none of the base; `fast` is the base's own."""
+    changes = {"nms": {"name": "matrix", "top_k": 500}, "schedule.lr": 0.0123}
+    same = trial_of(4, changes={"nms": {"name": "fast"}, "schedule.lr": 0.02})
+    sweep = sweep_of(trial_of(3, changes=changes), same, best=(3, 4))
+    file = write_confirmation(SPEC, sweep, tmp_path, seeds=2)
+    arms = yaml.safe_load(file.read_text())["arms"]
+    assert arms["trial_3"]["nms"] == {"name": "matrix", "top_k": 500, "defaults": "component"}
+    assert arms["trial_4"] == {"schedule.lr": 0.02}
+    runs = {arm.name: arm.run for arm in load(file).arms}
+    assert runs["trial_3"].nms == {"name": "matrix", "top_k": 500}
+
+
 def test_what_confirms_a_proxy_is_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its base has the shortened schedule already, which no budget of its own shortens again."""
     spec = load_sweep(ROOT / "sweeps" / "tiny.yaml", budget="short")
