@@ -147,17 +147,24 @@ class PredictCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportWeightsCommand:
-    """Turn released YOLACT weights into a checkpoint: final.pt, and run.yaml beside it."""
+    """Turn weights into a checkpoint: final.pt or a file of safetensors, and run.yaml beside it."""
 
-    file: Annotated[Path, typer.Argument(help="Released YOLACT file.", metavar="FILE.pth")]
+    file: Annotated[
+        Path, typer.Argument(help="Released YOLACT file, or checkpoint.", metavar="FILE.pth")
+    ]
     arm: Annotated[
         str | None,
         typer.Option(
-            help="Name of a preset, or path of a run.yaml. Default: recognised by keys and name."
+            help="Name of a preset, or path of a run.yaml. Default: the one beside the file, or "
+            "recognised by keys and name."
         ),
     ] = None
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder to write to. Default: work/imported/<name>."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder to write to, or FILE.safetensors. Default: work/imported/<name>.",
+        ),
     ] = None
     as_json: options.AsJson = False

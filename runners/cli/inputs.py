@@ -1,28 +1,20 @@
 """What `yolact-bench data check` and `import-weights` do: files from elsewhere."""
 
 import json
-import re
 from pathlib import Path
 
 import typer
 
+from runners.arms.import_weights import write_import
 from runners.cli.arm_commands import ImportWeightsCommand
 from runners.cli.options import WORK
 from runners.system.output import echo
 from runners.system.progress import scan_progress
-from runners.training.checkpoint import save_final
-from runners.units.unit import run_yaml
 from runners.workdir.dataset_files import count_splits
 from runners.workdir.decode_images import decode_images
-from yolact_bench.build import build_network
 from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
-from yolact_bench.file_hash import file_sha256
 from yolact_bench.findings import count_kinds, counts_text, finding_lines, strict_kinds
-from yolact_bench.resolve import resolve_architecture
-from yolact_bench.results.files import write_atomically
-from yolact_bench.spec.base_run import read_run
-from yolact_bench.weights.load import load_weights, recognise_weights
-from yolact_bench.work_names import CACHE, FINAL, RUN
+from yolact_bench.work_names import CACHE
 
 
 def check_data(
@@ -53,36 +45,13 @@ def check_data(
 
 
 def import_weights(command: ImportWeightsCommand) -> None:
-    """Write the weights of a released file and the run that they belong to into a folder.
-
-    Without an arm the configuration is recognised by keys and shapes, and by the file's name
-    where several are alike.
+    """Write weights and the run that they belong to, and print where they are.
 
     Raises:
-        SpecError: not a released file, or its configuration is ambiguous.
+        SpecError: no file of weights, or its configuration is ambiguous.
     """
-    file = command.file
-    out = command.out or WORK / "imported" / file.stem
-    weights, run_file = out / FINAL, out / RUN
-    arm = command.arm or recognise_weights(file)
-    run = resolve_architecture(read_run(arm, relative_to=Path()))
-    network = build_network(run, initial=False)
-    load_weights(network, file, classes=run.classes)
-    out.mkdir(parents=True, exist_ok=True)
-    # <config>_<epoch>_<iteration>.pth
-    match = re.fullmatch(r".+_\d+_(\d+)(?:_interrupt)?\.pth", file.name)
-    facts = {
-        "imported_from": file.name,
-        "sha256": file_sha256(file),
-        "iterations": int(match[1]) if match else 0,
-        # The training is unknown.
-        "seconds": 0.0,
-        "images_per_second": 0.0,
-        "skipped_annotations": 0,
-        "peak_memory_mb": None,
-    }
-    save_final(weights, run=run, facts=facts, network=network)
-    write_atomically(run_file, run_yaml(run))
+    out = command.out or WORK / "imported" / command.file.stem
+    arm, weights, run_file = write_import(command.file, out, arm=command.arm)
     if command.as_json:
         echo(json.dumps({"arm": arm, "weights": str(weights), "run": str(run_file)}))
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from runners.arms.draw import draw
+from runners.arms.import_weights import arm_of
 from runners.cli.arm_commands import PredictCommand
 from runners.cli.workplace import device_of
 from runners.system.output import echo
@@ -18,8 +19,6 @@ from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.errors import ArmError, SpecError, file_fault
 from yolact_bench.results.files import atomic_path
 from yolact_bench.text import count
-from yolact_bench.weights.load import recognise_weights
-from yolact_bench.work_names import RUN
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def predict(command: PredictCommand) -> None:
     if not command.source.is_dir():
         images.read(command.source)  # before the weights are
     detector = load_detector(
-        command.arm or _arm_of(command.weights),
+        command.arm or arm_of(command.weights),
         weights=command.weights,
         device=device_of(command.device, "cpu"),
         **parse_settings(command.settings or ()),
@@ -76,16 +75,6 @@ def _pictures(images: Sequence[Path], out: Path) -> list[Path]:
     stems = [path.stem for path in images]
     names = stems if len(set(stems)) == len(stems) else [path.name for path in images]
     return [out / f"{name}.png" for name in names]
-
-
-def _arm_of(weights: Path) -> str:
-    """Return the arm of the weights: the run.yaml beside them, or the preset that they fit."""
-    beside = weights.parent / RUN
-    if beside.is_file():
-        return str(beside)
-    if weights.suffix == ".pth":
-        return recognise_weights(weights)
-    raise SpecError(f"predict: no run.yaml lies beside {weights}; name the arm with --arm")
 
 
 def _facts(shown: SoftDetections, classes: Sequence[str]) -> list[dict[str, object]]:

@@ -1,8 +1,9 @@
-"""Initial weights of the backbone, and the exact keys that may be missing or left over."""
+"""Initial weights of backbone or detector, and the keys that may be missing or left over."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +11,13 @@ from torch import Tensor, nn
 from yolact_bench.deform.layer import DeformableConv2d
 from yolact_bench.errors import SpecError, hint
 from yolact_bench.model.backbone.backbone import Backbone, Init
+from yolact_bench.model.network import Yolact
+from yolact_bench.ranges import ClassNames
 from yolact_bench.slots import with_facts
 from yolact_bench.weights.checkpoint import is_checkpoint
 from yolact_bench.weights.state_file import counters_of, load_exactly, read_state
 from yolact_bench.weights.tensors import casts
-from yolact_bench.weights.transfer import detector
+from yolact_bench.weights.transfer import fill_detector, weights_in
 from yolact_bench.weights.unwrap import names_in, unwrap
 
 log = logging.getLogger(__name__)
@@ -116,6 +119,36 @@ def checkpoint(backbone: Backbone, *, file: str, sha256: str = "") -> None:
     if said := "; ".join(filter(None, (weights.note, casts(weights.tensors)))):
         log.info("%s: %s", file, said)
     load_backbone(backbone, weights.tensors, source=file)
+
+
+@with_facts(fills_network=True, own=("file", "sha256", "classes"))
+def detector(
+    network: Yolact,
+    names: Sequence[str],
+    *,
+    file: str,
+    heads: Literal["auto", "new"] = "auto",
+    classes: ClassNames = (),
+    sha256: str = "",
+) -> None:
+    """Load a whole detector of other classes: a checkpoint, a released file, an imported folder.
+
+    Of the layers with outputs for each class, `heads: auto` keeps the outputs of background and of
+    classes that have the same name in the file; the others stay at their random initialisation,
+    with `heads: new` all of them. Both lists are logged. Everything else must fit.
+
+    `classes` are the names of the file's classes in the order of its labels, `sha256` stands for
+    the file in digests. Both are filled in when a run is resolved, the first where the file or what
+    lies beside it says them.
+
+    Raises:
+        SpecError: no such file, one that has changed since, no names of its classes, other shapes.
+
+    Source: no paper; what dbolya/yolact issues #36 and #324 ask for.
+    Differs: nothing.
+    """
+    path = weights_in(Path(file))
+    fill_detector(network, names, path=path, heads=heads, classes=classes, sha256=sha256)
 
 
 INITS: Mapping[str, Init] = {

@@ -12,8 +12,6 @@ from torch import Tensor
 from yolact_bench.errors import SpecError, word_list
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.model.network import Yolact
-from yolact_bench.ranges import ClassNames
-from yolact_bench.slots import with_facts
 from yolact_bench.weights.detector_file import DetectorFile, read_detector
 from yolact_bench.weights.state_file import counters_of, load_exactly, misfit
 from yolact_bench.weights.tensors import unusable
@@ -34,33 +32,16 @@ _SLOTS = (
 )
 
 
-@with_facts(fills_network=True, own=("file", "sha256"))
-def detector(
+def fill_detector(
     network: Yolact,
     names: Sequence[str],
     *,
-    file: str,
-    heads: Literal["auto", "new"] = "auto",
-    classes: ClassNames = (),
-    sha256: str = "",
+    path: Path,
+    heads: Literal["auto", "new"],
+    classes: Sequence[str],
+    sha256: str,
 ) -> None:
-    """Load a whole detector of other classes: a checkpoint, a released file, an imported folder.
-
-    Of the layers with outputs for each class, `heads: auto` keeps the outputs of background and of
-    classes that have the same name in the file; the others stay at their random initialisation,
-    with `heads: new` all of them. Both lists are logged. Everything else must fit.
-
-    `classes` are the names of the file's classes in the order of its labels, `sha256` stands for
-    the file in digests. Both are filled in when a run is resolved, the first where the file or what
-    lies beside it says them.
-
-    Raises:
-        SpecError: no such file, one that has changed since, no names of its classes, other shapes.
-
-    Source: dbolya/yolact issues #36 and #324, where it is done by hand with all class layers new.
-    Differs: outputs of classes with equal names are kept.
-    """
-    path = weights_in(Path(file))
+    """Do what `init: detector` says, for a network whose classes have these `names`."""
     if path.is_file() and sha256 not in {"", file_sha256(path)}:
         raise SpecError(f"{_WHERE}.file: {path} has changed since the run was resolved; restore it")
     own = network.state_dict()

@@ -9,12 +9,17 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from runners.cli import main as cli
+from runners.training.checkpoint import save_final
+from runners.units.unit import run_yaml
 from tests.support.data_fixtures import SIZE, tiny_content, write_set
 from tests.support.golden_reference import released_file
 from tests.yolact_bench.weights.test_released import theirs
-from yolact_bench.build import load_detector
+from yolact_bench.build import build_network, load_detector
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.spec.presets import preset
 
 
 def called(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -55,6 +60,29 @@ def test_an_imported_file_is_a_checkpoint_with_its_run_beside_it(
     assert all(torch.equal(own[key], value) for key, value in direct.items())
     facts = torch.load(out / "final.pt", weights_only=True)["facts"]
     assert (facts["imported_from"], facts["iterations"]) == (file.name, 800_000)
+
+
+def test_weights_leave_as_safetensors_with_their_classes_and_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint has its run.yaml beside it, and so has what is written from it."""
+    run = resolve_architecture(preset("yolact_tiny").changed({"classes": ("a", "ü")}))
+    first, out = tmp_path / "first" / "final.pt", tmp_path / "out" / "x.safetensors"
+    network = build_network(run)
+    save_final(first, run=run, facts={"iterations": 7}, network=network)
+    first.with_name("run.yaml").write_text(run_yaml(run))
+    assert called("import-weights", first, "-o", out, monkeypatch=monkeypatch) == 0
+    with safe_open(out, framework="pt") as file:
+        assert json.loads(file.metadata()["classes"]) == ["a", "ü"]
+        assert json.loads(file.metadata()["facts"])["iterations"] == 7
+        assert all(torch.equal(v, file.get_tensor(k)) for k, v in network.state_dict().items())
+    back = tmp_path / "back"
+    assert called("import-weights", out, "-o", back, monkeypatch=monkeypatch) == 0
+    loaded = load_detector(str(back / "run.yaml"), weights=back / "final.pt").network.state_dict()
+    assert all(torch.equal(value, loaded[key]) for key, value in network.state_dict().items())
+    (out.parent / "run.yaml").write_text("of another run")
+    assert called("import-weights", first, "-o", out, monkeypatch=monkeypatch) == 2
+    assert "of another run; name another folder" in capsys.readouterr().err
 
 
 def test_an_ambiguous_file_asks_for_its_preset(
