@@ -44,7 +44,7 @@ def train(command: TrainCommand) -> None:
         if devices > 1:
             log.info("%d devices, --scaling %s: %s", devices, scaling, rule)
         was_there = is_trained(unit, at)
-        if not was_there:
+        if not was_there or command.strict is not None:
             # The first process alone validates.
             splits = ["val"] if at.validate_every != 0 and ranks.first else []
             needed = [(unit.data, split) for split in ("train", *splits)]

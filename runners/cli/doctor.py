@@ -7,14 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.cli.storage_checks import (
-    GIB,
-    Check,
-    check_coco_data,
-    check_mlflow_store,
-    check_with_remedy,
-    check_work_dir,
-)
 from runners.system.environment import (
     cpu_name,
     gpu_driver,
@@ -22,6 +14,14 @@ from runners.system.environment import (
     package_versions,
     supported_versions,
     unsupported_packages,
+)
+from runners.tracking.storage_checks import (
+    GIB,
+    Check,
+    check_coco_data,
+    check_mlflow_store,
+    check_with_remedy,
+    check_work_dir,
 )
 from yolact_bench.results.device_facts import DeviceFacts, GpuFacts, HostFacts
 

@@ -8,9 +8,9 @@ import torch
 
 from runners.cli import doctor
 from runners.cli.doctor import Check, diagnose
-from runners.cli.storage_checks import file_system
 from runners.system import environment as module
 from runners.system.environment import cpu_name, environment, source_commit
+from runners.tracking.storage_checks import file_system
 from yolact_bench.runtime import compiler
 
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from runners.arms import failure
-from runners.cli.storage_checks import check_mlflow_store
 from runners.tracking import backfill
+from runners.tracking.storage_checks import check_mlflow_store
 from tests.support import fake_work
 from yolact_bench.errors import SpecError
 
