@@ -1,5 +1,6 @@
 """COCO result files of predictions: complete or absent, with a note of what they are of."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from runners.evaluation.coco.detections import Entry
 from yolact_bench.dataset_spec.dataset import DatasetSpec
+from yolact_bench.file_hash import file_sha256
 from yolact_bench.results.files import atomic_path, write_atomically
 
 Append = Callable[[str], None]  # of lines to a result file
@@ -18,6 +20,7 @@ Append = Callable[[str], None]  # of lines to a result file
 META_SCHEMA = 1
 BOX_FILE, MASK_FILE, META_FILE = "bbox.json", "segm.json", "meta.json"
 _VALUES = "weights_sha256"
+_MASKS = "masks_sha256"  # of the file of masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,14 @@ def prediction_files(
     that of the forward pass.
     """
     (folder / META_FILE).unlink(missing_ok=True)  # it describes files that are replaced now
-    with _json_list(folder / BOX_FILE) as boxes, _json_list(folder / MASK_FILE) as masks:
+    digest = hashlib.sha256()
+    with (
+        _json_list(folder / BOX_FILE, hashlib.sha256()) as boxes,
+        _json_list(folder / MASK_FILE, digest) as masks,
+    ):
         predictions = PredictionWriter(boxes, masks)
         yield predictions
-    facts = key.facts("detect_digest")
+    facts = {**key.facts("detect_digest"), _MASKS: digest.hexdigest()}
     meta = {**facts, "num_detections": predictions.length, "batch_size": batch_size}
     write_meta(folder / META_FILE, meta)
 
@@ -97,6 +104,12 @@ def is_complete(folder: Path, key: PredictionKey) -> bool:
     """Return whether `folder` holds all predictions of this key."""
     files = all((folder / name).is_file() for name in (BOX_FILE, MASK_FILE))
     return files and read_meta(folder / META_FILE, key.facts("detect_digest")) is not None
+
+
+def holds_masks_as_written(file: Path) -> bool:
+    """Return whether a file has the content that `prediction_files` gave its masks, to the bit."""
+    meta = read_meta(file.with_name(META_FILE), {})
+    return meta is not None and meta.get(_MASKS) == file_sha256(file)
 
 
 def batch_size_of(folder: Path) -> int:
@@ -122,18 +135,26 @@ class PredictionWriter:
 
 
 @contextmanager
-def _json_list(path: Path) -> Iterator[Append]:
-    """Yield what appends to a list, which is at `path` once the block ends without an exception."""
+def _json_list(path: Path, digest: "hashlib._Hash") -> Iterator[Append]:
+    """Yield what appends to a list, which is at `path` once the block ends without an exception.
+
+    `digest` takes all that is written.
+    """
     separators = chain(["\n"], repeat(",\n"))
+
+    def write(text: str) -> None:
+        content = text.encode()
+        digest.update(content)
+        file.write(content)
 
     def append(lines: str) -> None:
         if lines:
-            file.write(next(separators) + lines)
+            write(next(separators) + lines)
 
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write("[")
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        write("[")
         yield append
-        file.write("\n]\n")
+        write("\n]\n")
 
 
 def write_submission(predictions: Path, out: Path, *, images: str, arm: str) -> dict[str, Path]:

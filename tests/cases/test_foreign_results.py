@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runners.arms.external.results import FACTS_FILE, adopt, read_facts
+from runners.evaluation.coco import detections
 from runners.evaluation.coco.score import SCORING
 from runners.evaluation.error_types import error_gains
-from runners.evaluation.files import PredictionKey
+from runners.evaluation.files import META_FILE, PredictionKey, holds_masks_as_written
 from runners.evaluation.score import score_predictions
 from tests.cases.base_set import BOXES, SIZE, base_content, write_base
 from tests.cases.test_images import open_split
@@ -179,6 +180,28 @@ def test_stored_predictions_that_were_damaged_are_refused_with_a_remedy(
             score_predictions(dataset, tmp_path / "out", scoring=scoring)
     with pytest.raises(SpecError, match=message):
         error_gains(dataset.ground_truth(), file, kind="segm")
+
+
+def test_masks_are_looked_at_one_by_one_unless_they_are_as_written(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the hash in meta.json, which predictions of earlier versions do not have."""
+    assert check_content(right_entries(), dataset, tmp_path, "pycocotools")
+    out = tmp_path / "out"
+    assert holds_masks_as_written(out / "segm.json")
+    calls: list[int] = []
+    original = detections.run_lengths_of
+    monkeypatch.setattr(
+        detections, "run_lengths_of", lambda *given: calls.append(1) or original(*given)
+    )
+    expected = score_predictions(dataset, out)
+    assert calls == []
+    meta = json.loads((out / META_FILE).read_text())
+    del meta["masks_sha256"]
+    (out / META_FILE).write_text(json.dumps(meta))
+    assert not holds_masks_as_written(out / "segm.json")
+    assert score_predictions(dataset, out) == expected
+    assert calls == [1]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '"x"', "{}", '{"boxes_around_masks": 1}', "nul"])

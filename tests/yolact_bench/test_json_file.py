@@ -40,7 +40,7 @@ def test_every_encoding_of_unicode_is_read(encoding: str, tmp_path: Path) -> Non
 def test_a_text_is_no_list_of_detections(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text('"segm"')
-    with pytest.raises(SpecError, match="expected a list of detections, got str"):
+    with pytest.raises(SpecError, match=r"expected a list of detections, .* got str"):
         indices({"images": [], "annotations": [], "categories": []}, path, "segm")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from runners.evaluation.coco.masks import areas as areas_of
 from runners.evaluation.coco.segmentations import BadMaskError, run_lengths_of
 from yolact_bench.coco_fields import is_number, with_keys
 from yolact_bench.errors import SpecError, brief, word_list
@@ -37,9 +38,17 @@ class Detections:
 
 
 def read_detections(
-    entries: object, known: Subjects, kind: ShapeKind, *, where: str, remedy: str = ""
+    entries: object,
+    known: Subjects,
+    kind: ShapeKind,
+    *,
+    where: str,
+    remedy: str = "",
+    own_masks: bool = False,
 ) -> Detections:
     """Return the detections that a list of entries holds.
+
+    `own_masks`: the masks are as this program wrote them, so they are not looked at one by one.
 
     Raises:
         SpecError: no list, or an entry that is malformed or names an image or a category that
@@ -47,12 +56,14 @@ def read_detections(
             `remedy` ends it.
     """
     try:
-        return _read(entries, known, kind, where)
+        return _read(entries, known, kind, where, own_masks=own_masks)
     except SpecError as error:
         raise SpecError(f"{error}; {remedy}" if remedy else str(error)) from error
 
 
-def _read(entries: object, known: Subjects, kind: ShapeKind, where: str) -> Detections:
+def _read(
+    entries: object, known: Subjects, kind: ShapeKind, where: str, *, own_masks: bool
+) -> Detections:
     shape = _SHAPES[kind]
     if not isinstance(entries, Sequence) or isinstance(entries, str):
         raise SpecError(
@@ -75,7 +86,9 @@ def _read(entries: object, known: Subjects, kind: ShapeKind, where: str) -> Dete
         is_right = False
     if not is_right:
         raise _first_fault(entries, keys, known, where)
-    if kind == "segm":
+    if own_masks:
+        areas = areas_of(shapes)
+    elif kind == "segm":
         try:
             shapes, areas = run_lengths_of(shapes, [known.sizes[number] for number in image_ids])
         except BadMaskError as error:

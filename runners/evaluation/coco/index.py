@@ -12,6 +12,7 @@ from runners.evaluation.coco.detections import (
     Subjects,
     read_detections,
 )
+from runners.evaluation.files import holds_masks_as_written
 from yolact_bench.json_file import read_json
 from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 
@@ -34,8 +35,11 @@ def indices(
     """
     known = Subjects(ground_truth)
     if isinstance(results, Path):
+        own = kind == "segm" and holds_masks_as_written(results)  # which need no look at each
         entries = read_json(results, remedy=_REMEDY)
-        detections = read_detections(entries, known, kind, where=str(results), remedy=_REMEDY)
+        detections = read_detections(
+            entries, known, kind, where=str(results), remedy=_REMEDY, own_masks=own
+        )
     else:
         detections = read_detections(results, known, kind, where="results")
     truth = truth_index(ground_truth, evaluation)
