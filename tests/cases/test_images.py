@@ -156,6 +156,18 @@ def test_a_name_as_a_tool_writes_it_is_read_with_a_finding(tmp_path: Path, name:
     )
 
 
+def test_a_size_that_is_not_stated_is_that_of_the_file_a_name_means(tmp_path: Path) -> None:
+    yaml = write_base(tmp_path)
+    content = base_content()
+    for image in content["images"]:
+        image["file_name"] = f"/data/upload/{image['file_name']}"
+        del image["width"], image["height"]
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    dataset = open_split(yaml)
+    assert dataset.image(3).shape == (*SIZE, 3)
+    assert sorted(set(kinds(dataset))) == ["image name read", "image size taken"]
+
+
 def test_a_name_outside_the_folder_is_read_where_it_is_exact(tmp_path: Path) -> None:
     yaml = write_base(tmp_path)
     content = base_content()

@@ -1,18 +1,15 @@
 """Any set of images annotated in COCO's format."""
 
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import UInt8
 
 from yolact_bench.data.annotations import read_annotations
 from yolact_bench.data.image_folder import ImageFolder
 from yolact_bench.data.objects import Objects
+from yolact_bench.data.split_files import FileSizes
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.findings import Finding
-from yolact_bench.image_files.scan import scan_images
 
 
 class CocoDataset:
@@ -31,7 +28,7 @@ class CocoDataset:
             spec.classes,
             subset=spec.subset,
             split=split,
-            size_of=partial(_size_of, files.images),
+            size_of=FileSizes(files, spec.cache),
             cache=spec.cache,
         )
         self._folder = ImageFolder(spec, split, annotations.images)
@@ -71,9 +68,3 @@ class CocoDataset:
     def ground_truth(self) -> dict[str, object]:
         """Return images, annotations and categories as they were read, in COCO's format."""
         return self._annotations.ground_truth()
-
-
-def _size_of(folder: Path, name: str) -> tuple[int, int] | None:
-    """Return width and height of an image as it is decoded, if that is known from its header."""
-    (file,) = scan_images(folder, [name], cache=None)
-    return None if file.fault or not file.header.format else file.header.oriented

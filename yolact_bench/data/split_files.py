@@ -1,7 +1,8 @@
 """The image files of a split, for comparison with those of another one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from yolact_bench.dataset_spec.dataset import DatasetSpec
@@ -47,3 +48,24 @@ def training_files(spec: DatasetSpec) -> ImageFiles | None:
         return None  # said where the training split is opened
     names = find_names(split.images, listing.images).files
     return as_files(split.images, names, scan_images(split.images, names, cache=spec.cache))
+
+
+class FileSizes:
+    """Width and height of an image by its name in an annotation file that does not state them.
+
+    With the first question all headers are looked at; None is of an image without one, px.
+    """
+
+    def __init__(self, files: FileSplit, cache: Path | None) -> None:
+        self._files, self._cache = files, cache
+
+    def __call__(self, name: str) -> tuple[int, int] | None:
+        return self._sizes.get(name)
+
+    @cached_property
+    def _sizes(self) -> Mapping[str, tuple[int, int]]:
+        folder, cache = self._files.images, self._cache
+        listing = read_listing(self._files.annotations, cache).images
+        scans = scan_images(folder, find_names(folder, listing).files, cache=cache)
+        named = zip(listing, scans, strict=True)
+        return {name: scan.header.oriented for name, scan in named if scan.header.format}

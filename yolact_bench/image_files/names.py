@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from yolact_bench.errors import word_list
+from yolact_bench.errors import MOST_MISTAKES, word_list
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _SAME_SUFFIXES = {".jpeg": ".jpg", ".tiff": ".tif"}
@@ -53,18 +53,19 @@ def find_names(folder: Path, names: Sequence[str]) -> Names:
         if len(choice) == 1 and users[choice[0]] == 1:
             changes[name] = choice[0]
         else:
-            faults[name] = _fault(choice, name, tree)
+            # To look through all names for the nearest takes milliseconds: for some it is done.
+            nearest = tree.nearest(name) if not choice and len(faults) < MOST_MISTAKES else ()
+            faults[name] = _fault(choice, nearest)
     others = changes | dict.fromkeys(faults, "")
     files = tuple(others.get(name, name) for name in names)
     return Names(files=files, changes=changes, faults=faults)
 
 
-def _fault(files: Sequence[str], name: str, tree: "_Tree") -> str:
+def _fault(files: Sequence[str], nearest: Sequence[str]) -> str:
     if len(files) > 1:
         return f"does not exist, and may be {word_list(files, most=6)}"
     if files:
         return f"does not exist, and {files[0]} is the file of another name too"
-    nearest = tree.nearest(name)
     return f"does not exist{f' (nearest: {word_list(nearest)})' if nearest else ''}"
 
 

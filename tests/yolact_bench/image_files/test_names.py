@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from yolact_bench.errors import MOST_MISTAKES
 from yolact_bench.image_files.names import Names, find_names
 
 
@@ -108,3 +109,9 @@ def test_a_missing_name_comes_with_the_nearest(tmp_path: Path) -> None:
 def test_names_that_are_none_mean_nothing(tmp_path: Path) -> None:
     for name in ("", "nu\0l", "/", "..", "long" * 999):
         assert find(tmp_path, [name], "1.png").files == ("",)
+
+
+def test_the_nearest_are_looked_for_so_often_as_a_message_has_room(tmp_path: Path) -> None:
+    names = find(tmp_path, [f"image_{n}.png" for n in range(100)], "image.png")
+    assert len(names.faults) == 100
+    assert sum("nearest" in fault for fault in names.faults.values()) == MOST_MISTAKES
