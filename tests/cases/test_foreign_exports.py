@@ -44,7 +44,7 @@ def detections(clean: dict[str, Any]) -> list[dict[str, Any]]:
     random = np.random.default_rng(0)
     found = []
     for one in clean["annotations"]:
-        x, y, width, height = one["bbox"] + random.uniform(-4, 4, 4)
+        x, y, width, height = (one["bbox"] + random.uniform(-4, 4, 4)).tolist()
         outline = [x, y, x + width, y, x + width, y + height, x, y + height]
         mask = rle.merge(rle.frPyObjects([outline], HEIGHT, WIDTH))
         mask["counts"] = mask["counts"].decode()

@@ -107,7 +107,7 @@ def roboflow(folder: Path) -> Export:
         _write(folder / name / "_annotations.coco.json", content)
         _draw(folder / name, split, content)
     text = _yaml("train", "train/_annotations.coco.json", "valid", "valid/_annotations.coco.json")
-    wanted = frozenset({"grouping category"})
+    wanted = frozenset({"category left out"})
     return _export(folder, text, folder / "valid", wanted, first=0)
 
 
@@ -179,7 +179,7 @@ def label_studio(folder: Path) -> Export:
         _write(folder / split / "result.json", content)
         _draw(folder / split / "images", split, content)
     text = _yaml("train/images", "train/result.json", "val/images", "val/result.json")
-    return _export(folder, text, folder / "val" / "images", frozenset({"file name"}), first=0)
+    return _export(folder, text, folder / "val" / "images", frozenset({"image name read"}), first=0)
 
 
 def hand_made(folder: Path) -> Export:
@@ -196,7 +196,7 @@ def hand_made(folder: Path) -> Export:
     return export
 
 
-_ODD = frozenset({"area computed", "file name"})
+_ODD = frozenset({"area computed", "image name read"})
 
 
 def _spoil(content: Content) -> None:
