@@ -72,6 +72,10 @@ FINDINGS: Mapping[str, str] = {
     LEAK: "scored as it is, which says nothing of new images",
 }
 
+NO_AREA = "no area"  # the text of an `AREA` that is not stated
+# Kinds of which the results of versions without images in fingerprints were others.
+READ_OTHERWISE = frozenset({AREA, BOX, CROWD, DEPTH, PART, POLYGON})
+
 ALL_KINDS = "all"  # of --strict
 _MOST_SHOWN = 5  # places of a kind
 _MOST_LISTED = 1000  # of a kind; a large file may have as many findings as annotations

@@ -63,7 +63,8 @@ def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep
     splits = ("train", checked.base.split) if spec.trains else (checked.base.split,)
     place.datasets.open_all((checked.base.data, split) for split in splits)
     url = storage_url(at.storage, place.work_dir)
-    study = Study(spec, url, environment_facts(environment(place.device)))
+    content = f"{checked.base.run.train_data} {checked.base.eval_data}"
+    study = Study(spec, url, environment_facts(environment(place.device)), content)
     log.info("study %s in %s", spec.name, without_passwords(url))
     ledger = Ledger(
         study=study,

@@ -10,6 +10,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
 _IDENTITY = "yolact_bench"
+DATA = "content of the data"  # of training and evaluation
 _PATIENCE = 60.0  # seconds to wait for another process to unlock an sqlite file
 
 
@@ -43,6 +44,9 @@ def open_study(spec: SweepSpec, storage: str, identity: Mapping[str, str]) -> op
         study.set_metric_names([one.metric for one in spec.objectives])  # for optuna-dashboard
         study.set_user_attr(_IDENTITY, identity)
         return study
+    if DATA in identity and DATA not in stored:  # of an earlier version
+        stored = {**stored, DATA: identity[DATA]}
+        study.set_user_attr(_IDENTITY, stored)
     changed = [key for key in {**stored, **identity} if stored.get(key) != identity.get(key)]
     if changed:
         was, now = (one.get(changed[0], "not stated") for one in (stored, identity))

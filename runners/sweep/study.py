@@ -12,7 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from runners.sweep import fact
-from runners.sweep.open_study import open_storage, open_study
+from runners.sweep.open_study import DATA, open_storage, open_study
 from runners.sweep.samplers import pruner_of, sampler_of, suggest
 from yolact_bench.spec.sweep.identity import identity_of
 from yolact_bench.spec.sweep.space import Params, Space, parameters
@@ -52,8 +52,12 @@ class StudyTrial:
 class Study:
     """One study in a storage, as one coordinator uses it."""
 
-    def __init__(self, spec: SweepSpec, storage: str, machine: Mapping[str, str]) -> None:
+    def __init__(
+        self, spec: SweepSpec, storage: str, machine: Mapping[str, str], data: str = ""
+    ) -> None:
         """Open or create the study of a spec; `machine` is hardware and software, by name.
+
+        `data` identifies the content of training and evaluation data.
 
         Raises:
             SpecError: a storage that cannot be used, or a study of that name with other choices;
@@ -64,6 +68,7 @@ class Study:
         self._space = spec.space
         self._url = storage
         identity = {**identity_of(spec), **(machine if spec.needs_times else {})}
+        identity |= {DATA: data} if data else {}
         self._study = open_study(spec, storage, identity)
         # With the same seed a resumed study would draw the same parameters again.
         seed = spec.sampler_seed + len(self._study.get_trials(deepcopy=False))

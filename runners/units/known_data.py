@@ -10,6 +10,7 @@ from runners.units.workplace import Workplace
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.images import recall
 from yolact_bench.errors import SpecError
+from yolact_bench.findings import NO_AREA, READ_OTHERWISE
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.run import Run
@@ -72,17 +73,13 @@ def _known_as(data: DatasetSpec, split: str, own: str, place: Workplace) -> str:
     earlier = data.fingerprint(split, images=False)
     samples = files.images_digest(data.cache)
     if earlier not in known and _is_mentioned(earlier, place.work_dir):
-        known = known | {earlier: KnownImages(samples=samples)}
-        log.warning(
-            "%s: the work in %s is older than the record of images; it goes on with those that are "
-            "there now",
-            *(title, place.work_dir),
-        )
-    if earlier in known:
-        if known[earlier].samples == samples:
-            own = earlier
-        else:
-            log.warning("%s: its images have changed; earlier results are of others", title)
+        entry, note = _take_over(data, split, place, samples)
+        known = known | {earlier: entry}
+        log.warning("%s: the work in %s %s", title, place.work_dir, note)
+    elif earlier in known and known[earlier].samples not in ("", samples):
+        log.warning("%s: its images have changed; earlier results are of others", title)
+    if earlier in known and known[earlier].samples == samples:
+        own = earlier
     if place.hash_images:
         contents = files.images_digest(data.cache, whole=True)
         entry = known.get(own, KnownImages())
@@ -96,6 +93,26 @@ def _known_as(data: DatasetSpec, split: str, own: str, place: Workplace) -> str:
     if known != before:
         write_atomically(file, _FILE.dump_json(known, indent=1) + b"\n")
     return own
+
+
+def _take_over(
+    data: DatasetSpec, split: str, place: Workplace, samples: str
+) -> tuple[KnownImages, str]:
+    """Return what is known of a split whose work goes on, or does not, and a note that says so."""
+    try:
+        findings = place.datasets.open(data, split).findings
+    except SpecError:  # it says so where the split is needed
+        findings = ()
+    # An area that is not there was computed then, too. What is not listed has others of its kind.
+    listed = [one for one in findings if one.count == 1 and one.text != NO_AREA]
+    kinds = {one.kind for one in listed} & READ_OTHERWISE
+    if kinds:
+        return KnownImages(), (
+            f"read its annotations or images otherwise ({', '.join(sorted(kinds))}): it is done "
+            "again, and --weights takes the earlier weights"
+        )
+    note = "is older than the record of images; it goes on with those that are there now"
+    return KnownImages(samples=samples), note
 
 
 def _is_mentioned(fingerprint: str, work_dir: Path) -> bool:

@@ -17,7 +17,7 @@ from yolact_bench.coco_file.segmentation import (
     usable_box,
     usable_mask,
 )
-from yolact_bench.findings import AREA, BOX, CROWD
+from yolact_bench.findings import AREA, BOX, CROWD, NO_AREA
 
 _FLAGS = {"0": False, "1": True, "false": False, "true": True, "": False}
 
@@ -108,7 +108,7 @@ def _area(entry: Mapping[str, Any], of_mask: float) -> tuple[float, tuple[Repair
     value = entry.get("area")
     if is_number(value) and value > 0:  # type: ignore[operator]
         return float(value), ()  # type: ignore[arg-type]
-    return of_mask, ((AREA, f"area {_json(value)}" if "area" in entry else "no area"),)
+    return of_mask, ((AREA, f"area {_json(value)}" if "area" in entry else NO_AREA),)
 
 
 def _json(value: object) -> str:

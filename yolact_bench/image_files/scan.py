@@ -77,9 +77,10 @@ def _look(
         path = os.path.join(folder, name)  # noqa: PTH118 - a Path for each costs as much again
         try:
             state = os.stat(path)  # noqa: PTH116
-            key = [state.st_size, state.st_mtime_ns]
+            # The last is set by every change, the copy of an old file with its time among them.
+            key = [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
             row = rows.get(name)
-            file = _of_row(row) if row is not None and row[:2] == key else None
+            file = _of_row(row) if row is not None and row[:3] == key else None
             if file is None or (hash_images and not file.content):
                 file = _read(path, state, hash_images=hash_images)
                 news[name] = [*key, file.fault, file.sample, file.content, list(file.header)]
@@ -93,7 +94,7 @@ def _look(
 
 
 def _of_row(row: Row) -> ImageFile:
-    size, _, fault, sample, content, header = row
+    size, _, _, fault, sample, content, header = row
     return ImageFile(fault, size, sample, content, Header(*header))
 
 

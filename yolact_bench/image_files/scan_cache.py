@@ -15,7 +15,7 @@ from typing import Any
 IMAGES = "images"  # subject: the rows are `ImageFile`s
 # bytes, time of change in ns, and what was read of an image file
 Row = list[Any]  # as JSON has it
-_VERSION = 2  # raise when a row has another meaning
+_VERSION = 3  # raise when a row has another meaning
 # A file that was written later may be written again without a change of its time.
 _SETTLED_NS = 2 * 10**9
 

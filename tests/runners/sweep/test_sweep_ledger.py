@@ -219,3 +219,13 @@ def test_a_server_that_mlflow_writes_to_is_refused_whatever_the_user(
 def test_a_path_is_not_a_database(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="database URL such as"):
         storage_url("work/optuna.db", tmp_path)
+
+
+def test_a_study_stays_with_the_content_of_its_data(tmp_path: Path) -> None:
+    """One of an earlier version, which does not say it, takes what there is."""
+    spec, url = load_sweep(written(tmp_path, SPEC)), storage_url(None, tmp_path)
+    Study(spec, url, {})
+    Study(spec, url, {}, "1a 2b")
+    Study(spec, url, {}, "1a 2b")
+    with pytest.raises(SpecError, match=r"another content of the data \(then 1a 2b, now 1a 3c\)"):
+        Study(spec, url, {}, "1a 3c")

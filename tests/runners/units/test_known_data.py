@@ -65,6 +65,32 @@ def test_earlier_work_is_found_with_a_note_as_long_as_the_images_stay(
     assert "base val: its images have changed" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "goes_on"),
+    [("iscrowd", "0", False), ("area", -5, False), ("area", None, True), ("iscrowd", 0, True)],
+)
+def test_work_on_annotations_that_were_read_otherwise_is_done_again(
+    place: Workplace,
+    caplog: pytest.LogCaptureFixture,
+    field: str,
+    value: object,
+    goes_on: bool,
+) -> None:
+    """A crowd of "0" was one, and an area of −5 px² small; that of a missing one was computed."""
+    file = place.work_dir.parent / "set" / "val.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0][field] = value
+    if value is None:
+        del content["annotations"][0][field]
+    file.write_text(json.dumps(content))
+    earlier = begin_earlier(place)
+    for _ in range(2):
+        unit = unit_in(place)
+        assert unit.train_digest == earlier.train_digest
+        assert (unit.detect_digest == earlier.detect_digest) == goes_on
+    assert caplog.text.count("it is done again") == (not goes_on)
+
+
 def test_a_damaged_record_of_images_is_refused_by_name(place: Workplace) -> None:
     place.work_dir.mkdir()
     for text in ("{", "[]", '{"0": {"samples": 3}}', "\0"):

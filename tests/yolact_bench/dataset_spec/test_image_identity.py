@@ -13,6 +13,7 @@ from tests.cases.base_set import base_content, draw_images, write_base
 from yolact_bench.dataset_spec import images
 from yolact_bench.dataset_spec.dataset import DatasetSpec, resolve_dataset
 from yolact_bench.dataset_spec.images import look_once
+from yolact_bench.image_files import scan
 from yolact_bench.image_files.scan import scan_images
 
 
@@ -75,6 +76,23 @@ def test_a_name_that_means_another_file_counts_by_that_files_content(tmp_path: P
     before = spec(path).fingerprint("train")
     draw_images(tmp_path / "set" / "train", ["3.png"], seed=7)
     assert spec(path).fingerprint("train") != before
+
+
+def test_a_cache_does_not_take_an_image_of_the_same_size_and_time_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a copy that keeps the times of files may bring one."""
+    monkeypatch.setattr(scan, "_FEWEST", 1)
+    one = spec(write_base(tmp_path / "set"), tmp_path / "cache")
+    for file in (tmp_path / "set" / "train").iterdir():
+        os.utime(file, (1e9, 1e9))
+    before = one.fingerprint("train")
+    assert list((tmp_path / "cache").iterdir())
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, (1e9, 1e9))
+    assert one.fingerprint("train") != before
 
 
 def test_only_all_bytes_show_a_change_in_the_middle(tmp_path: Path) -> None:
