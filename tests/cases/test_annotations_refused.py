@@ -56,6 +56,20 @@ REFUSED: list[tuple[Change, str]] = [
         ),
         "its masks are all within the first pixel: they look like fractions of the image",
     ),
+    (
+        every(  # b ends outside the image, a reaches to y = 102
+            "annotations",
+            bbox=lambda o: [n * (1.6, 3)[i % 2] for i, n in enumerate(o["bbox"])],
+            segmentation=lambda o: [
+                [n * (1.6, 3)[i % 2] for i, n in enumerate(o["segmentation"][0])]
+            ],
+        ),
+        "6 of 6 boxes reach far beyond their images; they look like those of larger images",
+    ),
+    (
+        every("images", width=lambda o: 7, height=lambda o: 9),
+        "12 of 12 annotations are outside their images; they look like those of larger images",
+    ),
     (every("annotations", iscrowd=lambda o: 1), "all 12 usable annotations have iscrowd 1"),
     (
         every("annotations", segmentation=lambda o: []),

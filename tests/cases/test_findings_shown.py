@@ -12,6 +12,7 @@ from runners.units.workplace import Datasets
 from tests.cases.annotation_changes import changed, first
 from tests.cases.base_set import write_base
 from tests.support.fake_work import accuracy, manifest
+from tests.support.small_ablation import SPEC, context, run_spec, write_spec
 from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
 from yolact_bench.errors import SpecError
 from yolact_bench.findings import FINDINGS, strict_kinds
@@ -114,3 +115,21 @@ def test_a_report_notes_the_findings_of_its_data_once() -> None:
         f"In the training data: 1 finding: 1 box computed{lists}",
     ]
     assert not any("finding" in note for note in caveats(manifest(), [accuracy("fast")], []))
+
+
+@pytest.mark.slow
+def test_a_run_keeps_the_counts_of_both_splits_in_its_records(tmp_path: Path) -> None:
+    """At 72 px a mask has 18 x 18 cells, of 4 px in height: the object of 1 px has none."""
+    thin = [[8, 10.5, 38, 10.5, 38, 11.5, 8, 11.5]]
+    train = changed(first(segmentation=thin, bbox=[8, 10.5, 30, 1], area=0, id="1"))
+    path = write_base(tmp_path, train=train, val=ODD)
+    data = "{name: shapes, train_images: 6, val_images: 3, size: 96}"
+    at = context(tmp_path / "work")
+    run_spec(write_spec(tmp_path, SPEC.replace(data, str(path))), at)
+    records = [one for one in at.store.records() if isinstance(one, Accuracy)]
+    assert len(records) == 3
+    for record in records:
+        assert record.findings == {"area computed": 1, "iscrowd read": 1}
+        assert record.train_findings == {
+            "area computed": 1, "number read from text": 1, "object without a cell": 1
+        }  # fmt: skip

@@ -23,7 +23,8 @@ from yolact_bench.coco_file.entry import WrongValueError, lacks_mask, read_entry
 from yolact_bench.coco_file.images import ImageEntry
 from yolact_bench.coco_file.labels import Labels, shift_of
 from yolact_bench.coco_file.plain import PlainEntries
-from yolact_bench.coco_file.segmentation import UnusableError
+from yolact_bench.coco_file.plausibility import OTHER_SIZE
+from yolact_bench.coco_file.segmentation import OUTSIDE, UnusableError
 from yolact_bench.errors import Mistakes, SpecError, word_list
 from yolact_bench.findings import (
     LEFT_OUT,
@@ -211,7 +212,11 @@ class ObjectReader:
                 f"all {crowds} usable annotations have iscrowd 1: crowd regions are neither learnt "
                 "nor scored; write 0 for single objects"
             )
-        if total:
+        outside = self._reasons[OUTSIDE]
+        if outside > total:
+            text = f"{outside} of {outside + total} annotations are outside their images"
+            self._mistakes.add(f"{text}; {OTHER_SIZE}")
+        if total or outside:
             return
         if self._maskless and self._maskless == self._reasons.total():
             self._mistakes.add(

@@ -19,6 +19,11 @@ _FEWEST = 3  # boxes that make a convention; fewer are slips
 _LARGEST_MARGIN = 1.4  # times the side of the object
 _MOSTLY, _NEARLY_ALL = 0.5, 0.8
 # An area so many times larger or smaller than the mask is of something else, such as the box.
+_FAR_OUT = 1.1  # times the side of the image
+OTHER_SIZE = (
+    "they look like those of larger images, or of images whose width and height are swapped; "
+    "correct the sizes of the images, or the coordinates"
+)
 _SMALL_IMAGE_PX = 4
 _REMEDY = (
     "write bbox as [x, y, width, height] in px, or remove the key: boxes are then those around "
@@ -55,6 +60,9 @@ def mistaken_coordinates(geometry: Geometry) -> str:
     if shares[name] >= _NEARLY_ALL:
         number, likeness = round(shares[name] * total), name.format(_scale(geometry))
         return f"{number} of {total} boxes look like {likeness}; {_REMEDY}"
+    beyond = int((_corners(geometry)[:, 2:] > _FAR_OUT * geometry.sizes).any(1).sum())
+    if beyond > _MOSTLY * total:
+        return f"{beyond} of {total} boxes reach far beyond their images; {OTHER_SIZE}"
     far = int((_overlaps(geometry) < _FAR_IOU).sum())
     if far > _MOSTLY * total:
         return f"{far} of {total} boxes share less than half with their masks; {_REMEDY}"
