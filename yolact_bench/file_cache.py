@@ -85,7 +85,9 @@ def file_key(source: Path, version: int | str, options: object = None) -> object
     is_settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NS
     if status.st_size < SMALLEST or not is_settled:
         return None
-    return [str(source.absolute()), status.st_size, status.st_mtime_ns, version, options]
+    # The last of the times is set by every change, the copy of a file with its time among them.
+    times = [status.st_mtime_ns, status.st_ctime_ns]
+    return [str(source.absolute()), status.st_size, *times, version, options]
 
 
 def entry_path(folder: Path, subject: str, source: Path, options: object = None) -> Path:

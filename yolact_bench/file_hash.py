@@ -13,11 +13,11 @@ def file_sha256(path: Path, cache: Path | None = None) -> str:
     With the folder `cache`, that of a large file is computed once for all processes.
     """
     stat = path.stat()
-    return _sha256(path, stat.st_mtime_ns, stat.st_size, cache)
+    return _sha256(path, stat.st_ctime_ns, stat.st_size, cache)
 
 
 @lru_cache(maxsize=64)
-def _sha256(path: Path, mtime_ns: int, size: int, cache: Path | None) -> str:
+def _sha256(path: Path, ctime_ns: int, size: int, cache: Path | None) -> str:
     return str(remember(cache, "sha256", path, lambda: _compute(path), version=1).facts)
 
 

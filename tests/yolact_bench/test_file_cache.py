@@ -17,6 +17,7 @@ from yolact_bench.file_cache import (
     remember,
     save_entry,
 )
+from yolact_bench.file_hash import file_sha256
 
 ARRAYS = {"none": np.zeros((0, 4)), "odd": np.arange(3, dtype=np.int8), "wide": np.eye(3)}
 ENTRY = Entry(facts={"names": ["a", "ä"]}, arrays=ARRAYS)
@@ -174,3 +175,16 @@ def test_an_entry_of_another_file_is_none(tmp_path: Path, source: Path) -> None:
     assert same(load_entry(path, file_key(source, 1)))
     assert load_entry(path, file_key(source, 2)) is None
     assert load_entry(tmp_path / "absent.bin", None) is None
+
+
+def test_a_file_of_the_same_size_and_time_is_not_taken_for_another(tmp_path: Path) -> None:
+    """As archives bring them whose files all have one time."""
+    source = tmp_path / "notes.json"
+    source.write_bytes(bytes(SMALLEST))
+    os.utime(source, (1e9, 1e9))
+    before, digest = file_key(source, 1), file_sha256(source, tmp_path / "cache")
+    assert before is not None
+    source.write_bytes(b"\1" * SMALLEST)
+    os.utime(source, (1e9, 1e9))
+    assert file_key(source, 1) != before
+    assert file_sha256(source, tmp_path / "cache") != digest

@@ -67,9 +67,9 @@ def measure_peaks(folder: Path, names: Sequence[str], *, cache: Path | None) -> 
     def measure(name: str) -> int:
         path = folder / name
         state = path.stat()
-        key = [state.st_size, state.st_mtime_ns]
-        if (row := rows.get(name)) is not None and row[:2] == key:
-            return int(row[2])
+        key = [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+        if (row := rows.get(name)) is not None and row[:3] == key:
+            return int(row[3])
         image = decode_deep(path.read_bytes())
         peak = 0 if image is None else int(image.max())
         news[name] = [*key, peak]

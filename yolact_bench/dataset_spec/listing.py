@@ -28,11 +28,11 @@ def read_listing(annotations: Path, cache: Path | None) -> Listing:
         SpecError: not a JSON object.
     """
     stat = annotations.stat()
-    return _listing(annotations, stat.st_mtime_ns, stat.st_size, cache)
+    return _listing(annotations, stat.st_ctime_ns, stat.st_size, cache)
 
 
 @lru_cache(maxsize=64)
-def _listing(annotations: Path, mtime_ns: int, size: int, cache: Path | None) -> Listing:
+def _listing(annotations: Path, ctime_ns: int, size: int, cache: Path | None) -> Listing:
     entry = remember(cache, "listing", annotations, lambda: _read(annotations), version=_VERSION)
     classes, images, mistakes = entry.facts
     return Listing(tuple(classes), tuple(images), mistakes)

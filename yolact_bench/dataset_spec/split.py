@@ -47,7 +47,7 @@ class FileSplit:
     def images_digest(self, cache: Path | None, *, whole: bool = False) -> str:
         """Return a digest of the images that are listed, as `images.images_digest` does."""
         stat = self.annotations.stat()
-        key = self, stat.st_mtime_ns, stat.st_size, whole
+        key = self, stat.st_ctime_ns, stat.st_size, whole
         names = read_listing(self.annotations, cache).images
         return recall(key, lambda: images_digest(self.images, names, cache=cache, whole=whole))
 

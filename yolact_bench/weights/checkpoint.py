@@ -80,11 +80,11 @@ def weights_sha256(path: Path, *, train_digest: str) -> str:
         SpecError: as `read_checkpoint`.
     """
     stat = path.stat()
-    return _weights_sha256(path, train_digest, stat.st_mtime_ns, stat.st_size)
+    return _weights_sha256(path, train_digest, stat.st_ctime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=64)
-def _weights_sha256(path: Path, train_digest: str, mtime_ns: int, size: int) -> str:
+def _weights_sha256(path: Path, train_digest: str, ctime_ns: int, size: int) -> str:
     digest = hashlib.sha256()
     tensors: Mapping[str, Tensor] = read_checkpoint(path, train_digest=train_digest)["network"]
     for name, tensor in sorted(tensors.items()):
