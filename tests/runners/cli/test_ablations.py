@@ -64,7 +64,9 @@ def run_smoke(spec: Path, work: Path) -> None:
     assert all(r.iterations == 2 for r in accuracies if r.arm not in others)
     timed = [r for r in store.records() if isinstance(r, Latency) and r.detect_digest in mine]
     ours = {run.detect_digest for run in manifest.runs if run.arm not in others}
-    assert {r.detect_digest for r in timed if not r.reported} == ours
+    assert {r.detect_digest for r in timed if not r.reported} == (
+        ours if "latency" in ablation.measure else set()
+    )
     page = (work / "reports" / manifest.name / "report.md").read_text()
     assert "proxy" in page
 
@@ -88,13 +90,17 @@ def test_a_spec_says_its_question_command_cost_expectation_and_source(spec: Path
 
 @pytest.mark.parametrize("spec", SPECS, ids=name_of)
 def test_arms_stay_apart_under_every_budget(spec: Path) -> None:
-    """Were two equal in a smoke run, one of them would not have been tried."""
+    """Were two equal in a smoke run, one of them would not have been tried.
+
+    But a smoke run starts from random weights whatever an arm starts from.
+    """
     for budget in ("smoke", "short", "full"):
         arms = load(spec, budget=budget).arms
         if budget == "smoke":  # on a CPU, where a compiled arm stands in for its graph
             arms = tuple(a for a in arms if a.full.runtime["name"] != "cuda_graph")
         runs = [resolve_architecture(a.run, files=False) for a in arms]
-        assert len({run.detect_digest for run in runs}) == len(runs), budget
+        is_one = budget == "smoke" and spec.stem == "transfer"
+        assert len({run.detect_digest for run in runs}) == (1 if is_one else len(runs)), budget
 
 
 def test_nms_is_eight_arms_one_training_and_one_forward_pass(tmp_path: Path) -> None:
