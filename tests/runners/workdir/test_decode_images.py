@@ -41,10 +41,10 @@ def test_damage_that_no_header_shows_is_listed_for_all_splits(
         "3 images cannot be decoded",
     ]
     with pytest.raises(typer.Exit) as caught:
-        check_data(str(yaml), strict=False, images=True, data_root=None, work_dir=tmp_path / "work")
+        check_data(str(yaml), strict=None, images=True, data_root=None, work_dir=tmp_path / "work")
     assert caught.value.exit_code == 2
     assert "train: 6 images" in capsys.readouterr().out  # annotations are checked all the same
-    check_data(str(yaml), strict=False, images=False, data_root=None, work_dir=tmp_path / "work")
+    check_data(str(yaml), strict=None, images=False, data_root=None, work_dir=tmp_path / "work")
 
 
 def test_whole_images_are_said_to_be_whole_and_missing_ones_missing(tmp_path: Path) -> None:
