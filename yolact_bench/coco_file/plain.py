@@ -29,15 +29,18 @@ from yolact_bench.coco_file.segmentation import (
     LARGEST,
     SMALLEST_SIDE_PX,
     Mask,
+    UnusableError,
+    decompress,
     run_extent,
 )
 
 _CHUNK = 512  # annotations: their numbers fit into a processor's cache
+_LONGEST = 2**31 - 1  # run
 _FLAT_PX2 = 1e-3  # less may be rounding of an outline without area
 
 
 class _Runs(msgspec.Struct, gc=False):
-    counts: list[Annotated[int, msgspec.Meta(ge=0, lt=2**31)]]
+    counts: list[Annotated[int, msgspec.Meta(ge=0, le=_LONGEST)]] | str
     size: tuple[int, int]
 
 
@@ -242,7 +245,13 @@ def _run_masks(
 
 
 def _run_mask(runs: _Runs, width: int, height: int) -> Mask | None:
-    counts = np.array(runs.counts, dtype=np.int64)
+    try:
+        numbers = decompress(runs.counts) if isinstance(runs.counts, str) else runs.counts
+    except UnusableError:
+        return None
+    if not numbers or min(numbers) < 0 or max(numbers) > _LONGEST:
+        return None
+    counts = np.array(numbers, dtype=np.int64)
     is_whole = runs.size == (height, width) and counts.sum() == height * width
     if not is_whole or not (area := float(counts[1::2].sum())):
         return None

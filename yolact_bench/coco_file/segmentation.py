@@ -179,7 +179,7 @@ def _run_lengths(rle: dict[str, object], height: int, width: int) -> NDArray[np.
     if rle.get("size") != [height, width]:
         raise UnusableError(UNREADABLE_RLE)
     if isinstance(counts, str):
-        lengths = [float(length) for length in _decompress(counts)]
+        lengths = [float(length) for length in decompress(counts)]
     elif isinstance(counts, list):
         lengths = _numbers(counts, UNREADABLE_RLE)
     else:
@@ -191,8 +191,11 @@ def _run_lengths(rle: dict[str, object], height: int, width: int) -> NDArray[np.
     return np.array(lengths, dtype=np.int32)
 
 
-def _decompress(text: str) -> list[int]:
-    """Return the run lengths in COCO's text form.
+def decompress(text: str) -> list[int]:
+    """Return the run lengths in COCO's text form; they may be negative.
+
+    Raises:
+        UnusableError: no such text.
 
     Each number is a series of characters from code 48 on: five bits, low ones first, and a
     sixth that says whether more follow; the last one's top bit is the sign. From the fourth

@@ -51,7 +51,7 @@ class Annotations:
             Finding(kind=kind, where=where, text=text, count=count)
             for kind, where, text, count in entry.facts["findings"]
         )
-        self.images: Sequence[ImageEntry] = unpack(PackedImages, entry.arrays)
+        self.images = unpack(PackedImages, entry.arrays)
         self._objects = unpack(PackedObjects, entry.arrays)
 
     def __reduce__(self) -> tuple[type["Annotations"], tuple[tuple[str, ...], Entry]]:
@@ -59,8 +59,8 @@ class Annotations:
 
     def objects(self, index: int) -> Objects:
         """Return the objects of an image."""
-        image = self.images[index]
-        return self._objects.of_image(index, image.height, image.width)
+        height, width = self.images.sizes[index].tolist()
+        return self._objects.of_image(index, height, width)
 
     def without_cell(self, side: int) -> tuple[Finding, ...]:
         """Return the objects too small for masks of `side` cells a side; crowds are not learnt.

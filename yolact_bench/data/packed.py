@@ -18,7 +18,7 @@ from yolact_bench.coco_file.columns import (
     whole_numbers,
 )
 from yolact_bench.coco_file.images import ImageEntry
-from yolact_bench.data.objects import Objects, Segment, from_run_lengths
+from yolact_bench.data.objects import Objects, Polygons, from_run_lengths
 
 P = TypeVar("P", "PackedObjects", "PackedImages")
 
@@ -55,10 +55,19 @@ class PackedObjects:
         places = self.order[self.starts[index] : self.starts[index + 1]]
         boxes = self.boxes[places]
         boxes[:, 2:] += boxes[:, :2]
+        polygons = self.polygons[places]
+        numbers = self.ends[polygons]  # from where to where its coordinates are, [n, 2]
+        segments = [
+            self._polygons(start, stop, span) if stop > start else None
+            for (start, stop), span in zip(numbers.tolist(), polygons.tolist(), strict=True)
+        ]
         return Objects(
             boxes_px=boxes,
             labels=self.labels[places],
-            segments=tuple(self._segment(place, height, width) for place in places.tolist()),
+            segments=tuple(
+                from_run_lengths(self.run_lengths(place), height, width) if one is None else one
+                for one, place in zip(segments, places.tolist(), strict=True)
+            ),
             is_crowd=self.is_crowd[places],
             height=height,
             width=width,
@@ -75,12 +84,15 @@ class PackedObjects:
         first, end = self.runs[place].tolist()
         return self.lengths[first:end]
 
-    def _segment(self, place: int, height: int, width: int) -> Segment:
-        if not (outlines := self.outlines(place)):
-            return from_run_lengths(self.run_lengths(place), height, width)
+    def _polygons(self, start: int, stop: int, span: Sequence[int]) -> Polygons:
         # Networks have learnt from coordinates of this precision.
-        drawn = (outline.astype(np.float32) for outline in outlines)
-        return tuple(outline.astype(np.float64).reshape(-1, 2) for outline in drawn)
+        drawn = self.coordinates[start:stop].astype(np.float32)
+        points = drawn.astype(np.float64).reshape(-1, 2)
+        first, end = span
+        if end - first == 1:
+            return (points,)
+        places = ((self.ends[first : end + 1] - start) // 2).tolist()
+        return tuple(points[one:other] for one, other in pairwise(places))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,13 @@ from yolact_bench.coco_file.plain import PlainEntries, read_plain
 from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.findings import Finding, Findings
 
+mask = pytest.importorskip("pycocotools.mask")
+
 IMAGES = (ImageEntry(7, "7.png", 40, 60), ImageEntry(8, "8.png", 30, 20))
 LABELS = Labels(category_ids=(3, 5), of_category={3: 0, 5: 1, 6: 1}, others=frozenset({9}))
 CORNERS = [4.0, 5.0, 20.25, 5.0, 20.25, 17.5, 4.0, 17.5]
 RUNS = {"size": [40, 60], "counts": [100, 20, 2280]}
+TEXT = mask.frPyObjects(RUNS, 40, 60)["counts"].decode()
 
 
 def entry(**changes: object) -> dict[str, Any]:
@@ -78,6 +81,7 @@ def is_plain(**changes: object) -> bool:
         {"bbox": [4, 5, 16, 12]},
         {"segmentation": [CORNERS, [30, 20, 40, 20, 40, 30]]},
         {"segmentation": RUNS},
+        {"segmentation": {**RUNS, "counts": TEXT}},
         {"segmentation": [[-10, -10, 30, -10, 30, 30]]},
         {"attributes": {"occluded": True}},
     ],
@@ -103,7 +107,9 @@ DIRTY: dict[str, list[object]] = {
         [[70, 5, 90, 5, 90, 17]], [[60, 5, 90, 5, 90, 17]], [RUNS], {**RUNS, "size": [60, 40]},
         {**RUNS, "counts": [100, 20, 2281]}, {**RUNS, "counts": [2400]},
         {**RUNS, "counts": [100, -20, 2320]}, {**RUNS, "counts": [100, 20.0, 2280]},
-        {**RUNS, "counts": [2**40, 20, 2280]}, {**RUNS, "counts": "T3d0[W2"}, {"counts": [2400]},
+        {**RUNS, "counts": [2**40, 20, 2280]}, {**RUNS, "counts": "T3d0[W2"},
+        {**RUNS, "counts": TEXT[:-1]}, {**RUNS, "counts": TEXT + "0"},
+        {**RUNS, "counts": ""}, {**RUNS, "counts": []}, {**RUNS, "counts": "~"}, {"counts": [2400]},
     ],
     "area": [None, 0, -5, "203", float("nan"), float("inf"), 1e5, 2**80, True],
     "iscrowd": [None, "0", "1", True, 2, 1.0, 0.5, -1],
@@ -116,7 +122,13 @@ def _entries() -> st.SearchStrategy[dict[str, Any]]:
         st.fixed_dictionaries({key: st.sampled_from(values)}) for key, values in DIRTY.items()
     )
     clean = st.sampled_from(
-        [{}, {"iscrowd": 1}, {"segmentation": RUNS, "bbox": [2, 0, 2, 40]}, {"image_id": 8}]
+        [
+            {},
+            {"iscrowd": 1},
+            {"segmentation": RUNS, "bbox": [2, 0, 2, 40]},
+            {"image_id": 8},
+            {"segmentation": {**RUNS, "counts": TEXT}, "bbox": [2, 20, 1, 20]},
+        ]
     )
     lacking = st.sampled_from(sorted(DIRTY))
     number = st.integers(1, 40)

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,21 @@ def test_a_process_is_sent_a_path_and_not_the_arrays(tmp_path: Path) -> None:
     assert len(whole) > 300 * 8 * 8, "eight coordinates of eight bytes each"
     assert len(sent) < 1000
     assert everything(pickle.loads(sent)) == everything(pickle.loads(whole))
+
+
+def test_a_process_that_is_sent_a_split_opens_it_without_parsing(
+    tmp_path: Path, parses: list[Path]
+) -> None:
+    spec = tiny_spec(tmp_path / "set", content() | {"info": "x" * SMALLEST})
+    spec = replace(spec, cache=tmp_path / "work" / "cache")
+    files = spec.split("val").files
+    assert files is not None
+    minute_ago = files[1].stat().st_mtime - 60
+    os.utime(files[1], (minute_ago, minute_ago))
+    truth = open_dataset(spec, "val").ground_truth()
+    sent = pickle.loads(pickle.dumps(spec.portable()))
+    assert open_dataset(sent, "val").ground_truth() == truth
+    assert len(parses) == 1
 
 
 def test_ids_beyond_the_numbers_of_a_machine_are_read_but_not_kept(
