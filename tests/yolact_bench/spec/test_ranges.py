@@ -55,7 +55,9 @@ CASES: tuple[Case, ...] = (
 )
 
 
-@pytest.mark.parametrize(("spec", "read", "path", "expected"), CASES, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("spec", "read", "path", "expected"), CASES, ids=[".".join(path) for _, _, path, _ in CASES]
+)
 def test_a_number_outside_is_refused_by_file_line_key_and_range(
     spec: dict[str, object],
     read: Callable[[Path], object],
