@@ -42,7 +42,7 @@ def caveats(
     if any(e.dirty for e in environments):
         sentences.append("Some numbers were measured with uncommitted changes in the source.")
     sentences += _of_evaluation(accuracies)
-    sentences += _of_data(accuracies)
+    sentences += [*_of_data(accuracies), *_of_images(manifest.unrecorded_images)]
     for session in sessions:
         sentences += _of_times(session)
     digests = {run.detect_digest for run in manifest.runs if run.arm == manifest.baseline}
@@ -82,6 +82,12 @@ def _of_data(accuracies: Sequence[Accuracy]) -> list[str]:
     texts = [f"In {data}: {counts}" for data, counts in sorted(evaluated)]
     texts += [f"In the training data: {counts}" for counts in sorted(learnt)]
     return [f"{text}; `yolact-bench data check` lists them." for text in texts]
+
+
+def _of_images(unrecorded: Sequence[str]) -> list[str]:
+    """What is not known of the images of splits whose work an earlier version began."""
+    text = f"Work on {', '.join(unrecorded)} began before images were recorded: whether those that"
+    return [f"{text} are there now are the same is not known."] if unrecorded else []
 
 
 def _of_times(session: SessionRow) -> list[str]:

@@ -19,6 +19,7 @@ from runners.planning.plan import Plan, manifest_of
 from runners.system.environment import environment
 from runners.system.interrupt import TrainingStop
 from runners.tracking.events import Phase
+from runners.units.known_data import unrecorded_images
 from runners.units.unit import Work, planned_run
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
@@ -38,7 +39,8 @@ def run_ablation(plan: Plan, context: AblationContext, *, command: str) -> Manif
     is missing. The report is built from the records alone.
     """
     open_data(plan, context.place)
-    manifest = manifest_of(plan, command=command)
+    unrecorded = unrecorded_images((step.unit for step in plan.steps), context.place)
+    manifest = replace(manifest_of(plan, command=command), unrecorded_images=unrecorded)
     folder = inside(context.place.work_dir / REPORTS, manifest.name)
     if context.latency_first:
         dropped = drop_slow_arms(plan, context.place, folder, timing=context.timing)

@@ -1,11 +1,13 @@
 """What a work directory knows of the images of its data, beside the digests of its work."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.images import recall
@@ -58,6 +60,17 @@ def resolve_in(
         for one, own in (("train", resolved.train_data), (split, resolved.eval_data))
     )
     return replace(resolved, train_data=train, eval_data=val), spec
+
+
+def unrecorded_images(units: Iterable[Unit], place: Workplace) -> tuple[str, ...]:
+    """Return data set and split of units whose work began before images were recorded."""
+    known = _read(place.work_dir / IMAGES)
+    names = (
+        (f"{unit.data.name} {split}", known.get(fingerprint))
+        for unit in units
+        for split, fingerprint in (("train", unit.run.train_data), (unit.split, unit.eval_data))
+    )
+    return tuple(dict.fromkeys(name for name, entry in names if entry and entry.samples))
 
 
 def _fingerprint(data: DatasetSpec, split: str, own: str, place: Workplace) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from reports.summary.caveats import caveats
 from runners.cli.arm import evaluate, train
 from runners.cli.arm_commands import EvaluateCommand, TrainCommand
 from runners.evaluation.files import BOX_FILE
@@ -16,6 +17,7 @@ from runners.units.check import resolve_unit
 from runners.units.unit import run_yaml
 from runners.units.workplace import Workplace
 from tests.cases.base_set import base_content, draw_images, write_base
+from tests.support.fake_work import manifest
 from yolact_bench.build import build_network
 from yolact_bench.dataset_spec.dataset import resolve_dataset
 from yolact_bench.errors import SpecError
@@ -192,3 +194,10 @@ def test_the_classes_of_dataset_yaml_are_in_its_own_order(tmp_path: Path) -> Non
     path.write_text(path.read_text() + "classes: [b, a]\n")
     data = resolve_dataset({"name": "coco_format", "file": str(path)}, data_root=None)
     assert data.classes == ("b", "a")
+
+
+def test_a_report_says_whose_images_were_not_recorded() -> None:
+    """Work of earlier versions goes on, but nothing says which images it began with."""
+    of_earlier = caveats(manifest(unrecorded_images=("base train", "base val")), [], [])
+    assert any(note.startswith("Work on base train, base val began before") for note in of_earlier)
+    assert not any("recorded" in note for note in caveats(manifest(), [], []))

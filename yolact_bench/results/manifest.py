@@ -50,6 +50,9 @@ class Manifest:
     dropped: Mapping[str, str] | None = None
     paper_rows: Mapping[str, str] | None = None  # arm → the row of `paper` that published it
 
+    # Data whose work began before images were part of fingerprints: "coco val".
+    unrecorded_images: tuple[str, ...] = ()
+
     @property
     def arms_by_seed(self) -> dict[int, dict[str, str]]:
         """Seed → arm → detection digest."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runners.units.check import resolve_unit
+from runners.units.known_data import unrecorded_images
 from runners.units.unit import Unit, run_yaml
 from runners.units.workplace import Workplace
 from tests.cases.base_set import draw_images, write_base
@@ -58,8 +59,11 @@ def test_earlier_work_is_found_with_a_note_as_long_as_the_images_stay(
     assert [note.partition(":")[0] for note in notes] == ["base train", "base val"]
     assert all("older than the record of images" in note for note in notes)
 
+    assert unrecorded_images([unit], place) == ("base train", "base val")
+
     draw_images(place.work_dir.parent / "set" / "val", ["103.png"], seed=7)
     after = unit_in(place)
+    assert unrecorded_images([after], place) == ("base train",)
     assert after.train_digest == earlier.train_digest
     assert after.run.eval_data == after.data.fingerprint("val")
     assert "base val: its images have changed" in caplog.text
