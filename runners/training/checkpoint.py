@@ -77,9 +77,24 @@ def load_training(
             restore(state[name])
         except (ValueError, TypeError, LookupError, RuntimeError, AttributeError) as error:
             raise damage(path, f"its {name} does not fit ({first_line(error)})") from error
+    if fault := _optimizer_fault(parts["optimizer"]):
+        raise damage(path, f"its optimizer {fault}")
     # Checkpoints of earlier versions lack some of the last two.
     window, ways = state.get("window", []), {way: state.get(way, False) for way in WAYS}
     return int(state["iteration"]), float(state["seconds"]), window, ways
+
+
+def _optimizer_fault(optimizer: Any) -> str:  # noqa: ANN401 - of any kind
+    """Return which of the values that an optimizer has of a parameter cannot be one, or nothing."""
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                fits = value.shape in ((), parameter.shape) and not unusable({name: value})
+            else:
+                fits = value is None or isinstance(value, int | float)
+            if not fits:
+                return f"has a {name} that is of no use"
+    return ""
 
 
 def saved_iteration(path: Path) -> int:

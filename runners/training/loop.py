@@ -18,7 +18,7 @@ from runners.system.interrupt import TrainingStop
 from runners.system.progress import losses_text
 from runners.training.checkpoint import load_training, save_training
 from runners.training.log import TrainingLog
-from runners.training.losses import check_finite, joint_window, shared_losses
+from runners.training.losses import check_finite, check_weights, joint_window, shared_losses
 from runners.training.options import TrainingOptions
 from runners.training.step_clock import clock_for, warm_up
 from runners.training.step_graph import StepGraph, recording_fault
@@ -34,6 +34,7 @@ from yolact_bench.schedule import Schedule
 from yolact_bench.spec.run import Run
 from yolact_bench.training_log import curve_points
 from yolact_bench.training_parts import freezes_batch_norm
+from yolact_bench.weights.checkpoint import damage
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +101,9 @@ class Loop:
         self.iteration, self.seconds, window, ways = load_training(
             path, train_digest=self.run.train_digest, parts=self.parts
         )
+        if self.iteration > self.schedule.iterations:
+            fault = f"it is of iteration {self.iteration}, of {self.schedule.iterations}"
+            raise damage(path, fault)
         self.ways = {way: used or ways[way] for way, used in self.ways.items()}
         device = self.how.device
         self.window = [{name: loss.to(device) for name, loss in w.items()} for w in window]
@@ -248,9 +252,14 @@ class Loop:
         check_finite(self.window, self.iteration - len(self.window), self.schedule)
 
     def checkpoint(self) -> None:
-        """Write last.pt, unless losses since the last check are not finite."""
+        """Write last.pt, unless weights, or losses since the last check, are not finite."""
         self.check_finite()
+        self.check_weights()
         self.ranks.do_on_first(self.save)
+
+    def check_weights(self) -> None:
+        """Raise ArmError for weights that are not finite."""
+        check_weights(self.network, self.iteration - 1, self.schedule)
 
     def save(self) -> None:
         """Write last.pt, and sync the log that it continues."""

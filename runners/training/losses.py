@@ -16,6 +16,7 @@ from yolact_bench.runtime.runtime import HALF
 from yolact_bench.schedule import Schedule
 from yolact_bench.shapes import Predictions, Target
 from yolact_bench.torch_internals import add_to_all
+from yolact_bench.weights.tensors import unusable
 
 
 def shared_losses(
@@ -67,6 +68,21 @@ def check_finite(window: list[dict[str, Tensor]], first: int, schedule: Schedule
                 f"(learning rate {schedule.lr_at(iteration):.3g}); lower "
                 "schedule.lr, lengthen schedule.warmup, or set schedule.clip_norm",
             )
+
+
+def check_weights(network: nn.Module, iteration: int, schedule: Schedule) -> None:
+    """Check the weights after an iteration: a step of a finite loss may have made others.
+
+    Raises:
+        ArmError: one is not finite; the message says which.
+    """
+    if fault := unusable(network.state_dict()):
+        raise ArmError(
+            "non_finite_loss",
+            f"after iteration {iteration}: {fault} (learning rate "
+            f"{schedule.lr_at(iteration):.3g}); lower schedule.lr, lengthen schedule.warmup, "
+            "or set schedule.clip_norm",
+        )
 
 
 class BatchLosses(nn.Module):

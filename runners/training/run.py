@@ -108,6 +108,7 @@ def train(
         devices=ranks.size,
         **{**_data_facts(dataset, run), **loop.ways},
     )
+    loop.check_weights()
     facts = {"train_digest": run.train_digest, **asdict(trained)}
     del facts["weights"]
     ranks.do_on_first(lambda: save_final(trained.weights, run=run, facts=facts, network=network))
