@@ -50,7 +50,7 @@ def _run(
     unit: ExternalUnit, command: Command, dataset: Dataset, out: Path, place: Workplace
 ) -> dict[str, Path]:
     """Run the command and return the files that it wrote."""
-    images, annotations = _data_files(unit, dataset, place)
+    images, annotations = data_files(unit, dataset, place)
     values = {
         "python": unit.external.python(sys.executable),
         "images": str(images.absolute()),
@@ -91,7 +91,7 @@ def _scratch(unit: ExternalUnit, place: Workplace) -> Iterator[Path]:
         yield Path(out)
 
 
-def _data_files(unit: ExternalUnit, dataset: Dataset, place: Workplace) -> tuple[Path, Path]:
+def data_files(unit: ExternalUnit, dataset: Dataset, place: Workplace) -> tuple[Path, Path]:
     """Return the folder of the evaluation images and their annotations, as files.
 
     Images that are drawn are written to work/data/<fingerprint> once. Annotations of which only
