@@ -16,6 +16,10 @@ def encode(ending: str, image: np.ndarray | None = None, *flags: int) -> bytes:
     """Return an image, noise of 30 x 20 px unless given, as OpenCV writes it."""
     if image is None:
         image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    if ending == ".gif":  # which OpenCV 4 does not write
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "GIF")
+        return buffer.getvalue()
     done, content = cv2.imencode(ending, image, flags)
     assert done
     return content.tobytes()

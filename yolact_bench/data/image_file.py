@@ -46,4 +46,7 @@ def _decode(content: bytes, flags: int) -> NDArray[Any] | None:
 @cache
 def _silence() -> None:
     """Switch off OpenCV's own lines, which name no file: whoever decodes one says what it is."""
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if hasattr(cv2, "setLogLevel"):  # of OpenCV 4
+        cv2.setLogLevel(0)
+    else:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -60,6 +60,8 @@ def test_an_orientation_gives_the_size_that_is_decoded(kind: str, orientation: i
     header = header_of(content)
     assert header.orientation == orientation
     assert (header.width, header.height) == (WIDTH, HEIGHT)
+    if kind == "WEBP" and cv2.__version__.startswith("4."):
+        return  # it ignores the orientation of this format
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert header.oriented == (image.shape[1], image.shape[0])
 
