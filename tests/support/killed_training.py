@@ -35,7 +35,9 @@ class Kill:
     at: int = 0
 
 
-def train_until(unit: Unit, place: Workplace, kept: Path, kill: Kill | None = None) -> int:
+def train_until(
+    unit: Unit, place: Workplace, kept: Path, kill: Kill | None = None, *, patience: float = 120
+) -> int:
     """Train as the command does; return the exit code, -9 after a kill.
 
     A copy of every checkpoint stays in `kept`, by iteration.
@@ -45,7 +47,7 @@ def train_until(unit: Unit, place: Workplace, kept: Path, kill: Kill | None = No
     unit = replace(unit, data=plain)
     process = _PROCESSES.Process(target=_train, args=(unit, place, kept, kill))
     process.start()
-    process.join(120)
+    process.join(patience)
     assert process.exitcode is not None, "it hangs"
     return process.exitcode
 
