@@ -60,7 +60,7 @@ def kind_of(expected: object, *, many: bool = False) -> str:
     metadata: Sequence[object] = ()
     if get_origin(expected) is Annotated:
         expected, *metadata = get_args(expected)
-    limits = [limit for field in metadata for limit in getattr(field, "metadata", ())]
+    limits = [limit for field in metadata for limit in getattr(field, "metadata", (field,))]
     origin, arguments = get_origin(expected), get_args(expected)
     if origin is Literal:
         return " or ".join(map(str, arguments))

@@ -9,7 +9,7 @@ still holds the product of several such numbers.
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from annotated_types import Ge, Le, MaxLen, MinLen  # not pydantic: --help must start at once
 
 _MOST_SEEDS, _MOST_PROCESSES = 1000, 1024
 LARGEST_SEED = 2**32 - 1  # of NumPy's, Optuna's and PyTorch's generators
@@ -19,38 +19,36 @@ SMALLEST_IMAGE = 65  # px
 _LARGEST_IMAGE = 8192  # px; the largest network input in use has about 1,500
 _MOST, _SMALLEST, _LARGEST = 1_000_000_000, 1e-9, 1_000_000
 
-Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Efficiency: TypeAlias = Annotated[float, Field(ge=_SMALLEST, le=1)]
-Share: TypeAlias = Annotated[float, Field(ge=_SMALLEST, le=0.999)]
-Positive: TypeAlias = Annotated[float, Field(ge=_SMALLEST, le=_LARGEST)]
-NotNegative: TypeAlias = Annotated[float, Field(ge=0, le=_LARGEST)]
-AtLeastOne: TypeAlias = Annotated[float, Field(ge=1, le=_LARGEST)]
-Count: TypeAlias = Annotated[int, Field(ge=1, le=_MOST)]
-CountOrZero: TypeAlias = Annotated[int, Field(ge=0, le=_MOST)]
-Seed: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Fraction: TypeAlias = Annotated[float, Ge(0), Le(1)]
+Efficiency: TypeAlias = Annotated[float, Ge(_SMALLEST), Le(1)]
+Share: TypeAlias = Annotated[float, Ge(_SMALLEST), Le(0.999)]
+Positive: TypeAlias = Annotated[float, Ge(_SMALLEST), Le(_LARGEST)]
+NotNegative: TypeAlias = Annotated[float, Ge(0), Le(_LARGEST)]
+AtLeastOne: TypeAlias = Annotated[float, Ge(1), Le(_LARGEST)]
+Count: TypeAlias = Annotated[int, Ge(1), Le(_MOST)]
+CountOrZero: TypeAlias = Annotated[int, Ge(0), Le(_MOST)]
+Seed: TypeAlias = Annotated[int, Ge(0), Le(LARGEST_SEED)]
 # Of single images; a list ends where a session of a day would.
-Times: TypeAlias = Annotated[Sequence[Positive], Field(min_length=1, max_length=_LARGEST)]
-Seeds: TypeAlias = Annotated[Sequence[Seed], Field(min_length=1, max_length=_MOST_SEEDS)]
-NumSeeds: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_SEEDS)]
+Times: TypeAlias = Annotated[Sequence[Positive], MinLen(1), MaxLen(_LARGEST)]
+Seeds: TypeAlias = Annotated[Sequence[Seed], MinLen(1), MaxLen(_MOST_SEEDS)]
+NumSeeds: TypeAlias = Annotated[int, Ge(1), Le(_MOST_SEEDS)]
 # Optuna's take 32 bits, of which trials are added to it.
-SamplerSeed: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
-PrunerOption: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST)] | Literal["auto"]
-Trials: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
-Anywhere: TypeAlias = Annotated[float, Field(ge=-_MOST, le=_MOST)]  # whatever the option
-Threads: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_PROCESSES)]  # or processes, or devices
-Workers: TypeAlias = Annotated[int, Field(ge=0, le=_MOST_PROCESSES)]
-Cluster: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]  # devices that a plan is for
-Stage: TypeAlias = Annotated[
-    int, Field(ge=0, le=9)
-]  # of a backbone; from the fifth on ours have none
-Channels: TypeAlias = Annotated[int, Field(ge=1, le=16_384)]
-ChannelList: TypeAlias = Annotated[Sequence[Channels], Field(max_length=16)]
-Cells: TypeAlias = Annotated[int, Field(ge=1, le=256)]  # along a side of a map
-Samples: TypeAlias = Annotated[int, Field(ge=1, le=32)]  # along a side of a cell
-BatchSize: TypeAlias = Annotated[int, Field(ge=1, le=65_536)]
-Images: TypeAlias = Annotated[int, Field(ge=1, le=_LARGEST)]
-Boxes: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]  # of an image
-ImageSize: TypeAlias = Annotated[int, Field(ge=SMALLEST_IMAGE, le=_LARGEST_IMAGE)]
-DrawingSize: TypeAlias = Annotated[int, Field(ge=96, le=_LARGEST_IMAGE)]
-ClassNames: TypeAlias = Annotated[Sequence[str], Field(max_length=100_000)]
-Milestones: TypeAlias = Annotated[Sequence[CountOrZero], Field(max_length=100)]
+SamplerSeed: TypeAlias = Annotated[int, Ge(0), Le(2**31 - 1)]
+PrunerOption: TypeAlias = Annotated[int, Ge(0), Le(_LARGEST)] | Literal["auto"]
+Trials: TypeAlias = Annotated[int, Ge(1), Le(100_000)]
+Anywhere: TypeAlias = Annotated[float, Ge(-_MOST), Le(_MOST)]  # whatever the option
+Threads: TypeAlias = Annotated[int, Ge(1), Le(_MOST_PROCESSES)]  # or processes, or devices
+Workers: TypeAlias = Annotated[int, Ge(0), Le(_MOST_PROCESSES)]
+Cluster: TypeAlias = Annotated[int, Ge(1), Le(100_000)]  # devices that a plan is for
+Stage: TypeAlias = Annotated[int, Ge(0), Le(9)]  # of a backbone; from the fifth on ours have none
+Channels: TypeAlias = Annotated[int, Ge(1), Le(16_384)]
+ChannelList: TypeAlias = Annotated[Sequence[Channels], MaxLen(16)]
+Cells: TypeAlias = Annotated[int, Ge(1), Le(256)]  # along a side of a map
+Samples: TypeAlias = Annotated[int, Ge(1), Le(32)]  # along a side of a cell
+BatchSize: TypeAlias = Annotated[int, Ge(1), Le(65_536)]
+Images: TypeAlias = Annotated[int, Ge(1), Le(_LARGEST)]
+Boxes: TypeAlias = Annotated[int, Ge(1), Le(100_000)]  # of an image
+ImageSize: TypeAlias = Annotated[int, Ge(SMALLEST_IMAGE), Le(_LARGEST_IMAGE)]
+DrawingSize: TypeAlias = Annotated[int, Ge(96), Le(_LARGEST_IMAGE)]
+ClassNames: TypeAlias = Annotated[Sequence[str], MaxLen(100_000)]
+Milestones: TypeAlias = Annotated[Sequence[CountOrZero], MaxLen(100)]

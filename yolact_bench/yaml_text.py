@@ -1,12 +1,18 @@
-"""YAML with the line of every key, its size, depth and aliases limited before it is expanded."""
+"""YAML with the line of every key, its size, depth and aliases limited before it is expanded.
 
+Words without quotes stand for what they do in the core schema of YAML 1.2. So `no`, `on`, `1:30`
+and `2024-01-01`, which YAML 1.1 takes for other things, are texts, and `1e-3` is a number. Beyond
+the schema `1_000` is a number, and `010` a text, as it is 10 in this version and 8 in the other.
+`<<` merges mappings.
+"""
+
+import re
 from collections.abc import Hashable, Mapping
 from typing import cast
 
 import yaml
 
 from yolact_bench.errors import SpecError
-from yolact_bench.yaml_scalars import add_rules, as_text
 
 KeyPath = tuple[str, ...]
 
@@ -16,9 +22,38 @@ _LONGEST_NUMBER = 100  # characters, so that every whole number is a float as we
 # What the constructors of PyYAML raise for a text that is not of its tag.
 _UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError)
 
+_TAG = "tag:yaml.org,2002:"
+_DIGITS = "[0-9]+(?:_[0-9]+)*"
+_EXPONENT = "[eE][-+]?[0-9]+"
+# Tag → words, and the characters that these begin with. The first that fits counts.
+_RULES = {
+    "merge": ("<<", "<"),
+    "null": ("~|null|Null|NULL|", [*"~nN", ""]),
+    "bool": ("true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (f"[-+]?(?:0|(?!0){_DIGITS})|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (
+        rf"[-+]?(?:(?:{_DIGITS}\.[0-9]*|\.[0-9]+)(?:{_EXPONENT})?|{_DIGITS}{_EXPONENT})"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+
+
+def _add_rules(reader_or_writer: type[yaml.SafeLoader] | type[yaml.SafeDumper]) -> None:
+    """Make a reader know the rules, or a writer quote texts that they would take for others."""
+    for tag, (words, first) in _RULES.items():
+        reader_or_writer.add_implicit_resolver(_TAG + tag, re.compile(rf"(?:{words})\Z"), [*first])
+
+
+def _as_text(key: yaml.Node) -> yaml.Node:
+    """Return a key of a mapping, which is a text whatever it looks like."""
+    if not isinstance(key, yaml.ScalarNode):
+        return key
+    return yaml.ScalarNode(f"{_TAG}str", key.value, key.start_mark, key.end_mark, key.style)
+
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML by the rules of `yaml_scalars`, with keys that are texts."""
+    """Safe YAML by these rules, with keys that are texts."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -67,7 +102,7 @@ class _Loader(yaml.SafeLoader):
     ) -> dict[Hashable, object]:
         """Return a mapping by its keys as they are written."""
         self.flatten_mapping(node)
-        node.value = [(as_text(key), value) for key, value in node.value]
+        node.value = [(_as_text(key), value) for key, value in node.value]
         return super().construct_mapping(node, deep)
 
     def _levels_below(self, node: yaml.Node) -> int:
@@ -90,8 +125,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Loader.yaml_implicit_resolvers = {}
-add_rules(_Loader)
-add_rules(_Dumper)
+_add_rules(_Loader)
+_add_rules(_Dumper)
 
 
 def parse_yaml(

@@ -8,7 +8,6 @@ import typer
 
 from yolact_bench import ranges
 from yolact_bench.errors import SpecError
-from yolact_bench.option_values import read_number
 
 WORK = Path("work")
 
@@ -30,14 +29,18 @@ def number(expected: Any, *names: str, help: str) -> Any:  # noqa: ANN401
     """Return an option that takes numbers of a type of `ranges`, written in decimal digits."""
 
     def read(text: str | float) -> Any:  # noqa: ANN401
+        from yolact_bench.option_values import read_number
+
         try:
             return read_number(expected, str(text))
         except SpecError as error:
             raise typer.BadParameter(str(error)) from error
 
-    limits = [limit for field in expected.__metadata__ for limit in field.metadata]
     ends = {
-        name: getattr(one, name) for one in limits for name in ("ge", "le") if hasattr(one, name)
+        name: getattr(limit, name)
+        for limit in expected.__metadata__
+        for name in ("ge", "le")
+        if hasattr(limit, name)
     }
     return typer.Option(*names, parser=read, min=ends["ge"], max=ends["le"], help=help)
 

@@ -8,7 +8,7 @@ from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import fact_of, in_effect, resolve_architecture, with_later
 from yolact_bench.side_effects import side_effect_lines, written_paths
-from yolact_bench.slots import defaults_of, fact
+from yolact_bench.slots import defaults_of, fact, find_component
 from yolact_bench.spec.ablation import Ablation, Arm
 from yolact_bench.spec.options_to_keep import DEFAULTS
 from yolact_bench.spec.run import Run
@@ -91,7 +91,8 @@ def _common_options(
     written = written_paths(arm.changes)
     for slot in OWN:
         ours, theirs = getattr(run, slot), getattr(baseline, slot)
-        component = components(slot)[str(ours["name"])]
+        component = find_component(components(slot), ours)
+        assert component is not None  # the run is resolved
         defaults, effects = defaults_of(component), fact(component, "unused_with") or {}
         for option in [one for one in ours if one in theirs and one in defaults]:
             other, without = effects.get(option, ("", ()))

@@ -58,7 +58,7 @@ def _parts(expected: object) -> tuple[object, Mapping[str, float]]:
         return expected, {}
     kind, *fields = get_args(expected)
     names = ("ge", "le", "min_length", "max_length")
-    found = [one for field in fields for one in field.metadata]
+    found = [one for field in fields for one in getattr(field, "metadata", (field,))]
     return kind, {n: getattr(one, n) for one in found for n in names if hasattr(one, n)}
 
 

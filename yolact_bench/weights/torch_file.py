@@ -16,13 +16,14 @@ from yolact_bench.weights.tensors import UnreadableError
 
 # torch.save stores without compression; other writers may pack numbers a little.
 _MOST_EXPANSION = 4
-_MAKE_ARRAY, _MAKE_NUMBER = (value.__reduce__()[0] for value in (np.empty(0), np.float64(0)))
+_MAKE_ARRAY: Any = np.empty(0).__reduce__()[0]
+_MAKE_NUMBER = np.float64(0).__reduce__()[0]
 # What trainers leave beside tensors, and what cannot run code when it is restored: NumPy's numbers
 # and arrays (NumPy 1 named their functions otherwise), parsed arguments, paths.
 _HARMLESS: list[Any] = [
     *(np.dtype, np.ndarray, *(type(np.dtype(code)) for code in "?bhilqBHILQefdgSU")),
     *(_MAKE_NUMBER, (_MAKE_NUMBER, "numpy.core.multiarray.scalar")),
-    *(_MAKE_ARRAY, (_MAKE_ARRAY, "numpy.core.multiarray._reconstruct")),
+    *(_MAKE_ARRAY, (_MAKE_ARRAY, f"numpy.core.multiarray.{_MAKE_ARRAY.__name__}")),
     *(argparse.Namespace, pathlib.PosixPath),
 ]
 

@@ -57,9 +57,12 @@ def test_as_json_every_sample_and_the_protocol_are_there(
     [
         (["--scenario", "modle"], "--scenario: unknown ['modle'] (did you mean 'model'?)"),
         (["--load", "crowded"], "--load: no detection load is named 'crowded'"),
-        (["--rel-ci", "2"], "--rel-ci: expected a number from 1e-09 to 0.999, got 2"),
-        (["--batch", "0"], "--batch: expected a whole number from 1 to 65,536, got 0"),
-        (["--max-seconds", "0"], "--max-seconds: expected a number from 1e-09 to 1,000,000, got 0"),
+        (["--rel-ci", "2"], "'--rel-ci': expected a number from 1e-09 to 0.999, got 2"),
+        (["--batch", "0"], "'--batch': expected a whole number from 1 to 65,536, got 0"),
+        (
+            ["--max-seconds", "0"],
+            "'--max-seconds': expected a number from 1e-09 to 1,000,000, got 0",
+        ),
         (["--curve", "boxes"], "--curve boxes: unknown"),
         (
             ["--curve", "detections", "--load", "own"],
