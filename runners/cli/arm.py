@@ -20,7 +20,7 @@ from runners.units.check import resolve_unit
 from runners.units.lr_scaling import KEEP, SCALINGS
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace, is_trained
-from runners.workdir.lock import hold_lock
+from runners.workdir.leftovers import hold_work_dir
 from yolact_bench.errors import SpecError
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.results.record import Accuracy
@@ -49,7 +49,7 @@ def train(command: TrainCommand) -> None:
             splits = ["val"] if at.validate_every != 0 and ranks.first else []
             needed = [(unit.data, split) for split in ("train", *splits)]
             ranks.do_on_all(lambda: at.datasets.open_all(needed))
-        lock = hold_lock(place.work_dir, command=f"yolact-bench train {command.arm}")
+        lock = hold_work_dir(place.work_dir, command=f"yolact-bench train {command.arm}")
         with hold_on_first(ranks, lock):
             result = ensure_trained(unit, at)
     if not ranks.first:
@@ -118,7 +118,7 @@ def _score(
         return scores, len(dataset), facts
     accuracy = standing_accuracy(unit.run, place)
     if accuracy is None:
-        with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm}"):
+        with hold_work_dir(place.work_dir, command=f"yolact-bench evaluate {unit.arm}"):
             accuracy = ensure_accuracy(unit, place)
     record = {
         "train_digest": accuracy.train_digest,
@@ -161,7 +161,9 @@ def _predict_with(unit: Unit, weights: Path, place: Workplace) -> Path:
         raise SpecError(
             f"--weights {weights}: no such file; `yolact-bench train` prints the path of its own"
         )
-    with hold_lock(place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"):
+    with hold_work_dir(
+        place.work_dir, command=f"yolact-bench evaluate {unit.arm} --weights {weights}"
+    ):
         return predict_unit(unit, place, weights=weights)
 
 

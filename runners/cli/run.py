@@ -25,7 +25,7 @@ from runners.system.exit_codes import FAILED_ARMS, INVALID, UNMET
 from runners.system.output import echo
 from runners.system.torchrun import refuse_torchrun
 from runners.tracking.tracker import Tracker
-from runners.workdir.lock import hold_lock
+from runners.workdir.leftovers import hold_work_dir
 from yolact_bench.results.sessions import why_times_invalid
 from yolact_bench.spec.budget_names import BUDGETS
 
@@ -70,7 +70,7 @@ def run(command: RunCommand) -> None:
 def _run_and_report(command: RunCommand, plan: Plan) -> Report:
     place, rehearsal = command.place, BUDGETS[command.budget].rehearsal
     with (
-        hold_lock(place.work_dir, command=command.text),
+        hold_work_dir(place.work_dir, command=command.text),
         closing(Tracker(place.work_dir)) as tracker,
     ):
         context = AblationContext(

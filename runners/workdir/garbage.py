@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runners.workdir.leftovers import FRESH_SECONDS, PLACES
 from runners.workdir.lock import LOCK_FILE, lock_holder
 from runners.workdir.references import References
 from runners.workdir.stop_file import STOP_FILE
@@ -25,7 +26,6 @@ from yolact_bench.work_names import (
     SWEEPS,
 )
 
-FRESH_SECONDS = 3600.0  # a training writes its checkpoint every two minutes
 _CHECKPOINT = {RUN, LAST, FINAL, LOG, LOCK_FILE, STOP_FILE}
 _PASS_FILES = ("pass.json", "partial.json")
 _DETECTION_FILES = ("meta.json", "bbox.json", "segm.json")
@@ -89,8 +89,7 @@ class Search:
 
     def temporaries(self) -> None:
         """Files and folders that a killed process has left half-written."""
-        places = (CACHE, CHECKPOINTS, PREDICTIONS, REPORTS, RESAMPLES, SWEEPS)
-        inside = [path for place in places for path in _all_below(self.work_dir / place)]
+        inside = [path for place in PLACES for path in _all_below(self.work_dir / place)]
         for path in [*sorted(self.work_dir.iterdir()), *inside]:
             if is_temporary(path):
                 self._offer(path, "left by a write that was killed")

@@ -6,14 +6,13 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from yolact_bench.errors import ArmError
 
-# The names that `atomic_path` gives to incomplete files.
+# The names that `atomic_path` and `atomic_folder` give to what is incomplete.
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\.[^.]+)?")
 
 
@@ -25,7 +24,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def is_temporary(path: Path) -> bool:
-    """Return whether a file has a name that `atomic_path` gives to incomplete files."""
+    """Return whether a file or folder has a name of an incomplete one."""
     return TEMPORARY.fullmatch(path.name) is not None
 
 
@@ -63,7 +62,8 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `folder` when the block ends without an exception."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    partial.mkdir(mode=0o700)
     try:
         yield partial
         partial.chmod(0o755)  # a temporary folder is private

@@ -107,7 +107,7 @@ def data_files(unit: ExternalUnit, dataset: Dataset, place: Workplace) -> tuple[
             write_atomically(written, json.dumps(dataset.ground_truth()))
         return files[0], written
     if not written.is_file():
-        for stale in folder.parent.glob(f".{folder.name}-*"):  # of a run that was killed
+        for stale in folder.parent.glob(f".{folder.name}.*.tmp"):  # of a run that was killed
             shutil.rmtree(stale)
         with atomic_folder(folder) as partial:
             write_split(dataset, unit.split, partial)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.workdir.garbage import FRESH_SECONDS, Garbage
+from runners.workdir.garbage import Garbage
 from runners.workdir.gc import find, remove
+from runners.workdir.leftovers import FRESH_SECONDS
 from tests.runners.cli.test_cli import exit_code
 from tests.support.fake_sweeps import save_sweep, sweep_of, trial_of
 from tests.support.fake_work import accuracy, manifest, write_work
