@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+import typer
+
 from reports.pages.build import build
 from reports.sweeps.build import build_sweep, render_sweep
 from runners.cli.spec_commands import SweepCommand
@@ -16,12 +18,13 @@ from runners.executors import make_workers
 from runners.sweep.check import CheckedSweep, check_sweep
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import SweepContext, run_sweep
+from runners.system.exit_codes import FAILED_ARMS
 from runners.system.output import echo
 from runners.system.torchrun import refuse_torchrun
 from runners.tracking.tracker import Tracker
 from runners.units.settings import parse_settings
 from runners.units.workplace import Workplace
-from runners.workdir.lock import hold_lock
+from runners.workdir.leftovers import hold_work_dir
 from yolact_bench.errors import MissingDataError
 from yolact_bench.results.sweep import Sweep
 from yolact_bench.spec.budget import find_budget
@@ -35,6 +38,8 @@ _SMOKE_TRIALS = 3
 
 def sweep(command: SweepCommand) -> None:
     """Check a sweep, run it and write its report; on request run its best trials again.
+
+    Exit 3 if trials were lost, twice each, and nothing could replace them.
 
     Raises:
         SpecError, ArmError, KeyboardInterrupt: as `run_sweep`.
@@ -56,6 +61,20 @@ def sweep(command: SweepCommand) -> None:
     else:
         print_fitted(partial(render_sweep, written))
     echo(f"report: {folder / 'report.html'}", err=True)
+    if lost := lost_for_good(result):
+        numbers = ", ".join(map(str, lost))
+        log.error("the space has no other choices in place of the lost trials %s", numbers)
+        raise typer.Exit(FAILED_ARMS)
+
+
+def lost_for_good(sweep: Sweep) -> tuple[int, ...]:
+    """Return the lost trials whose choice never ended, where there are too few others."""
+    ended = [trial for trial in sweep.trials if trial.state not in ("lost", "running")]
+    if len(ended) - sweep.states["skipped"] >= sweep.num_trials:
+        return ()
+    choices = [trial.params for trial in ended]
+    lost = [trial for trial in sweep.trials if trial.state == "lost"]
+    return tuple(trial.number for trial in lost if trial.params not in choices)
 
 
 def check_file(path: Path, *, budget: str, data_root: Path | None) -> str:
@@ -104,7 +123,7 @@ def _check(command: SweepCommand) -> CheckedSweep:
 
 def _search(command: SweepCommand, checked: CheckedSweep) -> Sweep:
     place = command.place
-    with hold_lock(place.work_dir, command=command.text):
+    with hold_work_dir(place.work_dir, command=command.text):
         with closing(Tracker(place.work_dir)) as tracker:
             at = SweepContext(
                 place=place,

@@ -15,6 +15,7 @@ from runners.sweep import fact
 from runners.sweep.check import CheckedSweep
 from runners.sweep.coordinator import Coordinator
 from runners.sweep.ledger import Ledger, coordinator_of
+from runners.sweep.open_study import storage_faults
 from runners.sweep.replays import run_replays
 from runners.sweep.stopwatch import Stopwatch
 from runners.sweep.storage import is_own, storage_url
@@ -63,6 +64,12 @@ def run_sweep(checked: CheckedSweep, at: SweepContext, *, command: str) -> Sweep
     splits = ("train", checked.base.split) if spec.trains else (checked.base.split,)
     place.datasets.open_all((checked.base.data, split) for split in splits)
     url = storage_url(at.storage, place.work_dir)
+    with storage_faults(url):
+        return _run(checked, at, url, command=command)
+
+
+def _run(checked: CheckedSweep, at: SweepContext, url: str, *, command: str) -> Sweep:
+    spec, place = checked.spec, at.place
     content = f"{checked.base.run.train_data} {checked.base.eval_data}"
     study = Study(spec, url, environment_facts(environment(place.device)), content)
     log.info("study %s in %s", spec.name, without_passwords(url))

@@ -39,12 +39,15 @@ class Ledger:
     def recover(self) -> int:
         """Retry the trials that were running when this coordinator was killed; return how many.
 
+        A second try that was lost as well does not count: another set takes its place.
         A kill in here is harmless: the retry is enqueued before the lost trial is closed, and
         never twice.
         """
         lost = self._running()
         for trial in lost:
-            if trial.is_complete(self.space) or fact.RETRY_OF in trial.facts:
+            if fact.RETRY_OF in trial.facts:
+                self._lose(trial, "its coordinator ended for the second time; another replaces it")
+            elif trial.is_complete(self.space):
                 self.retry(trial, "its coordinator ended")
             else:
                 self._lose(trial, "its coordinator ended before all its parameters were drawn")
@@ -128,7 +131,8 @@ class Ledger:
                 continue
             if other.state in ("complete", "pruned", "running"):
                 return other
-            if other.state == "failed" and counts(other) and fact.RETRY_OF not in trial.facts:
+            is_over = counts(other) or fact.RETRY_OF in other.facts  # or was lost twice
+            if other.state == "failed" and is_over and fact.RETRY_OF not in trial.facts:
                 return other
         return None
 

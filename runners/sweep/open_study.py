@@ -1,12 +1,15 @@
 """The Optuna study of a sweep: created, or opened where it was begun with the same choices."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import optuna
 import sqlalchemy.exc
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import SpecError, first_line
+from yolact_bench.escape import without_passwords
 from yolact_bench.spec.sweep.sweep import SweepSpec
 
 _IDENTITY = "yolact_bench"
@@ -56,6 +59,31 @@ def open_study(spec: SweepSpec, storage: str, identity: Mapping[str, str]) -> op
             "its trials would not be comparable: write another name, or undo the change",
         )
     return study
+
+
+@contextmanager
+def storage_faults(url: str) -> Iterator[None]:
+    """Turn errors of the database during a sweep into one message.
+
+    Raises:
+        SpecError: it is locked, full, read-only, gone or does not answer.
+    """
+    file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = getattr(error, "orig", None) or error.__cause__ or error
+        cause = getattr(cause, "orig", None) or cause
+        raise SpecError(
+            f"--storage {without_passwords(url)}: the database of the study cannot be used any "
+            f"more ({first_line(cause)}); see to its disk and its permissions; the same command "
+            "then continues"
+        ) from error
+    if file is not None and not file.is_file():
+        raise SpecError(
+            f"--storage {url}: was removed while the sweep ran, so trials are lost; put it back, "
+            "or start again with another name"
+        )
 
 
 def _with_retries(open_it: Callable[[], optuna.Study]) -> optuna.Study:

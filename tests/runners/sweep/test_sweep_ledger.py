@@ -1,11 +1,15 @@
 """Which trials are asked and count, across coordinators that are killed."""
 
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
 
 from runners.sweep.ledger import Ledger, counts
+from runners.sweep.open_study import storage_faults
 from runners.sweep.storage import is_own, storage_url
 from runners.sweep.study import Study
 from tests.yolact_bench.spec.test_spec_sweep import SPEC, written
@@ -33,7 +37,7 @@ def states(ledger: Ledger) -> list[str]:
     return [trial.state for trial in ledger.study.trials()]
 
 
-def test_a_trial_left_running_is_retried_once_and_then_fails(tmp_path: Path) -> None:
+def test_a_trial_left_running_is_retried_once_and_then_replaced(tmp_path: Path) -> None:
     first = open_ledger(tmp_path)
     lost = first.next()
     assert lost is not None
@@ -49,7 +53,7 @@ def test_a_trial_left_running_is_retried_once_and_then_fails(tmp_path: Path) -> 
 
     third = open_ledger(tmp_path)
     assert third.recover() == 1
-    assert third.num_finished() == 1  # failed for good
+    assert third.num_finished() == 0  # lost for good, which does not count
     other = third.next()
     assert other is not None
     assert other.params != lost.params
@@ -229,3 +233,22 @@ def test_a_study_stays_with_the_content_of_its_data(tmp_path: Path) -> None:
     Study(spec, url, {}, "1a 2b")
     with pytest.raises(SpecError, match=r"another content of the data \(then 1a 2b, now 1a 3c\)"):
         Study(spec, url, {}, "1a 3c")
+
+
+@pytest.mark.parametrize("fault", ["locked", "removed"])
+def test_a_database_that_fails_during_a_sweep_is_one_message(tmp_path: Path, fault: str) -> None:
+    ledger = open_ledger(tmp_path)
+    database, url = tmp_path / "optuna.db", storage_url(None, tmp_path)
+    message = (
+        "was removed while" if fault == "removed" else r"cannot be used any more \(database is l"
+    )
+
+    with pytest.raises(SpecError, match=f"--storage {url}: .*{message}"), storage_faults(url):
+        if fault == "removed":
+            database.unlink()
+        else:
+            cause = sqlite3.OperationalError("database is locked")
+            raise StorageInternalError("an exception was raised") from OperationalError(
+                "INSERT", {}, cause
+            )
+    assert ledger.num_finished() == 0
