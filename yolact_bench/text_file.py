@@ -1,7 +1,9 @@
-"""A file that the user names, read whole: a regular one, and not too large."""
+"""Files that are read: regular ones, since a pipe or a device may never end, and not too large."""
 
+import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from yolact_bench.errors import SpecError, hint
 
@@ -12,6 +14,32 @@ def require_file(path: Path) -> None:
         return
     there = [file.name for file in path.parent.glob("*.y*ml")]
     raise SpecError(f"{path}: there is no such file{hint(path.name, there)}")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Return a regular file, opened for reading.
+
+    Raises:
+        SpecError: a folder, pipe or device.
+        OSError: it cannot be opened; the error names it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # opening a pipe would wait
+    try:
+        refuse_irregular(path, os.fstat(descriptor).st_mode)
+    except SpecError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def refuse_irregular(path: Path, mode: int) -> None:
+    """Return if the `mode` of a file is that of a regular one.
+
+    Raises:
+        SpecError: it is that of a folder, pipe or device.
+    """
+    if not stat.S_ISREG(mode):
+        raise SpecError(f"{path} is damaged: {_kind(mode)}; remove it, or restore it from a copy")
 
 
 def read_bytes(path: Path, *, most: int, remedy: str) -> bytes:
@@ -28,9 +56,13 @@ def read_bytes(path: Path, *, most: int, remedy: str) -> bytes:
         if is_file:
             fault = f"{status.st_size:,} bytes, where at most {most:,} are read"
         else:
-            fault = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device, not a file"
+            fault = _kind(status.st_mode)
     except OSError as error:
         fault = error.strerror or str(error)
     except ValueError:
         fault = "its name has the character NUL"
     raise SpecError(f"{str(path)[:300]}: cannot be read ({fault}); {remedy}")
+
+
+def _kind(mode: int) -> str:
+    return "a folder" if stat.S_ISDIR(mode) else "a pipe or device, not a file"

@@ -1,16 +1,26 @@
 """Lines of a training's log.jsonl, as every reader takes them, and as points of curves."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from yolact_bench.text_file import open_regular
 
 Logged = Callable[[int, Mapping[str, float]], None]  # receives the points of a training
 LoggedPoint = tuple[int, dict[str, float]]  # iteration, and values by the name of their curve
 
 
 def read_log(file: Path) -> list[dict[str, object]]:
-    """Return the whole lines of a log; [] where there is none."""
-    lines = file.read_bytes().splitlines() if file.is_file() else []
+    """Return the whole lines of a log; [] where there is none.
+
+    Raises:
+        SpecError: a folder, pipe or device in its place.
+    """
+    if not file.exists():
+        return []
+    with open_regular(file) as opened:
+        lines = opened.read().splitlines()
     return [entry for line in lines if (entry := log_entry(line)) is not None]
 
 
@@ -21,17 +31,25 @@ def log_entry(line: bytes) -> dict[str, object] | None:
     """
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and "iteration" in entry else None
+    is_entry = isinstance(entry, dict) and type(entry.get("iteration")) is int
+    return entry if is_entry else None
 
 
 def entry_points(entry: Mapping[str, object]) -> LoggedPoint | None:
     """Return what `curve_points` does, or None where an entry has no such values."""
     try:
         return curve_points(entry)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def amount_in(entry: Mapping[str, object], key: str) -> float | None:
+    """Return a number above 0, such as the seconds of an entry; None where it has no such."""
+    amount = entry.get(key)
+    is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
+    return float(str(amount)) if is_number and 0 < float(str(amount)) < math.inf else None
 
 
 def curve_points(line: Mapping[str, object]) -> LoggedPoint:
@@ -56,7 +74,7 @@ def curve_points(line: Mapping[str, object]) -> LoggedPoint:
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"expected a number, got {value!r}")
     return float(value)
 

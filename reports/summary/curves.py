@@ -44,7 +44,7 @@ def read_curve(file: Path, *, label: str) -> Curve | None:
 def _put(curves: dict[str, dict[int, float]], values: object, iteration: int) -> None:
     if isinstance(values, Mapping):
         for name, value in values.items():
-            if value is not None:
+            if isinstance(value, int | float):  # an undefined AP is None
                 curves.setdefault(name, {})[iteration] = float(value)
 
 

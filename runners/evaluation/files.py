@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,16 @@ from typing import Any, NamedTuple
 
 from runners.evaluation.coco.detections import Entry
 from yolact_bench.dataset_spec.dataset import DatasetSpec
+from yolact_bench.errors import SpecError
 from yolact_bench.file_hash import file_sha256
+from yolact_bench.json_file import read_json
 from yolact_bench.results.files import atomic_path, write_atomically
 
 Append = Callable[[str], None]  # of lines to a result file
 
 META_SCHEMA = 1
 BOX_FILE, MASK_FILE, META_FILE = "bbox.json", "segm.json", "meta.json"
+_AMOUNTS = {"batch_size", "bytes", "min_score", "num_detections", "num_images"}
 _VALUES = "weights_sha256"
 _MASKS = "masks_sha256"  # of the file of masks
 
@@ -50,12 +54,17 @@ def read_meta(file: Path, facts: Mapping[str, object]) -> Mapping[str, Any] | No
     One without the hash of the weights, of an earlier version, is of any weights of its training.
     """
     try:
-        meta = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        meta = read_json(file)
+    except SpecError:
         return None
-    if not isinstance(meta, dict):
+    if not isinstance(meta, dict) or not all(map(_is_amount, map(meta.get, _AMOUNTS & {*meta}))):
         return None
     return meta if facts.items() <= {_VALUES: facts.get(_VALUES), **meta}.items() else None
+
+
+def _is_amount(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= float(str(value)) < math.inf
 
 
 def write_meta(file: Path, meta: Mapping[str, object]) -> None:
@@ -113,8 +122,14 @@ def holds_masks_as_written(file: Path) -> bool:
 
 
 def batch_size_of(folder: Path) -> int:
-    """Return the batch size of the forward pass of complete predictions."""
-    meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
+    """Return the batch size of the forward pass of complete predictions.
+
+    Raises:
+        SpecError: the note beside them is damaged.
+    """
+    meta = read_meta(folder / META_FILE, {})
+    if meta is None:
+        raise SpecError(f"{folder / META_FILE} is damaged; remove it to predict again")
     return int(meta.get("batch_size", 1))
 
 

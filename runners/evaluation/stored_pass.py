@@ -8,6 +8,7 @@ One file: what is written, resumed and read back is the same few files.
 
 import json
 import logging
+import shutil
 import time
 import zipfile
 from collections import deque
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from runners.evaluation.decode import batches_of, decoded_batches
 from runners.evaluation.files import PredictionKey, read_meta, write_meta
 from runners.system.progress import progress
+from yolact_bench.array_file import read_arrays
 from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.image_candidates import Candidates, candidates_of
 from yolact_bench.detector import Detector
@@ -64,14 +66,14 @@ class StoredPass:
         """
         path = _file(self.folder, index)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                # Copied into memory of torch's own: products depend on its alignment.
-                tensors = {name: torch.tensor(file[name], device=device) for name in _PARTS}
-                height, width = file["size"].tolist()
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            stored = read_arrays(path, (*_PARTS, "size"))
+            # Copied into memory of torch's own: products depend on its alignment.
+            tensors = {name: torch.tensor(stored[name], device=device) for name in _PARTS}
+            height, width = stored["size"].tolist()
+        except (OSError, ValueError, TypeError) as error:
             raise SpecError(
-                f"{path}: the stored forward pass is damaged ({error}); delete {self.folder} and "
-                "run again"
+                f"{path} is damaged: {error}; remove {self.folder} to have the forward pass made "
+                "again"
             ) from error
         return Candidates(**tensors, features=None), height, width
 
@@ -89,7 +91,7 @@ def lowest_score(run: Run) -> float | None:
 def open_pass(folder: Path, key: PredictionKey) -> StoredPass | None:
     """Return the complete pass of this key in `folder`, if there is one."""
     meta = read_meta(folder / META_FILE, key.facts("forward_digest"))
-    if meta is None:
+    if meta is None or not {"min_score", "bytes"} <= meta.keys():
         return None
     return StoredPass(
         folder=folder,
@@ -183,9 +185,9 @@ def _resumable(
     (folder / META_FILE).unlink(missing_ok=True)  # first: from here on the pass is not complete
     note = folder / "partial.json"
     text = json.dumps(partial, sort_keys=True) + "\n"
-    if not note.is_file() or note.read_text(encoding="utf-8") != text:
+    if not note.is_file() or note.read_bytes() != text.encode():
         for path in sorted(folder.glob("*")):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         write_atomically(note, text)
     files = sorted(folder.glob("[0-9]*.npz"))
     sizes = {int(file.stem): file.stat().st_size for file in files if _is_whole(file)}

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from yolact_bench.text_file import open_regular
 from yolact_bench.training_log import LoggedPoint, entry_points, log_entry
 
 
@@ -26,7 +27,7 @@ class LogFollower:
     def _whole_lines(self) -> list[bytes]:
         """The lines since the last look, or all where the file is another or shorter."""
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path) as file:
                 facts = os.fstat(file.fileno())
                 read, position = self._read
                 begin = position if read == facts.st_ino and position <= facts.st_size else 0

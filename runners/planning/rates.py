@@ -14,7 +14,7 @@ from yolact_bench.results.record import Accuracy, Latency
 from yolact_bench.results.sessions import END_TO_END, read_sessions
 from yolact_bench.spec.presets import PRESETS
 from yolact_bench.spec.run import ARCHITECTURE, Run
-from yolact_bench.training_log import read_log
+from yolact_bench.training_log import amount_in, read_log
 from yolact_bench.work_names import CHECKPOINTS, LAST, LOG, RUN
 from yolact_bench.yaml_source import read
 
@@ -122,12 +122,15 @@ class Throughput:
     def _so_far(self, run: Run) -> Rate | None:
         """The rate of an interrupted training: an average, so none if part of it ran elsewhere."""
         folder = self._work_dir / CHECKPOINTS / run.train_digest
-        lines = [line for line in read_log(folder / LOG) if "images_per_second" in line]
-        where = {(line.get("device"), line.get("devices")) for line in lines}
-        if where != {(self.device, 1)} or int(str(lines[-1]["iteration"])) < MIN_ITERATIONS:
+        rates = [
+            (line, rate)
+            for line in read_log(folder / LOG)
+            if (rate := amount_in(line, "images_per_second")) is not None
+        ]
+        here = [(line.get("device"), line.get("devices")) == (self.device, 1) for line, _ in rates]
+        if not (here and all(here)) or int(str(rates[-1][0]["iteration"])) < MIN_ITERATIONS:
             return None
-        per_second = float(str(lines[-1]["images_per_second"]))
-        return Rate(per_second=per_second, source="measured so far in it")
+        return Rate(per_second=rates[-1][1], source="measured so far in it")
 
     def _run_of(self, record: Accuracy | Latency) -> Run | None:
         """The run of this device's record; None where its file was removed to free space."""

@@ -104,7 +104,7 @@ def event_from_plain(data: object) -> Event:
     Raises:
         SpecError: the data are not an event of this version.
     """
-    if not isinstance(data, dict) or data.get("event") not in _KINDS:
+    if not isinstance(data, dict) or str(data.get("event")) not in _KINDS:
         raise SpecError(f"this version has no such event: {str(data)[:100]}")
     fields = {key: value for key, value in data.items() if key != "event"}
     return from_plain(_KINDS[data["event"]], fields)

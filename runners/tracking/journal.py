@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runners.tracking.events import Event, ExecutionStart, event_from_plain, event_to_plain
 from yolact_bench.errors import SpecError
+from yolact_bench.text_file import open_regular
 from yolact_bench.work_names import inside
 
 FOLDER = "executions"  # in the work directory
@@ -58,17 +59,17 @@ def read_events(path: Path, start: int = 0) -> Iterator[tuple[Event, int]]:
     Raises:
         SpecError: another line cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(start)
         for line in file:
             if not line.endswith(b"\n"):
                 return
             try:
                 event = event_from_plain(json.loads(line))
-            except (ValueError, SpecError) as error:
+            except (ValueError, RecursionError, SpecError) as error:
                 raise SpecError(
-                    f"{path}, byte {start}: {error}; remove this line, or use the version that "
-                    "wrote it"
+                    f"{path}, byte {start} is damaged: {error}; remove this line, or use the "
+                    "version that wrote it"
                 ) from error
             start += len(line)
             yield event, start
@@ -77,7 +78,7 @@ def read_events(path: Path, start: int = 0) -> Iterator[tuple[Event, int]]:
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
     """Hold the lock of a file; yield False where the process that writes it is alive."""
-    with path.open("rb") as file:  # closing it releases the lock
+    with open_regular(path) as file:  # closing it releases the lock
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             locked = True

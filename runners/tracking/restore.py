@@ -18,7 +18,7 @@ from yolact_bench.results.manifest import Manifest, PlannedRun
 from yolact_bench.results.record import Accuracy, Failure
 from yolact_bench.results.sessions import latest_session, read_sessions
 from yolact_bench.results.store import Store
-from yolact_bench.training_log import entry_points, read_log
+from yolact_bench.training_log import amount_in, entry_points, read_log
 from yolact_bench.work_names import CHECKPOINTS, LOG, REPORTS, inside
 
 
@@ -123,7 +123,7 @@ class _WorkDirectory:
         for entry in read_log(self._log(planned)):
             if (points := entry_points(entry)) is None:
                 continue
-            seconds = float(str(entry.get("seconds", seconds)))
+            seconds = amount_in(entry, "seconds") or seconds
             step, values = points
             time_ms = begin + round(1000 * seconds)
             yield Points(

@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from yolact_bench.errors import SpecError
+from yolact_bench.text_file import open_regular, refuse_irregular
 
 LOCK_FILE = ".lock"
 _DEAD_HOLDER_SECONDS = 3.0
+_LONGEST = 1000  # characters of a text about the holder
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)  # flock's errors while another process holds the lock
 _held: set[int] = set()  # descriptors of this process
 
@@ -65,7 +67,7 @@ def lock_holder(work_dir: Path) -> Holder | None:
         SpecError: the file system has no locks.
     """
     try:
-        file = (work_dir / LOCK_FILE).open("rb")
+        file = open_regular(work_dir / LOCK_FILE)
     except FileNotFoundError:
         return None
     with file:
@@ -81,9 +83,11 @@ def lock_holder(work_dir: Path) -> Holder | None:
 def _open(work_dir: Path) -> int:
     try:
         work_dir.mkdir(parents=True, exist_ok=True)
-        return os.open(work_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(work_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o644)
+        refuse_irregular(work_dir / LOCK_FILE, os.fstat(descriptor).st_mode)
     except OSError as error:
         raise unwritable(work_dir, error) from error
+    return descriptor
 
 
 def unwritable(work_dir: Path, error: OSError) -> SpecError:
@@ -120,6 +124,8 @@ def _lives(holder: Holder) -> bool:
         os.kill(holder.pid, 0)
     except OSError as error:
         return not isinstance(error, ProcessLookupError)
+    except OverflowError:  # no number of a process
+        return False
     return True
 
 
@@ -138,8 +144,10 @@ def _write(descriptor: int, facts: Mapping[str, object]) -> None:
 def _read(descriptor: int) -> Holder:
     """Return what the holder wrote; it may be between taking the lock and writing."""
     try:
-        return Holder(**json.loads(os.pread(descriptor, 1 << 16, 0)))
-    except (ValueError, TypeError):
+        data = json.loads(os.pread(descriptor, 1 << 16, 0))
+        texts = {name: str(data[name])[:_LONGEST] for name in ("host", "command", "since")}
+        return Holder(pid=int(data["pid"]), **texts)
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         return Holder(pid=0, host="unknown", command="unknown", since="just now")
 
 

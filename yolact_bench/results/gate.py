@@ -14,7 +14,7 @@ from yolact_bench.results.record import Environment
 from yolact_bench.results.serialise import from_plain, to_plain
 
 FILE_NAME = "gate.json"
-_REMEDY = "delete it to time the arms again"
+_REMEDY = "remove it to time the arms again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,4 +80,4 @@ def load(folder: Path, question: str) -> Gate | None:
     try:
         return from_plain(Gate, data)
     except SpecError as error:
-        raise SpecError(f"{file}: {error}; {_REMEDY}") from error
+        raise SpecError(f"{file} is damaged: {error}; {_REMEDY}") from error

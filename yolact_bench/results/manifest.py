@@ -62,11 +62,19 @@ class Manifest:
         }
 
 
+def _fault(manifest: Manifest) -> str:
+    arms = {manifest.baseline, *(run.arm for run in manifest.runs)} - manifest.arm_changes.keys()
+    seeds = {run.seed for run in manifest.runs} - {*manifest.seeds}
+    unknown = [f"the arm {arm!r}" for arm in arms] + [f"the seed {seed}" for seed in seeds]
+    return f"{unknown[0]} is not among its own" if unknown else ""
+
+
 FILE = JsonFile(
     Manifest,
     name="manifest.json",
     schema=1,
     missing="no such manifest; `run` the ablation first",
     remedy="`run` the ablation again",
+    fault=_fault,
 )
 save, load = FILE.save, FILE.load

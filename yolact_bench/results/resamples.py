@@ -1,18 +1,17 @@
 """Metrics on resampled images: their files beside the records, and those of an ablation's runs."""
 
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from yolact_bench.array_file import read_arrays
 from yolact_bench.errors import SpecError
 from yolact_bench.statistics.matches import IOU_THRESHOLDS, Values
 
 _SAMPLING = "sampling"  # which resamples these are; only equal ones are paired
-_REMEDY = "delete it; `yolact-bench run` its spec makes it again"
+_REMEDY = "remove it; `yolact-bench run` its spec makes it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +68,13 @@ def read_resamples(path: Path) -> tuple[dict[str, Values], str]:
         SpecError: no such file, or not one of resamples.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            columns = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise SpecError(f"{path}: no readable resamples ({error}); {_REMEDY}") from error
-    if _SAMPLING not in columns:
-        raise SpecError(f"{path}: not a file of resamples; {_REMEDY}")
-    sampling = str(columns.pop(_SAMPLING))
-    return {name: values.astype(np.float64) for name, values in columns.items()}, sampling
+        columns = read_arrays(path)
+        sampling = str(columns.pop(_SAMPLING))
+        values = {name: column.astype(np.float64) for name, column in columns.items()}
+        if any(v.ndim != 1 or np.isinf(v).any() for v in values.values()):
+            raise ValueError("resamples of another shape, or not finite")
+    except KeyError as error:
+        raise SpecError(f"{path} is damaged: not a file of resamples; {_REMEDY}") from error
+    except (ValueError, TypeError) as error:
+        raise SpecError(f"{path} is damaged: {error}; {_REMEDY}") from error
+    return values, sampling

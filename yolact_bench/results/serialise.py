@@ -1,7 +1,11 @@
-"""Records as plain JSON data and back, guided by the annotations of the dataclasses."""
+"""Records as plain JSON data and back, guided by the annotations of the dataclasses.
+
+One file: what is written and what is read back must be the same.
+"""
 
 import dataclasses
 import json
+import math
 import types
 from collections.abc import Callable, Collection, Mapping
 from functools import cache, partial
@@ -18,7 +22,7 @@ from typing import (
     runtime_checkable,
 )
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import SpecError, brief, hint
 from yolact_bench.json_file import read_json
 from yolact_bench.results.files import write_atomically
 
@@ -69,7 +73,7 @@ def from_plain(kind: type[T], data: Mapping[str, object]) -> T:
     """Return the dataclass `kind` that `to_plain` wrote as `data`.
 
     Raises:
-        SpecError: missing or unknown keys, or a value of the wrong type.
+        SpecError: missing or unknown keys, or a value of the wrong type or not finite.
     """
     readers, required = _readers(kind)  # type: ignore[arg-type]
     if data.keys() != readers.keys():
@@ -85,7 +89,10 @@ def from_plain(kind: type[T], data: Mapping[str, object]) -> T:
         try:
             values[name] = read(value)
         except (TypeError, AttributeError) as error:
-            raise SpecError(f"{kind.__name__}.{name}: {value!r} is of the wrong type") from error
+            fault = f"{brief(value)} is of the wrong type"
+            raise SpecError(f"{kind.__name__}.{name}: {fault}") from error
+        except OverflowError as error:
+            raise SpecError(f"{kind.__name__}.{name}: {brief(value)} is not finite") from error
     return kind(**values)
 
 
@@ -98,6 +105,7 @@ class JsonFile(Generic[T]):
     schema: int
     missing: str  # what to say where there is no such file
     remedy: str  # what to do where it cannot be read
+    fault: Callable[[T], str] = lambda _: ""  # what contradicts itself in it
 
     def save(self, value: T, folder: Path) -> Path:
         """Write the file into `folder`, whole or not at all, and return its path."""
@@ -117,7 +125,7 @@ class JsonFile(Generic[T]):
             SpecError: no such file, or not one of this schema.
         """
         file = path / self.name if path.is_dir() else path
-        if not file.is_file():
+        if not file.exists():
             raise SpecError(f"{file}: {self.missing}")
         data = read_json(file, remedy=self.remedy)
         version = data.pop("schema", None) if isinstance(data, dict) else None
@@ -127,9 +135,12 @@ class JsonFile(Generic[T]):
                 f"{self.schema}); {self.remedy}"
             )
         try:
-            return from_plain(self.kind, data)
+            value = from_plain(self.kind, data)
         except SpecError as error:
-            raise SpecError(f"{file}: {error}; {self.remedy}") from error
+            raise SpecError(f"{file} is damaged: {error}; {self.remedy}") from error
+        if fault := self.fault(value):
+            raise SpecError(f"{file} is damaged: {fault}; {self.remedy}")
+        return value
 
 
 def _key(field: "dataclasses.Field[object]") -> str:
@@ -162,7 +173,7 @@ def _reader(annotation: object) -> Reader:
         return lambda value: from_plain(annotation, value)  # type: ignore[arg-type]
     if annotation in (int, bool, str):
         return partial(_read_exactly, annotation)
-    return _read_float if annotation is float else lambda value: value
+    return _read_float if annotation is float else _read_any
 
 
 def _read_sequence(read_item: Reader, value: object) -> tuple[object, ...]:
@@ -186,4 +197,18 @@ def _read_exactly(kind: object, value: object) -> object:
 def _read_float(value: object) -> float:
     if type(value) is not float and type(value) is not int:
         raise TypeError
-    return float(value)  # JSON writes 1.0 as 1 when a hand or another tool edits it
+    number = float(value)  # JSON writes 1.0 as 1 when a hand or another tool edits it
+    if not math.isfinite(number):
+        raise OverflowError
+    return number
+
+
+def _read_any(value: object) -> object:
+    """Return plain data that are free of NaN and infinities, which no record is written with."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise OverflowError
+    for item in value.values() if isinstance(value, dict) else ():
+        _read_any(item)
+    for item in value if isinstance(value, list) else ():
+        _read_any(item)
+    return value

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.results.files import disk_full, make_folder, out_of_space, sync
 from yolact_bench.results.record import SCHEMA, Accuracy, Errors, Failure, Latency, Record
 from yolact_bench.results.serialise import from_plain, plain_fields
+from yolact_bench.text_file import open_regular, refuse_irregular
 from yolact_bench.work_names import RESULTS
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Store:
         make_folder(self.path.parent)
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
+            refuse_irregular(self.path, os.fstat(descriptor).st_mode)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_size == 0:  # may be new: a record must not outlive its file
                 sync(self.path.parent)
@@ -171,7 +174,7 @@ class Store:
         """Read what was appended since the last call."""
         if not self.path.exists():
             return
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             fcntl.flock(file, fcntl.LOCK_SH)  # not during an append of another process
             if file.seek(0, os.SEEK_END) < self._read_to:  # replaced by a shorter file
                 self._lines, self._read_to, self._breaks = [], 0, 0
@@ -197,6 +200,9 @@ class Store:
         try:
             data = from_json(text)
             schema, kind, digest = data["schema"], data["type"], data["detect_digest"]
+            group = data.get("session", data.get("phase", ""))
+            if not all(isinstance(text, str) for text in (kind, digest, group)):
+                raise TypeError("its type or a digest is not a text")
         except (ValueError, KeyError, TypeError) as error:
             raise SpecError(
                 f"{where}: not a record ({error}); remove this line, or restore it from a copy"
@@ -206,16 +212,22 @@ class Store:
                 f"{where}: a {kind!r} of schema {schema}, this version reads {', '.join(_TYPES)} "
                 f"of schema {SCHEMA}; use the version that wrote it, or another --work-dir"
             )
-        return _Line(number, _TYPES[kind], digest, data.get("session", data.get("phase", "")), text)
+        return _Line(number, _TYPES[kind], digest, group, text)
 
     def _record(self, line: _Line) -> Record:
         data = from_json(line.text)
         del data["schema"], data["type"]
         try:
-            return from_plain(line.kind, data)
-        except SpecError as error:
+            record = from_plain(line.kind, data)
+            datetime.fromisoformat(record.time)
+            if isinstance(record, Latency) and not record.samples_ms:
+                raise SpecError("Latency.samples_ms: empty")
+        except ValueError as error:
             where = f"{self.path}, line {line.number}"
-            raise SpecError(f"{where}: {error}; remove this line, or restore it") from error
+            raise SpecError(
+                f"{where} is damaged: {error}; remove this line, or restore it from a copy"
+            ) from error
+        return record
 
     def _mend(self, descriptor: int) -> bytes:
         """Return what must precede a new line; cut off a line torn by a crash or power loss."""

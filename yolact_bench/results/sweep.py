@@ -11,8 +11,9 @@ from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.sweep.keys import Objective
 
 # complete: all objectives are known. pruned: stopped early, behind other trials.
-# over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or was
-# lost twice. lost: its coordinator ended, or its times do not count, and its choice is tried again.
+# over_budget: not trained, as its latency was over the budget. failed: ended with a reason, or
+# its times did not count twice. lost: its coordinator ended, or its times do not count, and its
+# choice is tried again; if that was lost as well, another choice replaces it.
 # skipped: the same choice as another trial. running: not ended.
 
 
@@ -87,11 +88,19 @@ class Sweep:
         return Counter(trial.state for trial in self.trials)
 
 
+def _fault(sweep: Sweep) -> str:
+    if {*sweep.best} - {trial.number for trial in sweep.trials}:
+        return "its best trial is not among its own"
+    odd = [one.number for one in sweep.trials if len(one.iterations) != len(one.curve)]
+    return f"the curve of trial {odd[0]} is not whole" if odd else ""
+
+
 FILE = JsonFile(  # in work/sweeps/<name>/
     Sweep,
     name="sweep.json",
     schema=1,
     missing="no such sweep; `yolact-bench sweep` its spec first",
     remedy="`sweep` its spec again",
+    fault=_fault,
 )
 save, load = FILE.save, FILE.load

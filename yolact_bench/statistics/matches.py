@@ -1,13 +1,12 @@
 """Which detection matched an object: all that average precision needs to know, a few bytes each."""
 
-import zipfile
-import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from yolact_bench.array_file import read_arrays
 from yolact_bench.errors import SpecError
 
 Values = NDArray[np.float64]
@@ -54,14 +53,12 @@ def load_matches(path: Path) -> Matches:
         SpecError: no such file, or not one of matches.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {field.name: stored[field.name] for field in fields(Matches)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        arrays = read_arrays(path, [field.name for field in fields(Matches)])
+        images, classes = int(arrays.pop("num_images")), int(arrays.pop("num_classes"))
+    except (ValueError, TypeError) as error:
         raise SpecError(
-            f"{path}: no readable matches ({error}); delete it; `yolact-bench run` its spec makes "
-            "it again"
+            f"{path} is damaged: {error}; remove it; `yolact-bench run` its spec makes it again"
         ) from error
-    images, classes = int(arrays.pop("num_images")), int(arrays.pop("num_classes"))
     return Matches(num_images=images, num_classes=classes, **arrays)
 
 

@@ -233,7 +233,7 @@ def test_a_damaged_file_of_a_complete_pass_is_an_error_that_names_it(tmp_path: P
     damaged = place.predictions(units[0].run.forward_digest) / "0000002.npz"
     damaged.write_bytes(damaged.read_bytes()[:-500])
 
-    with pytest.raises(SpecError, match=r"0000002\.npz: the stored forward pass is damaged"):
+    with pytest.raises(SpecError, match=r"0000002\.npz is damaged"):
         predict_together([units[4]], place)
 
 

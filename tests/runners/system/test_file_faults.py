@@ -65,15 +65,16 @@ def test_a_mistake_of_ours_keeps_its_traceback(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "number", "files", "shown"),
+    ("owner", "name", "number", "files", "shown"),
     [
-        ("write_bytes", errno.EROFS, r"reports/quick/", "reports/quick/report.md: cannot"),
-        ("write_bytes", errno.EACCES, r"reports/quick/", "reports/quick/report.md: cannot"),
-        ("open", errno.EACCES, r"results\.jsonl", "results.jsonl: cannot"),
-        ("read_bytes", errno.EACCES, r"manifest\.json", "manifest.json"),
+        (Path, "write_bytes", errno.EROFS, r"reports/quick/", "reports/quick/report.md: cannot"),
+        (Path, "write_bytes", errno.EACCES, r"reports/quick/", "reports/quick/report.md: cannot"),
+        (os, "open", errno.EACCES, r"results\.jsonl", "results.jsonl: cannot"),
+        (Path, "read_bytes", errno.EACCES, r"manifest\.json", "manifest.json"),
     ],
 )
 def test_a_report_whose_files_are_refused_says_which(
+    owner: object,
     name: str,
     number: int,
     files: str,
@@ -83,7 +84,7 @@ def test_a_report_whose_files_are_refused_says_which(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     work = fake_work.write_work(tmp_path / "work")
-    refuse(monkeypatch, Path, name, number, files)
+    refuse(monkeypatch, owner, name, number, files)
     code = exit_code("report", fake_work.NAME, "--work-dir", str(work), monkeypatch=monkeypatch)
     text = capsys.readouterr().err
     assert code == USAGE

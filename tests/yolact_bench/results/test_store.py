@@ -183,7 +183,7 @@ def test_a_manifest_comes_back_equal(tmp_path: Path) -> None:
 def test_a_broken_manifest_says_what_to_do(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "manifest.json"
     file.write_text(text)
-    with pytest.raises(SpecError, match=f"manifest.json:.*{message}.*`run` the ablation"):
+    with pytest.raises(SpecError, match=f"manifest.json.*: .*{message}.*`run` the ablation"):
         load(file)
     with pytest.raises(SpecError, match="no such manifest"):
         load(tmp_path / "elsewhere.json")

@@ -246,14 +246,14 @@ def test_files_of_the_same_resamples_are_equal_and_name_them(tmp_path: Path) -> 
 
 
 def test_missing_or_damaged_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"matches-bbox\.npz: no readable matches"):
+    with pytest.raises(SpecError, match=r"matches-bbox\.npz is damaged: "):
         resample(tmp_path, tmp_path / "out.npz", eval_data="data")
-    with pytest.raises(SpecError, match=r"none\.npz: no readable resamples"):
+    with pytest.raises(SpecError, match=r"none\.npz is damaged: .*No such file"):
         read_resamples(tmp_path / "none.npz")
     evaluate(tmp_path, 2)
     box = tmp_path / FILES["box"]
     box.write_bytes(box.read_bytes()[:-40])
-    with pytest.raises(SpecError, match=r"matches-bbox\.npz: no readable matches"):
+    with pytest.raises(SpecError, match=r"matches-bbox\.npz is damaged: "):
         resample(tmp_path, tmp_path / "out.npz", eval_data="data")
     with pytest.raises(SpecError, match="not a file of resamples"):
         read_resamples(tmp_path / FILES["mask"])
