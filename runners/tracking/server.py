@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from runners.system.output import LogFormatter
 from yolact_bench.errors import first_line
 from yolact_bench.results.files import atomic_path
 
@@ -34,6 +35,8 @@ def connect(work_dir: Path) -> "MlflowClient":
         os.environ.setdefault(key, value)
     from mlflow.tracking import MlflowClient
 
+    for handler in logging.getLogger("mlflow").handlers:  # which its database's loggers share
+        handler.setFormatter(LogFormatter("%(levelname)s %(name)s: %(message)s"))
     if is_embedded():
         _make_database(work_dir)
     return MlflowClient(tracking_uri=store_uri(work_dir))

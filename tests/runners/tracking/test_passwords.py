@@ -2,6 +2,7 @@
 
 import errno
 import http.server
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from runners.arms import failure
 from runners.tracking import backfill
+from runners.tracking.server import connect
 from runners.tracking.storage_checks import check_mlflow_store
 from tests.support import fake_work
 from yolact_bench.errors import SpecError
@@ -55,6 +57,17 @@ def test_the_doctor_names_a_store_without_its_password(
     (check,) = check_mlflow_store(tmp_path)
     assert uri.format("…") in check.detail
     assert SECRET not in check.detail
+
+
+def test_what_mlflow_logs_itself_has_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"http://me:{SECRET}@127.0.0.1:1"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    connect(tmp_path)
+    record = logging.LogRecord("mlflow", logging.ERROR, "", 0, "no answer from %s", (uri,), None)
+    (handler,) = logging.getLogger("mlflow").handlers
+    assert handler.format(record) == "ERROR mlflow: no answer from http://me:…@127.0.0.1:1"
 
 
 def test_a_backfill_that_fails_names_the_store_without_its_password(
