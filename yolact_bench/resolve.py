@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from yolact_bench.catalog import OWN, alternatives, components, package_of
 from yolact_bench.dataset_spec.dataset import DatasetSpec, resolve_dataset
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import Faults, SpecError, hint
+from yolact_bench.evaluation import COCO_OPTIONS
 from yolact_bench.slots import defaults_of, fact, find_component, pick, resolve
-from yolact_bench.spec.evaluation import COCO_OPTIONS
 from yolact_bench.spec.run import Run
 from yolact_bench.weights.init_file import with_file
 
@@ -24,12 +25,8 @@ def resolve_architecture(run: Run, *, files: bool = True) -> Run:
     Raises:
         SpecError: unknown names or options, wrong values, slots that contradict each other.
     """
-    side = fact_of(run, "nms", "image_size_option")
-    if side is not None:  # some NMS count pixels of the input, whose size is another slot's
-        run = replace(run, nms={side: run.image_size, **run.nms})
     resolved = replace(
-        run,
-        **{slot: resolve(slot, components(slot), getattr(run, slot)) for slot in OWN},  # type: ignore[arg-type]
+        resolve_slots(run),
         packages={
             slot: package
             for slot in OWN
@@ -38,7 +35,6 @@ def resolve_architecture(run: Run, *, files: bool = True) -> Run:
     )
     if files:
         resolved = replace(resolved, init=with_file(resolved.init))
-    _check_settings(resolved)
     _check_together(resolved)
     return resolved
 
@@ -61,12 +57,37 @@ def resolve_run(
         SpecError: as `resolve_architecture`, or malformed data.
         MissingDataError: a file of the data set, or of initial weights, is not there.
     """
-    spec = resolve_dataset(run.dataset, data_root=data_root, cache=cache)
-    resolved = resolve_architecture(replace(run, classes=spec.classes), files=data)
+    faults, spec = Faults(), None
+    with faults.part():
+        spec = resolve_dataset(run.dataset, data_root=data_root, cache=cache)
+    classes = spec.classes if spec else run.evaluation.classes or run.classes
+    with faults.part():
+        resolved = resolve_architecture(replace(run, classes=classes), files=data)
+    faults.raise_any()
+    assert spec is not None
     if not data:
         return resolved, spec
     train_data, eval_data = (spec.fingerprint(one, images=images) for one in ("train", split))
     return replace(resolved, train_data=train_data, eval_data=eval_data), spec
+
+
+def resolve_slots(run: Run) -> Run:
+    """Return the run with the options of every slot written out, without a look at any file.
+
+    Raises:
+        SpecError: all that can be said against slots and settings one by one.
+    """
+    side = fact_of(run, "nms", "image_size_option")
+    if side is not None:  # some NMS count pixels of the input, whose size is another slot's
+        run = replace(run, nms={side: run.image_size, **run.nms})
+    faults = Faults()
+    slots = faults.read_each(
+        {slot: partial(resolve, slot, components(slot), getattr(run, slot)) for slot in OWN}
+    )
+    with faults.part():
+        _check_settings(run)
+    faults.raise_any()
+    return replace(run, **slots)
 
 
 def with_later(run: Run) -> Run:
@@ -118,18 +139,18 @@ def in_effect(run: Run) -> Run:
 
 
 def _check_settings(run: Run) -> None:
+    faults = Faults()
     if run.precision not in TRAINING_PRECISIONS:
-        raise SpecError(
-            f"precision: no precision is named {run.precision!r}"
-            f"{hint(run.precision, TRAINING_PRECISIONS)}"
-        )
+        near = hint(run.precision, TRAINING_PRECISIONS)
+        faults.add(SpecError(f"precision: no precision is named {run.precision!r}{near}"))
     if not run.classes:
-        raise SpecError("classes: the data set has none; name categories in its annotation file")
-    for name in run.evaluation.classes:
+        remedy = "name categories in its annotation file"
+        faults.add(SpecError(f"classes: the data set has none; {remedy}"))
+    for name in run.evaluation.classes if run.classes else ():
         if name not in run.classes:
-            raise SpecError(
-                f"evaluation.classes: no class is named {name!r}{hint(name, run.classes)}"
-            )
+            near = hint(name, run.classes)
+            faults.add(SpecError(f"evaluation.classes: no class is named {name!r}{near}"))
+    faults.raise_any()
 
 
 def _check_together(run: Run) -> None:

@@ -6,7 +6,7 @@ from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, get_type_hints
 
-from yolact_bench.errors import SpecError, brief, hint
+from yolact_bench.errors import Faults, SpecError, brief, hint
 from yolact_bench.option_values import check_value, kind_of, plain
 
 T = TypeVar("T")
@@ -129,29 +129,39 @@ def resolve(
     name = str(choice["name"])
     if name not in table:
         raise SpecError(f"{slot}: no component is named {brief(name)}{hint(name, table)}")
-    accepted = options_of(table[name])
+    component, where = table[name], f"{slot}.{name}"
+    faults = Faults()
+    accepted = options_of(component)
     for option in choice:
         if option != "name" and option not in accepted:
-            raise SpecError(
-                f"{slot}.{name}: no option is named {brief(option)}{hint(option, accepted)}"
-            )
-    component = table[name]
-    types = types_of(component)
-    resolved: dict[str, object] = {"name": name}
-    for option, parameter in accepted.items():
-        if option in choice:
-            where = f"{slot}.{name}.{option}: "
-            resolved[option] = check_value(types[option], choice[option], where=where)
-        elif parameter.default is inspect.Parameter.empty:
-            raise SpecError(
-                f"{slot}.{name}: the option {brief(option)} is required; write "
-                f"{slot}: {{name: {name}, {option}: ...}}, where {option} is "
-                f"{kind_of(types[option])}"
-            )
-        else:
-            resolved[option] = plain(parameter.default)
-    _check_effects(f"{slot}.{name}", component, resolved)
+            message = f"no option is named {brief(option)}{hint(option, accepted)}"
+            faults.add(SpecError(f"{where}: {message}"))
+    # A misspelt option may be the one that is missing.
+    missing = () if faults else accepted.keys() - defaults_of(component).keys() - choice.keys()
+    for option in [one for one in accepted if one in missing]:
+        kind = kind_of(types_of(component)[option])
+        remedy = f"{slot}: {{name: {name}, {option}: ...}}, where {option} is {kind}"
+        faults.add(SpecError(f"{where}: the option {brief(option)} is required; write {remedy}"))
+    resolved = {"name": name, **_values(where, component, choice, faults)}
+    faults.raise_any()
+    _check_effects(where, component, resolved)
     return _without_later(component, resolved)
+
+
+def _values(
+    where: str, component: Callable[..., object], choice: Choice, faults: Faults
+) -> dict[str, object]:
+    """Return the options of a component, checked where they are chosen; wrong ones are left out."""
+    types, defaults = types_of(component), defaults_of(component)
+    values: dict[str, object] = {}
+    for option in options_of(component):
+        if option in choice:
+            with faults.part():
+                place = f"{where}.{option}: "
+                values[option] = check_value(types[option], choice[option], where=place)
+        elif option in defaults:
+            values[option] = defaults[option]
+    return values
 
 
 def pick(slot: str, table: Mapping[str, Callable[..., T]], choice: Choice) -> Callable[..., T]:
@@ -176,11 +186,11 @@ def _without_later(component: Callable[..., object], resolved: Choice) -> dict[s
 
 def _check_effects(where: str, component: Callable[..., object], resolved: Choice) -> None:
     """Refuse an option that has no effect with another, unless it is as if not written."""
-    defaults = defaults_of(component)
+    defaults, faults = defaults_of(component), Faults()
     for option, (other, values) in (fact(component, "unused_with") or {}).items():
         value, default, cause = resolved[option], defaults[option], resolved[other]
         if value != default and cause in values:
-            raise SpecError(
-                f"{where}.{option}: {value} has no effect with {other}: {cause}; write "
-                f"{option}: {default}, which is the default, or another {other}"
-            )
+            message = f"{value} has no effect with {other}: {cause}"
+            remedy = f"write {option}: {default}, which is the default, or another {other}"
+            faults.add(SpecError(f"{where}.{option}: {message}; {remedy}"))
+    faults.raise_any()

@@ -1,11 +1,11 @@
 """The YAML file of a spec: its values, and where each is written, so that an error can say."""
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from yolact_bench.errors import SpecError, brief, hint
+from yolact_bench.errors import Faults, SpecError, brief, hint, join_mistakes, nearest
 from yolact_bench.option_values import check_value
 from yolact_bench.text_file import read_bytes, require_file
 from yolact_bench.work_names import NAME_RULE, is_name, quote
@@ -89,6 +89,10 @@ class Source:
         """Return (not raise) a SpecError that says where."""
         return SpecError(f"{self.where(path)}: {message}")
 
+    def at(self, path: KeyPath, error: SpecError) -> SpecError:
+        """Return (not raise) a SpecError of a value, or all that it is, with where it is."""
+        return join_mistakes([self.error(path, str(one)) for one in error.parts or (error,)])
+
     def unlike(self, path: KeyPath, expected: str, value: object) -> SpecError:
         """Return (not raise) a SpecError that says what a value should be, and what it is."""
         remedy = "; write it in quotes" if expected in _TEXTS and _is_other_scalar(value) else ""
@@ -120,10 +124,29 @@ class Source:
     def check_keys(
         self, path: KeyPath, mapping: Mapping[str, object], known: Collection[str]
     ) -> None:
-        """Raise SpecError for the first key of a mapping that is not known."""
+        """Raise a SpecError for the keys of a mapping that are not known."""
+        faults = Faults()
         for key in mapping:
             if key not in known:
-                raise self.error((*path, str(key)), f"unknown key{hint(str(key), known)}")
+                faults.add(self.error((*path, str(key)), f"unknown key{hint(str(key), known)}"))
+        faults.raise_any()
+
+    def check_all_keys(
+        self, known: Collection[str], faults: Faults, *, required: Collection[str] = ()
+    ) -> "Source":
+        """Add the unknown keys of the file to `faults` and return it as it may be meant.
+
+        A key that is much like a required one which is not there is taken for that from then on.
+        """
+        with faults.part():
+            self.check_keys((), self.data, known)
+        absent = [key for key in required if key not in self.data]
+        unknown = [key for key in self.data if key not in known]
+        meant = {near: key for key in unknown if (near := nearest(str(key), absent))}
+        names = {key: near for near, key in meant.items()}
+        data = {names.get(key, key): value for key, value in self.data.items()}
+        lines = {(names.get(path[0], path[0]), *path[1:]): n for path, n in self.lines.items()}
+        return replace(self, data=data, lines=lines) if names else self
 
 
 def _is_other_scalar(value: object) -> bool:
@@ -133,18 +156,18 @@ def _is_other_scalar(value: object) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def read_spec(path: Path, *, schema: int, keys: Sequence[str]) -> Source:
-    """Return the spec in `path`, its schema and top-level keys checked.
+def read_spec(
+    path: Path, faults: Faults, *, schema: int, keys: Sequence[str], required: Sequence[str]
+) -> Source:
+    """Return the spec in `path`; another schema and unknown top-level keys are in `faults`.
 
     Raises:
-        SpecError: as `read`, or another schema, or an unknown key.
+        SpecError: as `read`.
     """
-    source = read(path)
-    source.check_keys((), source.data, keys)
-    if source.data.get("schema") != schema:
-        raise source.error(
-            ("schema",), f"expected schema: {schema}, got {brief(source.data.get('schema'))}"
-        )
+    source = read(path).check_all_keys(keys, faults, required=("schema", *required))
+    written = source.data.get("schema")
+    if written != schema:
+        faults.add(source.error(("schema",), f"expected schema: {schema}, got {brief(written)}"))
     return source
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from reports.summary.timings import SessionRow, unfolded_text
+from yolact_bench.evaluation import crowding_text, evaluation_text
 from yolact_bench.findings import counts_text
 from yolact_bench.results.manifest import Manifest
 from yolact_bench.results.record import Accuracy
-from yolact_bench.spec.evaluation import crowding_text, evaluation_text
 
 
 def caveats(

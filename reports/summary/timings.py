@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolact_bench.clock import STAGES
+from yolact_bench.loads import find_load
 from yolact_bench.results.record import Environment, Latency
 from yolact_bench.results.sessions import Kind
 from yolact_bench.spec.latency import SCENARIOS
-from yolact_bench.spec.loads import find_load
 from yolact_bench.statistics.timing import (
     MIN_SAMPLES_P90,
     MIN_SAMPLES_P99,

@@ -5,7 +5,7 @@ from reports.summary.arm_rows import ArmRow
 from reports.tables import cells
 from reports.tables.cells import UNDEFINED
 from reports.tables.table import ARM, Column, Table, arm_table, number, tabulate, text
-from yolact_bench.spec.evaluation import evaluation_text
+from yolact_bench.evaluation import evaluation_text
 from yolact_bench.statistics.matches import IOU_THRESHOLDS
 from yolact_bench.text import duration
 

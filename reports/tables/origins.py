@@ -10,9 +10,9 @@ from reports.summary.aggregate import Summary
 from reports.summary.arm_rows import ArmRow
 from reports.tables.cells import MISSING
 from reports.tables.table import Table, number, tabulate, text
+from yolact_bench.evaluation import evaluation_text
 from yolact_bench.results.manifest import PlannedRun
 from yolact_bench.results.record import Accuracy, Environment
-from yolact_bench.spec.evaluation import evaluation_text
 
 
 class _Line(NamedTuple):

@@ -18,12 +18,12 @@ from runners.timing.session import ArmTimes
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_detector, build_network
+from yolact_bench.loads import UNTRAINED_LOAD
 from yolact_bench.results import gate as gates
 from yolact_bench.results.fingerprint import environment_facts, fingerprint
 from yolact_bench.results.gate import Gate, TimedArm
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
-from yolact_bench.spec.loads import UNTRAINED_LOAD
 from yolact_bench.text import NOT_AVAILABLE, align, with_interval
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from textwrap import wrap
 from runners.workdir.list_runs import run_facts, run_lines
 from runners.workdir.list_sweeps import sweep_facts, sweep_lines
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.evaluation import COCO_OPTIONS, evaluation_text
 from yolact_bench.option_values import kind_of
 from yolact_bench.slots import options_of, types_of
-from yolact_bench.spec.evaluation import COCO_OPTIONS, evaluation_text
 from yolact_bench.spec.presets import PRESETS
 
 _EVALUATION = "evaluation"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from runners.cli.spec_commands import PlanCommand
 from runners.cli.specs import load_spec, plan_spec
+from runners.planning.choices import check_space_choices
 from runners.planning.cost import estimate, scale_plan
 from runners.planning.rates import Throughput
 from runners.planning.suite import make_suite
@@ -18,9 +19,10 @@ from runners.planning.user_rates import UserRates, parse_rates
 from runners.system.environment import environment
 from runners.system.output import echo
 from runners.units.settings import parse_settings
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import Faults, SpecError
 from yolact_bench.option_values import read_number
 from yolact_bench.ranges import Cluster
+from yolact_bench.spec.ablation import Ablation
 from yolact_bench.spec.sweep.sweep import is_sweep, load_sweep
 
 GPUS, _MOST_GPUS = (8, 64, 512), 20
@@ -70,8 +72,13 @@ def _plan_suite(command: PlanCommand, rates: UserRates) -> PlanText:
     numbers, hourly = _num_devices(command, GPUS), command.price_per_hour
     if command.only or command.slots > 1:
         raise SpecError("--only and --slots apply to a single SPEC; here give --gpus 8,64,512")
+    faults, ablations = Faults(), list[Ablation]()
+    for spec in command.specs:
+        with faults.part():
+            ablations.append(load_spec(spec, command))
+    faults.raise_any()
     suite = make_suite(
-        [load_spec(spec, command) for spec in command.specs],
+        ablations,
         place=command.place,
         data_root=command.data_root,
         timing=command.timing,
@@ -93,7 +100,9 @@ def _plan_sweep(command: PlanCommand, rates: UserRates) -> PlanText:
             "--only and --seeds apply to an ablation, a sweep has trials; leave them out"
         )
     settings, hourly = parse_settings(command.settings or ()), command.price_per_hour
-    spec = load_sweep(command.specs[0], settings=settings, budget=command.budget)
+    spec = load_sweep(
+        command.specs[0], settings=settings, budget=command.budget, check=check_space_choices
+    )
     throughput = _throughput(command, rates)
     bounds = plan_sweep(
         spec, throughput, command.place, data_root=command.data_root, timing=command.timing

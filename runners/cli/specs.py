@@ -2,18 +2,22 @@
 
 import logging
 import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from reports.summary.paper import check_paper
 from runners.cli.command import SpecOptions
 from runners.cli.spec_commands import CheckCommand, PlanCommand, RunCommand
-from runners.planning.arm_checks import check_arms, remedies_of, side_effects_of
+from runners.planning.arm_checks import check_arms, check_each, remedies_of, side_effects_of
+from runners.planning.choices import check_arm_choices
 from runners.planning.plan import Plan, make_plan
 from runners.system.output import echo
 from runners.units.check import check as check_run
 from runners.units.settings import parse_settings
 from yolact_bench.build import program_fault
-from yolact_bench.errors import MissingDataError, SpecError
+from yolact_bench.errors import Faults, MissingDataError, SpecError
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.expect import check_expectation
 from yolact_bench.spec.ablation import Ablation, Arm, load
@@ -30,7 +34,13 @@ def load_spec(spec: Path, options: SpecOptions) -> Ablation:
         SpecError: a mistake in the file or in the options.
     """
     settings = parse_settings(options.settings or ())
-    return load(spec, settings=settings, seeds=options.seeds, budget=options.budget)
+    return load(
+        spec,
+        settings=settings,
+        seeds=options.seeds,
+        budget=options.budget,
+        check=partial(_check_rest, spec),
+    )
 
 
 def plan_spec(spec: Path, command: RunCommand | PlanCommand) -> Plan:
@@ -41,8 +51,12 @@ def plan_spec(spec: Path, command: RunCommand | PlanCommand) -> Plan:
     """
     ablation = load_spec(spec, command)
     log.info("checking %s", count(len(ablation.arms), "arm"))
-    check_texts(ablation)
-    check_arms(ablation)
+    faults = Faults()
+    with faults.part():
+        check_texts(ablation)
+    with faults.part():
+        check_arms(ablation)
+    faults.raise_any()
     return make_plan(
         ablation,
         place=command.place,
@@ -59,45 +73,79 @@ def check_texts(ablation: Ablation) -> None:
     Raises:
         SpecError: an expectation that cannot be read or names an unknown arm, or unknown rows.
     """
-    where = ablation.file
-    try:
-        if ablation.paper is not None:
-            check_paper(ablation.paper, list(ablation.paper_rows.values()))
-        where = f"{ablation.file}: expect"
-        for text in ablation.expect:
-            check_expectation(text, ablation.rows)
-    except SpecError as error:
-        raise SpecError(f"{where}: {error}") from error
+    _check_texts(ablation.file, ablation.paper, ablation.paper_rows, ablation.expect, ablation.rows)
+
+
+def _check_texts(
+    file: str,
+    paper: str | None,
+    paper_rows: Mapping[str, str],
+    expect: Sequence[str],
+    rows: Sequence[str],
+) -> None:
+    faults = Faults()
+    if paper is not None:
+        try:
+            check_paper(paper, list(paper_rows.values()))
+        except SpecError as error:
+            faults.add(error.at(file))
+    for text in expect:
+        try:
+            check_expectation(text, rows)
+        except SpecError as error:
+            faults.add(error.at(f"{file}: expect"))
+    faults.raise_any()
+
+
+def _check_rest(file: Path, arms: Sequence[Arm], words: Mapping[str, Any]) -> None:
+    """Check what can be checked of a spec that is wrong elsewhere."""
+    faults = Faults()
+    with faults.part():
+        check_arm_choices(arms, words.get("baseline"))
+    expect = words.get("expect", ()) if arms else ()  # which name arms
+    with faults.part():
+        rows = words.get("paper_rows", {})
+        _check_texts(str(file), words.get("paper"), rows, expect, words["rows"])
+    faults.raise_any()
 
 
 def check(command: CheckCommand) -> None:
     """Print one line per spec, and its side effects; data that are not here are no mistake.
 
     Raises:
-        SpecError: the first mistake.
+        SpecError: all that is wrong with all of them.
     """
+    faults = Faults()
     for spec in command.specs:
-        if is_sweep(spec):
-            from runners.cli.sweep import check_file  # which loads optuna
+        with faults.part():
+            if is_sweep(spec):
+                from runners.cli.sweep import check_file  # which loads optuna
 
-            line = check_file(spec, budget=command.budget, data_root=command.data_root)
-        else:
-            line = _check_ablation(spec, command)
-        echo(line)
+                line = check_file(spec, budget=command.budget, data_root=command.data_root)
+            else:
+                line = _check_ablation(spec, command)
+            echo(line)
+    faults.raise_any()
 
 
 def _check_ablation(spec: Path, command: CheckCommand) -> str:
-    ablation = load(spec, budget=command.budget)
-    check_texts(ablation)
-    missing = dict.fromkeys(filter(None, (_check(arm, command.data_root) for arm in ablation.arms)))
-    check_arms(ablation)
+    ablation = load(spec, budget=command.budget, check=partial(_check_rest, spec))
+    faults, absent_of_arms = Faults(), list[str]()
+    with faults.part():
+        check_texts(ablation)
+    with faults.part():
+        absent_of_arms = check_each(ablation, partial(_check, data_root=command.data_root))
+    with faults.part():
+        check_arms(ablation)
+    faults.raise_any()
+    missing = dict.fromkeys(filter(None, absent_of_arms))
     for row in ablation.external:
         absent = row.missing(seed=ablation.seeds[0], default_python=sys.executable)
         missing |= {f"{row.name}: {absent}": None} if absent else {}
     external = f" and {len(ablation.external)} external" if ablation.external else ""
     notes = [f"; missing here: {what}" for what in missing]
-    faults = (program_fault(arm.run, "cpu") for arm in ablation.arms)
-    notes += [f"; cannot run here: {fault}" for fault in dict.fromkeys(faults) if fault]
+    faulty = (program_fault(arm.run, "cpu") for arm in ablation.arms)
+    notes += [f"; cannot run here: {fault}" for fault in dict.fromkeys(faulty) if fault]
     line = f"{spec}: {count(len(ablation.arms), 'arm')}{external} OK{''.join(notes)}"
     return "\n  ".join([line, *_side_effects(ablation)])
 
@@ -113,7 +161,11 @@ def _check(arm: Arm, data_root: Path | None) -> str:
     """Check one arm; return which of its files are missing, or nothing."""
     try:
         check_run(arm.run, where=arm.where, data_root=data_root, device="cpu")
-    except MissingDataError as error:
+    except SpecError as error:
+        parts = error.parts or (error,)
+        missing = next((one for one in parts if isinstance(one, MissingDataError)), None)
+        if missing is None:
+            raise
         check_run(arm.run, where=arm.where, data_root=None, device="cpu", data=False)
-        return str(error).removeprefix(f"{arm.where}: ")
+        return str(missing).removeprefix(f"{arm.where}: ")
     return ""

@@ -15,6 +15,7 @@ from runners.cli.spec_commands import SweepCommand
 from runners.cli.terminal import print_fitted
 from runners.cli.workplace import executor_request
 from runners.executors import make_workers
+from runners.planning.choices import check_space_choices
 from runners.sweep.check import CheckedSweep, check_sweep
 from runners.sweep.confirm import confirm
 from runners.sweep.flow import SweepContext, run_sweep
@@ -83,7 +84,7 @@ def check_file(path: Path, *, budget: str, data_root: Path | None) -> str:
     Raises:
         SpecError: whatever is wrong with it.
     """
-    spec = load_sweep(path, budget=budget)
+    spec = load_sweep(path, budget=budget, check=check_space_choices)
     place = Workplace(work_dir=Path(), device="cpu", workers=0, keeps_cache=False)
     missing = ""
     try:
@@ -117,7 +118,13 @@ def _check(command: SweepCommand) -> CheckedSweep:
     if trials is None and find_budget(command.budget).rehearsal:
         trials = _SMOKE_TRIALS
     settings = parse_settings(command.settings or ())
-    spec = load_sweep(command.spec, settings=settings, trials=trials, budget=command.budget)
+    spec = load_sweep(
+        command.spec,
+        settings=settings,
+        trials=trials,
+        budget=command.budget,
+        check=check_space_choices,
+    )
     return check_sweep(spec, command.place, command.data_root)
 
 

@@ -17,8 +17,8 @@ from runners.evaluation.coco.detections import Entry, ShapeKind
 from runners.evaluation.coco.instances import Flags, equals_before
 from runners.evaluation.coco.score import Overlaps, overlaps
 from yolact_bench.errors import SpecError
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.results.record import OPPOSITES
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.statistics.matches import RECALLS
 
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU: an object is found; an object is touched at all

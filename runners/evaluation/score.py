@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from runners.evaluation.coco.score import score
 from runners.evaluation.files import BOX_FILE, MASK_FILE
 from runners.system.helper_process import HelperProcess, can_start_helpers
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
 from yolact_bench.results.resamples import ap_columns, save_resamples
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.statistics.bootstrap import multiplicities, resampled_ap, sampling_name
 from yolact_bench.statistics.matches import AREAS, Values, load_matches
 from yolact_bench.statistics.matches import FILES as MATCH_FILES

@@ -1,9 +1,12 @@
-"""Arms checked against one another, before any of them is planned."""
+"""Arms checked one by one and against one another, before any of them is planned."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
+from runners.units.check_parts import Part, check_parts
 from yolact_bench.catalog import OWN, components
 from yolact_bench.errors import SpecError
 from yolact_bench.resolve import fact_of, in_effect, resolve_architecture, with_later
@@ -12,6 +15,8 @@ from yolact_bench.slots import defaults_of, fact, find_component
 from yolact_bench.spec.ablation import Ablation, Arm
 from yolact_bench.spec.options_to_keep import DEFAULTS
 from yolact_bench.spec.run import Run
+
+T = TypeVar("T")
 
 
 def check_arms(ablation: Ablation) -> None:
@@ -22,22 +27,35 @@ def check_arms(ablation: Ablation) -> None:
     are one.
 
     Raises:
-        SpecError: two arms with equal digests, or an arm that cannot be resolved or initialised.
+        SpecError: arms with equal digests, and arms that cannot be resolved or initialised.
     """
     first: dict[tuple[str, int], tuple[str, int]] = {}
-    for arm in ablation.arms:
-        try:
-            run = resolve_architecture(arm.full, files=False)
-            _check_init(run)
-            same = replace(in_effect(run), seed=0)
-        except SpecError as error:
-            raise SpecError(f"{arm.where}: {error}") from error
+
+    def check(arm: Arm) -> None:
+        run = resolve_architecture(arm.full, files=False)
+        _check_init(run)
+        same = replace(in_effect(run), seed=0)
         # The data may not be here, so that the digest has no fingerprint of it.
         identity = same.detect_digest + json.dumps(run.dataset, sort_keys=True)
         for seed in ablation.seeds:
             other, other_seed = first.setdefault((identity, run.seed + seed), (arm.name, seed))
             if other != arm.name:
-                raise SpecError(f"{arm.where}: {_fault(other, seed, other_seed)}")
+                raise SpecError(_fault(other, seed, other_seed))
+
+    check_each(ablation, check)
+
+
+def check_each(ablation: Ablation, check: Callable[[Arm], T]) -> list[T]:
+    """Return what a check of every arm returns.
+
+    Raises:
+        SpecError: all that is wrong, with the places of the arms; as `check_parts`.
+    """
+    parts = [
+        Part(where=arm.where, paths=arm.changes, check=partial(check, arm)) for arm in ablation.arms
+    ]
+    base = next(arm.where for arm in ablation.arms if arm.name == ablation.baseline)
+    return check_parts(parts, base=base)
 
 
 def side_effects_of(ablation: Ablation, runs: Mapping[str, Run]) -> list[str]:

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.arms.standing_record import standing_accuracy
+from runners.planning.arm_checks import check_each
 from runners.planning.units import sessions_of, units_of, units_to_time
 from runners.timing.records import NO_LIMITS, TimingLimits
 from runners.units.known_data import resolve_in
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.dataset_spec.dataset import DatasetSpec
-from yolact_bench.errors import MissingDataError, SpecError
+from yolact_bench.errors import Faults, MissingDataError, SpecError
 from yolact_bench.resolve import resolve_run
-from yolact_bench.spec.ablation import Ablation
+from yolact_bench.spec.ablation import Ablation, Arm
 from yolact_bench.spec.run import Run
 
 
@@ -83,11 +84,16 @@ def make_suite(
     """
     absent: dict[str, None] = {}
     members: list[Member] = []
+    faults, names = Faults(), set[str]()
     for given in ablations:
         ablation = replace(given, latency=timing.apply(given.latency))
-        if any(ablation.name == one.ablation.name for one in members):
-            raise SpecError(f"{ablation.file}: another SPEC is named {ablation.name}; rename one")
-        members.append(_member(ablation, place, data_root, absent))
+        if ablation.name in names:
+            other = f"another SPEC is named {ablation.name}; rename one"
+            faults.add(SpecError(f"{ablation.file}: {other}"))
+        names.add(ablation.name)
+        with faults.part():
+            members.append(_member(ablation, place, data_root, absent))
+    faults.raise_any()
     real = [one for one in members if any(not unit.data.drawn for unit in one.units)]
     parts = real or members
     runs = [unit.run for member in parts for unit in member.units]
@@ -112,12 +118,12 @@ def _is_timed(member: Member, place: Workplace, timing: TimingLimits) -> bool:
 def _member(
     ablation: Ablation, place: Workplace, data_root: Path | None, absent: dict[str, None]
 ) -> Member:
+    def resolve_arm(arm: Arm) -> tuple[Run, DatasetSpec, bool]:
+        return resolve_anywhere(arm.run, place, data_root)
+
     units = []
-    for arm in ablation.arms:
-        try:
-            run, data, present = resolve_anywhere(arm.run, place, data_root)
-        except SpecError as error:
-            raise type(error)(f"{arm.where}: {error}") from error
+    resolved = check_each(ablation, resolve_arm)
+    for arm, (run, data, present) in zip(ablation.arms, resolved, strict=True):
         if not present:
             absent[data.name] = None
         units += units_of(ablation, arm.name, run, data)

@@ -4,17 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from runners.planning.arm_checks import check_each
 from runners.system.environment import environment
 from runners.timing.records import TimingLimits
 from runners.units.check import check
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.dataset_spec.dataset import DatasetSpec
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import Faults, SpecError, hint
 from yolact_bench.results.session_request import SessionRequest, session_for
 from yolact_bench.results.sessions import Kind, Session
 from yolact_bench.results.store import Store
-from yolact_bench.spec.ablation import Ablation
+from yolact_bench.spec.ablation import Ablation, Arm
 from yolact_bench.spec.budget_names import FULL
 from yolact_bench.spec.latency import PROTOCOL_VERSION
 from yolact_bench.spec.run import Run
@@ -69,18 +70,18 @@ def chosen_units(
 ) -> list[Unit]:
     """Return every chosen arm × seed, all arms checked. A Δ needs the baseline: it is always in."""
     names = dict.fromkeys(ablation.rows)
+    faults = Faults()
     for name in only:
         if name not in names:
-            raise SpecError(f"--only {name}: no such arm{hint(name, names)}")
+            faults.add(SpecError(f"--only {name}: no such arm{hint(name, names)}"))
+    faults.raise_any()
+
+    def check_arm(arm: Arm) -> tuple[Run, DatasetSpec]:
+        device = place.device
+        return check(arm.run, where=arm.where, data_root=data_root, device=device, place=place)
+
     units = []
-    for arm in ablation.arms:
-        run, data = check(
-            arm.run,
-            where=arm.where,
-            data_root=data_root,
-            device=place.device,
-            place=place,
-        )
+    for arm, (run, data) in zip(ablation.arms, check_each(ablation, check_arm), strict=True):
         if not only or arm.name in (*only, ablation.baseline):
             units += units_of(ablation, arm.name, run, data)
     return units

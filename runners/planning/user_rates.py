@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from yolact_bench.errors import SpecError, hint
+from yolact_bench.errors import Faults, SpecError, hint
 from yolact_bench.option_values import check_value, read_number
 from yolact_bench.ranges import Positive
 from yolact_bench.spec.presets import PRESETS
@@ -30,16 +31,21 @@ class UserRates:
         Raises:
             SpecError: an invalid rate, or a preset that does not exist.
         """
+        faults = Faults()
         rates: dict[str, float | None] = {
             _FLAG: self.every,
             "--evaluation-images-per-second": self.evaluation,
         }
         for name, rate in self.by_preset.items():
-            if name not in PRESETS:
-                raise SpecError(f"{_FLAG} {quote(name)}: no such preset{hint(name, PRESETS)}")
-            rates[f"{_FLAG} {name}="] = rate
+            if name in PRESETS:
+                rates[f"{_FLAG} {name}="] = rate
+            else:
+                near = hint(name, PRESETS)
+                faults.add(SpecError(f"{_FLAG} {quote(name)}: no such preset{near}"))
         for where, value in rates.items():
-            check_value(Positive | None, value, where=f"{where}: ")
+            with faults.part():
+                check_value(Positive | None, value, where=f"{where}: ")
+        faults.raise_any()
 
 
 def parse_rates(
@@ -51,14 +57,16 @@ def parse_rates(
         SpecError: neither a number nor PRESET=NUMBER, or a mistake in the file.
     """
     base = UserRates() if file is None else _read_rates(file)
-    every, by_preset = base.every, dict(base.by_preset)
+    every, by_preset, faults = base.every, dict(base.by_preset), Faults()
     for word in words:
         name, equals, number = word.rpartition("=")
-        rate = read_number(Positive, number, where=f"{_FLAG} {word}: ")
-        if equals:
-            by_preset[name] = rate
-        else:
-            every = rate
+        with faults.part():
+            rate = read_number(Positive, number, where=f"{_FLAG} {word}: ")
+            if equals:
+                by_preset[name] = rate
+            else:
+                every = rate
+    faults.raise_any()
     return UserRates(
         every=every,
         by_preset=by_preset,
@@ -69,17 +77,27 @@ def parse_rates(
 def _read_rates(file: Path) -> UserRates:
     """Return the rates of a YAML file: `every`, `presets` (name → rate) and `evaluation`."""
     source = read(file)
-    source.check_keys((), source.data, (*_SINGLE, "presets"))
-    presets = source.data.get("presets", {})
+    faults, presets = Faults(), source.data.get("presets", {})
+    with faults.part():
+        source.check_keys((), source.data, (*_SINGLE, "presets"))
     if not isinstance(presets, Mapping):
-        raise source.unlike(("presets",), "preset: rate", presets)
+        faults.add(source.unlike(("presets",), "preset: rate", presets))
+        presets = {}
     presets = {str(name): rate for name, rate in presets.items()}
-    by_preset = {name: _number(source, ("presets", name), presets) for name in presets}
-    single = {key: _number(source, (key,), source.data) for key in _SINGLE if key in source.data}
+    by_preset = faults.read_each(
+        {name: partial(_number, source, ("presets", name), presets) for name in presets}
+    )
+    written = [key for key in _SINGLE if key in source.data]
+    single = faults.read_each(
+        {key: partial(_number, source, (key,), source.data) for key in written}
+    )
+    rates = UserRates()
     try:
-        return UserRates(by_preset=by_preset, **single)
+        rates = UserRates(by_preset=by_preset, **single)
     except SpecError as error:
-        raise SpecError(f"{file}: {error}") from error
+        faults.add(error.at(file))
+    faults.raise_any()
+    return rates
 
 
 def _number(source: Source, path: tuple[str, ...], values: Mapping[str, object]) -> float:

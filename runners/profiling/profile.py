@@ -16,13 +16,13 @@ from runners.units.settings import parse_settings
 from yolact_bench.build import build_detector, build_network, runtime_of
 from yolact_bench.clock import STAGES
 from yolact_bench.errors import SpecError
+from yolact_bench.loads import find_load
 from yolact_bench.resolve import resolve_architecture
 from yolact_bench.results.profile import Profile, StageProfile
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.runtime.inductor import PARTS
 from yolact_bench.spec.base_run import apply_settings, read_run
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
-from yolact_bench.spec.loads import find_load
 from yolact_bench.spec.run import Run
 from yolact_bench.weights.labels import with_classes_of
 from yolact_bench.weights.load import load_weights

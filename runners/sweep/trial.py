@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from runners.units.check import check, check_possible
+from runners.units.check_parts import Part, check_parts
 from runners.units.known_data import resolve_in
 from runners.units.unit import Unit
 from runners.units.workplace import Workplace
@@ -60,11 +62,11 @@ class TrialFactory:
         """Return the runs at the corners of the space: every component and end of a range once.
 
         Raises:
-            SpecError: with the line of the first that cannot work, or is another's run.
+            SpecError: with the lines of all that cannot work, or are another's run.
         """
         runs: dict[tuple[str, str], Run] = {}
-        for keys, changes in corners(self.spec.space):
-            where = self.spec.where("space", *keys)
+
+        def check_corner(keys: Sequence[str], changes: Mapping[str, object], where: str) -> None:
             run, _ = self._check(self.spec.changed(changes), where)
             twin = runs.setdefault((keys[0], in_effect(run).detect_digest), run)
             if twin is not run:
@@ -73,6 +75,13 @@ class TrialFactory:
                     f"{where}: {getattr(run, slot)} is the same as {getattr(twin, slot)}, which is "
                     "there too; remove one of them"
                 )
+
+        parts = []
+        for keys, changes in corners(self.spec.space):
+            where = self.spec.where("space", *keys)
+            check = partial(check_corner, keys, changes, where)
+            parts.append(Part(where=where, paths=changes, check=check))
+        check_parts(parts, base="")
         return list(runs.values())
 
     def _check(self, run: Run, where: str) -> tuple[Run, DatasetSpec]:

@@ -10,7 +10,8 @@ from runners.system.torchrun import is_first_process
 
 log = logging.getLogger(__name__)
 
-_LONGEST = 2000  # characters of a message
+_LONGEST = 2000  # characters of a message, or of each of a few lines
+_MOST_LINES = 64
 USAGE, FAILED_ARMS, UNMET, INVALID, INTERRUPTED = 2, 3, 4, 5, 130
 
 
@@ -39,8 +40,16 @@ def exit_code_of(error: Exception) -> int:
 
 
 def _shorten(message: str) -> str:
-    """Return a message that may quote a whole file with its beginning and its end, the advice."""
-    return message if len(message) <= _LONGEST else f"{message[:1500]} … {message[-400:]}"
+    """Return a message that may quote a whole file with its beginning and its end, the advice.
+
+    Of several mistakes each has a line, and each line a beginning and an end.
+    """
+    if len(message) <= _LONGEST:
+        return message
+    lines = message.splitlines()
+    if 1 < len(lines) <= _MOST_LINES:
+        return "\n".join(map(_shorten, lines))
+    return f"{message[:1500]} … {message[-400:]}"
 
 
 def exit_if_invalid(reasons: Iterable[str]) -> None:

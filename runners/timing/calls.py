@@ -14,8 +14,8 @@ from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.run_lengths import mask_run_lengths
+from yolact_bench.loads import Load
 from yolact_bench.shapes import Predictions
-from yolact_bench.spec.loads import Load
 
 MOST_BATCHES = 8  # prepared ones that are kept on the device for the scenario `model`
 

@@ -10,10 +10,10 @@ from runners.system.output import echo
 from runners.timing.request import LatencyRequest
 from runners.timing.session import ArmTimes
 from yolact_bench.errors import SpecError
+from yolact_bench.loads import find_load
 from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.latency import SCENARIOS, LatencyPlan
-from yolact_bench.spec.loads import find_load
 from yolact_bench.statistics.quantile import quantile
 from yolact_bench.statistics.timing import MIN_SAMPLES_P90
 from yolact_bench.text import align, decimal, with_interval

@@ -9,10 +9,10 @@ from runners.timing.session import ArmTimes
 from yolact_bench.build import build_detector
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.loads import Load, constant_load
 from yolact_bench.ranges import SMALLEST_IMAGE
 from yolact_bench.results.curve import CurvePoint, LatencyCurve
 from yolact_bench.results.sessions import why_invalid
-from yolact_bench.spec.loads import Load, constant_load
 
 DETECTIONS = (0, 10, 50, 100, 200)
 # Of an arm's own size: 400, 550 and 700 for 550, the sizes of the papers.

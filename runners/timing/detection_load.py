@@ -19,9 +19,9 @@ from yolact_bench.clock import Clock, no_clock
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
 from yolact_bench.geometry.boxes import encode
+from yolact_bench.loads import Load
 from yolact_bench.runtime.runtime import Program
 from yolact_bench.shapes import Predictions
-from yolact_bench.spec.loads import Load
 
 # Probabilities: of what survives, falling from the first to the second; of what it suppresses,
 # just above the score threshold of every preset, 0.05, so that soft suppression ends it too.

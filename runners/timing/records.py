@@ -13,12 +13,12 @@ from runners.timing.session import ArmTimes, time_session
 from runners.units.unit import Unit, identity
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.detector import Detector
+from yolact_bench.loads import find_load
 from yolact_bench.results.fingerprint import fingerprint, timing_facts
 from yolact_bench.results.record import Latency
 from yolact_bench.results.serialise import plain_fields
 from yolact_bench.results.sessions import why_invalid
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
-from yolact_bench.spec.loads import find_load
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)

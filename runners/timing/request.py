@@ -13,8 +13,8 @@ from runners.units.workplace import Workplace, is_trained
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
+from yolact_bench.loads import LOADS, UNTRAINED_LOAD, Load, find_load
 from yolact_bench.spec.latency import OWN_LOAD, LatencyPlan
-from yolact_bench.spec.loads import LOADS, UNTRAINED_LOAD, Load, find_load
 from yolact_bench.weights.load import load_weights
 
 

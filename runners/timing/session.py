@@ -18,10 +18,10 @@ from runners.timing.images import Picture
 from runners.timing.rounds import RoundOptions, alternate, calls_in_a_turn
 from runners.timing.stages import stage_times
 from yolact_bench.detector import Detector
+from yolact_bench.loads import Load
 from yolact_bench.results.device_facts import DeviceFacts, twin_fault
 from yolact_bench.results.record import TimingProtocol
 from yolact_bench.spec.latency import PROTOCOL_VERSION, LatencyPlan
-from yolact_bench.spec.loads import Load
 from yolact_bench.statistics.timing import Interval, median_interval, paired_ratio, period_of
 
 TWIN = " (twin)"  # follows the baseline's name where it is timed twice

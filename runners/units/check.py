@@ -4,6 +4,7 @@ A spec for a GPU is valid on a machine without one: only its arm fails, before i
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,10 +17,10 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace
 from yolact_bench.build import build_detector, deform_fault, device_fault, runtime_of
 from yolact_bench.dataset_spec.dataset import DatasetSpec
-from yolact_bench.errors import ArmError, SpecError
-from yolact_bench.resolve import fact_of
+from yolact_bench.errors import ArmError, Faults, SpecError
+from yolact_bench.resolve import fact_of, resolve_slots
 from yolact_bench.runtime.runtime import fp16_fault
-from yolact_bench.spec.base_run import apply_settings, change, read_run
+from yolact_bench.spec.base_run import apply_settings, change, read_run_as_far
 from yolact_bench.spec.run import Run
 from yolact_bench.training_parts import build_losses_for, build_schedule, freezes_batch_norm
 
@@ -54,7 +55,7 @@ def check(
             build_schedule(resolved)
         build_detector(resolved, network, device="meta")
     except SpecError as error:
-        raise type(error)(f"{where}: {error}") from error
+        raise error.at(where) from error
     except (ValueError, RuntimeError) as error:
         raise SpecError(
             f"{where}: the network cannot be built: {error}; write other sizes, as of image_size "
@@ -79,12 +80,9 @@ def resolve_unit(
     With a `scaling` it is the arm as it is trained on `devices` devices.
 
     Raises:
-        SpecError: a fault of the arm or of a setting.
+        SpecError: all that is wrong with the arm and the settings.
     """
-    run = read_run(arm, relative_to=Path())
-    if dataset is not None:
-        run = change(run, "dataset", dataset, relative_to=Path())
-    run = apply_settings(run, parse_settings(settings))
+    run = _read_unit(arm, dataset, settings)
     run = scale_run(run, scaling=scaling, devices=devices)
     resolved, data = check(
         run,
@@ -97,6 +95,24 @@ def resolve_unit(
     return Unit(
         ablation="", arm=Path(arm).stem, seed=resolved.seed, run=resolved, data=data, split=split
     )
+
+
+def _read_unit(arm: str, dataset: str | None, settings: Sequence[str]) -> Run:
+    faults, changes = Faults(), dict[str, object]()
+    run = read_run_as_far(arm, faults, relative_to=Path())
+    with faults.part():
+        if dataset is not None:
+            run = change(run, "dataset", dataset, relative_to=Path())
+    with faults.part():
+        changes = parse_settings(settings)
+    run = apply_settings(run, changes, faults)
+    if faults:  # what else is wrong: classes of data that are not read are taken as written
+        try:
+            resolve_slots(replace(run, classes=run.evaluation.classes or run.classes))
+        except SpecError as error:
+            faults.add(error.at(arm))
+    faults.raise_any()
+    return run
 
 
 def check_possible(run: Run, device: str) -> None:

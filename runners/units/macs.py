@@ -20,9 +20,9 @@ from yolact_bench.clock import STAGES
 from yolact_bench.detect.pipeline import to_detections
 from yolact_bench.detector import Detector
 from yolact_bench.geometry.boxes import encode
+from yolact_bench.loads import LOADS
 from yolact_bench.model.network import Yolact
 from yolact_bench.shapes import Predictions
-from yolact_bench.spec.loads import LOADS
 from yolact_bench.spec.run import Run
 
 log = logging.getLogger(__name__)

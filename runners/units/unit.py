@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolact_bench.dataset_spec.dataset import DatasetSpec
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.results.manifest import PlannedRun
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.spec.external import Command, External
 from yolact_bench.spec.run import Run
 from yolact_bench.text import unit_title

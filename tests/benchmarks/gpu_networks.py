@@ -20,6 +20,7 @@ from runners.units.operator_cost import total
 from tests.benchmarks.gpu_size import Part, Size
 from yolact_bench.build import build_detector, build_network
 from yolact_bench.detector import Detector
+from yolact_bench.loads import find_load
 from yolact_bench.model.inference.fused import InferenceNetwork
 from yolact_bench.model.network import Yolact
 from yolact_bench.resolve import resolve_architecture
@@ -28,7 +29,6 @@ from yolact_bench.results.sessions import why_invalid
 from yolact_bench.runtime.two_streams import TwoStreams
 from yolact_bench.spec.base_run import read_run
 from yolact_bench.spec.latency import LatencyPlan
-from yolact_bench.spec.loads import find_load
 from yolact_bench.spec.run import Run
 from yolact_bench.statistics.timing import median_interval, paired_ratio, period_of
 

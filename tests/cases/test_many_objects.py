@@ -14,9 +14,9 @@ from tests.cases.base_set import SIZE, base_content, write_base
 from tests.cases.test_foreign_results import KEY
 from tests.cases.test_images import open_split
 from yolact_bench.data import Dataset
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.results.files import write_atomically
 from yolact_bench.results.resamples import read_resamples
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 
 NUMBER = 150  # squares of 4 px in 15 columns and 10 rows of the first image; 1 in each other one
 HEIGHT, WIDTH = SIZE

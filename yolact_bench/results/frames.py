@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from yolact_bench.errors import SpecError
 from yolact_bench.escape import csv_cell
+from yolact_bench.evaluation import evaluation_text
 from yolact_bench.results import manifest as manifests
 from yolact_bench.results.contrasts import contrasts
 from yolact_bench.results.files import atomic_path
@@ -28,7 +29,6 @@ from yolact_bench.results.resamples import stored_resamples
 from yolact_bench.results.sessions import Session, read_sessions
 from yolact_bench.results.store import open_store
 from yolact_bench.spec.accuracies import ACCURACIES
-from yolact_bench.spec.evaluation import evaluation_text
 from yolact_bench.statistics.matches import IOU_THRESHOLDS
 from yolact_bench.work_names import REPORTS, RESAMPLES, inside
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 
-from yolact_bench.errors import SpecError, brief, word_list
-from yolact_bench.spec.evaluation import Evaluation
+from yolact_bench.errors import Faults, SpecError, brief, nearest, word_list
+from yolact_bench.evaluation import Evaluation
 from yolact_bench.spec.run import Run
 from yolact_bench.work_names import quote
 from yolact_bench.yaml_source import Source
@@ -20,62 +20,94 @@ ArmChanges = Mapping[str, Mapping[str, object]]  # name → slot or slot.option 
 Factors = Mapping[str, list[object]]  # slot or slot.option → values
 
 
-def read_arms(source: Source) -> tuple[str, ArmChanges]:
-    """Return the kind of arms that a spec has, and the changes of each arm."""
+def read_arms(source: Source, faults: Faults) -> tuple[str, ArmChanges]:
+    """Return the kind of arms that a spec has, and the changes of each arm.
+
+    Those of an arm that is no mapping are empty; no arms at all are in `faults` as well.
+    """
     kinds = [kind for kind in ARM_KINDS if kind in source.data]
     if len(kinds) != 1:
-        raise source.error((), f"write one of {', '.join(ARM_KINDS)}, got {word_list(kinds)}")
+        what = f"write one of {', '.join(ARM_KINDS)}, got {word_list(kinds)}"
+        faults.add(source.error((), what))
+        return "", {}
     (kind,) = kinds
-    arms = ARM_KINDS[kind](source, kind)
-    if not arms:
-        raise source.error((kind,), "names no arm; write one, such as {wide: {fpn.channels: 512}}")
-    for name in arms:
-        source.label((kind, name), name)
-    return kind, arms
+    with faults.part():
+        arms = ARM_KINDS[kind](source, kind)
+        if not arms:
+            what = "names no arm; write one, such as {wide: {fpn.channels: 512}}"
+            raise source.error((kind,), what)
+        for name in arms:
+            with faults.part():
+                source.label((kind, name), name)
+        return kind, arms
+    return kind, {}
 
 
 def check_factors(
-    changes: Sequence[str], arms: Mapping[str, tuple[Run, str]], baseline: str, *, where: str
+    changes: Sequence[str],
+    arms: Mapping[str, tuple[Run, str]],
+    baseline: str,
+    *,
+    where: str,
+    complete: bool = True,
 ) -> None:
     """Check that arms differ from the baseline in the declared factors, and only in them.
 
-    `arms` is name → run and where it is written; `where` is where the factors are declared.
+    `arms` is name → run and where it is written; `where` is where the factors are declared. Where
+    the arms are not `complete`, one that is not there may differ in any slot that exists.
 
     Raises:
-        SpecError: an arm that differs elsewhere, which would be confounded; or a factor in which
-            no arm differs, which would claim a comparison that was not made.
+        SpecError: arms that differ elsewhere, which would be confounded; and factors in which no
+            arm differs, which would claim a comparison that was not made.
     """
-    touched: set[str] = set()
-    for run, place in arms.values():
+    faults, touched = Faults(), set[str]()
+    undeclared: dict[str, str] = {}  # factor → the first arm that differs in it
+    for run, place in arms.values() if baseline in arms else ():
         for slot, options in _differences(run, arms[baseline][0]).items():
             named = {f"{slot}.{option}" for option in options}
-            undeclared = sorted(named - set(changes))
-            if slot not in changes and (undeclared or not options):
-                raise SpecError(
-                    f"{place}: differs from the baseline {brief(baseline)} in "
-                    f"{quote(undeclared[0] if undeclared else slot)}, which is not among changes: "
-                    f"[{word_list([*map(quote, changes)])}]; declare it, or leave it alone"
-                )
+            others = sorted(named - set(changes))
+            if slot not in changes and (others or not options):
+                undeclared.setdefault(others[0] if others else slot, place)
             touched |= {slot, *named}
+    for factor, place in undeclared.items():
+        message = (
+            f"differs from the baseline {brief(baseline)} in {quote(factor)}, which is not among "
+            f"changes: [{word_list([*map(quote, changes)])}]; declare it, or leave it alone"
+        )
+        faults.add(SpecError(f"{place}: {message}"))
+    if not complete or baseline not in arms:
+        touched |= {f"{field.name}.name" for field in fields(Run)}
     for factor in changes:
-        # A slot that is replaced as a whole stands for all of its options.
-        if factor not in touched and f"{factor.partition('.')[0]}.name" not in touched:
-            raise SpecError(
-                f"{where}: {quote(factor)} is declared, but no arm differs from the baseline "
+        # A slot that is replaced as a whole stands for all of its options. One that is like another
+        # that is not declared is that one misspelt.
+        is_used = factor in touched or f"{factor.partition('.')[0]}.name" in touched
+        if not is_used and nearest(factor, undeclared) is None:
+            message = (
+                f"{quote(factor)} is declared, but no arm differs from the baseline "
                 f"{brief(baseline)} in it; remove it, or add an arm that changes it"
             )
+            faults.add(SpecError(f"{where}: {message}"))
+    faults.raise_any()
 
 
 def _by_name(source: Source, key: str) -> ArmChanges:
-    return {name: source.mapping((key, name), or_none=True) for name in source.mapping((key,))}
+    return {
+        name: {str(path): one for path, one in changes.items()}
+        if isinstance(changes, Mapping)
+        else {}
+        for name, changes in source.mapping((key,)).items()
+    }
 
 
 def _expand(make: Callable[[Factors], ArmChanges], source: Source, key: str) -> ArmChanges:
     factors: dict[str, list[object]] = {}
+    faults = Faults()
     for path, values in source.mapping((key,)).items():
-        if not isinstance(values, list) or not values:
-            raise source.unlike((key, path), "a list such as [4, 8]", values)
-        factors[path] = values
+        if isinstance(values, list) and values:
+            factors[path] = values
+        else:
+            faults.add(source.unlike((key, path), "a list such as [4, 8]", values))
+    faults.raise_any()
     try:
         return make(factors)
     except SpecError as error:

@@ -11,12 +11,13 @@ import shutil
 import string
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from yolact_bench.errors import SpecError, brief, hint
+from yolact_bench.errors import Faults, SpecError, brief, hint
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.file_hash import file_sha256
 from yolact_bench.ranges import Positive
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.yaml_source import Source
 from yolact_bench.yaml_text import KeyPath
 
@@ -148,56 +149,78 @@ def read_external(
     if not isinstance(content, Mapping):
         message = f"expected such as {{other: {{segm: results.json}}}}, got {brief(content)}"
         raise source.error((EXTERNAL,), message)
-    rows = []
+    rows, faults = [], Faults()
     for key, options in content.items():
         path = (EXTERNAL, str(key))
-        source.label(path, path[1])
-        if path[1] in arms:
-            raise source.error(path, "an arm has this name, too; choose another")
-        if not isinstance(options, Mapping) or not {"segm", "command"} & options.keys():
-            raise source.error(
-                path,
-                "expected {segm: results.json}, or {command: …, version: …} that writes it, got "
-                f"{brief(options)}",
-            )
-        entry: Command | Mapping[str, str] = (
-            _command(source, path, options, rehearsal=rehearsal)
-            if "command" in options
-            else _result_files(source, path, options)
-        )
-        where = source.where(path)
-        if not rehearsal or isinstance(entry, Command):
-            rows.append(External(name=path[1], entry=entry, folder=source.folder, where=where))
+        with faults.part():
+            source.label(path, path[1])
+            if path[1] in arms:
+                raise source.error(path, "an arm has this name, too; choose another")
+        with faults.part():
+            entry = _entry(source, path, options, rehearsal=rehearsal)
+            where = source.where(path)
+            if not rehearsal or isinstance(entry, Command):
+                rows.append(External(name=path[1], entry=entry, folder=source.folder, where=where))
+    faults.raise_any()
     return tuple(rows)
+
+
+def _entry(
+    source: Source, path: KeyPath, options: object, *, rehearsal: bool
+) -> Command | Mapping[str, str]:
+    if not isinstance(options, Mapping) or not {"segm", "command"} & options.keys():
+        example = "{segm: results.json}, or {command: …, version: …} that writes it"
+        raise source.error(path, f"expected {example}, got {brief(options)}")
+    if "command" in options:
+        return _command(source, path, options, rehearsal=rehearsal)
+    return _result_files(source, path, options)
 
 
 def _result_files(
     source: Source, path: KeyPath, options: Mapping[str, object]
 ) -> Mapping[str, str]:
-    source.check_keys(path, options, _OF_FILES)
-    keys = [key for key in _OF_FILES if key in options]
-    files = {key: source.text((*path, key), options[key]) for key in keys}
+    faults = Faults()
+    with faults.part():
+        source.check_keys(path, options, _OF_FILES)
+    written = [key for key in _OF_FILES if key in options]
+    files = _texts(source, path, {key: options[key] for key in written}, faults)
     for key, text in files.items():
-        _check_fields(source, (*path, key), text, ["seed"])
+        with faults.part():
+            _check_fields(source, (*path, key), text, ["seed"])
+    faults.raise_any()
     return files
+
+
+def _texts(
+    source: Source, path: KeyPath, options: Mapping[str, object], faults: Faults
+) -> dict[str, str]:
+    return faults.read_each(
+        {key: partial(source.text, (*path, key), value) for key, value in options.items()}
+    )
 
 
 def _command(
     source: Source, path: KeyPath, options: Mapping[str, object], *, rehearsal: bool
 ) -> Command:
-    source.check_keys(path, options, _OF_COMMAND)
-    texts = {key: source.text((*path, key), options[key]) for key in options.keys() - {_TIMEOUT}}
-    if "version" not in texts:
+    faults, minutes = Faults(), DAY
+    with faults.part():
+        source.check_keys(path, options, _OF_COMMAND)
+    written = [key for key in _OF_COMMAND if key in options.keys() - {_TIMEOUT}]
+    texts = _texts(source, path, {key: options[key] for key in written}, faults)
+    if "version" not in options and not faults:  # it may be what another key is meant to be
         message = "version: missing; say what makes the result: versions and weights"
-        raise source.error(path, message)
-    for key in ("command", "smoke"):
-        if key in texts:
+        faults.add(source.error(path, message))
+    for key in {"command", "smoke"} & texts.keys():
+        with faults.part():
             _check_command(source, (*path, key), texts[key])
+    with faults.part():
+        minutes = source.value((*path, _TIMEOUT), Positive, options.get(_TIMEOUT, DAY))
+    faults.raise_any()
     return Command(
         text=texts.get("smoke", texts["command"]) if rehearsal else texts["command"],
         version=texts["version"],
         python=texts.get("python"),
-        timeout_minutes=source.value((*path, _TIMEOUT), Positive, options.get(_TIMEOUT, DAY)),
+        timeout_minutes=minutes,
     )
 
 
@@ -217,9 +240,12 @@ def _check_fields(source: Source, path: KeyPath, text: str, known: Collection[st
         names = _fields(text)
     except ValueError as error:
         raise source.error(path, f"{error}; write {{{{ and }}}} for plain braces") from error
+    faults = Faults()
     for field in names:
         if field not in known:
-            raise source.error(path, f"no placeholder is named {brief(field)}{hint(field, known)}")
+            message = f"no placeholder is named {brief(field)}{hint(field, known)}"
+            faults.add(source.error(path, message))
+    faults.raise_any()
 
 
 def _fields(text: str) -> list[str]:

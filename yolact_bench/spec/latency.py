@@ -1,15 +1,15 @@
 """How arms are timed: the spec's `latency` key."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from types import MappingProxyType
 from typing import get_type_hints
 
-from yolact_bench.errors import SpecError, brief, hint
+from yolact_bench.errors import Faults, SpecError, brief, hint
+from yolact_bench.loads import find_load
 from yolact_bench.option_values import check_value
 from yolact_bench.ranges import BatchSize, Positive, Share
-from yolact_bench.spec.loads import find_load
 from yolact_bench.yaml_source import Source
 
 # Raised when what is timed, or how, changes: times of two versions never share a column.
@@ -43,11 +43,15 @@ class LatencyPlan:
     twin: bool = False  # the baseline is timed twice; the interval must contain 1
 
     def __post_init__(self) -> None:
-        """Raise a SpecError for the first value that is wrong: key, value, what it may be."""
+        """Raise a SpecError for values that are wrong: key, value, what it may be."""
+        faults = Faults()
         for key, expected in _types().items():
-            check_value(expected, getattr(self, key), where=f"{key}: ")
-        for key, message in _mistakes(self):
-            raise SpecError(f"{key}: {message}")
+            with faults.part():
+                check_value(expected, getattr(self, key), where=f"{key}: ")
+        if not faults:
+            for key, message in _mistakes(self):
+                faults.add(SpecError(f"{key}: {message}"))
+        faults.raise_any()
 
     def protocol(self) -> dict[str, object]:
         """Return the protocol as a record stores it; the key `version` is always there."""
@@ -64,19 +68,30 @@ def read_latency(source: Source) -> LatencyPlan:
     data = source.data.get(LATENCY, {})
     if not isinstance(data, Mapping):
         raise source.unlike((LATENCY,), "a mapping such as {rel_ci: 0.01}", data)
-    source.check_keys((LATENCY,), data, [field.name for field in fields(LatencyPlan)])
+    faults, types = Faults(), _types()
+    with faults.part():
+        source.check_keys((LATENCY,), data, [*types])
     scenarios = data.get("scenarios")
     if isinstance(scenarios, str):
         data = {**data, "scenarios": [scenarios]}
-    types = _types()
-    values = {key: source.value((LATENCY, key), types[key], one) for key, one in data.items()}
+    values = faults.read_each(
+        {
+            key: partial(source.value, (LATENCY, key), types[key], one)
+            for key, one in data.items()
+            if key in types
+        }
+    )
     if "scenarios" in values:
         values["scenarios"] = tuple(values["scenarios"])
+    plan = LatencyPlan()
     try:
-        return LatencyPlan(**values)
+        plan = LatencyPlan(**values)
     except SpecError as error:
-        key, _, message = str(error).partition(": ")
-        raise source.error((LATENCY, key), message) from error
+        for one in error.parts or (error,):
+            key, _, message = str(one).partition(": ")
+            faults.add(source.error((LATENCY, key), message))
+    faults.raise_any()
+    return plan
 
 
 @cache
@@ -89,10 +104,9 @@ def _mistakes(plan: LatencyPlan) -> list[tuple[str, str]]:
     unknown = [word for word in plan.scenarios if word not in SCENARIOS]
     distinct = plan.scenarios and len(set(plan.scenarios)) == len(plan.scenarios)
     checks = [
-        (
-            not unknown,
-            "scenarios",
-            f"unknown {brief(unknown[:1])}{hint(''.join(unknown[:1]), SCENARIOS)}",
+        *(
+            (False, "scenarios", f"unknown {brief([word])}{hint(word, SCENARIOS)}")
+            for word in unknown
         ),
         (distinct, "scenarios", f"expected different ones of {', '.join(SCENARIOS)}"),
     ]

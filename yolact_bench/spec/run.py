@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
+from typing import Any
 
-from yolact_bench.errors import SpecError, brief, hint
+from yolact_bench.errors import Faults, SpecError, brief, hint
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation, read_evaluation
 from yolact_bench.option_values import check_value
 from yolact_bench.ranges import ImageSize, Seed
 from yolact_bench.slots import Choice
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation, read_evaluation
 
 # Raise an integer when what its phase computes changes: old work is then not reused.
 TRAINING_VERSION = 1
@@ -126,20 +128,10 @@ class Run:
         Raises:
             SpecError: missing or unknown keys, or a value of the wrong type.
         """
-        known = {f.name: f for f in fields(cls)}
-        for key in data:
-            if key not in known:
-                raise SpecError(f"run: no slot is named {brief(key)}{hint(key, known)}")
-        missing = [name for name in known if name not in data and name not in _IF_ANY]
-        if missing:
-            raise SpecError(
-                f"run: {', '.join(missing)} missing; write them as in a run.yaml of `yolact-bench "
-                "train`"
-            )
-        values = dict(data)
-        for name in data.keys() - set(FILLED_IN):
-            values[name] = _setting(known[name].type, data[name], where=f"run: {name}: ")
-        return cls(**values)  # type: ignore[arg-type]
+        faults = Faults()
+        values = read_values(data, faults)
+        faults.raise_any()
+        return cls(**values)
 
     def _forward(self) -> dict[str, object]:
         slots = {name: getattr(self, name) for name in MEASUREMENT}
@@ -151,6 +143,27 @@ class Run:
         """What of a digest's content names other packages; nothing where all is ours."""
         packages = {slot: self.packages[slot] for slot in slots if slot in self.packages}
         return {key: packages} if packages else {}
+
+
+def read_values(data: Mapping[str, object], faults: Faults) -> dict[str, Any]:
+    """Return the values of slots and settings that `Run.as_dict` wrote, without wrong ones."""
+    known = {f.name: f for f in fields(Run)}
+    unknown = [key for key in data if key not in known]
+    for key in unknown:
+        faults.add(SpecError(f"run: no slot is named {brief(key)}{hint(key, known)}"))
+    missing = [name for name in known if name not in data and name not in _IF_ANY]
+    if missing and not unknown:  # one of these may be what is missing
+        names = ", ".join(missing)
+        remedy = "write them as in a run.yaml of `yolact-bench train`"
+        faults.add(SpecError(f"run: {names} missing; {remedy}"))
+    values = {name: value for name, value in data.items() if name in FILLED_IN}
+    settings = {name: data[name] for name in known if name in data and name not in FILLED_IN}
+    return values | faults.read_each(
+        {
+            name: partial(_setting, known[name].type, value, where=f"run: {name}: ")
+            for name, value in settings.items()
+        }
+    )
 
 
 def _with_option(slot: str, current: object, option: str, value: object) -> object:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from runners.arms.external.predict import predict_external
 from runners.units.unit import ExternalUnit, Unit
 from runners.units.workplace import Workplace
-from yolact_bench.errors import MissingDataError, SpecError
+from yolact_bench.errors import Faults, MissingDataError, SpecError
 from yolact_bench.results.store import Store
 from yolact_bench.spec.external import External
 
@@ -32,12 +32,14 @@ def adopt_files(steps: Sequence[ExternalStep], place: Workplace) -> None:
     Raises:
         SpecError: a file does not hold results of the evaluation images.
     """
+    faults = Faults()
     for step in steps:
         if step.is_missing and not step.unit.runs_a_command:
             try:
                 predict_external(step.unit, place)
             except SpecError as error:
-                raise SpecError(f"{step.unit.external.where}: {error}") from error
+                faults.add(SpecError(f"{step.unit.external.where}: {error}"))
+    faults.raise_any()
 
 
 def external_steps(
@@ -58,12 +60,14 @@ def external_steps(
     Raises:
         MissingDataError: a result file or a program that is not there.
     """
-    steps = []
+    steps, faults = [], Faults()
     for row in rows:
         for seed in seeds if row.per_seed else seeds[:1]:
             missing = row.missing(seed=seed, default_python=sys.executable)
             if missing:
-                raise MissingDataError(f"{row.where}: {missing}; correct it, or take the row out")
+                remedy = "correct it, or take the row out"
+                faults.add(MissingDataError(f"{row.where}: {missing}; {remedy}"))
+                continue
             eval_data, evaluation = baseline.run.eval_data, baseline.run.evaluation
             unit = ExternalUnit(
                 ablation=baseline.ablation,
@@ -83,4 +87,5 @@ def external_steps(
                     failed=None if retry_failed else store.why_failed(unit.detect_digest, measure),
                 )
             )
+    faults.raise_any()
     return tuple(steps)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from yolact_bench.errors import SpecError, brief, hint
+from yolact_bench.errors import Faults, SpecError, brief, hint
 from yolact_bench.json_file import read_json
 from yolact_bench.option_values import check_value
 from yolact_bench.ranges import Positive, Times
@@ -43,31 +43,37 @@ def read_reported_latency(path: Path) -> ReportedLatency:
     """Return the time that a latency.json reports.
 
     Raises:
-        SpecError: a key is missing, unknown or has a wrong value.
+        SpecError: keys that are missing, unknown or have a wrong value.
     """
     data = read_json(path)
     if not isinstance(data, dict) or data.get("schema") not in range(1, LATENCY_SCHEMA + 1):
         keys = ", ".join(_LATENCY_KEYS)
         raise SpecError(f"{path}: expected a mapping of {keys}, with schema: {LATENCY_SCHEMA}")
+    faults = Faults()
     for key in data:
         if key not in _LATENCY_KEYS:
-            raise SpecError(f"{path}: unknown key {brief(key)}{hint(key, _LATENCY_KEYS)}")
-    for key in _REQUIRED:
+            faults.add(SpecError(f"{path}: unknown key {brief(key)}{hint(key, _LATENCY_KEYS)}"))
+    # A key that is missing may be an unknown one that is misspelt.
+    needed = [key for key in _REQUIRED if key in data or not faults]
+    for key in needed:
         if not isinstance(data.get(key), str) or not data[key]:
-            raise SpecError(
-                f"{path}: {key}: expected {_LATENCY_KEYS[key]}, got {brief(data.get(key))}"
-            )
+            got = f"expected {_LATENCY_KEYS[key]}, got {brief(data.get(key))}"
+            faults.add(SpecError(f"{path}: {key}: {got}"))
     if data.get("batch_size", 1) != 1:
-        got = data["batch_size"]
-        raise SpecError(f"{path}: batch_size: expected 1, got {brief(got)}; time single images")
-    software = data.get("software", {})
+        got = f"expected 1, got {brief(data['batch_size'])}; time single images"
+        faults.add(SpecError(f"{path}: batch_size: {got}"))
+    software, samples = data.get("software", {}), tuple[float, ...]()
     if not isinstance(software, dict):
-        raise SpecError(f"{path}: software: expected {{package: version}}, got {brief(software)}")
+        got = f"expected {{package: version}}, got {brief(software)}"
+        faults.add(SpecError(f"{path}: software: {got}"))
+    with faults.part():
+        samples = _milliseconds(path, data)
+    faults.raise_any()
     return ReportedLatency(
         device=data["device"],
         precision=data["precision"],
         scenario=data["scenario"],
-        samples_ms=_milliseconds(path, data),
+        samples_ms=samples,
         only_median="samples_ms" not in data,
         protocol=int(data["schema"]),
         software={str(key): str(value) for key, value in software.items()},

@@ -37,11 +37,11 @@ from yolact_bench.data.protocol import Dataset
 from yolact_bench.detect.image_candidates import Candidates
 from yolact_bench.detect.pipeline import SoftDetections
 from yolact_bench.detector import Detector
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.geometry.boxes import box_iou
 from yolact_bench.geometry.masks import crop
 from yolact_bench.geometry.protocols import Assembly
 from yolact_bench.shapes import Selection
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 
 ORACLES = ("none", "crop_gt_box", "rescore_gt", "class_gt", "project_gt")
 

@@ -8,7 +8,7 @@ from runners.evaluation.coco.detections import ShapeKind
 from runners.evaluation.coco.index import Index
 from runners.evaluation.coco.scoring_result import ScoringResult
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.evaluation import Evaluation
+from yolact_bench.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from faster_coco_eval import COCO

@@ -11,7 +11,7 @@ from runners.evaluation.coco.index import Index
 from runners.evaluation.coco.instances import sizes_of
 from runners.evaluation.coco.matching import matches_of
 from runners.evaluation.coco.scoring_result import ScoringResult
-from yolact_bench.spec.evaluation import Evaluation
+from yolact_bench.evaluation import Evaluation
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from runners.evaluation.coco.instances import Float64, equals_before, instances_
 from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.matching import match
 from runners.evaluation.coco.scoring_result import ScoringResult
-from yolact_bench.spec.evaluation import Evaluation
+from yolact_bench.evaluation import Evaluation
 from yolact_bench.statistics.matches import AREAS, IOU_THRESHOLDS, RECALLS, Matches, unpack_flags
 
 Annotation = dict[str, Any]

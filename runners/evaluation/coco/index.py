@@ -13,8 +13,8 @@ from runners.evaluation.coco.detections import (
     read_detections,
 )
 from runners.evaluation.files import holds_masks_as_written
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.json_file import read_json
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 
 Index = COCO
 _REMEDY = "if yolact-bench wrote it, delete it; the same command makes it again"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolact_bench.spec.evaluation import Evaluation
+from yolact_bench.evaluation import Evaluation
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]

@@ -16,7 +16,7 @@ from runners.evaluation.coco.instances import (
     instances_of,
     sizes_of,
 )
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.statistics.matches import Matches
 
 # COCOeval's thresholds, to the last bit.

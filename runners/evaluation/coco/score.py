@@ -15,10 +15,10 @@ from runners.evaluation.coco.index import Index, geometry_of, indices
 from runners.evaluation.coco.masks import iou
 from runners.evaluation.coco.scoring_result import ScoringResult
 from yolact_bench.errors import SpecError, hint
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation
 from yolact_bench.results.files import atomic_path
 from yolact_bench.results.record import ApSummary
 from yolact_bench.spec.accuracies import COCO_METRICS
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation
 
 
 def score(

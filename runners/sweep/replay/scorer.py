@@ -31,9 +31,9 @@ from runners.units.unit import Unit
 from runners.units.workplace import Workplace, trained_detector
 from yolact_bench.build import build_detector
 from yolact_bench.data import Dataset
+from yolact_bench.evaluation import Evaluation
 from yolact_bench.resolve import fact_of
 from yolact_bench.results.record import ApSummary
-from yolact_bench.spec.evaluation import Evaluation
 from yolact_bench.spec.run import Run
 
 CANDIDATE_BYTES = 4e9  # above, every trial reads candidates from the stored pass

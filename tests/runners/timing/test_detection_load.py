@@ -16,7 +16,7 @@ from yolact_bench.detect.image_candidates import candidates_of
 from yolact_bench.detect.nms import NMS
 from yolact_bench.detector import Detector
 from yolact_bench.errors import SpecError
-from yolact_bench.spec.loads import LOADS, Load, constant_load, find_load
+from yolact_bench.loads import LOADS, Load, constant_load, find_load
 
 IMAGES = [np.full((90, 120, 3), 40 * n, np.uint8) for n in range(4)]
 

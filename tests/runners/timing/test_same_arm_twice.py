@@ -12,8 +12,8 @@ from runners.timing.clocks import TIMERS, CallTime
 from runners.timing.images import as_picture
 from runners.timing.session import time_session
 from yolact_bench.build import load_detector
+from yolact_bench.loads import constant_load
 from yolact_bench.spec.latency import LatencyPlan
-from yolact_bench.spec.loads import constant_load
 from yolact_bench.statistics.timing import rel_half_width
 
 REPEATS = 20

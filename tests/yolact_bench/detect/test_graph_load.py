@@ -6,7 +6,7 @@ from runners.timing.detection_load import impose_load
 from tests.support.recorders import Recorder
 from tests.support.small_detector import small_detector
 from tests.yolact_bench.detect.test_graph import RESCORED, graphed
-from yolact_bench.spec.loads import constant_load
+from yolact_bench.loads import constant_load
 
 
 def test_a_network_in_the_place_of_another_is_recorded_anew() -> None:

@@ -7,11 +7,7 @@ import pytest
 
 from runners.units.settings import parse_settings
 from yolact_bench.errors import SpecError
-from yolact_bench.resolve import resolve_architecture
-from yolact_bench.side_effects import side_effect_lines
-from yolact_bench.spec.ablation import load
-from yolact_bench.spec.base_run import apply_settings
-from yolact_bench.spec.evaluation import (
+from yolact_bench.evaluation import (
     COCO_OPTIONS,
     Areas,
     Evaluation,
@@ -19,6 +15,10 @@ from yolact_bench.spec.evaluation import (
     evaluation_text,
     read_evaluation,
 )
+from yolact_bench.resolve import resolve_architecture
+from yolact_bench.side_effects import side_effect_lines
+from yolact_bench.spec.ablation import load
+from yolact_bench.spec.base_run import apply_settings
 from yolact_bench.spec.external import External
 from yolact_bench.spec.presets import preset
 from yolact_bench.spec.run import Run

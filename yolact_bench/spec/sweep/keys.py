@@ -2,12 +2,15 @@
 
 The space is checked for what can be known without components. Every function raises a SpecError
 with file, line and key.
+
+One file: the keys of one YAML, of which some limit others.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from yolact_bench.errors import brief
+from yolact_bench.errors import Faults, brief
 from yolact_bench.ranges import Anywhere, Positive, PrunerOption, SamplerSeed
 from yolact_bench.spec.accuracies import ACCURACIES
 from yolact_bench.spec.sweep.space import Components, Domain, Number, Space, ValueList, to_stored
@@ -51,17 +54,27 @@ class Objective:
     maximise: bool
 
 
-def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
-    """Return the objectives, which must fit the mode."""
+def read_objectives(source: Source, mode: str | None) -> tuple[Objective, ...]:
+    """Return the objectives, which must fit the mode; None: that is not known."""
     data = source.data.get("objectives", {"mask_ap": "maximise"})
     if not isinstance(data, Mapping) or not data:
         raise source.unlike(("objectives",), "such as {mask_ap: maximise}", data)
-    source.check_keys(("objectives",), data, OBJECTIVES)
-    objectives = []
+    faults, objectives = Faults(), []
+    with faults.part():
+        source.check_keys(("objectives",), data, OBJECTIVES)
     for metric, word in data.items():
-        if str(word) not in DIRECTIONS:
-            raise source.unlike(("objectives", str(metric)), "maximise or minimise", word)
-        objectives.append(Objective(metric=str(metric), maximise=DIRECTIONS[str(word)]))
+        if str(word) in DIRECTIONS:
+            objectives.append(Objective(metric=str(metric), maximise=DIRECTIONS[str(word)]))
+        else:
+            place = ("objectives", str(metric))
+            faults.add(source.unlike(place, "maximise or minimise", word))
+    faults.raise_any()
+    if mode is not None:
+        _check_objectives(source, mode, objectives)
+    return tuple(objectives)
+
+
+def _check_objectives(source: Source, mode: str, objectives: Sequence[Objective]) -> None:
     has_front = MODES[mode].has_front
     if has_front and len(objectives) < 2:
         raise source.error(("objectives",), "pareto needs two or more; with one write mode: single")
@@ -73,7 +86,6 @@ def read_objectives(source: Source, mode: str) -> tuple[Objective, ...]:
             "without an accuracy, a network that detects nothing would win; write mode: pareto "
             "with mask_ap beside it, or, to limit the time, mode: budget with mask_ap",
         )
-    return tuple(objectives)
 
 
 def read_sampler(source: Source) -> tuple[str, int]:
@@ -82,43 +94,66 @@ def read_sampler(source: Source) -> tuple[str, int]:
     choice = {"name": data} if isinstance(data, str) else data
     if not isinstance(choice, Mapping):
         raise source.unlike(("sampler",), "such as {name: tpe, seed: 0}", data)
-    source.check_keys(("sampler",), choice, ("name", "seed"))
-    name = source.word(("sampler", "name"), choice.get("name", "tpe"), SAMPLERS)
-    seed: int = source.value(("sampler", "seed"), SamplerSeed, choice.get("seed", 0))
-    return name, seed
+    faults = Faults()
+    with faults.part():
+        source.check_keys(("sampler",), choice, ("name", "seed"))
+    name, seed = choice.get("name", "tpe"), choice.get("seed", 0)
+    words = faults.read_each(
+        {
+            "name": partial(source.word, ("sampler", "name"), name, SAMPLERS),
+            "seed": partial(source.value, ("sampler", "seed"), SamplerSeed, seed),
+        }
+    )
+    faults.raise_any()
+    return words["name"], words["seed"]
 
 
 def read_pruner(
-    source: Source, mode: str, objectives: Sequence[Objective]
+    source: Source, mode: str | None, objectives: Sequence[Objective]
 ) -> tuple[str, Mapping[str, object]]:
-    """Return the pruner and its options, which are Optuna's."""
-    metric, maximised = objectives[0].metric, objectives[0].maximise
-    has_front = MODES[mode].has_front
-    can_prune = not has_front and maximised and metric in VALIDATED
+    """Return the pruner and its options, which are Optuna's; without a mode it may fit or not."""
+    can_prune = mode is not None and _can_prune(mode, objectives)
     data = source.data.get("pruner", "median" if can_prune else "none")
     choice = data if isinstance(data, Mapping) else {"name": "none" if data is None else data}
-    name = source.word(("pruner",), choice.get("name", "median"), PRUNERS)
-    if has_front and PRUNERS[name]:
-        message = "a trial with several objectives cannot be pruned; leave the key out"
-        raise source.error(("pruner",), message)
-    if PRUNERS[name] and not can_prune:
-        raise source.error(
-            ("pruner",),
-            f"validation during training measures {', '.join(VALIDATED)}; a trial cannot be pruned "
-            f"by {metric}: leave the key out",
-        )
+    name, faults = "none", Faults()
+    with faults.part():
+        name = source.word(("pruner",), choice.get("name", "median"), PRUNERS)
+        if mode is not None and PRUNERS[name] and not can_prune:
+            raise source.error(("pruner",), _why_not_pruned(mode, objectives[0].metric))
     options = {str(key): value for key, value in choice.items() if key != "name"}
     for key, value in options.items():  # Optuna knows which there are; it takes what is no number
-        source.value(("pruner", key), PrunerOption, value)
+        with faults.part():
+            source.value(("pruner", key), PrunerOption, value)
+    faults.raise_any()
     return name, options
 
 
-def read_space(source: Source) -> Space:
-    """Return the space in a spec."""
+def _can_prune(mode: str, objectives: Sequence[Objective]) -> bool:
+    first = objectives[0]
+    return not MODES[mode].has_front and first.maximise and first.metric in VALIDATED
+
+
+def _why_not_pruned(mode: str, metric: str) -> str:
+    if MODES[mode].has_front:
+        return "a trial with several objectives cannot be pruned; leave the key out"
+    return (
+        f"validation during training measures {', '.join(VALIDATED)}; a trial cannot be pruned "
+        f"by {metric}: leave the key out"
+    )
+
+
+def read_space(source: Source, faults: Faults) -> Space:
+    """Return the space in a spec, without what is wrong with it, which is in `faults`."""
     data = source.data.get("space")
     if not isinstance(data, Mapping) or not data:
-        raise source.unlike(("space",), "such as {protonet.k: [8, 32]}", data)
-    return {str(path): _entry(source, ("space", str(path)), value) for path, value in data.items()}
+        faults.add(source.unlike(("space",), "such as {protonet.k: [8, 32]}", data))
+        return {}
+    return faults.read_each(
+        {
+            str(path): partial(_entry, source, ("space", str(path)), value)
+            for path, value in data.items()
+        }
+    )
 
 
 def _entry(source: Source, path: KeyPath, value: object) -> Domain | Components:
@@ -132,6 +167,7 @@ def _entry(source: Source, path: KeyPath, value: object) -> Domain | Components:
 def _components(source: Source, path: KeyPath, value: Mapping[str, object]) -> Components:
     options: dict[str, dict[str, Domain]] = {}
     fixed: dict[str, dict[str, object]] = {}
+    faults = Faults()
     for component, choices in value.items():
         name = str(component)
         options[name], fixed[name] = {}, {}
@@ -139,13 +175,16 @@ def _components(source: Source, path: KeyPath, value: Mapping[str, object]) -> C
             continue
         if not isinstance(choices, Mapping):
             message = f"expected the options of {name}, such as {{}}, got {brief(choices)}"
-            raise source.error((*path, name), message)
+            faults.add(source.error((*path, name), message))
+            continue
         for option, one in choices.items():
             where = (*path, name, str(option))
             if isinstance(one, list) or _is_number(one):
-                options[name][str(option)] = _domain(source, where, one)
+                with faults.part():
+                    options[name][str(option)] = _domain(source, where, one)
             else:
                 fixed[name][str(option)] = one
+    faults.raise_any()
     if not options:
         raise source.error(path, "expected components by name, such as fast: {}, got {}")
     return Components(options=options, fixed=fixed)
@@ -175,14 +214,19 @@ def _is_number(value: object) -> bool:
 
 
 def _number(source: Source, path: KeyPath, value: Mapping[str, object]) -> Number:
-    source.check_keys(path, value, ("low", "high", "log", "step"))
+    faults = Faults()
+    with faults.part():
+        source.check_keys(path, value, ("low", "high", "log", "step"))
     low, high, step = value.get("low"), value.get("high"), value.get("step")
     log = value.get("log", False)
     if low is None or high is None:
+        faults.raise_any()  # one of them may be misspelt
         raise source.error(path, "write both low and high")
     types = {"low": Anywhere, "high": Anywhere, "step": Positive | None, "log": bool}
     for key, one in {"low": low, "high": high, "step": step, "log": log}.items():
-        source.value((*path, key), types[key], one)
+        with faults.part():
+            source.value((*path, key), types[key], one)
+    faults.raise_any()
     number = Number(low=low, high=high, log=log, step=step)  # type: ignore[arg-type]
     if not number.low < number.high:
         raise source.error(path, f"low must be below high, got {low} and {high}")

@@ -1,10 +1,15 @@
-"""From a sweep's YAML to its base, space and objectives. No torch, no Optuna."""
+"""From a sweep's YAML to its base, space and objectives. No torch, no Optuna.
 
-from collections.abc import Mapping
+One file: what a sweep is, and how its parts are read and checked together.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from yolact_bench.errors import SpecError
+from yolact_bench.errors import Faults, SpecError
 from yolact_bench.ranges import CountOrZero, Trials
 from yolact_bench.spec.base_run import apply_settings, base_run, change, dataset_name, slots_first
 from yolact_bench.spec.budget import apply_budget, find_budget, smoke_sides
@@ -102,10 +107,7 @@ class SweepSpec:
         Raises:
             SpecError: an unknown slot, option or data set, or an option that cannot be kept.
         """
-        run = self.run
-        for path, value in slots_first(changes):
-            run = change(run, path, value, relative_to=self.source.folder, keep_of=(self.run,))
-        return run
+        return vary(self.source, self.run, changes)
 
     def spelt_out(self, changes: Mapping[str, object]) -> dict[str, object]:
         """Return the changes with the options that their components keep of the base."""
@@ -113,6 +115,18 @@ class SweepSpec:
             path: _spelt_out(self.changed({path: value}), path, value)
             for path, value in changes.items()
         }
+
+
+def vary(source: Source, base: Run, changes: Mapping[str, object]) -> Run:
+    """Return the run of a trial; components that it swaps keep the options of the base.
+
+    Raises:
+        SpecError: an unknown slot, option or data set, or an option that cannot be kept.
+    """
+    run = base
+    for path, value in slots_first(changes):
+        run = change(run, path, value, relative_to=source.folder, keep_of=(base,))
+    return run
 
 
 def _spelt_out(run: Run, path: str, value: object) -> object:
@@ -135,59 +149,85 @@ def load_sweep(
     settings: Mapping[str, object] | None = None,
     trials: int | None = None,
     budget: str = FULL,
+    check: Callable[[Source, Run, Space], None] | None = None,
 ) -> SweepSpec:
     """Return the sweep written in `path`.
 
     `settings` (slot or slot.option → value) change the base, after the file's own `set`; `trials`
-    replaces the file's number. A `budget` shortens every training.
+    replaces the file's number. A `budget` shortens every training. If something is wrong, `check`
+    adds what else is wrong with the base and the space around it.
 
     Raises:
-        SpecError: with file, line and key; and the nearest valid name for a misspelling.
+        SpecError: all that is wrong, with file, line and key; and the nearest valid name for a
+            misspelling.
     """
-    source = read_spec(path, schema=SWEEP_SCHEMA, keys=_KEYS)
-    settings = settings or {}
-    run = apply_settings(base_run(source), settings)
-    settings = {path: _spelt_out(run, path, value) for path, value in settings.items()}
-    space = read_space(source)
-    _check_space(source, run, space)
     find_budget(budget)
+    faults = Faults()
+    source = read_spec(path, faults, schema=SWEEP_SCHEMA, keys=_KEYS, required=("base", "space"))
+    settings = settings or {}
+    run = apply_settings(base_run(source, faults), settings, faults)
+    words = faults.read_each(_readers(source, budget))
+    _read_search(source, words, faults)
+    space = words["space"] = read_space(source, faults)
+    with faults.part():
+        _check_space(source, run, space)
+    if faults and check is not None:
+        with faults.part():
+            check(source, run, space)
+    faults.raise_any()
+    settings = {path: _spelt_out(run, path, value) for path, value in settings.items()}
     run = apply_budget(run, budget, sides=smoke_sides([run.image_size]))
-    mode = source.word(("mode",), source.data.get("mode", "single"), MODES)
-    latency = read_latency(source)
-    objectives = read_objectives(source, mode)
-    if MODES[mode].has_budget and latency.budget_ms is None:
-        raise source.error(("mode",), "budget needs a limit; write latency: {budget_ms: 30}")
-    sampler, seed = read_sampler(source)
-    pruner, options = read_pruner(source, mode, objectives)
     return SweepSpec(
-        name=source.name(name_ending(budget), suffix=CONFIRMATION),
+        **words | ({} if trials is None else {"trials": trials}),
         question=source.question,
-        base=source.name_at("base", ""),
         settings=overlay(source.mapping(("set",)), settings),
         run=run,
         dataset=dataset_name(run),
-        mode=mode,
-        objectives=objectives,
-        latency=latency,
-        trials=source.top("trials", Trials, 50) if trials is None else trials,
-        sampler=sampler,
-        sampler_seed=seed,
-        pruner=pruner,
-        pruner_options=options,
-        seed_from=source.labels("seed_from"),
-        space=space,
-        validate_every=source.top("validate_every", CountOrZero, 0) or None,
         budget=budget,
         source=source,
     )
 
 
+def _readers(source: Source, budget: str) -> dict[str, Callable[[], object]]:
+    """Return what reads the words of a sweep that do not depend on one another."""
+    mode = source.data.get("mode", "single")
+    return {
+        "name": partial(source.name, name_ending(budget), suffix=CONFIRMATION),
+        "base": partial(source.name_at, "base", ""),
+        "mode": partial(source.word, ("mode",), mode, MODES),
+        "latency": partial(read_latency, source),
+        "trials": partial(source.top, "trials", Trials, 50),
+        "seed_from": partial(source.labels, "seed_from"),
+        "validate_every": lambda: source.top("validate_every", CountOrZero, 0) or None,
+    }
+
+
+def _read_search(source: Source, words: dict[str, Any], faults: Faults) -> None:
+    """Add objectives, sampler and pruner to the words; those that need a wrong one are left out."""
+    mode = words.get("mode")
+    with faults.part():
+        words["sampler"], words["sampler_seed"] = read_sampler(source)
+    with faults.part():
+        words["objectives"] = read_objectives(source, mode)
+    fit = mode if "objectives" in words else None
+    with faults.part():
+        objectives = words.get("objectives", ())
+        words["pruner"], words["pruner_options"] = read_pruner(source, fit, objectives)
+    limit = words["latency"].budget_ms if "latency" in words else 0.0
+    if mode is not None and MODES[mode].has_budget and limit is None:
+        message = "budget needs a limit; write latency: {budget_ms: 30}"
+        faults.add(source.error(("mode",), message))
+
+
 def _check_space(source: Source, run: Run, space: Space) -> None:
     """Check that every path is a slot or an option; components and values are checked later."""
+    faults = Faults()
     for path, entry in space.items():
         slot = path.partition(".")[0]
         if slot in ("dataset", "seed", "evaluation"):  # trials are comparable on the same terms
-            raise source.error(("space", path), f"{slot} cannot vary; write it under set:")
+            message = f"{slot} cannot vary; write it under set:"
+            faults.add(source.error(("space", path), message))
+            continue
         values = (
             [{"name": name} for name in entry.options]
             if isinstance(entry, Components)
@@ -197,4 +237,5 @@ def _check_space(source: Source, run: Run, space: Space) -> None:
             try:
                 run.changed({path: value})
             except SpecError as error:
-                raise source.error(("space", path), str(error)) from error
+                faults.add(source.at(("space", path), error))
+    faults.raise_any()

@@ -16,8 +16,8 @@ from tests.runners.evaluation.coco.test_coco_score import NAMES, by_hand, scene
 from tests.support.coco_like import coco_like, names_of
 from tests.support.coco_matches import collect_matches
 from yolact_bench.errors import SpecError
+from yolact_bench.evaluation import COCO_OPTIONS
 from yolact_bench.results.record import ApSummary
-from yolact_bench.spec.evaluation import COCO_OPTIONS
 from yolact_bench.statistics.matches import IOU_THRESHOLDS, RECALLS, Matches, load_matches
 
 FAST = sorted(set(SCORING) - {"pycocotools"})

@@ -17,7 +17,7 @@ from runners.evaluation.error_types import error_gains, split_errors
 from runners.evaluation.score import crowded_images
 from tests.runners.evaluation.coco.test_engines import Drawn, numbers
 from tests.support.coco_like import coco_like, names_of
-from yolact_bench.spec.evaluation import COCO_OPTIONS, Evaluation, read_evaluation
+from yolact_bench.evaluation import COCO_OPTIONS, Evaluation, read_evaluation
 from yolact_bench.statistics.bootstrap import resampled_ap
 from yolact_bench.statistics.matches import load_matches
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 
-from yolact_bench.errors import SpecError, brief, hint
+from yolact_bench.errors import Faults, SpecError, brief, hint
 from yolact_bench.option_values import check_value, plain
 from yolact_bench.ranges import Boxes
 
@@ -57,18 +58,20 @@ def read_evaluation(value: object, *, where: str = "") -> Evaluation:
         return value
     if not isinstance(value, Mapping):
         raise SpecError(f"{where}expected options such as {{max_dets: 300}}, got {brief(value)}")
-    known = [one.name for one in fields(Evaluation)]
+    known, faults = [one.name for one in fields(Evaluation)], Faults()
     for key in value:
         if key not in known:
-            raise SpecError(f"{where}evaluation has no option {brief(key)}{hint(str(key), known)}")
-    options: dict[str, object] = {}
-    if "max_dets" in value:
-        options["max_dets"] = check_value(Boxes, value["max_dets"], where=f"{where}max_dets: ")
-    if "areas" in value:
-        options["areas"] = _areas(value["areas"], f"{where}areas")
-    if "classes" in value:
-        options["classes"] = _classes(value["classes"], f"{where}classes: ")
-    return Evaluation(**options)  # type: ignore[arg-type]
+            message = f"evaluation has no option {brief(key)}{hint(str(key), known)}"
+            faults.add(SpecError(f"{where}{message}"))
+    readers = {
+        "max_dets": lambda one: check_value(Boxes, one, where=f"{where}max_dets: "),
+        "areas": lambda one: _areas(one, f"{where}areas"),
+        "classes": lambda one: _classes(one, f"{where}classes: "),
+    }
+    written = {key: partial(readers[key], value[key]) for key in known if key in value}
+    options = faults.read_each(written)
+    faults.raise_any()
+    return Evaluation(**options)
 
 
 def evaluation_text(changes: Mapping[str, object]) -> str:
