@@ -98,14 +98,12 @@ def resolve_unit(
 
 
 def _read_unit(arm: str, dataset: str | None, settings: Sequence[str]) -> Run:
-    faults, changes = Faults(), dict[str, object]()
+    faults = Faults()
     run = read_run_as_far(arm, faults, relative_to=Path())
     with faults.part():
         if dataset is not None:
             run = change(run, "dataset", dataset, relative_to=Path())
-    with faults.part():
-        changes = parse_settings(settings)
-    run = apply_settings(run, changes, faults)
+    run = apply_settings(run, parse_settings(settings, faults), faults)
     if faults:  # what else is wrong: classes of data that are not read are taken as written
         try:
             resolve_slots(replace(run, classes=run.evaluation.classes or run.classes))

@@ -197,6 +197,7 @@ def test_all_of_a_run_and_of_the_settings_beside_it(tmp_path: Path) -> None:
     settings = ["schedule.lr", "fpn.chanels=3", "bckbone=x", "precision=3"]
     place = Workplace(work_dir=tmp_path / "work", device="cpu", workers=0)
     texts = mistakes_of(lambda: resolve_unit(str(path), None, settings, place, None, split="val"))
-    for part in ("run: image_size", "run: seed", "nms: no component", "--set schedule.lr: write"):
+    of_settings = ("--set schedule.lr: write", "--set bckbone: no slot")
+    for part in ("run: image_size", "run: seed", "nms: no component", *of_settings):
         assert sum(part in one for one in texts) == 1, part
     assert not (tmp_path / "work").exists()
