@@ -99,7 +99,7 @@ class Store:
         return self._latest(Accuracy, detect_digest)
 
     def errors(self, detect_digest: str) -> Errors | None:
-        """Return the latest error analysis of that run."""
+        """Return the latest error analysis of that run, unless it has been scored since."""
         return self._latest(Errors, detect_digest)
 
     def latencies(self, detect_digests: Sequence[str] | None = None) -> Iterator[Latency]:
@@ -164,10 +164,9 @@ class Store:
     def _latest(self, kind: type[R], digest: str) -> R | None:
         self._refresh()
         for line in reversed(self._lines):
-            if line.kind is kind and line.digest == digest:
+            if line.digest == digest and line.kind in (kind, Accuracy):
                 record = self._record(line)
-                assert isinstance(record, kind)
-                return record
+                return record if isinstance(record, kind) else None
         return None
 
     def _refresh(self) -> None:

@@ -33,6 +33,19 @@ def test_every_kind_of_record_comes_back_equal(tmp_path: Path) -> None:
     assert (first["schema"], first["type"]) == (1, "Accuracy")
 
 
+def test_an_analysis_of_errors_goes_with_the_score_before_it(tmp_path: Path) -> None:
+    """Weights may be replaced and scored again; what their errors are is not known then."""
+    store = _store(tmp_path)
+    split = fake_work.errors("fast")
+    for record in (fake_work.accuracy("fast"), split, fake_work.accuracy("fast", seed=1)):
+        store.add(record)
+    assert store.errors(split.detect_digest) == split
+    store.add(fake_work.accuracy("fast"))
+    assert store.errors(split.detect_digest) is None
+    store.add(split)
+    assert store.errors(split.detect_digest) == split
+
+
 def test_a_line_has_batch_norms_that_stayed_only_where_there_are_some(tmp_path: Path) -> None:
     """Versions without that field read the other lines."""
     store = _store(tmp_path)
