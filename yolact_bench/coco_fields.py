@@ -1,6 +1,6 @@
-"""The fields in COCO's formats that are read here or by pycocotools, and what each may be.
+"""The fields in COCO's formats that must be there, and what each may be.
 
-All are checked when a file is opened: pycocotools would fail on them after the training.
+What else an annotation has is read in `coco_file.entry`.
 """
 
 import re
@@ -45,11 +45,6 @@ _FIELDS: Mapping[str, _Field] = {
     "name": (lambda value: type(value) in (str, int), "a text"),
     "bbox": (lambda value: True, "[x, y, width, height] in pixels"),
     "segmentation": (lambda value: True, "polygons [[x1, y1, x2, y2, x3, y3, …], …] or an RLE"),
-    "iscrowd": (lambda value: value in (0, 1), "0 or 1 (leave the key out for 0)"),
-    "area": (
-        lambda value: is_number(value) and value >= 0,
-        "px² from 0 on (leave the key out, and it is computed)",
-    ),
     "score": (is_number, "a finite number"),
 }
 

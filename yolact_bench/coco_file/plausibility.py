@@ -132,7 +132,7 @@ def _at_scale(geometry: Geometry) -> Boxes:
 
 
 def _much(scale: float) -> float:
-    """Return a scale that is no margin which somebody left around objects, or 1."""
+    """Return a scale, or 1 if it may be a margin around objects."""
     return scale if scale > _LARGEST_MARGIN else 1.0
 
 
