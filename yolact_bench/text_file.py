@@ -16,6 +16,24 @@ def require_file(path: Path) -> None:
     raise SpecError(f"{path}: there is no such file{hint(path.name, there)}")
 
 
+def require_folder(path: Path) -> None:
+    """Return if the path is a folder, or one can be made there.
+
+    Raises:
+        SpecError: it is, or is below, a file or a link to nothing; or its name is too long.
+    """
+    fault = ""
+    try:
+        places = (path.absolute(), *path.absolute().parents)
+        place = next(one for one in places if one.is_symlink() or one.exists())
+        if not stat.S_ISDIR(place.stat().st_mode):
+            fault = f"{place} is not a folder"
+    except OSError as error:
+        fault = error.strerror or str(error)
+    if fault:
+        raise SpecError(f"{str(path)[:300]}: cannot be a folder ({fault}); name another place")
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Return a regular file, opened for reading.
 

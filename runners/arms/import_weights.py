@@ -48,7 +48,7 @@ def arm_of(weights: Path) -> str:
     Raises:
         SpecError: neither is known.
     """
-    beside = weights.with_name(RUN)
+    beside = weights.parent / RUN
     if beside.is_file():
         return str(beside)
     if weights.suffix == Path(FINAL).suffix:

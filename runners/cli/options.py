@@ -45,6 +45,18 @@ def number(expected: Any, *names: str, help: str) -> Any:  # noqa: ANN401
     return typer.Option(*names, parser=read, min=ends["ge"], max=ends["le"], help=help)
 
 
+def _require_place(folder: Path) -> Path:
+    """Return a work directory, having refused what cannot be one.
+
+    Raises:
+        SpecError: it is a file, or a link to nothing.
+    """
+    from yolact_bench.text_file import require_folder
+
+    require_folder(folder)
+    return folder
+
+
 # What to work on
 Specs = Annotated[
     list[Path],
@@ -77,7 +89,10 @@ Budget = Annotated[
 ]
 
 # Where to work
-WorkDir = Annotated[Path, typer.Option(help="Folder for checkpoints, results and reports.")]
+WorkDir = Annotated[
+    Path,
+    typer.Option(help="Folder for checkpoints, results and reports.", callback=_require_place),
+]
 Strict = Annotated[
     str | None,
     typer.Option(

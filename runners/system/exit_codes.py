@@ -7,6 +7,7 @@ import typer
 
 from runners.system.output import echo
 from runners.system.torchrun import is_first_process
+from yolact_bench.escape import printable
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ def exit_code_of(error: Exception) -> int:
 
     show = getattr(error, "show", None)  # of click's errors: typer may bring its own click
     if callable(show):
+        _escape(error)
         show()
     elif isinstance(error, SpecError):
         _print(f"error: {_shorten(str(error))}")
@@ -37,6 +39,12 @@ def exit_code_of(error: Exception) -> int:
     else:
         raise error
     return USAGE
+
+
+def _escape(error: Exception) -> None:
+    """Make the words of the user in an error of click harmless to terminals."""
+    if isinstance(message := getattr(error, "message", None), str):
+        error.message = _shorten(printable(message))  # type: ignore[attr-defined]
 
 
 def _shorten(message: str) -> str:

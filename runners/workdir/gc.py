@@ -10,6 +10,7 @@ from pathlib import Path
 from runners.workdir.garbage import Garbage, Search
 from runners.workdir.references import find_references
 from yolact_bench.errors import SpecError
+from yolact_bench.escape import one_line
 from yolact_bench.text import size
 
 
@@ -55,9 +56,9 @@ def remove(garbage: Garbage) -> None:
 def lines(garbage: Garbage, *, deleted: bool) -> Iterator[str]:
     """Yield the contents as text: sizes, reasons, what stays, and the total."""
     for item in garbage.items:
-        yield f"{size(item.size):>12}  {_relative(item.path, garbage)}: {item.reason}"
+        yield f"{size(item.size):>12}  {one_line(_relative(item.path, garbage))}: {item.reason}"
     for left in garbage.left:
-        yield f"{'left':>12}  {_relative(left.path, garbage)}: {left.reason}"
+        yield f"{'left':>12}  {one_line(_relative(left.path, garbage))}: {left.reason}"
     done = "removed" if deleted else "can be removed; --delete does it"
     yield f"{size(garbage.size):>12}  in {len(garbage.items)} places {done}"
 
