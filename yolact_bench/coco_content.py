@@ -7,8 +7,36 @@ from typing import Any, overload
 
 import msgspec
 
-from yolact_bench.errors import Mistakes, SpecError
+from yolact_bench.errors import Mistakes, SpecError, brief
 from yolact_bench.json_file import is_large, read_json, read_json_bytes
+
+
+_LISTS = ("images", "annotations", "categories")
+# What other JSON looks like, by keys of its object or of the first one in it.
+_LIKENESSES: Mapping[tuple[str, ...], str] = {
+    ("image_id", "category_id", "score"): (
+        "detections, the results of a network; name the file that they were scored against"
+    ),
+    ("image_id", "category_id"): "a list of annotations alone; put it under 'annotations'",
+    ("shapes", "imagePath"): (
+        "one image of labelme; convert the folder: yolact-bench data convert --format labelme"
+    ),
+    ("regions", "filename"): "a project of VGG Image Annotator; export it as COCO there",
+    ("_via_img_metadata",): "a project of VGG Image Annotator; export it as COCO there",
+    ("data", "annotations"): "tasks of Label Studio; export them as COCO there, with polygons",
+    ("data", "predictions"): "tasks of Label Studio; export them as COCO there, with polygons",
+    ("objects", "size"): "one image of Supervisely; export the project as COCO there",
+    ("objects", "imgHeight"): (
+        "one image of Cityscapes; convert the folder: yolact-bench data convert --format cityscapes"
+    ),
+    ("items", "categories"): "a set of Datumaro; export it there: datum convert -f coco",
+    ("type", "features"): "GeoJSON; write outlines in px of each image, in COCO's format",
+}
+# What annotations of other tasks have that objects with masks have not.
+_OTHER_TASKS: Mapping[str, str] = {
+    "segments_info": "in panoptic segmentation",
+    "caption": "in image captions",
+}
 
 
 class TextEntries(Sequence[Any]):
@@ -66,10 +94,40 @@ def read_coco(path: Path) -> Mapping[str, Any]:
         SpecError: unreadable, not JSON (with line and column), or not an object.
     """
     content = _read_large(path) or read_json(path)
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or content.keys().isdisjoint(_LISTS):
         kind = type(content).__name__
-        raise SpecError(f"{path}: expected an object with images and categories, got a {kind}")
+        raise SpecError(
+            f"{path}: expected an object with the lists {', '.join(_LISTS)}, got "
+            f"{_likeness(content) or f'a {kind} without them'}"
+        )
+    if task := _other_task(content):
+        raise SpecError(f"{path}: its annotations have {task}; name the file of the objects")
     return content
+
+
+def _likeness(content: object) -> str:
+    """Return what JSON of another kind looks like, "" if that is unknown."""
+    members = list(content.values()) if isinstance(content, dict) else content
+    first = members[0] if isinstance(members, list) and members else None
+    return next(
+        (
+            text
+            for one in (content, first)
+            for keys, text in _LIKENESSES.items()
+            if isinstance(one, dict) and one.keys() >= set(keys)
+        ),
+        "",
+    )
+
+
+def _other_task(content: Mapping[str, Any]) -> str:
+    """Return of what other task the annotations are, "" for objects."""
+    annotations = content.get("annotations")
+    is_list = isinstance(annotations, (list, TextEntries)) and len(annotations) > 0
+    first = annotations[0] if is_list else None
+    if not isinstance(first, dict) or "category_id" in first:
+        return ""
+    return next((f"{one!r}, as {_OTHER_TASKS[one]}" for one in _OTHER_TASKS if one in first), "")
 
 
 def entries_of(content: Mapping[str, Any], key: str, mistakes: Mistakes) -> Sequence[Any]:
@@ -77,7 +135,10 @@ def entries_of(content: Mapping[str, Any], key: str, mistakes: Mistakes) -> Sequ
     value = content.get(key)
     if isinstance(value, (list, TextEntries)):
         return value
-    mistakes.add(f"the list '{key}' is missing; add it, or name a COCO-format file")
+    if key in content:
+        mistakes.add(f"'{key}': expected a list of objects, got {brief(value)}")
+    else:
+        mistakes.add(f"the list '{key}' is missing; add it, or name a COCO-format file")
     return []
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from yolact_bench.errors import SpecError
+from yolact_bench.file_kinds import file_kind
 from yolact_bench.text_file import read_bytes
 
 _REMEDY = "correct it there, or name another file"
@@ -18,7 +19,7 @@ def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
     """Return the content of a JSON file.
 
     Raises:
-        SpecError: unreadable, not JSON (with line and column), nested too deep, or, in a file of
+        SpecError: unreadable, not JSON (with line and column if they help), nested too deep, or, in a file of
             at most 64 MiB, a key given twice or a number longer than any; the message ends in
             `remedy`.
     """
@@ -26,10 +27,12 @@ def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
     is_small = len(data) <= _LARGEST_BY_HAND
     hooks: dict[str, Any] = {"object_pairs_hook": _object, "parse_int": _whole} if is_small else {}
     try:
+        if kind := file_kind(data):
+            raise ValueError(kind)
         return json.loads(data, **hooks)
     except json.JSONDecodeError as error:
         place = f"{path}:{error.lineno}:{error.colno}"
-        raise SpecError(f"{place}: not JSON ({error.msg}); {remedy}") from error
+        raise SpecError(f"{place}: not JSON ({error.msg}{_cause(error)}); {remedy}") from error
     except UnicodeDecodeError as error:
         line, byte = data[: error.start].count(b"\n") + 1, data[error.start]
         raise SpecError(
@@ -54,6 +57,17 @@ def read_json_bytes(path: Path, *, remedy: str = _REMEDY) -> bytes:
 def is_large(path: Path) -> bool:
     """Return whether there is a file that is too large for checks of each of its objects."""
     return path.is_file() and path.stat().st_size > _LARGEST_BY_HAND
+
+
+def _cause(error: json.JSONDecodeError) -> str:
+    """Return what is behind a mistake that many files have."""
+    if error.msg == "Extra data":
+        return ": a second value begins there, as in JSON Lines; write one object"
+    if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated"):
+        return ": the file ends too early"
+    if error.doc[error.pos :].startswith("'"):
+        return ": written in single quotes, as Python prints; write it by json.dump"
+    return ""
 
 
 def _whole(text: str) -> int:

@@ -47,7 +47,7 @@ def read_images(
             )
             continue
         findings.add(REPEATED_IMAGE, f"image {one.id}", f"{one.file_name}, again in {where}")
-    if not entries:
+    if not entries and not mistakes.count:
         mistakes.add("'images' is empty; list the images of this split there")
     if any(isinstance(one, dict) and any(key in one for key in _FEDERATED) for one in entries):
         mistakes.add(

@@ -8,10 +8,12 @@ import cv2
 from yolact_bench.coco_file.images import ImageEntry
 from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.errors import MOST_MISTAKES, SpecError
+from yolact_bench.file_kinds import file_kind
 from yolact_bench.findings import ORIENTATION, Findings
 from yolact_bench.image_files.header import Header
 from yolact_bench.image_files.names import Names
 from yolact_bench.image_files.scan import ImageFile
+from yolact_bench.image_files.source import SAMPLE
 
 # Of an image: no small file shall fill the memory. As RGB it takes 0.8 GB.
 MOST_PIXELS = 1 << 28
@@ -49,8 +51,12 @@ def refuse_faults(
 def header_fault(path: Path, header: Header) -> str:
     """Return why a file that is whole cannot be decoded; "" where the header gives no reason."""
     if not header.format:
-        readable = cv2.haveImageReader(str(path))  # looks at the first bytes
-        return "" if readable else "not an image that can be read; convert it to JPEG or PNG"
+        if cv2.haveImageReader(str(path)):  # looks at the first bytes
+            return ""
+        with path.open("rb") as file:
+            kind = file_kind(file.read(SAMPLE))
+        what = f" ({kind})" if kind else ""
+        return f"not an image that can be read{what}; convert it to JPEG or PNG"
     if header.width * header.height > MOST_PIXELS:
         return (
             f"{header.width} x {header.height} px by its header, and more than "

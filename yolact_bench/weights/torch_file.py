@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from yolact_bench.file_kinds import file_kind
 from yolact_bench.weights.tensors import UnreadableError
 
 # torch.save stores without compression; other writers may pack numbers a little.
 _MOST_EXPANSION = 4
+_BEGINNING = 256  # bytes
 _MAKE_ARRAY: Any = np.empty(0).__reduce__()[0]
 _MAKE_NUMBER = np.float64(0).__reduce__()[0]
 # What trainers leave beside tensors, and what cannot run code when it is restored: NumPy's numbers
@@ -55,7 +57,12 @@ def load_torch(path: Path) -> object:
                 "run any code",
                 remedy="save the state_dict of the model alone",
             ) from error
-        raise UnreadableError("is not a PyTorch checkpoint, or is damaged") from error
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+        # A checkpoint is a ZIP archive as well.
+        kind = "" if beginning.startswith(b"PK") else file_kind(beginning)
+        what = f"but {kind}" if kind else "or is damaged"
+        raise UnreadableError(f"is not a PyTorch checkpoint, {what}") from error
 
 
 def _expansion(path: Path) -> str:
