@@ -10,7 +10,6 @@ import msgspec
 from yolact_bench.errors import Mistakes, SpecError, brief
 from yolact_bench.json_file import is_large, read_json, read_json_bytes
 
-
 _LISTS = ("images", "annotations", "categories")
 # What other JSON looks like, by keys of its object or of the first one in it.
 _LIKENESSES: Mapping[tuple[str, ...], str] = {
@@ -123,8 +122,8 @@ def _likeness(content: object) -> str:
 def _other_task(content: Mapping[str, Any]) -> str:
     """Return of what other task the annotations are, "" for objects."""
     annotations = content.get("annotations")
-    is_list = isinstance(annotations, (list, TextEntries)) and len(annotations) > 0
-    first = annotations[0] if is_list else None
+    is_list = isinstance(annotations, (list, TextEntries))
+    first = annotations[0] if is_list and annotations else None
     if not isinstance(first, dict) or "category_id" in first:
         return ""
     return next((f"{one!r}, as {_OTHER_TASKS[one]}" for one in _OTHER_TASKS if one in first), "")

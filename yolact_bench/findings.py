@@ -35,7 +35,10 @@ REPEATED_IMAGE = "image repeated"
 MANY_OBJECTS = "image of many objects"
 EXTRA_CATEGORY = "category left out"
 SAME_NAME = "categories joined"
+TRIMMED_NAME = "class name trimmed"
+NAMES_ALIKE = "class names alike"
 ABSENT_CLASS = "class absent"
+EMPTY_CLASS = "class without objects"
 NO_CELL = "object without a cell"
 IMAGE_NAME = "image name read"
 ORIENTATION = "orientation ignored"
@@ -63,6 +66,9 @@ FINDINGS: Mapping[str, str] = {
     MANY_OBJECTS: "more of a class than the 100 detections that COCO's scores count: see max_dets",
     EXTRA_CATEGORY: "no annotation has it and it is no class of the data set: left out",
     SAME_NAME: "two ids of one name: one class, with the first id",
+    TRIMMED_NAME: "blanks around it are no part of it",
+    NAMES_ALIKE: "they differ by small and large letters alone: classes of their own",
+    EMPTY_CLASS: "the training split has no single object of it: it cannot be learnt",
     ABSENT_CLASS: "the split has no such category: it has no objects of the class",
     NO_CELL: "too small for the masks at this size: its mask is empty in training",
     IMAGE_NAME: "no file is called so: the only one that it can mean is used",

@@ -19,7 +19,7 @@ def read_json(path: Path, *, remedy: str = _REMEDY) -> Any:  # noqa: ANN401
     """Return the content of a JSON file.
 
     Raises:
-        SpecError: unreadable, not JSON (with line and column if they help), nested too deep, or, in a file of
+        SpecError: unreadable, not JSON (with line and column), nested too deep, or, in a file of
             at most 64 MiB, a key given twice or a number longer than any; the message ends in
             `remedy`.
     """

@@ -5,7 +5,9 @@ Rectangles of `base_content`: a is 30 x 24 px, b is 36 x 32 px, so that areas ar
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pycocotools import mask as rle
 
 from tests.cases.annotation_changes import Change, changed, every, first, opened, truth
 from tests.cases.base_set import base_content, write_base
@@ -17,6 +19,8 @@ from yolact_bench.findings import count_kinds
 
 SQUARE = [8, 10, 38, 10, 38, 34, 8, 34]  # the outline of the first object
 BOX = [8, 10, 30, 24]
+MASK = np.zeros((72, 96), np.uint8, order="F")
+MASK[10:34, 8:38] = 1
 MENDED: list[tuple[str, int, Change]] = [
     *[(kinds.AREA, 1, first(area=area)) for area in (None, "320.0", 0, float("nan"), -5, True)],
     (kinds.AREA, 1, first(area=...)),
@@ -39,6 +43,7 @@ MENDED: list[tuple[str, int, Change]] = [
         [8, 10, float("nan"), 24], [800, 10, 30, 24], [60, 60, 5, 5], ["8", 10, 30, 24],
     )],
     (kinds.BOX, 1, first(bbox=...)),
+    (kinds.BOX, 12, every("annotations", bbox=lambda one: [0, 0, 0, 0])),
     (kinds.NUMBER, 12, every("annotations", id=lambda one: str(one["id"]))),
     (kinds.NUMBER, 12, every("annotations", image_id=lambda one: f"{one['image_id']}")),
     (kinds.NUMBER, 12, every("annotations", category_id=lambda one: float(one["category_id"]))),
@@ -85,6 +90,16 @@ def test_what_is_mended_scores_as_if_it_had_been_right(
         assert (dataset.objects(index).boxes_px == right.objects(index).boxes_px).all()
 
 
+def test_counts_of_an_rle_that_python_printed_as_bytes_are_read(tmp_path: Path) -> None:
+    printed = str(rle.encode(MASK)["counts"])
+    assert printed.startswith("b'")
+    content = changed(first(segmentation={"size": [72, 96], "counts": printed}))
+    dataset = opened(tmp_path, content)
+    assert count_kinds(dataset.findings) == {kinds.POLYGON: 1}
+    runs = rle.frPyObjects(truth(dataset)[0]["segmentation"], 72, 96)
+    assert (rle.decode(runs) == MASK).all()
+
+
 @pytest.mark.parametrize("crowd", [1, "1", True, "true"])
 def test_a_crowd_is_one_in_every_form(tmp_path: Path, crowd: object) -> None:
     dataset = opened(tmp_path, changed(first(iscrowd=crowd)))
@@ -104,7 +119,11 @@ def test_a_crowd_is_one_in_every_form(tmp_path: Path, crowd: object) -> None:
         ({"segmentation": [[]]}, "no segmentation"),
         ({"segmentation": [[8, 10, 38, 10]]}, "fewer than three points"),
         ({"segmentation": [[8, 10, 8 + 1e-9, 10, 8 + 1e-9, 34, 8, 34]]}, "zero area"),
-        ({"segmentation": {"size": [9, 9], "counts": "garbage"}}, "unreadable RLE"),
+        (
+            {"segmentation": {"size": [96, 72], "counts": [0, 72 * 96]}},
+            "RLE whose size is not [height, width] of the image",
+        ),
+        ({"segmentation": {"size": [72, 96], "counts": "b'garbage"}}, "unreadable RLE"),
     ],
 )
 def test_what_has_no_usable_mask_is_left_out_and_counted(

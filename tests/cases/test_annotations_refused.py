@@ -67,6 +67,18 @@ REFUSED: list[tuple[Change, str]] = [
         "6 of 6 boxes reach far beyond their images; they look like those of larger images",
     ),
     (
+        every(  # b begins at x = 100, a ends at 76
+            "annotations",
+            bbox=lambda o: [2 * n for n in o["bbox"]],
+            segmentation=lambda o: [[2 * n for n in o["segmentation"][0]]],
+        ),
+        "6 of 12 annotations are outside their images; they look like those of larger images",
+    ),
+    (
+        every("annotations", image_id=lambda o: o["image_id"] + 100),
+        "none of 12 annotations is of an image that is listed",
+    ),
+    (
         every("images", width=lambda o: 7, height=lambda o: 9),
         "12 of 12 annotations are outside their images; they look like those of larger images",
     ),

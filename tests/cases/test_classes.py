@@ -56,9 +56,41 @@ def test_a_category_that_is_no_class_is_left_out(tmp_path: Path, name: str) -> N
     assert len(truth(dataset)) == 12
 
 
-def test_a_class_without_objects_beside_others_stays_a_class(tmp_path: Path) -> None:
-    spec = spec_of(tmp_path, with_categories(A, B, category(3, "c", "a"), category(4, "d")))
+def test_a_class_without_objects_beside_others_stays_a_class_and_is_listed(tmp_path: Path) -> None:
+    content = with_categories(A, B, category(3, "c", "a"), category(4, "d"))
+    for one in content["annotations"]:
+        one["iscrowd"] = int(one["category_id"] == 2)
+    spec = spec_of(tmp_path, content)
     assert spec.classes == ("a", "b", "c", "d")
+    dataset = open_dataset(spec, "train")
+    empty = [(one.kind, one.where) for one in dataset.findings]
+    assert empty == [(kinds.EMPTY_CLASS, f"class {name}") for name in "bcd"]
+
+
+def test_blanks_around_a_name_are_no_part_of_it(tmp_path: Path) -> None:
+    train = with_categories(category(1, "car "), category(2, "\tbus\n"), category(3, "car"))
+    spec = spec_of(tmp_path, train, with_categories(category(2, "bus"), category(1, "car")))
+    assert spec.classes == ("car", "bus")
+    dataset = open_dataset(spec, "train")
+    assert count_kinds(dataset.findings) == {kinds.TRIMMED_NAME: 2, kinds.SAME_NAME: 1}
+    assert dataset.objects(0).labels.tolist() == [0, 1]
+    assert not open_dataset(spec, "val").findings
+
+
+def test_names_of_other_letters_alone_are_listed(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, with_categories(category(1, "Car"), category(2, "car")))
+    assert spec.classes == ("Car", "car")
+    alike = [(one.kind, one.where, one.text) for one in open_dataset(spec, "train").findings]
+    assert alike == [
+        (kinds.NAMES_ALIKE, "category 1", "'Car'"),
+        (kinds.NAMES_ALIKE, "category 2", "'car'"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_class_without_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SpecError, match=r"categories\[0\]: name: expected a text"):
+        spec_of(tmp_path, with_categories(category(1, name), B))
 
 
 def test_two_ids_of_one_name_are_one_class(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import gzip
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -32,7 +31,7 @@ FILES = {
 OBJECT = base_content()["annotations"][0]
 SHAPES = {"version": "5", "shapes": [], "imagePath": "1.png", "imageHeight": 72}
 REGIONS = {"filename": "1.png", "size": 9, "regions": []}
-LIKENESSES: list[tuple[Any, str]] = [
+LIKENESSES: list[tuple[object, str]] = [
     ([OBJECT | {"score": 0.9}], "got detections, the results of a network"),
     ([OBJECT], "got a list of annotations alone"),
     (SHAPES, "got one image of labelme; convert the folder: yolact-bench data convert"),
@@ -71,7 +70,7 @@ def test_an_annotation_file_of_another_kind_is_named(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize(("content", "message"), LIKENESSES)
 def test_json_of_another_tool_is_named_in_one_message(
-    tmp_path: Path, content: Any, message: str
+    tmp_path: Path, content: object, message: str
 ) -> None:
     with pytest.raises(SpecError, match=message) as error:
         read_raw(tmp_path, json.dumps(content).encode())

@@ -131,6 +131,7 @@ def test_bytes_behind_the_end_are_no_harm(tmp_path: Path, kind: str, number: int
 NAMES = {
     "images\\1.png": "1.png",
     "a%20b.png": "a b.png",
+    "https://host/set/y.png?size=large": "y.png",
     "/data/upload/1/1.png": "1.png",
     "file:///srv/1.png": "1.png",
     "1.PNG": "1.png",

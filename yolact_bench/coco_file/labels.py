@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from yolact_bench.dataset_spec.categories import ids_by_name, read_categories
 from yolact_bench.errors import Mistakes, hint
-from yolact_bench.findings import ABSENT_CLASS, EXTRA_CATEGORY, Findings
+from yolact_bench.findings import ABSENT_CLASS, EXTRA_CATEGORY, NAMES_ALIKE, Findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,7 @@ def read_labels(
             mistakes.add(text)
         category_ids.append(free)
         free += 1
+    _note_names_alike([name for name in classes if name in ids], ids, findings)
     extra = [name for name in ids if name not in classes]
     with_objects = [name for name in extra if not used.isdisjoint(ids[name])]
     if with_objects and not subset:
@@ -67,6 +68,15 @@ def read_labels(
         of_category={id: labels[name] for name in classes for id in ids.get(name, ())},
         others=frozenset(id for name in extra for id in ids[name]),
     )
+
+
+def _note_names_alike(
+    names: Sequence[str], ids: Mapping[str, Sequence[int]], findings: Findings
+) -> None:
+    alike = Counter(name.casefold() for name in names)
+    for name in names:
+        if alike[name.casefold()] > 1:
+            findings.add(NAMES_ALIKE, f"category {ids[name][0]}", repr(name))
 
 
 def shift_of(unknown: Counter[int], used: frozenset[int], labels: Labels) -> int:

@@ -62,7 +62,7 @@ class ObjectReader:
         self._places: dict[int, int] = {}  # of each annotation id
         self._unknown: Counter[int] = Counter()  # category ids
         self._reasons: Counter[str] = Counter()  # of those that were left out
-        self._maskless = 0
+        self._maskless = self._orphans = 0
 
     def read(self, entries: Sequence[Any], plain: PlainEntries) -> None:
         """Read all annotations of a file, and number those whose ids are not their own.
@@ -124,6 +124,7 @@ class ObjectReader:
         own_id, is_repeated = self._own_id(place, entry, entries, where)
         row = self._rows.get(image_id)
         if row is None:
+            self._orphans += 1
             self._findings.add(NO_IMAGE, where, f"no image has the id {image_id}")
             return None
         label = self._labels.of_category.get(category)
@@ -213,7 +214,7 @@ class ObjectReader:
                 "nor scored; write 0 for single objects"
             )
         outside = self._reasons[OUTSIDE]
-        if outside > total:
+        if outside and outside >= total:
             text = f"{outside} of {outside + total} annotations are outside their images"
             self._mistakes.add(f"{text}; {OTHER_SIZE}")
         if total or outside:
@@ -222,6 +223,12 @@ class ObjectReader:
             self._mistakes.add(
                 f"boxes only: none of {self._maskless} annotations has a segmentation: this is a "
                 "detection set; export it with masks (instance segmentation)"
+            )
+            return
+        if self._orphans and not self._reasons:
+            self._mistakes.add(
+                f"none of {self._orphans} annotations is of an image that is listed; their "
+                "image_id must be the id of one"
             )
             return
         counts = [f"{number} {reason}" for reason, number in self._reasons.most_common()]

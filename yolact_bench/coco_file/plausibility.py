@@ -51,7 +51,8 @@ def mistaken_coordinates(geometry: Geometry) -> str:
             "the coordinates of its masks are all within the first pixel: they look like "
             "fractions of the image; multiply them by its width and height"
         )
-    geometry = geometry.of(~np.isnan(geometry.boxes).any(1))
+    are_boxes = np.asarray((geometry.boxes[:, 2:] > 0).all(1))
+    geometry = geometry.of(are_boxes)
     total = len(geometry.boxes)
     if total < _FEWEST or _share(_corners(geometry), geometry.extents) >= _MOSTLY:
         return ""

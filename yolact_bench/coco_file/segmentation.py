@@ -5,6 +5,7 @@ One file: every form that a segmentation has in practice ends in one of the two.
 Unusable ones get a reason; nothing here trusts the content of a file.
 """
 
+import ast
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ OUTSIDE = "outside the image"
 UNREADABLE_BOX = "unreadable box"
 UNREADABLE_POLYGON = "unreadable polygon"
 UNREADABLE_RLE = "unreadable RLE"
+SIZE_OF_RLE = "RLE whose size is not [height, width] of the image"
 FEWEST_NUMBERS = 6  # of a polygon: three points
 LARGEST = 2.0**31  # of a coordinate or run length; also keeps integers convertible
 
@@ -76,6 +78,8 @@ def usable_mask(segmentation: object, height: int, width: int) -> Mask:
     if isinstance(segmentation, list):
         segmentation, repairs = _flatten(segmentation)
     if isinstance(segmentation, dict):
+        segmentation, more = _as_text(segmentation)
+        repairs += more
         counts = _run_lengths(segmentation, height, width)
         area = float(counts[1::2].sum())
         if not area:
@@ -103,6 +107,18 @@ def _flatten(parts: list[object]) -> tuple[object, tuple[Repair, ...]]:
     elif _is_number(first):
         return [parts], ((POLYGON, "flat list: wrap it in another, [[x, y, …]]"),)
     return parts, ()
+
+
+def _as_text(rle: dict[str, object]) -> tuple[dict[str, object], tuple[Repair, ...]]:
+    """Return an RLE without what Python prints around the bytes of its counts."""
+    counts = rle.get("counts")
+    if not isinstance(counts, str) or not counts.startswith(("b'", 'b"')):
+        return rle, ()
+    try:
+        text = ast.literal_eval(counts).decode()
+    except (ValueError, SyntaxError) as error:
+        raise UnusableError(UNREADABLE_RLE) from error
+    return {**rle, "counts": text}, ((POLYGON, "counts of an RLE as Python prints bytes"),)
 
 
 def _polygons(parts: list[object], height: int, width: int, repairs: tuple[Repair, ...]) -> Mask:
@@ -176,8 +192,9 @@ def _run_lengths(rle: dict[str, object], height: int, width: int) -> NDArray[np.
     beyond the mask.
     """
     counts = rle.get("counts")
-    if rle.get("size") != [height, width]:
-        raise UnusableError(UNREADABLE_RLE)
+    size = rle.get("size")
+    if size != [height, width]:
+        raise UnusableError(SIZE_OF_RLE if isinstance(size, list) else UNREADABLE_RLE)
     if isinstance(counts, str):
         lengths = [float(length) for length in decompress(counts)]
     elif isinstance(counts, list):

@@ -30,7 +30,14 @@ from yolact_bench.data.packed import (
 from yolact_bench.dataset_spec.categories import used_categories
 from yolact_bench.errors import Mistakes
 from yolact_bench.file_cache import Entry, remember
-from yolact_bench.findings import IMAGE_SIZE, MANY_OBJECTS, NO_CELL, Finding, Findings
+from yolact_bench.findings import (
+    EMPTY_CLASS,
+    IMAGE_SIZE,
+    MANY_OBJECTS,
+    NO_CELL,
+    Finding,
+    Findings,
+)
 
 # Beside the package `coco_file`: what decides how a file is read and kept.
 _READERS = (
@@ -187,6 +194,8 @@ def _read(
     mistakes.raise_any()
     objects = pack_objects(reader.columns, pool.shapes(), len(images))
     _note_crowded_images(objects, images, classes, findings)
+    if split == "train":
+        _note_empty_classes(objects, classes, findings)
     listed = findings.all()
     return Entry(
         facts={
@@ -196,6 +205,12 @@ def _read(
         arrays={**arrays_of(pack_images(images)), **arrays_of(objects)},
         lasts=all(one.kind != IMAGE_SIZE for one in listed),
     )
+
+
+def _note_empty_classes(objects: PackedObjects, classes: Sequence[str], findings: Findings) -> None:
+    counts = np.bincount(objects.labels[~objects.is_crowd], minlength=len(classes))
+    for label in np.flatnonzero(counts == 0).tolist():
+        findings.add(EMPTY_CLASS, f"class {classes[label]}", "no single object")
 
 
 def _note_crowded_images(

@@ -7,7 +7,7 @@ from typing import Any
 from yolact_bench.coco_content import TextEntries
 from yolact_bench.coco_fields import whole_number, with_keys
 from yolact_bench.errors import Mistakes, SpecError
-from yolact_bench.findings import NUMBER, SAME_NAME, Findings
+from yolact_bench.findings import NUMBER, SAME_NAME, TRIMMED_NAME, Findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +129,9 @@ def _category(where: str, entry: object, findings: Findings) -> Category:
             entry = {**entry, "id": number}
     one = with_keys(where, entry, ("id", "name"))
     group = one.get("supercategory")
-    return Category(one["id"], str(one["name"]), group if isinstance(group, str) else "")
+    name = str(one["name"]).strip()
+    if not name:
+        raise SpecError(f"{where}: name: expected a text, got {one['name']!r}")
+    if name != str(one["name"]):
+        findings.add(TRIMMED_NAME, where, repr(one["name"]))
+    return Category(one["id"], name, group.strip() if isinstance(group, str) else "")

@@ -10,7 +10,7 @@ from yolact_bench.dataset_spec.categories import class_names
 from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.file_cache import Entry, remember
 
-_VERSION = 2  # of what is kept
+_VERSION = 3  # of what is kept
 
 
 class Listing(NamedTuple):

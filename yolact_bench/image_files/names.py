@@ -139,7 +139,8 @@ def _relative(name: str) -> str:
     """Return a name with slashes and without scheme, drive, and what leads out of a folder."""
     path = name.strip().replace("\\", "/")
     path = path.partition("?d=")[2] or path  # as Label Studio serves local files
-    path = _SCHEME.sub("", path, count=1)
+    own = _SCHEME.sub("", path, count=1)
+    path = own if "://" not in path else own.partition("?")[0]  # what a server is asked for
     return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
 
 

@@ -189,7 +189,7 @@ def test_a_large_file_that_only_the_other_reader_accepts_is_read(large: Path) ->
     annotations = [square_annotation(1, 30, area=float("nan")), square_annotation(2, 10)]
     write(large, annotations=annotations)
     assert "NaN" in large.read_text()[-1000:]
-    assert [one.kind for one in read(large).findings] == ["area computed"]
+    assert "area computed" in [one.kind for one in read(large).findings]
 
 
 def test_a_large_file_that_none_accepts_is_refused_with_the_place(large: Path) -> None:

@@ -18,7 +18,7 @@ from tests.support.data_fixtures import (
     tiny_content,
     tiny_spec,
 )
-from yolact_bench.coco_file.segmentation import usable_box, usable_mask
+from yolact_bench.coco_file.segmentation import SIZE_OF_RLE, usable_box, usable_mask
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.data.coco import CocoDataset
 from yolact_bench.dataset_spec.dataset import DatasetSpec
@@ -107,7 +107,7 @@ DEGENERATE = {
     "unreadable polygon   ": {"segmentation": [[0, 0, float("nan"), 0, 3, 5]]},
     "unreadable RLE": {"segmentation": {"size": [*SIZE], "counts": "garbage"}},
     "unreadable RLE ": {"segmentation": {"size": [*SIZE], "counts": [5, WHOLE]}},
-    "unreadable RLE  ": {"segmentation": {"size": [1, 1], "counts": [0, 1]}},
+    SIZE_OF_RLE: {"segmentation": {"size": [1, 1], "counts": [0, 1]}},
     "unreadable RLE   ": {"segmentation": {"size": [*SIZE], "counts": [WHOLE + 5, -5]}},
     "unreadable RLE    ": {"segmentation": {"counts": [WHOLE]}},
 }
