@@ -6,10 +6,11 @@ Markdown and LaTeX have such functions where their pages are written.
 
 import re
 
-# All but tab and line feed: escape sequences, marks that turn the direction of what follows, other
-# ends of lines, and halves of characters (bytes of file names that are not UTF-8).
+# All but tab and line feed: escape sequences, marks that turn the direction of what follows, blanks
+# without width, other ends of lines, halves of characters (bytes of file names that are no UTF-8).
 _CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff"
+    r"\ud800-\udfff]"
 )
 _LAYOUT = {ord("\t"): "\0", ord("\n"): "\0"}  # of texts of several lines alone
 # scheme://user:password@host. A slash in it is legal for databases, but not behind a port.

@@ -27,7 +27,7 @@ def unusable(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor] | None = N
     faults = [
         f"{key} {fault}"
         for key, value in tensors.items()
-        if (fault := _fault(value, owners.get(key)))
+        if (fault := _fault(value, owners.get(key)) or _variance_fault(key, value))
     ]
     return word_list(faults, most=NAMED) if faults else ""
 
@@ -41,6 +41,11 @@ def casts(tensors: Mapping[str, Tensor]) -> str:
     ]
     counts = [f"{names.count(name)} tensors of {name}" for name in sorted(set(names))]
     return f"{word_list(counts)} become float32" if counts else ""
+
+
+def _variance_fault(key: str, tensor: Tensor) -> str:
+    is_negative = key.endswith("running_var") and bool((tensor < 0).any())
+    return "has variances below 0" if is_negative else ""
 
 
 def _fault(tensor: Tensor, own: Tensor | None) -> str:

@@ -137,3 +137,24 @@ def test_a_torn_checkpoint_is_damaged(file: Path, run: Run, size: int) -> None:
         load_facts(file, train_digest=run.train_digest)
     with pytest.raises(SpecError, match=r"^weights: .*final\S+ is (not|no)"):
         load_detector("yolact_tiny", weights=file)
+
+
+def test_changed_bytes_in_the_weights_are_no_other_weights(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "final.pt"
+    network = build_network(run)
+    save_final(file, run=run, facts=FACTS, network=network)
+    largest = max(network.parameters(), key=lambda one: one.numel())
+    content = bytearray(file.read_bytes())
+    content[content.index(largest.detach().numpy().tobytes())] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(SpecError, match="damaged: the checksum of"):
+        load_weights(build_network(run), file)
+
+
+def test_variances_below_0_are_refused(run: Run, tmp_path: Path) -> None:
+    network = build_network(run)
+    state = network.state_dict()
+    key = next(key for key in state if key.endswith("running_var"))
+    torch.save({**state, key: state[key] - 2}, tmp_path / "other.pth")
+    with pytest.raises(SpecError, match="variances below 0"):
+        load_weights(network, tmp_path / "other.pth")
