@@ -166,7 +166,7 @@ def read_spec(
     """
     source = read(path).check_all_keys(keys, faults, required=("schema", *required))
     written = source.data.get("schema")
-    if written != schema:
+    if isinstance(written, bool) or written != schema:  # True == 1
         faults.add(source.error(("schema",), f"expected schema: {schema}, got {brief(written)}"))
     return source
 

@@ -115,3 +115,11 @@ def test_a_declared_factor_is_printed_in_words(factor: str, tmp_path: Path) -> N
         for line in str(error.value).splitlines():
             assert line.isprintable()
             assert len(line) < 400 + len(str(path))
+
+
+@pytest.mark.parametrize("schema", [True, "1", None])
+def test_a_schema_is_a_number(schema: object, tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump({**ABLATION, "schema": schema}))
+    with pytest.raises(SpecError, match="expected schema: 1"):
+        load(path)
