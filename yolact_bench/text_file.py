@@ -82,5 +82,18 @@ def read_bytes(path: Path, *, most: int, remedy: str) -> bytes:
     raise SpecError(f"{str(path)[:300]}: cannot be read ({fault}); {remedy}")
 
 
+def read_lines(path: Path, *, most: int, remedy: str) -> list[str]:
+    """Return the lines of a text of at most `most` bytes that are not blank.
+
+    Raises:
+        SpecError: as `read_bytes`, or not UTF-8.
+    """
+    try:
+        text = read_bytes(path, most=most, remedy=remedy).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 (byte {error.start}); {remedy}") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def _kind(mode: int) -> str:
     return "a folder" if stat.S_ISDIR(mode) else "a pipe or device, not a file"

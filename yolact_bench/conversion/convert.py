@@ -12,7 +12,8 @@ from yolact_bench.conversion.masks import read_masks
 from yolact_bench.conversion.pictures import Conversion, Picture, Settings
 from yolact_bench.conversion.voc import read_voc
 from yolact_bench.conversion.yolo import read_yolo
-from yolact_bench.errors import Mistakes, SpecError, hint
+from yolact_bench.errors import Mistakes, SpecError, brief, hint
+from yolact_bench.escape import is_printed
 from yolact_bench.results.files import atomic_folder
 
 FORMATS: Mapping[str, Callable[[Path, Settings, Mistakes], Conversion]] = {
@@ -22,6 +23,8 @@ FORMATS: Mapping[str, Callable[[Path, Settings, Mistakes], Conversion]] = {
     "cityscapes": read_cityscapes,
     "masks": read_masks,
 }
+
+_LONGEST = 200  # characters of a class name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ def convert(source: Path, name: str, out: Path, settings: Settings) -> CocoFiles
     require_new(out)
     mistakes = Mistakes(source)
     conversion = FORMATS[name](source, settings, mistakes)
+    mistakes.raise_any()
+    _require_whole(conversion, mistakes)
     mistakes.raise_any()
     if not any(one.shapes for split in conversion.splits.values() for one in split):
         raise SpecError(f"{source}: no object in any image; is --format {name} the right one?")
@@ -93,6 +98,22 @@ def dataset_yaml(out: Path, splits: Mapping[str, tuple[Path, str]]) -> str:
         parts = f"images: {json.dumps(place)}, annotations: {json.dumps(annotations)}"
         lines.append(f"{split}: {{{parts}}}\n")
     return "".join(lines)
+
+
+def _require_whole(conversion: Conversion, mistakes: Mistakes) -> None:
+    """Add splits without images, and class names that are no line or not unique, to `mistakes`."""
+    for split, pictures in conversion.splits.items():
+        if not pictures:
+            mistakes.add(f"the split {split!r} has no image; list some, or remove the split")
+    seen = set[str]()
+    for name in conversion.classes:
+        if not name.strip() or not is_printed(name) or len(name) > _LONGEST:
+            mistakes.add(
+                f"the class name {brief(name)}: write one line of 1 to {_LONGEST} characters"
+            )
+        elif name in seen:
+            mistakes.add(f"two classes are named {name!r}; rename one")
+        seen.add(name)
 
 
 def _folder_of(pictures: Sequence[Picture]) -> Path:

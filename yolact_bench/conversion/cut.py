@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from yolact_bench.coco_content import entries_of, read_coco
+from yolact_bench.coco_fields import whole_number
 from yolact_bench.conversion.convert import CocoFiles, dataset_yaml, require_new
 from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.image_files.scan import scan_images
@@ -39,15 +40,20 @@ def cut(
         raise SpecError(f"--val {val}, --test {test}: write fractions whose sum is below 1")
     content = read_coco(annotations)
     mistakes = Mistakes(annotations)
-    pictures = entries_of(content, "images", mistakes)
+    pictures, objects, _ = (
+        entries_of(content, key, mistakes) for key in ("images", "annotations", "categories")
+    )
     mistakes.raise_any()
     names = [str(one.get("file_name")) if isinstance(one, dict) else "" for one in pictures]
     if not names or "" in names or "None" in names:
         raise SpecError(f"{annotations}: 'images' without a file_name; write it")
+    if len({_key(one.get("id")) for one in pictures}) < len(pictures):
+        raise SpecError(f"{annotations}: 'images' without an id of its own each; write it")
     parts = _assign(_groups(names, images, group), {"val": val, "test": test}, seed)
     splits = {
         split: _part(content, [pictures[index] for index in rows]) for split, rows in parts.items()
     }
+    rest = len(objects) - sum(len(part["annotations"]) for part in splits.values())
     files = {split: f"annotations/instances_{split}.json" for split in splits}
     with atomic_folder(out.absolute()) as partial:
         (partial / "annotations").mkdir()
@@ -60,16 +66,13 @@ def cut(
         counts={k: (len(one["images"]), len(one["annotations"])) for k, one in splits.items()},
         dataset_yaml=out / "dataset.yaml",
         images=dict.fromkeys(splits, images),
-        left_out={},
+        left_out={"annotation of no image": rest} if rest else {},
     )
 
 
 def _groups(names: Sequence[str], images: Path, pattern: str) -> dict[str, list[int]]:
     """Return the rows of the images that must stay together, by the first name among them."""
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise SpecError(f"--group {pattern!r}: not a regular expression ({error})") from error
+    expression = _compile(pattern)
     first: dict[str, int] = {}  # group or content → the first row that has it
     leader = list(range(len(names)))
 
@@ -78,9 +81,10 @@ def _groups(names: Sequence[str], images: Path, pattern: str) -> dict[str, list[
             row = leader[row]
         return row
 
-    for row, (name, file) in enumerate(
-        zip(names, scan_images(images, names, cache=None), strict=True)
-    ):
+    files = scan_images(images, names, cache=None)
+    if not any(file.sample for file in files):
+        raise SpecError(f"--images {images}: has none of the images of the file; name their folder")
+    for row, (name, file) in enumerate(zip(names, files, strict=True)):
         match = expression.search(name) if pattern else None
         if pattern and match is None:
             raise SpecError(f"--group {pattern!r}: not found in {name!r}; write one that fits all")
@@ -94,13 +98,20 @@ def _groups(names: Sequence[str], images: Path, pattern: str) -> dict[str, list[
     return {min(names[row] for row in rows): rows for rows in groups.values()}
 
 
+def _compile(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise SpecError(f"--group {pattern!r}: not a regular expression ({error})") from error
+
+
 def _assign(
     groups: Mapping[str, list[int]], fractions: Mapping[str, float], seed: int
 ) -> dict[str, list[int]]:
     """Return the rows of each split; seed and names decide, so new images move few others."""
 
     def draw(name: str) -> bytes:
-        return hashlib.sha256(f"{seed} {name}".encode()).digest()
+        return hashlib.sha256(f"{seed} {name}".encode(errors="surrogatepass")).digest()
 
     order = sorted(groups, key=draw)
     total = sum(len(rows) for rows in groups.values())
@@ -124,10 +135,16 @@ def _assign(
 
 def _part(content: Mapping[str, Any], images: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the file with these images alone; every entry as it is."""
-    wanted = {str(one.get("id")) for one in images}
+    wanted = {_key(one.get("id")) for one in images}
     kept = [
         one
-        for one in content.get("annotations", [])
-        if isinstance(one, dict) and str(one.get("image_id")) in wanted
+        for one in content["annotations"]
+        if isinstance(one, dict) and _key(one.get("image_id")) in wanted
     ]
     return {**content, "images": list(images), "annotations": kept}
+
+
+def _key(value: object) -> object:
+    """Return an id for comparison: 7, 7.0 and "7" are one."""
+    number = whole_number(value)
+    return str(value) if number is None else number

@@ -26,6 +26,7 @@ from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.json_file import read_json
 
 _CIRCLE_POINTS = 64
+_FAR = 1e6  # px, beyond every image
 _NO_AREA = ("point", "points", "line", "linestrip")
 
 
@@ -76,7 +77,8 @@ def _picture(file: Path, left_out: Counter[str], mistakes: Mistakes) -> Picture 
             else:
                 group = shape.get("group_id")
                 key = (str(shape["label"]), number if group is None else f"group {group}")
-                groups[key].append(_outline(shape, kind))
+                outline = _outline(shape, kind)  # before a group begins that may stay empty
+                groups[key].append(outline)
         except SpecError as error:
             mistakes.add(f"{file}: shapes[{number}]: {error}")
     shapes += [polygon_shape(label, parts) for (label, _), parts in groups.items()]
@@ -96,10 +98,10 @@ def _kind(shape: Any) -> str:  # noqa: ANN401 - of a file of others
 def _points(shape: Mapping[str, Any], fewest: int) -> list[tuple[float, float]]:
     try:
         points = [(float(x), float(y)) for x, y in shape["points"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise SpecError("points: expected [[x, y], …]; correct them") from error
-    if len(points) < fewest or not all(math.isfinite(value) for point in points for value in point):
-        raise SpecError(f"points: expected {fewest} or more; draw the shape again")
+    if len(points) < fewest or not all(abs(value) < _FAR for point in points for value in point):
+        raise SpecError(f"points: expected {fewest} or more in the image; draw the shape again")
     return points
 
 

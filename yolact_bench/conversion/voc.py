@@ -21,7 +21,7 @@ from yolact_bench.conversion.pictures import (
 )
 from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.published_datasets import PASCAL_CLASSES
-from yolact_bench.text_file import read_bytes
+from yolact_bench.text_file import read_bytes, read_lines
 
 _VOID = 255  # the border of objects, and what is too small to name
 _LARGEST = 1 << 28
@@ -57,8 +57,8 @@ def read_voc(source: Path, settings: Settings, mistakes: Mistakes) -> Conversion
 
 
 def _lines(file: Path) -> list[str]:
-    text = read_bytes(file, most=_LARGEST, remedy="write one name a line").decode()
-    return [line.split()[0] for line in text.splitlines() if line.strip()]
+    lines = read_lines(file, most=_LARGEST, remedy="write one name a line")
+    return [line.split()[0] for line in lines]
 
 
 def _picture(source: Path, stem: str, settings: Settings, left_out: Counter[str]) -> Picture:
@@ -93,11 +93,13 @@ def _labels_of(
         content = read_bytes(xml, most=_LARGEST, remedy=_REMEDY)
         if b"<!ENTITY" in content or b"<!DOCTYPE" in content:
             raise SpecError(f"{xml}: has a DOCTYPE, which no VOC file needs; remove it")
+        if b"\0" in content:  # of UTF-16, where the search above finds nothing
+            raise SpecError(f"{xml}: not UTF-8; save it so")
         try:
             root = ElementTree.fromstring(content)
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter: encodings
             raise SpecError(f"{xml}: not XML ({error}); {_REMEDY}") from error
-        names = [str(one.findtext("name")) for one in root.iter("object")]
+        names = [one.findtext("name") or "" for one in root.iter("object")]
         return dict(enumerate(names, start=1))
     kinds = read_index(source / "SegmentationClass" / f"{stem}.png")
     if kinds.shape != numbers.shape:

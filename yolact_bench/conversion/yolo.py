@@ -12,8 +12,8 @@ from yolact_bench.conversion.pictures import (
     polygon_shape,
     size_of,
 )
-from yolact_bench.errors import Mistakes, SpecError
-from yolact_bench.text_file import read_bytes
+from yolact_bench.errors import Mistakes, SpecError, brief
+from yolact_bench.text_file import read_bytes, read_lines
 from yolact_bench.yaml_source import Source, read
 
 _BOX = 5  # numbers of a line that is a box: class, centre, size
@@ -47,9 +47,13 @@ def read_yolo(source: Path, settings: Settings, mistakes: Mistakes) -> Conversio
 def _names(source: Source) -> tuple[str, ...]:
     names = source.data.get("names")
     if isinstance(names, Mapping):
-        names = [names[key] for key in sorted(names, key=lambda key: int(str(key)))]
-    if not isinstance(names, list) or not names:
-        raise source.error(("names",), f"expected a list of class names, got {names!r}")
+        by_number = {str(key): name for key, name in names.items()}
+        names = [by_number.get(str(number)) for number in range(len(by_number))]
+    if not isinstance(names, list) or not names or not all(isinstance(n, str | int) for n in names):
+        raise source.error(
+            ("names",),
+            f"expected class names as a list or by numbers from 0 on, got {brief(names)}",
+        )
     return tuple(str(name) for name in names)
 
 
@@ -76,8 +80,8 @@ def _find(source: Source, entry: str) -> Path | None:
 
 
 def _lines(file: Path) -> list[Path]:
-    lines = read_bytes(file, most=_LARGEST, remedy="write one image a line").decode().split("\n")
-    return [file.parent / line.strip() for line in lines if line.strip()]
+    lines = read_lines(file, most=_LARGEST, remedy="write one image a line")
+    return [file.parent / line for line in lines]
 
 
 def _picture(path: Path, classes: tuple[str, ...], mistakes: Mistakes) -> Picture:
