@@ -101,7 +101,7 @@ def manifest(name: str = "quick", budget: str = "full") -> Manifest:
         base="yolact_tiny",
         baseline="fast",
         changes=("nms",),
-        arm_changes={},
+        arm_changes={"fast": {}, "soft": {}, "broken": {}},
         seeds=(0,),
         measure=("accuracy", "latency"),
         dataset="shapes",

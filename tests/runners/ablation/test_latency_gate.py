@@ -255,5 +255,5 @@ def test_a_stored_gate_reads_back_and_a_broken_one_is_an_error(tmp_path: Path) -
     assert load(tmp_path, "q") == result
     assert load(tmp_path, "another question") is None
     (tmp_path / FILE_NAME).write_text("{")
-    with pytest.raises(SpecError, match="delete it"):
+    with pytest.raises(SpecError, match="remove it"):
         load(tmp_path, "q")

@@ -155,7 +155,10 @@ def test_arms_of_ablations_seed_a_sweep_and_an_impossible_one_fails_alone(tmp_pa
     for unit in arms.values():
         at.store.add(fake_work.accuracy("fast", detect_digest=unit.run.detect_digest))
     runs = tuple(replace(planned_run(unit), arm=arm) for arm, unit in arms.items())
-    earlier = replace(_manifest(checked, ""), name="earlier", runs=runs)
+    changes: dict[str, dict[str, object]] = {arm: {} for arm in arms}
+    earlier = replace(
+        _manifest(checked, ""), name="earlier", baseline="plain", arm_changes=changes, runs=runs
+    )
     manifests.save(earlier, tmp_path / "work" / "reports" / "earlier")
     executor = FakeExecutor(lambda run: 0.1)
 
