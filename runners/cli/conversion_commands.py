@@ -72,25 +72,6 @@ def split(
     _show(result, as_json=as_json)
 
 
-def _show(result: "CocoFiles", *, as_json: bool) -> None:
-    if as_json:
-        counts = {
-            k: dict(zip(("images", "objects"), n, strict=True)) for k, n in result.counts.items()
-        }
-        files = {split: str(file) for split, file in result.annotations.items()}
-        place = None if result.dataset_yaml is None else str(result.dataset_yaml)
-        facts = {"dataset": place, "annotations": files, "counts": counts}
-        echo(json.dumps(facts | {"left_out": result.left_out}))
-        return
-    for split_name, (images, objects) in result.counts.items():
-        file = result.annotations[split_name]
-        echo(f"{split_name}: {images} images, {objects} objects: {file}")
-    for kind, number in result.left_out.items():
-        echo(f"left out: {number} × {kind}")
-    if result.dataset_yaml is not None:
-        echo(str(result.dataset_yaml))
-        return
-    (split_name, file), *_ = result.annotations.items()
-    folder = result.images[split_name]
-    echo("no training and validation split; cut it into both:")
-    echo(f"  yolact-bench data split {file} --images {folder} --out FOLDER")
+def _show(files: "CocoFiles", *, as_json: bool) -> None:
+    for line in [json.dumps(files.facts())] if as_json else files.lines():
+        echo(line)

@@ -37,6 +37,28 @@ class CocoFiles:
     images: Mapping[str, Path]
     left_out: Mapping[str, int]
 
+    def facts(self) -> dict[str, object]:
+        """Return the same as plain data."""
+        return {
+            "dataset": None if self.dataset_yaml is None else str(self.dataset_yaml),
+            "annotations": {split: str(file) for split, file in self.annotations.items()},
+            "counts": {k: {"images": n, "objects": m} for k, (n, m) in self.counts.items()},
+            "left_out": dict(self.left_out),
+        }
+
+    def lines(self) -> list[str]:
+        """Return the same as text, and the next command where splits are missing."""
+        lines = [
+            f"{split}: {images} images, {objects} objects: {self.annotations[split]}"
+            for split, (images, objects) in self.counts.items()
+        ]
+        lines += [f"left out: {number} × {kind}" for kind, number in self.left_out.items()]
+        if self.dataset_yaml is not None:
+            return [*lines, str(self.dataset_yaml)]
+        (split, file), *_ = self.annotations.items()
+        command = f"yolact-bench data split {file} --images {self.images[split]} --out FOLDER"
+        return [*lines, "no training and validation split; cut it into both:", f"  {command}"]
+
 
 def convert(source: Path, name: str, out: Path, settings: Settings) -> CocoFiles:
     """Write a data set of the format `name` as COCO files into the new folder `out`.
