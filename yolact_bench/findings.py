@@ -79,8 +79,10 @@ FINDINGS: Mapping[str, str] = {
 }
 
 NO_AREA = "no area"  # the text of an `AREA` that is not stated
-# Kinds of which the results of versions without images in fingerprints were others.
-READ_OTHERWISE = frozenset({AREA, BOX, CROWD, DEPTH, PART, POLYGON})
+# Kinds of which the results of versions without images in fingerprints were others,
+_READ_OTHERWISE = frozenset({AREA, BOX, CROWD, DEPTH, PART, POLYGON})
+# but for findings whose text ends so.
+_READ_ALIKE = (NO_AREA, "iscrowd true", "iscrowd false", "as of 16 bits")
 
 ALL_KINDS = "all"  # of --strict
 _MOST_SHOWN = 5  # places of a kind
@@ -116,6 +118,13 @@ def count_kinds(findings: Iterable[Finding]) -> dict[str, int]:
     for finding in findings:
         counts[finding.kind] += finding.count
     return {kind: counts[kind] for kind in FINDINGS if counts[kind]}
+
+
+def kinds_read_otherwise(findings: Iterable[Finding]) -> list[str]:
+    """Return the kinds of findings with which the results of earlier versions were others."""
+    # What is not listed has others of its kind.
+    kinds = {one.kind for one in findings if one.count == 1 and not one.text.endswith(_READ_ALIKE)}
+    return sorted(kinds & _READ_OTHERWISE)
 
 
 def counts_text(counts: Mapping[str, int]) -> str:

@@ -12,6 +12,7 @@ from runners.ablation.sessions import time_arms
 from runners.arms.external.plan import adopt_files
 from runners.arms.finish import analyse
 from runners.arms.job import Job
+from runners.arms.train import report_small_objects
 from runners.executors import Executor
 from runners.executors.in_process import InProcessExecutor
 from runners.executors.log_follower import LogFollower
@@ -23,6 +24,7 @@ from runners.units.known_data import unrecorded_images
 from runners.units.unit import Work, planned_run
 from runners.units.workplace import Workplace
 from yolact_bench.errors import ArmError
+from yolact_bench.findings import NO_CELL
 from yolact_bench.results.manifest import Manifest, save
 from yolact_bench.work_names import LOG, REPORTS, inside
 
@@ -68,6 +70,10 @@ def open_data(plan: Plan, place: Workplace) -> None:
         for split, is_needed in (("train", step.trains), (step.unit.split, step.is_missing))
         if is_needed
     )
+    if place.datasets.is_error(NO_CELL):  # in a training it would be the failure of an arm
+        trained = (step.unit for step in plan.steps if step.trains)
+        for unit in {(one.run.train_data, one.run.image_size): one for one in trained}.values():
+            report_small_objects(unit, place)
     adopt_files(plan.external, place)
 
 

@@ -54,6 +54,20 @@ def ensure_trained(unit: Unit, place: Workplace, *, on_log: Logged | None = None
     return load_finished(weights, train_digest=unit.train_digest)
 
 
+def report_small_objects(unit: Unit, place: Workplace) -> None:
+    """Log how many training objects are too small for the masks of a unit.
+
+    Raises:
+        SpecError: there are some, and they are errors.
+    """
+    small = place.datasets.open(unit.data, "train").without_cell(
+        prototype_size(unit.run.image_size)
+    )
+    if small:
+        title = f"{unit.data.name} train at {unit.run.image_size} px"
+        place.datasets.report(title, small, f"the first: {small[0].where}; raise image_size")
+
+
 @contextmanager
 def sole_trainer(folder: Path, title: str, ranks: Ranks) -> Iterator[None]:
     """Train in `folder` alone until the block ends; the first of several ranks holds the lock.
@@ -119,10 +133,8 @@ def _train(
             should_stop=should_stop,
             on_log=on_log,
         )
+    report_small_objects(unit, place)
     dataset = place.datasets.open(unit.data, "train")
-    if small := dataset.without_cell(prototype_size(unit.run.image_size)):
-        title = f"{unit.data.name} train at {unit.run.image_size} px"
-        place.datasets.report(title, small, f"the first: {small[0].where}; raise image_size")
     every = place.validate_every
     if every is None:
         every = max(1, build_schedule(unit.run).iterations // 5)

@@ -9,7 +9,7 @@ from pathlib import Path
 from runners.arms.evaluate import predict_unit
 from runners.arms.finish import ensure_accuracy
 from runners.arms.standing_record import standing_accuracy
-from runners.arms.train import ensure_trained, hold_on_first
+from runners.arms.train import ensure_trained, hold_on_first, report_small_objects
 from runners.cli.arm_commands import EvaluateCommand, TrainCommand
 from runners.evaluation.files import images_name, write_submission
 from runners.evaluation.score import Scores, score_predictions
@@ -24,6 +24,7 @@ from runners.workdir.leftovers import hold_work_dir
 from yolact_bench.errors import SpecError
 from yolact_bench.evaluation import crowding_text, evaluation_text
 from yolact_bench.file_hash import file_sha256
+from yolact_bench.findings import NO_CELL
 from yolact_bench.results.record import Accuracy
 from yolact_bench.text import align, ap_points
 
@@ -49,6 +50,8 @@ def train(command: TrainCommand) -> None:
             splits = ["val"] if at.validate_every != 0 and ranks.first else []
             needed = [(unit.data, split) for split in ("train", *splits)]
             ranks.do_on_all(lambda: at.datasets.open_all(needed))
+            if at.datasets.is_error(NO_CELL):
+                ranks.do_on_all(lambda: report_small_objects(unit, at))
         lock = hold_work_dir(place.work_dir, command=f"yolact-bench train {command.arm}")
         with hold_on_first(ranks, lock):
             result = ensure_trained(unit, at)

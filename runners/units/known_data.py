@@ -12,7 +12,7 @@ from runners.units.workplace import Workplace
 from yolact_bench.dataset_spec.dataset import DatasetSpec
 from yolact_bench.dataset_spec.images import recall
 from yolact_bench.errors import SpecError
-from yolact_bench.findings import NO_AREA, READ_OTHERWISE
+from yolact_bench.findings import kinds_read_otherwise
 from yolact_bench.resolve import resolve_run
 from yolact_bench.results.files import write_atomically
 from yolact_bench.spec.run import Run
@@ -82,12 +82,12 @@ def _known_as(data: DatasetSpec, split: str, own: str, place: Workplace) -> str:
     """Return the fingerprint under which the work directory has the split, `own` if it is new."""
     file, files = place.work_dir / IMAGES, data.split(split)
     title = f"{data.name} {split}"
-    before = known = _read(file)
+    known, news = _read(file), dict[str, KnownImages]()
     earlier = data.fingerprint(split, images=False)
     samples = files.images_digest(data.cache)
     if earlier not in known and _is_mentioned(earlier, place.work_dir):
         entry, note = _take_over(data, split, place, samples)
-        known = known | {earlier: entry}
+        known = known | (news := {earlier: entry})
         log.warning("%s: the work in %s %s", title, place.work_dir, note)
     elif earlier in known and known[earlier].samples not in ("", samples):
         log.warning("%s: its images have changed; earlier results are of others", title)
@@ -101,10 +101,11 @@ def _known_as(data: DatasetSpec, split: str, own: str, place: Workplace) -> str:
                 f"{title}: images in {data.split(split).files[0]} have changed, though not in size "  # type: ignore[index]
                 "and ends; put them back, or write another --work-dir"
             )
-        known = known | {own: replace(entry, contents=contents)}
+        news[own] = replace(entry, contents=contents)
         log.info("%s: SHA-256 of all images %s", title, contents)
-    if known != before:
-        write_atomically(file, _FILE.dump_json(known, indent=1) + b"\n")
+    recorded = _read(file)  # again: another command may have written while images were read
+    if recorded | news != recorded:
+        write_atomically(file, _FILE.dump_json(recorded | news, indent=1) + b"\n")
     return own
 
 
@@ -116,12 +117,9 @@ def _take_over(
         findings = place.datasets.open(data, split).findings
     except SpecError:  # it says so where the split is needed
         findings = ()
-    # An area that is not there was computed then, too. What is not listed has others of its kind.
-    listed = [one for one in findings if one.count == 1 and one.text != NO_AREA]
-    kinds = {one.kind for one in listed} & READ_OTHERWISE
-    if kinds:
+    if kinds := kinds_read_otherwise(findings):
         return KnownImages(), (
-            f"read its annotations or images otherwise ({', '.join(sorted(kinds))}): it is done "
+            f"read its annotations or images otherwise ({', '.join(kinds)}): it is done "
             "again, and --weights takes the earlier weights"
         )
     note = "is older than the record of images; it goes on with those that are there now"

@@ -33,7 +33,7 @@ class Datasets:
     """A cache of opened splits: checking the annotations of COCO takes most of a minute."""
 
     def __init__(self, strict: str | None = None) -> None:
-        self._opened: dict[tuple[str, str], Dataset] = {}
+        self._opened: dict[object, Dataset] = {}
         self._strict = strict_kinds(strict)
 
     def open(self, data: DatasetSpec, split: str) -> Dataset:
@@ -42,7 +42,12 @@ class Datasets:
         Raises:
             SpecError: files are missing, malformed or not usable, or have findings that are errors.
         """
-        key = data.fingerprint(split, images=False), split
+        # The annotations, and where the images are: those of the training decide what is read too.
+        key = (
+            data.fingerprint(split, images=False),
+            data.subset,
+            *map(data.splits.get, (split, "train")),
+        )
         if key not in self._opened:
             log.info("reading the annotations of %s %s", data.name, split)
             dataset = open_dataset(data, split)
@@ -50,6 +55,10 @@ class Datasets:
             self.report(f"{data.name} {split}", dataset.findings, remedy)
             self._opened[key] = dataset
         return self._opened[key]
+
+    def is_error(self, kind: str) -> bool:
+        """Return whether a finding of this kind is an error."""
+        return kind in self._strict
 
     def report(self, title: str, findings: Sequence[Finding], remedy: str) -> None:
         """Log findings in one line; none is no line.

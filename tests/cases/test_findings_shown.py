@@ -1,12 +1,15 @@
 """Findings where a user sees them: on the terminal, as errors, in records and reports."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from reports.summary.caveats import caveats
+from runners.cli.arm import train as train_arm
+from runners.cli.arm_commands import TrainCommand
 from runners.cli.main import app
 from runners.units.workplace import Datasets
 from tests.cases.annotation_changes import changed, first
@@ -18,6 +21,7 @@ from yolact_bench.errors import SpecError
 from yolact_bench.findings import FINDINGS, strict_kinds
 from yolact_bench.results.record import Accuracy
 from yolact_bench.results.serialise import from_plain, plain_fields
+from yolact_bench.work_names import CHECKPOINTS
 
 ODD = changed(first(area=None, iscrowd="0"))  # two findings
 
@@ -117,11 +121,32 @@ def test_a_report_notes_the_findings_of_its_data_once() -> None:
     assert not any("finding" in note for note in caveats(manifest(), [accuracy("fast")], []))
 
 
+# At 72 px a mask has 18 x 18 cells, of 4 px in height: the object of 1 px has none.
+OF_1_PX = {"segmentation": [[8, 10.5, 38, 10.5, 38, 11.5, 8, 11.5]], "bbox": [8, 10.5, 30, 1]}
+
+
+def test_objects_without_a_cell_are_errors_before_a_training_begins(tmp_path: Path) -> None:
+    train = changed(first(**OF_1_PX, area=30))
+    path, work = write_base(tmp_path, train=train), tmp_path / "work"
+    options = {
+        "dataset": str(path),
+        "settings": ["image_size=72"],
+        "strict": "object without a cell",
+    }
+    message = "base train at 72 px: --strict: 1 finding: 1 object without a cell"
+    with pytest.raises(SpecError, match=message):
+        train_arm(TrainCommand(arm="yolact_tiny", work_dir=work, device="cpu", **options))
+    data = "{name: shapes, train_images: 6, val_images: 3, size: 96}"
+    at = context(work)
+    strict = replace(at, place=replace(at.place, datasets=Datasets("object without a cell")))
+    with pytest.raises(SpecError, match=message):
+        run_spec(write_spec(tmp_path, SPEC.replace(data, str(path))), strict)
+    assert not (work / CHECKPOINTS).exists()
+
+
 @pytest.mark.slow
 def test_a_run_keeps_the_counts_of_both_splits_in_its_records(tmp_path: Path) -> None:
-    """At 72 px a mask has 18 x 18 cells, of 4 px in height: the object of 1 px has none."""
-    thin = [[8, 10.5, 38, 10.5, 38, 11.5, 8, 11.5]]
-    train = changed(first(segmentation=thin, bbox=[8, 10.5, 30, 1], area=0, id="1"))
+    train = changed(first(**OF_1_PX, area=0, id="1"))
     path = write_base(tmp_path, train=train, val=ODD)
     data = "{name: shapes, train_images: 6, val_images: 3, size: 96}"
     at = context(tmp_path / "work")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from runners.units.workplace import Datasets
-from tests.cases.base_set import SIZE, base_content, write_base
+from tests.cases.base_set import SIZE, base_content, draw_images, write_base
 from tests.support.image_bytes import TURNED, png_claiming
 from yolact_bench.data import Dataset, open_dataset
 from yolact_bench.dataset_spec.dataset import dataset_choice, resolve_dataset
@@ -242,3 +242,20 @@ def test_a_picture_65000_px_wide_is_read(tmp_path: Path) -> None:
     (tmp_path / "train.json").write_text(json.dumps(content))
     cv2.imwrite(str(tmp_path / "train" / "1.png"), np.zeros((80, 65_000), np.uint8))
     assert open_split(yaml).image(0).shape == (80, 65_000, 3)
+
+
+def test_annotations_with_images_of_another_folder_are_another_split(tmp_path: Path) -> None:
+    """As in an ablation of two ways in which images are compressed."""
+    yaml = write_base(tmp_path)
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.read_text().replace("images: val", "images: noise"))
+    draw_images(tmp_path / "noise", [f"{n}.png" for n in range(101, 107)], seed=9)
+    datasets = Datasets()
+    one, two = (
+        datasets.open(
+            resolve_dataset(dataset_choice(str(file), relative_to=tmp_path), data_root=None), "val"
+        )
+        for file in (yaml, other)
+    )
+    assert one is not two
+    assert (one.image(0) != two.image(0)).any()

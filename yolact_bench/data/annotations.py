@@ -5,8 +5,9 @@ One file: what is read of an entry, what is kept of it and what scoring gets mus
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -86,13 +87,17 @@ class Annotations:
             findings.add(NO_CELL, where, f"{width:.3g} x {height:.3g} px, at {side} cells a side")
         return findings.all()
 
-    def ground_truth(self) -> dict[str, object]:
-        """Return what was read, in COCO's format: scoring counts what could be learnt."""
+    def ground_truth(self, files: Mapping[str, str] = MappingProxyType({})) -> dict[str, object]:
+        """Return what was read, in COCO's format: scoring counts what could be learnt.
+
+        `files` are those of images whose name there is another.
+        """
         categories = zip(self.category_ids, self.classes, strict=True)
+        names = ((one, files.get(one.file_name, one.file_name)) for one in self.images)
         return {
             "images": [
-                {"id": one.id, "file_name": one.file_name, "height": one.height, "width": one.width}
-                for one in self.images
+                {"id": one.id, "file_name": name, "height": one.height, "width": one.width}
+                for one, name in names
             ],
             "annotations": list(self._annotations()),
             "categories": [{"id": number, "name": name} for number, name in categories],

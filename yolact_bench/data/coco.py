@@ -66,5 +66,8 @@ class CocoDataset:
         return self._annotations.without_cell(side)
 
     def ground_truth(self) -> dict[str, object]:
-        """Return images, annotations and categories as they were read, in COCO's format."""
-        return self._annotations.ground_truth()
+        """Return images, annotations and categories as they were read, in COCO's format.
+
+        Images have the names of their files.
+        """
+        return self._annotations.ground_truth(self._folder.changes)

@@ -41,7 +41,7 @@ class ImageFolder:
         names = find_names(files.images, [entry.file_name for entry in entries])
         scans = scan_images(files.images, names.files, cache=spec.cache)
         refuse_faults(files, entries, names, scans)
-        self._changes = names.changes
+        self.changes = names.changes  # of names in the annotation file, to those of files
         for entry in entries if names.changes else ():
             if (name := names.changes.get(entry.file_name)) is not None:
                 findings.add(IMAGE_NAME, f"image {entry.id}", f"{entry.file_name} is {name}")
@@ -58,7 +58,7 @@ class ImageFolder:
     def path(self, index: int) -> Path:
         """Return the file of an image."""
         name = self._entries[index].file_name
-        return self._folder / self._changes.get(name, name)
+        return self._folder / self.changes.get(name, name)
 
     def image(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         """Return the image, RGB.

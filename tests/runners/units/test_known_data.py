@@ -14,6 +14,7 @@ from runners.units.workplace import Workplace
 from tests.cases.base_set import draw_images, write_base
 from tests.support.fake_work import accuracy
 from tests.yolact_bench.dataset_spec.test_image_identity import change_middle
+from yolact_bench.dataset_spec.split import FileSplit
 from yolact_bench.errors import SpecError
 from yolact_bench.work_names import IMAGES, RUN
 
@@ -71,7 +72,10 @@ def test_earlier_work_is_found_with_a_note_as_long_as_the_images_stay(
 
 @pytest.mark.parametrize(
     ("field", "value", "goes_on"),
-    [("iscrowd", "0", False), ("area", -5, False), ("area", None, True), ("iscrowd", 0, True)],
+    [
+        *(("iscrowd", "0", False), ("iscrowd", False, True), ("iscrowd", 0, True)),
+        *(("area", -5, False), ("area", None, True)),
+    ],
 )
 def test_work_on_annotations_that_were_read_otherwise_is_done_again(
     place: Workplace,
@@ -80,7 +84,10 @@ def test_work_on_annotations_that_were_read_otherwise_is_done_again(
     value: object,
     goes_on: bool,
 ) -> None:
-    """A crowd of "0" was one, and an area of −5 px² small; that of a missing one was computed."""
+    """A crowd of "0" was one, and an area of −5 px² small; that of a missing one was computed.
+
+    False always was 0.
+    """
     file = place.work_dir.parent / "set" / "val.json"
     content = json.loads(file.read_text())
     content["annotations"][0][field] = value
@@ -115,3 +122,21 @@ def test_all_bytes_change_no_digest_and_show_what_has_changed_since(place: Workp
     assert unit_in(place).detect_digest == plain.detect_digest
     with pytest.raises(SpecError, match=r"base val: images in .*val have changed, though not in"):
         unit_in(thorough)
+
+
+def test_a_record_that_another_command_has_written_meanwhile_is_kept(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = FileSplit.images_digest
+
+    def slow(*args: object, **options: object) -> str:
+        place.work_dir.mkdir(exist_ok=True)
+        (place.work_dir / IMAGES).write_text('{"other": {"samples": "0"}}')
+        return take(*args, **options)  # type: ignore[arg-type]
+
+    thorough = replace(place, hash_images=True)
+    monkeypatch.setattr(FileSplit, "images_digest", slow)
+    unit_in(thorough)
+    recorded = json.loads((place.work_dir / IMAGES).read_text())
+    assert "other" in recorded
+    assert len(recorded) > 1
