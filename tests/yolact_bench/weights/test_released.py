@@ -239,7 +239,7 @@ def backbone_file(name: str, file: Path) -> dict[str, Tensor]:
     """ImageNet weights as the reference has them: its keys for DarkNet, torchvision's else."""
     backbone = load_detector(name).network.backbone
     state = {
-        key: torch.randn_like(v) if v.is_floating_point() else v
+        key: torch.rand_like(v) if v.is_floating_point() else v
         for key, v in backbone.state_dict().items()
     }
     state = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
