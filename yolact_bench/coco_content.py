@@ -64,7 +64,7 @@ class TextEntries(Sequence[Any]):
             return [self[at] for at in range(*index.indices(len(self)))]
         try:
             return json.loads(bytes(self.texts[index]))
-        except (ValueError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise SpecError(f"{self._where}[{index}]: not JSON ({error}); correct it") from error
 
     def values(self, key: str) -> Iterator[Any]:
@@ -73,7 +73,7 @@ class TextEntries(Sequence[Any]):
         for at, text in enumerate(self.texts):
             try:
                 yield getattr(decoder.decode(text), key)
-            except (ValueError, RecursionError):
+            except (msgspec.MsgspecError, ValueError, RecursionError):
                 entry = self[at]
                 yield entry.get(key) if isinstance(entry, dict) else None
 
@@ -150,7 +150,7 @@ def _read_large(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = msgspec.json.decode(read_json_bytes(path), type=_Large)
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return {}
     lists: dict[str, Any] = {
         key: value

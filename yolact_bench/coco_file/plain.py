@@ -109,7 +109,7 @@ def _decode(entry: object) -> _Plain | None:
     try:
         raw = isinstance(entry, msgspec.Raw)
         one = _DECODER.decode(entry) if raw else msgspec.convert(entry, _Plain)  # type: ignore[arg-type]
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # not a ValueError before 0.21
         return None
     return one if one.iscrowd in (0, 1) else None
 
