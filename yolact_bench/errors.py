@@ -211,7 +211,7 @@ def brief(value: object) -> str:
 def hint(word: str, known: Collection[str]) -> str:
     """Return " (did you mean ...?); available: ..." for an unknown `word`."""
     near = nearest(word, known)
-    guess = f" (did you mean {near!r}?)" if near else ""
+    guess = f" (did you mean {brief(near)}?)" if near else ""
     return f"{guess}; available: {word_list(sorted(known))}"
 
 
@@ -222,6 +222,7 @@ def nearest(word: str, known: Collection[str]) -> str | None:
 
 def word_list(words: Sequence[str], *, most: int = MOST_NAMED) -> str:
     """Return words for a message, the first of them if there are more than `most`."""
+    words = [one if len(one) <= _LONGEST_VALUE else f"{one[:_LONGEST_VALUE]}…" for one in words]
     if len(words) <= most:
         return ", ".join(words) or "nothing"
     return f"{', '.join(words[: max(_FEWEST_NAMED, most // 2)])}, … ({len(words)} in all)"

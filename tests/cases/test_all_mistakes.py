@@ -15,7 +15,7 @@ from runners.system.exit_codes import exit_code_of
 from runners.units.check import resolve_unit
 from runners.units.workplace import Workplace
 from yolact_bench.dataset_spec.file import read_dataset_file
-from yolact_bench.errors import MOST_MISTAKES, SpecError
+from yolact_bench.errors import MOST_MISTAKES, SpecError, hint
 from yolact_bench.spec.presets import preset
 from yolact_bench.spec.sweep.sweep import load_sweep
 
@@ -201,3 +201,9 @@ def test_all_of_a_run_and_of_the_settings_beside_it(tmp_path: Path) -> None:
     for part in ("run: image_size", "run: seed", "nms: no component", *of_settings):
         assert sum(part in one for one in texts) == 1, part
     assert not (tmp_path / "work").exists()
+
+
+def test_a_name_of_any_length_is_short_among_those_that_there_are() -> None:
+    text = hint("xx", ["x" * 5000, "fast"])
+    assert "fast" in text
+    assert len(text) < 400
