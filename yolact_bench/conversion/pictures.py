@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from yolact_bench.coco_file.segmentation import polygon_area
 from yolact_bench.data.objects import run_lengths
 from yolact_bench.errors import Mistakes, SpecError
 from yolact_bench.image_files.header import read_header
@@ -65,7 +66,7 @@ def polygon_shape(label: str, parts: Sequence[Sequence[float]]) -> Shape:
         label=label,
         segmentation=[[round(number, 3) for number in part] for part in parts],
         box=(left, top, max(xs) - left, max(ys) - top),
-        area=sum(_area(np.array(part)) for part in parts),
+        area=sum(polygon_area(np.array(part[0::2]), np.array(part[1::2])) for part in parts),
     )
 
 
@@ -130,8 +131,3 @@ def sorted_classes(
         if label not in settings.classes:
             mistakes.add(f"the label {label!r} is not among --classes; add it there")
     return settings.classes
-
-
-def _area(flat: NDArray[np.float64]) -> float:
-    x, y = flat[0::2] - flat[0], flat[1::2] - flat[1]
-    return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)

@@ -80,6 +80,7 @@ def _archive_fault(path: Path) -> str:
             if size > _MOST_EXPANSION * own:
                 return f"expands from {own:,} to {size:,} bytes"
             changed = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError):
+    # RuntimeError: a method or an encryption that zipfile does not have.
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError):
         return ""  # torch reads it, or refuses it
     return "" if changed is None else f"is damaged: the checksum of {changed} is another"
